@@ -1,0 +1,50 @@
+# The bare `make` lists what there is.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DATA ?= .data
+UV_COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet
+
+.PHONY: help run demo test check format lock distributions benchmarks clean
+
+help:  ## list these targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+$(VENV)/.embedded: requirements/embedded.txt pyproject.toml
+	@echo "Making the virtual environment in $(VENV) (once) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/embedded.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.development: requirements/development.txt $(VENV)/.embedded
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/development.txt
+	@touch $@
+
+run: $(VENV)/.embedded  ## the service with everything it needs, on 127.0.0.1:8086; Ctrl-C ends it
+	@exec $(BIN)/image-builder serve --embedded --data $(DATA)
+
+demo: $(VENV)/.embedded  ## queue builds and watch them, against the service of `make run` or one of its own
+	@exec $(BIN)/image-builder demo
+
+test: $(VENV)/.development  ## every test, against a real PostgreSQL
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.development  ## format, lint, types, architecture
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pre-commit validate-config
+	$(BIN)/image-builder distributions check
+
+format: $(VENV)/.development  ## format the code and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(VENV)/.development  ## write requirements/*.txt anew from requirements/*.in
+	for set in runtime embedded development; do $(UV_COMPILE) -o requirements/$$set.txt requirements/$$set.in || exit 1; done
+
+clean:  ## remove the virtual environment and the data folder
+	rm -rf $(VENV) $(DATA)

@@ -1,0 +1,1 @@
+"""The technologies that fulfil the ports, a folder each."""

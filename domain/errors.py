@@ -1,0 +1,50 @@
+"""Every way in which the service says no, in the domain's terms.
+
+The presentation layer turns each class into one HTTP status; nothing else in the service knows about statuses.
+"""
+
+from __future__ import annotations
+
+
+class ImageBuilderError(Exception):
+    """Base of all errors whose text may be shown to the caller: `detail` holds no secret and no host name."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class InvalidRequestError(ImageBuilderError):
+    """The request cannot be carried out as it stands; `detail` names the field or thing and what was expected."""
+
+
+class UnauthenticatedError(ImageBuilderError):
+    """Nobody, or nobody we can tell, asks."""
+
+
+class ForbiddenError(ImageBuilderError):
+    """We know who asks, and they may not."""
+
+
+class QuotaExceededError(ForbiddenError):
+    """The tenant has started as many builds as its quota allows within the window."""
+
+
+class NotFoundError(ImageBuilderError):
+    """There is no such thing for this tenant: unknown, deleted, or another tenant's."""
+
+
+class UnavailableError(ImageBuilderError):
+    """Something we depend on gives no usable answer now; asking again after `retry_after` seconds may help."""
+
+    def __init__(self, detail: str, *, retry_after: int = 5) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class BuildRefusedError(ImageBuilderError):
+    """The composer answered, and refused the build for a reason that is not the caller's request."""
+
+
+class ConfigurationError(ImageBuilderError):
+    """Something an operator set up cannot be used; at start it stops the start."""

@@ -1,0 +1,1 @@
+"""The application: use cases, the HTTP API, settings, and the command line."""

@@ -1,0 +1,1 @@
+"""What the service needs from the world, as small protocols in the domain's terms."""
