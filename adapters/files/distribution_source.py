@@ -1,0 +1,360 @@
+"""The compact source of the distribution directory, and what it expands to.
+
+`source.yaml` holds keyrings, groups of repositories and one entry per distribution. Texts may hold `{name}`,
+`{major}`, `{version}`, `{cdn}`, a repository's also `{arch}`, its `keys` also `{keys}`. Inheritance is YAML's
+own (`<<:`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import yaml
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
+
+from domain.errors import ConfigurationError
+
+SOURCE_FILE = "source.yaml"
+ARCHITECTURES = ("x86_64", "aarch64")
+PLACEHOLDERS = ("major", "version", "cdn", "keys")
+
+Document: TypeAlias = dict[str, Any]
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A distribution that is another one under a second name."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """The keys that sign a repository: upper-case hex fingerprints, and the https addresses to find them at.
+
+    The first address stands for the keys until they have been fetched.
+    """
+
+    addresses: tuple[str, ...]
+    fingerprints: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryTemplate:
+    """A repository before its address is filled in; `keys` names a keyring."""
+
+    id: str
+    baseurl: str | None = None
+    metalink: str | None = None
+    rhsm: bool = False
+    keys: str | None = None
+    check_gpg: bool | None = None
+    tags: tuple[str, ...] = ()
+    arches: tuple[str, ...] = ("x86_64", "aarch64")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One distribution of the source.
+
+    The texts are templates for `values`; `repositories` names groups; `image_types` and `bootc` are by
+    architecture.
+    """
+
+    description: str
+    module_platform_id: str
+    composer_name: str | None = None
+    oscap_name: str | None = None
+    restricted: bool = False
+    no_package_list: bool = False
+    image_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    bootc: Mapping[str, tuple[Document, ...]] = field(default_factory=dict)
+    repositories: tuple[str, ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The whole compact source."""
+
+    keys: Mapping[str, Keyring]
+    repositories: Mapping[str, tuple[RepositoryTemplate, ...]]
+    distributions: Mapping[str, Entry]
+    aliases: Mapping[str, str]
+
+
+def load_source(path: Path) -> Source:
+    """The source read and checked; `ConfigurationError` when it cannot be used."""
+    try:
+        return parse_source(yaml.safe_load(path.read_bytes()), str(path))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{path}: not YAML: {error}") from None
+
+
+def parse_source(content: Any, where: str = SOURCE_FILE) -> Source:
+    """The source from its YAML as Python objects; `ConfigurationError` when it cannot be used."""
+    try:
+        source: Source = _SourceSchema().load(content)
+    except ValidationError as error:
+        raise ConfigurationError(f"{where}: {json.dumps(error.messages)}") from None
+    for alias, target in source.aliases.items():
+        if target not in source.distributions or alias in source.distributions:
+            raise ConfigurationError(f"{where}: aliases: {alias} cannot stand for {target}")
+    return source
+
+
+def expand(source: Source) -> dict[str, Document | Alias]:
+    """Each distribution's document as it stands in `<name>/<name>.json`, and the aliases.
+
+    Raises `ConfigurationError` for an unknown group, keyring or placeholder.
+    """
+    documents: dict[str, Document | Alias] = {
+        name: _document(source, name, entry) for name, entry in source.distributions.items()
+    }
+    return documents | {name: Alias(target) for name, target in source.aliases.items()}
+
+
+def signers(source: Source) -> dict[tuple[str, str, str], Keyring]:
+    """The keyring of every signed repository, by distribution, architecture and repository id."""
+    return {
+        (name, arch, template.id): keyring
+        for name, entry in source.distributions.items()
+        for arch in entry.image_types
+        for template, keyring in _repositories(source, name, entry, arch)
+        if keyring
+    }
+
+
+def write(documents: Mapping[str, Document | Alias], directory: Path) -> tuple[Path, ...]:
+    """Write each document and alias that is not there yet as it should be; returns what was written.
+
+    Folders of distributions the source no longer has are left alone. Raises `ConfigurationError` when the
+    directory cannot be written.
+    """
+    written = []
+    try:
+        for name, document in documents.items():
+            if isinstance(document, Alias):
+                changed = _link(directory / name, document.target)
+            else:
+                (directory / name).mkdir(parents=True, exist_ok=True)
+                changed = write_if_changed(directory / name / f"{name}.json", as_text(document))
+            if changed:
+                written.append(directory / name)
+    except OSError as error:
+        raise ConfigurationError(f"{error.filename or directory}: {error.strerror}") from None
+    return tuple(written)
+
+
+def as_text(document: Document) -> str:
+    """The document as its file holds it."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def write_if_changed(path: Path, text: str) -> bool:
+    """Replace the file in one step, unless it already says the same; an `OSError` leaves it as it was."""
+    content = text.encode()
+    if path.is_file() and path.read_bytes() == content:
+        return False
+    mode = path.stat().st_mode & 0o777 if path.is_file() else 0o644
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(mode)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return True
+
+
+def _link(path: Path, target: str) -> bool:
+    if path.is_symlink():
+        if str(path.readlink()) == target:
+            return False
+        path.unlink()
+    path.symlink_to(target, target_is_directory=True)
+    return True
+
+
+def _document(source: Source, name: str, entry: Entry) -> Document:
+    names = {
+        "name": name,
+        "composer_name": entry.composer_name,
+        "description": entry.description,
+        "restricted_access": entry.restricted or None,
+        "no_package_list": entry.no_package_list or None,
+    }
+    document = {
+        "module_platform_id": entry.module_platform_id,
+        "oscap_name": entry.oscap_name,
+        "distribution": _without_none(names),
+    }
+    filled: Document = _fill(_without_none(document), _values(name, entry), name)
+    return filled | {
+        arch: _architecture(source, name, entry, arch)
+        for arch in ARCHITECTURES
+        if arch in entry.image_types or arch in entry.bootc
+    }
+
+
+def _architecture(source: Source, name: str, entry: Entry, arch: str) -> Document:
+    architecture: Document = {}
+    if arch in entry.image_types:
+        architecture["image_types"] = list(entry.image_types[arch])
+        architecture["repositories"] = [
+            _repository(template, keyring) for template, keyring in _repositories(source, name, entry, arch)
+        ]
+    if arch in entry.bootc:
+        architecture["bootc"] = list(entry.bootc[arch])
+    filled: Document = _fill(architecture, _values(name, entry) | {"arch": arch}, name)
+    return filled
+
+
+def _repository(template: RepositoryTemplate, keyring: Keyring | None) -> Document:
+    return _without_none(
+        {
+            "id": template.id,
+            "baseurl": template.baseurl,
+            "metalink": template.metalink,
+            "rhsm": template.rhsm,
+            "gpgkey": keyring.addresses[0] if keyring else None,
+            "check_gpg": True if keyring else template.check_gpg,
+            "image_type_tags": list(template.tags) or None,
+        }
+    )
+
+
+def _repositories(
+    source: Source, name: str, entry: Entry, arch: str
+) -> Iterator[tuple[RepositoryTemplate, Keyring | None]]:
+    for group in entry.repositories:
+        for template in _look_up(source.repositories, group, f"{name}: repositories"):
+            if arch not in template.arches:
+                continue
+            keys = _fill(template.keys, _values(name, entry), name)
+            yield template, _look_up(source.keys, keys, f"{name}: {template.id}: keys") if keys else None
+
+
+def _look_up(known: Mapping[str, _T], name: str, where: str) -> _T:
+    if name not in known:
+        raise ConfigurationError(f"{where}: there is no {name!r}, only {', '.join(sorted(known))}")
+    return known[name]
+
+
+def _values(name: str, entry: Entry) -> dict[str, str]:
+    """What placeholders stand for; a value may itself hold another one (`cdn: "{version}"`)."""
+    given = {"name": name, **entry.values}
+    return {key: _fill(text, given, name) for key, text in given.items()}
+
+
+def _fill(thing: Any, values: Mapping[str, str], where: str) -> Any:
+    """`thing` with the placeholders of every text in it filled in."""
+    if isinstance(thing, str):
+        try:
+            return thing.format_map(values)
+        except (KeyError, ValueError, IndexError, AttributeError) as error:
+            raise ConfigurationError(f"{where}: cannot fill in {thing!r}: {error!r}") from None
+    if isinstance(thing, dict):
+        return {key: _fill(inner, values, where) for key, inner in thing.items()}
+    if isinstance(thing, list):
+        return [_fill(inner, values, where) for inner in thing]
+    return thing
+
+
+def _without_none(document: Document) -> Document:
+    return {key: value for key, value in document.items() if value is not None}
+
+
+class _Tuple(fields.List[Any]):
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        return tuple(super()._deserialize(value, attr, data, **kwargs))
+
+
+class _StrictSchema(Schema):
+    class Meta:
+        """A key we do not know is a slip of the pen."""
+
+        unknown = RAISE
+
+
+class _KeyringSchema(_StrictSchema):
+    addresses = _Tuple(fields.Url(), required=True, validate=validate.Length(min=1))
+    fingerprints = _Tuple(
+        fields.String(validate=validate.Regexp(r"([0-9A-F]{40}|[0-9A-F]{64})\Z")),
+        required=True,
+        validate=validate.Length(min=1),
+    )
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Keyring:
+        return Keyring(**data)
+
+
+class _RepositorySchema(_StrictSchema):
+    id = fields.String(required=True)
+    baseurl = fields.String()
+    metalink = fields.String()
+    rhsm = fields.Boolean()
+    keys = fields.String()
+    check_gpg = fields.Boolean()
+    tags = _Tuple(fields.String())
+    arches = _Tuple(fields.String(validate=validate.OneOf(ARCHITECTURES)))
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> RepositoryTemplate:
+        return RepositoryTemplate(**data)
+
+
+class _BootcSchema(_StrictSchema):
+    type = fields.String(required=True)
+    reference = fields.String(required=True)
+    iso_payload_references = fields.List(fields.String())
+
+
+class _EntrySchema(_StrictSchema):
+    description = fields.String(required=True)
+    module_platform_id = fields.String(required=True)
+    composer_name = fields.String()
+    oscap_name = fields.String()
+    restricted = fields.Boolean()
+    no_package_list = fields.Boolean()
+    repositories = _Tuple(fields.String())
+    image_types = fields.Dict(fields.String(validate=validate.OneOf(ARCHITECTURES)), _Tuple(fields.String()))
+    bootc = fields.Dict(fields.String(validate=validate.OneOf(ARCHITECTURES)), _Tuple(fields.Nested(_BootcSchema)))
+    major = fields.String()
+    version = fields.String()
+    cdn = fields.String()
+    keys = fields.String()
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Entry:
+        values = {key: data.pop(key) for key in PLACEHOLDERS if key in data}
+        return Entry(values=values, **data)
+
+
+class _SourceSchema(_StrictSchema):
+    keys = fields.Dict(fields.String(), fields.Nested(_KeyringSchema), required=True)
+    repositories = fields.Dict(fields.String(), _Tuple(fields.Nested(_RepositorySchema)), required=True)
+    # Only a place for anchors, which the entries refer to.
+    families = fields.Raw()
+    image_types = fields.Raw()
+    distributions = fields.Dict(fields.String(), fields.Nested(_EntrySchema), required=True)
+    aliases = fields.Dict(fields.String(), fields.String(), load_default=dict)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Source:
+        kept = ("keys", "repositories", "distributions", "aliases")
+        return Source(**{key: data[key] for key in kept})

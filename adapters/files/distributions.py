@@ -1,0 +1,327 @@
+"""The distribution directory and the allow file, read into the domain's terms.
+
+The format is the one the Go service's operators have: `<name>/<name>.json`, an alias is a symlinked folder.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate, validates_schema
+
+from adapters.files.distribution_source import SOURCE_FILE, load_source, signers
+from domain.distributions import AllowList, Architecture, BootcImage, Distribution, Repository
+from domain.errors import ConfigurationError
+
+_ARCHITECTURES = ("x86_64", "aarch64")
+_NOT_EMPTY = validate.Length(min=1, error="May not be empty.")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong with a distribution directory: errors stop the service's start, warnings do not."""
+
+    level: Literal["error", "warning"]
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+def load_distributions(directory: Path) -> dict[str, Distribution]:
+    """Every distribution of the directory by its folder's name, aliases included.
+
+    Raises `ConfigurationError` naming every broken file and field.
+    """
+    distributions, errors = _read(directory)
+    if errors:
+        raise ConfigurationError("\n".join(map(str, errors)))
+    return distributions
+
+
+def problems(directory: Path) -> list[Problem]:
+    """All that is wrong with the directory: what `load_distributions` would raise, and then the warnings.
+
+    A `source.yaml` in the directory tells how many keys sign a repository; without one that is not judged.
+    """
+    distributions, found = _read(directory)
+    originals = [d for name, d in distributions.items() if not (directory / name).is_symlink()]
+    for distribution in originals:
+        found.extend(_missing_package_lists(directory, distribution))
+    if (directory / SOURCE_FILE).is_file():
+        try:
+            found.extend(_keys_by_address(directory, originals))
+        except ConfigurationError as error:
+            found.append(Problem("error", str(directory / SOURCE_FILE), error.detail))
+    return sorted(found, key=lambda problem: problem.level)
+
+
+def package_list_path(directory: Path, distribution: Distribution, architecture: str, repository: Repository) -> Path:
+    """Where the repository's package list is, if there is one: an array of `{name, summary}`."""
+    file = f"{distribution.canonical_name}-{architecture}-{repository.id}-packages.json"
+    return directory / distribution.name / file
+
+
+def load_allow_list(path: Path | None) -> AllowList:
+    """The allow file, `{org_id: [regex, …], "*": […]}`; without a path nobody is allowed anything.
+
+    Raises `ConfigurationError` naming file and entry.
+    """
+    if path is None:
+        return AllowList()
+    try:
+        allowed = _ALLOWED.deserialize(_read_json(path))
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(f"{path}: {fault}" for fault in _faults(error.messages))) from None
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
+    return AllowList({org_id: tuple(patterns) for org_id, patterns in allowed.items()})
+
+
+class _Boolean(fields.Boolean):
+    """True or false: neither 1 nor "yes"."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class _Pattern(fields.String):
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            return re.compile(text)
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ValidationError(f"Not a regular expression: {error}.") from None
+
+
+_ALLOWED = fields.Dict(keys=fields.String(), values=fields.List(_Pattern()))
+
+
+class _FileSchema(Schema):
+    class Meta:
+        """Operators' files may say more than we know of."""
+
+        unknown = EXCLUDE
+
+
+def _text() -> fields.String:
+    return fields.String(required=True, validate=_NOT_EMPTY)
+
+
+def _optional_text() -> fields.String:
+    return fields.String(load_default=None, allow_none=True)
+
+
+def _optional_list(inner: fields.Field[Any]) -> fields.List[Any]:
+    return fields.List(inner, load_default=None, allow_none=True)
+
+
+class _RepositorySchema(_FileSchema):
+    id = _text()
+    rhsm = _Boolean(required=True)
+    baseurl = _optional_text()
+    metalink = _optional_text()
+    gpgkey = _optional_text()
+    check_gpg = _Boolean(load_default=None, allow_none=True)
+    image_type_tags = _optional_list(fields.String())
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def _has_one_address(self, _: Any, given: Any, **__: Any) -> None:
+        if isinstance(given, dict) and bool(given.get("baseurl")) == bool(given.get("metalink")):
+            raise ValidationError("Expected exactly one of baseurl and metalink.", "baseurl")
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Repository:
+        return Repository(
+            id=data["id"],
+            rhsm=data["rhsm"],
+            baseurl=data["baseurl"] or None,
+            metalink=data["metalink"] or None,
+            gpgkey=data["gpgkey"] or None,
+            check_gpg=data["check_gpg"],
+            image_type_tags=tuple(data["image_type_tags"] or ()),
+        )
+
+
+class _BootcSchema(_FileSchema):
+    type = _text()
+    reference = _text()
+    iso_payload_references = _optional_list(fields.String())
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> BootcImage:
+        return BootcImage(data["type"], data["reference"], tuple(data["iso_payload_references"] or ()))
+
+
+class _ArchitectureSchema(_FileSchema):
+    image_types = _optional_list(fields.String())
+    repositories = _optional_list(fields.Nested(_RepositorySchema))
+    bootc = _optional_list(fields.Nested(_BootcSchema))
+
+
+class _NamesSchema(_FileSchema):
+    name = _text()
+    composer_name = _optional_text()
+    description = fields.String(required=True)
+    restricted_access = _Boolean(load_default=False, allow_none=True)
+    no_package_list = _Boolean(load_default=False, allow_none=True)
+
+
+class _DistributionSchema(_FileSchema):
+    module_platform_id = fields.String(required=True)
+    oscap_name = _optional_text()
+    distribution = fields.Nested(_NamesSchema, required=True)
+    x86_64 = fields.Nested(_ArchitectureSchema, load_default=None, allow_none=True)
+    aarch64 = fields.Nested(_ArchitectureSchema, load_default=None, allow_none=True)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Distribution:
+        names = data["distribution"]
+        return Distribution(
+            name=names["name"],
+            canonical_name=names["name"],
+            description=names["description"],
+            module_platform_id=data["module_platform_id"],
+            composer_name=names["composer_name"] or None,
+            oscap_name=data["oscap_name"] or None,
+            restricted=bool(names["restricted_access"]),
+            no_package_list=bool(names["no_package_list"]),
+            architectures={
+                name: Architecture(name, **{key: tuple(value or ()) for key, value in data[name].items()})
+                for name in _ARCHITECTURES
+                if data[name] is not None
+            },
+        )
+
+
+def _read(directory: Path) -> tuple[dict[str, Distribution], list[Problem]]:
+    """The distributions that could be read, and one error for each fault of the rest."""
+    try:
+        entries = sorted(e for e in directory.iterdir() if not e.name.startswith("."))
+    except OSError as error:
+        return {}, [Problem("error", str(directory), f"not a readable directory: {error.strerror}")]
+    errors = [
+        Problem("error", str(entry), "a link to nothing")
+        for entry in entries
+        if entry.is_symlink() and not entry.exists()
+    ]
+    folders = [entry for entry in entries if entry.is_dir()]
+    if not folders:
+        errors.append(Problem("error", str(directory), "holds no distribution"))
+    read: dict[Path, Distribution | None] = {}
+    for folder in folders:
+        target = folder.resolve()
+        if target not in read:
+            shown = directory / target.name if target.parent == directory.resolve() else target
+            read[target], faults = _read_folder(shown)
+            errors.extend(faults)
+    by_name = ((folder.name, read[folder.resolve()]) for folder in folders)
+    return {name: replace(d, name=name) for name, d in by_name if d is not None}, errors
+
+
+def _read_folder(folder: Path) -> tuple[Distribution | None, list[Problem]]:
+    path = folder / f"{folder.name}.json"
+    try:
+        distribution: Distribution = _DistributionSchema().load(_read_json(path))
+    except ValidationError as error:
+        return None, [Problem("error", str(path), fault) for fault in _faults(error.messages)]
+    except OSError as error:
+        return None, [Problem("error", str(path), f"cannot be read: {error.strerror}")]
+    named_by_folder = replace(distribution, name=folder.name)
+    return named_by_folder, list(_broken_package_lists(folder.parent, named_by_folder))
+
+
+def _read_json(path: Path) -> Any:
+    """The file's content; `ValidationError` when it is not JSON, `OSError` when it cannot be read."""
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValidationError(f"Not JSON: {error}.") from None
+
+
+def _faults(messages: Any, place: str = "") -> Iterator[str]:
+    """Marshmallow's nested messages as lines of `x86_64.repositories[0].baseurl: what`."""
+    if not isinstance(messages, Mapping):
+        for message in messages if isinstance(messages, list) else [messages]:
+            yield f"{place}: {message}" if place else str(message)
+        return
+    for key, inner in messages.items():
+        if isinstance(key, int):
+            yield from _faults(inner, f"{place}[{key}]")
+        elif key == "_schema" or (key in ("key", "value") and isinstance(inner, list | dict) and place):
+            yield from _faults(inner, place)
+        else:
+            yield from _faults(inner, f"{place}.{key}" if place else str(key))
+
+
+def _package_lists(directory: Path, distribution: Distribution) -> Iterator[tuple[str, Repository, Path]]:
+    for architecture in distribution.architectures.values():
+        for repository in architecture.repositories:
+            path = package_list_path(directory, distribution, architecture.name, repository)
+            yield architecture.name, repository, path
+
+
+def _broken_package_lists(directory: Path, distribution: Distribution) -> Iterator[Problem]:
+    for _, _, path in _package_lists(directory, distribution):
+        if not path.exists():
+            continue
+        try:
+            packages = orjson.loads(path.read_bytes())
+        except (ValueError, OSError) as error:
+            yield Problem("error", str(path), f"Not JSON: {error}.")
+            continue
+        fault = _package_list_fault(packages)
+        if fault:
+            yield Problem("error", str(path), fault)
+
+
+def _package_list_fault(packages: object) -> str | None:
+    # By hand and not by a schema: a list has thousands of packages, and start-up waits for this.
+    if not isinstance(packages, list):
+        return "Expected an array of {name, summary}."
+    for index, package in enumerate(packages):
+        if not isinstance(package, dict):
+            return f"[{index}]: Expected {{name, summary}}."
+        for key in ("name", "summary"):
+            if not isinstance(package.get(key), str):
+                return f"[{index}].{key}: Expected text."
+    return None
+
+
+def _missing_package_lists(directory: Path, distribution: Distribution) -> Iterator[Problem]:
+    """Repositories with tags are not searched, so nobody misses their lists."""
+    if distribution.no_package_list:
+        return
+    missing = [
+        f"{architecture} {repository.id}"
+        for architecture, repository, path in _package_lists(directory, distribution)
+        if not repository.image_type_tags and not path.exists()
+    ]
+    if missing:
+        where = str(directory / distribution.name)
+        yield Problem("warning", where, f"no package list for {', '.join(missing)}: the composer is asked")
+
+
+def _keys_by_address(directory: Path, distributions: Iterable[Distribution]) -> Iterator[Problem]:
+    keyrings = signers(load_source(directory / SOURCE_FILE))
+    for distribution in distributions:
+        partly = [
+            f"{architecture.name} {repository.id}"
+            for architecture in distribution.architectures.values()
+            for repository in architecture.repositories
+            if (keyring := keyrings.get((distribution.name, architecture.name, repository.id)))
+            and len(keyring.fingerprints) > 1
+            and (repository.gpgkey or "").startswith("https:")
+        ]
+        if partly:
+            what = f"several keys sign, an address names only one of them: {', '.join(partly)}"
+            yield Problem("warning", str(directory / distribution.name), f"{what} (fetch-keys mends it)")

@@ -1,0 +1,1 @@
+"""Back-ends over HTTP: a shared small client, and one adapter for each back-end."""

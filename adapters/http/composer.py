@@ -1,0 +1,183 @@
+"""The composer over HTTP (contract: composer v2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import UUID
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load
+
+from adapters.http.client import Answer, BackEnd, NoAnswerError, Timeouts
+from domain.errors import NotFoundError, UnavailableError
+from domain.status import BuildError, ImageStatus, Progress, UploadStatus
+from domain.submission import Accepted, Refused, Submission, Unanswered
+
+_BASE: Final = "/api/image-builder-composer/v2"
+_SHORT: Final = Timeouts(connect=3.0, read=10.0)
+_LONG: Final = Timeouts(connect=3.0, read=25.0)
+
+
+class _Answer(Schema):
+    """Read by the keys needed: unknown ones are ignored, null counts as absent."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    @pre_load
+    def _without_nulls(self, data: Any, **_: Any) -> Any:
+        return {key: value for key, value in data.items() if value is not None} if isinstance(data, dict) else data
+
+
+class _SubProgressSchema(_Answer):
+    done = fields.Integer(required=True, strict=True)
+    total = fields.Integer(required=True, strict=True)
+
+    @post_load
+    def _build(self, data: dict[str, Any], **_: Any) -> Progress:
+        return Progress(**data)
+
+
+class _ProgressSchema(_SubProgressSchema):
+    subprogress = fields.Nested(_SubProgressSchema)
+
+
+class _UploadStatusSchema(_Answer):
+    status = fields.String(required=True)
+    type = fields.String(required=True)
+    options = fields.Dict(load_default=dict)
+
+    @post_load
+    def _build(self, data: dict[str, Any], **_: Any) -> UploadStatus:
+        return UploadStatus(**data)
+
+
+class _BuildErrorSchema(_Answer):
+    id = fields.Integer(required=True, strict=True)
+    reason = fields.String(required=True)
+    details = fields.Raw()
+
+    @post_load
+    def _build(self, data: dict[str, Any], **_: Any) -> BuildError:
+        return BuildError(**data)
+
+
+class _ImageStatusSchema(_Answer):
+    status = fields.String(required=True)
+    progress = fields.Nested(_ProgressSchema)
+    upload_status = fields.Nested(_UploadStatusSchema)
+    error = fields.Nested(_BuildErrorSchema)
+
+    @post_load
+    def _build(self, data: dict[str, Any], **_: Any) -> ImageStatus:
+        return ImageStatus(**data)
+
+
+class _ComposeStatusSchema(_Answer):
+    image_status = fields.Nested(_ImageStatusSchema, required=True)
+
+
+class _PackageSchema(_Answer):
+    type = fields.String(required=True)
+    name = fields.String(required=True)
+    version = fields.String(required=True)
+    release = fields.String(required=True)
+    epoch = fields.String()
+    arch = fields.String(required=True)
+    sigmd5 = fields.String(required=True)
+    signature = fields.String()
+
+
+class _MetadataSchema(_Answer):
+    packages = fields.List(fields.Nested(_PackageSchema))
+    ostree_commit = fields.String()
+
+
+class _AcceptedSchema(_Answer):
+    id = fields.UUID(required=True)
+
+
+class _ErrorSchema(_Answer):
+    id = fields.String(required=True)
+    reason = fields.String(required=True)
+    details = fields.Raw(load_default=None)
+
+
+_COMPOSE_STATUS: Final = _ComposeStatusSchema()
+_METADATA: Final = _MetadataSchema()
+_ACCEPTED: Final = _AcceptedSchema()
+_ERROR: Final = _ErrorSchema()
+
+
+class HttpComposer:
+    """Fulfils ports.composer.Composer."""
+
+    def __init__(self, back_end: BackEnd) -> None:
+        self._back_end = back_end
+
+    def submit(self, request: Mapping[str, Any]) -> Submission:
+        """See the port."""
+        try:
+            answer = self._back_end.post(f"{_BASE}/compose", request, _LONG)
+        except NoAnswerError as error:
+            return Unanswered(may_have_started=error.sent)
+        if answer.status != HTTPStatus.CREATED:
+            return _refused(answer)
+        try:
+            return Accepted(_ACCEPTED.load(answer.json())["id"])
+        except ValidationError:
+            return Unanswered(may_have_started=True)
+
+    def cancel(self, compose_id: UUID) -> None:
+        """See the port."""
+        try:
+            answer = self._back_end.delete(f"{_BASE}/composes/{compose_id}", _SHORT)
+        except NoAnswerError as error:
+            raise _away() from error
+        if answer.status not in {HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND}:
+            raise _away()
+
+    def status(self, compose_id: UUID) -> ImageStatus:
+        """See the port."""
+        status: ImageStatus = self._read(f"/composes/{compose_id}", _COMPOSE_STATUS)["image_status"]
+        return status
+
+    def metadata(self, compose_id: UUID) -> dict[str, Any]:
+        """See the port."""
+        return self._read(f"/composes/{compose_id}/metadata", _METADATA)
+
+    def check(self) -> None:
+        """See the port."""
+        if self._get("/openapi").status != HTTPStatus.OK:
+            raise _away()
+
+    def _get(self, path: str) -> Answer:
+        try:
+            return self._back_end.get(_BASE + path, _SHORT)
+        except NoAnswerError as error:
+            raise _away() from error
+
+    def _read(self, path: str, schema: Schema) -> dict[str, Any]:
+        answer = self._get(path)
+        if answer.status == HTTPStatus.NOT_FOUND:
+            raise NotFoundError("Compose not found")
+        if answer.status != HTTPStatus.OK:
+            raise _away()
+        try:
+            loaded: dict[str, Any] = schema.load(answer.json())
+        except ValidationError as error:
+            raise _away() from error
+        return loaded
+
+
+def _refused(answer: Answer) -> Refused:
+    try:
+        error = _ERROR.load(answer.json())
+    except ValidationError:
+        return Refused(answer.status)
+    return Refused(answer.status, error["id"], error["reason"], error["details"])
+
+
+def _away() -> UnavailableError:
+    return UnavailableError("The composer gives no usable answer")

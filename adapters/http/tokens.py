@@ -1,0 +1,122 @@
+"""OAuth2 client credentials (RFC 6749, section 4.4): one token for all calls, one refresh for all who wait."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Final
+
+import requests
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+
+_MARGIN: Final = 60.0
+_CONNECT, _READ = 3.0, 10.0
+
+
+class TokenRefusedError(Exception):
+    """The token endpoint gives no token."""
+
+
+class _TokenSchema(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+    access_token = fields.String(required=True, validate=validate.Length(min=1))
+    expires_in = fields.Float(load_default=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who we are at the token endpoint."""
+
+    token_url: str
+    client_id: str
+    client_secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    text: str
+    good_until: float
+
+
+class Tokens:
+    """The token in force. Thread-safe."""
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        session: requests.Session,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._credentials = credentials
+        self._session = session
+        self._clock = clock
+        self._lock = Lock()
+        self._token: _Token | None = None
+        self._refresh: Future[_Token] | None = None
+
+    def get(self) -> str:
+        """The token, fetched anew a minute before it ends. Raises TokenRefusedError."""
+        with self._lock:
+            if self._token is not None and self._clock() < self._token.good_until:
+                return self._token.text
+            ours = self._refresh is None
+            if self._refresh is None:
+                self._refresh = Future()
+            refresh = self._refresh
+        if ours:
+            self._fetch_into(refresh)
+        try:
+            return refresh.result(timeout=_CONNECT + _READ).text
+        except FutureTimeoutError:
+            raise TokenRefusedError("no token in time") from None
+
+    def refused(self, token: str) -> None:
+        """A back-end did not take `token`: fetch another, unless somebody did already."""
+        with self._lock:
+            if self._token is not None and self._token.text == token:
+                self._token = None
+
+    def _fetch_into(self, refresh: Future[_Token]) -> None:
+        try:
+            token = self._fetch()
+        except TokenRefusedError as error:
+            with self._lock:
+                self._refresh = None
+            refresh.set_exception(error)
+        except BaseException as error:
+            with self._lock:
+                self._refresh = None
+            refresh.set_exception(TokenRefusedError("no token"))
+            raise error from None
+        else:
+            with self._lock:
+                self._token, self._refresh = token, None
+            refresh.set_result(token)
+
+    def _fetch(self) -> _Token:
+        asked_at = self._clock()
+        try:
+            response = self._session.post(
+                self._credentials.token_url,
+                data={
+                    "grant_type": "client_credentials",
+                    "client_id": self._credentials.client_id,
+                    "client_secret": self._credentials.client_secret,
+                },
+                timeout=(_CONNECT, _READ),
+                allow_redirects=False,
+            )
+            answer: dict[str, Any] = _TokenSchema().load(response.json()) if response.status_code == 200 else {}
+        except (requests.RequestException, ValueError, ValidationError) as error:
+            raise TokenRefusedError("no token") from error
+        if not answer:
+            raise TokenRefusedError(f"the token endpoint answered {response.status_code}")
+        lasts = max(answer["expires_in"] - _MARGIN, 0.0)
+        return _Token(answer["access_token"], asked_at + lasts)

@@ -1,0 +1,79 @@
+"""The history of builds, in `composes`."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+
+from adapters.postgres.connection import PostgresDatabase
+from domain.composes import LISTED_FOR, ComposesPage, ComposesQuery, ListedCompose
+
+_MATCHING: Final = """
+FROM composes
+WHERE org_id = %(tenant)s
+  AND deleted = false
+  AND created_at >= (clock_timestamp() AT TIME ZONE 'utc') - %(listed_for)s::interval
+  AND (%(ignored)s::text[] IS NULL
+       OR COALESCE(request #>> '{image_requests,0,image_type}', '') <> ALL (%(ignored)s::text[]))
+"""
+
+_COUNT: Final = f"SELECT count(*) {_MATCHING}"
+
+# The blueprint is looked up for the page's rows only.
+_PAGE: Final = f"""
+SELECT page.job_id, page.request, page.created_at, page.image_name, page.client_id,
+       versions.blueprint_id, versions.version
+FROM (
+    SELECT job_id, request::text AS request, created_at, image_name, client_id, blueprint_version_id
+    {_MATCHING}
+    ORDER BY created_at DESC, job_id DESC
+    LIMIT %(limit)s OFFSET %(offset)s
+) page
+LEFT JOIN blueprint_versions versions ON versions.id = page.blueprint_version_id
+ORDER BY page.created_at DESC, page.job_id DESC
+"""  # noqa: S608 - two constants
+
+_REQUEST: Final = """
+SELECT request::text FROM composes WHERE job_id = %(compose)s AND org_id = %(tenant)s AND deleted = false
+"""
+
+_DELETE: Final = "UPDATE composes SET deleted = true WHERE job_id = %(compose)s AND org_id = %(tenant)s"
+
+
+class PostgresComposes:
+    """Fulfils ports.store.Composes."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database = database
+
+    def page(self, query: ComposesQuery) -> ComposesPage:
+        """See the port. Count and page travel together."""
+        values = {
+            "tenant": query.tenant,
+            "listed_for": LISTED_FOR,
+            "ignored": list(query.ignored) or None,
+            "limit": query.page.limit,
+            "offset": query.page.offset,
+        }
+
+        def read(connection: psycopg.Connection[Any]) -> ComposesPage:
+            with connection.pipeline():
+                counted = connection.execute(_COUNT, values)
+                rows = connection.execute(_PAGE, values)
+            (count,) = counted.fetchone() or (0,)
+            return ComposesPage(count, tuple(ListedCompose(*row) for row in rows.fetchall()))
+
+        return self._database.again(read)
+
+    def request_of(self, tenant: str, compose_id: UUID) -> str | None:
+        """See the port."""
+        values = {"tenant": tenant, "compose": compose_id}
+        row = self._database.again(lambda connection: connection.execute(_REQUEST, values).fetchone())
+        return None if row is None else str(row[0])
+
+    def delete(self, tenant: str, compose_id: UUID) -> bool:
+        """See the port."""
+        values = {"tenant": tenant, "compose": compose_id}
+        return self._database.again(lambda connection: connection.execute(_DELETE, values).rowcount) == 1

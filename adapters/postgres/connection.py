@@ -1,0 +1,102 @@
+"""One pool of connections a process, and what its errors mean to the rest of the service."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+import psycopg
+from psycopg import errors
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+
+from domain.errors import UnavailableError
+
+T = TypeVar("T")
+
+# Seconds a request waits for a free connection, and milliseconds one statement may take.
+_POOL_WAIT: Final = 1.5
+_STATEMENT_LIMIT: Final = 10_000
+
+_AWAY: Final = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    errors.ReadOnlySqlTransaction,
+    PoolTimeout,
+    PoolClosed,
+    TooManyRequests,
+)
+
+
+def session_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """`parameters` of libpq (singly, never pasted into a URL) plus what every session of ours wants.
+
+    Times are UTC whatever the server's or the role's zone; no statement and no idle transaction outlives its limit;
+    a server that is gone is noticed.
+    """
+    return {
+        "connect_timeout": 3,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 15_000,
+        "application_name": "image-builder",
+        "options": (
+            f"-c timezone=UTC -c statement_timeout={_STATEMENT_LIMIT} "
+            f"-c idle_in_transaction_session_timeout={_STATEMENT_LIMIT}"
+        ),
+        **parameters,
+    }
+
+
+class PostgresDatabase:
+    """The pool. Connections are in autocommit; a use case never holds one while it waits for anybody else."""
+
+    def __init__(self, parameters: Mapping[str, Any], *, size: int) -> None:
+        self._pool = ConnectionPool(
+            kwargs={**session_parameters(parameters), "autocommit": True},
+            min_size=min(2, size),
+            max_size=size,
+            timeout=_POOL_WAIT,
+            max_waiting=size * 20,
+            reconnect_timeout=5,
+            open=False,
+            name="image-builder",
+        )
+
+    def open(self) -> None:
+        """Begin to connect; returns at once, also while the server is away."""
+        self._pool.open(wait=False)
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._pool.close(timeout=5)
+
+    @contextmanager
+    def connection(self) -> Iterator[psycopg.Connection[Any]]:
+        """A connection in autocommit. Raises UnavailableError when the database is away or too busy."""
+        try:
+            with self._pool.connection() as connection:
+                yield connection
+        except _AWAY as error:
+            raise UnavailableError("The database is not available") from error
+
+    def again(self, work: Callable[[psycopg.Connection[Any]], T], *, attempts: int = 2) -> T:
+        """What `work`, which may be repeated without harm, makes of a connection; a broken one is replaced.
+
+        Raises UnavailableError after the last attempt.
+        """
+        for attempt in range(1, attempts + 1):
+            try:
+                with self.connection() as connection:
+                    return work(connection)
+            except UnavailableError as error:
+                if attempt == attempts or isinstance(error.__cause__, PoolTimeout | TooManyRequests | PoolClosed):
+                    raise
+                time.sleep(0.05 * attempt)
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    def check(self) -> None:
+        """Return when the database answers. Raises UnavailableError."""
+        self.again(lambda connection: connection.execute("SELECT 1"))

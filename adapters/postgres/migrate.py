@@ -1,0 +1,155 @@
+"""Brings a database to the tables this version wants, or takes over one that an older program made.
+
+Any number of pods may call `migrate` at once: one works, the others wait, polling. They do not wait inside a
+transaction, which would block the building of an index. Migrations only add, so that older programs run on.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+import structlog
+from psycopg import sql
+
+from adapters.postgres.connection import session_parameters
+from domain.errors import ConfigurationError, UnavailableError
+
+_DIRECTORY: Final = Path(__file__).parent / "migrations"
+_FILE_NAME: Final = re.compile(r"(?P<number>\d{4})_(?P<name>\w+)\.sql")
+_CONCURRENT: Final = re.compile(r"\A-- concurrently: (?P<index>\w+)\n")
+_LOCK: Final = 0x1B0002
+_TERN_VERSION: Final = 15
+_BASELINE: Final = 1
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A file of SQL; `concurrent_index` names the index it builds outside a transaction, if it does."""
+
+    number: int
+    name: str
+    statements: str
+
+    @property
+    def concurrent_index(self) -> str | None:
+        """The index of a file that begins with `-- concurrently: <index>`."""
+        found = _CONCURRENT.match(self.statements)
+        return found["index"] if found else None
+
+
+def migrations(directory: Path = _DIRECTORY) -> list[Migration]:
+    """The migrations of this version in their order."""
+    found = ((_FILE_NAME.fullmatch(path.name), path) for path in sorted(directory.iterdir()))
+    return [
+        Migration(int(match["number"]), match["name"], path.read_text(encoding="utf-8"))
+        for match, path in found
+        if match
+    ]
+
+
+def migrate(parameters: Mapping[str, Any], *, wait: float = 600.0) -> list[str]:
+    """Apply what is missing and return the names of what was applied.
+
+    `wait` is how many seconds another pod's migration may take. Raises ConfigurationError for a database this
+    version cannot take over, UnavailableError when it is away or another pod never finishes.
+    """
+    try:
+        with psycopg.connect(
+            **{**session_parameters(parameters), "options": "-c timezone=UTC"}, autocommit=True
+        ) as session:
+            _take_turn(session, wait)
+            return [migration.name for migration in _missing(session) if _apply(session, migration)]
+    except psycopg.OperationalError as error:
+        raise UnavailableError("The database is not available") from error
+
+
+def _take_turn(session: psycopg.Connection[Any], wait: float) -> None:
+    deadline = time.monotonic() + wait
+    while not _scalar(session, "SELECT pg_try_advisory_lock(%s)", _LOCK):
+        if time.monotonic() > deadline:
+            raise UnavailableError("Another migration of this database does not end")
+        time.sleep(0.1)
+
+
+def _missing(session: psycopg.Connection[Any]) -> list[Migration]:
+    _begin_counting(session)
+    done = {row[0] for row in session.execute("SELECT version FROM image_builder_migrations")}
+    return [migration for migration in migrations() if migration.number not in done]
+
+
+def _begin_counting(session: psycopg.Connection[Any]) -> None:
+    with session.transaction():
+        taken_over = _at_tern_version(session)
+        session.execute(
+            """
+            CREATE TABLE IF NOT EXISTS image_builder_migrations (
+                version    integer PRIMARY KEY,
+                name       text NOT NULL,
+                applied_at timestamp NOT NULL DEFAULT (now() AT TIME ZONE 'utc')
+            )
+            """
+        )
+        if taken_over:
+            session.execute(
+                "INSERT INTO image_builder_migrations (version, name) VALUES (%s, 'taken over') ON CONFLICT DO NOTHING",
+                (_BASELINE,),
+            )
+
+
+def _at_tern_version(session: psycopg.Connection[Any]) -> bool:
+    """Whether the tables of tern 15 are there; False for an empty database. Refuses all others."""
+    if not _scalar(session, "SELECT to_regclass('schema_version') IS NOT NULL"):
+        if _scalar(session, "SELECT to_regclass('composes') IS NOT NULL"):
+            raise ConfigurationError("The database has a table `composes` and no `schema_version`: whose is it?")
+        return False
+    version = _scalar(session, "SELECT max(version) FROM schema_version")
+    if version != _TERN_VERSION:
+        raise ConfigurationError(
+            f"The database is at tern migration {version}, this version takes over {_TERN_VERSION}: "
+            + (
+                "use a newer image-builder"
+                if (version or 0) > _TERN_VERSION
+                else "migrate it with the old program first"
+            )
+        )
+    return True
+
+
+def _apply(session: psycopg.Connection[Any], migration: Migration) -> bool:
+    began = time.monotonic()
+    if migration.concurrent_index is None:
+        with session.transaction():
+            session.execute(migration.statements.encode())
+            _count(session, migration)
+    else:
+        _drop_if_invalid(session, migration.concurrent_index)
+        session.execute(migration.statements.encode())
+        _count(session, migration)
+    log.info("migrated", migration=migration.name, seconds=round(time.monotonic() - began, 3))
+    return True
+
+
+def _count(session: psycopg.Connection[Any], migration: Migration) -> None:
+    session.execute(
+        "INSERT INTO image_builder_migrations (version, name) VALUES (%s, %s)",
+        (migration.number, migration.name),
+    )
+
+
+def _drop_if_invalid(session: psycopg.Connection[Any], index: str) -> None:
+    """A concurrent build that was cut short leaves an index nobody uses and everybody maintains."""
+    if _scalar(session, "SELECT NOT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", index):
+        session.execute(sql.SQL("DROP INDEX CONCURRENTLY {}").format(sql.Identifier(index)))
+
+
+def _scalar(session: psycopg.Connection[Any], statement: str, *values: object) -> Any:
+    row = session.execute(statement.encode(), values or None).fetchone()
+    return None if row is None else row[0]

@@ -1,0 +1,88 @@
+"""Passwords on their way through: hashed for the composer, never kept (contract: User)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from domain.compose.request import ComposeRequest, Json
+from domain.errors import InvalidRequestError
+
+# The composer takes these crypt forms as they are; it would hash any other a second time.
+_KNOWN_CRYPT: Final = ("$6$", "$5$", "$2b$")
+_ANY_CRYPT: Final = re.compile(r"\$[A-Za-z0-9]+\$")
+
+# A hash takes milliseconds of CPU: a request may not keep a worker busy for minutes.
+MOST_TO_HASH: Final = 200
+
+# What libraries of crypt take.
+LONGEST: Final = 4096
+
+
+def to_hash(request: ComposeRequest) -> tuple[str, ...]:
+    """The plain passwords of the request, each once.
+
+    Raises InvalidRequestError for a crypt form the composer does not know, for a password longer than LONGEST, and
+    for more than MOST_TO_HASH.
+    """
+    plain: dict[str, None] = {}
+    for user in (request.customizations or {}).get("users", ()):
+        password = user.get("password", "")
+        if not password or password.startswith(_KNOWN_CRYPT):
+            continue
+        if _ANY_CRYPT.match(password):
+            raise InvalidRequestError(
+                f'user "{user["name"]}": the password is hashed in a form that is not known here, '
+                "expected plain text or one of $6$, $5$, $2b$"
+            )
+        if len(password) > LONGEST:
+            raise InvalidRequestError(f'user "{user["name"]}": the password is longer than {LONGEST} characters')
+        plain[password] = None
+    if len(plain) > MOST_TO_HASH:
+        raise InvalidRequestError(f"customizations.users: at most {MOST_TO_HASH} plain passwords in a request")
+    return tuple(plain)
+
+
+def hashed(password: str, hashes: Mapping[str, str]) -> str:
+    """What the composer gets for a password: its hash, or itself where it is one already."""
+    return hashes.get(password, password)
+
+
+def without_passwords(document: Json) -> dict[str, Any]:
+    """A request as a row keeps it: every user has `hasPassword`, none a password; the caller's own is ignored."""
+    return _with_users(document, lambda user: bool(user.get("password")))
+
+
+def shown(document: Json) -> dict[str, Any]:
+    """A request as it is answered, also one that an older program stored with passwords or empty values."""
+    return _with_users(
+        _without_nulls(document),
+        lambda user: bool(user["password"]) if "password" in user else user.get("hasPassword") is True,
+    )
+
+
+def _with_users(document: Json, has_password: Callable[[Json], bool]) -> dict[str, Any]:
+    customizations = document.get("customizations")
+    if not isinstance(customizations, dict):
+        return dict(document)
+    users = customizations.get("users")
+    if not isinstance(users, list):
+        return dict(document)
+    kept = [
+        {
+            **{key: value for key, value in user.items() if key != "password"},
+            "hasPassword": has_password(user),
+        }
+        for user in users
+        if isinstance(user, dict)
+    ]
+    return {**document, "customizations": {**customizations, "users": kept}}
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(entry) for key, entry in value.items() if entry is not None}
+    if isinstance(value, list):
+        return [_without_nulls(entry) for entry in value if entry is not None]
+    return value

@@ -1,0 +1,130 @@
+"""Where an image goes: which upload target takes which image type, and what the composer is told of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from domain.compose.request import ImageRequest, Json
+from domain.errors import InvalidRequestError
+
+# Our image type -> the composer's, for each upload target.
+IMAGE_TYPES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+    {
+        "aws": {"aws": "aws", "ami": "aws"},
+        "aws.s3": {
+            "edge-commit": "edge-commit",
+            "rhel-edge-commit": "edge-commit",
+            "edge-installer": "edge-installer",
+            "rhel-edge-installer": "edge-installer",
+            "guest-image": "guest-image",
+            "image-installer": "image-installer",
+            "network-installer": "network-installer",
+            "vsphere": "vsphere",
+            "vsphere-ova": "vsphere-ova",
+            "wsl": "wsl",
+            "pxe-tar-xz": "pxe-tar-xz",
+            "bootable-container-iso": "bootable-container-iso",
+        },
+        "gcp": {"gcp": "gcp"},
+        "azure": {"azure": "azure", "vhd": "azure"},
+        "oci.objectstorage": {"oci": "oci"},
+    }
+)
+
+_AZURE_IMAGE_NAME: Final = re.compile(r"[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9_.-]*[a-zA-Z0-9_]")
+_OPTIONS: Final = "image_requests[0].upload_request.options"
+
+
+@dataclass(frozen=True, slots=True)
+class UploadSettings:
+    """Where the composer's own cloud accounts are: operators' settings."""
+
+    aws_region: str
+    gcp_region: str
+    gcp_bucket: str
+
+
+def composer_image_type(image: ImageRequest) -> str:
+    """The composer's name of the image type. Raises InvalidRequestError where the target does not take it."""
+    try:
+        return IMAGE_TYPES[image.upload_type][image.image_type]
+    except KeyError:
+        raise InvalidRequestError("Invalid image type for upload target") from None
+
+
+def upload_options(image: ImageRequest, settings: UploadSettings) -> dict[str, Any]:
+    """The composer's `upload_options`. Raises InvalidRequestError where the request's do not fit the target."""
+    return _WRITERS[image.upload_type](image.upload_options, settings)
+
+
+def _aws(options: Json, settings: UploadSettings) -> dict[str, Any]:
+    accounts, sources = _texts(options, "share_with_accounts"), _texts(options, "share_with_sources")
+    if not accounts and not sources:
+        raise InvalidRequestError("Expected at least one source or account to share the image with")
+    return {"region": settings.aws_region, "share_with_accounts": accounts}
+
+
+def _aws_s3(_options: Json, settings: UploadSettings) -> dict[str, Any]:
+    return {"region": settings.aws_region}
+
+
+def _gcp(options: Json, settings: UploadSettings) -> dict[str, Any]:
+    accounts = _texts(options, "share_with_accounts")
+    return {
+        "region": settings.gcp_region,
+        "bucket": settings.gcp_bucket,
+        **({"share_with_accounts": accounts} if accounts else {}),
+    }
+
+
+def _azure(options: Json, _settings: UploadSettings) -> dict[str, Any]:
+    given = {
+        name: text
+        for name in ("tenant_id", "subscription_id", "resource_group", "image_name", "hyper_v_generation")
+        if (text := _text(options, name)) is not None
+    }
+    if not given.get("tenant_id") or not given.get("subscription_id"):
+        raise InvalidRequestError("Request must contain tenant and subscription ids.")
+    if "resource_group" not in given:
+        raise InvalidRequestError(f"{_OPTIONS}.resource_group: expected the name of a resource group")
+    image_name = given.get("image_name")
+    if image_name is not None and (len(image_name) > 60 or not _AZURE_IMAGE_NAME.fullmatch(image_name)):
+        raise InvalidRequestError(
+            f"{_OPTIONS}.image_name: expected 1 to 60 letters, digits, '_', '.' and '-', "
+            "beginning with a letter or digit and not ending with '.' or '-'"
+        )
+    if given.get("hyper_v_generation", "V1") not in {"V1", "V2"}:
+        raise InvalidRequestError(f"{_OPTIONS}.hyper_v_generation: expected V1 or V2")
+    return given
+
+
+def _oci(_options: Json, _settings: UploadSettings) -> dict[str, Any]:
+    return {}
+
+
+_WRITERS: Final[Mapping[str, Callable[[Json, UploadSettings], dict[str, Any]]]] = {
+    "aws": _aws,
+    "aws.s3": _aws_s3,
+    "gcp": _gcp,
+    "azure": _azure,
+    "oci.objectstorage": _oci,
+}
+
+
+def _text(options: Json, name: str) -> str | None:
+    if name not in options:
+        return None
+    if not isinstance(options[name], str):
+        raise InvalidRequestError(f"{_OPTIONS}.{name}: expected text")
+    return str(options[name])
+
+
+def _texts(options: Json, name: str) -> list[str]:
+    values = options.get(name, [])
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise InvalidRequestError(f"{_OPTIONS}.{name}: expected a list of text")
+    return list(values)

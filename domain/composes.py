@@ -1,0 +1,56 @@
+"""A compose as the history keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from domain.paging import Page
+
+# Lists go back this far; older composes are still answered by id.
+LISTED_FOR: Final = timedelta(days=14)
+
+
+@dataclass(frozen=True, slots=True)
+class NewCompose:
+    """A compose to be kept; `request` is a v1 ComposeRequest without passwords."""
+
+    tenant: str
+    account_number: str
+    email: str
+    request: Mapping[str, Any]
+    image_name: str | None
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedCompose:
+    """A row of a list; `request` is JSON text as stored, `created_at` UTC without a zone."""
+
+    id: UUID
+    request: str
+    created_at: datetime
+    image_name: str | None
+    client_id: str | None
+    blueprint_id: UUID | None
+    blueprint_version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ComposesQuery:
+    """The undeleted composes of a tenant, newest first, less the image types `ignored` (as requested)."""
+
+    tenant: str
+    page: Page
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ComposesPage:
+    """`count` counts all that match, not the page's."""
+
+    count: int
+    composes: tuple[ListedCompose, ...]

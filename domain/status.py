@@ -1,0 +1,83 @@
+"""How a build goes, out of what the composer says of it (contract: ImageStatus)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+# Errors that only wrap the one that tells the user something.
+_WRAPPERS: Final = frozenset({5, 9, 26, 28})
+
+_UPLOAD_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "aws": ("ami", "region"),
+        "aws.s3": ("url",),
+        "gcp": ("image_name", "project_id"),
+        "azure": ("image_name",),
+        "oci.objectstorage": ("url",),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildError:
+    """Why a build failed; `details` is any JSON value, None where there are none."""
+
+    id: int
+    reason: str
+    details: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`done` of `total` steps, and the same of the step at hand."""
+
+    done: int
+    total: int
+    subprogress: Progress | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadStatus:
+    """How the upload goes; `options` say where the image is, by `type`."""
+
+    status: str
+    type: str
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageStatus:
+    """How the build of one image goes."""
+
+    status: str
+    progress: Progress | None = None
+    upload_status: UploadStatus | None = None
+    error: BuildError | None = None
+
+
+def innermost(error: BuildError) -> BuildError:
+    """The error that tells what went wrong: wrapping errors are followed through their details."""
+    while error.id in _WRAPPERS:
+        details = error.details
+        inner = details[0] if isinstance(details, list) and details else details
+        if not isinstance(inner, Mapping):
+            return error
+        identifier, reason = inner.get("id"), inner.get("reason")
+        if not isinstance(identifier, int) or isinstance(identifier, bool) or not isinstance(reason, str):
+            return error
+        error = BuildError(identifier, reason, inner.get("details"))
+    return error
+
+
+def upload_options(upload: UploadStatus) -> dict[str, Any]:
+    """The options that belong to the upload's type, empty where the composer does not know them yet.
+
+    Clients read them by type and break on others; a type unknown here passes with what it has.
+    """
+    names = _UPLOAD_OPTIONS.get(upload.type)
+    if names is None:
+        return dict(upload.options)
+    return {name: upload.options.get(name) or "" for name in names}

@@ -1,0 +1,5 @@
+"""`python -m image_builder` is the console command."""
+
+from image_builder.cli import main
+
+main()

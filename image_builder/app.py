@@ -1,0 +1,121 @@
+"""The service of one process, as an ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+import orjson
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from image_builder import settings as settings_module
+from image_builder.container import Container
+from image_builder.http.application import connexion_application
+from image_builder.http.bridge import Bridge
+from image_builder.http.call import Lane
+from image_builder.http.docs import HEADERS, DocsPage
+from image_builder.http.edge import Document, Edge, Page
+from image_builder.telemetry import logs, metrics
+
+log = structlog.get_logger()
+
+
+def create() -> ASGIApp:
+    """The service that the environment describes. Raises ConfigurationError."""
+    settings = settings_module.from_environment()
+    logs.configure(settings.log_level)
+    container = Container(settings=settings)
+    application, bridge = connexion_application(
+        container.contract(),
+        container.routes(),
+        base_paths=settings.base_paths,
+        authenticate=container.authenticate(),
+        largest_body=settings.largest_body,
+        threads={Lane.DIRECT: settings.direct_threads, Lane.WAITING: settings.waiting_threads},
+    )
+    service = _Service(container, bridge)
+    edge = Edge(application, service.pages(), settings.base_paths, container.metrics())
+    return _WithLifespan(edge, service)
+
+
+class _Service:
+    """What runs beside the requests, and the pages outside the contract."""
+
+    def __init__(self, container: Container, bridge: Bridge) -> None:
+        self._container = container
+        self._bridge = bridge
+        # Probes are answered also when all other threads wait.
+        self._probe_threads = ThreadPoolExecutor(1, thread_name_prefix="probe")
+        self._docs = DocsPage("../openapi.json")
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Open what the requests need; at the end let what runs finish, then close it."""
+        self._container.database().open()
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._bridge.close()
+        self._probe_threads.shutdown()
+        self._container.database().close()
+        self._container.composer_back_end().close()
+
+    def pages(self) -> Mapping[str, Page]:
+        """What is answered outside the base paths, without an identity."""
+        return {
+            "/status": self._status,
+            "/ready": self._ready,
+            "/metrics": self._metrics,
+            "/openapi.json": self._openapi,
+            "/docs/": self._docs_page,
+        }
+
+    async def _status(self, _path: str) -> Document:
+        return _json(self._container.meta().version_document())
+
+    async def _ready(self, _path: str) -> Document:
+        probe = self._container.database_probe()
+        await asyncio.get_running_loop().run_in_executor(self._probe_threads, probe)
+        return _json({"readiness": "ready"})
+
+    async def _metrics(self, _path: str) -> Document:
+        return Document(self._container.metrics().exposition(), metrics.CONTENT_TYPE)
+
+    async def _openapi(self, _path: str) -> Document:
+        return Document(self._container.contract().served)
+
+    async def _docs_page(self, path: str) -> Document:
+        asset = self._docs.asset(path)
+        if asset is None:
+            raise HTTPException(404)
+        content, media_type = asset
+        return Document(content, media_type, HEADERS)
+
+
+class _WithLifespan:
+    """An ASGI application that opens and closes the service around the server's life."""
+
+    def __init__(self, app: ASGIApp, service: _Service) -> None:
+        self._app = app
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+        await receive()
+        async with self._service.running():
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _json(document: object) -> Document:
+    return Document(orjson.dumps(document))

@@ -1,0 +1,42 @@
+"""The console command `image-builder`."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from domain.errors import ConfigurationError, UnavailableError
+from image_builder.cli.demo import demo
+from image_builder.cli.distributions import distributions
+from image_builder.cli.migrate import migrate
+from image_builder.cli.serve import serve
+from image_builder.telemetry import logs
+
+
+class _PlainErrors(click.Group):
+    """Says what an operator can mend in one sentence, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (ConfigurationError, UnavailableError) as error:
+            raise click.ClickException(error.detail) from error
+
+
+@click.group(cls=_PlainErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def main() -> None:
+    """Queue operating-system image builds and watch them: the public API in front of composer.
+
+    All settings are environment variables (or lines of a local.env in the working directory): PGHOST and the other
+    PG variables for the database, COMPOSER_URL for the composer, and those that the README lists.
+
+    Nothing at hand? `image-builder serve --embedded` brings a database and a stand-in composer of its own.
+    """
+    logs.configure(os.environ.get("LOG_LEVEL", "INFO"))
+
+
+main.add_command(serve)
+main.add_command(migrate)
+main.add_command(distributions)
+main.add_command(demo)

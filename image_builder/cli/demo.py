@@ -1,0 +1,234 @@
+"""`image-builder demo`: a few builds, from the request to the image, as a client sees them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import requests
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from image_builder.cli.embedded import identity_header
+
+_BASE: Final = "/api/image-builder/v1"
+_DEFAULT_URL: Final = "http://127.0.0.1:8086"
+_FINAL: Final = frozenset({"success", "failure"})
+_START_WITHIN: Final = 60.0
+_POLL: Final = 0.5
+_TIMEOUT: Final = 10.0
+_BOOTC: Final = (
+    "quay.io/redhat-services-prod/insights-management-tenant/image-builder-bootc-foundry/hummingbird-qcow2:latest"
+)
+
+
+@dataclass(slots=True)
+class _Build:
+    """A build of the demo: what is asked for, how it is to end, and what became of it."""
+
+    title: str
+    request: dict[str, Any]
+    expected: str = "success"
+    id: str = ""
+    status: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def outcome(self) -> str:
+        return str(self.status.get("status", "pending"))
+
+
+@click.command()
+@click.option("--url", default=_DEFAULT_URL, show_default=True, help="The service to show; none there: one of its own.")
+@click.option("--timeout", default=120, show_default=True, help="Seconds after which the builds should have ended.")
+def demo(url: str, timeout: int) -> None:
+    """Queue builds for several clouds, one of them bound to fail, and watch them.
+
+    Exit status 0 only if all ended as they should.
+    """
+    console = Console()
+    with _service(url, console) as running:
+        api = _Api(running)
+        builds = _builds()
+        for build in builds:
+            build.id = api.start(build.request)
+        _watch(api, builds, console, time.monotonic() + timeout)
+    console.print(_table(builds))
+    wrong = [build.title for build in builds if build.outcome != build.expected]
+    if wrong:
+        raise click.ClickException(f"not as they should be: {', '.join(wrong)}")
+    console.print("All ended as they should: one was told to fail, the others succeeded.")
+
+
+class _Api:
+    """The service as a client sees it."""
+
+    def __init__(self, url: str) -> None:
+        self._base = url + _BASE
+        self._session = requests.Session()
+        self._session.headers["x-rh-identity"] = identity_header()
+
+    def start(self, request: dict[str, Any]) -> str:
+        return str(self._answer("POST", "/compose", request)["id"])
+
+    def status(self, compose_id: str) -> dict[str, Any]:
+        status: dict[str, Any] = self._answer("GET", f"/composes/{compose_id}")["image_status"]
+        return status
+
+    def _answer(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        response = self._session.request(method, self._base + path, json=body, timeout=_TIMEOUT)
+        if not response.ok:
+            raise click.ClickException(f"{method} {path}: {response.status_code} {response.text}")
+        document: dict[str, Any] = response.json()
+        return document
+
+
+def _builds() -> list[_Build]:
+    return [
+        _Build(
+            "CentOS Stream 9 guest image",
+            _request("centos-9", "guest-image", "aws.s3", packages=["vim-enhanced"]),
+        ),
+        _Build(
+            "CentOS Stream 10 in AWS",
+            _request("centos-10", "aws", "aws", {"share_with_accounts": ["123456789012"]}),
+        ),
+        _Build("RHEL 9 in Google Cloud", _request("rhel-9", "gcp", "gcp")),
+        _Build(
+            "RHEL 10 in Azure",
+            _request(
+                "rhel-10",
+                "azure",
+                "azure",
+                {"tenant_id": "tenant", "subscription_id": "subscription", "resource_group": "images"},
+            ),
+        ),
+        _Build("RHEL 8 in Oracle Cloud", _request("rhel-8", "oci", "oci.objectstorage")),
+        _Build("Image mode guest image", _request(None, "guest-image", "aws.s3", bootc={"reference": _BOOTC})),
+        _Build(
+            "with a package that does not exist",
+            _request("centos-9", "guest-image", "aws.s3", packages=["no-such-package"]),
+            expected="failure",
+        ),
+    ]
+
+
+def _request(
+    distribution: str | None,
+    image_type: str,
+    upload: str,
+    options: dict[str, Any] | None = None,
+    *,
+    packages: list[str] | None = None,
+    bootc: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    image = {
+        "architecture": "x86_64",
+        "image_type": image_type,
+        "upload_request": {"type": upload, "options": options or {}},
+    }
+    source = {"bootc": bootc} if distribution is None else {"distribution": distribution}
+    customizations = {"packages": packages} if packages else {}
+    return {
+        **source,
+        "image_name": f"demo-{image_type}",
+        "image_requests": [image],
+        "customizations": customizations,
+    }
+
+
+def _watch(api: _Api, builds: list[_Build], console: Console, deadline: float) -> None:
+    columns = (
+        TextColumn("{task.description:<36}"),
+        BarColumn(),
+        TextColumn("{task.fields[status]:<10}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        tasks = [progress.add_task(build.title, total=100, status="pending") for build in builds]
+        while any(build.outcome not in _FINAL for build in builds) and time.monotonic() < deadline:
+            for build, task in zip(builds, tasks, strict=True):
+                if build.outcome not in _FINAL:
+                    build.status = api.status(build.id)
+                    _show(progress, task, build)
+            time.sleep(_POLL)
+
+
+def _show(progress: Progress, task: TaskID, build: _Build) -> None:
+    steps = build.status.get("progress")
+    completed = 100.0 if build.outcome in _FINAL else 0.0
+    if steps and steps["total"] and build.outcome not in _FINAL:
+        completed = 95.0 * steps["done"] / steps["total"]
+    progress.update(task, completed=completed, status=build.outcome)
+    if build.outcome in _FINAL:
+        progress.stop_task(task)
+
+
+def _table(builds: list[_Build]) -> Table:
+    table = Table("build", "id", "status", "where it is, or why not")
+    for build in builds:
+        style = "green" if build.outcome == "success" else "red"
+        table.add_row(build.title, build.id, f"[{style}]{build.outcome}[/{style}]", _result(build))
+    return table
+
+
+def _result(build: _Build) -> str:
+    error = build.status.get("error")
+    if error:
+        return f"{error['reason']}: {error['details']}" if "details" in error else str(error["reason"])
+    options = build.status.get("upload_status", {}).get("options", {})
+    return ", ".join(str(value) for value in options.values())
+
+
+@contextmanager
+def _service(url: str, console: Console) -> Iterator[str]:
+    """The address of a running service: the one at `url`, or one started for the while."""
+    if _answers(url):
+        console.print(f"Using the service at {url}")
+        yield url
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    own = f"http://127.0.0.1:{port}"
+    console.print(f"Nothing answers at {url}; starting a service for the while of the demo at {own} ...")
+    with tempfile.TemporaryDirectory(dir="/var/tmp" if Path("/var/tmp").is_dir() else None) as data:  # noqa: S108
+        Path(data).chmod(0o755)
+        process = subprocess.Popen(  # noqa: S603 - ourselves
+            [sys.executable, "-m", "image_builder", "serve", "--embedded", "--data", f"{data}/data"],
+            env={**os.environ, "LISTEN_ADDRESS": f"127.0.0.1:{port}", "LOG_LEVEL": "WARNING"},
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            _wait_for(own, process)
+            yield own
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _START_WITHIN
+    while not _answers(url):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise click.ClickException("the service for the demo does not start")
+        time.sleep(0.1)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/ready", timeout=_TIMEOUT).ok
+    except requests.RequestException:
+        return False

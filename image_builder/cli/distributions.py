@@ -1,0 +1,53 @@
+"""`image-builder distributions`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from adapters.files.distribution_source import SOURCE_FILE, load_source
+from adapters.files.distributions import problems
+from adapters.files.signing_keys import fetch_keys
+from image_builder.settings import PROJECT
+
+
+def _directory_option(command: click.decorators.FC) -> click.decorators.FC:
+    return click.option(
+        "--directory",
+        envvar="DISTRIBUTIONS_DIR",
+        type=click.Path(path_type=Path),
+        default=PROJECT / "distributions",
+        show_default="the one that comes with the service",
+        help="The distribution directory; DISTRIBUTIONS_DIR sets it too.",
+    )(command)
+
+
+@click.group()
+def distributions() -> None:
+    """Look after the distribution directory: what can be built, and from which repositories."""
+
+
+@distributions.command()
+@_directory_option
+def check(directory: Path) -> None:
+    """Say all that is wrong with the directory at once; exit status 1 if the service would not start with it."""
+    found = problems(directory)
+    for problem in found:
+        click.echo(f"{problem.level}: {problem}")
+    errors = sum(problem.level == "error" for problem in found)
+    click.echo(f"{directory}: {errors} errors, {len(found) - errors} warnings")
+    if errors:
+        raise SystemExit(1)
+
+
+@distributions.command("fetch-keys")
+@_directory_option
+def fetch(directory: Path) -> None:
+    """Put the vendors' signing keys into the directory, in place of their addresses.
+
+    Each key is checked against its fingerprint in the directory's source.yaml. A wrong one is refused by name, and
+    then nothing is written.
+    """
+    written = fetch_keys(load_source(directory / SOURCE_FILE), directory)
+    click.echo(f"{len(written)} files written")

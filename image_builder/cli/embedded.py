@@ -1,0 +1,72 @@
+"""The batteries of the local default: a PostgreSQL and a stand-in composer, as children of this process."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import click
+import orjson
+
+from adapters.embedded.composer.process import StandInComposer
+from adapters.embedded.postgres import EmbeddedPostgres
+from adapters.postgres.migrate import migrate
+from image_builder.settings import database_parameters
+
+_IDENTITY: Final = {
+    "identity": {
+        "org_id": "000001",
+        "account_number": "000001",
+        "type": "User",
+        "user": {"username": "you", "email": "you@example.com"},
+    },
+    "entitlements": {"rhel": {"is_entitled": True}},
+}
+
+# What operators set, and the stand-in does not care about.
+_CLOUDS: Final = {
+    "OSBUILD_AWS_REGION": "us-east-1",
+    "OSBUILD_GCP_REGION": "us-east1",
+    "OSBUILD_GCP_BUCKET": "stand-in-bucket",
+}
+
+
+def identity_header() -> str:
+    """A value of x-rh-identity that may build everything unrestricted."""
+    return base64.b64encode(orjson.dumps(_IDENTITY)).decode()
+
+
+@contextmanager
+def surroundings(data: Path) -> Iterator[None]:
+    """Start what the service needs, put it into the environment, and end it in order at the end.
+
+    Everything is kept in the folder `data` and taken up again by the next start.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    click.echo(f"Starting PostgreSQL in {data / 'postgres'} ...")
+    with EmbeddedPostgres(data / "postgres", max_connections=200) as postgres:
+        parameters = postgres.connection_parameters()
+        with StandInComposer(data / "stand-in-composer.sqlite") as composer:
+            click.echo(
+                f"Started the stand-in composer at {composer.url}: it builds nothing, but answers like the real one."
+            )
+            os.environ.update(
+                PGHOST=parameters["host"],
+                PGPORT=str(parameters["port"]),
+                PGUSER=parameters["user"],
+                PGDATABASE=parameters["dbname"],
+                PGSSLMODE="disable",
+                COMPOSER_URL=composer.url,
+            )
+            for name, value in _CLOUDS.items():
+                os.environ.setdefault(name, value)
+            migrate(database_parameters())
+            try:
+                yield
+            finally:
+                click.echo("Ending the stand-in composer, then PostgreSQL ...")
+    click.echo("Ended.")

@@ -1,0 +1,19 @@
+"""`image-builder migrate`."""
+
+from __future__ import annotations
+
+import click
+
+from adapters.postgres.migrate import migrate as apply_migrations
+from image_builder.settings import database_parameters
+
+
+@click.command()
+def migrate() -> None:
+    """Bring the database to the tables this version wants.
+
+    Takes a new database, one of an earlier version, or one that the Go service keeps (tern migration 15), in place and
+    while it is in use. Any number may run at once. Needs the PG variables only.
+    """
+    applied = apply_migrations(database_parameters())
+    click.echo(f"Applied: {', '.join(applied)}" if applied else "Nothing to do: the database is up to date")

@@ -1,0 +1,131 @@
+"""`image-builder serve`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from domain.errors import ConfigurationError
+from image_builder import app
+from image_builder.cli.embedded import identity_header, surroundings
+from image_builder.settings import Settings, from_environment
+
+# Seconds for which requests that run may go on after the service was told to end.
+_GRACE: Final = 30
+
+
+@click.command()
+@click.option(
+    "--embedded",
+    is_flag=True,
+    envvar="IMAGE_BUILDER_EMBEDDED",
+    help="Bring a PostgreSQL and a stand-in composer.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".data"),
+    show_default=True,
+    help="Where --embedded keeps its data from one start to the next.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    envvar="WORKERS",
+    help="Worker processes.",
+)
+def serve(*, embedded: bool, data: Path, workers: int) -> None:
+    """Serve the API on LISTEN_ADDRESS (default localhost:8086) until Ctrl-C or SIGTERM.
+
+    The database must have been migrated (`image-builder migrate`); --embedded does that itself.
+    """
+    # Ctrl-C and SIGTERM alike unwind what was started, in order.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        with surroundings(data) if embedded else nullcontext():
+            settings = from_environment()
+            _run(settings, workers, announce=lambda: _announce(settings, embedded=embedded))
+    except KeyboardInterrupt:
+        click.echo("Interrupted.")
+
+
+def _run(settings: Settings, workers: int, announce: Callable[[], None]) -> None:
+    service = app.create()  # also with several workers: what is wrong is said once, and before anything listens
+    config = uvicorn.Config(
+        service if workers == 1 else "image_builder.app:create",
+        factory=workers > 1,
+        host=settings.host,
+        port=settings.port,
+        workers=workers,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=_GRACE,
+    )
+    with _listener(settings) as listener:
+        announce()
+        if workers == 1:
+            uvicorn.Server(config).run(sockets=[listener])
+        else:
+            Multiprocess(config, sockets=[listener]).run()
+
+
+def _listener(settings: Settings) -> socket.socket:
+    """The socket that is served. Raises ConfigurationError where the address cannot be had."""
+    try:
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = found[0]
+        return _bound(family, address)
+    except OSError as error:
+        raise ConfigurationError(f"LISTEN_ADDRESS {settings.host}:{settings.port}: {error.strerror}") from None
+
+
+def _bound(family: socket.AddressFamily, address: Any) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+        listener.set_inheritable(True)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _announce(settings: Settings, *, embedded: bool) -> None:
+    host = "127.0.0.1" if settings.host in {"localhost", "0.0.0.0"} else settings.host
+    url = f"http://{host}:{settings.port}"
+    click.echo(f"Serving {url}{settings.base_paths[0]} (process {os.getpid()})")
+    if not embedded:
+        return
+    click.echo(
+        f"""
+  API        {url}{settings.base_paths[2]}
+  API docs   {url}/docs/
+  identity   x-rh-identity: {identity_header()}
+
+Try next, in another terminal:
+  make demo
+  curl -H 'x-rh-identity: {identity_header()}' {url}{settings.base_paths[0]}/composes
+
+Ctrl-C ends it all; the next start takes up the same data.
+"""
+    )

@@ -1,0 +1,109 @@
+"""What is made of what: the only place that knows which adapter fills which port."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dependency_injector import containers, providers
+
+from adapters.crypt import sha512_crypt_hash
+from adapters.files.distributions import load_allow_list, load_distributions
+from adapters.files.quotas import FileQuotas, Unlimited
+from adapters.http.client import BackEnd, new_session
+from adapters.http.composer import HttpComposer
+from adapters.http.tokens import Credentials, Tokens
+from adapters.postgres.composes import PostgresComposes
+from adapters.postgres.connection import PostgresDatabase
+from adapters.postgres.starts import PostgresStarts
+from domain.distributions import Catalogue
+from image_builder.http.auth import authenticator
+from image_builder.http.call import Lane, Route
+from image_builder.http.composes import ComposesController
+from image_builder.http.contract import Contract
+from image_builder.http.distributions import DistributionsController
+from image_builder.http.meta import Build, MetaController
+from image_builder.settings import ComposerSettings, Settings
+from image_builder.telemetry.metrics import Metrics
+from image_builder.usecases.compose import StartCompose
+from image_builder.usecases.composes import WatchComposes
+from image_builder.usecases.readiness import Probe
+from ports.world import Quotas
+
+
+def _catalogue(settings: Settings) -> Catalogue:
+    return Catalogue(load_distributions(settings.distributions), load_allow_list(settings.allow_file))
+
+
+def _quotas(settings: Settings) -> Quotas:
+    return Unlimited() if settings.quota_file is None else FileQuotas(settings.quota_file)
+
+
+def _composer_back_end(settings: ComposerSettings, connections: int) -> BackEnd:
+    tokens = None
+    if settings.token_url:
+        credentials = Credentials(settings.token_url, settings.client_id, settings.client_secret)
+        tokens = Tokens(credentials, new_session(1))
+    return BackEnd("composer", settings.url, connections=connections, tokens=tokens, ca_file=settings.ca_path or None)
+
+
+def _routes(
+    meta: MetaController, distributions: DistributionsController, composes: ComposesController
+) -> Mapping[str, Route]:
+    return {
+        "getVersion": Route(meta.version),
+        "getReadiness": Route(meta.ready, Lane.WAITING),
+        "getOpenapiJson": Route(meta.openapi),
+        "getDistributions": Route(distributions.list),
+        "getArchitectures": Route(distributions.architectures),
+        "composeImage": Route(composes.create, Lane.WAITING),
+        "getComposes": Route(composes.list),
+        "getComposeStatus": Route(composes.status, Lane.WAITING),
+        "getComposeMetadata": Route(composes.metadata, Lane.WAITING),
+        "deleteCompose": Route(composes.delete),
+    }
+
+
+class Container(containers.DeclarativeContainer):
+    """One process' objects, each made once, when it is first asked for."""
+
+    settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
+
+    database = providers.ThreadSafeSingleton(
+        PostgresDatabase, settings.provided.database, size=settings.provided.pool_size
+    )
+    composer_back_end = providers.ThreadSafeSingleton(
+        _composer_back_end, settings.provided.composer, settings.provided.waiting_threads
+    )
+    composer = providers.ThreadSafeSingleton(HttpComposer, composer_back_end)
+    catalogue = providers.ThreadSafeSingleton(_catalogue, settings)
+    contract = providers.ThreadSafeSingleton(Contract, catalogue.provided.names)
+    metrics = providers.ThreadSafeSingleton(Metrics)
+    database_probe = providers.ThreadSafeSingleton(Probe, database.provided.check)
+
+    meta = providers.ThreadSafeSingleton(
+        MetaController,
+        contract=contract,
+        build=providers.Factory(Build, settings.provided.build_commit, settings.provided.build_time),
+        database=database_probe,
+        composer=providers.ThreadSafeSingleton(Probe, composer.provided.check),
+    )
+    distributions = providers.ThreadSafeSingleton(DistributionsController, catalogue)
+    composes = providers.ThreadSafeSingleton(
+        ComposesController,
+        start=providers.ThreadSafeSingleton(
+            StartCompose,
+            catalogue=catalogue,
+            upload=settings.provided.upload,
+            quotas=providers.ThreadSafeSingleton(_quotas, settings),
+            hasher=providers.Object(sha512_crypt_hash),
+            starts=providers.ThreadSafeSingleton(PostgresStarts, database),
+            composer=composer,
+        ),
+        watch=providers.ThreadSafeSingleton(
+            WatchComposes, providers.ThreadSafeSingleton(PostgresComposes, database), composer
+        ),
+        base=settings.provided.base_paths[1],
+    )
+
+    routes = providers.ThreadSafeSingleton(_routes, meta, distributions, composes)
+    authenticate = providers.ThreadSafeSingleton(authenticator, fedora_accounts=settings.provided.fedora_auth)

@@ -1,0 +1,98 @@
+"""Connexion and Flask put together for one process (architecture document: Fast on Connexion).
+
+Connexion routes and our middleware validates, both from openapi.yaml; Flask carries the handlers. The same document
+answers under three base paths.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
+
+from connexion.middleware.main import ConnexionMiddleware
+from connexion.middleware.routing import RoutingMiddleware
+from connexion.resolver import Resolver
+from connexion.spec import Specification
+from flask import Flask, Response, request
+from starlette.routing import Mount, Router
+
+from image_builder.http.auth import Authenticate
+from image_builder.http.bridge import Bridge
+from image_builder.http.call import CALL, Lane, Route
+from image_builder.http.contract import Contract
+from image_builder.http.validation import ContractMiddleware
+
+_PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
+
+
+class StrictRoutingMiddleware(RoutingMiddleware):
+    """Connexion's routing without its redirects: a path with a slash too many is an unknown path."""
+
+    def add_api(
+        self,
+        specification: Specification,
+        base_path: str | None = None,
+        arguments: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Add the routes of a specification."""
+        super().add_api(specification, base_path, arguments, **kwargs)
+        self.router.redirect_slashes = False
+        for route in self.router.routes:
+            if isinstance(route, Mount) and isinstance(route.app, Router):
+                route.app.redirect_slashes = False
+
+
+def connexion_application(
+    contract: Contract,
+    routes: Mapping[str, Route],
+    *,
+    base_paths: tuple[str, ...],
+    authenticate: Authenticate,
+    largest_body: int,
+    threads: Mapping[Lane, int],
+) -> tuple[ConnexionMiddleware, Bridge]:
+    """The contract's operations as an ASGI application, and the bridge to be closed at its end."""
+    bridge = Bridge(_flask_application(contract, base_paths).wsgi_app, threads)
+    checking = partial(
+        ContractMiddleware,
+        settings={
+            "contract": contract,
+            "routes": routes,
+            "authenticate": authenticate,
+            "largest_body": largest_body,
+        },
+    )
+    application = ConnexionMiddleware(
+        bridge,
+        import_name=__name__,
+        middlewares=[StrictRoutingMiddleware, checking],  # type: ignore[list-item]
+        resolver=Resolver(lambda operation_id: routes[operation_id].handler),
+    )
+    for base_path in base_paths:
+        application.add_api(contract.document, base_path=base_path)
+    return application, bridge
+
+
+def _flask_application(contract: Contract, base_paths: tuple[str, ...]) -> Flask:
+    application = Flask(__name__, static_folder=None)
+    # Errors leave the application: the edge is the one place that answers them.
+    application.config["PROPAGATE_EXCEPTIONS"] = True
+    for base_path in base_paths:
+        for operation in contract.operations.values():
+            application.add_url_rule(
+                base_path + _PLACEHOLDER.sub(r"<path:\1>", operation.path),
+                endpoint=f"{base_path} {operation.id}",
+                view_func=_run,
+                methods=[operation.method],
+                strict_slashes=True,
+                merge_slashes=False,
+            )
+    return application
+
+
+def _run(**_path: str) -> Response:
+    response: Response = request.environ[CALL].run()
+    return response

@@ -1,0 +1,108 @@
+"""The identity header, as the gateway sets it, into an Identity."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any, Final
+
+import orjson
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
+
+from domain.errors import UnauthenticatedError
+from domain.identity import Identity, RedHatClaims, fedora, red_hat
+
+Authenticate = Callable[[Iterable[tuple[bytes, bytes]]], Identity]
+
+_NOT_AN_IDENTITY: Final = "The identity header is not base64 of an identity document"
+_LONGEST: Final = 16_384
+# The same few headers come again and again: the console polls each row.
+_REMEMBERED: Final = 1024
+
+
+class _Lenient(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+
+class _InternalSchema(_Lenient):
+    org_id = fields.String(allow_none=True)
+
+
+class _UserSchema(_Lenient):
+    email = fields.String(allow_none=True)
+
+
+class _IdentitySchema(_Lenient):
+    org_id = fields.String(allow_none=True)
+    account_number = fields.String(allow_none=True)
+    type = fields.String(allow_none=True)
+    internal = fields.Nested(_InternalSchema, allow_none=True)
+    user = fields.Nested(_UserSchema, allow_none=True)
+
+
+class _EntitlementSchema(_Lenient):
+    is_entitled = fields.Boolean(required=True, truthy={True}, falsy={False})
+
+
+class _RedHatSchema(_Lenient):
+    identity = fields.Nested(_IdentitySchema, required=True)
+    entitlements = fields.Dict(keys=fields.String(), values=fields.Nested(_EntitlementSchema), allow_none=True)
+
+    @post_load
+    def _build(self, data: dict[str, Any], **_: Any) -> RedHatClaims:
+        identity = data["identity"]
+        internal, user = identity.get("internal") or {}, identity.get("user") or {}
+        entitlements = data.get("entitlements") or {}
+        return RedHatClaims(
+            org_id=identity.get("org_id") or internal.get("org_id") or "",
+            account_number=identity.get("account_number") or "",
+            kind=identity.get("type") or "",
+            email=user.get("email") or "",
+            entitlements={bundle: entry["is_entitled"] for bundle, entry in entitlements.items()},
+        )
+
+
+class _FedoraSchema(_Lenient):
+    user = fields.String(required=True)
+
+
+_RED_HAT: Final = _RedHatSchema()
+_FEDORA: Final = _FedoraSchema()
+
+
+def authenticator(*, fedora_accounts: bool) -> Authenticate:
+    """What turns a request's headers into an Identity; it raises UnauthenticatedError or ForbiddenError."""
+    name = b"x-fedora-identity" if fedora_accounts else b"x-rh-identity"
+    identify = lru_cache(_REMEMBERED)(_fedora_identity if fedora_accounts else _red_hat_identity)
+
+    def authenticate(headers: Iterable[tuple[bytes, bytes]]) -> Identity:
+        values = [value for key, value in headers if key == name]
+        if len(values) != 1 or not values[0]:
+            raise UnauthenticatedError(f"Exactly one {name.decode()} header is needed")
+        if len(values[0]) > _LONGEST:
+            raise UnauthenticatedError(_NOT_AN_IDENTITY)
+        return identify(values[0])
+
+    return authenticate
+
+
+def _red_hat_identity(header: bytes) -> Identity:
+    claims: RedHatClaims = _loaded(_RED_HAT, header)
+    return red_hat(claims, header.decode("ascii"))
+
+
+def _fedora_identity(header: bytes) -> Identity:
+    return fedora(_loaded(_FEDORA, header)["user"])
+
+
+def _loaded(schema: Schema, header: bytes) -> Any:
+    try:
+        text = base64.b64decode(header, validate=True)
+        if b"\\u0000" in text:
+            raise UnauthenticatedError(_NOT_AN_IDENTITY)
+        return schema.load(orjson.loads(text))
+    except (binascii.Error, ValueError, ValidationError):
+        raise UnauthenticatedError(_NOT_AN_IDENTITY) from None

@@ -1,0 +1,54 @@
+"""A call of an operation, on its way from the contract's check to its handler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from flask import Response
+
+Handler = Callable[..., Response]
+
+# Where an ASGI scope and a WSGI environment carry the call and the note.
+CALL: Final = "image_builder.call"
+NOTE: Final = "image_builder.note"
+
+
+class Lane(Enum):
+    """Whom a handler waits for: those that wait for back-ends have threads of their own, and never hold up others."""
+
+    DIRECT = "direct"
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How an operation is carried out."""
+
+    handler: Handler
+    lane: Lane = Lane.DIRECT
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A checked request: what to run, where, and with which arguments."""
+
+    route: Route
+    arguments: Mapping[str, Any]
+
+    def run(self) -> Response:
+        """The handler's answer."""
+        return self.route.handler(**self.arguments)
+
+
+@dataclass(slots=True)
+class Note:
+    """What the access log and the metrics get to know of a request while it is served."""
+
+    request_id: str
+    operation: str = ""
+    template: str = ""
+    tenant: str = ""
+    status: int = 0

@@ -1,0 +1,109 @@
+"""Composes over HTTP: parse, call, present (contract: /compose, /composes)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from flask import Response
+
+from domain.compose.passwords import shown
+from domain.composes import ListedCompose
+from domain.identity import Identity
+from domain.paging import Page, links
+from domain.status import ImageStatus, Progress, innermost, upload_options
+from image_builder.http.answers import empty_answer, json_answer
+from image_builder.usecases.compose import StartCompose
+from image_builder.usecases.composes import WatchComposes
+
+
+@dataclass(frozen=True, slots=True)
+class ComposesController:
+    """The operations on composes; `base` is the path that links begin with."""
+
+    start: StartCompose
+    watch: WatchComposes
+    base: str
+
+    def create(self, identity: Identity, body: dict[str, Any]) -> Response:
+        """POST /compose"""
+        compose_id = self.start(identity, body)
+        return json_answer({"id": str(compose_id)}, 201)
+
+    def list(self, identity: Identity, limit: int, offset: int, ignore_image_types: list[str]) -> Response:
+        """GET /composes"""
+        page = Page(limit, offset)
+        found = self.watch.list(identity, page, tuple(ignore_image_types))
+        filters = {"ignoreImageTypes": ignore_image_types} if ignore_image_types else {}
+        ends = links(f"{self.base}/composes", page, found.count, filters)
+        return json_answer(
+            {
+                "meta": {"count": found.count},
+                "links": {"first": ends.first, "last": ends.last},
+                "data": [_item(compose) for compose in found.composes],
+            }
+        )
+
+    def status(self, identity: Identity, compose_id: UUID) -> Response:
+        """GET /composes/{composeId}"""
+        watched = self.watch.status(identity, compose_id)
+        return json_answer({"image_status": _image_status(watched.status), "request": _request(watched.request)})
+
+    def metadata(self, identity: Identity, compose_id: UUID) -> Response:
+        """GET /composes/{composeId}/metadata"""
+        return json_answer(self.watch.metadata(identity, compose_id))
+
+    def delete(self, identity: Identity, compose_id: UUID) -> Response:
+        """DELETE /composes/{composeId}"""
+        self.watch.delete(identity, compose_id)
+        return empty_answer()
+
+
+def _item(compose: ListedCompose) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        "id": str(compose.id),
+        "request": _request(compose.request),
+        "created_at": compose.created_at.isoformat(timespec="seconds") + "Z",
+    }
+    if compose.image_name is not None:
+        item["image_name"] = compose.image_name
+    if compose.client_id is not None:
+        item["client_id"] = compose.client_id
+    if compose.blueprint_id is not None:
+        item["blueprint_id"] = str(compose.blueprint_id)
+        item["blueprint_version"] = compose.blueprint_version
+    return item
+
+
+def _request(stored: str) -> orjson.Fragment | dict[str, Any]:
+    """A stored request as it is, unless something in it may have to be taken out or put in: users, nulls."""
+    if '"users"' in stored or "null" in stored:
+        return shown(orjson.loads(stored))
+    return orjson.Fragment(stored)
+
+
+def _image_status(status: ImageStatus) -> dict[str, Any]:
+    answer: dict[str, Any] = {"status": status.status}
+    if status.progress is not None:
+        answer["progress"] = _progress(status.progress)
+    upload = status.upload_status
+    if upload is not None:
+        answer["upload_status"] = {
+            "status": upload.status,
+            "type": upload.type,
+            "options": upload_options(upload),
+        }
+    if status.error is not None:
+        error = innermost(status.error)
+        details = {} if error.details is None else {"details": error.details}
+        answer["error"] = {"id": error.id, "reason": error.reason, **details}
+    return answer
+
+
+def _progress(progress: Progress) -> dict[str, Any]:
+    answer: dict[str, Any] = {"done": progress.done, "total": progress.total}
+    if progress.subprogress is not None:
+        answer["subprogress"] = _progress(progress.subprogress)
+    return answer

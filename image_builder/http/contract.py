@@ -1,0 +1,83 @@
+"""openapi.yaml, read once at start: what is served of it, and what each operation takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import yaml
+
+from image_builder.http.parameters import Parameter
+from image_builder.http.schemas import Checker
+
+DOCUMENT: Final = Path(__file__).parent.parent.parent / "openapi.yaml"
+_METHODS: Final = frozenset({"get", "post", "put", "delete", "patch"})
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What an operation takes as its body: JSON that `checker` accepts; `required` False where it may be absent."""
+
+    checker: Checker
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation of the contract; `path` is the template below the base path, as `/composes/{composeId}`."""
+
+    id: str
+    method: str
+    path: str
+    identified: bool
+    path_parameters: tuple[Parameter, ...]
+    query_parameters: tuple[Parameter, ...]
+    body: Body | None
+
+
+class Contract:
+    """The document in force, its operations, and the bytes that are served."""
+
+    def __init__(self, installed: Iterable[str], document: Path = DOCUMENT) -> None:
+        """`installed` are the names of the distribution directory: a folder added there is a value allowed here."""
+        self.document: dict[str, Any] = yaml.load(document.read_bytes(), Loader=yaml.CSafeLoader)
+        self._components: Mapping[str, Mapping[str, Any]] = self.document["components"]["schemas"]
+        known = self.document["components"]["schemas"]["Distributions"]
+        known["enum"] = [*known["enum"], *sorted(set(installed) - set(known["enum"]))]
+        self.operations = {operation.id: operation for operation in self._operations()}
+        self.served = orjson.dumps(self.document)
+
+    @property
+    def version(self) -> str:
+        """The contract's version."""
+        return str(self.document["info"]["version"])
+
+    def _operations(self) -> Iterable[Operation]:
+        for path, item in self.document["paths"].items():
+            for method in _METHODS & item.keys():
+                yield self._operation(method, path, item[method], item.get("parameters", []))
+
+    def _operation(
+        self, method: str, path: str, specification: Mapping[str, Any], shared: list[Mapping[str, Any]]
+    ) -> Operation:
+        parameters = [*shared, *specification.get("parameters", [])]
+        body = specification.get("requestBody")
+        return Operation(
+            id=specification["operationId"],
+            method=method.upper(),
+            path=path,
+            identified=specification.get("security", self.document["security"]) != [],
+            path_parameters=self._parameters(parameters, "path"),
+            query_parameters=self._parameters(parameters, "query"),
+            body=None if body is None else self._body(body),
+        )
+
+    def _parameters(self, parameters: list[Mapping[str, Any]], place: str) -> tuple[Parameter, ...]:
+        return tuple(Parameter.of(each, self._components) for each in parameters if each["in"] == place)
+
+    def _body(self, body: Mapping[str, Any]) -> Body:
+        schema = body["content"]["application/json"]["schema"]
+        return Body(Checker(schema, self._components), bool(body.get("required")))

@@ -1,0 +1,65 @@
+"""Distributions over HTTP (contract: /distributions, /architectures)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Response
+
+from domain.distributions import Architecture, BootcListing, Catalogue, Repository
+from domain.identity import Identity
+from image_builder.http.answers import json_answer
+
+
+@dataclass(frozen=True, slots=True)
+class DistributionsController:
+    """The operations on what can be built: the catalogue is in memory, so there is no use case in between."""
+
+    catalogue: Catalogue
+
+    def list(
+        self,
+        identity: Identity,
+        kind: str | None,
+        distro: str | None,
+        arch: str | None,
+        type: str | None,  # noqa: A002
+    ) -> Response:
+        """GET /distributions"""
+        if kind == "bootc":
+            listings = self.catalogue.bootc_images(distro or None, arch or None, type or None)
+            return json_answer([_listing(listing) for listing in listings])
+        visible = self.catalogue.visible_to(org_id=identity.tenant, entitled=identity.entitled)
+        return json_answer([{"name": each.name, "description": each.description} for each in visible])
+
+    def architectures(self, identity: Identity, distribution: str) -> Response:
+        """GET /architectures/{distribution}"""
+        found = self.catalogue.get_for(distribution, org_id=identity.tenant, entitled=identity.entitled)
+        return json_answer([_architecture(architecture) for architecture in found.architectures.values()])
+
+
+def _listing(listing: BootcListing) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "distro": listing.distro,
+        "name": listing.name,
+        "type": listing.type,
+        "arch": listing.arch,
+        "reference": listing.reference,
+    }
+    if listing.iso_payload_references:
+        answer["iso_payload_references"] = listing.iso_payload_references
+    return answer
+
+
+def _architecture(architecture: Architecture) -> dict[str, Any]:
+    return {
+        "arch": architecture.name,
+        "image_types": architecture.image_types,
+        "repositories": [_repository(repository) for repository in architecture.untagged_repositories],
+    }
+
+
+def _repository(repository: Repository) -> dict[str, Any]:
+    fields = {"baseurl": repository.baseurl, "metalink": repository.metalink, "rhsm": repository.rhsm}
+    return {name: value for name, value in fields.items() if value is not None}

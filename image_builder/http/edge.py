@@ -1,0 +1,155 @@
+"""The outermost layer: what holds for every request, whatever becomes of it.
+
+It gives each request its id, answers the probes and documents that lie outside the contract, turns every error into
+the contract's error body, and writes the access log.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import string
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from image_builder.http.call import NOTE, Note
+from image_builder.http.errors import HttpError, Problem, problem_of
+from image_builder.telemetry.metrics import Metrics
+from ports.trace import Trace, current_trace
+
+log = structlog.get_logger()
+
+_REQUEST_ID: Final = b"x-rh-insights-request-id"
+_TRACE_ID: Final = b"x-strc-trace-id"
+_PLAIN: Final = re.compile(rb"[\x21-\x7e]{1,128}")
+_TRACE_LETTERS: Final = 15
+_MOST_HEADER_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """An answer of the edge's own."""
+
+    body: bytes
+    content_type: str = "application/json"
+    headers: Mapping[str, str] | None = None
+
+
+Page = Callable[[str], Awaitable[Document]]
+
+
+class Edge:
+    """An ASGI application around the contract's.
+
+    `pages` maps a path outside the contract to what answers a GET there (it gets the path below a key that ends
+    with a slash); whatever it raises is answered like any error.
+    """
+
+    def __init__(self, app: ASGIApp, pages: Mapping[str, Page], base_paths: tuple[str, ...], metrics: Metrics) -> None:
+        self._app = app
+        self._pages = pages
+        self._folders = tuple(path for path in pages if path.endswith("/"))
+        self._bases = tuple(f"{base}/" for base in base_paths)
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request; other kinds of scope (lifespan) go on unchanged."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        trace = _trace(scope)
+        current_trace.set(trace)
+        note = scope[NOTE] = Note(trace.request_id)
+        answer = _Answer(send, note)
+        try:
+            await self._answer(scope, receive, answer)
+        except Exception as error:  # noqa: BLE001 - the last place where an error can become an answer
+            await answer.problem(problem_of(error))
+        finally:
+            self._finished(scope, note, time.perf_counter() - began)
+
+    async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > _MOST_HEADER_BYTES:
+            raise HttpError(431, "The request's headers are too large")
+        key = self._page_key(scope["path"])
+        if key is None:
+            await self._app(scope, receive, answer.send)
+            return
+        if scope["method"] not in {"GET", "HEAD"}:
+            raise HttpError(405, "This resource does not take this method", {"Allow": "GET, HEAD"})
+        await answer.document(await self._pages[key](scope["path"].removeprefix(key)))
+
+    def _page_key(self, path: str) -> str | None:
+        if path in self._pages:
+            return path
+        return next((folder for folder in self._folders if path.startswith(folder)), None)
+
+    def _finished(self, scope: Scope, note: Note, seconds: float) -> None:
+        below_base = scope["path"].startswith(self._bases)
+        if below_base:
+            self._metrics.observe(note.template, scope["method"], note.status, seconds)
+        level = "warning" if note.status >= 500 else "info" if below_base else "debug"
+        getattr(log, level)(
+            "request",
+            method=scope["method"],
+            operation=note.operation or None,
+            path=None if note.operation else scope["path"],
+            status=note.status,
+            org_id=note.tenant or None,
+            duration_ms=round(seconds * 1000, 2),
+        )
+
+
+class _Answer:
+    """The answer to one request, with what every answer carries."""
+
+    def __init__(self, send: Send, note: Note) -> None:
+        self._send = send
+        self._note = note
+        self._id = (_REQUEST_ID, note.request_id.encode())
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._note.status = message["status"]
+            message["headers"] = [*message["headers"], self._id]
+        await self._send(message)
+
+    async def problem(self, problem: Problem) -> None:
+        if self._note.status:
+            return  # half an answer is out already, and the connection as good as gone
+        with suppress(OSError):
+            await self._whole(problem.status, problem.body, {"content-type": "application/json", **problem.headers})
+
+    async def document(self, document: Document) -> None:
+        await self._whole(200, document.body, {"content-type": document.content_type, **(document.headers or {})})
+
+    async def _whole(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+        encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+        encoded.append((b"content-length", str(len(body)).encode()))
+        await self.send({"type": "http.response.start", "status": status, "headers": encoded})
+        await self.send({"type": "http.response.body", "body": body})
+
+
+def _trace(scope: Scope) -> Trace:
+    request_id = trace_id = b""
+    for name, value in scope["headers"]:
+        if name == _REQUEST_ID:
+            request_id = value
+        elif name == _TRACE_ID:
+            trace_id = value
+    return Trace(
+        request_id.decode() if _PLAIN.fullmatch(request_id) else uuid.uuid4().hex,
+        trace_id.decode() if _PLAIN.fullmatch(trace_id) else _new_trace_id(),
+    )
+
+
+def _new_trace_id() -> str:
+    return "".join(secrets.choice(string.ascii_letters) for _ in range(_TRACE_LETTERS))

@@ -1,0 +1,72 @@
+"""The one place where errors become answers (contract: HTTPErrorList)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Final
+
+import orjson
+import structlog
+from starlette.exceptions import HTTPException
+
+from domain import errors
+
+log = structlog.get_logger()
+
+# The most specific class comes first.
+_STATUS: Final[tuple[tuple[type[errors.ImageBuilderError], HTTPStatus], ...]] = (
+    (errors.InvalidRequestError, HTTPStatus.BAD_REQUEST),
+    (errors.UnauthenticatedError, HTTPStatus.UNAUTHORIZED),
+    (errors.ForbiddenError, HTTPStatus.FORBIDDEN),
+    (errors.NotFoundError, HTTPStatus.NOT_FOUND),
+    (errors.UnavailableError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (errors.BuildRefusedError, HTTPStatus.INTERNAL_SERVER_ERROR),
+    (errors.ConfigurationError, HTTPStatus.INTERNAL_SERVER_ERROR),
+)
+
+_SENTENCES: Final = {
+    404: "There is no such resource in this API",
+    405: "This resource does not take this method",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error answer: status, the sentence for the user, and headers besides the usual."""
+
+    status: int
+    detail: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def body(self) -> bytes:
+        """The answer's body."""
+        return orjson.dumps({"errors": [{"title": str(self.status), "detail": self.detail}]})
+
+
+class HttpError(Exception):
+    """A refusal that only HTTP knows: media type, length, and the like."""
+
+    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.problem = Problem(status, detail, headers or {})
+
+
+def problem_of(error: Exception) -> Problem:
+    """What to answer for `error`; the unforeseen is logged and answered without a word about it."""
+    if isinstance(error, HttpError):
+        return error.problem
+    if isinstance(error, HTTPException):
+        sentence = _SENTENCES.get(error.status_code, HTTPStatus(error.status_code).phrase)
+        return Problem(error.status_code, sentence, dict(error.headers or {}))
+    if isinstance(error, errors.ImageBuilderError):
+        return _foreseen(error)
+    log.error("unforeseen error", exc_info=error)
+    return Problem(500, "Something went wrong on our side")
+
+
+def _foreseen(error: errors.ImageBuilderError) -> Problem:
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, errors.UnavailableError) else {}
+    return Problem(status.value, error.detail, headers)

@@ -1,0 +1,54 @@
+"""The service about itself over HTTP (contract: /version, /ready, /openapi.json)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Response
+
+from domain.errors import UnavailableError
+from domain.identity import Identity
+from image_builder.http.answers import json_answer, stored_json
+from image_builder.http.contract import Contract
+from image_builder.http.errors import HttpError
+from image_builder.usecases.readiness import Probe
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """Which build of the service runs; empty where nobody said."""
+
+    commit: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class MetaController:
+    """The operations about the service itself."""
+
+    contract: Contract
+    build: Build
+    database: Probe
+    composer: Probe
+
+    def version(self, identity: Identity | None = None) -> Response:  # noqa: ARG002 - whoever asks, the same
+        """GET /version"""
+        return json_answer(self.version_document())
+
+    def version_document(self) -> dict[str, str]:
+        """The body of /version, and of the liveness probe."""
+        known = {"build_commit": self.build.commit, "build_time": self.build.time}
+        return {"version": self.contract.version, **{name: value for name, value in known.items() if value}}
+
+    def ready(self, identity: Identity) -> Response:  # noqa: ARG002 - whoever asks, the same
+        """GET /ready"""
+        self.database()
+        try:
+            self.composer()
+        except UnavailableError as error:
+            raise HttpError(500, error.detail) from error
+        return json_answer({"readiness": "ready"})
+
+    def openapi(self) -> Response:
+        """GET /openapi.json"""
+        return stored_json(self.contract.served)

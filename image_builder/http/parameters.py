@@ -1,0 +1,100 @@
+"""Path and query parameters: text in, typed values out (contract: parameters of each operation)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+from uuid import UUID
+
+from domain.errors import InvalidRequestError
+from image_builder.http.schemas import is_uuid
+
+_WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+_CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter; `schema` and `items` have no references, `items` is None unless the parameter repeats."""
+
+    name: str
+    argument: str
+    required: bool
+    schema: Mapping[str, Any]
+    items: Mapping[str, Any] | None
+
+    @classmethod
+    def of(cls, specification: Mapping[str, Any], components: Mapping[str, Mapping[str, Any]]) -> Parameter:
+        """The parameter as the contract describes it; its argument is the name in lower case with underscores."""
+        schema = _resolved(specification["schema"], components)
+        return cls(
+            name=specification["name"],
+            argument=_CAPITAL.sub("_", specification["name"]).lower(),
+            required=bool(specification.get("required")),
+            schema=schema,
+            items=_resolved(schema["items"], components) if schema.get("type") == "array" else None,
+        )
+
+    def value(self, texts: Sequence[str]) -> Any:
+        """The value of the texts given for it. Raises InvalidRequestError."""
+        if not texts:
+            if self.required:
+                raise InvalidRequestError(f"{self.name}: expected a value")
+            return [] if self.items is not None else self.schema.get("default")
+        if self.items is not None:
+            return [self._single(text, self.items) for text in texts]
+        if len(texts) > 1:
+            raise InvalidRequestError(f"{self.name}: expected one value")
+        return self._single(texts[0], self.schema)
+
+    def _single(self, text: str, schema: Mapping[str, Any]) -> Any:
+        if "\0" in text:
+            raise InvalidRequestError(f"{self.name}: holds a NUL character")
+        if schema.get("type") == "integer":
+            return self._whole_number(text, schema)
+        if schema.get("format") == "uuid":
+            if not is_uuid(text):
+                raise InvalidRequestError(f"{self.name}: expected a UUID")
+            return UUID(text)
+        if "enum" in schema and text not in schema["enum"]:
+            raise InvalidRequestError(f"{self.name}: expected one of {', '.join(schema['enum'])}")
+        return text
+
+    def _whole_number(self, text: str, schema: Mapping[str, Any]) -> int:
+        lowest, highest = schema.get("minimum"), schema.get("maximum")
+        number = int(text) if _WHOLE_NUMBER.fullmatch(text) else None
+        if number is None or (lowest is not None and number < lowest) or (highest is not None and number > highest):
+            limits = [
+                f"from {lowest}" if lowest is not None else "",
+                f"to {highest}" if highest is not None else "",
+            ]
+            raise InvalidRequestError(" ".join([f"{self.name}: expected a whole number", *filter(None, limits)]))
+        return number
+
+
+def query_texts(query: bytes) -> dict[str, list[str]]:
+    """The texts of a query string by name, commas left alone.
+
+    Raises InvalidRequestError where a name or a text is not UTF-8.
+    """
+    texts: dict[str, list[str]] = {}
+    for pair in filter(None, query.split(b"&")):
+        name, _, text = pair.partition(b"=")
+        texts.setdefault(_decoded(name), []).append(_decoded(text))
+    return texts
+
+
+def _decoded(part: bytes) -> str:
+    try:
+        return unquote_to_bytes(part.replace(b"+", b" ")).decode()
+    except UnicodeDecodeError:
+        raise InvalidRequestError("the query string is not UTF-8") from None
+
+
+def _resolved(schema: Mapping[str, Any], components: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    while "$ref" in schema:
+        schema = components[schema["$ref"].rpartition("/")[2]]
+    return schema

@@ -1,0 +1,188 @@
+"""The contract's schemas made ready once, at start: one validator and one normaliser for each.
+
+A validator is jsonschema-rs' for draft 4, which OpenAPI 3.0 is built on (there `1.0` is no integer). A normaliser
+fills in defaults and drops keys the contract does not know.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import jsonschema_rs
+
+from domain.errors import InvalidRequestError
+
+Schema = Mapping[str, Any]
+Normalise = Callable[[Any], Any]
+
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_MASK: Final = "the value"
+# More levels than any customization has; PostgreSQL and orjson have limits of their own, far above.
+DEEPEST: Final = 64
+
+
+def is_uuid(text: str) -> bool:
+    """Whether `text` is a UUID in its usual form, in either case."""
+    return _UUID.fullmatch(text) is not None
+
+
+class Checker:
+    """Checks and completes the documents of one schema of the contract."""
+
+    def __init__(self, schema: Schema, components: Mapping[str, Schema], path: str = "") -> None:
+        """`components` are the contract's schemas by name; `path` is put before the field an error names."""
+        translated = {name: _translated(component) for name, component in components.items()}
+        self._path = path
+        self._validator = jsonschema_rs.Draft4Validator(
+            {**_translated(schema), "components": {"schemas": translated}},
+            mask=_MASK,
+            formats={"uuid": is_uuid},
+            validate_formats=True,
+        )
+        self._normalise = _normaliser(schema, components)
+
+    def accept(self, document: Any) -> Any:
+        """The document with defaults and without unknown keys.
+
+        Raises InvalidRequestError naming the field and what was expected of it; values are not repeated, they may
+        be secrets.
+        """
+        if not self.fits(document):
+            raise InvalidRequestError(self._complaint(document))
+        return self.complete(document)
+
+    def fits(self, document: Any) -> bool:
+        """Whether the document is valid."""
+        return self._validator.is_valid(document)
+
+    def complete(self, document: Any) -> Any:
+        """A valid document with defaults and without unknown keys."""
+        return self._normalise(document)
+
+    def _complaint(self, document: Any) -> str:
+        # The deepest error is the one nearest to what the caller got wrong.
+        error = _meant(max(self._validator.iter_errors(document), key=_depth))
+        field = ".".join(part for part in (self._path, _field(error.instance_path)) if part)
+        return f"{field}: {error.message}" if field else error.message
+
+
+def _depth(error: jsonschema_rs.ValidationError) -> int:
+    return len(error.instance_path)
+
+
+def _meant(error: jsonschema_rs.ValidationError) -> jsonschema_rs.ValidationError:
+    """Of several forms of which none fits, the complaint of the one that was meant: the fewest and deepest ones."""
+    branches = [errors for errors in getattr(error.kind, "context", ()) if errors]
+    if not branches:
+        return error
+    best = min(branches, key=lambda errors: (len(errors), -max(map(_depth, errors))))
+    return _meant(best[0])
+
+
+def _field(path: list[str | int]) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".")
+
+
+def _translated(schema: Any) -> Any:
+    """An OpenAPI 3.0 schema in JSON Schema's terms."""
+    if isinstance(schema, list):
+        return [_translated(entry) for entry in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    translated = {
+        key: {name: _translated(value) for name, value in entry.items()} if key == "properties" else _translated(entry)
+        for key, entry in schema.items()
+        if key not in {"example", "description", "nullable", "default"} and not (key == "format" and entry != "uuid")
+    }
+    if schema.get("nullable"):
+        translated["type"] = [schema["type"], "null"]
+    if "required" in translated:
+        # What has a default may be left out, also where the contract requires it.
+        properties = schema.get("properties", {})
+        required = [name for name in schema["required"] if "default" not in properties.get(name, {})]
+        translated.pop("required")
+        if required:
+            translated["required"] = required
+    return translated
+
+
+def _normaliser(schema: Schema, components: Mapping[str, Schema]) -> Normalise:
+    if "$ref" in schema:
+        return _normaliser(components[schema["$ref"].rpartition("/")[2]], components)
+    if "anyOf" in schema:
+        return _unchanged  # the contract's only one in a request is the upload options, which are kept as sent
+    if "oneOf" in schema:
+        return _one_of(schema["oneOf"], components)
+    if "properties" in schema:
+        return _object(schema["properties"], components)
+    if "items" in schema:
+        return _list(_normaliser(schema["items"], components))
+    return _unchanged
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+def _list(entry: Normalise) -> Normalise:
+    if entry is _unchanged:
+        return _unchanged
+    return lambda values: [entry(value) for value in values]
+
+
+def _object(properties: Mapping[str, Schema], components: Mapping[str, Schema]) -> Normalise:
+    known = {name: _normaliser(schema, components) for name, schema in properties.items()}
+    defaults = dict(_defaults(properties, components))
+
+    def normalise(document: Mapping[str, Any]) -> dict[str, Any]:
+        kept = {name: known[name](value) for name, value in document.items() if name in known}
+        for name, default in defaults.items():
+            kept.setdefault(name, default)
+        return kept
+
+    return normalise
+
+
+def _defaults(properties: Mapping[str, Schema], components: Mapping[str, Schema]) -> Iterator[tuple[str, Any]]:
+    for name, schema in properties.items():
+        resolved = components[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+        if "default" in resolved:
+            yield name, resolved["default"]
+
+
+def _one_of(branches: list[Schema], components: Mapping[str, Schema]) -> Normalise:
+    options = [Checker(branch, components) for branch in branches if _normaliser(branch, components) is not _unchanged]
+    if not options:
+        return _unchanged
+
+    def normalise(value: Any) -> Any:
+        for option in options:
+            if option.fits(value):
+                return option.complete(value)
+        return value
+
+    return normalise
+
+
+def refuse_unstorable(body: bytes, document: Any) -> None:
+    """Raise InvalidRequestError for what no JSON column can hold: NUL in text, and endless nesting."""
+    if b"\\u0000" not in body and body.count(b"[") + body.count(b"{") <= DEEPEST:
+        return
+    waiting: list[tuple[Any, int]] = [(document, 1)]
+    while waiting:
+        value, depth = waiting.pop()
+        if isinstance(value, str):
+            if "\0" in value:
+                raise InvalidRequestError("the body holds a NUL character")
+            continue
+        if not isinstance(value, dict | list):
+            continue
+        if depth > DEEPEST:
+            raise InvalidRequestError(f"the body is nested more than {DEEPEST} levels deep")
+        if isinstance(value, dict):
+            waiting.extend((entry, depth + 1) for entry in (*value.keys(), *value.values()))
+        else:
+            waiting.extend((entry, depth + 1) for entry in value)

@@ -1,0 +1,167 @@
+"""The middleware between Connexion's routing and the handlers: identity, parameters, body, in this order.
+
+Everything that can be refused is refused here, on the event loop, before a thread is taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+from connexion.middleware.abstract import ROUTING_CONTEXT, RoutedAPI, RoutedMiddleware
+from connexion.operations.abstract import AbstractOperation
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from domain.errors import InvalidRequestError
+from image_builder.http.auth import Authenticate
+from image_builder.http.call import CALL, NOTE, Call, Route
+from image_builder.http.contract import Body, Contract, Operation
+from image_builder.http.errors import HttpError
+from image_builder.http.parameters import query_texts
+from image_builder.http.schemas import refuse_unstorable
+
+# A client that sends its body drop by drop does not hold a connection for ever.
+_SECONDS_FOR_A_BODY: Final = 60.0
+# Above this the parsing of a body would be felt by the other requests of the event loop.
+_LARGE: Final = 128 * 1024
+
+
+class CheckedOperation:
+    """An operation of the contract as the middleware calls it."""
+
+    def __init__(self, operation: Operation, route: Route, authenticate: Authenticate, largest_body: int) -> None:
+        self._operation = operation
+        self._route = route
+        self._authenticate = authenticate
+        self._largest_body = largest_body
+
+    async def read(self, scope: Scope, receive: Receive) -> Call:
+        """The call that the request asks for. Raises the refusals of the contract."""
+        operation, note = self._operation, scope[NOTE]
+        note.operation, note.template = operation.id, operation.path
+        arguments: dict[str, Any] = {}
+        if operation.identified:
+            identity = self._authenticate(scope["headers"])
+            note.tenant = identity.tenant
+            arguments["identity"] = identity
+        self._read_parameters(scope, arguments)
+        if operation.body is not None:
+            arguments["body"] = await self._read_body(operation.body, Headers(scope=scope), receive)
+        return Call(self._route, arguments)
+
+    def _read_parameters(self, scope: Scope, arguments: dict[str, Any]) -> None:
+        for parameter in self._operation.path_parameters:
+            arguments[parameter.argument] = parameter.value([scope["path_params"][parameter.name]])
+        if self._operation.query_parameters:
+            texts = query_texts(scope["query_string"])
+            for parameter in self._operation.query_parameters:
+                arguments[parameter.argument] = parameter.value(texts.get(parameter.name, []))
+
+    async def _read_body(self, body: Body, headers: Headers, receive: Receive) -> Any:
+        if int(headers.get("content-length", "0")) > self._largest_body:
+            raise _too_large(self._largest_body)
+        try:
+            async with asyncio.timeout(_SECONDS_FOR_A_BODY):
+                raw = await _received(receive, self._largest_body)
+        except TimeoutError:
+            raise HttpError(408, "The body did not arrive in time") from None
+        if not raw and not body.required:
+            return body.checker.accept({})
+        _check_media_type(headers.get("content-type", ""))
+        if len(raw) > _LARGE:
+            return await asyncio.to_thread(_document, raw, body)
+        return _document(raw, body)
+
+
+class CheckedAPI(RoutedAPI[CheckedOperation]):
+    """The contract's operations under one base path."""
+
+    def __init__(
+        self,
+        specification: Any,
+        *args: Any,
+        contract: Contract,
+        routes: Mapping[str, Route],
+        authenticate: Authenticate,
+        largest_body: int,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(specification, *args, **kwargs)
+        self._contract = contract
+        self._routes = routes
+        self._authenticate = authenticate
+        self._largest_body = largest_body
+        self.add_paths()
+
+    def make_operation(self, operation: AbstractOperation) -> CheckedOperation:
+        """The operation of this id, with its route."""
+        name = operation.operation_id
+        return CheckedOperation(
+            self._contract.operations[name], self._routes[name], self._authenticate, self._largest_body
+        )
+
+
+class ContractMiddleware(RoutedMiddleware[CheckedAPI]):
+    """Hands each request that fits the contract on as a Call; `settings` are CheckedAPI's arguments."""
+
+    api_cls = CheckedAPI
+
+    def __init__(self, app: ASGIApp, settings: Mapping[str, Any]) -> None:
+        super().__init__(app)
+        self._settings = settings
+
+    def add_api(self, specification: Any, **kwargs: Any) -> CheckedAPI:
+        """Connexion's way of telling a middleware about a specification."""
+        return super().add_api(specification, **kwargs, **self._settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check the request, or raise 404 where no operation was found for it."""
+        found = scope["extensions"][ROUTING_CONTEXT]
+        if found["operation_id"] is None:
+            raise HTTPException(404)
+        (api,) = self.apis[found["api_base_path"]]
+        scope[CALL] = await api.operations[found["operation_id"]].read(scope, receive)
+        await self.app(scope, receive, send)
+
+
+async def _received(receive: Receive, most: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message: Message = await receive()
+        if message["type"] == "http.disconnect":
+            raise HttpError(400, "The connection ended before the body")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > most:
+            raise _too_large(most)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+def _document(raw: bytes, body: Body) -> Any:
+    try:
+        document = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequestError(f"The body is not JSON: {error.msg}") from None
+    refuse_unstorable(raw, document)
+    return body.checker.accept(document)
+
+
+def _check_media_type(content_type: str) -> None:
+    media_type, _, parameters = content_type.partition(";")
+    if media_type.strip().lower() != "application/json":
+        raise HttpError(415, "The body must be application/json")
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in {"utf-8", "utf8"}:
+            raise HttpError(415, "The body must be application/json in UTF-8")
+
+
+def _too_large(limit: int) -> HttpError:
+    return HttpError(413, f"The body is larger than {limit} bytes")

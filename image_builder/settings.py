@@ -1,0 +1,152 @@
+"""The environment, read once into one frozen object (spec: Back-ends, names of environment variables)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from environs import Env, EnvError, ValidationError, validate
+
+from domain.compose.targets import UploadSettings
+from domain.errors import ConfigurationError
+from image_builder.telemetry.logs import LEVELS
+
+PROJECT: Final = Path(__file__).parent.parent
+_SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+
+@dataclass(frozen=True, slots=True)
+class ComposerSettings:
+    """Where the composer is, and who we are there; no `token_url` means it asks for no token."""
+
+    url: str
+    token_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    ca_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that differs from one place where the service runs to another."""
+
+    host: str
+    port: int
+    log_level: str
+    path_prefix: str
+    app_name: str
+    fedora_auth: bool
+    database: Mapping[str, Any] = field(repr=False)
+    pool_size: int
+    direct_threads: int
+    waiting_threads: int
+    largest_body: int
+    distributions: Path
+    quota_file: Path | None
+    allow_file: Path | None
+    composer: ComposerSettings
+    upload: UploadSettings
+    build_commit: str
+    build_time: str
+
+    @property
+    def base_paths(self) -> tuple[str, str, str]:
+        """Where every operation answers; the last is the public route."""
+        own = f"/{self.path_prefix}/{self.app_name}"
+        return f"{own}/v1", f"{own}/v1.0", "/api/v1/image-builder"
+
+
+def from_environment() -> Settings:
+    """The settings of the environment and a `local.env` in the working directory; the environment wins.
+
+    Raises ConfigurationError that names every variable that cannot be used.
+    """
+    env = Env(eager=False)
+    env.read_env("local.env", recurse=False, override=False)
+    host, port = _listen_address(env)
+    settings = Settings(
+        host=host,
+        port=port,
+        log_level=env.str("LOG_LEVEL", "INFO", validate=_level).upper(),
+        path_prefix=env.str("PATH_PREFIX", "api").strip("/"),
+        app_name=env.str("APP_NAME", "image-builder").strip("/"),
+        fedora_auth=env.str("FEDORA_AUTH", "").lower() in {"true", "1"},
+        database=_database(env),
+        pool_size=env.int("DB_POOL_SIZE", 20, validate=validate.Range(1, 500)),
+        direct_threads=env.int("DIRECT_THREADS", 20, validate=validate.Range(1, 500)),
+        waiting_threads=env.int("WAITING_THREADS", 80, validate=validate.Range(1, 2000)),
+        largest_body=env.int("MAX_BODY_BYTES", 4 * 1024 * 1024, validate=validate.Range(1024, 1024**3)),
+        distributions=Path(env.str("DISTRIBUTIONS_DIR", "") or PROJECT / "distributions"),
+        quota_file=_path(env, "QUOTA_FILE"),
+        allow_file=_path(env, "ALLOW_FILE"),
+        composer=_composer(env),
+        upload=UploadSettings(
+            aws_region=env.str("OSBUILD_AWS_REGION", ""),
+            gcp_region=env.str("OSBUILD_GCP_REGION", ""),
+            gcp_bucket=env.str("OSBUILD_GCP_BUCKET", ""),
+        ),
+        build_commit=env.str("BUILD_COMMIT", ""),
+        build_time=env.str("BUILD_TIME", ""),
+    )
+    try:
+        env.seal()
+    except EnvError as error:
+        raise ConfigurationError(f"Environment variables that cannot be used: {error}") from None
+    return settings
+
+
+def database_parameters() -> Mapping[str, Any]:
+    """What `migrate` needs of the environment. Raises ConfigurationError."""
+    env = Env(eager=False)
+    env.read_env("local.env", recurse=False, override=False)
+    parameters = _database(env)
+    try:
+        env.seal()
+    except EnvError as error:
+        raise ConfigurationError(f"Environment variables that cannot be used: {error}") from None
+    return parameters
+
+
+def _database(env: Env) -> dict[str, Any]:
+    parameters = {
+        "host": env.str("PGHOST", "localhost"),
+        "port": env.int("PGPORT", 5432, validate=validate.Range(1, 65535)),
+        "dbname": env.str("PGDATABASE", "imagebuilder"),
+        "user": env.str("PGUSER", "postgres"),
+        "password": env.str("PGPASSWORD", ""),
+        "sslmode": env.str("PGSSLMODE", "prefer", validate=validate.OneOf(_SSL_MODES)),
+    }
+    return {name: value for name, value in parameters.items() if value != ""}
+
+
+def _composer(env: Env) -> ComposerSettings:
+    return ComposerSettings(
+        url=env.str("COMPOSER_URL", validate=validate.URL(schemes={"http", "https"}, require_tld=False)),
+        token_url=env.str("COMPOSER_TOKEN_URL", ""),
+        client_id=env.str("COMPOSER_CLIENT_ID", ""),
+        client_secret=env.str("COMPOSER_CLIENT_SECRET", ""),
+        ca_path=env.str("COMPOSER_CA_PATH", ""),
+    )
+
+
+def _listen_address(env: Env) -> tuple[str, int]:
+    def check(text: str) -> None:
+        host, colon, port = text.rpartition(":")
+        if not colon or not port.isdecimal() or not 0 <= int(port) <= 65535 or " " in host:
+            raise ValidationError("expected host:port, or :port for all addresses")
+
+    address = env.str("LISTEN_ADDRESS", "localhost:8086", validate=check) or "localhost:8086"
+    host, _, port = address.rpartition(":")
+    return host.strip("[]") or "0.0.0.0", int(port) if port.isdecimal() else 0
+
+
+def _path(env: Env, name: str) -> Path | None:
+    text = env.str(name, "")
+    return Path(text) if text else None
+
+
+def _level(text: str) -> None:
+    if text.upper() not in LEVELS:
+        raise ValidationError(f"expected one of {', '.join(LEVELS)}")

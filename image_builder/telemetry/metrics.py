@@ -1,0 +1,52 @@
+"""Metrics under the names that dashboards know (spec: Running it)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
+
+_BUCKETS: Final = (0.025, 0.05, 0.075, 0.1, 0.2, 0.5, 0.75, 1, 1.5, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20)
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """The metrics of one process.
+
+    Three are counters by nature and gauges by type: prometheus-client appends `_total` to every Counter's name, and
+    the names are given.
+    """
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._seconds = Histogram(
+            "image_builder_crc_http_duration_seconds",
+            "Seconds from a request's arrival to its answer",
+            ["path"],
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        self._requests = Gauge(
+            "image_builder_crc_request_count", "Requests", ["method", "path", "code"], registry=self._registry
+        )
+        self._composes = Gauge(
+            "image_builder_crc_compose_requests_total", "Requests to start builds", registry=self._registry
+        )
+        self._failed_composes = Gauge(
+            "image_builder_crc_compose_errors",
+            "Requests to start builds that failed",
+            registry=self._registry,
+        )
+
+    def observe(self, template: str, method: str, status: int, seconds: float) -> None:
+        """Count a request to a route under a base path; `template` is empty where no route was found."""
+        self._seconds.labels(template).observe(seconds)
+        self._requests.labels(method, template, str(status)).inc()
+        if template.endswith("/compose"):
+            self._composes.inc()
+            if status >= 500:
+                self._failed_composes.inc()
+
+    def exposition(self) -> bytes:
+        """The metrics as Prometheus reads them."""
+        return generate_latest(self._registry)

@@ -1,0 +1,1 @@
+"""One module per capability: gather through ports, decide in the domain, store through ports."""

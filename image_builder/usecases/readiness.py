@@ -1,0 +1,41 @@
+"""Whether the service can do its work, asked by probes however often they like (spec: Meta)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from threading import Lock
+from typing import Final
+
+# Seconds for which an answer stands.
+_GOOD_FOR: Final = 2.0
+
+Check = Callable[[], None]
+
+
+class Probe:
+    """`check`, asked at most once in a while: between two questions the last answer stands. Thread-safe."""
+
+    def __init__(
+        self, check: Check, *, good_for: float = _GOOD_FOR, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._check = check
+        self._good_for = good_for
+        self._clock = clock
+        self._lock = Lock()
+        self._asked_at: float | None = None
+        self._error: Exception | None = None
+
+    def __call__(self) -> None:
+        """Return when all is well. Raises what the check raised."""
+        with self._lock:
+            if self._asked_at is None or self._clock() - self._asked_at >= self._good_for:
+                try:
+                    self._check()
+                except Exception as error:  # noqa: BLE001 - kept to be raised below, and until the next question
+                    self._error = error
+                else:
+                    self._error = None
+                self._asked_at = self._clock()
+            if self._error is not None:
+                raise self._error

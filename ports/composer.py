@@ -1,0 +1,29 @@
+"""The service that builds the images (contract: composer v2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+from uuid import UUID
+
+from domain.status import ImageStatus
+from domain.submission import Submission
+
+
+class Composer(Protocol):
+    """Every call ends within its timeouts, and raises UnavailableError where there is no usable answer."""
+
+    def submit(self, request: Mapping[str, Any]) -> Submission:
+        """Hand over a build. Never repeated, never raises: the outcome says whether it may have started."""
+
+    def cancel(self, compose_id: UUID) -> None:
+        """Have the composer drop a build; one it does not know counts as dropped. Raises UnavailableError."""
+
+    def status(self, compose_id: UUID) -> ImageStatus:
+        """How the build goes. Raises NotFoundError for one the composer does not know."""
+
+    def metadata(self, compose_id: UUID) -> dict[str, Any]:
+        """`packages` and `ostree_commit` of the built image. Raises NotFoundError as `status` does."""
+
+    def check(self) -> None:
+        """Return when the composer answers. Raises UnavailableError."""

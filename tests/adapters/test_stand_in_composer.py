@@ -1,0 +1,464 @@
+"""The stand-in composer, as whoever calls it over a socket sees it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import requests
+
+from adapters.embedded.composer.process import StandInComposer
+from adapters.embedded.composer.schema import compose_request_validator
+
+Json = dict[str, Any]
+CREDENTIALS = {"grant_type": "client_credentials", "client_id": "us", "client_secret": "secret"}
+
+
+def a_request(image_type: str = "guest-image", options: Json | None = None, **more: Any) -> Json:
+    image = {"architecture": "x86_64", "image_type": image_type, "repositories": []}
+    return {
+        "distribution": "rhel-9.6",
+        "image_request": {
+            **image,
+            "upload_options": options or {"region": "us-east-1"},
+            **more.pop("image", {}),
+        },
+        **more,
+    }
+
+
+def with_packages(*names: str) -> Json:
+    return a_request(customizations={"packages": list(names)})
+
+
+class Client:
+    def __init__(self, composer: StandInComposer) -> None:
+        self.composer = composer
+        self.session = requests.Session()
+        self.session.trust_env = False
+
+    def __call__(self, method: str, path: str, **options: Any) -> requests.Response:
+        return self.session.request(method, self.composer.api_url + path, **{"timeout": 5, **options})
+
+    def post(self, body: Json | None = None) -> requests.Response:
+        return self("POST", "/compose", json=body or a_request())
+
+    def queued(self, body: Json | None = None) -> str:
+        answer = self.post(body)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    def image_status(self, compose_id: str) -> Json:
+        status: Json = self("GET", f"/composes/{compose_id}").json()["image_status"]
+        return status
+
+    def metadata(self, compose_id: str) -> Json:
+        metadata: Json = self("GET", f"/composes/{compose_id}/metadata").json()
+        return metadata
+
+    def token(self, **form: str) -> requests.Response:
+        return self.session.post(self.composer.token_url, data={**CREDENTIALS, **form}, timeout=5)
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandInComposer]:
+    """One that builds in no time."""
+    with StandInComposer(tmp_path_factory.mktemp("composer") / "state.sqlite", seconds=0) as composer:
+        yield composer
+
+
+@pytest.fixture
+def composer(process: StandInComposer) -> StandInComposer:
+    process.reset()
+    return process
+
+
+@pytest.fixture
+def call(composer: StandInComposer) -> Iterator[Client]:
+    client = Client(composer)
+    yield client
+    client.session.close()
+
+
+def until(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 5
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def stages(composer: StandInComposer, body: Json) -> list[Json]:
+    """What a compose's image status was, each time another than before, until it is final."""
+    client, seen = Client(composer), list[Json]()
+    compose_id = client.queued(body)
+    while not seen or seen[-1]["status"] not in ("success", "failure"):
+        status = client.image_status(compose_id)
+        if not seen or status["status"] != seen[-1]["status"]:
+            seen.append(status)
+        time.sleep(0.01)
+    client.session.close()
+    return seen
+
+
+@pytest.fixture(scope="module")
+def watched() -> list[list[Json]]:
+    """Three builds of a second, side by side: one to AWS, one without its package, one not uploaded."""
+    to_aws = a_request("aws", {"region": "eu-west-1", "share_with_accounts": ["123456789012"]})
+    bodies = [to_aws, with_packages("bash", "no-such-package-x"), with_packages("upload-will-fail-y")]
+    with StandInComposer(seconds=1) as composer, ThreadPoolExecutor(3) as threads:
+        return list(threads.map(lambda body: stages(composer, body), bodies))
+
+
+def test_it_says_that_it_is_a_stand_in(call: Client) -> None:
+    answer = call("GET", "/openapi")
+    assert answer.json()["info"]["title"].startswith("stand-in composer")
+    assert answer.headers["Server"] == "stand-in-composer"
+
+
+def test_a_compose_is_answered_with_its_id(call: Client) -> None:
+    answer = call.post()
+    assert answer.status_code == 201
+    assert UUID(answer.json()["id"])
+    assert answer.json()["kind"] == "ComposeId"
+
+
+def test_an_image_for_aws_goes_through_all_stages(watched: list[list[Json]]) -> None:
+    names = [status["status"] for status in watched[0]]
+    assert names == ["pending", "building", "uploading", "registering", "success"]
+
+
+def test_a_build_shows_its_progress(watched: list[list[Json]]) -> None:
+    progress = watched[0][1]["progress"]
+    assert progress["done"] < progress["total"]
+    assert progress["subprogress"].keys() == {"done", "total"}
+
+
+def test_an_upload_is_running_before_it_succeeds(watched: list[list[Json]]) -> None:
+    statuses = [status["upload_status"]["status"] for status in watched[0] if "upload_status" in status]
+    assert statuses == ["running", "running", "success"]
+
+
+def test_a_missing_package_fails_the_build_with_the_cause_inside(watched: list[list[Json]]) -> None:
+    assert [status["status"] for status in watched[1]] == ["pending", "building", "failure"]
+    error = watched[1][-1]["error"]
+    assert error["id"] == 5
+    assert error["details"][0]["id"] == 22
+    assert "no match for argument: no-such-package-x" in error["details"][0]["details"]
+
+
+def test_an_upload_can_fail(watched: list[list[Json]]) -> None:
+    assert [status["status"] for status in watched[2]] == ["pending", "building", "uploading", "failure"]
+    assert watched[2][-1]["upload_status"]["status"] == "failure"
+    assert watched[2][-1]["error"]["details"][0]["reason"].startswith("Error uploading image")
+
+
+@pytest.mark.parametrize(
+    ("image_type", "options", "upload_type", "keys"),
+    [
+        ("aws", {"region": "us-east-1", "share_with_accounts": ["1"]}, "aws", {"ami", "region"}),
+        ("guest-image", {"region": "us-east-1"}, "aws.s3", {"url"}),
+        ("gcp", {"region": "eu"}, "gcp", {"image_name", "project_id"}),
+        ("azure", {"tenant_id": "t", "subscription_id": "s", "resource_group": "g"}, "azure", {"image_name"}),
+        ("oci", {}, "oci.objectstorage", {"url"}),
+    ],
+)
+def test_a_built_image_is_found_where_its_type_goes(
+    call: Client, image_type: str, options: Json, upload_type: str, keys: set[str]
+) -> None:
+    body = a_request(image_type)
+    body["image_request"]["upload_options"] = options
+    upload = call.image_status(call.queued(body))["upload_status"]
+    assert (upload["status"], upload["type"], upload["options"].keys()) == ("success", upload_type, keys)
+
+
+def test_composes_outlive_a_restart(tmp_path: Path) -> None:
+    state = tmp_path / "deep" / "state.sqlite"
+    with StandInComposer(state, seconds=0) as first:
+        compose_id = Client(first).queued(with_packages("no-such-package"))
+        before = Client(first).image_status(compose_id)
+    with StandInComposer(state, seconds=0) as second:
+        assert Client(second).image_status(compose_id) == before
+        assert second.behaviour()["composes"] == 1
+
+
+def test_metadata_hold_the_request_and_the_packages(call: Client) -> None:
+    body = with_packages("nginx", "@core")
+    metadata = call.metadata(call.queued(body))
+    assert metadata["request"] == body
+    assert {"bash", "nginx"} <= {package["name"] for package in metadata["packages"]}
+
+
+def test_metadata_of_an_ostree_commit_name_it(call: Client) -> None:
+    assert len(call.metadata(call.queued(a_request("edge-commit")))["ostree_commit"]) == 64
+
+
+def test_composes_are_listed_newest_first(call: Client) -> None:
+    ids = [call.queued() for _ in range(3)]
+    assert [item["id"] for item in call("GET", "/composes/").json()["items"]] == ids[::-1]
+
+
+def test_a_deleted_compose_is_gone(call: Client) -> None:
+    compose_id = call.queued()
+    assert call("DELETE", f"/composes/{compose_id}").json()["kind"] == "ComposeDeleteStatus"
+    assert call("GET", f"/composes/{compose_id}").status_code == 404
+    assert call("DELETE", f"/composes/{compose_id}").status_code == 404
+    assert call.composer.behaviour()["deleted"] == [compose_id]
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [(f"/composes/{uuid4()}", 404), ("/composes/17", 400), ("/distributions/beos-5", 404), ("/nowhere", 404)],
+)
+def test_an_error_has_the_composers_shape(call: Client, path: str, status: int) -> None:
+    answer = call("GET", path)
+    assert answer.status_code == status
+    assert answer.json()["kind"] == "Error"
+    assert {"href", "code", "reason", "operation_id"} <= answer.json().keys()
+    assert isinstance(answer.json()["id"], str)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        a_request(surprise=1),
+        a_request("floppy"),
+        a_request(options={"region": "x", "surprise": 1}),
+        a_request(customizations={"users": [{"name": "u", "hasPassword": True}]}),
+        a_request(customizations={"services": {"enabled": []}}),
+        a_request(customizations={"packages": None}),
+        a_request(blueprint_id="17"),
+        {"distribution": "rhel-9.6", "image_request": {"architecture": "x86_64", "image_type": "aws"}},
+    ],
+)
+def test_a_body_that_does_not_fit_is_refused(call: Client, wrong: Json) -> None:
+    assert not compose_request_validator().is_valid(wrong)
+    answer = call.post(wrong)
+    assert (answer.status_code, answer.json()["id"]) == (400, "30")
+    assert call.composer.behaviour()["composes"] == 0
+
+
+def test_a_body_that_is_no_json_is_refused(call: Client) -> None:
+    headers = {"Content-Type": "application/json"}
+    assert call("POST", "/compose", data=b"{\xff", headers=headers).status_code == 400
+    assert call("POST", "/compose", data=b"{}", headers={"Content-Type": "text/plain"}).status_code == 415
+
+
+@pytest.mark.parametrize(
+    ("body", "error_id"),
+    [
+        (a_request(image={"ostree": {"url": "https://unreachable.invalid/repo"}}), "10"),
+        (a_request(customizations={"payload_repositories": [{"rhsm": False}]}), "24"),
+        (a_request(image={"repositories": [{"baseurl": "https://example.com", "check_gpg": True}]}), "29"),
+        (a_request(distribution="beos-5"), "4"),
+        ({"distribution": "rhel-9.6"}, "25"),
+    ],
+)
+def test_what_the_composer_cannot_build_it_refuses_by_number(call: Client, body: Json, error_id: str) -> None:
+    answer = call.post(body)
+    assert (answer.status_code, answer.json()["id"]) == (400, error_id)
+
+
+def test_a_bootc_image_needs_no_distribution(call: Client) -> None:
+    body = a_request(bootc={"reference": "registry.example.com/rhel-bootc:9"})
+    del body["distribution"]
+    assert call.post(body).status_code == 201
+
+
+def test_packages_are_found_by_globs(call: Client) -> None:
+    wanted = {"packages": ["*ssh-*", "jq", "nothing"], "distribution": "fedora-42", "architecture": "aarch64"}
+    found = call("POST", "/search/packages", json=wanted).json()["packages"]
+    assert [package["name"] for package in found] == ["jq", "openssh-clients", "openssh-server"]
+    assert found[0]["release"].endswith("fc42")
+
+
+def test_a_distribution_is_told_by_architecture_and_image_type(call: Client) -> None:
+    query = [("architecture", "x86_64"), ("image_type", "ami"), ("image_type", "guest-image")]
+    architectures = call("GET", "/distributions/centos-10", params=query).json()["architectures"]
+    assert architectures.keys() == {"x86_64"}
+    image_types = architectures["x86_64"]["image_types"]
+    assert image_types.keys() == {"aws", "guest-image"}
+    assert "packages" in image_types["aws"]["supported_blueprint_options"]
+    assert "rhel-9.6" in call("GET", "/distributions").json()
+
+
+def test_it_can_be_slow_after_it_has_stored(call: Client) -> None:
+    call.composer.steer(post_latency=5)
+    with pytest.raises(requests.Timeout):
+        call("POST", "/compose", json=a_request(), timeout=0.2)
+    assert call.composer.behaviour()["composes"] == 1
+
+
+def test_it_can_be_slow_everywhere(call: Client) -> None:
+    call.composer.steer(latency=0.2)
+    started = time.monotonic()
+    call("GET", "/openapi")
+    assert time.monotonic() - started >= 0.2
+
+
+def test_it_can_hang_until_it_is_reset(call: Client) -> None:
+    call.composer.steer(hang=True)
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(call, "GET", "/openapi")
+        assert until(lambda: call.composer.counters().get("GET /openapi") == 1)
+        assert not answer.done()
+        call.composer.reset()
+        assert answer.result().status_code == 200
+
+
+@pytest.mark.parametrize(("moment", "stored"), [("before", 0), ("after", 1)])
+def test_it_can_drop_the_connection(call: Client, moment: str, stored: int) -> None:
+    call.composer.steer(post_drop=moment)
+    with pytest.raises(requests.ConnectionError):
+        call.post()
+    assert call.composer.behaviour()["composes"] == stored
+
+
+def test_it_can_refuse_with_any_error(call: Client) -> None:
+    call.composer.steer(post_error={"status": 400, "id": 24, "reason": "no", "details": "never"})
+    answer = call.post()
+    assert answer.status_code == 400
+    assert answer.json() | {"id": "24", "reason": "no", "details": "never"} == answer.json()
+    assert call.composer.behaviour()["composes"] == 0
+
+
+def test_it_can_answer_as_a_proxy_would(call: Client) -> None:
+    compose_id = call.queued()
+    raw = {"status": 502, "body": "<html>bad gateway</html>", "content_type": "text/html"}
+    call.composer.steer(post_raw=raw, status_raw=raw)
+    for answer in (call.post(), call("GET", f"/composes/{compose_id}")):
+        assert (answer.status_code, answer.text) == (502, "<html>bad gateway</html>")
+
+
+def test_it_can_forget_its_composes(call: Client) -> None:
+    compose_id = call.queued()
+    call.composer.steer(forget=True)
+    assert call("GET", f"/composes/{compose_id}").status_code == 404
+    assert call("DELETE", f"/composes/{compose_id}").status_code == 404
+    call.composer.steer(forget=None)
+    assert call("GET", f"/composes/{compose_id}").status_code == 200
+
+
+def test_it_can_tell_any_status(call: Client) -> None:
+    compose_id = call.queued()
+    told = {"status": "failure", "error": {"id": 9, "reason": "r", "details": {"id": 20, "reason": "inner"}}}
+    call.composer.steer(image_status=told)
+    assert call.image_status(compose_id) == told
+    assert call("GET", f"/composes/{compose_id}").json()["status"] == "failure"
+    call.composer.steer(status="unheard-of")
+    assert call("GET", f"/composes/{compose_id}").json()["status"] == "unheard-of"
+
+
+def test_it_can_be_unwell(call: Client) -> None:
+    compose_id = call.queued()
+    call.composer.steer(openapi_status=500, delete_error={"status": 500})
+    assert call("GET", "/openapi").status_code == 500
+    assert call("DELETE", f"/composes/{compose_id}").status_code == 500
+
+
+def test_an_unknown_behaviour_is_refused(composer: StandInComposer) -> None:
+    with pytest.raises(ValueError, match="post_latencies"):
+        composer.steer(post_latencies=1)
+
+
+def test_behaviour_is_merged_and_reset(composer: StandInComposer) -> None:
+    composer.steer(latency=0.01)
+    assert composer.steer(forget=True)["latency"] == 0.01
+    composer.reset()
+    assert composer.behaviour()["forget"] is False
+
+
+def test_calls_are_counted_and_remembered(call: Client) -> None:
+    headers = {"X-Strc-Trace-ID": "trace", "x-rh-insights-request-id": "request", "x-rh-identity": "e30="}
+    call("GET", f"/composes/{uuid4()}", headers=headers)
+    call("GET", f"/composes/{uuid4()}")
+    behaviour = call.composer.behaviour()
+    assert behaviour["counters"] == {"GET /composes/{id}": 2}
+    first, second = behaviour["recent"]
+    assert (first["trace_id"], first["request_id"], first["identity"]) == ("trace", "request", True)
+    assert (second["trace_id"], second["request_id"], second["identity"]) == (None, None, False)
+
+
+def test_a_required_token_opens_the_door_until_it_is_revoked(call: Client) -> None:
+    call.composer.steer(require_token=True)
+    assert call("GET", "/openapi").status_code == 401
+    granted = call.token().json()
+    assert (granted["token_type"], granted["expires_in"]) == ("Bearer", 900)
+    headers = {"Authorization": f"Bearer {granted['access_token']}"}
+    assert call("GET", "/openapi", headers=headers).status_code == 200
+    call.composer.steer(revoke_tokens=True)
+    assert call("GET", "/openapi", headers=headers).status_code == 401
+    assert call.composer.counters()["POST /token"] == 1
+
+
+def test_a_token_ends(call: Client) -> None:
+    call.composer.steer(require_token=True, token_expires_in=0)
+    headers = {"Authorization": f"Bearer {call.token().json()['access_token']}"}
+    assert call("GET", "/openapi", headers=headers).status_code == 401
+
+
+def test_no_token_without_credentials(call: Client) -> None:
+    assert call.token(client_secret="").status_code == 401
+    assert call.token(grant_type="password").status_code == 400
+    call.composer.steer(token_status=503)
+    assert call.token().status_code == 503
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_at_once_and_cleanly_even_while_calls_hang(number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "adapters.embedded.composer", "--state=:memory:"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stderr
+        line = process.stdout.readline()
+        assert line.startswith('{"event":"stand-in composer listening","url":"http://127.0.0.1:')
+        url = line.split('"')[-2]
+        requests.put(f"{url}/stand-in/behaviour", json={"hang": True}, timeout=5)
+        with ThreadPoolExecutor(1) as thread:
+            hanging = thread.submit(requests.post, f"{url}/api/image-builder-composer/v2/compose", timeout=5)
+            counted = {"POST /compose": 1}
+            assert until(lambda: requests.get(f"{url}/stand-in/behaviour", timeout=5).json()["counters"] == counted)
+            started = time.monotonic()
+            process.send_signal(number)
+            assert process.wait(5) == 0
+            assert time.monotonic() - started < 1
+            assert isinstance(hanging.exception(), requests.ConnectionError)
+        assert process.stderr.read() == ""
+
+
+def test_it_ends_when_its_parent_is_killed() -> None:
+    parent = """
+import time
+from adapters.embedded.composer.process import StandInComposer
+print(StandInComposer().url, flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        url = process.stdout.readline().strip()
+        assert requests.get(f"{url}/stand-in/behaviour", timeout=5).status_code == 200
+        process.kill()
+
+    def is_gone() -> bool:
+        try:
+            requests.get(url, timeout=5)
+        except requests.ConnectionError:
+            return True
+        return False
+
+    assert until(is_gone)
+
+
+def test_a_taken_port_is_an_error_at_once(composer: StandInComposer, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(RuntimeError, match="stand-in composer"):
+        StandInComposer(port=int(composer.url.rsplit(":", 1)[1]))
+    assert "in use" in capfd.readouterr().err

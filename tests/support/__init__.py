@@ -1,0 +1,1 @@
+"""What tests share: builders, a database, the running service."""

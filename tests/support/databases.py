@@ -1,0 +1,72 @@
+"""A real PostgreSQL for the tests: DATABASE_URL, else a container where a Docker engine answers, else embedded."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import docker
+import psycopg
+from docker.errors import DockerException
+from psycopg.conninfo import conninfo_to_dict
+from testcontainers.community.postgres import PostgresContainer
+
+from adapters.embedded.postgres import EmbeddedPostgres
+
+IMAGE = os.environ.get("TEST_POSTGRES_IMAGE", "postgres:15")
+Parameters = Mapping[str, Any]
+
+
+@contextmanager
+def server() -> Iterator[Parameters]:
+    """Connection parameters of a superuser of a running server."""
+    url = os.environ.get("DATABASE_URL")
+    if url:
+        yield conninfo_to_dict(url)
+    elif _docker_has_image():
+        with PostgresContainer(IMAGE, driver=None) as container:
+            yield conninfo_to_dict(container.get_connection_url())
+    else:
+        with _embedded() as parameters:
+            yield parameters
+
+
+@contextmanager
+def database(server_parameters: Parameters) -> Iterator[Parameters]:
+    """Connection parameters of an empty database on the server, dropped at the end."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(**server_parameters, autocommit=True) as session:
+        session.execute(f"CREATE DATABASE {name}".encode())
+    try:
+        yield {**server_parameters, "dbname": name}
+    finally:
+        with psycopg.connect(**server_parameters, autocommit=True) as session:
+            session.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@contextmanager
+def _embedded() -> Iterator[Parameters]:
+    # Not below pytest's own folders: the server does not run as root, and they are root's alone.
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        Path(folder).chmod(0o755)
+        fast = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        with EmbeddedPostgres(Path(folder) / "data", max_connections=300, settings=fast) as postgres:
+            yield dict(postgres.connection_parameters())
+
+
+def _docker_has_image() -> bool:
+    """Whether an engine answers that can run the image; without a network it must have it already."""
+    try:
+        client = docker.from_env(timeout=2)
+        try:
+            client.images.get(IMAGE)
+        finally:
+            client.close()
+    except DockerException:
+        return False
+    return True

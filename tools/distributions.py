@@ -1,0 +1,31 @@
+"""Write the distribution directory from its compact source: `python tools/distributions.py [directory]`.
+
+Regenerating puts the vendors' addresses back in place of fetched keys; run `image-builder distributions
+fetch-keys` again afterwards.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from adapters.files.distribution_source import SOURCE_FILE, expand, load_source, write
+from domain.errors import ConfigurationError
+
+_DEFAULT = Path(__file__).resolve().parent.parent / "distributions"
+
+
+def main(directory: Path = _DEFAULT) -> int:
+    """Expand `source.yaml` of the directory into its folders and links; the exit status."""
+    try:
+        documents = expand(load_source(directory / SOURCE_FILE))
+        changed = write(documents, directory)
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error.detail}\n")
+        return 1
+    sys.stdout.write(f"{len(documents)} distributions, {len(changed)} written\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*map(Path, sys.argv[1:2])))
