@@ -46,5 +46,8 @@ format: $(VENV)/.development  ## format the code and mend what the linter can me
 lock: $(VENV)/.development  ## write requirements/*.txt anew from requirements/*.in
 	for set in runtime embedded development; do $(UV_COMPILE) -o requirements/$$set.txt requirements/$$set.in || exit 1; done
 
+distributions: $(VENV)/.embedded  ## write distributions/*/*.json anew from distributions/source.yaml
+	$(BIN)/python tools/distributions.py
+
 clean:  ## remove the virtual environment and the data folder
 	rm -rf $(VENV) $(DATA)

@@ -19,7 +19,7 @@ import click
 import requests
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from image_builder.cli.embedded import identity_header
 
@@ -176,7 +176,7 @@ def _show(progress: Progress, task: TaskID, build: _Build) -> None:
 
 
 def _table(builds: list[_Build]) -> Table:
-    table = Table("build", "id", "status", "where it is, or why not")
+    table = Table("build", Column("id", no_wrap=True), "status", Column("where it is, or why not", overflow="fold"))
     for build in builds:
         style = "green" if build.outcome == "success" else "red"
         table.add_row(build.title, build.id, f"[{style}]{build.outcome}[/{style}]", _result(build))

@@ -98,11 +98,11 @@ class StartCompose:
     def _record(self, start: UUID, compose_id: UUID, compose: NewCompose) -> None:
         try:
             self.starts.record(start, compose_id, compose)
-        except Exception:
-            # Nobody would ever see this build or pay for it, so nobody shall wait for it either.
+        except Exception as error:
+            # Nobody would ever see this build, so nobody shall pay for it either.
             if self._cancelled(compose_id):
                 self._release(start)
-            raise
+            raise UnavailableError("The build could not be recorded") from error
 
     def _cancelled(self, compose_id: UUID) -> bool:
         for attempt in range(1, _CANCEL_ATTEMPTS + 1):
