@@ -30,6 +30,7 @@ _REQUEST_ID: Final = b"x-rh-insights-request-id"
 _TRACE_ID: Final = b"x-strc-trace-id"
 _PLAIN: Final = re.compile(rb"[\x21-\x7e]{1,128}")
 _TRACE_LETTERS: Final = 15
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 _MOST_HEADER_BYTES: Final = 64 * 1024
 
 
@@ -95,7 +96,8 @@ class Edge:
     def _finished(self, scope: Scope, note: Note, seconds: float) -> None:
         below_base = scope["path"].startswith(self._bases)
         if below_base:
-            self._metrics.observe(note.template, scope["method"], note.status, seconds)
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._metrics.observe(note.template, method, note.status, seconds)
         level = "warning" if note.status >= 500 else "info" if below_base else "debug"
         getattr(log, level)(
             "request",

@@ -19,7 +19,7 @@ Normalise = Callable[[Any], Any]
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _MASK: Final = "the value"
-# More levels than any customization has; PostgreSQL and orjson have limits of their own, far above.
+# More levels than anybody needs where any shape is allowed; what writes JSON ends at 254.
 DEEPEST: Final = 64
 
 
@@ -113,7 +113,7 @@ def _normaliser(schema: Schema, components: Mapping[str, Schema]) -> Normalise:
     if "$ref" in schema:
         return _normaliser(components[schema["$ref"].rpartition("/")[2]], components)
     if "anyOf" in schema:
-        return _unchanged  # the contract's only one in a request is the upload options, which are kept as sent
+        return _shallow  # the contract's only one in a request is the upload options, which are kept as sent
     if "oneOf" in schema:
         return _one_of(schema["oneOf"], components)
     if "properties" in schema:
@@ -167,22 +167,34 @@ def _one_of(branches: list[Schema], components: Mapping[str, Schema]) -> Normali
     return normalise
 
 
-def refuse_unstorable(body: bytes, document: Any) -> None:
-    """Raise InvalidRequestError for what no JSON column can hold: NUL in text, and endless nesting."""
-    if b"\\u0000" not in body and body.count(b"[") + body.count(b"{") <= DEEPEST:
-        return
-    waiting: list[tuple[Any, int]] = [(document, 1)]
+def refuse_nul(body: bytes, document: Any) -> None:
+    """Raise InvalidRequestError for a NUL in any text of the document: no JSON column can hold one."""
+    if b"\\u0000" in body and any("\0" in text for text in _texts(document)):
+        raise InvalidRequestError("the body holds a NUL character")
+
+
+def _texts(document: Any) -> Iterator[str]:
+    for value, _ in _walk(document):
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            yield from value.keys()
+
+
+def _shallow(value: Any) -> Any:
+    """What the contract lets pass in any shape, as it is, unless it is nested without end."""
+    if any(depth > DEEPEST for _, depth in _walk(value)):
+        raise InvalidRequestError(f"the body is nested more than {DEEPEST} levels deep")
+    return value
+
+
+def _walk(document: Any) -> Iterator[tuple[Any, int]]:
+    """Every value of a document, with the number of levels it is below the top."""
+    waiting: list[tuple[Any, int]] = [(document, 0)]
     while waiting:
         value, depth = waiting.pop()
-        if isinstance(value, str):
-            if "\0" in value:
-                raise InvalidRequestError("the body holds a NUL character")
-            continue
-        if not isinstance(value, dict | list):
-            continue
-        if depth > DEEPEST:
-            raise InvalidRequestError(f"the body is nested more than {DEEPEST} levels deep")
+        yield value, depth
         if isinstance(value, dict):
-            waiting.extend((entry, depth + 1) for entry in (*value.keys(), *value.values()))
-        else:
+            waiting.extend((entry, depth + 1) for entry in value.values())
+        elif isinstance(value, list):
             waiting.extend((entry, depth + 1) for entry in value)

@@ -22,7 +22,7 @@ from image_builder.http.call import CALL, NOTE, Call, Route
 from image_builder.http.contract import Body, Contract, Operation
 from image_builder.http.errors import HttpError
 from image_builder.http.parameters import query_texts
-from image_builder.http.schemas import refuse_unstorable
+from image_builder.http.schemas import refuse_nul
 
 # A client that sends its body drop by drop does not hold a connection for ever.
 _SECONDS_FOR_A_BODY: Final = 60.0
@@ -149,7 +149,7 @@ def _document(raw: bytes, body: Body) -> Any:
         document = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise InvalidRequestError(f"The body is not JSON: {error.msg}") from None
-    refuse_unstorable(raw, document)
+    refuse_nul(raw, document)
     return body.checker.accept(document)
 
 
