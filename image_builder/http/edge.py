@@ -6,11 +6,10 @@ the contract's error body, and writes the access log.
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 import string
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ _REQUEST_ID: Final = b"x-rh-insights-request-id"
 _TRACE_ID: Final = b"x-strc-trace-id"
 _PLAIN: Final = re.compile(rb"[\x21-\x7e]{1,128}")
 _TRACE_LETTERS: Final = 15
+_TO_LETTERS: Final = bytes(ord(string.ascii_letters[byte % len(string.ascii_letters)]) for byte in range(256))
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 _MOST_HEADER_BYTES: Final = 64 * 1024
 
@@ -148,10 +148,10 @@ def _trace(scope: Scope) -> Trace:
         elif name == _TRACE_ID:
             trace_id = value
     return Trace(
-        request_id.decode() if _PLAIN.fullmatch(request_id) else uuid.uuid4().hex,
+        request_id.decode() if _PLAIN.fullmatch(request_id) else os.urandom(16).hex(),
         trace_id.decode() if _PLAIN.fullmatch(trace_id) else _new_trace_id(),
     )
 
 
 def _new_trace_id() -> str:
-    return "".join(secrets.choice(string.ascii_letters) for _ in range(_TRACE_LETTERS))
+    return os.urandom(_TRACE_LETTERS).translate(_TO_LETTERS).decode()

@@ -19,6 +19,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        # The labelled metrics by what they are labelled with: looking them up costs more than counting.
+        self._children: dict[tuple[str, str, int], tuple[Histogram, Gauge]] = {}
         self._seconds = Histogram(
             "image_builder_crc_http_duration_seconds",
             "Seconds from a request's arrival to its answer",
@@ -40,8 +42,12 @@ class Metrics:
 
     def observe(self, template: str, method: str, status: int, seconds: float) -> None:
         """Count a request to a route under a base path; `template` is empty where no route was found."""
-        self._seconds.labels(template).observe(seconds)
-        self._requests.labels(method, template, str(status)).inc()
+        children = self._children.get((template, method, status))
+        if children is None:
+            children = self._seconds.labels(template), self._requests.labels(method, template, str(status))
+            self._children[template, method, status] = children
+        children[0].observe(seconds)
+        children[1].inc()
         if template.endswith("/compose"):
             self._composes.inc()
             if status >= 500:
