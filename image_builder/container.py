@@ -76,7 +76,7 @@ class Container(containers.DeclarativeContainer):
     )
     composer = providers.ThreadSafeSingleton(HttpComposer, composer_back_end)
     catalogue = providers.ThreadSafeSingleton(_catalogue, settings)
-    contract = providers.ThreadSafeSingleton(Contract, catalogue.provided.names)
+    contract = providers.ThreadSafeSingleton(Contract, catalogue.provided.names, settings.provided.base_paths)
     metrics = providers.ThreadSafeSingleton(Metrics)
     database_probe = providers.ThreadSafeSingleton(Probe, database.provided.check)
 
