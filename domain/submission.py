@@ -37,7 +37,7 @@ class Refused:
     @property
     def may_have_started(self) -> bool:
         """Whether the composer may build it all the same."""
-        return self.reason is None and self.status >= 500
+        return self.reason is None and not 400 <= self.status < 500
 
     def error(self) -> ImageBuilderError:
         """The caller's view of the refusal."""

@@ -27,13 +27,13 @@ _LOCK_TENANT: Final = "SELECT pg_advisory_xact_lock(%(lock)s, hashtext(%(tenant)
 _RECORD_START_WITHIN_QUOTA: Final = """
 WITH since AS (SELECT (clock_timestamp() AT TIME ZONE 'utc') - %(window)s::interval AS start)
 INSERT INTO compose_starts (id, org_id, created_at)
-SELECT %(start)s, %(tenant)s, clock_timestamp() AT TIME ZONE 'utc'
+SELECT %(start)s, %(tenant)s::varchar, clock_timestamp() AT TIME ZONE 'utc'
 WHERE (SELECT count(*) FROM (
            SELECT 1 FROM composes
-           WHERE org_id = %(tenant)s AND created_at > (SELECT start FROM since) LIMIT %(limit)s) built)
+           WHERE org_id = %(tenant)s::varchar AND created_at > (SELECT start FROM since) LIMIT %(limit)s) built)
     + (SELECT count(*) FROM (
            SELECT 1 FROM compose_starts
-           WHERE org_id = %(tenant)s AND created_at > (SELECT start FROM since) LIMIT %(limit)s) starting)
+           WHERE org_id = %(tenant)s::varchar AND created_at > (SELECT start FROM since) LIMIT %(limit)s) starting)
     < %(limit)s
 """
 

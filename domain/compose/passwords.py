@@ -67,8 +67,10 @@ def _with_users(document: Json, has_password: Callable[[Json], bool]) -> dict[st
     if not isinstance(customizations, dict):
         return dict(document)
     users = customizations.get("users")
-    if not isinstance(users, list):
+    if users is None:
         return dict(document)
+    if not isinstance(users, list):  # nothing we know how to take a password out of
+        return {**document, "customizations": {key: value for key, value in customizations.items() if key != "users"}}
     kept = [
         {
             **{key: value for key, value in user.items() if key != "password"},

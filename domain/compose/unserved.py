@@ -20,7 +20,7 @@ def _unserved(request: ComposeRequest) -> Iterator[str]:
         yield "image_requests[0].snapshot_date"
     if request.image.content_template:
         yield "image_requests[0].content_template"
-    if request.image.upload_options.get("share_with_sources"):
+    if request.image.upload_type == "aws" and request.image.upload_options.get("share_with_sources"):
         yield "image_requests[0].upload_request.options.share_with_sources"
     customizations = request.customizations or {}
     for name in ("payload_repositories", "custom_repositories", "subscription", "aap_registration"):

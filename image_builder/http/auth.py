@@ -43,8 +43,13 @@ class _IdentitySchema(_Lenient):
     user = fields.Nested(_UserSchema, allow_none=True)
 
 
+def _a_boolean(value: object) -> None:
+    if not isinstance(value, bool):
+        raise ValidationError("expected true or false")
+
+
 class _EntitlementSchema(_Lenient):
-    is_entitled = fields.Boolean(required=True, truthy={True}, falsy={False})
+    is_entitled = fields.Raw(load_default=False, validate=_a_boolean)
 
 
 class _RedHatSchema(_Lenient):
