@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
-from uuid import UUID
+from typing import Any, Final, NamedTuple
 
 from domain.paging import Page
 
@@ -26,16 +25,18 @@ class NewCompose:
     client_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class ListedCompose:
-    """A row of a list; `request` is JSON text as stored, `created_at` UTC without a zone."""
+class ListedCompose(NamedTuple):
+    """A row of a list: a tuple, because a page makes a hundred of them.
 
-    id: UUID
+    Ids are UUIDs as text, `request` is JSON text as stored, `created_at` is UTC without a zone.
+    """
+
+    id: str
     request: str
     created_at: datetime
     image_name: str | None
     client_id: str | None
-    blueprint_id: UUID | None
+    blueprint_id: str | None
     blueprint_version: int | None
 
 

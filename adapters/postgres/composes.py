@@ -23,8 +23,8 @@ _COUNT: Final = f"SELECT count(*) {_MATCHING}"
 
 # The blueprint is looked up for the page's rows only.
 _PAGE: Final = f"""
-SELECT page.job_id, page.request, page.created_at, page.image_name, page.client_id,
-       versions.blueprint_id, versions.version
+SELECT page.job_id::text, page.request, page.created_at, page.image_name, page.client_id,
+       versions.blueprint_id::text, versions.version
 FROM (
     SELECT job_id, request::text AS request, created_at, image_name, client_id, blueprint_version_id
     {_MATCHING}
@@ -63,7 +63,7 @@ class PostgresComposes:
                 counted = connection.execute(_COUNT, values)
                 rows = connection.execute(_PAGE, values)
             (count,) = counted.fetchone() or (0,)
-            return ComposesPage(count, tuple(ListedCompose(*row) for row in rows.fetchall()))
+            return ComposesPage(count, tuple(map(ListedCompose._make, rows.fetchall())))
 
         return self._database.again(read)
 

@@ -62,6 +62,16 @@ def shown(document: Json) -> dict[str, Any]:
     )
 
 
+def is_shown(document: Json) -> bool:
+    """Whether each user of a request says `hasPassword` already, as in every row that `without_passwords` made."""
+    customizations = document.get("customizations")
+    users = customizations.get("users", ()) if isinstance(customizations, dict) else ()
+    return isinstance(users, list | tuple) and all(
+        isinstance(user, dict) and isinstance(user.get("hasPassword"), bool) and "password" not in user
+        for user in users
+    )
+
+
 def _with_users(document: Json, has_password: Callable[[Json], bool]) -> dict[str, Any]:
     customizations = document.get("customizations")
     if not isinstance(customizations, dict):

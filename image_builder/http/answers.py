@@ -8,11 +8,12 @@ import orjson
 from flask import Response
 
 _JSON: Final = "application/json"
+_TIMES: Final = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS
 
 
 def json_answer(body: Any, status: int = 200) -> Response:
-    """`body` as JSON; an orjson.Fragment in it goes out as it is."""
-    return Response(orjson.dumps(body), status, content_type=_JSON)
+    """`body` as JSON, times without a zone as UTC to the second; an orjson.Fragment in it goes out as it is."""
+    return Response(orjson.dumps(body, option=_TIMES), status, content_type=_JSON)
 
 
 def stored_json(served: bytes) -> Response:

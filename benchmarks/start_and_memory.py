@@ -1,0 +1,147 @@
+"""How soon `serve` answers, and what one worker holds in memory after many requests of all kinds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import cycle, islice
+from statistics import median
+from threading import local
+
+import click
+import requests
+from rich.table import Table
+
+from benchmarks import payloads, rounds
+from benchmarks.common import Server, Surroundings, surroundings
+from benchmarks.rounds import Target
+from benchmarks.throughput import BUILDER, COMPOSE, PAGE, READER, VERSION
+
+_UNKNOWN = "00000000-0000-4000-8000-000000000000"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A request of the mixture, and the status it must be answered with."""
+
+    method: str
+    path: str
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = tuple(BUILDER.items())
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the worker held when so many requests had been answered."""
+
+    requests: int
+    mib: float
+    threads: int
+
+
+def mixture(build: str) -> list[Step]:
+    """Reads, builds, looks at the build with this id, and refusals of each kind."""
+    reader = tuple(READER.items())
+    version, page = Step("GET", VERSION.path, headers=reader), Step("GET", PAGE.path, headers=reader)
+    post = Step("POST", COMPOSE.path, 201, body=COMPOSE.body)
+    status = Step("GET", f"{payloads.BASE}/composes/{build}")
+    refusals = [
+        Step("GET", f"{payloads.BASE}/composes/{_UNKNOWN}", 404),
+        Step("GET", f"{payloads.BASE}/composes/none", 400),
+        Step("GET", f"{payloads.BASE}/nothing", 404),
+        Step("GET", PAGE.path, 401, headers=()),
+        Step("POST", COMPOSE.path, 400, body=b'{"distribution": "centos-9", "image_requests": []}'),
+        Step("POST", COMPOSE.path, 400, body=b"{"),
+        Step("DELETE", COMPOSE.path, 405),
+    ]
+    ordinary = [version, page, post, status, version, page, post, status, version]
+    return [step for refusal in refusals for step in (*ordinary, refusal)]
+
+
+class Clients:
+    """Many clients at once, each with a connection of its own."""
+
+    def __init__(self, url: str, count: int) -> None:
+        self._url = url
+        self._threads = ThreadPoolExecutor(count)
+        self._own = local()
+
+    def send(self, steps: Iterator[Step]) -> None:
+        """Send these requests. Raises RuntimeError for an answer that is not the right one."""
+        for _ in self._threads.map(self._send, steps):
+            pass
+
+    def _send(self, step: Step) -> None:
+        if not hasattr(self._own, "session"):
+            self._own.session = requests.Session()
+            self._own.session.trust_env = False
+        headers = {**dict(step.headers), **({"Content-Type": "application/json"} if step.body else {})}
+        answer = self._own.session.request(
+            step.method, self._url + step.path, headers=headers, data=step.body, timeout=30
+        )
+        if answer.status_code != step.status:
+            raise RuntimeError(f"{step.method} {step.path}: {answer.status_code} {answer.text[:200]}")
+
+
+def starts(where: Surroundings, count: int) -> list[float]:
+    """Seconds from the start of `serve` to the first answer to a GET, and to a page out of the database."""
+    found = []
+    for _ in range(count):
+        began = time.perf_counter()
+        server = where.ours().launch()
+        try:
+            server.wait_until_it_answers(PAGE.path, PAGE.headers)
+            found.append(time.perf_counter() - began)
+        finally:
+            server.stop()
+    return found
+
+
+def grown(server: Server, total: int, clients: int, parts: int = 10) -> list[Memory]:
+    """What the worker holds as so many requests of the mixture are answered, in that many equal parts."""
+    answer = requests.post(
+        server.url + COMPOSE.path,
+        data=COMPOSE.body,
+        headers={**BUILDER, "Content-Type": "application/json"},
+        timeout=10,
+    )
+    steps = cycle(mixture(answer.json()["id"]))
+    many = Clients(server.url, clients)
+    found = [Memory(0, server.resident_mib(), server.threads())]
+    for part in range(1, parts + 1):
+        many.send(islice(steps, total // parts))
+        time.sleep(0.5)
+        found.append(Memory(total * part // parts, server.resident_mib(), server.threads()))
+    return found
+
+
+@click.command()
+@click.option("--starts", "count", default=5, show_default=True, help="How often it is started.")
+@click.option("--requests", "total", default=10_000, show_default=True, help="How many requests it gets.")
+@click.option("--clients", default=60, show_default=True, help="How many at once.")
+def main(*, count: int, total: int, clients: int) -> None:
+    """Exit status 1 unless it answers within 3 s and stays under 150 MiB, without growth over the last half."""
+    with surroundings() as where:
+        seconds = starts(where, count)
+        with where.ours() as server:
+            memory = grown(server, total, clients)
+    table = Table("requests answered", "resident MiB", "threads", title="One worker's memory")
+    for each in memory:
+        table.add_row(f"{each.requests:,}", f"{each.mib:.1f}", str(each.threads))
+    rounds.console.print(table)
+    rounds.console.print("seconds until it answers:", ", ".join(f"{each:.2f}" for each in sorted(seconds)))
+    half, end = memory[len(memory) // 2], memory[-1]
+    rounds.finish(
+        [
+            Target("answers after (median)", median(seconds), 3, " s"),
+            Target(f"resident after {total:,} requests", end.mib, 150, " MiB"),
+            Target("growth over the last half", end.mib - half.mib, 3, " MiB"),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()
