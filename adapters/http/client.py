@@ -12,7 +12,14 @@ import requests
 import stamina
 import structlog
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError, SSLError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    MaxRetryError,
+    NewConnectionError,
+    ProxyError,
+    ReadTimeoutError,
+    SSLError,
+)
 
 from adapters.http.breaker import Breaker
 from adapters.http.tokens import TokenRefusedError, Tokens
@@ -152,6 +159,8 @@ class BackEnd:
         except requests.Timeout as error:
             raise NoAnswerError(self.name, sent=not isinstance(error, requests.ConnectTimeout)) from error
         except requests.RequestException as error:
+            if _stalled(error):
+                raise NoAnswerError(self.name, sent=True) from error
             raise _TryAgainError(self.name, sent=not _failed_before_sending(error)) from error
         return Answer(response.status_code, response.content)
 
@@ -196,6 +205,11 @@ def _headers(token: str | None, *, has_body: bool) -> dict[str, str]:
         headers["x-rh-insights-request-id"] = trace.request_id
         headers["X-Strc-Trace-ID"] = trace.trace_id
     return headers
+
+
+def _stalled(error: requests.RequestException) -> bool:
+    """Whether the answer began and then took too long: waiting as long again is not likely to help."""
+    return bool(error.args) and isinstance(error.args[0], ReadTimeoutError)
 
 
 def _failed_before_sending(error: requests.RequestException) -> bool:

@@ -7,9 +7,10 @@ from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load
+from marshmallow import Schema, ValidationError, fields, post_load
 
 from adapters.http.client import Answer, BackEnd, NoAnswerError, Timeouts
+from adapters.http.schemas import AnswerSchema
 from domain.errors import NotFoundError, UnavailableError
 from domain.status import BuildError, ImageStatus, Progress, UploadStatus
 from domain.submission import Accepted, Refused, Submission, Unanswered
@@ -19,18 +20,7 @@ _SHORT: Final = Timeouts(connect=3.0, read=10.0)
 _LONG: Final = Timeouts(connect=3.0, read=25.0)
 
 
-class _Answer(Schema):
-    """Read by the keys needed: unknown ones are ignored, null counts as absent."""
-
-    class Meta:
-        unknown = EXCLUDE
-
-    @pre_load
-    def _without_nulls(self, data: Any, **_: Any) -> Any:
-        return {key: value for key, value in data.items() if value is not None} if isinstance(data, dict) else data
-
-
-class _SubProgressSchema(_Answer):
+class _SubProgressSchema(AnswerSchema):
     done = fields.Integer(required=True, strict=True)
     total = fields.Integer(required=True, strict=True)
 
@@ -43,7 +33,7 @@ class _ProgressSchema(_SubProgressSchema):
     subprogress = fields.Nested(_SubProgressSchema)
 
 
-class _UploadStatusSchema(_Answer):
+class _UploadStatusSchema(AnswerSchema):
     status = fields.String(required=True)
     type = fields.String(required=True)
     options = fields.Dict(load_default=dict)
@@ -53,7 +43,7 @@ class _UploadStatusSchema(_Answer):
         return UploadStatus(**data)
 
 
-class _BuildErrorSchema(_Answer):
+class _BuildErrorSchema(AnswerSchema):
     id = fields.Integer(required=True, strict=True)
     reason = fields.String(required=True)
     details = fields.Raw()
@@ -63,7 +53,7 @@ class _BuildErrorSchema(_Answer):
         return BuildError(**data)
 
 
-class _ImageStatusSchema(_Answer):
+class _ImageStatusSchema(AnswerSchema):
     status = fields.String(required=True)
     progress = fields.Nested(_ProgressSchema)
     upload_status = fields.Nested(_UploadStatusSchema)
@@ -74,11 +64,11 @@ class _ImageStatusSchema(_Answer):
         return ImageStatus(**data)
 
 
-class _ComposeStatusSchema(_Answer):
+class _ComposeStatusSchema(AnswerSchema):
     image_status = fields.Nested(_ImageStatusSchema, required=True)
 
 
-class _PackageSchema(_Answer):
+class _PackageSchema(AnswerSchema):
     type = fields.String(required=True)
     name = fields.String(required=True)
     version = fields.String(required=True)
@@ -89,16 +79,16 @@ class _PackageSchema(_Answer):
     signature = fields.String()
 
 
-class _MetadataSchema(_Answer):
+class _MetadataSchema(AnswerSchema):
     packages = fields.List(fields.Nested(_PackageSchema))
     ostree_commit = fields.String()
 
 
-class _AcceptedSchema(_Answer):
+class _AcceptedSchema(AnswerSchema):
     id = fields.UUID(required=True)
 
 
-class _ErrorSchema(_Answer):
+class _ErrorSchema(AnswerSchema):
     id = fields.String(required=True)
     reason = fields.String(required=True)
     details = fields.Raw(load_default=None)

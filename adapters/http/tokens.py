@@ -11,7 +11,9 @@ from threading import Lock
 from typing import Any, Final
 
 import requests
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+from marshmallow import ValidationError, fields, validate
+
+from adapters.http.schemas import AnswerSchema
 
 _MARGIN: Final = 60.0
 _CONNECT, _READ = 3.0, 10.0
@@ -21,11 +23,9 @@ class TokenRefusedError(Exception):
     """The token endpoint gives no token."""
 
 
-class _TokenSchema(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-    access_token = fields.String(required=True, validate=validate.Length(min=1))
+class _TokenSchema(AnswerSchema):
+    # What a header can carry (RFC 6750, section 2.1).
+    access_token = fields.String(required=True, validate=validate.Regexp(r"[\x21-\x7e]+\Z"))
     expires_in = fields.Float(load_default=0.0)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,13 +19,11 @@ class Findings:
     """What a build needs to know besides the request.
 
     Either `distribution`, or for a bootc request the `bootc` images listed under its reference for this caller.
-    `hashes` maps each plain password to its crypt hash.
     """
 
     upload: targets.UploadSettings
     distribution: Distribution | None = None
     bootc: tuple[BootcImage, ...] = ()
-    hashes: Mapping[str, str] | None = None
 
 
 def check(request: ComposeRequest) -> None:
@@ -39,9 +36,12 @@ def check(request: ComposeRequest) -> None:
 
 
 def build(request: ComposeRequest, findings: Findings) -> dict[str, Any]:
-    """The composer's ComposeRequest. Raises InvalidRequestError where request and findings do not fit each other."""
+    """The composer's ComposeRequest, its plain passwords not hashed yet.
+
+    Raises InvalidRequestError where request and findings do not fit each other.
+    """
     check(request)
-    customizations = composer_customizations(request.customizations, findings.hashes or {})
+    customizations = composer_customizations(request.customizations)
     return {
         **_source(request, findings),
         **({} if customizations is None else {"customizations": customizations}),

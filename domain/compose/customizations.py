@@ -7,11 +7,8 @@ import binascii
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from domain.compose.passwords import hashed
 from domain.compose.request import Json
 from domain.errors import InvalidRequestError
-
-Hashes = Mapping[str, str]
 
 _THE_SAME: Final = (
     "packages",
@@ -35,41 +32,41 @@ _THE_SAME: Final = (
 )
 
 
-def composer_customizations(ours: Json | None, hashes: Hashes) -> dict[str, Any] | None:
+def composer_customizations(ours: Json | None) -> dict[str, Any] | None:
     """The composer's `customizations`, None where the request has none; an empty list is left out.
 
-    `hashes` maps each plain password to its hash. Raises InvalidRequestError for a file that cannot be decoded.
+    Raises InvalidRequestError for a file that cannot be decoded.
     """
     if ours is None:
         return None
-    theirs = {name: writer(ours[name], hashes) for name, writer in _WRITERS.items() if name in ours}
+    theirs = {name: writer(ours[name]) for name, writer in _WRITERS.items() if name in ours}
     return {name: value for name, value in theirs.items() if value != []}
 
 
-def _same(value: Any, _hashes: Hashes) -> Any:
+def _same(value: Any) -> Any:
     return value
 
 
-def _filesystem(entries: list[Json], _hashes: Hashes) -> list[dict[str, Any]]:
+def _filesystem(entries: list[Json]) -> list[dict[str, Any]]:
     return [{"mountpoint": entry["mountpoint"], "min_size": entry["min_size"]} for entry in entries]
 
 
-def _users(users: list[Json], hashes: Hashes) -> list[dict[str, Any]]:
-    return [_user(user, hashes) for user in users]
+def _users(users: list[Json]) -> list[dict[str, Any]]:
+    return [_user(user) for user in users]
 
 
-def _user(user: Json, hashes: Hashes) -> dict[str, Any]:
+def _user(user: Json) -> dict[str, Any]:
     theirs: dict[str, Any] = {"name": user["name"]}
     if user.get("groups"):
         theirs["groups"] = user["groups"]
     if user.get("ssh_key"):
         theirs["key"] = user["ssh_key"]
     if user.get("password"):
-        theirs["password"] = hashed(user["password"], hashes)
+        theirs["password"] = user["password"]
     return theirs
 
 
-def _files(files: list[Json], _hashes: Hashes) -> list[dict[str, Any]]:
+def _files(files: list[Json]) -> list[dict[str, Any]]:
     return [_file(file) for file in files]
 
 
@@ -87,11 +84,11 @@ def _decoded(file: Json) -> str:
         raise InvalidRequestError(f'file "{file["path"]}": data is not base64 of UTF-8 text') from None
 
 
-def _openscap(openscap: Json, _hashes: Hashes) -> dict[str, Any]:
+def _openscap(openscap: Json) -> dict[str, Any]:
     return {"profile_id": openscap["profile_id"]}
 
 
-_WRITERS: Final[Mapping[str, Callable[[Any, Hashes], Any]]] = {
+_WRITERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     **dict.fromkeys(_THE_SAME, _same),
     "filesystem": _filesystem,
     "users": _users,

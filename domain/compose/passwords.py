@@ -9,44 +9,49 @@ from typing import Any, Final
 from domain.compose.request import ComposeRequest, Json
 from domain.errors import InvalidRequestError
 
-# The composer takes these crypt forms as they are; it would hash any other a second time.
+# The composer takes these crypt forms as they are; it would hash the others a second time.
 _KNOWN_CRYPT: Final = ("$6$", "$5$", "$2b$")
-_ANY_CRYPT: Final = re.compile(r"\$[A-Za-z0-9]+\$")
+_OTHER_CRYPT: Final = re.compile(r"\$(1|2|2a|2x|2y|3|7|y|gy|md5|sha1|scrypt|argon2i|argon2d|argon2id)[$,]")
 
-# A hash takes milliseconds of CPU: a request may not keep a worker busy for minutes.
+# A hash takes milliseconds of CPU, more for a long password: a request may not keep a worker busy for minutes.
 MOST_TO_HASH: Final = 200
-
-# What libraries of crypt take.
-LONGEST: Final = 4096
+LONGEST: Final = 512
 
 
-def to_hash(request: ComposeRequest) -> tuple[str, ...]:
-    """The plain passwords of the request, each once.
+def to_hash(request: ComposeRequest) -> dict[int, str]:
+    """The plain passwords of the request, by the number of the user.
 
-    Raises InvalidRequestError for a crypt form the composer does not know, for a password longer than LONGEST, and
-    for more than MOST_TO_HASH.
+    Raises InvalidRequestError for a crypt form the composer does not know, for a password longer than LONGEST bytes,
+    and for more than MOST_TO_HASH.
     """
-    plain: dict[str, None] = {}
-    for user in (request.customizations or {}).get("users", ()):
+    plain: dict[int, str] = {}
+    for number, user in enumerate((request.customizations or {}).get("users", ())):
         password = user.get("password", "")
         if not password or password.startswith(_KNOWN_CRYPT):
             continue
-        if _ANY_CRYPT.match(password):
+        if _OTHER_CRYPT.match(password):
             raise InvalidRequestError(
                 f'user "{user["name"]}": the password is hashed in a form that is not known here, '
                 "expected plain text or one of $6$, $5$, $2b$"
             )
-        if len(password) > LONGEST:
-            raise InvalidRequestError(f'user "{user["name"]}": the password is longer than {LONGEST} characters')
-        plain[password] = None
+        if len(password.encode()) > LONGEST:
+            raise InvalidRequestError(f'user "{user["name"]}": the password is longer than {LONGEST} bytes')
+        plain[number] = password
     if len(plain) > MOST_TO_HASH:
         raise InvalidRequestError(f"customizations.users: at most {MOST_TO_HASH} plain passwords in a request")
-    return tuple(plain)
+    return plain
 
 
-def hashed(password: str, hashes: Mapping[str, str]) -> str:
-    """What the composer gets for a password: its hash, or itself where it is one already."""
-    return hashes.get(password, password)
+def with_hashes(composer_request: Json, hashes: Mapping[int, str]) -> dict[str, Any]:
+    """The composer's request with the passwords of these users replaced by their hashes."""
+    if not hashes:
+        return dict(composer_request)
+    customizations = composer_request["customizations"]
+    users = [
+        {**user, "password": hashes[number]} if number in hashes else user
+        for number, user in enumerate(customizations["users"])
+    ]
+    return {**composer_request, "customizations": {**customizations, "users": users}}
 
 
 def without_passwords(document: Json) -> dict[str, Any]:

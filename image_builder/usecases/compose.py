@@ -74,8 +74,9 @@ class StartCompose:
         elif request.bootc is not None:
             bootc = self.catalogue.bootc_image(request.bootc.reference, entitled=identity.entitled)
         building.check(request)
-        hashes = {password: self.hasher(password) for password in passwords.to_hash(request)}
-        return building.build(request, building.Findings(self.upload, distribution, bootc, hashes))
+        plain = passwords.to_hash(request)
+        composer_request = building.build(request, building.Findings(self.upload, distribution, bootc))
+        return passwords.with_hashes(composer_request, {user: self.hasher(text) for user, text in plain.items()})
 
     def _reserve(self, tenant: str, quota: Quota | None) -> UUID:
         start = uuid4()

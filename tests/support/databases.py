@@ -73,3 +73,24 @@ def _docker_has_image() -> bool:
     except DockerException:
         return False
     return True
+
+
+@contextmanager
+def session(parameters: Parameters) -> Iterator[psycopg.Connection[Any]]:
+    """A session of the superuser, each statement a transaction of its own."""
+    with psycopg.connect(**parameters, autocommit=True) as connection:
+        yield connection
+
+
+@contextmanager
+def away(parameters: Parameters, server_parameters: Parameters) -> Iterator[None]:
+    """Meanwhile nobody can connect to this database, and all who were connected are thrown out."""
+    name = parameters["dbname"]
+    with session(server_parameters) as connection:
+        connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+    try:
+        yield
+    finally:
+        with session(server_parameters) as connection:
+            connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())

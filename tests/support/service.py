@@ -59,14 +59,14 @@ class Service:
 
     def start(self) -> Self:
         """Start it and wait until it answers."""
-        output = subprocess.DEVNULL if self._log is None else self._log.open("ab")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "image_builder", "serve", "--workers", str(self._workers)],
-            env=self._environment,
-            cwd="/",
-            stdout=output,
-            start_new_session=True,
-        )
+        with Path(self._log or os.devnull).open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "image_builder", "serve", "--workers", str(self._workers)],
+                env=self._environment,
+                cwd="/",
+                stdout=output,
+                start_new_session=True,
+            )
         deadline = time.monotonic() + PATIENCE
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -84,6 +84,19 @@ class Service:
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             raise
+
+    def refusal_to_start(self) -> tuple[int, str]:
+        """The exit status and all the output of a service that must end by itself."""
+        ended = subprocess.run(
+            [sys.executable, "-m", "image_builder", "serve", "--workers", str(self._workers)],
+            env=self._environment,
+            cwd="/",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=PATIENCE,
+            check=False,
+        )
+        return ended.returncode, ended.stdout.decode()
 
     def client(self, org_id: str = "000001", **fields: Any) -> Client:
         """A client that is a user of this organization."""
@@ -119,6 +132,9 @@ class Client:
 
     def delete(self, path: str, base: str = BASE, **arguments: Any) -> requests.Response:
         return self._session.delete(self._url + base + path, timeout=PATIENCE, **arguments)
+
+    def request(self, method: str, path: str, base: str = BASE, **arguments: Any) -> requests.Response:
+        return self._session.request(method, self._url + base + path, timeout=PATIENCE, **arguments)
 
     def compose(self, body: Any) -> str:
         """The id of a build that must be accepted."""

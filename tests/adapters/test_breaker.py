@@ -1,0 +1,178 @@
+"""A back-end that does not answer is left alone for a while."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from threading import Barrier
+
+import pytest
+
+from adapters.http.breaker import Breaker
+from adapters.http.client import BackEnd, NoAnswerError, Timeouts
+from tests.support.loopback import Loopback, answer, hang
+
+SHORT = Timeouts(connect=1.0, read=0.1)
+LONG = Timeouts(connect=5.0, read=10.0)
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def breaker(clock):
+    return Breaker(failures=3, seconds=10.0, clock=clock)
+
+
+@contextmanager
+def a_back_end(url, breaker=None, connections=60):
+    back_end = BackEnd("composer", url, connections=connections, breaker=breaker)
+    try:
+        yield back_end
+    finally:
+        back_end.close()
+
+
+def fail(breaker, times):
+    for _ in range(times):
+        assert breaker.admits()
+        breaker.failed()
+
+
+def test_it_admits_until_enough_calls_in_a_row_failed(breaker):
+    fail(breaker, 2)
+    assert breaker.admits()
+    assert not breaker.is_open
+
+
+def test_it_turns_away_after_enough_calls_in_a_row_failed(breaker):
+    fail(breaker, 3)
+    assert breaker.is_open
+    assert not breaker.admits()
+
+
+def test_an_answer_in_between_starts_the_count_anew(breaker):
+    fail(breaker, 2)
+    breaker.answered()
+    fail(breaker, 2)
+    assert breaker.admits()
+
+
+def test_it_stays_open_for_its_time(breaker, clock):
+    fail(breaker, 3)
+    clock.now += 9.99
+    assert not breaker.admits()
+
+
+def test_after_its_time_one_call_at_a_time_tries(breaker, clock):
+    fail(breaker, 3)
+    clock.now += 10
+    assert [breaker.admits() for _ in range(5)] == [True, False, False, False, False]
+
+
+def test_of_many_threads_one_tries(breaker, clock):
+    fail(breaker, 3)
+    clock.now += 10
+    together = Barrier(20)
+
+    def ask(_):
+        together.wait()
+        return breaker.admits()
+
+    with ThreadPoolExecutor(20) as threads:
+        assert sum(threads.map(ask, range(20))) == 1
+
+
+def test_an_answer_to_the_trial_closes_it(breaker, clock):
+    fail(breaker, 3)
+    clock.now += 10
+    assert breaker.admits()
+    breaker.answered()
+    assert not breaker.is_open
+    assert all(breaker.admits() for _ in range(5))
+
+
+def test_a_failed_trial_opens_it_for_its_time_again(breaker, clock):
+    fail(breaker, 3)
+    clock.now += 10
+    fail(breaker, 1)
+    clock.now += 9.99
+    assert not breaker.admits()
+    clock.now += 0.01
+    assert breaker.admits()
+
+
+def test_a_trial_whose_outcome_nobody_tells_does_not_shut_it_for_ever(breaker, clock):
+    fail(breaker, 3)
+    clock.now += 10
+    assert breaker.admits()
+    clock.now += 10
+    assert breaker.admits()
+
+
+def test_an_open_breaker_spares_the_back_end(breaker):
+    with Loopback(hang) as server, a_back_end(server.url, breaker) as back_end:
+        for _ in range(3):
+            with pytest.raises(NoAnswerError):
+                back_end.post("/x", {}, SHORT)
+        before, began = len(server.asked), time.monotonic()
+        with pytest.raises(NoAnswerError) as refused:
+            back_end.post("/x", {}, SHORT)
+    assert len(server.asked) == before == 3
+    assert not refused.value.sent
+    assert time.monotonic() - began < 1.0
+
+
+def test_a_back_end_that_answers_again_is_asked_again(breaker, clock):
+    with Loopback(hang, hang, hang, answer(200)) as server, a_back_end(server.url, breaker) as back_end:
+        for _ in range(3):
+            with pytest.raises(NoAnswerError):
+                back_end.post("/x", {}, SHORT)
+        clock.now += 10
+        assert [back_end.get("/x", LONG).status for _ in range(3)] == [200, 200, 200]
+
+
+@pytest.mark.parametrize("status", [200, 201, 400, 404, 409, 429, 500])
+def test_an_answer_of_the_back_end_itself_is_no_failure(breaker, status):
+    with Loopback(answer(status)) as server, a_back_end(server.url, breaker) as back_end:
+        assert [back_end.post("/x", {}, LONG).status for _ in range(5)] == [status] * 5
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_an_answer_of_what_is_in_front_of_it_is_a_failure(breaker, status):
+    with Loopback(answer(status)) as server, a_back_end(server.url, breaker) as back_end:
+        for _ in range(3):
+            with suppress(NoAnswerError):
+                back_end.post("/x", {}, LONG)
+    assert breaker.is_open
+
+
+def test_fifty_calls_wait_side_by_side():
+    with (
+        Loopback(answer(200, after=0.3)) as server,
+        a_back_end(server.url) as back_end,
+        ThreadPoolExecutor(50) as threads,
+    ):
+        began = time.monotonic()
+        statuses = list(threads.map(lambda _: back_end.post("/x", {}, LONG).status, range(50)))
+        took = time.monotonic() - began
+    assert statuses == [200] * 50
+    assert took < 0.3 * 50 / 5
+
+
+def test_one_back_end_s_breaker_is_not_another_s():
+    with Loopback(answer(200)) as server, a_back_end(server.url) as here, a_back_end(server.url) as there:
+        for _ in range(50):
+            here.breaker.failed()
+        assert there.get("/x", LONG).status == 200
+        with pytest.raises(NoAnswerError):
+            here.get("/x", LONG)

@@ -1,0 +1,315 @@
+"""Taking over a database, or making one, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from adapters.postgres.composes import PostgresComposes
+from adapters.postgres.connection import PostgresDatabase
+from adapters.postgres.migrate import migrate, migrations
+from adapters.postgres.starts import PostgresStarts
+from domain.composes import ComposesQuery, NewCompose
+from domain.errors import ConfigurationError, UnavailableError
+from domain.paging import Page
+from domain.quota import Quota
+from tests.support import databases
+from tests.support.databases import Parameters, session
+
+TERN_15 = (Path(__file__).parent / "tern_15.sql").read_bytes()
+TABLES_OF_TERN = ("blueprints", "blueprint_versions", "composes", "schema_version")
+INDEX = "composes_org_id_created_at_idx"
+
+
+@pytest.fixture
+def old_database(empty_database: Parameters) -> Parameters:
+    """A database that the program before this one left, with rows in it."""
+    with session(empty_database) as connection:
+        connection.execute(TERN_15)
+    return empty_database
+
+
+def query(parameters: Parameters, statement: str, *values: object) -> list[Any]:
+    with session(parameters) as connection:
+        return connection.execute(statement.encode(), values or None).fetchall()
+
+
+def columns(parameters: Parameters) -> list[Any]:
+    return query(
+        parameters,
+        """
+        SELECT table_name, column_name, data_type, character_maximum_length, is_nullable,
+               coalesce(column_default, 'NULL') NOT LIKE 'NULL%' AS has_default
+        FROM information_schema.columns WHERE table_schema = current_schema() ORDER BY 1, 2
+        """,
+    )
+
+
+def indexes(parameters: Parameters) -> list[str]:
+    """What each index is on; its name only where it is one of ours."""
+    found = query(
+        parameters,
+        "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema() ORDER BY 1, 2",
+    )
+    ours = INDEX, "compose_starts", "image_builder"
+    return sorted(
+        definition if name.startswith(ours) else re.sub(r" INDEX \S+ ON ", " INDEX ON ", definition)
+        for _, name, definition in found
+    )
+
+
+def constraints(parameters: Parameters) -> list[Any]:
+    return query(
+        parameters,
+        """
+        SELECT conrelid::regclass::text, contype::text,
+               CASE contype WHEN 'c' THEN 'a check' ELSE pg_get_constraintdef(oid) END
+        FROM pg_constraint
+        WHERE connamespace = current_schema()::regnamespace AND contype IN ('c', 'f', 'p', 'u') ORDER BY 1, 2, 3
+        """,
+    )
+
+
+def rows(parameters: Parameters) -> dict[str, list[Any]]:
+    return {table: query(parameters, f"SELECT t::text FROM {table} t ORDER BY 1") for table in TABLES_OF_TERN}  # noqa: S608
+
+
+def index_is_valid(parameters: Parameters) -> bool:
+    found = query(parameters, "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", INDEX)
+    return found == [(True,)]
+
+
+def index_migration() -> int:
+    (number,) = [migration.number for migration in migrations() if migration.concurrent_index == INDEX]
+    return number
+
+
+@contextmanager
+def an_old_snapshot(parameters: Parameters) -> Iterator[None]:
+    """A transaction that an index built concurrently has to wait for."""
+    with psycopg.connect(**parameters) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.execute("SELECT count(*) FROM pg_class")
+        yield
+
+
+def wait_until(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it does not come to that"
+        time.sleep(0.02)
+
+
+def test_a_new_database_and_one_at_tern_15_end_the_same(old_database: Parameters, postgres: Parameters) -> None:
+    migrate(old_database)
+    with databases.database(postgres) as new_database:
+        migrate(new_database)
+        assert columns(new_database) == columns(old_database)
+        assert indexes(new_database) == indexes(old_database)
+        assert constraints(new_database) == constraints(old_database)
+        assert rows(new_database)["schema_version"] == [("(15)",)]
+
+
+def test_a_new_database_has_the_tables_that_other_programs_read(database: Parameters) -> None:
+    with session(database) as connection:
+        ours = {row[:2] for row in columns(database) if row[0] in TABLES_OF_TERN}
+        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        connection.execute(TERN_15)
+    assert ours == {row[:2] for row in columns(database)}
+
+
+def test_old_rows_are_left_as_they_are(old_database: Parameters) -> None:
+    before = rows(old_database)
+    migrate(old_database)
+    assert rows(old_database) == before
+
+
+def test_the_program_before_this_one_can_go_on_writing(old_database: Parameters) -> None:
+    migrate(old_database)
+    with session(old_database) as connection:
+        connection.execute(
+            "INSERT INTO composes (job_id, request, created_at, account_number, org_id) "
+            "VALUES (gen_random_uuid(), '{}', CURRENT_TIMESTAMP, '', 'roll-back')"
+        )
+        connection.execute(
+            "INSERT INTO blueprints (id, org_id, account_number, name, created_at) "
+            "VALUES (gen_random_uuid(), 'roll-back', '', 'b', CURRENT_TIMESTAMP)"
+        )
+
+
+@pytest.mark.parametrize(("version", "advice"), [(14, "old program"), (1, "old program"), (16, "newer"), (99, "newer")])
+def test_a_database_at_another_tern_migration_is_refused_with_its_number(
+    old_database: Parameters, version: int, advice: str
+) -> None:
+    with session(old_database) as connection:
+        connection.execute("UPDATE schema_version SET version = %s", (version,))
+    before = columns(old_database)
+    with pytest.raises(ConfigurationError, match=rf"\b{version}\b") as refused:
+        migrate(old_database)
+    assert advice in refused.value.detail
+    assert columns(old_database) == before
+
+
+def test_a_database_whose_tern_migration_is_not_said_is_refused(old_database: Parameters) -> None:
+    with session(old_database) as connection:
+        connection.execute("DELETE FROM schema_version")
+    with pytest.raises(ConfigurationError):
+        migrate(old_database)
+
+
+def test_composes_of_nobody_knows_whom_are_refused(old_database: Parameters) -> None:
+    with session(old_database) as connection:
+        connection.execute("DROP TABLE schema_version")
+    with pytest.raises(ConfigurationError, match="schema_version"):
+        migrate(old_database)
+
+
+def test_newer_migrations_of_our_own_are_accepted(database: Parameters) -> None:
+    with session(database) as connection:
+        connection.execute("INSERT INTO image_builder_migrations (version, name) VALUES (9999, 'of next year')")
+        connection.execute("ALTER TABLE composes ADD COLUMN of_next_year text")
+    assert migrate(database) == []
+
+
+def test_migrating_twice_does_nothing(old_database: Parameters) -> None:
+    assert migrate(old_database) != []
+    before = query(old_database, "SELECT * FROM image_builder_migrations ORDER BY 1"), indexes(old_database)
+    assert migrate(old_database) == []
+    assert (query(old_database, "SELECT * FROM image_builder_migrations ORDER BY 1"), indexes(old_database)) == before
+
+
+@pytest.mark.parametrize("kind", ["empty_database", "old_database"])
+def test_of_many_that_start_at_once_one_applies_each_migration(kind: str, request: pytest.FixtureRequest) -> None:
+    parameters: Parameters = request.getfixturevalue(kind)
+    gate = threading.Barrier(8)
+
+    def pod(_: int) -> list[str]:
+        gate.wait()
+        return migrate(parameters)
+
+    with ThreadPoolExecutor(8) as pods:
+        applied = [name for names in pods.map(pod, range(8)) for name in names]
+    expected = [migration.name for migration in migrations()]
+    assert applied == (expected if kind == "empty_database" else expected[1:])
+    assert index_is_valid(parameters)
+    assert query(parameters, "SELECT count(*), count(DISTINCT version) FROM image_builder_migrations") == [
+        (len(expected), len(expected))
+    ]
+
+
+def test_an_index_that_was_left_invalid_is_built_again(old_database: Parameters) -> None:
+    migrate(old_database)
+    with session(old_database) as connection:
+        connection.execute("DELETE FROM image_builder_migrations WHERE version = %s", (index_migration(),))
+        connection.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = to_regclass(%s)", (INDEX,))
+    assert not index_is_valid(old_database)
+    assert migrate(old_database) == [m.name for m in migrations() if m.number == index_migration()]
+    assert index_is_valid(old_database)
+
+
+def test_a_build_of_an_index_that_was_cut_short_is_taken_up_again(old_database: Parameters) -> None:
+    with ThreadPoolExecutor(1) as pods, an_old_snapshot(old_database):
+        pod = pods.submit(migrate, old_database)
+        wait_until(lambda: query(old_database, "SELECT to_regclass(%s) IS NOT NULL", INDEX) == [(True,)])
+        query(
+            old_database,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND query LIKE '%CREATE INDEX CONCURRENTLY%' AND pid <> pg_backend_pid()",
+        )
+        with pytest.raises(UnavailableError):
+            pod.result(10)
+    assert not index_is_valid(old_database)
+    migrate(old_database)
+    assert index_is_valid(old_database)
+
+
+def test_a_migration_waits_for_another_one_outside_of_a_transaction(old_database: Parameters) -> None:
+    waiting = """
+        SELECT pid, xact_start FROM pg_stat_activity
+        WHERE datname = current_database() AND query LIKE '%pg_try_advisory_lock%' AND pid <> pg_backend_pid()
+    """
+    with ThreadPoolExecutor(2) as pods:
+        with an_old_snapshot(old_database):
+            working = pods.submit(migrate, old_database)
+            wait_until(lambda: query(old_database, "SELECT to_regclass(%s) IS NOT NULL", INDEX) == [(True,)])
+            late = pods.submit(migrate, old_database)
+            wait_until(lambda: query(old_database, waiting))
+            seen = []
+            for _ in range(20):
+                seen += query(old_database, waiting)
+                time.sleep(0.02)
+            assert not working.done()
+            assert not late.done()
+        assert working.result(10)
+        assert late.result(10) == []
+    assert {pid for pid, _ in seen}
+    assert sum(begun is None for _, begun in seen) > len(seen) / 2
+    assert index_is_valid(old_database)
+
+
+def test_waiting_for_another_migration_ends_some_day(old_database: Parameters) -> None:
+    with ThreadPoolExecutor(1) as pods:
+        with an_old_snapshot(old_database):
+            working = pods.submit(migrate, old_database)
+            wait_until(lambda: query(old_database, "SELECT to_regclass(%s) IS NOT NULL", INDEX) == [(True,)])
+            with pytest.raises(UnavailableError):
+                migrate(old_database, wait=0.3)
+        working.result(10)
+
+
+def test_a_database_that_is_away_is_said_to_be(empty_database: Parameters) -> None:
+    with pytest.raises(UnavailableError):
+        migrate({**empty_database, "port": 1})
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Los_Angeles"])
+def test_times_are_utc_whatever_the_zone_of_server_and_role(database: Parameters, zone: str) -> None:
+    with session(database) as connection:
+        connection.execute(f"ALTER DATABASE {database['dbname']} SET timezone TO '{zone}'".encode())
+        connection.execute(
+            f"ALTER ROLE {database['user']} IN DATABASE {database['dbname']} SET timezone TO '{zone}'".encode()
+        )
+    pool = PostgresDatabase(database, size=2)
+    pool.open()
+    try:
+        starts, compose = PostgresStarts(pool), uuid4()
+        assert starts.reserve(uuid4(), "zone", Quota(3, timedelta(hours=1)))
+        start = uuid4()
+        assert starts.reserve(start, "zone", Quota(3, timedelta(hours=1)))
+        starts.record(start, compose, NewCompose("zone", "", "", {}, None, "api"))
+        page = PostgresComposes(pool).page(ComposesQuery("zone", Page(10, 0)))
+    finally:
+        pool.close()
+    off = query(
+        database,
+        """
+        SELECT extract(epoch FROM (now() AT TIME ZONE 'utc') - created_at)::float
+        FROM (SELECT created_at FROM composes UNION ALL SELECT created_at FROM compose_starts) times
+        """,
+    )
+    assert len(off) == 2
+    assert all(abs(seconds) < 60 for (seconds,) in off)
+    assert [listed.id for listed in page.composes] == [compose]
+
+
+def test_times_of_migrations_are_utc_too(empty_database: Parameters) -> None:
+    with session(empty_database) as connection:
+        connection.execute(f"ALTER DATABASE {empty_database['dbname']} SET timezone TO 'Asia/Tokyo'".encode())
+    migrate(empty_database)
+    (off,) = query(
+        empty_database,
+        "SELECT max(abs(extract(epoch FROM (now() AT TIME ZONE 'utc') - applied_at)))::float "
+        "FROM image_builder_migrations",
+    )
+    assert off[0] < 60

@@ -1,0 +1,187 @@
+"""The history of builds, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from adapters.postgres.composes import PostgresComposes
+from adapters.postgres.connection import PostgresDatabase
+from domain.composes import ComposesPage, ComposesQuery
+from domain.errors import UnavailableError
+from domain.paging import Page
+from tests.support.builders import compose_request
+from tests.support.databases import Parameters
+from tests.support.rows import insert_blueprint_version, insert_compose, now, stored_row
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(scope="module")
+def composes(module_database: Parameters) -> Iterator[PostgresComposes]:
+    pool = PostgresDatabase(module_database, size=2)
+    pool.open()
+    yield PostgresComposes(pool)
+    pool.close()
+
+
+@pytest.fixture
+def tenant() -> str:
+    return uuid4().hex
+
+
+def page(
+    composes: PostgresComposes, tenant: str, limit: int = 100, offset: int = 0, ignored: tuple[str, ...] = ()
+) -> ComposesPage:
+    return composes.page(ComposesQuery(tenant, Page(limit, offset), ignored))
+
+
+def ids(found: ComposesPage) -> list[UUID]:
+    return [compose.id for compose in found.composes]
+
+
+def test_the_newest_comes_first(composes: PostgresComposes, module_database: Parameters, tenant: str) -> None:
+    middle, newest, oldest = (insert_compose(module_database, tenant, ago=n * MINUTE) for n in (2, 1, 3))
+    assert ids(page(composes, tenant)) == [newest, middle, oldest]
+
+
+def test_pages_put_together_are_the_whole_also_where_times_are_equal(
+    composes: PostgresComposes, module_database: Parameters, tenant: str
+) -> None:
+    at_once = now()
+    made = {insert_compose(module_database, tenant, created_at=at_once) for _ in range(9)}
+    together = [each for offset in range(0, 9, 2) for each in ids(page(composes, tenant, 2, offset))]
+    assert len(together) == 9
+    assert set(together) == made
+
+
+def test_the_count_is_of_all_that_match_not_of_the_page(
+    composes: PostgresComposes, module_database: Parameters, tenant: str
+) -> None:
+    for _ in range(5):
+        insert_compose(module_database, tenant)
+    found = page(composes, tenant, limit=2, offset=4)
+    assert (found.count, len(found.composes)) == (5, 1)
+
+
+def test_past_the_end_there_is_nothing_but_the_count(
+    composes: PostgresComposes, module_database: Parameters, tenant: str
+) -> None:
+    insert_compose(module_database, tenant)
+    assert page(composes, tenant, offset=10) == ComposesPage(1, ())
+    assert page(composes, tenant, offset=2**31) == ComposesPage(1, ())
+
+
+def test_a_tenant_without_builds_has_an_empty_list(composes: PostgresComposes, tenant: str) -> None:
+    assert page(composes, tenant) == ComposesPage(0, ())
+
+
+def test_the_list_goes_back_14_days(composes: PostgresComposes, module_database: Parameters, tenant: str) -> None:
+    inside = insert_compose(module_database, tenant, ago=timedelta(days=14) - MINUTE)
+    insert_compose(module_database, tenant, ago=timedelta(days=14) + MINUTE)
+    assert page(composes, tenant).count == 1
+    assert ids(page(composes, tenant)) == [inside]
+
+
+def test_an_older_one_is_still_answered_by_its_id(
+    composes: PostgresComposes, module_database: Parameters, tenant: str
+) -> None:
+    compose = insert_compose(module_database, tenant, ago=timedelta(days=2000))
+    assert composes.request_of(tenant, compose) is not None
+
+
+def test_deleted_ones_are_hidden_and_keep_their_row(
+    composes: PostgresComposes, module_database: Parameters, tenant: str
+) -> None:
+    compose = insert_compose(module_database, tenant)
+    assert composes.delete(tenant, compose)
+    assert page(composes, tenant) == ComposesPage(0, ())
+    assert composes.request_of(tenant, compose) is None
+    assert stored_row(module_database, compose)["deleted"] is True
+
+
+def test_deleting_again_finds_it_again(composes: PostgresComposes, module_database: Parameters, tenant: str) -> None:
+    compose = insert_compose(module_database, tenant, deleted=True)
+    assert composes.delete(tenant, compose)
+
+
+def test_one_that_never_was_cannot_be_deleted(composes: PostgresComposes, tenant: str) -> None:
+    assert not composes.delete(tenant, uuid4())
+
+
+def test_a_tenant_sees_and_deletes_its_own_only(
+    composes: PostgresComposes, module_database: Parameters, tenant: str
+) -> None:
+    compose = insert_compose(module_database, "somebody-else-" + tenant)
+    assert page(composes, tenant) == ComposesPage(0, ())
+    assert composes.request_of(tenant, compose) is None
+    assert not composes.delete(tenant, compose)
+    assert stored_row(module_database, compose)["deleted"] is False
+
+
+def test_image_types_are_ignored_by_the_name_that_was_asked_for(
+    composes: PostgresComposes, module_database: Parameters, tenant: str
+) -> None:
+    kept = [
+        insert_compose(module_database, tenant, compose_request(image_type), ago=n * MINUTE)
+        for n, image_type in enumerate(["aws", "guest-image", "no-longer-known"])
+    ]
+    for image_type in ("ami", "edge-commit"):
+        insert_compose(module_database, tenant, compose_request(image_type))
+    found = page(composes, tenant, ignored=("ami", "edge-commit"))
+    assert found.count == 3
+    assert ids(found) == kept
+
+
+def test_a_blueprint_and_its_version_are_told(
+    composes: PostgresComposes, module_database: Parameters, tenant: str
+) -> None:
+    blueprint, version_3 = insert_blueprint_version(module_database, tenant, 3)
+    insert_compose(module_database, tenant, blueprint_version_id=version_3)
+    (listed,) = page(composes, tenant).composes
+    assert (listed.blueprint_id, listed.blueprint_version) == (blueprint, 3)
+
+
+OLD_REQUESTS: list[Any] = [
+    {},
+    [],
+    "text",
+    {"image_requests": None},
+    {"image_requests": []},
+    {"image_requests": {}},
+    {"image_requests": [{"image_type": 7}]},
+    {"image_requests": [{"image_type": None}], "customizations": {"users": [{"name": "u", "password": "p"}]}},
+]
+
+
+@pytest.mark.parametrize("ignored", [(), ("ami",)])
+def test_rows_of_any_shape_are_listed(
+    composes: PostgresComposes, module_database: Parameters, tenant: str, ignored: tuple[str, ...]
+) -> None:
+    for request in OLD_REQUESTS:
+        insert_compose(module_database, tenant, request)
+    listed = [json.loads(each.request) for each in page(composes, tenant, ignored=ignored).composes]
+    assert listed == OLD_REQUESTS[::-1]
+
+
+def test_a_row_with_nothing_but_what_must_be_is_listed_with_nothing_else(
+    composes: PostgresComposes, module_database: Parameters, tenant: str
+) -> None:
+    insert_compose(module_database, tenant)
+    (listed,) = page(composes, tenant).composes
+    assert (listed.image_name, listed.client_id, listed.blueprint_id, listed.blueprint_version) == (None,) * 4
+
+
+def test_a_database_that_is_away_is_said_to_be(database: Parameters, tenant: str) -> None:
+    pool = PostgresDatabase({**database, "port": 1}, size=1)
+    pool.open()
+    try:
+        with pytest.raises(UnavailableError):
+            page(PostgresComposes(pool), tenant)
+    finally:
+        pool.close()

@@ -1,0 +1,294 @@
+"""Reservations, exact over any number of processes, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from adapters.postgres.connection import PostgresDatabase
+from adapters.postgres.starts import PostgresStarts
+from domain.composes import NewCompose
+from domain.errors import UnavailableError
+from domain.quota import Quota
+from tests.support import databases
+from tests.support.databases import Parameters, session
+from tests.support.rows import counts, insert_compose, now, stored_row
+
+DAY = timedelta(days=1)
+AT_ONCE = 40
+
+
+@contextmanager
+def pool(parameters: Parameters, size: int = 10) -> Iterator[PostgresDatabase]:
+    opened = PostgresDatabase(parameters, size=size)
+    opened.open()
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def starts(module_database: Parameters) -> Iterator[PostgresStarts]:
+    with pool(module_database) as opened:
+        yield PostgresStarts(opened)
+
+
+@pytest.fixture
+def tenant() -> str:
+    return uuid4().hex
+
+
+def reserved(starts: PostgresStarts, tenant: str, quota: Quota | None) -> UUID:
+    """A start that must be possible."""
+    start = uuid4()
+    assert starts.reserve(start, tenant, quota)
+    return start
+
+
+def new_compose(tenant: str, image_name: str | None = None) -> NewCompose:
+    return NewCompose(tenant, "7", "u@example.com", {"image_requests": [{"a": 1}]}, image_name, "ui")
+
+
+@pytest.mark.parametrize(("limit", "built", "starting"), [(7, 0, 0), (7, 2, 1), (1, 0, 0), (3, 3, 0), (0, 0, 0)])
+def test_with_k_left_any_number_at_once_over_two_pools_get_exactly_k(
+    module_database: Parameters, starts: PostgresStarts, tenant: str, limit: int, built: int, starting: int
+) -> None:
+    for _ in range(built):
+        insert_compose(module_database, tenant)
+    for _ in range(starting):
+        reserved(starts, tenant, None)
+    gate = threading.Barrier(AT_ONCE)
+
+    def caller(pod: PostgresStarts) -> bool:
+        gate.wait()
+        return pod.reserve(uuid4(), tenant, Quota(limit, DAY))
+
+    with pool(module_database) as one, pool(module_database) as another, ThreadPoolExecutor(AT_ONCE) as callers:
+        pods = [PostgresStarts(each) for each in (one, another)] * (AT_ONCE // 2)
+        granted = list(callers.map(caller, pods))
+    assert granted.count(True) == limit - built - starting
+    assert sum(counts(module_database, tenant)) == limit
+
+
+def test_reserving_and_recording_at_once_never_lets_one_more_through(
+    module_database: Parameters, starts: PostgresStarts, tenant: str
+) -> None:
+    def caller(_: int) -> bool:
+        start = uuid4()
+        if not starts.reserve(start, tenant, Quota(10, DAY)):
+            return False
+        starts.record(start, uuid4(), new_compose(tenant))
+        return True
+
+    with ThreadPoolExecutor(16) as callers:
+        assert list(callers.map(caller, range(80))).count(True) == 10
+    assert counts(module_database, tenant) == (10, 0)
+
+
+def test_a_deleted_compose_still_counts(module_database: Parameters, starts: PostgresStarts, tenant: str) -> None:
+    insert_compose(module_database, tenant, deleted=True)
+    assert not starts.reserve(uuid4(), tenant, Quota(1, DAY))
+
+
+def test_what_is_outside_the_window_does_not_count(
+    module_database: Parameters, starts: PostgresStarts, tenant: str
+) -> None:
+    insert_compose(module_database, tenant, ago=DAY + timedelta(seconds=5))
+    insert_compose(module_database, tenant, ago=timedelta(days=900))
+    reserved(starts, tenant, Quota(1, DAY))
+
+
+def test_what_is_just_inside_the_window_counts(
+    module_database: Parameters, starts: PostgresStarts, tenant: str
+) -> None:
+    insert_compose(module_database, tenant, ago=DAY - timedelta(seconds=30))
+    assert not starts.reserve(uuid4(), tenant, Quota(1, DAY))
+
+
+def test_the_window_slides(starts: PostgresStarts, tenant: str) -> None:
+    quota = Quota(1, timedelta(seconds=0.5))
+    reserved(starts, tenant, quota)
+    assert not starts.reserve(uuid4(), tenant, quota)
+    time.sleep(0.6)
+    reserved(starts, tenant, quota)
+
+
+def test_a_start_that_nobody_heard_of_again_leaves_the_window_too(
+    module_database: Parameters, starts: PostgresStarts, tenant: str
+) -> None:
+    with session(module_database) as connection:
+        connection.execute("INSERT INTO compose_starts VALUES (%s, %s, %s)", (uuid4(), tenant, now() - 2 * DAY))
+    reserved(starts, tenant, Quota(1, DAY))
+
+
+def test_tenants_do_not_count_for_each_other(module_database: Parameters, starts: PostgresStarts, tenant: str) -> None:
+    insert_compose(module_database, uuid4().hex)
+    reserved(starts, uuid4().hex, None)
+    reserved(starts, tenant, Quota(1, DAY))
+
+
+def test_a_refused_reservation_leaves_nothing_behind(
+    module_database: Parameters, starts: PostgresStarts, tenant: str
+) -> None:
+    assert not starts.reserve(uuid4(), tenant, Quota(0, DAY))
+    assert counts(module_database, tenant) == (0, 0)
+
+
+def test_without_a_quota_nothing_is_refused(module_database: Parameters, starts: PostgresStarts, tenant: str) -> None:
+    for _ in range(50):
+        reserved(starts, tenant, None)
+    assert counts(module_database, tenant) == (0, 50)
+
+
+def test_what_started_without_a_quota_counts_once_there_is_one(starts: PostgresStarts, tenant: str) -> None:
+    reserved(starts, tenant, None)
+    assert not starts.reserve(uuid4(), tenant, Quota(1, DAY))
+
+
+def test_a_released_start_can_be_had_again(starts: PostgresStarts, tenant: str) -> None:
+    start = reserved(starts, tenant, Quota(1, DAY))
+    starts.release(start)
+    reserved(starts, tenant, Quota(1, DAY))
+
+
+def test_releasing_twice_gives_back_one(starts: PostgresStarts, tenant: str) -> None:
+    first, _second = reserved(starts, tenant, Quota(2, DAY)), reserved(starts, tenant, Quota(2, DAY))
+    starts.release(first)
+    starts.release(first)
+    reserved(starts, tenant, Quota(2, DAY))
+    assert not starts.reserve(uuid4(), tenant, Quota(2, DAY))
+
+
+def test_a_recorded_start_becomes_a_compose_with_all_of_it(
+    module_database: Parameters, starts: PostgresStarts, tenant: str
+) -> None:
+    compose_id = uuid4()
+    starts.record(reserved(starts, tenant, None), compose_id, new_compose(tenant, "mine"))
+    row = stored_row(module_database, compose_id)
+    row.pop("as_text")
+    created_at = row.pop("created_at")
+    assert abs(created_at - now()) < timedelta(seconds=30)
+    assert row == {
+        "job_id": compose_id,
+        "request": {"image_requests": [{"a": 1}]},
+        "account_number": "7",
+        "org_id": tenant,
+        "image_name": "mine",
+        "deleted": False,
+        "email": "u@example.com",
+        "client_id": "ui",
+        "blueprint_version_id": None,
+    }
+    assert counts(module_database, tenant) == (1, 0)
+
+
+def test_recording_twice_changes_nothing(module_database: Parameters, starts: PostgresStarts, tenant: str) -> None:
+    start, compose_id = reserved(starts, tenant, None), uuid4()
+    starts.record(start, compose_id, new_compose(tenant, "first"))
+    before = stored_row(module_database, compose_id)
+    starts.record(start, compose_id, new_compose(tenant, "second"))
+    assert stored_row(module_database, compose_id) == before
+    assert counts(module_database, tenant) == (1, 0)
+
+
+def test_whoever_counts_sees_the_start_or_the_compose_never_both_never_neither(
+    module_database: Parameters, starts: PostgresStarts, tenant: str
+) -> None:
+    pending = [reserved(starts, tenant, None) for _ in range(100)]
+    seen: list[int] = []
+    done = threading.Event()
+
+    def count() -> None:
+        with session(module_database) as connection:
+            while not done.is_set():
+                row = connection.execute(
+                    "SELECT (SELECT count(*) FROM composes WHERE org_id = %(tenant)s) + "
+                    "(SELECT count(*) FROM compose_starts WHERE org_id = %(tenant)s)",
+                    {"tenant": tenant},
+                ).fetchone()
+                assert row is not None
+                seen.append(row[0])
+
+    with ThreadPoolExecutor(1) as counting:
+        counted = counting.submit(count)
+        for start in pending:
+            starts.record(start, uuid4(), new_compose(tenant))
+        done.set()
+        counted.result(10)
+    assert len(seen) > 5
+    assert set(seen) == {100}
+
+
+@pytest.mark.parametrize("quota", [None, Quota(100, DAY), Quota(0, DAY)], ids=["unlimited", "granted", "refused"])
+def test_nothing_is_held_once_a_reservation_has_returned(
+    database: Parameters, tenant: str, quota: Quota | None
+) -> None:
+    with pool(database, size=1) as only_one:
+        starts = PostgresStarts(only_one)
+        for _ in range(3):
+            starts.reserve(uuid4(), tenant, quota)
+        with session(database) as connection:
+            locks = connection.execute(
+                "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
+                "WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()"
+            ).fetchone()
+            transactions = connection.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND xact_start IS NOT NULL "
+                "AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+            ).fetchone()
+    assert locks == (0,)
+    assert transactions == (0,)
+
+
+def test_a_large_history_is_not_counted_to_its_end(database: Parameters, tenant: str) -> None:
+    with session(database) as connection:
+        connection.execute(
+            "INSERT INTO composes (job_id, request, created_at, account_number, org_id) "
+            "SELECT gen_random_uuid(), '{}', (now() AT TIME ZONE 'utc') - n * interval '1 s', '', %s "
+            "FROM generate_series(1, 20000) n",
+            (tenant,),
+        )
+        connection.execute("VACUUM ANALYZE composes")
+    with pool(database, size=2) as opened:
+        starts = PostgresStarts(opened)
+        starts.reserve(uuid4(), tenant, Quota(5, DAY))
+        with session(database) as connection:
+            before = _rows_read(connection)
+            assert not starts.reserve(uuid4(), tenant, Quota(5, DAY))
+        opened.close()  # a session hands in its statistics when it ends
+        with session(database) as connection:
+            assert _rows_read(connection) - before < 2000
+
+
+def _rows_read(connection: databases.psycopg.Connection[tuple[int]]) -> int:
+    row = connection.execute(
+        "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'composes'"
+    ).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def test_a_broken_connection_does_not_lose_a_compose(database: Parameters, tenant: str) -> None:
+    with pool(database, size=1) as only_one:
+        starts = PostgresStarts(only_one)
+        start = reserved(starts, tenant, None)
+        with session(database) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        starts.record(start, uuid4(), new_compose(tenant))
+    assert counts(database, tenant) == (1, 0)
+
+
+def test_a_database_that_is_away_is_said_to_be(database: Parameters, tenant: str) -> None:
+    with pool({**database, "port": 1}, size=1) as nowhere, pytest.raises(UnavailableError):
+        PostgresStarts(nowhere).reserve(uuid4(), tenant, None)

@@ -1,0 +1,254 @@
+"""OAuth2 client credentials: one token for all calls, one refresh for all who wait (spec 30, composer)."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Barrier
+
+import pytest
+
+from adapters.http.client import BackEnd, NoAnswerError, Timeouts, new_session
+from adapters.http.tokens import Credentials, TokenRefusedError, Tokens
+from tests.support.loopback import Loopback, answer, garbage, refused_url, reset, truncated
+
+LONG = Timeouts(connect=5.0, read=10.0)
+BASE = "/api/image-builder-composer/v2"
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@contextmanager
+def tokens_from(url, *, clock=time.monotonic):
+    session = new_session(1)
+    try:
+        yield Tokens(Credentials(url, "us", "s&cret="), session, clock=clock)
+    finally:
+        session.close()
+
+
+@contextmanager
+def calling(url, tokens):
+    back_end = BackEnd("composer", url, connections=30, tokens=tokens)
+    try:
+        yield back_end
+    finally:
+        back_end.close()
+
+
+def a_token(text="one", expires_in=900, **more):
+    return answer(200, {"access_token": text, "expires_in": expires_in, "token_type": "Bearer", **more})
+
+
+def at_once(threads, function):
+    together = Barrier(threads)
+
+    def run(_):
+        together.wait()
+        return function()
+
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(run, range(threads)))
+
+
+def test_id_and_secret_go_as_form_fields():
+    with Loopback(a_token()) as server, tokens_from(f"{server.url}/token") as tokens:
+        assert tokens.get() == "one"
+    (asked,) = server.asked
+    assert (asked.method, asked.path) == ("POST", "/token")
+    assert asked.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert asked.form == {"grant_type": ["client_credentials"], "client_id": ["us"], "client_secret": ["s&cret="]}
+    assert "authorization" not in asked.headers
+
+
+def test_a_token_is_kept_until_a_minute_before_it_ends():
+    clock = Clock()
+    with Loopback(a_token("one"), a_token("two")) as server, tokens_from(server.url, clock=clock) as tokens:
+        assert tokens.get() == "one"
+        clock.now += 839.9
+        assert tokens.get() == "one"
+        clock.now += 0.1
+        assert tokens.get() == "two"
+
+
+@pytest.mark.parametrize("expires_in", [0, 1, 60, -5])
+def test_a_token_that_hardly_lasts_is_used_all_the_same(expires_in):
+    with Loopback(a_token("one", expires_in)) as server, tokens_from(server.url) as tokens:
+        assert tokens.get() == "one"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"access_token": "one"},
+        {"access_token": "one", "expires_in": None},
+        {"access_token": "one", "expires_in": 900, "refresh_token": None, "scope": 5},
+        {"access_token": "one", "expires_in": 900.5},
+    ],
+)
+def test_a_token_is_read_by_the_keys_needed(document):
+    with Loopback(answer(200, document)) as server, tokens_from(server.url) as tokens:
+        assert tokens.get() == "one"
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        answer(400, {"error": "invalid_client"}),
+        answer(401, b""),
+        answer(403, b"<html>", "text/html"),
+        answer(500, {"access_token": "one"}),
+        answer(503, b""),
+        answer(302, b"", location="/elsewhere"),
+        answer(200, b"<html>", "text/html"),
+        answer(200, b""),
+        answer(200, b"{"),
+        answer(200, b"\xff\xfe\xff"),
+        answer(200, b"null"),
+        answer(200, []),
+        answer(200, "text"),
+        answer(200, {}),
+        answer(200, {"access_token": ""}),
+        answer(200, {"access_token": None}),
+        answer(200, {"access_token": 5}),
+        answer(200, {"access_token": "one", "expires_in": "soon"}),
+        truncated(b'{"access_token": "one"'),
+        reset,
+        garbage,
+    ],
+)
+def test_an_endpoint_that_gives_no_token_is_a_refusal(step):
+    with Loopback(step) as server, tokens_from(server.url) as tokens, pytest.raises(TokenRefusedError):
+        tokens.get()
+
+
+def test_an_endpoint_that_is_not_there_is_a_refusal():
+    with tokens_from(refused_url()) as tokens, pytest.raises(TokenRefusedError):
+        tokens.get()
+
+
+def test_after_a_refusal_the_next_call_asks_again():
+    with Loopback(answer(500), a_token("one")) as server, tokens_from(server.url) as tokens:
+        with pytest.raises(TokenRefusedError):
+            tokens.get()
+        assert tokens.get() == "one"
+
+
+def test_a_refusal_tells_nothing_of_the_secret():
+    with (
+        Loopback(answer(401, {"error": "s&cret="})) as server,
+        tokens_from(server.url) as tokens,
+        pytest.raises(TokenRefusedError) as refused,
+    ):
+        tokens.get()
+    assert "cret" not in str(refused.value)
+
+
+def test_one_refresh_serves_all_who_wait():
+    step = answer(200, {"access_token": "one", "expires_in": 900}, after=0.2)
+    with Loopback(step) as server, tokens_from(server.url) as tokens:
+        assert at_once(20, tokens.get) == ["one"] * 20
+    assert len(server.asked) == 1
+
+
+def test_a_refusal_is_shared_by_all_who_wait():
+    with Loopback(answer(500, after=0.2)) as server, tokens_from(server.url) as tokens:
+
+        def refused():
+            with pytest.raises(TokenRefusedError):
+                tokens.get()
+
+        at_once(20, refused)
+    assert len(server.asked) == 1
+
+
+def test_a_token_refused_late_does_not_cost_the_new_one():
+    with Loopback(a_token("one"), a_token("two"), a_token("three")) as server, tokens_from(server.url) as tokens:
+        old = tokens.get()
+        tokens.refused(old)
+        assert tokens.get() == "two"
+        tokens.refused(old)
+        assert tokens.get() == "two"
+
+
+def test_a_call_carries_the_token(composer):
+    composer.steer(require_token=True)
+    with tokens_from(composer.token_url) as tokens, calling(composer.url, tokens) as back_end:
+        assert [back_end.get(f"{BASE}/openapi", LONG).status for _ in range(3)] == [200] * 3
+    assert composer.counters() == {"POST /token": 1, "GET /openapi": 3}
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("method", ["get", "delete", "post"])
+def test_a_stale_token_is_refreshed_once_and_the_call_repeated(method, status):
+    with (
+        Loopback(a_token("old"), a_token("new")) as endpoint,
+        Loopback(answer(status), answer(200)) as server,
+        tokens_from(endpoint.url) as tokens,
+        calling(server.url, tokens) as back_end,
+    ):
+        body = ({"a": 1},) if method == "post" else ()
+        assert getattr(back_end, method)("/x", *body, LONG).status == 200
+    assert [asked.headers["authorization"] for asked in server.asked] == ["Bearer old", "Bearer new"]
+    assert len({asked.body for asked in server.asked}) == 1
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_call_refused_with_a_fresh_token_is_answered_so(status):
+    with (
+        Loopback(a_token("old"), a_token("new")) as endpoint,
+        Loopback(answer(status)) as server,
+        tokens_from(endpoint.url) as tokens,
+        calling(server.url, tokens) as back_end,
+    ):
+        assert back_end.get("/x", LONG).status == status
+    assert (len(server.asked), len(endpoint.asked)) == (2, 2)
+
+
+def test_without_credentials_a_401_is_the_answer():
+    with Loopback(answer(401)) as server, calling(server.url, None) as back_end:
+        assert back_end.get("/x", LONG).status == 401
+    assert len(server.asked) == 1
+    assert "authorization" not in server.asked[0].headers
+
+
+def test_twenty_calls_with_a_stale_token_share_one_refresh(composer):
+    composer.steer(require_token=True, latency=0.05)
+    with tokens_from(composer.token_url) as tokens, calling(composer.url, tokens) as back_end:
+        back_end.get(f"{BASE}/openapi", LONG)
+        composer.steer(revoke_tokens=True)
+        assert at_once(20, lambda: back_end.get(f"{BASE}/openapi", LONG).status) == [200] * 20
+    assert composer.counters()["POST /token"] == 2
+
+
+@pytest.mark.parametrize("method", ["get", "delete", "post"])
+def test_without_a_token_nothing_is_sent(method):
+    with (
+        Loopback(answer(500)) as endpoint,
+        Loopback() as server,
+        tokens_from(endpoint.url) as tokens,
+        calling(server.url, tokens) as back_end,
+    ):
+        body = ({},) if method == "post" else ()
+        with pytest.raises(NoAnswerError) as refused:
+            getattr(back_end, method)("/x", *body, LONG)
+    assert not refused.value.sent
+    assert server.asked == []
+
+
+def test_a_refresh_that_fails_after_a_401_means_nothing_was_started():
+    with (
+        Loopback(a_token("old"), answer(503)) as endpoint,
+        Loopback(answer(401)) as server,
+        tokens_from(endpoint.url) as tokens,
+        calling(server.url, tokens) as back_end,
+        pytest.raises(NoAnswerError) as refused,
+    ):
+        back_end.post("/x", {}, LONG)
+    assert not refused.value.sent
+    assert len(server.asked) == 1

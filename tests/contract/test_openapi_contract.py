@@ -1,0 +1,274 @@
+"""The running service against its own document: what schemathesis makes of it, and what it cannot know."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import requests
+import schemathesis
+
+from adapters.embedded.composer.process import StandInComposer
+from tests.support.builders import compose_request, identity
+from tests.support.refusals import REQUEST_ID, refusal
+from tests.support.service import BASE, PROJECT, Service
+
+pytestmark = pytest.mark.usefixtures("composer")
+
+HERE = Path(__file__).parent
+UPLOADS = [
+    ("aws", "aws"),
+    ("gcp", "gcp"),
+    ("azure", "azure"),
+    ("oci", "oci.objectstorage"),
+    ("guest-image", "aws.s3"),
+    ("edge-commit", "aws.s3"),
+]
+
+
+# Walked by schemathesis
+
+
+def walked(service: Service, folder: Path, phases: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What schemathesis found; its own files go into the folder."""
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(HERE / "schemathesis.toml"), "run"]
+    command += [f"{service.url}/openapi.json", "--url", service.url + BASE, "--phases", phases, "--no-color"]
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "PYTHONPATH": str(PROJECT),
+            "PYTHONIOENCODING": "utf-8",
+            "COLUMNS": "200",
+            "CONTRACT_IDENTITY": identity(f"contract {phases}"),
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+
+
+def numbers(pattern: str, run: subprocess.CompletedProcess[str]) -> list[int]:
+    """The numbers of a line of the report."""
+    found = re.search(pattern, run.stdout)
+    assert found, run.stdout + run.stderr
+    return [int(number) for number in found.groups()]
+
+
+def test_every_operation_keeps_the_contract(service: Service, tmp_path: Path) -> None:
+    run = walked(service, tmp_path, "examples,coverage,fuzzing")
+    selected, total = numbers(r"Selected: (\d+)/(\d+)", run)
+    (tested,) = numbers(r"Tested: (\d+)", run)
+    assert selected == total == tested
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.fixture(scope="module")
+def linked(service: Service, tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    """What following the links of the document came to."""
+    hooks = "tests.contract.schemathesis_hooks"
+    return walked(service, tmp_path_factory.mktemp("links"), "stateful", SCHEMATHESIS_HOOKS=hooks)
+
+
+def test_every_link_between_create_read_and_delete_is_taken(linked: subprocess.CompletedProcess[str]) -> None:
+    covered, selected, total = numbers(r"API Links:\s+(\d+) covered / (\d+) selected / (\d+) total", linked)
+    assert total >= 4
+    assert covered == selected == total
+
+
+def test_what_the_links_lead_to_keeps_the_contract(linked: subprocess.CompletedProcess[str]) -> None:
+    assert linked.returncode == 0, linked.stdout + linked.stderr
+
+
+# Every success answer fits its schema
+
+
+@pytest.fixture(scope="module")
+def contract(service: Service) -> Any:
+    """The served document, able to judge answers."""
+    return schemathesis.openapi.from_url(f"{service.url}/openapi.json")
+
+
+@pytest.fixture(scope="module")
+def document(service: Service) -> dict[str, Any]:
+    served: dict[str, Any] = requests.get(f"{service.url}{BASE}/openapi.json", timeout=10).json()
+    return served
+
+
+def assert_fits(contract: Any, path: str, method: str, answer: requests.Response, status: int = 200) -> None:
+    """The answer has this status, and its body, media type and headers are those documented for it."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers[REQUEST_ID]
+    contract[path][method].validate_response(answer)
+
+
+@pytest.mark.parametrize("path", ["/version", "/ready", "/openapi.json", "/distributions", "/composes"])
+def test_reading_answers_fit_their_schemas(service: Service, contract: Any, path: str) -> None:
+    assert_fits(contract, path, "GET", service.client("fits").get(path))
+
+
+def test_the_list_of_bootc_images_fits_its_schema(service: Service, contract: Any) -> None:
+    answer = service.client("fits").get("/distributions?kind=bootc")
+    assert answer.json()
+    assert_fits(contract, "/distributions", "GET", answer)
+
+
+def test_the_architectures_of_every_distribution_fit_their_schema(service: Service, contract: Any) -> None:
+    client = service.client("fits")
+    names = [each["name"] for each in client.get("/distributions").json()]
+    assert len(names) > 10
+    for name in names:
+        assert_fits(contract, "/architectures/{distribution}", "GET", client.get(f"/architectures/{name}"))
+
+
+@pytest.mark.parametrize(("image_type", "upload"), UPLOADS)
+def test_a_build_fits_its_schemas_from_start_to_end(
+    service: Service, contract: Any, image_type: str, upload: str
+) -> None:
+    client = service.client(f"whole {image_type}")
+    started = client.post("/compose", compose_request(image_type, upload, image_name="whole"))
+    assert_fits(contract, "/compose", "POST", started, 201)
+    compose_id = started.json()["id"]
+    assert_fits(contract, "/composes", "GET", client.get("/composes"))
+    seen: dict[str, requests.Response] = {}
+    deadline = time.monotonic() + 15
+    while "success" not in seen:
+        assert time.monotonic() < deadline, seen.keys()
+        answer = client.get(f"/composes/{compose_id}")
+        assert_fits(contract, "/composes/{composeId}", "GET", answer)
+        seen[answer.json()["image_status"]["status"]] = answer
+        time.sleep(0.1)
+    assert seen["success"].json()["image_status"]["upload_status"]["type"] == upload
+    assert_fits(contract, "/composes/{composeId}/metadata", "GET", client.get(f"/composes/{compose_id}/metadata"))
+    deleted = client.delete(f"/composes/{compose_id}")
+    assert_fits(contract, "/composes/{composeId}", "DELETE", deleted)
+    assert deleted.content == b""
+
+
+@pytest.mark.parametrize("details", [None, [], "text", {"reason": "inner"}, [{"id": 1, "reason": "inner"}]], ids=repr)
+def test_a_failed_build_fits_its_schema(
+    service: Service, contract: Any, composer: StandInComposer, details: Any
+) -> None:
+    client = service.client("failed")
+    compose_id = client.compose(compose_request())
+    error = {"id": 5, "reason": "no", **({} if details is None else {"details": details})}
+    composer.steer(image_status={"status": "failure", "error": error})
+    answer = client.get(f"/composes/{compose_id}")
+    assert_fits(contract, "/composes/{composeId}", "GET", answer)
+    assert answer.json()["image_status"]["error"]["reason"]
+
+
+# Examples
+
+
+def test_every_example_of_a_compose_request_starts_a_build(service: Service, document: Mapping[str, Any]) -> None:
+    client = service.client("examples")
+    examples = document["paths"]["/compose"]["post"]["requestBody"]["content"]["application/json"]["examples"]
+    for name, example in examples.items():
+        answer = client.post("/compose", example["value"])
+        assert answer.status_code == 201, f"{name}: {answer.text}"
+    example = document["components"]["schemas"]["ComposeRequest"]["example"]
+    assert client.post("/compose", example).status_code == 201
+
+
+def test_every_example_of_a_refusal_has_its_status_for_a_title(document: Mapping[str, Any]) -> None:
+    wrong = []
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if method == "parameters":
+                continue
+            for status, response in operation["responses"].items():
+                for detail, title in _refusals(document, response):
+                    if title != status:
+                        wrong.append(f"{method} {path} {status}: {title!r} ({detail})")
+    assert not wrong, "\n".join(wrong)
+
+
+def _refusals(document: Mapping[str, Any], response: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if "$ref" in response:
+        response = document["components"]["responses"][response["$ref"].rpartition("/")[2]]
+    media = response.get("content", {}).get("application/json", {})
+    values = [media["example"]] if "example" in media else []
+    values += [example["value"] for example in media.get("examples", {}).values()]
+    for value in values:
+        if isinstance(value, dict):
+            yield from ((error["detail"], error["title"]) for error in value.get("errors", ()))
+
+
+# Tenants
+
+
+def operations_on_an_id(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Method and path of every operation that has an id in its path; later issues add theirs."""
+    return [
+        (method.upper(), path)
+        for path, item in document["paths"].items()
+        for method in item
+        if "Id}" in path and method != "parameters"
+    ]
+
+
+def test_an_id_of_another_tenant_answers_exactly_like_one_that_does_not_exist(
+    service: Service, document: Mapping[str, Any]
+) -> None:
+    owner, other = service.client("owner"), service.client("other")
+    compose_id, nobodys = owner.compose(compose_request()), str(uuid4())
+    operations = operations_on_an_id(document)
+    assert len(operations) >= 3
+    for method, path in operations:
+        theirs = _ask(other, method, path.replace("{composeId}", compose_id))
+        unknown = _ask(other, method, path.replace("{composeId}", nobodys))
+        refusal(theirs, 404)
+        assert theirs.content == unknown.content
+        assert _without_what_differs(theirs) == _without_what_differs(unknown)
+    assert owner.get(f"/composes/{compose_id}").status_code == 200
+    assert owner.get("/composes").json()["meta"]["count"] == 1
+    assert other.get("/composes").json() == {
+        "meta": {"count": 0},
+        "links": other.get("/composes").json()["links"],
+        "data": [],
+    }
+
+
+def test_a_deleted_id_answers_others_and_its_owner_like_one_that_does_not_exist(service: Service) -> None:
+    owner, other = service.client("deleting owner"), service.client("other")
+    compose_id = owner.compose(compose_request())
+    assert owner.delete(f"/composes/{compose_id}").status_code == 200
+    unknown = other.get(f"/composes/{uuid4()}")
+    for client in (owner, other):
+        for path in (f"/composes/{compose_id}", f"/composes/{compose_id}/metadata"):
+            refusal(client.get(path), 404)
+        assert client.get(f"/composes/{compose_id}").content == unknown.content
+    assert owner.delete(f"/composes/{compose_id}").status_code == 200
+    refusal(other.delete(f"/composes/{compose_id}"), 404)
+
+
+@pytest.mark.parametrize("path", ["", "/metadata"])
+def test_the_composer_is_not_asked_about_another_tenants_build(
+    service: Service, composer: StandInComposer, path: str
+) -> None:
+    compose_id = service.client("owner").compose(compose_request())
+    before = composer.counters()
+    refusal(service.client("other").get(f"/composes/{compose_id}{path}"), 404)
+    assert composer.counters() == before
+
+
+def _ask(client: Any, method: str, path: str) -> requests.Response:
+    answer: requests.Response = {"GET": client.get, "POST": client.post, "DELETE": client.delete}[method](path)
+    return answer
+
+
+def _without_what_differs(answer: requests.Response) -> dict[str, str]:
+    return {name: value for name, value in answer.headers.items() if name.lower() not in {"date", REQUEST_ID}}

@@ -1,0 +1,418 @@
+"""Bodies that nobody should send, against the running service: refused in the contract's words, never a 5xx."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from adapters.embedded.composer.process import StandInComposer
+from tests.support import raw_http
+from tests.support.builders import compose_request, identity
+from tests.support.databases import Parameters
+from tests.support.raw_http import Answer
+from tests.support.refusals import refusal
+from tests.support.service import BASE, Service
+
+pytestmark = pytest.mark.usefixtures("composer")
+
+JSON = {"Content-Type": "application/json"}
+MIB = 1024 * 1024
+SMALL = 4096
+HOLE = "a hole in the document"
+
+
+def post(service: Service, body: bytes | None, headers: dict[str, str] | None = None, org_id: str = "bodies") -> Answer:
+    """POST /compose with these bytes."""
+    sent = {"x-rh-identity": identity(org_id), **(JSON if headers is None else headers)}
+    return raw_http.call(service.url, "POST", f"{BASE}/compose", sent, body)
+
+
+def post_chunked(service: Service, *parts: bytes) -> Answer | None:
+    """POST /compose with these chunks and no length."""
+    headers = {"x-rh-identity": identity("bodies"), **JSON, "Transfer-Encoding": "chunked"}
+    head = raw_http.head("POST", f"{BASE}/compose", headers)
+    return raw_http.send(service.url, head, *raw_http.chunked(parts), method="POST")
+
+
+def encoded(**fields: Any) -> bytes:
+    """A ComposeRequest with these fields, as bytes; lone surrogates are escaped."""
+    return json.dumps(compose_request(**fields)).encode()
+
+
+def with_text(text: str, value: str | bytes) -> bytes:
+    """A ComposeRequest that has JSON's `text` replaced: `{hole}` is where the value goes."""
+    raw = value if isinstance(value, bytes) else value.encode()
+    return text.encode().replace(json.dumps(HOLE).encode(), raw)
+
+
+def with_size(value: str | bytes) -> bytes:
+    return with_text(json.dumps(compose_request(image={"size": HOLE})), value)
+
+
+def with_min_size(value: str | bytes) -> bytes:
+    return with_text(
+        json.dumps(compose_request(customizations={"filesystem": [{"mountpoint": "/var", "min_size": HOLE}]})), value
+    )
+
+
+def with_gid(value: str | bytes) -> bytes:
+    return with_text(json.dumps(compose_request(customizations={"groups": [{"name": "g", "gid": HOLE}]})), value)
+
+
+def with_owner(value: str | bytes) -> bytes:
+    return with_text(json.dumps(compose_request(customizations={"files": [{"path": "/etc/x", "user": HOLE}]})), value)
+
+
+def with_option(value: str | bytes) -> bytes:
+    return with_text(json.dumps(compose_request(image={"options": {"mine": HOLE}})), value)
+
+
+def file_of(length: int) -> bytes:
+    """A ComposeRequest that is exactly this long because of a file in it."""
+    empty = encoded(customizations={"files": [{"path": "/etc/large", "data": ""}]})
+    return empty.replace(b'"data": ""', b'"data": "%b"' % (b"a" * (length - len(empty))))
+
+
+# Characters
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800x", "x\udfff", "\udc00\ud800"], ids=ascii)
+@pytest.mark.parametrize(
+    "place",
+    [
+        "image_name",
+        "package",
+        "key",
+        "key of options",
+        "value in options",
+        "enum",
+        "user name",
+        "file",
+        "unknown field",
+    ],
+)
+def test_nul_and_lone_surrogates_are_refused_wherever_they_stand(service: Service, place: str, text: str) -> None:
+    fields: dict[str, dict[str, Any]] = {
+        "image_name": {"image_name": text},
+        "package": {"customizations": {"packages": [text]}},
+        "key": {text: 1},
+        "key of options": {"image": {"options": {text: 1}}},
+        "value in options": {"image": {"options": {"deep": [{"down": text}]}}},
+        "enum": {"distribution": text},
+        "user name": {"customizations": {"users": [{"name": text}]}},
+        "file": {"customizations": {"files": [{"path": "/etc/x", "data": text}]}},
+        "unknown field": {"customizations": {"who knows": {text: text}}},
+    }
+    refusal(post(service, encoded(**fields[place])), 400)
+
+
+def test_an_escaped_backslash_before_u0000_is_plain_text(service: Service) -> None:
+    client = service.client("escaped")
+    compose_id = client.compose(compose_request(image_name="a\\u0000b", image={"options": {"\\u0000": "\\ud800"}}))
+    request = client.get(f"/composes/{compose_id}").json()["request"]
+    assert request["image_name"] == "a\\u0000b"
+    assert request["image_requests"][0]["upload_request"]["options"] == {"\\u0000": "\\ud800"}
+    (item,) = client.get("/composes").json()["data"]
+    assert item["image_name"] == "a\\u0000b"
+
+
+@pytest.mark.parametrize(
+    "text", ["\U0001f600" * 100, "a\u2028\ufffe\uffff\x7f\x80", "\x01\x1f\t", "\u0131 \u0130 ß \u202e"], ids=ascii
+)
+def test_other_odd_characters_come_back_as_they_were_sent(service: Service, text: str) -> None:
+    client = service.client("odd characters")
+    compose_id = client.compose(compose_request(image_name=text))
+    assert client.get(f"/composes/{compose_id}").json()["request"]["image_name"] == text
+    assert client.get("/composes?limit=1").json()["data"][0]["image_name"] == text
+
+
+def test_a_text_is_as_long_as_its_characters_not_its_bytes(service: Service) -> None:
+    assert post(service, encoded(image_name="\U0001f600" * 100)).status_code == 201
+    assert "image_name" in refusal(post(service, encoded(image_name="\U0001f600" * 101)), 400)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xc0\x80", b"\xf4\x90\x80\x80", b"\x00", b"\x01", b"\n"],
+    ids=repr,
+)
+def test_bytes_that_are_no_utf8_or_no_json_text_are_refused(service: Service, raw: bytes) -> None:
+    refusal(post(service, encoded(image_name="HOLE").replace(b"HOLE", raw)), 400)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_a_byte_order_mark_or_another_encoding_is_refused(service: Service, encoding: str) -> None:
+    refusal(post(service, encoded().decode().encode(encoding)), 400)
+
+
+# Documents
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        b"",
+        b" ",
+        b"{",
+        b"{}x",
+        b'{"a":1,}',
+        b"{'a':1}",
+        b"null",
+        b"[]",
+        b"0",
+        b'"{}"',
+        b"true",
+        b"{}",
+        b"undefined",
+    ],
+    ids=repr,
+)
+def test_a_body_that_is_no_compose_request_is_refused(service: Service, body: bytes | None) -> None:
+    refusal(post(service, body), 400)
+
+
+@pytest.mark.parametrize("body", [encoded() + b"x", encoded() + encoded(), encoded()[:-1], encoded()[1:]])
+def test_more_or_less_than_one_document_is_refused(service: Service, body: bytes) -> None:
+    refusal(post(service, body), 400)
+
+
+def test_white_space_around_the_document_does_no_harm(service: Service) -> None:
+    assert post(service, b" \r\n\t" + encoded() + b"\n\n").status_code == 201
+
+
+@pytest.mark.parametrize("open_and_close", [(b"[", b"]"), (b'{"a":', b"}"), (b'[{"a":', b"}]")], ids=["[", "{", "[{"])
+@pytest.mark.parametrize("levels", [100, 1000, 3000, 100_000])
+@pytest.mark.parametrize("place", ["body", "options", "size", "min_size", "unclosed", "enum"])
+def test_deep_nesting_is_refused(
+    service: Service, place: str, levels: int, open_and_close: tuple[bytes, bytes]
+) -> None:
+    opened, closed = open_and_close
+    deep = opened * levels + b"1" + closed * levels
+    bodies = {
+        "body": deep,
+        "options": with_option(deep),
+        "size": with_size(deep),
+        "min_size": with_min_size(deep),
+        "unclosed": opened * levels,
+        "enum": with_text(json.dumps(compose_request(distribution=HOLE)), deep),
+    }
+    refusal(post(service, bodies[place]), 400)
+
+
+@pytest.mark.parametrize("levels", [100, 1000, 100_000])
+def test_deep_nesting_in_a_field_that_is_dropped_is_no_server_error(service: Service, levels: int) -> None:
+    document = json.dumps(compose_request(customizations={"who knows": HOLE}))
+    client = service.client("deep and dropped")
+    answer = post(service, with_text(document, b"[" * levels + b"]" * levels), org_id="deep and dropped")
+    assert answer.status_code in {201, 400}
+    assert client.get("/composes").status_code == 200
+
+
+def test_moderate_nesting_inside_options_is_kept_as_sent(service: Service) -> None:
+    client = service.client("nesting")
+    options: Any = {"leaf": 1}
+    for _ in range(25):
+        options = {"deeper": [options]}
+    compose_id = client.compose(compose_request(image={"options": options}))
+    request = client.get(f"/composes/{compose_id}").json()["request"]
+    assert request["image_requests"][0]["upload_request"]["options"] == options
+    assert client.get("/composes").status_code == 200
+
+
+def test_of_a_key_given_twice_one_counts_and_it_is_checked(service: Service) -> None:
+    twice = encoded(image_name="second").replace(b"{", b'{"image_name": "first", ', 1)
+    assert post(service, twice).status_code == 201
+    assert post(service, twice.replace(b'"second"', b"1")).status_code == 400
+
+
+# Numbers
+
+
+NO_WHOLE_NUMBERS = [
+    *("NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1e-400", "1.0", "1.5", "1e3", "0.0", "-0.0"),
+    *("true", "false", "null", '"1"', '"10 GiB"', "[]", "[1]", "{}", "01", "+1", "0x10", "1_000", "--1", "."),
+    *("9" * 400, "-" + "9" * 400, "9" * 100_000),
+]
+
+
+def _short(text: str) -> str:
+    return text if len(text) < 20 else f"{text[:8]}... {len(text)} characters"
+
+
+@pytest.mark.parametrize("number", [*NO_WHOLE_NUMBERS, "-1", str(2**64), str(-(2**64))], ids=_short)
+def test_size_and_min_size_are_whole_numbers_of_bytes(service: Service, number: str) -> None:
+    refusal(post(service, with_size(number)), 400)
+    refusal(post(service, with_min_size(number)), 400)
+
+
+@pytest.mark.parametrize("number", NO_WHOLE_NUMBERS, ids=_short)
+def test_an_integer_is_a_whole_number(service: Service, number: str) -> None:
+    refusal(post(service, with_gid(number)), 400)
+    if number not in {'"1"', '"10 GiB"'}:  # a name
+        refusal(post(service, with_owner(number)), 400)
+
+
+@pytest.mark.parametrize("number", [2**64, 10**30, -(2**63) - 1])
+def test_a_group_id_far_beyond_any_system_is_no_server_error(service: Service, number: int) -> None:
+    assert post(service, with_gid(str(number))).status_code in {201, 400}
+    assert post(service, with_owner(str(number))).status_code in {201, 400}
+
+
+@pytest.mark.parametrize("size", [0, 1, 2**53 + 1, 2**63, 2**64 - 1])
+def test_a_size_up_to_2_to_the_64_comes_back_to_the_byte(service: Service, size: int) -> None:
+    client = service.client("sizes")
+    compose_id = client.compose(
+        compose_request(image={"size": size}, customizations={"filesystem": [{"mountpoint": "/var", "min_size": size}]})
+    )
+    for request in (
+        client.get(f"/composes/{compose_id}").json()["request"],
+        client.get("/composes?limit=1").json()["data"][0]["request"],
+    ):
+        assert request["image_requests"][0]["size"] == size
+        assert request["customizations"]["filesystem"][0]["min_size"] == size
+
+
+def test_sizes_that_add_up_beyond_2_to_the_64_are_no_server_error(service: Service) -> None:
+    filesystems = [{"mountpoint": f"/var/{number}", "min_size": 2**64 - 1} for number in range(100)]
+    answer = post(service, encoded(customizations={"filesystem": filesystems}))
+    assert answer.status_code in {201, 400}
+
+
+# Length
+
+
+@pytest.fixture(scope="module")
+def small(module_database: Parameters, composer_process: StandInComposer) -> Iterator[Service]:
+    """A service that takes bodies of 4 KiB and no more."""
+    with Service(module_database, composer_process.url, environment={"MAX_BODY_BYTES": str(SMALL)}) as running:
+        yield running
+
+
+def test_a_body_as_long_as_the_limit_is_taken(small: Service) -> None:
+    assert post(small, file_of(SMALL)).status_code == 201
+    answer = post_chunked(small, file_of(SMALL)[:3000], file_of(SMALL)[3000:])
+    assert answer is not None
+    assert answer.status_code == 201
+
+
+def test_a_body_one_byte_longer_is_too_large(small: Service) -> None:
+    assert str(SMALL) in refusal(post(small, file_of(SMALL + 1)), 413)
+
+
+def test_a_chunked_body_one_byte_longer_is_too_large(small: Service) -> None:
+    body = file_of(SMALL + 1)
+    assert str(SMALL) in refusal(post_chunked(small, body[:3000], body[3000:]), 413)
+
+
+def test_a_length_over_the_limit_is_refused_before_the_body_is_sent(small: Service) -> None:
+    headers = {"x-rh-identity": identity("bodies"), **JSON, "Content-Length": str(10**15)}
+    refusal(raw_http.send(small.url, raw_http.head("POST", f"{BASE}/compose", headers), method="POST"), 413)
+
+
+def test_an_endless_chunked_body_is_refused_before_it_ends(small: Service) -> None:
+    headers = {"x-rh-identity": identity("bodies"), **JSON, "Transfer-Encoding": "chunked"}
+    chunk = b"1000\r\n" + b"a" * 4096 + b"\r\n"
+    head = raw_http.head("POST", f"{BASE}/compose", headers)
+    refusal(raw_http.send(small.url, head, *[chunk] * 64, method="POST"), 413)
+
+
+def test_a_body_that_is_too_large_is_too_large_whatever_its_media_type(small: Service) -> None:
+    refusal(post(small, b"a" * (SMALL + 1), {"Content-Type": "text/plain"}), {413, 415})
+
+
+def test_nobody_without_an_identity_has_a_large_body_read(small: Service) -> None:
+    headers = {**JSON, "Content-Length": str(10**9)}
+    refusal(raw_http.send(small.url, raw_http.head("POST", f"{BASE}/compose", headers), method="POST"), 401)
+
+
+def test_without_the_setting_a_file_of_almost_4_mib_is_taken(service: Service) -> None:
+    client = service.client("large")
+    answer = post(service, file_of(int(3.9 * MIB)), org_id="large")
+    assert answer.status_code == 201
+    compose_id = json.loads(answer.content)["id"]
+    (file,) = client.get(f"/composes/{compose_id}").json()["request"]["customizations"]["files"]
+    assert len(file["data"]) > 3.8 * MIB
+    assert client.get("/composes").json()["meta"]["count"] == 1
+
+
+def test_without_the_setting_more_than_4_mib_is_too_large(service: Service) -> None:
+    assert post(service, file_of(4 * MIB)).status_code == 201
+    refusal(post(service, file_of(4 * MIB + 1)), 413)
+    body = file_of(4 * MIB + 1)
+    refusal(post_chunked(service, *(body[at : at + 65536] for at in range(0, len(body), 65536))), 413)
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 100])
+def test_a_valid_body_may_come_in_chunks(service: Service, pieces: int) -> None:
+    body = encoded(image_name="in chunks")
+    step = len(body) // pieces + 1
+    answer = post_chunked(service, *(body[at : at + step] for at in range(0, len(body), step)))
+    assert answer is not None
+    assert answer.status_code == 201
+
+
+def test_no_chunks_at_all_are_an_empty_body(service: Service) -> None:
+    refusal(post_chunked(service), 400)
+
+
+# Media type
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "application/json",
+        "APPLICATION/JSON",
+        "application/json;charset=utf-8",
+        "application/json; charset=UTF-8",
+        'application/json; charset="utf-8"',
+        "application/json ; charset=utf8",
+    ],
+)
+def test_json_is_taken_with_or_without_a_charset(service: Service, media_type: str) -> None:
+    assert post(service, encoded(), {"Content-Type": media_type}).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "text/plain",
+        "application/xml",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/json; charset=klingon",
+        "application/json; charset=utf-16",
+        "application/json; charset=",
+        "application/jsonp",
+        "application/json, text/plain",
+        "application/*",
+        "*/*",
+        "json",
+        ";",
+        "/",
+        "x" * 10_000,
+        "application/json\u00e9",
+    ],
+    ids=_short,
+)
+def test_any_other_media_type_is_415(service: Service, media_type: str) -> None:
+    refusal(post(service, encoded(), {"Content-Type": media_type}), 415)
+
+
+def test_a_body_without_a_media_type_is_415(service: Service) -> None:
+    refusal(post(service, encoded(), {}), 415)
+    refusal(post(service, encoded(), {"Content-Type": ""}), 415)
+
+
+def test_a_compressed_body_is_refused(service: Service) -> None:
+    refusal(post(service, b"\x1f\x8b\x08\x00" + b"x" * 50, {**JSON, "Content-Encoding": "gzip"}), {400, 415})
+
+
+def test_a_body_where_none_is_expected_does_no_harm(service: Service) -> None:
+    headers = {"x-rh-identity": identity("bodies"), **JSON}
+    for body in (b"{}", b"\xff\x00", b"a" * MIB):
+        assert raw_http.call(service.url, "GET", f"{BASE}/composes?limit=1", headers, body).status_code == 200

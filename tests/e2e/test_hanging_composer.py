@@ -1,0 +1,68 @@
+"""A composer that hangs holds up those who need it, and nobody else."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import requests
+
+from adapters.embedded.composer.process import StandInComposer
+from tests.support.builders import compose_request
+from tests.support.databases import Parameters
+from tests.support.refusals import refusal
+from tests.support.service import Client, Service
+
+WAITING = 60
+
+
+def seconds(client: Client, path: str, base: str | None = None) -> float:
+    """How long an answer takes that must be a good one."""
+    began = time.monotonic()
+    answer = client.get(path) if base is None else client.get(path, base=base)
+    assert answer.status_code == 200, answer.text
+    return time.monotonic() - began
+
+
+def test_while_the_composer_hangs_everything_else_is_answered_at_once(
+    database: Parameters, composer: StandInComposer
+) -> None:
+    with Service(database, composer.url) as service, ThreadPoolExecutor(WAITING) as others:
+        client = service.client("reading")
+        compose_id = service.client("waiting").compose(compose_request())
+        composer.steer(hang=True)
+
+        def wait(number: int) -> requests.Response:
+            waiting = service.client("waiting")
+            if number % 2:
+                return waiting.post("/compose", compose_request())
+            return waiting.get(f"/composes/{compose_id}")
+
+        answers = [others.submit(wait, number) for number in range(WAITING)]
+        deadline = time.monotonic() + 5
+        while sum(composer.counters().values()) < WAITING + 1 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert sum(composer.counters().values()) == WAITING + 1
+        times = []
+        for _ in range(10):
+            times += [
+                seconds(client, "/version"),
+                seconds(client, "/composes"),
+                seconds(client, "/distributions"),
+                seconds(client, "/ready", base=""),
+            ]
+        assert not any(answer.done() for answer in answers)
+        assert max(times) < 1
+
+        reading = [answer for number, answer in enumerate(answers) if number % 2 == 0]
+        for answer in reading:
+            refusal(answer.result(15), 503)
+            assert int(answer.result().headers["Retry-After"]) > 0
+        began = time.monotonic()
+        refusal(service.client("waiting").get(f"/composes/{compose_id}"), 503)
+        assert time.monotonic() - began < 1, "after so many failures the composer is left alone for a while"
+
+        composer.steer(hang=None)
+        starting = [answer for number, answer in enumerate(answers) if number % 2]
+        assert {answer.result(15).status_code for answer in starting} == {201}
+        assert client.get("/composes").status_code == 200

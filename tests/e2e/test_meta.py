@@ -1,0 +1,224 @@
+"""What the service says about itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from adapters.embedded.composer.process import StandInComposer
+from tests.support.builders import compose_request, identity
+from tests.support.databases import Parameters, away
+from tests.support.refusals import REQUEST_ID, refusal
+from tests.support.service import BASE, Client, Service
+
+BASES = ("/api/image-builder/v1", "/api/image-builder/v1.0", "/api/v1/image-builder")
+# Probes are not passed on more often than this.
+ANSWER_STANDS_FOR = 2.2
+
+
+@pytest.fixture
+def nobody(service: Service) -> Client:
+    return Client(service.url, {})
+
+
+@pytest.fixture(scope="module")
+def elsewhere(module_database: Parameters, composer_process: StandInComposer) -> Iterator[Service]:
+    """A service at other paths that knows its own build."""
+    environment = {
+        "PATH_PREFIX": "other",
+        "APP_NAME": "builder",
+        "BUILD_COMMIT": "abc123",
+        "BUILD_TIME": "2026-01-31T12:00:00Z",
+    }
+    with Service(module_database, composer_process.url, environment=environment) as running:
+        yield running
+
+
+# /version, /status
+
+
+def test_the_version_is_the_contracts(service: Service, nobody: Client) -> None:
+    document = nobody.get("/openapi.json", base="").json()
+    assert service.client().get("/version").json()["version"] == document["info"]["version"]
+
+
+def test_the_version_tells_the_build_where_it_is_known(elsewhere: Service) -> None:
+    version = elsewhere.client().get("/version", base="/other/builder/v1").json()
+    assert version["build_commit"] == "abc123"
+    assert version["build_time"] == "2026-01-31T12:00:00Z"
+
+
+def test_the_liveness_probe_answers_as_the_version_does(service: Service, nobody: Client) -> None:
+    status = nobody.get("/status", base="")
+    assert status.status_code == 200
+    assert status.json() == service.client().get("/version").json()
+
+
+# /ready
+
+
+def test_ready_below_a_base_asks_for_the_composer_too(database: Parameters, composer: StandInComposer) -> None:
+    with Service(database, composer.url) as service:
+        client, probe = service.client(), Client(service.url, {})
+        for _ in range(20):
+            answer = client.get("/ready")
+            assert (answer.status_code, answer.json()) == (200, {"readiness": "ready"})
+        assert composer.counters()["GET /openapi"] <= 2
+        composer.steer(openapi_status=500)
+        time.sleep(ANSWER_STANDS_FOR)
+        refusal(client.get("/ready"), 500)
+        answer = probe.get("/ready", base="")
+        assert (answer.status_code, answer.json()) == (200, {"readiness": "ready"})
+
+
+def test_without_a_database_nobody_is_ready_until_it_is_back(
+    database: Parameters, postgres: Parameters, composer: StandInComposer
+) -> None:
+    with Service(database, composer.url) as service:
+        client, probe = service.client(), Client(service.url, {})
+        with away(database, postgres):
+            for answer in (probe.get("/ready", base=""), client.get("/ready")):
+                refusal(answer, 503)
+                assert int(answer.headers["Retry-After"]) > 0
+                assert database["dbname"] not in answer.text
+            assert probe.get("/status", base="").status_code == 200
+        deadline = time.monotonic() + 10
+        while probe.get("/ready", base="").status_code != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert client.get("/ready").status_code == 200
+
+
+def test_without_a_composer_pods_stay_ready(database: Parameters) -> None:
+    with Service(database, "http://127.0.0.1:1") as service:
+        assert Client(service.url, {}).get("/ready", base="").status_code == 200
+        detail = refusal(service.client().get("/ready"), 500)
+        assert "composer" in detail
+
+
+# openapi.json
+
+
+@pytest.mark.parametrize("base", ["", *BASES])
+def test_the_contract_is_served_to_everybody(nobody: Client, base: str) -> None:
+    answer = nobody.get("/openapi.json", base=base)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "application/json"
+    document = answer.json()
+    assert document["openapi"].startswith("3.0")
+    assert {server["url"] for server in document["servers"]} >= set(BASES)
+    assert {"/compose", "/composes", "/composes/{composeId}", "/distributions"} <= set(document["paths"])
+    schemas = document["components"]["schemas"]
+    assert "guest-image" in schemas["ImageTypes"]["enum"]
+    assert set(schemas["ImageRequest"]["properties"]["architecture"]["enum"]) == {"x86_64", "aarch64"}
+
+
+# The paths
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_every_operation_answers_below_every_base(service: Service, composer: StandInComposer, base: str) -> None:
+    client = service.client(uuid4().hex)
+    created = client.post("/compose", compose_request(), base=base)
+    assert created.status_code == 201
+    compose = f"/composes/{created.json()['id']}"
+    paths = ("/version", "/ready", "/openapi.json", "/distributions", "/architectures/centos-9", "/composes")
+    for path in (*paths, compose, f"{compose}/metadata"):
+        assert client.get(path, base=base).status_code == 200, path
+    assert client.delete(compose, base=base).status_code == 200
+
+
+def test_the_bases_follow_the_prefix_and_the_name(elsewhere: Service) -> None:
+    client = elsewhere.client(uuid4().hex)
+    for base in ("/other/builder/v1", "/other/builder/v1.0", "/api/v1/image-builder"):
+        page = client.get("/composes?limit=5", base=base)
+        assert page.status_code == 200
+        assert page.json()["links"]["first"] == "/other/builder/v1.0/composes?limit=5&offset=0"
+    refusal(client.get("/composes", base=BASES[0]), 404)
+
+
+def test_the_served_contract_names_the_bases_in_force(elsewhere: Service) -> None:
+    document = Client(elsewhere.url, {}).get("/openapi.json", base="").json()
+    urls = {server["url"] for server in document["servers"]}
+    assert {"/other/builder/v1", "/other/builder/v1.0", "/api/v1/image-builder"} <= urls
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/nothing", "/api/image-builder", "/api/image-builder/v2/composes", f"{BASE}", f"{BASE}/nothing"]
+)
+def test_an_unknown_path_is_not_found(service: Service, path: str) -> None:
+    refusal(service.client().get(path, base=""), 404)
+
+
+@pytest.mark.parametrize("path", [f"{BASE}/composes/", f"{BASE}//composes", f"{BASE}/version/"])
+def test_a_slash_too_many_makes_another_path(service: Service, path: str) -> None:
+    refusal(service.client().get(path, base="", allow_redirects=False), 404)
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "POST"])
+@pytest.mark.parametrize("path", [f"{BASE}/composes", f"{BASE}/version", "/status", "/ready", "/openapi.json"])
+def test_a_wrong_method_is_told_the_right_ones(service: Service, method: str, path: str) -> None:
+    answer = service.client().request(method, path, base="", json={})
+    refusal(answer, 405)
+    assert "GET" in answer.headers["Allow"].replace(" ", "").split(",")
+
+
+def test_a_path_of_several_methods_names_them_all(service: Service) -> None:
+    answer = service.client().request("PUT", f"/composes/{uuid4()}", json={})
+    refusal(answer, 405)
+    assert {"GET", "DELETE"} <= set(answer.headers["Allow"].replace(" ", "").split(","))
+
+
+# The page about the API
+
+
+def test_the_interactive_page_needs_nothing_from_elsewhere(nobody: Client) -> None:
+    page = nobody.get("/docs/", base="")
+    assert page.status_code == 200
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert "default-src 'self'" in page.headers["Content-Security-Policy"]
+    assert "https://" not in page.text
+
+
+def test_metrics_are_served_to_everybody(nobody: Client) -> None:
+    answer = nobody.get("/metrics", base="")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/plain")
+
+
+# The request id
+
+
+@pytest.mark.parametrize("path", [f"{BASE}/version", f"{BASE}/nothing", "/status", "/ready", f"{BASE}/composes/x"])
+def test_a_request_id_is_given_back_whatever_becomes_of_the_request(service: Service, path: str) -> None:
+    client = service.client()
+    assert client.get(path, base="", headers={REQUEST_ID: "of-the-gateway"}).headers[REQUEST_ID] == "of-the-gateway"
+    made = {client.get(path, base="").headers[REQUEST_ID] for _ in range(3)}
+    assert len(made) == 3
+    assert all(made)
+
+
+def test_the_request_id_reaches_the_composer(service: Service, composer: StandInComposer) -> None:
+    answer = service.client().post("/compose", compose_request(), headers={REQUEST_ID: "of-the-gateway"})
+    assert answer.status_code == 201
+    (call,) = composer.behaviour()["recent"]
+    assert call["request_id"] == "of-the-gateway"
+    assert call["identity"] is False
+
+
+# Who asks
+
+
+@pytest.mark.parametrize("path", ["/version", "/ready", "/distributions", "/composes", "/architectures/centos-9"])
+def test_below_a_base_somebody_has_to_ask(nobody: Client, path: str) -> None:
+    for base in BASES:
+        refusal(nobody.get(path, base=base), 401)
+
+
+def test_an_associate_may_not(service: Service) -> None:
+    client = Client(service.url, {"x-rh-identity": identity(type="Associate")})
+    refusal(client.get("/version"), 403)
+    refusal(client.get("/composes"), 403)

@@ -1,0 +1,218 @@
+"""A small HTTP server on loopback that misbehaves in every way it is told, for tests of whoever calls it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import socketserver
+import struct
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import parse_qs
+
+# Seconds between two looks at whether the server ends.
+_LOOK = 0.02
+# Seconds after which a caller whose connection was taken has sent its request.
+_UNTIL_SENT = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as it came; header names are in lower case."""
+
+    method: str
+    path: str
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def form(self) -> dict[str, list[str]]:
+        """The body as form fields."""
+        return parse_qs(self.body.decode(), keep_blank_values=True)
+
+
+class Visit:
+    """One request and the connection it came by."""
+
+    def __init__(self, asked: Asked, connection: socket.socket, ending: threading.Event) -> None:
+        self.asked = asked
+        self.connection = connection
+        self.ending = ending
+
+
+# What answers a visit; False closes the connection.
+Step = Callable[[Visit], bool]
+
+
+def answer(
+    status: int = 200,
+    body: object = b"{}",
+    content_type: str = "application/json",
+    *,
+    after: float = 0.0,
+    **headers: str,
+) -> Step:
+    """A whole answer, `after` seconds; a body that is neither bytes nor text is written as JSON."""
+
+    def step(visit: Visit) -> bool:
+        visit.ending.wait(after)
+        visit.connection.sendall(_head(status, len(_bytes(body)), content_type, headers) + _bytes(body))
+        return True
+
+    return step
+
+
+def truncated(body: bytes = b'{"id": "', status: int = 200) -> Step:
+    """An answer that promises more than it gives before the connection ends."""
+
+    def step(visit: Visit) -> bool:
+        visit.connection.sendall(_head(status, len(body) + 100, "application/json", {}) + body)
+        return False
+
+    return step
+
+
+def close(visit: Visit) -> bool:
+    """The connection ends without an answer."""
+    return False
+
+
+def reset(visit: Visit) -> bool:
+    """The connection breaks without an answer."""
+    visit.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    return False
+
+
+def hang(visit: Visit) -> bool:
+    """Nothing, until the server ends."""
+    visit.ending.wait()
+    return False
+
+
+def garbage(visit: Visit) -> bool:
+    """What is no HTTP at all."""
+    visit.connection.sendall(b"\x16\x03\x01 no HTTP\r\n\r\n")
+    return False
+
+
+def half(visit: Visit) -> bool:
+    """The beginning of an answer, and then nothing."""
+    visit.connection.sendall(_head(200, 1000, "application/json", {}) + b'{"a": ')
+    return hang(visit)
+
+
+class Loopback:
+    """Runs as a context manager; takes the steps one after another, the last one again and again.
+
+    With `unread` connections are broken before anything is read of them.
+    """
+
+    def __init__(self, *steps: Step, unread: bool = False) -> None:
+        self.steps = list(steps) or [answer()]
+        self.asked: list[Asked] = []
+        self.connections = 0
+        self._unread = unread
+        self._lock = threading.Lock()
+        self._ending = threading.Event()
+        self._server = _Server(("127.0.0.1", 0), self._serve)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(_LOOK,))
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._ending.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with self._lock:
+            self.connections += 1
+        if self._unread:
+            self._ending.wait(_UNTIL_SENT)
+            reset(Visit(Asked("", ""), connection, self._ending))
+            return
+        connection.settimeout(_LOOK)
+        while (asked := self._read(connection)) is not None:
+            with self._lock:
+                self.asked.append(asked)
+                step = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
+            if not step(Visit(asked, connection, self._ending)):
+                return
+
+    def _read(self, connection: socket.socket) -> Asked | None:
+        raw = b""
+        while b"\r\n\r\n" not in raw:
+            if not (chunk := self._received(connection)):
+                return None
+            raw += chunk
+        head, _, body = raw.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        while len(body) < int(headers.get("content-length", "0")):
+            if not (chunk := self._received(connection)):
+                return None
+            body += chunk
+        method, path, _ = first.split(" ", 2)
+        return Asked(method, path, headers, body)
+
+    def _received(self, connection: socket.socket) -> bytes:
+        while not self._ending.is_set():
+            try:
+                return connection.recv(65536)
+            except TimeoutError:
+                continue
+            except OSError:
+                return b""
+        return b""
+
+
+def refused_url() -> str:
+    """Where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], serve: Callable[[socket.socket], None]) -> None:
+        super().__init__(address, socketserver.BaseRequestHandler)
+        self._serve = serve
+
+    def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - socketserver's
+        try:
+            self._serve(request)
+        except OSError:
+            return  # the caller has given up
+
+    def shutdown_request(self, request: Any) -> None:
+        request.close()  # without a farewell: a reset has to stay one
+
+
+def _head(status: int, length: int, content_type: str, headers: dict[str, str]) -> bytes:
+    lines = [
+        f"HTTP/1.1 {status} Whatever",
+        f"Content-Length: {length}",
+        f"Content-Type: {content_type}",
+        *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
+    ]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def _bytes(body: object) -> bytes:
+    if isinstance(body, bytes):
+        return body
+    return (body if isinstance(body, str) else json.dumps(body)).encode()

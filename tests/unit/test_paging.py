@@ -1,0 +1,83 @@
+"""Links to the first and last page of a list (spec 10, Lists)."""
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.paging import Page, links
+
+PATH = "/api/image-builder/v1.0/composes"
+often = settings(deadline=None, max_examples=100)
+texts = st.text('az &=?/#%+é"\\', max_size=6)
+names = st.text("abXYZ_-", min_size=1, max_size=6)
+
+
+def offset_of(link):
+    return int(parse_qs(urlsplit(link).query)["offset"][0])
+
+
+@pytest.mark.parametrize(
+    ("count", "limit", "offset"),
+    [
+        (0, 100, 0),
+        (1, 100, 0),
+        (100, 100, 0),
+        (101, 100, 100),
+        (200, 100, 100),
+        (201, 100, 200),
+        (0, 1, 0),
+        (1, 1, 0),
+        (2, 1, 1),
+        (10, 3, 9),
+        (9, 3, 6),
+        (7, 10, 0),
+    ],
+)
+def test_the_last_page_begins_where_the_spec_says(count, limit, offset):
+    assert offset_of(links(PATH, Page(limit, 0), count, {}).last) == offset
+
+
+def test_links_are_path_and_query():
+    ends = links(PATH, Page(10, 30), 42, {})
+    assert ends.first == f"{PATH}?limit=10&offset=0"
+    assert ends.last == f"{PATH}?limit=10&offset=40"
+
+
+@pytest.mark.parametrize(
+    ("filters", "query"),
+    [
+        ({"ignoreImageTypes": ["a"]}, "ignoreImageTypes=a&limit=10&offset=0"),
+        ({"ignoreImageTypes": ["b", "a"]}, "ignoreImageTypes=b&ignoreImageTypes=a&limit=10&offset=0"),
+        ({"search": "x", "name": "y"}, "limit=10&name=y&offset=0&search=x"),
+        ({"name": "a b&c=d"}, "limit=10&name=a+b%26c%3Dd&offset=0"),
+        ({"blueprint_version": "-1"}, "blueprint_version=-1&limit=10&offset=0"),
+    ],
+)
+def test_filters_are_repeated_in_alphabetical_order(filters, query):
+    assert links(PATH, Page(10, 0), 0, filters).first == f"{PATH}?{query}"
+
+
+@often
+@given(
+    limit=st.integers(1, 100),
+    offset=st.integers(0, 10**6),
+    count=st.integers(0, 10**6),
+    filters=st.dictionaries(names, texts | st.lists(texts, min_size=1, max_size=3), max_size=4),
+)
+def test_links_hold_for_any_list(limit, offset, count, filters):
+    ends = links(PATH, Page(limit, offset), count, filters)
+    last = offset_of(ends.last)
+    assert offset_of(ends.first) == 0
+    assert last % limit == 0
+    assert last < max(count, 1)
+    assert count <= last + limit
+    for link in (ends.first, ends.last):
+        parts = urlsplit(link)
+        assert parts.path == PATH
+        query = parse_qs(parts.query, keep_blank_values=True, strict_parsing=True)
+        assert list(query) == sorted(query)
+        assert query.pop("limit") == [str(limit)]
+        query.pop("offset")
+        assert query == {name: value if isinstance(value, list) else [value] for name, value in filters.items()}

@@ -1,0 +1,85 @@
+"""What came of handing a build to the composer (spec 20, What the composer answers)."""
+
+from uuid import uuid4
+
+import pytest
+
+from domain.errors import BuildRefusedError, InvalidRequestError, UnavailableError
+from domain.submission import Accepted, Refused, Unanswered
+
+FAILED = "Failed posting compose request to osbuild-composer."
+
+
+@pytest.mark.parametrize(
+    ("refused", "text"),
+    [
+        (Refused(400, "10", "OSTree says no", "details"), "Error resolving OSTree repo"),
+        (Refused(500, "10", "OSTree says no"), "Error resolving OSTree repo"),
+        (Refused(400, "24", "Invalid number of image builds"), "Invalid number of image builds"),
+        (Refused(400, "29", "Sizes do not fit", {"a": 1}), "Sizes do not fit"),
+    ],
+)
+def test_what_is_the_request_s_fault_is_said_to_the_caller(refused, text):
+    error = refused.error()
+    assert isinstance(error, InvalidRequestError)
+    assert error.detail == text
+
+
+@pytest.mark.parametrize(
+    ("refused", "text"),
+    [
+        (Refused(400, "30", "Not valid", "the details"), f"{FAILED} Not valid: the details"),
+        (Refused(400, "30", "Not valid", {"a": [1, "é"]}), f'{FAILED} Not valid: {{"a": [1, "é"]}}'),
+        (Refused(400, "30", "Not valid", ["a"]), f'{FAILED} Not valid: ["a"]'),
+        (Refused(400, "30", "Not valid"), f"{FAILED} Not valid"),
+        (Refused(400, "30", "Not valid", ""), f"{FAILED} Not valid"),
+        (Refused(500, "1000", "Panic", "x"), f"{FAILED} Panic: x"),
+        (Refused(403, "11", "Unauthorized"), f"{FAILED} Unauthorized"),
+        (Refused(400, "100", "Not ten"), f"{FAILED} Not ten"),
+        (Refused(400, "1", "Not ten"), f"{FAILED} Not ten"),
+        (Refused(502), FAILED),
+        (Refused(404), FAILED),
+        (Refused(302), FAILED),
+    ],
+)
+def test_any_other_refusal_is_ours_with_the_composer_s_reason(refused, text):
+    error = refused.error()
+    assert isinstance(error, BuildRefusedError)
+    assert error.detail == text
+
+
+@pytest.mark.parametrize("may_have_started", [True, False])
+def test_silence_is_something_to_try_again(may_have_started):
+    error = Unanswered(may_have_started).error()
+    assert isinstance(error, UnavailableError)
+    assert error.retry_after > 0
+    assert "composer" in error.detail
+
+
+@pytest.mark.parametrize(
+    ("refused", "may_have_started"),
+    [
+        (Refused(400, "30", "Not valid"), False),
+        (Refused(500, "1000", "Panic"), False),
+        (Refused(503, "1000", "Panic"), False),
+        (Refused(404), False),
+        (Refused(413), False),
+        (Refused(429), False),
+        (Refused(500), True),
+        (Refused(502), True),
+        (Refused(503), True),
+        (Refused(504), True),
+    ],
+)
+def test_only_the_composer_s_word_or_a_4xx_says_that_nothing_started(refused, may_have_started):
+    assert refused.may_have_started is may_have_started
+
+
+@pytest.mark.parametrize("status", [200, 202, 204])
+def test_a_success_other_than_the_one_agreed_may_have_started(status):
+    assert Refused(status).may_have_started
+
+
+def test_an_accepted_build_has_the_composer_s_id():
+    identifier = uuid4()
+    assert Accepted(identifier).id == identifier
