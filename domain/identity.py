@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from domain.errors import ForbiddenError, UnauthenticatedError
+
+# The name space of tenants that have no organization.
+_ACCOUNT: Final = "account:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,10 @@ def red_hat(claims: RedHatClaims, header: str) -> Identity:
     org_id, account_number = claims.org_id.strip(), claims.account_number.strip()
     if not org_id and not account_number:
         raise UnauthenticatedError("The identity header names neither an organization nor an account")
+    if org_id.startswith(_ACCOUNT) or "\0" in org_id + account_number + claims.email:
+        raise UnauthenticatedError("The identity header names no possible organization")
     return Identity(
-        tenant=org_id or f"account:{account_number}",
+        tenant=org_id or f"{_ACCOUNT}{account_number}",
         account_number=account_number,
         email=claims.email,
         entitled=claims.entitlements.get("rhel", bool(account_number)),
@@ -63,6 +69,6 @@ def fedora(user: str) -> Identity:
 
     Raises UnauthenticatedError for a blank name.
     """
-    if not user.strip():
+    if not user.strip() or "\0" in user:
         raise UnauthenticatedError("The identity header names no user")
     return Identity(tenant=user)

@@ -101,5 +101,5 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nulls(entry) for key, entry in value.items() if entry is not None}
     if isinstance(value, list):
-        return [_without_nulls(entry) for entry in value if entry is not None]
+        return [_without_nulls(entry) for entry in value]
     return value

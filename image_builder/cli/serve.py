@@ -17,6 +17,7 @@ from uvicorn.supervisors import Multiprocess
 from domain.errors import ConfigurationError
 from image_builder import app
 from image_builder.cli.embedded import identity_header, surroundings
+from image_builder.http.protocol import ContractProtocol
 from image_builder.settings import Settings, from_environment
 
 # Seconds for which requests that run may go on after the service was told to end.
@@ -69,7 +70,7 @@ def _run(settings: Settings, workers: int, announce: Callable[[], None]) -> None
         port=settings.port,
         workers=workers,
         loop="uvloop",
-        http="httptools",
+        http=ContractProtocol,
         ws="none",
         lifespan="on",
         log_config=None,

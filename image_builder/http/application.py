@@ -7,8 +7,9 @@ answers under three base paths.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
+from http import HTTPStatus
 from typing import Any, Final
 
 from connexion.middleware.main import ConnexionMiddleware
@@ -16,11 +17,14 @@ from connexion.middleware.routing import RoutingMiddleware
 from connexion.resolver import Resolver
 from connexion.spec import Specification
 from flask import Flask, Response, request
-from starlette.routing import Mount, Router
+from starlette.exceptions import HTTPException
+from starlette.routing import Match, Mount, Route, Router
+from starlette.types import Receive, Scope, Send
 
 from image_builder.http.auth import Authenticate
 from image_builder.http.bridge import Bridge
-from image_builder.http.call import CALL, Lane, Route
+from image_builder.http.call import CALL, Lane
+from image_builder.http.call import Route as HandlerRoute
 from image_builder.http.contract import Contract
 from image_builder.http.validation import ContractMiddleware
 
@@ -40,14 +44,40 @@ class StrictRoutingMiddleware(RoutingMiddleware):
         """Add the routes of a specification."""
         super().add_api(specification, base_path, arguments, **kwargs)
         self.router.redirect_slashes = False
+        for api in self._apis():
+            api.redirect_slashes = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Route a request. Raises HTTPException 405 that says which methods the path takes."""
+        try:
+            await super().__call__(scope, receive, send)
+        except HTTPException as error:
+            if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and error.headers:
+                raise HTTPException(405, headers={"Allow": self._methods_of(scope)}) from None
+            raise
+
+    def _methods_of(self, scope: Scope) -> str:
+        """All methods of a path: the router itself knows those of the first route that matches."""
+        asked = {"type": "http", "method": scope["method"], "path": scope["path"], "root_path": ""}
+        methods: set[str] = set()
+        for mount in self.router.routes:
+            match, below = mount.matches(asked)
+            if match is not Match.NONE and isinstance(mount, Mount):
+                child = {**asked, **below}
+                for route in mount.routes:
+                    if isinstance(route, Route) and route.matches(child)[0] is not Match.NONE:
+                        methods |= route.methods or set()
+        return ", ".join(sorted(methods))
+
+    def _apis(self) -> Iterator[Router]:
         for route in self.router.routes:
             if isinstance(route, Mount) and isinstance(route.app, Router):
-                route.app.redirect_slashes = False
+                yield route.app
 
 
 def connexion_application(
     contract: Contract,
-    routes: Mapping[str, Route],
+    routes: Mapping[str, HandlerRoute],
     *,
     base_paths: tuple[str, ...],
     authenticate: Authenticate,

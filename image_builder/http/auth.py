@@ -105,9 +105,6 @@ def _fedora_identity(header: bytes) -> Identity:
 
 def _loaded(schema: Schema, header: bytes) -> Any:
     try:
-        text = base64.b64decode(header, validate=True)
-        if b"\\u0000" in text:
-            raise UnauthenticatedError(_NOT_AN_IDENTITY)
-        return schema.load(orjson.loads(text))
+        return schema.load(orjson.loads(base64.b64decode(header, validate=True)))
     except (binascii.Error, ValueError, ValidationError):
         raise UnauthenticatedError(_NOT_AN_IDENTITY) from None

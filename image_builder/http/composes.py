@@ -19,7 +19,7 @@ from image_builder.usecases.compose import StartCompose
 from image_builder.usecases.composes import WatchComposes
 
 # A password, or a null, as PostgreSQL writes them in a jsonb column.
-_SIGNS_OF_OLD_ROWS: Final = ('"password"', ": null", "[null", ", null")
+_SIGNS_OF_OLD_ROWS: Final = ('"password"', ": null")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from image_builder.http.call import NOTE, Note
@@ -80,6 +81,8 @@ class Edge:
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         if sum(len(name) + len(value) for name, value in scope["headers"]) > _MOST_HEADER_BYTES:
             raise HttpError(431, "The request's headers are too large")
+        if b"%2f" in scope.get("raw_path", b"").lower():
+            raise HTTPException(404)  # routing would take it for a separator, and no parameter can hold one
         key = self._page_key(scope["path"])
         if key is None:
             await self._app(scope, receive, answer.send)

@@ -12,7 +12,7 @@ from uuid import UUID
 from domain.errors import InvalidRequestError
 from image_builder.http.schemas import is_uuid
 
-_WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+_WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,30}", re.ASCII)
 _CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 

@@ -19,6 +19,8 @@ Normalise = Callable[[Any], Any]
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _MASK: Final = "the value"
+# A person reads it.
+_LONGEST_COMPLAINT: Final = 1000
 # More levels than anybody needs where any shape is allowed; what writes JSON ends at 254.
 DEEPEST: Final = 64
 
@@ -31,10 +33,9 @@ def is_uuid(text: str) -> bool:
 class Checker:
     """Checks and completes the documents of one schema of the contract."""
 
-    def __init__(self, schema: Schema, components: Mapping[str, Schema], path: str = "") -> None:
-        """`components` are the contract's schemas by name; `path` is put before the field an error names."""
+    def __init__(self, schema: Schema, components: Mapping[str, Schema]) -> None:
+        """`components` are the contract's schemas by name."""
         translated = {name: _translated(component) for name, component in components.items()}
-        self._path = path
         self._validator = jsonschema_rs.Draft4Validator(
             {**_translated(schema), "components": {"schemas": translated}},
             mask=_MASK,
@@ -62,23 +63,36 @@ class Checker:
         return self._normalise(document)
 
     def _complaint(self, document: Any) -> str:
-        # The deepest error is the one nearest to what the caller got wrong.
-        error = _meant(max(self._validator.iter_errors(document), key=_depth))
-        field = ".".join(part for part in (self._path, _field(error.instance_path)) if part)
-        return f"{field}: {error.message}" if field else error.message
+        try:
+            # The deepest error is the one nearest to what the caller got wrong.
+            path, message = _meant(max(self._validator.iter_errors(document), key=_depth))
+        except ValueError:  # what writes errors ends at some depth
+            return "body: nested too deeply"
+        return _shortened(f"{_field(path) or 'body'}: {message}")
 
 
 def _depth(error: jsonschema_rs.ValidationError) -> int:
     return len(error.instance_path)
 
 
-def _meant(error: jsonschema_rs.ValidationError) -> jsonschema_rs.ValidationError:
-    """Of several forms of which none fits, the complaint of the one that was meant: the fewest and deepest ones."""
+def _meant(error: jsonschema_rs.ValidationError) -> tuple[list[str | int], str]:
+    """The field an error is about, and the complaint.
+
+    Of several forms of which none fits, it is the complaint about the one that was meant: that with the fewest and
+    deepest ones. Where all complain of the value itself, all are said.
+    """
     branches = [errors for errors in getattr(error.kind, "context", ()) if errors]
     if not branches:
-        return error
+        return error.instance_path, error.message
+    if all(len(errors) == 1 and errors[0].instance_path == error.instance_path for errors in branches):
+        complaints = [errors[0].message.removeprefix(_MASK).strip() for errors in branches]
+        return error.instance_path, f"{_MASK} {' and '.join(complaints)}"
     best = min(branches, key=lambda errors: (len(errors), -max(map(_depth, errors))))
     return _meant(best[0])
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_COMPLAINT else text[: _LONGEST_COMPLAINT - 1] + "…"
 
 
 def _field(path: list[str | int]) -> str:

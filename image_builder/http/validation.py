@@ -71,7 +71,7 @@ class CheckedOperation:
             raise HttpError(408, "The body did not arrive in time") from None
         if not raw and not body.required:
             return body.checker.accept({})
-        _check_media_type(headers.get("content-type", ""))
+        _check_media_type(headers)
         if len(raw) > _LARGE:
             return await asyncio.to_thread(_document, raw, body)
         return _document(raw, body)
@@ -153,8 +153,10 @@ def _document(raw: bytes, body: Body) -> Any:
     return body.checker.accept(document)
 
 
-def _check_media_type(content_type: str) -> None:
-    media_type, _, parameters = content_type.partition(";")
+def _check_media_type(headers: Headers) -> None:
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise HttpError(415, "The body must not be compressed")
+    media_type, _, parameters = headers.get("content-type", "").partition(";")
     if media_type.strip().lower() != "application/json":
         raise HttpError(415, "The body must be application/json")
     for parameter in parameters.split(";"):

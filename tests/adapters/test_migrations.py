@@ -300,7 +300,7 @@ def test_times_are_utc_whatever_the_zone_of_server_and_role(database: Parameters
     )
     assert len(off) == 2
     assert all(abs(seconds) < 60 for (seconds,) in off)
-    assert [listed.id for listed in page.composes] == [compose]
+    assert [listed.id for listed in page.composes] == [str(compose)]
 
 
 def test_times_of_migrations_are_utc_too(empty_database: Parameters) -> None:

@@ -42,7 +42,7 @@ def page(
 
 
 def ids(found: ComposesPage) -> list[UUID]:
-    return [compose.id for compose in found.composes]
+    return [UUID(compose.id) for compose in found.composes]
 
 
 def test_the_newest_comes_first(composes: PostgresComposes, module_database: Parameters, tenant: str) -> None:
@@ -144,7 +144,7 @@ def test_a_blueprint_and_its_version_are_told(
     blueprint, version_3 = insert_blueprint_version(module_database, tenant, 3)
     insert_compose(module_database, tenant, blueprint_version_id=version_3)
     (listed,) = page(composes, tenant).composes
-    assert (listed.blueprint_id, listed.blueprint_version) == (blueprint, 3)
+    assert (listed.blueprint_id, listed.blueprint_version) == (str(blueprint), 3)
 
 
 OLD_REQUESTS: list[Any] = [

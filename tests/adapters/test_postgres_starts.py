@@ -78,6 +78,21 @@ def test_with_k_left_any_number_at_once_over_two_pools_get_exactly_k(
     assert sum(counts(module_database, tenant)) == limit
 
 
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_with_k_left_exactly_k_get_through_whatever_isolation_the_server_is_set_to(
+    database: Parameters, tenant: str, level: str
+) -> None:
+    with session(database) as connection:
+        connection.execute(
+            f"ALTER DATABASE {database['dbname']} SET default_transaction_isolation TO '{level}'".encode()
+        )
+    with pool(database) as opened, ThreadPoolExecutor(10) as callers:
+        starts = PostgresStarts(opened)
+        granted = list(callers.map(lambda _: starts.reserve(uuid4(), tenant, Quota(7, DAY)), range(AT_ONCE)))
+    assert granted.count(True) == 7
+    assert counts(database, tenant) == (0, 7)
+
+
 def test_reserving_and_recording_at_once_never_lets_one_more_through(
     module_database: Parameters, starts: PostgresStarts, tenant: str
 ) -> None:

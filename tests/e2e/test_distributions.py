@@ -145,7 +145,7 @@ def test_without_an_allow_file_restricted_ones_are_closed_to_all(
         assert not {NIGHTLY, "fedora-37"} & set(names(service.client("insider")))
 
 
-# GET /architectures/{distribution}
+# Architectures
 
 
 def test_architectures_tell_what_can_be_built_from_which_repositories(service: Service) -> None:
@@ -172,7 +172,7 @@ def test_where_there_are_no_repositories_the_list_is_empty(service: Service) -> 
     ]
 
 
-# kind=bootc
+# Bootable containers
 
 
 def test_every_bootc_image_is_listed_aliases_included(service: Service) -> None:

@@ -56,7 +56,8 @@ def insert_blueprint_version(database: Parameters, tenant: str, version: int) ->
             (blueprint, tenant, str(blueprint), now()),
         )
         connection.execute(
-            "INSERT INTO blueprint_versions (id, blueprint_id, version, body, created_at) VALUES (%s, %s, %s, '{}', %s)",
+            "INSERT INTO blueprint_versions (id, blueprint_id, version, body, created_at) "
+            "VALUES (%s, %s, %s, '{}', %s)",
             (blueprint_version, blueprint, version, now()),
         )
     return blueprint, blueprint_version
