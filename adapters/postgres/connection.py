@@ -32,8 +32,9 @@ _AWAY: Final = (
 def session_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """`parameters` of libpq (singly, never pasted into a URL) plus what every session of ours wants.
 
-    Times are UTC whatever the server's or the role's zone; no statement and no idle transaction outlives its limit;
-    a server that is gone is noticed.
+    Whatever the server defaults to, times are UTC, and each statement sees what was committed before it, as the
+    counting of quotas needs. No statement and no idle transaction outlives its limit; a server that is gone is
+    noticed.
     """
     return {
         "connect_timeout": 3,
@@ -44,7 +45,8 @@ def session_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
         "application_name": "image-builder",
         "options": (
             f"-c timezone=UTC -c statement_timeout={_STATEMENT_LIMIT} "
-            f"-c idle_in_transaction_session_timeout={_STATEMENT_LIMIT}"
+            f"-c idle_in_transaction_session_timeout={_STATEMENT_LIMIT} "
+            r"-c default_transaction_isolation=read\ committed"
         ),
         **parameters,
     }
@@ -82,16 +84,22 @@ class PostgresDatabase:
         except _AWAY as error:
             raise UnavailableError("The database is not available") from error
 
-    def again(self, work: Callable[[psycopg.Connection[Any]], T], *, attempts: int = 2) -> T:
+    def again(
+        self,
+        work: Callable[[psycopg.Connection[Any]], T],
+        *,
+        attempts: int = 2,
+        after: tuple[type[Exception], ...] = (UnavailableError,),
+    ) -> T:
         """What `work`, which may be repeated without harm, makes of a connection; a broken one is replaced.
 
-        Raises UnavailableError after the last attempt.
+        It is repeated `after` these errors. Raises the last of them after the last attempt.
         """
         for attempt in range(1, attempts + 1):
             try:
                 with self.connection() as connection:
                     return work(connection)
-            except UnavailableError as error:
+            except after as error:
                 if attempt == attempts or isinstance(error.__cause__, PoolTimeout | TooManyRequests | PoolClosed):
                     raise
                 time.sleep(0.05 * attempt)

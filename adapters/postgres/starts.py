@@ -6,10 +6,12 @@ from typing import Final
 from uuid import UUID
 
 import orjson
+import psycopg
 from psycopg.types.json import Jsonb
 
 from adapters.postgres.connection import PostgresDatabase
 from domain.composes import NewCompose
+from domain.errors import UnavailableError
 from domain.quota import Quota
 
 # Any number will do that no other advisory lock of this database uses.
@@ -74,7 +76,7 @@ class PostgresStarts:
         self._database.again(lambda connection: connection.execute(_RELEASE, {"start": start}))
 
     def record(self, start: UUID, compose_id: UUID, compose: NewCompose) -> None:
-        """See the port. Tried again when the connection breaks: the composer already builds it."""
+        """See the port. Tried again whatever the reason: the composer already builds it."""
         values = {
             "start": start,
             "compose": compose_id,
@@ -85,4 +87,8 @@ class PostgresStarts:
             "image_name": compose.image_name,
             "client_id": compose.client_id,
         }
-        self._database.again(lambda connection: connection.execute(_RECORD_COMPOSE, values), attempts=4)
+        self._database.again(
+            lambda connection: connection.execute(_RECORD_COMPOSE, values),
+            attempts=4,
+            after=(UnavailableError, psycopg.Error),
+        )

@@ -374,6 +374,24 @@ def test_one_odd_row_does_not_spoil_the_list(client: Client, tenant: str, module
     assert len(listed(client)["data"]) == len(OLD_REQUESTS) + 3
 
 
+@pytest.mark.parametrize(
+    "request_text",
+    [
+        '{"image_requests": [{"size": 1%s}], "customizations": {"users": []}}' % ("0" * 400),
+        '{"customizations": {"users": [], "x": %snull%s}}' % ('{"x": ' * 900, "}" * 900),
+    ],
+    ids=["a number nobody reads", "endless nesting"],
+)
+def test_a_row_that_only_postgresql_can_read_does_not_spoil_the_list(
+    client: Client, tenant: str, module_database: Parameters, request_text: str
+) -> None:
+    compose_id = insert_compose(module_database, tenant)
+    readable = str(insert_compose(module_database, tenant))
+    with session(module_database) as connection:
+        connection.execute("UPDATE composes SET request = %s::jsonb WHERE job_id = %s", (request_text, compose_id))
+    assert {item["id"] for item in listed(client)["data"]} == {str(compose_id), readable}
+
+
 def test_an_old_rows_user_has_a_password_where_one_was_stored(
     client: Client, tenant: str, module_database: Parameters
 ) -> None:
