@@ -1,45 +1,20 @@
-"""Bodies that nobody should send, against the running service: refused in the contract's words, never a 5xx."""
+"""Documents that nobody should send, against the running service: refused in the contract's words, never a 5xx."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from adapters.embedded.composer.process import StandInComposer
-from tests.support import raw_http
-from tests.support.builders import compose_request, identity
-from tests.support.databases import Parameters
-from tests.support.raw_http import Answer
+from tests.support.bodies import encoded, post, short
+from tests.support.builders import compose_request
 from tests.support.refusals import refusal
-from tests.support.service import BASE, Service
+from tests.support.service import Service
 
 pytestmark = pytest.mark.usefixtures("composer")
 
-JSON = {"Content-Type": "application/json"}
-MIB = 1024 * 1024
-SMALL = 4096
 HOLE = "a hole in the document"
-
-
-def post(service: Service, body: bytes | None, headers: dict[str, str] | None = None, org_id: str = "bodies") -> Answer:
-    """POST /compose with these bytes."""
-    sent = {"x-rh-identity": identity(org_id), **(JSON if headers is None else headers)}
-    return raw_http.call(service.url, "POST", f"{BASE}/compose", sent, body)
-
-
-def post_chunked(service: Service, *parts: bytes) -> Answer | None:
-    """POST /compose with these chunks and no length."""
-    headers = {"x-rh-identity": identity("bodies"), **JSON, "Transfer-Encoding": "chunked"}
-    head = raw_http.head("POST", f"{BASE}/compose", headers)
-    return raw_http.send(service.url, head, *raw_http.chunked(parts), method="POST")
-
-
-def encoded(**fields: Any) -> bytes:
-    """A ComposeRequest with these fields, as bytes; lone surrogates are escaped."""
-    return json.dumps(compose_request(**fields)).encode()
 
 
 def with_text(text: str, value: str | bytes) -> bytes:
@@ -68,12 +43,6 @@ def with_owner(value: str | bytes) -> bytes:
 
 def with_option(value: str | bytes) -> bytes:
     return with_text(json.dumps(compose_request(image={"options": {"mine": HOLE}})), value)
-
-
-def file_of(length: int) -> bytes:
-    """A ComposeRequest that is exactly this long because of a file in it."""
-    empty = encoded(customizations={"files": [{"path": "/etc/large", "data": ""}]})
-    return empty.replace(b'"data": ""', b'"data": "%b"' % (b"a" * (length - len(empty))))
 
 
 # Characters
@@ -239,17 +208,13 @@ NO_WHOLE_NUMBERS = [
 ]
 
 
-def _short(text: str) -> str:
-    return text if len(text) < 20 else f"{text[:8]}... {len(text)} characters"
-
-
-@pytest.mark.parametrize("number", [*NO_WHOLE_NUMBERS, "-1", str(2**64), str(-(2**64))], ids=_short)
+@pytest.mark.parametrize("number", [*NO_WHOLE_NUMBERS, "-1", str(2**64), str(-(2**64))], ids=short)
 def test_size_and_min_size_are_whole_numbers_of_bytes(service: Service, number: str) -> None:
     refusal(post(service, with_size(number)), 400)
     refusal(post(service, with_min_size(number)), 400)
 
 
-@pytest.mark.parametrize("number", NO_WHOLE_NUMBERS, ids=_short)
+@pytest.mark.parametrize("number", NO_WHOLE_NUMBERS, ids=short)
 def test_an_integer_is_a_whole_number(service: Service, number: str) -> None:
     refusal(post(service, with_gid(number)), 400)
     if number not in {'"1"', '"10 GiB"'}:  # a name
@@ -280,139 +245,3 @@ def test_sizes_that_add_up_beyond_2_to_the_64_are_no_server_error(service: Servi
     filesystems = [{"mountpoint": f"/var/{number}", "min_size": 2**64 - 1} for number in range(100)]
     answer = post(service, encoded(customizations={"filesystem": filesystems}))
     assert answer.status_code in {201, 400}
-
-
-# Length
-
-
-@pytest.fixture(scope="module")
-def small(module_database: Parameters, composer_process: StandInComposer) -> Iterator[Service]:
-    """A service that takes bodies of 4 KiB and no more."""
-    with Service(module_database, composer_process.url, environment={"MAX_BODY_BYTES": str(SMALL)}) as running:
-        yield running
-
-
-def test_a_body_as_long_as_the_limit_is_taken(small: Service) -> None:
-    assert post(small, file_of(SMALL)).status_code == 201
-    answer = post_chunked(small, file_of(SMALL)[:3000], file_of(SMALL)[3000:])
-    assert answer is not None
-    assert answer.status_code == 201
-
-
-def test_a_body_one_byte_longer_is_too_large(small: Service) -> None:
-    assert str(SMALL) in refusal(post(small, file_of(SMALL + 1)), 413)
-
-
-def test_a_chunked_body_one_byte_longer_is_too_large(small: Service) -> None:
-    body = file_of(SMALL + 1)
-    assert str(SMALL) in refusal(post_chunked(small, body[:3000], body[3000:]), 413)
-
-
-def test_a_length_over_the_limit_is_refused_before_the_body_is_sent(small: Service) -> None:
-    headers = {"x-rh-identity": identity("bodies"), **JSON, "Content-Length": str(10**15)}
-    refusal(raw_http.send(small.url, raw_http.head("POST", f"{BASE}/compose", headers), method="POST"), 413)
-
-
-def test_an_endless_chunked_body_is_refused_before_it_ends(small: Service) -> None:
-    headers = {"x-rh-identity": identity("bodies"), **JSON, "Transfer-Encoding": "chunked"}
-    chunk = b"1000\r\n" + b"a" * 4096 + b"\r\n"
-    head = raw_http.head("POST", f"{BASE}/compose", headers)
-    refusal(raw_http.send(small.url, head, *[chunk] * 64, method="POST"), 413)
-
-
-def test_a_body_that_is_too_large_is_too_large_whatever_its_media_type(small: Service) -> None:
-    refusal(post(small, b"a" * (SMALL + 1), {"Content-Type": "text/plain"}), {413, 415})
-
-
-def test_nobody_without_an_identity_has_a_large_body_read(small: Service) -> None:
-    headers = {**JSON, "Content-Length": str(10**9)}
-    refusal(raw_http.send(small.url, raw_http.head("POST", f"{BASE}/compose", headers), method="POST"), 401)
-
-
-def test_without_the_setting_a_file_of_almost_4_mib_is_taken(service: Service) -> None:
-    client = service.client("large")
-    answer = post(service, file_of(int(3.9 * MIB)), org_id="large")
-    assert answer.status_code == 201
-    compose_id = json.loads(answer.content)["id"]
-    (file,) = client.get(f"/composes/{compose_id}").json()["request"]["customizations"]["files"]
-    assert len(file["data"]) > 3.8 * MIB
-    assert client.get("/composes").json()["meta"]["count"] == 1
-
-
-def test_without_the_setting_more_than_4_mib_is_too_large(service: Service) -> None:
-    assert post(service, file_of(4 * MIB)).status_code == 201
-    refusal(post(service, file_of(4 * MIB + 1)), 413)
-    body = file_of(4 * MIB + 1)
-    refusal(post_chunked(service, *(body[at : at + 65536] for at in range(0, len(body), 65536))), 413)
-
-
-@pytest.mark.parametrize("pieces", [1, 7, 100])
-def test_a_valid_body_may_come_in_chunks(service: Service, pieces: int) -> None:
-    body = encoded(image_name="in chunks")
-    step = len(body) // pieces + 1
-    answer = post_chunked(service, *(body[at : at + step] for at in range(0, len(body), step)))
-    assert answer is not None
-    assert answer.status_code == 201
-
-
-def test_no_chunks_at_all_are_an_empty_body(service: Service) -> None:
-    refusal(post_chunked(service), 400)
-
-
-# Media type
-
-
-@pytest.mark.parametrize(
-    "media_type",
-    [
-        "application/json",
-        "APPLICATION/JSON",
-        "application/json;charset=utf-8",
-        "application/json; charset=UTF-8",
-        'application/json; charset="utf-8"',
-        "application/json ; charset=utf8",
-    ],
-)
-def test_json_is_taken_with_or_without_a_charset(service: Service, media_type: str) -> None:
-    assert post(service, encoded(), {"Content-Type": media_type}).status_code == 201
-
-
-@pytest.mark.parametrize(
-    "media_type",
-    [
-        "text/plain",
-        "application/xml",
-        "application/x-www-form-urlencoded",
-        "multipart/form-data; boundary=x",
-        "application/json; charset=klingon",
-        "application/json; charset=utf-16",
-        "application/json; charset=",
-        "application/jsonp",
-        "application/json, text/plain",
-        "application/*",
-        "*/*",
-        "json",
-        ";",
-        "/",
-        "x" * 10_000,
-        "application/json\u00e9",
-    ],
-    ids=_short,
-)
-def test_any_other_media_type_is_415(service: Service, media_type: str) -> None:
-    refusal(post(service, encoded(), {"Content-Type": media_type}), 415)
-
-
-def test_a_body_without_a_media_type_is_415(service: Service) -> None:
-    refusal(post(service, encoded(), {}), 415)
-    refusal(post(service, encoded(), {"Content-Type": ""}), 415)
-
-
-def test_a_compressed_body_is_refused(service: Service) -> None:
-    refusal(post(service, b"\x1f\x8b\x08\x00" + b"x" * 50, {**JSON, "Content-Encoding": "gzip"}), {400, 415})
-
-
-def test_a_body_where_none_is_expected_does_no_harm(service: Service) -> None:
-    headers = {"x-rh-identity": identity("bodies"), **JSON}
-    for body in (b"{}", b"\xff\x00", b"a" * MIB):
-        assert raw_http.call(service.url, "GET", f"{BASE}/composes?limit=1", headers, body).status_code == 200

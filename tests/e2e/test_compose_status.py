@@ -1,0 +1,300 @@
+"""A build's status, metadata and end, and what is answered while the composer or the database is away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import requests
+
+from adapters.embedded.composer.process import StandInComposer
+from tests.support.builders import compose_request, identity
+from tests.support.composes import listed, status_of
+from tests.support.databases import Parameters, away
+from tests.support.refusals import refusal
+from tests.support.rows import counts, insert_compose
+from tests.support.service import Client, Service
+
+NOWHERE = "http://127.0.0.1:1"
+
+
+@pytest.fixture(scope="module")
+def without_composer(module_database: Parameters) -> Iterator[Service]:
+    """A service whose composer is not there."""
+    with Service(module_database, NOWHERE) as running:
+        yield running
+
+
+def unavailable(answer: requests.Response, *hosts: str) -> None:
+    """The answer must be a 503 that says when to come again and names no host."""
+    refusal(answer, 503)
+    assert int(answer.headers["Retry-After"]) > 0
+    for host in (*hosts, "127.0.0.1", "localhost", "http"):
+        assert host not in answer.text
+
+
+# The status
+
+
+def test_a_build_goes_from_pending_to_success(service: Service, composer: StandInComposer) -> None:
+    client = service.client("watching")
+    compose_id = client.compose(compose_request(image_name="mine"))
+    seen = set()
+    deadline = time.monotonic() + 10
+    while "success" not in seen and time.monotonic() < deadline:
+        seen.add(client.get(f"/composes/{compose_id}").json()["image_status"]["status"])
+        time.sleep(0.05)
+    assert {"pending", "building", "success"} <= seen
+
+
+@pytest.mark.parametrize("status", ["pending", "building", "uploading", "registering", "success", "failure"])
+def test_each_of_the_composers_states_is_passed_on(client: Client, composer: StandInComposer, status: str) -> None:
+    compose_id = client.compose(compose_request())
+    composer.steer(image_status={"status": status})
+    assert status_of(client, compose_id)["image_status"] == {"status": status}
+
+
+def test_progress_is_passed_on(client: Client, composer: StandInComposer) -> None:
+    compose_id = client.compose(compose_request())
+    progress = {"done": 2, "total": 4, "subprogress": {"done": 0, "total": 9}}
+    composer.steer(image_status={"status": "building", "progress": progress})
+    assert status_of(client, compose_id)["image_status"] == {"status": "building", "progress": progress}
+
+
+def test_what_the_composer_leaves_empty_is_left_out(client: Client, composer: StandInComposer) -> None:
+    compose_id = client.compose(compose_request())
+    composer.steer(image_status={"status": "building", "progress": None, "upload_status": None, "error": None})
+    assert status_of(client, compose_id)["image_status"] == {"status": "building"}
+
+
+EVERY_OPTION = {
+    "ami": "ami-1",
+    "region": "r",
+    "url": "https://x.example/?a=b&c=d",
+    "image_name": "n",
+    "project_id": "p",
+    "else": 1,
+}
+OF_TYPE = {
+    "aws": {"ami", "region"},
+    "aws.s3": {"url"},
+    "gcp": {"image_name", "project_id"},
+    "azure": {"image_name"},
+    "oci.objectstorage": {"url"},
+}
+
+
+@pytest.mark.parametrize("upload", OF_TYPE)
+def test_the_options_of_an_upload_are_those_of_its_type(client: Client, composer: StandInComposer, upload: str) -> None:
+    compose_id = client.compose(compose_request())
+    composer.steer(
+        image_status={
+            "status": "success",
+            "upload_status": {"status": "success", "type": upload, "options": EVERY_OPTION},
+        }
+    )
+    assert status_of(client, compose_id)["image_status"]["upload_status"] == {
+        "status": "success",
+        "type": upload,
+        "options": {name: EVERY_OPTION[name] for name in OF_TYPE[upload]},
+    }
+
+
+INNERMOST = {"id": 22, "reason": "DNF error", "details": "no match"}
+ERRORS: list[tuple[Any, Any]] = [
+    (INNERMOST, INNERMOST),
+    ({"id": 22, "reason": "r"}, {"id": 22, "reason": "r"}),
+    ({"id": 5, "reason": "outer", "details": [INNERMOST, {"id": 1, "reason": "second"}]}, INNERMOST),
+    ({"id": 9, "reason": "outer", "details": INNERMOST}, INNERMOST),
+    ({"id": 26, "reason": "o", "details": [{"id": 28, "reason": "o", "details": [INNERMOST]}]}, INNERMOST),
+    ({"id": 5, "reason": "o", "details": "just text"}, {"id": 5, "reason": "o", "details": "just text"}),
+    ({"id": 5, "reason": "o", "details": []}, {"id": 5, "reason": "o", "details": []}),
+    ({"id": 5, "reason": "o", "details": {"id": 7}}, {"id": 5, "reason": "o", "details": {"id": 7}}),
+    ({"id": 5, "reason": "o", "details": ["text"]}, {"id": 5, "reason": "o", "details": ["text"]}),
+    ({"id": 5, "reason": "o", "details": [None]}, {"id": 5, "reason": "o", "details": [None]}),
+    ({"id": 5, "reason": "o"}, {"id": 5, "reason": "o"}),
+    ({"id": 28, "reason": "o", "details": [{"id": 5, "reason": "i"}]}, {"id": 5, "reason": "i"}),
+    ({"id": 10, "reason": "o", "details": [INNERMOST]}, {"id": 10, "reason": "o", "details": [INNERMOST]}),
+]
+
+
+@pytest.mark.parametrize(("theirs", "ours"), ERRORS, ids=range(len(ERRORS)))
+def test_an_error_is_unwrapped_to_the_innermost(
+    client: Client, composer: StandInComposer, theirs: Any, ours: Any
+) -> None:
+    compose_id = client.compose(compose_request())
+    composer.steer(image_status={"status": "failure", "error": theirs})
+    assert status_of(client, compose_id)["image_status"] == {"status": "failure", "error": ours}
+
+
+# The metadata
+
+
+def test_a_built_images_packages_are_told(client: Client, composer: StandInComposer) -> None:
+    compose_id = client.compose(compose_request(customizations={"packages": ["tmux"]}))
+    deadline = time.monotonic() + 10
+    while status_of(client, compose_id)["image_status"]["status"] != "success" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    metadata = client.get(f"/composes/{compose_id}/metadata").json()
+    assert set(metadata) == {"packages"}
+    names = {"type", "name", "version", "release", "epoch", "arch", "sigmd5", "signature"}
+    assert all(set(package) <= names for package in metadata["packages"])
+    assert "tmux" in {package["name"] for package in metadata["packages"]}
+
+
+def test_a_built_commit_is_told(client: Client, composer: StandInComposer) -> None:
+    compose_id = client.compose(compose_request("edge-commit"))
+    deadline = time.monotonic() + 10
+    while status_of(client, compose_id)["image_status"]["status"] != "success" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert client.get(f"/composes/{compose_id}/metadata").json()["ostree_commit"]
+
+
+# Deleting, and whose builds they are
+
+
+def test_a_deleted_build_is_hidden_from_then_on(
+    client: Client, tenant: str, composer: StandInComposer, module_database: Parameters
+) -> None:
+    compose_id = client.compose(compose_request())
+    answer = client.delete(f"/composes/{compose_id}")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert listed(client)["data"] == []
+    refusal(client.get(f"/composes/{compose_id}"), 404)
+    refusal(client.get(f"/composes/{compose_id}/metadata"), 404)
+    assert counts(module_database, tenant) == (1, 0)
+
+
+def test_deleting_again_is_as_good_as_the_first_time(client: Client) -> None:
+    compose_id = client.compose(compose_request())
+    for _ in range(2):
+        answer = client.delete(f"/composes/{compose_id}")
+        assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_somebody_elses_build_is_as_unknown_as_one_that_never_was(
+    client: Client, service: Service, composer: StandInComposer
+) -> None:
+    compose_id = service.client("its-owner").compose(compose_request())
+    never = uuid4()
+    for method, path in (("GET", "/composes/{}"), ("GET", "/composes/{}/metadata"), ("DELETE", "/composes/{}")):
+        theirs = client.request(method, path.format(compose_id))
+        unknown = client.request(method, path.format(never))
+        assert refusal(theirs, 404) == refusal(unknown, 404)
+    assert status_of(service.client("its-owner"), compose_id)
+
+
+def test_an_account_number_is_not_the_organization_of_the_same_digits(
+    service: Service, composer: StandInComposer
+) -> None:
+    number = str(uuid4().int)
+    compose_id = service.client(number).compose(compose_request())
+    by_account = Client(service.url, {"x-rh-identity": identity("", account_number=number)})
+    assert listed(by_account)["data"] == []
+    refusal(by_account.get(f"/composes/{compose_id}"), 404)
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize("compose_id", ["1", "not-a-uuid", "0" * 32 + "x", "%00", "null"])
+def test_an_id_that_is_no_uuid_is_refused(client: Client, method: str, compose_id: str) -> None:
+    refusal(client.request(method, f"/composes/{compose_id}"), 400)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_nobody_is_refused(service: Service, method: str) -> None:
+    path = "/compose" if method == "POST" else f"/composes/{uuid4()}"
+    refusal(Client(service.url, {}).request(method, path), 401)
+
+
+# The composer forgets, or is away
+
+
+def test_what_the_composer_forgot_is_not_found(client: Client, composer: StandInComposer) -> None:
+    compose_id = client.compose(compose_request())
+    composer.steer(forget=True)
+    refusal(client.get(f"/composes/{compose_id}"), 404)
+    refusal(client.get(f"/composes/{compose_id}/metadata"), 404)
+    assert len(listed(client)["data"]) == 1
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"status": 500, "body": "<h1>at composer.internal.example</h1>"},
+        {"status": 418, "body": "composer.internal.example"},
+        {"status": 200, "body": "<h1>composer.internal.example</h1>"},
+        {"status": 200, "body": {"image_status": {"status": 7}}, "content_type": "application/json"},
+        {"status": 200, "body": {}, "content_type": "application/json"},
+        {"status": 200, "body": [], "content_type": "application/json"},
+        {"status": 302, "body": "composer.internal.example"},
+    ],
+    ids=str,
+)
+def test_an_answer_of_the_composer_that_is_of_no_use_is_its_absence(
+    client: Client, composer: StandInComposer, raw: dict[str, Any]
+) -> None:
+    compose_id = client.compose(compose_request())
+    composer.steer(status_raw=raw)
+    unavailable(client.get(f"/composes/{compose_id}"), "internal.example")
+
+
+def test_without_a_composer_nothing_is_started_and_nothing_counted(
+    without_composer: Service, tenant: str, module_database: Parameters
+) -> None:
+    client = without_composer.client(tenant)
+    unavailable(client.post("/compose", compose_request()))
+    assert counts(module_database, tenant) == (0, 0)
+
+
+def test_without_a_composer_lists_and_deleting_go_on(
+    without_composer: Service, tenant: str, module_database: Parameters
+) -> None:
+    client = without_composer.client(tenant)
+    compose_id = insert_compose(module_database, tenant)
+    unavailable(client.get(f"/composes/{compose_id}"))
+    unavailable(client.get(f"/composes/{compose_id}/metadata"))
+    refusal(client.get(f"/composes/{uuid4()}"), 404)
+    assert listed(client)["meta"]["count"] == 1
+    assert client.delete(f"/composes/{compose_id}").status_code == 200
+    refusal(client.get(f"/composes/{compose_id}"), 404)
+
+
+def test_a_gateway_without_its_composer_is_its_absence_and_is_not_asked_for_ever(
+    database: Parameters, composer: StandInComposer
+) -> None:
+    with Service(database, composer.url) as service:
+        client = service.client()
+        compose_id = client.compose(compose_request())
+        composer.steer(status_raw={"status": 502, "body": "<h1>composer.internal.example</h1>"})
+        for _ in range(8):
+            unavailable(client.get(f"/composes/{compose_id}"), "internal.example")
+        assert composer.counters()["GET /composes/{id}"] < 24
+        assert listed(client)["meta"]["count"] == 1
+
+
+# The database is away
+
+
+def test_while_the_database_is_away_everybody_is_told_to_come_again(
+    database: Parameters, postgres: Parameters, composer: StandInComposer
+) -> None:
+    with Service(database, composer.url) as service:
+        client = service.client()
+        compose_id = client.compose(compose_request())
+        with away(database, postgres):
+            for method, path in (
+                ("GET", "/composes"),
+                ("GET", f"/composes/{compose_id}"),
+                ("DELETE", f"/composes/{compose_id}"),
+            ):
+                unavailable(client.request(method, path), database["dbname"], "FATAL")
+            unavailable(client.post("/compose", compose_request()), database["dbname"])
+            assert composer.counters()["POST /compose"] == 1
+            assert client.get("/version").status_code == 200
+        deadline = time.monotonic() + 10
+        while client.get("/composes").status_code != 200 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert listed(client)["meta"]["count"] == 1
