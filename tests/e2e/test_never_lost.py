@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -21,16 +20,6 @@ from tests.support.service import Client, Service
 
 BREAKING = "PERFORM pg_terminate_backend(pg_backend_pid());"
 RAISING = "RAISE EXCEPTION 'no room at db.internal.example';"
-
-
-@pytest.fixture
-def tenant() -> str:
-    return uuid4().hex
-
-
-@pytest.fixture
-def client(service: Service, composer: StandInComposer, tenant: str) -> Client:
-    return service.client(tenant)
 
 
 @contextmanager
