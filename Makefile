@@ -44,10 +44,18 @@ format: $(VENV)/.development  ## format the code and mend what the linter can me
 	$(BIN)/ruff check --fix .
 
 lock: $(VENV)/.development  ## write requirements/*.txt anew from requirements/*.in
-	for set in runtime embedded development; do $(UV_COMPILE) -o requirements/$$set.txt requirements/$$set.in || exit 1; done
+	$(UV_COMPILE) --upgrade -o requirements/development.txt requirements/development.in
+	# What runs is what was tested: the smaller sets take the versions of the largest.
+	for set in runtime embedded; do $(UV_COMPILE) -c requirements/development.txt -o requirements/$$set.txt requirements/$$set.in || exit 1; done
 
 distributions: $(VENV)/.embedded  ## write distributions/*/*.json anew from distributions/source.yaml
 	$(BIN)/python tools/distributions.py
+
+benchmarks: $(VENV)/.development  ## measure, with targets that fail the run; needs wrk and a quiet machine
+	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.compose_latency
+	$(BIN)/python -m benchmarks.slow_composer
+	$(BIN)/python -m benchmarks.start_and_memory
 
 clean:  ## remove the virtual environment and the data folder
 	rm -rf $(VENV) $(DATA)

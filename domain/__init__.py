@@ -1,1 +1,1 @@
-"""What is true about composes, quotas, identities and distributions: data in, data or a domain error out."""
+"""The rules of building images, as functions and values: nothing here waits for anything or reads a clock."""

@@ -44,7 +44,7 @@ class RedHatClaims:
 def red_hat(claims: RedHatClaims, header: str) -> Identity:
     """The identity behind a platform header.
 
-    An account number alone is a tenant key in a name space of its own: both kinds of number are plain digits.
+    An account number alone makes a tenant too, under a prefix: an organization may have the same digits.
 
     Raises UnauthenticatedError where there is no tenant key, ForbiddenError for an associate.
     """

@@ -62,6 +62,8 @@ class Unanswered:
 
     def error(self) -> ImageBuilderError:
         """The caller's view of the silence."""
+        if self.may_have_started:
+            return UnavailableError("The composer does not answer, and nobody knows yet whether the build was queued")
         return UnavailableError("The composer does not answer, the build was not queued")
 
 

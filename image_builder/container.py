@@ -1,4 +1,4 @@
-"""What is made of what: the only place that knows which adapter fills which port."""
+"""What is made of what. Nobody else names an adapter."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,15 +62,16 @@ class Settings:
 def from_environment() -> Settings:
     """The settings of the environment and a `local.env` in the working directory; the environment wins.
 
+    An empty variable counts as unset.
+
     Raises ConfigurationError that names every variable that cannot be used.
     """
-    env = Env(eager=False)
-    env.read_env("local.env", recurse=False, override=False)
+    env = _environment()
     host, port = _listen_address(env)
     settings = Settings(
         host=host,
         port=port,
-        log_level=env.str("LOG_LEVEL", "INFO", validate=_level).upper(),
+        log_level=env.str("LOG_LEVEL", "INFO", validate=_level),
         path_prefix=env.str("PATH_PREFIX", "api").strip("/"),
         app_name=env.str("APP_NAME", "image-builder").strip("/"),
         fedora_auth=env.str("FEDORA_AUTH", "").lower() in {"true", "1"},
@@ -90,23 +92,32 @@ def from_environment() -> Settings:
         build_commit=env.str("BUILD_COMMIT", ""),
         build_time=env.str("BUILD_TIME", ""),
     )
-    try:
-        env.seal()
-    except EnvError as error:
-        raise ConfigurationError(f"Environment variables that cannot be used: {error}") from None
+    _seal(env)
     return settings
 
 
 def database_parameters() -> Mapping[str, Any]:
     """What `migrate` needs of the environment. Raises ConfigurationError."""
+    env = _environment()
+    parameters = _database(env)
+    _seal(env)
+    return parameters
+
+
+def _environment() -> Env:
     env = Env(eager=False)
     env.read_env("local.env", recurse=False, override=False)
-    parameters = _database(env)
+    # Templates set variables that they have no value for.
+    for name in [name for name, value in os.environ.items() if not value]:
+        del os.environ[name]
+    return env
+
+
+def _seal(env: Env) -> None:
     try:
         env.seal()
     except EnvError as error:
         raise ConfigurationError(f"Environment variables that cannot be used: {error}") from None
-    return parameters
 
 
 def _database(env: Env) -> dict[str, Any]:
@@ -127,7 +138,7 @@ def _composer(env: Env) -> ComposerSettings:
         token_url=env.str("COMPOSER_TOKEN_URL", ""),
         client_id=env.str("COMPOSER_CLIENT_ID", ""),
         client_secret=env.str("COMPOSER_CLIENT_SECRET", ""),
-        ca_path=env.str("COMPOSER_CA_PATH", ""),
+        ca_path=env.str("COMPOSER_CA_PATH", "", validate=_readable_file),
     )
 
 
@@ -137,7 +148,7 @@ def _listen_address(env: Env) -> tuple[str, int]:
         if not colon or not port.isdecimal() or not 0 <= int(port) <= 65535 or " " in host:
             raise ValidationError("expected host:port, or :port for all addresses")
 
-    address = env.str("LISTEN_ADDRESS", "localhost:8086", validate=check) or "localhost:8086"
+    address = env.str("LISTEN_ADDRESS", "localhost:8086", validate=check) or ""
     host, _, port = address.rpartition(":")
     return host.strip("[]") or "0.0.0.0", int(port) if port.isdecimal() else 0
 
@@ -150,3 +161,8 @@ def _path(env: Env, name: str) -> Path | None:
 def _level(text: str) -> None:
     if text.upper() not in LEVELS:
         raise ValidationError(f"expected one of {', '.join(LEVELS)}")
+
+
+def _readable_file(text: str) -> None:
+    if text and not os.access(text, os.R_OK):
+        raise ValidationError("no file that can be read")

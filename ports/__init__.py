@@ -1,1 +1,1 @@
-"""What the service needs from the world, as small protocols in the domain's terms."""
+"""The protocols by which use cases reach a database, a composer, and the rest outside."""

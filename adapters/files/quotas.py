@@ -77,7 +77,7 @@ class Unlimited:
 class FileQuotas:
     """Fulfils ports.world.Quotas from a file that may change while the service runs.
 
-    A change that does not load leaves the last good quotas in force, and is logged once. Thread-safe.
+    Where a change does not load, the quotas before it go on, and one line is logged. Thread-safe.
     """
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic) -> None:

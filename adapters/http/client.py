@@ -84,7 +84,7 @@ class BackEnd:
         self.name = name
         self._url = url.rstrip("/")
         self._tokens = tokens
-        self._session = new_session(connections, ca_file if url.startswith("https://") else None)
+        self._session = new_session(connections, ca_file if url.lower().startswith("https://") else None)
         self.breaker = breaker or Breaker()
 
     def close(self) -> None:
@@ -162,6 +162,8 @@ class BackEnd:
             if _stalled(error):
                 raise NoAnswerError(self.name, sent=True) from error
             raise _TryAgainError(self.name, sent=not _failed_before_sending(error)) from error
+        except OSError as error:  # such as certificates that cannot be read
+            raise NoAnswerError(self.name, sent=False) from error
         return Answer(response.status_code, response.content)
 
 

@@ -8,7 +8,7 @@ from marshmallow import EXCLUDE, Schema, pre_load
 
 
 class AnswerSchema(Schema):
-    """Unknown keys are ignored, null counts as absent."""
+    """Takes what it knows and passes over the rest; a null is nothing."""
 
     class Meta:
         unknown = EXCLUDE

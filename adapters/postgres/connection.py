@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -79,10 +80,26 @@ class PostgresDatabase:
     def connection(self) -> Iterator[psycopg.Connection[Any]]:
         """A connection in autocommit. Raises UnavailableError when the database is away or too busy."""
         try:
-            with self._pool.connection() as connection:
-                yield connection
+            connection = self._living()
+            try:
+                with connection:
+                    yield connection
+            finally:
+                self._pool.putconn(connection)
         except _AWAY as error:
             raise UnavailableError("The database is not available") from error
+
+    def _living(self) -> psycopg.Connection[Any]:
+        """A connection of the pool, those passed over whose server has gone: the pool replaces them.
+
+        The pool's own check waits a second and more after each dead connection.
+        """
+        while True:
+            connection = self._pool.getconn()
+            if _alive(connection):
+                return connection
+            connection.close()
+            self._pool.putconn(connection)
 
     def again(
         self,
@@ -90,17 +107,20 @@ class PostgresDatabase:
         *,
         attempts: int = 2,
         after: tuple[type[Exception], ...] = (UnavailableError,),
+        patient: bool = False,
     ) -> T:
         """What `work`, which may be repeated without harm, makes of a connection; a broken one is replaced.
 
-        It is repeated `after` these errors. Raises the last of them after the last attempt.
+        It is repeated `after` these errors, and waits again for a free connection if `patient`. Raises the last error
+        after the last attempt.
         """
         for attempt in range(1, attempts + 1):
             try:
                 with self.connection() as connection:
                     return work(connection)
             except after as error:
-                if attempt == attempts or isinstance(error.__cause__, PoolTimeout | TooManyRequests | PoolClosed):
+                busy = isinstance(error.__cause__, PoolTimeout | TooManyRequests | PoolClosed)
+                if attempt == attempts or (busy and not patient):
                     raise
                 time.sleep(0.05 * attempt)
         raise AssertionError("unreachable")  # pragma: no cover
@@ -108,3 +128,13 @@ class PostgresDatabase:
     def check(self) -> None:
         """Return when the database answers. Raises UnavailableError."""
         self.again(lambda connection: connection.execute("SELECT 1"))
+
+
+def _alive(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the server has not hung up while the connection lay in the pool.
+
+    An idle connection has nothing to read, unless it was told goodbye: asking the socket costs no trip to the server.
+    """
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return not poll.poll(0)

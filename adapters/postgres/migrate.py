@@ -68,7 +68,13 @@ def migrate(parameters: Mapping[str, Any], *, wait: float = 600.0) -> list[str]:
             _take_turn(session, wait)
             return [migration.name for migration in _missing(session) if _apply(session, migration)]
     except psycopg.OperationalError as error:
-        raise UnavailableError("The database is not available") from error
+        raise UnavailableError(f"The database is not available: {_first_line(error)}") from error
+    except psycopg.Error as error:
+        raise ConfigurationError(f"The database cannot be migrated: {_first_line(error)}") from error
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _take_turn(session: psycopg.Connection[Any], wait: float) -> None:

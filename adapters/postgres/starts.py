@@ -91,4 +91,5 @@ class PostgresStarts:
             lambda connection: connection.execute(_RECORD_COMPOSE, values),
             attempts=4,
             after=(UnavailableError, psycopg.Error),
+            patient=True,
         )

@@ -92,7 +92,8 @@ def _listener(settings: Settings) -> socket.socket:
     """The socket that is served. Raises ConfigurationError where the address cannot be had."""
     try:
         found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, address = found[0]
+        # `localhost` is 127.0.0.1 where it is both: that is the address everybody types.
+        family, _, _, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
         return _bound(family, address)
     except OSError as error:
         raise ConfigurationError(f"LISTEN_ADDRESS {settings.host}:{settings.port}: {error.strerror}") from None
@@ -113,7 +114,7 @@ def _bound(family: socket.AddressFamily, address: Any) -> socket.socket:
 
 def _announce(settings: Settings, *, embedded: bool) -> None:
     host = "127.0.0.1" if settings.host in {"localhost", "0.0.0.0"} else settings.host
-    url = f"http://{host}:{settings.port}"
+    url = f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
     click.echo(f"Serving {url}{settings.base_paths[0]} (process {os.getpid()})")
     if not embedded:
         return

@@ -90,13 +90,14 @@ def _request(stored: str) -> orjson.Fragment:
         return orjson.Fragment(stored)
     try:
         document = orjson.loads(stored)
-        if not suspicious and is_shown(document):
-            return orjson.Fragment(stored)
-        return orjson.Fragment(orjson.dumps(shown(document)))
+        if isinstance(document, dict):
+            clean = not suspicious and is_shown(document)
+            return orjson.Fragment(stored if clean else orjson.dumps(shown(document)))
     except (ValueError, TypeError, RecursionError):
-        # PostgreSQL keeps numbers and depths that nothing else reads: one such row does not spoil a list.
-        log.warning("a stored request cannot be read")
-        return orjson.Fragment("{}")
+        pass  # PostgreSQL keeps numbers and depths that nothing else reads
+    # One such row does not spoil a list.
+    log.warning("a stored request cannot be read")
+    return orjson.Fragment("{}")
 
 
 def _image_status(status: ImageStatus) -> dict[str, Any]:

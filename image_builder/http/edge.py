@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from image_builder.http.call import NOTE, Note
 from image_builder.http.errors import HttpError, Problem, problem_of
+from image_builder.http.protocol import MOST_HEADER_BYTES
 from image_builder.telemetry.metrics import Metrics
 from ports.trace import Trace, current_trace
 
@@ -32,7 +33,6 @@ _PLAIN: Final = re.compile(rb"[\x21-\x7e]{1,128}")
 _TRACE_LETTERS: Final = 15
 _TO_LETTERS: Final = bytes(ord(string.ascii_letters[byte % len(string.ascii_letters)]) for byte in range(256))
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
-_MOST_HEADER_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Edge:
             self._finished(scope, note, time.perf_counter() - began)
 
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
-        if sum(len(name) + len(value) for name, value in scope["headers"]) > _MOST_HEADER_BYTES:
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEADER_BYTES:
             raise HttpError(431, "The request's headers are too large")
         if b"%2f" in scope.get("raw_path", b"").lower():
             raise HTTPException(404)  # routing would take it for a separator, and no parameter can hold one

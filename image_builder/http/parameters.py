@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
 from domain.errors import InvalidRequestError
-from image_builder.http.schemas import is_uuid
+from image_builder.http.schemas import is_uuid, resolved
 
 _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,30}", re.ASCII)
 _CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -29,13 +29,13 @@ class Parameter:
     @classmethod
     def of(cls, specification: Mapping[str, Any], components: Mapping[str, Mapping[str, Any]]) -> Parameter:
         """The parameter as the contract describes it; its argument is the name in lower case with underscores."""
-        schema = _resolved(specification["schema"], components)
+        schema = resolved(specification["schema"], components)
         return cls(
             name=specification["name"],
             argument=_CAPITAL.sub("_", specification["name"]).lower(),
             required=bool(specification.get("required")),
             schema=schema,
-            items=_resolved(schema["items"], components) if schema.get("type") == "array" else None,
+            items=resolved(schema["items"], components) if schema.get("type") == "array" else None,
         )
 
     def value(self, texts: Sequence[str]) -> Any:
@@ -92,9 +92,3 @@ def _decoded(part: bytes) -> str:
         return unquote_to_bytes(part.replace(b"+", b" ")).decode()
     except UnicodeDecodeError:
         raise InvalidRequestError("the query string is not UTF-8") from None
-
-
-def _resolved(schema: Mapping[str, Any], components: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
-    while "$ref" in schema:
-        schema = components[schema["$ref"].rpartition("/")[2]]
-    return schema

@@ -30,6 +30,13 @@ def is_uuid(text: str) -> bool:
     return _UUID.fullmatch(text) is not None
 
 
+def resolved(schema: Schema, components: Mapping[str, Schema]) -> Schema:
+    """The schema that a reference leads to, or the schema itself."""
+    while "$ref" in schema:
+        schema = components[schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
 class Checker:
     """Checks and completes the documents of one schema of the contract."""
 
@@ -59,7 +66,7 @@ class Checker:
         return self._validator.is_valid(document)
 
     def complete(self, document: Any) -> Any:
-        """A valid document with defaults and without unknown keys."""
+        """A valid document with defaults and without unknown keys. Raises InvalidRequestError for endless nesting."""
         return self._normalise(document)
 
     def _complaint(self, document: Any) -> str:
@@ -124,8 +131,7 @@ def _translated(schema: Any) -> Any:
 
 
 def _normaliser(schema: Schema, components: Mapping[str, Schema]) -> Normalise:
-    if "$ref" in schema:
-        return _normaliser(components[schema["$ref"].rpartition("/")[2]], components)
+    schema = resolved(schema, components)
     if "anyOf" in schema:
         return _shallow  # the contract's only one in a request is the upload options, which are kept as sent
     if "oneOf" in schema:
@@ -162,9 +168,9 @@ def _object(properties: Mapping[str, Schema], components: Mapping[str, Schema]) 
 
 def _defaults(properties: Mapping[str, Schema], components: Mapping[str, Schema]) -> Iterator[tuple[str, Any]]:
     for name, schema in properties.items():
-        resolved = components[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
-        if "default" in resolved:
-            yield name, resolved["default"]
+        meant = resolved(schema, components)
+        if "default" in meant:
+            yield name, meant["default"]
 
 
 def _one_of(branches: list[Schema], components: Mapping[str, Schema]) -> Normalise:

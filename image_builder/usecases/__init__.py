@@ -1,1 +1,1 @@
-"""One module per capability: gather through ports, decide in the domain, store through ports."""
+"""What callers can have done, a module each: here is what waits for the outside, the rules are the domain's."""

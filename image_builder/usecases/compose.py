@@ -19,7 +19,7 @@ from domain.distributions import BootcImage, Catalogue, Distribution
 from domain.errors import UnavailableError
 from domain.identity import Identity
 from domain.quota import Quota
-from domain.submission import Accepted, Submission
+from domain.submission import Accepted, Refused, Submission
 from ports.composer import Composer
 from ports.store import Starts
 from ports.world import PasswordHasher, Quotas
@@ -45,8 +45,9 @@ class StartCompose:
     def __call__(self, identity: Identity, document: Mapping[str, Any]) -> UUID:
         """The id of the build that was started for a document that fits the contract's ComposeRequest.
 
-        Raises InvalidRequestError, ForbiddenError, QuotaExceededError, BuildRefusedError, and UnavailableError
-        when the composer or the database is away; after any of these the caller has no build.
+        Raises InvalidRequestError, ForbiddenError, QuotaExceededError, BuildRefusedError, ConfigurationError where
+        the tenant has no quota, and UnavailableError when the composer or the database is away. After any of these
+        the caller has no build, unless the composer started it and could not say so: then it stays counted.
         """
         request = read(document)
         unserved.refuse(request)
@@ -71,6 +72,7 @@ class StartCompose:
             distribution = self.catalogue.get_for(
                 request.distribution, org_id=identity.tenant, entitled=identity.entitled
             )
+            distribution.architecture(request.image.architecture)
         elif request.bootc is not None:
             bootc = self.catalogue.bootc_image(request.bootc.reference, entitled=identity.entitled)
         building.check(request)
@@ -80,7 +82,12 @@ class StartCompose:
 
     def _reserve(self, tenant: str, quota: Quota | None) -> UUID:
         start = uuid4()
-        if not self.starts.reserve(start, tenant, quota):
+        try:
+            reserved = self.starts.reserve(start, tenant, quota)
+        except UnavailableError:
+            self._release(start)  # it may have been recorded all the same
+            raise
+        if not reserved:
             assert quota is not None  # noqa: S101 - for the type checker: only a quota refuses
             raise quota.exceeded()
         return start
@@ -90,6 +97,8 @@ class StartCompose:
         outcome: Submission = self.composer.submit(composer_request)
         if isinstance(outcome, Accepted):
             return outcome.id
+        if isinstance(outcome, Refused):
+            log.warning("the composer refused a build", status=outcome.status, error_id=outcome.error_id)
         if outcome.may_have_started:
             log.warning("nobody knows whether the composer started this build", start=str(start))
         else:

@@ -14,7 +14,10 @@ Check = Callable[[], None]
 
 
 class Probe:
-    """`check`, asked at most once in a while: between two questions the last answer stands. Thread-safe."""
+    """`check`, asked at most once in a while: between two questions the last answer stands.
+
+    While somebody asks, the others take the last answer too, unless there is none yet. Thread-safe.
+    """
 
     def __init__(
         self, check: Check, *, good_for: float = _GOOD_FOR, clock: Callable[[], float] = time.monotonic
@@ -28,14 +31,20 @@ class Probe:
 
     def __call__(self) -> None:
         """Return when all is well. Raises what the check raised."""
-        with self._lock:
-            if self._asked_at is None or self._clock() - self._asked_at >= self._good_for:
-                try:
-                    self._check()
-                except Exception as error:  # noqa: BLE001 - kept to be raised below, and until the next question
-                    self._error = error
-                else:
-                    self._error = None
-                self._asked_at = self._clock()
-            if self._error is not None:
-                raise self._error
+        if self._lock.acquire(blocking=self._asked_at is None):
+            try:
+                if self._asked_at is None or self._clock() - self._asked_at >= self._good_for:
+                    self._ask()
+            finally:
+                self._lock.release()
+        if self._error is not None:
+            raise self._error
+
+    def _ask(self) -> None:
+        try:
+            self._check()
+        except Exception as error:  # noqa: BLE001 - kept to be raised until the next question
+            self._error = error
+        else:
+            self._error = None
+        self._asked_at = self._clock()

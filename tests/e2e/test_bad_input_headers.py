@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -284,3 +286,16 @@ def test_a_header_the_http_parser_does_not_take_is_refused_in_the_contracts_word
     service: Service, name: str | bytes, value: str
 ) -> None:
     refusal(ask(service, [*IDENTITY, (name, value)]), 400)
+
+
+def test_headers_that_do_not_end_are_refused_before_they_fill_the_memory(service: Service) -> None:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=5) as endless:
+        endless.sendall(b"GET /status HTTP/1.1\r\nhost: x\r\n")
+        with suppress(OSError):
+            for _ in range(1000):
+                endless.sendall(b"x-filler: " + b"a" * 1000 + b"\r\n")
+        answer = b""
+        with suppress(OSError):
+            answer = endless.recv(65536)
+    assert not answer or answer.startswith(b"HTTP/1.1 431 ")
+    assert service.client("after").get("/version").status_code == 200

@@ -54,7 +54,7 @@ class FakeStarts:
 
     def release(self, start):
         self._called("release")
-        del self.reserved[start]
+        self.reserved.pop(start, None)
 
     def record(self, start, compose_id, compose):
         self._called("record")
@@ -268,6 +268,12 @@ def test_without_the_database_nothing_is_submitted(world):
     world.starts.failing["reserve"] = UnavailableError("The database does not answer")
     world.refuses(error=UnavailableError)
     assert world.composer.submitted == []
+
+
+def test_a_reservation_that_may_have_been_made_all_the_same_is_given_back(world):
+    world.starts.failing["reserve"] = UnavailableError("The connection broke")
+    world.refuses(error=UnavailableError)
+    assert world.starts.calls == ["reserve", "release"]
 
 
 @pytest.mark.parametrize("outcome", KNOWN_NOT_STARTED, ids=repr)
