@@ -55,6 +55,7 @@ benchmarks: $(VENV)/.development  ## measure, with targets that fail the run; ne
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.compose_latency
 	$(BIN)/python -m benchmarks.slow_composer
+	$(BIN)/python -m benchmarks.lookups
 	$(BIN)/python -m benchmarks.start_and_memory
 
 clean:  ## remove the virtual environment and the data folder

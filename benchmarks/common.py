@@ -27,7 +27,7 @@ from image_builder.telemetry import logs
 
 _PATIENCE: Final = 30.0
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
-_OURS: Final = ("-m", "image_builder", "serve", "--workers", "1")
+OURS: Final = ("-m", "image_builder", "serve", "--workers", "1")
 _BARE: Final = ("-m", "benchmarks.bare")
 
 
@@ -40,7 +40,7 @@ class Surroundings:
 
     def ours(self) -> Server:
         """The service, one worker, with the settings it has by default."""
-        return Server("ours", _OURS, self.environment())
+        return Server("ours", OURS, self.environment())
 
     def bare(self) -> Server:
         """The bare handlers of benchmarks/bare.py."""

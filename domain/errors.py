@@ -35,9 +35,12 @@ class NotFoundError(ImageBuilderError):
 
 
 class UnavailableError(ImageBuilderError):
-    """Something we depend on gives no usable answer now; asking again after `retry_after` seconds may help."""
+    """Something we depend on gives no usable answer now.
 
-    def __init__(self, detail: str, *, retry_after: int = 5) -> None:
+    Asking again after `retry_after` seconds may help; None where it will not, until an operator does something.
+    """
+
+    def __init__(self, detail: str, *, retry_after: int | None = 5) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
 

@@ -65,7 +65,9 @@ class _Service:
         self._bridge.close()
         self._probe_threads.shutdown()
         self._container.database().close()
+        self._container.lookup_threads().shutdown(wait=False, cancel_futures=True)
         self._container.composer_back_end().close()
+        self._container.back_ends().close()
 
     def pages(self) -> Mapping[str, Page]:
         """What is answered outside the base paths, without an identity."""

@@ -10,11 +10,13 @@ from typing import Any, Final
 
 from environs import Env, EnvError, ValidationError, validate
 
+from domain.compose.snapshots import ContentSettings
 from domain.compose.targets import UploadSettings
 from domain.errors import ConfigurationError
 from image_builder.telemetry.logs import LEVELS
 
 PROJECT: Final = Path(__file__).parent.parent
+_url: Final = validate.URL(schemes={"http", "https"}, require_tld=False)
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
@@ -49,6 +51,11 @@ class Settings:
     allow_file: Path | None
     composer: ComposerSettings
     upload: UploadSettings
+    content: ContentSettings
+    content_sources_url: str
+    provisioning_url: str
+    compliance_url: str
+    compose_deadline: float
     build_commit: str
     build_time: str
 
@@ -89,6 +96,16 @@ def from_environment() -> Settings:
             gcp_region=env.str("OSBUILD_GCP_REGION", ""),
             gcp_bucket=env.str("OSBUILD_GCP_BUCKET", ""),
         ),
+        content=ContentSettings(
+            repo_url=env.str("CONTENT_SOURCES_REPO_URL", ""),
+            repo_prefix=env.str("CONTENT_SOURCES_REPO_PREFIX", ""),
+            insights_client_proxy=env.str("INSIGHTS_CLIENT_PROXY", ""),
+            patch_url=env.str("PATCH_URL", ""),
+        ),
+        content_sources_url=_optional_url(env, "CONTENT_SOURCES_URL"),
+        provisioning_url=_optional_url(env, "PROVISIONING_URL"),
+        compliance_url=_optional_url(env, "COMPLIANCE_URL"),
+        compose_deadline=env.float("COMPOSE_DEADLINE", 30.0, validate=validate.Range(1.0, 600.0)),
         build_commit=env.str("BUILD_COMMIT", ""),
         build_time=env.str("BUILD_TIME", ""),
     )
@@ -134,12 +151,22 @@ def _database(env: Env) -> dict[str, Any]:
 
 def _composer(env: Env) -> ComposerSettings:
     return ComposerSettings(
-        url=env.str("COMPOSER_URL", validate=validate.URL(schemes={"http", "https"}, require_tld=False)),
+        url=env.str("COMPOSER_URL", validate=_url),
         token_url=env.str("COMPOSER_TOKEN_URL", ""),
         client_id=env.str("COMPOSER_CLIENT_ID", ""),
         client_secret=env.str("COMPOSER_CLIENT_SECRET", ""),
         ca_path=env.str("COMPOSER_CA_PATH", "", validate=_readable_file),
     )
+
+
+def _optional_url(env: Env, name: str) -> str:
+    """The address of a back-end that the service can do without; empty where it has to."""
+
+    def check(text: str) -> None:
+        if text:
+            _url(text)
+
+    return env.str(name, "", validate=check) or ""
 
 
 def _listen_address(env: Env) -> tuple[str, int]:

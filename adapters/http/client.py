@@ -1,17 +1,17 @@
-"""What every back-end call shares: pooled connections, timeouts, bounded retries, a breaker, credentials, tracing."""
+"""What every back-end call shares: pooled connections, deadlines, bounded retries, a breaker, credentials, tracing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote, urlencode
 
 import orjson
 import requests
 import stamina
 import structlog
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import (
     ConnectTimeoutError,
     MaxRetryError,
@@ -22,14 +22,25 @@ from urllib3.exceptions import (
 )
 
 from adapters.http.breaker import Breaker
+from adapters.http.exchange import Answer, TooLargeError, exchange, new_session
 from adapters.http.tokens import TokenRefusedError, Tokens
+from ports.deadline import left, until
 from ports.trace import current_trace
+
+__all__ = ["Answer", "BackEnd", "NoAnswerError", "Timeouts", "new_session", "segment"]
 
 log = structlog.get_logger()
 
 # Statuses of things in front of a back-end that cannot reach it.
 _NOT_THERE: Final = frozenset({502, 503, 504})
 _BEFORE_SENDING: Final = (NewConnectionError, ConnectTimeoutError, SSLError, ProxyError)
+# The longest a back-end may put us off, and what a further attempt needs beyond the pause before it.
+_PATIENCE: Final = 1.0
+_LEAST: Final = 0.1
+_LONGEST_PAUSE: Final = 0.5
+_JITTER: Final = 0.1
+
+Query = Sequence[tuple[str, str]]
 
 
 class NoAnswerError(Exception):
@@ -41,35 +52,50 @@ class NoAnswerError(Exception):
         self.sent = sent
 
 
+class _LateError(NoAnswerError):
+    """An answer did not come in time."""
+
+
 class _TryAgainError(NoAnswerError):
     """An answer did not come, and another attempt may bring one."""
 
 
+class _PutOffError(NoAnswerError):
+    """The back-end wants to be asked again after some seconds."""
+
+    def __init__(self, back_end: str, seconds: float | None) -> None:
+        super().__init__(back_end, sent=True)
+        self.seconds = seconds
+
+
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds to wait for a connection, and for each part of an answer."""
+    """Seconds to wait for a connection, for each part of an answer, and for the whole call with all its attempts.
+
+    All are cut to what `ports.deadline` leaves.
+    """
 
     connect: float
     read: float
+    total: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A back-end's answer, whatever its status."""
-
-    status: int
-    body: bytes
-
-    def json(self) -> Any:
-        """The body as JSON; None where it is none."""
-        try:
-            return orjson.loads(self.body)
-        except orjson.JSONDecodeError:
-            return None
+class _Request:
+    method: str
+    path: str
+    timeouts: Timeouts
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    # Whether the caller had less time left than the back-end is usually given.
+    hurried: bool = False
 
 
 class BackEnd:
-    """One back-end at `url`. Thread-safe; holds at most `connections` idle connections."""
+    """One back-end at `url`. Thread-safe; holds at most `connections` idle connections.
+
+    `headers` go along with a call as they are; the pairs of `params` are encoded into its query.
+    """
 
     def __init__(
         self,
@@ -91,36 +117,65 @@ class BackEnd:
         """Drop the pooled connections."""
         self._session.close()
 
-    def get(self, path: str, timeouts: Timeouts) -> Answer:
-        """GET, repeated a little while the back-end is not there. Raises NoAnswerError."""
-        return self._repeated("GET", path, timeouts)
+    def get(
+        self, path: str, timeouts: Timeouts, *, headers: Mapping[str, str] | None = None, params: Query = ()
+    ) -> Answer:
+        """GET, repeated a little while the back-end is not there. Raises NoAnswerError, for a 429 too."""
+        return self._repeated(_request("GET", path, timeouts, None, headers, params))
 
-    def delete(self, path: str, timeouts: Timeouts) -> Answer:
-        """DELETE, repeated as `get` is. Raises NoAnswerError."""
-        return self._repeated("DELETE", path, timeouts)
+    def ask(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        timeouts: Timeouts,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Query = (),
+    ) -> Answer:
+        """A POST that only asks, repeated as `get` is. Raises NoAnswerError, for a 429 too."""
+        return self._repeated(_request("POST", path, timeouts, body, headers, params))
 
-    def post(self, path: str, body: Mapping[str, Any], timeouts: Timeouts) -> Answer:
+    def delete(
+        self, path: str, timeouts: Timeouts, *, headers: Mapping[str, str] | None = None, params: Query = ()
+    ) -> Answer:
+        """DELETE, repeated as `get` is. Raises NoAnswerError, for a 429 too."""
+        return self._repeated(_request("DELETE", path, timeouts, None, headers, params))
+
+    def post(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        timeouts: Timeouts,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Query = (),
+    ) -> Answer:
         """POST once: whether it may be repeated is not ours to know. Raises NoAnswerError."""
-        return self._guarded("POST", path, timeouts, orjson.dumps(body))
+        with until(timeouts.total):
+            return self._guarded(_request("POST", path, timeouts, body, headers, params))
 
-    def _repeated(self, method: str, path: str, timeouts: Timeouts) -> Answer:
-        for attempt in stamina.retry_context(
-            on=_TryAgainError, attempts=3, wait_initial=0.05, wait_max=0.5, wait_jitter=0.1
-        ):
-            with attempt:
-                answer = self._guarded(method, path, timeouts)
-                if answer.status in _NOT_THERE:
-                    raise _TryAgainError(self.name, sent=True)
+    def _repeated(self, request: _Request) -> Answer:
+        with until(request.timeouts.total):
+            for attempt in stamina.retry_context(
+                on=_another_attempt(), attempts=3, wait_initial=0.05, wait_max=_LONGEST_PAUSE, wait_jitter=_JITTER
+            ):
+                with attempt:
+                    answer = self._guarded(request)
+                    if answer.status in _NOT_THERE:
+                        raise _TryAgainError(self.name, sent=True)
+                    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+                        raise _PutOffError(self.name, answer.retry_after)
         return answer
 
-    def _guarded(self, method: str, path: str, timeouts: Timeouts, body: bytes | None = None) -> Answer:
-        if not self.breaker.admits():
+    def _guarded(self, request: _Request) -> Answer:
+        if left() <= 0 or not self.breaker.admits():
             raise NoAnswerError(self.name, sent=False)
         try:
-            answer = self._authorized(method, path, timeouts, body)
+            answer = self._authorized(request)
         except NoAnswerError as error:
-            self.breaker.failed()
-            log.warning("back-end gives no answer", back_end=self.name, method=method, cause=_cause(error))
+            if not (request.hurried and isinstance(error, _LateError)):
+                self.breaker.failed()
+            log.warning("back-end gives no answer", back_end=self.name, method=request.method, cause=_cause(error))
             raise
         if answer.status in _NOT_THERE:
             self.breaker.failed()
@@ -128,15 +183,15 @@ class BackEnd:
             self.breaker.answered()
         return answer
 
-    def _authorized(self, method: str, path: str, timeouts: Timeouts, body: bytes | None) -> Answer:
+    def _authorized(self, request: _Request) -> Answer:
         if self._tokens is None:
-            return self._send(method, path, timeouts, body, None)
+            return self._send(request, None)
         token = self._token()
-        answer = self._send(method, path, timeouts, body, token)
+        answer = self._send(request, token)
         if answer.status not in {401, 403}:
             return answer
         self._tokens.refused(token)
-        return self._send(method, path, timeouts, body, self._token())
+        return self._send(request, self._token())
 
     def _token(self) -> str:
         assert self._tokens is not None  # noqa: S101 - for the type checker
@@ -145,60 +200,60 @@ class BackEnd:
         except TokenRefusedError as error:
             raise NoAnswerError(self.name, sent=False) from error
 
-    def _send(self, method: str, path: str, timeouts: Timeouts, body: bytes | None, token: str | None) -> Answer:
-        headers = _headers(token, has_body=body is not None)
+    def _send(self, request: _Request, token: str | None) -> Answer:
         try:
-            response = self._session.request(
-                method,
-                self._url + path,
-                data=body,
-                headers=headers,
-                timeout=(timeouts.connect, timeouts.read),
-                allow_redirects=False,
+            return exchange(
+                self._session,
+                request.method,
+                self._url + request.path,
+                data=request.body,
+                headers=_headers(request, token),
+                connect=request.timeouts.connect,
+                read=request.timeouts.read,
             )
         except requests.Timeout as error:
-            raise NoAnswerError(self.name, sent=not isinstance(error, requests.ConnectTimeout)) from error
+            raise _LateError(self.name, sent=not isinstance(error, requests.ConnectTimeout)) from error
+        except TooLargeError as error:
+            raise NoAnswerError(self.name, sent=True) from error
         except requests.RequestException as error:
             if _stalled(error):
-                raise NoAnswerError(self.name, sent=True) from error
+                raise _LateError(self.name, sent=True) from error
             raise _TryAgainError(self.name, sent=not _failed_before_sending(error)) from error
-        except OSError as error:  # such as certificates that cannot be read
+        except (OSError, UnicodeError) as error:  # certificates that cannot be read, a header that cannot be written
             raise NoAnswerError(self.name, sent=False) from error
-        return Answer(response.status_code, response.content)
 
 
-def new_session(connections: int, ca_file: str | None = None) -> requests.Session:
-    """A session for one host; `ca_file`, where given, holds the only certificates trusted.
+def segment(text: str) -> str:
+    """`text` as one segment of a path. Raises ValueError for what cannot be one.
 
-    The process' own surroundings (proxies, netrc) are not asked: that costs a third of each call's time.
+    Dots alone are steps, encoded or not (RFC 3986, section 6.2.2), and nothing leaves a segment out.
     """
-    session = requests.Session()
-    session.trust_env = False
-    session.cookies.set_policy(_NO_COOKIES)
-    if ca_file:
-        session.verify = ca_file
-    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=connections)
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    return session
+    if text in {"", ".", ".."}:
+        raise ValueError("no segment of a path")
+    return quote(text, safe="")
 
 
-class _NoCookies(DefaultCookiePolicy):
-    """One session serves all tenants: nothing a back-end sets is carried from one to the next."""
+def _request(
+    method: str,
+    path: str,
+    timeouts: Timeouts,
+    body: Mapping[str, Any] | None,
+    headers: Mapping[str, str] | None,
+    params: Query,
+) -> _Request:
+    return _Request(
+        method,
+        f"{path}?{urlencode(params, quote_via=quote, safe='', errors='replace')}" if params else path,
+        timeouts,
+        None if body is None else orjson.dumps(body),
+        headers or {},
+        hurried=left() < min(timeouts.read, timeouts.total),
+    )
 
-    def set_ok(self, *_: object) -> bool:
-        return False
 
-    def return_ok(self, *_: object) -> bool:
-        return False
-
-
-_NO_COOKIES: Final = _NoCookies()
-
-
-def _headers(token: str | None, *, has_body: bool) -> dict[str, str]:
-    headers = {"Accept": "application/json"}
-    if has_body:
+def _headers(request: _Request, token: str | None) -> dict[str, str]:
+    headers = {"Accept": "application/json", **request.headers}
+    if request.body is not None:
         headers["Content-Type"] = "application/json"
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
@@ -207,6 +262,23 @@ def _headers(token: str | None, *, has_body: bool) -> dict[str, str]:
         headers["x-rh-insights-request-id"] = trace.request_id
         headers["X-Strc-Trace-ID"] = trace.trace_id
     return headers
+
+
+def _another_attempt() -> Callable[[Exception], bool | float]:
+    """Whether another attempt follows an error, and after how many seconds where the back-end says so (once)."""
+    was_put_off = False
+
+    def decide(error: Exception) -> bool | float:
+        nonlocal was_put_off
+        if isinstance(error, _PutOffError):
+            seconds = error.seconds
+            if was_put_off or seconds is None or seconds > _PATIENCE or left() < seconds + _LEAST:
+                return False
+            was_put_off = True
+            return seconds
+        return isinstance(error, _TryAgainError) and left() > _LONGEST_PAUSE + _JITTER + _LEAST
+
+    return decide
 
 
 def _stalled(error: requests.RequestException) -> bool:

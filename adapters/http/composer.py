@@ -16,8 +16,8 @@ from domain.status import BuildError, ImageStatus, Progress, UploadStatus
 from domain.submission import Accepted, Refused, Submission, Unanswered
 
 _BASE: Final = "/api/image-builder-composer/v2"
-_SHORT: Final = Timeouts(connect=3.0, read=10.0)
-_LONG: Final = Timeouts(connect=3.0, read=25.0)
+_SHORT: Final = Timeouts(connect=3.0, read=10.0, total=15.0)
+_LONG: Final = Timeouts(connect=3.0, read=25.0, total=30.0)
 
 
 class _SubProgressSchema(AnswerSchema):

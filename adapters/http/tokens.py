@@ -7,13 +7,16 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
+from http import HTTPStatus
 from threading import Lock
 from typing import Any, Final
 
 import requests
 from marshmallow import ValidationError, fields, validate
 
+from adapters.http.exchange import exchange
 from adapters.http.schemas import AnswerSchema
+from ports.deadline import left, until
 
 _MARGIN: Final = 60.0
 _CONNECT, _READ = 3.0, 10.0
@@ -73,7 +76,7 @@ class Tokens:
         if ours:
             self._fetch_into(refresh)
         try:
-            return refresh.result(timeout=_CONNECT + _READ).text
+            return refresh.result(timeout=max(min(_CONNECT + _READ, left()), 0.0)).text
         except FutureTimeoutError:
             raise TokenRefusedError("no token in time") from None
 
@@ -102,21 +105,26 @@ class Tokens:
 
     def _fetch(self) -> _Token:
         asked_at = self._clock()
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": self._credentials.client_id,
+            "client_secret": self._credentials.client_secret,
+        }
         try:
-            response = self._session.post(
-                self._credentials.token_url,
-                data={
-                    "grant_type": "client_credentials",
-                    "client_id": self._credentials.client_id,
-                    "client_secret": self._credentials.client_secret,
-                },
-                timeout=(_CONNECT, _READ),
-                allow_redirects=False,
-            )
-            answer: dict[str, Any] = _TokenSchema().load(response.json()) if response.status_code == 200 else {}
-        except (requests.RequestException, ValueError, ValidationError) as error:
+            with until(_CONNECT + _READ):
+                answer = exchange(
+                    self._session,
+                    "POST",
+                    self._credentials.token_url,
+                    data=form,
+                    headers=None,
+                    connect=_CONNECT,
+                    read=_READ,
+                )
+            if answer.status != HTTPStatus.OK:
+                raise TokenRefusedError(f"the token endpoint answered {answer.status}")
+            token: dict[str, Any] = _TokenSchema().load(answer.json())
+        except (requests.RequestException, ValidationError) as error:
             raise TokenRefusedError("no token") from error
-        if not answer:
-            raise TokenRefusedError(f"the token endpoint answered {response.status_code}")
-        lasts = max(answer["expires_in"] - _MARGIN, 0.0)
-        return _Token(answer["access_token"], asked_at + lasts)
+        lasts = max(token["expires_in"] - _MARGIN, 0.0)
+        return _Token(token["access_token"], asked_at + lasts)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from domain.compose import sizes, targets
-from domain.compose.customizations import composer_customizations
+from domain.compose.customizations import Surroundings, composer_customizations
+from domain.compose.lookups import Answers
+from domain.compose.repositories import composer_repositories, is_of_image
 from domain.compose.request import Bootc, ComposeRequest
-from domain.distributions import BootcImage, Distribution, Repository
+from domain.compose.snapshots import ContentSettings
+from domain.distributions import BootcImage, Distribution, rhel_version
 from domain.errors import InvalidRequestError
 
 _BOOTC_ISO = "bootable-container-iso"
@@ -18,12 +21,16 @@ _BOOTC_ISO = "bootable-container-iso"
 class Findings:
     """What a build needs to know besides the request.
 
-    Either `distribution`, or for a bootc request the `bootc` images listed under its reference for this caller.
+    Either `distribution`, or for a bootc request the `bootc` images listed under its reference for this caller;
+    `entitled` are all distributions the caller is entitled to; `answers` those of the back-ends.
     """
 
     upload: targets.UploadSettings
     distribution: Distribution | None = None
     bootc: tuple[BootcImage, ...] = ()
+    entitled: tuple[Distribution, ...] = ()
+    answers: Answers = field(default_factory=Answers)
+    content: ContentSettings = field(default_factory=ContentSettings)
 
 
 def check(request: ComposeRequest) -> None:
@@ -33,6 +40,7 @@ def check(request: ComposeRequest) -> None:
     """
     sizes.check(request)
     targets.composer_image_type(request.image)
+    targets.check_options(request.image)
 
 
 def build(request: ComposeRequest, findings: Findings) -> dict[str, Any]:
@@ -41,7 +49,8 @@ def build(request: ComposeRequest, findings: Findings) -> dict[str, Any]:
     Raises InvalidRequestError where request and findings do not fit each other.
     """
     check(request)
-    customizations = composer_customizations(request.customizations)
+    around = Surroundings(findings.distribution, findings.answers, findings.content)
+    customizations = composer_customizations(request, around)
     return {
         **_source(request, findings),
         **({} if customizations is None else {"customizations": customizations}),
@@ -53,7 +62,30 @@ def _source(request: ComposeRequest, findings: Findings) -> dict[str, Any]:
     if request.bootc is not None:
         return {"bootc": _bootc(request.bootc, request.image.image_type, findings.bootc)}
     assert findings.distribution is not None  # noqa: S101 - for the type checker: a request has one of the two
-    return {"distribution": findings.distribution.composer_distribution}
+    detected = detected_distribution(request, findings)
+    return {"distribution": (detected or findings.distribution).composer_distribution}
+
+
+def detected_distribution(request: ComposeRequest, findings: Findings) -> Distribution | None:
+    """The RHEL that the image's snapshots turn out to be of; None where they do not say, or it is not the caller's."""
+    template = findings.answers.template
+    snapshots = findings.answers.snapshots if template is None else template.snapshots
+    images = {
+        repository.uuid
+        for repository in findings.answers.red_hat
+        if is_of_image(repository, request, findings.distribution, findings.answers)
+    }
+    versions = (each.detected_os_version for each in snapshots if each.repository_uuid in images)
+    version = next(filter(None, versions), None)
+    if version is None or not (request.image.snapshot_date or template):
+        return None
+    of_version = (each for each in findings.entitled if _version_text(each) == version)
+    return next(of_version, None)
+
+
+def _version_text(distribution: Distribution) -> str | None:
+    version = rhel_version(distribution.canonical_name)
+    return None if version is None else f"{version[0]}.{version[1]}"
 
 
 def _bootc(bootc: Bootc, image_type: str, listed: tuple[BootcImage, ...]) -> dict[str, Any]:
@@ -76,24 +108,6 @@ def _image_request(request: ComposeRequest, findings: Findings) -> dict[str, Any
         "image_type": targets.composer_image_type(image),
         **({} if image.size is None else {"size": image.size}),
         **({} if image.ostree is None else {"ostree": image.ostree}),
-        "repositories": _repositories(request, findings.distribution),
-        "upload_options": targets.upload_options(image, findings.upload),
+        "repositories": composer_repositories(request, findings.distribution, findings.answers, findings.content),
+        "upload_options": targets.upload_options(image, findings.upload, findings.answers.accounts),
     }
-
-
-def _repositories(request: ComposeRequest, distribution: Distribution | None) -> list[dict[str, Any]]:
-    if distribution is None:
-        return []
-    architecture = distribution.architecture(request.image.architecture)
-    return [_as_it_is(repository) for repository in architecture.repositories_for(request.image.image_type)]
-
-
-def _as_it_is(repository: Repository) -> dict[str, Any]:
-    fields = {
-        "baseurl": repository.baseurl,
-        "metalink": repository.metalink,
-        "rhsm": repository.rhsm,
-        "gpgkey": repository.gpgkey,
-        "check_gpg": repository.check_gpg,
-    }
-    return {name: value for name, value in fields.items() if value is not None}

@@ -5,9 +5,15 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
-from domain.compose.request import Json
+from domain.compose import aap, policy, subscription
+from domain.compose.lookups import Answers, policy_question
+from domain.compose.own_repositories import custom_repositories, payload_repositories
+from domain.compose.request import ComposeRequest, Json
+from domain.compose.snapshots import ContentSettings
+from domain.distributions import Distribution
 from domain.errors import InvalidRequestError
 
 _THE_SAME: Final = (
@@ -32,15 +38,77 @@ _THE_SAME: Final = (
 )
 
 
-def composer_customizations(ours: Json | None) -> dict[str, Any] | None:
-    """The composer's `customizations`, None where the request has none; an empty list is left out.
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What customizations depend on besides themselves; `distribution` is None for a bootable container."""
 
-    Raises InvalidRequestError for a file that cannot be decoded.
+    distribution: Distribution | None
+    answers: Answers
+    settings: ContentSettings
+
+
+def composer_customizations(request: ComposeRequest, around: Surroundings) -> dict[str, Any] | None:
+    """The composer's `customizations`, None where there are none to send; an empty list is left out.
+
+    Raises InvalidRequestError for a file that cannot be decoded, and for what the sections refuse.
     """
+    ours = request.customizations
     if ours is None:
-        return None
+        # The packages of a template's repositories are wanted also where nothing else is.
+        payload = payload_repositories(request, (), around.answers, around.settings)
+        return {"payload_repositories": payload} if payload else None
     theirs = {name: writer(ours[name]) for name, writer in _WRITERS.items() if name in ours}
+    for section in (_subscription, _repositories, _policy, _connector, _aap):
+        section(request, ours, around, theirs)
     return {name: value for name, value in theirs.items() if value != []}
+
+
+def _subscription(request: ComposeRequest, ours: Json, around: Surroundings, theirs: dict[str, Any]) -> None:
+    if "subscription" in ours:
+        theirs["subscription"] = subscription.subscription(
+            request, ours["subscription"], around.distribution, around.answers, around.settings
+        )
+
+
+def _repositories(request: ComposeRequest, ours: Json, around: Surroundings, theirs: dict[str, Any]) -> None:
+    for name, writer in (
+        ("payload_repositories", payload_repositories),
+        ("custom_repositories", custom_repositories),
+    ):
+        theirs[name] = writer(request, ours.get(name, ()), around.answers, around.settings)
+
+
+def _policy(request: ComposeRequest, _ours: Json, around: Surroundings, theirs: dict[str, Any]) -> None:
+    question = policy_question(request, around.distribution)
+    if question is None:
+        return
+    policy.check(question, around.answers)
+    theirs["openscap"] = policy.openscap(question, around.answers)
+    theirs["directories"] = [*policy.directories(around.answers), *theirs.get("directories", ())]
+    theirs["files"] = [*policy.files(around.answers), *theirs.get("files", ())]
+
+
+def _connector(request: ComposeRequest, _ours: Json, around: Surroundings, theirs: dict[str, Any]) -> None:
+    if subscription.needs_connector(request, around.distribution):
+        _enable(theirs, "rhcd")
+
+
+def _aap(_request: ComposeRequest, ours: Json, _around: Surroundings, theirs: dict[str, Any]) -> None:
+    registration = ours.get("aap_registration")
+    if registration is None:
+        return
+    theirs["files"] = [*theirs.get("files", ()), *aap.files(registration)]
+    authorities = aap.certificates(registration)
+    if authorities:
+        theirs["cacerts"] = {"pem_certs": [*theirs.get("cacerts", {}).get("pem_certs", ()), *authorities]}
+    _enable(theirs, aap.SERVICE)
+
+
+def _enable(theirs: dict[str, Any], service: str) -> None:
+    services = theirs.get("services", {})
+    enabled = services.get("enabled", [])
+    if service not in enabled:
+        theirs["services"] = {**services, "enabled": [*enabled, service]}
 
 
 def _same(value: Any) -> Any:
@@ -85,7 +153,7 @@ def _decoded(file: Json) -> str:
 
 
 def _openscap(openscap: Json) -> dict[str, Any]:
-    return {"profile_id": openscap["profile_id"]}
+    return {"profile_id": openscap["profile_id"]} if "profile_id" in openscap else {}
 
 
 _WRITERS: Final[Mapping[str, Callable[[Any], Any]]] = {

@@ -31,6 +31,7 @@ class ImageRequest:
     ostree: Json | None = None
     snapshot_date: str = ""
     content_template: str = ""
+    content_template_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,4 +86,5 @@ def _image(document: Json) -> ImageRequest:
         ostree=document.get("ostree"),
         snapshot_date=document.get("snapshot_date", ""),
         content_template=document.get("content_template", ""),
+        content_template_name=document.get("content_template_name", ""),
     )

@@ -56,16 +56,35 @@ def composer_image_type(image: ImageRequest) -> str:
         raise InvalidRequestError("Invalid image type for upload target") from None
 
 
-def upload_options(image: ImageRequest, settings: UploadSettings) -> dict[str, Any]:
-    """The composer's `upload_options`. Raises InvalidRequestError where the request's do not fit the target."""
+def upload_options(image: ImageRequest, settings: UploadSettings, accounts: Mapping[str, str | None]) -> dict[str, Any]:
+    """The composer's `upload_options`; `accounts` is the cloud account of each source, None for one that has none.
+
+    Raises InvalidRequestError where the request's options do not fit the target, or a source has no account.
+    """
+    if image.upload_type == "aws":
+        return _aws(image.upload_options, settings, accounts)
     return _WRITERS[image.upload_type](image.upload_options, settings)
 
 
-def _aws(options: Json, settings: UploadSettings) -> dict[str, Any]:
-    accounts, sources = _texts(options, "share_with_accounts"), _texts(options, "share_with_sources")
-    if not accounts and not sources:
+def check_options(image: ImageRequest) -> None:
+    """Raise InvalidRequestError where the options do not fit the target, before anybody is asked about them."""
+    sources = _texts(image.upload_options, "share_with_sources") if image.upload_type == "aws" else []
+    upload_options(image, UploadSettings("", "", ""), dict.fromkeys(sources, "-"))
+
+
+def _aws(options: Json, settings: UploadSettings, accounts: Mapping[str, str | None]) -> dict[str, Any]:
+    given, sources = _texts(options, "share_with_accounts"), _texts(options, "share_with_sources")
+    if not given and not sources:
         raise InvalidRequestError("Expected at least one source or account to share the image with")
-    return {"region": settings.aws_region, "share_with_accounts": accounts}
+    resolved = [_account(source, accounts) for source in sources]
+    return {"region": settings.aws_region, "share_with_accounts": list(dict.fromkeys([*given, *resolved]))}
+
+
+def _account(source: str, accounts: Mapping[str, str | None]) -> str:
+    account = accounts.get(source)
+    if account is None:
+        raise InvalidRequestError(f"Unable to resolve source {source} to an aws account id")
+    return account
 
 
 def _aws_s3(_options: Json, settings: UploadSettings) -> dict[str, Any]:
@@ -107,7 +126,6 @@ def _oci(_options: Json, _settings: UploadSettings) -> dict[str, Any]:
 
 
 _WRITERS: Final[Mapping[str, Callable[[Json, UploadSettings], dict[str, Any]]]] = {
-    "aws": _aws,
     "aws.s3": _aws_s3,
     "gcp": _gcp,
     "azure": _azure,

@@ -115,6 +115,10 @@ def _builds() -> list[_Build]:
             ),
         ),
         _Build("RHEL 8 in Oracle Cloud", _request("rhel-8", "oci", "oci.objectstorage")),
+        _Build(
+            "RHEL 9 of last March, by a source",
+            _request("rhel-9", "aws", "aws", {"share_with_sources": ["1"]}, snapshot_date="2026-03-01"),
+        ),
         _Build("Image mode guest image", _request(None, "guest-image", "aws.s3", bootc={"reference": _BOOTC})),
         _Build(
             "with a package that does not exist",
@@ -132,11 +136,13 @@ def _request(
     *,
     packages: list[str] | None = None,
     bootc: dict[str, str] | None = None,
+    snapshot_date: str | None = None,
 ) -> dict[str, Any]:
     image = {
         "architecture": "x86_64",
         "image_type": image_type,
         "upload_request": {"type": upload, "options": options or {}},
+        **({"snapshot_date": snapshot_date} if snapshot_date else {}),
     }
     source = {"bootc": bootc} if distribution is None else {"distribution": distribution}
     customizations = {"packages": packages} if packages else {}

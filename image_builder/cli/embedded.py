@@ -1,4 +1,4 @@
-"""The batteries of the local default: a PostgreSQL and a stand-in composer, as children of this process."""
+"""The batteries of the local default: a PostgreSQL and stand-in back-ends, as children of this process."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import click
 import orjson
 
 from adapters.embedded.composer.process import StandInComposer
+from adapters.embedded.platform.process import StandInPlatform
 from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.postgres.migrate import migrate
 from image_builder.settings import database_parameters
@@ -50,9 +51,13 @@ def surroundings(data: Path) -> Iterator[None]:
     click.echo(f"Starting PostgreSQL in {data / 'postgres'} ...")
     with EmbeddedPostgres(data / "postgres", max_connections=200) as postgres:
         parameters = postgres.connection_parameters()
-        with StandInComposer(data / "stand-in-composer.sqlite") as composer:
+        with (
+            StandInPlatform(data / "stand-in-platform.json") as platform,
+            StandInComposer(data / "stand-in-composer.sqlite") as composer,
+        ):
             click.echo(
-                f"Started the stand-in composer at {composer.url}: it builds nothing, but answers like the real one."
+                f"Started a stand-in composer at {composer.url}: it builds nothing, but answers like the real one.\n"
+                f"Started stand-ins of content sources, provisioning and compliance at {platform.url}."
             )
             os.environ.update(
                 PGHOST=parameters["host"],
@@ -61,6 +66,11 @@ def surroundings(data: Path) -> Iterator[None]:
                 PGDATABASE=parameters["dbname"],
                 PGSSLMODE="disable",
                 COMPOSER_URL=composer.url,
+                CONTENT_SOURCES_URL=platform.content_sources_url,
+                CONTENT_SOURCES_REPO_URL=platform.url,
+                CONTENT_SOURCES_REPO_PREFIX="/snapshots",
+                PROVISIONING_URL=platform.provisioning_url,
+                COMPLIANCE_URL=platform.compliance_url,
             )
             for name, value in _CLOUDS.items():
                 os.environ.setdefault(name, value)
@@ -68,5 +78,5 @@ def surroundings(data: Path) -> Iterator[None]:
             try:
                 yield
             finally:
-                click.echo("Ending the stand-in composer, then PostgreSQL ...")
+                click.echo("Ending the stand-ins, then PostgreSQL ...")
     click.echo("Ended.")

@@ -68,7 +68,8 @@ def problem_of(error: Exception) -> Problem:
 
 def _foreseen(error: errors.ImageBuilderError) -> Problem:
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
-    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, errors.UnavailableError) else {}
+    retry_after = error.retry_after if isinstance(error, errors.UnavailableError) else None
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("request failed", reason=error.detail, cause=type(error.__cause__).__name__)
     return Problem(status.value, error.detail, headers)

@@ -9,10 +9,12 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 import structlog
+from ports.deadline import until
 
 from domain.compose import build as building
-from domain.compose import passwords, unserved
+from domain.compose import passwords
 from domain.compose.request import ComposeRequest, read
+from domain.compose.snapshots import ContentSettings
 from domain.compose.targets import UploadSettings
 from domain.composes import NewCompose
 from domain.distributions import BootcImage, Catalogue, Distribution
@@ -20,6 +22,7 @@ from domain.errors import UnavailableError
 from domain.identity import Identity
 from domain.quota import Quota
 from domain.submission import Accepted, Refused, Submission
+from image_builder.usecases.gather import Gather
 from ports.composer import Composer
 from ports.store import Starts
 from ports.world import PasswordHasher, Quotas
@@ -36,7 +39,10 @@ class StartCompose:
     """The way of a compose request to the composer and into the history."""
 
     catalogue: Catalogue
+    gather: Gather
     upload: UploadSettings
+    content: ContentSettings
+    deadline: float
     quotas: Quotas
     hasher: PasswordHasher
     starts: Starts
@@ -50,8 +56,10 @@ class StartCompose:
         the caller has no build, unless the composer started it and could not say so: then it stays counted.
         """
         request = read(document)
-        unserved.refuse(request)
-        composer_request = self._build(identity, request)
+        with until(self.deadline):
+            composer_request = self._build(identity, request)
+            start = self._reserve(identity.tenant, self.quotas.of(identity.tenant))
+            compose_id = self._submit(start, composer_request)
         compose = NewCompose(
             tenant=identity.tenant,
             account_number=identity.account_number,
@@ -60,8 +68,6 @@ class StartCompose:
             image_name=request.image_name,
             client_id=request.client_id,
         )
-        start = self._reserve(identity.tenant, self.quotas.of(identity.tenant))
-        compose_id = self._submit(start, composer_request)
         self._record(start, compose_id, compose)
         return compose_id
 
@@ -77,7 +83,15 @@ class StartCompose:
             bootc = self.catalogue.bootc_image(request.bootc.reference, entitled=identity.entitled)
         building.check(request)
         plain = passwords.to_hash(request)
-        composer_request = building.build(request, building.Findings(self.upload, distribution, bootc))
+        findings = building.Findings(
+            upload=self.upload,
+            distribution=distribution,
+            bootc=bootc,
+            entitled=self.catalogue.entitled_to(entitled=identity.entitled),
+            answers=self.gather(identity, request, distribution),
+            content=self.content,
+        )
+        composer_request = building.build(request, findings)
         return passwords.with_hashes(composer_request, {user: self.hasher(text) for user, text in plain.items()})
 
     def _reserve(self, tenant: str, quota: Quota | None) -> UUID:

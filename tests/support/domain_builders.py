@@ -12,10 +12,13 @@ import yaml
 
 from adapters.embedded.composer.schema import compose_request_validator
 from adapters.files.distributions import load_distributions
-from domain.compose import passwords, unserved
-from domain.compose.build import Findings, build
+from domain.compose import passwords
+from domain.compose.build import Findings, build, check
+from domain.compose.lookups import Answers, questions
 from domain.compose.request import read
+from domain.compose.snapshots import ContentSettings
 from domain.compose.targets import UploadSettings
+from domain.content import RED_HAT, ContentRepository, Snapshot
 from domain.distributions import Architecture, BootcImage, Distribution, Repository
 from domain.errors import InvalidRequestError
 from image_builder.http.contract import DOCUMENT
@@ -25,6 +28,12 @@ from tests.support.builders import compose_request
 
 Json = dict[str, Any]
 
+CONTENT: Final = ContentSettings(
+    repo_url="https://content.example",
+    repo_prefix="api/pulp-content",
+    insights_client_proxy="http://proxy.example:3128",
+    patch_url="https://patch.example/api",
+)
 UPLOAD: Final = UploadSettings(aws_region="us-east-1", gcp_region="us-east1", gcp_bucket="bucket")
 
 # Every pair the spec has, with the composer's name of the image type.
@@ -83,6 +92,28 @@ def a_distribution(name: str = "centos-9", *repositories: Repository, **fields: 
     return Distribution(name, **{**given, **fields})
 
 
+def a_rhel(name: str = "rhel-9.8", *repositories: Repository, **fields: Any) -> Distribution:
+    """A RHEL with Red Hat's `baseos`, unless other repositories are given."""
+    return a_distribution(name, *(repositories or (a_repository(rhsm=True),)), **fields)
+
+
+def a_uuid(number: int) -> str:
+    """The number as the id of a thing of a back-end."""
+    return f"00000000-0000-4000-8000-{number:012}"
+
+
+def known(number: int, url: str | None = None, **fields: Any) -> ContentRepository:
+    """A Red Hat repository of content sources, unless its `origin` is another."""
+    address = f"https://mirror.example/{number}" if url is None else url
+    return ContentRepository(a_uuid(number), **{"url": address, "origin": RED_HAT, **fields})
+
+
+def a_snapshot(number: int, **fields: Any) -> Snapshot:
+    """The snapshot of the repository with this number."""
+    given = {"repository_path": f"snapshots/{number}/", "url": f"https://reach.example/{number}/", **fields}
+    return Snapshot(a_uuid(number), **given)
+
+
 def completed(document: Json) -> Json:
     """A document that fits the contract, with the contract's defaults: what handlers get."""
     accepted: Json = _compose_request().accept(json.loads(json.dumps(document)))
@@ -99,14 +130,19 @@ def built(
     *,
     distribution: Distribution | None = None,
     bootc: tuple[BootcImage, ...] = (),
+    entitled: tuple[Distribution, ...] = (),
+    answers: Answers | None = None,
+    content: ContentSettings | None = None,
 ) -> Json:
     """The composer's request, which the composer's schema has to accept; the distribution is for non-bootc ones."""
     request = read(completed(compose_request() if document is None else document))
-    unserved.refuse(request)
     if request.distribution is not None and distribution is None:
         distribution = a_distribution(request.distribution, a_repository())
+    check(request)
+    questions(request, distribution, content_sources=True)  # what cannot be asked is refused
     hashes = {user: hash_of(password) for user, password in passwords.to_hash(request).items()}
-    theirs = passwords.with_hashes(build(request, Findings(UPLOAD, distribution, bootc)), hashes)
+    findings = Findings(UPLOAD, distribution, bootc, entitled, answers or Answers(), content or ContentSettings())
+    theirs = passwords.with_hashes(build(request, findings), hashes)
     compose_request_validator().validate(theirs)
     sent: Json = orjson.loads(orjson.dumps(theirs))
     assert sent == theirs, "what is sent is plain JSON"

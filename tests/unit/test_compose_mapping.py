@@ -1,4 +1,4 @@
-"""The composer's request as a whole: distribution, image, repositories, and what is refused by name."""
+"""The composer's request as a whole: distribution, image, repositories as they are, and what excludes each other."""
 
 import pytest
 
@@ -10,9 +10,6 @@ ENDS = {
     "snapshot_date": "2026-01-31",
     "content_template": "e3ee0a5c-1c7a-4ff6-a9ef-1c7a4ff6a9ef",
 }
-SUBSCRIPTION = {"organization": 1, "activation-key": "k", "server-url": "s", "base-url": "b", "insights": True}
-AAP = {"ansible_callback_url": "https://aap.example", "host_config_key": "k"}
-POLICY = "e3ee0a5c-1c7a-4ff6-a9ef-1c7a4ff6a9ef"
 
 
 def an_image(**fields):
@@ -119,36 +116,6 @@ def test_a_tagged_repository_is_for_the_image_type_as_requested(image_type, uplo
         upload=upload,
     )
     assert [repository["baseurl"].rpartition("/")[2] for repository in sent] == expected
-
-
-@pytest.mark.parametrize(
-    ("fields", "name"),
-    [
-        *(({"image": {name: value}}, name) for name, value in ENDS.items()),
-        ({"customizations": {"payload_repositories": [{"rhsm": False, "baseurl": "u"}]}}, "payload_repositories"),
-        ({"customizations": {"custom_repositories": [{"id": "x", "baseurl": ["u"]}]}}, "custom_repositories"),
-        ({"customizations": {"subscription": SUBSCRIPTION}}, "subscription"),
-        ({"customizations": {"aap_registration": AAP}}, "aap_registration"),
-        ({"customizations": {"openscap": {"policy_id": POLICY}}}, "policy_id"),
-    ],
-)
-def test_what_is_not_served_yet_is_refused_by_its_name(fields, name):
-    assert name in refusal(compose_request(**fields))
-
-
-def test_sources_are_refused_by_their_name():
-    options = {"share_with_sources": ["1"], "share_with_accounts": ["123456789012"]}
-    assert "share_with_sources" in refusal(compose_request("aws", "aws", image={"options": options}))
-
-
-def test_everything_not_served_is_named_at_once():
-    text = refusal(
-        compose_request(
-            image={"snapshot_date": "2026-01-31"},
-            customizations={"subscription": SUBSCRIPTION, "aap_registration": AAP},
-        )
-    )
-    assert all(name in text for name in ("snapshot_date", "subscription", "aap_registration"))
 
 
 @pytest.mark.parametrize("name", ["payload_repositories", "custom_repositories"])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from domain.compose.lookups import Answers
 from tests.support.builders import compose_request
 from tests.support.domain_builders import FITTING, built, refusal, schemas
 
@@ -171,3 +172,47 @@ def test_an_azure_option_that_is_no_text_is_refused(name, wrong):
 def test_options_that_are_no_object_are_refused(upload, wrong):
     image_type = next(image_type for target, image_type in FITTING if target == upload)
     assert refused(image_type, upload, wrong)
+
+
+ACCOUNT, OTHER, THIRD = "123456789012", "210987654321", "333333333333"
+
+
+def shared(accounts, **given):
+    request = compose_request("ami", "aws", image={"options": given})
+    sent = built(request, answers=Answers(accounts=accounts))["image_request"]["upload_options"]
+    assert sent.keys() == {"region", "share_with_accounts"}
+    return sent["share_with_accounts"]
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ({"share_with_sources": ["1"]}, [OTHER]),
+        ({"share_with_sources": ["1"], "share_with_accounts": []}, [OTHER]),
+        ({"share_with_sources": ["2", "1"]}, [THIRD, OTHER]),
+        ({"share_with_sources": ["1"], "share_with_accounts": [ACCOUNT]}, [ACCOUNT, OTHER]),
+        ({"share_with_sources": ["2", "1"], "share_with_accounts": ["444444444444", ACCOUNT]}, None),
+    ],
+)
+def test_a_source_s_account_comes_after_the_given_ones(given, sent):
+    expected = ["444444444444", ACCOUNT, THIRD, OTHER] if sent is None else sent
+    assert shared({"1": OTHER, "2": THIRD}, **given) == expected
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"share_with_sources": ["1"], "share_with_accounts": [OTHER, ACCOUNT]},
+        {"share_with_sources": ["1", "3"], "share_with_accounts": [OTHER, ACCOUNT]},
+    ],
+)
+def test_an_account_is_shared_with_once(given):
+    assert shared({"1": OTHER, "3": OTHER}, **given) == [OTHER, ACCOUNT]
+
+
+@pytest.mark.parametrize("accounts", [{}, {"1": OTHER, "../../x": None}, {"1": OTHER}])
+def test_a_source_that_does_not_resolve_is_refused_by_its_name(accounts):
+    options = {"share_with_sources": ["1", "../../x"] if accounts else ["../../x"], "share_with_accounts": [ACCOUNT]}
+    request = compose_request("aws", "aws", image={"options": options})
+    text = "Unable to resolve source ../../x to an aws account id"
+    assert refusal(request, answers=Answers(accounts=accounts)) == text

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from adapters.embedded.composer.schema import compose_request_validator
+from domain.compose.lookups import Answers
 from domain.distributions import AllowList, Catalogue
 from domain.errors import (
     ConfigurationError,
@@ -20,8 +21,9 @@ from domain.identity import Identity
 from domain.quota import Quota
 from domain.submission import Accepted, Refused, Unanswered
 from image_builder.usecases import compose as use_case
+from ports.deadline import left
 from tests.support.builders import compose_request
-from tests.support.domain_builders import UPLOAD, a_distribution, a_repository, completed, hash_of
+from tests.support.domain_builders import CONTENT, UPLOAD, a_distribution, a_repository, a_uuid, completed, hash_of
 
 CALLER = Identity("000001", account_number="7", email="u@example.com", entitled=False)
 TOO_LARGE = 64 * 1024**3 + 1
@@ -119,7 +121,19 @@ class World:
             },
             AllowList({"000002": (re.compile("^centos-10$"),)}),
         )
-        self._start = use_case.StartCompose(catalogue, UPLOAD, self.quotas, self._hash, self.starts, self.composer)
+        self.gathered = []
+        self.answers = Answers()
+        self._start = use_case.StartCompose(
+            catalogue=catalogue,
+            gather=self._gather,
+            upload=UPLOAD,
+            content=CONTENT,
+            deadline=30.0,
+            quotas=self.quotas,
+            hasher=self._hash,
+            starts=self.starts,
+            composer=self.composer,
+        )
 
     def __call__(self, document=None, identity=CALLER):
         return self._start(identity, completed(compose_request() if document is None else document))
@@ -128,6 +142,12 @@ class World:
         with pytest.raises(error) as refused:
             self(document, identity)
         return refused.value
+
+    def _gather(self, identity, request, distribution):
+        self.gathered.append((identity, request, distribution, left()))
+        if isinstance(self.answers, Exception):
+            raise self.answers
+        return self.answers
 
     def _hash(self, password):
         self.hashed.append(password)
@@ -212,6 +232,8 @@ def test_neither_distribution_nor_bootc_is_refused(world):
         compose_request(customizations={"files": [{"path": "/x", "data": "%", "data_encoding": "base64"}]}),
         compose_request(customizations={"users": [{"name": "u", "password": "$1$salt$abc"}]}),
         compose_request(image={"snapshot_date": "2026-01-31"}),
+        compose_request(image={"content_template": a_uuid(9)}),
+        compose_request("aws", "aws", image={"options": {"share_with_sources": ["1"]}}),
         compose_request(distribution=None, bootc={"reference": "nowhere"}),
     ],
 )
@@ -404,3 +426,37 @@ def test_a_request_refused_for_what_it_asks_costs_no_hashing(world):
     ):
         world.refuses(document, InvalidRequestError)
     assert world.hashed == []
+
+
+def test_back_ends_are_asked_once_for_the_caller_within_the_deadline(world):
+    world(compose_request(distribution="rhel-9.8"), Identity("1", entitled=True))
+    ((identity, request, distribution, seconds),) = world.gathered
+    assert identity == Identity("1", entitled=True)
+    assert (request.distribution, distribution.name) == ("rhel-9.8", "rhel-9.8")
+    assert 29 < seconds <= 30
+
+
+def test_what_back_ends_answer_is_built_from(world):
+    world.answers = Answers(accounts={"7": "210987654321"})
+    world(compose_request("aws", "aws", image={"options": {"share_with_sources": ["7"]}}))
+    options = world.composer.submitted[0]["image_request"]["upload_options"]
+    assert options["share_with_accounts"] == ["210987654321"]
+
+
+@pytest.mark.parametrize("error", [UnavailableError("away"), ForbiddenError("no"), InvalidRequestError("flag off")])
+def test_what_back_ends_refuse_is_told_and_nothing_is_counted(world, error):
+    world.answers = error
+    assert world.refuses() is error
+    assert world.starts.calls == []
+    assert world.quotas.asked == []
+
+
+@pytest.mark.parametrize("first", ["both sources", "both dates", "distribution", "size", "target"])
+def test_nobody_is_asked_about_a_request_that_is_refused_for_itself(world, first):
+    world.refuses(faulty(first))
+    assert world.gathered == []
+
+
+def test_a_bootc_image_has_no_distribution_to_ask_for(world):
+    world.refuses(compose_request(distribution=None, bootc={"reference": "nowhere"}), InvalidRequestError)
+    assert [distribution for _, _, distribution, _ in world.gathered] in ([], [None])

@@ -6,7 +6,6 @@ from typing import Any, Final
 from uuid import uuid4
 
 import orjson
-from starlette.requests import Request
 from starlette.responses import Response
 
 BASE: Final = "/api/image-builder-composer/v2"
@@ -45,11 +44,3 @@ def answer(content: object, status: int = 200) -> Response:
 def reference(kind: str, id: str, path: str) -> dict[str, Any]:  # noqa: A002 - its name on the wire
     """The three fields every document of the composer starts with."""
     return {"href": BASE + path, "id": id, "kind": kind}
-
-
-async def cut_off(request: Request) -> Response:
-    """Close the connection without an answer, and wait until it is closed."""
-    request.scope["state"]["transport"].abort()
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-    return Response()

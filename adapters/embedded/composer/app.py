@@ -14,11 +14,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from adapters.embedded.composer.answers import BASE, RefusedError, answer, cut_off
+from adapters.embedded.composer.answers import BASE, RefusedError, answer
 from adapters.embedded.composer.behaviour import Behaviour
 from adapters.embedded.composer.operations import Operations
 from adapters.embedded.composer.state import Composes
 from adapters.embedded.composer.steering import Steering
+from adapters.embedded.serving import cut_off
 
 Handler = Callable[[Request], Awaitable[Response]]
 UNKNOWN: Final = {

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from adapters.embedded.composer import distributions, packages, progress
-from adapters.embedded.composer.answers import RefusedError, answer, cut_off, reference
+from adapters.embedded.composer.answers import RefusedError, answer, reference
 from adapters.embedded.composer.behaviour import Raw, Refusal
 from adapters.embedded.composer.plan import plan
 from adapters.embedded.composer.schema import (
@@ -22,6 +22,7 @@ from adapters.embedded.composer.schema import (
 )
 from adapters.embedded.composer.state import Compose, Composes
 from adapters.embedded.composer.steering import Steering
+from adapters.embedded.serving import cut_off
 
 LISTED: Final = 100
 

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import select
-import subprocess
-import sys
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
 
-import requests
-
+from adapters.embedded.child import StandInProcess
 from adapters.embedded.composer.answers import BASE
 
-PATIENCE: Final = 10.0
 
-
-class StandInComposer:
-    """A running stand-in composer; as a context manager it is stopped at the end.
-
-    With `parent_death` it also ends when this process is killed. Linux takes the thread that started it for
-    its parent, so start it from a thread that lasts, the main thread.
-    """
+class StandInComposer(StandInProcess):
+    """A running stand-in composer; its counters are named such as `POST /compose`."""
 
     def __init__(
         self,
@@ -38,17 +25,7 @@ class StandInComposer:
         Raises RuntimeError when it does not within ten seconds; what it had to say is on stderr.
         """
         options = {"host": host, "port": port, "state": state, "seconds": seconds}
-        command = [sys.executable, "-m", "adapters.embedded.composer"]
-        command += [f"--{name}={value}" for name, value in options.items()]
-        command += ["--parent-death"] if parent_death else []
-        self._own = requests.Session()
-        self._own.trust_env = False
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)  # noqa: S603 - ours
-        try:
-            self.url: str = self._announced()
-        except BaseException:
-            self.stop()
-            raise
+        super().__init__("stand-in composer", "adapters.embedded.composer", options, parent_death=parent_death)
 
     @property
     def api_url(self) -> str:
@@ -59,64 +36,3 @@ class StandInComposer:
     def token_url(self) -> str:
         """Where access tokens are given out."""
         return f"{self.url}/token"
-
-    @property
-    def pid(self) -> int:
-        """The process's id."""
-        return self._process.pid
-
-    def steer(self, **behaviour: object) -> dict[str, Any]:
-        """Change these keys of its behaviour, and hand back all of it.
-
-        Raises ValueError for a key or value it does not know.
-        """
-        return self._ask("PUT", "/stand-in/behaviour", behaviour)
-
-    def behaviour(self) -> dict[str, Any]:
-        """The behaviour in force, counters, the composes deleted, the latest calls."""
-        return self._ask("GET", "/stand-in/behaviour")
-
-    def counters(self) -> dict[str, int]:
-        """How often each operation was called, such as `POST /compose`."""
-        counters: dict[str, int] = self.behaviour()["counters"]
-        return counters
-
-    def reset(self) -> None:
-        """Make it behave as usual again, and forget all composes and counters."""
-        self._ask("DELETE", "/stand-in/behaviour")
-        self._ask("DELETE", "/stand-in/state")
-
-    def stop(self) -> None:
-        """End it; doing so twice does no harm."""
-        self._process.terminate()
-        try:
-            self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self._process.stdout:
-            self._process.stdout.close()
-        self._own.close()
-
-    def __enter__(self) -> Self:
-        """Nothing more to do: it runs."""
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        """End it."""
-        self.stop()
-
-    def _announced(self) -> str:
-        output = self._process.stdout
-        if output and select.select([output], [], [], PATIENCE)[0] and (line := output.readline()):
-            url: str = json.loads(line)["url"]
-            return url
-        raise RuntimeError("the stand-in composer does not start")
-
-    def _ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        answer = self._own.request(method, self.url + path, json=body, timeout=PATIENCE)
-        if answer.status_code == 400:
-            raise ValueError(answer.text)
-        answer.raise_for_status()
-        document: dict[str, Any] = answer.json()
-        return document

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import secrets
 import time
 from collections import Counter, deque
@@ -13,6 +11,7 @@ from starlette.requests import Request
 
 from adapters.embedded.composer.answers import RefusedError
 from adapters.embedded.composer.behaviour import Behaviour
+from adapters.embedded.waiting import Waiting
 
 REMEMBERED: Final = 100
 WATCHED: Final = (
@@ -24,35 +23,27 @@ WATCHED: Final = (
 )
 
 
-class Steering:
+class Steering(Waiting):
     """The one changeable thing beside the composes; lives on the event loop."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.behaviour = Behaviour()
         self.counters: Counter[str] = Counter()
         self.deleted: list[str] = []
-        self.closing = False
         self._recent: deque[dict[str, Any]] = deque(maxlen=REMEMBERED)
         self._tokens: dict[str, float] = {}
-        self._closed = asyncio.Event()
-        self._changed = asyncio.Event()
 
     def change(self, behaviour: Behaviour) -> None:
         """Put the behaviour in force; calls that hang look again."""
         self.behaviour = behaviour
-        self._wake()
+        self.wake()
 
     def forget(self) -> None:
         """Counters and calls so far are of no interest any more."""
         self.counters.clear()
         self.deleted.clear()
         self._recent.clear()
-
-    def close(self) -> None:
-        """The process is about to end: nobody waits any longer."""
-        self.closing = True
-        self._closed.set()
-        self._wake()
 
     def record(self, operation: str, request: Request) -> bytes | None:
         """Remember the call, and hand back its `Authorization` header."""
@@ -71,15 +62,8 @@ class Steering:
 
     async def wait(self) -> None:
         """Wait as long as the behaviour says a call waits before it is looked at."""
-        while self.behaviour.hang and not self.closing:
-            await self._changed.wait()
+        await self.hang_while(lambda: self.behaviour.hang)
         await self.pause(self.behaviour.latency)
-
-    async def pause(self, seconds: float) -> None:
-        """Wait that long, or until the process is about to end."""
-        if seconds > 0:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._closed.wait(), seconds)
 
     def issue_token(self) -> str:
         """A new access token."""
@@ -108,10 +92,6 @@ class Steering:
             "deleted": self.deleted,
             "recent": list(self._recent),
         }
-
-    def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
 
 
 def _text(value: bytes | None) -> str | None:

@@ -1,0 +1,93 @@
+"""How the back-ends answer: documents, and errors each in its own shape."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+CONTENT_SOURCES: Final = "content_sources"
+PROVISIONING: Final = "provisioning"
+COMPLIANCE: Final = "compliance"
+RECOMMENDATIONS: Final = "recommendations"
+BACK_ENDS: Final = (CONTENT_SOURCES, PROVISIONING, COMPLIANCE, RECOMMENDATIONS)
+
+
+class RefusedError(Exception):
+    """The call ends with the back-end's error body."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+def answer(content: object, status: int = 200) -> Response:
+    """A JSON document."""
+    return Response(orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS), status, media_type="application/json")
+
+
+def refusal(back_end: str, status: int, reason: str) -> Response:
+    """An error as that back-end writes it."""
+    return answer(_SHAPES[back_end](status, reason), status)
+
+
+async def json_object(request: Request) -> dict[str, Any]:
+    """The request's body. Raises RefusedError unless it is a JSON object."""
+    try:
+        document = orjson.loads(await request.body())
+    except orjson.JSONDecodeError as error:
+        raise RefusedError(400, f"Error binding parameters: {error}") from None
+    if not isinstance(document, dict):
+        raise RefusedError(400, "Error binding parameters: not an object")
+    return document
+
+
+def texts(document: Mapping[str, Any], key: str) -> list[str]:
+    """The list of texts at that key. Raises RefusedError when it is something else, or is not there."""
+    value = document.get(key)
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise RefusedError(400, f"{key}: expected a list of texts")
+    return value
+
+
+def org_id(request: Request, status: int = 401) -> str:
+    """The organization of the identity header. Raises RefusedError without a header."""
+    header = request.headers.get("x-rh-identity")
+    if not header:
+        raise RefusedError(status, "x-rh-identity: missing or malformed")
+    try:
+        identity = orjson.loads(base64.b64decode(header))["identity"]
+        return str(identity.get("org_id") or identity["internal"]["org_id"])
+    except (binascii.Error, ValueError, TypeError, KeyError, AttributeError):
+        return "stand-in"
+
+
+def _content_sources(status: int, reason: str) -> dict[str, Any]:
+    return {"errors": [{"status": status, "title": "Error", "detail": reason}]}
+
+
+def _provisioning(_: int, reason: str) -> dict[str, Any]:
+    document = dict.fromkeys(("trace_id", "edge_id", "version", "build_time"), "")
+    return {**document, "environment": "stand-in", "msg": reason, "error": reason}
+
+
+def _compliance(_: int, reason: str) -> dict[str, Any]:
+    return {"errors": [reason]}
+
+
+def _recommendations(_: int, reason: str) -> dict[str, Any]:
+    return {"detail": reason}
+
+
+_SHAPES: Final[Mapping[str, Callable[[int, str], dict[str, Any]]]] = {
+    CONTENT_SOURCES: _content_sources,
+    PROVISIONING: _provisioning,
+    COMPLIANCE: _compliance,
+    RECOMMENDATIONS: _recommendations,
+}

@@ -1,0 +1,154 @@
+"""The routes: each back-end's API below its base, and what the stand-ins alone answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Final
+
+import orjson
+from marshmallow import ValidationError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from adapters.embedded.platform import answers, behaviour, known
+from adapters.embedded.platform.answers import RefusedError, answer, refusal
+from adapters.embedded.platform.behaviour import Faults
+from adapters.embedded.platform.compliance import Compliance
+from adapters.embedded.platform.content_sources import ContentSources
+from adapters.embedded.platform.smaller import Provisioning, Recommendations
+from adapters.embedded.platform.state import Known
+from adapters.embedded.platform.steering import Steering
+from adapters.embedded.serving import cut_off
+
+Handler = Callable[[Request], Awaitable[Response]]
+BASES: Final = {
+    answers.CONTENT_SOURCES: known.CONTENT_SOURCES_BASE,
+    answers.PROVISIONING: known.PROVISIONING_BASE,
+    answers.COMPLIANCE: known.COMPLIANCE_BASE,
+    answers.RECOMMENDATIONS: known.RECOMMENDATIONS_BASE,
+}
+NO_ROUTE: Final = "no such route"
+
+
+def build(store: Known, steering: Steering) -> Starlette:
+    """The application."""
+    own = OwnRoutes(store, steering)
+
+    async def no_such_route(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        for back_end, base in BASES.items():
+            if request.scope["path"].startswith(f"{base}/"):
+                steering.record(back_end, NO_ROUTE, request, await request.body())
+                return refusal(back_end, status, str(error))
+        return answer({"detail": str(error)}, status)
+
+    app = Starlette(
+        routes=[
+            *_routes(store, steering),
+            Route("/stand-in/behaviour", own.get_behaviour, methods=["GET"]),
+            Route("/stand-in/behaviour", own.put_behaviour, methods=["PUT"]),
+            Route("/stand-in/behaviour", own.delete_behaviour, methods=["DELETE"]),
+            Route("/stand-in/state", own.delete_state, methods=["DELETE"]),
+        ],
+        exception_handlers={HTTPException: no_such_route},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _routes(store: Known, steering: Steering) -> Iterator[Route]:
+    content, compliance, recommendations = ContentSources(store), Compliance(store), Recommendations(steering)
+    tailorings = "/policies/{id}/tailorings"
+    operations: dict[str, dict[str, Handler]] = {
+        answers.CONTENT_SOURCES: {
+            "GET /repositories/": content.list_repositories,
+            "POST /repositories/bulk_export/": content.bulk_export,
+            "POST /snapshots/for_date/": content.snapshots_for_date,
+            "GET /templates/{uuid}": content.get_template,
+        },
+        answers.PROVISIONING: {"GET /sources/{id}/upload_info": Provisioning(store).get_upload_info},
+        answers.COMPLIANCE: {
+            "GET /policies/{id}": compliance.get_policy,
+            f"GET {tailorings}": compliance.list_tailorings,
+            f"POST {tailorings}": compliance.post_tailoring,
+            f"GET {tailorings}/{{minor}}/tailoring_file.json": compliance.get_tailoring_json,
+            f"GET {tailorings}/{{minor}}/tailoring_file.toml": compliance.get_tailoring_toml,
+        },
+        answers.RECOMMENDATIONS: {
+            "POST /packages/recommendations": recommendations.post_recommendations,
+            "POST /token": recommendations.post_token,
+        },
+    }
+    for back_end, handlers in operations.items():
+        for operation, handler in handlers.items():
+            method, _, path = operation.partition(" ")
+            endpoint = _operation(back_end, operation, handler, steering)
+            yield Route(BASES[back_end] + path, endpoint, methods=[method])
+
+
+def _operation(back_end: str, operation: str, handler: Handler, steering: Steering) -> Handler:
+    async def endpoint(request: Request) -> Response:
+        steering.record(back_end, operation, request, await request.body())
+        faults = await steering.faults(back_end, operation)
+        if steering.closing or faults.drop == "before":
+            return await cut_off(request)
+        response = _faulty(back_end, faults)
+        if response is None:
+            try:
+                response = await handler(request)
+            except RefusedError as refused:
+                response = refusal(back_end, refused.status, refused.reason)
+        return await cut_off(request) if faults.drop == "after" else response
+
+    return endpoint
+
+
+def _faulty(back_end: str, faults: Faults) -> Response | None:
+    if faults.raw:
+        # Not Starlette's `media_type`, which would add a charset.
+        headers = {**faults.raw.headers, "content-type": faults.raw.content_type}
+        return Response(faults.raw.body, faults.raw.status, headers)
+    if faults.status:
+        return refusal(back_end, faults.status, "refused, as the stand-in platform was told to")
+    return None
+
+
+class OwnRoutes:
+    """What no real back-end has."""
+
+    def __init__(self, store: Known, steering: Steering) -> None:
+        self._store = store
+        self._steering = steering
+
+    async def get_behaviour(self, _: Request) -> Response:
+        """The behaviour in force, and what has been asked so far."""
+        return self._shown()
+
+    async def put_behaviour(self, request: Request) -> Response:
+        """Change the keys of the behaviour that are given, and know what is given."""
+        try:
+            changes = behaviour.check(orjson.loads(await request.body()))
+        except orjson.JSONDecodeError as error:
+            return answer({"errors": str(error)}, 400)
+        except ValidationError as error:
+            return answer({"errors": error.messages}, 400)
+        self._store.add(changes)
+        self._steering.change(changes)
+        return self._shown()
+
+    async def delete_behaviour(self, _: Request) -> Response:
+        """Behave as usual again."""
+        self._steering.behave()
+        return self._shown()
+
+    async def delete_state(self, _: Request) -> Response:
+        """Forget what was added, tailorings too, and what has been asked so far."""
+        self._store.clear()
+        self._steering.forget()
+        return self._shown()
+
+    def _shown(self) -> Response:
+        return answer({**self._steering.document(), "added": self._store.added()})

@@ -1,0 +1,75 @@
+"""Provisioning and recommendations, which have one operation each, and the token for the latter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import parse_qs
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from adapters.embedded.platform.answers import RefusedError, answer, json_object, org_id, texts
+from adapters.embedded.platform.state import Known
+from adapters.embedded.platform.steering import Steering
+
+MODEL: Final = "stand-in-1"
+TOGETHER: Final = (
+    ("nginx", "httpd", "mod_ssl", "certbot"),
+    ("postgresql", "postgresql-server", "postgresql-contrib"),
+    ("vim-enhanced", "vim", "tmux", "git"),
+    ("podman", "buildah", "skopeo"),
+    ("openssh-server", "openssh", "fail2ban", "firewalld"),
+)
+
+
+class Provisioning:
+    """Its operations."""
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+
+    async def get_upload_info(self, request: Request) -> Response:
+        """The cloud account behind a source."""
+        org_id(request, 400)
+        source_id = request.path_params["id"]
+        if not (source_id.isascii() and source_id.isdigit()):
+            raise RefusedError(400, f"unable to parse ID {source_id!r}")
+        source = self._known.find("sources", source_id)
+        if source is None:
+            raise RefusedError(404, "resource not found")
+        return answer({"provider": "aws", "aws": None, "azure": None, "gcp": None} | source)
+
+
+class Recommendations:
+    """Its operations."""
+
+    def __init__(self, steering: Steering) -> None:
+        self._steering = steering
+
+    async def post_token(self, request: Request) -> Response:
+        """An access token for client credentials, as an OAuth2 server gives it."""
+        form = parse_qs((await request.body()).decode(errors="replace"))
+        if form.get("grant_type") != ["client_credentials"]:
+            return answer({"error": "unsupported_grant_type"}, 400)
+        if not (form.get("client_id") and form.get("client_secret")):
+            return answer({"error": "invalid_client"}, 401)
+        return answer({"access_token": self._steering.issue_token(), "expires_in": 900, "token_type": "Bearer"})
+
+    async def post_recommendations(self, request: Request) -> Response:
+        """Names that go with the ones given."""
+        self._steering.authorize(request.headers.get("authorization"))
+        body = await json_object(request)
+        packages, wanted = texts(body, "packages"), body.get("recommendedPackages", 3)
+        if isinstance(wanted, bool) or not isinstance(wanted, int) or not isinstance(body.get("distribution"), str):
+            raise RefusedError(422, "expected recommendedPackages: number, distribution: text")
+        related = dict.fromkeys(name for package in packages for name in _related(package) if name not in packages)
+        return answer({"packages": list(related)[: max(wanted, 0)], "modelVersion": MODEL})
+
+
+def _related(package: str) -> Iterator[str]:
+    for names in TOGETHER:
+        if package in names:
+            yield from names
+    yield f"{package}-doc"
+    yield f"{package}-libs"

@@ -1,0 +1,95 @@
+"""What the stand-ins have come to know beside what they know from the start: one JSON file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from adapters.embedded.platform.known import red_hat
+
+MEMORY: Final = ":memory:"
+KINDS: Final = ("repositories", "templates", "sources", "policies")
+Documents = dict[str, dict[str, Any]]
+
+
+def repository(uuid: str, origin: str, name: str, url: str) -> dict[str, Any]:
+    """A repository of which nothing else is known."""
+    return {
+        "uuid": uuid,
+        "name": name,
+        "label": name.lower().replace(" ", "-"),
+        "url": url,
+        "origin": origin,
+        "content_type": "rpm",
+        "distribution_arch": "x86_64",
+        "distribution_versions": ["9"],
+        "gpg_key": "",
+        "snapshot": True,
+        "metadata_verification": False,
+        "module_hotfixes": False,
+        "status": "Valid",
+        "package_count": 42,
+    }
+
+
+class Known:
+    """Repositories, templates, sources and policies by their ids; changes outlive a restart."""
+
+    def __init__(self, path: str, built_in: Mapping[str, Documents]) -> None:
+        """Read the file at `path`, if there is one; `:memory:` keeps nothing."""
+        self._path = None if path == MEMORY else Path(path)
+        self._built_in = built_in
+        self._added: dict[str, dict[str, dict[str, Any] | None]] = {kind: {} for kind in KINDS}
+        if self._path:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            if self._path.exists():
+                self._added |= orjson.loads(self._path.read_bytes())
+
+    def all(self, kind: str) -> Documents:
+        """Every document of that kind by its id."""
+        merged = dict(self._built_in[kind])
+        for key, changes in self._added[kind].items():
+            if changes is None:
+                merged.pop(key, None)
+            else:
+                merged[key] = merged.get(key, {}) | changes
+        return merged
+
+    def find(self, kind: str, key: str) -> dict[str, Any] | None:
+        """The document of that id, if there is one."""
+        return self.all(kind).get(key)
+
+    def add(self, document: Mapping[str, Any]) -> None:
+        """Merge in what a steering document says is known."""
+        for one in document.get("repositories", ()):
+            key = str(one.get("uuid") or red_hat(one["url"])).lower()
+            usual = {} if self.find("repositories", key) else repository(key, "external", key, "")
+            self._merge("repositories", key, {**usual, **one, "uuid": key})
+        for kind, name in (("templates", "uuid"), ("policies", "id")):
+            for one in document.get(kind, ()):
+                key = str(one[name]).lower()
+                self._merge(kind, key, {**one, name: key})
+        for key, source in document.get("sources", {}).items():
+            self._added["sources"][key] = source
+        self._write()
+
+    def clear(self) -> None:
+        """Forget all that was added."""
+        self._added = {kind: {} for kind in KINDS}
+        self._write()
+
+    def added(self) -> dict[str, Any]:
+        """What was added, to be shown."""
+        return {kind: list(documents) for kind, documents in self._added.items()}
+
+    def _merge(self, kind: str, key: str, changes: dict[str, Any]) -> None:
+        self._added[kind][key] = (self._added[kind].get(key) or {}) | changes
+
+    def _write(self) -> None:
+        if self._path:
+            written = self._path.with_name(self._path.name + ".new")
+            written.write_bytes(orjson.dumps(self._added))
+            written.replace(self._path)

@@ -1,0 +1,129 @@
+"""One request and its answer: over watched connections, within a deadline, and no larger than we can bear."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, Final
+
+import orjson
+import requests
+
+from adapters.http.watchdog import Watch, WatchedAdapter
+from ports.deadline import current_deadline
+
+LARGEST_ANSWER: Final = 32 * 1024 * 1024
+_PIECE: Final = 64 * 1024
+# Where nobody set a deadline.
+_LONGEST: Final = 60.0
+
+
+class OverdueError(requests.Timeout):
+    """The answer was not there in time as a whole."""
+
+
+class TooLargeError(requests.RequestException):
+    """The answer is larger than LARGEST_ANSWER."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A back-end's answer, whatever its status; `retry_after` is in seconds, None where it says nothing of it."""
+
+    status: int
+    body: bytes
+    retry_after: float | None = None
+
+    def json(self) -> Any:
+        """The body as JSON; None where it is none."""
+        try:
+            return orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            return None
+
+
+def new_session(connections: int, ca_file: str | None = None) -> requests.Session:
+    """A session for one host; `ca_file`, where given, holds the only certificates trusted.
+
+    The process' own surroundings (proxies, netrc) are not asked: that costs a third of each call's time.
+    """
+    session = requests.Session()
+    session.trust_env = False
+    session.cookies.set_policy(_NO_COOKIES)
+    if ca_file:
+        session.verify = ca_file
+    adapter = WatchedAdapter(pool_connections=1, pool_maxsize=connections)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
+
+
+def exchange(
+    session: requests.Session,
+    method: str,
+    url: str,
+    *,
+    data: bytes | Mapping[str, str] | None,
+    headers: Mapping[str, str] | None,
+    connect: float,
+    read: float,
+) -> Answer:
+    """The answer. Raises requests.RequestException, OverdueError and TooLargeError among them, and OSError."""
+    now = time.monotonic()
+    deadline = current_deadline.get() or now + _LONGEST
+    left = deadline - now
+    if left <= 0:
+        raise requests.ConnectTimeout
+    with Watch(deadline) as watch:
+        try:
+            response = session.request(
+                method,
+                url,
+                data=data,
+                headers=headers,
+                timeout=(min(connect, left), min(read, left)),
+                allow_redirects=False,
+                stream=True,
+            )
+            answer = Answer(response.status_code, _body(response), _seconds(response.headers.get("Retry-After")))
+        except requests.ConnectTimeout:
+            raise
+        except (requests.RequestException, OSError) as error:
+            if watch.expired:
+                raise OverdueError from error
+            raise
+    if watch.expired:  # an answer that lasts until the connection ends looks whole
+        raise OverdueError
+    return answer
+
+
+def _body(response: requests.Response) -> bytes:
+    pieces, size = [], 0
+    try:
+        for piece in response.iter_content(_PIECE):
+            size += len(piece)
+            if size > LARGEST_ANSWER:
+                raise TooLargeError
+            pieces.append(piece)
+    finally:
+        response.close()
+    return b"".join(pieces)
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    return float(retry_after) if retry_after is not None and retry_after.isascii() and retry_after.isdigit() else None
+
+
+class _NoCookies(DefaultCookiePolicy):
+    """One session serves all tenants: nothing a back-end sets is carried from one to the next."""
+
+    def set_ok(self, *_: object) -> bool:
+        return False
+
+    def return_ok(self, *_: object) -> bool:
+        return False
+
+
+_NO_COOKIES: Final = _NoCookies()

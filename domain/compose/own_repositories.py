@@ -1,0 +1,158 @@
+"""A customer's own repositories: those of the build (payload), and those the machine will have (custom)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from domain.compose.lookups import Answers
+from domain.compose.repositories import refuse_without_snapshots, snapshots_by_repository, template_snapshots
+from domain.compose.request import ComposeRequest, Json
+from domain.compose.snapshots import ContentSettings, as_snapshot, latest_url, same, snapshot_url
+from domain.content import RED_HAT, UPLOAD, ContentRepository, Snapshot
+from domain.errors import InvalidRequestError
+
+_PAYLOAD: Final = (
+    "baseurl",
+    "metalink",
+    "mirrorlist",
+    "gpgkey",
+    "check_gpg",
+    "check_repo_gpg",
+    "ignore_ssl",
+    "module_hotfixes",
+    "rhsm",
+)
+_CUSTOM: Final = (
+    "id",
+    "name",
+    "baseurl",
+    "gpgkey",
+    "check_gpg",
+    "check_repo_gpg",
+    "module_hotfixes",
+    "filename",
+    "metalink",
+    "mirrorlist",
+    "priority",
+    "ssl_verify",
+    "enabled",
+)
+
+
+def payload_repositories(
+    request: ComposeRequest, given: Iterable[Json], answers: Answers, settings: ContentSettings
+) -> list[dict[str, Any]]:
+    """The composer's `payload_repositories`.
+
+    Raises InvalidRequestError naming one that has no snapshot for the request's date.
+    """
+    if request.image.content_template:
+        return [
+            as_snapshot(repository, snapshot_url(snapshot, settings))
+            for repository, snapshot in template_snapshots(request, answers)
+            if repository.origin != RED_HAT
+        ]
+    kept = _not_red_hat(given, answers)
+    if request.image.snapshot_date:
+        dated = _dated(request, kept, answers, lambda entry: entry.get("baseurl", ""))
+        return [as_snapshot(repository, snapshot_url(snapshot, settings)) for repository, snapshot in dated]
+    return [_payload(entry, _known(entry, answers), settings) for entry in kept]
+
+
+def custom_repositories(
+    request: ComposeRequest, given: Iterable[Json], answers: Answers, settings: ContentSettings
+) -> list[dict[str, Any]]:
+    """The composer's `custom_repositories`. Raises InvalidRequestError as `payload_repositories` does."""
+    if request.image.content_template:
+        return []
+    kept = _not_red_hat(given, answers)
+    if request.image.snapshot_date:
+        dated = _dated(request, kept, answers, lambda entry: next(iter(entry.get("baseurl", ())), ""))
+        return [_custom_snapshot(repository, snapshot) for repository, snapshot in dated]
+    return [_custom(entry, _known(entry, answers), settings) for entry in kept]
+
+
+def _not_red_hat(given: Iterable[Json], answers: Answers) -> list[Json]:
+    red_hat = {repository.uuid for repository in answers.red_hat}
+    return [entry for entry in given if _id(entry) not in red_hat]
+
+
+def _known(entry: Json, answers: Answers) -> ContentRepository | None:
+    return next((repository for repository in answers.own if repository.uuid == _id(entry)), None)
+
+
+def _id(entry: Json) -> str:
+    return str(entry.get("id", "")).lower()
+
+
+def _dated(
+    request: ComposeRequest, entries: Iterable[Json], answers: Answers, address: Any
+) -> Iterator[tuple[ContentRepository, Snapshot]]:
+    by_url = {same(repository.url): repository for repository in answers.own if repository.url}
+    snapshots = snapshots_by_repository(answers.snapshots)
+    for entry in entries:
+        url = address(entry)
+        repository = by_url.get(same(url)) or _known(entry, answers)
+        if repository is not None:
+            refuse_without_snapshots(repository)
+        snapshot = None if repository is None else snapshots.get(repository.uuid)
+        if repository is None or snapshot is None:
+            named = url or entry.get("id", "a repository without an address")
+            raise InvalidRequestError(f"No snapshot for {request.image.snapshot_date} of {named}")
+        yield repository, snapshot
+
+
+def _payload(entry: Json, known: ContentRepository | None, settings: ContentSettings) -> dict[str, Any]:
+    made = {name: entry[name] for name in _PAYLOAD if name in entry}
+    if known is None:
+        return made
+    baseurl = _address(known, settings)
+    if baseurl:
+        made.setdefault("baseurl", baseurl)
+    if known.gpg_key and "gpgkey" not in made:
+        made["gpgkey"] = known.gpg_key
+        made.setdefault("check_gpg", True)
+    if known.module_hotfixes is not None:
+        made.setdefault("module_hotfixes", known.module_hotfixes)
+    return made
+
+
+def _custom(entry: Json, known: ContentRepository | None, settings: ContentSettings) -> dict[str, Any]:
+    made = {name: entry[name] for name in _CUSTOM if name in entry}
+    if known is None:
+        return made
+    baseurl = _address(known, settings)
+    if known.name:
+        made.setdefault("name", known.name)
+    if baseurl:
+        made.setdefault("baseurl", [baseurl])
+    if known.gpg_key and "gpgkey" not in made:
+        made["gpgkey"] = [known.gpg_key]
+        made.setdefault("check_gpg", True)
+    if known.gpg_key and known.metadata_verification is not None:
+        made.setdefault("check_repo_gpg", known.metadata_verification)
+    if known.module_hotfixes is not None:
+        made.setdefault("module_hotfixes", known.module_hotfixes)
+    return made
+
+
+def _address(known: ContentRepository, settings: ContentSettings) -> str:
+    if known.origin == UPLOAD:
+        return latest_url(known, settings) if known.latest_snapshot_url else ""
+    return known.url
+
+
+def _custom_snapshot(repository: ContentRepository, snapshot: Snapshot) -> dict[str, Any]:
+    """A snapshot as the machine has it later: at the address it can reach, and switched off."""
+    fields = {
+        "id": repository.uuid,
+        "name": repository.name or None,
+        "baseurl": [snapshot.url],
+        "gpgkey": [repository.gpg_key] if repository.gpg_key else None,
+        "check_gpg": True if repository.gpg_key else None,
+        "check_repo_gpg": repository.metadata_verification,
+        "module_hotfixes": repository.module_hotfixes,
+        "enabled": False,
+    }
+    return {name: value for name, value in fields.items() if value is not None}

@@ -1,0 +1,152 @@
+"""Find out what a build needs to know: questions that do not need each other are asked at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from contextvars import copy_context
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
+
+from domain.compose.lookups import Answers, PolicyQuestion, Questions, follow_up, questions
+from domain.compose.request import ComposeRequest
+from domain.content import CUSTOM_ORIGINS, RED_HAT, Policy, Template
+from domain.distributions import Distribution
+from domain.errors import InvalidRequestError, NotFoundError, UnavailableError
+from domain.identity import Identity
+from ports.compliance import Compliance
+from ports.content_sources import ContentSources
+from ports.features import Features
+from ports.provisioning import Provisioning
+
+_FLAG_OFF = "Feature image-builder.compliance-policies.enabled not enabled"
+Call = Callable[[], Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """Asks the optional back-ends; each is None where operators did not set it up."""
+
+    content_sources: ContentSources | None
+    provisioning: Provisioning | None
+    compliance: Compliance | None
+    features: Features
+    threads: Executor
+
+    def __call__(self, identity: Identity, request: ComposeRequest, distribution: Distribution | None) -> Answers:
+        """All that `request` needs to be known.
+
+        Raises InvalidRequestError for a question that cannot be asked, ForbiddenError where a back-end refuses the
+        caller, and UnavailableError where one gives no usable answer or is not set up.
+        """
+        asked = questions(request, distribution, content_sources=self.content_sources is not None)
+        answers = self._first(identity, asked)
+        return self._second(identity, request, answers)
+
+    def _first(self, identity: Identity, asked: Questions) -> Answers:
+        calls: dict[str, Call] = {}
+        if asked.need_content_sources:
+            calls.update(self._repositories(identity, asked))
+        if asked.sources:
+            provisioning = _set_up(self.provisioning, "provisioning")
+            for source in asked.sources:
+                calls[f"source {source}"] = partial(provisioning.aws_account, identity, source)
+        if asked.policy is not None:
+            calls.update(self._policy(identity, asked.policy))
+        found = self._together(calls)
+        tailoring: str | None
+        tailoring, no_tailoring = found.get("tailoring", (None, False))
+        return Answers(
+            red_hat=(*found.get("red hat by url", ()), *found.get("red hat by id", ())),
+            own=(*found.get("own by url", ()), *found.get("own by id", ())),
+            template=found.get("template"),
+            accounts={source: found[f"source {source}"] for source in asked.sources},
+            policy=found.get("policy"),
+            tailoring=tailoring,
+            no_tailoring=no_tailoring,
+        )
+
+    def _repositories(self, identity: Identity, asked: Questions) -> dict[str, Call]:
+        content = _set_up(self.content_sources, "content sources")
+        calls: dict[str, Call] = {}
+        if asked.red_hat_urls:
+            calls["red hat by url"] = lambda: content.by_url(identity, asked.red_hat_urls, (RED_HAT,))
+        if asked.own_urls:
+            calls["own by url"] = lambda: content.by_url(identity, asked.own_urls, CUSTOM_ORIGINS)
+        if asked.ids:
+            calls["red hat by id"] = lambda: content.by_uuid(identity, asked.ids, (RED_HAT,))
+            calls["own by id"] = lambda: content.by_uuid(identity, asked.ids, CUSTOM_ORIGINS)
+        if asked.template is not None:
+            template = asked.template
+            calls["template"] = lambda: _known_template(content, identity, template)
+        return calls
+
+    def _policy(self, identity: Identity, asked: PolicyQuestion) -> dict[str, Call]:
+        if not self.features.compliance_policies():
+            raise InvalidRequestError(_FLAG_OFF)
+        compliance = _set_up(self.compliance, "compliance")
+        return {
+            "policy": lambda: _known_policy(compliance, identity, asked),
+            "tailoring": lambda: _known_tailoring(compliance, identity, asked),
+        }
+
+    def _second(self, identity: Identity, request: ComposeRequest, answers: Answers) -> Answers:
+        asked = follow_up(request, answers)
+        if asked.snapshots_of:
+            content = _set_up(self.content_sources, "content sources")
+            return replace(answers, snapshots=content.snapshots(identity, asked.date, asked.snapshots_of))
+        if asked.template_repositories:
+            content, ids = _set_up(self.content_sources, "content sources"), asked.template_repositories
+            found = self._together(
+                {
+                    "red hat": lambda: content.by_uuid(identity, ids, (RED_HAT,)),
+                    "own": lambda: content.by_uuid(identity, ids, CUSTOM_ORIGINS),
+                }
+            )
+            return replace(answers, red_hat=(*answers.red_hat, *found["red hat"]), own=(*answers.own, *found["own"]))
+        return answers
+
+    def _together(self, calls: Mapping[str, Call]) -> dict[str, Any]:
+        """What the calls return, all made at once; the first error in their order is raised, when all have ended."""
+        names = list(calls)
+        running = [self.threads.submit(copy_context().run, calls[name]) for name in names[1:]]
+        outcomes: list[Call] = [*(calls[name] for name in names[:1]), *(future.result for future in running)]
+        results: dict[str, Any] = {}
+        error: Exception | None = None
+        for name, outcome in zip(names, outcomes, strict=True):
+            try:
+                results[name] = outcome()
+            except Exception as raised:  # noqa: BLE001 - raised below, when nothing runs any more
+                error = error or raised
+        if error is not None:
+            raise error
+        return results
+
+
+def _known_template(content: ContentSources, identity: Identity, uuid: str) -> Template | None:
+    try:
+        return content.template(identity, uuid)
+    except NotFoundError:
+        return None
+
+
+def _known_policy(compliance: Compliance, identity: Identity, asked: PolicyQuestion) -> Policy | None:
+    try:
+        return compliance.policy(identity, asked.id)
+    except NotFoundError:
+        return None
+
+
+def _known_tailoring(compliance: Compliance, identity: Identity, asked: PolicyQuestion) -> tuple[str | None, bool]:
+    try:
+        return compliance.tailoring(identity, asked.id, asked.minor), False
+    except NotFoundError:
+        return None, True
+
+
+def _set_up(back_end: T | None, name: str) -> T:
+    if back_end is None:
+        raise UnavailableError(f"This needs {name}, which is not set up here", retry_after=None)
+    return back_end

@@ -1,0 +1,246 @@
+"""A back-end's answer comes in time as a whole, and is of a size we can bear, over real sockets (issue 4)."""
+
+import contextvars
+import math
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from adapters.http import exchange
+from adapters.http.breaker import Breaker
+from adapters.http.client import Answer, BackEnd, NoAnswerError, Timeouts, new_session
+from adapters.http.tokens import Credentials, TokenRefusedError, Tokens
+from ports.deadline import left, until
+from tests.support.drip import DRIPS
+from tests.support.loopback import Loopback, answer, close, hang
+
+DRIP = Timeouts(connect=1.0, read=0.5, total=0.2)
+LONG = Timeouts(connect=5.0, read=10.0)
+METHODS = ("get", "ask", "post", "delete")
+
+
+@contextmanager
+def calling(url, **options):
+    back_end = BackEnd("composer", url, connections=5, **options)
+    try:
+        yield back_end
+    finally:
+        back_end.close()
+
+
+def call(back_end, method, timeouts):
+    body = ({},) if method in {"ask", "post"} else ()
+    return getattr(back_end, method)("/x", *body, timeouts)
+
+
+def silence(back_end, method, timeouts):
+    began = time.monotonic()
+    with pytest.raises(NoAnswerError) as silent:
+        call(back_end, method, timeouts)
+    return silent.value, time.monotonic() - began
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("drip", DRIPS.values(), ids=DRIPS)
+def test_an_answer_that_drips_is_given_up_at_the_deadline(method, drip):
+    with Loopback(drip) as server, calling(server.url) as back_end:
+        error, took = silence(back_end, method, DRIP)
+    assert error.sent
+    assert 0.15 < took < 0.6
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("drip", DRIPS.values(), ids=DRIPS)
+def test_a_connection_broken_at_the_deadline_is_not_used_again(drip):
+    with Loopback(drip, answer(200, b'"here"')) as server, calling(server.url) as back_end:
+        silence(back_end, "get", DRIP)
+        assert call(back_end, "get", LONG) == Answer(200, b'"here"')
+    assert server.connections == 2
+
+
+def test_a_drip_on_a_connection_used_before_is_given_up_too():
+    with Loopback(answer(), DRIPS["a body"]) as server, calling(server.url) as back_end:
+        call(back_end, "get", LONG)
+        _, took = silence(back_end, "get", DRIP)
+    assert took < 0.6
+    assert server.connections == 1
+
+
+def test_the_deadline_of_a_call_that_has_ended_does_not_touch_the_next_one():
+    with Loopback(answer(), answer(200, b'"late"', after=0.4)) as server, calling(server.url) as back_end:
+        call(back_end, "get", Timeouts(1.0, 1.0, total=0.2))
+        assert call(back_end, "get", LONG) == Answer(200, b'"late"')
+    assert server.connections == 1
+
+
+def test_a_later_call_with_an_earlier_deadline_is_given_up_first():
+    with Loopback(DRIPS["a body"]) as server, calling(server.url) as back_end, ThreadPoolExecutor(2) as pool:
+        long = pool.submit(silence, back_end, "get", Timeouts(1.0, 1.0, total=0.8))
+        time.sleep(0.05)
+        short = pool.submit(silence, back_end, "get", Timeouts(1.0, 1.0, total=0.2))
+        assert short.result()[1] < 0.5
+        assert 0.7 < long.result()[1] < 1.2
+
+
+def test_no_thread_stays_behind_whatever_drips():
+    with Loopback(answer()) as server, calling(server.url) as back_end:
+        call(back_end, "get", LONG)  # whoever watches over all calls is there now
+    before = set(threading.enumerate())
+    with Loopback(DRIPS["a body"]) as server, calling(server.url) as back_end, ThreadPoolExecutor(20) as pool:
+        calls = [pool.submit(silence, back_end, "get", DRIP) for _ in range(20)]
+        assert all(one.result()[1] < 1.0 for one in calls)
+    assert set(threading.enumerate()) <= before
+
+
+def test_an_answer_beyond_the_limit_is_none(monkeypatch):
+    monkeypatch.setattr(exchange, "LARGEST_ANSWER", 100_000)
+    with (
+        Loopback(answer(200, b"1" * 100_001), answer(200, b"1" * 100_000)) as server,
+        calling(server.url) as back_end,
+    ):
+        error, _ = silence(back_end, "get", LONG)
+        assert len(call(back_end, "get", LONG).body) == 100_000
+    assert error.sent
+    assert len(server.asked) == 2
+
+
+def test_an_answer_without_a_body_leaves_its_connection_for_the_next():
+    with Loopback(answer(204, b""), answer()) as server, calling(server.url) as back_end:
+        assert call(back_end, "get", LONG) == Answer(204, b"")
+        call(back_end, "get", LONG)
+    assert server.connections == 1
+
+
+# The deadline of the work at hand
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("step", [hang, DRIPS["one header"]], ids=["hang", "drip"])
+def test_a_call_takes_no_longer_than_what_is_left(method, step):
+    with Loopback(step) as server, calling(server.url) as back_end, until(0.25):
+        error, took = silence(back_end, method, LONG)
+    assert error.sent
+    assert took < 0.6
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_with_nothing_left_nothing_is_called(method):
+    with Loopback() as server, calling(server.url) as back_end, until(0):
+        error, _ = silence(back_end, method, LONG)
+    assert not error.sent
+    assert server.connections == 0
+
+
+def test_a_call_in_a_hurry_says_nothing_of_the_back_end():
+    breaker = Breaker(failures=1)
+    with Loopback(hang) as server, calling(server.url, breaker=breaker) as back_end:
+        with until(0.1):
+            silence(back_end, "get", LONG)
+        assert not breaker.is_open
+        silence(back_end, "get", Timeouts(1.0, 0.1))
+    assert breaker.is_open
+
+
+def test_attempts_end_when_too_little_is_left():
+    with Loopback(close) as server, calling(server.url) as back_end, until(0.5):
+        _, took = silence(back_end, "get", LONG)
+    assert len(server.asked) == 1
+    assert took < 0.4
+
+
+def test_a_deadline_within_another_is_never_later():
+    assert left() == math.inf
+    with until(5):
+        with until(60):
+            assert left() <= 5
+        with until(1):
+            assert left() <= 1
+        assert 4 < left() <= 5
+    assert left() == math.inf
+
+
+def test_the_deadline_goes_along_with_the_context():
+    with until(5), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(contextvars.copy_context().run, left).result() <= 5
+        assert pool.submit(left).result() == math.inf
+
+
+# Being put off
+
+
+@pytest.mark.parametrize("method", ["get", "ask"])
+def test_a_back_end_that_puts_us_off_for_a_moment_is_asked_once_more(method):
+    with (
+        Loopback(answer(429, b"", retry_after="1"), answer(200, b'"here"')) as server,
+        calling(server.url) as back_end,
+    ):
+        began = time.monotonic()
+        assert call(back_end, method, LONG) == Answer(200, b'"here"')
+    assert 0.9 < time.monotonic() - began < 2.0
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("step", "total", "asked"),
+    [
+        (answer(429, b"", retry_after="0"), 30.0, 2),
+        (answer(429, b"", retry_after="2"), 30.0, 1),
+        (answer(429, b"", retry_after="Wed, 21 Oct 2026 07:28:00 GMT"), 30.0, 1),
+        (answer(429, b""), 30.0, 1),
+        (answer(429, b"", retry_after="1"), 0.5, 1),
+    ],
+    ids=["twice", "for long", "until a date", "for ever", "beyond the deadline"],
+)
+def test_a_back_end_that_puts_us_off_gives_no_answer(step, total, asked):
+    with Loopback(step) as server, calling(server.url) as back_end:
+        error, took = silence(back_end, "get", Timeouts(1.0, 1.0, total))
+    assert error.sent
+    assert took < 0.5
+    assert len(server.asked) == asked
+
+
+def test_a_post_hears_that_it_is_put_off():
+    with Loopback(answer(429, b"", retry_after="1")) as server, calling(server.url) as back_end:
+        assert call(back_end, "post", LONG) == Answer(429, b"", retry_after=1.0)
+    assert len(server.asked) == 1
+
+
+# Tokens
+
+
+@contextmanager
+def tokens_from(url):
+    session = new_session(1)
+    try:
+        yield Tokens(Credentials(url, "us", "secret"), session)
+    finally:
+        session.close()
+
+
+@pytest.mark.parametrize("step", [hang, DRIPS["a body"], DRIPS["one header"]], ids=["hang", "body", "header"])
+def test_a_token_is_waited_for_until_the_deadline_only(step):
+    with Loopback(step) as server, tokens_from(server.url) as tokens, ThreadPoolExecutor(3) as pool:
+
+        def timed():
+            began = time.monotonic()
+            with until(0.3), pytest.raises(TokenRefusedError):
+                tokens.get()
+            return time.monotonic() - began
+
+        assert all(one.result() < 0.7 for one in [pool.submit(timed) for _ in range(3)])
+
+
+def test_a_token_counts_towards_the_call_s_time():
+    with (
+        Loopback(DRIPS["a body"]) as endpoint,
+        Loopback() as server,
+        tokens_from(endpoint.url) as tokens,
+        calling(server.url, tokens=tokens) as back_end,
+    ):
+        error, took = silence(back_end, "post", DRIP)
+    assert not error.sent
+    assert took < 0.6
+    assert server.asked == []

@@ -1,0 +1,271 @@
+"""Builds out of a customer's own content, against the running service and the stand-ins of the platform."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from adapters.embedded.composer.process import StandInComposer
+from adapters.embedded.platform import known
+from adapters.embedded.platform.process import StandInPlatform
+from tests.support.builders import compose_request
+from tests.support.databases import Parameters
+from tests.support.service import Client, Service
+
+DATE = "2025-03-01"
+
+
+@pytest.fixture(scope="module")
+def platform_process() -> Iterator[StandInPlatform]:
+    with StandInPlatform() as running:
+        yield running
+
+
+@pytest.fixture
+def platform(platform_process: StandInPlatform) -> StandInPlatform:
+    platform_process.reset()
+    return platform_process
+
+
+def service_with(database: Parameters, composer: StandInComposer, platform_process: StandInPlatform) -> Service:
+    environment = {
+        "CONTENT_SOURCES_URL": platform_process.content_sources_url,
+        "CONTENT_SOURCES_REPO_URL": "https://content.example.com/",
+        "CONTENT_SOURCES_REPO_PREFIX": "/api/pulp",
+        "PROVISIONING_URL": platform_process.provisioning_url,
+        "COMPLIANCE_URL": platform_process.compliance_url,
+        "INSIGHTS_CLIENT_PROXY": "http://proxy.example.com",
+        "PATCH_URL": "https://patch.example.com",
+        "COMPOSE_DEADLINE": "3",
+    }
+    return Service(database, composer.url, environment=environment)
+
+
+@pytest.fixture(scope="module")
+def content_service(
+    module_database: Parameters, composer_process: StandInComposer, platform_process: StandInPlatform
+) -> Iterator[Service]:
+    with service_with(module_database, composer_process, platform_process) as running:
+        yield running
+
+
+@pytest.fixture
+def unspoiled_client(
+    module_database: Parameters, composer: StandInComposer, platform: StandInPlatform
+) -> Iterator[Client]:
+    """A client of a service of its own, whose circuit breakers nobody has opened yet."""
+    with service_with(module_database, composer, platform) as running:
+        yield running.client()
+
+
+@pytest.fixture
+def client(content_service: Service, composer: StandInComposer, platform: StandInPlatform, tenant: str) -> Client:
+    return content_service.client(tenant)
+
+
+def rhel_request(
+    image_type: str = "guest-image",
+    upload: str = "aws.s3",
+    *,
+    image: dict[str, Any] | None = None,
+    **customizations: Any,
+) -> dict[str, Any]:
+    return compose_request(
+        image_type, upload, image=image, distribution="rhel-9.6", customizations=customizations or None
+    )
+
+
+def sent(client: Client, composer: StandInComposer, request: dict[str, Any]) -> dict[str, Any]:
+    """What the composer was told for a request that must be accepted."""
+    compose_id = client.compose(request)
+    metadata = requests.get(f"{composer.api_url}/composes/{compose_id}/metadata", timeout=10).json()
+    told: dict[str, Any] = metadata["request"]
+    return told
+
+
+def refused(client: Client, request: dict[str, Any], status: int) -> str:
+    answer = client.post("/compose", request)
+    assert answer.status_code == status, answer.text
+    detail: str = answer.json()["errors"][0]["detail"]
+    return detail
+
+
+SUBSCRIPTION = {
+    "organization": 12,
+    "activation-key": "key",
+    "server-url": "subscription.example.com",
+    "base-url": "https://cdn.example.com",
+    "insights": True,
+}
+
+
+def test_rhel_is_built_from_its_latest_snapshots(client: Client, composer: StandInComposer) -> None:
+    repositories = sent(client, composer, rhel_request())["image_request"]["repositories"]
+    assert len(repositories) == 2
+    for repository in repositories:
+        assert repository["baseurl"].startswith("https://content.example.com/")
+        assert "/api/pulp/" not in repository["baseurl"]
+        assert repository["rhsm"] is False
+        assert repository["check_gpg"] is True
+
+
+def test_rhel_is_built_as_of_a_date(client: Client, composer: StandInComposer) -> None:
+    told = sent(client, composer, rhel_request(image={"snapshot_date": DATE}))
+    for repository in told["image_request"]["repositories"]:
+        assert repository["baseurl"].startswith("https://content.example.com/api/pulp/")
+
+
+def test_centos_has_no_snapshots_and_that_is_said_by_name(client: Client) -> None:
+    detail = refused(client, compose_request(image={"snapshot_date": DATE}), 400)
+    assert "mirror.stream.centos.org" in detail
+
+
+def test_a_build_by_template_has_the_templates_repositories(client: Client, composer: StandInComposer) -> None:
+    told = sent(client, composer, rhel_request(image={"content_template": known.TEMPLATE}))
+    assert told["image_request"]["repositories"]
+    for repository in told["image_request"]["repositories"]:
+        assert set(repository) <= {"baseurl", "rhsm", "gpgkey", "check_gpg"}
+        assert repository["check_gpg"] is True
+
+
+def test_an_unknown_template_is_refused_by_name(client: Client) -> None:
+    unknown = "11111111-2222-3333-4444-555555555555"
+    assert unknown in refused(client, rhel_request(image={"content_template": unknown}), 400)
+
+
+def test_own_repositories_are_filled_in_by_their_ids(client: Client, composer: StandInComposer) -> None:
+    request = rhel_request(
+        payload_repositories=[{"id": known.EXTERNAL, "rhsm": False}],
+        custom_repositories=[{"id": known.EXTERNAL}, {"id": known.UPLOAD}],
+    )
+    customizations = sent(client, composer, request)["customizations"]
+    assert customizations["payload_repositories"][0]["baseurl"] == known.EXTERNAL_URL
+    assert customizations["custom_repositories"][0]["baseurl"] == [known.EXTERNAL_URL]
+    assert customizations["custom_repositories"][1]["baseurl"][0].startswith("https://content.example.com/")
+
+
+def test_a_repository_with_snapshotting_off_is_refused_as_of_a_date(client: Client) -> None:
+    request = rhel_request(image={"snapshot_date": DATE}, custom_repositories=[{"id": known.WITHOUT_SNAPSHOTS}])
+    assert refused(client, request, 400).endswith("has snapshotting disabled")
+
+
+def test_sources_become_accounts(client: Client, composer: StandInComposer) -> None:
+    request = rhel_request("aws", "aws", image={"options": {"share_with_sources": ["1", "2"]}})
+    told = sent(client, composer, request)
+    assert told["image_request"]["upload_options"]["share_with_accounts"] == list(known.AWS_ACCOUNTS.values())
+
+
+@pytest.mark.parametrize("source", ["999", "../../x", "", "3"])
+def test_a_source_without_an_account_is_refused_by_name(client: Client, source: str) -> None:
+    request = rhel_request("aws", "aws", image={"options": {"share_with_sources": [source]}})
+    assert refused(client, request, 400) == f"Unable to resolve source {source} to an aws account id"
+
+
+def test_a_policy_brings_its_profile_and_tailoring(client: Client, composer: StandInComposer) -> None:
+    told = sent(client, composer, rhel_request(openscap={"policy_id": known.POLICY_RHEL9}))["customizations"]
+    assert told["openscap"]["policy_id"] == known.POLICY_RHEL9
+    assert told["openscap"]["json_tailoring"]["filepath"] == "/etc/osbuild/openscap-tailoring.json"
+    assert told["files"][0]["path"] == "/etc/osbuild/openscap-tailoring.json"
+
+
+def test_a_policy_of_another_major_version_is_refused_by_name(client: Client) -> None:
+    request = rhel_request(openscap={"policy_id": known.POLICY_RHEL10})
+    assert known.POLICY_RHEL10 in refused(client, request, 400)
+
+
+def test_a_machine_is_registered(client: Client, composer: StandInComposer) -> None:
+    told = sent(client, composer, rhel_request(subscription=SUBSCRIPTION))["customizations"]["subscription"]
+    assert told["organization"] == "12"
+    assert told["insights_client_proxy"] == "http://proxy.example.com"
+
+
+def test_everything_at_once_is_built(client: Client, composer: StandInComposer, platform: StandInPlatform) -> None:
+    request = rhel_request(
+        "aws",
+        "aws",
+        image={"snapshot_date": DATE, "options": {"share_with_sources": ["1", "2"]}},
+        subscription=SUBSCRIPTION,
+        openscap={"policy_id": known.POLICY_RHEL9},
+        payload_repositories=[{"baseurl": known.EXTERNAL_URL, "rhsm": False}, {"id": known.COMMUNITY, "rhsm": False}],
+        custom_repositories=[{"id": known.EXTERNAL}, {"id": known.COMMUNITY}],
+    )
+    told = sent(client, composer, request)
+    assert len(told["customizations"]["payload_repositories"]) == 2
+    assert told["customizations"]["services"] == {"enabled": ["rhcd"]}
+    asked = [
+        (call["back_end"], call["method"], call["path"], call.get("query")) for call in platform.behaviour()["recent"]
+    ]
+    assert len(asked) == len(set(map(str, asked))), "each question is asked once"
+
+
+def test_everything_at_once_takes_three_waits(
+    client: Client, composer: StandInComposer, platform: StandInPlatform
+) -> None:
+    slow = {"latency": 0.3}
+    platform.steer(content_sources=slow, provisioning=slow, compliance=slow)
+    composer.steer(latency=0.3)
+    request = rhel_request(
+        "aws",
+        "aws",
+        image={"snapshot_date": DATE, "options": {"share_with_sources": ["1", "2"]}},
+        openscap={"policy_id": known.POLICY_RHEL9},
+        payload_repositories=[{"id": known.EXTERNAL, "rhsm": False}, {"id": known.COMMUNITY, "rhsm": False}],
+        custom_repositories=[{"id": known.EXTERNAL}, {"id": known.COMMUNITY}],
+    )
+    began = time.monotonic()
+    client.compose(request)
+    assert 0.9 <= time.monotonic() - began < 1.2
+
+
+@pytest.mark.parametrize("fault", [{"hang": True}, {"drop": "before"}, {"raw": {"status": 502, "body": "<html>"}}])
+@pytest.mark.parametrize("back_end", ["content_sources", "provisioning", "compliance"])
+def test_a_back_end_that_is_away_is_named_within_the_deadline(
+    unspoiled_client: Client, composer: StandInComposer, platform: StandInPlatform, back_end: str, fault: dict[str, Any]
+) -> None:
+    platform.steer(**{back_end: fault})
+    request = rhel_request(
+        "aws",
+        "aws",
+        image={"options": {"share_with_sources": ["1"]}},
+        openscap={"policy_id": known.POLICY_RHEL9},
+    )
+    began = time.monotonic()
+    answer = unspoiled_client.post("/compose", request)
+    assert answer.status_code == 503, answer.text
+    assert time.monotonic() - began < 4
+    assert "retry-after" in answer.headers
+    detail = answer.json()["errors"][0]["detail"].lower()
+    assert back_end.replace("_", " ") in detail
+    assert "http" not in detail
+    assert composer.counters().get("POST /compose", 0) == 0
+
+
+def test_a_caller_whom_content_sources_refuses_is_told_which_permission(
+    client: Client, platform: StandInPlatform
+) -> None:
+    platform.steer(content_sources={"raw": {"status": 401, "body": "{}"}})
+    detail = refused(client, rhel_request(), 403)
+    assert detail.startswith("user is not authorized - please check your 'Repositories viewer'")
+
+
+@pytest.mark.parametrize(
+    ("image", "customizations"),
+    [
+        ({"snapshot_date": DATE}, {}),
+        ({"content_template": known.TEMPLATE}, {}),
+        ({"options": {"share_with_sources": ["1"]}}, {}),
+        ({}, {"openscap": {"policy_id": known.POLICY_RHEL9}}),
+    ],
+)
+def test_a_back_end_that_is_not_set_up_is_said_so(
+    service: Service, composer: StandInComposer, image: dict[str, Any], customizations: dict[str, Any]
+) -> None:
+    kind = ("aws", "aws") if "options" in image else ("guest-image", "aws.s3")
+    answer = service.client("alone").post("/compose", rhel_request(*kind, image=image, **customizations))
+    assert answer.status_code == 503
+    assert "retry-after" not in answer.headers
+    assert "not set up" in answer.json()["errors"][0]["detail"]
