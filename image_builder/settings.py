@@ -110,6 +110,8 @@ def from_environment() -> Settings:
         build_time=env.str("BUILD_TIME", ""),
     )
     _seal(env)
+    if settings.content_sources_url and not settings.content.repo_url:
+        raise ConfigurationError("CONTENT_SOURCES_URL needs CONTENT_SOURCES_REPO_URL: where builds read snapshots")
     return settings
 
 

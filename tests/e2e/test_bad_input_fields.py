@@ -251,7 +251,7 @@ def test_a_broken_document_with_a_password_in_it_is_not_repeated(logged: Service
 
 def test_an_accepted_activation_key_is_not_logged(logged: Service, log: Path) -> None:
     subscription = {"organization": 1, "activation-key": SECRET, "server-url": "", "base-url": "", "insights": True}
-    logged.client("accepted secrets").compose(customized(subscription=subscription))
+    logged.client("accepted keys").compose(customized(subscription=subscription))
     assert SECRET not in log.read_text()
 
 
