@@ -33,7 +33,7 @@ test: $(VENV)/.development  ## every test, against a real PostgreSQL
 
 check: $(VENV)/.development  ## format, lint, types, architecture
 	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pre-commit validate-config

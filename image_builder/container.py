@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from adapters.http.compliance import HttpCompliance
-from adapters.http.content_sources import HttpContentSources
-from adapters.http.provisioning import HttpProvisioning
 from dependency_injector import containers, providers
 
 from adapters.crypt import sha512_crypt_hash
@@ -16,7 +13,10 @@ from adapters.features import AlwaysOn
 from adapters.files.distributions import load_allow_list, load_distributions
 from adapters.files.quotas import FileQuotas, Unlimited
 from adapters.http.client import BackEnd, new_session
+from adapters.http.compliance import HttpCompliance
 from adapters.http.composer import HttpComposer
+from adapters.http.content_sources import HttpContentSources
+from adapters.http.provisioning import HttpProvisioning
 from adapters.http.tokens import Credentials, Tokens
 from adapters.postgres.composes import PostgresComposes
 from adapters.postgres.connection import PostgresDatabase

@@ -9,7 +9,6 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 import structlog
-from ports.deadline import until
 
 from domain.compose import build as building
 from domain.compose import passwords
@@ -24,6 +23,7 @@ from domain.quota import Quota
 from domain.submission import Accepted, Refused, Submission
 from image_builder.usecases.gather import Gather
 from ports.composer import Composer
+from ports.deadline import until
 from ports.store import Starts
 from ports.world import PasswordHasher, Quotas
 
