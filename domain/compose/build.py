@@ -77,7 +77,7 @@ def detected_distribution(request: ComposeRequest, findings: Findings) -> Distri
     }
     versions = (each.detected_os_version for each in snapshots if each.repository_uuid in images)
     version = next(filter(None, versions), None)
-    if version is None or not (request.image.snapshot_date or template):
+    if version is None or not request.image.has_snapshots:
         return None
     of_version = (each for each in findings.entitled if _version_text(each) == version)
     return next(of_version, None)

@@ -86,8 +86,7 @@ def questions(request: ComposeRequest, distribution: Distribution | None, *, con
     Raises InvalidRequestError for a snapshot date that is none, and for a policy that cannot apply.
     """
     snapshot_date(request)
-    needed = bool(request.image.snapshot_date or request.image.content_template)
-    ask = content_sources or needed
+    ask = content_sources or request.image.has_snapshots
     return Questions(
         red_hat_urls=_unique(_red_hat_urls(request, distribution)) if ask else (),
         own_urls=_unique(_own_urls(request)) if request.image.snapshot_date else (),

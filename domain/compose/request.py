@@ -33,6 +33,11 @@ class ImageRequest:
     content_template: str = ""
     content_template_name: str = ""
 
+    @property
+    def has_snapshots(self) -> bool:
+        """Whether the image is built from snapshots, by date or of a template."""
+        return bool(self.snapshot_date or self.content_template)
+
 
 @dataclass(frozen=True, slots=True)
 class ComposeRequest:

@@ -87,7 +87,8 @@ class StartCompose:
             upload=self.upload,
             distribution=distribution,
             bootc=bootc,
-            entitled=self.catalogue.entitled_to(entitled=identity.entitled),
+            # Going through all distributions costs as much as the rest of the mapping: only snapshots ask for it.
+            entitled=self.catalogue.entitled_to(entitled=identity.entitled) if request.image.has_snapshots else (),
             answers=self.gather(identity, request, distribution),
             content=self.content,
         )
