@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 from domain.paging import Page
 
@@ -15,7 +16,10 @@ LISTED_FOR: Final = timedelta(days=14)
 
 @dataclass(frozen=True, slots=True)
 class NewCompose:
-    """A compose to be kept; `request` is a v1 ComposeRequest without passwords."""
+    """A compose to be kept; `request` is a v1 ComposeRequest without passwords.
+
+    `blueprint_version` is the id of the blueprint's version it was started from.
+    """
 
     tenant: str
     account_number: str
@@ -42,11 +46,16 @@ class ListedCompose(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ComposesQuery:
-    """The undeleted composes of a tenant, newest first, less the image types `ignored` (as requested)."""
+    """The undeleted composes of a tenant, newest first, less the image types `ignored` (as requested).
+
+    `blueprint` and `version`: only those of a blueprint, or of one of its versions.
+    """
 
     tenant: str
     page: Page
     ignored: tuple[str, ...] = ()
+    blueprint: UUID | None = None
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

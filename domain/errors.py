@@ -5,6 +5,8 @@ The presentation layer turns each class into one HTTP status; nothing else in th
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 
 class ImageBuilderError(Exception):
     """Base of all errors whose text may be shown to the caller: `detail` holds no secret and no host name."""
@@ -16,6 +18,26 @@ class ImageBuilderError(Exception):
 
 class InvalidRequestError(ImageBuilderError):
     """The request cannot be carried out as it stands; `detail` names the field or thing and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A rule that a document breaks: `title` is the rule's own, `detail` names the entry."""
+
+    title: str
+    detail: str
+
+
+class RulesViolatedError(ImageBuilderError):
+    """The request fits the contract and breaks rules beyond it; `violations` are all of them."""
+
+    def __init__(self, violations: tuple[Violation, ...]) -> None:
+        super().__init__("; ".join(violation.detail for violation in violations))
+        self.violations = violations
+
+
+class StaleVersionError(ImageBuilderError):
+    """The caller wants to change another version than the one in force."""
 
 
 class UnauthenticatedError(ImageBuilderError):

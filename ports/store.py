@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 from uuid import UUID
 
+from domain.blueprints.blueprint import Blueprint, BlueprintsPage, BlueprintsQuery, NewBlueprint, Version
 from domain.composes import ComposesPage, ComposesQuery, NewCompose
 from domain.quota import Quota
 
@@ -38,6 +40,34 @@ class Composes(Protocol):
 
     def delete(self, tenant: str, compose_id: UUID) -> bool:
         """Hide a compose; False unless it is this tenant's, True also when it was hidden before."""
+
+
+class Blueprints(Protocol):
+    """Blueprints and all their versions. All raise UnavailableError when the database is away."""
+
+    def create(self, blueprint: NewBlueprint) -> UUID:
+        """Keep a new blueprint. Raises RulesViolatedError where the tenant has one of this name."""
+
+    def change(
+        self, tenant: str, blueprint_id: UUID, wanted: frozenset[int] | None, change: Callable[[Blueprint], Version]
+    ) -> int:
+        """Keep what `change`, which waits for nothing, makes of the latest version as the next one; its number.
+
+        Changes of one blueprint follow each other, none is lost. `wanted` are the versions that the caller means to
+        change, None for whichever there is.
+
+        Raises NotFoundError unless it is this tenant's undeleted blueprint, StaleVersionError where the latest version
+        is none of `wanted`, RulesViolatedError where another blueprint has the name, and whatever `change` raises.
+        """
+
+    def page(self, query: BlueprintsQuery) -> BlueprintsPage:
+        """A page of a tenant's list."""
+
+    def get(self, tenant: str, blueprint_id: UUID, version: int | None = None) -> Blueprint:
+        """A version, None for the latest. Raises NotFoundError for none of this tenant's undeleted ones."""
+
+    def delete(self, tenant: str, blueprint_id: UUID, wanted: frozenset[int] | None) -> None:
+        """Hide a blueprint and all builds of it, and free its name. Raises NotFoundError and StaleVersionError."""
 
 
 class Database(Protocol):

@@ -17,6 +17,10 @@ WHERE org_id = %(tenant)s
   AND created_at >= (clock_timestamp() AT TIME ZONE 'utc') - %(listed_for)s::interval
   AND (%(ignored)s::text[] IS NULL
        OR COALESCE(request #>> '{image_requests,0,image_type}', '') <> ALL (%(ignored)s::text[]))
+  AND (%(blueprint)s::uuid IS NULL
+       OR blueprint_version_id IN (SELECT id FROM blueprint_versions
+                                   WHERE blueprint_id = %(blueprint)s::uuid
+                                     AND (%(version)s::bigint IS NULL OR version = %(version)s::bigint)))
 """
 
 _COUNT: Final = f"SELECT count(*) {_MATCHING}"
@@ -54,6 +58,8 @@ class PostgresComposes:
             "tenant": query.tenant,
             "listed_for": LISTED_FOR,
             "ignored": list(query.ignored) or None,
+            "blueprint": query.blueprint,
+            "version": query.version,
             "limit": query.page.limit,
             "offset": query.page.offset,
         }

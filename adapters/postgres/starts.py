@@ -41,12 +41,21 @@ WHERE (SELECT count(*) FROM (
 
 _RELEASE: Final = "DELETE FROM compose_starts WHERE id = %(start)s"
 
-# One statement: whoever counts sees the start or the compose, never both, never neither.
+# One statement: whoever counts sees the start or the compose, never both, never neither. A blueprint that is deleted
+# meanwhile takes the compose along, one that is being deleted is waited for.
 _RECORD_COMPOSE: Final = """
-WITH started AS (DELETE FROM compose_starts WHERE id = %(start)s)
-INSERT INTO composes (job_id, request, created_at, account_number, org_id, email, image_name, client_id)
+WITH started AS (
+    DELETE FROM compose_starts WHERE id = %(start)s
+), source AS (
+    SELECT versions.id, blueprints.deleted
+    FROM blueprint_versions versions JOIN blueprints ON blueprints.id = versions.blueprint_id
+    WHERE versions.id = %(blueprint_version)s
+    FOR SHARE OF blueprints
+)
+INSERT INTO composes (job_id, request, created_at, account_number, org_id, email, image_name, client_id,
+                      blueprint_version_id, deleted)
 VALUES (%(compose)s, %(request)s, clock_timestamp() AT TIME ZONE 'utc', %(account_number)s, %(tenant)s, %(email)s,
-        %(image_name)s, %(client_id)s)
+        %(image_name)s, %(client_id)s, (SELECT id FROM source), COALESCE((SELECT deleted FROM source), false))
 ON CONFLICT (job_id) DO NOTHING
 """
 
@@ -86,6 +95,7 @@ class PostgresStarts:
             "email": compose.email,
             "image_name": compose.image_name,
             "client_id": compose.client_id,
+            "blueprint_version": compose.blueprint_version,
         }
         self._database.again(
             lambda connection: connection.execute(_RECORD_COMPOSE, values),

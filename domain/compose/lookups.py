@@ -12,23 +12,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+from domain import policies
 from domain.compose.request import ComposeRequest, Json
 from domain.content import ContentRepository, Policy, Snapshot, Template
-from domain.distributions import Distribution, Repository, rhel_version
+from domain.distributions import Distribution, Repository
 from domain.errors import InvalidRequestError
+from domain.policies import PolicyMisfitError, PolicyQuestion
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyQuestion:
-    """A compliance policy, and the RHEL version it is wanted for."""
-
-    id: str
-    major: int
-    minor: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +134,10 @@ def policy_question(request: ComposeRequest, distribution: Distribution | None) 
     policy_id = (request.customizations or {}).get("openscap", {}).get("policy_id")
     if policy_id is None:
         return None
-    version = None if distribution is None else rhel_version(distribution.canonical_name)
-    if version is None:
-        raise InvalidRequestError(f"Compliance policy {policy_id} applies to RHEL only")
-    return PolicyQuestion(policy_id, *version)
+    try:
+        return policies.question(policy_id, distribution)
+    except PolicyMisfitError as misfit:
+        raise InvalidRequestError(misfit.detail) from None
 
 
 def own_repositories(request: ComposeRequest, kind: str) -> tuple[Json, ...]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from domain.compose.request import ComposeRequest, Json
+from domain.compose.request import Json
 from domain.errors import InvalidRequestError
 
 # The composer takes these crypt forms as they are; it would hash the others a second time.
@@ -18,22 +18,30 @@ MOST_TO_HASH: Final = 200
 LONGEST: Final = 512
 
 
-def to_hash(request: ComposeRequest) -> dict[int, str]:
-    """The plain passwords of the request, by the number of the user.
+def complaint(user: Json) -> str | None:
+    """Why a user's password cannot be taken, naming the user: it has a crypt form that the composer does not know."""
+    if not _OTHER_CRYPT.match(user.get("password", "")):
+        return None
+    return (
+        f'user "{user["name"]}": the password is hashed in a form that is not known here, '
+        "expected plain text or one of $6$, $5$, $2b$"
+    )
+
+
+def to_hash(users: Iterable[Json]) -> dict[int, str]:
+    """The plain passwords of these users (contract: User), by the number of the user.
 
     Raises InvalidRequestError for a crypt form the composer does not know, for a password longer than LONGEST bytes,
     and for more than MOST_TO_HASH.
     """
     plain: dict[int, str] = {}
-    for number, user in enumerate((request.customizations or {}).get("users", ())):
+    for number, user in enumerate(users):
         password = user.get("password", "")
         if not password or password.startswith(_KNOWN_CRYPT):
             continue
-        if _OTHER_CRYPT.match(password):
-            raise InvalidRequestError(
-                f'user "{user["name"]}": the password is hashed in a form that is not known here, '
-                "expected plain text or one of $6$, $5$, $2b$"
-            )
+        wrong = complaint(user)
+        if wrong is not None:
+            raise InvalidRequestError(wrong)
         if len(password.encode()) > LONGEST:
             raise InvalidRequestError(f'user "{user["name"]}": the password is longer than {LONGEST} bytes')
         plain[number] = password

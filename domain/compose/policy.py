@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from domain.compose.lookups import Answers, PolicyQuestion
+from domain import policies
+from domain.compose.lookups import Answers
 from domain.errors import InvalidRequestError
+from domain.policies import PolicyMisfitError, PolicyQuestion
 
 _FOLDER: Final = "/etc/osbuild"
 _FILE: Final = f"{_FOLDER}/openscap-tailoring.json"
@@ -13,17 +15,10 @@ _FILE: Final = f"{_FOLDER}/openscap-tailoring.json"
 
 def check(question: PolicyQuestion, answers: Answers) -> None:
     """Raise InvalidRequestError, naming the policy, where it does not apply to this version."""
-    policy = answers.policy
-    if policy is None:
-        raise InvalidRequestError(f"Compliance policy {question.id} is not known")
-    if policy.os_major_version != question.major:
-        raise InvalidRequestError(
-            f"Compliance policy {question.id} is for RHEL {policy.os_major_version}, not for RHEL {question.major}"
-        )
-    if answers.no_tailoring:
-        raise InvalidRequestError(
-            f"Compliance policy {question.id} has no tailoring for RHEL {question.major}.{question.minor}"
-        )
+    try:
+        policies.check(question, answers.policy, tailored=not answers.no_tailoring)
+    except PolicyMisfitError as misfit:
+        raise InvalidRequestError(misfit.detail) from None
 
 
 def openscap(question: PolicyQuestion, answers: Answers) -> dict[str, Any]:

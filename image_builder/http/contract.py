@@ -35,6 +35,7 @@ class Operation:
     identified: bool
     path_parameters: tuple[Parameter, ...]
     query_parameters: tuple[Parameter, ...]
+    header_parameters: tuple[Parameter, ...]
     body: Body | None
 
 
@@ -68,7 +69,7 @@ class Contract:
     def _operation(
         self, method: str, path: str, specification: Mapping[str, Any], shared: list[Mapping[str, Any]]
     ) -> Operation:
-        parameters = [*shared, *specification.get("parameters", [])]
+        parameters = [self._followed(each) for each in (*shared, *specification.get("parameters", []))]
         body = specification.get("requestBody")
         return Operation(
             id=specification["operationId"],
@@ -77,8 +78,13 @@ class Contract:
             identified=specification.get("security", self.document["security"]) != [],
             path_parameters=self._parameters(parameters, "path"),
             query_parameters=self._parameters(parameters, "query"),
+            header_parameters=self._parameters(parameters, "header"),
             body=None if body is None else self._body(body),
         )
+
+    def _followed(self, parameter: Mapping[str, Any]) -> Mapping[str, Any]:
+        name = parameter.get("$ref", "").rpartition("/")[2]
+        return self.document["components"]["parameters"][name] if name else parameter
 
     def _parameters(self, parameters: list[Mapping[str, Any]], place: str) -> tuple[Parameter, ...]:
         return tuple(Parameter.of(each, self._components) for each in parameters if each["in"] == place)

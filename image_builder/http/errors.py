@@ -21,6 +21,8 @@ _STATUS: Final[tuple[tuple[type[errors.ImageBuilderError], HTTPStatus], ...]] = 
     (errors.ForbiddenError, HTTPStatus.FORBIDDEN),
     (errors.NotFoundError, HTTPStatus.NOT_FOUND),
     (errors.UnavailableError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (errors.StaleVersionError, HTTPStatus.PRECONDITION_FAILED),
+    (errors.RulesViolatedError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (errors.BuildRefusedError, HTTPStatus.INTERNAL_SERVER_ERROR),
     (errors.ConfigurationError, HTTPStatus.INTERNAL_SERVER_ERROR),
 )
@@ -33,16 +35,21 @@ _SENTENCES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An error answer: status, the sentence for the user, and headers besides the usual."""
+    """An error answer: status, the sentence for the user, and headers besides the usual.
+
+    `violations`, where there are any, are what is said in the place of the sentence.
+    """
 
     status: int
     detail: str
     headers: dict[str, str] = field(default_factory=dict)
+    violations: tuple[errors.Violation, ...] = ()
 
     @property
     def body(self) -> bytes:
         """The answer's body."""
-        return orjson.dumps({"errors": [{"title": str(self.status), "detail": self.detail}]})
+        said = self.violations or (errors.Violation(str(self.status), self.detail),)
+        return orjson.dumps({"errors": [{"title": each.title, "detail": each.detail} for each in said]})
 
 
 class HttpError(Exception):
@@ -72,4 +79,5 @@ def _foreseen(error: errors.ImageBuilderError) -> Problem:
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("request failed", reason=error.detail, cause=type(error.__cause__).__name__)
-    return Problem(status.value, error.detail, headers)
+    violations = error.violations if isinstance(error, errors.RulesViolatedError) else ()
+    return Problem(status.value, error.detail, headers, violations)

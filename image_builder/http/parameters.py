@@ -1,4 +1,4 @@
-"""Path and query parameters: text in, typed values out (contract: parameters of each operation)."""
+"""Path, query and header parameters: text in, typed values out (contract: parameters of each operation)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Parameter:
         schema = resolved(specification["schema"], components)
         return cls(
             name=specification["name"],
-            argument=_CAPITAL.sub("_", specification["name"]).lower(),
+            argument=_CAPITAL.sub("_", specification["name"]).lower().replace("-", "_"),
             required=bool(specification.get("required")),
             schema=schema,
             items=resolved(schema["items"], components) if schema.get("type") == "array" else None,

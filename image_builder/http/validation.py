@@ -60,6 +60,10 @@ class CheckedOperation:
             texts = query_texts(scope["query_string"])
             for parameter in self._operation.query_parameters:
                 arguments[parameter.argument] = parameter.value(texts.get(parameter.name, []))
+        for parameter in self._operation.header_parameters:
+            values = Headers(scope=scope).getlist(parameter.name)
+            # Several lines of one header are one list (RFC 9110, section 5.3).
+            arguments[parameter.argument] = parameter.value([", ".join(values)] if values else [])
 
     async def _read_body(self, body: Body, headers: Headers, receive: Receive) -> Any:
         if int(headers.get("content-length", "0")) > self._largest_body:

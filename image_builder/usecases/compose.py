@@ -82,7 +82,7 @@ class StartCompose:
         elif request.bootc is not None:
             bootc = self.catalogue.bootc_image(request.bootc.reference, entitled=identity.entitled)
         building.check(request)
-        plain = passwords.to_hash(request)
+        plain = passwords.to_hash((request.customizations or {}).get("users", ()))
         findings = building.Findings(
             upload=self.upload,
             distribution=distribution,

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from domain.compose.lookups import Answers, PolicyQuestion, Questions, follow_up, questions
+from domain.compose.lookups import Answers, Questions, follow_up, questions
 from domain.compose.request import ComposeRequest
 from domain.content import CUSTOM_ORIGINS, RED_HAT, Policy, Template
 from domain.distributions import Distribution
 from domain.errors import InvalidRequestError, NotFoundError, UnavailableError
 from domain.identity import Identity
+from domain.policies import PolicyQuestion
+from image_builder.usecases.together import Call, set_up, together
 from ports.compliance import Compliance
 from ports.content_sources import ContentSources
 from ports.features import Features
 from ports.provisioning import Provisioning
 
 _FLAG_OFF = "Feature image-builder.compliance-policies.enabled not enabled"
-Call = Callable[[], Any]
 T = TypeVar("T")
 
 
@@ -50,12 +49,12 @@ class Gather:
         if asked.need_content_sources:
             calls.update(self._repositories(identity, asked))
         if asked.sources:
-            provisioning = _set_up(self.provisioning, "provisioning")
+            provisioning = set_up(self.provisioning, "provisioning")
             for source in asked.sources:
                 calls[f"source {source}"] = partial(provisioning.aws_account, identity, source)
         if asked.policy is not None:
             calls.update(self._policy(identity, asked.policy))
-        found = self._together(calls)
+        found = together(self.threads, calls)
         tailoring: str | None
         tailoring, no_tailoring = found.get("tailoring", (None, False))
         return Answers(
@@ -69,7 +68,7 @@ class Gather:
         )
 
     def _repositories(self, identity: Identity, asked: Questions) -> dict[str, Call]:
-        content = _set_up(self.content_sources, "content sources")
+        content = set_up(self.content_sources, "content sources")
         calls: dict[str, Call] = {}
         if asked.red_hat_urls:
             calls["red hat by url"] = lambda: content.by_url(identity, asked.red_hat_urls, (RED_HAT,))
@@ -86,7 +85,7 @@ class Gather:
     def _policy(self, identity: Identity, asked: PolicyQuestion) -> dict[str, Call]:
         if not self.features.compliance_policies():
             raise InvalidRequestError(_FLAG_OFF)
-        compliance = _set_up(self.compliance, "compliance")
+        compliance = set_up(self.compliance, "compliance")
         return {
             "policy": lambda: _known_policy(compliance, identity, asked),
             "tailoring": lambda: _known_tailoring(compliance, identity, asked),
@@ -95,11 +94,11 @@ class Gather:
     def _second(self, identity: Identity, request: ComposeRequest, answers: Answers) -> Answers:
         asked = follow_up(request, answers)
         if asked.snapshots_of:
-            content = _set_up(self.content_sources, "content sources")
+            content = set_up(self.content_sources, "content sources")
             return replace(answers, snapshots=content.snapshots(identity, asked.date, asked.snapshots_of))
         if asked.template_repositories:
-            content, ids = _set_up(self.content_sources, "content sources"), asked.template_repositories
-            found = self._together(
+            content, ids = set_up(self.content_sources, "content sources"), asked.template_repositories
+            found = together(self.threads, 
                 {
                     "red hat": lambda: content.by_uuid(identity, ids, (RED_HAT,)),
                     "own": lambda: content.by_uuid(identity, ids, CUSTOM_ORIGINS),
@@ -107,22 +106,6 @@ class Gather:
             )
             return replace(answers, red_hat=(*answers.red_hat, *found["red hat"]), own=(*answers.own, *found["own"]))
         return answers
-
-    def _together(self, calls: Mapping[str, Call]) -> dict[str, Any]:
-        """What the calls return, all made at once; the first error in their order is raised, when all have ended."""
-        names = list(calls)
-        running = [self.threads.submit(copy_context().run, calls[name]) for name in names[1:]]
-        outcomes: list[Call] = [*(calls[name] for name in names[:1]), *(future.result for future in running)]
-        results: dict[str, Any] = {}
-        error: Exception | None = None
-        for name, outcome in zip(names, outcomes, strict=True):
-            try:
-                results[name] = outcome()
-            except Exception as raised:  # noqa: BLE001 - raised below, when nothing runs any more
-                error = error or raised
-        if error is not None:
-            raise error
-        return results
 
 
 def _known_template(content: ContentSources, identity: Identity, uuid: str) -> Template | None:
@@ -144,9 +127,3 @@ def _known_tailoring(compliance: Compliance, identity: Identity, asked: PolicyQu
         return compliance.tailoring(identity, asked.id, asked.minor), False
     except NotFoundError:
         return None, True
-
-
-def _set_up(back_end: T | None, name: str) -> T:
-    if back_end is None:
-        raise UnavailableError(f"This needs {name}, which is not set up here", retry_after=None)
-    return back_end

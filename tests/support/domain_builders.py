@@ -140,7 +140,8 @@ def built(
         distribution = a_distribution(request.distribution, a_repository())
     check(request)
     questions(request, distribution, content_sources=True)  # what cannot be asked is refused
-    hashes = {user: hash_of(password) for user, password in passwords.to_hash(request).items()}
+    users = (request.customizations or {}).get("users", ())
+    hashes = {user: hash_of(password) for user, password in passwords.to_hash(users).items()}
     findings = Findings(UPLOAD, distribution, bootc, entitled, answers or Answers(), content or ContentSettings())
     theirs = passwords.with_hashes(build(request, findings), hashes)
     compose_request_validator().validate(theirs)

@@ -162,13 +162,12 @@ def test_a_request_with_too_many_passwords_to_hash_is_refused():
 
 def test_only_plain_passwords_are_hashed_and_each_users_on_its_own():
     users = [{"name": "u", "password": password} for password in ("a", "b", "a", "", "$6$salt$abc")]
-    request = read(completed(compose_request(customizations={"users": users})))
-    assert to_hash(request) == {0: "a", 1: "b", 2: "a"}
+    assert to_hash(users) == {0: "a", 1: "b", 2: "a"}
 
 
 def test_a_plain_password_that_begins_like_money_is_hashed():
     users = [{"name": "u", "password": "$ecret$1"}]
-    assert to_hash(read(completed(compose_request(customizations={"users": users})))) == {0: "$ecret$1"}
+    assert to_hash(users) == {0: "$ecret$1"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Blueprints: what images are made from, kept in versions (contract: /blueprints)."""

@@ -1,0 +1,154 @@
+"""A blueprint as it is kept: a name, a description, and one body for each version of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from domain.paging import Page
+
+Json = Mapping[str, Any]
+
+# What the body of a version holds; older programs left more there.
+_BODY: Final = ("distribution", "bootc", "image_requests", "customizations")
+# A policy that older programs wrote where a blueprint has a profile only.
+_NO_POLICY: Final = str(UUID(int=0))
+
+
+@dataclass(frozen=True, slots=True)
+class NewBlueprint:
+    """A blueprint to be kept, at version 1.
+
+    `body` as `body_of` makes it, `metadata` where it came from (contract: BlueprintMetadata) or None, `snapshots` what
+    other services said of it when it was saved (`service_snapshots`) or None.
+    """
+
+    tenant: str
+    account_number: str
+    name: str
+    description: str
+    body: Json
+    metadata: Json | None = None
+    snapshots: Json | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version to be kept of a blueprint that is kept already."""
+
+    name: str
+    description: str
+    body: Json
+    snapshots: Json | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """One version of a blueprint, under its present name and description; `version_id` is that version's own id."""
+
+    id: UUID
+    name: str
+    description: str
+    version: int
+    version_id: UUID
+    body: Json
+    snapshots: Json = field(default_factory=dict)
+
+    @property
+    def distribution(self) -> str | None:
+        """What it is a blueprint of, where it says so."""
+        return self.body.get("distribution")
+
+    @property
+    def customizations(self) -> Json:
+        """What it adds to an image (contract: Customizations)."""
+        customizations: Json = self.body["customizations"]
+        return customizations
+
+    @property
+    def image_requests(self) -> list[Json]:
+        """The images that are built from it (contract: ImageRequest)."""
+        requests: list[Json] = self.body["image_requests"]
+        return requests
+
+    @property
+    def policy_id(self) -> str | None:
+        """The compliance policy it follows."""
+        return policy_of(self.body)
+
+
+class ListedBlueprint(NamedTuple):
+    """A row of a list; `id` is a UUID as text, `last_modified_at` UTC without a zone."""
+
+    id: str
+    version: int
+    name: str
+    description: str
+    last_modified_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BlueprintsQuery:
+    """A tenant's blueprints, those changed last first.
+
+    `name` matches exactly, and then `page` and `search` mean nothing; `search` is a part of the name or the
+    description in any case. None where not asked for.
+    """
+
+    tenant: str
+    page: Page
+    name: str | None = None
+    search: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BlueprintsPage:
+    """`count` counts all that match, not the page's."""
+
+    count: int
+    blueprints: tuple[ListedBlueprint, ...]
+
+
+def body_of(document: Json) -> dict[str, Any]:
+    """What a version keeps of a document that fits the contract's CreateBlueprintRequest."""
+    return {name: document[name] for name in _BODY if name in document}
+
+
+def as_read(stored: Json) -> dict[str, Any]:
+    """A stored body as this service understands it, whichever program stored it.
+
+    Nulls, keys that are no body's, and a policy that is none are left out.
+    """
+    body = {name: value for name, value in _without_nulls(stored).items() if name in _BODY}
+    customizations = body.get("customizations")
+    body["customizations"] = _with_policy(customizations) if isinstance(customizations, dict) else {}
+    if not isinstance(body.get("image_requests"), list):
+        body["image_requests"] = []
+    return body
+
+
+def policy_of(body: Json) -> str | None:
+    """The compliance policy that a body names."""
+    openscap = body.get("customizations", {}).get("openscap")
+    policy = openscap.get("policy_id") if isinstance(openscap, Mapping) else None
+    return policy if policy and policy != _NO_POLICY else None
+
+
+def _with_policy(customizations: dict[str, Any]) -> dict[str, Any]:
+    openscap = customizations.get("openscap")
+    if not isinstance(openscap, dict) or openscap.get("policy_id") != _NO_POLICY:
+        return customizations
+    profile = {name: value for name, value in openscap.items() if name != "policy_id"}
+    others = {name: value for name, value in customizations.items() if name != "openscap"}
+    return {**others, "openscap": profile} if profile else others
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without_nulls(entry) for name, entry in value.items() if entry is not None}
+    if isinstance(value, list):
+        return [_without_nulls(entry) for entry in value if entry is not None]
+    return value

@@ -1,0 +1,61 @@
+"""The secrets of a blueprint's users: hashed before they are kept, kept over changes, never answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from domain.blueprints.blueprint import Json
+from domain.compose import passwords
+
+_SECRETS: Final = ("password", "ssh_key")
+
+
+def hashed(body: Json, hasher: Callable[[str], str]) -> dict[str, Any]:
+    """A body with the plain passwords of its users hashed; `hasPassword` is dropped, it is the caller's word only.
+
+    Raises InvalidRequestError for passwords that are too long or too many.
+    """
+    users = body["customizations"].get("users")
+    if users is None:
+        return dict(body)
+    plain = passwords.to_hash(users)
+    return _with_users(body, [_hashed(user, plain.get(number), hasher) for number, user in enumerate(users)])
+
+
+def kept(body: Json, before: Json) -> dict[str, Any]:
+    """A changed body with what its users do not say taken from the users of the same name `before`.
+
+    An empty password or key says that there is none, and is left out.
+    """
+    users = body["customizations"].get("users")
+    if users is None:
+        return dict(body)
+    stored = {user["name"]: user for user in _users(before)}
+    return _with_users(body, [_completed(user, stored.get(user["name"], {})) for user in users])
+
+
+def without_empty(body: Json) -> dict[str, Any]:
+    """A new body: an empty password or key is none."""
+    return kept(body, {})
+
+
+def _users(body: Json) -> Iterable[Json]:
+    users = body.get("customizations", {}).get("users")
+    # The first of a name counts, as in the image: the later of two would overwrite the earlier here.
+    return reversed([user for user in users if isinstance(user, dict) and "name" in user]) if users else ()
+
+
+def _hashed(user: Json, plain: str | None, hasher: Callable[[str], str]) -> dict[str, Any]:
+    made = {name: value for name, value in user.items() if name != "hasPassword"}
+    return made if plain is None else {**made, "password": hasher(plain)}
+
+
+def _completed(user: Json, before: Json) -> dict[str, Any]:
+    secrets = {name: user.get(name, before.get(name)) for name in _SECRETS}
+    others = {name: value for name, value in user.items() if name not in _SECRETS}
+    return {**others, **{name: value for name, value in secrets.items() if value}}
+
+
+def _with_users(body: Json, users: list[dict[str, Any]]) -> dict[str, Any]:
+    return {**body, "customizations": {**body["customizations"], "users": users}}

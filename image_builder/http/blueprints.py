@@ -1,0 +1,95 @@
+"""Blueprints over HTTP: parse, call, present (contract: /blueprints)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+from flask import Response
+
+from domain.blueprints.blueprint import Blueprint, ListedBlueprint
+from domain.blueprints.policy import Lint
+from domain.compose.passwords import shown
+from domain.errors import InvalidRequestError
+from domain.identity import Identity
+from domain.paging import Page, links
+from image_builder.http.answers import empty_answer, json_answer
+from image_builder.http.versions import etag, wanted_versions
+from image_builder.usecases.blueprints import KeepBlueprints
+from image_builder.usecases.export import ExportBlueprint
+
+_LATEST = -1
+
+
+@dataclass(frozen=True, slots=True)
+class BlueprintsController:
+    """The operations on blueprints; `base` is the path that links begin with."""
+
+    keep: KeepBlueprints
+    hand_on: ExportBlueprint
+    base: str
+
+    def list(self, identity: Identity, name: str | None, search: str | None, limit: int, offset: int) -> Response:
+        """GET /blueprints"""
+        page = Page(limit, offset)
+        found = self.keep.list(identity, page, name, search)
+        given = {"name": name, "search": search}
+        ends = links(
+            f"{self.base}/blueprints", page, found.count, {key: text for key, text in given.items() if text is not None}
+        )
+        return json_answer(
+            {
+                "meta": {"count": found.count},
+                "links": {"first": ends.first, "last": ends.last},
+                "data": [_item(blueprint) for blueprint in found.blueprints],
+            }
+        )
+
+    def create(self, identity: Identity, body: dict[str, Any]) -> Response:
+        """POST /blueprints"""
+        return _tagged(json_answer({"id": str(self.keep.create(identity, body))}, 201), 1)
+
+    def get(self, identity: Identity, id: UUID, version: int | None) -> Response:  # noqa: A002 - the contract's name
+        """GET /blueprints/{id}"""
+        if version == 0:
+            raise InvalidRequestError("version: expected a whole number from 1, or -1 for the latest")
+        blueprint = self.keep.get(identity, id, None if version == _LATEST else version)
+        return _tagged(json_answer(_blueprint(blueprint, self.keep.lint(identity, blueprint))), blueprint.version)
+
+    def update(self, identity: Identity, id: UUID, body: dict[str, Any], if_match: str | None) -> Response:  # noqa: A002
+        """PUT /blueprints/{id}"""
+        version = self.keep.update(identity, id, body, wanted_versions(if_match))
+        return _tagged(json_answer({"id": str(id)}), version)
+
+    def delete(self, identity: Identity, id: UUID, if_match: str | None) -> Response:  # noqa: A002
+        """DELETE /blueprints/{id}"""
+        self.keep.delete(identity, id, wanted_versions(if_match))
+        return empty_answer(204)
+
+    def fixup(self, identity: Identity, id: UUID) -> Response:  # noqa: A002
+        """POST /experimental/blueprints/{id}/fixup"""
+        return _tagged(empty_answer(), self.keep.fixup(identity, id))
+
+    def export(self, identity: Identity, id: UUID) -> Response:  # noqa: A002
+        """GET /blueprints/{id}/export"""
+        return json_answer(self.hand_on(identity, id))
+
+
+def _tagged(answer: Response, version: int) -> Response:
+    answer.headers["ETag"] = etag(version)
+    return answer
+
+
+def _item(blueprint: ListedBlueprint) -> dict[str, Any]:
+    return blueprint._asdict()
+
+
+def _blueprint(blueprint: Blueprint, lint: Lint) -> dict[str, Any]:
+    return {
+        "id": str(blueprint.id),
+        "name": blueprint.name,
+        "description": blueprint.description,
+        "lint": {"errors": [asdict(item) for item in lint.errors], "warnings": [asdict(item) for item in lint.warnings]},
+        **shown(blueprint.body),
+    }

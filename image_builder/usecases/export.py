@@ -1,0 +1,49 @@
+"""Hand a blueprint on: without secrets, its own repositories beside it (contract: exportBlueprint)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from domain.blueprints.export import community_urls, export
+from domain.content import CUSTOM_ORIGINS, ContentRepository
+from domain.identity import Identity
+from image_builder.usecases.together import set_up
+from ports.content_sources import ContentSources
+from ports.deadline import until
+from ports.store import Blueprints
+
+_WITHIN: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExportBlueprint:
+    """Content sources is None where operators did not set it up; `clock` says the time in UTC."""
+
+    blueprints: Blueprints
+    content_sources: ContentSources | None
+    clock: Callable[[], datetime]
+
+    def __call__(self, identity: Identity, blueprint_id: UUID) -> dict[str, Any]:
+        """The export (contract: BlueprintExportResponse).
+
+        Raises NotFoundError unless it is this tenant's, ForbiddenError where content sources refuses the caller, and
+        UnavailableError.
+        """
+        blueprint = self.blueprints.get(identity.tenant, blueprint_id)
+        with until(_WITHIN):
+            known = self._community(identity, community_urls(blueprint.customizations))
+            exported = export(blueprint, known, self.clock())
+            repositories: list[Any] = []
+            if exported.repositories:
+                content = set_up(self.content_sources, "content sources")
+                repositories = content.bulk_export(identity, exported.repositories)
+        return {**exported.document, "content_sources": repositories}
+
+    def _community(self, identity: Identity, urls: tuple[str, ...]) -> tuple[ContentRepository, ...]:
+        if not urls or self.content_sources is None:
+            return ()
+        return self.content_sources.by_url(identity, urls, CUSTOM_ORIGINS)

@@ -1,0 +1,84 @@
+"""What a compliance policy asks of an image, as customizations (spec: back-ends, compliance)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from domain import osbuild
+from domain.distributions import Distribution
+from domain.errors import InvalidRequestError, NotFoundError, UnavailableError
+from domain.identity import Identity
+from domain.policies import PolicyQuestion, check, question
+from image_builder.usecases.together import set_up, together
+from ports.compliance import Compliance
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRequirements:
+    """Asks compliance, which is None where operators did not set it up."""
+
+    compliance: Compliance | None
+    threads: Executor
+
+    def __call__(
+        self, identity: Identity, policy_id: str, distribution: Distribution | None, *, create: bool
+    ) -> dict[str, Any]:
+        """The packages, file systems, services, kernel and FIPS that the policy wants (contract: Customizations).
+
+        A tailoring for the distribution's minor version is made where there is none and `create` says so.
+
+        Raises PolicyMisfitError where the policy does not apply, ForbiddenError where compliance refuses the caller,
+        InvalidRequestError where the caller cannot be named there, and UnavailableError.
+        """
+        asked = question(policy_id, distribution)
+        compliance = set_up(self.compliance, "compliance")
+        text = (self._ensured if create else self._present)(compliance, identity, asked)
+        try:
+            return osbuild.policy_customizations(osbuild.read(text))
+        except InvalidRequestError as error:
+            raise UnavailableError("Compliance gives no usable answer") from error
+
+    def _present(self, compliance: Compliance, identity: Identity, asked: PolicyQuestion) -> str:
+        found = together(
+            self.threads,
+            {
+                "policy": _known(partial(compliance.policy, identity, asked.id)),
+                "text": _known(partial(compliance.blueprint, identity, asked.id, asked.minor)),
+            },
+        )
+        text: str | None = found["text"]
+        check(asked, found["policy"], tailored=text is not None)
+        return text or ""
+
+    def _ensured(self, compliance: Compliance, identity: Identity, asked: PolicyQuestion) -> str:
+        found = together(
+            self.threads,
+            {
+                "policy": _known(partial(compliance.policy, identity, asked.id)),
+                "tailored": _known(partial(compliance.has_tailoring, identity, asked.id, asked.minor)),
+            },
+        )
+        check(asked, found["policy"], tailored=True)
+        if not found["tailored"]:
+            compliance.create_tailoring(identity, asked.id, asked.minor)
+        text = _known(partial(compliance.blueprint, identity, asked.id, asked.minor))()
+        check(asked, found["policy"], tailored=text is not None)
+        return text or ""
+
+
+def _known(call: Callable[[], T]) -> Callable[[], T | None]:
+    """The call, with None for what is not found."""
+
+    def known() -> T | None:
+        try:
+            return call()
+        except NotFoundError:
+            return None
+
+    return known
