@@ -75,9 +75,10 @@ class Gather:
             calls["red hat by url"] = lambda: content.by_url(identity, asked.red_hat_urls, (RED_HAT,))
         if asked.own_urls:
             calls["own by url"] = lambda: content.by_url(identity, asked.own_urls, CUSTOM_ORIGINS)
-        if asked.ids:
-            calls["red hat by id"] = lambda: content.by_uuid(identity, asked.ids, (RED_HAT,))
-            calls["own by id"] = lambda: content.by_uuid(identity, asked.ids, CUSTOM_ORIGINS)
+        if asked.red_hat_ids:
+            calls["red hat by id"] = lambda: content.by_uuid(identity, asked.red_hat_ids, (RED_HAT,))
+        if asked.own_ids:
+            calls["own by id"] = lambda: content.by_uuid(identity, asked.own_ids, CUSTOM_ORIGINS)
         if asked.template is not None:
             template = asked.template
             calls["template"] = lambda: _known_template(content, identity, template)

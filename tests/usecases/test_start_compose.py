@@ -22,7 +22,7 @@ from domain.quota import Quota
 from domain.submission import Accepted, Refused, Unanswered
 from image_builder.usecases import compose as use_case
 from ports.deadline import left
-from tests.support.builders import compose_request
+from tests.support.builders import SUBSCRIPTION, compose_request
 from tests.support.domain_builders import CONTENT, UPLOAD, a_distribution, a_repository, a_uuid, completed, hash_of
 
 CALLER = Identity("000001", account_number="7", email="u@example.com", entitled=False)
@@ -196,15 +196,6 @@ SAID = {
     "size": (InvalidRequestError, "Total AWS image size cannot exceed 68719476736 bytes"),
     "target": (InvalidRequestError, "Invalid image type for upload target"),
     "quota": (QuotaExceededError, "Quota of 0 builds per 14 days exceeded for user"),
-}
-
-
-SUBSCRIPTION = {
-    "organization": 1,
-    "activation-key": "k",
-    "server-url": "https://subscription.example",
-    "base-url": "https://cdn.example",
-    "insights": True,
 }
 
 
