@@ -181,7 +181,7 @@ def _own_urls(request: ComposeRequest) -> Iterator[str]:
         if payload.get("baseurl"):
             yield payload["baseurl"]
     for custom in own_repositories(request, "custom_repositories"):
-        yield from custom.get("baseurl", ())[:1]
+        yield from filter(None, custom.get("baseurl", ()))
 
 
 def _red_hat_ids(request: ComposeRequest) -> Iterator[str]:

@@ -36,6 +36,10 @@ def urls(*names):
     return tuple(f"https://mirror.example/{name}" for name in names)
 
 
+def urls_at(*names):
+    return tuple(f"https://own.example/{name}" for name in names)
+
+
 def payload(**fields):
     return {"payload_repositories": [{"rhsm": False, **fields}]}
 
@@ -106,7 +110,10 @@ def test_a_bootable_container_has_no_repositories_to_ask_for(image):
             ("https://own.example/a",),
         ),
         (payload(metalink="https://own.example/m"), ()),
+        (custom(baseurl=["https://own.example/b", "https://own.example/c"]), urls_at("b", "c")),
+        (custom(baseurl=["https://own.example/b", "", "https://own.example/b"]), urls_at("b")),
         (custom(baseurl=[]), ()),
+        (payload(baseurl=""), ()),
         (custom(), ()),
         ({"payload_repositories": [], "custom_repositories": []}, ()),
     ],
