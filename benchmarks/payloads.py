@@ -13,7 +13,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from adapters.files.distributions import load_allow_list, load_distributions
-from domain.compose.build import Findings, build
+from domain.compose.build import Findings, begin, build
 from domain.compose.passwords import without_passwords
 from domain.compose.request import read
 from domain.compose.targets import UploadSettings
@@ -124,7 +124,7 @@ def composer_request() -> dict[str, Any]:
         gcp_region=CLOUDS["OSBUILD_GCP_REGION"],
         gcp_bucket=CLOUDS["OSBUILD_GCP_BUCKET"],
     )
-    return build(request, Findings(upload, distribution))
+    return build(begin(request, distribution), Findings(upload))
 
 
 def seed(database: Mapping[str, Any], *, composes: int, user_every: int) -> None:

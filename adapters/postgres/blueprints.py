@@ -175,15 +175,13 @@ def _locked(
     return blueprint
 
 
-def _read(
-    connection: psycopg.Connection[Any], tenant: str, blueprint_id: UUID, version: int | None
-) -> Blueprint:
+def _read(connection: psycopg.Connection[Any], tenant: str, blueprint_id: UUID, version: int | None) -> Blueprint:
     values = {"blueprint": blueprint_id, "tenant": tenant, "version": version}
     row = connection.execute(_GET, values).fetchone()
     if row is None:
         raise NotFoundError("Blueprint not found" if version is None else "Blueprint version not found")
-    *known, body, snapshots = row
-    return Blueprint(*known, body=as_read(_document(body)), snapshots=_document(snapshots))
+    found_id, name, description, number, version_id, body, snapshots = row
+    return Blueprint(found_id, name, description, number, version_id, as_read(_document(body)), _document(snapshots))
 
 
 def _add_version(

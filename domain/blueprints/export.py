@@ -68,8 +68,8 @@ def export(blueprint: Blueprint, known: Iterable[ContentRepository], at: datetim
 
 
 def _customizations(customizations: Json, community: Mapping[str, ContentRepository]) -> dict[str, Any]:
-    made = {name: value for name, value in customizations.items() if name not in _SECRET}
-    made = shown({"customizations": made})["customizations"]
+    public = {name: value for name, value in customizations.items() if name not in _SECRET}
+    made: dict[str, Any] = shown({"customizations": public})["customizations"]
     if "aap_registration" in made:
         made["aap_registration"] = {**made["aap_registration"], "host_config_key": ""}
     if "files" in made:
@@ -98,5 +98,5 @@ def _first_address(repository: Json) -> str:
 
 
 def _snapshot_date(blueprint: Blueprint) -> dict[str, str]:
-    dates = (request.get("snapshot_date") for request in blueprint.image_requests[:1])
-    return {"snapshot_date": date for date in dates if date}
+    date = blueprint.image_requests[0].get("snapshot_date") if blueprint.image_requests else None
+    return {"snapshot_date": date} if date else {}

@@ -50,7 +50,7 @@ class _Wants:
 
 
 def lint(customizations: Json, required: Json, before: Json) -> Lint:
-    """What to say of a blueprint's customizations, where its policy asks for `required`, and for `before` when saved."""
+    """What to say of a blueprint whose policy asks for `required`, and asked for `before` when it was saved."""
     has, wants, wanted = _wants(customizations), _wants(required), _wants(before)
     return Lint(
         errors=tuple(map(LintItem, _missing(has, wants))),
@@ -62,12 +62,11 @@ def fixed(customizations: Json, required: Json) -> dict[str, Any]:
     """The customizations with all that `required` asks for; nothing is lost that it does not contradict."""
     has, wants = _wants(customizations), _wants(required)
     made = dict(customizations)
-    for name, entries in (
-        ("packages", [*customizations.get("packages", ()), *_lacking(wants.packages, has.packages)]),
-        ("filesystem", [*customizations.get("filesystem", ()), *_filesystems(has, required)]),
-    ):
-        if entries:
-            made[name] = entries
+    packages, filesystems = _lacking(wants.packages, has.packages), _filesystems(has, required)
+    if packages:
+        made["packages"] = [*has.packages, *packages]
+    if filesystems:
+        made["filesystem"] = [*customizations.get("filesystem", ()), *filesystems]
     services = _services(has.services, wants.services)
     if services:
         made["services"] = {**customizations.get("services", {}), **services}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from domain.compose import sizes, targets
-from domain.compose.customizations import Surroundings, composer_customizations
+from domain.compose import sizes, subscription, targets
+from domain.compose.customizations import Surroundings, as_given, composer_customizations
 from domain.compose.lookups import Answers
 from domain.compose.repositories import composer_repositories, is_of_image
-from domain.compose.request import Bootc, ComposeRequest
+from domain.compose.request import Bootc, ComposeRequest, Json
 from domain.compose.snapshots import ContentSettings
 from domain.distributions import BootcImage, Distribution, rhel_version
 from domain.errors import InvalidRequestError
@@ -18,62 +19,77 @@ _BOOTC_ISO = "bootable-container-iso"
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
-    """What a build needs to know besides the request.
+class Draft:
+    """What a request and the catalogue say by themselves, checked: no back-end's answer is needed for it.
 
-    Either `distribution`, or for a bootc request the `bootc` images listed under its reference for this caller;
-    `entitled` are all distributions the caller is entitled to; `answers` those of the back-ends.
+    Either `distribution` is set, or `bootc`, the composer's; `customizations` are the composer's, but for those that
+    depend on more, and None where the request has none.
     """
 
+    request: ComposeRequest
+    distribution: Distribution | None
+    bootc: Json | None
+    customizations: Json | None
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a build needs to know besides: `entitled` are all distributions the caller is entitled to."""
+
     upload: targets.UploadSettings
-    distribution: Distribution | None = None
-    bootc: tuple[BootcImage, ...] = ()
     entitled: tuple[Distribution, ...] = ()
     answers: Answers = field(default_factory=Answers)
     content: ContentSettings = field(default_factory=ContentSettings)
 
 
-def check(request: ComposeRequest) -> None:
-    """All that the request alone can be refused for, in the contract's order: sizes, then the upload target.
+def begin(request: ComposeRequest, distribution: Distribution | None, listed: Iterable[BootcImage] = ()) -> Draft:
+    """The beginnings of a build from `distribution`, or of a bootc request whose reference has these images `listed`.
 
-    Raises InvalidRequestError.
+    Raises InvalidRequestError for all that needs nobody's answer to be refused: sizes first, then the upload target.
     """
     sizes.check(request)
     targets.composer_image_type(request.image)
     targets.check_options(request.image)
+    subscription.check(request, distribution)
+    return Draft(
+        request,
+        distribution,
+        None if request.bootc is None else _bootc(request.bootc, request.image.image_type, tuple(listed)),
+        as_given(request.customizations),
+    )
 
 
-def build(request: ComposeRequest, findings: Findings) -> dict[str, Any]:
+def build(draft: Draft, findings: Findings) -> dict[str, Any]:
     """The composer's ComposeRequest, its plain passwords not hashed yet.
 
     Raises InvalidRequestError where request and findings do not fit each other.
     """
-    check(request)
-    around = Surroundings(findings.distribution, findings.answers, findings.content)
-    customizations = composer_customizations(request, around)
+    around = Surroundings(draft.distribution, findings.answers, findings.content)
+    customizations = composer_customizations(draft.request, draft.customizations, around)
     return {
-        **_source(request, findings),
+        **_source(draft, findings),
         **({} if customizations is None else {"customizations": customizations}),
-        "image_request": _image_request(request, findings),
+        "image_request": _image_request(draft, findings),
     }
 
 
-def _source(request: ComposeRequest, findings: Findings) -> dict[str, Any]:
-    if request.bootc is not None:
-        return {"bootc": _bootc(request.bootc, request.image.image_type, findings.bootc)}
-    assert findings.distribution is not None  # noqa: S101 - for the type checker: a request has one of the two
-    detected = detected_distribution(request, findings)
-    return {"distribution": (detected or findings.distribution).composer_distribution}
+def _source(draft: Draft, findings: Findings) -> dict[str, Any]:
+    if draft.bootc is not None:
+        return {"bootc": draft.bootc}
+    assert draft.distribution is not None  # noqa: S101 - for the type checker: a request has one of the two
+    detected = _detected_distribution(draft, findings)
+    return {"distribution": (detected or draft.distribution).composer_distribution}
 
 
-def detected_distribution(request: ComposeRequest, findings: Findings) -> Distribution | None:
+def _detected_distribution(draft: Draft, findings: Findings) -> Distribution | None:
     """The RHEL that the image's snapshots turn out to be of; None where they do not say, or it is not the caller's."""
+    request = draft.request
     template = findings.answers.template
     snapshots = findings.answers.snapshots if template is None else template.snapshots
     images = {
         repository.uuid
         for repository in findings.answers.red_hat
-        if is_of_image(repository, request, findings.distribution, findings.answers)
+        if is_of_image(repository, request, draft.distribution, findings.answers)
     }
     versions = (each.detected_os_version for each in snapshots if each.repository_uuid in images)
     version = next(filter(None, versions), None)
@@ -101,13 +117,13 @@ def _bootc(bootc: Bootc, image_type: str, listed: tuple[BootcImage, ...]) -> dic
     return {"reference": bootc.reference, "iso_payload_reference": payload}
 
 
-def _image_request(request: ComposeRequest, findings: Findings) -> dict[str, Any]:
-    image = request.image
+def _image_request(draft: Draft, findings: Findings) -> dict[str, Any]:
+    image = draft.request.image
     return {
         "architecture": image.architecture,
         "image_type": targets.composer_image_type(image),
         **({} if image.size is None else {"size": image.size}),
         **({} if image.ostree is None else {"ostree": image.ostree}),
-        "repositories": composer_repositories(request, findings.distribution, findings.answers, findings.content),
+        "repositories": composer_repositories(draft.request, draft.distribution, findings.answers, findings.content),
         "upload_options": targets.upload_options(image, findings.upload, findings.answers.accounts),
     }

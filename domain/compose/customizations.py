@@ -47,17 +47,25 @@ class Surroundings:
     settings: ContentSettings
 
 
-def composer_customizations(request: ComposeRequest, around: Surroundings) -> dict[str, Any] | None:
+def as_given(ours: Json | None) -> dict[str, Any] | None:
+    """Those of the composer's `customizations` that depend on nothing but ours; None where there are none at all.
+
+    Raises InvalidRequestError for a file that cannot be decoded.
+    """
+    return None if ours is None else {name: writer(ours[name]) for name, writer in _WRITERS.items() if name in ours}
+
+
+def composer_customizations(request: ComposeRequest, given: Json | None, around: Surroundings) -> dict[str, Any] | None:
     """The composer's `customizations`, None where there are none to send; an empty list is left out.
 
-    Raises InvalidRequestError for a file that cannot be decoded, and for what the sections refuse.
+    `given` is what `as_given` made of the request's. Raises InvalidRequestError for what the sections refuse.
     """
     ours = request.customizations
-    if ours is None:
+    if ours is None or given is None:
         # The packages of a template's repositories are wanted also where nothing else is.
         payload = payload_repositories(request, (), around.answers, around.settings)
         return {"payload_repositories": payload} if payload else None
-    theirs = {name: writer(ours[name]) for name, writer in _WRITERS.items() if name in ours}
+    theirs = dict(given)
     for section in (_subscription, _repositories, _policy, _connector, _aap):
         section(request, ours, around, theirs)
     return {name: value for name, value in theirs.items() if value != []}

@@ -19,6 +19,7 @@ from domain.distributions import Distribution, Repository
 from domain.errors import InvalidRequestError
 from domain.policies import PolicyMisfitError, PolicyQuestion
 
+_KINDS: Final = ("payload_repositories", "custom_repositories")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
@@ -28,13 +29,14 @@ _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|
 class Questions:
     """What can be asked at once.
 
-    `red_hat_urls` and `own_urls` are repositories' addresses, `ids` UUIDs of repositories of either kind, `template`
-    and `policy` None where there is none, `sources` ids of cloud accounts.
+    `red_hat_urls` and `own_urls` are addresses of Red Hat's repositories and of others, `red_hat_ids` and `own_ids`
+    UUIDs of what may be either, `template` and `policy` None where there is none, `sources` ids of cloud accounts.
     """
 
     red_hat_urls: tuple[str, ...] = ()
     own_urls: tuple[str, ...] = ()
-    ids: tuple[str, ...] = ()
+    red_hat_ids: tuple[str, ...] = ()
+    own_ids: tuple[str, ...] = ()
     template: str | None = None
     sources: tuple[str, ...] = ()
     policy: PolicyQuestion | None = None
@@ -42,7 +44,7 @@ class Questions:
     @property
     def need_content_sources(self) -> bool:
         """Whether any of them is for content sources."""
-        return bool(self.red_hat_urls or self.own_urls or self.ids or self.template)
+        return bool(self.red_hat_urls or self.own_urls or self.red_hat_ids or self.own_ids or self.template)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,8 @@ def questions(request: ComposeRequest, distribution: Distribution | None, *, con
     return Questions(
         red_hat_urls=_unique(_red_hat_urls(request, distribution)) if ask else (),
         own_urls=_unique(_own_urls(request)) if request.image.snapshot_date else (),
-        ids=_unique(_ids(request)) if ask else (),
+        red_hat_ids=_unique(_red_hat_ids(request)) if ask else (),
+        own_ids=_unique(_own_ids(request)) if ask else (),
         template=request.image.content_template or None,
         sources=_unique(_sources(request)),
         policy=policy_question(request, distribution),
@@ -171,11 +174,23 @@ def _own_urls(request: ComposeRequest) -> Iterator[str]:
         if payload.get("baseurl"):
             yield payload["baseurl"]
     for custom in own_repositories(request, "custom_repositories"):
-        yield from custom.get("baseurl", ())[:1]
+        yield from filter(None, custom.get("baseurl", ()))
 
 
-def _ids(request: ComposeRequest) -> Iterator[str]:
-    for kind in ("payload_repositories", "custom_repositories"):
+def _red_hat_ids(request: ComposeRequest) -> Iterator[str]:
+    if not request.image.content_template:
+        yield from _ids(request, *_KINDS)
+    elif "subscription" in (request.customizations or {}):
+        yield from _ids(request, "custom_repositories")  # only for the content sets
+
+
+def _own_ids(request: ComposeRequest) -> Iterator[str]:
+    if not request.image.content_template:
+        yield from _ids(request, *_KINDS)
+
+
+def _ids(request: ComposeRequest, *kinds: str) -> Iterator[str]:
+    for kind in kinds:
         for repository in own_repositories(request, kind):
             if _UUID.fullmatch(repository.get("id", "")):
                 yield repository["id"].lower()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from domain.compose.lookups import Answers
@@ -55,7 +55,7 @@ def payload_repositories(
         ]
     kept = _not_red_hat(given, answers)
     if request.image.snapshot_date:
-        dated = _dated(request, kept, answers, lambda entry: entry.get("baseurl", ""))
+        dated = _dated(request, kept, answers, lambda entry: [entry.get("baseurl", "")])
         return [as_snapshot(repository, snapshot_url(snapshot, settings)) for repository, snapshot in dated]
     return [_payload(entry, _known(entry, answers), settings) for entry in kept]
 
@@ -68,7 +68,7 @@ def custom_repositories(
         return []
     kept = _not_red_hat(given, answers)
     if request.image.snapshot_date:
-        dated = _dated(request, kept, answers, lambda entry: next(iter(entry.get("baseurl", ())), ""))
+        dated = _dated(request, kept, answers, lambda entry: entry.get("baseurl", ()))
         return [_custom_snapshot(repository, snapshot) for repository, snapshot in dated]
     return [_custom(entry, _known(entry, answers), settings) for entry in kept]
 
@@ -86,25 +86,35 @@ def _id(entry: Json) -> str:
     return str(entry.get("id", "")).lower()
 
 
+def _said(entry: Json, fields: Iterable[str]) -> dict[str, Any]:
+    """What a request says of a repository: empty text and an empty list say nothing, but the id has to be there."""
+    return {name: entry[name] for name in fields if name in entry and (name == "id" or entry[name] not in ("", []))}
+
+
 def _dated(
-    request: ComposeRequest, entries: Iterable[Json], answers: Answers, address: Any
+    request: ComposeRequest,
+    entries: Iterable[Json],
+    answers: Answers,
+    addresses: Callable[[Json], Iterable[str]],
 ) -> Iterator[tuple[ContentRepository, Snapshot]]:
+    """Each repository with its snapshot: it is the first that is known at any of its addresses, else that of its id."""
     by_url = {same(repository.url): repository for repository in answers.own if repository.url}
     snapshots = snapshots_by_repository(answers.snapshots)
     for entry in entries:
-        url = address(entry)
-        repository = by_url.get(same(url)) or _known(entry, answers)
+        urls = [url for url in addresses(entry) if url]
+        at_urls = (by_url[same(url)] for url in urls if same(url) in by_url)
+        repository = next(at_urls, None) or _known(entry, answers)
         if repository is not None:
             refuse_without_snapshots(repository)
         snapshot = None if repository is None else snapshots.get(repository.uuid)
         if repository is None or snapshot is None:
-            named = url or entry.get("id", "a repository without an address")
+            named = ", ".join(urls) or entry.get("id", "a repository without an address")
             raise InvalidRequestError(f"No snapshot for {request.image.snapshot_date} of {named}")
         yield repository, snapshot
 
 
 def _payload(entry: Json, known: ContentRepository | None, settings: ContentSettings) -> dict[str, Any]:
-    made = {name: entry[name] for name in _PAYLOAD if name in entry}
+    made = _said(entry, _PAYLOAD)
     if known is None:
         return made
     baseurl = _address(known, settings)
@@ -119,7 +129,7 @@ def _payload(entry: Json, known: ContentRepository | None, settings: ContentSett
 
 
 def _custom(entry: Json, known: ContentRepository | None, settings: ContentSettings) -> dict[str, Any]:
-    made = {name: entry[name] for name in _CUSTOM if name in entry}
+    made = _said(entry, _CUSTOM)
     if known is None:
         return made
     baseurl = _address(known, settings)

@@ -19,6 +19,15 @@ _CONNECTOR_ENABLED: Final = 10
 _BASE: Final = ("baseos", "appstream")
 
 
+def check(request: ComposeRequest, distribution: Distribution | None) -> None:
+    """Raise InvalidRequestError where machines of what is not RHEL were to use a content template."""
+    template = request.image.content_template
+    if not template or distribution is None or "subscription" not in (request.customizations or {}):
+        return
+    if rhel_version(distribution.canonical_name) is None:
+        raise InvalidRequestError(f"Content template {template} cannot be used with {distribution.canonical_name}")
+
+
 def subscription(
     request: ComposeRequest,
     given: Json,
@@ -26,10 +35,7 @@ def subscription(
     answers: Answers,
     settings: ContentSettings,
 ) -> dict[str, Any]:
-    """The composer's `subscription`.
-
-    Raises InvalidRequestError where a content template is to be used by what is not RHEL.
-    """
+    """The composer's `subscription` for a request that was checked."""
     theirs: dict[str, Any] = {
         "organization": str(given["organization"]),
         "activation_key": given["activation-key"],
@@ -57,11 +63,7 @@ def needs_connector(request: ComposeRequest, distribution: Distribution | None) 
 
 def _template(request: ComposeRequest, distribution: Distribution, settings: ContentSettings) -> dict[str, Any]:
     version = rhel_version(distribution.canonical_name)
-    if version is None:
-        raise InvalidRequestError(
-            f"Content template {request.image.content_template} cannot be used with {distribution.canonical_name}"
-        )
-    if version >= _TEMPLATE_BY_NAME and request.image.content_template_name:
+    if version is not None and version >= _TEMPLATE_BY_NAME and request.image.content_template_name:
         return {"template_name": request.image.content_template_name}
     return {"template_uuid": request.image.content_template, "patch_url": settings.patch_url}
 

@@ -90,6 +90,6 @@ def _blueprint(blueprint: Blueprint, lint: Lint) -> dict[str, Any]:
         "id": str(blueprint.id),
         "name": blueprint.name,
         "description": blueprint.description,
-        "lint": {"errors": [asdict(item) for item in lint.errors], "warnings": [asdict(item) for item in lint.warnings]},
+        "lint": asdict(lint),
         **shown(blueprint.body),
     }

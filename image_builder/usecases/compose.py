@@ -81,18 +81,16 @@ class StartCompose:
             distribution.architecture(request.image.architecture)
         elif request.bootc is not None:
             bootc = self.catalogue.bootc_image(request.bootc.reference, entitled=identity.entitled)
-        building.check(request)
+        draft = building.begin(request, distribution, bootc)
         plain = passwords.to_hash((request.customizations or {}).get("users", ()))
         findings = building.Findings(
             upload=self.upload,
-            distribution=distribution,
-            bootc=bootc,
             # Going through all distributions costs as much as the rest of the mapping: only snapshots ask for it.
             entitled=self.catalogue.entitled_to(entitled=identity.entitled) if request.image.has_snapshots else (),
             answers=self.gather(identity, request, distribution),
             content=self.content,
         )
-        composer_request = building.build(request, findings)
+        composer_request = building.build(draft, findings)
         return passwords.with_hashes(composer_request, {user: self.hasher(text) for user, text in plain.items()})
 
     def _reserve(self, tenant: str, quota: Quota | None) -> UUID:

@@ -11,7 +11,7 @@ from domain.compose.lookups import Answers, Questions, follow_up, questions
 from domain.compose.request import ComposeRequest
 from domain.content import CUSTOM_ORIGINS, RED_HAT, Policy, Template
 from domain.distributions import Distribution
-from domain.errors import InvalidRequestError, NotFoundError, UnavailableError
+from domain.errors import InvalidRequestError, NotFoundError
 from domain.identity import Identity
 from domain.policies import PolicyQuestion
 from image_builder.usecases.together import Call, set_up, together
@@ -74,9 +74,10 @@ class Gather:
             calls["red hat by url"] = lambda: content.by_url(identity, asked.red_hat_urls, (RED_HAT,))
         if asked.own_urls:
             calls["own by url"] = lambda: content.by_url(identity, asked.own_urls, CUSTOM_ORIGINS)
-        if asked.ids:
-            calls["red hat by id"] = lambda: content.by_uuid(identity, asked.ids, (RED_HAT,))
-            calls["own by id"] = lambda: content.by_uuid(identity, asked.ids, CUSTOM_ORIGINS)
+        if asked.red_hat_ids:
+            calls["red hat by id"] = lambda: content.by_uuid(identity, asked.red_hat_ids, (RED_HAT,))
+        if asked.own_ids:
+            calls["own by id"] = lambda: content.by_uuid(identity, asked.own_ids, CUSTOM_ORIGINS)
         if asked.template is not None:
             template = asked.template
             calls["template"] = lambda: _known_template(content, identity, template)
@@ -98,11 +99,12 @@ class Gather:
             return replace(answers, snapshots=content.snapshots(identity, asked.date, asked.snapshots_of))
         if asked.template_repositories:
             content, ids = set_up(self.content_sources, "content sources"), asked.template_repositories
-            found = together(self.threads, 
+            found = together(
+                self.threads,
                 {
                     "red hat": lambda: content.by_uuid(identity, ids, (RED_HAT,)),
                     "own": lambda: content.by_uuid(identity, ids, CUSTOM_ORIGINS),
-                }
+                },
             )
             return replace(answers, red_hat=(*answers.red_hat, *found["red hat"]), own=(*answers.own, *found["own"]))
         return answers

@@ -2,6 +2,7 @@
 
 import contextvars
 import math
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -93,6 +94,61 @@ def test_no_thread_stays_behind_whatever_drips():
         calls = [pool.submit(silence, back_end, "get", DRIP) for _ in range(20)]
         assert all(one.result()[1] < 1.0 for one in calls)
     assert set(threading.enumerate()) <= before
+
+
+class SlowResolver:
+    """Names take until `go` is set, or the test ends, to resolve."""
+
+    def __init__(self):
+        self.go = threading.Event()
+        self.resolved = threading.Event()
+        self._real = socket.getaddrinfo
+
+    def __call__(self, *arguments, **options):
+        assert self.go.wait(5)
+        try:
+            return self._real(*arguments, **options)
+        finally:
+            self.resolved.set()
+
+
+@pytest.fixture
+def slow_resolver(monkeypatch):
+    resolver = SlowResolver()
+    monkeypatch.setattr(socket, "getaddrinfo", resolver)
+    yield resolver
+    resolver.go.set()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_name_that_does_not_resolve_in_time_is_given_up_at_the_deadline(slow_resolver, method):
+    with Loopback() as server, calling(server.url) as back_end:
+        error, took = silence(back_end, method, DRIP)
+    assert not error.sent
+    assert 0.15 < took < 0.6
+
+
+def test_a_connection_that_comes_too_late_is_closed(slow_resolver):
+    with Loopback(answer()) as server, calling(server.url) as back_end:
+        silence(back_end, "get", DRIP)
+        slow_resolver.go.set()
+        assert slow_resolver.resolved.wait(1)
+        for thread in threading.enumerate():
+            if thread.name == "back-end-connect":
+                thread.join(1)
+        call(back_end, "get", LONG)
+    assert len(server.asked) == 1
+
+
+def test_a_name_nobody_knows_is_no_answer_at_once(monkeypatch):
+    def unknown(*_arguments, **_options):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with calling("http://nobody.invalid") as back_end:
+        error, took = silence(back_end, "post", LONG)
+    assert not error.sent
+    assert took < LONG.connect
 
 
 def test_an_answer_beyond_the_limit_is_none(monkeypatch):

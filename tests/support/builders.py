@@ -14,6 +14,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "oci.objectstorage": {},
 }
 
+SUBSCRIPTION: dict[str, Any] = {
+    "organization": 1,
+    "activation-key": "k",
+    "server-url": "https://subscription.example",
+    "base-url": "https://cdn.example",
+    "insights": True,
+}
+
 
 def identity(org_id: str = "000001", *, entitled: bool = True, **fields: Any) -> str:
     """A value of x-rh-identity."""

@@ -13,7 +13,7 @@ import yaml
 from adapters.embedded.composer.schema import compose_request_validator
 from adapters.files.distributions import load_distributions
 from domain.compose import passwords
-from domain.compose.build import Findings, build, check
+from domain.compose.build import Findings, begin, build
 from domain.compose.lookups import Answers, questions
 from domain.compose.request import read
 from domain.compose.snapshots import ContentSettings
@@ -138,12 +138,12 @@ def built(
     request = read(completed(compose_request() if document is None else document))
     if request.distribution is not None and distribution is None:
         distribution = a_distribution(request.distribution, a_repository())
-    check(request)
+    draft = begin(request, distribution, bootc)
     questions(request, distribution, content_sources=True)  # what cannot be asked is refused
     users = (request.customizations or {}).get("users", ())
     hashes = {user: hash_of(password) for user, password in passwords.to_hash(users).items()}
-    findings = Findings(UPLOAD, distribution, bootc, entitled, answers or Answers(), content or ContentSettings())
-    theirs = passwords.with_hashes(build(request, findings), hashes)
+    findings = Findings(UPLOAD, entitled, answers or Answers(), content or ContentSettings())
+    theirs = passwords.with_hashes(build(draft, findings), hashes)
     compose_request_validator().validate(theirs)
     sent: Json = orjson.loads(orjson.dumps(theirs))
     assert sent == theirs, "what is sent is plain JSON"

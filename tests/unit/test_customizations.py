@@ -5,9 +5,8 @@ import base64
 import pytest
 
 from domain.compose.passwords import LONGEST, MOST_TO_HASH, to_hash
-from domain.compose.request import read
 from tests.support.builders import compose_request
-from tests.support.domain_builders import built, completed, customized, hash_of, refusal
+from tests.support.domain_builders import built, customized, hash_of, refusal
 
 THE_SAME = {
     "packages": ["vim", "@core", "kernel-devel"],

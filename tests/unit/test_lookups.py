@@ -1,12 +1,15 @@
 """What back-ends are asked for a request, in which of two rounds (spec 20, Look-ups in few trips)."""
 
+from dataclasses import replace
+
 import pytest
 
-from domain.compose.lookups import Answers, FollowUp, PolicyQuestion, Questions, follow_up, questions, snapshot_date
+from domain.compose.lookups import Answers, FollowUp, Questions, follow_up, questions, snapshot_date
 from domain.compose.request import read
 from domain.content import Template
 from domain.errors import InvalidRequestError
-from tests.support.builders import compose_request
+from domain.policies import PolicyQuestion
+from tests.support.builders import SUBSCRIPTION, compose_request
 from tests.support.domain_builders import a_distribution, a_repository, a_rhel, a_snapshot, a_uuid, completed, known
 
 DATE = {"snapshot_date": "2026-01-31"}
@@ -32,6 +35,10 @@ def asked(customizations=None, image=None, *, distribution=ALL, content_sources=
 
 def urls(*names):
     return tuple(f"https://mirror.example/{name}" for name in names)
+
+
+def urls_at(*names):
+    return tuple(f"https://own.example/{name}" for name in names)
 
 
 def payload(**fields):
@@ -104,7 +111,10 @@ def test_a_bootable_container_has_no_repositories_to_ask_for(image):
             ("https://own.example/a",),
         ),
         (payload(metalink="https://own.example/m"), ()),
+        (custom(baseurl=["https://own.example/b", "https://own.example/c"]), urls_at("b", "c")),
+        (custom(baseurl=["https://own.example/b", "", "https://own.example/b"]), urls_at("b")),
         (custom(baseurl=[]), ()),
+        (payload(baseurl=""), ()),
         (custom(), ()),
         ({"payload_repositories": [], "custom_repositories": []}, ()),
     ],
@@ -141,12 +151,54 @@ def test_a_customer_s_repositories_are_asked_for_by_address_for_a_date_only(cust
     ],
 )
 def test_only_uuids_are_asked_for_by_id(customizations, expected, image):
-    assert asked(customizations, image).ids == expected
+    found = asked(customizations, image)
+    assert (found.red_hat_ids, found.own_ids) == (expected, expected)
+
+
+# What a request has of its own: by address, and by ids that may turn out to be Red Hat's.
+OWN = {
+    "nothing": {},
+    "payload by address": payload(baseurl="https://own.example/a"),
+    "payload by id": payload(id=a_uuid(1)),
+    "custom by address": custom(baseurl=["https://own.example/b"]),
+    "custom by id": custom(id=a_uuid(2)),
+    "both by id": {**payload(id=a_uuid(1)), **custom(id=a_uuid(2))},
+}
+LATEST = Questions(red_hat_urls=urls("rhsm", "tagged-rhsm"))
+DATED = Questions(red_hat_urls=urls("rhsm", "plain", "tagged-rhsm"))
+TEMPLATED = Questions(template=a_uuid(99))
+EITHER = {"red_hat_ids": (a_uuid(1), a_uuid(2)), "own_ids": (a_uuid(1), a_uuid(2))}
+PAYLOAD_ID = {"red_hat_ids": (a_uuid(1),), "own_ids": (a_uuid(1),)}
+CUSTOM_ID = {"red_hat_ids": (a_uuid(2),), "own_ids": (a_uuid(2),)}
+# What is asked beyond the image's own: neither date nor template, a date, a template, a template with a subscription.
+ASKED = {
+    "nothing": ({}, {}, {}, {}),
+    "payload by address": ({}, {"own_urls": ("https://own.example/a",)}, {}, {}),
+    "payload by id": (PAYLOAD_ID, PAYLOAD_ID, {}, {}),
+    "custom by address": ({}, {"own_urls": ("https://own.example/b",)}, {}, {}),
+    "custom by id": (CUSTOM_ID, CUSTOM_ID, {}, {"red_hat_ids": (a_uuid(2),)}),
+    "both by id": (EITHER, EITHER, {}, {"red_hat_ids": (a_uuid(2),)}),
+}
+
+
+@pytest.mark.parametrize("subscribed", [False, True])
+@pytest.mark.parametrize("kind", OWN)
+@pytest.mark.parametrize(("image", "always", "column"), [(None, LATEST, 0), (DATE, DATED, 1), (TEMPLATE, TEMPLATED, 2)])
+def test_each_kind_of_own_repository_makes_us_ask_what_it_needs_and_no_more(image, always, column, kind, subscribed):
+    ours = {**OWN[kind], "subscription": SUBSCRIPTION} if subscribed else OWN[kind]
+    by_template = image is TEMPLATE and subscribed
+    assert asked(ours, image) == replace(always, **ASKED[kind][3 if by_template else column])
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_without_content_sources_and_need_nothing_of_it_is_asked(kind):
+    found = asked({**OWN[kind], "subscription": SUBSCRIPTION}, content_sources=False)
+    assert found == Questions()
 
 
 def test_ids_are_asked_for_each_once_whatever_the_distribution():
     found = asked(custom(id=a_uuid(1)), distribution=a_distribution("centos-9", PLAIN))
-    assert found == Questions(ids=(a_uuid(1),))
+    assert found == Questions(red_hat_ids=(a_uuid(1),), own_ids=(a_uuid(1),))
 
 
 @pytest.mark.parametrize(

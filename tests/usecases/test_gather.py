@@ -13,7 +13,7 @@ from domain.content import CUSTOM_ORIGINS, RED_HAT, Policy, Template
 from domain.errors import ForbiddenError, InvalidRequestError, NotFoundError, UnavailableError
 from domain.identity import Identity
 from image_builder.usecases.gather import Gather
-from tests.support.builders import compose_request
+from tests.support.builders import SUBSCRIPTION, compose_request
 from tests.support.domain_builders import a_distribution, a_repository, a_rhel, a_snapshot, a_uuid, completed, known
 
 CALLER = Identity("000001", header="aWQ=")
@@ -148,14 +148,12 @@ DATED = everything(snapshot_date="2026-01-31T01:00:00+01:00")
 TEMPLATED = everything(content_template=TEMPLATE)
 IDS = (a_uuid(3), a_uuid(4))
 BESIDE = {
-    ("by_uuid", IDS, (RED_HAT,)),
-    ("by_uuid", IDS, CUSTOM_ORIGINS),
     ("aws_account", "1"),
     ("aws_account", "2"),
     ("policy", POLICY),
     ("tailoring", POLICY, 8),
 }
-FIRST = {RED_HAT_BY_URL, *BESIDE}
+FIRST = {RED_HAT_BY_URL, ("by_uuid", IDS, (RED_HAT,)), ("by_uuid", IDS, CUSTOM_ORIGINS), *BESIDE}
 FIRST_DATED = {*FIRST, ("by_url", ("https://own.example/2", "https://own.example/5"), CUSTOM_ORIGINS)}
 FIRST_TEMPLATED = {*BESIDE, ("template", TEMPLATE)}
 OF_TEMPLATE = (a_uuid(1), a_uuid(2))
@@ -222,8 +220,18 @@ def test_a_template_takes_two_rounds(gathered):
     second = set(world.calls[-2:])
     assert second == SECOND_TEMPLATED
     assert found.template == KNOWN["template_known"]
-    assert {*KNOWN["red_hat"]} == {*found.red_hat}
-    assert known(2, "https://own.example/2", origin="external") in found.own
+    assert found.red_hat == (known(1, BASEOS),)
+    assert found.own == (known(2, "https://own.example/2", origin="external"),)
+
+
+def test_a_template_with_a_subscription_asks_for_red_hat_s_among_the_custom_ones_too(gathered):
+    named = ("by_uuid", (a_uuid(4),), (RED_HAT,))
+    world = World(Rounds({*FIRST_TEMPLATED, named}, SECOND_TEMPLATED), **KNOWN)
+    templated = everything(content_template=TEMPLATE)
+    templated["customizations"]["subscription"] = SUBSCRIPTION
+    found = gathered(world, templated)
+    once(world, named, *FIRST_TEMPLATED, *SECOND_TEMPLATED)
+    assert {*found.red_hat} == {*KNOWN["red_hat"]}
 
 
 def test_snapshots_of_nothing_are_not_asked_for(gathered):

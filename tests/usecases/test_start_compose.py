@@ -9,7 +9,7 @@ import pytest
 
 from adapters.embedded.composer.schema import compose_request_validator
 from domain.compose.lookups import Answers
-from domain.distributions import AllowList, Catalogue
+from domain.distributions import AllowList, Architecture, BootcImage, Catalogue
 from domain.errors import (
     ConfigurationError,
     ForbiddenError,
@@ -22,12 +22,14 @@ from domain.quota import Quota
 from domain.submission import Accepted, Refused, Unanswered
 from image_builder.usecases import compose as use_case
 from ports.deadline import left
-from tests.support.builders import compose_request
+from tests.support.builders import SUBSCRIPTION, compose_request
 from tests.support.domain_builders import CONTENT, UPLOAD, a_distribution, a_repository, a_uuid, completed, hash_of
 
 CALLER = Identity("000001", account_number="7", email="u@example.com", entitled=False)
 TOO_LARGE = 64 * 1024**3 + 1
 QUOTA = Quota(3, timedelta(days=14))
+REFERENCE = "quay.io/a/image:latest"
+BOOTC = Architecture("x86_64", bootc=(BootcImage("bootable-container-iso", REFERENCE, ("quay.io/a/payload:latest",)),))
 KNOWN_NOT_STARTED = [
     Refused(400, "30", "no"),
     Refused(400, "10", "no"),
@@ -118,6 +120,7 @@ class World:
                 "centos-9": a_distribution("centos-9", a_repository()),
                 "rhel-9.8": a_distribution("rhel-9.8", a_repository(rhsm=True)),
                 "centos-10": a_distribution("centos-10", a_repository(), restricted=True),
+                "hummingbird": a_distribution("hummingbird", architectures={"x86_64": BOOTC}),
             },
             AllowList({"000002": (re.compile("^centos-10$"),)}),
         )
@@ -451,12 +454,43 @@ def test_what_back_ends_refuse_is_told_and_nothing_is_counted(world, error):
     assert world.quotas.asked == []
 
 
-@pytest.mark.parametrize("first", ["both sources", "both dates", "distribution", "size", "target"])
-def test_nobody_is_asked_about_a_request_that_is_refused_for_itself(world, first):
-    world.refuses(faulty(first))
+def from_bootc(image_type="bootable-container-iso", **bootc):
+    return compose_request(image_type, distribution=None, bootc={"reference": REFERENCE, **bootc})
+
+
+def with_file(data):
+    return compose_request(customizations={"files": [{"path": "/x", "data": data, "data_encoding": "base64"}]})
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        *map(faulty, ("both sources", "both dates", "distribution", "size", "target")),
+        compose_request("aws", "aws", image={"options": {}}),
+        from_bootc(reference="nowhere"),
+        from_bootc(iso_payload_reference="nowhere"),
+        from_bootc("guest-image", iso_payload_reference="quay.io/a/payload:latest"),
+        with_file("%"),
+        with_file("gICA"),
+        compose_request(customizations={"users": [{"name": "u", "password": "$1$salt$abc"}]}),
+        compose_request(image={"content_template": a_uuid(9)}, customizations={"subscription": SUBSCRIPTION}),
+    ],
+)
+def test_nobody_is_asked_about_a_request_that_is_refused_for_itself(world, document):
+    world.refuses(document, InvalidRequestError)
     assert world.gathered == []
 
 
+def test_the_upload_target_is_looked_at_before_what_the_image_is_made_of(world):
+    files = {"files": [{"path": "/x", "data": "%", "data_encoding": "base64"}]}
+    nowhere = {"reference": "nowhere"}
+    for document in (
+        compose_request("aws", "gcp", customizations=files),
+        compose_request("aws", "gcp", distribution=None, bootc=nowhere),
+    ):
+        assert world.refuses(document, InvalidRequestError).detail == "Invalid image type for upload target"
+
+
 def test_a_bootc_image_has_no_distribution_to_ask_for(world):
-    world.refuses(compose_request(distribution=None, bootc={"reference": "nowhere"}), InvalidRequestError)
-    assert [distribution for _, _, distribution, _ in world.gathered] in ([], [None])
+    world(from_bootc(iso_payload_reference="quay.io/a/payload:latest"))
+    assert [distribution for _, _, distribution, _ in world.gathered] == [None]
