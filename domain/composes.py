@@ -27,6 +27,7 @@ class NewCompose:
     request: Mapping[str, Any]
     image_name: str | None
     client_id: str
+    blueprint_version: UUID | None = None
 
 
 class ListedCompose(NamedTuple):
