@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -65,6 +67,16 @@ class Unanswered:
         if self.may_have_started:
             return UnavailableError("The composer does not answer, and nobody knows yet whether the build was queued")
         return UnavailableError("The composer does not answer, the build was not queued")
+
+
+def part_way(error: Exception, started: Sequence[UUID]) -> Exception:
+    """The error that ended the start of several builds, naming those that had `started` all the same."""
+    if not started or not isinstance(error, ImageBuilderError):
+        return error
+    named = copy(error)
+    named.detail = f"{error.detail} (started before: {', '.join(str(each) for each in started)})"
+    named.__cause__ = error
+    return named
 
 
 Submission = Accepted | Refused | Unanswered

@@ -18,11 +18,13 @@ from adapters.http.composer import HttpComposer
 from adapters.http.content_sources import HttpContentSources
 from adapters.http.provisioning import HttpProvisioning
 from adapters.http.tokens import Credentials, Tokens
+from adapters.postgres.blueprints import PostgresBlueprints
 from adapters.postgres.composes import PostgresComposes
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.starts import PostgresStarts
 from domain.distributions import Catalogue
 from image_builder.http.auth import authenticator
+from image_builder.http.blueprints import BlueprintsController
 from image_builder.http.call import Lane, Route
 from image_builder.http.composes import ComposesController
 from image_builder.http.contract import Contract
@@ -30,9 +32,14 @@ from image_builder.http.distributions import DistributionsController
 from image_builder.http.meta import Build, MetaController
 from image_builder.settings import ComposerSettings, Settings
 from image_builder.telemetry.metrics import Metrics
-from image_builder.usecases.compose import StartCompose
+from image_builder.usecases.blueprints import KeepBlueprints
+from image_builder.usecases.build_blueprint import BuildBlueprint
+from image_builder.usecases.compose import StartComposes
 from image_builder.usecases.composes import WatchComposes
+from image_builder.usecases.export import ExportBlueprint
 from image_builder.usecases.gather import Gather
+from image_builder.usecases.policies import PolicyRequirements
+from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.readiness import Probe
 from ports.features import Features
 from ports.world import Quotas

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -16,14 +16,14 @@ class Starts(Protocol):
 
     Each start is recorded before the composer hears of it, and counts towards the tenant's quota until it has
     become a compose or is released: with k builds left, any number of reservations over any number of
-    processes yields exactly k. All raise UnavailableError when the database is away.
+    processes yields starts for exactly k. All raise UnavailableError when the database is away.
     """
 
-    def reserve(self, start: UUID, tenant: str, quota: Quota | None) -> bool:
-        """Record a start, unless the quota (None: unlimited) leaves none; holds nothing when it returns."""
+    def reserve(self, starts: Sequence[UUID], tenant: str, quota: Quota | None) -> bool:
+        """Record all these starts, or none where the quota (None: unlimited) leaves fewer; holds nothing afterwards."""
 
-    def release(self, start: UUID) -> None:
-        """Forget a start that is known not to have become a build."""
+    def release(self, starts: Sequence[UUID]) -> None:
+        """Forget starts that are known not to have become builds."""
 
     def record(self, start: UUID, compose_id: UUID, compose: NewCompose) -> None:
         """Turn the start into a compose, at once; repeating it changes nothing."""

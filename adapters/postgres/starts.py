@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -17,29 +18,30 @@ from domain.quota import Quota
 # Any number will do that no other advisory lock of this database uses.
 _QUOTA_LOCK: Final = 0x1B0001
 
-_RECORD_START: Final = """
+_RECORD_STARTS: Final = """
 INSERT INTO compose_starts (id, org_id, created_at)
-VALUES (%(start)s, %(tenant)s, clock_timestamp() AT TIME ZONE 'utc')
+SELECT unnest(%(starts)s::uuid[]), %(tenant)s::varchar, clock_timestamp() AT TIME ZONE 'utc'
 """
 
 # One reservation of a tenant at a time; taken and given back within one trip to the server.
 _LOCK_TENANT: Final = "SELECT pg_advisory_xact_lock(%(lock)s, hashtext(%(tenant)s))"
 
 # Reads no more rows than the limit, however long the tenant's history is.
-_RECORD_START_WITHIN_QUOTA: Final = """
+_RECORD_STARTS_WITHIN_QUOTA: Final = """
 WITH since AS (SELECT (clock_timestamp() AT TIME ZONE 'utc') - %(window)s::interval AS start)
 INSERT INTO compose_starts (id, org_id, created_at)
-SELECT %(start)s, %(tenant)s::varchar, clock_timestamp() AT TIME ZONE 'utc'
+SELECT unnest(%(starts)s::uuid[]), %(tenant)s::varchar, clock_timestamp() AT TIME ZONE 'utc'
 WHERE (SELECT count(*) FROM (
            SELECT 1 FROM composes
            WHERE org_id = %(tenant)s::varchar AND created_at > (SELECT start FROM since) LIMIT %(limit)s) built)
     + (SELECT count(*) FROM (
            SELECT 1 FROM compose_starts
            WHERE org_id = %(tenant)s::varchar AND created_at > (SELECT start FROM since) LIMIT %(limit)s) starting)
-    < %(limit)s
+    + %(number)s
+    <= %(limit)s
 """
 
-_RELEASE: Final = "DELETE FROM compose_starts WHERE id = %(start)s"
+_RELEASE: Final = "DELETE FROM compose_starts WHERE id = ANY (%(starts)s)"
 
 # One statement: whoever counts sees the start or the compose, never both, never neither. A blueprint that is deleted
 # meanwhile takes the compose along, one that is being deleted is waited for.
@@ -66,23 +68,23 @@ class PostgresStarts:
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
-    def reserve(self, start: UUID, tenant: str, quota: Quota | None) -> bool:
+    def reserve(self, starts: Sequence[UUID], tenant: str, quota: Quota | None) -> bool:
         """See the port. Exact, because reservations of one tenant queue for an advisory lock of the database."""
-        values = {"start": start, "tenant": tenant}
+        values = {"starts": list(starts), "tenant": tenant}
         with self._database.connection() as connection:
             if quota is None:
-                connection.execute(_RECORD_START, values)
+                connection.execute(_RECORD_STARTS, values)
                 return True
             with connection.pipeline(), connection.transaction():
                 connection.execute(_LOCK_TENANT, {"lock": _QUOTA_LOCK, "tenant": tenant})
                 inserted = connection.execute(
-                    _RECORD_START_WITHIN_QUOTA, {**values, "window": quota.window, "limit": quota.limit}
+                    _RECORD_STARTS_WITHIN_QUOTA, {**values, "number": len(starts), "window": quota.window, "limit": quota.limit},
                 )
-            return inserted.rowcount == 1
+            return inserted.rowcount == len(starts)
 
-    def release(self, start: UUID) -> None:
+    def release(self, starts: Sequence[UUID]) -> None:
         """See the port."""
-        self._database.again(lambda connection: connection.execute(_RELEASE, {"start": start}))
+        self._database.again(lambda connection: connection.execute(_RELEASE, {"starts": list(starts)}))
 
     def record(self, start: UUID, compose_id: UUID, compose: NewCompose) -> None:
         """See the port. Tried again whatever the reason: the composer already builds it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -11,12 +12,13 @@ import structlog
 from flask import Response
 
 from domain.compose.passwords import is_shown, shown
-from domain.composes import ListedCompose
+from domain.composes import ComposesPage, ListedCompose
 from domain.identity import Identity
 from domain.paging import Page, links
 from domain.status import ImageStatus, Progress, innermost, upload_options
 from image_builder.http.answers import empty_answer, json_answer
-from image_builder.usecases.compose import StartCompose
+from image_builder.usecases.build_blueprint import BuildBlueprint
+from image_builder.usecases.compose import StartComposes
 from image_builder.usecases.composes import WatchComposes
 
 log = structlog.get_logger()
@@ -29,28 +31,48 @@ _SIGNS_OF_OLD_ROWS: Final = ('"password"', ": null")
 class ComposesController:
     """The operations on composes; `base` is the path that links begin with."""
 
-    start: StartCompose
+    start: StartComposes
+    build: BuildBlueprint
     watch: WatchComposes
     base: str
 
     def create(self, identity: Identity, body: dict[str, Any]) -> Response:
         """POST /compose"""
-        compose_id = self.start(identity, body)
-        return json_answer({"id": str(compose_id)}, 201)
+        return json_answer(_started(self.start.one(identity, body)), 201)
+
+    def create_of_blueprint(
+        self,
+        identity: Identity,
+        id: UUID,  # noqa: A002 - the contract's name
+        body: dict[str, Any],
+        x_image_builder_ui: str | None,
+    ) -> Response:
+        """POST /blueprints/{id}/compose"""
+        client_id = _client_id(x_image_builder_ui)
+        started = self.build(identity, id, client_id, body.get("image_types"))
+        return json_answer([_started(compose_id) for compose_id in started], 201)
 
     def list(self, identity: Identity, limit: int, offset: int, ignore_image_types: list[str]) -> Response:
         """GET /composes"""
         page = Page(limit, offset)
         found = self.watch.list(identity, page, tuple(ignore_image_types))
-        filters = {"ignoreImageTypes": ignore_image_types} if ignore_image_types else {}
-        ends = links(f"{self.base}/composes", page, found.count, filters)
-        return json_answer(
-            {
-                "meta": {"count": found.count},
-                "links": {"first": ends.first, "last": ends.last},
-                "data": [_item(compose) for compose in found.composes],
-            }
-        )
+        return self._page("/composes", page, found, {"ignoreImageTypes": ignore_image_types})
+
+    def list_of_blueprint(
+        self,
+        identity: Identity,
+        id: UUID,  # noqa: A002 - the contract's name
+        blueprint_version: int | None,
+        limit: int,
+        offset: int,
+        ignore_image_types: list[str],
+    ) -> Response:
+        """GET /blueprints/{id}/composes"""
+        page = Page(limit, offset)
+        found = self.watch.of_blueprint(identity, id, blueprint_version, page, tuple(ignore_image_types))
+        version = [] if blueprint_version is None else [str(blueprint_version)]
+        filters = {"ignoreImageTypes": ignore_image_types, "blueprint_version": version}
+        return self._page(f"/blueprints/{id}/composes", page, found, filters)
 
     def status(self, identity: Identity, compose_id: UUID) -> Response:
         """GET /composes/{composeId}"""
@@ -65,6 +87,27 @@ class ComposesController:
         """DELETE /composes/{composeId}"""
         self.watch.delete(identity, compose_id)
         return empty_answer()
+
+    def _page(self, path: str, page: Page, found: ComposesPage, filters: Mapping[str, Sequence[str]]) -> Response:
+        ends = links(self.base + path, page, found.count, filters)
+        return json_answer(
+            {
+                "meta": {"count": found.count},
+                "links": {"first": ends.first, "last": ends.last},
+                "data": [_item(compose) for compose in found.composes],
+            }
+        )
+
+
+def _started(compose_id: UUID) -> dict[str, str]:
+    return {"id": str(compose_id)}
+
+
+def _client_id(interface: str | None) -> str:
+    """Which program asks, by its own word for its interface (spec: Blueprints)."""
+    if not interface:
+        return "api"
+    return "mcp" if interface == "mcp" else "ui"
 
 
 def _item(compose: ListedCompose) -> dict[str, Any]:

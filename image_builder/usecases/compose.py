@@ -1,31 +1,30 @@
-"""Start a build: within the quota, and never lost once the composer has accepted it (spec: Composes)."""
+"""Start builds: within the quota, and never lost once the composer has accepted them (spec: Composes)."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 import structlog
 
-from domain.compose import build as building
 from domain.compose import passwords
 from domain.compose.request import ComposeRequest, read
-from domain.compose.snapshots import ContentSettings
-from domain.compose.targets import UploadSettings
 from domain.composes import NewCompose
-from domain.distributions import BootcImage, Catalogue, Distribution
-from domain.errors import UnavailableError
+from domain.errors import ImageBuilderError, UnavailableError
 from domain.identity import Identity
 from domain.quota import Quota
-from domain.submission import Accepted, Refused, Submission
-from image_builder.usecases.gather import Gather
+from domain.submission import Accepted, Refused, Submission, part_way
+from image_builder.usecases.prepare import Prepare
+from image_builder.usecases.together import together
 from ports.composer import Composer
-from ports.deadline import until
+from ports.deadline import left, until
 from ports.store import Starts
-from ports.world import PasswordHasher, Quotas
+from ports.world import Quotas
 
 log = structlog.get_logger()
 
@@ -33,98 +32,119 @@ log = structlog.get_logger()
 _CANCEL_ATTEMPTS: Final = 3
 _CANCEL_PAUSE: Final = 0.2
 
+Json = Mapping[str, Any]
+
 
 @dataclass(frozen=True, slots=True)
-class StartCompose:
-    """The way of a compose request to the composer and into the history."""
+class _Start:
+    """A build on its way: `id` names it until the composer does."""
 
-    catalogue: Catalogue
-    gather: Gather
-    upload: UploadSettings
-    content: ContentSettings
+    id: UUID
+    composer_request: dict[str, Any]
+    compose: NewCompose
+
+
+@dataclass(frozen=True, slots=True)
+class StartComposes:
+    """The way of compose requests to the composer and into the history.
+
+    `deadline` is in seconds, for all that happens before the composer has answered; `threads` run several images of one
+    caller at the same time.
+    """
+
+    prepare: Prepare
     deadline: float
     quotas: Quotas
-    hasher: PasswordHasher
     starts: Starts
     composer: Composer
+    threads: Executor
 
-    def __call__(self, identity: Identity, document: Mapping[str, Any]) -> UUID:
+    def one(self, identity: Identity, document: Json) -> UUID:
         """The id of the build that was started for a document that fits the contract's ComposeRequest.
 
         Raises InvalidRequestError, ForbiddenError, QuotaExceededError, BuildRefusedError, ConfigurationError where
         the tenant has no quota, and UnavailableError when the composer or the database is away. After any of these
         the caller has no build, unless the composer started it and could not say so: then it stays counted.
         """
-        request = read(document)
-        with until(self.deadline):
-            composer_request = self._build(identity, request)
-            start = self._reserve(identity.tenant, self.quotas.of(identity.tenant))
-            compose_id = self._submit(start, composer_request)
-        compose = NewCompose(
-            tenant=identity.tenant,
-            account_number=identity.account_number,
-            email=identity.email,
-            request=passwords.without_passwords(document),
-            image_name=request.image_name,
-            client_id=request.client_id,
-        )
-        self._record(start, compose_id, compose)
+        (compose_id,) = self(identity, (document,))
         return compose_id
 
-    def _build(self, identity: Identity, request: ComposeRequest) -> dict[str, Any]:
-        distribution: Distribution | None = None
-        bootc: tuple[BootcImage, ...] = ()
-        if request.distribution is not None:
-            distribution = self.catalogue.get_for(
-                request.distribution, org_id=identity.tenant, entitled=identity.entitled
-            )
-            distribution.architecture(request.image.architecture)
-        elif request.bootc is not None:
-            bootc = self.catalogue.bootc_image(request.bootc.reference, entitled=identity.entitled)
-        draft = building.begin(request, distribution, bootc)
-        plain = passwords.to_hash((request.customizations or {}).get("users", ()))
-        findings = building.Findings(
-            upload=self.upload,
-            # Going through all distributions costs as much as the rest of the mapping: only snapshots ask for it.
-            entitled=self.catalogue.entitled_to(entitled=identity.entitled) if request.image.has_snapshots else (),
-            answers=self.gather(identity, request, distribution),
-            content=self.content,
-        )
-        composer_request = building.build(draft, findings)
-        return passwords.with_hashes(composer_request, {user: self.hasher(text) for user, text in plain.items()})
+    def __call__(
+        self, identity: Identity, documents: Sequence[Json], blueprint_version: UUID | None = None
+    ) -> tuple[UUID, ...]:
+        """The ids of the builds for these documents, which a version of a blueprint may stand behind; all or none.
 
-    def _reserve(self, tenant: str, quota: Quota | None) -> UUID:
-        start = uuid4()
+        Raises as `one` does. Nothing is started unless all of them may be and the quota suffices for all. Where the
+        composer fails some of them after that, the error names those that did start.
+        """
+        requests = [read(document) for document in documents]
+        if not requests:
+            return ()
+        with until(self.deadline):
+            prepared = together(
+                self.threads,
+                {str(number): partial(self.prepare, identity, request) for number, request in enumerate(requests)},
+            )
+            quota = self.quotas.of(identity.tenant)
+            starts = [
+                _Start(uuid4(), prepared[str(number)], _compose(identity, request, document, blueprint_version))
+                for number, (request, document) in enumerate(zip(requests, documents, strict=True))
+            ]
+            self._reserve(identity.tenant, [start.id for start in starts], quota)
+            remaining = left()
+        return self._all(starts, remaining)
+
+    def _all(self, starts: Sequence[_Start], within: float) -> tuple[UUID, ...]:
+        outcomes = together(
+            self.threads, {str(start.id): partial(self._outcome, start, within) for start in starts}
+        )
+        results = [outcomes[str(start.id)] for start in starts]
+        started = tuple(result for result in results if isinstance(result, UUID))
+        failures = [result for result in results if isinstance(result, Exception)]
+        if failures:
+            raise part_way(failures[0], started)
+        return started
+
+    def _outcome(self, start: _Start, within: float) -> UUID | Exception:
         try:
-            reserved = self.starts.reserve(start, tenant, quota)
+            with until(within):
+                compose_id = self._submit(start)
+            # However late it is, what the composer builds is recorded.
+            self._record(start, compose_id)
+        except Exception as error:  # noqa: BLE001 - raised by `_all`, when nothing runs any more
+            return error
+        return compose_id
+
+    def _reserve(self, tenant: str, starts: Sequence[UUID], quota: Quota | None) -> None:
+        try:
+            reserved = self.starts.reserve(starts, tenant, quota)
         except UnavailableError:
-            self._release(start)  # it may have been recorded all the same
+            self._release(starts)  # they may have been recorded all the same
             raise
         if not reserved:
             assert quota is not None  # noqa: S101 - for the type checker: only a quota refuses
             raise quota.exceeded()
-        return start
 
-    def _submit(self, start: UUID, composer_request: dict[str, Any]) -> UUID:
+    def _submit(self, start: _Start) -> UUID:
         """The composer's id. What is known not to have started gives its reservation back."""
-        outcome: Submission = self.composer.submit(composer_request)
+        outcome: Submission = self.composer.submit(start.composer_request)
         if isinstance(outcome, Accepted):
             return outcome.id
         if isinstance(outcome, Refused):
             log.warning("the composer refused a build", status=outcome.status, error_id=outcome.error_id)
         if outcome.may_have_started:
-            log.warning("nobody knows whether the composer started this build", start=str(start))
+            log.warning("nobody knows whether the composer started this build", start=str(start.id))
         else:
-            self._release(start)
+            self._release([start.id])
         raise outcome.error()
 
-    def _record(self, start: UUID, compose_id: UUID, compose: NewCompose) -> None:
+    def _record(self, start: _Start, compose_id: UUID) -> None:
         try:
-            self.starts.record(start, compose_id, compose)
+            self.starts.record(start.id, compose_id, start.compose)
         except Exception as error:
             # Nobody would ever see this build, so nobody shall pay for it either.
             if self._cancelled(compose_id):
-                self._release(start)
+                self._release([start.id])
             raise UnavailableError("The build could not be recorded") from error
 
     def _cancelled(self, compose_id: UUID) -> bool:
@@ -140,8 +160,22 @@ class StartCompose:
         log.error("a build runs that nobody knows of", compose=str(compose_id))
         return False
 
-    def _release(self, start: UUID) -> None:
+    def _release(self, starts: Sequence[UUID]) -> None:
         try:
-            self.starts.release(start)
+            self.starts.release(starts)
         except UnavailableError:
-            log.warning("a start that came to nothing stays counted", start=str(start))
+            log.warning("starts that came to nothing stay counted", starts=[str(start) for start in starts])
+
+
+def _compose(
+    identity: Identity, request: ComposeRequest, document: Json, blueprint_version: UUID | None
+) -> NewCompose:
+    return NewCompose(
+        tenant=identity.tenant,
+        account_number=identity.account_number,
+        email=identity.email,
+        request=passwords.without_passwords(document),
+        image_name=request.image_name,
+        client_id=request.client_id,
+        blueprint_version=blueprint_version,
+    )

@@ -12,7 +12,7 @@ from domain.identity import Identity
 from domain.paging import Page
 from domain.status import ImageStatus
 from ports.composer import Composer
-from ports.store import Composes
+from ports.store import Blueprints, Composes
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,23 @@ class WatchComposes:
     """A tenant's view of its builds. All raise UnavailableError when the database or the composer is away."""
 
     composes: Composes
+    blueprints: Blueprints
     composer: Composer
 
     def list(self, identity: Identity, page: Page, ignored: tuple[str, ...]) -> ComposesPage:
         """A page of the tenant's builds, newest first."""
         return self.composes.page(ComposesQuery(identity.tenant, page, ignored))
+
+    def of_blueprint(
+        self, identity: Identity, blueprint_id: UUID, version: int | None, page: Page, ignored: tuple[str, ...]
+    ) -> ComposesPage:
+        """A page of the builds of a blueprint, or of one version of it; a negative one is the latest.
+
+        Raises NotFoundError unless the blueprint is this tenant's.
+        """
+        latest = self.blueprints.get(identity.tenant, blueprint_id).version
+        wanted = latest if version is not None and version < 0 else version
+        return self.composes.page(ComposesQuery(identity.tenant, page, ignored, blueprint_id, wanted))
 
     def status(self, identity: Identity, compose_id: UUID) -> WatchedCompose:
         """How a build goes. Raises NotFoundError unless it is this tenant's and the composer knows it."""
