@@ -182,15 +182,6 @@ def test_a_proxy_is_told_who_we_are_and_the_server_is_not(ours):
     assert "proxy-authorization" not in server.asked[0].headers
 
 
-def test_the_process_own_proxy_is_not_used(monkeypatch):
-    with Loopback(HERE) as server, Loopback(proxying) as proxy:
-        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
-            monkeypatch.setenv(name, proxy.url)
-        with calling(server.url) as back_end:
-            back_end.get("/x", LONG)
-    assert proxy.asked == []
-
-
 @pytest.mark.parametrize("step", [answer(407), answer(502), close], ids=["407", "502", "close"])
 def test_a_proxy_that_refuses_a_tunnel_is_no_answer(ours, step):
     with (
