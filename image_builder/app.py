@@ -56,6 +56,7 @@ class _Service:
     async def running(self) -> AsyncIterator[None]:
         """Open what the requests need; at the end let what runs finish, then close it."""
         self._container.database().open()
+        self._container.features().start()
         try:
             yield
         finally:
@@ -64,6 +65,7 @@ class _Service:
     def _close(self) -> None:
         self._bridge.close()
         self._probe_threads.shutdown()
+        self._container.features().stop()
         self._container.database().close()
         self._container.lookup_threads().shutdown(wait=False, cancel_futures=True)
         self._container.composer_back_end().close()

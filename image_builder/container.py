@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dependency_injector import containers, providers
+from requests import Session
 
 from adapters.crypt import sha512_crypt_hash
 from adapters.features import AlwaysOn
@@ -17,6 +19,7 @@ from adapters.http.compliance import HttpCompliance
 from adapters.http.composer import HttpComposer
 from adapters.http.content_sources import HttpContentSources
 from adapters.http.provisioning import HttpProvisioning
+from adapters.http.recommendations import HttpRecommendations
 from adapters.http.tokens import Credentials, Tokens
 from adapters.postgres.blueprints import PostgresBlueprints
 from adapters.postgres.composes import PostgresComposes
@@ -30,7 +33,7 @@ from image_builder.http.composes import ComposesController
 from image_builder.http.contract import Contract
 from image_builder.http.distributions import DistributionsController
 from image_builder.http.meta import Build, MetaController
-from image_builder.settings import ComposerSettings, Settings
+from image_builder.settings import BackEndSettings, Settings, UnleashSettings
 from image_builder.telemetry.metrics import Metrics
 from image_builder.usecases.blueprints import KeepBlueprints
 from image_builder.usecases.build_blueprint import BuildBlueprint
@@ -42,7 +45,11 @@ from image_builder.usecases.policies import PolicyRequirements
 from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.readiness import Probe
 from ports.features import Features
+from ports.recommendations import Recommendations
 from ports.world import Quotas
+
+if TYPE_CHECKING:
+    from adapters.features.unleash import UnleashFeatures
 
 
 def _catalogue(settings: Settings) -> Catalogue:
@@ -53,12 +60,19 @@ def _quotas(settings: Settings) -> Quotas:
     return Unlimited() if settings.quota_file is None else FileQuotas(settings.quota_file)
 
 
-def _composer_back_end(settings: ComposerSettings, connections: int) -> BackEnd:
+def _composer_back_end(settings: BackEndSettings, connections: int) -> BackEnd:
+    # COMPOSER_CA_PATH is for the composer alone.
+    return _authorized("composer", settings, connections, new_session(1))
+
+
+def _authorized(name: str, settings: BackEndSettings, connections: int, for_tokens: Session) -> BackEnd:
     tokens = None
     if settings.token_url:
         credentials = Credentials(settings.token_url, settings.client_id, settings.client_secret)
-        tokens = Tokens(credentials, new_session(1))
-    return BackEnd("composer", settings.url, connections=connections, tokens=tokens, ca_file=settings.ca_path or None)
+        tokens = Tokens(credentials, for_tokens)
+    return BackEnd(
+        name, settings.url, connections=connections, tokens=tokens, ca_file=settings.ca_path, proxy=settings.proxy
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +82,11 @@ class BackEnds:
     content_sources: BackEnd | None
     provisioning: BackEnd | None
     compliance: BackEnd | None
+    recommendations: BackEnd | None
 
     def close(self) -> None:
         """Drop their connections."""
-        for back_end in (self.content_sources, self.provisioning, self.compliance):
+        for back_end in (self.content_sources, self.provisioning, self.compliance, self.recommendations):
             if back_end is not None:
                 back_end.close()
 
@@ -84,7 +99,28 @@ def _optional_back_ends(settings: Settings) -> BackEnds:
         content_sources=made("content sources", settings.content_sources_url),
         provisioning=made("provisioning", settings.provisioning_url),
         compliance=made("compliance", settings.compliance_url),
+        recommendations=_recommendations_back_end(settings.recommendations, settings.waiting_threads),
     )
+
+
+def _recommendations_back_end(settings: BackEndSettings | None, connections: int) -> BackEnd | None:
+    if settings is None:
+        return None
+    for_tokens = new_session(1, settings.ca_path, settings.proxy)
+    return _authorized("recommendations", settings, connections, for_tokens)
+
+
+def _recommendations(back_ends: BackEnds) -> Recommendations | None:
+    return None if back_ends.recommendations is None else HttpRecommendations(back_ends.recommendations)
+
+
+def _features(settings: UnleashSettings | None) -> AlwaysOn | UnleashFeatures:
+    if settings is None:
+        return AlwaysOn()
+    # Here, because it takes a quarter of a second that a start without Unleash need not take.
+    from adapters.features.unleash import UnleashFeatures  # noqa: PLC0415
+
+    return UnleashFeatures(settings.url, settings.token)
 
 
 def _gather(back_ends: BackEnds, features: Features, threads: Executor) -> Gather:
@@ -134,7 +170,8 @@ class Container(containers.DeclarativeContainer):
     composer = providers.ThreadSafeSingleton(HttpComposer, composer_back_end)
     back_ends = providers.ThreadSafeSingleton(_optional_back_ends, settings)
     lookup_threads = providers.ThreadSafeSingleton(_lookup_threads, settings)
-    features = providers.ThreadSafeSingleton(AlwaysOn)
+    recommendations = providers.ThreadSafeSingleton(_recommendations, back_ends)
+    features = providers.ThreadSafeSingleton(_features, settings.provided.unleash)
     catalogue = providers.ThreadSafeSingleton(_catalogue, settings)
     contract = providers.ThreadSafeSingleton(Contract, catalogue.provided.names, settings.provided.base_paths)
     metrics = providers.ThreadSafeSingleton(Metrics)

@@ -20,15 +20,38 @@ _url: Final = validate.URL(schemes={"http", "https"}, require_tld=False)
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
+# Where the Go service sends its log and its errors, and where it finds its platform; this one does not, or not yet.
+_NOT_SERVED: Final = (
+    "SPLUNK_HEC_HOST",
+    "SPLUNK_HEC_PORT",
+    "SPLUNK_HEC_TOKEN",
+    "CW_AWS_REGION",
+    "CW_AWS_ACCESS_KEY_ID",
+    "CW_AWS_SECRET_ACCESS_KEY",
+    "CW_LOG_GROUP",
+    "GLITCHTIP_DSN",
+    "ACG_CONFIG",
+)
+
+
 @dataclass(frozen=True, slots=True)
-class ComposerSettings:
-    """Where the composer is, and who we are there; no `token_url` means it asks for no token."""
+class BackEndSettings:
+    """Where a back-end is, and who we are there; no `token_url` means it asks for no token."""
 
     url: str
     token_url: str
     client_id: str
     client_secret: str = field(repr=False)
     ca_path: str
+    proxy: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class UnleashSettings:
+    """Where feature flags are kept."""
+
+    url: str
+    token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +72,19 @@ class Settings:
     distributions: Path
     quota_file: Path | None
     allow_file: Path | None
-    composer: ComposerSettings
+    composer: BackEndSettings
     upload: UploadSettings
     content: ContentSettings
     content_sources_url: str
     provisioning_url: str
     compliance_url: str
+    recommendations: BackEndSettings | None
+    unleash: UnleashSettings | None
     compose_deadline: float
     build_commit: str
     build_time: str
+    # Names of variables that are set and do nothing.
+    not_served: tuple[str, ...]
 
     @property
     def base_paths(self) -> tuple[str, str, str]:
@@ -105,9 +132,12 @@ def from_environment() -> Settings:
         content_sources_url=_optional_url(env, "CONTENT_SOURCES_URL"),
         provisioning_url=_optional_url(env, "PROVISIONING_URL"),
         compliance_url=_optional_url(env, "COMPLIANCE_URL"),
+        recommendations=_recommendations(env),
+        unleash=_unleash(env),
         compose_deadline=env.float("COMPOSE_DEADLINE", 30.0, validate=validate.Range(1.0, 600.0)),
         build_commit=env.str("BUILD_COMMIT", ""),
         build_time=env.str("BUILD_TIME", ""),
+        not_served=tuple(name for name in _NOT_SERVED if env.str(name, "")),
     )
     _seal(env)
     if settings.content_sources_url and not settings.content.repo_url:
@@ -151,8 +181,8 @@ def _database(env: Env) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if value != ""}
 
 
-def _composer(env: Env) -> ComposerSettings:
-    return ComposerSettings(
+def _composer(env: Env) -> BackEndSettings:
+    return BackEndSettings(
         url=env.str("COMPOSER_URL", validate=_url),
         token_url=env.str("COMPOSER_TOKEN_URL", ""),
         client_id=env.str("COMPOSER_CLIENT_ID", ""),
@@ -161,8 +191,25 @@ def _composer(env: Env) -> ComposerSettings:
     )
 
 
+def _recommendations(env: Env) -> BackEndSettings | None:
+    settings = BackEndSettings(
+        url=_optional_url(env, "RECOMMENDATIONS_URL"),
+        token_url=_optional_url(env, "RECOMMENDATIONS_TOKEN_URL"),
+        client_id=env.str("RECOMMENDATIONS_CLIENT_ID", ""),
+        client_secret=env.str("RECOMMENDATIONS_CLIENT_SECRET", ""),
+        ca_path=env.str("RECOMMENDATIONS_CA_PATH", "", validate=_readable_file),
+        proxy=_optional_url(env, "RECOMMENDATIONS_PROXY"),
+    )
+    return settings if settings.url else None
+
+
+def _unleash(env: Env) -> UnleashSettings | None:
+    settings = UnleashSettings(_optional_url(env, "UNLEASH_URL"), env.str("UNLEASH_TOKEN", ""))
+    return settings if settings.url else None
+
+
 def _optional_url(env: Env, name: str) -> str:
-    """The address of a back-end that the service can do without; empty where it has to."""
+    """The address of something that the service can do without; empty where it has to."""
 
     def check(text: str) -> None:
         if text:

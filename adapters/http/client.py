@@ -104,13 +104,14 @@ class BackEnd:
         *,
         connections: int,
         tokens: Tokens | None = None,
-        ca_file: str | None = None,
+        ca_file: str = "",
+        proxy: str = "",
         breaker: Breaker | None = None,
     ) -> None:
         self.name = name
         self._url = url.rstrip("/")
         self._tokens = tokens
-        self._session = new_session(connections, ca_file if url.lower().startswith("https://") else None)
+        self._session = new_session(connections, ca_file, proxy)
         self.breaker = breaker or Breaker()
 
     def close(self) -> None:

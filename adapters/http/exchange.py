@@ -44,8 +44,10 @@ class Answer:
             return None
 
 
-def new_session(connections: int, ca_file: str | None = None) -> requests.Session:
-    """A session for one host; `ca_file`, where given, holds the only certificates trusted.
+def new_session(connections: int, ca_file: str = "", proxy: str = "") -> requests.Session:
+    """A session for one host, by way of the `proxy` (a URL) where given.
+
+    `ca_file`, where given, holds the only certificates trusted.
 
     The process' own surroundings (proxies, netrc) are not asked: that costs a third of each call's time.
     """
@@ -54,6 +56,8 @@ def new_session(connections: int, ca_file: str | None = None) -> requests.Sessio
     session.cookies.set_policy(_NO_COOKIES)
     if ca_file:
         session.verify = ca_file
+    if proxy:
+        session.proxies = {"http": proxy, "https": proxy}
     adapter = WatchedAdapter(pool_connections=1, pool_maxsize=connections)
     session.mount("http://", adapter)
     session.mount("https://", adapter)

@@ -28,11 +28,13 @@ _IDENTITY: Final = {
     "entitlements": {"rhel": {"is_entitled": True}},
 }
 
-# What operators set, and the stand-in does not care about.
-_CLOUDS: Final = {
+# What operators set, and the stand-ins do not care about.
+_ANY: Final = {
     "OSBUILD_AWS_REGION": "us-east-1",
     "OSBUILD_GCP_REGION": "us-east1",
     "OSBUILD_GCP_BUCKET": "stand-in-bucket",
+    "RECOMMENDATIONS_CLIENT_ID": "image-builder",
+    "RECOMMENDATIONS_CLIENT_SECRET": "stand-in",
 }
 
 
@@ -57,7 +59,7 @@ def surroundings(data: Path) -> Iterator[None]:
         ):
             click.echo(
                 f"Started a stand-in composer at {composer.url}: it builds nothing, but answers like the real one.\n"
-                f"Started stand-ins of content sources, provisioning and compliance at {platform.url}."
+                f"Started stand-ins of content sources, provisioning, compliance and recommendations at {platform.url}."
             )
             os.environ.update(
                 PGHOST=parameters["host"],
@@ -71,8 +73,10 @@ def surroundings(data: Path) -> Iterator[None]:
                 CONTENT_SOURCES_REPO_PREFIX="/snapshots",
                 PROVISIONING_URL=platform.provisioning_url,
                 COMPLIANCE_URL=platform.compliance_url,
+                RECOMMENDATIONS_URL=platform.recommendations_url,
+                RECOMMENDATIONS_TOKEN_URL=platform.token_url,
             )
-            for name, value in _CLOUDS.items():
+            for name, value in _ANY.items():
                 os.environ.setdefault(name, value)
             migrate(database_parameters())
             try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+import structlog
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
@@ -19,6 +20,8 @@ from image_builder import app
 from image_builder.cli.embedded import identity_header, surroundings
 from image_builder.http.protocol import ContractProtocol
 from image_builder.settings import Settings, from_environment
+
+log = structlog.get_logger()
 
 # Seconds for which requests that run may go on after the service was told to end.
 _GRACE: Final = 30
@@ -63,6 +66,8 @@ def serve(*, embedded: bool, data: Path, workers: int) -> None:
 
 def _run(settings: Settings, workers: int, announce: Callable[[], None]) -> None:
     service = app.create()  # also with several workers: what is wrong is said once, and before anything listens
+    if settings.not_served:
+        log.warning("variables are set that do nothing here", variables=settings.not_served)
     config = uvicorn.Config(
         service if workers == 1 else "image_builder.app:create",
         factory=workers > 1,

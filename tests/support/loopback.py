@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import socketserver
+import ssl
 import struct
 import threading
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from urllib.parse import parse_qs
 _LOOK = 0.02
 # Seconds after which a caller whose connection was taken has sent its request.
 _UNTIL_SENT = 0.05
+# Seconds for a caller to come to terms about encryption.
+_HANDSHAKE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +110,15 @@ def half(visit: Visit) -> bool:
 class Loopback:
     """Runs as a context manager; takes the steps one after another, the last one again and again.
 
-    With `unread` connections are broken before anything is read of them.
+    With `unread` connections are broken before anything is read of them; with `tls` they are encrypted.
     """
 
-    def __init__(self, *steps: Step, unread: bool = False) -> None:
+    def __init__(self, *steps: Step, unread: bool = False, tls: ssl.SSLContext | None = None) -> None:
         self.steps = list(steps) or [answer()]
         self.asked: list[Asked] = []
         self.connections = 0
         self._unread = unread
+        self._tls = tls
         self._lock = threading.Lock()
         self._ending = threading.Event()
         self._server = _Server(("127.0.0.1", 0), self._serve)
@@ -123,7 +127,7 @@ class Loopback:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -142,6 +146,14 @@ class Loopback:
             self._ending.wait(_UNTIL_SENT)
             reset(Visit(Asked("", ""), connection, self._ending))
             return
+        if self._tls is None:
+            self._take_steps(connection)
+            return
+        connection.settimeout(_HANDSHAKE)
+        with self._tls.wrap_socket(connection, server_side=True) as encrypted:
+            self._take_steps(encrypted)
+
+    def _take_steps(self, connection: socket.socket) -> None:
         connection.settimeout(_LOOK)
         while (asked := self._read(connection)) is not None:
             with self._lock:

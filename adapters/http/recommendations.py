@@ -1,0 +1,54 @@
+"""Recommendations over HTTP (contract: recommendations v3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from marshmallow import ValidationError, fields, post_load
+
+from adapters.http.client import BackEnd, NoAnswerError, Timeouts
+from adapters.http.schemas import AnswerSchema
+from domain.errors import UnavailableError
+from ports.recommendations import Recommended
+
+_TIMEOUTS: Final = Timeouts(connect=3.0, read=10.0, total=15.0)
+
+
+class _RecommendedSchema(AnswerSchema):
+    packages = fields.List(fields.String(), load_default=list)
+    model_version = fields.String(data_key="modelVersion")
+
+    @post_load
+    def _build(self, data: dict[str, Any], **_: Any) -> Recommended:
+        return Recommended(**data | {"packages": tuple(data["packages"])})
+
+
+_RECOMMENDED: Final = _RecommendedSchema()
+
+
+class HttpRecommendations:
+    """Fulfils ports.recommendations.Recommendations."""
+
+    def __init__(self, back_end: BackEnd) -> None:
+        self._back_end = back_end
+
+    def recommend(self, packages: Sequence[str], count: int, distribution: str) -> Recommended:
+        """See the port."""
+        question = {"packages": list(packages), "recommendedPackages": count, "distribution": distribution}
+        try:
+            answer = self._back_end.ask("/packages/recommendations", question, _TIMEOUTS)
+        except NoAnswerError as error:
+            raise _away() from error
+        if answer.status != HTTPStatus.OK:
+            raise _away()
+        try:
+            recommended: Recommended = _RECOMMENDED.load(answer.json())
+        except ValidationError as error:
+            raise _away() from error
+        return recommended
+
+
+def _away() -> UnavailableError:
+    return UnavailableError("Recommendations gives no usable answer")

@@ -1,0 +1,250 @@
+"""Back-ends over TLS and by way of proxies, over real sockets (spec 30)."""
+
+import socket
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from adapters.http.client import Answer, BackEnd, NoAnswerError, Timeouts, new_session
+from adapters.http.tokens import Credentials, Tokens
+from ports.deadline import until
+from tests.support.drip import DRIPS
+from tests.support.loopback import Loopback, answer, close, hang, refused_url
+from tests.support.proxy import proxying
+from tests.support.tls import authority
+
+LONG = Timeouts(connect=5.0, read=10.0)
+DRIP = Timeouts(connect=1.0, read=0.5, total=0.3)
+HERE = answer(200, b'"here"')
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory):
+    return authority(tmp_path_factory.mktemp("tls"), "ours")
+
+
+@pytest.fixture(scope="module")
+def another(tmp_path_factory):
+    return authority(tmp_path_factory.mktemp("tls"), "another")
+
+
+@contextmanager
+def calling(url, **options):
+    back_end = BackEnd("back-end", url, connections=5, **options)
+    try:
+        yield back_end
+    finally:
+        back_end.close()
+
+
+def silence(back_end, method="get", timeouts=DRIP):
+    began = time.monotonic()
+    with pytest.raises(NoAnswerError) as silent:
+        getattr(back_end, method)("/x", *([{}] if method == "post" else []), timeouts)
+    return silent.value, time.monotonic() - began
+
+
+# Whom to trust
+
+
+def test_a_server_of_the_given_ca_is_trusted(ours):
+    with Loopback(HERE, tls=ours.server) as server, calling(server.url, ca_file=ours.file) as back_end:
+        assert back_end.get("/x", LONG) == Answer(200, b'"here"')
+
+
+@pytest.mark.parametrize("trusted", ["another", "the system's"])
+def test_a_server_of_another_ca_hears_nothing(ours, another, trusted):
+    ca_file = another.file if trusted == "another" else ""
+    with Loopback(HERE, tls=ours.server) as server, calling(server.url, ca_file=ca_file) as back_end:
+        error, _ = silence(back_end, "post", LONG)
+    assert not error.sent
+    assert server.asked == []
+
+
+def test_the_given_ca_is_the_only_one_trusted(ours, another, monkeypatch):
+    """One that `requests` would trust on its own is not."""
+    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", ours.file)
+    with Loopback(HERE, tls=ours.server) as server:
+        with calling(server.url) as back_end:
+            back_end.get("/x", LONG)
+        with calling(server.url, ca_file=another.file) as back_end:
+            silence(back_end, "post", LONG)
+    assert len(server.asked) == 1
+
+
+def test_a_server_of_another_name_hears_nothing(ours):
+    with Loopback(HERE, tls=ours.server) as server:
+        elsewhere = server.url.replace("127.0.0.1", "localhost")
+        with calling(elsewhere, ca_file=ours.file) as back_end:
+            silence(back_end, "post", LONG)
+    assert server.asked == []
+
+
+def test_a_ca_is_of_no_use_without_tls(ours):
+    with Loopback(HERE) as server, calling(server.url, ca_file=ours.file) as back_end:
+        assert back_end.get("/x", LONG) == Answer(200, b'"here"')
+
+
+def test_an_encrypted_connection_is_used_again(ours):
+    with Loopback(HERE, tls=ours.server) as server, calling(server.url, ca_file=ours.file) as back_end:
+        back_end.get("/x", LONG)
+        back_end.get("/x", LONG)
+    assert server.connections == 1
+
+
+# By when
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("drip", DRIPS.values(), ids=DRIPS)
+def test_an_encrypted_answer_that_drips_is_given_up_at_the_deadline(ours, method, drip):
+    with Loopback(drip, tls=ours.server) as server, calling(server.url, ca_file=ours.file) as back_end:
+        error, took = silence(back_end, method)
+    assert error.sent
+    assert 0.25 < took < 1.0
+    assert len(server.asked) == 1
+
+
+def test_a_drip_on_an_encrypted_connection_used_before_is_given_up_too(ours):
+    with (
+        Loopback(answer(), DRIPS["a body"], tls=ours.server) as server,
+        calling(server.url, ca_file=ours.file) as back_end,
+    ):
+        back_end.get("/x", LONG)
+        _, took = silence(back_end)
+    assert took < 1.0
+    assert server.connections == 1
+
+
+def test_a_server_that_does_not_come_to_terms_about_encryption_is_given_up_at_the_deadline(ours):
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connections stand, and nothing comes
+        port = silent.getsockname()[1]
+        with calling(f"https://127.0.0.1:{port}", ca_file=ours.file) as back_end:
+            _, took = silence(back_end, timeouts=Timeouts(5.0, 5.0, total=0.3))
+    assert took < 1.0
+
+
+def test_no_thread_stays_behind_an_encrypted_drip(ours):
+    with Loopback(HERE, tls=ours.server) as server, calling(server.url, ca_file=ours.file) as back_end:
+        back_end.get("/x", LONG)  # whoever watches over all calls is there now
+    before = set(threading.enumerate())
+    with Loopback(DRIPS["a body"], tls=ours.server) as server, calling(server.url, ca_file=ours.file) as back_end:
+        silence(back_end)
+    assert set(threading.enumerate()) <= before
+
+
+# By way of a proxy
+
+
+def test_a_proxy_is_given_the_whole_url():
+    with (
+        Loopback(HERE) as server,
+        Loopback(proxying) as proxy,
+        calling(server.url, proxy=proxy.url) as back_end,
+    ):
+        assert back_end.ask("/x", {"a": 1}, LONG, params=[("q", "a b")]) == Answer(200, b'"here"')
+    assert [(asked.method, asked.path) for asked in proxy.asked] == [("POST", f"{server.url}/x?q=a%20b")]
+    assert [(asked.path, asked.body) for asked in server.asked] == [("/x?q=a%20b", b'{"a":1}')]
+
+
+def test_an_encrypted_call_passes_through_the_proxy_unseen(ours):
+    with (
+        Loopback(HERE, tls=ours.server) as server,
+        Loopback(proxying) as proxy,
+        calling(server.url, proxy=proxy.url, ca_file=ours.file) as back_end,
+    ):
+        for _ in range(2):
+            assert back_end.ask("/x", {"a": 1}, LONG) == Answer(200, b'"here"')
+    place = server.url.removeprefix("https://")
+    assert [(asked.method, asked.path, asked.body) for asked in proxy.asked] == [("CONNECT", place, b"")]
+    assert server.connections == 1
+
+
+def test_a_server_of_another_ca_hears_nothing_through_a_proxy_either(ours, another):
+    with (
+        Loopback(HERE, tls=ours.server) as server,
+        Loopback(proxying) as proxy,
+        calling(server.url, proxy=proxy.url, ca_file=another.file) as back_end,
+    ):
+        error, _ = silence(back_end, "post", LONG)
+    assert not error.sent
+    assert server.asked == []
+
+
+def test_a_proxy_is_told_who_we_are_and_the_server_is_not(ours):
+    with Loopback(HERE, tls=ours.server) as server, Loopback(proxying) as proxy:
+        known = proxy.url.replace("://", "://us:secret@")
+        with calling(server.url, proxy=known, ca_file=ours.file) as back_end:
+            back_end.get("/x", LONG)
+    assert proxy.asked[0].headers["proxy-authorization"] == "Basic dXM6c2VjcmV0"
+    assert "proxy-authorization" not in server.asked[0].headers
+
+
+@pytest.mark.parametrize("step", [answer(407), answer(502), close], ids=["407", "502", "close"])
+def test_a_proxy_that_refuses_a_tunnel_is_no_answer(ours, step):
+    with (
+        Loopback(HERE, tls=ours.server) as server,
+        Loopback(step) as proxy,
+        calling(server.url, proxy=proxy.url, ca_file=ours.file) as back_end,
+    ):
+        silence(back_end, "post", LONG)
+    assert server.asked == []
+
+
+def test_a_proxy_that_is_not_there_is_no_answer():
+    with Loopback(HERE) as server, calling(server.url, proxy=refused_url()) as back_end:
+        error, _ = silence(back_end, "post", LONG)
+    assert not error.sent
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("step", [hang, DRIPS["a status line"], DRIPS["one header"]], ids=["hang", "status", "header"])
+def test_a_proxy_that_is_slow_about_a_tunnel_is_given_up_at_the_deadline(ours, step):
+    with (
+        Loopback(HERE, tls=ours.server) as server,
+        Loopback(step) as proxy,
+        calling(server.url, proxy=proxy.url, ca_file=ours.file) as back_end,
+    ):
+        _, took = silence(back_end)
+    assert took < 1.0
+
+
+@pytest.mark.parametrize("drip", DRIPS.values(), ids=DRIPS)
+def test_a_drip_through_a_tunnel_is_given_up_at_the_deadline_and_leaves_no_thread(ours, drip):
+    with Loopback(HERE, tls=ours.server) as server, calling(server.url, ca_file=ours.file) as back_end:
+        back_end.get("/x", LONG)
+    before = set(threading.enumerate())
+    with (
+        Loopback(drip, tls=ours.server) as server,
+        Loopback(proxying) as proxy,
+        calling(server.url, proxy=proxy.url, ca_file=ours.file) as back_end,
+    ):
+        error, took = silence(back_end)
+    assert error.sent
+    assert took < 1.0
+    assert set(threading.enumerate()) <= before
+
+
+def test_a_proxy_that_drips_an_answer_itself_is_given_up_at_the_deadline():
+    with Loopback(DRIPS["a body"]) as proxy, calling("http://back-end.example.com", proxy=proxy.url) as back_end:
+        _, took = silence(back_end)
+    assert took < 1.0
+
+
+def test_a_token_is_fetched_by_the_same_way(ours):
+    token = answer(200, {"access_token": "t", "expires_in": 900})
+    with (
+        Loopback(token, tls=ours.server) as endpoint,
+        Loopback(HERE, tls=ours.server) as server,
+        Loopback(proxying) as proxy,
+    ):
+        session = new_session(1, ours.file, proxy.url)
+        tokens = Tokens(Credentials(endpoint.url, "us", "secret"), session)
+        with calling(server.url, proxy=proxy.url, ca_file=ours.file, tokens=tokens) as back_end, until(10):
+            back_end.get("/x", LONG)
+        session.close()
+    places = [url.removeprefix("https://") for url in (endpoint.url, server.url)]
+    assert [asked.path for asked in proxy.asked] == places
+    assert server.asked[0].headers["authorization"] == "Bearer t"

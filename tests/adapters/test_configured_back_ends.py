@@ -1,0 +1,115 @@
+"""Back-ends as the environment describes them (spec 30)."""
+
+import pytest
+
+from domain.errors import UnavailableError
+from image_builder.container import Container
+from image_builder.settings import from_environment
+from ports.recommendations import Recommended
+from tests.support.loopback import Loopback, answer
+from tests.support.proxy import proxying
+from tests.support.tls import authority
+
+TOKEN = answer(200, {"access_token": "t", "expires_in": 900})
+FOUND = answer(200, {"packages": ["vim"], "modelVersion": "7"})
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory):
+    return authority(tmp_path_factory.mktemp("tls"), "ours")
+
+
+@pytest.fixture(scope="module")
+def another(tmp_path_factory):
+    return authority(tmp_path_factory.mktemp("tls"), "another")
+
+
+@pytest.fixture
+def configured(monkeypatch, tmp_path):
+    """A container of an environment with these variables."""
+    monkeypatch.chdir(tmp_path)  # where no local.env is
+    containers = []
+
+    def container(**variables):
+        for name, value in {"COMPOSER_URL": "http://127.0.0.1:1", **variables}.items():
+            monkeypatch.setenv(name, value)
+        containers.append(Container(settings=from_environment()))
+        return containers[-1]
+
+    yield container
+    for one in containers:
+        one.composer_back_end().close()
+        one.back_ends().close()
+
+
+def recommended(container):
+    return container.recommendations().recommend(["nginx"], 1, "rhel9")
+
+
+def test_recommendations_that_are_not_configured_are_not_there(configured):
+    assert configured(RECOMMENDATIONS_TOKEN_URL="http://tokens.example.com").recommendations() is None
+
+
+def test_recommendations_are_asked_with_a_token_by_way_of_the_proxy_trusting_the_given_ca(configured, ours):
+    with (
+        Loopback(TOKEN, tls=ours.server) as tokens,
+        Loopback(FOUND, tls=ours.server) as server,
+        Loopback(proxying) as proxy,
+    ):
+        container = configured(
+            RECOMMENDATIONS_URL=f"{server.url}/api",
+            RECOMMENDATIONS_TOKEN_URL=f"{tokens.url}/token",
+            RECOMMENDATIONS_CLIENT_ID="us",
+            RECOMMENDATIONS_CLIENT_SECRET="secret",
+            RECOMMENDATIONS_CA_PATH=ours.file,
+            RECOMMENDATIONS_PROXY=proxy.url,
+        )
+        assert recommended(container) == Recommended(("vim",), "7")
+    assert tokens.asked[0].form["client_id"] == ["us"]
+    assert tokens.asked[0].form["client_secret"] == ["secret"]
+    assert server.asked[0].path == "/api/packages/recommendations"
+    assert server.asked[0].headers["authorization"] == "Bearer t"
+    assert [asked.method for asked in proxy.asked] == ["CONNECT", "CONNECT"]
+
+
+@pytest.mark.parametrize("stranger", ["back-end", "token endpoint"])
+def test_recommendations_of_another_ca_hear_nothing(configured, ours, another, stranger):
+    def certified(name):
+        return another.server if name == stranger else ours.server
+
+    with (
+        Loopback(TOKEN, tls=certified("token endpoint")) as tokens,
+        Loopback(FOUND, tls=certified("back-end")) as server,
+    ):
+        container = configured(
+            RECOMMENDATIONS_URL=server.url,
+            RECOMMENDATIONS_TOKEN_URL=tokens.url,
+            RECOMMENDATIONS_CLIENT_SECRET="secret",
+            RECOMMENDATIONS_CA_PATH=ours.file,
+        )
+        with pytest.raises(UnavailableError, match="Recommendations gives no usable answer"):
+            recommended(container)
+    assert server.asked == []
+
+
+def test_the_composer_s_ca_is_not_for_its_token_endpoint(configured, ours):
+    with Loopback(TOKEN, tls=ours.server) as tokens, Loopback(tls=ours.server) as server:
+        container = configured(COMPOSER_URL=server.url, COMPOSER_TOKEN_URL=tokens.url, COMPOSER_CA_PATH=ours.file)
+        with pytest.raises(UnavailableError):
+            container.composer().check()
+    assert tokens.asked == []
+
+
+def test_no_secret_shows_in_the_settings(configured):
+    settings = configured(
+        COMPOSER_CLIENT_SECRET="secret-1",
+        RECOMMENDATIONS_URL="https://recommendations.example.com",
+        RECOMMENDATIONS_CLIENT_SECRET="secret-2",
+        RECOMMENDATIONS_PROXY="http://us:secret-3@proxy.example.com",
+        UNLEASH_URL="https://unleash.example.com/api",
+        UNLEASH_TOKEN="secret-4",
+        SPLUNK_HEC_TOKEN="secret-5",
+    ).settings()
+    assert settings.recommendations.proxy.endswith("@proxy.example.com")
+    assert settings.unleash.token == "secret-4"
+    assert "secret" not in repr(settings).replace("client_secret", "")

@@ -1,0 +1,212 @@
+"""Feature flags from Unleash over real sockets (spec 30)."""
+
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+from structlog.testing import capture_logs
+
+from adapters.features import AlwaysOn
+from adapters.features.unleash import UnleashFeatures
+from ports.deadline import until
+from tests.support.drip import DRIPS
+from tests.support.loopback import answer, close, garbage, half, hang, refused_url, reset, truncated
+from tests.support.unleash import COMPLIANCE, TOKEN, Unleash
+
+INTERVAL = 0.05
+PATIENCE = 0.4
+OFF = {"name": COMPLIANCE, "enabled": False, "strategies": [{"name": "default"}]}
+NO_FLAGS = {
+    "reset": reset,
+    "close": close,
+    "no HTTP": garbage,
+    "cut off": truncated(),
+    "401": answer(401, {"features": [OFF], "version": 2}),
+    "403": answer(403),
+    "404": answer(404, b"<html>", "text/html"),
+    "307": answer(307, b"", location="/api/client/features"),
+    "500": answer(500),
+    "503": answer(503),
+    "HTML": answer(200, b"<html>", "text/html"),
+    "cut JSON": answer(200, b'{"features": ['),
+    "no UTF-8": answer(200, b'{"features": "\xff"}'),
+    "nothing": answer(200, b""),
+    "null": answer(200, b"null"),
+    "a list": answer(200, b"[]"),
+    "no features": answer(200, {"version": 2}),
+    "features as text": answer(200, {"version": 2, "features": "x"}),
+    "a feature without a name": answer(200, {"version": 2, "features": [{"enabled": False}]}),
+    "a flag neither on nor off": answer(200, {"version": 2, "features": [OFF | {"enabled": "yes"}]}),
+}
+SLOW = {"hang": hang, "half": half, "drip": DRIPS["a body"], "dripping header": DRIPS["one header"]}
+
+
+@contextmanager
+def following(url, **options):
+    features = UnleashFeatures(url, TOKEN, **{"interval": INTERVAL, "patience": PATIENCE, **options})
+    features.start()
+    try:
+        yield features
+    finally:
+        features.stop()
+
+
+def comes_true(condition):
+    deadline = time.monotonic() + 10
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return condition()
+
+
+def becomes(features, expected):
+    return comes_true(lambda: features.compliance_policies() is expected)
+
+
+def asked_again(unleash):
+    """Once more, and again: then the answer to the first was dealt with."""
+    seen = len(unleash.asked)
+    return comes_true(lambda: len(unleash.asked) >= seen + 2)
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_a_flag_is_as_unleash_has_it(on):
+    with Unleash(compliance=on) as unleash, following(unleash.api_url) as features:
+        assert features.compliance_policies() is on
+
+
+def test_a_flag_that_unleash_does_not_know_is_off():
+    with Unleash(another=True) as unleash, following(unleash.api_url) as features:
+        assert features.compliance_policies() is False
+
+
+def test_a_flag_for_some_applications_is_evaluated_here():
+    def only(application):
+        constraint = {"contextName": "appName", "operator": "IN", "values": [application]}
+        strategy = {"name": "default", "parameters": {}, "constraints": [constraint]}
+        return answer(
+            200, {"version": 2, "features": [{"name": COMPLIANCE, "enabled": True, "strategies": [strategy]}]}
+        )
+
+    with Unleash(instead=only("image-builder")) as unleash, following(unleash.api_url) as features:
+        assert features.compliance_policies() is True
+        unleash.instead = only("provisioning")
+        assert becomes(features, False)
+
+
+def test_unleash_is_told_who_asks():
+    with Unleash(compliance=True) as unleash, following(unleash.api_url + "/") as features:
+        features.compliance_policies()
+    asked = unleash.asked[0]
+    assert (asked.method, asked.path) == ("GET", "/api/client/features?project=default")
+    assert asked.headers["authorization"] == TOKEN
+    assert asked.headers["unleash-appname"] == "image-builder"
+
+
+def test_a_change_is_followed():
+    with Unleash(compliance=True) as unleash, following(unleash.api_url) as features:
+        assert features.compliance_policies() is True
+        unleash.flags[COMPLIANCE] = False
+        assert becomes(features, False)
+        unleash.flags[COMPLIANCE] = True
+        assert becomes(features, True)
+
+
+@pytest.mark.parametrize("step", [*NO_FLAGS.values(), *SLOW.values()], ids=[*NO_FLAGS, *SLOW])
+def test_where_unleash_never_gave_its_flags_they_are_on_until_it_does(step):
+    with Unleash(instead=step, compliance=False) as unleash, following(unleash.api_url) as features:
+        assert features.compliance_policies() is True
+        assert asked_again(unleash)
+        assert features.compliance_policies() is True
+        unleash.instead = None
+        assert becomes(features, False)
+
+
+def test_where_nobody_listens_flags_are_on():
+    with following(refused_url()) as features:
+        assert features.compliance_policies() is True
+
+
+def test_a_token_that_unleash_does_not_know_leaves_flags_on():
+    with Unleash(compliance=False) as unleash:
+        features = UnleashFeatures(unleash.api_url, "another", interval=INTERVAL)
+        features.start()
+        try:
+            assert features.compliance_policies() is True
+        finally:
+            features.stop()
+
+
+@pytest.mark.parametrize("step", NO_FLAGS.values(), ids=NO_FLAGS)
+def test_while_unleash_is_away_flags_stay_as_they_were(step):
+    with Unleash(compliance=False) as unleash, following(unleash.api_url) as features:
+        assert features.compliance_policies() is False
+        unleash.instead = step
+        assert asked_again(unleash)
+        assert features.compliance_policies() is False
+
+
+@pytest.mark.parametrize("step", SLOW.values(), ids=SLOW)
+def test_an_unleash_that_is_slow_holds_up_neither_start_nor_end_and_leaves_no_thread(step):
+    with Unleash(compliance=True) as unleash, following(unleash.api_url) as features:
+        features.compliance_policies()  # whoever watches over all calls is there now
+    before = set(threading.enumerate())
+    with Unleash(instead=step) as unleash:
+        features = UnleashFeatures(unleash.api_url, TOKEN, patience=PATIENCE)
+        began = time.monotonic()
+        features.start()
+        assert time.monotonic() - began < PATIENCE / 2
+        assert comes_true(lambda: unleash.asked)
+        began = time.monotonic()
+        features.stop()
+        assert time.monotonic() - began < PATIENCE + 1
+    assert set(threading.enumerate()) <= before
+
+
+def test_an_end_does_not_wait_for_the_next_question():
+    with Unleash(compliance=True) as unleash, following(unleash.api_url, interval=3600) as features:
+        features.compliance_policies()
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
+
+
+def test_whoever_needs_a_flag_before_the_first_answer_waits_for_it_until_their_deadline():
+    slow = answer(200, {"version": 2, "features": [OFF]}, after=0.3)
+    with Unleash(instead=slow) as unleash, following(unleash.api_url, patience=5.0) as features:
+        with until(0.05):
+            assert features.compliance_policies() is True
+        assert features.compliance_policies() is False
+
+
+def test_no_file_is_left_behind(tmp_path, monkeypatch):
+    for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with Unleash(compliance=False) as unleash, following(unleash.api_url) as features:
+        assert features.compliance_policies() is False
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_log_says_once_that_unleash_is_away_and_once_that_it_is_back():
+    with (
+        capture_logs() as lines,
+        Unleash(instead=answer(401), compliance=True) as unleash,
+        following(unleash.api_url) as features,
+    ):
+        features.compliance_policies()
+        assert asked_again(unleash)
+        unleash.instead = None
+        assert asked_again(unleash)
+    assert [(line["log_level"], line["event"]) for line in lines] == [
+        ("warning", "feature flags cannot be had from Unleash"),
+        ("info", "feature flags come from Unleash again"),
+    ]
+    assert lines[0]["cause"] == "status 401"
+    assert TOKEN not in str(lines)
+
+
+def test_without_unleash_flags_are_on():
+    features = AlwaysOn()
+    features.start()
+    assert features.compliance_policies() is True
+    features.stop()

@@ -1,0 +1,102 @@
+"""What the service makes of its environment at start (spec 30, names of environment variables)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from adapters.embedded.composer.process import StandInComposer
+from tests.support.builders import compose_request
+from tests.support.databases import Parameters
+from tests.support.loopback import Loopback, answer
+from tests.support.service import Service
+from tests.support.tls import authority
+
+SINKS = {
+    "SPLUNK_HEC_HOST": "value-splunk.example.com",
+    "SPLUNK_HEC_PORT": "value-8088",
+    "SPLUNK_HEC_TOKEN": "value-token",
+    "CW_AWS_REGION": "value-region",
+    "CW_AWS_ACCESS_KEY_ID": "value-id",
+    "CW_AWS_SECRET_ACCESS_KEY": "value-key",
+    "CW_LOG_GROUP": "value-group",
+    "GLITCHTIP_DSN": "https://value@glitchtip.example.com/1",
+    "ACG_CONFIG": "/value/cdapp/config.json",
+}
+
+
+def log_of(
+    database: Parameters, composer: StandInComposer, folder: Path, environment: dict[str, str], workers: int = 1
+) -> str:
+    """All that a service says that starts and ends."""
+    log = folder / "log"
+    with Service(database, composer.url, environment=environment, workers=workers, log=log):
+        pass
+    return log.read_text()
+
+
+def warnings(log: str) -> list[dict[str, object]]:
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    return [line for line in lines if line["level"] == "warning" and "variables" in line]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_log_sinks_that_are_set_and_not_served_are_named_once(
+    module_database: Parameters, composer: StandInComposer, tmp_path: Path, workers: int
+) -> None:
+    log = log_of(module_database, composer, tmp_path, SINKS, workers)
+    (warning,) = warnings(log)
+    assert warning["variables"] == list(SINKS)
+    assert "value" not in log
+
+
+def test_a_log_sink_without_a_value_is_not_named(
+    module_database: Parameters, composer: StandInComposer, tmp_path: Path
+) -> None:
+    log = log_of(module_database, composer, tmp_path, {"CW_LOG_GROUP": "", "GLITCHTIP_DSN": "https://g.example.com"})
+    (warning,) = warnings(log)
+    assert warning["variables"] == ["GLITCHTIP_DSN"]
+
+
+def test_where_all_that_is_set_is_served_nothing_is_said(
+    module_database: Parameters, composer: StandInComposer, tmp_path: Path
+) -> None:
+    assert warnings(log_of(module_database, composer, tmp_path, {})) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("UNLEASH_URL", "no-url"),
+        ("RECOMMENDATIONS_URL", "no-url"),
+        ("RECOMMENDATIONS_TOKEN_URL", "no-url"),
+        ("RECOMMENDATIONS_PROXY", "us:secret@proxy.example.com:3128"),
+        ("RECOMMENDATIONS_CA_PATH", "/nowhere/ca.pem"),
+        ("COMPOSER_CA_PATH", "/nowhere/ca.pem"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_named_and_nothing_starts(
+    module_database: Parameters, name: str, value: str
+) -> None:
+    status, output = Service(module_database, "http://127.0.0.1:1", environment={name: value}).refusal_to_start()
+    assert status != 0
+    assert name in output
+    assert "Traceback" not in output
+    assert value not in output
+
+
+@pytest.mark.parametrize(("trusted", "status"), [("composer", 201), ("another", 503)])
+def test_an_https_composer_is_one_whose_ca_is_given(
+    module_database: Parameters, tmp_path: Path, trusted: str, status: int
+) -> None:
+    authorities = {name: authority(tmp_path, name) for name in ("composer", "another")}
+    accepted = answer(201, {"id": str(uuid4())})
+    with Loopback(accepted, tls=authorities["composer"].server) as composer:
+        environment = {"COMPOSER_CA_PATH": authorities[trusted].file}
+        with Service(module_database, composer.url, environment=environment) as service:
+            started = service.client().post("/compose", compose_request())
+    assert started.status_code == status, started.text
+    assert len(composer.asked) == (1 if status == 201 else 0)

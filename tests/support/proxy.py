@@ -1,0 +1,44 @@
+"""What makes a server of loopback.py a proxy; `asked` then says what was asked of it."""
+
+from __future__ import annotations
+
+import select
+import socket
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
+
+from tests.support.loopback import Visit, answer
+
+_LOOK = 0.02
+_PATIENCE = 10.0
+
+
+def proxying(visit: Visit) -> bool:
+    """A step: a tunnel for CONNECT, and otherwise the answer of the server that the whole URL names."""
+    return _tunnel(visit) if visit.asked.method == "CONNECT" else _forward(visit)
+
+
+def _forward(visit: Visit) -> bool:
+    asked = visit.asked
+    url = urlsplit(asked.path)
+    upstream = HTTPConnection(url.netloc, timeout=_PATIENCE)
+    try:
+        upstream.request(asked.method, asked.path.partition(url.netloc)[2], asked.body, asked.headers)
+        response = upstream.getresponse()
+        given = answer(response.status, response.read(), response.headers["Content-Type"])
+    finally:
+        upstream.close()
+    return given(visit)
+
+
+def _tunnel(visit: Visit) -> bool:
+    host, _, port = visit.asked.path.rpartition(":")
+    with socket.create_connection((host, int(port)), _PATIENCE) as upstream:
+        visit.connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        ways = {upstream: visit.connection, visit.connection: upstream}
+        while not visit.ending.is_set():
+            for one in select.select(ways, [], [], _LOOK)[0]:
+                if not (chunk := one.recv(65536)):
+                    return False
+                ways[one].sendall(chunk)
+    return False
