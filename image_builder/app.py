@@ -67,8 +67,8 @@ class _Service:
         self._probe_threads.shutdown()
         self._container.features().stop()
         self._container.database().close()
-        self._container.lookup_threads().shutdown(wait=False, cancel_futures=True)
-        self._container.composer_back_end().close()
+        for threads in (self._container.image_threads(), self._container.lookup_threads()):
+            threads.shutdown(wait=False, cancel_futures=True)
         self._container.back_ends().close()
 
     def pages(self) -> Mapping[str, Page]:

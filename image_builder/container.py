@@ -1,31 +1,24 @@
-"""What is made of what. Nobody else names an adapter."""
+"""What is made of what. Nobody else names an adapter, but for the back-ends' own module."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from dependency_injector import containers, providers
-from requests import Session
 
 from adapters.crypt import sha512_crypt_hash
 from adapters.features import AlwaysOn
 from adapters.files.distributions import load_allow_list, load_distributions
 from adapters.files.quotas import FileQuotas, Unlimited
-from adapters.http.client import BackEnd, new_session
-from adapters.http.compliance import HttpCompliance
-from adapters.http.composer import HttpComposer
-from adapters.http.content_sources import HttpContentSources
-from adapters.http.provisioning import HttpProvisioning
-from adapters.http.recommendations import HttpRecommendations
-from adapters.http.tokens import Credentials, Tokens
 from adapters.postgres.blueprints import PostgresBlueprints
 from adapters.postgres.composes import PostgresComposes
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.starts import PostgresStarts
 from domain.distributions import Catalogue
+from image_builder.back_ends import back_ends
 from image_builder.http.auth import authenticator
 from image_builder.http.blueprints import BlueprintsController
 from image_builder.http.call import Lane, Route
@@ -33,7 +26,7 @@ from image_builder.http.composes import ComposesController
 from image_builder.http.contract import Contract
 from image_builder.http.distributions import DistributionsController
 from image_builder.http.meta import Build, MetaController
-from image_builder.settings import BackEndSettings, Settings, UnleashSettings
+from image_builder.settings import Settings, UnleashSettings
 from image_builder.telemetry.metrics import Metrics
 from image_builder.usecases.blueprints import KeepBlueprints
 from image_builder.usecases.build_blueprint import BuildBlueprint
@@ -44,8 +37,6 @@ from image_builder.usecases.gather import Gather
 from image_builder.usecases.policies import PolicyRequirements
 from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.readiness import Probe
-from ports.features import Features
-from ports.recommendations import Recommendations
 from ports.world import Quotas
 
 if TYPE_CHECKING:
@@ -60,60 +51,6 @@ def _quotas(settings: Settings) -> Quotas:
     return Unlimited() if settings.quota_file is None else FileQuotas(settings.quota_file)
 
 
-def _composer_back_end(settings: BackEndSettings, connections: int) -> BackEnd:
-    # COMPOSER_CA_PATH is for the composer alone.
-    return _authorized("composer", settings, connections, new_session(1))
-
-
-def _authorized(name: str, settings: BackEndSettings, connections: int, for_tokens: Session) -> BackEnd:
-    tokens = None
-    if settings.token_url:
-        credentials = Credentials(settings.token_url, settings.client_id, settings.client_secret)
-        tokens = Tokens(credentials, for_tokens)
-    return BackEnd(
-        name, settings.url, connections=connections, tokens=tokens, ca_file=settings.ca_path, proxy=settings.proxy
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class BackEnds:
-    """Those that the service can do without, None where they are not set up."""
-
-    content_sources: BackEnd | None
-    provisioning: BackEnd | None
-    compliance: BackEnd | None
-    recommendations: BackEnd | None
-
-    def close(self) -> None:
-        """Drop their connections."""
-        for back_end in (self.content_sources, self.provisioning, self.compliance, self.recommendations):
-            if back_end is not None:
-                back_end.close()
-
-
-def _optional_back_ends(settings: Settings) -> BackEnds:
-    def made(name: str, url: str) -> BackEnd | None:
-        return BackEnd(name, url, connections=settings.waiting_threads) if url else None
-
-    return BackEnds(
-        content_sources=made("content sources", settings.content_sources_url),
-        provisioning=made("provisioning", settings.provisioning_url),
-        compliance=made("compliance", settings.compliance_url),
-        recommendations=_recommendations_back_end(settings.recommendations, settings.waiting_threads),
-    )
-
-
-def _recommendations_back_end(settings: BackEndSettings | None, connections: int) -> BackEnd | None:
-    if settings is None:
-        return None
-    for_tokens = new_session(1, settings.ca_path, settings.proxy)
-    return _authorized("recommendations", settings, connections, for_tokens)
-
-
-def _recommendations(back_ends: BackEnds) -> Recommendations | None:
-    return None if back_ends.recommendations is None else HttpRecommendations(back_ends.recommendations)
-
-
 def _features(settings: UnleashSettings | None) -> AlwaysOn | UnleashFeatures:
     if settings is None:
         return AlwaysOn()
@@ -123,24 +60,29 @@ def _features(settings: UnleashSettings | None) -> AlwaysOn | UnleashFeatures:
     return UnleashFeatures(settings.url, settings.token)
 
 
-def _gather(back_ends: BackEnds, features: Features, threads: Executor) -> Gather:
-    content_sources, provisioning, compliance = back_ends.content_sources, back_ends.provisioning, back_ends.compliance
-    return Gather(
-        content_sources=None if content_sources is None else HttpContentSources(content_sources),
-        provisioning=None if provisioning is None else HttpProvisioning(provisioning),
-        compliance=None if compliance is None else HttpCompliance(compliance),
-        features=features,
-        threads=threads,
-    )
-
-
 def _lookup_threads(settings: Settings) -> Executor:
     # Two for each request that may wait: the first look-up of each runs on the request's own thread.
     return ThreadPoolExecutor(settings.waiting_threads * 2, thread_name_prefix="lookup")
 
 
+def _image_threads(settings: Settings) -> Executor:
+    # For the images of a blueprint but the first; apart from the look-ups, which they wait for.
+    return ThreadPoolExecutor(settings.waiting_threads, thread_name_prefix="image")
+
+
+def _completed(contract: Contract) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
+    return contract.checker("ComposeRequest").accept
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 def _routes(
-    meta: MetaController, distributions: DistributionsController, composes: ComposesController
+    meta: MetaController,
+    distributions: DistributionsController,
+    composes: ComposesController,
+    blueprints: BlueprintsController,
 ) -> Mapping[str, Route]:
     return {
         "getVersion": Route(meta.version),
@@ -153,6 +95,15 @@ def _routes(
         "getComposeStatus": Route(composes.status, Lane.WAITING),
         "getComposeMetadata": Route(composes.metadata, Lane.WAITING),
         "deleteCompose": Route(composes.delete),
+        "getBlueprints": Route(blueprints.list),
+        "createBlueprint": Route(blueprints.create, Lane.WAITING),
+        "getBlueprint": Route(blueprints.get, Lane.WAITING),
+        "updateBlueprint": Route(blueprints.update, Lane.WAITING),
+        "deleteBlueprint": Route(blueprints.delete),
+        "exportBlueprint": Route(blueprints.export, Lane.WAITING),
+        "composeBlueprint": Route(composes.create_of_blueprint, Lane.WAITING),
+        "getBlueprintComposes": Route(composes.list_of_blueprint),
+        "fixupBlueprint": Route(blueprints.fixup, Lane.WAITING),
     }
 
 
@@ -164,46 +115,84 @@ class Container(containers.DeclarativeContainer):
     database = providers.ThreadSafeSingleton(
         PostgresDatabase, settings.provided.database, size=settings.provided.pool_size
     )
-    composer_back_end = providers.ThreadSafeSingleton(
-        _composer_back_end, settings.provided.composer, settings.provided.waiting_threads
-    )
-    composer = providers.ThreadSafeSingleton(HttpComposer, composer_back_end)
-    back_ends = providers.ThreadSafeSingleton(_optional_back_ends, settings)
+    back_ends = providers.ThreadSafeSingleton(back_ends, settings)
     lookup_threads = providers.ThreadSafeSingleton(_lookup_threads, settings)
-    recommendations = providers.ThreadSafeSingleton(_recommendations, back_ends)
+    image_threads = providers.ThreadSafeSingleton(_image_threads, settings)
     features = providers.ThreadSafeSingleton(_features, settings.provided.unleash)
     catalogue = providers.ThreadSafeSingleton(_catalogue, settings)
     contract = providers.ThreadSafeSingleton(Contract, catalogue.provided.names, settings.provided.base_paths)
     metrics = providers.ThreadSafeSingleton(Metrics)
     database_probe = providers.ThreadSafeSingleton(Probe, database.provided.check)
+    hasher = providers.Object(sha512_crypt_hash)
+    base = settings.provided.base_paths[1]
+
+    kept_composes = providers.ThreadSafeSingleton(PostgresComposes, database)
+    kept_blueprints = providers.ThreadSafeSingleton(PostgresBlueprints, database)
+
+    start_composes = providers.ThreadSafeSingleton(
+        StartComposes,
+        prepare=providers.ThreadSafeSingleton(
+            Prepare,
+            catalogue=catalogue,
+            gather=providers.ThreadSafeSingleton(
+                Gather,
+                content_sources=back_ends.provided.content_sources,
+                provisioning=back_ends.provided.provisioning,
+                compliance=back_ends.provided.compliance,
+                features=features,
+                threads=lookup_threads,
+            ),
+            upload=settings.provided.upload,
+            content=settings.provided.content,
+            hasher=hasher,
+        ),
+        deadline=settings.provided.compose_deadline,
+        quotas=providers.ThreadSafeSingleton(_quotas, settings),
+        starts=providers.ThreadSafeSingleton(PostgresStarts, database),
+        composer=back_ends.provided.composer,
+        threads=image_threads,
+    )
+    keep_blueprints = providers.ThreadSafeSingleton(
+        KeepBlueprints,
+        blueprints=kept_blueprints,
+        catalogue=catalogue,
+        requirements=providers.ThreadSafeSingleton(
+            PolicyRequirements, compliance=back_ends.provided.compliance, threads=lookup_threads
+        ),
+        hasher=hasher,
+    )
 
     meta = providers.ThreadSafeSingleton(
         MetaController,
         contract=contract,
         build=providers.Factory(Build, settings.provided.build_commit, settings.provided.build_time),
         database=database_probe,
-        composer=providers.ThreadSafeSingleton(Probe, composer.provided.check),
+        composer=providers.ThreadSafeSingleton(Probe, back_ends.provided.composer.check),
     )
     distributions = providers.ThreadSafeSingleton(DistributionsController, catalogue)
     composes = providers.ThreadSafeSingleton(
         ComposesController,
-        start=providers.ThreadSafeSingleton(
-            StartCompose,
-            catalogue=catalogue,
-            gather=providers.ThreadSafeSingleton(_gather, back_ends, features, lookup_threads),
-            upload=settings.provided.upload,
-            content=settings.provided.content,
-            deadline=settings.provided.compose_deadline,
-            quotas=providers.ThreadSafeSingleton(_quotas, settings),
-            hasher=providers.Object(sha512_crypt_hash),
-            starts=providers.ThreadSafeSingleton(PostgresStarts, database),
-            composer=composer,
+        start=start_composes,
+        build=providers.ThreadSafeSingleton(
+            BuildBlueprint,
+            blueprints=kept_blueprints,
+            completed=providers.ThreadSafeSingleton(_completed, contract),
+            start=start_composes,
         ),
-        watch=providers.ThreadSafeSingleton(
-            WatchComposes, providers.ThreadSafeSingleton(PostgresComposes, database), composer
+        watch=providers.ThreadSafeSingleton(WatchComposes, kept_composes, kept_blueprints, back_ends.provided.composer),
+        base=base,
+    )
+    blueprints = providers.ThreadSafeSingleton(
+        BlueprintsController,
+        keep=keep_blueprints,
+        hand_on=providers.ThreadSafeSingleton(
+            ExportBlueprint,
+            blueprints=kept_blueprints,
+            content_sources=back_ends.provided.content_sources,
+            clock=providers.Object(_now),
         ),
-        base=settings.provided.base_paths[1],
+        base=base,
     )
 
-    routes = providers.ThreadSafeSingleton(_routes, meta, distributions, composes)
+    routes = providers.ThreadSafeSingleton(_routes, meta, distributions, composes, blueprints)
     authenticate = providers.ThreadSafeSingleton(authenticator, fedora_accounts=settings.provided.fedora_auth)

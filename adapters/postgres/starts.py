@@ -78,7 +78,8 @@ class PostgresStarts:
             with connection.pipeline(), connection.transaction():
                 connection.execute(_LOCK_TENANT, {"lock": _QUOTA_LOCK, "tenant": tenant})
                 inserted = connection.execute(
-                    _RECORD_STARTS_WITHIN_QUOTA, {**values, "number": len(starts), "window": quota.window, "limit": quota.limit},
+                    _RECORD_STARTS_WITHIN_QUOTA,
+                    {**values, "number": len(starts), "window": quota.window, "limit": quota.limit},
                 )
             return inserted.rowcount == len(starts)
 

@@ -65,7 +65,7 @@ class ComposesController:
         blueprint_version: int | None,
         limit: int,
         offset: int,
-        ignore_image_types: list[str],
+        ignore_image_types: Sequence[str],
     ) -> Response:
         """GET /blueprints/{id}/composes"""
         page = Page(limit, offset)

@@ -61,6 +61,10 @@ class Contract:
         """The contract's version."""
         return str(self.document["info"]["version"])
 
+    def checker(self, schema: str) -> Checker:
+        """What checks documents of one of the contract's schemas, named in its components."""
+        return Checker(self._components[schema], self._components)
+
     def _operations(self) -> Iterable[Operation]:
         for path, item in self.document["paths"].items():
             for method in _METHODS & item.keys():

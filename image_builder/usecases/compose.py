@@ -15,7 +15,7 @@ import structlog
 from domain.compose import passwords
 from domain.compose.request import ComposeRequest, read
 from domain.composes import NewCompose
-from domain.errors import ImageBuilderError, UnavailableError
+from domain.errors import UnavailableError
 from domain.identity import Identity
 from domain.quota import Quota
 from domain.submission import Accepted, Refused, Submission, part_way
@@ -95,9 +95,7 @@ class StartComposes:
         return self._all(starts, remaining)
 
     def _all(self, starts: Sequence[_Start], within: float) -> tuple[UUID, ...]:
-        outcomes = together(
-            self.threads, {str(start.id): partial(self._outcome, start, within) for start in starts}
-        )
+        outcomes = together(self.threads, {str(start.id): partial(self._outcome, start, within) for start in starts})
         results = [outcomes[str(start.id)] for start in starts]
         started = tuple(result for result in results if isinstance(result, UUID))
         failures = [result for result in results if isinstance(result, Exception)]
@@ -167,9 +165,7 @@ class StartComposes:
             log.warning("starts that came to nothing stay counted", starts=[str(start) for start in starts])
 
 
-def _compose(
-    identity: Identity, request: ComposeRequest, document: Json, blueprint_version: UUID | None
-) -> NewCompose:
+def _compose(identity: Identity, request: ComposeRequest, document: Json, blueprint_version: UUID | None) -> NewCompose:
     return NewCompose(
         tenant=identity.tenant,
         account_number=identity.account_number,

@@ -38,16 +38,15 @@ def configured(monkeypatch, tmp_path):
 
     yield container
     for one in containers:
-        one.composer_back_end().close()
         one.back_ends().close()
 
 
 def recommended(container):
-    return container.recommendations().recommend(["nginx"], 1, "rhel9")
+    return container.back_ends().recommendations.recommend(["nginx"], 1, "rhel9")
 
 
 def test_recommendations_that_are_not_configured_are_not_there(configured):
-    assert configured(RECOMMENDATIONS_TOKEN_URL="http://tokens.example.com").recommendations() is None
+    assert configured(RECOMMENDATIONS_TOKEN_URL="http://tokens.example.com").back_ends().recommendations is None
 
 
 def test_recommendations_are_asked_with_a_token_by_way_of_the_proxy_trusting_the_given_ca(configured, ours):
@@ -96,7 +95,7 @@ def test_the_composer_s_ca_is_not_for_its_token_endpoint(configured, ours):
     with Loopback(TOKEN, tls=ours.server) as tokens, Loopback(tls=ours.server) as server:
         container = configured(COMPOSER_URL=server.url, COMPOSER_TOKEN_URL=tokens.url, COMPOSER_CA_PATH=ours.file)
         with pytest.raises(UnavailableError):
-            container.composer().check()
+            container.back_ends().composer.check()
     assert tokens.asked == []
 
 

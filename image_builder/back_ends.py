@@ -1,0 +1,78 @@
+"""The back-ends that the settings name, each with its adapter; None where the service has to do without."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from requests import Session
+
+from adapters.http.client import BackEnd, new_session
+from adapters.http.compliance import HttpCompliance
+from adapters.http.composer import HttpComposer
+from adapters.http.content_sources import HttpContentSources
+from adapters.http.provisioning import HttpProvisioning
+from adapters.http.recommendations import HttpRecommendations
+from adapters.http.tokens import Credentials, Tokens
+from image_builder.settings import BackEndSettings, Settings
+from ports.compliance import Compliance
+from ports.composer import Composer
+from ports.content_sources import ContentSources
+from ports.provisioning import Provisioning
+from ports.recommendations import Recommendations
+
+
+@dataclass(frozen=True, slots=True)
+class BackEnds:
+    """All that is asked over HTTP; only the composer has to be there. `used` are what they hold connections with."""
+
+    composer: Composer
+    content_sources: ContentSources | None
+    provisioning: Provisioning | None
+    compliance: Compliance | None
+    recommendations: Recommendations | None
+    used: tuple[BackEnd, ...]
+
+    def close(self) -> None:
+        """Drop their connections."""
+        for back_end in self.used:
+            back_end.close()
+
+
+def back_ends(settings: Settings) -> BackEnds:
+    """The back-ends of these settings; nobody is asked yet."""
+    connections = settings.waiting_threads
+    # COMPOSER_CA_PATH is for the composer alone.
+    composer = _authorized("composer", settings.composer, connections, new_session(1))
+    content_sources = _plain("content sources", settings.content_sources_url, connections)
+    provisioning = _plain("provisioning", settings.provisioning_url, connections)
+    compliance = _plain("compliance", settings.compliance_url, connections)
+    recommendations = _recommendations(settings.recommendations, connections)
+    optional = (content_sources, provisioning, compliance, recommendations)
+    return BackEnds(
+        composer=HttpComposer(composer),
+        content_sources=None if content_sources is None else HttpContentSources(content_sources),
+        provisioning=None if provisioning is None else HttpProvisioning(provisioning),
+        compliance=None if compliance is None else HttpCompliance(compliance),
+        recommendations=None if recommendations is None else HttpRecommendations(recommendations),
+        used=(composer, *(back_end for back_end in optional if back_end is not None)),
+    )
+
+
+def _plain(name: str, url: str, connections: int) -> BackEnd | None:
+    return BackEnd(name, url, connections=connections) if url else None
+
+
+def _recommendations(settings: BackEndSettings | None, connections: int) -> BackEnd | None:
+    if settings is None:
+        return None
+    return _authorized("recommendations", settings, connections, new_session(1, settings.ca_path, settings.proxy))
+
+
+def _authorized(name: str, settings: BackEndSettings, connections: int, for_tokens: Session) -> BackEnd:
+    tokens = None
+    if settings.token_url:
+        credentials = Credentials(settings.token_url, settings.client_id, settings.client_secret)
+        tokens = Tokens(credentials, for_tokens)
+    return BackEnd(
+        name, settings.url, connections=connections, tokens=tokens, ca_file=settings.ca_path, proxy=settings.proxy
+    )
