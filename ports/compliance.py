@@ -21,3 +21,16 @@ class Compliance(Protocol):
 
         Raises NotFoundError where there is no tailoring for that minor version.
         """
+
+    def has_tailoring(self, identity: Identity, policy_id: str, minor: int) -> bool:
+        """Whether the policy has a tailoring for a minor version."""
+
+    def create_tailoring(self, identity: Identity, policy_id: str, minor: int) -> None:
+        """Make the policy's tailoring for a minor version; one that is there already, whoever made it, is as good."""
+
+    def blueprint(self, identity: Identity, policy_id: str, minor: int) -> str:
+        """What the policy's tailoring for a minor version asks for, an osbuild blueprint in TOML; empty for nothing.
+
+        Raises NotFoundError where there is no tailoring for that minor version, which an unknown policy does not have
+        either: `policy` and `has_tailoring` tell.
+        """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from domain.content import ContentRepository, Snapshot, Template
 from domain.identity import Identity
@@ -27,3 +27,8 @@ class ContentSources(Protocol):
 
     def template(self, identity: Identity, uuid: str) -> Template:
         """A template. Raises NotFoundError for one content sources does not know, or an id that is none."""
+
+    def bulk_export(self, identity: Identity, uuids: Sequence[str]) -> list[Any]:
+        """The repositories with these ids as they may be imported elsewhere, as content sources writes them; what is
+        no UUID is not asked for. Raises NotFoundError where content sources does not know one of them.
+        """

@@ -31,7 +31,16 @@ class _PolicyAnswerSchema(AnswerSchema):
     data = fields.Nested(_PolicySchema, required=True)
 
 
+class _TailoringsSchema(AnswerSchema):
+    data = fields.List(fields.Dict(), required=True)
+
+
 _POLICY: Final = _PolicyAnswerSchema()
+_TAILORINGS: Final = _TailoringsSchema()
+# TOML has been served under several media types; the path says which file is meant.
+_ACCEPTED: Final = {"json": "application/json", "toml": "*/*"}
+# Made, or made before: compliance answers like this where the minor version has one.
+_THERE: Final = frozenset({HTTPStatus.CREATED, HTTPStatus.NOT_ACCEPTABLE})
 
 
 class HttpCompliance:
@@ -42,15 +51,39 @@ class HttpCompliance:
 
     def policy(self, identity: Identity, policy_id: str) -> Policy:
         """See the port."""
-        answer = self._get(identity, policy_id, "", _unknown_policy())
+        answer = self._found(self._back_end.get(identity, _path(policy_id)), _unknown_policy())
         policy: Policy = self._back_end.read(_POLICY, answer)["data"]
         return policy
 
     def tailoring(self, identity: Identity, policy_id: str, minor: int) -> str | None:
         """See the port."""
-        answer = self._get(identity, policy_id, f"/tailorings/{minor}/tailoring_file.json", _no_tailoring())
-        if answer.status == HTTPStatus.NO_CONTENT or (answer.status == HTTPStatus.OK and not answer.body):
-            return None
+        return self._tailoring_file(identity, policy_id, minor, "json") or None
+
+    def has_tailoring(self, identity: Identity, policy_id: str, minor: int) -> bool:
+        """See the port."""
+        path = _path(policy_id, "/tailorings")
+        answer = self._found(
+            self._back_end.get(identity, path, (("filter", f"os_minor_version={minor}"),)), _unknown_policy()
+        )
+        return bool(self._back_end.read(_TAILORINGS, answer)["data"])
+
+    def create_tailoring(self, identity: Identity, policy_id: str, minor: int) -> None:
+        """See the port."""
+        # May be repeated: compliance keeps one for each minor version, and refuses another.
+        answer = self._back_end.ask(identity, _path(policy_id, "/tailorings"), {"os_minor_version": minor})
+        if self._found(answer, _unknown_policy()).status not in _THERE:
+            raise self._back_end.away()
+
+    def blueprint(self, identity: Identity, policy_id: str, minor: int) -> str:
+        """See the port."""
+        return self._tailoring_file(identity, policy_id, minor, "toml")
+
+    def _tailoring_file(self, identity: Identity, policy_id: str, minor: int, kind: str) -> str:
+        """The file's text, empty where there is none to the tailoring."""
+        path = _path(policy_id, f"/tailorings/{minor}/tailoring_file.{kind}")
+        answer = self._found(self._back_end.get(identity, path, accept=_ACCEPTED[kind]), _no_tailoring())
+        if answer.status == HTTPStatus.NO_CONTENT:
+            return ""
         if answer.status != HTTPStatus.OK:
             raise self._back_end.away()
         try:
@@ -58,15 +91,18 @@ class HttpCompliance:
         except UnicodeDecodeError as error:
             raise self._back_end.away() from error
 
-    def _get(self, identity: Identity, policy_id: str, rest: str, not_found: NotFoundError) -> Answer:
-        try:
-            path = f"/policies/{segment(policy_id)}{rest}"
-        except ValueError:
-            raise _unknown_policy() from None
-        answer = self._back_end.get(identity, path)
+    @staticmethod
+    def _found(answer: Answer, not_found: NotFoundError) -> Answer:
         if answer.status == HTTPStatus.NOT_FOUND:
             raise not_found
         return answer
+
+
+def _path(policy_id: str, rest: str = "") -> str:
+    try:
+        return f"/policies/{segment(policy_id)}{rest}"
+    except ValueError:
+        raise _unknown_policy() from None
 
 
 def _unknown_policy() -> NotFoundError:

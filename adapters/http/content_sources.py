@@ -27,6 +27,7 @@ _MOST_PAGES: Final = 100
 # What goes into one question: a query has to fit into a request line.
 _MOST_VALUES: Final = 50
 _LONGEST_QUERY: Final = 6000
+_EXPORTED: Final = frozenset({HTTPStatus.OK, HTTPStatus.CREATED})
 
 
 def _text() -> fields.String:
@@ -142,6 +143,19 @@ class HttpContentSources:
             raise _unknown_template()
         template: Template = self._back_end.read(_TEMPLATE_ANSWER, answer)
         return template
+
+    def bulk_export(self, identity: Identity, uuids: Sequence[str]) -> list[Any]:
+        """See the port."""
+        asked = _only_uuids(uuids)
+        if not asked:
+            return []
+        answer = self._back_end.ask(identity, "/repositories/bulk_export/", {"repository_uuids": asked})
+        if answer.status == HTTPStatus.NOT_FOUND:
+            raise NotFoundError("Content sources does not know all of the custom repositories")
+        exported = answer.json() if answer.status in _EXPORTED else None
+        if not isinstance(exported, list):
+            raise self._back_end.away()
+        return exported
 
     def _repositories(
         self, identity: Identity, key: str, values: Sequence[str], origins: Sequence[str]

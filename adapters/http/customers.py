@@ -28,9 +28,9 @@ class CustomersBackEnd:
     name: str
     forbidden: str = ""
 
-    def get(self, identity: Identity, path: str, params: Query = ()) -> Answer:
+    def get(self, identity: Identity, path: str, params: Query = (), *, accept: str = "application/json") -> Answer:
         """The answer to a GET."""
-        headers = self._headers(identity)
+        headers = {**self._headers(identity), "Accept": accept}
         return self._heard(lambda: self.back_end.get(path, _TIMEOUTS, headers=headers, params=params))
 
     def ask(self, identity: Identity, path: str, body: Mapping[str, Any]) -> Answer:

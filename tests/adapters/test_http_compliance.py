@@ -1,11 +1,18 @@
 """Asking compliance over HTTP (spec 30)."""
 
+import json
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
+
 import pytest
 import stamina
 
+from adapters.embedded.platform import known
+from adapters.embedded.platform.process import StandInPlatform
 from adapters.http.compliance import HttpCompliance
 from domain.content import Policy
 from domain.errors import ForbiddenError, InvalidRequestError, NotFoundError, UnavailableError
+from domain.osbuild.blueprint import read
 from ports.deadline import until
 from tests.support.customers import BROKEN, CUSTOMER, MEANINGLESS, NOBODY, SLOW, asking, is_discreet, reaching
 from tests.support.loopback import answer, refused_url
@@ -15,7 +22,11 @@ ID = "11111111-1111-4111-8111-111111111111"
 CALLS = {
     "policy": lambda it, who=CUSTOMER, policy=ID: it.policy(who, policy),
     "tailoring": lambda it, who=CUSTOMER, policy=ID: it.tailoring(who, policy, 6),
+    "has tailoring": lambda it, who=CUSTOMER, policy=ID: it.has_tailoring(who, policy, 6),
+    "create tailoring": lambda it, who=CUSTOMER, policy=ID: it.create_tailoring(who, policy, 6),
+    "blueprint": lambda it, who=CUSTOMER, policy=ID: it.blueprint(who, policy, 6),
 }
+TAILORINGS = f"/policies/{ID}/tailorings"
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
 
@@ -55,11 +66,74 @@ def test_a_tailoring_that_is_no_text_is_no_answer():
         it.tailoring(CUSTOMER, ID, 6)
 
 
+@pytest.mark.parametrize("text", ['name = "a"\r\n', '# "é"', "not TOML", "\ufeff"])
+def test_a_policy_s_blueprint_is_handed_on_byte_for_byte(text):
+    with compliance(answer(200, text)) as (it, asked):
+        assert it.blueprint(CUSTOMER, ID, 6) == text
+    assert (asked[0].method, asked[0].path) == ("GET", f"{TAILORINGS}/6/tailoring_file.toml")
+
+
+@pytest.mark.parametrize(("name", "accepted"), [("tailoring", "application/json"), ("blueprint", "*/*")])
+def test_a_file_is_not_refused_for_its_media_type(name, accepted):
+    with compliance(answer(200, b"x", "text/plain")) as (it, asked):
+        assert CALLS[name](it) == "x"
+    assert asked[0].headers["accept"] == accepted
+
+
+@pytest.mark.parametrize("status", [200, 204])
+def test_no_content_is_a_blueprint_that_asks_for_nothing(status):
+    with compliance(answer(status, b"")) as (it, _):
+        assert it.blueprint(CUSTOMER, ID, 6) == ""
+
+
+def test_a_blueprint_that_is_no_text_is_no_answer():
+    with compliance(answer(200, b"\xff")) as (it, _), pytest.raises(UnavailableError, match=AWAY):
+        it.blueprint(CUSTOMER, ID, 6)
+
+
+@pytest.mark.parametrize(("data", "found"), [([], False), ([{"os_minor_version": 6, "id": None}], True)])
+def test_tailorings_are_asked_for_by_minor_version(data, found):
+    with compliance(answer(200, {"data": data, "meta": {"total": 1}})) as (it, asked):
+        assert it.has_tailoring(CUSTOMER, ID, 6) is found
+    (question,) = asked
+    assert (question.method, question.path) == ("GET", f"{TAILORINGS}?filter=os_minor_version%3D6")
+
+
+@pytest.mark.parametrize("step", [*MEANINGLESS.values(), answer(200, {}), answer(200, {"data": None})])
+def test_a_list_of_tailorings_that_is_none_is_no_answer(step):
+    with compliance(step) as (it, _), pytest.raises(UnavailableError, match=AWAY):
+        it.has_tailoring(CUSTOMER, ID, 6)
+
+
+@pytest.mark.parametrize("status", [201, 406])
+def test_a_tailoring_is_made_unless_there_is_one(status):
+    with compliance(answer(status, {"errors": ["Os minor version has already been taken"]})) as (it, asked):
+        it.create_tailoring(CUSTOMER, ID, 6)
+    (question,) = asked
+    assert (question.method, question.path) == ("POST", TAILORINGS)
+    assert json.loads(question.body) == {"os_minor_version": 6}
+
+
+def test_a_tailoring_made_without_our_hearing_of_it_is_made():
+    with compliance(BROKEN["close"], answer(406)) as (it, asked):
+        it.create_tailoring(CUSTOMER, ID, 6)
+    assert [question.method for question in asked] == ["POST", "POST"]
+
+
+@pytest.mark.parametrize("status", [200, 202, 409, 422])
+def test_any_other_answer_to_a_new_tailoring_is_none(status):
+    with compliance(answer(status)) as (it, _), pytest.raises(UnavailableError, match=AWAY):
+        it.create_tailoring(CUSTOMER, ID, 6)
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
         ("policy", "Compliance knows no such policy"),
+        ("has tailoring", "Compliance knows no such policy"),
+        ("create tailoring", "Compliance knows no such policy"),
         ("tailoring", "Compliance has no tailoring of the policy for this minor version"),
+        ("blueprint", "Compliance has no tailoring of the policy for this minor version"),
     ],
 )
 def test_what_compliance_does_not_know_is_not_found(name, text):
@@ -98,8 +172,15 @@ def test_a_caller_who_may_not_read_there_may_not_here(call, status):
     assert "compliance" in refused.value.detail
 
 
-@every_call
-@pytest.mark.parametrize("step", [*BROKEN.values(), answer(400)], ids=[*BROKEN, "400"])
+@pytest.mark.parametrize(
+    ("call", "step"),
+    [
+        pytest.param(call, step, id=f"{name} {fault}")
+        for name, call in CALLS.items()
+        for fault, step in (*BROKEN.items(), ("400", answer(400)))
+        if (name, fault) != ("create tailoring", "201")
+    ],
+)
 def test_no_usable_answer_is_unavailable(call, step):
     with compliance(step) as (it, _), pytest.raises(UnavailableError) as away:
         call(it)
@@ -134,3 +215,46 @@ def test_an_answer_that_is_late_is_unavailable_in_time(call, step):
 def test_compliance_that_is_not_there_is_unavailable(call):
     with reaching(HttpCompliance, refused_url()) as it, pytest.raises(UnavailableError, match=AWAY):
         call(it)
+
+
+@pytest.fixture(scope="module")
+def process():
+    with StandInPlatform() as running:
+        yield running
+
+
+@pytest.fixture
+def stand_in(process):
+    process.reset()
+    with reaching(HttpCompliance, process.compliance_url) as it:
+        yield it
+
+
+def test_a_tailoring_that_was_made_is_there_with_its_blueprint(stand_in):
+    minor = 17
+    assert not stand_in.has_tailoring(CUSTOMER, known.POLICY_RHEL9, minor)
+    with pytest.raises(NotFoundError, match="no tailoring"):
+        stand_in.blueprint(CUSTOMER, known.POLICY_RHEL9, minor)
+    stand_in.create_tailoring(CUSTOMER, known.POLICY_RHEL9, minor)
+    stand_in.create_tailoring(CUSTOMER, known.POLICY_RHEL9, minor)
+    assert stand_in.has_tailoring(CUSTOMER, known.POLICY_RHEL9, minor)
+    assert tuple(read(stand_in.blueprint(CUSTOMER, known.POLICY_RHEL9, minor)).customizations["packages"]) == (
+        known.POLICY_PACKAGES
+    )
+
+
+def test_tailorings_made_at_once_are_all_there(stand_in):
+    minors = [minor for minor in range(20, 24) for _ in range(4)]
+    with ThreadPoolExecutor(len(minors)) as threads:
+        list(threads.map(lambda minor: stand_in.create_tailoring(CUSTOMER, known.POLICY_RHEL9, minor), minors))
+    assert all(stand_in.has_tailoring(CUSTOMER, known.POLICY_RHEL9, minor) for minor in minors)
+
+
+def test_a_policy_that_asks_for_nothing_has_an_empty_blueprint(stand_in):
+    assert stand_in.blueprint(CUSTOMER, known.POLICY_EMPTY, 6) == ""
+
+
+@pytest.mark.parametrize("name", ["policy", "has tailoring", "create tailoring"])
+def test_an_unknown_policy_is_told_from_a_missing_tailoring(stand_in, name):
+    with pytest.raises(NotFoundError, match="no such policy"):
+        CALLS[name](stand_in, policy=str(uuid4()))

@@ -7,6 +7,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import stamina
 
+from adapters.embedded.platform import known
+from adapters.embedded.platform.process import StandInPlatform
 from adapters.http.content_sources import HttpContentSources
 from domain.content import CUSTOM_ORIGINS, RED_HAT, ContentRepository, Snapshot, Template
 from domain.errors import ForbiddenError, InvalidRequestError, NotFoundError, UnavailableError
@@ -23,6 +25,7 @@ CALLS = {
     "by uuid": lambda it, who=CUSTOMER: it.by_uuid(who, [ONE], CUSTOM_ORIGINS),
     "snapshots": lambda it, who=CUSTOMER: it.snapshots(who, DATE, [ONE]),
     "template": lambda it, who=CUSTOMER: it.template(who, ONE),
+    "bulk export": lambda it, who=CUSTOMER: it.bulk_export(who, [ONE]),
 }
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
@@ -221,6 +224,47 @@ def test_what_is_no_template_s_id_is_not_asked_for(uuid):
     assert asked == []
 
 
+@pytest.mark.parametrize("status", [200, 201])
+@pytest.mark.parametrize(
+    "exported", [[], [{"name": "A", "gpg_key": None, "brand_new": {"x": [1.5, "é"]}}, None, {}], ["x"]]
+)
+def test_an_export_is_handed_on_as_it_came(status, exported):
+    with sources(answer(status, exported)) as (it, asked):
+        assert it.bulk_export(CUSTOMER, [TWO, "mine", ONE, TWO, ""]) == exported
+    (question,) = asked
+    assert (question.method, question.path) == ("POST", "/repositories/bulk_export/")
+    assert json.loads(question.body) == {"repository_uuids": [TWO, ONE]}
+
+
+@pytest.mark.parametrize("uuids", [[], ["mine", ""]])
+def test_for_no_repositories_no_export_is_asked(uuids):
+    with sources() as (it, asked):
+        assert it.bulk_export(CUSTOMER, uuids) == []
+    assert asked == []
+
+
+@pytest.mark.parametrize("step", [answer(400), answer(204, b""), answer(201, b"null"), answer(201, b"[")])
+def test_an_export_that_is_no_list_is_no_answer(step):
+    with sources(step) as (it, _), pytest.raises(UnavailableError, match=AWAY):
+        it.bulk_export(CUSTOMER, [ONE])
+
+
+def test_an_export_of_what_is_not_known_is_not_found():
+    with sources(answer(404)) as (it, _), pytest.raises(NotFoundError, match="does not know all"):
+        it.bulk_export(CUSTOMER, [ONE])
+
+
+def test_the_stand_in_exports_its_repositories():
+    with StandInPlatform() as running, reaching(HttpContentSources, running.content_sources_url) as it:
+        exported = it.bulk_export(CUSTOMER, [known.EXTERNAL, known.COMMUNITY])
+        with pytest.raises(NotFoundError):
+            it.bulk_export(CUSTOMER, [ONE])
+    assert [(one["url"], one["origin"]) for one in exported] == [
+        (known.EXTERNAL_URL, "external"),
+        (known.COMMUNITY_URL, "community"),
+    ]
+
+
 @every_call
 def test_the_identity_goes_along_as_received(call):
     with sources(answer(404)) as (it, asked), pytest.raises((NotFoundError, UnavailableError)):
@@ -249,8 +293,15 @@ def test_a_caller_who_may_not_read_there_may_not_here(call, status):
     assert len(asked) == 1
 
 
-@every_call
-@pytest.mark.parametrize("step", [*BROKEN.values(), *MEANINGLESS.values()], ids=[*BROKEN, *MEANINGLESS])
+@pytest.mark.parametrize(
+    ("call", "step"),
+    [
+        pytest.param(call, step, id=f"{name} {fault}")
+        for name, call in CALLS.items()
+        for fault, step in (BROKEN | MEANINGLESS).items()
+        if (name, fault) != ("bulk export", "a list")
+    ],
+)
 def test_no_usable_answer_is_unavailable(call, step):
     with sources(step) as (it, _), pytest.raises(UnavailableError) as away:
         call(it)

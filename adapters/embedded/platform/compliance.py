@@ -41,7 +41,8 @@ class Compliance:
 
     async def post_tailoring(self, request: Request) -> Response:
         """Make a tailoring for a minor version."""
-        policy, body = self._policy(request), await json_object(request)
+        body = await json_object(request)
+        policy = self._policy(request)  # not before all of the request is there: others are served meanwhile
         minor, minors = body.get("os_minor_version"), policy.get("minors", [])
         if isinstance(minor, bool) or not isinstance(minor, int) or minor < 0:
             raise RefusedError(422, "Invalid parameter: os_minor_version")

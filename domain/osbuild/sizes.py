@@ -1,0 +1,74 @@
+"""Sizes as blueprints write them: a number of bytes, or text with or without a unit (spec 30, a TOML blueprint)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final
+
+from domain.compose.sizes import LARGEST_SIZE
+from domain.osbuild.codecs import CannotSayError, expected
+
+_UNITS: Final = {
+    **{unit: 1000**power for power, unit in enumerate(("kB", "MB", "GB", "TB"), start=1)},
+    **{unit: 1024**power for power, unit in enumerate(("KiB", "MiB", "GiB", "TiB"), start=1)},
+}
+# No number of bytes, in whatever unit, needs more digits.
+_SIZE: Final = re.compile(rf"(?P<whole>[0-9]{{1,20}})(?P<rest>\.[0-9]{{1,20}})? *(?P<unit>{'|'.join(_UNITS)})?")
+_WHAT: Final = (
+    f'a size: a whole number of bytes from 0 to {LARGEST_SIZE}, or text such as "10 GiB" (units: {", ".join(_UNITS)})'
+)
+_LARGEST_TOML_NUMBER: Final = 2**63 - 1
+
+
+def size_in_bytes(value: Any) -> int | None:
+    """`value` as a whole number of bytes; None for what is no size."""
+    if isinstance(value, str):
+        value = _parsed(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_SIZE:
+        return None
+    return value
+
+
+def _parsed(text: str) -> int | None:
+    match = _SIZE.fullmatch(text)
+    if match is None or (match["rest"] and not match["unit"]):
+        return None
+    size = Fraction(match["whole"] + (match["rest"] or "")) * (_UNITS[match["unit"]] if match["unit"] else 1)
+    return int(size) if size.denominator == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class SizeInBytes:
+    """A size that is a number in v1."""
+
+    def read(self, value: Any, at: str, _lost: list[str]) -> Any:
+        """See Codec."""
+        size = size_in_bytes(value)
+        if size is None:
+            raise expected(at, _WHAT)
+        return size
+
+    def write(self, value: Any, _at: str, _lost: list[str]) -> Any:
+        """See Codec. What is too large for TOML's numbers is written as text."""
+        if not isinstance(value, int) or size_in_bytes(value) is None:
+            raise CannotSayError
+        return value if value <= _LARGEST_TOML_NUMBER else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class SizeAsText:
+    """A size that is text in v1."""
+
+    def read(self, value: Any, at: str, _lost: list[str]) -> Any:
+        """See Codec."""
+        if size_in_bytes(value) is None:
+            raise expected(at, _WHAT)
+        return str(value)
+
+    def write(self, value: Any, _at: str, _lost: list[str]) -> Any:
+        """See Codec."""
+        if not isinstance(value, str) or size_in_bytes(value) is None:
+            raise CannotSayError
+        return value
