@@ -66,15 +66,15 @@ def _composer_routes(operations: Operations, steering: Steering) -> list[Route]:
 
 def _operation(name: str, handler: Handler, steering: Steering) -> Handler:
     async def endpoint(request: Request) -> Response:
-        authorization = steering.record(name, request)
-        await steering.wait()
-        if steering.closing:
-            return await cut_off(request)
-        try:
-            steering.authorize(authorization)
-            return await handler(request)
-        except RefusedError as refused:
-            return refused.answer()
+        with steering.call(name, request):
+            await steering.wait()
+            if steering.closing:
+                return await cut_off(request)
+            try:
+                steering.authorize(request.headers.get("authorization", ""))
+                return await handler(request)
+            except RefusedError as refused:
+                return refused.answer()
 
     return endpoint
 
@@ -93,11 +93,13 @@ class OwnRoutes:
 
     async def post_token(self, request: Request) -> Response:
         """An access token for client credentials, as an OAuth2 server gives it."""
-        self._steering.record("POST /token", request)
+        with self._steering.call("POST /token", request):
+            return self._token(parse_qs((await request.body()).decode(errors="replace")))
+
+    def _token(self, form: Mapping[str, list[str]]) -> Response:
         status, seconds = self._steering.behaviour.token_status, self._steering.behaviour.token_expires_in
         if status != 200:
             return answer({"error": "temporarily_unavailable"}, status)
-        form = parse_qs((await request.body()).decode(errors="replace"))
         if form.get("grant_type") != ["client_credentials"]:
             return answer({"error": "unsupported_grant_type"}, 400)
         if not (form.get("client_id") and form.get("client_secret")):

@@ -41,8 +41,8 @@ def build(store: Known, steering: Steering) -> Starlette:
         status = error.status_code if isinstance(error, HTTPException) else 500
         for back_end, base in BASES.items():
             if request.scope["path"].startswith(f"{base}/"):
-                steering.record(back_end, NO_ROUTE, request, await request.body())
-                return refusal(back_end, status, str(error))
+                with steering.call(back_end, NO_ROUTE, request, await request.body()):
+                    return refusal(back_end, status, str(error))
         return answer({"detail": str(error)}, status)
 
     app = Starlette(
@@ -91,17 +91,17 @@ def _routes(store: Known, steering: Steering) -> Iterator[Route]:
 
 def _operation(back_end: str, operation: str, handler: Handler, steering: Steering) -> Handler:
     async def endpoint(request: Request) -> Response:
-        steering.record(back_end, operation, request, await request.body())
-        faults = await steering.faults(back_end, operation)
-        if steering.closing or faults.drop == "before":
-            return await cut_off(request)
-        response = _faulty(back_end, faults)
-        if response is None:
-            try:
-                response = await handler(request)
-            except RefusedError as refused:
-                response = refusal(back_end, refused.status, refused.reason)
-        return await cut_off(request) if faults.drop == "after" else response
+        with steering.call(back_end, operation, request, await request.body()):
+            faults = await steering.faults(back_end, operation)
+            if steering.closing or faults.drop == "before":
+                return await cut_off(request)
+            response = _faulty(back_end, faults)
+            if response is None:
+                try:
+                    response = await handler(request)
+                except RefusedError as refused:
+                    response = refusal(back_end, refused.status, refused.reason)
+            return await cut_off(request) if faults.drop == "after" else response
 
     return endpoint
 
