@@ -33,9 +33,20 @@ class Steering(Waiting):
         self._calls = Calls(REMEMBERED)
         self._tokens: dict[str, float] = {}
 
-    def change(self, behaviour: Behaviour) -> None:
-        """Put the behaviour in force; calls that hang look again."""
-        self.behaviour = behaviour
+    def change(self, document: Any) -> None:
+        """Change the keys of the behaviour that are given; calls that hang look again.
+
+        Raises marshmallow's ValidationError.
+        """
+        revoke = isinstance(document, dict) and document.pop("revoke_tokens", False) is True
+        self.behaviour = self.behaviour.merged(document)
+        if revoke:
+            self._tokens.clear()
+        self.wake()
+
+    def behave(self) -> None:
+        """Nothing is unusual any more."""
+        self.behaviour = Behaviour()
         self.wake()
 
     def forget(self) -> None:
@@ -67,10 +78,6 @@ class Steering(Waiting):
         token = secrets.token_urlsafe(24)
         self._tokens[token] = time.monotonic() + self.behaviour.token_expires_in
         return token
-
-    def revoke_tokens(self) -> None:
-        """No token issued so far is good any more."""
-        self._tokens.clear()
 
     def authorize(self, authorization: str) -> None:
         """Raise RefusedError unless the header carries a living token of ours, or none is required."""
