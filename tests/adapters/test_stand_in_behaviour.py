@@ -123,6 +123,15 @@ def test_calls_are_counted_and_remembered(call: Client) -> None:
     assert (second["trace_id"], second["request_id"], second["identity"]) == (None, None, False)
 
 
+def test_calls_are_remembered_with_the_time_they_took(call: Client) -> None:
+    call.composer.steer(latency=0.1)
+    before = time.monotonic()
+    call("GET", "/openapi")
+    (slow,) = call.composer.behaviour()["recent"]
+    assert before <= slow["began"] <= slow["ended"] - 0.09
+    assert slow["ended"] <= time.monotonic()
+
+
 def test_a_required_token_opens_the_door_until_it_is_revoked(call: Client) -> None:
     call.composer.steer(require_token=True)
     assert call("GET", "/openapi").status_code == 401

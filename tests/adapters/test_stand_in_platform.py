@@ -332,7 +332,7 @@ def test_calls_are_counted_and_remembered(call: Client) -> None:
     behaviour = call.platform.behaviour()
     assert behaviour["counters"] == {"content_sources GET /repositories/": 1, "provisioning no such route": 1}
     first, second = behaviour["recent"]
-    assert first == {
+    assert {name: value for name, value in first.items() if name not in {"began", "ended"}} == {
         "back_end": "content_sources",
         "method": "GET",
         "path": "/api/content-sources/v1/repositories/",
@@ -343,6 +343,21 @@ def test_calls_are_counted_and_remembered(call: Client) -> None:
         "body": None,
     }
     assert (second["path"], second["identity"]) == ("/api/provisioning/v1/sources/..%2Fx/upload_info", False)
+
+
+def test_calls_are_remembered_with_the_time_they_took(call: Client) -> None:
+    call.platform.steer(provisioning={"latency": 0.1}, content_sources={"hang": True})
+    before = time.monotonic()
+    call("provisioning", "GET", "/sources/1/upload_info")
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(call.repositories)
+        time.sleep(0.1)
+        slow, hanging = call.platform.behaviour()["recent"]
+        call.platform.steer(content_sources={"hang": False})
+    assert before <= slow["began"] <= slow["ended"] - 0.09
+    assert slow["ended"] <= hanging["began"] <= time.monotonic()
+    assert hanging["ended"] is None
+    assert call.platform.behaviour()["recent"][1]["ended"] > hanging["began"]
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,15 @@
-"""What the stand-in is told, and what it remembers: counters, the latest calls, tokens."""
+"""What the stand-in is told, and what it remembers: calls and tokens."""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections import Counter, deque
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from starlette.requests import Request
 
+from adapters.embedded.calls import Calls
 from adapters.embedded.composer.answers import RefusedError
 from adapters.embedded.composer.behaviour import Behaviour
 from adapters.embedded.waiting import Waiting
@@ -19,7 +20,6 @@ WATCHED: Final = (
     b"x-rh-insights-request-id",
     b"x-rh-identity",
     b"x-fedora-identity",
-    b"authorization",
 )
 
 
@@ -29,36 +29,44 @@ class Steering(Waiting):
     def __init__(self) -> None:
         super().__init__()
         self.behaviour = Behaviour()
-        self.counters: Counter[str] = Counter()
         self.deleted: list[str] = []
-        self._recent: deque[dict[str, Any]] = deque(maxlen=REMEMBERED)
+        self._calls = Calls(REMEMBERED)
         self._tokens: dict[str, float] = {}
 
-    def change(self, behaviour: Behaviour) -> None:
-        """Put the behaviour in force; calls that hang look again."""
-        self.behaviour = behaviour
+    def change(self, document: Any) -> None:
+        """Change the keys of the behaviour that are given; calls that hang look again.
+
+        Raises marshmallow's ValidationError.
+        """
+        revoke = isinstance(document, dict) and document.pop("revoke_tokens", False) is True
+        self.behaviour = self.behaviour.merged(document)
+        if revoke:
+            self._tokens.clear()
+        self.wake()
+
+    def behave(self) -> None:
+        """Nothing is unusual any more."""
+        self.behaviour = Behaviour()
         self.wake()
 
     def forget(self) -> None:
-        """Counters and calls so far are of no interest any more."""
-        self.counters.clear()
+        """Calls so far are of no interest any more."""
         self.deleted.clear()
-        self._recent.clear()
+        self._calls.forget()
 
-    def record(self, operation: str, request: Request) -> bytes | None:
-        """Remember the call, and hand back its `Authorization` header."""
-        self.counters[operation] += 1
+    def call(self, operation: str, request: Request) -> AbstractContextManager[None]:
+        """Remember the call, for as long as it takes."""
         headers = {name: value for name, value in request.scope["headers"] if name in WATCHED}
-        self._recent.append(
+        return self._calls.made(
+            operation,
             {
                 "method": request.scope["method"],
                 "path": request.scope["path"],
                 "trace_id": _text(headers.get(b"x-strc-trace-id")),
                 "request_id": _text(headers.get(b"x-rh-insights-request-id")),
                 "identity": b"x-rh-identity" in headers or b"x-fedora-identity" in headers,
-            }
+            },
         )
-        return headers.get(b"authorization")
 
     async def wait(self) -> None:
         """Wait as long as the behaviour says a call waits before it is looked at."""
@@ -71,15 +79,11 @@ class Steering(Waiting):
         self._tokens[token] = time.monotonic() + self.behaviour.token_expires_in
         return token
 
-    def revoke_tokens(self) -> None:
-        """No token issued so far is good any more."""
-        self._tokens.clear()
-
-    def authorize(self, authorization: bytes | None) -> None:
+    def authorize(self, authorization: str) -> None:
         """Raise RefusedError unless the header carries a living token of ours, or none is required."""
         if not self.behaviour.require_token:
             return
-        scheme, _, token = (_text(authorization) or "").partition(" ")
+        scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or self._tokens.get(token, 0) <= time.monotonic():
             raise RefusedError(401, "401", "Account authentication could not be verified")
 
@@ -87,10 +91,9 @@ class Steering(Waiting):
         """All of it, to be shown."""
         return {
             **self.behaviour.document(),
-            "counters": dict(self.counters),
+            **self._calls.document(),
             "composes": composes,
             "deleted": self.deleted,
-            "recent": list(self._recent),
         }
 
 

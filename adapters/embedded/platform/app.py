@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
-import orjson
-from marshmallow import ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from adapters.embedded.own_routes import own_routes
 from adapters.embedded.platform import answers, behaviour, known
 from adapters.embedded.platform.answers import RefusedError, answer, refusal
 from adapters.embedded.platform.behaviour import Faults
@@ -35,23 +34,33 @@ NO_ROUTE: Final = "no such route"
 
 def build(store: Known, steering: Steering) -> Starlette:
     """The application."""
-    own = OwnRoutes(store, steering)
+
+    def change(document: object) -> None:
+        changes = behaviour.check(document)
+        store.add(changes)
+        steering.change(changes)
+
+    def forget() -> None:
+        store.clear()
+        steering.forget()
 
     async def no_such_route(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         for back_end, base in BASES.items():
             if request.scope["path"].startswith(f"{base}/"):
-                steering.record(back_end, NO_ROUTE, request, await request.body())
-                return refusal(back_end, status, str(error))
+                with steering.call(back_end, NO_ROUTE, request, await request.body()):
+                    return refusal(back_end, status, str(error))
         return answer({"detail": str(error)}, status)
 
     app = Starlette(
         routes=[
             *_routes(store, steering),
-            Route("/stand-in/behaviour", own.get_behaviour, methods=["GET"]),
-            Route("/stand-in/behaviour", own.put_behaviour, methods=["PUT"]),
-            Route("/stand-in/behaviour", own.delete_behaviour, methods=["DELETE"]),
-            Route("/stand-in/state", own.delete_state, methods=["DELETE"]),
+            *own_routes(
+                change=change,
+                behave=steering.behave,
+                forget=forget,
+                shown=lambda: {**steering.document(), "added": store.added()},
+            ),
         ],
         exception_handlers={HTTPException: no_such_route},
     )
@@ -91,17 +100,17 @@ def _routes(store: Known, steering: Steering) -> Iterator[Route]:
 
 def _operation(back_end: str, operation: str, handler: Handler, steering: Steering) -> Handler:
     async def endpoint(request: Request) -> Response:
-        steering.record(back_end, operation, request, await request.body())
-        faults = await steering.faults(back_end, operation)
-        if steering.closing or faults.drop == "before":
-            return await cut_off(request)
-        response = _faulty(back_end, faults)
-        if response is None:
-            try:
-                response = await handler(request)
-            except RefusedError as refused:
-                response = refusal(back_end, refused.status, refused.reason)
-        return await cut_off(request) if faults.drop == "after" else response
+        with steering.call(back_end, operation, request, await request.body()):
+            faults = await steering.faults(back_end, operation)
+            if steering.closing or faults.drop == "before":
+                return await cut_off(request)
+            response = _faulty(back_end, faults)
+            if response is None:
+                try:
+                    response = await handler(request)
+                except RefusedError as refused:
+                    response = refusal(back_end, refused.status, refused.reason)
+            return await cut_off(request) if faults.drop == "after" else response
 
     return endpoint
 
@@ -114,41 +123,3 @@ def _faulty(back_end: str, faults: Faults) -> Response | None:
     if faults.status:
         return refusal(back_end, faults.status, "refused, as the stand-in platform was told to")
     return None
-
-
-class OwnRoutes:
-    """What no real back-end has."""
-
-    def __init__(self, store: Known, steering: Steering) -> None:
-        self._store = store
-        self._steering = steering
-
-    async def get_behaviour(self, _: Request) -> Response:
-        """The behaviour in force, and what has been asked so far."""
-        return self._shown()
-
-    async def put_behaviour(self, request: Request) -> Response:
-        """Change the keys of the behaviour that are given, and know what is given."""
-        try:
-            changes = behaviour.check(orjson.loads(await request.body()))
-        except orjson.JSONDecodeError as error:
-            return answer({"errors": str(error)}, 400)
-        except ValidationError as error:
-            return answer({"errors": error.messages}, 400)
-        self._store.add(changes)
-        self._steering.change(changes)
-        return self._shown()
-
-    async def delete_behaviour(self, _: Request) -> Response:
-        """Behave as usual again."""
-        self._steering.behave()
-        return self._shown()
-
-    async def delete_state(self, _: Request) -> Response:
-        """Forget what was added, tailorings too, and what has been asked so far."""
-        self._store.clear()
-        self._steering.forget()
-        return self._shown()
-
-    def _shown(self) -> Response:
-        return answer({**self._steering.document(), "added": self._store.added()})

@@ -1,15 +1,16 @@
-"""What the stand-ins are told, and what they remember: counters and the latest calls."""
+"""What the stand-ins are told, and what they remember: calls and tokens."""
 
 from __future__ import annotations
 
 import secrets
-from collections import Counter, deque
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Final
 
 from starlette.requests import Request
 
+from adapters.embedded.calls import Calls
 from adapters.embedded.platform.answers import BACK_ENDS, RefusedError
 from adapters.embedded.platform.behaviour import NO_FAULTS, Faults
 from adapters.embedded.waiting import Waiting
@@ -23,9 +24,8 @@ class Steering(Waiting):
     def __init__(self) -> None:
         super().__init__()
         self.require_token = False
-        self.counters: Counter[str] = Counter()
         self._faults = dict.fromkeys(BACK_ENDS, NO_FAULTS)
-        self._recent: deque[dict[str, Any]] = deque(maxlen=REMEMBERED)
+        self._calls = Calls(REMEMBERED)
         self._tokens: set[str] = set()
 
     def change(self, changes: Mapping[str, Any]) -> None:
@@ -43,15 +43,14 @@ class Steering(Waiting):
         self.wake()
 
     def forget(self) -> None:
-        """Counters and calls so far are of no interest any more."""
-        self.counters.clear()
-        self._recent.clear()
+        """Calls so far are of no interest any more."""
+        self._calls.forget()
 
-    def record(self, back_end: str, operation: str, request: Request, body: bytes) -> None:
-        """Remember the call."""
-        self.counters[f"{back_end} {operation}"] += 1
+    def call(self, back_end: str, operation: str, request: Request, body: bytes) -> AbstractContextManager[None]:
+        """Remember the call, for as long as it takes."""
         headers = request.headers
-        self._recent.append(
+        return self._calls.made(
+            f"{back_end} {operation}",
             {
                 "back_end": back_end,
                 "method": request.method,
@@ -61,7 +60,7 @@ class Steering(Waiting):
                 "request_id": headers.get("x-rh-insights-request-id"),
                 "trace_id": headers.get("x-strc-trace-id"),
                 "body": body.decode(errors="replace") or None,
-            }
+            },
         )
 
     async def faults(self, back_end: str, operation: str) -> Faults:
@@ -90,8 +89,7 @@ class Steering(Waiting):
         return {
             **{back_end: faults.document() for back_end, faults in self._faults.items()},
             "require_token": self.require_token,
-            "counters": dict(self.counters),
-            "recent": list(self._recent),
+            **self._calls.document(),
         }
 
     def _take(self, back_end: str, operation: str) -> Faults:
