@@ -16,6 +16,11 @@ def json_answer(body: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(body, option=_TIMES), status, content_type=_JSON)
 
 
+def toml_answer(text: str) -> Response:
+    """`text` as TOML."""
+    return Response(text, 200, content_type="application/toml")
+
+
 def stored_json(served: bytes) -> Response:
     """JSON that is bytes already."""
     return Response(served, 200, content_type=_JSON)
@@ -23,4 +28,6 @@ def stored_json(served: bytes) -> Response:
 
 def empty_answer(status: int = 200) -> Response:
     """An answer without a body."""
-    return Response(b"", status)
+    answer = Response(b"", status)
+    del answer.headers["Content-Type"]
+    return answer

@@ -14,7 +14,9 @@ from domain.compose.passwords import shown
 from domain.errors import InvalidRequestError
 from domain.identity import Identity
 from domain.paging import Page, links
-from image_builder.http.answers import empty_answer, json_answer
+from image_builder.http.answers import empty_answer, json_answer, toml_answer
+from image_builder.http.contract import TOML
+from image_builder.http.toml import blueprint_text
 from image_builder.http.versions import etag, wanted_versions
 from image_builder.usecases.blueprints import KeepBlueprints
 from image_builder.usecases.export import ExportBlueprint
@@ -46,8 +48,8 @@ class BlueprintsController:
             }
         )
 
-    def create(self, identity: Identity, body: dict[str, Any]) -> Response:
-        """POST /blueprints"""
+    def create(self, identity: Identity, body: dict[str, Any], **_image: str) -> Response:
+        """POST /blueprints; what a TOML body does not say of the image is in the document already."""
         return _tagged(json_answer({"id": str(self.keep.create(identity, body))}, 201), 1)
 
     def get(self, identity: Identity, id: UUID, version: int | None) -> Response:  # noqa: A002 - the contract's name
@@ -71,9 +73,14 @@ class BlueprintsController:
         """POST /experimental/blueprints/{id}/fixup"""
         return _tagged(empty_answer(), self.keep.fixup(identity, id))
 
-    def export(self, identity: Identity, id: UUID) -> Response:  # noqa: A002
+    def export(self, identity: Identity, id: UUID, media_type: str) -> Response:  # noqa: A002
         """GET /blueprints/{id}/export"""
-        return json_answer(self.hand_on(identity, id))
+        if media_type == TOML:
+            answer = toml_answer(blueprint_text(self.hand_on(identity, id, beside=False)))
+        else:
+            answer = json_answer(self.hand_on(identity, id))
+        answer.headers["Vary"] = "Accept"
+        return answer
 
 
 def _tagged(answer: Response, version: int) -> Response:

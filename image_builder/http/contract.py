@@ -14,15 +14,21 @@ from image_builder.http.parameters import Parameter
 from image_builder.http.schemas import Checker
 
 DOCUMENT: Final = Path(__file__).parent.parent.parent / "openapi.yaml"
+TOML: Final = "application/toml"
+_JSON: Final = "application/json"
 _METHODS: Final = frozenset({"get", "post", "put", "delete", "patch"})
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What an operation takes as its body: JSON that `checker` accepts; `required` False where it may be absent."""
+    """What an operation takes as its body: JSON that `checker` accepts; `required` False where it may be absent.
+
+    `toml`: an osbuild blueprint in TOML will do as well.
+    """
 
     checker: Checker
     required: bool
+    toml: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,8 @@ class Operation:
     query_parameters: tuple[Parameter, ...]
     header_parameters: tuple[Parameter, ...]
     body: Body | None
+    # Media types of its answer, where the caller may choose; the first is the default.
+    produces: tuple[str, ...]
 
 
 class Contract:
@@ -84,6 +92,7 @@ class Contract:
             query_parameters=self._parameters(parameters, "query"),
             header_parameters=self._parameters(parameters, "header"),
             body=None if body is None else self._body(body),
+            produces=_produces(specification["responses"]),
         )
 
     def _followed(self, parameter: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -94,5 +103,11 @@ class Contract:
         return tuple(Parameter.of(each, self._components) for each in parameters if each["in"] == place)
 
     def _body(self, body: Mapping[str, Any]) -> Body:
-        schema = body["content"]["application/json"]["schema"]
-        return Body(Checker(schema, self._components), bool(body.get("required")))
+        content = body["content"]
+        schema = content[_JSON]["schema"]
+        return Body(Checker(schema, self._components), bool(body.get("required")), toml=TOML in content)
+
+
+def _produces(responses: Mapping[str, Any]) -> tuple[str, ...]:
+    media_types = tuple(responses.get("200", {}).get("content", ()))
+    return media_types if len(media_types) > 1 else ()

@@ -31,9 +31,13 @@ def is_uuid(text: str) -> bool:
 
 
 def resolved(schema: Schema, components: Mapping[str, Schema]) -> Schema:
-    """The schema that a reference leads to, or the schema itself."""
+    """The schema that a reference leads to, also one with something added (`allOf` of it alone), or the schema itself."""
     while "$ref" in schema:
         schema = components[schema["$ref"].rpartition("/")[2]]
+    if "allOf" in schema:
+        (base,) = schema["allOf"]
+        added = {key: value for key, value in schema.items() if key != "allOf"}
+        return {**resolved(base, components), **added}
     return schema
 
 
@@ -187,9 +191,9 @@ def _one_of(branches: list[Schema], components: Mapping[str, Schema]) -> Normali
     return normalise
 
 
-def refuse_nul(body: bytes, document: Any) -> None:
+def refuse_nul(document: Any) -> None:
     """Raise InvalidRequestError for a NUL in any text of the document: no JSON column can hold one."""
-    if b"\\u0000" in body and any("\0" in text for text in _texts(document)):
+    if any("\0" in text for text in _texts(document)):
         raise InvalidRequestError("the body holds a NUL character")
 
 

@@ -6,7 +6,8 @@ Everything that can be refused is refused here, on the event loop, before a thre
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -15,15 +16,19 @@ from connexion.operations.abstract import AbstractOperation
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from domain.errors import InvalidRequestError
 from image_builder.http.auth import Authenticate
 from image_builder.http.call import CALL, NOTE, Call, Route
-from image_builder.http.contract import Body, Contract, Operation
+from image_builder.http.contract import TOML, Body, Contract, Operation
 from image_builder.http.errors import HttpError
 from image_builder.http.parameters import query_texts
 from image_builder.http.schemas import refuse_nul
+from image_builder.http.toml import blueprint_document
 
+_JSON: Final = "application/json"
 # A client that sends its body drop by drop does not hold a connection for ever.
 _SECONDS_FOR_A_BODY: Final = 60.0
 # Above this the parsing of a body would be felt by the other requests of the event loop.
@@ -49,8 +54,10 @@ class CheckedOperation:
             note.tenant = identity.tenant
             arguments["identity"] = identity
         self._read_parameters(scope, arguments)
+        if operation.produces:
+            arguments["media_type"] = _chosen(operation.produces, Headers(scope=scope))
         if operation.body is not None:
-            arguments["body"] = await self._read_body(operation.body, Headers(scope=scope), receive)
+            arguments["body"] = await self._read_body(operation.body, Headers(scope=scope), receive, arguments)
         return Call(self._route, arguments)
 
     def _read_parameters(self, scope: Scope, arguments: dict[str, Any]) -> None:
@@ -65,7 +72,7 @@ class CheckedOperation:
             # Several lines of one header are one list (RFC 9110, section 5.3).
             arguments[parameter.argument] = parameter.value([", ".join(values)] if values else [])
 
-    async def _read_body(self, body: Body, headers: Headers, receive: Receive) -> Any:
+    async def _read_body(self, body: Body, headers: Headers, receive: Receive, arguments: Mapping[str, Any]) -> Any:
         if int(headers.get("content-length", "0")) > self._largest_body:
             raise _too_large(self._largest_body)
         try:
@@ -75,10 +82,11 @@ class CheckedOperation:
             raise HttpError(408, "The body did not arrive in time") from None
         if not raw and not body.required:
             return body.checker.accept({})
-        _check_media_type(headers)
+        media_type = _media_type(headers, {_JSON, TOML} if body.toml else {_JSON})
+        parse = partial(_toml_document, arguments=arguments) if media_type == TOML else _json_document
         if len(raw) > _LARGE:
-            return await asyncio.to_thread(_document, raw, body)
-        return _document(raw, body)
+            return await asyncio.to_thread(_document, parse, raw, body)
+        return _document(parse, raw, body)
 
 
 class CheckedAPI(RoutedAPI[CheckedOperation]):
@@ -148,25 +156,51 @@ async def _received(receive: Receive, most: int) -> bytes:
             return b"".join(chunks)
 
 
-def _document(raw: bytes, body: Body) -> Any:
+def _document(parse: Callable[[bytes], Any], raw: bytes, body: Body) -> Any:
+    return body.checker.accept(parse(raw))
+
+
+def _json_document(raw: bytes) -> Any:
     try:
         document = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise InvalidRequestError(f"The body is not JSON: {error.msg}") from None
-    refuse_nul(raw, document)
-    return body.checker.accept(document)
+    if b"\\u0000" in raw:
+        refuse_nul(document)
+    return document
 
 
-def _check_media_type(headers: Headers) -> None:
+def _toml_document(raw: bytes, arguments: Mapping[str, Any]) -> Any:
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        raise InvalidRequestError("The body is not TOML: it is not UTF-8") from None
+    try:
+        # TOML has numbers and texts that no JSON can hold.
+        document = orjson.loads(orjson.dumps(blueprint_document(text, arguments)))
+    except TypeError as error:
+        raise InvalidRequestError(f"The blueprint cannot be kept as JSON: {error}") from None
+    refuse_nul(document)
+    return document
+
+
+def _chosen(media_types: tuple[str, ...], headers: Headers) -> str:
+    accept = parse_accept_header(", ".join(headers.getlist("accept")), MIMEAccept)
+    return accept.best_match(media_types, media_types[0])
+
+
+def _media_type(headers: Headers, known: set[str]) -> str:
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise HttpError(415, "The body must not be compressed")
     media_type, _, parameters = headers.get("content-type", "").partition(";")
-    if media_type.strip().lower() != "application/json":
-        raise HttpError(415, "The body must be application/json")
+    media_type = media_type.strip().lower()
+    if media_type not in known:
+        raise HttpError(415, f"The body must be {' or '.join(sorted(known))}")
     for parameter in parameters.split(";"):
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in {"utf-8", "utf8"}:
-            raise HttpError(415, "The body must be application/json in UTF-8")
+            raise HttpError(415, f"The body must be {media_type} in UTF-8")
+    return media_type
 
 
 def _too_large(limit: int) -> HttpError:

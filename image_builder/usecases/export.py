@@ -27,8 +27,8 @@ class ExportBlueprint:
     content_sources: ContentSources | None
     clock: Callable[[], datetime]
 
-    def __call__(self, identity: Identity, blueprint_id: UUID) -> dict[str, Any]:
-        """The export (contract: BlueprintExportResponse).
+    def __call__(self, identity: Identity, blueprint_id: UUID, *, beside: bool = True) -> dict[str, Any]:
+        """The export (contract: BlueprintExportResponse), with what content sources has to add `beside` it.
 
         Raises NotFoundError unless it is this tenant's, ForbiddenError where content sources refuses the caller, and
         UnavailableError.
@@ -38,10 +38,10 @@ class ExportBlueprint:
             known = self._community(identity, community_urls(blueprint.customizations))
             exported = export(blueprint, known, self.clock())
             repositories: list[Any] = []
-            if exported.repositories:
+            if beside and exported.repositories:
                 content = set_up(self.content_sources, "content sources")
                 repositories = content.bulk_export(identity, exported.repositories)
-        return {**exported.document, "content_sources": repositories}
+        return {**exported.document, **({"content_sources": repositories} if beside else {})}
 
     def _community(self, identity: Identity, urls: tuple[str, ...]) -> tuple[ContentRepository, ...]:
         if not urls or self.content_sources is None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from domain import osbuild
 from domain.distributions import Distribution
 from domain.errors import InvalidRequestError, NotFoundError, UnavailableError
 from domain.identity import Identity
+from domain.osbuild.blueprint import policy_customizations, read
 from domain.policies import PolicyQuestion, check, question
 from image_builder.usecases.together import set_up, together
 from ports.compliance import Compliance
@@ -40,7 +40,7 @@ class PolicyRequirements:
         compliance = set_up(self.compliance, "compliance")
         text = (self._ensured if create else self._present)(compliance, identity, asked)
         try:
-            return osbuild.policy_customizations(osbuild.read(text))
+            return policy_customizations(read(text))
         except InvalidRequestError as error:
             raise UnavailableError("Compliance gives no usable answer") from error
 
