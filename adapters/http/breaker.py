@@ -16,7 +16,11 @@ SECONDS_OPEN: Final = 10.0
 
 
 class Breaker:
-    """Closed until `failures` calls in a row failed; then open for `seconds`, after which one call at a time tries."""
+    """Closed until `failures` calls in a row failed; then open, but for one trial after each `seconds`.
+
+    A trial that lasts longer does not keep the next one out: not every call comes to an outcome that says something of
+    the back-end, and one that does not may not shut out all others. Calls' deadlines bound how many run at once.
+    """
 
     def __init__(
         self,

@@ -1,0 +1,170 @@
+"""The use case that starts builds, and everything around it in memory."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import pytest
+
+from adapters.embedded.composer.schema import compose_request_validator
+from domain.compose.lookups import Answers
+from domain.compose.request import ComposeRequest
+from domain.composes import NewCompose
+from domain.distributions import AllowList, Architecture, BootcImage, Catalogue, Distribution
+from domain.errors import UnavailableError
+from domain.identity import Identity
+from domain.quota import Quota
+from domain.submission import Accepted, Submission
+from image_builder.usecases.compose import StartCompose
+from ports.deadline import left
+from tests.support.builders import compose_request
+from tests.support.domain_builders import CONTENT, UPLOAD, a_distribution, a_repository, completed, hash_of
+
+CALLER: Final = Identity("000001", account_number="7", email="u@example.com", entitled=False)
+TOO_LARGE: Final = 64 * 1024**3 + 1
+QUOTA: Final = Quota(3, timedelta(days=14))
+REFERENCE: Final = "quay.io/a/image:latest"
+PAYLOAD: Final = "quay.io/a/payload:latest"
+_BOOTC: Final = Architecture("x86_64", bootc=(BootcImage("bootable-container-iso", REFERENCE, (PAYLOAD,)),))
+
+
+class FakeStarts:
+    """Reservations and composes in memory; `failing` names the calls that raise, with what."""
+
+    def __init__(self) -> None:
+        self.reserved: dict[UUID, str] = {}
+        self.composes: dict[UUID, NewCompose] = {}
+        self.calls: list[str] = []
+        self.failing: dict[str, Exception] = {}
+
+    def reserve(self, start: UUID, tenant: str, quota: Quota | None) -> bool:
+        """See ports.store."""
+        self._called("reserve")
+        if quota is not None and len(self.reserved) + len(self.composes) >= quota.limit:
+            return False
+        self.reserved[start] = tenant
+        return True
+
+    def release(self, start: UUID) -> None:
+        """See ports.store."""
+        self._called("release")
+        self.reserved.pop(start, None)
+
+    def record(self, start: UUID, compose_id: UUID, compose: NewCompose) -> None:
+        """See ports.store."""
+        self._called("record")
+        del self.reserved[start]
+        self.composes[compose_id] = compose
+
+    def _called(self, name: str) -> None:
+        self.calls.append(name)
+        if name in self.failing:
+            raise self.failing[name]
+
+
+class FakeComposer:
+    """Answers with `outcome`; cancelling fails as often as `cancel_fails`."""
+
+    def __init__(self, starts: FakeStarts) -> None:
+        self.outcome: Submission = Accepted(uuid4())
+        self.submitted: list[Mapping[str, Any]] = []
+        self.cancelled: list[UUID] = []
+        self.cancel_fails = 0
+        self.reserved_while_asked: list[int] = []
+        self._starts = starts
+
+    def submit(self, request: Mapping[str, Any]) -> Submission:
+        """See ports.composer."""
+        compose_request_validator().validate(request)
+        self.submitted.append(request)
+        self.reserved_while_asked.append(len(self._starts.reserved))
+        return self.outcome
+
+    def cancel(self, compose_id: UUID) -> None:
+        """See ports.composer."""
+        if self.cancel_fails:
+            self.cancel_fails -= 1
+            raise UnavailableError("The composer gives no usable answer")
+        self.cancelled.append(compose_id)
+
+
+class FakeQuotas:
+    """Everybody's quota is `quota`, which is raised where it is an error."""
+
+    def __init__(self) -> None:
+        self.quota: Quota | Exception | None = QUOTA
+        self.asked: list[str] = []
+
+    def of(self, tenant: str) -> Quota | None:
+        """See ports.world."""
+        self.asked.append(tenant)
+        if isinstance(self.quota, Exception):
+            raise self.quota
+        return self.quota
+
+
+class World:
+    """The use case and everything around it; `answers` is what is gathered, raised where it is an error."""
+
+    def __init__(self) -> None:
+        self.starts = FakeStarts()
+        self.composer = FakeComposer(self.starts)
+        self.quotas = FakeQuotas()
+        self.hashed: list[str] = []
+        catalogue = Catalogue(
+            {
+                "centos-9": a_distribution("centos-9", a_repository()),
+                "rhel-9.8": a_distribution("rhel-9.8", a_repository(rhsm=True)),
+                "centos-10": a_distribution("centos-10", a_repository(), restricted=True),
+                "hummingbird": a_distribution("hummingbird", architectures={"x86_64": _BOOTC}),
+            },
+            AllowList({"000002": (re.compile("^centos-10$"),)}),
+        )
+        self.gathered: list[tuple[Identity, ComposeRequest, Distribution | None, float]] = []
+        self.answers: Answers | Exception = Answers()
+        self._start = StartCompose(
+            catalogue=catalogue,
+            gather=self._gather,
+            upload=UPLOAD,
+            content=CONTENT,
+            deadline=30.0,
+            quotas=self.quotas,
+            hasher=self._hash,
+            starts=self.starts,
+            composer=self.composer,
+        )
+
+    def __call__(self, document: dict[str, Any] | None = None, identity: Identity = CALLER) -> UUID:
+        """Start a build, and give its id."""
+        return self._start(identity, completed(compose_request() if document is None else document))
+
+    def refuses(
+        self,
+        document: dict[str, Any] | None = None,
+        error: type[Exception] = Exception,
+        identity: Identity = CALLER,
+    ) -> Any:
+        """The error with which a build is not started."""
+        with pytest.raises(error) as refused:
+            self(document, identity)
+        return refused.value
+
+    def _gather(self, identity: Identity, request: ComposeRequest, distribution: Distribution | None) -> Answers:
+        self.gathered.append((identity, request, distribution, left()))
+        if isinstance(self.answers, Exception):
+            raise self.answers
+        return self.answers
+
+    def _hash(self, password: str) -> str:
+        self.hashed.append(password)
+        return hash_of(password)
+
+    @property
+    def row(self) -> NewCompose:
+        """What was recorded of the one build."""
+        (row,) = self.starts.composes.values()
+        return row
