@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from domain.osbuild.codecs import ABSENT, TEXT, CannotSayError, Codec, Field, ListOf, OnlyTheirs, Table, same
+from domain.osbuild.codecs import ABSENT, TEXT, CannotSayError, Codec, Field, ListOf, OneSided, Table, same
 from domain.osbuild.content import CONTAINERS, ENABLED_MODULES, Package, PackageGroup
 from domain.osbuild.customizations import Customizations
 from domain.osbuild.toml import parsed
@@ -27,8 +27,8 @@ _BLUEPRINT: Final = Table(
         same("groups", _PACKAGE_GROUPS),
         *_BESIDE.fields,
         same(_CUSTOMIZATIONS, Customizations()),
-        Field("", "architecture", OnlyTheirs(("",))),
-        Field("", "minimal", OnlyTheirs((False,))),
+        Field("", "architecture", OneSided(("",))),
+        Field("", "minimal", OneSided((False,))),
     )
 )
 _POLICY_ASKS_FOR: Final = ("openscap", "packages", "filesystem", "services", "kernel", "fips")

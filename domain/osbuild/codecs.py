@@ -89,8 +89,8 @@ def one_of(*texts: str) -> Scalar:
 
 
 @dataclass(frozen=True, slots=True)
-class OnlyTheirs:
-    """What v1 has no place for: lost, unless it is one of the values that say nothing."""
+class OneSided:
+    """What the other side has no place for: lost, unless it is one of the values that say nothing."""
 
     harmless: tuple[Any, ...] = ()
 
@@ -98,22 +98,6 @@ class OnlyTheirs:
         """See Codec."""
         if not _is_among(value, self.harmless):
             lost.append(at)
-        return ABSENT
-
-    def write(self, _value: Any, _at: str, _lost: list[str]) -> Any:
-        """See Codec: there is no such key in v1."""
-        raise CannotSayError
-
-
-@dataclass(frozen=True, slots=True)
-class OnlyOurs:
-    """What osbuild has no place for: lost, unless it is one of the values that say nothing."""
-
-    harmless: tuple[Any, ...] = ()
-
-    def read(self, _value: Any, at: str, lost: list[str]) -> Any:
-        """See Codec: there is no such key in osbuild."""
-        lost.append(at)
         return ABSENT
 
     def write(self, value: Any, _at: str, _lost: list[str]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from domain.osbuild.codecs import FLAG, NAME, TEXT, Field, ListOf, OnlyTheirs, Table, same
+from domain.osbuild.codecs import FLAG, NAME, TEXT, Field, ListOf, OneSided, Table, same
 
 CONTAINERS: Final = ListOf(
     Table(
@@ -13,7 +13,7 @@ CONTAINERS: Final = ListOf(
             same("source", TEXT, required=True),
             same("name", TEXT),
             Field("tls_verify", "tls-verify", FLAG),
-            Field("", "local-storage", OnlyTheirs((False,))),
+            Field("", "local-storage", OneSided((False,))),
         )
     )
 )

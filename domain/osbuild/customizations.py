@@ -16,8 +16,7 @@ from domain.osbuild.codecs import (
     CannotSayError,
     Field,
     ListOf,
-    OnlyOurs,
-    OnlyTheirs,
+    OneSided,
     Table,
     as_mapping,
     expected,
@@ -99,8 +98,8 @@ _FILE_SYSTEM: Final = (
 _ANY_PARTITION: Final = (
     same("part_type", TEXT),
     _MIN_SIZE,
-    Field("", "part_label", OnlyTheirs(("",))),
-    Field("", "part_uuid", OnlyTheirs(("",))),
+    Field("", "part_label", OneSided(("",))),
+    Field("", "part_uuid", OneSided(("",))),
 )
 _LOGICAL_VOLUME: Final = Table((same("name", TEXT), _MIN_SIZE, *_FILE_SYSTEM))
 _SUBVOLUME: Final = Table((same("name", TEXT, required=True), same("mountpoint", TEXT, required=True)))
@@ -126,8 +125,8 @@ _FILE: Final = Table(
     (
         *_NODE,
         same("data", TEXT),
-        Field("data_encoding", "", OnlyOurs(("plain",))),
-        Field("ensure_parents", "", OnlyOurs((False,))),
+        Field("data_encoding", "", OneSided(("plain",))),
+        Field("ensure_parents", "", OneSided((False,))),
     )
 )
 _DISK: Final = Table(
@@ -135,8 +134,8 @@ _DISK: Final = Table(
         same("type", one_of("gpt", "dos")),
         _MIN_SIZE,
         same("partitions", ListOf(_Partition()), required=True),
-        Field("", "start_offset", OnlyTheirs((0,))),
-        Field("", "sector_size", OnlyTheirs((0,))),
+        Field("", "start_offset", OneSided((0,))),
+        Field("", "sector_size", OneSided((0,))),
     )
 )
 _FILESYSTEM: Final = Table(
@@ -152,7 +151,7 @@ _USER: Final = Table(
         Field("ssh_key", "key", TEXT),
         same("groups", _TEXTS),
         # Says of an answer what the password itself would say.
-        Field("hasPassword", "", OnlyOurs((True, False))),
+        Field("hasPassword", "", OneSided((True, False))),
     )
 )
 _REPOSITORY: Final = Table(
@@ -171,14 +170,14 @@ _REPOSITORY: Final = Table(
         # Documented by the second name, read by osbuild under the first.
         Field("ssl_verify", "sslverify", FLAG, older="ssl_verify"),
         same("module_hotfixes", FLAG),
-        Field("", "install_from", OnlyTheirs((False,))),
+        Field("", "install_from", OneSided((False,))),
     )
 )
 _FIREWALL: Final = Table(
     (
         same("ports", _TEXTS),
         same("services", Table((same("enabled", _TEXTS), same("disabled", _TEXTS)))),
-        Field("", "zones", OnlyTheirs(([],))),
+        Field("", "zones", OneSided(([],))),
     )
 )
 _IGNITION: Final = Table(
@@ -186,7 +185,7 @@ _IGNITION: Final = Table(
         same("embedded", Table((same("config", TEXT, required=True),))),
         same(
             "firstboot",
-            Table((same("url", TEXT, required=True), Field("", "empty", OnlyTheirs((False,))))),
+            Table((same("url", TEXT, required=True), Field("", "empty", OneSided((False,))))),
         ),
     )
 )
@@ -222,7 +221,7 @@ _CUSTOMIZATIONS: Final = Table(
         same("fips", _Fips()),
         same("installer", Table((same("unattended", FLAG), same("sudo-nopasswd", _TEXTS)))),
         same("cacerts", Table((same("pem_certs", _TEXTS, required=True),))),
-        Field("payload_repositories", "", OnlyOurs(([],))),
+        Field("payload_repositories", "", OneSided(([],))),
     )
 )
 _SSH_KEYS: Final = ListOf(

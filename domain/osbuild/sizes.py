@@ -15,7 +15,7 @@ _UNITS: Final = {
     **{unit: 1024**power for power, unit in enumerate(("KiB", "MiB", "GiB", "TiB"), start=1)},
 }
 # No number of bytes, in whatever unit, needs more digits.
-_SIZE: Final = re.compile(rf"(?P<whole>[0-9]{{1,20}})(?P<rest>\.[0-9]{{1,20}})? *(?P<unit>{'|'.join(_UNITS)})?")
+_SIZE: Final = re.compile(rf"(?P<whole>[0-9]{{1,20}})(?P<rest>\.[0-9]{{1,20}})?(?: *(?P<unit>{'|'.join(_UNITS)}))?")
 _WHAT: Final = (
     f'a size: a whole number of bytes from 0 to {LARGEST_SIZE}, or text such as "10 GiB" (units: {", ".join(_UNITS)})'
 )

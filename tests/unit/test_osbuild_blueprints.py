@@ -1,0 +1,294 @@
+"""osbuild blueprints in TOML and v1 customizations, row by row (spec 30, a TOML blueprint)."""
+
+import base64
+import tomllib
+
+import pytest
+
+from domain.osbuild.blueprint import Blueprint, document, policy_customizations, read
+from image_builder.http.toml import blueprint_text
+
+LARGEST = 2**64 - 1
+BOTH_WAYS = {
+    "packages": (
+        '[[packages]]\nname = "vim"\n[[packages]]\nname = "tmux-2.9a"\n[[groups]]\nname = "core"',
+        {"packages": ["vim", "tmux-2.9a", "@core"]},
+    ),
+    "only groups": ('[[groups]]\nname = "core"', {"packages": ["@core"]}),
+    "no packages": ("packages = []", {"packages": []}),
+    "an at sign": ('[[packages]]\nname = "@"', {"packages": ["@"]}),
+    "containers": (
+        '[[containers]]\nsource = "q/a:1"\nname = "a"\ntls-verify = false\n[[containers]]\nsource = "b"',
+        {"containers": [{"source": "q/a:1", "name": "a", "tls_verify": False}, {"source": "b"}]},
+    ),
+    "enabled modules": (
+        '[[enabled_modules]]\nname = "nodejs"\nstream = "18"',
+        {"enabled_modules": [{"name": "nodejs", "stream": "18"}]},
+    ),
+    "hostname": ('[customizations]\nhostname = "here"', {"hostname": "here"}),
+    "kernel": (
+        '[customizations.kernel]\nname = "kernel-rt"\nappend = " a=1  b "',
+        {"kernel": {"name": "kernel-rt", "append": " a=1  b "}},
+    ),
+    "empty kernel": ("[customizations.kernel]", {"kernel": {}}),
+    "users": (
+        (
+            '[[customizations.user]]\nname = "u"\npassword = "$6$x"\nkey = "ssh"\ngroups = ["wheel"]\n'
+            '[[customizations.user]]\nname = "v"'
+        ),
+        {"users": [{"name": "u", "password": "$6$x", "ssh_key": "ssh", "groups": ["wheel"]}, {"name": "v"}]},
+    ),
+    "groups": (
+        '[[customizations.group]]\nname = "g"\ngid = 1500\n[[customizations.group]]\nname = "h"',
+        {"groups": [{"name": "g", "gid": 1500}, {"name": "h"}]},
+    ),
+    "timezone": (
+        '[customizations.timezone]\ntimezone = "Europe/Prague"\nntpservers = ["a", "b"]',
+        {"timezone": {"timezone": "Europe/Prague", "ntpservers": ["a", "b"]}},
+    ),
+    "locale": (
+        '[customizations.locale]\nlanguages = ["cs_CZ.UTF-8"]\nkeyboard = "cz"',
+        {"locale": {"languages": ["cs_CZ.UTF-8"], "keyboard": "cz"}},
+    ),
+    "firewall": (
+        (
+            '[customizations.firewall]\nports = ["22:tcp"]\n'
+            '[customizations.firewall.services]\nenabled = ["ssh"]\ndisabled = []'
+        ),
+        {"firewall": {"ports": ["22:tcp"], "services": {"enabled": ["ssh"], "disabled": []}}},
+    ),
+    "services": (
+        '[customizations.services]\nenabled = ["a"]\ndisabled = ["b"]\nmasked = ["c"]',
+        {"services": {"enabled": ["a"], "disabled": ["b"], "masked": ["c"]}},
+    ),
+    "filesystem": (
+        (
+            '[[customizations.filesystem]]\nmountpoint = "/var"\nminsize = 1073741824\n'
+            f'[[customizations.filesystem]]\nmountpoint = "/"\nminsize = "{LARGEST}"'
+        ),
+        {"filesystem": [{"mountpoint": "/var", "min_size": 1024**3}, {"mountpoint": "/", "min_size": LARGEST}]},
+    ),
+    "disk": (
+        (
+            '[customizations.disk]\ntype = "dos"\nminsize = "10 GiB"\n'
+            '[[customizations.disk.partitions]]\ntype = "plain"\nfs_type = "xfs"\nmountpoint = "/d"\nlabel = "d"\n'
+            'minsize = "1.5 GB"\npart_type = "83"\n[[customizations.disk.partitions]]\nfs_type = "swap"\n'
+            '[[customizations.disk.partitions]]\ntype = "btrfs"\nminsize = "1 GiB"\npart_type = "x"\n'
+            'subvolumes = [{name = "s", mountpoint = "/s"}]\n'
+            '[[customizations.disk.partitions]]\ntype = "lvm"\nname = "vg"\nminsize = "1 GiB"\npart_type = "y"\n'
+            'logical_volumes = [{name = "l", fs_type = "ext4", minsize = "5", mountpoint = "/l", label = "L"}]'
+        ),
+        {
+            "disk": {
+                "type": "dos",
+                "minsize": "10 GiB",
+                "partitions": [
+                    {
+                        "type": "plain",
+                        "fs_type": "xfs",
+                        "mountpoint": "/d",
+                        "label": "d",
+                        "minsize": "1.5 GB",
+                        "part_type": "83",
+                    },
+                    {"fs_type": "swap"},
+                    {
+                        "type": "btrfs",
+                        "minsize": "1 GiB",
+                        "part_type": "x",
+                        "subvolumes": [{"name": "s", "mountpoint": "/s"}],
+                    },
+                    {
+                        "type": "lvm",
+                        "name": "vg",
+                        "minsize": "1 GiB",
+                        "part_type": "y",
+                        "logical_volumes": [
+                            {"name": "l", "fs_type": "ext4", "minsize": "5", "mountpoint": "/l", "label": "L"}
+                        ],
+                    },
+                ],
+            }
+        },
+    ),
+    "installation device": ('[customizations]\ninstallation_device = "/dev/sda"', {"installation_device": "/dev/sda"}),
+    "partitioning mode": ('[customizations]\npartitioning_mode = "auto-lvm"', {"partitioning_mode": "auto-lvm"}),
+    "fdo": (
+        (
+            '[customizations.fdo]\nmanufacturing_server_url = "m"\ndiun_pub_key_insecure = "true"\n'
+            'diun_pub_key_hash = "h"\ndiun_pub_key_root_certs = "c"'
+        ),
+        {
+            "fdo": {
+                "manufacturing_server_url": "m",
+                "diun_pub_key_insecure": "true",
+                "diun_pub_key_hash": "h",
+                "diun_pub_key_root_certs": "c",
+            }
+        },
+    ),
+    "openscap": ('[customizations.openscap]\nprofile_id = "cis"', {"openscap": {"profile_id": "cis"}}),
+    "ignition": (
+        '[customizations.ignition.embedded]\nconfig = "e30="\n[customizations.ignition.firstboot]\nurl = "https://i"',
+        {"ignition": {"embedded": {"config": "e30="}, "firstboot": {"url": "https://i"}}},
+    ),
+    "directories": (
+        '[[customizations.directories]]\npath = "/etc/a"\nmode = "0755"\nuser = "u"\ngroup = 0\nensure_parents = true',
+        {"directories": [{"path": "/etc/a", "mode": "0755", "user": "u", "group": 0, "ensure_parents": True}]},
+    ),
+    "files": (
+        (
+            '[[customizations.files]]\npath = "/etc/a"\nmode = "0644"\nuser = 0\ngroup = "g"\n'
+            r'data = "\u0000 é ☃ \r\n \"\\\u007f"'
+        ),
+        {"files": [{"path": "/etc/a", "mode": "0644", "user": 0, "group": "g", "data": '\0 é ☃ \r\n "\\\x7f'}]},
+    ),
+    "custom repositories": (
+        (
+            '[[customizations.repositories]]\nid = "i"\nname = "n"\nfilename = "f"\nbaseurls = ["https://b"]\n'
+            'mirrorlist = "https://m"\nmetalink = "https://l"\ngpgkeys = ["K"]\ngpgcheck = true\n'
+            "repo_gpgcheck = false\nenabled = true\npriority = 10\nsslverify = false\nmodule_hotfixes = true"
+        ),
+        {
+            "custom_repositories": [
+                {
+                    "id": "i",
+                    "name": "n",
+                    "filename": "f",
+                    "baseurl": ["https://b"],
+                    "mirrorlist": "https://m",
+                    "metalink": "https://l",
+                    "gpgkey": ["K"],
+                    "check_gpg": True,
+                    "check_repo_gpg": False,
+                    "enabled": True,
+                    "priority": 10,
+                    "ssl_verify": False,
+                    "module_hotfixes": True,
+                }
+            ]
+        },
+    ),
+    "fips": ("[customizations]\nfips = true", {"fips": {"enabled": True}}),
+    "no fips": ("[customizations]\nfips = false", {"fips": {"enabled": False}}),
+    "installer": (
+        '[customizations.installer]\nunattended = true\nsudo-nopasswd = ["%wheel"]',
+        {"installer": {"unattended": True, "sudo-nopasswd": ["%wheel"]}},
+    ),
+    "certificates": ('[customizations.cacerts]\npem_certs = ["A"]', {"cacerts": {"pem_certs": ["A"]}}),
+    "nothing": ("", {}),
+}
+both_ways = pytest.mark.parametrize(("toml", "ours"), BOTH_WAYS.values(), ids=BOTH_WAYS)
+
+
+@both_ways
+def test_a_customization_is_read(toml, ours):
+    assert read(toml) == Blueprint("", "", None, ours, ())
+
+
+@both_ways
+def test_a_customization_is_written(toml, ours):
+    assert document("n", "", None, ours) == ({"name": "n", **tomllib.loads(toml)}, ())
+
+
+@pytest.mark.parametrize(
+    ("toml", "ours"),
+    [
+        ('packages = [{name = "a", version = "*"}, {name = "b", version = ""}]', {"packages": ["a", "b"]}),
+        ('[[packages]]\nname = "tmux"\nversion = "2.9a"', {"packages": ["tmux-2.9a"]}),
+        ('[[packages]]\nname = "ssh"\nversion = "8.*"', {"packages": ["ssh-8.*"]}),
+        (
+            '[[groups]]\nname = "g"\n[[modules]]\nname = "m"\nversion = "1"\n[[packages]]\nname = "p"',
+            {"packages": ["p", "m-1", "@g"]},
+        ),
+        ("modules = []\ngroups = []", {}),
+        ("[customizations]", {}),
+        ('[customizations.services]\nenabled = []\nmasked = ["a"]', {"services": {"masked": ["a"]}}),
+        (
+            '[[customizations.repositories]]\nid = "i"\nssl_verify = true',
+            {"custom_repositories": [{"id": "i", "ssl_verify": True}]},
+        ),
+        (
+            '[customizations.disk]\nminsize = 1024\npartitions = [{fs_type = "xfs", minsize = 7}]',
+            {"disk": {"minsize": "1024", "partitions": [{"fs_type": "xfs", "minsize": "7"}]}},
+        ),
+        (
+            '[[customizations.sshkey]]\nuser = "root"\nkey = "K"\n[[customizations.user]]\nname = "u"',
+            {"users": [{"name": "root", "ssh_key": "K"}, {"name": "u"}]},
+        ),
+        (
+            '[[customizations.sshkey]]\nuser = "u"\nkey = "K"\n[[customizations.user]]\nname = "u"\ngroups = []',
+            {"users": [{"name": "u", "groups": [], "ssh_key": "K"}]},
+        ),
+        (
+            '[[customizations.sshkey]]\nuser = "u"\nkey = "K"\n[[customizations.user]]\nname = "u"\nkey = "K"',
+            {"users": [{"name": "u", "ssh_key": "K"}]},
+        ),
+        ('minimal = false\narchitecture = ""\nversion = "1.2.3"', {}),
+        (
+            (
+                '[[containers]]\nsource = "a"\nlocal-storage = false\n[[customizations.repositories]]\nid = "i"\n'
+                "install_from = false"
+            ),
+            {"containers": [{"source": "a"}], "custom_repositories": [{"id": "i"}]},
+        ),
+    ],
+)
+def test_other_ways_to_say_it_are_read_too(toml, ours):
+    found = read(toml)
+    assert (found.customizations, found.unknown) == (ours, ())
+
+
+def test_a_blueprint_s_own_fields_are_read():
+    found = read('name = " a b "\ndescription = "d\\n"\nversion = "0.0.1"\ndistro = "rhel-9.6"')
+    assert found == Blueprint(" a b ", "d\n", "rhel-9.6", {}, ())
+
+
+def test_a_blank_distribution_is_none():
+    assert read('name = "n"\ndistro = ""').distribution is None
+
+
+def test_a_blueprint_s_own_fields_are_written():
+    assert document(" a b ", "d\n", "rhel-9.6", {}) == (
+        {"name": " a b ", "description": "d\n", "distro": "rhel-9.6"},
+        (),
+    )
+
+
+def test_a_text_begins_with_what_it_leaves_out():
+    text = blueprint_text({"name": "n"}, ("customizations.subscription", r'customizations."a\nb"'))
+    assert text.splitlines() == [
+        "# Left out, as an osbuild blueprint has no place for it:",
+        "# - customizations.subscription",
+        r'# - customizations."a\nb"',
+        "",
+        'name = "n"',
+    ]
+
+
+def test_a_text_that_leaves_nothing_out_has_no_comment():
+    assert blueprint_text({"name": "n"}) == 'name = "n"\n'
+
+
+def test_a_policy_asks_for_packages_filesystems_services_kernel_and_fips():
+    asked = {
+        "openscap": {"profile_id": "cis"},
+        "packages": ["aide"],
+        "filesystem": [{"mountpoint": "/home", "min_size": 1024**3}],
+        "services": {"enabled": ["crond"]},
+        "kernel": {"append": "audit=1"},
+        "fips": {"enabled": True},
+    }
+    others = {"hostname": "h", "users": [{"name": "u"}], "files": [{"path": "/a"}], "containers": []}
+    assert policy_customizations(Blueprint("n", "", None, {**others, **asked}, ("rpm",))) == asked
+
+
+def test_secrets_are_written_as_given():
+    text = blueprint_text(*document("n", "", None, {"users": [{"name": "u", "password": "$6$salt$hash"}]}))
+    assert tomllib.loads(text)["customizations"]["user"][0]["password"] == "$6$salt$hash"
+
+
+def test_base64_of_text_is_written_as_the_text():
+    data = base64.b64encode("é\r\n".encode()).decode()
+    ours = {"files": [{"path": "/a", "data": data, "data_encoding": "base64"}]}
+    assert read(blueprint_text(*document("n", "", None, ours))).customizations["files"][0]["data"] == "é\r\n"

@@ -1,0 +1,197 @@
+"""osbuild blueprints at random: a round trip loses nothing that TOML can say (issue 5)."""
+
+import base64
+import tomllib
+from pathlib import Path
+
+import jsonschema_rs
+import pytest
+import tomli_w
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from domain.errors import InvalidRequestError
+from domain.osbuild.blueprint import document, policy_customizations, read
+from image_builder.http.toml import blueprint_text
+from tests.support.customizations import customizations, listed, names, some, texts
+
+often = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+CONTRACT = yaml.load((Path(__file__).parents[2] / "openapi.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+ONLY_V1 = {"subscription", "payload_repositories", "aap_registration"}
+
+
+@pytest.fixture(scope="module")
+def fits():
+    schema = {"$ref": "#/components/schemas/Customizations", "components": CONTRACT["components"]}
+    return jsonschema_rs.Draft4Validator(schema).is_valid
+
+
+def a_text(ours, name="n", description="", distribution=None):
+    return blueprint_text(*document(name, description, distribution, ours))
+
+
+def packages_first(ours):
+    """With package groups after packages: TOML keeps them in two lists."""
+    if "packages" not in ours:
+        return ours
+    return ours | {"packages": sorted(ours["packages"], key=lambda name: name.startswith("@") and name != "@")}
+
+
+def said(ours):
+    """What is left of customizations in TOML, and reads as they do: defaults are not written out."""
+    left = {key: value for key, value in packages_first(ours).items() if key not in ONLY_V1}
+    if "openscap" in left:
+        left["openscap"] = {key: value for key, value in left["openscap"].items() if key == "profile_id"}
+    if "files" in left:
+        left["files"] = [file for file in map(said_of_file, left["files"]) if file]
+    if "users" in left:
+        left["users"] = [{key: value for key, value in user.items() if key != "hasPassword"} for user in left["users"]]
+    if "fips" in left:
+        left["fips"] = {"enabled": False} | left["fips"]
+    return {key: value for key, value in left.items() if value or not ours[key] or key not in {"files", "openscap"}}
+
+
+def said_of_file(file):
+    left = {key: value for key, value in file.items() if key not in {"ensure_parents", "data_encoding"}}
+    if file.get("data_encoding") == "base64":
+        try:
+            left["data"] = base64.b64decode(file["data"]).decode()
+        except ValueError:
+            return None
+    return left
+
+
+def unsayable(ours):
+    """The paths of what has no place in TOML."""
+    found = {f"customizations.{key}" for key in ONLY_V1 if ours.get(key, []) != []}
+    openscap = ours.get("openscap", {})
+    if "policy_id" in openscap:
+        found.add("customizations.openscap")
+    found |= {f"customizations.openscap.{key}" for key in openscap.keys() & {"profile_name", "profile_description"}}
+    for index, file in enumerate(ours.get("files", [])):
+        at = f"customizations.files[{index}]"
+        if said_of_file(file) is None:
+            found.add(at)
+        elif file.get("ensure_parents"):
+            found.add(f"{at}.ensure_parents")
+    if ours.get("files") and not said(ours).get("files"):
+        found.discard("customizations.files")
+    return found
+
+
+@given(ours=customizations())
+@often
+def test_customizations_at_random_fit_the_contract(fits, ours):
+    assert fits(ours)
+
+
+@given(ours=customizations())
+@often
+def test_what_toml_can_say_comes_back(ours):
+    assert read(a_text(ours)).customizations == said(ours)
+
+
+@given(ours=customizations())
+@often
+def test_what_toml_cannot_say_is_named(ours):
+    assert set(document("n", "", None, ours)[1]) == unsayable(ours)
+
+
+@given(ours=customizations(), name=texts, description=texts, distribution=st.none() | names)
+@often
+def test_what_is_written_is_wholly_understood(ours, name, description, distribution):
+    found = read(a_text(ours, name, description, distribution))
+    assert (found.name, found.description, found.distribution) == (name, description, distribution)
+    assert found.unknown == ()
+
+
+@given(ours=customizations())
+@often
+def test_writing_again_changes_nothing(ours):
+    once, _ = document("n", "d", "rhel-9.6", ours)
+    found = read(tomli_w.dumps(once))
+    assert document(found.name, found.description, found.distribution, found.customizations) == (once, ())
+
+
+@st.composite
+def blueprints(draw):
+    """Documents of osbuild's, with what only they have."""
+    theirs, _ = document(draw(names), draw(texts), None, draw(customizations()))
+    versions = st.sampled_from(["", "*", "2.*", "1.0-3"])
+    packages = listed(some({"name": names}, version=versions))
+    theirs |= draw(
+        some(
+            version=names,
+            modules=packages,
+            groups=listed(some({"name": names})),
+            minimal=st.booleans(),
+            ostree=some(ref=texts),
+        )
+    )
+    more = draw(some(sshkey=listed(some({"user": names, "key": texts})), rpm=some(import_keys=texts)))
+    inside = theirs.get("customizations", {}) | more
+    for user in inside.get("user", []):
+        user.update(draw(some(home=texts, uid=st.integers(0, 70_000))))
+    for entry in inside.get("filesystem", []):
+        size = entry.pop("minsize")
+        entry[draw(st.sampled_from(["size", "minsize"]))] = draw(st.sampled_from([size, str(size)]))
+    return theirs | ({"customizations": inside} if inside else {})
+
+
+@given(theirs=blueprints())
+@often
+def test_blueprints_of_osbuild_become_customizations_that_fit_the_contract(fits, theirs):
+    assert fits(read(tomli_w.dumps(theirs)).customizations)
+
+
+@given(theirs=blueprints())
+@often
+def test_blueprints_of_osbuild_say_the_same_when_written_by_us(theirs):
+    found = read(tomli_w.dumps(theirs)).customizations
+    again = read(a_text(found))
+    assert packages_first(again.customizations) == packages_first(found)
+    assert again.unknown == ()
+
+
+@given(theirs=blueprints())
+@often
+def test_only_what_v1_lacks_is_unknown(theirs):
+    unknown = read(tomli_w.dumps(theirs)).unknown
+    last = {path.rsplit(".")[-1].split("[")[0] for path in unknown}
+    assert last <= {"minimal", "ostree", "rpm", "home", "uid", "sshkey"}
+    assert ("ostree" in theirs) is ("ostree" in unknown)
+    assert ("rpm" in theirs.get("customizations", {})) is ("customizations.rpm" in unknown)
+
+
+@given(ours=customizations())
+@often
+def test_a_policy_asks_for_nothing_else_than_policies_do(ours):
+    asked = policy_customizations(read(a_text(ours)))
+    assert asked == {
+        key: value
+        for key, value in said(ours).items()
+        if key in {"openscap", "packages", "filesystem", "services", "kernel", "fips"}
+    }
+
+
+@given(text=st.text(max_size=60) | st.text("[]{}=.\"'#a1\n\\ -", max_size=60))
+@often
+def test_any_text_is_a_blueprint_or_refused(text):
+    try:
+        read(text)
+    except InvalidRequestError as error:
+        assert error.detail  # noqa: PT017 - it may be one or the other
+
+
+@given(text=st.text("[]{}=.\"'#a1\n\\ -,", max_size=80))
+@often
+def test_what_tomllib_reads_is_not_refused_as_a_document(text):
+    try:
+        tomllib.loads(text)
+    except ValueError:
+        return
+    try:
+        read(text)
+    except InvalidRequestError as error:
+        assert "expected TOML" not in error.detail  # noqa: PT017 - it may be one or the other

@@ -1,0 +1,181 @@
+"""What only one of osbuild blueprints and v1 customizations has a place for: it is named (issue 5)."""
+
+import pytest
+
+from domain.osbuild.blueprint import document, read
+
+
+@pytest.mark.parametrize(
+    ("toml", "unknown"),
+    [
+        ('architecture = "x86_64"', ["architecture"]),
+        ("minimal = true", ["minimal"]),
+        ("minimal = 0", ["minimal"]),
+        ('[ostree]\nref = "a"', ["ostree"]),
+        ('[[packages]]\nname = "a"\narch = "x"', ["packages[0].arch"]),
+        ('[[groups]]\nname = "a"\nversion = "1"', ["groups[0].version"]),
+        ('[[containers]]\nsource = "a"\nlocal-storage = true', ["containers[0].local-storage"]),
+        ('[[containers]]\nsource = "a"\ntls_verify = true', ["containers[0].tls_verify"]),
+        *(
+            (f"[customizations.{name}]", [f"customizations.{name}"])
+            for name in (
+                *("rpm", "rhsm", "containers-storage", "firstboot", "dnf", "iso", "subscription", "aap_registration"),
+                *("users", "groups", "packages", "payload_repositories", "custom_repositories"),
+            )
+        ),
+        *(
+            (f'[[customizations.user]]\nname = "a"\n{key} = 1', [f"customizations.user[0].{key}"])
+            for key in (
+                *("description", "home", "shell", "uid", "gid", "expiredate", "force_password_reset"),
+                *("ssh_key", "hasPassword"),
+            )
+        ),
+        (
+            '[[customizations.sshkey]]\nuser = "u"\nkey = "A"\n[[customizations.sshkey]]\nuser = "u"\nkey = "B"',
+            ["customizations.sshkey[1]"],
+        ),
+        (
+            '[[customizations.user]]\nname = "u"\nkey = "A"\n[[customizations.sshkey]]\nuser = "u"\nkey = "B"',
+            ["customizations.sshkey[0]"],
+        ),
+        ('[[customizations.firewall.zones]]\nname = "a"', ["customizations.firewall.zones"]),
+        (
+            (
+                '[customizations.openscap]\nprofile_id = "a"\ndatastream = "b"\npolicy_id = "c"\ntailoring = {}\n'
+                "json_tailoring = {}"
+            ),
+            [f"customizations.openscap.{key}" for key in ("datastream", "policy_id", "tailoring", "json_tailoring")],
+        ),
+        (
+            '[customizations.fdo]\ndi_mfg_string_type_mac_iface = "e"',
+            ["customizations.fdo.di_mfg_string_type_mac_iface"],
+        ),
+        (
+            '[customizations.ignition.firstboot]\nurl = "u"\nempty = true',
+            ["customizations.ignition.firstboot.empty"],
+        ),
+        ('[[customizations.files]]\npath = "/a"\nensure_parents = true', ["customizations.files[0].ensure_parents"]),
+        ('[[customizations.files]]\npath = "/a"\ndata_encoding = "plain"', ["customizations.files[0].data_encoding"]),
+        (
+            '[[customizations.repositories]]\nid = "a"\ninstall_from = true',
+            ["customizations.repositories[0].install_from"],
+        ),
+        (
+            '[[customizations.repositories]]\nid = "a"\nsslverify = true\nssl_verify = true',
+            ["customizations.repositories[0].ssl_verify"],
+        ),
+        (
+            '[[customizations.filesystem]]\nmountpoint = "/"\nminsize = 1\nsize = 1',
+            ["customizations.filesystem[0].size"],
+        ),
+        (
+            (
+                "[customizations.disk]\nstart_offset = 1\nsector_size = 512\n"
+                'partitions = [{fs_type = "xfs", part_label = "a", part_uuid = "b", subvolumes = [], name = "c"}]'
+            ),
+            [
+                "customizations.disk.start_offset",
+                "customizations.disk.sector_size",
+                *(
+                    f"customizations.disk.partitions[0].{key}"
+                    for key in ("part_label", "part_uuid", "subvolumes", "name")
+                ),
+            ],
+        ),
+        (
+            (
+                "[customizations.installer]\nmenu-timeout = 1\n[customizations.installer.kickstart]\ncontents = ''\n"
+                "[customizations.installer.modules]"
+            ),
+            [f"customizations.installer.{key}" for key in ("menu-timeout", "kickstart", "modules")],
+        ),
+        (f"a = 0x{'f' * 5000}", ["a"]),
+        ('"" = 1\n"a b" = 1\n"\\n\\u007f" = 1\n"a.b" = 1', ['""', '"a b"', r'"\n\u007f"', '"a.b"']),
+        ('[customizations]\n"é" = 1', [r'customizations."\u00e9"']),
+        ("b = 1\na = 1\n[customizations]\nd = 1\nc = 1", ["b", "a", "customizations.d", "customizations.c"]),
+    ],
+)
+def test_what_v1_has_no_place_for_is_named_in_the_file_s_order(toml, unknown):
+    assert list(read(toml).unknown) == unknown
+
+
+def test_what_is_unknown_does_not_hide_the_rest():
+    found = read('[customizations]\nhostname = "h"\nrpm = {}\n[[customizations.user]]\nname = "u"\nuid = 5')
+    assert found.customizations == {"hostname": "h", "users": [{"name": "u"}]}
+
+
+@pytest.mark.parametrize(
+    ("ours", "left_out", "written"),
+    [
+        ({"subscription": {"organization": 1}}, ["subscription"], {}),
+        ({"aap_registration": {}}, ["aap_registration"], {}),
+        ({"payload_repositories": [{"rhsm": False}]}, ["payload_repositories"], {}),
+        ({"payload_repositories": []}, [], {}),
+        ({"openscap": {"policy_id": "p"}}, ["openscap"], {}),
+        (
+            {"openscap": {"policy_id": "p", "profile_id": "c", "profile_name": "n"}},
+            ["openscap.policy_id", "openscap.profile_name"],
+            {"openscap": {"profile_id": "c"}},
+        ),
+        ({"users": [{"name": "u", "hasPassword": True}]}, [], {"user": [{"name": "u"}]}),
+        ({"users": [{"name": "u", "ssh_key": None}]}, [], {"user": [{"name": "u"}]}),
+        ({"kernel": None}, [], {}),
+        ({"fips": {}}, [], {"fips": False}),
+        (
+            {"files": [{"path": "/a", "data": "w6k=\r\n", "data_encoding": "base64", "ensure_parents": False}]},
+            [],
+            {"files": [{"path": "/a", "data": "é"}]},
+        ),
+        (
+            {"files": [{"path": "/a", "data": "x", "data_encoding": "plain"}]},
+            [],
+            {"files": [{"path": "/a", "data": "x"}]},
+        ),
+        ({"files": [{"path": "/a", "data_encoding": "base64"}]}, [], {"files": [{"path": "/a"}]}),
+        (
+            {"files": [{"path": "/a", "data": "/w==", "data_encoding": "base64"}, {"path": "/b"}]},
+            ["files[0]"],
+            {"files": [{"path": "/b"}]},
+        ),
+        ({"files": [{"path": "/a", "data": "not base64", "data_encoding": "base64"}]}, ["files[0]"], {}),
+        ({"files": [{"path": "/a", "data": 5, "data_encoding": "base64"}]}, ["files[0]"], {}),
+        (
+            {"files": [{"path": "/a", "ensure_parents": True}]},
+            ["files[0].ensure_parents"],
+            {"files": [{"path": "/a"}]},
+        ),
+        ({"groups": [{"name": "g", "gid": 2**63}]}, ["groups[0].gid"], {"group": [{"name": "g"}]}),
+        (
+            {"filesystem": [{"mountpoint": "/", "min_size": 0}, {"mountpoint": "/a", "min_size": 2**64}]},
+            ["filesystem[1]"],
+            {"filesystem": [{"mountpoint": "/", "minsize": 0}]},
+        ),
+        ({"filesystem": [{"mountpoint": "/", "min_size": "1 GiB"}]}, ["filesystem[0]"], {}),
+        ({"filesystem": [{"mountpoint": "/", "min_size": True}]}, ["filesystem[0]"], {}),
+        ({"disk": {"partitions": [], "minsize": "much"}}, ["disk.minsize"], {"disk": {"partitions": []}}),
+        ({"disk": {"partitions": [{"type": "zfs"}, 5]}}, ["disk"], {}),
+        ({"users": [{"groups": ["a"]}, "u"]}, ["users[0]", "users[1]"], {}),
+        ({"users": "u", "kernel": [], "fips": 1, "hostname": 1}, ["users", "kernel", "fips", "hostname"], {}),
+        ({"brand_new": 1, "a\nb": 2, "sshkey": []}, ["brand_new", r'"a\nb"', "sshkey"], {}),
+    ],
+)
+def test_what_toml_has_no_place_for_is_named(ours, left_out, written):
+    expected = {"name": "n", **({"customizations": written} if written else {})}
+    assert document("n", "", None, ours) == (expected, tuple(f"customizations.{path}" for path in left_out))
+
+
+@pytest.mark.parametrize(
+    ("ours", "left_out", "written"),
+    [
+        (
+            {"packages": ["@g", "", 5, "p"]},
+            ["packages[1]", "packages[2]"],
+            {"packages": [{"name": "p"}], "groups": [{"name": "g"}]},
+        ),
+        ({"packages": "vim"}, ["packages"], {}),
+        ({"containers": [{"name": "a"}], "enabled_modules": "x"}, ["containers[0]", "enabled_modules"], {}),
+    ],
+)
+def test_what_toml_has_no_place_for_beside_the_customizations_is_named(ours, left_out, written):
+    found = document("n", "", None, ours)
+    assert found == ({"name": "n", **written}, tuple(f"customizations.{path}" for path in left_out))
