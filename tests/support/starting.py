@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -19,7 +20,8 @@ from domain.errors import UnavailableError
 from domain.identity import Identity
 from domain.quota import Quota
 from domain.submission import Accepted, Submission
-from image_builder.usecases.compose import StartCompose
+from image_builder.usecases.compose import StartComposes
+from image_builder.usecases.prepare import Prepare
 from ports.deadline import left
 from tests.support.builders import compose_request
 from tests.support.domain_builders import CONTENT, UPLOAD, a_distribution, a_repository, completed, hash_of
@@ -29,6 +31,7 @@ TOO_LARGE: Final = 64 * 1024**3 + 1
 QUOTA: Final = Quota(3, timedelta(days=14))
 REFERENCE: Final = "quay.io/a/image:latest"
 PAYLOAD: Final = "quay.io/a/payload:latest"
+_THREADS: Final = ThreadPoolExecutor(4)
 _BOOTC: Final = Architecture("x86_64", bootc=(BootcImage("bootable-container-iso", REFERENCE, (PAYLOAD,)),))
 
 
@@ -41,18 +44,19 @@ class FakeStarts:
         self.calls: list[str] = []
         self.failing: dict[str, Exception] = {}
 
-    def reserve(self, start: UUID, tenant: str, quota: Quota | None) -> bool:
+    def reserve(self, starts: Sequence[UUID], tenant: str, quota: Quota | None) -> bool:
         """See ports.store."""
         self._called("reserve")
-        if quota is not None and len(self.reserved) + len(self.composes) >= quota.limit:
+        if quota is not None and len(self.reserved) + len(self.composes) + len(starts) > quota.limit:
             return False
-        self.reserved[start] = tenant
+        self.reserved.update(dict.fromkeys(starts, tenant))
         return True
 
-    def release(self, start: UUID) -> None:
+    def release(self, starts: Sequence[UUID]) -> None:
         """See ports.store."""
         self._called("release")
-        self.reserved.pop(start, None)
+        for start in starts:
+            self.reserved.pop(start, None)
 
     def record(self, start: UUID, compose_id: UUID, compose: NewCompose) -> None:
         """See ports.store."""
@@ -67,10 +71,11 @@ class FakeStarts:
 
 
 class FakeComposer:
-    """Answers with `outcome`; cancelling fails as often as `cancel_fails`."""
+    """Answers with `outcome`, or with `by_image_type`; cancelling fails as often as `cancel_fails`."""
 
     def __init__(self, starts: FakeStarts) -> None:
         self.outcome: Submission = Accepted(uuid4())
+        self.by_image_type: dict[str, Submission] = {}
         self.submitted: list[Mapping[str, Any]] = []
         self.cancelled: list[UUID] = []
         self.cancel_fails = 0
@@ -82,7 +87,7 @@ class FakeComposer:
         compose_request_validator().validate(request)
         self.submitted.append(request)
         self.reserved_while_asked.append(len(self._starts.reserved))
-        return self.outcome
+        return self.by_image_type.get(request["image_request"]["image_type"], self.outcome)
 
     def cancel(self, compose_id: UUID) -> None:
         """See ports.composer."""
@@ -126,21 +131,29 @@ class World:
         )
         self.gathered: list[tuple[Identity, ComposeRequest, Distribution | None, float]] = []
         self.answers: Answers | Exception = Answers()
-        self._start = StartCompose(
+        prepare = Prepare(
             catalogue=catalogue,
-            gather=self._gather,
+            gather=self._gather,  # type: ignore[arg-type]
             upload=UPLOAD,
             content=CONTENT,
+            hasher=self._hash,
+        )
+        self._start = StartComposes(
+            prepare=prepare,
             deadline=30.0,
             quotas=self.quotas,
-            hasher=self._hash,
             starts=self.starts,
-            composer=self.composer,
+            composer=self.composer,  # type: ignore[arg-type]
+            threads=_THREADS,
         )
 
     def __call__(self, document: dict[str, Any] | None = None, identity: Identity = CALLER) -> UUID:
         """Start a build, and give its id."""
-        return self._start(identity, completed(compose_request() if document is None else document))
+        return self._start.one(identity, completed(compose_request() if document is None else document))
+
+    def several(self, *documents: dict[str, Any], blueprint_version: UUID | None = None) -> tuple[UUID, ...]:
+        """Start several builds at once, and give their ids."""
+        return self._start(CALLER, [completed(document) for document in documents], blueprint_version)
 
     def refuses(
         self,

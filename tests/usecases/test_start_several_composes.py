@@ -1,0 +1,114 @@
+"""Start the builds of a blueprint: all or none, at the same time (spec 10, Blueprints)."""
+
+import threading
+from uuid import uuid4
+
+import pytest
+
+from domain.errors import BuildRefusedError, InvalidRequestError, QuotaExceededError, UnavailableError
+from domain.submission import Accepted, Refused, Unanswered
+from tests.support.builders import compose_request
+
+GUEST = compose_request("guest-image", "aws.s3")
+GCP = compose_request("gcp", "gcp")
+OCI = compose_request("oci", "oci.objectstorage")
+UNFIT = compose_request("guest-image", "gcp")
+
+
+@pytest.fixture
+def accepting(world):
+    """A world whose composer accepts each image under an id of its own."""
+    types = ("guest-image", "gcp", "oci")
+    world.composer.by_image_type = {image_type: Accepted(uuid4()) for image_type in types}
+    return world
+
+
+def ids(world, *image_types):
+    return tuple(world.composer.by_image_type[image_type].id for image_type in image_types)
+
+
+def test_the_ids_are_in_the_order_of_the_images(accepting):
+    assert accepting.several(GUEST, GCP, OCI) == ids(accepting, "guest-image", "gcp", "oci")
+    assert set(accepting.starts.composes) == set(ids(accepting, "guest-image", "gcp", "oci"))
+    assert accepting.starts.reserved == {}
+
+
+def test_nothing_is_asked_for_no_images(accepting):
+    assert accepting.several() == ()
+    assert accepting.starts.calls == []
+
+
+def test_each_row_says_which_version_of_a_blueprint_it_is_from(accepting):
+    version = uuid4()
+    accepting.several(GUEST, GCP, blueprint_version=version)
+    assert [compose.blueprint_version for compose in accepting.starts.composes.values()] == [version, version]
+
+
+def test_one_image_that_cannot_be_built_starts_none(accepting):
+    with pytest.raises(InvalidRequestError, match="Invalid image type for upload target"):
+        accepting.several(GUEST, UNFIT)
+    assert accepting.composer.submitted == []
+    assert accepting.starts.calls == []
+
+
+def test_the_quota_is_reserved_for_all_at_once_before_any_is_submitted(accepting):
+    accepting.several(GUEST, GCP, OCI)
+    assert accepting.starts.calls[0] == "reserve"
+    assert accepting.starts.calls.count("reserve") == 1
+    assert max(accepting.composer.reserved_while_asked) == 3
+
+
+def test_a_quota_that_does_not_suffice_for_all_starts_none(accepting):
+    accepting.several(GUEST)
+    with pytest.raises(QuotaExceededError):
+        accepting.several(GUEST, GCP, OCI)
+    assert len(accepting.starts.composes) == 1
+    assert len(accepting.composer.submitted) == 1
+
+
+def test_the_images_are_submitted_at_the_same_time(accepting):
+    everybody = threading.Barrier(3, timeout=10)
+    submit = accepting.composer.submit
+
+    def meeting(request):
+        everybody.wait()
+        return submit(request)
+
+    accepting.composer.submit = meeting
+    assert len(accepting.several(GUEST, GCP, OCI)) == 3
+
+
+def test_a_failure_part_way_names_what_did_start_and_gives_back_what_did_not(accepting):
+    accepting.composer.by_image_type["gcp"] = Refused(400, "30", "no such thing")
+    with pytest.raises(BuildRefusedError) as refused:
+        accepting.several(GUEST, GCP, OCI)
+    assert "no such thing" in refused.value.detail
+    for started in ids(accepting, "guest-image", "oci"):
+        assert str(started) in refused.value.detail
+        assert started in accepting.starts.composes
+    assert accepting.starts.reserved == {}
+
+
+def test_the_first_of_several_failures_is_told(accepting):
+    accepting.composer.by_image_type["gcp"] = Unanswered(may_have_started=False)
+    accepting.composer.by_image_type["oci"] = Refused(400, "10", "no")
+    with pytest.raises(UnavailableError) as failed:
+        accepting.several(GUEST, GCP, OCI)
+    assert failed.value.retry_after is not None
+    assert str(ids(accepting, "guest-image")[0]) in failed.value.detail
+
+
+def test_a_failure_of_all_names_none(accepting):
+    for image_type in ("guest-image", "gcp"):
+        accepting.composer.by_image_type[image_type] = Refused(400, "10", "no")
+    with pytest.raises(InvalidRequestError) as refused:
+        accepting.several(GUEST, GCP)
+    assert refused.value.detail == "Error resolving OSTree repo"
+
+
+def test_what_may_have_started_stays_counted_and_the_others_are_built(accepting):
+    accepting.composer.by_image_type["gcp"] = Unanswered(may_have_started=True)
+    with pytest.raises(UnavailableError):
+        accepting.several(GUEST, GCP)
+    assert len(accepting.starts.reserved) == 1
+    assert list(accepting.starts.composes) == list(ids(accepting, "guest-image"))
