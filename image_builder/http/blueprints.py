@@ -16,7 +16,7 @@ from domain.identity import Identity
 from domain.paging import Page, links
 from image_builder.http.answers import empty_answer, json_answer, toml_answer
 from image_builder.http.contract import TOML
-from image_builder.http.toml import blueprint_text
+from image_builder.http.toml import export_text
 from image_builder.http.versions import etag, wanted_versions
 from image_builder.usecases.blueprints import KeepBlueprints
 from image_builder.usecases.export import ExportBlueprint
@@ -76,7 +76,7 @@ class BlueprintsController:
     def export(self, identity: Identity, id: UUID, media_type: str) -> Response:  # noqa: A002
         """GET /blueprints/{id}/export"""
         if media_type == TOML:
-            answer = toml_answer(blueprint_text(self.hand_on(identity, id, beside=False)))
+            answer = toml_answer(export_text(self.hand_on(identity, id, beside=False)))
         else:
             answer = json_answer(self.hand_on(identity, id))
         answer.headers["Vary"] = "Accept"

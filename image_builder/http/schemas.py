@@ -31,7 +31,7 @@ def is_uuid(text: str) -> bool:
 
 
 def resolved(schema: Schema, components: Mapping[str, Schema]) -> Schema:
-    """The schema that a reference leads to, also one with something added (`allOf` of it alone), or the schema itself."""
+    """The schema that a reference leads to, with what `allOf` of it alone adds; or the schema itself."""
     while "$ref" in schema:
         schema = components[schema["$ref"].rpartition("/")[2]]
     if "allOf" in schema:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import tomli_w
@@ -37,18 +37,21 @@ def blueprint_document(text: str, image: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def blueprint_text(exported: Mapping[str, Any]) -> str:
-    """The TOML of an osbuild blueprint, of an export (contract: BlueprintExportResponse).
-
-    What TOML has no place for is left out, and named in a comment at the top.
-    """
+def export_text(exported: Mapping[str, Any]) -> str:
+    """The TOML of an export (contract: BlueprintExportResponse)."""
     written, lost = document(
         exported["name"],
         exported["description"],
         exported.get("distribution"),
         _without_remarks(exported["customizations"]),
     )
-    left_out = [*(name for name in _ONLY_OURS if exported.get(name)), *lost]
+    return blueprint_text(written, [*(name for name in _ONLY_OURS if exported.get(name)), *lost])
+
+
+def blueprint_text(written: Mapping[str, Any], left_out: Sequence[str] = ()) -> str:
+    """The TOML of an osbuild blueprint, of a document and what it leaves out as `domain.osbuild.blueprint.document`
+    gives them; the latter becomes a comment at the top.
+    """
     comment = ["# Left out, as an osbuild blueprint has no place for it:", *(f"# - {path}" for path in left_out), ""]
     return "\n".join([*(comment if left_out else ()), tomli_w.dumps(written)])
 
