@@ -28,10 +28,13 @@ SECONDS = 60
 def generated(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
     """The generated package's modules, and a client of it that is a user."""
     folder = tmp_path_factory.mktemp("client")
+    config = folder / "config.yaml"
+    # It has no TOML of its own.
+    config.write_text("content_type_overrides:\n  application/toml: application/octet-stream\n")
     run = subprocess.run(
         [
             *(BIN / "openapi-python-client", "generate", "--url", f"{service.url}{BASE}/openapi.json"),
-            *("--meta", "none", "--output-path", folder / PACKAGE, "--fail-on-warning"),
+            *("--meta", "none", "--output-path", folder / PACKAGE, "--fail-on-warning", "--config", config),
         ],
         # It formats what it writes with ruff.
         env={**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"},
