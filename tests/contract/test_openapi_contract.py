@@ -87,14 +87,62 @@ def linked(service: Service, tmp_path_factory: pytest.TempPathFactory) -> subpro
     return walked(service, tmp_path_factory.mktemp("links"), "stateful", SCHEMATHESIS_HOOKS=hooks)
 
 
-def test_every_link_between_create_read_and_delete_is_taken(linked: subprocess.CompletedProcess[str]) -> None:
-    covered, selected, total = numbers(r"API Links:\s+(\d+) covered / (\d+) selected / (\d+) total", linked)
-    assert total >= 4
-    assert covered == selected == total
+def test_links_between_create_read_and_delete_are_taken(linked: subprocess.CompletedProcess[str]) -> None:
+    covered, total = numbers(r"API Links:\s+(\d+) covered / \d+ selected / (\d+) total", linked)
+    assert total >= 10
+    assert covered > total / 2
 
 
 def test_what_the_links_lead_to_keeps_the_contract(linked: subprocess.CompletedProcess[str]) -> None:
     assert linked.returncode == 0, linked.stdout + linked.stderr
+
+
+def links(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str, Mapping[str, Any]]]:
+    """Method, path and status of every answer that leads on, and the link."""
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if method == "parameters":
+                continue
+            for status, response in operation["responses"].items():
+                for link in response.get("links", {}).values():
+                    yield method.upper(), path, status, link
+
+
+def test_every_link_leads_to_an_answer(service: Service, contract: Any, document: Mapping[str, Any]) -> None:
+    client = service.client("links")
+    bodies = {"/compose": compose_request, "/blueprints": lambda: blueprint(uuid4().hex)}
+    places = {
+        operation["operationId"]: (method.upper(), path)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method != "parameters"
+    }
+    taken = 0
+    for method, path, status, link in links(document):
+        for place, body in bodies.items():
+            assert client.post(place, body()).status_code == 201  # something that lists lead to
+        answer = client.request(method, path, **({"json": bodies[path]()} if method == "POST" else {}))
+        assert answer.status_code == int(status), answer.text
+        ((name, expression),) = link["parameters"].items()
+        value: Any = answer.json()
+        for step in expression.removeprefix("$response.body#/").split("/"):
+            value = value[int(step) if step.isdigit() else step]
+        next_method, template = places[link["operationId"]]
+        led = _answered(client, next_method, template.replace(f"{{{name}}}", value))
+        assert led.ok, f"{link['operationId']}: {led.text}"
+        contract[template][next_method].validate_response(led)
+        taken += 1
+    assert taken >= 10
+
+
+def _answered(client: Any, method: str, path: str) -> requests.Response:
+    """The answer, when there is something to answer: what is in an image is known when it is built."""
+    deadline = time.monotonic() + 15
+    while True:
+        answer: requests.Response = client.request(method, path)
+        if answer.status_code != 404 or time.monotonic() > deadline:
+            return answer
+        time.sleep(0.2)
 
 
 # Every success answer fits its schema
@@ -207,7 +255,7 @@ def test_every_example_of_a_refusal_has_its_status_for_a_title(document: Mapping
             for status, response in operation["responses"].items():
                 for detail, title in _refusals(document, response):
                     # A rule has a title of its own.
-                    if title != status and status != "422":
+                    if status not in {title, "422"}:
                         wrong.append(f"{method} {path} {status}: {title!r} ({detail})")
     assert not wrong, "\n".join(wrong)
 
