@@ -45,7 +45,7 @@ class _Partition:
 
     def write(self, value: Any, at: str, lost: list[str]) -> Any:
         """See Codec."""
-        kind = value.get("type", "plain") if isinstance(value, Mapping) else None
+        kind = (value.get("type") or "plain") if isinstance(value, Mapping) else None
         if not isinstance(kind, str) or kind not in _PARTITIONS:
             raise CannotSayError
         return _PARTITIONS[kind].write(value, at, lost)

@@ -224,6 +224,17 @@ def test_a_customization_is_written(toml, ours):
             '[[customizations.sshkey]]\nuser = "u"\nkey = "K"\n[[customizations.user]]\nname = "u"\nkey = "K"',
             {"users": [{"name": "u", "ssh_key": "K"}]},
         ),
+        (
+            (
+                "[customizations.disk]\nstart_offset = 0\nsector_size = 0\n"
+                'partitions = [{fs_type = "xfs", part_label = "", part_uuid = ""}]'
+            ),
+            {"disk": {"partitions": [{"fs_type": "xfs"}]}},
+        ),
+        (
+            '[customizations.ignition.firstboot]\nurl = "u"\nempty = false\n[customizations.firewall]\nzones = []',
+            {"ignition": {"firstboot": {"url": "u"}}, "firewall": {}},
+        ),
         ('minimal = false\narchitecture = ""\nversion = "1.2.3"', {}),
         (
             (

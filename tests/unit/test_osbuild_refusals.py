@@ -129,6 +129,22 @@ def test_a_size_of_a_disk_that_is_none_is_refused(at, toml, size):
             "[customizations.disk]\npartitions = [{fs_type = 'ntfs'}]",
             "customizations.disk.partitions[0].fs_type: expected one of ext4, xfs, vfat, swap",
         ),
+        *(
+            (
+                f"[customizations.disk]\npartitions = [{{{partition}}}]",
+                f"customizations.disk.partitions[0].{missing}: missing",
+            )
+            for partition, missing in (
+                ("type = 'btrfs'", "subvolumes"),
+                ("type = 'btrfs', subvolumes = [{mountpoint = '/'}]", "subvolumes[0].name"),
+                ("type = 'btrfs', subvolumes = [{name = 'a'}]", "subvolumes[0].mountpoint"),
+                ("type = 'lvm'", "logical_volumes"),
+                ("type = 'lvm', logical_volumes = [{name = 'a'}]", "logical_volumes[0].fs_type"),
+            )
+        ),
+        ("[customizations.ignition.embedded]", "customizations.ignition.embedded.config: missing"),
+        ("[customizations.ignition.firstboot]", "customizations.ignition.firstboot.url: missing"),
+        ("[customizations.cacerts]", "customizations.cacerts.pem_certs: missing"),
         ("[customizations.openscap]", "customizations.openscap.profile_id: missing"),
         ("[[customizations.files]]\ndata = ''", "customizations.files[0].path: missing"),
         (

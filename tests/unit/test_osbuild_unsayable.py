@@ -138,6 +138,7 @@ def test_what_is_unknown_does_not_hide_the_rest():
             {"files": [{"path": "/b"}]},
         ),
         ({"files": [{"path": "/a", "data": "not base64", "data_encoding": "base64"}]}, ["files[0]"], {}),
+        ({"files": [{"path": "/a", "data": "eA==!", "data_encoding": "base64"}]}, ["files[0]"], {}),
         ({"files": [{"path": "/a", "data": 5, "data_encoding": "base64"}]}, ["files[0]"], {}),
         (
             {"files": [{"path": "/a", "ensure_parents": True}]},
@@ -153,6 +154,11 @@ def test_what_is_unknown_does_not_hide_the_rest():
         ({"filesystem": [{"mountpoint": "/", "min_size": "1 GiB"}]}, ["filesystem[0]"], {}),
         ({"filesystem": [{"mountpoint": "/", "min_size": True}]}, ["filesystem[0]"], {}),
         ({"disk": {"partitions": [], "minsize": "much"}}, ["disk.minsize"], {"disk": {"partitions": []}}),
+        (
+            {"disk": {"type": None, "partitions": [{"type": None, "fs_type": "xfs"}]}},
+            [],
+            {"disk": {"partitions": [{"fs_type": "xfs"}]}},
+        ),
         ({"disk": {"partitions": [{"type": "zfs"}, 5]}}, ["disk"], {}),
         ({"users": [{"groups": ["a"]}, "u"]}, ["users[0]", "users[1]"], {}),
         ({"users": "u", "kernel": [], "fips": 1, "hostname": 1}, ["users", "kernel", "fips", "hostname"], {}),
