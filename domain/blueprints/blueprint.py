@@ -122,7 +122,7 @@ def as_read(stored: Json) -> dict[str, Any]:
 
     Nulls, keys that are no body's, and a policy that is none are left out.
     """
-    body = {name: value for name, value in _without_nulls(stored).items() if name in _BODY}
+    body = {name: value for name, value in without_nulls(stored).items() if name in _BODY}
     customizations = body.get("customizations")
     body["customizations"] = _with_policy(customizations) if isinstance(customizations, dict) else {}
     if not isinstance(body.get("image_requests"), list):
@@ -146,9 +146,10 @@ def _with_policy(customizations: dict[str, Any]) -> dict[str, Any]:
     return {**others, "openscap": profile} if profile else others
 
 
-def _without_nulls(value: Any) -> Any:
+def without_nulls(value: Any) -> Any:
+    """A JSON document without its nulls, which older programs wrote for what there is none of."""
     if isinstance(value, Mapping):
-        return {name: _without_nulls(entry) for name, entry in value.items() if entry is not None}
+        return {name: without_nulls(entry) for name, entry in value.items() if entry is not None}
     if isinstance(value, list):
-        return [_without_nulls(entry) for entry in value if entry is not None]
+        return [without_nulls(entry) for entry in value if entry is not None]
     return value
