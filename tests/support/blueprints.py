@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from domain.blueprints import rules
 from domain.blueprints.blueprint import Blueprint
+from domain.blueprints.export import COMMUNITY_URLS
 from domain.errors import RulesViolatedError
 from image_builder.http.schemas import Checker
 from tests.support.builders import image_request
@@ -80,6 +81,7 @@ flags = st.booleans()
 secrets = words.map(f"{MARK}-{{}}".format)
 owners = words | st.integers(0, 2**31)
 modes = st.integers(0, 0o7777).map("{:o}".format) | st.integers(0, 0o7777).map("{:04o}".format)
+addresses = words.map("https://{}.example/".format) | st.sampled_from(COMMUNITY_URLS)
 # Below these anything may be made.
 places = st.builds("/{}/{}".format, st.sampled_from(["etc", "opt", "usr/local", "home/u", "var/lib"]), words)
 
@@ -157,8 +159,8 @@ def customizations() -> Strategy:
         subscription=_some(subscription, rhc=flags),
         cacerts=st.fixed_dictionaries({"pem_certs": _listed(secrets)}),
         aap_registration=_some(aap, skip_tls_verification=flags),
-        custom_repositories=_listed(_some({"id": words}, name=texts, baseurl=_listed(words.map("https://{}".format)))),
-        payload_repositories=_listed(_some({"rhsm": flags}, id=words, baseurl=words.map("https://{}".format))),
+        custom_repositories=_listed(_some({"id": words}, name=texts, baseurl=_listed(addresses))),
+        payload_repositories=_listed(_some({"rhsm": flags}, id=words, baseurl=addresses)),
         containers=_listed(_some({"source": words}, name=texts, tls_verify=flags)),
         groups=_listed(_some({"name": words}, gid=st.integers(0, 2**31))),
         timezone=_some(timezone=texts, ntpservers=_listed(texts)),

@@ -1,4 +1,4 @@
-"""The secrets of a blueprint's users (spec 10, Blueprints: passwords are hashed, on update the stored ones are kept)."""
+"""The secrets of a blueprint's users (spec 10, Blueprints: hashed before they are stored, kept on update)."""
 
 import copy
 
@@ -112,9 +112,7 @@ def test_a_user_who_had_no_password_gets_none_by_saying_so(said):
 
 def test_a_key_changes_without_the_password():
     before = [{"name": "u", "password": HASHED, "ssh_key": KEY}]
-    assert updated([{"name": "u", "ssh_key": "new"}], before) == [
-        {"name": "u", "password": HASHED, "ssh_key": "new"}
-    ]
+    assert updated([{"name": "u", "ssh_key": "new"}], before) == [{"name": "u", "password": HASHED, "ssh_key": "new"}]
 
 
 def test_only_secrets_are_kept():
@@ -159,7 +157,10 @@ def test_where_nobody_was_before_nothing_is_kept(before):
 
 
 def test_neither_body_is_changed_in_place():
-    now, before = with_users({"name": "u", "password": "p"}, {"name": "v"}), with_users({"name": "v", "password": "$6$"})
+    now, before = (
+        with_users({"name": "u", "password": "p"}, {"name": "v"}),
+        with_users({"name": "v", "password": "$6$"}),
+    )
     copies = copy.deepcopy((now, before))
     secrets.kept(secrets.without_empty(secrets.hashed(now, hashed)), before)
     assert (now, before) == copies
