@@ -6,6 +6,7 @@ import pytest
 
 from domain.blueprints.blueprint import as_read, body_of, policy_of
 from domain.blueprints.composing import compose_requests
+from domain.compose.passwords import shown
 from tests.support.blueprints import POLICY, a_blueprint, a_document, checker
 from tests.support.builders import image_request
 
@@ -82,6 +83,13 @@ def test_a_body_of_nothing_is_read_as_an_empty_one():
 )
 def test_a_policy_of_zeros_is_none(stored, read):
     assert as_customized({"openscap": stored, "hostname": "h"}) == {"openscap": read, "hostname": "h"}
+
+
+@pytest.mark.parametrize("said", [True, False])
+@pytest.mark.parametrize(("password", "has_password"), [({}, False), ({"password": "$6$salt$h"}, True)])
+def test_a_user_has_a_password_where_one_is_stored_whatever_else_is(said, password, has_password):
+    body = as_read(a_body(customizations={"users": [{"name": "u", "hasPassword": said, **password}]}))
+    assert shown(body)["customizations"]["users"] == [{"name": "u", "hasPassword": has_password}]
 
 
 def test_a_policy_of_zeros_without_a_profile_is_no_openscap_at_all():

@@ -145,6 +145,7 @@ def test_each_community_address_is_asked_for_once():
         {"custom_repositories": [{"id": "c", "baseurl": []}]},
         {"custom_repositories": [{"id": "c", "baseurl": [OWN_URL, EPEL_9]}]},
         {"custom_repositories": [{"id": "c", "metalink": EPEL_9}]},
+        {"payload_repositories": [{"rhsm": False, "baseurl": EPEL_9}]},
         {"custom_repositories": [{"id": "c", "baseurl": [EPEL_9.replace("x86_64", "aarch64")]}]},
         {"custom_repositories": [{"id": "c", "baseurl": [f"{EPEL_9}debug/"]}]},
     ],

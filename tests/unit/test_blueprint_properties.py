@@ -119,10 +119,11 @@ nulls = st.lists(st.sampled_from(["packages", "users", "kernel", "openscap", "ho
 
 
 @often
-@given(document=documents(), left_over=left_over, nulls=nulls)
-def test_what_older_programs_left_in_a_body_is_as_if_it_were_not_there(document, left_over, nulls):
-    body = body_of(document)
-    old = {**dict.fromkeys(nulls), **body["customizations"]}
+@given(document=documents(), left_over=left_over, nulls=nulls, said=st.booleans())
+def test_what_older_programs_left_in_a_body_is_as_if_it_were_not_there(document, left_over, nulls, said):
+    body = stored(document)
+    old = with_users_as(body, lambda user: {**user, "hasPassword": said})["customizations"]
+    old = {**dict.fromkeys(nulls), **old}
     if "profile_id" in (old.get("openscap") or {}):
         old["openscap"] = {**old["openscap"], "policy_id": NO_POLICY}
     assert as_read({**left_over, **body, "customizations": old}) == body
