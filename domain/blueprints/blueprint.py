@@ -120,11 +120,11 @@ def body_of(document: Json) -> dict[str, Any]:
 def as_read(stored: Json) -> dict[str, Any]:
     """A stored body as this service understands it, whichever program stored it.
 
-    Nulls, keys that are no body's, and a policy that is none are left out.
+    Nulls, keys that are no body's, a policy that is none, and what was said of passwords are left out.
     """
-    body = {name: value for name, value in _without_nulls(stored).items() if name in _BODY}
+    body = {name: value for name, value in without_nulls(stored).items() if name in _BODY}
     customizations = body.get("customizations")
-    body["customizations"] = _with_policy(customizations) if isinstance(customizations, dict) else {}
+    body["customizations"] = _with_policy(_unsaid(customizations)) if isinstance(customizations, dict) else {}
     if not isinstance(body.get("image_requests"), list):
         body["image_requests"] = []
     return body
@@ -137,6 +137,19 @@ def policy_of(body: Json) -> str | None:
     return policy if policy and policy != _NO_POLICY else None
 
 
+def _unsaid(customizations: dict[str, Any]) -> dict[str, Any]:
+    # Fixups lost passwords and kept the word that there are some.
+    users = customizations.get("users")
+    if not isinstance(users, list):
+        return customizations
+    unsaid = [
+        {name: value for name, value in user.items() if name != "hasPassword"}
+        for user in users
+        if isinstance(user, dict)
+    ]
+    return {**customizations, "users": unsaid}
+
+
 def _with_policy(customizations: dict[str, Any]) -> dict[str, Any]:
     openscap = customizations.get("openscap")
     if not isinstance(openscap, dict) or openscap.get("policy_id") != _NO_POLICY:
@@ -146,9 +159,10 @@ def _with_policy(customizations: dict[str, Any]) -> dict[str, Any]:
     return {**others, "openscap": profile} if profile else others
 
 
-def _without_nulls(value: Any) -> Any:
+def without_nulls(value: Any) -> Any:
+    """A JSON document without its nulls, which older programs wrote for what there is none of."""
     if isinstance(value, Mapping):
-        return {name: _without_nulls(entry) for name, entry in value.items() if entry is not None}
+        return {name: without_nulls(entry) for name, entry in value.items() if entry is not None}
     if isinstance(value, list):
-        return [_without_nulls(entry) for entry in value if entry is not None]
+        return [without_nulls(entry) for entry in value if entry is not None]
     return value

@@ -35,14 +35,8 @@ class Exported:
 
 
 def community_urls(customizations: Json) -> tuple[str, ...]:
-    """The addresses of community repositories among the customizations' own ones, as they are known to everybody."""
-    named = {
-        same(url)
-        for url in (
-            *(_first_address(repository) for repository in customizations.get("custom_repositories", ())),
-            *(repository.get("baseurl", "") for repository in customizations.get("payload_repositories", ())),
-        )
-    }
+    """The addresses of community repositories among the custom ones, as they are known to everybody."""
+    named = {same(_first_address(repository)) for repository in customizations.get("custom_repositories", ())}
     return tuple(url for url in COMMUNITY_URLS if same(url) in named)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from domain.blueprints.blueprint import Json
+from domain.blueprints.blueprint import Json, without_nulls
 
 SERVICES: Final = ("enabled", "masked", "disabled")
 _NAME: Final = "Compliance"
@@ -81,7 +81,7 @@ def fixed(customizations: Json, required: Json) -> dict[str, Any]:
 
 def required_when_saved(snapshots: Json, policy_id: str) -> Json:
     """What a policy asked for when the version was saved, out of its `service_snapshots`."""
-    compliance = snapshots.get("compliance")
+    compliance = without_nulls(snapshots).get("compliance")
     if not isinstance(compliance, Mapping) or compliance.get("policy_id") != policy_id:
         return {}
     customizations = compliance.get("policy_customizations")

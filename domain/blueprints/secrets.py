@@ -26,13 +26,16 @@ def hashed(body: Json, hasher: Callable[[str], str]) -> dict[str, Any]:
 def kept(body: Json, before: Json) -> dict[str, Any]:
     """A changed body with what its users do not say taken from the users of the same name `before`.
 
-    An empty password or key says that there is none, and is left out.
+    Of several users of one name the first takes from the first, and so on, those too many from the last. An empty
+    password or key says that there is none, and is left out.
     """
     users = body["customizations"].get("users")
     if users is None:
         return dict(body)
-    stored = {user["name"]: user for user in _users(before)}
-    return _with_users(body, [_completed(user, stored.get(user["name"], {})) for user in users])
+    stored: dict[str, list[Json]] = {}
+    for user in _users(before):
+        stored.setdefault(user["name"], []).append(user)
+    return _with_users(body, [_completed(user, _namesake(stored, user["name"])) for user in users])
 
 
 def without_empty(body: Json) -> dict[str, Any]:
@@ -42,8 +45,12 @@ def without_empty(body: Json) -> dict[str, Any]:
 
 def _users(body: Json) -> Iterable[Json]:
     users = body.get("customizations", {}).get("users")
-    # The first of a name counts, as in the image: the later of two would overwrite the earlier here.
-    return reversed([user for user in users if isinstance(user, dict) and "name" in user]) if users else ()
+    return [user for user in users if isinstance(user, dict) and "name" in user] if users else ()
+
+
+def _namesake(stored: dict[str, list[Json]], name: str) -> Json:
+    namesakes = stored.get(name, [{}])
+    return namesakes.pop(0) if len(namesakes) > 1 else namesakes[0]
 
 
 def _hashed(user: Json, plain: str | None, hasher: Callable[[str], str]) -> dict[str, Any]:
