@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import requests
 from psycopg.types.json import Jsonb
 
@@ -16,6 +17,10 @@ from tests.support.rows import now
 from tests.support.service import Client
 
 NOT_UNIQUE = {"title": "Name not unique", "detail": "A blueprint with the same name already exists."}
+_BLUEPRINT = """
+INSERT INTO blueprints (id, org_id, account_number, name, description, created_at, metadata)
+VALUES (%(id)s, %(org_id)s, %(account_number)s, %(name)s, %(description)s, %(created_at)s, %(metadata)s)
+"""
 UNKNOWN = "7709b691-15a9-4dae-ae96-d6584b9f389f"
 
 
@@ -139,10 +144,18 @@ def stored_blueprint(database: Parameters, blueprint_id: str | UUID) -> dict[str
 
 def insert_blueprint(database: Parameters, tenant: str, name: str, *versions: Any, **fields: Any) -> UUID:
     """A blueprint as an older program left it, with these bodies; `fields` replace columns."""
-    row = {"id": uuid4(), "org_id": tenant, "account_number": "", "name": name, "created_at": now(), **fields}
-    columns, values = ", ".join(row), ", ".join(f"%({column})s" for column in row)
+    row = {
+        "id": uuid4(),
+        "org_id": tenant,
+        "account_number": "",
+        "name": name,
+        "description": None,
+        "created_at": now(),
+        "metadata": None,
+        **fields,
+    }
     with session(database) as connection:
-        connection.execute(f"INSERT INTO blueprints ({columns}) VALUES ({values})".encode(), row)
+        connection.execute(_BLUEPRINT, row)
     for number, body in enumerate(versions, start=1):
         insert_version(database, row["id"], number, body)
     return UUID(str(row["id"]))
@@ -152,13 +165,20 @@ def insert_version(
     database: Parameters, blueprint_id: str | UUID, number: int, body: Any, snapshots: Any = None
 ) -> UUID:
     """A version as an older program adds it, without asking anybody."""
-    version_id = uuid4()
     with session(database) as connection:
-        connection.execute(
-            "INSERT INTO blueprint_versions (id, blueprint_id, version, body, created_at, service_snapshots) "
-            "VALUES (%s, %s, %s, %s, %s, %s)",
-            (version_id, blueprint_id, number, Jsonb(body), now(), None if snapshots is None else Jsonb(snapshots)),
-        )
+        return add_version(connection, blueprint_id, number, body, snapshots)
+
+
+def add_version(
+    connection: psycopg.Connection[Any], blueprint_id: str | UUID, number: int, body: Any, snapshots: Any = None
+) -> UUID:
+    """The same by a session that is there already."""
+    version_id = uuid4()
+    connection.execute(
+        "INSERT INTO blueprint_versions (id, blueprint_id, version, body, created_at, service_snapshots) "
+        "VALUES (%s, %s, %s, %s, %s, %s)",
+        (version_id, blueprint_id, number, Jsonb(body), now(), None if snapshots is None else Jsonb(snapshots)),
+    )
     return version_id
 
 
