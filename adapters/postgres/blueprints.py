@@ -22,7 +22,7 @@ from domain.blueprints.blueprint import (
     Version,
     as_read,
 )
-from domain.errors import NotFoundError, RulesViolatedError, StaleVersionError, Violation
+from domain.errors import NotFoundError, RulesViolatedError, StaleVersionError, UnavailableError, Violation
 
 _CREATE: Final = """
 INSERT INTO blueprints (id, org_id, account_number, name, description, created_at, metadata)
@@ -88,8 +88,11 @@ LIMIT %(limit)s OFFSET %(offset)s
 _NOT_UNIQUE: Final = Violation("Name not unique", "A blueprint with the same name already exists.")
 
 
-class _VersionTakenError(Exception):
+class _VersionTakenError(UnavailableError):
     """Somebody else has added the version meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__("The blueprint is being changed by somebody else", retry_after=1)
 
 
 class PostgresBlueprints:
@@ -129,7 +132,8 @@ class PostgresBlueprints:
                     _add_version(connection, blueprint_id, before.version + 1, after)
             return before.version + 1
 
-        # The older program, which may run beside this one, takes no lock before it adds a version.
+        # The older program, which may run beside this one, takes no lock before it adds a version, but while it does:
+        # it waits for us to let go of the blueprint, and we for it to have added the version or not.
         return self._database.again(work, attempts=5, after=(_VersionTakenError,))
 
     def page(self, query: BlueprintsQuery) -> BlueprintsPage:
@@ -223,4 +227,6 @@ def _clashes() -> Iterator[None]:
     except errors.UniqueViolation as error:
         if error.diag.table_name == "blueprints":
             raise RulesViolatedError((_NOT_UNIQUE,)) from None
+        raise _VersionTakenError from error
+    except errors.DeadlockDetected as error:
         raise _VersionTakenError from error

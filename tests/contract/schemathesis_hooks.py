@@ -10,7 +10,8 @@ from typing import Any
 
 import schemathesis
 
-from tests.support.builders import blueprint, compose_request, image_request
+from tests.support.blueprints import blueprint
+from tests.support.builders import compose_request, image_request
 
 BODIES = [
     compose_request(),

@@ -17,7 +17,8 @@ import requests
 import schemathesis
 
 from adapters.embedded.composer.process import StandInComposer
-from tests.support.builders import blueprint, compose_request, identity
+from tests.support.blueprints import blueprint, kept
+from tests.support.builders import compose_request, identity
 from tests.support.refusals import REQUEST_ID, refusal
 from tests.support.service import BASE, PROJECT, Service
 
@@ -83,7 +84,7 @@ def linked(service: Service, tmp_path_factory: pytest.TempPathFactory) -> subpro
     # Lists lead somewhere from the first.
     client = service.client("contract stateful")
     client.compose(compose_request())
-    client.blueprint(blueprint())
+    kept(client)
     return walked(service, tmp_path_factory.mktemp("links"), "stateful", SCHEMATHESIS_HOOKS=hooks)
 
 
@@ -240,7 +241,7 @@ def test_every_example_of_a_blueprint_is_kept(service: Service, document: Mappin
     client = service.client("examples of blueprints")
     content = document["paths"]["/blueprints"]["post"]["requestBody"]["content"]
     for example in content["application/json"]["examples"].values():
-        client.blueprint({**example["value"], "name": uuid4().hex})
+        kept(client, {**example["value"], "name": uuid4().hex})
     toml = content["application/toml"]["example"]
     answer = client.request("POST", "/blueprints", data=toml, headers={"Content-Type": "application/toml"})
     assert answer.status_code == 201, answer.text
@@ -289,7 +290,7 @@ def test_an_id_of_another_tenant_answers_exactly_like_one_that_does_not_exist(
 ) -> None:
     owner, other = service.client("owner"), service.client("other")
     compose_id, nobodys = owner.compose(compose_request()), str(uuid4())
-    blueprint_id = owner.blueprint(blueprint("owner"))
+    blueprint_id = kept(owner)
     operations = operations_on_an_id(document)
     assert len(operations) >= 10
     for method, path in operations:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
 
 from adapters.embedded.composer.process import StandInComposer
+from adapters.embedded.platform.process import StandInPlatform
+from tests.support.databases import Parameters
+from tests.support.platform import service_with
 from tests.support.service import Client, Service
 
 
@@ -20,3 +24,33 @@ def tenant() -> str:
 def client(service: Service, composer: StandInComposer, tenant: str) -> Client:
     """A client that is a user of the test's organization, with the composer as new."""
     return service.client(tenant)
+
+
+@pytest.fixture(scope="session")
+def platform_process() -> Iterator[StandInPlatform]:
+    """The stand-ins of the platform; ask for `platform` to have them as new."""
+    with StandInPlatform() as running:
+        yield running
+
+
+@pytest.fixture
+def platform(platform_process: StandInPlatform) -> StandInPlatform:
+    """The stand-ins of the platform, behaving as usual, their counters at zero."""
+    platform_process.reset()
+    return platform_process
+
+
+@pytest.fixture(scope="module")
+def platform_service(
+    module_database: Parameters, composer_process: StandInComposer, platform_process: StandInPlatform
+) -> Iterator[Service]:
+    """The running service with all optional back-ends set up, for one module of tests."""
+    with service_with(module_database, composer_process.url, platform_process) as running:
+        yield running
+
+
+@pytest.fixture
+def unspoiled(module_database: Parameters, composer: StandInComposer, platform: StandInPlatform) -> Iterator[Service]:
+    """As `platform_service`, of one test's own: nobody has opened its circuit breakers yet."""
+    with service_with(module_database, composer.url, platform) as running:
+        yield running

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,58 +12,19 @@ from adapters.embedded.composer.process import StandInComposer
 from adapters.embedded.platform import known
 from adapters.embedded.platform.process import StandInPlatform
 from tests.support.builders import compose_request
-from tests.support.databases import Parameters
 from tests.support.service import Client, Service
 
 DATE = "2025-03-01"
 
 
-@pytest.fixture(scope="module")
-def platform_process() -> Iterator[StandInPlatform]:
-    with StandInPlatform() as running:
-        yield running
+@pytest.fixture
+def unspoiled_client(unspoiled: Service) -> Client:
+    return unspoiled.client()
 
 
 @pytest.fixture
-def platform(platform_process: StandInPlatform) -> StandInPlatform:
-    platform_process.reset()
-    return platform_process
-
-
-def service_with(database: Parameters, composer: StandInComposer, platform_process: StandInPlatform) -> Service:
-    environment = {
-        "CONTENT_SOURCES_URL": platform_process.content_sources_url,
-        "CONTENT_SOURCES_REPO_URL": "https://content.example.com/",
-        "CONTENT_SOURCES_REPO_PREFIX": "/api/pulp",
-        "PROVISIONING_URL": platform_process.provisioning_url,
-        "COMPLIANCE_URL": platform_process.compliance_url,
-        "INSIGHTS_CLIENT_PROXY": "http://proxy.example.com",
-        "PATCH_URL": "https://patch.example.com",
-        "COMPOSE_DEADLINE": "3",
-    }
-    return Service(database, composer.url, environment=environment)
-
-
-@pytest.fixture(scope="module")
-def content_service(
-    module_database: Parameters, composer_process: StandInComposer, platform_process: StandInPlatform
-) -> Iterator[Service]:
-    with service_with(module_database, composer_process, platform_process) as running:
-        yield running
-
-
-@pytest.fixture
-def unspoiled_client(
-    module_database: Parameters, composer: StandInComposer, platform: StandInPlatform
-) -> Iterator[Client]:
-    """A client of a service of its own, whose circuit breakers nobody has opened yet."""
-    with service_with(module_database, composer, platform) as running:
-        yield running.client()
-
-
-@pytest.fixture
-def client(content_service: Service, composer: StandInComposer, platform: StandInPlatform, tenant: str) -> Client:
-    return content_service.client(tenant)
+def client(platform_service: Service, composer: StandInComposer, platform: StandInPlatform, tenant: str) -> Client:
+    return platform_service.client(tenant)
 
 
 def rhel_request(

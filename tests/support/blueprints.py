@@ -1,192 +1,187 @@
-"""Blueprints for tests of the domain: as they are sent and kept, and such documents at random."""
+"""Blueprints as a client sees them: what is sent, and what has to come of it."""
 
 from __future__ import annotations
 
-import json
-from functools import cache
-from typing import Any, Final
-from uuid import UUID
+import re
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID, uuid4
 
-import pytest
-from hypothesis import strategies as st
+import psycopg
+import requests
+from psycopg.types.json import Jsonb
 
-from domain.blueprints import rules
-from domain.blueprints.blueprint import Blueprint
-from domain.blueprints.export import COMMUNITY_URLS
-from domain.errors import RulesViolatedError
-from image_builder.http.schemas import Checker
 from tests.support.builders import image_request
-from tests.support.domain_builders import a_uuid, hash_of, schemas
+from tests.support.databases import Parameters, session
+from tests.support.rows import now
+from tests.support.service import Client
 
-Json = dict[str, Any]
-Strategy = st.SearchStrategy[Any]
-
-ID: Final = UUID(a_uuid(1))
-POLICY: Final = a_uuid(2)
-# In every text at random that must not be handed on.
-MARK: Final = "s3cr3t"
-REGISTERING_FILES: Final = (
-    "/etc/systemd/system/register-satellite.service",
-    "/usr/local/sbin/register-satellite",
-    "/usr/local/sbin/aap-first-boot-reg",
-)
-MIB: Final = 1024**2
-LARGEST_SIZE: Final = 2**64 - 1
+NOT_UNIQUE = {"title": "Name not unique", "detail": "A blueprint with the same name already exists."}
+_BLUEPRINT = """
+INSERT INTO blueprints (id, org_id, account_number, name, description, created_at, metadata)
+VALUES (%(id)s, %(org_id)s, %(account_number)s, %(name)s, %(description)s, %(created_at)s, %(metadata)s)
+"""
+UNKNOWN = "7709b691-15a9-4dae-ae96-d6584b9f389f"
 
 
-def a_document(**fields: Any) -> Json:
-    """A CreateBlueprintRequest."""
-    return {"name": "b", "image_requests": [image_request()], "customizations": {}, **fields}
-
-
-def customizing(**customizations: Any) -> Json:
-    """A CreateBlueprintRequest with these customizations."""
-    return a_document(customizations=customizations)
-
-
-def with_users(*users: Json) -> Json:
-    """A CreateBlueprintRequest, or a body, with these users."""
-    return customizing(users=list(users))
-
-
-def a_blueprint(**fields: Any) -> Blueprint:
-    """A blueprint whose body has what the fields say that are none of a blueprint's own."""
-    own = {name: fields.pop(name) for name in ("name", "description", "version") if name in fields}
-    body = {"image_requests": [image_request()], "customizations": {}, **fields}
-    body = {name: value for name, value in body.items() if value is not None}
-    return Blueprint(**{"id": ID, "name": "b", "description": "", "version": 1, "version_id": ID, "body": body, **own})
-
-
-@cache
-def checker(name: str) -> Checker:
-    """The contract's schema of this name."""
-    return Checker(schemas()[name], schemas())
-
-
-def hashed(password: str) -> str:
-    """What the tests take for the hash of a password: it does not show it."""
-    return hash_of(str(sum(password.encode())))
-
-
-def violations(document: Json) -> list[tuple[str, str]]:
-    """The titles and details of all rules that a document breaks, which it has to."""
-    with pytest.raises(RulesViolatedError) as broken:
-        rules.check(document)
-    return [(violation.title, violation.detail) for violation in broken.value.violations]
-
-
-texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
-words = st.text("abcXYZ019_", min_size=1, max_size=6)
-flags = st.booleans()
-secrets = words.map(f"{MARK}-{{}}".format)
-owners = words | st.integers(0, 2**31)
-modes = st.integers(0, 0o7777).map("{:o}".format) | st.integers(0, 0o7777).map("{:04o}".format)
-addresses = words.map("https://{}.example/".format) | st.sampled_from(COMMUNITY_URLS)
-# Below these anything may be made.
-places = st.builds("/{}/{}".format, st.sampled_from(["etc", "opt", "usr/local", "home/u", "var/lib"]), words)
-
-
-def _some(required: dict[str, Strategy] | None = None, **optional: Strategy) -> Strategy:
-    return st.fixed_dictionaries(required or {}, optional=optional)
-
-
-def _listed(items: Strategy, least: int = 0) -> Strategy:
-    return st.lists(items, min_size=least, max_size=3)
-
-
-def _node(**fields: Strategy) -> Strategy:
-    return _some({"path": places}, mode=modes, user=owners, group=words, ensure_parents=flags, **fields)
-
-
-def _registering() -> Strategy:
-    return st.fixed_dictionaries({"path": st.sampled_from(REGISTERING_FILES), "data": secrets})
-
-
-def users() -> Strategy:
-    """Users, some of them of one name, with passwords that are plain, hashed or empty."""
-    passwords = secrets | secrets.map("$6$salt${}".format) | secrets.map("$2b${}".format) | st.just("")
-    return _listed(
-        _some(
-            {"name": st.sampled_from("abc") | words},
-            password=passwords,
-            ssh_key=words | st.just(""),
-            groups=_listed(words),
-            hasPassword=flags,
-        )
-    )
-
-
-def policy_wants() -> dict[str, Strategy]:
-    """What compliance policies ask for, and blueprints have of it."""
-    packages, mountpoints = st.sampled_from(["aide", "vim", "@core"]), st.sampled_from(["/home", "/var", "/srv"])
-    services = st.sampled_from(["auditd", "sshd", "cups", "nftables"])
-    arguments = st.lists(st.sampled_from(["audit=1", "audit", "quiet", "fips=1", "audit=10"]), max_size=3)
-    sizes = st.just(0) | st.integers(MIB, LARGEST_SIZE)
-    return {
-        "packages": _listed(packages),
-        "filesystem": _listed(st.fixed_dictionaries({"mountpoint": mountpoints, "min_size": sizes})),
-        "services": _some(**{state: _listed(services, 1) for state in ("enabled", "masked", "disabled")}),
-        "kernel": _some(name=st.sampled_from(["kernel", "kernel-rt"]), append=arguments.map(" ".join)),
-        "fips": st.fixed_dictionaries({"enabled": flags}),
+def blueprint(name: str = "web", *images: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """A CreateBlueprintRequest of these images, a guest image where none is given; a field that is None is left out."""
+    document = {
+        "name": name,
+        "distribution": "centos-9",
+        "image_requests": list(images) or [image_request()],
+        "customizations": {},
+        **fields,
     }
+    return {name: value for name, value in document.items() if value is not None}
 
 
-def policies() -> Strategy:
-    """A policy's tailoring, which wants no service both to run and not to."""
-    return _some(**policy_wants()).filter(_is_of_one_mind)
+def with_users(name: str, *users: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """A blueprint with these users."""
+    return blueprint(name, customizations={"users": list(users)}, **fields)
 
 
-def _is_of_one_mind(tailoring: Json) -> bool:
-    services = tailoring.get("services", {})
-    return not {*services.get("enabled", ())} & {*services.get("masked", ()), *services.get("disabled", ())}
+def kept(client: Client, document: dict[str, Any] | None = None, **fields: Any) -> str:
+    """The id of a blueprint that must be kept."""
+    answer = client.post("/blueprints", document or blueprint(**fields))
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
 
 
-def customizations() -> Strategy:
-    """Customizations that a blueprint may have, its secrets marked."""
-    subscription = {
-        "organization": st.integers(0, 10**6),
-        "activation-key": secrets,
-        "server-url": words,
-        "base-url": words,
-        "insights": flags,
+def put(client: Client, blueprint_id: str, document: dict[str, Any], if_match: str | None = None) -> requests.Response:
+    """The answer to a change."""
+    headers = {} if if_match is None else {"If-Match": if_match}
+    return client.request("PUT", f"/blueprints/{blueprint_id}", json=document, headers=headers)
+
+
+def changed(client: Client, blueprint_id: str, document: dict[str, Any]) -> None:
+    """Change a blueprint; it must be."""
+    answer = put(client, blueprint_id, document)
+    assert (answer.status_code, answer.json()) == (200, {"id": blueprint_id})
+
+
+def read(client: Client, blueprint_id: str, query: str = "") -> dict[str, Any]:
+    """A blueprint that must be answered."""
+    answer = client.get(f"/blueprints/{blueprint_id}{query}")
+    assert answer.status_code == 200, answer.text
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+def listed(client: Client, query: str = "") -> dict[str, Any]:
+    """A page of the list."""
+    answer = client.get(f"/blueprints{query}")
+    assert answer.status_code == 200, answer.text
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+def names(page: dict[str, Any]) -> list[str]:
+    """The names on a page."""
+    return [item["name"] for item in page["data"]]
+
+
+def exported(client: Client, blueprint_id: str) -> dict[str, Any]:
+    """The export as JSON, which must be answered."""
+    answer = client.get(f"/blueprints/{blueprint_id}/export")
+    assert answer.status_code == 200, answer.text
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+def composed(client: Client, blueprint_id: str, *image_types: str) -> list[str]:
+    """The ids of the builds of a blueprint, all of which must start."""
+    answer = client.post(f"/blueprints/{blueprint_id}/compose", {"image_types": image_types} if image_types else None)
+    assert answer.status_code == 201, answer.text
+    return [each["id"] for each in answer.json()]
+
+
+def composes_of(client: Client, blueprint_id: str, query: str = "") -> dict[str, Any]:
+    """A page of a blueprint's builds."""
+    answer = client.get(f"/blueprints/{blueprint_id}/composes{query}")
+    assert answer.status_code == 200, answer.text
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+def violations(answer: requests.Response) -> list[dict[str, str]]:
+    """The violated rules of an answer that must name some."""
+    assert answer.status_code == 422, answer.text
+    errors: list[dict[str, str]] = answer.json()["errors"]
+    return errors
+
+
+def descriptions(remarks: Iterable[dict[str, str]]) -> list[str]:
+    """What remarks on a blueprint say; all are about compliance."""
+    remarks = list(remarks)
+    assert {remark["name"] for remark in remarks} <= {"Compliance"}
+    return [remark["description"] for remark in remarks]
+
+
+def bodies(database: Parameters, blueprint_id: str | UUID) -> list[dict[str, Any]]:
+    """The stored bodies of a blueprint's versions, the first one first."""
+    return [body for _, body, _ in stored_versions(database, blueprint_id)]
+
+
+def stored_versions(database: Parameters, blueprint_id: str | UUID) -> list[tuple[int, dict[str, Any], Any]]:
+    """Number, body and snapshots of a blueprint's versions, the first one first."""
+    with session(database) as connection:
+        return connection.execute(
+            "SELECT version, body, service_snapshots FROM blueprint_versions WHERE blueprint_id = %s ORDER BY version",
+            (blueprint_id,),
+        ).fetchall()
+
+
+def stored_blueprint(database: Parameters, blueprint_id: str | UUID) -> dict[str, Any]:
+    """The columns of a blueprint."""
+    with session(database) as connection:
+        cursor = connection.execute("SELECT * FROM blueprints WHERE id = %s", (blueprint_id,))
+        row = cursor.fetchone()
+        assert row is not None, "there is no such row"
+        assert cursor.description is not None
+        return dict(zip([column.name for column in cursor.description], row, strict=True))
+
+
+def insert_blueprint(database: Parameters, tenant: str, name: str, *versions: Any, **fields: Any) -> UUID:
+    """A blueprint as an older program left it, with these bodies; `fields` replace columns."""
+    row = {
+        "id": uuid4(),
+        "org_id": tenant,
+        "account_number": "",
+        "name": name,
+        "description": None,
+        "created_at": now(),
+        "metadata": None,
+        **fields,
     }
-    aap = {"ansible_callback_url": words, "host_config_key": secrets}
-    return _some(
-        **policy_wants(),
-        users=users(),
-        files=_listed(_node(data=texts) | _registering()),
-        directories=_listed(_node()),
-        subscription=_some(subscription, rhc=flags),
-        cacerts=st.fixed_dictionaries({"pem_certs": _listed(secrets)}),
-        aap_registration=_some(aap, skip_tls_verification=flags),
-        custom_repositories=_listed(_some({"id": words}, name=texts, baseurl=_listed(addresses))),
-        payload_repositories=_listed(_some({"rhsm": flags}, id=words, baseurl=addresses)),
-        containers=_listed(_some({"source": words}, name=texts, tls_verify=flags)),
-        groups=_listed(_some({"name": words}, gid=st.integers(0, 2**31))),
-        timezone=_some(timezone=texts, ntpservers=_listed(texts)),
-        locale=_some(languages=_listed(texts), keyboard=texts),
-        hostname=texts,
-        openscap=st.fixed_dictionaries({"policy_id": st.uuids().map(str)})
-        | _some({"profile_id": words}, profile_name=texts),
-    )
+    with session(database) as connection:
+        connection.execute(_BLUEPRINT, row)
+    for number, body in enumerate(versions, start=1):
+        insert_version(database, row["id"], number, body)
+    return UUID(str(row["id"]))
 
 
-def documents() -> Strategy:
-    """CreateBlueprintRequests that break no rule."""
-    images = st.sampled_from(["guest-image", "aws", "vsphere"]).flatmap(
-        lambda kind: st.builds(
-            lambda size: image_request(kind, "aws" if kind == "aws" else "aws.s3", size=size),
-            st.integers(0, LARGEST_SIZE),
-        )
+def insert_version(
+    database: Parameters, blueprint_id: str | UUID, number: int, body: Any, snapshots: Any = None
+) -> UUID:
+    """A version as an older program adds it, without asking anybody."""
+    with session(database) as connection:
+        return add_version(connection, blueprint_id, number, body, snapshots)
+
+
+def add_version(
+    connection: psycopg.Connection[Any], blueprint_id: str | UUID, number: int, body: Any, snapshots: Any = None
+) -> UUID:
+    """The same by a session that is there already."""
+    version_id = uuid4()
+    connection.execute(
+        "INSERT INTO blueprint_versions (id, blueprint_id, version, body, created_at, service_snapshots) "
+        "VALUES (%s, %s, %s, %s, %s, %s)",
+        (version_id, blueprint_id, number, Jsonb(body), now(), None if snapshots is None else Jsonb(snapshots)),
     )
-    return _some(
-        {
-            "name": texts.filter(lambda name: name.strip() != ""),
-            "image_requests": st.lists(images, min_size=1, max_size=3, unique_by=json.dumps),
-            "customizations": customizations(),
-        },
-        description=texts,
-        distribution=st.sampled_from(["centos-9", "rhel-9"]),
-        bootc=st.fixed_dictionaries({"reference": words}),
-        metadata=st.fixed_dictionaries({"parent_id": st.none(), "exported_at": texts, "is_on_prem": flags}),
-    ).map(checker("CreateBlueprintRequest").accept)
+    return version_id
+
+
+def is_known_hash(text: str) -> bool:
+    """Whether a text is a SHA-512 crypt hash with 16 characters of salt."""
+    return re.fullmatch(r"\$6\$(rounds=\d+\$)?[./A-Za-z0-9]{16}\$[./A-Za-z0-9]{86}", text) is not None

@@ -54,18 +54,6 @@ def image_request(image_type: str = "guest-image", upload: str = "aws.s3", **fie
     }
 
 
-def blueprint(name: str = "a blueprint", **fields: Any) -> dict[str, Any]:
-    """A CreateBlueprintRequest for one image of centos-9; None drops a field."""
-    document = {
-        "name": name,
-        "distribution": "centos-9",
-        "image_requests": [image_request()],
-        "customizations": {},
-        **fields,
-    }
-    return {key: value for key, value in document.items() if value is not None}
-
-
 def compose_request(
     image_type: str = "guest-image", upload: str = "aws.s3", *, image: dict[str, Any] | None = None, **fields: Any
 ) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from adapters.embedded.postgres import EmbeddedPostgres
 
 IMAGE = os.environ.get("TEST_POSTGRES_IMAGE", "postgres:15")
 Parameters = Mapping[str, Any]
+_PATIENCE = 5.0
 
 
 @contextmanager
@@ -94,3 +96,15 @@ def away(parameters: Parameters, server_parameters: Parameters) -> Iterator[None
     finally:
         with session(server_parameters) as connection:
             connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
+
+
+def until_it_waits(parameters: Parameters, waiting: psycopg.Connection[Any]) -> None:
+    """Return when that session waits for a lock of somebody else."""
+    deadline = time.monotonic() + _PATIENCE
+    pid = waiting.info.backend_pid
+    with session(parameters) as connection:
+        while not connection.execute(
+            "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'", (pid,)
+        ).fetchone():
+            assert time.monotonic() < deadline, "it does not wait"
+            time.sleep(0.01)

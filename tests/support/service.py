@@ -136,12 +136,6 @@ class Client:
     def request(self, method: str, path: str, base: str = BASE, **arguments: Any) -> requests.Response:
         return self._session.request(method, self._url + base + path, timeout=PATIENCE, **arguments)
 
-    def blueprint(self, body: Any) -> str:
-        """The id of a blueprint that must be kept."""
-        response = self.post("/blueprints", body)
-        assert response.status_code == 201, response.text
-        return str(response.json()["id"])
-
     def compose(self, body: Any) -> str:
         """The id of a build that must be accepted."""
         response = self.post("/compose", body)

@@ -7,7 +7,7 @@ import pytest
 from domain.blueprints.blueprint import as_read, body_of, policy_of
 from domain.blueprints.composing import compose_requests
 from domain.compose.passwords import shown
-from tests.support.blueprints import POLICY, a_blueprint, a_document, checker
+from tests.support.blueprint_documents import POLICY, a_blueprint, a_document, checker
 from tests.support.builders import image_request
 
 NO_POLICY = "00000000-0000-0000-0000-000000000000"

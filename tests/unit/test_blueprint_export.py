@@ -7,7 +7,7 @@ import pytest
 
 from domain.blueprints.export import COMMUNITY_URLS, community_urls, export
 from domain.content import COMMUNITY, RED_HAT, UPLOAD
-from tests.support.blueprints import ID, MARK, REGISTERING_FILES, a_blueprint, checker
+from tests.support.blueprint_documents import ID, MARK, REGISTERING_FILES, a_blueprint, checker
 from tests.support.builders import SUBSCRIPTION, image_request
 from tests.support.domain_builders import a_uuid, known
 

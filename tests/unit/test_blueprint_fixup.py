@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from domain.blueprints.policy import fixed, lint
-from tests.support.blueprints import checker
+from tests.support.blueprint_documents import checker
 
 EVERYTHING = {
     "packages": ["aide", "audit"],

@@ -3,7 +3,7 @@
 import pytest
 
 from domain.blueprints.policy import NO_DEFINITION, Lint, lint, not_checked, required_when_saved, snapshots
-from tests.support.blueprints import POLICY
+from tests.support.blueprint_documents import POLICY
 from tests.support.domain_builders import a_uuid
 
 EVERYTHING = {

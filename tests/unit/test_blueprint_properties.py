@@ -14,7 +14,7 @@ from domain.blueprints.export import COMMUNITY_URLS, community_urls, export
 from domain.blueprints.policy import fixed, lint
 from domain.compose.passwords import shown
 from domain.content import COMMUNITY
-from tests.support.blueprints import (
+from tests.support.blueprint_documents import (
     MARK,
     REGISTERING_FILES,
     a_blueprint,

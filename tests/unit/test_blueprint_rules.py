@@ -4,7 +4,7 @@ import pytest
 
 from domain.blueprints import rules
 from domain.errors import InvalidRequestError
-from tests.support.blueprints import LARGEST_SIZE, MIB, a_document, customizing, violations, with_users
+from tests.support.blueprint_documents import LARGEST_SIZE, MIB, a_document, customizing, violations, with_users
 from tests.support.builders import image_request
 
 NAME = "blueprint name rule violation"

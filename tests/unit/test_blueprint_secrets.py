@@ -7,7 +7,7 @@ import pytest
 from domain.blueprints import secrets
 from domain.compose.passwords import LONGEST, MOST_TO_HASH
 from domain.errors import InvalidRequestError
-from tests.support.blueprints import a_document, hashed, with_users
+from tests.support.blueprint_documents import a_document, hashed, with_users
 
 HASHED = "$6$0123456789abcdef$stored"
 KEY = "ssh-ed25519 AAAA"

@@ -1,0 +1,23 @@
+"""The service on stand-ins of the platform's back-ends."""
+
+from __future__ import annotations
+
+from adapters.embedded.platform.process import StandInPlatform
+from tests.support.databases import Parameters
+from tests.support.service import Service
+
+
+def service_with(database: Parameters, composer_url: str, platform: StandInPlatform, **environment: str) -> Service:
+    """The service with all optional back-ends set up; `environment` adds to it."""
+    settings = {
+        "CONTENT_SOURCES_URL": platform.content_sources_url,
+        "CONTENT_SOURCES_REPO_URL": "https://content.example.com/",
+        "CONTENT_SOURCES_REPO_PREFIX": "/api/pulp",
+        "PROVISIONING_URL": platform.provisioning_url,
+        "COMPLIANCE_URL": platform.compliance_url,
+        "INSIGHTS_CLIENT_PROXY": "http://proxy.example.com",
+        "PATCH_URL": "https://patch.example.com",
+        "COMPOSE_DEADLINE": "3",
+        **environment,
+    }
+    return Service(database, composer_url, environment=settings)
