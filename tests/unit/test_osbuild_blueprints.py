@@ -42,6 +42,13 @@ BOTH_WAYS = {
         '[[customizations.group]]\nname = "g"\ngid = 1500\n[[customizations.group]]\nname = "h"',
         {"groups": [{"name": "g", "gid": 1500}, {"name": "h"}]},
     ),
+    "the last numbers of TOML": (
+        (
+            f'[[customizations.group]]\nname = "g"\ngid = {2**63 - 1}\n'
+            f'[[customizations.group]]\nname = "h"\ngid = {-(2**63)}'
+        ),
+        {"groups": [{"name": "g", "gid": 2**63 - 1}, {"name": "h", "gid": -(2**63)}]},
+    ),
     "timezone": (
         '[customizations.timezone]\ntimezone = "Europe/Prague"\nntpservers = ["a", "b"]',
         {"timezone": {"timezone": "Europe/Prague", "ntpservers": ["a", "b"]}},
