@@ -24,6 +24,15 @@ _MOST_REDIRECTS: Final = 5
 _LARGEST_DOCUMENT: Final = 4 * 1024 * 1024
 _PASSING: Final = frozenset({404, 408, 429})
 """Beside 5xx; a file may be gone because the repository is just changing."""
+# The first that fits: urllib3 has a connection that nobody takes be a timeout, too.
+_WORDS: Final[dict[type[BaseException], str]] = {
+    urllib3.exceptions.IncompleteRead: "cut off before its end",
+    urllib3.exceptions.NameResolutionError: "its host is not known",
+    urllib3.exceptions.NewConnectionError: "nobody answers",
+    urllib3.exceptions.TimeoutError: "no answer in time",
+    TimeoutError: "no answer in time",
+    requests.TooManyRedirects: "sent on too often",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,19 +143,12 @@ def _reason(error: Exception) -> str:
     cause: BaseException = error
     while (inner := _inner(cause)) is not None:
         cause = inner
-    match cause:
-        case urllib3.exceptions.IncompleteRead():
-            return "cut off before its end"
-        case urllib3.exceptions.TimeoutError() | TimeoutError():
-            return "no answer in time"
-        case urllib3.exceptions.NewConnectionError() | ConnectionRefusedError():
-            return "nobody answers"
-        case requests.TooManyRedirects():
-            return "sent on too often"
-        case ssl.SSLError():
-            return f"no trusted connection ({cause.reason or cause})"
-        case _:
-            return f"{type(cause).__name__}: {cause}"
+    if isinstance(cause, ssl.SSLError):
+        return f"no trusted connection ({cause.reason or cause})"
+    for kind, words in _WORDS.items():
+        if isinstance(cause, kind):
+            return words
+    return f"{type(cause).__name__}: {cause}"
 
 
 def _inner(error: BaseException) -> BaseException | None:

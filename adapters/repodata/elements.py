@@ -8,15 +8,21 @@ from typing import Final, Protocol
 from xml.parsers import expat
 
 from adapters.repodata.errors import damaged
+from domain.errors import UnavailableError
 
 _DEEPEST: Final = 64
 _LONGEST_TEXT: Final = 64 * 1024  # characters of one element
-_LONGEST_TAG: Final = 1024 * 1024  # bytes, attributes included
+_LONGEST_TAG: Final = 1024 * 1024  # bytes, attributes included; expat holds a tag as a whole
 _MOST_NAMES: Final = 10_000  # of elements and attributes; expat keeps each
 
 
 class Handler(Protocol):
-    """Who wants to know what is in a document; the depth of its root is 0, names come without their prefix."""
+    """Who wants to know what is in a document, down to the depth `deepest`; the depth of its root is 0.
+
+    Names of elements come without their prefix.
+    """
+
+    deepest: int
 
     def start(self, depth: int, name: str, attributes: dict[str, str]) -> bool:
         """An element begins; whether its text is wanted."""
@@ -37,7 +43,7 @@ def read_elements(pieces: Iterable[bytes], handler: Handler) -> None:
             parser.Parse(piece)
             fed += len(piece)
             if fed - max(parser.CurrentByteIndex, 0) > _LONGEST_TAG + len(piece):
-                raise damaged(f"a tag is longer than {_LONGEST_TAG} bytes")
+                raise damaged(f"a tag or a comment is longer than {_LONGEST_TAG} bytes")
             if len(parser.intern) > _MOST_NAMES:
                 raise damaged(f"there are more than {_MOST_NAMES} names of elements and attributes")
         parser.Parse(b"", True)
@@ -51,6 +57,7 @@ class _Reading:
     def __init__(self, handler: Handler, parser: expat.XMLParserType) -> None:
         self._handler = handler
         self._parser = parser
+        self._deepest = min(handler.deepest, _DEEPEST)
         self._depth = -1
         self._wanted: list[bool] = []
         self._text: list[str] = []
@@ -66,8 +73,10 @@ class _Reading:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1
-        if self._depth > _DEEPEST:
-            raise damaged(f"elements are nested more than {_DEEPEST} deep")
+        if self._depth > self._deepest:  # most of a primary is
+            if self._depth > _DEEPEST:
+                raise damaged(f"elements are nested more than {_DEEPEST} deep")
+            return
         wanted = self._handler.start(self._depth, local_name(name), attributes)
         self._wanted.append(wanted)
         if wanted:
@@ -75,9 +84,11 @@ class _Reading:
         self._parser.CharacterDataHandler = self._characters if wanted else None
 
     def _end(self, name: str) -> None:
-        text = "".join(self._text).strip() if self._wanted.pop() else ""
-        self._parser.CharacterDataHandler = None
-        self._handler.end(self._depth, local_name(name), text)
+        if self._depth <= self._deepest:
+            text = "".join(self._text).strip() if self._wanted.pop() else ""
+            self._parser.CharacterDataHandler = None
+            self._text = []  # what is around an element's children is nobody's
+            self._handler.end(self._depth, local_name(name), text)
         self._depth -= 1
 
     def _characters(self, text: str) -> None:
@@ -118,14 +129,19 @@ class Element:
         return found[0].text if found else None
 
 
-def read_tree(content: bytes) -> Element:
-    """The root of a small document; raises `UnavailableError` when it is not sound XML."""
+def read_tree(content: bytes, what: str) -> Element:
+    """The root of a small document; raises `UnavailableError` saying that `what` is not sound XML."""
     tree = _Tree()
-    read_elements([content], tree)
+    try:
+        read_elements([content], tree)
+    except UnavailableError as error:
+        raise damaged(f"{what}: {error.detail}") from None
     return tree.root
 
 
 class _Tree:
+    deepest = _DEEPEST
+
     def __init__(self) -> None:
         self.root = Element("")
         self._open: list[Element] = []

@@ -30,7 +30,7 @@ def read_metalink(content: bytes) -> Metalink:
 
     Checksums of older repomd.xml (`alternates`) do not count: a mirror that lags behind is passed over.
     """
-    root = read_tree(content)
+    root = read_tree(content, "the metalink")
     files = [file for file in root.all("files", "file") if file.attributes.get("name") == "repomd.xml"]
     if root.name != "metalink" or not files:
         raise damaged("the metalink does not name repomd.xml")

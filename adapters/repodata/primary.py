@@ -36,6 +36,8 @@ def read_packages(pieces: Iterable[bytes], architecture: str) -> tuple[Package, 
 
 
 class _Primary:
+    deepest = 2
+
     def __init__(self, architectures: frozenset[str]) -> None:
         self.newest: dict[str, tuple[Version, str]] = {}
         self._architectures = architectures
@@ -45,8 +47,6 @@ class _Primary:
         self._is_rpm = False
 
     def start(self, depth: int, name: str, attributes: dict[str, str]) -> bool:
-        if depth > 2:
-            return False
         if depth == 2:
             if name == "version":
                 self._version = attributes

@@ -33,7 +33,7 @@ class Primary:
 
 def read_repomd(content: bytes) -> Primary:
     """What repomd.xml says of the primary; raises `UnavailableError` naming what is wrong with it."""
-    root = read_tree(content)
+    root = read_tree(content, "repomd.xml")
     found = [data for data in root.all("data") if data.attributes.get("type") == "primary"]
     if root.name != "repomd" or not found:
         raise damaged("repomd.xml names no primary")
