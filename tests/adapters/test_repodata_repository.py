@@ -61,6 +61,11 @@ def test_an_address_without_a_slash_at_its_end_is_the_same_repository(server, re
     assert packages(f"{server.url}/repo") == X86_64
 
 
+def test_a_web_server_that_takes_gzip_for_an_encoding_of_its_own_does_no_harm(server, repository):
+    server.gzip_is_encoding = True
+    assert packages(f"{server.url}/repo") == X86_64
+
+
 def test_a_repository_without_packages_has_an_empty_list(www, server, rpms, tmp_path):
     (tmp_path / "nothing").mkdir()
     RpmRepository(www / "repo", tmp_path / "nothing")

@@ -25,12 +25,14 @@ class _Server(ThreadingHTTPServer):
 class FileServer:
     """Runs as a context manager; with a TLS context on https.
 
-    `asked` is every path asked for; whoever asks for one of `elsewhere` is sent to the address it has there.
+    `asked` is every path asked for; whoever asks for one of `elsewhere` is sent to the address it has there. With
+    `gzip_is_encoding` a file `*.gz` is said to be a shorter way to send something else, as some web servers do.
     """
 
     def __init__(self, folder: Path, tls: ssl.SSLContext | None = None) -> None:
         self.asked: list[str] = []
         self.elsewhere: dict[str, str] = {}
+        self.gzip_is_encoding = False
         server = self
 
         class Handler(_Handler):
@@ -43,6 +45,11 @@ class FileServer:
                 self.send_header("Location", server.elsewhere[self.path])
                 self.send_header("Content-Length", "0")
                 self.end_headers()
+
+            def end_headers(self) -> None:
+                if server.gzip_is_encoding and self.path.endswith(".gz"):
+                    self.send_header("Content-Encoding", "gzip")
+                super().end_headers()
 
         self._server = _Server(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
         scheme = "http"
