@@ -9,18 +9,8 @@ import click
 from adapters.files.distribution_source import SOURCE_FILE, load_source
 from adapters.files.distributions import problems
 from adapters.files.signing_keys import fetch_keys
-from image_builder.settings import PROJECT
-
-
-def _directory_option(command: click.decorators.FC) -> click.decorators.FC:
-    return click.option(
-        "--directory",
-        envvar="DISTRIBUTIONS_DIR",
-        type=click.Path(path_type=Path),
-        default=PROJECT / "distributions",
-        show_default="the one that comes with the service",
-        help="The distribution directory; DISTRIBUTIONS_DIR sets it too.",
-    )(command)
+from image_builder.cli.options import directory_option
+from image_builder.cli.refresh_packages import refresh_packages
 
 
 @click.group()
@@ -29,7 +19,7 @@ def distributions() -> None:
 
 
 @distributions.command()
-@_directory_option
+@directory_option
 def check(directory: Path) -> None:
     """Say all that is wrong with the directory at once; exit status 1 if the service would not start with it."""
     found = problems(directory)
@@ -42,7 +32,7 @@ def check(directory: Path) -> None:
 
 
 @distributions.command("fetch-keys")
-@_directory_option
+@directory_option
 def fetch(directory: Path) -> None:
     """Put the vendors' signing keys into the directory, in place of their addresses.
 
@@ -51,3 +41,6 @@ def fetch(directory: Path) -> None:
     """
     written = fetch_keys(load_source(directory / SOURCE_FILE), directory)
     click.echo(f"{len(written)} files written")
+
+
+distributions.add_command(refresh_packages)

@@ -1,0 +1,92 @@
+"""repomd.xml: where a repository's primary is, and how to know it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate
+
+from adapters.repodata.checksum import Checksum, ChecksumSchema
+from adapters.repodata.elements import Element, read_tree
+from adapters.repodata.errors import damaged, final
+
+LARGEST_PRIMARY: Final = 512 * 1024 * 1024
+"""Bytes as downloaded; that of Fedora has some 20 million."""
+LARGEST_OPEN_PRIMARY: Final = 2 * 1024 * 1024 * 1024
+"""Bytes as XML; that of Fedora has some 200 million."""
+
+
+@dataclass(frozen=True, slots=True)
+class Primary:
+    """The primary as repomd.xml promises it: `location` is relative to the repository, sizes are in bytes.
+
+    A size that is not promised is the largest allowed.
+    """
+
+    location: str
+    checksum: Checksum
+    size: int
+    open_size: int
+    open_checksum: Checksum | None
+
+
+def read_repomd(content: bytes) -> Primary:
+    """What repomd.xml says of the primary; raises `UnavailableError` naming what is wrong with it."""
+    root = read_tree(content, "repomd.xml")
+    found = [data for data in root.all("data") if data.attributes.get("type") == "primary"]
+    if root.name != "repomd" or not found:
+        raise damaged("repomd.xml names no primary")
+    try:
+        primary: Primary = _PrimarySchema().load(_document(found[0]))
+    except ValidationError as error:
+        raise final(f"repomd.xml: the primary's {_first(error.messages)}") from None
+    return primary
+
+
+def _document(data: Element) -> dict[str, object]:
+    document: dict[str, object] = {"location": _attribute(data, "location", "href")}
+    for name in ("checksum", "open-checksum"):
+        for element in data.all(name)[:1]:
+            document[name] = {"type": element.attributes.get("type"), "value": element.text}
+    for name in ("size", "open-size"):
+        document[name] = data.text_at(name)
+    return {name: value for name, value in document.items() if value is not None}
+
+
+def _attribute(data: Element, name: str, attribute: str) -> str | None:
+    found = data.all(name)
+    return found[0].attributes.get(attribute) if found else None
+
+
+def _first(messages: Any, place: str = "") -> str:
+    """The first of marshmallow's nested messages as `checksum.type: what`."""
+    if isinstance(messages, dict):
+        key, inner = next(iter(messages.items()))
+        return _first(inner, f"{place}.{key}" if place else str(key))
+    return f"{place}: {messages[0]}"
+
+
+def _is_inside(location: str) -> None:
+    if ":" in location or "\\" in location or location.startswith("/") or ".." in location.split("/"):
+        raise ValidationError("Leads out of the repository.")
+
+
+def _size(largest: int, name: str) -> fields.Integer:
+    allowed = validate.Range(0, largest, error=f"More than {largest} bytes.")
+    return fields.Integer(load_default=largest, data_key=name, validate=allowed)
+
+
+class _PrimarySchema(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+    location = fields.String(required=True, validate=[validate.Length(1, 4096), _is_inside])
+    checksum = fields.Nested(ChecksumSchema, required=True)
+    size = _size(LARGEST_PRIMARY, "size")
+    open_size = _size(LARGEST_OPEN_PRIMARY, "open-size")
+    open_checksum = fields.Nested(ChecksumSchema, load_default=None, data_key="open-checksum")
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Primary:
+        return Primary(**data)

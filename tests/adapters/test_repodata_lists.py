@@ -1,0 +1,135 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from adapters.repodata.lists import NewLists
+from adapters.repodata.primary import Package
+from domain.errors import ConfigurationError
+from tests.support.service import PROJECT
+
+NEW = [Package("alpha", "Größe \u2028 & \n"), Package("zsh", "")]
+
+
+@pytest.fixture
+def old(tmp_path):
+    paths = [tmp_path / f"test-9-x86_64-{name}-packages.json" for name in ("baseos", "appstream")]
+    for path in paths:
+        path.write_text("[]")
+    return paths
+
+
+def content(folder):
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+def test_a_list_is_an_array_of_name_and_summary(tmp_path, old):
+    with NewLists(tmp_path) as lists:
+        lists.add(old[0], NEW)
+        lists.put_in_place()
+    assert json.loads(old[0].read_text()) == [
+        {"name": "alpha", "summary": "Größe \u2028 & \n"},
+        {"name": "zsh", "summary": ""},
+    ]
+    assert len(old[0].read_text().splitlines()) == 4 + 1  # brackets, packages; U+2028 is Python's alone
+
+
+def test_a_list_without_packages_is_an_empty_array(tmp_path, old):
+    with NewLists(tmp_path) as lists:
+        lists.add(old[0], [])
+        lists.put_in_place()
+    assert json.loads(old[0].read_text()) == []
+
+
+def test_nothing_changes_before_all_are_put_in_place(tmp_path, old):
+    with NewLists(tmp_path) as lists:
+        for path in old:
+            lists.add(path, NEW)
+        assert [path.read_text() for path in old] == ["[]", "[]"]
+        assert lists.put_in_place() == 2
+    assert all(json.loads(path.read_text()) for path in old)
+
+
+def test_what_was_not_put_in_place_leaves_no_trace(tmp_path, old):
+    before = content(tmp_path)
+
+    def interrupted():
+        with NewLists(tmp_path) as lists:
+            lists.add(old[0], NEW)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert content(tmp_path) == before
+
+
+def test_a_target_that_cannot_be_replaced_leaves_all_as_it_was(tmp_path, old):
+    old[1].unlink()
+    old[1].mkdir()
+    with NewLists(tmp_path) as lists:
+        lists.add(old[0], NEW)
+        with pytest.raises(ConfigurationError, match=r"appstream-packages\.json: is a directory"):
+            lists.add(old[1], NEW)
+    assert old[0].read_text() == "[]"
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ConfigurationError, match="gone: No such file"), NewLists(tmp_path / "gone"):
+        pass
+
+
+def test_an_old_lists_mode_is_kept_and_a_new_one_is_readable_for_all(tmp_path, old):
+    old[0].chmod(0o640)
+    old[1].unlink()
+    before = os.umask(0o022)
+    try:
+        with NewLists(tmp_path) as lists:
+            for path in old:
+                lists.add(path, NEW)
+            lists.put_in_place()
+    finally:
+        os.umask(before)
+    assert [path.stat().st_mode & 0o777 for path in old] == [0o640, 0o644]
+
+
+def test_two_refreshes_of_one_distribution_do_not_mix(tmp_path, old):
+    with NewLists(tmp_path) as lists:
+        lists.add(old[0], NEW)
+        with pytest.raises(ConfigurationError, match="being refreshed already"), NewLists(tmp_path):
+            pass
+        lists.put_in_place()
+    with NewLists(tmp_path):  # and the next one may
+        pass
+
+
+CRASH = """
+import os, sys
+from pathlib import Path
+from adapters.repodata.lists import NewLists
+from adapters.repodata.primary import Package
+
+replace = Path.replace
+def once(self, target):
+    replace(self, target)
+    os.kill(os.getpid(), 9)
+Path.replace = once
+
+with NewLists(Path(sys.argv[1])) as lists:
+    for path in sys.argv[2:]:
+        lists.add(Path(path), [Package("alpha", "A")] * 1000)
+    lists.put_in_place()
+"""
+
+
+def test_a_crash_between_two_files_leaves_each_whole_and_the_next_refresh_cleans_up(tmp_path, old):
+    command = [sys.executable, "-c", CRASH, str(tmp_path), *map(str, old)]
+    crashed = subprocess.run(command, check=False, cwd=PROJECT, timeout=30)
+    assert crashed.returncode == -9
+    assert [len(json.loads(path.read_text())) for path in old] == [1000, 0]
+    with NewLists(tmp_path) as lists:
+        for path in old:
+            lists.add(path, NEW)
+        lists.put_in_place()
+    assert set(tmp_path.iterdir()) == set(old)
