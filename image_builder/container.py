@@ -11,6 +11,7 @@ from dependency_injector import containers, providers
 from adapters.crypt import sha512_crypt_hash
 from adapters.features import AlwaysOn
 from adapters.files.distributions import load_allow_list, load_distributions
+from adapters.files.package_lists import FilePackageLists, index_package_lists
 from adapters.files.quotas import FileQuotas, Unlimited
 from adapters.http.client import BackEnd, new_session
 from adapters.http.compliance import HttpCompliance
@@ -33,6 +34,7 @@ from image_builder.telemetry.metrics import Metrics
 from image_builder.usecases.compose import StartCompose
 from image_builder.usecases.composes import WatchComposes
 from image_builder.usecases.gather import Gather
+from image_builder.usecases.packages import SearchPackages
 from image_builder.usecases.readiness import Probe
 from ports.features import Features
 from ports.world import Quotas
@@ -40,6 +42,11 @@ from ports.world import Quotas
 
 def _catalogue(settings: Settings) -> Catalogue:
     return Catalogue(load_distributions(settings.distributions), load_allow_list(settings.allow_file))
+
+
+def package_lists(settings: Settings) -> FilePackageLists:
+    """The package lists of the distribution directory, indexed. Raises ConfigurationError."""
+    return index_package_lists(settings.distributions, load_distributions(settings.distributions))
 
 
 def _quotas(settings: Settings) -> Quotas:
@@ -129,6 +136,7 @@ class Container(containers.DeclarativeContainer):
     lookup_threads = providers.ThreadSafeSingleton(_lookup_threads, settings)
     features = providers.ThreadSafeSingleton(AlwaysOn)
     catalogue = providers.ThreadSafeSingleton(_catalogue, settings)
+    package_lists = providers.ThreadSafeSingleton(package_lists, settings)
     contract = providers.ThreadSafeSingleton(Contract, catalogue.provided.names, settings.provided.base_paths)
     metrics = providers.ThreadSafeSingleton(Metrics)
     database_probe = providers.ThreadSafeSingleton(Probe, database.provided.check)
@@ -140,6 +148,7 @@ class Container(containers.DeclarativeContainer):
         database=database_probe,
         composer=providers.ThreadSafeSingleton(Probe, composer.provided.check),
     )
+    search_packages = providers.ThreadSafeSingleton(SearchPackages, catalogue, package_lists, composer)
     distributions = providers.ThreadSafeSingleton(DistributionsController, catalogue)
     composes = providers.ThreadSafeSingleton(
         ComposesController,
