@@ -20,15 +20,22 @@ from image_builder.http.call import Lane
 from image_builder.http.docs import HEADERS, DocsPage
 from image_builder.http.edge import Document, Edge, Page
 from image_builder.telemetry import logs, metrics
+from ports.packages import PackageLists
 
 log = structlog.get_logger()
 
 
-def create() -> ASGIApp:
-    """The service that the environment describes. Raises ConfigurationError."""
+def create(package_lists: PackageLists | None = None) -> ASGIApp:
+    """The service that the environment describes. Raises ConfigurationError.
+
+    Without `package_lists` it indexes its own; worker processes that are given some share them.
+    """
     settings = settings_module.from_environment()
     logs.configure(settings.log_level)
     container = Container(settings=settings)
+    if package_lists is not None:
+        container.package_lists.override(package_lists)
+    container.package_lists()  # a broken list is said now, not at the first search
     application, bridge = connexion_application(
         container.contract(),
         container.routes(),

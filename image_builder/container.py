@@ -12,6 +12,7 @@ from dependency_injector import containers, providers
 from adapters.crypt import sha512_crypt_hash
 from adapters.features import AlwaysOn
 from adapters.files.distributions import load_allow_list, load_distributions
+from adapters.files.package_lists import FilePackageLists, index_package_lists
 from adapters.files.quotas import FileQuotas, Unlimited
 from adapters.postgres.blueprints import PostgresBlueprints
 from adapters.postgres.composes import PostgresComposes
@@ -34,6 +35,7 @@ from image_builder.usecases.compose import StartComposes
 from image_builder.usecases.composes import WatchComposes
 from image_builder.usecases.export import ExportBlueprint
 from image_builder.usecases.gather import Gather
+from image_builder.usecases.packages import SearchPackages
 from image_builder.usecases.policies import PolicyRequirements
 from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.readiness import Probe
@@ -45,6 +47,11 @@ if TYPE_CHECKING:
 
 def _catalogue(settings: Settings) -> Catalogue:
     return Catalogue(load_distributions(settings.distributions), load_allow_list(settings.allow_file))
+
+
+def package_lists(settings: Settings) -> FilePackageLists:
+    """The package lists of the distribution directory, indexed. Raises ConfigurationError."""
+    return index_package_lists(settings.distributions, load_distributions(settings.distributions))
 
 
 def _quotas(settings: Settings) -> Quotas:
@@ -120,6 +127,7 @@ class Container(containers.DeclarativeContainer):
     image_threads = providers.ThreadSafeSingleton(_image_threads, settings)
     features = providers.ThreadSafeSingleton(_features, settings.provided.unleash)
     catalogue = providers.ThreadSafeSingleton(_catalogue, settings)
+    package_lists = providers.ThreadSafeSingleton(package_lists, settings)
     contract = providers.ThreadSafeSingleton(Contract, catalogue.provided.names, settings.provided.base_paths)
     metrics = providers.ThreadSafeSingleton(Metrics)
     database_probe = providers.ThreadSafeSingleton(Probe, database.provided.check)
@@ -168,6 +176,9 @@ class Container(containers.DeclarativeContainer):
         build=providers.Factory(Build, settings.provided.build_commit, settings.provided.build_time),
         database=database_probe,
         composer=providers.ThreadSafeSingleton(Probe, back_ends.provided.composer.check),
+    )
+    search_packages = providers.ThreadSafeSingleton(
+        SearchPackages, catalogue, package_lists, back_ends.provided.composer
     )
     distributions = providers.ThreadSafeSingleton(DistributionsController, catalogue)
     composes = providers.ThreadSafeSingleton(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
+from domain.packages import Package
 from domain.status import ImageStatus
 from domain.submission import Submission
 
@@ -24,6 +25,14 @@ class Composer(Protocol):
 
     def metadata(self, compose_id: UUID) -> dict[str, Any]:
         """`packages` and `ostree_commit` of the built image. Raises NotFoundError as `status` does."""
+
+    def search_packages(
+        self, distribution: str, architecture: str, repositories: Sequence[Mapping[str, Any]], text: str
+    ) -> tuple[Package, ...]:
+        """Every package whose name holds `text`, and maybe others, in no order, a name as often as it is built.
+
+        The distribution's name and the repositories (v2's Repository) are the composer's. Raises UnavailableError.
+        """
 
     def check(self) -> None:
         """Return when the composer answers. Raises UnavailableError."""

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import orjson
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from adapters.files.distribution_source import SOURCE_FILE, load_source, signers
+from adapters.files.package_list_files import originals, package_list_paths, read_package_list
 from domain.distributions import AllowList, Architecture, BootcImage, Distribution, Repository
 from domain.errors import ConfigurationError
 
@@ -47,26 +47,21 @@ def load_distributions(directory: Path) -> dict[str, Distribution]:
 
 
 def problems(directory: Path) -> list[Problem]:
-    """All that is wrong with the directory: what `load_distributions` would raise, and then the warnings.
+    """All that is wrong with the directory: what `load_distributions` would raise, broken package lists, the warnings.
 
     A `source.yaml` in the directory tells how many keys sign a repository; without one that is not judged.
     """
     distributions, found = _read(directory)
-    originals = [d for name, d in distributions.items() if not (directory / name).is_symlink()]
-    for distribution in originals:
+    once = tuple(originals(directory, distributions).values())
+    for distribution in once:
+        found.extend(_broken_package_lists(directory, distribution))
         found.extend(_missing_package_lists(directory, distribution))
     if (directory / SOURCE_FILE).is_file():
         try:
-            found.extend(_keys_by_address(directory, originals))
+            found.extend(_keys_by_address(directory, once))
         except ConfigurationError as error:
             found.append(Problem("error", str(directory / SOURCE_FILE), error.detail))
     return sorted(found, key=lambda problem: problem.level)
-
-
-def package_list_path(directory: Path, distribution: Distribution, architecture: str, repository: Repository) -> Path:
-    """Where the repository's package list is, if there is one: an array of `{name, summary}`."""
-    file = f"{distribution.canonical_name}-{architecture}-{repository.id}-packages.json"
-    return directory / distribution.name / file
 
 
 def load_allow_list(path: Path | None) -> AllowList:
@@ -236,8 +231,7 @@ def _read_folder(folder: Path) -> tuple[Distribution | None, list[Problem]]:
         return None, [Problem("error", str(path), fault) for fault in _faults(error.messages)]
     except OSError as error:
         return None, [Problem("error", str(path), f"cannot be read: {error.strerror}")]
-    named_by_folder = replace(distribution, name=folder.name)
-    return named_by_folder, list(_broken_package_lists(folder.parent, named_by_folder))
+    return replace(distribution, name=folder.name), []
 
 
 def _read_json(path: Path) -> Any:
@@ -263,38 +257,13 @@ def _faults(messages: Any, place: str = "") -> Iterator[str]:
             yield from _faults(inner, f"{place}.{key}" if place else str(key))
 
 
-def _package_lists(directory: Path, distribution: Distribution) -> Iterator[tuple[str, Repository, Path]]:
-    for architecture in distribution.architectures.values():
-        for repository in architecture.repositories:
-            path = package_list_path(directory, distribution, architecture.name, repository)
-            yield architecture.name, repository, path
-
-
 def _broken_package_lists(directory: Path, distribution: Distribution) -> Iterator[Problem]:
-    for _, _, path in _package_lists(directory, distribution):
-        if not path.exists():
-            continue
+    for _, _, path in package_list_paths(directory, distribution):
         try:
-            packages = orjson.loads(path.read_bytes())
-        except (ValueError, OSError) as error:
-            yield Problem("error", str(path), f"Not JSON: {error}.")
-            continue
-        fault = _package_list_fault(packages)
-        if fault:
-            yield Problem("error", str(path), fault)
-
-
-def _package_list_fault(packages: object) -> str | None:
-    # By hand and not by a schema: a list has thousands of packages, and start-up waits for this.
-    if not isinstance(packages, list):
-        return "Expected an array of {name, summary}."
-    for index, package in enumerate(packages):
-        if not isinstance(package, dict):
-            return f"[{index}]: Expected {{name, summary}}."
-        for key in ("name", "summary"):
-            if not isinstance(package.get(key), str):
-                return f"[{index}].{key}: Expected text."
-    return None
+            if path.exists():
+                read_package_list(path)
+        except ConfigurationError as error:
+            yield Problem("error", str(path), error.detail)
 
 
 def _missing_package_lists(directory: Path, distribution: Distribution) -> Iterator[Problem]:
@@ -303,7 +272,7 @@ def _missing_package_lists(directory: Path, distribution: Distribution) -> Itera
         return
     missing = [
         f"{architecture} {repository.id}"
-        for architecture, repository, path in _package_lists(directory, distribution)
+        for architecture, repository, path in package_list_paths(directory, distribution)
         if not repository.image_type_tags and not path.exists()
     ]
     if missing:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
@@ -12,12 +13,15 @@ from marshmallow import Schema, ValidationError, fields, post_load
 from adapters.http.client import Answer, BackEnd, NoAnswerError, Timeouts
 from adapters.http.schemas import AnswerSchema
 from domain.errors import NotFoundError, UnavailableError
+from domain.packages import Package
 from domain.status import BuildError, ImageStatus, Progress, UploadStatus
 from domain.submission import Accepted, Refused, Submission, Unanswered
 
 _BASE: Final = "/api/image-builder-composer/v2"
 _SHORT: Final = Timeouts(connect=3.0, read=10.0, total=15.0)
 _LONG: Final = Timeouts(connect=3.0, read=25.0, total=30.0)
+# What globs are made of, and what UTF-8 cannot hold; there is no way to quote it that every composer understands.
+_NOT_LITERAL: Final = re.compile(r"[*?\[\]\\\ud800-\udfff]")
 
 
 class _SubProgressSchema(AnswerSchema):
@@ -84,6 +88,19 @@ class _MetadataSchema(AnswerSchema):
     ostree_commit = fields.String()
 
 
+class _FoundSchema(AnswerSchema):
+    name = fields.String(required=True)
+    summary = fields.String(load_default="")
+
+    @post_load
+    def _build(self, data: dict[str, Any], **_: Any) -> Package:
+        return Package(**data)
+
+
+class _SearchSchema(AnswerSchema):
+    packages = fields.List(fields.Nested(_FoundSchema), required=True)
+
+
 class _AcceptedSchema(AnswerSchema):
     id = fields.UUID(required=True)
 
@@ -96,6 +113,7 @@ class _ErrorSchema(AnswerSchema):
 
 _COMPOSE_STATUS: Final = _ComposeStatusSchema()
 _METADATA: Final = _MetadataSchema()
+_SEARCH: Final = _SearchSchema()
 _ACCEPTED: Final = _AcceptedSchema()
 _ERROR: Final = _ErrorSchema()
 
@@ -137,6 +155,22 @@ class HttpComposer:
         """See the port."""
         return self._read(f"/composes/{compose_id}/metadata", _METADATA)
 
+    def search_packages(
+        self, distribution: str, architecture: str, repositories: Sequence[Mapping[str, Any]], text: str
+    ) -> tuple[Package, ...]:
+        """See the port."""
+        body = {
+            "distribution": distribution,
+            "architecture": architecture,
+            "repositories": list(repositories),
+            "packages": [_glob(text)],
+        }
+        try:
+            answer = self._back_end.ask(f"{_BASE}/search/packages", body, _LONG)
+        except NoAnswerError as error:
+            raise _away() from error
+        return tuple(_usable(answer, _SEARCH)["packages"])
+
     def check(self) -> None:
         """See the port."""
         if self._get("/openapi").status != HTTPStatus.OK:
@@ -152,13 +186,23 @@ class HttpComposer:
         answer = self._get(path)
         if answer.status == HTTPStatus.NOT_FOUND:
             raise NotFoundError("Compose not found")
-        if answer.status != HTTPStatus.OK:
-            raise _away()
-        try:
-            loaded: dict[str, Any] = schema.load(answer.json())
-        except ValidationError as error:
-            raise _away() from error
-        return loaded
+        return _usable(answer, schema)
+
+
+def _usable(answer: Answer, schema: Schema) -> dict[str, Any]:
+    if answer.status != HTTPStatus.OK:
+        raise _away()
+    try:
+        loaded: dict[str, Any] = schema.load(answer.json())
+    except ValidationError as error:
+        raise _away() from error
+    return loaded
+
+
+def _glob(text: str) -> str:
+    """A glob for every name that holds `text`: made of its longest literal part."""
+    literal = max(_NOT_LITERAL.split(text), key=len)
+    return f"*{literal}*" if literal else "*"
 
 
 def _refused(answer: Answer) -> Refused:

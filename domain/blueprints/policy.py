@@ -82,7 +82,7 @@ def fixed(customizations: Json, required: Json) -> dict[str, Any]:
 def required_when_saved(snapshots: Json, policy_id: str) -> Json:
     """What a policy asked for when the version was saved, out of its `service_snapshots`."""
     compliance = without_nulls(snapshots).get("compliance")
-    if not isinstance(compliance, Mapping) or compliance.get("policy_id") != policy_id:
+    if not isinstance(compliance, Mapping) or str(compliance.get("policy_id")).lower() != policy_id.lower():
         return {}
     customizations = compliance.get("policy_customizations")
     return customizations if isinstance(customizations, Mapping) else {}

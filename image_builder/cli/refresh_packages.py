@@ -13,7 +13,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from adapters.files.distributions import load_distributions, package_list_path
+from adapters.files.distributions import load_distributions
+from adapters.files.package_list_files import package_list_path
 from adapters.repodata.download import ClientCertificate, Downloads
 from adapters.repodata.lists import NewLists
 from adapters.repodata.repository import repository_packages

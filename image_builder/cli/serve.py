@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from uvicorn.supervisors import Multiprocess
 from domain.errors import ConfigurationError
 from image_builder import app
 from image_builder.cli.embedded import identity_header, surroundings
+from image_builder.container import package_lists
 from image_builder.http.protocol import ContractProtocol
 from image_builder.settings import Settings, from_environment
 
@@ -65,11 +67,12 @@ def serve(*, embedded: bool, data: Path, workers: int) -> None:
 
 
 def _run(settings: Settings, workers: int, announce: Callable[[], None]) -> None:
-    service = app.create()  # also with several workers: what is wrong is said once, and before anything listens
+    create = partial(app.create, package_lists(settings))
+    service = create()  # also with several workers: what is wrong is said once, and before anything listens
     if settings.not_served:
         log.warning("variables are set that do nothing here", variables=settings.not_served)
     config = uvicorn.Config(
-        service if workers == 1 else "image_builder.app:create",
+        service if workers == 1 else create,
         factory=workers > 1,
         host=settings.host,
         port=settings.port,

@@ -8,7 +8,8 @@ from typing import Final
 from domain.errors import InvalidRequestError
 
 _TAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
-_TAGS: Final = re.compile(rf"[ \t]*{_TAG}(?:[ \t]*,[ \t]*{_TAG})*[ \t]*")
+# Empty elements of a list mean nothing (section 5.6.1.2).
+_TAGS: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
 _OURS: Final = re.compile(r'(?<!W/)"([1-9][0-9]{0,18})"')
 
 

@@ -31,6 +31,9 @@ class HastyBackEnd(BackEnd):
     def post(self, path: str, body: Mapping[str, Any], _timeouts: Timeouts) -> Answer:
         return super().post(path, body, HASTE)
 
+    def ask(self, path: str, body: Mapping[str, Any], _timeouts: Timeouts) -> Answer:
+        return super().ask(path, body, HASTE)
+
 
 @contextmanager
 def a_composer(url: str, kind: type[BackEnd] = BackEnd, tokens: Tokens | None = None) -> Iterator[HttpComposer]:
