@@ -119,7 +119,7 @@ def users() -> Strategy:
 def policy_wants() -> dict[str, Strategy]:
     """What compliance policies ask for, and blueprints have of it."""
     packages, mountpoints = st.sampled_from(["aide", "vim", "@core"]), st.sampled_from(["/home", "/var", "/srv"])
-    services = st.sampled_from(["auditd", "sshd", "cups", "nftables"])
+    services = st.sampled_from(["auditd", "sshd"])
     arguments = st.lists(st.sampled_from(["audit=1", "audit", "quiet", "fips=1", "audit=10"]), max_size=3)
     sizes = st.just(0) | st.integers(MIB, LARGEST_SIZE)
     return {

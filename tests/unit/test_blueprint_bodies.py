@@ -172,6 +172,7 @@ def test_of_a_blueprint_of_nothing_neither_is_sent():
         (["aws", "gcp"], ["aws"]),
         (["gcp"], []),
         (["ami"], []),
+        ([], []),
     ],
 )
 def test_only_the_images_of_the_types_asked_for_are_composed(image_types, expected):

@@ -23,12 +23,15 @@ from tests.support.blueprint_documents import (
     documents,
     hashed,
     policies,
+    policy_wants,
 )
 from tests.support.domain_builders import known
 
 AT = datetime(2026, 1, 31, 12)
 KNOWN = [known(number, url, name="EPEL", origin=COMMUNITY) for number, url in enumerate(COMMUNITY_URLS)]
 NO_POLICY = "00000000-0000-0000-0000-000000000000"
+# Most of all such as have what policies are about.
+any_customizations = customizations() | st.fixed_dictionaries({}, optional=policy_wants())
 STATES = ("enabled", "masked", "disabled")
 CONTRADICTING = {"enabled": ("masked", "disabled"), "masked": ("enabled",), "disabled": ("enabled",)}
 
@@ -140,7 +143,7 @@ def test_every_image_of_a_blueprint_is_a_compose_request(document, name):
 
 
 @often
-@given(ours=customizations(), required=policies())
+@given(ours=any_customizations, required=policies())
 def test_a_fixed_blueprint_lacks_nothing(ours, required):
     event(f"lacked something: {bool(lint(ours, required, {}).errors)}")
     made = fixed(ours, required)
@@ -150,7 +153,7 @@ def test_a_fixed_blueprint_lacks_nothing(ours, required):
 
 
 @often
-@given(ours=customizations(), required=policies())
+@given(ours=any_customizations, required=policies())
 def test_a_fixed_blueprint_has_lost_nothing_that_the_policy_does_not_contradict(ours, required):
     made = fixed(ours, required)
     theirs = {"packages", "filesystem", "services", "kernel", "fips"}
@@ -169,7 +172,7 @@ def test_a_fixed_blueprint_has_lost_nothing_that_the_policy_does_not_contradict(
 
 
 @often
-@given(ours=customizations(), required=policies())
+@given(ours=any_customizations, required=policies())
 def test_a_fixed_blueprint_has_nothing_that_neither_had(ours, required):
     made = fixed(ours, required)
     assert set(made) <= {*ours, *required}
