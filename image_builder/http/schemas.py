@@ -79,7 +79,7 @@ class Checker:
             path, message = _meant(max(self._validator.iter_errors(document), key=_depth))
         except ValueError:  # what writes errors ends at some depth
             return "body: nested too deeply"
-        return _shortened(f"{_field(path) or 'body'}: {message}")
+        return shortened(f"{_field(path) or 'body'}: {message}")
 
 
 def _depth(error: jsonschema_rs.ValidationError) -> int:
@@ -102,7 +102,8 @@ def _meant(error: jsonschema_rs.ValidationError) -> tuple[list[str | int], str]:
     return _meant(best[0])
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
+    """`text` as far as a person reads."""
     return text if len(text) <= _LONGEST_COMPLAINT else text[: _LONGEST_COMPLAINT - 1] + "…"
 
 

@@ -9,6 +9,7 @@ import tomli_w
 
 from domain.errors import InvalidRequestError
 from domain.osbuild.blueprint import document, read
+from image_builder.http.schemas import shortened
 
 _ONLY_OURS: Final = ("bootc", "snapshot_date", "content_sources")
 
@@ -21,7 +22,8 @@ def blueprint_document(text: str, image: Mapping[str, Any]) -> dict[str, Any]:
     """
     blueprint = read(text)
     if blueprint.unknown:
-        raise InvalidRequestError(f"The blueprint holds what is not known here: {', '.join(blueprint.unknown)}")
+        unknown = ", ".join(blueprint.unknown)
+        raise InvalidRequestError(shortened(f"The blueprint holds what is not known here: {unknown}"))
     return {
         "name": blueprint.name,
         "description": blueprint.description,

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from domain.blueprints.export import community_urls, export
 from domain.content import CUSTOM_ORIGINS, ContentRepository
+from domain.errors import NotFoundError
 from domain.identity import Identity
 from image_builder.usecases.together import set_up
 from ports.content_sources import ContentSources
@@ -40,10 +41,19 @@ class ExportBlueprint:
             repositories: list[Any] = []
             if beside and exported.repositories:
                 content = set_up(self.content_sources, "content sources")
-                repositories = content.bulk_export(identity, exported.repositories)
+                repositories = _exported(content, identity, exported.repositories)
         return {**exported.document, **({"content_sources": repositories} if beside else {})}
 
     def _community(self, identity: Identity, urls: tuple[str, ...]) -> tuple[ContentRepository, ...]:
         if not urls or self.content_sources is None:
             return ()
         return self.content_sources.by_url(identity, urls, CUSTOM_ORIGINS)
+
+
+def _exported(content: ContentSources, identity: Identity, uuids: tuple[str, ...]) -> list[Any]:
+    try:
+        return content.bulk_export(identity, uuids)
+    except NotFoundError:
+        # One that was deleted over there spoils the whole question; the others are worth a second one.
+        known = content.by_uuid(identity, uuids, CUSTOM_ORIGINS)
+        return content.bulk_export(identity, [repository.uuid for repository in known])

@@ -29,6 +29,10 @@ def test_without_the_header_or_with_a_star_any_version_is_meant(if_match):
         ('"3", W/"4"', {3}),
         ('W/"4" , "3"', {3}),
         ('"W/", "3"', {3}),
+        ('"3",', {3}),
+        (',"3"', {3}),
+        (' , "3" , ', {3}),
+        ('"3",,"4"', {3, 4}),
     ],
 )
 def test_each_strong_tag_of_a_list_means_a_version(if_match, versions):
