@@ -204,7 +204,7 @@ class _Server(socketserver.ThreadingTCPServer):
         super().__init__(address, socketserver.BaseRequestHandler)
         self._serve = serve
 
-    def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - socketserver's
+    def finish_request(self, request: Any, client_address: Any) -> None:
         try:
             self._serve(request)
         except OSError:
