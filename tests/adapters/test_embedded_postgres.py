@@ -155,6 +155,14 @@ def test_the_connection_parameters_open_a_connection(template: Path) -> None:
         assert connection.info.dbname == "imagebuilder"
 
 
+def test_letters_of_any_alphabet_match_in_any_case(template: Path) -> None:
+    with (
+        EmbeddedPostgres(template, settings=FAST) as server,
+        psycopg.connect(**server.connection_parameters()) as connection,
+    ):
+        assert connection.execute("SELECT 'Äpfel Жук' ILIKE '%äPFEL жУк%'").fetchone() == (True,)
+
+
 def test_a_second_start_finds_the_data_of_the_first_on_the_same_port(data: Path) -> None:
     server = EmbeddedPostgres(data, settings=FAST)
     server.start()
