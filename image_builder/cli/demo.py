@@ -21,10 +21,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
+from adapters.embedded.platform import known
 from image_builder.cli.embedded import identity_header
 
 _BASE: Final = "/api/image-builder/v1"
 _DEFAULT_URL: Final = "http://127.0.0.1:8086"
+_BLUEPRINT_IMAGES: Final = ("Guest image", "Google Cloud")
 _FINAL: Final = frozenset({"success", "failure"})
 _START_WITHIN: Final = 60.0
 _POLL: Final = 0.5
@@ -39,7 +41,7 @@ class _Build:
     """A build of the demo: what is asked for, how it is to end, and what became of it."""
 
     title: str
-    request: dict[str, Any]
+    request: dict[str, Any] = field(default_factory=dict)
     expected: str = "success"
     id: str = ""
     status: dict[str, Any] = field(default_factory=dict)
@@ -53,7 +55,7 @@ class _Build:
 @click.option("--url", default=_DEFAULT_URL, show_default=True, help="The service to show; none there: one of its own.")
 @click.option("--timeout", default=120, show_default=True, help="Seconds after which the builds should have ended.")
 def demo(url: str, timeout: int) -> None:
-    """Queue builds for several clouds, one of them bound to fail, and watch them.
+    """Queue builds for several clouds, one of them bound to fail, and those of a blueprint, and watch them.
 
     Exit status 0 only if all ended as they should.
     """
@@ -63,7 +65,12 @@ def demo(url: str, timeout: int) -> None:
         builds = _builds()
         for build in builds:
             build.id = api.start(build.request)
-        _watch(api, builds, console, time.monotonic() + timeout)
+        with _kept_blueprint(api, console) as blueprint_id:
+            builds += [
+                _Build(f"{title}, of a blueprint", id=compose_id)
+                for title, compose_id in zip(_BLUEPRINT_IMAGES, api.build(blueprint_id), strict=True)
+            ]
+            _watch(api, builds, console, time.monotonic() + timeout)
     console.print(_table(builds))
     wrong = [build.title for build in builds if build.outcome != build.expected]
     if wrong:
@@ -86,12 +93,50 @@ class _Api:
         status: dict[str, Any] = self._answer("GET", f"/composes/{compose_id}")["image_status"]
         return status
 
-    def _answer(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+    def keep(self, blueprint: dict[str, Any]) -> str:
+        return str(self._answer("POST", "/blueprints", blueprint)["id"])
+
+    def lint(self, blueprint_id: str) -> list[str]:
+        return [item["description"] for item in self._answer("GET", f"/blueprints/{blueprint_id}")["lint"]["errors"]]
+
+    def fix(self, blueprint_id: str) -> None:
+        self._answer("POST", f"/experimental/blueprints/{blueprint_id}/fixup")
+
+    def build(self, blueprint_id: str) -> list[str]:
+        return [started["id"] for started in self._answer("POST", f"/blueprints/{blueprint_id}/compose")]
+
+    def delete(self, blueprint_id: str) -> None:
+        self._answer("DELETE", f"/blueprints/{blueprint_id}")
+
+    def _answer(self, method: str, path: str, body: object = None) -> Any:
         response = self._session.request(method, self._base + path, json=body, timeout=_TIMEOUT)
         if not response.ok:
             raise click.ClickException(f"{method} {path}: {response.status_code} {response.text}")
-        document: dict[str, Any] = response.json()
-        return document
+        return response.json() if response.content else None
+
+
+@contextmanager
+def _kept_blueprint(api: _Api, console: Console) -> Iterator[str]:
+    """A blueprint that follows a compliance policy, for the while."""
+    blueprint_id = api.keep(_blueprint())
+    try:
+        lacking = api.lint(blueprint_id)
+        console.print(f"Kept a blueprint. Its policy asks for {len(lacking)} things it lacks: {lacking[0]}, ...")
+        api.fix(blueprint_id)
+        console.print(f"Mended it; what it lacks now: {len(api.lint(blueprint_id))}")
+        yield blueprint_id
+    finally:
+        api.delete(blueprint_id)
+
+
+def _blueprint() -> dict[str, Any]:
+    images = {"Guest image": ("guest-image", "aws.s3"), "Google Cloud": ("gcp", "gcp")}
+    return {
+        "name": f"demo {os.urandom(4).hex()}",
+        "distribution": "rhel-9",
+        "image_requests": [_image(*images[title]) for title in _BLUEPRINT_IMAGES],
+        "customizations": {"openscap": {"policy_id": known.POLICY_RHEL9}},
+    }
 
 
 def _builds() -> list[_Build]:
@@ -138,12 +183,7 @@ def _request(
     bootc: dict[str, str] | None = None,
     snapshot_date: str | None = None,
 ) -> dict[str, Any]:
-    image = {
-        "architecture": "x86_64",
-        "image_type": image_type,
-        "upload_request": {"type": upload, "options": options or {}},
-        **({"snapshot_date": snapshot_date} if snapshot_date else {}),
-    }
+    image = _image(image_type, upload, options) | ({"snapshot_date": snapshot_date} if snapshot_date else {})
     source = {"bootc": bootc} if distribution is None else {"distribution": distribution}
     customizations = {"packages": packages} if packages else {}
     return {
@@ -151,6 +191,14 @@ def _request(
         "image_name": f"demo-{image_type}",
         "image_requests": [image],
         "customizations": customizations,
+    }
+
+
+def _image(image_type: str, upload: str, options: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {
+        "architecture": "x86_64",
+        "image_type": image_type,
+        "upload_request": {"type": upload, "options": options or {}},
     }
 
 
