@@ -66,16 +66,16 @@ def fixed(customizations: Json, required: Json) -> dict[str, Any]:
     if packages:
         made["packages"] = [*has.packages, *packages]
     if filesystems:
-        made["filesystem"] = [*customizations.get("filesystem", ()), *filesystems]
+        made["filesystem"] = [*_entries(customizations, "filesystem"), *filesystems]
     services = _services(has.services, wants.services)
     if services:
-        made["services"] = {**customizations.get("services", {}), **services}
+        made["services"] = {**_table(customizations, "services"), **services}
         made["services"] = {name: units for name, units in made["services"].items() if units}
-    kernel = _kernel(customizations.get("kernel", {}), has, wants)
+    kernel = _kernel(_table(customizations, "kernel"), has, wants)
     if kernel:
         made["kernel"] = kernel
     if wants.fips:
-        made["fips"] = {**customizations.get("fips", {}), "enabled": True}
+        made["fips"] = {**_table(customizations, "fips"), "enabled": True}
     return made
 
 
@@ -94,15 +94,36 @@ def snapshots(policy_id: str, required: Json) -> dict[str, Any]:
 
 
 def _wants(customizations: Json) -> _Wants:
-    services, kernel = customizations.get("services", {}), customizations.get("kernel", {})
+    """What rows of any shape say; whatever is not of the contract's shape says nothing."""
+    services, kernel = _table(customizations, "services"), _table(customizations, "kernel")
+    filesystems = [entry for entry in _entries(customizations, "filesystem") if isinstance(entry, Mapping)]
     return _Wants(
-        packages=tuple(customizations.get("packages", ())),
-        mountpoints=tuple(filesystem["mountpoint"] for filesystem in customizations.get("filesystem", ())),
-        services={state: tuple(services.get(state, ())) for state in SERVICES},
-        kernel_name=kernel.get("name", ""),
-        kernel_arguments=tuple(kernel.get("append", "").split()),
-        fips=customizations.get("fips", {}).get("enabled") is True,
+        packages=_texts(customizations, "packages"),
+        mountpoints=tuple(text for entry in filesystems if isinstance(text := entry.get("mountpoint"), str)),
+        services={state: _texts(services, state) for state in SERVICES},
+        kernel_name=_text(kernel, "name"),
+        kernel_arguments=tuple(_text(kernel, "append").split()),
+        fips=_table(customizations, "fips").get("enabled") is True,
     )
+
+
+def _table(document: Json, name: str) -> Json:
+    value = document.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _entries(document: Json, name: str) -> list[Any]:
+    value = document.get(name)
+    return value if isinstance(value, list) else []
+
+
+def _texts(document: Json, name: str) -> tuple[str, ...]:
+    return tuple(entry for entry in _entries(document, name) if isinstance(entry, str))
+
+
+def _text(document: Json, name: str) -> str:
+    value = document.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def _missing(has: _Wants, wants: _Wants) -> Iterator[str]:

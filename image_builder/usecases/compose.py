@@ -95,7 +95,9 @@ class StartComposes:
         return self._all(starts, remaining)
 
     def _all(self, starts: Sequence[_Start], within: float) -> tuple[UUID, ...]:
-        outcomes = together(self.threads, {str(start.id): partial(self._outcome, start, within) for start in starts})
+        # One moment for all: those that wait for a thread get no time of their own.
+        ends = time.monotonic() + within
+        outcomes = together(self.threads, {str(start.id): partial(self._outcome, start, ends) for start in starts})
         results = [outcomes[str(start.id)] for start in starts]
         started = tuple(result for result in results if isinstance(result, UUID))
         failures = [result for result in results if isinstance(result, Exception)]
@@ -103,9 +105,9 @@ class StartComposes:
             raise part_way(failures[0], started)
         return started
 
-    def _outcome(self, start: _Start, within: float) -> UUID | Exception:
+    def _outcome(self, start: _Start, ends: float) -> UUID | Exception:
         try:
-            with until(within):
+            with until(ends - time.monotonic()):
                 compose_id = self._submit(start)
             # However late it is, what the composer builds is recorded.
             self._record(start, compose_id)

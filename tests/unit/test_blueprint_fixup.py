@@ -136,3 +136,8 @@ def test_neither_the_blueprint_nor_the_policy_is_changed_in_place():
     copies = copy.deepcopy((OWN, EVERYTHING))
     fixed(OWN, EVERYTHING)
     assert copies == (OWN, EVERYTHING)
+
+
+def test_an_old_row_of_another_shape_gets_what_it_lacks():
+    odd = {"packages": "aide", "services": [], "kernel": "kernel-rt", "fips": 1, "filesystem": "/home"}
+    assert lint(fixed(odd, EVERYTHING), EVERYTHING, {}).errors == ()

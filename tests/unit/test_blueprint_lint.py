@@ -265,3 +265,22 @@ OF_ANY_AGE = [
 def test_a_stored_tailoring_of_nulls_asked_for_nothing(nulls):
     stored = {"compliance": {"policy_id": POLICY, "policy_customizations": nulls}}
     assert lint({}, {}, required_when_saved(stored, POLICY)) == Lint()
+
+
+ODD = {
+    "packages": "aide",
+    "filesystem": [{"min_size": 1}, {"mountpoint": 1}, "/home"],
+    "services": [],
+    "kernel": "kernel-rt",
+    "fips": 1,
+}
+
+
+@pytest.mark.parametrize("section", ODD)
+def test_what_an_old_row_says_in_another_shape_says_nothing(section):
+    assert lint({section: ODD[section]}, EVERYTHING, {}) == lint({}, EVERYTHING, {})
+
+
+@pytest.mark.parametrize("section", ODD)
+def test_what_was_asked_for_in_another_shape_is_not_missed(section):
+    assert lint(EVERYTHING, EVERYTHING, {section: ODD[section]}) == Lint()

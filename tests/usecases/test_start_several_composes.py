@@ -1,12 +1,14 @@
 """Start the builds of a blueprint: all or none, at the same time (spec 10, Blueprints)."""
 
 import threading
+import time
 from uuid import uuid4
 
 import pytest
 
 from domain.errors import BuildRefusedError, InvalidRequestError, QuotaExceededError, UnavailableError
 from domain.submission import Accepted, Refused, Unanswered
+from ports.deadline import left
 from tests.support.builders import compose_request
 
 GUEST = compose_request("guest-image", "aws.s3")
@@ -76,6 +78,21 @@ def test_the_images_are_submitted_at_the_same_time(accepting):
 
     accepting.composer.submit = meeting
     assert len(accepting.several(GUEST, GCP, OCI)) == 3
+
+
+def test_images_that_wait_for_a_thread_get_no_time_of_their_own(accepting):
+    ends = []
+
+    def slow(request):
+        ends.append(time.monotonic() + left())
+        threading.Event().wait(0.3)
+        return Accepted(uuid4())
+
+    accepting.quotas.quota = None
+    accepting.composer.submit = slow
+    accepting.several(*[GUEST] * 12)
+    assert len(ends) == 12
+    assert max(ends) - min(ends) < 0.2
 
 
 def test_a_failure_part_way_names_what_did_start_and_gives_back_what_did_not(accepting):
