@@ -30,6 +30,17 @@ class NewCompose:
     blueprint_version: UUID | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class KeptCompose:
+    """A compose of the history: `request` is JSON text as stored; `status` and `metadata` what the composer said at the
+    end (domain.status.as_document; contract: ComposeMetadata), None as long as nobody asked.
+    """
+
+    request: str
+    status: Mapping[str, Any] | None = None
+    metadata: Mapping[str, Any] | None = None
+
+
 class ListedCompose(NamedTuple):
     """A row of a list: a tuple, because a page makes a hundred of them.
 

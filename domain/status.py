@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
 # Errors that only wrap the one that tells the user something.
 _WRAPPERS: Final = frozenset({5, 9, 26, 28})
+
+_ON_ITS_WAY: Final = frozenset({"pending", "running"})
 
 _UPLOAD_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -56,6 +58,42 @@ class ImageStatus:
     progress: Progress | None = None
     upload_status: UploadStatus | None = None
     error: BuildError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ComposeStatus:
+    """What the composer says of a build: its `status` as a whole (`success`, `failure`, else on its way), how its image
+    goes, and the statuses of all its uploads.
+    """
+
+    status: str
+    image: ImageStatus
+    uploads: tuple[str, ...] = ()
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing of it will change any more."""
+        return self.status in {"success", "failure"} and not _ON_ITS_WAY.intersection(self.uploads)
+
+
+def as_document(status: ImageStatus) -> dict[str, Any]:
+    """A final status as it is kept; how far it had come is of no interest any more."""
+    document: dict[str, Any] = {"status": status.status}
+    if status.upload_status is not None:
+        document["upload_status"] = asdict(status.upload_status)
+    if status.error is not None:
+        document["error"] = asdict(status.error)
+    return document
+
+
+def from_document(document: Mapping[str, Any]) -> ImageStatus:
+    """The status that `as_document` made a document of."""
+    upload, error = document.get("upload_status"), document.get("error")
+    return ImageStatus(
+        document["status"],
+        upload_status=None if upload is None else UploadStatus(**upload),
+        error=None if error is None else BuildError(**error),
+    )
 
 
 def innermost(error: BuildError) -> BuildError:

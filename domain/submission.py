@@ -71,10 +71,12 @@ class Unanswered:
 
 def part_way(error: Exception, started: Sequence[UUID]) -> Exception:
     """The error that ended the start of several builds, naming those that had `started` all the same."""
-    if not started or not isinstance(error, ImageBuilderError):
+    if not started:
         return error
-    named = copy(error)
-    named.detail = f"{error.detail} (started before: {', '.join(str(each) for each in started)})"
+    named = (
+        copy(error) if isinstance(error, ImageBuilderError) else BuildRefusedError("Something went wrong on our side")
+    )
+    named.detail = f"{named.detail} (started before: {', '.join(str(each) for each in started)})"
     named.__cause__ = error
     return named
 

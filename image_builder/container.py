@@ -190,7 +190,9 @@ class Container(containers.DeclarativeContainer):
             completed=providers.ThreadSafeSingleton(_completed, contract),
             start=start_composes,
         ),
-        watch=providers.ThreadSafeSingleton(WatchComposes, kept_composes, kept_blueprints, back_ends.provided.composer),
+        watch=providers.ThreadSafeSingleton(
+            WatchComposes.over, kept_composes, kept_blueprints, back_ends.provided.composer
+        ),
         base=base,
     )
     blueprints = providers.ThreadSafeSingleton(

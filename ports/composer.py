@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from domain.packages import Package
-from domain.status import ImageStatus
+from domain.status import ComposeStatus
 from domain.submission import Submission
 
 
@@ -20,7 +20,7 @@ class Composer(Protocol):
     def cancel(self, compose_id: UUID) -> None:
         """Have the composer drop a build; one it does not know counts as dropped. Raises UnavailableError."""
 
-    def status(self, compose_id: UUID) -> ImageStatus:
+    def status(self, compose_id: UUID) -> ComposeStatus:
         """How the build goes. Raises NotFoundError for one the composer does not know."""
 
     def metadata(self, compose_id: UUID) -> dict[str, Any]:

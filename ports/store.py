@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 from uuid import UUID
 
 from domain.blueprints.blueprint import Blueprint, BlueprintsPage, BlueprintsQuery, NewBlueprint, Version
-from domain.composes import ComposesPage, ComposesQuery, NewCompose
+from domain.composes import ComposesPage, ComposesQuery, KeptCompose, NewCompose
 from domain.quota import Quota
 
 
@@ -35,8 +35,14 @@ class Composes(Protocol):
     def page(self, query: ComposesQuery) -> ComposesPage:
         """A page of a tenant's list."""
 
-    def request_of(self, tenant: str, compose_id: UUID) -> str | None:
-        """The stored request as JSON text; None unless it is this tenant's undeleted compose."""
+    def get(self, tenant: str, compose_id: UUID) -> KeptCompose | None:
+        """A compose; None unless it is this tenant's and not deleted."""
+
+    def keep_status(self, compose_id: UUID, status: Mapping[str, Any]) -> None:
+        """Keep a final status, once: the first one stands."""
+
+    def keep_metadata(self, compose_id: UUID, metadata: Mapping[str, Any]) -> None:
+        """Keep the metadata of a build whose final status is kept, once."""
 
     def delete(self, tenant: str, compose_id: UUID) -> bool:
         """Hide a compose; False unless it is this tenant's, True also when it was hidden before."""

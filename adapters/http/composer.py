@@ -14,7 +14,7 @@ from adapters.http.client import Answer, BackEnd, NoAnswerError, Timeouts
 from adapters.http.schemas import AnswerSchema
 from domain.errors import NotFoundError, UnavailableError
 from domain.packages import Package
-from domain.status import BuildError, ImageStatus, Progress, UploadStatus
+from domain.status import BuildError, ComposeStatus, ImageStatus, Progress, UploadStatus
 from domain.submission import Accepted, Refused, Submission, Unanswered
 
 _BASE: Final = "/api/image-builder-composer/v2"
@@ -35,6 +35,10 @@ class _SubProgressSchema(AnswerSchema):
 
 class _ProgressSchema(_SubProgressSchema):
     subprogress = fields.Nested(_SubProgressSchema)
+
+
+class _UploadSchema(AnswerSchema):
+    status = fields.String(load_default="")
 
 
 class _UploadStatusSchema(AnswerSchema):
@@ -61,15 +65,27 @@ class _ImageStatusSchema(AnswerSchema):
     status = fields.String(required=True)
     progress = fields.Nested(_ProgressSchema)
     upload_status = fields.Nested(_UploadStatusSchema)
+    upload_statuses = fields.List(fields.Nested(_UploadSchema), load_default=list)
     error = fields.Nested(_BuildErrorSchema)
 
     @post_load
-    def _build(self, data: dict[str, Any], **_: Any) -> ImageStatus:
-        return ImageStatus(**data)
+    def _build(self, data: dict[str, Any], **_: Any) -> tuple[ImageStatus, tuple[str, ...]]:
+        uploads = [upload["status"] for upload in data.pop("upload_statuses")]
+        image = ImageStatus(**data)
+        if image.upload_status is not None:
+            uploads.append(image.upload_status.status)
+        return image, tuple(uploads)
 
 
 class _ComposeStatusSchema(AnswerSchema):
+    # Without it the build counts as not done yet, and is asked for again.
+    status = fields.String(load_default="")
     image_status = fields.Nested(_ImageStatusSchema, required=True)
+
+    @post_load
+    def _build(self, data: dict[str, Any], **_: Any) -> ComposeStatus:
+        image, uploads = data["image_status"]
+        return ComposeStatus(data["status"], image, uploads)
 
 
 class _PackageSchema(AnswerSchema):
@@ -146,14 +162,15 @@ class HttpComposer:
         if answer.status not in {HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND}:
             raise _away()
 
-    def status(self, compose_id: UUID) -> ImageStatus:
+    def status(self, compose_id: UUID) -> ComposeStatus:
         """See the port."""
-        status: ImageStatus = self._read(f"/composes/{compose_id}", _COMPOSE_STATUS)["image_status"]
+        status: ComposeStatus = self._read(f"/composes/{compose_id}", _COMPOSE_STATUS)
         return status
 
     def metadata(self, compose_id: UUID) -> dict[str, Any]:
         """See the port."""
-        return self._read(f"/composes/{compose_id}/metadata", _METADATA)
+        metadata: dict[str, Any] = self._read(f"/composes/{compose_id}/metadata", _METADATA)
+        return metadata
 
     def search_packages(
         self, distribution: str, architecture: str, repositories: Sequence[Mapping[str, Any]], text: str
@@ -182,21 +199,20 @@ class HttpComposer:
         except NoAnswerError as error:
             raise _away() from error
 
-    def _read(self, path: str, schema: Schema) -> dict[str, Any]:
+    def _read(self, path: str, schema: Schema) -> Any:
         answer = self._get(path)
         if answer.status == HTTPStatus.NOT_FOUND:
             raise NotFoundError("Compose not found")
         return _usable(answer, schema)
 
 
-def _usable(answer: Answer, schema: Schema) -> dict[str, Any]:
+def _usable(answer: Answer, schema: Schema) -> Any:
     if answer.status != HTTPStatus.OK:
         raise _away()
     try:
-        loaded: dict[str, Any] = schema.load(answer.json())
+        return schema.load(answer.json())
     except ValidationError as error:
         raise _away() from error
-    return loaded
 
 
 def _glob(text: str) -> str:

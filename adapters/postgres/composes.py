@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
 import psycopg
+from psycopg.types.json import Jsonb
 
 from adapters.postgres.connection import PostgresDatabase
-from domain.composes import LISTED_FOR, ComposesPage, ComposesQuery, ListedCompose
+from domain.composes import LISTED_FOR, ComposesPage, ComposesQuery, KeptCompose, ListedCompose
 
 _MATCHING: Final = """
 FROM composes
@@ -39,8 +42,21 @@ LEFT JOIN blueprint_versions versions ON versions.id = page.blueprint_version_id
 ORDER BY page.created_at DESC, page.job_id DESC
 """  # noqa: S608 - two constants
 
-_REQUEST: Final = """
-SELECT request::text FROM composes WHERE job_id = %(compose)s AND org_id = %(tenant)s AND deleted = false
+_GET: Final = """
+SELECT composes.request::text, results.status::text, results.metadata::text
+FROM composes LEFT JOIN compose_results results ON results.job_id = composes.job_id
+WHERE composes.job_id = %(compose)s AND composes.org_id = %(tenant)s AND composes.deleted = false
+"""
+
+# A compose that maintenance has removed meanwhile needs no result.
+_KEEP_STATUS: Final = """
+INSERT INTO compose_results (job_id, status)
+SELECT job_id, %(status)s FROM composes WHERE job_id = %(compose)s
+ON CONFLICT (job_id) DO NOTHING
+"""
+
+_KEEP_METADATA: Final = """
+UPDATE compose_results SET metadata = %(metadata)s WHERE job_id = %(compose)s AND metadata IS NULL
 """
 
 _DELETE: Final = "UPDATE composes SET deleted = true WHERE job_id = %(compose)s AND org_id = %(tenant)s"
@@ -73,11 +89,24 @@ class PostgresComposes:
 
         return self._database.again(read)
 
-    def request_of(self, tenant: str, compose_id: UUID) -> str | None:
+    def get(self, tenant: str, compose_id: UUID) -> KeptCompose | None:
         """See the port."""
         values = {"tenant": tenant, "compose": compose_id}
-        row = self._database.again(lambda connection: connection.execute(_REQUEST, values).fetchone())
-        return None if row is None else str(row[0])
+        row = self._database.again(lambda connection: connection.execute(_GET, values).fetchone())
+        if row is None:
+            return None
+        request, *said = row
+        return KeptCompose(request, *(None if text is None else orjson.loads(text) for text in said))
+
+    def keep_status(self, compose_id: UUID, status: Mapping[str, Any]) -> None:
+        """See the port."""
+        values = {"compose": compose_id, "status": Jsonb(status, dumps=orjson.dumps)}
+        self._database.again(lambda connection: connection.execute(_KEEP_STATUS, values))
+
+    def keep_metadata(self, compose_id: UUID, metadata: Mapping[str, Any]) -> None:
+        """See the port."""
+        values = {"compose": compose_id, "metadata": Jsonb(metadata, dumps=orjson.dumps)}
+        self._database.again(lambda connection: connection.execute(_KEEP_METADATA, values))
 
     def delete(self, tenant: str, compose_id: UUID) -> bool:
         """See the port."""

@@ -125,7 +125,13 @@ class _Answer:
         if message["type"] == "http.response.start":
             self._note.status = message["status"]
             message["headers"] = [*message["headers"], self._id]
-        await self._send(message)
+        try:
+            await self._send(message)
+        except RuntimeError as error:
+            # uvicorn knows of the last of several requests on a connection that nobody waits for it any more, uvloop of
+            # all of them.
+            if "closed=True" not in str(error):
+                raise
 
     async def problem(self, problem: Problem) -> None:
         if self._note.status:

@@ -78,10 +78,6 @@ class ContractProtocol(HttpToolsProtocol):
             self._clock = None
 
     def _refuse(self, problem: Problem) -> None:
-        if self.cycle is not None:
-            # A request that runs has nobody to answer any more.
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
         body = problem.body
         self.transport.write(
             b"HTTP/1.1 %d %s\r\n"

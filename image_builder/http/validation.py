@@ -172,7 +172,7 @@ def _json_document(raw: bytes) -> Any:
 
 def _toml_document(raw: bytes, arguments: Mapping[str, Any]) -> Any:
     try:
-        text = raw.decode()
+        text = raw.decode("utf-8-sig")  # editors of some systems begin a file with a mark
     except UnicodeDecodeError:
         raise InvalidRequestError("The body is not TOML: it is not UTF-8") from None
     try:

@@ -111,7 +111,10 @@ class StartComposes:
                 compose_id = self._submit(start)
             # However late it is, what the composer builds is recorded.
             self._record(start, compose_id)
+        except ImageBuilderError as error:
+            return error
         except Exception as error:  # noqa: BLE001 - raised by `_all`, when nothing runs any more
+            log.error("unforeseen error in the start of a build", exc_info=error)
             return error
         return compose_id
 

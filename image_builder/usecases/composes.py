@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Self
 from uuid import UUID
 
-from domain.composes import ComposesPage, ComposesQuery
+import structlog
+
+from domain.composes import ComposesPage, ComposesQuery, KeptCompose
 from domain.errors import NotFoundError
 from domain.identity import Identity
 from domain.paging import Page
-from domain.status import ImageStatus
+from domain.status import ComposeStatus, ImageStatus, as_document, from_document
+from image_builder.usecases.shared import Shared
 from ports.composer import Composer
 from ports.store import Blueprints, Composes
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,12 @@ class WatchComposes:
     composes: Composes
     blueprints: Blueprints
     composer: Composer
+    asked: Shared[UUID, ComposeStatus]
+
+    @classmethod
+    def over(cls, composes: Composes, blueprints: Blueprints, composer: Composer) -> Self:
+        """A view of these, in which simultaneous askers share one status of the composer."""
+        return cls(composes, blueprints, composer, Shared(composer.status))
 
     def list(self, identity: Identity, page: Page, ignored: tuple[str, ...]) -> ComposesPage:
         """A page of the tenant's builds, newest first."""
@@ -47,25 +60,46 @@ class WatchComposes:
         return self.composes.page(ComposesQuery(identity.tenant, page, ignored, blueprint_id, wanted))
 
     def status(self, identity: Identity, compose_id: UUID) -> WatchedCompose:
-        """How a build goes. Raises NotFoundError unless it is this tenant's and the composer knows it."""
-        request = self._request(identity, compose_id)
-        return WatchedCompose(request, self.composer.status(compose_id))
+        """How a build goes.
 
-    def metadata(self, identity: Identity, compose_id: UUID) -> dict[str, Any]:
+        Raises NotFoundError unless it is this tenant's, and the composer knows it or has said how it ended.
+        """
+        kept = self._kept(identity, compose_id)
+        if kept.status is not None:
+            return WatchedCompose(kept.request, from_document(kept.status))
+        status = self.asked(compose_id)
+        if status.is_final:
+            _keep(partial(self.composes.keep_status, compose_id, as_document(status.image)))
+        return WatchedCompose(kept.request, status.image)
+
+    def metadata(self, identity: Identity, compose_id: UUID) -> Mapping[str, Any]:
         """What is in a built image. Raises NotFoundError as `status` does."""
-        self._request(identity, compose_id)
-        return self.composer.metadata(compose_id)
+        kept = self._kept(identity, compose_id)
+        if kept.metadata is not None:
+            return kept.metadata
+        metadata = self.composer.metadata(compose_id)
+        if kept.status is not None:
+            _keep(partial(self.composes.keep_metadata, compose_id, metadata))
+        return metadata
 
     def delete(self, identity: Identity, compose_id: UUID) -> None:
         """Hide a build; it keeps counting. Raises NotFoundError unless it is this tenant's."""
         if not self.composes.delete(identity.tenant, compose_id):
             raise _not_found()
 
-    def _request(self, identity: Identity, compose_id: UUID) -> str:
-        request = self.composes.request_of(identity.tenant, compose_id)
-        if request is None:
+    def _kept(self, identity: Identity, compose_id: UUID) -> KeptCompose:
+        kept = self.composes.get(identity.tenant, compose_id)
+        if kept is None:
             raise _not_found()
-        return request
+        return kept
+
+
+def _keep(keep: Callable[[], None]) -> None:
+    """Keep an answer for later; it is not worth less where it cannot be kept."""
+    try:
+        keep()
+    except Exception:
+        log.warning("what the composer says of a build cannot be kept", exc_info=True)
 
 
 def _not_found() -> NotFoundError:

@@ -26,7 +26,7 @@ def reading(adapter, what):
 
 def status_of(image_status, **more):
     with asking(answer(200, {"image_status": image_status, **more})) as (adapter, _):
-        return adapter.status(ID)
+        return adapter.status(ID).image
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_a_composer_whose_document_is_missing_is_away(real, composer):
 def test_a_build_s_metadata_and_status_are_those_of_the_real_shape(real, composer):
     compose_id = submitted(real)
     composer.steer(image_status={"status": "success"})
-    assert real.status(compose_id) == ImageStatus("success")
+    assert real.status(compose_id).image == ImageStatus("success")
     assert real.metadata(compose_id)["packages"]
 
 

@@ -25,7 +25,7 @@ def _attempts_without_pauses():
 def test_a_build_is_accepted_under_the_composer_s_id(real, composer):
     compose_id = submitted(real)
     assert composer.counters() == {"POST /compose": 1}
-    assert real.status(compose_id).status in {"pending", "building"}
+    assert real.status(compose_id).image.status in {"pending", "building"}
 
 
 @pytest.mark.parametrize("error_id", ["10", "24", "29", "30", "1000"])

@@ -92,7 +92,7 @@ def test_an_older_one_is_still_answered_by_its_id(
     composes: PostgresComposes, module_database: Parameters, tenant: str
 ) -> None:
     compose = insert_compose(module_database, tenant, ago=timedelta(days=2000))
-    assert composes.request_of(tenant, compose) is not None
+    assert composes.get(tenant, compose) is not None
 
 
 def test_deleted_ones_are_hidden_and_keep_their_row(
@@ -101,7 +101,7 @@ def test_deleted_ones_are_hidden_and_keep_their_row(
     compose = insert_compose(module_database, tenant)
     assert composes.delete(tenant, compose)
     assert page(composes, tenant) == ComposesPage(0, ())
-    assert composes.request_of(tenant, compose) is None
+    assert composes.get(tenant, compose) is None
     assert stored_row(module_database, compose)["deleted"] is True
 
 
@@ -119,7 +119,7 @@ def test_a_tenant_sees_and_deletes_its_own_only(
 ) -> None:
     compose = insert_compose(module_database, "somebody-else-" + tenant)
     assert page(composes, tenant) == ComposesPage(0, ())
-    assert composes.request_of(tenant, compose) is None
+    assert composes.get(tenant, compose) is None
     assert not composes.delete(tenant, compose)
     assert stored_row(module_database, compose)["deleted"] is False
 
