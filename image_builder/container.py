@@ -27,6 +27,7 @@ from image_builder.http.composes import ComposesController
 from image_builder.http.contract import Contract
 from image_builder.http.distributions import DistributionsController
 from image_builder.http.meta import Build, MetaController
+from image_builder.http.quota import QuotaController
 from image_builder.settings import Settings, UnleashSettings
 from image_builder.telemetry.metrics import Metrics
 from image_builder.usecases.blueprints import KeepBlueprints
@@ -38,6 +39,7 @@ from image_builder.usecases.gather import Gather
 from image_builder.usecases.packages import SearchPackages
 from image_builder.usecases.policies import PolicyRequirements
 from image_builder.usecases.prepare import Prepare
+from image_builder.usecases.quota import TellQuota
 from image_builder.usecases.readiness import Probe
 from ports.world import Quotas
 
@@ -90,6 +92,7 @@ def _routes(
     distributions: DistributionsController,
     composes: ComposesController,
     blueprints: BlueprintsController,
+    quota: QuotaController,
 ) -> Mapping[str, Route]:
     return {
         "getVersion": Route(meta.version),
@@ -97,6 +100,7 @@ def _routes(
         "getOpenapiJson": Route(meta.openapi),
         "getDistributions": Route(distributions.list),
         "getArchitectures": Route(distributions.architectures),
+        "getQuota": Route(quota.get),
         "composeImage": Route(composes.create, Lane.WAITING),
         "getComposes": Route(composes.list),
         "getComposeStatus": Route(composes.status, Lane.WAITING),
@@ -137,6 +141,9 @@ class Container(containers.DeclarativeContainer):
     kept_composes = providers.ThreadSafeSingleton(PostgresComposes, database)
     kept_blueprints = providers.ThreadSafeSingleton(PostgresBlueprints, database)
 
+    quotas = providers.ThreadSafeSingleton(_quotas, settings)
+    starts = providers.ThreadSafeSingleton(PostgresStarts, database)
+
     start_composes = providers.ThreadSafeSingleton(
         StartComposes,
         prepare=providers.ThreadSafeSingleton(
@@ -155,8 +162,8 @@ class Container(containers.DeclarativeContainer):
             hasher=hasher,
         ),
         deadline=settings.provided.compose_deadline,
-        quotas=providers.ThreadSafeSingleton(_quotas, settings),
-        starts=providers.ThreadSafeSingleton(PostgresStarts, database),
+        quotas=quotas,
+        starts=starts,
         composer=back_ends.provided.composer,
         threads=image_threads,
     )
@@ -205,5 +212,7 @@ class Container(containers.DeclarativeContainer):
         base=base,
     )
 
-    routes = providers.ThreadSafeSingleton(_routes, meta, distributions, composes, blueprints)
+    quota = providers.ThreadSafeSingleton(QuotaController, providers.ThreadSafeSingleton(TellQuota, quotas, starts))
+
+    routes = providers.ThreadSafeSingleton(_routes, meta, distributions, composes, blueprints, quota)
     authenticate = providers.ThreadSafeSingleton(authenticator, fedora_accounts=settings.provided.fedora_auth)
