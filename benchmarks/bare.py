@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 # The very statements of the service, so that a change of theirs changes both sides.
 from adapters.postgres.composes import _COUNT, _PAGE
 from adapters.postgres.connection import session_parameters
-from adapters.postgres.starts import _RECORD_COMPOSE, _RECORD_START
+from adapters.postgres.starts import _RECORD_COMPOSE, _RECORD_STARTS
 from benchmarks.payloads import BASE, BUILDER, READER, composer_request
 from image_builder.http.bridge import Bridge
 from image_builder.http.call import CALL, Call, Lane, Route
@@ -58,7 +58,7 @@ def application(settings: Settings) -> Flask:
         document = orjson.loads(request.environ[CALL].arguments["body"])
         start = uuid.uuid4()
         with pool.connection() as connection:
-            connection.execute(_RECORD_START, {"start": start, "tenant": BUILDER})
+            connection.execute(_RECORD_STARTS, {"starts": [start], "tenant": BUILDER})
         answer = session.post(
             compose_url, data=orjson.dumps(composer_request()), headers={"Content-Type": _JSON}, timeout=(3, 25)
         )

@@ -6,6 +6,10 @@ The presentation layer turns each class into one HTTP status; nothing else in th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from domain.quota import Allowance
 
 
 class ImageBuilderError(Exception):
@@ -49,7 +53,11 @@ class ForbiddenError(ImageBuilderError):
 
 
 class QuotaExceededError(ForbiddenError):
-    """The tenant has started as many builds as its quota allows within the window."""
+    """The tenant has started as many builds within the window that the quota does not allow these, too."""
+
+    def __init__(self, detail: str, allowance: Allowance) -> None:
+        super().__init__(detail)
+        self.allowance = allowance
 
 
 class NotFoundError(ImageBuilderError):

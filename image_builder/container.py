@@ -19,14 +19,17 @@ from adapters.postgres.composes import PostgresComposes
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.starts import PostgresStarts
 from domain.distributions import Catalogue
-from image_builder.back_ends import back_ends
+from image_builder.back_ends import BackEnds, back_ends
 from image_builder.http.auth import authenticator
 from image_builder.http.blueprints import BlueprintsController
+from image_builder.http.bounds import bounds
 from image_builder.http.call import Lane, Route
 from image_builder.http.composes import ComposesController
 from image_builder.http.contract import Contract
 from image_builder.http.distributions import DistributionsController
+from image_builder.http.features import FeaturesController
 from image_builder.http.meta import Build, MetaController
+from image_builder.http.quota import QuotaController
 from image_builder.settings import Settings, UnleashSettings
 from image_builder.telemetry.metrics import Metrics
 from image_builder.usecases.blueprints import KeepBlueprints
@@ -34,10 +37,12 @@ from image_builder.usecases.build_blueprint import BuildBlueprint
 from image_builder.usecases.compose import StartComposes
 from image_builder.usecases.composes import WatchComposes
 from image_builder.usecases.export import ExportBlueprint
+from image_builder.usecases.features import OptionalBackEnds, TellFeatures
 from image_builder.usecases.gather import Gather
 from image_builder.usecases.packages import SearchPackages
 from image_builder.usecases.policies import PolicyRequirements
 from image_builder.usecases.prepare import Prepare
+from image_builder.usecases.quota import TellQuota
 from image_builder.usecases.readiness import Probe
 from ports.world import Quotas
 
@@ -67,6 +72,16 @@ def _features(settings: UnleashSettings | None) -> AlwaysOn | UnleashFeatures:
     return UnleashFeatures(settings.url, settings.token)
 
 
+def _optional_back_ends(there: BackEnds, settings: Settings) -> OptionalBackEnds:
+    return OptionalBackEnds(
+        content_sources=there.content_sources is not None,
+        provisioning=there.provisioning is not None,
+        compliance=there.compliance is not None,
+        recommendations=there.recommendations is not None,
+        feature_flags=settings.unleash is not None,
+    )
+
+
 def _lookup_threads(settings: Settings) -> Executor:
     # Two for each request that may wait: the first look-up of each runs on the request's own thread.
     return ThreadPoolExecutor(settings.waiting_threads * 2, thread_name_prefix="lookup")
@@ -90,6 +105,8 @@ def _routes(
     distributions: DistributionsController,
     composes: ComposesController,
     blueprints: BlueprintsController,
+    quota: QuotaController,
+    features: FeaturesController,
 ) -> Mapping[str, Route]:
     return {
         "getVersion": Route(meta.version),
@@ -97,6 +114,8 @@ def _routes(
         "getOpenapiJson": Route(meta.openapi),
         "getDistributions": Route(distributions.list),
         "getArchitectures": Route(distributions.architectures),
+        "getFeatures": Route(features.get, Lane.WAITING),
+        "getQuota": Route(quota.get),
         "composeImage": Route(composes.create, Lane.WAITING),
         "getComposes": Route(composes.list),
         "getComposeStatus": Route(composes.status, Lane.WAITING),
@@ -137,6 +156,9 @@ class Container(containers.DeclarativeContainer):
     kept_composes = providers.ThreadSafeSingleton(PostgresComposes, database)
     kept_blueprints = providers.ThreadSafeSingleton(PostgresBlueprints, database)
 
+    quotas = providers.ThreadSafeSingleton(_quotas, settings)
+    starts = providers.ThreadSafeSingleton(PostgresStarts, database)
+
     start_composes = providers.ThreadSafeSingleton(
         StartComposes,
         prepare=providers.ThreadSafeSingleton(
@@ -155,8 +177,8 @@ class Container(containers.DeclarativeContainer):
             hasher=hasher,
         ),
         deadline=settings.provided.compose_deadline,
-        quotas=providers.ThreadSafeSingleton(_quotas, settings),
-        starts=providers.ThreadSafeSingleton(PostgresStarts, database),
+        quotas=quotas,
+        starts=starts,
         composer=back_ends.provided.composer,
         threads=image_threads,
     )
@@ -207,5 +229,19 @@ class Container(containers.DeclarativeContainer):
         base=base,
     )
 
-    routes = providers.ThreadSafeSingleton(_routes, meta, distributions, composes, blueprints)
+    quota = providers.ThreadSafeSingleton(QuotaController, providers.ThreadSafeSingleton(TellQuota, quotas, starts))
+
+    told_features = providers.ThreadSafeSingleton(
+        FeaturesController,
+        tell=providers.ThreadSafeSingleton(
+            TellFeatures,
+            catalogue=catalogue,
+            back_ends=providers.ThreadSafeSingleton(_optional_back_ends, back_ends, settings),
+            features=features,
+        ),
+        bounds=providers.ThreadSafeSingleton(bounds, contract),
+        largest_body=settings.provided.largest_body,
+    )
+
+    routes = providers.ThreadSafeSingleton(_routes, meta, distributions, composes, blueprints, quota, told_features)
     authenticate = providers.ThreadSafeSingleton(authenticator, fedora_accounts=settings.provided.fedora_auth)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from domain.blueprints.blueprint import Blueprint, BlueprintsPage, BlueprintsQuery, NewBlueprint, Version
 from domain.composes import ComposesPage, ComposesQuery, KeptCompose, NewCompose
-from domain.quota import Quota
+from domain.quota import Quota, Reservation, Usage
 
 
 class Starts(Protocol):
@@ -19,8 +19,11 @@ class Starts(Protocol):
     processes yields starts for exactly k. All raise UnavailableError when the database is away.
     """
 
-    def reserve(self, starts: Sequence[UUID], tenant: str, quota: Quota | None) -> bool:
+    def reserve(self, starts: Sequence[UUID], tenant: str, quota: Quota | None) -> Reservation:
         """Record all these starts, or none where the quota (None: unlimited) leaves fewer; holds nothing afterwards."""
+
+    def usage(self, tenant: str, quota: Quota) -> Usage:
+        """What counts towards the quota, counted as `reserve` counts."""
 
     def release(self, starts: Sequence[UUID]) -> None:
         """Forget starts that are known not to have become builds."""

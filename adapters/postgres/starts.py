@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from adapters.postgres.connection import PostgresDatabase
 from domain.composes import NewCompose
 from domain.errors import UnavailableError
-from domain.quota import Quota
+from domain.quota import Quota, Reservation, Usage
 
 # Any number will do that no other advisory lock of this database uses.
 _QUOTA_LOCK: Final = 0x1B0001
@@ -26,20 +26,35 @@ SELECT unnest(%(starts)s::uuid[]), %(tenant)s::varchar, clock_timestamp() AT TIM
 # One reservation of a tenant at a time; taken and given back within one trip to the server.
 _LOCK_TENANT: Final = "SELECT pg_advisory_xact_lock(%(lock)s, hashtext(%(tenant)s))"
 
-# Reads no more rows than the limit, however long the tenant's history is.
-_RECORD_STARTS_WITHIN_QUOTA: Final = """
-WITH since AS (SELECT (clock_timestamp() AT TIME ZONE 'utc') - %(window)s::interval AS start)
-INSERT INTO compose_starts (id, org_id, created_at)
-SELECT unnest(%(starts)s::uuid[]), %(tenant)s::varchar, clock_timestamp() AT TIME ZONE 'utc'
-WHERE (SELECT count(*) FROM (
-           SELECT 1 FROM composes
-           WHERE org_id = %(tenant)s::varchar AND created_at > (SELECT start FROM since) LIMIT %(limit)s) built)
-    + (SELECT count(*) FROM (
-           SELECT 1 FROM compose_starts
-           WHERE org_id = %(tenant)s::varchar AND created_at > (SELECT start FROM since) LIMIT %(limit)s) starting)
-    + %(number)s
-    <= %(limit)s
-"""
+# The newest builds inside the window. Reads no more rows of a table than the limit, however long the history is.
+_COUNTED: Final = """
+WITH present AS (
+    SELECT clock_timestamp() AT TIME ZONE 'utc' AS at
+), counted AS (
+    (SELECT created_at FROM composes
+     WHERE org_id = %(tenant)s::varchar AND created_at > (SELECT at - %(window)s::interval FROM present)
+     ORDER BY created_at DESC LIMIT %(limit)s)
+    UNION ALL
+    (SELECT created_at FROM compose_starts
+     WHERE org_id = %(tenant)s::varchar AND created_at > (SELECT at - %(window)s::interval FROM present)
+     ORDER BY created_at DESC LIMIT %(limit)s)
+    ORDER BY created_at DESC LIMIT %(limit)s
+), usage AS (
+    SELECT count(*) AS used, min(created_at) AS earliest FROM counted
+)"""
+
+_USAGE: Final = f"{_COUNTED} SELECT at, used, earliest FROM present, usage"  # noqa: S608 - a constant
+
+_RECORD_STARTS_WITHIN_QUOTA: Final = f"""
+{_COUNTED}, recorded AS (
+    INSERT INTO compose_starts (id, org_id, created_at)
+    SELECT unnest(%(starts)s::uuid[]), %(tenant)s::varchar, at
+    FROM present, usage
+    WHERE used + %(number)s <= %(limit)s
+    RETURNING id
+)
+SELECT at, used, earliest, (SELECT count(*) FROM recorded) FROM present, usage
+"""  # noqa: S608 - a constant
 
 _RELEASE: Final = "DELETE FROM compose_starts WHERE id = ANY (%(starts)s)"
 
@@ -68,20 +83,29 @@ class PostgresStarts:
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
-    def reserve(self, starts: Sequence[UUID], tenant: str, quota: Quota | None) -> bool:
+    def reserve(self, starts: Sequence[UUID], tenant: str, quota: Quota | None) -> Reservation:
         """See the port. Exact, because reservations of one tenant queue for an advisory lock of the database."""
         values = {"starts": list(starts), "tenant": tenant}
         with self._database.connection() as connection:
             if quota is None:
                 connection.execute(_RECORD_STARTS, values)
-                return True
+                return Reservation(granted=True, usage=None)
             with connection.pipeline(), connection.transaction():
                 connection.execute(_LOCK_TENANT, {"lock": _QUOTA_LOCK, "tenant": tenant})
-                inserted = connection.execute(
-                    _RECORD_STARTS_WITHIN_QUOTA,
-                    {**values, "number": len(starts), "window": quota.window, "limit": quota.limit},
+                counted = connection.execute(
+                    _RECORD_STARTS_WITHIN_QUOTA, {**values, **_of(quota), "number": len(starts)}
                 )
-            return inserted.rowcount == len(starts)
+            at, used, earliest, recorded = _row(counted)
+        # The first build of all is the first that leaves the window.
+        return Reservation(
+            granted=recorded == len(starts),
+            usage=Usage(at, used + recorded, earliest or (at if recorded else None)),
+        )
+
+    def usage(self, tenant: str, quota: Quota) -> Usage:
+        """See the port."""
+        values = {"tenant": tenant, **_of(quota)}
+        return Usage(*self._database.again(lambda connection: _row(connection.execute(_USAGE, values))))
 
     def release(self, starts: Sequence[UUID]) -> None:
         """See the port."""
@@ -106,3 +130,14 @@ class PostgresStarts:
             after=(UnavailableError, psycopg.Error),
             patient=True,
         )
+
+
+def _of(quota: Quota) -> dict[str, Any]:
+    return {"window": quota.window, "limit": quota.limit}
+
+
+def _row(cursor: psycopg.Cursor[Any]) -> Any:
+    """The one row of an aggregate."""
+    row = cursor.fetchone()
+    assert row is not None  # noqa: S101 - for the type checker
+    return row

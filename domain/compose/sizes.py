@@ -15,6 +15,7 @@ LIMITS: Final = {
     "azure": ("Azure", 128 * GIB),
     "vhd": ("Azure", 128 * GIB),
 }
+_NO_CLOUD: Final = ("", LARGEST_SIZE)
 
 
 def check(request: ComposeRequest) -> None:
@@ -26,9 +27,15 @@ def check(request: ComposeRequest) -> None:
         whole_bytes(filesystem["min_size"], f"customizations.filesystem[{index}].min_size")
         for index, filesystem in enumerate(filesystems)
     )
-    cloud, limit = LIMITS.get(image.image_type, ("", LARGEST_SIZE))
+    cloud, limit = LIMITS.get(image.image_type, _NO_CLOUD)
     if cloud and max(size, total) > limit:
         raise InvalidRequestError(f"Total {cloud} image size cannot exceed {limit} bytes")
+
+
+def largest(image_type: str) -> int:
+    """How many bytes an image of this type may have."""
+    _cloud, limit = LIMITS.get(image_type, _NO_CLOUD)
+    return limit
 
 
 def whole_bytes(value: object, field: str) -> int:

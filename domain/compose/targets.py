@@ -35,6 +35,9 @@ IMAGE_TYPES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     }
 )
 
+# How many characters the image's name may have there, where it may be given.
+LONGEST_IMAGE_NAMES: Final[Mapping[str, int]] = MappingProxyType({"azure": 60})
+
 _AZURE_IMAGE_NAME: Final = re.compile(r"[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9_.-]*[a-zA-Z0-9_]")
 _OPTIONS: Final = "image_requests[0].upload_request.options"
 
@@ -46,6 +49,11 @@ class UploadSettings:
     aws_region: str
     gcp_region: str
     gcp_bucket: str
+
+
+def takes(upload_type: str, image_type: str) -> bool:
+    """Whether an image of this type may go to this target."""
+    return image_type in IMAGE_TYPES.get(upload_type, {})
 
 
 def composer_image_type(image: ImageRequest) -> str:
@@ -111,9 +119,10 @@ def _azure(options: Json, _settings: UploadSettings) -> dict[str, Any]:
     if "resource_group" not in given:
         raise InvalidRequestError(f"{_OPTIONS}.resource_group: expected the name of a resource group")
     image_name = given.get("image_name")
-    if image_name is not None and (len(image_name) > 60 or not _AZURE_IMAGE_NAME.fullmatch(image_name)):
+    longest = LONGEST_IMAGE_NAMES["azure"]
+    if image_name is not None and (len(image_name) > longest or not _AZURE_IMAGE_NAME.fullmatch(image_name)):
         raise InvalidRequestError(
-            f"{_OPTIONS}.image_name: expected 1 to 60 letters, digits, '_', '.' and '-', "
+            f"{_OPTIONS}.image_name: expected 1 to {longest} letters, digits, '_', '.' and '-', "
             "beginning with a letter or digit and not ending with '.' or '-'"
         )
     if given.get("hyper_v_generation", "V1") not in {"V1", "V2"}:

@@ -17,8 +17,10 @@ from domain.identity import Identity
 from domain.paging import Page, links
 from domain.status import ImageStatus, Progress, innermost, upload_options
 from image_builder.http.answers import empty_answer, json_answer
+from image_builder.http.quota import builds_left
+from image_builder.http.rate_limits import rate_limit_fields
 from image_builder.usecases.build_blueprint import BuildBlueprint
-from image_builder.usecases.compose import StartComposes
+from image_builder.usecases.compose import StartComposes, Started
 from image_builder.usecases.composes import WatchComposes
 
 log = structlog.get_logger()
@@ -38,7 +40,9 @@ class ComposesController:
 
     def create(self, identity: Identity, body: dict[str, Any]) -> Response:
         """POST /compose"""
-        return json_answer(_started(self.start.one(identity, body)), 201)
+        started = self.start.one(identity, body)
+        (answer,) = _started(started)
+        return _limited(json_answer(answer, 201), started)
 
     def create_of_blueprint(
         self,
@@ -50,7 +54,7 @@ class ComposesController:
         """POST /blueprints/{id}/compose"""
         client_id = _client_id(x_image_builder_ui)
         started = self.build(identity, id, client_id, body.get("image_types"))
-        return json_answer([_started(compose_id) for compose_id in started], 201)
+        return _limited(json_answer(_started(started), 201), started)
 
     def list(self, identity: Identity, limit: int, offset: int, ignore_image_types: list[str]) -> Response:
         """GET /composes"""
@@ -99,8 +103,15 @@ class ComposesController:
         )
 
 
-def _started(compose_id: UUID) -> dict[str, str]:
-    return {"id": str(compose_id)}
+def _started(started: Started) -> list[dict[str, str]]:
+    return [{"id": str(compose_id)} for compose_id in started.ids]
+
+
+def _limited(answer: Response, started: Started) -> Response:
+    """The answer, with what the quota leaves."""
+    if started.allowance is not None:
+        answer.headers.update(rate_limit_fields(builds_left(started.allowance)))
+    return answer
 
 
 def _client_id(interface: str | None) -> str:

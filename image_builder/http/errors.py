@@ -11,6 +11,8 @@ import structlog
 from starlette.exceptions import HTTPException
 
 from domain import errors
+from image_builder.http.quota import builds_left
+from image_builder.http.rate_limits import rate_limit_fields
 
 log = structlog.get_logger()
 
@@ -75,9 +77,15 @@ def problem_of(error: Exception) -> Problem:
 
 def _foreseen(error: errors.ImageBuilderError) -> Problem:
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
-    retry_after = error.retry_after if isinstance(error, errors.UnavailableError) else None
-    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("request failed", reason=error.detail, cause=type(error.__cause__).__name__)
     violations = error.violations if isinstance(error, errors.RulesViolatedError) else ()
-    return Problem(status.value, error.detail, headers, violations)
+    return Problem(status.value, error.detail, _headers(error), violations)
+
+
+def _headers(error: errors.ImageBuilderError) -> dict[str, str]:
+    if isinstance(error, errors.QuotaExceededError):
+        return rate_limit_fields(builds_left(error.allowance))
+    if isinstance(error, errors.UnavailableError) and error.retry_after is not None:
+        return {"Retry-After": str(error.retry_after)}
+    return {}

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from domain.blueprints.composing import compose_requests
 from domain.identity import Identity
-from image_builder.usecases.compose import StartComposes
+from image_builder.usecases.compose import StartComposes, Started
 from ports.store import Blueprints
 
 
@@ -23,8 +23,8 @@ class BuildBlueprint:
 
     def __call__(
         self, identity: Identity, blueprint_id: UUID, client_id: str, image_types: Sequence[str] | None
-    ) -> tuple[UUID, ...]:
-        """The ids of the builds of its latest version, in the order of its images; None for all image types.
+    ) -> Started:
+        """The builds of its latest version, in the order of its images; None for all image types.
 
         Raises NotFoundError unless it is this tenant's, and whatever StartComposes raises.
         """

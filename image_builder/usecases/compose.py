@@ -15,9 +15,9 @@ import structlog
 from domain.compose import passwords
 from domain.compose.request import ComposeRequest, read
 from domain.composes import NewCompose
-from domain.errors import UnavailableError
+from domain.errors import ImageBuilderError, UnavailableError
 from domain.identity import Identity
-from domain.quota import Quota
+from domain.quota import Allowance, Quota
 from domain.submission import Accepted, Refused, Submission, part_way
 from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.together import together
@@ -45,6 +45,14 @@ class _Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Started:
+    """The ids of builds that were started, and what the quota leaves after them; None where there is none."""
+
+    ids: tuple[UUID, ...]
+    allowance: Allowance | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StartComposes:
     """The way of compose requests to the composer and into the history.
 
@@ -59,27 +67,24 @@ class StartComposes:
     composer: Composer
     threads: Executor
 
-    def one(self, identity: Identity, document: Json) -> UUID:
-        """The id of the build that was started for a document that fits the contract's ComposeRequest.
+    def one(self, identity: Identity, document: Json) -> Started:
+        """The one build that was started for a document that fits the contract's ComposeRequest.
 
         Raises InvalidRequestError, ForbiddenError, QuotaExceededError, BuildRefusedError, ConfigurationError where
         the tenant has no quota, and UnavailableError when the composer or the database is away. After any of these
         the caller has no build, unless the composer started it and could not say so: then it stays counted.
         """
-        (compose_id,) = self(identity, (document,))
-        return compose_id
+        return self(identity, (document,))
 
-    def __call__(
-        self, identity: Identity, documents: Sequence[Json], blueprint_version: UUID | None = None
-    ) -> tuple[UUID, ...]:
-        """The ids of the builds for these documents, which a version of a blueprint may stand behind; all or none.
+    def __call__(self, identity: Identity, documents: Sequence[Json], blueprint_version: UUID | None = None) -> Started:
+        """The builds for these documents, in their order, which a version of a blueprint may stand behind; all or none.
 
         Raises as `one` does. Nothing is started unless all of them may be and the quota suffices for all. Where the
         composer fails some of them after that, the error names those that did start.
         """
         requests = [read(document) for document in documents]
         if not requests:
-            return ()
+            return Started(())
         with until(self.deadline):
             prepared = together(
                 self.threads,
@@ -90,9 +95,9 @@ class StartComposes:
                 _Start(uuid4(), prepared[str(number)], _compose(identity, request, document, blueprint_version))
                 for number, (request, document) in enumerate(zip(requests, documents, strict=True))
             ]
-            self._reserve(identity.tenant, [start.id for start in starts], quota)
+            allowance = self._reserve(identity.tenant, [start.id for start in starts], quota)
             remaining = left()
-        return self._all(starts, remaining)
+        return Started(self._all(starts, remaining), allowance)
 
     def _all(self, starts: Sequence[_Start], within: float) -> tuple[UUID, ...]:
         # One moment for all: those that wait for a thread get no time of their own.
@@ -113,20 +118,22 @@ class StartComposes:
             self._record(start, compose_id)
         except ImageBuilderError as error:
             return error
-        except Exception as error:  # noqa: BLE001 - raised by `_all`, when nothing runs any more
+        except Exception as error:
             log.error("unforeseen error in the start of a build", exc_info=error)
             return error
         return compose_id
 
-    def _reserve(self, tenant: str, starts: Sequence[UUID], quota: Quota | None) -> None:
+    def _reserve(self, tenant: str, starts: Sequence[UUID], quota: Quota | None) -> Allowance | None:
         try:
-            reserved = self.starts.reserve(starts, tenant, quota)
+            reservation = self.starts.reserve(starts, tenant, quota)
         except UnavailableError:
             self._release(starts)  # they may have been recorded all the same
             raise
-        if not reserved:
-            assert quota is not None  # noqa: S101 - for the type checker: only a quota refuses
-            raise quota.exceeded()
+        if quota is None or reservation.usage is None:
+            return None
+        if not reservation.granted:
+            raise quota.exceeded(reservation.usage)
+        return quota.allowance(reservation.usage)
 
     def _submit(self, start: _Start) -> UUID:
         """The composer's id. What is known not to have started gives its reservation back."""

@@ -284,9 +284,9 @@ def test_times_are_utc_whatever_the_zone_of_server_and_role(database: Parameters
     pool.open()
     try:
         starts, compose = PostgresStarts(pool), uuid4()
-        assert starts.reserve([uuid4()], "zone", Quota(3, timedelta(hours=1)))
+        assert starts.reserve([uuid4()], "zone", Quota(3, timedelta(hours=1))).granted
         start = uuid4()
-        assert starts.reserve([start], "zone", Quota(3, timedelta(hours=1)))
+        assert starts.reserve([start], "zone", Quota(3, timedelta(hours=1))).granted
         starts.record(start, compose, NewCompose("zone", "", "", {}, None, "api"))
         page = PostgresComposes(pool).page(ComposesQuery("zone", Page(10, 0)))
     finally:

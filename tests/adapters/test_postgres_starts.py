@@ -22,6 +22,7 @@ from tests.support.databases import Parameters, session
 from tests.support.rows import counts, insert_compose, now, stored_row
 
 DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
 AT_ONCE = 40
 
 
@@ -49,7 +50,7 @@ def tenant() -> str:
 def reserved(starts: PostgresStarts, tenant: str, quota: Quota | None) -> UUID:
     """A start that must be possible."""
     start = uuid4()
-    assert starts.reserve([start], tenant, quota)
+    assert starts.reserve([start], tenant, quota).granted
     return start
 
 
@@ -69,7 +70,7 @@ def test_with_k_left_any_number_at_once_over_two_pools_get_exactly_k(
 
     def caller(pod: PostgresStarts) -> bool:
         gate.wait()
-        return pod.reserve([uuid4()], tenant, Quota(limit, DAY))
+        return pod.reserve([uuid4()], tenant, Quota(limit, DAY)).granted
 
     with pool(module_database) as one, pool(module_database) as another, ThreadPoolExecutor(AT_ONCE) as callers:
         pods = [PostgresStarts(each) for each in (one, another)] * (AT_ONCE // 2)
@@ -88,7 +89,7 @@ def test_with_k_left_exactly_k_get_through_whatever_isolation_the_server_is_set_
         )
     with pool(database) as opened, ThreadPoolExecutor(10) as callers:
         starts = PostgresStarts(opened)
-        granted = list(callers.map(lambda _: starts.reserve([uuid4()], tenant, Quota(7, DAY)), range(AT_ONCE)))
+        granted = list(callers.map(lambda _: starts.reserve([uuid4()], tenant, Quota(7, DAY)).granted, range(AT_ONCE)))
     assert granted.count(True) == 7
     assert counts(database, tenant) == (0, 7)
 
@@ -98,7 +99,7 @@ def test_reserving_and_recording_at_once_never_lets_one_more_through(
 ) -> None:
     def caller(_: int) -> bool:
         start = uuid4()
-        if not starts.reserve([start], tenant, Quota(10, DAY)):
+        if not starts.reserve([start], tenant, Quota(10, DAY)).granted:
             return False
         starts.record(start, uuid4(), new_compose(tenant))
         return True
@@ -110,7 +111,7 @@ def test_reserving_and_recording_at_once_never_lets_one_more_through(
 
 def test_a_deleted_compose_still_counts(module_database: Parameters, starts: PostgresStarts, tenant: str) -> None:
     insert_compose(module_database, tenant, deleted=True)
-    assert not starts.reserve([uuid4()], tenant, Quota(1, DAY))
+    assert not starts.reserve([uuid4()], tenant, Quota(1, DAY)).granted
 
 
 def test_what_is_outside_the_window_does_not_count(
@@ -125,13 +126,13 @@ def test_what_is_just_inside_the_window_counts(
     module_database: Parameters, starts: PostgresStarts, tenant: str
 ) -> None:
     insert_compose(module_database, tenant, ago=DAY - timedelta(seconds=30))
-    assert not starts.reserve([uuid4()], tenant, Quota(1, DAY))
+    assert not starts.reserve([uuid4()], tenant, Quota(1, DAY)).granted
 
 
 def test_the_window_slides(starts: PostgresStarts, tenant: str) -> None:
     quota = Quota(1, timedelta(seconds=0.5))
     reserved(starts, tenant, quota)
-    assert not starts.reserve([uuid4()], tenant, quota)
+    assert not starts.reserve([uuid4()], tenant, quota).granted
     time.sleep(0.6)
     reserved(starts, tenant, quota)
 
@@ -153,7 +154,7 @@ def test_tenants_do_not_count_for_each_other(module_database: Parameters, starts
 def test_a_refused_reservation_leaves_nothing_behind(
     module_database: Parameters, starts: PostgresStarts, tenant: str
 ) -> None:
-    assert not starts.reserve([uuid4()], tenant, Quota(0, DAY))
+    assert not starts.reserve([uuid4()], tenant, Quota(0, DAY)).granted
     assert counts(module_database, tenant) == (0, 0)
 
 
@@ -165,7 +166,7 @@ def test_without_a_quota_nothing_is_refused(module_database: Parameters, starts:
 
 def test_what_started_without_a_quota_counts_once_there_is_one(starts: PostgresStarts, tenant: str) -> None:
     reserved(starts, tenant, None)
-    assert not starts.reserve([uuid4()], tenant, Quota(1, DAY))
+    assert not starts.reserve([uuid4()], tenant, Quota(1, DAY)).granted
 
 
 def test_a_released_start_can_be_had_again(starts: PostgresStarts, tenant: str) -> None:
@@ -179,7 +180,7 @@ def test_releasing_twice_gives_back_one(starts: PostgresStarts, tenant: str) -> 
     starts.release([first])
     starts.release([first])
     reserved(starts, tenant, Quota(2, DAY))
-    assert not starts.reserve([uuid4()], tenant, Quota(2, DAY))
+    assert not starts.reserve([uuid4()], tenant, Quota(2, DAY)).granted
 
 
 def test_a_recorded_start_becomes_a_compose_with_all_of_it(
@@ -277,7 +278,8 @@ def test_a_large_history_is_not_counted_to_its_end(database: Parameters, tenant:
         starts.reserve([uuid4()], tenant, Quota(5, DAY))
         with session(database) as connection:
             before = _rows_read(connection)
-            assert not starts.reserve([uuid4()], tenant, Quota(5, DAY))
+            assert not starts.reserve([uuid4()], tenant, Quota(5, DAY)).granted
+            assert starts.usage(tenant, Quota(5, DAY)).used == 5
         opened.close()  # a session hands in its statistics when it ends
         with session(database) as connection:
             assert _rows_read(connection) - before < 2000
@@ -310,14 +312,78 @@ def test_a_database_that_is_away_is_said_to_be(database: Parameters, tenant: str
 
 
 def test_several_starts_are_reserved_all_or_none(starts: PostgresStarts, tenant: str) -> None:
-    assert starts.reserve([uuid4(), uuid4()], tenant, Quota(3, DAY))
-    assert not starts.reserve([uuid4(), uuid4()], tenant, Quota(3, DAY))
-    assert starts.reserve([uuid4()], tenant, Quota(3, DAY))
-    assert not starts.reserve([uuid4()], tenant, Quota(3, DAY))
+    assert starts.reserve([uuid4(), uuid4()], tenant, Quota(3, DAY)).granted
+    assert not starts.reserve([uuid4(), uuid4()], tenant, Quota(3, DAY)).granted
+    assert starts.reserve([uuid4()], tenant, Quota(3, DAY)).granted
+    assert not starts.reserve([uuid4()], tenant, Quota(3, DAY)).granted
 
 
 def test_several_starts_are_released_together(starts: PostgresStarts, tenant: str) -> None:
     several = [uuid4(), uuid4()]
-    assert starts.reserve(several, tenant, Quota(2, DAY))
+    assert starts.reserve(several, tenant, Quota(2, DAY)).granted
     starts.release(several)
-    assert starts.reserve([uuid4(), uuid4()], tenant, Quota(2, DAY))
+    assert starts.reserve([uuid4(), uuid4()], tenant, Quota(2, DAY)).granted
+
+
+# What counts, told
+
+
+def used(starts: PostgresStarts, tenant: str, quota: Quota) -> tuple[int, timedelta | None]:
+    """How many builds count, and the seconds, roughly, until one fewer does."""
+    allowance = quota.allowance(starts.usage(tenant, quota))
+    return allowance.used, allowance.frees_in and timedelta(seconds=round(allowance.frees_in.total_seconds(), -1))
+
+
+def test_nothing_counts_of_a_tenant_who_built_nothing(starts: PostgresStarts, tenant: str) -> None:
+    assert used(starts, tenant, Quota(3, DAY)) == (0, None)
+
+
+def test_deleted_composes_and_starts_are_told_and_other_tenants_and_old_ones_are_not(
+    module_database: Parameters, starts: PostgresStarts, tenant: str
+) -> None:
+    insert_compose(module_database, tenant, deleted=True, ago=HOUR)
+    insert_compose(module_database, tenant, ago=2 * HOUR)
+    insert_compose(module_database, tenant, ago=2 * DAY)
+    insert_compose(module_database, uuid4().hex, ago=3 * HOUR)
+    reserved(starts, tenant, None)
+    assert used(starts, tenant, Quota(10, DAY)) == (3, DAY - 2 * HOUR)
+
+
+@pytest.mark.parametrize(("limit", "leaves"), [(3, 6 * HOUR), (2, 4 * HOUR), (1, 2 * HOUR), (0, None)])
+def test_of_more_builds_than_the_limit_those_count_that_have_to_leave_before_one_may_start(
+    module_database: Parameters, starts: PostgresStarts, tenant: str, limit: int, leaves: timedelta | None
+) -> None:
+    for hours in (2, 4, 6):
+        insert_compose(module_database, tenant, ago=hours * HOUR)
+    assert used(starts, tenant, Quota(limit, DAY)) == (limit, None if leaves is None else DAY - leaves)
+
+
+def test_a_start_is_the_first_to_leave_where_it_is_the_earliest(
+    module_database: Parameters, starts: PostgresStarts, tenant: str
+) -> None:
+    insert_compose(module_database, tenant, ago=HOUR)
+    with session(module_database) as connection:
+        connection.execute("INSERT INTO compose_starts VALUES (%s, %s, %s)", (uuid4(), tenant, now() - 5 * HOUR))
+    assert used(starts, tenant, Quota(2, DAY)) == (2, DAY - 5 * HOUR)
+
+
+@pytest.mark.parametrize(("limit", "number"), [(5, 1), (5, 3), (4, 3), (1, 1), (0, 1)])
+def test_a_reservation_tells_what_counts_after_it(starts: PostgresStarts, tenant: str, limit: int, number: int) -> None:
+    quota = Quota(limit, DAY)
+    for _ in range(3):
+        told = starts.reserve([uuid4() for _ in range(number)], tenant, quota).usage
+        asked = starts.usage(tenant, quota)
+        assert told is not None
+        assert (told.used, told.earliest) == (asked.used, asked.earliest)
+        assert timedelta(0) <= asked.at - told.at < timedelta(seconds=30)
+
+
+def test_without_a_quota_nothing_is_told(starts: PostgresStarts, tenant: str) -> None:
+    assert starts.reserve([uuid4()], tenant, None).usage is None
+
+
+def test_of_simultaneous_reservations_each_is_told_another_number(starts: PostgresStarts, tenant: str) -> None:
+    with ThreadPoolExecutor(10) as callers:
+        told = list(callers.map(lambda _: starts.reserve([uuid4()], tenant, Quota(7, DAY)), range(AT_ONCE)))
+    assert sorted(each.usage.used for each in told if each.granted and each.usage) == [1, 2, 3, 4, 5, 6, 7]
+    assert {each.usage.used for each in told if not each.granted and each.usage} == {7}

@@ -168,7 +168,9 @@ def assert_fits(contract: Any, path: str, method: str, answer: requests.Response
     contract[path][method].validate_response(answer)
 
 
-@pytest.mark.parametrize("path", ["/version", "/ready", "/openapi.json", "/distributions", "/composes"])
+@pytest.mark.parametrize(
+    "path", ["/version", "/ready", "/openapi.json", "/distributions", "/features", "/quota", "/composes"]
+)
 def test_reading_answers_fit_their_schemas(service: Service, contract: Any, path: str) -> None:
     assert_fits(contract, path, "GET", service.client("fits").get(path))
 

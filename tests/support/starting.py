@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -18,9 +18,9 @@ from domain.composes import NewCompose
 from domain.distributions import AllowList, Architecture, BootcImage, Catalogue, Distribution
 from domain.errors import UnavailableError
 from domain.identity import Identity
-from domain.quota import Quota
+from domain.quota import Quota, Reservation, Usage
 from domain.submission import Accepted, Submission
-from image_builder.usecases.compose import StartComposes
+from image_builder.usecases.compose import StartComposes, Started
 from image_builder.usecases.prepare import Prepare
 from ports.deadline import left
 from tests.support.builders import compose_request
@@ -28,6 +28,9 @@ from tests.support.domain_builders import CONTENT, UPLOAD, a_distribution, a_rep
 
 CALLER: Final = Identity("000001", account_number="7", email="u@example.com", entitled=False)
 TOO_LARGE: Final = 64 * 1024**3 + 1
+NOW: Final = datetime(2026, 1, 31, 12)
+# How long ago the first build began that counts.
+AGE: Final = timedelta(days=4)
 QUOTA: Final = Quota(3, timedelta(days=14))
 REFERENCE: Final = "quay.io/a/image:latest"
 PAYLOAD: Final = "quay.io/a/payload:latest"
@@ -44,13 +47,22 @@ class FakeStarts:
         self.calls: list[str] = []
         self.failing: dict[str, Exception] = {}
 
-    def reserve(self, starts: Sequence[UUID], tenant: str, quota: Quota | None) -> bool:
+    def reserve(self, starts: Sequence[UUID], tenant: str, quota: Quota | None) -> Reservation:
         """See ports.store."""
         self._called("reserve")
-        if quota is not None and len(self.reserved) + len(self.composes) + len(starts) > quota.limit:
-            return False
-        self.reserved.update(dict.fromkeys(starts, tenant))
-        return True
+        granted = quota is None or len(self.reserved) + len(self.composes) + len(starts) <= quota.limit
+        if granted:
+            self.reserved.update(dict.fromkeys(starts, tenant))
+        return Reservation(granted, None if quota is None else self._used())
+
+    def usage(self, tenant: str, quota: Quota) -> Usage:
+        """See ports.store."""
+        self._called("usage")
+        return self._used()
+
+    def _used(self) -> Usage:
+        used = len(self.reserved) + len(self.composes)
+        return Usage(NOW, used, NOW - AGE if used else None)
 
     def release(self, starts: Sequence[UUID]) -> None:
         """See ports.store."""
@@ -149,11 +161,16 @@ class World:
 
     def __call__(self, document: dict[str, Any] | None = None, identity: Identity = CALLER) -> UUID:
         """Start a build, and give its id."""
+        (compose_id,) = self.started(document, identity).ids
+        return compose_id
+
+    def started(self, document: dict[str, Any] | None = None, identity: Identity = CALLER) -> Started:
+        """Start a build, and give all that is known of it."""
         return self._start.one(identity, completed(compose_request() if document is None else document))
 
     def several(self, *documents: dict[str, Any], blueprint_version: UUID | None = None) -> tuple[UUID, ...]:
         """Start several builds at once, and give their ids."""
-        return self._start(CALLER, [completed(document) for document in documents], blueprint_version)
+        return self._start(CALLER, [completed(document) for document in documents], blueprint_version).ids
 
     def refuses(
         self,

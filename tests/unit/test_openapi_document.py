@@ -185,6 +185,13 @@ def test_every_answer_that_asks_for_patience_says_how_much() -> None:
             assert "Retry-After" in followed(operation["responses"]["503"])["headers"]
 
 
+@pytest.mark.parametrize("operation", ["POST /compose", "POST /blueprints/{id}/compose"])
+@pytest.mark.parametrize("status", ["201", "403"])
+def test_every_start_of_builds_says_what_the_quota_leaves(operation: str, status: str) -> None:
+    headers = followed(OPERATIONS[operation]["responses"][status])["headers"]
+    assert {"RateLimit", "RateLimit-Policy"} <= headers.keys()
+
+
 def test_only_the_document_itself_is_open_to_everybody() -> None:
     assert DOCUMENT["security"] == [{"identity": []}]
     opened = [operation["operationId"] for operation in OPERATIONS.values() if "security" in operation]

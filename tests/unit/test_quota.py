@@ -1,14 +1,16 @@
 """How much a tenant may build (spec 10, Quota)."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from domain.errors import ConfigurationError, ForbiddenError
-from domain.quota import Quota, QuotaTable
+from domain.quota import Quota, QuotaTable, Usage
 
 TWO_WEEKS = Quota(100, timedelta(days=14))
 OWN = Quota(1, timedelta(hours=1))
+NOON = datetime(2026, 1, 31, 12)
+HOUR = timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
@@ -21,7 +23,7 @@ OWN = Quota(1, timedelta(hours=1))
     ],
 )
 def test_the_refusal_tells_builds_and_whole_days(quota, text):
-    error = quota.exceeded()
+    error = quota.exceeded(Usage(NOON, quota.limit, None))
     assert isinstance(error, ForbiddenError)
     assert error.detail == text
 
@@ -40,3 +42,28 @@ def test_without_a_default_a_tenant_without_an_entry_is_the_operators_mistake():
 
 def test_without_a_default_a_tenant_with_an_entry_has_it():
     assert QuotaTable({"000001": OWN}, None).of("000001") == OWN
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "earliest", "remaining", "frees_in", "next_free_at"),
+    [
+        (3, 0, None, 3, None, None),
+        (3, 1, NOON - HOUR, 2, 2 * HOUR, None),
+        (3, 3, NOON - HOUR, 0, 2 * HOUR, NOON + 2 * HOUR),
+        (3, 3, NOON, 0, 3 * HOUR, NOON + 3 * HOUR),
+        (0, 0, None, 0, None, None),
+    ],
+)
+def test_what_is_left_and_when_one_more_can_be_had(limit, used, earliest, remaining, frees_in, next_free_at):
+    allowance = Quota(limit, 3 * HOUR).allowance(Usage(NOON, used, earliest))
+    assert (allowance.remaining, allowance.frees_in, allowance.next_free_at) == (remaining, frees_in, next_free_at)
+
+
+def test_what_is_about_to_leave_the_window_is_not_waited_for_any_longer():
+    usage = Usage(NOON, 1, NOON - HOUR - timedelta(microseconds=1))
+    assert Quota(1, HOUR).allowance(usage).frees_in == timedelta(0)
+
+
+def test_the_refusal_knows_what_is_left():
+    usage = Usage(NOON, 2, NOON)
+    assert Quota(3, HOUR).exceeded(usage).allowance == Quota(3, HOUR).allowance(usage)

@@ -10,7 +10,7 @@ from domain.identity import Identity
 from domain.submission import Accepted, Refused, Unanswered
 from tests.support.builders import compose_request
 from tests.support.domain_builders import completed, hash_of
-from tests.support.starting import QUOTA, World
+from tests.support.starting import AGE, NOW, QUOTA, World
 
 KNOWN_NOT_STARTED = [
     Refused(400, "30", "no"),
@@ -38,6 +38,22 @@ def test_with_k_builds_left_k_are_started(world):
     error = world.refuses(error=QuotaExceededError)
     assert error.detail == "Quota of 3 builds per 14 days exceeded for user"
     assert len(world.composer.submitted) == QUOTA.limit
+
+
+def test_what_the_quota_leaves_is_told_with_the_build_and_with_the_refusal(world):
+    left = []
+    for _ in range(QUOTA.limit):
+        world.composer.outcome = Accepted(uuid4())
+        left.append(world.started().allowance.remaining)
+    refused = world.refuses(error=QuotaExceededError).allowance
+    assert left == [2, 1, 0]
+    assert (refused.remaining, refused.next_free_at) == (0, NOW - AGE + QUOTA.window)
+    assert "usage" not in world.starts.calls
+
+
+def test_an_unlimited_tenant_is_told_of_no_quota(world):
+    world.quotas.quota = None
+    assert world.started().allowance is None
 
 
 def test_the_quota_asked_for_is_the_tenant_s(world):

@@ -1,0 +1,80 @@
+"""What can be built, over HTTP (contract: /features)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from flask import Response
+
+from domain.compose import sizes, targets
+from domain.distributions import Architecture, Distribution
+from domain.identity import Identity
+from image_builder.http.answers import json_answer
+from image_builder.http.bounds import Bounds
+from image_builder.usecases.features import TellFeatures
+
+
+@dataclass(frozen=True, slots=True)
+class FeaturesController:
+    """The operation on what there is; `largest_body` is in bytes."""
+
+    tell: TellFeatures
+    bounds: Bounds
+    largest_body: int
+
+    def get(self, identity: Identity) -> Response:
+        """GET /features"""
+        available = self.tell(identity)
+        bounds = self.bounds
+        return json_answer(
+            {
+                "distributions": [_distribution(each) for each in available.distributions],
+                "architectures": bounds.architectures,
+                "image_types": [_image_type(name, bounds.upload_targets) for name in bounds.image_types],
+                "upload_targets": [_upload_target(name, bounds.image_types) for name in bounds.upload_targets],
+                "customizations": bounds.customizations,
+                "limits": {
+                    "body": self.largest_body,
+                    **{kind: asdict(lengths) for kind, lengths in bounds.lengths.items()},
+                    "page_sizes": {path: asdict(page_sizes) for path, page_sizes in bounds.page_sizes.items()},
+                },
+                "back_ends": asdict(available.back_ends),
+                "compliance_policies": available.compliance_policies,
+            }
+        )
+
+
+def _distribution(distribution: Distribution) -> dict[str, Any]:
+    return {
+        "name": distribution.name,
+        "description": distribution.description,
+        "needs_entitlement": distribution.needs_entitlement,
+        "needs_allow_list": distribution.restricted,
+        "architectures": [_architecture(each) for each in distribution.architectures.values()],
+    }
+
+
+def _architecture(architecture: Architecture) -> dict[str, Any]:
+    return {
+        "arch": architecture.name,
+        "image_types": architecture.image_types,
+        "bootc_image_types": sorted({image.type for image in architecture.bootc}),
+    }
+
+
+def _image_type(name: str, upload_targets: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "upload_targets": [target for target in upload_targets if targets.takes(target, name)],
+        "largest_size": sizes.largest(name),
+    }
+
+
+def _upload_target(name: str, image_types: tuple[str, ...]) -> dict[str, Any]:
+    longest = targets.LONGEST_IMAGE_NAMES.get(name)
+    return {
+        "name": name,
+        "image_types": [image_type for image_type in image_types if targets.takes(name, image_type)],
+        **({} if longest is None else {"longest_image_name": longest}),
+    }

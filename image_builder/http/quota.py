@@ -1,0 +1,52 @@
+"""The quota over HTTP: GET /quota, and the RateLimit fields of what starts builds (contract: Quota)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from flask import Response
+
+from domain.identity import Identity
+from domain.quota import Allowance
+from image_builder.http.answers import json_answer
+from image_builder.http.rate_limits import RateLimit, whole_seconds
+from image_builder.usecases.quota import TellQuota
+
+_SECOND: Final = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaController:
+    """The operation on the quota."""
+
+    tell: TellQuota
+
+    def get(self, identity: Identity) -> Response:
+        """GET /quota"""
+        allowance = self.tell(identity)
+        return json_answer({"unlimited": True} if allowance is None else _quota(allowance))
+
+
+def builds_left(allowance: Allowance) -> RateLimit:
+    """The quota as a rate limit is told."""
+    return RateLimit("builds", allowance.limit, allowance.window, allowance.remaining, allowance.frees_in)
+
+
+def _quota(allowance: Allowance) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "unlimited": False,
+        "limit": allowance.limit,
+        "used": allowance.used,
+        "remaining": allowance.remaining,
+        "window": whole_seconds(allowance.window),
+    }
+    if allowance.next_free_at is not None:
+        answer["next_free_at"] = _to_the_second(allowance.next_free_at)
+    return answer
+
+
+def _to_the_second(moment: datetime) -> datetime:
+    """Rounded up: who waits until then has waited long enough."""
+    return moment.replace(microsecond=0) + (_SECOND if moment.microsecond else timedelta(0))

@@ -1,0 +1,33 @@
+"""Tell a tenant what its quota leaves (spec 10, Quota)."""
+
+import pytest
+
+from domain.errors import ConfigurationError, UnavailableError
+from image_builder.usecases.quota import TellQuota
+from tests.support.starting import CALLER, QUOTA
+
+
+@pytest.fixture
+def tell(world):
+    return TellQuota(world.quotas, world.starts)
+
+
+def test_what_was_started_is_used_and_nothing_is_reserved(world, tell):
+    world()
+    allowance = tell(CALLER)
+    assert (allowance.limit, allowance.used, allowance.remaining) == (QUOTA.limit, 1, QUOTA.limit - 1)
+    assert world.starts.reserved == {}
+    assert world.quotas.asked == [CALLER.tenant, CALLER.tenant]
+
+
+def test_of_an_unlimited_tenant_nothing_is_counted(world, tell):
+    world.quotas.quota = None
+    assert tell(CALLER) is None
+    assert world.starts.calls == []
+
+
+@pytest.mark.parametrize("error", [ConfigurationError("No quota is defined"), UnavailableError("away")], ids=repr)
+def test_what_cannot_be_told_is_an_error(world, tell, error):
+    world.quotas.quota = error
+    with pytest.raises(type(error)):
+        tell(CALLER)
