@@ -27,18 +27,21 @@ from image_builder.http.composes import ComposesController
 from image_builder.http.contract import Contract
 from image_builder.http.distributions import DistributionsController
 from image_builder.http.meta import Build, MetaController
+from image_builder.http.packages import PackagesController
 from image_builder.settings import Settings, UnleashSettings
 from image_builder.telemetry.metrics import Metrics
 from image_builder.usecases.blueprints import KeepBlueprints
 from image_builder.usecases.build_blueprint import BuildBlueprint
 from image_builder.usecases.compose import StartComposes
 from image_builder.usecases.composes import WatchComposes
+from image_builder.usecases.distributions import DescribeDistribution
 from image_builder.usecases.export import ExportBlueprint
 from image_builder.usecases.gather import Gather
 from image_builder.usecases.packages import SearchPackages
 from image_builder.usecases.policies import PolicyRequirements
 from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.readiness import Probe
+from image_builder.usecases.recommendations import RecommendPackages
 from ports.world import Quotas
 
 if TYPE_CHECKING:
@@ -88,6 +91,7 @@ def _now() -> datetime:
 def _routes(
     meta: MetaController,
     distributions: DistributionsController,
+    packages: PackagesController,
     composes: ComposesController,
     blueprints: BlueprintsController,
 ) -> Mapping[str, Route]:
@@ -96,7 +100,10 @@ def _routes(
         "getReadiness": Route(meta.ready, Lane.WAITING),
         "getOpenapiJson": Route(meta.openapi),
         "getDistributions": Route(distributions.list),
+        "getDistribution": Route(distributions.get, Lane.WAITING),
         "getArchitectures": Route(distributions.architectures),
+        "getPackages": Route(packages.search, Lane.WAITING),
+        "recommendPackage": Route(packages.recommend, Lane.WAITING),
         "composeImage": Route(composes.create, Lane.WAITING),
         "getComposes": Route(composes.list),
         "getComposeStatus": Route(composes.status, Lane.WAITING),
@@ -177,10 +184,20 @@ class Container(containers.DeclarativeContainer):
         database=database_probe,
         composer=providers.ThreadSafeSingleton(Probe, back_ends.provided.composer.check),
     )
-    search_packages = providers.ThreadSafeSingleton(
-        SearchPackages, catalogue, package_lists, back_ends.provided.composer
+    distributions = providers.ThreadSafeSingleton(
+        DistributionsController,
+        catalogue=catalogue,
+        describe=providers.ThreadSafeSingleton(DescribeDistribution, catalogue, back_ends.provided.composer_lookups),
     )
-    distributions = providers.ThreadSafeSingleton(DistributionsController, catalogue)
+    search_packages = providers.ThreadSafeSingleton(
+        SearchPackages, catalogue, package_lists, back_ends.provided.composer_lookups
+    )
+    packages = providers.ThreadSafeSingleton(
+        PackagesController,
+        find=search_packages,
+        recommend_packages=providers.ThreadSafeSingleton(RecommendPackages, back_ends.provided.recommendations),
+        base=base,
+    )
     composes = providers.ThreadSafeSingleton(
         ComposesController,
         start=start_composes,
@@ -205,5 +222,5 @@ class Container(containers.DeclarativeContainer):
         base=base,
     )
 
-    routes = providers.ThreadSafeSingleton(_routes, meta, distributions, composes, blueprints)
+    routes = providers.ThreadSafeSingleton(_routes, meta, distributions, packages, composes, blueprints)
     authenticate = providers.ThreadSafeSingleton(authenticator, fedora_accounts=settings.provided.fedora_auth)
