@@ -23,12 +23,21 @@ class Links:
     last: str
 
 
-def links(path: str, page: Page, count: int, filters: Mapping[str, str | Sequence[str]]) -> Links:
-    """The links of a list of `count` entries, all filters repeated, keys in alphabetical order."""
+def links(
+    path: str,
+    page: Page,
+    count: int,
+    filters: Mapping[str, str | Sequence[str]],
+    order: Sequence[str] | None = None,
+) -> Links:
+    """The links of a list of `count` entries, all filters repeated.
+
+    Keys are in alphabetical order, or in that of `order`, which names each of them, `limit` and `offset` too.
+    """
     last = (count - 1) // page.limit * page.limit if count > page.limit else 0
 
     def at(offset: int) -> str:
-        query = sorted({**filters, "limit": str(page.limit), "offset": str(offset)}.items())
-        return f"{path}?{urlencode(query, doseq=True)}"
+        query = {**filters, "limit": str(page.limit), "offset": str(offset)}
+        return f"{path}?{urlencode([(key, query[key]) for key in order or sorted(query)], doseq=True)}"
 
     return Links(first=at(0), last=at(last))

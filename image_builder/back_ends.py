@@ -23,9 +23,13 @@ from ports.recommendations import Recommendations
 
 @dataclass(frozen=True, slots=True)
 class BackEnds:
-    """All that is asked over HTTP; only the composer has to be there. `used` are what they hold connections with."""
+    """All that is asked over HTTP; only the composer has to be there. `used` are what they hold connections with.
+
+    `composer_lookups` is the same composer, for what no build waits for: where that fails, builds still go on.
+    """
 
     composer: Composer
+    composer_lookups: Composer
     content_sources: ContentSources | None
     provisioning: Provisioning | None
     compliance: Compliance | None
@@ -42,7 +46,9 @@ def back_ends(settings: Settings) -> BackEnds:
     """The back-ends of these settings; nobody is asked yet."""
     connections = settings.waiting_threads
     # COMPOSER_CA_PATH is for the composer alone.
-    composer = _authorized("composer", settings.composer, connections, new_session(1))
+    tokens = _tokens(settings.composer, new_session(1))
+    composer = _authorized("composer", settings.composer, connections, tokens)
+    lookups = _authorized("composer's look-ups", settings.composer, connections, tokens)
     content_sources = _plain("content sources", settings.content_sources_url, connections)
     provisioning = _plain("provisioning", settings.provisioning_url, connections)
     compliance = _plain("compliance", settings.compliance_url, connections)
@@ -50,11 +56,12 @@ def back_ends(settings: Settings) -> BackEnds:
     optional = (content_sources, provisioning, compliance, recommendations)
     return BackEnds(
         composer=HttpComposer(composer),
+        composer_lookups=HttpComposer(lookups),
         content_sources=None if content_sources is None else HttpContentSources(content_sources),
         provisioning=None if provisioning is None else HttpProvisioning(provisioning),
         compliance=None if compliance is None else HttpCompliance(compliance),
         recommendations=None if recommendations is None else HttpRecommendations(recommendations),
-        used=(composer, *(back_end for back_end in optional if back_end is not None)),
+        used=(composer, lookups, *(back_end for back_end in optional if back_end is not None)),
     )
 
 
@@ -65,14 +72,17 @@ def _plain(name: str, url: str, connections: int) -> BackEnd | None:
 def _recommendations(settings: BackEndSettings | None, connections: int) -> BackEnd | None:
     if settings is None:
         return None
-    return _authorized("recommendations", settings, connections, new_session(1, settings.ca_path, settings.proxy))
+    tokens = _tokens(settings, new_session(1, settings.ca_path, settings.proxy))
+    return _authorized("recommendations", settings, connections, tokens)
 
 
-def _authorized(name: str, settings: BackEndSettings, connections: int, for_tokens: Session) -> BackEnd:
-    tokens = None
-    if settings.token_url:
-        credentials = Credentials(settings.token_url, settings.client_id, settings.client_secret)
-        tokens = Tokens(credentials, for_tokens)
+def _tokens(settings: BackEndSettings, session: Session) -> Tokens | None:
+    if not settings.token_url:
+        return None
+    return Tokens(Credentials(settings.token_url, settings.client_id, settings.client_secret), session)
+
+
+def _authorized(name: str, settings: BackEndSettings, connections: int, tokens: Tokens | None) -> BackEnd:
     return BackEnd(
         name, settings.url, connections=connections, tokens=tokens, ca_file=settings.ca_path, proxy=settings.proxy
     )

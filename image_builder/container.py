@@ -29,6 +29,7 @@ from image_builder.http.contract import Contract
 from image_builder.http.distributions import DistributionsController
 from image_builder.http.features import FeaturesController
 from image_builder.http.meta import Build, MetaController
+from image_builder.http.packages import PackagesController
 from image_builder.http.quota import QuotaController
 from image_builder.settings import Settings, UnleashSettings
 from image_builder.telemetry.metrics import Metrics
@@ -36,6 +37,7 @@ from image_builder.usecases.blueprints import KeepBlueprints
 from image_builder.usecases.build_blueprint import BuildBlueprint
 from image_builder.usecases.compose import StartComposes
 from image_builder.usecases.composes import WatchComposes
+from image_builder.usecases.distributions import DescribeDistribution
 from image_builder.usecases.export import ExportBlueprint
 from image_builder.usecases.features import OptionalBackEnds, TellFeatures
 from image_builder.usecases.gather import Gather
@@ -44,6 +46,7 @@ from image_builder.usecases.policies import PolicyRequirements
 from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.quota import TellQuota
 from image_builder.usecases.readiness import Probe
+from image_builder.usecases.recommendations import RecommendPackages
 from ports.world import Quotas
 
 if TYPE_CHECKING:
@@ -103,6 +106,7 @@ def _now() -> datetime:
 def _routes(
     meta: MetaController,
     distributions: DistributionsController,
+    packages: PackagesController,
     composes: ComposesController,
     blueprints: BlueprintsController,
     quota: QuotaController,
@@ -113,9 +117,12 @@ def _routes(
         "getReadiness": Route(meta.ready, Lane.WAITING),
         "getOpenapiJson": Route(meta.openapi),
         "getDistributions": Route(distributions.list),
+        "getDistribution": Route(distributions.get, Lane.WAITING),
         "getArchitectures": Route(distributions.architectures),
         "getFeatures": Route(features.get, Lane.WAITING),
         "getQuota": Route(quota.get),
+        "getPackages": Route(packages.search, Lane.WAITING),
+        "recommendPackage": Route(packages.recommend, Lane.WAITING),
         "composeImage": Route(composes.create, Lane.WAITING),
         "getComposes": Route(composes.list),
         "getComposeStatus": Route(composes.status, Lane.WAITING),
@@ -199,10 +206,20 @@ class Container(containers.DeclarativeContainer):
         database=database_probe,
         composer=providers.ThreadSafeSingleton(Probe, back_ends.provided.composer.check),
     )
-    search_packages = providers.ThreadSafeSingleton(
-        SearchPackages, catalogue, package_lists, back_ends.provided.composer
+    distributions = providers.ThreadSafeSingleton(
+        DistributionsController,
+        catalogue=catalogue,
+        describe=providers.ThreadSafeSingleton(DescribeDistribution, catalogue, back_ends.provided.composer_lookups),
     )
-    distributions = providers.ThreadSafeSingleton(DistributionsController, catalogue)
+    search_packages = providers.ThreadSafeSingleton(
+        SearchPackages, catalogue, package_lists, back_ends.provided.composer_lookups
+    )
+    packages = providers.ThreadSafeSingleton(
+        PackagesController,
+        find=search_packages,
+        recommend_packages=providers.ThreadSafeSingleton(RecommendPackages, back_ends.provided.recommendations),
+        base=base,
+    )
     composes = providers.ThreadSafeSingleton(
         ComposesController,
         start=start_composes,
@@ -243,5 +260,7 @@ class Container(containers.DeclarativeContainer):
         largest_body=settings.provided.largest_body,
     )
 
-    routes = providers.ThreadSafeSingleton(_routes, meta, distributions, composes, blueprints, quota, told_features)
+    routes = providers.ThreadSafeSingleton(
+        _routes, meta, distributions, packages, composes, blueprints, quota, told_features
+    )
     authenticate = providers.ThreadSafeSingleton(authenticator, fedora_accounts=settings.provided.fedora_auth)

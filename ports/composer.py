@@ -34,5 +34,13 @@ class Composer(Protocol):
         The distribution's name and the repositories (v2's Repository) are the composer's. Raises UnavailableError.
         """
 
+    def distribution(self, name: str, image_types: Sequence[str], architectures: Sequence[str]) -> dict[str, Any]:
+        """What can be built of a distribution, of these image types and architectures where any are given.
+
+        The name is the composer's. What it answers (v2's DistributionDetails) is passed on as it comes, but for what
+        makes it a reference: `id`, `kind`, `href`. Raises NotFoundError for one the composer does not know, and
+        UnavailableError.
+        """
+
     def check(self) -> None:
         """Return when the composer answers. Raises UnavailableError."""

@@ -27,7 +27,7 @@ from adapters.http.tokens import TokenRefusedError, Tokens
 from ports.deadline import left, until
 from ports.trace import current_trace
 
-__all__ = ["Answer", "BackEnd", "NoAnswerError", "Timeouts", "new_session", "segment"]
+__all__ = ["Answer", "BackEnd", "NoAnswerError", "Query", "Timeouts", "new_session", "segment"]
 
 log = structlog.get_logger()
 

@@ -8,9 +8,9 @@ from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
 
-from marshmallow import Schema, ValidationError, fields, post_load
+from marshmallow import INCLUDE, Schema, ValidationError, fields, post_load
 
-from adapters.http.client import Answer, BackEnd, NoAnswerError, Timeouts
+from adapters.http.client import Answer, BackEnd, NoAnswerError, Query, Timeouts, segment
 from adapters.http.schemas import AnswerSchema
 from domain.errors import NotFoundError, UnavailableError
 from domain.packages import Package
@@ -22,6 +22,8 @@ _SHORT: Final = Timeouts(connect=3.0, read=10.0, total=15.0)
 _LONG: Final = Timeouts(connect=3.0, read=25.0, total=30.0)
 # What globs are made of, and what UTF-8 cannot hold; there is no way to quote it that every composer understands.
 _NOT_LITERAL: Final = re.compile(r"[*?\[\]\\\ud800-\udfff]")
+
+_OF_A_REFERENCE: Final = frozenset({"id", "kind", "href"})
 
 
 class _SubProgressSchema(AnswerSchema):
@@ -117,6 +119,20 @@ class _SearchSchema(AnswerSchema):
     packages = fields.List(fields.Nested(_FoundSchema), required=True)
 
 
+class _DistributionSchema(AnswerSchema):
+    """Passed on to clients that read more of it than we do."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    name = fields.String(required=True)
+    architectures = fields.Dict(keys=fields.String(), values=fields.Dict())
+
+    @post_load
+    def _build(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return {key: value for key, value in data.items() if key not in _OF_A_REFERENCE}
+
+
 class _AcceptedSchema(AnswerSchema):
     id = fields.UUID(required=True)
 
@@ -130,6 +146,7 @@ class _ErrorSchema(AnswerSchema):
 _COMPOSE_STATUS: Final = _ComposeStatusSchema()
 _METADATA: Final = _MetadataSchema()
 _SEARCH: Final = _SearchSchema()
+_DISTRIBUTION: Final = _DistributionSchema()
 _ACCEPTED: Final = _AcceptedSchema()
 _ERROR: Final = _ErrorSchema()
 
@@ -164,12 +181,12 @@ class HttpComposer:
 
     def status(self, compose_id: UUID) -> ComposeStatus:
         """See the port."""
-        status: ComposeStatus = self._read(f"/composes/{compose_id}", _COMPOSE_STATUS)
+        status: ComposeStatus = self._read(f"/composes/{compose_id}", _COMPOSE_STATUS, "Compose")
         return status
 
     def metadata(self, compose_id: UUID) -> dict[str, Any]:
         """See the port."""
-        metadata: dict[str, Any] = self._read(f"/composes/{compose_id}/metadata", _METADATA)
+        metadata: dict[str, Any] = self._read(f"/composes/{compose_id}/metadata", _METADATA, "Compose")
         return metadata
 
     def search_packages(
@@ -188,21 +205,27 @@ class HttpComposer:
             raise _away() from error
         return tuple(_usable(answer, _SEARCH)["packages"])
 
+    def distribution(self, name: str, image_types: Sequence[str], architectures: Sequence[str]) -> dict[str, Any]:
+        """See the port."""
+        wanted = [("image_type", each) for each in image_types] + [("architecture", each) for each in architectures]
+        described: dict[str, Any] = self._read(f"/distributions/{segment(name)}", _DISTRIBUTION, "Distribution", wanted)
+        return described
+
     def check(self) -> None:
         """See the port."""
         if self._get("/openapi").status != HTTPStatus.OK:
             raise _away()
 
-    def _get(self, path: str) -> Answer:
+    def _get(self, path: str, params: Query = ()) -> Answer:
         try:
-            return self._back_end.get(_BASE + path, _SHORT)
+            return self._back_end.get(_BASE + path, _SHORT, params=params)
         except NoAnswerError as error:
             raise _away() from error
 
-    def _read(self, path: str, schema: Schema) -> Any:
-        answer = self._get(path)
+    def _read(self, path: str, schema: Schema, what: str, params: Query = ()) -> Any:
+        answer = self._get(path, params)
         if answer.status == HTTPStatus.NOT_FOUND:
-            raise NotFoundError("Compose not found")
+            raise NotFoundError(f"{what} not found")
         return _usable(answer, schema)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +11,15 @@ from flask import Response
 from domain.distributions import Architecture, BootcListing, Catalogue, Repository
 from domain.identity import Identity
 from image_builder.http.answers import json_answer
+from image_builder.usecases.distributions import DescribeDistribution
 
 
 @dataclass(frozen=True, slots=True)
 class DistributionsController:
-    """The operations on what can be built: the catalogue is in memory, so there is no use case in between."""
+    """The operations on what can be built: the catalogue is in memory, so most have no use case in between."""
 
     catalogue: Catalogue
+    describe: DescribeDistribution
 
     def list(
         self,
@@ -32,6 +35,10 @@ class DistributionsController:
             return json_answer([_listing(listing) for listing in listings])
         visible = self.catalogue.visible_to(org_id=identity.tenant, entitled=identity.entitled)
         return json_answer([{"name": each.name, "description": each.description} for each in visible])
+
+    def get(self, identity: Identity, distro: str, image_type: Sequence[str], architecture: Sequence[str]) -> Response:
+        """GET /distributions/{distro}"""
+        return json_answer(self.describe(identity, distro, image_type, architecture))
 
     def architectures(self, identity: Identity, distribution: str) -> Response:
         """GET /architectures/{distribution}"""

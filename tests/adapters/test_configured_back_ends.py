@@ -6,7 +6,7 @@ from domain.errors import UnavailableError
 from image_builder.container import Container
 from image_builder.settings import from_environment
 from ports.recommendations import Recommended
-from tests.support.loopback import Loopback, answer
+from tests.support.loopback import Loopback, answer, refused_url
 from tests.support.proxy import proxying
 from tests.support.tls import authority
 
@@ -97,6 +97,35 @@ def test_the_composer_s_ca_is_not_for_its_token_endpoint(configured, ours):
         with pytest.raises(UnavailableError):
             container.back_ends().composer.check()
     assert tokens.asked == []
+
+
+def test_look_ups_that_fail_do_not_keep_builds_from_the_composer(configured):
+    back_ends = configured(COMPOSER_URL=refused_url()).back_ends()
+    for _ in range(20):
+        with pytest.raises(UnavailableError):
+            back_ends.composer_lookups.search_packages("centos-9", "x86_64", [], "vim")
+    builds, look_ups = back_ends.used[:2]
+    assert builds.breaker.admits()
+    assert not look_ups.breaker.admits()
+
+
+def test_builds_and_look_ups_ask_the_composer_with_one_token(configured):
+    with Loopback(TOKEN) as tokens, Loopback(answer(200, {"name": "n"})) as server:
+        back_ends = configured(
+            COMPOSER_URL=server.url, COMPOSER_TOKEN_URL=tokens.url, COMPOSER_CLIENT_SECRET="secret"
+        ).back_ends()
+        back_ends.composer.check()
+        back_ends.composer_lookups.distribution("centos-9", (), ())
+    assert [asked.headers["authorization"] for asked in server.asked] == ["Bearer t"] * 2
+    assert len(tokens.asked) == 1
+
+
+def test_look_ups_trust_the_composer_s_ca_alone(configured, ours, another):
+    with Loopback(answer(200, {"name": "n"}), tls=another.server) as server:
+        back_ends = configured(COMPOSER_URL=server.url, COMPOSER_CA_PATH=ours.file).back_ends()
+        with pytest.raises(UnavailableError):
+            back_ends.composer_lookups.distribution("centos-9", (), ())
+    assert server.asked == []
 
 
 def test_no_secret_shows_in_the_settings(configured):

@@ -25,6 +25,7 @@ from tests.support.service import BASE, PROJECT, Service
 pytestmark = pytest.mark.usefixtures("composer")
 
 HERE = Path(__file__).parent
+RECOMMENDATIONS = "/experimental/recommendations"
 UPLOADS = [
     ("aws", "aws"),
     ("gcp", "gcp"),
@@ -187,6 +188,26 @@ def test_the_architectures_of_every_distribution_fit_their_schema(service: Servi
     assert len(names) > 10
     for name in names:
         assert_fits(contract, "/architectures/{distribution}", "GET", client.get(f"/architectures/{name}"))
+
+
+def test_the_description_of_every_distribution_fits_its_schema(service: Service, contract: Any) -> None:
+    client = service.client("fits")
+    names = {each["name"] for each in client.get("/distributions").json()} - {"hummingbird"}
+    assert len(names) > 10
+    for name in names:
+        assert_fits(contract, "/distributions/{distro}", "GET", client.get(f"/distributions/{name}"))
+
+
+def test_the_packages_that_a_search_finds_fit_their_schema(service: Service, contract: Any) -> None:
+    answer = service.client("fits").get("/packages?distribution=centos-9&architecture=x86_64&search=ssh")
+    assert answer.json()["data"]
+    assert_fits(contract, "/packages", "GET", answer)
+
+
+@pytest.mark.parametrize("packages", [["nginx"], []])
+def test_recommended_packages_fit_their_schema(service: Service, contract: Any, packages: list[str]) -> None:
+    answer = service.client("fits").post(RECOMMENDATIONS, {"packages": packages, "distribution": "rhel9"})
+    assert_fits(contract, RECOMMENDATIONS, "POST", answer)
 
 
 @pytest.mark.parametrize(("image_type", "upload"), UPLOADS)

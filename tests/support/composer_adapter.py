@@ -22,8 +22,8 @@ HASTE = Timeouts(connect=2.0, read=0.15)
 class HastyBackEnd(BackEnd):
     """Waits a moment only, whatever it is told."""
 
-    def get(self, path: str, _timeouts: Timeouts) -> Answer:
-        return super().get(path, HASTE)
+    def get(self, path: str, _timeouts: Timeouts, **options: Any) -> Answer:
+        return super().get(path, HASTE, **options)
 
     def delete(self, path: str, _timeouts: Timeouts) -> Answer:
         return super().delete(path, HASTE)

@@ -45,6 +45,11 @@ def test_links_are_path_and_query():
     assert ends.last == f"{PATH}?limit=10&offset=40"
 
 
+def test_links_can_have_an_order_of_their_own():
+    ends = links(PATH, Page(10, 30), 42, {"b": "x y", "a": "&"}, ("b", "offset", "a", "limit"))
+    assert ends.last == f"{PATH}?b=x+y&offset=40&a=%26&limit=10"
+
+
 @pytest.mark.parametrize(
     ("filters", "query"),
     [
