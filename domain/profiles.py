@@ -36,5 +36,7 @@ class Profiles:
         """
         document = self.documents.get((distribution, profile), {})
         if "openscap" not in document:
-            raise InvalidRequestError(f"There are no customizations of the OpenSCAP profile {profile} for {distribution}")
+            raise InvalidRequestError(
+                f"There are no customizations of the OpenSCAP profile {profile} for {distribution}"
+            )
         return document

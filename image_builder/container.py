@@ -13,20 +13,23 @@ from adapters.crypt import sha512_crypt_hash
 from adapters.features import AlwaysOn
 from adapters.files.distributions import load_allow_list, load_distributions
 from adapters.files.package_lists import FilePackageLists, index_package_lists
+from adapters.files.profiles import load_profiles
 from adapters.files.quotas import FileQuotas, Unlimited
 from adapters.postgres.blueprints import PostgresBlueprints
 from adapters.postgres.composes import PostgresComposes
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.starts import PostgresStarts
 from domain.distributions import Catalogue
+from domain.profiles import Profiles
 from image_builder.back_ends import back_ends
 from image_builder.http.auth import authenticator
 from image_builder.http.blueprints import BlueprintsController
 from image_builder.http.call import Lane, Route
 from image_builder.http.composes import ComposesController
-from image_builder.http.contract import Contract
+from image_builder.http.contract import CUSTOMIZATIONS, Contract
 from image_builder.http.distributions import DistributionsController
 from image_builder.http.meta import Build, MetaController
+from image_builder.http.oscap import OscapController
 from image_builder.settings import Settings, UnleashSettings
 from image_builder.telemetry.metrics import Metrics
 from image_builder.usecases.blueprints import KeepBlueprints
@@ -36,7 +39,7 @@ from image_builder.usecases.composes import WatchComposes
 from image_builder.usecases.export import ExportBlueprint
 from image_builder.usecases.gather import Gather
 from image_builder.usecases.packages import SearchPackages
-from image_builder.usecases.policies import PolicyRequirements
+from image_builder.usecases.policies import PolicyRequirements, ShowPolicy
 from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.readiness import Probe
 from ports.world import Quotas
@@ -52,6 +55,11 @@ def _catalogue(settings: Settings) -> Catalogue:
 def package_lists(settings: Settings) -> FilePackageLists:
     """The package lists of the distribution directory, indexed. Raises ConfigurationError."""
     return index_package_lists(settings.distributions, load_distributions(settings.distributions))
+
+
+def _profiles(settings: Settings, catalogue: Catalogue, contract: Contract) -> Profiles:
+    accept = contract.checker(CUSTOMIZATIONS).accept
+    return Profiles(catalogue, load_profiles(settings.distributions, catalogue.distributions, accept))
 
 
 def _quotas(settings: Settings) -> Quotas:
@@ -90,6 +98,7 @@ def _routes(
     distributions: DistributionsController,
     composes: ComposesController,
     blueprints: BlueprintsController,
+    oscap: OscapController,
 ) -> Mapping[str, Route]:
     return {
         "getVersion": Route(meta.version),
@@ -111,6 +120,9 @@ def _routes(
         "composeBlueprint": Route(composes.create_of_blueprint, Lane.WAITING),
         "getBlueprintComposes": Route(composes.list_of_blueprint),
         "fixupBlueprint": Route(blueprints.fixup, Lane.WAITING),
+        "getOscapProfiles": Route(oscap.profiles_of),
+        "getOscapCustomizations": Route(oscap.customizations),
+        "getOscapCustomizationsForPolicy": Route(oscap.policy_customizations, Lane.WAITING),
     }
 
 
@@ -128,7 +140,9 @@ class Container(containers.DeclarativeContainer):
     features = providers.ThreadSafeSingleton(_features, settings.provided.unleash)
     catalogue = providers.ThreadSafeSingleton(_catalogue, settings)
     package_lists = providers.ThreadSafeSingleton(package_lists, settings)
-    contract = providers.ThreadSafeSingleton(Contract, catalogue.provided.names, settings.provided.base_paths)
+    contract = providers.ThreadSafeSingleton(
+        Contract, catalogue.provided.names, catalogue.provided.profiles, settings.provided.base_paths
+    )
     metrics = providers.ThreadSafeSingleton(Metrics)
     database_probe = providers.ThreadSafeSingleton(Probe, database.provided.check)
     hasher = providers.Object(sha512_crypt_hash)
@@ -160,13 +174,14 @@ class Container(containers.DeclarativeContainer):
         composer=back_ends.provided.composer,
         threads=image_threads,
     )
+    policy_requirements = providers.ThreadSafeSingleton(
+        PolicyRequirements, compliance=back_ends.provided.compliance, threads=lookup_threads
+    )
     keep_blueprints = providers.ThreadSafeSingleton(
         KeepBlueprints,
         blueprints=kept_blueprints,
         catalogue=catalogue,
-        requirements=providers.ThreadSafeSingleton(
-            PolicyRequirements, compliance=back_ends.provided.compliance, threads=lookup_threads
-        ),
+        requirements=policy_requirements,
         hasher=hasher,
     )
 
@@ -205,5 +220,11 @@ class Container(containers.DeclarativeContainer):
         base=base,
     )
 
-    routes = providers.ThreadSafeSingleton(_routes, meta, distributions, composes, blueprints)
+    oscap = providers.ThreadSafeSingleton(
+        OscapController,
+        profiles=providers.ThreadSafeSingleton(_profiles, settings, catalogue, contract),
+        show_policy=providers.ThreadSafeSingleton(ShowPolicy, catalogue, policy_requirements),
+    )
+
+    routes = providers.ThreadSafeSingleton(_routes, meta, distributions, composes, blueprints, oscap)
     authenticate = providers.ThreadSafeSingleton(authenticator, fedora_accounts=settings.provided.fedora_auth)

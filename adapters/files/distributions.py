@@ -48,9 +48,10 @@ def load_distributions(directory: Path) -> dict[str, Distribution]:
 
 
 def problems(directory: Path, accept: Accept) -> list[Problem]:
-    """All that is wrong with the directory: what `load_distributions` would raise, broken package lists and profiles.
+    """All that is wrong with the directory: what stops the service's start, and the warnings.
 
-    And the warnings. `accept` judges the profiles' customizations. A `source.yaml` in the directory tells how many keys sign a repository; without one that is not judged.
+    `accept` judges what the profiles hold. A `source.yaml` in the directory tells how many keys sign a repository;
+    without one that is not judged.
     """
     distributions, found = _read(directory)
     once = tuple(originals(directory, distributions).values())

@@ -1,8 +1,8 @@
 """The compact source of the OpenSCAP profiles, and what it expands to.
 
-`oscap.yaml` holds sets of profiles, which entries of `source.yaml` name in `profiles`. A profile has the name that people
-know and what it asks for: `filesystem` (mount point to size), `kernel` (arguments), `packages`, services `enabled` and
-`masked`, and `fips`.
+`oscap.yaml` holds sets of profiles, which entries of `source.yaml` name in `profiles`. A profile has the name that
+people know and what it asks for: `filesystem` (mount point to size), `kernel` (arguments), `packages`, services
+`enabled` and `masked`, and `fips`.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def expand_profiles(source: Source, sets: ProfileSets) -> dict[tuple[str, str], 
         if entry.profiles is None:
             continue
         if entry.profiles not in sets:
-            raise ConfigurationError(f"{name}: profiles: there is no {entry.profiles!r}, only {', '.join(sorted(sets))}")
+            raise ConfigurationError(
+                f"{name}: profiles: there is no {entry.profiles!r}, only {', '.join(sorted(sets))}"
+            )
         for short, template in sets[entry.profiles].items():
             profile_id = _ID_PREFIX + short
             documents[name, profile_id] = _customizations(profile_id, template)
@@ -104,9 +106,9 @@ def _customizations(profile_id: str, template: ProfileTemplate) -> Document:
     document["kernel"] = {"append": template.kernel}
     if template.packages:
         document["packages"] = list(template.packages)
-    document["services"] = {"enabled": list(template.enabled)}
-    if template.masked:
-        document["services"]["masked"] = list(template.masked)
+    services = {"enabled": list(template.enabled), "masked": list(template.masked)}
+    if any(services.values()):
+        document["services"] = {kind: names for kind, names in services.items() if names}
     if template.fips:
         document["fips"] = {"enabled": True}
     return document
@@ -138,7 +140,8 @@ class _ProfileSchema(Schema):
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> ProfileTemplate:
-        return ProfileTemplate(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+        lists = {key: tuple(value) for key, value in data.items() if isinstance(value, list)}
+        return ProfileTemplate(**{**data, **lists})
 
 
 _SETS: Final = fields.Dict(fields.String(), fields.Dict(fields.String(), fields.Nested(_ProfileSchema)))

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from adapters.files.package_list_files import originals
+from domain.compose.sizes import whole_bytes
 from domain.distributions import Distribution
 from domain.errors import ConfigurationError, InvalidRequestError
 
@@ -35,7 +36,7 @@ def profile_path(folder: Path, profile_id: str) -> Path:
 def read_profile(path: Path, accept: Accept) -> dict[str, Any]:
     """The customizations in the file. Raises `ConfigurationError` naming the field, but not the file."""
     try:
-        document = _without_nulls(orjson.loads(path.read_bytes()))
+        document = _without_nothing(orjson.loads(path.read_bytes()))
     except OSError as error:
         raise ConfigurationError(f"cannot be read: {error.strerror}") from None
     except ValueError as error:
@@ -43,7 +44,10 @@ def read_profile(path: Path, accept: Accept) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ConfigurationError("Expected an object.")
     try:
-        return accept(document)
+        customizations = accept(document)
+        for index, filesystem in enumerate(customizations.get("filesystem", ())):
+            whole_bytes(filesystem["min_size"], f"filesystem[{index}].min_size")  # the contract gives it no type
+        return customizations
     except InvalidRequestError as error:
         raise ConfigurationError(error.detail) from None
 
@@ -75,10 +79,11 @@ def load_profiles(
     }
 
 
-def _without_nulls(value: Any) -> Any:
-    """Without the keys that hold null: in operators' files that is the same as absent."""
+def _without_nothing(value: Any) -> Any:
+    """Without the keys that hold null or an empty list: operators' files have some that the contract does not allow."""
     if isinstance(value, dict):
-        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+        kept = {key: _without_nothing(inner) for key, inner in value.items()}
+        return {key: inner for key, inner in kept.items() if inner is not None and inner != []}
     if isinstance(value, list):
-        return [_without_nulls(inner) for inner in value]
+        return [_without_nothing(inner) for inner in value]
     return value
