@@ -84,7 +84,7 @@ class ShowPolicy:
     requirements: PolicyRequirements
 
     def __call__(self, identity: Identity, policy_id: str, distribution: str) -> dict[str, Any]:
-        """As `PolicyRequirements`; a tailoring is made where there is none.
+        """As `PolicyRequirements`, without `openscap`; a tailoring is made where there is none.
 
         Raises InvalidRequestError and ForbiddenError as `Catalogue.get_for` does, InvalidRequestError where the
         distribution is no RHEL, NotFoundError where there is no such policy or it does not apply, ForbiddenError where
@@ -93,10 +93,11 @@ class ShowPolicy:
         found = self.catalogue.get_for(distribution, org_id=identity.tenant, entitled=identity.entitled)
         try:
             with until(_WITHIN):
-                return self.requirements(identity, policy_id, found, create=True)
+                required = self.requirements(identity, policy_id, found, create=True)
         except PolicyMisfitError as misfit:
             kind = InvalidRequestError if misfit.misfit is Misfit.NOT_RHEL else NotFoundError
             raise kind(misfit.detail) from None
+        return {key: value for key, value in required.items() if key != "openscap"}
 
 
 def _known(call: Callable[[], T]) -> Callable[[], T | None]:
