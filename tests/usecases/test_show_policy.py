@@ -14,7 +14,16 @@ from tests.support.domain_builders import a_distribution, a_rhel, a_uuid
 
 CALLER = Identity("000001", account_number="7", email="u@example.com", entitled=True)
 POLICY = a_uuid(50)
-BLUEPRINT = '[[packages]]\nname = "aide"\n\n[customizations.services]\nmasked = ["rpcbind"]\n\n[customizations.openscap]\nprofile_id = "cis"\n'
+BLUEPRINT = """
+[[packages]]
+name = "aide"
+
+[customizations.services]
+masked = ["rpcbind"]
+
+[customizations.openscap]
+profile_id = "cis"
+"""
 KNOWN = (a_rhel("rhel-9.8"), a_rhel("rhel-10.2"), a_rhel("rhel-9.9", restricted=True), a_distribution("centos-9"))
 
 
