@@ -48,7 +48,7 @@ lock: $(VENV)/.development  ## write requirements/*.txt anew from requirements/*
 	# What runs is what was tested: the smaller sets take the versions of the largest.
 	for set in runtime embedded; do $(UV_COMPILE) -c requirements/development.txt -o requirements/$$set.txt requirements/$$set.in || exit 1; done
 
-distributions: $(VENV)/.embedded  ## write distributions/*/*.json anew from distributions/source.yaml
+distributions: $(VENV)/.embedded  ## write distributions/*/ anew from distributions/source.yaml and oscap.yaml
 	$(BIN)/python tools/distributions.py
 
 benchmarks: $(VENV)/.development  ## measure, with targets that fail the run; needs wrk and a quiet machine

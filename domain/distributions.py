@@ -62,7 +62,7 @@ class Distribution:
 
     `name` is what callers say (the folder, an alias included); `canonical_name` is the file's
     `distribution.name`: it decides the RHEL version, the allow list's match, and the package lists' names.
-    `architectures` is in the order x86_64, aarch64.
+    `architectures` is in the order x86_64, aarch64; `profiles` are the ids of its OpenSCAP profiles, sorted.
     """
 
     name: str
@@ -74,6 +74,7 @@ class Distribution:
     restricted: bool = False
     no_package_list: bool = False
     architectures: Mapping[str, Architecture] = field(default_factory=dict)
+    profiles: tuple[str, ...] = ()
 
     @property
     def needs_entitlement(self) -> bool:
@@ -144,6 +145,11 @@ class Catalogue:
     def names(self) -> tuple[str, ...]:
         """Every distribution's name, aliases included, sorted."""
         return tuple(sorted(self.distributions))
+
+    @property
+    def profiles(self) -> tuple[str, ...]:
+        """The ids of all distributions' OpenSCAP profiles, each once, sorted."""
+        return tuple(sorted({profile for each in self.distributions.values() for profile in each.profiles}))
 
     def find(self, name: str, *, entitled: bool) -> Distribution | None:
         """The distribution, or None when unknown or not entitled to; the allow list is not asked."""

@@ -13,22 +13,25 @@ from adapters.crypt import sha512_crypt_hash
 from adapters.features import AlwaysOn
 from adapters.files.distributions import load_allow_list, load_distributions
 from adapters.files.package_lists import FilePackageLists, index_package_lists
+from adapters.files.profiles import load_profiles
 from adapters.files.quotas import FileQuotas, Unlimited
 from adapters.postgres.blueprints import PostgresBlueprints
 from adapters.postgres.composes import PostgresComposes
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.starts import PostgresStarts
 from domain.distributions import Catalogue
+from domain.profiles import Profiles
 from image_builder.back_ends import BackEnds, back_ends
 from image_builder.http.auth import authenticator
 from image_builder.http.blueprints import BlueprintsController
 from image_builder.http.bounds import bounds
 from image_builder.http.call import Lane, Route
 from image_builder.http.composes import ComposesController
-from image_builder.http.contract import Contract
+from image_builder.http.contract import CUSTOMIZATIONS, Contract
 from image_builder.http.distributions import DistributionsController
 from image_builder.http.features import FeaturesController
 from image_builder.http.meta import Build, MetaController
+from image_builder.http.oscap import OscapController
 from image_builder.http.packages import PackagesController
 from image_builder.http.quota import QuotaController
 from image_builder.settings import Settings, UnleashSettings
@@ -42,7 +45,7 @@ from image_builder.usecases.export import ExportBlueprint
 from image_builder.usecases.features import OptionalBackEnds, TellFeatures
 from image_builder.usecases.gather import Gather
 from image_builder.usecases.packages import SearchPackages
-from image_builder.usecases.policies import PolicyRequirements
+from image_builder.usecases.policies import PolicyRequirements, ShowPolicy
 from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.quota import TellQuota
 from image_builder.usecases.readiness import Probe
@@ -60,6 +63,11 @@ def _catalogue(settings: Settings) -> Catalogue:
 def package_lists(settings: Settings) -> FilePackageLists:
     """The package lists of the distribution directory, indexed. Raises ConfigurationError."""
     return index_package_lists(settings.distributions, load_distributions(settings.distributions))
+
+
+def _profiles(settings: Settings, catalogue: Catalogue, contract: Contract) -> Profiles:
+    accept = contract.checker(CUSTOMIZATIONS).accept
+    return Profiles(catalogue, load_profiles(settings.distributions, catalogue.distributions, accept))
 
 
 def _quotas(settings: Settings) -> Quotas:
@@ -111,6 +119,7 @@ def _routes(
     blueprints: BlueprintsController,
     quota: QuotaController,
     features: FeaturesController,
+    oscap: OscapController,
 ) -> Mapping[str, Route]:
     return {
         "getVersion": Route(meta.version),
@@ -137,6 +146,9 @@ def _routes(
         "composeBlueprint": Route(composes.create_of_blueprint, Lane.WAITING),
         "getBlueprintComposes": Route(composes.list_of_blueprint),
         "fixupBlueprint": Route(blueprints.fixup, Lane.WAITING),
+        "getOscapProfiles": Route(oscap.profiles_of),
+        "getOscapCustomizations": Route(oscap.customizations),
+        "getOscapCustomizationsForPolicy": Route(oscap.policy_customizations, Lane.WAITING),
     }
 
 
@@ -154,7 +166,9 @@ class Container(containers.DeclarativeContainer):
     features = providers.ThreadSafeSingleton(_features, settings.provided.unleash)
     catalogue = providers.ThreadSafeSingleton(_catalogue, settings)
     package_lists = providers.ThreadSafeSingleton(package_lists, settings)
-    contract = providers.ThreadSafeSingleton(Contract, catalogue.provided.names, settings.provided.base_paths)
+    contract = providers.ThreadSafeSingleton(
+        Contract, catalogue.provided.names, catalogue.provided.profiles, settings.provided.base_paths
+    )
     metrics = providers.ThreadSafeSingleton(Metrics)
     database_probe = providers.ThreadSafeSingleton(Probe, database.provided.check)
     hasher = providers.Object(sha512_crypt_hash)
@@ -189,13 +203,14 @@ class Container(containers.DeclarativeContainer):
         composer=back_ends.provided.composer,
         threads=image_threads,
     )
+    policy_requirements = providers.ThreadSafeSingleton(
+        PolicyRequirements, compliance=back_ends.provided.compliance, threads=lookup_threads
+    )
     keep_blueprints = providers.ThreadSafeSingleton(
         KeepBlueprints,
         blueprints=kept_blueprints,
         catalogue=catalogue,
-        requirements=providers.ThreadSafeSingleton(
-            PolicyRequirements, compliance=back_ends.provided.compliance, threads=lookup_threads
-        ),
+        requirements=policy_requirements,
         hasher=hasher,
     )
 
@@ -260,7 +275,13 @@ class Container(containers.DeclarativeContainer):
         largest_body=settings.provided.largest_body,
     )
 
+    oscap = providers.ThreadSafeSingleton(
+        OscapController,
+        profiles=providers.ThreadSafeSingleton(_profiles, settings, catalogue, contract),
+        show_policy=providers.ThreadSafeSingleton(ShowPolicy, catalogue, policy_requirements),
+    )
+
     routes = providers.ThreadSafeSingleton(
-        _routes, meta, distributions, packages, composes, blueprints, quota, told_features
+        _routes, meta, distributions, packages, composes, blueprints, quota, told_features, oscap
     )
     authenticate = providers.ThreadSafeSingleton(authenticator, fedora_accounts=settings.provided.fedora_auth)

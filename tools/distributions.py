@@ -1,4 +1,4 @@
-"""Write the distribution directory from its compact source: `python tools/distributions.py [directory]`.
+"""Write the distribution directory from its compact sources: `python tools/distributions.py [directory]`.
 
 Regenerating puts the vendors' addresses back in place of fetched keys; run `image-builder distributions
 fetch-keys` again afterwards.
@@ -10,20 +10,25 @@ import sys
 from pathlib import Path
 
 from adapters.files.distribution_source import SOURCE_FILE, expand, load_source, write
+from adapters.files.profile_source import PROFILES_FILE, expand_profiles, load_profile_sets, write_profiles
 from domain.errors import ConfigurationError
 
 _DEFAULT = Path(__file__).resolve().parent.parent / "distributions"
 
 
 def main(directory: Path = _DEFAULT) -> int:
-    """Expand `source.yaml` of the directory into its folders and links; the exit status."""
+    """Expand `source.yaml` and `oscap.yaml` of the directory into its folders and links; the exit status."""
     try:
-        documents = expand(load_source(directory / SOURCE_FILE))
+        source = load_source(directory / SOURCE_FILE)
+        documents = expand(source)
+        profiles = expand_profiles(source, load_profile_sets(directory / PROFILES_FILE))
         changed = write(documents, directory)
+        changed_profiles = write_profiles(profiles, directory)
     except ConfigurationError as error:
         sys.stderr.write(f"{error.detail}\n")
         return 1
     sys.stdout.write(f"{len(documents)} distributions, {len(changed)} written\n")
+    sys.stdout.write(f"{len(profiles)} OpenSCAP profiles, {len(changed_profiles)} written\n")
     return 0
 
 

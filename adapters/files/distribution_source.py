@@ -64,14 +64,15 @@ class RepositoryTemplate:
 class Entry:
     """One distribution of the source.
 
-    The texts are templates for `values`; `repositories` names groups; `image_types` and `bootc` are by
-    architecture.
+    The texts are templates for `values`; `repositories` names groups, `profiles` a set of `oscap.yaml`; `image_types`
+    and `bootc` are by architecture.
     """
 
     description: str
     module_platform_id: str
     composer_name: str | None = None
     oscap_name: str | None = None
+    profiles: str | None = None
     restricted: bool = False
     no_package_list: bool = False
     image_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -329,6 +330,8 @@ class _EntrySchema(_StrictSchema):
     module_platform_id = fields.String(required=True)
     composer_name = fields.String()
     oscap_name = fields.String()
+    # Null where a family has some and the distribution none.
+    profiles = fields.String(allow_none=True)
     restricted = fields.Boolean()
     no_package_list = fields.Boolean()
     repositories = _Tuple(fields.String())

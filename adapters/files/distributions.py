@@ -16,6 +16,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, val
 
 from adapters.files.distribution_source import SOURCE_FILE, load_source, signers
 from adapters.files.package_list_files import originals, package_list_paths, read_package_list
+from adapters.files.profiles import Accept, profile_ids, profile_path, read_profile
 from domain.distributions import AllowList, Architecture, BootcImage, Distribution, Repository
 from domain.errors import ConfigurationError
 
@@ -46,16 +47,18 @@ def load_distributions(directory: Path) -> dict[str, Distribution]:
     return distributions
 
 
-def problems(directory: Path) -> list[Problem]:
-    """All that is wrong with the directory: what `load_distributions` would raise, broken package lists, the warnings.
+def problems(directory: Path, accept: Accept) -> list[Problem]:
+    """All that is wrong with the directory: what stops the service's start, and the warnings.
 
-    A `source.yaml` in the directory tells how many keys sign a repository; without one that is not judged.
+    `accept` judges what the profiles hold. A `source.yaml` in the directory tells how many keys sign a repository;
+    without one that is not judged.
     """
     distributions, found = _read(directory)
     once = tuple(originals(directory, distributions).values())
     for distribution in once:
         found.extend(_broken_package_lists(directory, distribution))
         found.extend(_missing_package_lists(directory, distribution))
+        found.extend(_unusable_profiles(directory, distribution, accept))
     if (directory / SOURCE_FILE).is_file():
         try:
             found.extend(_keys_by_address(directory, once))
@@ -227,11 +230,12 @@ def _read_folder(folder: Path) -> tuple[Distribution | None, list[Problem]]:
     path = folder / f"{folder.name}.json"
     try:
         distribution: Distribution = _DistributionSchema().load(_read_json(path))
+        profiles = profile_ids(folder)
     except ValidationError as error:
         return None, [Problem("error", str(path), fault) for fault in _faults(error.messages)]
     except OSError as error:
-        return None, [Problem("error", str(path), f"cannot be read: {error.strerror}")]
-    return replace(distribution, name=folder.name), []
+        return None, [Problem("error", error.filename or str(path), f"cannot be read: {error.strerror}")]
+    return replace(distribution, name=folder.name, profiles=profiles), []
 
 
 def _read_json(path: Path) -> Any:
@@ -278,6 +282,16 @@ def _missing_package_lists(directory: Path, distribution: Distribution) -> Itera
     if missing:
         where = str(directory / distribution.name)
         yield Problem("warning", where, f"no package list for {', '.join(missing)}: the composer is asked")
+
+
+def _unusable_profiles(directory: Path, distribution: Distribution, accept: Accept) -> Iterator[Problem]:
+    for profile_id in distribution.profiles:
+        path = profile_path(directory / distribution.name, profile_id)
+        try:
+            if not path.exists() or "openscap" not in read_profile(path, accept):
+                yield Problem("warning", str(path), "missing, or without openscap: who asks for it is refused")
+        except ConfigurationError as error:
+            yield Problem("error", str(path), error.detail)
 
 
 def _keys_by_address(directory: Path, distributions: Iterable[Distribution]) -> Iterator[Problem]:

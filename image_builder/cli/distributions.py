@@ -11,6 +11,7 @@ from adapters.files.distributions import problems
 from adapters.files.signing_keys import fetch_keys
 from image_builder.cli.options import directory_option
 from image_builder.cli.refresh_packages import refresh_packages
+from image_builder.http.contract import CUSTOMIZATIONS, checker_of
 
 
 @click.group()
@@ -22,7 +23,7 @@ def distributions() -> None:
 @directory_option
 def check(directory: Path) -> None:
     """Say all that is wrong with the directory at once; exit status 1 if the service would not start with it."""
-    found = problems(directory)
+    found = problems(directory, checker_of(CUSTOMIZATIONS).accept)
     for problem in found:
         click.echo(f"{problem.level}: {problem}")
     errors = sum(problem.level == "error" for problem in found)

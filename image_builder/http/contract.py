@@ -15,6 +15,7 @@ from image_builder.http.schemas import Checker
 
 DOCUMENT: Final = Path(__file__).parent.parent.parent / "openapi.yaml"
 TOML: Final = "application/toml"
+CUSTOMIZATIONS: Final = "Customizations"
 _JSON: Final = "application/json"
 _METHODS: Final = frozenset({"get", "post", "put", "delete", "patch"})
 
@@ -47,20 +48,33 @@ class Operation:
     produces: tuple[str, ...]
 
 
+def checker_of(schema: str, document: Path = DOCUMENT) -> Checker:
+    """What checks documents of one of the contract's schemas, where nothing else of the contract is wanted."""
+    components = yaml.load(document.read_bytes(), Loader=yaml.CSafeLoader)["components"]["schemas"]
+    return Checker(components[schema], components)
+
+
 class Contract:
     """The document in force, its operations, and the bytes that are served."""
 
-    def __init__(self, installed: Iterable[str], base_paths: tuple[str, ...], document: Path = DOCUMENT) -> None:
+    def __init__(
+        self,
+        installed: Iterable[str],
+        profiles: Iterable[str],
+        base_paths: tuple[str, ...],
+        document: Path = DOCUMENT,
+    ) -> None:
         """`installed` are the names of the distribution directory: a folder added there is a value allowed here.
 
+        `profiles` are the ids of its OpenSCAP profiles, which are allowed likewise.
         `base_paths` are where the service answers, in the order of the document's servers.
         """
         self.document: dict[str, Any] = yaml.load(document.read_bytes(), Loader=yaml.CSafeLoader)
         self._components: Mapping[str, Mapping[str, Any]] = self.document["components"]["schemas"]
         for server, base_path in zip(self.document["servers"], base_paths, strict=True):
             server["url"] = base_path
-        known = self.document["components"]["schemas"]["Distributions"]
-        known["enum"] = [*known["enum"], *sorted(set(installed) - set(known["enum"]))]
+        self._allow("Distributions", installed)
+        self._allow("DistributionProfileItem", profiles)
         self.operations = {operation.id: operation for operation in self._operations()}
         self.served = orjson.dumps(self.document)
 
@@ -72,6 +86,10 @@ class Contract:
     def checker(self, schema: str) -> Checker:
         """What checks documents of one of the contract's schemas, named in its components."""
         return Checker(self._components[schema], self._components)
+
+    def _allow(self, schema: str, names: Iterable[str]) -> None:
+        known = self.document["components"]["schemas"][schema]
+        known["enum"] = [*known["enum"], *sorted(set(names) - set(known["enum"]))]
 
     def _operations(self) -> Iterable[Operation]:
         for path, item in self.document["paths"].items():

@@ -6,17 +6,21 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from domain.distributions import Distribution
+from domain.distributions import Catalogue, Distribution
 from domain.errors import InvalidRequestError, NotFoundError, UnavailableError
 from domain.identity import Identity
 from domain.osbuild.blueprint import policy_customizations, read
-from domain.policies import PolicyQuestion, check, question
+from domain.policies import Misfit, PolicyMisfitError, PolicyQuestion, check, question
 from image_builder.usecases.together import set_up, together
 from ports.compliance import Compliance
+from ports.deadline import until
 
 T = TypeVar("T")
+
+# Seconds.
+_WITHIN: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,30 @@ class PolicyRequirements:
         text = _known(partial(compliance.blueprint, identity, asked.id, asked.minor))()
         check(asked, found["policy"], tailored=text is not None)
         return text or ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowPolicy:
+    """What a caller's compliance policy asks of images of a distribution."""
+
+    catalogue: Catalogue
+    requirements: PolicyRequirements
+
+    def __call__(self, identity: Identity, policy_id: str, distribution: str) -> dict[str, Any]:
+        """As `PolicyRequirements`, without `openscap`; a tailoring is made where there is none.
+
+        Raises InvalidRequestError and ForbiddenError as `Catalogue.get_for` does, InvalidRequestError where the
+        distribution is no RHEL, NotFoundError where there is no such policy or it does not apply, ForbiddenError where
+        compliance refuses the caller, and UnavailableError.
+        """
+        found = self.catalogue.get_for(distribution, org_id=identity.tenant, entitled=identity.entitled)
+        try:
+            with until(_WITHIN):
+                required = self.requirements(identity, policy_id, found, create=True)
+        except PolicyMisfitError as misfit:
+            kind = InvalidRequestError if misfit.misfit is Misfit.NOT_RHEL else NotFoundError
+            raise kind(misfit.detail) from None
+        return {key: value for key, value in required.items() if key != "openscap"}
 
 
 def _known(call: Callable[[], T]) -> Callable[[], T | None]:

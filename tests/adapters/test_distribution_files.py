@@ -7,6 +7,7 @@ import pytest
 from adapters.files.distributions import load_allow_list, load_distributions, problems
 from domain.distributions import AllowList, BootcImage, Repository
 from domain.errors import ConfigurationError
+from tests.support.domain_builders import accept_customizations
 
 COMMITTED = Path(__file__).parents[2] / "distributions"
 
@@ -44,6 +45,10 @@ def put(directory, document, name="test-9"):
     path = directory / name / f"{name}.json"
     path.write_text(text)
     return path
+
+
+def found(directory):
+    return problems(directory, accept_customizations)
 
 
 def refusal(directory):
@@ -217,13 +222,13 @@ def test_a_broken_package_list_is_one_error_of_the_check(directory, alias):
     path.write_text('[{"name": "bash", "summary": "a shell"}, {"name": "zsh"}]')
     if alias:
         (directory / "test").symlink_to("test-9")
-    assert list(map(str, problems(directory))) == [f"{path}: [1].summary: Expected text."]
+    assert list(map(str, found(directory))) == [f"{path}: [1].summary: Expected text."]
 
 
 def test_a_sound_package_list_is_no_problem(directory):
     put(directory, a_document())
     (directory / "test-9" / "test-9-x86_64-baseos-packages.json").write_text('[{"name": "a", "summary": ""}]')
-    assert problems(directory) == []
+    assert found(directory) == []
 
 
 def test_missing_package_lists_are_one_warning_for_a_distribution_and_none_for_its_alias(directory):
@@ -231,7 +236,7 @@ def test_missing_package_lists_are_one_warning_for_a_distribution_and_none_for_i
     architecture = {"repositories": [a_repository(), a_repository(id="appstream"), tagged]}
     put(directory, a_document(x86_64=architecture))
     (directory / "test").symlink_to("test-9")
-    (warning,) = problems(directory)
+    (warning,) = found(directory)
     assert (warning.level, warning.where) == ("warning", str(directory / "test-9"))
     assert "x86_64 baseos, x86_64 appstream:" in warning.what
 
@@ -239,14 +244,14 @@ def test_missing_package_lists_are_one_warning_for_a_distribution_and_none_for_i
 def test_a_distribution_that_has_no_package_list_gives_no_warning(directory):
     names = {"name": "test-9", "description": "", "no_package_list": True}
     put(directory, a_document(distribution=names))
-    assert problems(directory) == []
+    assert found(directory) == []
 
 
 def test_errors_come_before_warnings(directory):
     put(directory, a_document())
     put(directory, "nonsense", "test-8")
-    assert [p.level for p in problems(directory)] == ["error", "warning"]
-    assert str(problems(directory)[0]).startswith(f"{directory / 'test-8' / 'test-8.json'}: Not JSON")
+    assert [p.level for p in found(directory)] == ["error", "warning"]
+    assert str(found(directory)[0]).startswith(f"{directory / 'test-8' / 'test-8.json'}: Not JSON")
 
 
 def a_copy_of_the_committed(directory, name):
@@ -265,26 +270,26 @@ def test_an_address_where_several_keys_sign_is_a_warning_until_the_keys_are_ther
             for repository in document[arch]["repositories"]:
                 repository["gpgkey"] = gpgkey
         path.write_text(json.dumps(document))
-        assert len(problems(directory)) == count
+        assert len(found(directory)) == count
 
 
 def test_an_address_where_one_key_signs_is_fine(directory):
     path, document = a_copy_of_the_committed(directory, "rhel-10.2")
     path.write_text(json.dumps(document))
-    assert problems(directory) == []
+    assert found(directory) == []
 
 
 def test_a_broken_source_beside_the_folders_is_an_error_for_the_check_only(directory):
     put(directory, a_document(distribution={"name": "test-9", "description": "", "no_package_list": True}))
     (directory / "source.yaml").write_text("keys: 1")
     assert "test-9" in load_distributions(directory)
-    (error,) = problems(directory)
+    (error,) = found(directory)
     assert (error.level, error.where) == ("error", str(directory / "source.yaml"))
 
 
 def test_the_committed_directory_has_no_errors():
     assert len(load_distributions(COMMITTED)) == 45
-    assert [p for p in problems(COMMITTED) if p.level == "error"] == []
+    assert [p for p in found(COMMITTED) if p.level == "error"] == []
 
 
 def test_without_a_file_nobody_is_allowed_anything():

@@ -58,7 +58,7 @@ def walked(service: Service, folder: Path, phases: str, **environment: str) -> s
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=300,
     )
 
 

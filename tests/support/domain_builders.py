@@ -79,6 +79,17 @@ def _compose_request() -> Checker:
     return Checker(schemas()["ComposeRequest"], schemas())
 
 
+def accept_customizations(document: Any) -> Json:
+    """The document as the contract's Customizations; see `Checker.accept`."""
+    accepted: Json = _customizations().accept(document)
+    return accepted
+
+
+@cache
+def _customizations() -> Checker:
+    return Checker(schemas()["Customizations"], schemas())
+
+
 def a_repository(repository_id: str = "baseos", *, tags: tuple[str, ...] = (), **fields: Any) -> Repository:
     """A repository with a base URL, unless `fields` say otherwise."""
     given = {"rhsm": False, "baseurl": f"https://mirror.example/{repository_id}", **fields}

@@ -1,0 +1,93 @@
+"""OpenSCAP profiles as operators' directories have them: `<distribution>/oscap/<profile id>/customizations.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import orjson
+
+from adapters.files.package_list_files import originals
+from domain.compose.sizes import whole_bytes
+from domain.distributions import Distribution
+from domain.errors import ConfigurationError, InvalidRequestError
+
+_FOLDER: Final = "oscap"
+_FILE: Final = "customizations.json"
+
+# Takes a document for the contract's Customizations, or raises InvalidRequestError naming the field.
+Accept: TypeAlias = Callable[[Any], dict[str, Any]]
+
+
+def profile_ids(folder: Path) -> tuple[str, ...]:
+    """The ids of the profiles in a distribution's folder, sorted. Raises OSError."""
+    profiles = folder / _FOLDER
+    if not profiles.is_dir():
+        return ()
+    return tuple(sorted(e.name for e in profiles.iterdir() if e.is_dir() and not e.name.startswith(".")))
+
+
+def profile_path(folder: Path, profile_id: str) -> Path:
+    """Where the customizations of a profile are, if there are any, in a distribution's folder."""
+    return folder / _FOLDER / profile_id / _FILE
+
+
+def read_profile(path: Path, accept: Accept) -> dict[str, Any]:
+    """The customizations in the file. Raises `ConfigurationError` naming the field, but not the file."""
+    try:
+        document = _without_nothing(orjson.loads(path.read_bytes()))
+    except OSError as error:
+        raise ConfigurationError(f"cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigurationError(f"Not JSON: {error}.") from None
+    if not isinstance(document, dict):
+        raise ConfigurationError("Expected an object.")
+    try:
+        return _with_sizes(accept(document))
+    except InvalidRequestError as error:
+        raise ConfigurationError(error.detail) from None
+
+
+def load_profiles(
+    directory: Path, distributions: Mapping[str, Distribution], accept: Accept
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """The customizations by distribution, aliases included, and profile; of profiles that have any.
+
+    Raises `ConfigurationError` naming every broken file and its field.
+    """
+    read: dict[Path, dict[str, dict[str, Any]]] = {}
+    errors: list[str] = []
+    for folder, distribution in originals(directory, distributions).items():
+        read[folder] = {}
+        for profile_id in distribution.profiles:
+            path = profile_path(directory / distribution.name, profile_id)
+            try:
+                if path.exists():
+                    read[folder][profile_id] = read_profile(path, accept)
+            except ConfigurationError as error:
+                errors.append(f"{path}: {error.detail}")
+    if errors:
+        raise ConfigurationError("\n".join(errors))
+    return {
+        (name, profile_id): document
+        for name in distributions
+        for profile_id, document in read[(directory / name).resolve()].items()
+    }
+
+
+def _with_sizes(customizations: dict[str, Any]) -> dict[str, Any]:
+    """The customizations. Raises InvalidRequestError for a size that is none: the contract gives sizes no type."""
+    for index, filesystem in enumerate(customizations.get("filesystem", ())):
+        whole_bytes(filesystem["min_size"], f"filesystem[{index}].min_size")
+    return customizations
+
+
+def _without_nothing(value: Any) -> Any:
+    """Without the keys that hold null or an empty list: operators' files have some that the contract does not allow."""
+    if isinstance(value, dict):
+        kept = {key: _without_nothing(inner) for key, inner in value.items()}
+        return {key: inner for key, inner in kept.items() if inner is not None and inner != []}
+    if isinstance(value, list):
+        return [_without_nothing(inner) for inner in value]
+    return value

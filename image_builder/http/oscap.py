@@ -1,0 +1,33 @@
+"""OpenSCAP profiles and compliance policies over HTTP (contract: /oscap)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from flask import Response
+
+from domain.identity import Identity
+from domain.profiles import Profiles
+from image_builder.http.answers import json_answer
+from image_builder.usecases.policies import ShowPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class OscapController:
+    """The operations on profiles, which are in memory and everybody's, and on policies."""
+
+    profiles: Profiles
+    show_policy: ShowPolicy
+
+    def profiles_of(self, identity: Identity, distribution: str) -> Response:  # noqa: ARG002 - everybody's
+        """GET /oscap/{distribution}/profiles"""
+        return json_answer(self.profiles.of(distribution))
+
+    def customizations(self, identity: Identity, distribution: str, profile: str) -> Response:  # noqa: ARG002 - see there
+        """GET /oscap/{distribution}/{profile}/customizations"""
+        return json_answer(self.profiles.customizations(distribution, profile))
+
+    def policy_customizations(self, identity: Identity, policy: UUID, distribution: str) -> Response:
+        """GET /oscap/{policy}/{distribution}/policy_customizations"""
+        return json_answer(self.show_policy(identity, str(policy), distribution))

@@ -1,0 +1,182 @@
+"""Security profiles and compliance policies, as a client that hardens images sees them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.embedded.platform import known
+from adapters.embedded.platform.process import StandInPlatform
+from tests.support.builders import compose_request, encoded
+from tests.support.databases import Parameters
+from tests.support.platform import service_with
+from tests.support.refusals import refusal
+from tests.support.service import PROJECT, Client, Service
+
+CIS = "xccdf_org.ssgproject.content_profile_cis"
+OWN = "xccdf_com.example_profile_own"
+OWN_CUSTOMIZATIONS = {"openscap": {"profile_id": OWN}, "users": [{"name": "audit"}]}
+UNENTITLED = {"identity": {"org_id": "nobody", "type": "User"}, "entitlements": {"rhel": {"is_entitled": False}}}
+
+
+def put_profile(directory: Path, distribution: str, profile: str, document: Any) -> Path:
+    path = directory / distribution / "oscap" / profile / "customizations.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(document))
+    return path
+
+
+@pytest.fixture(scope="module")
+def platform_service(
+    module_database: Parameters,
+    composer_process: Any,
+    platform_process: StandInPlatform,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Service]:
+    """With a distribution that operators gave profiles of their own."""
+    directory = tmp_path_factory.mktemp("state") / "distributions"
+    shutil.copytree(PROJECT / "distributions", directory, symlinks=True)
+    put_profile(directory, "fedora-43", OWN, OWN_CUSTOMIZATIONS)
+    put_profile(directory, "fedora-43", CIS, {"packages": ["aide"]})
+    environment = {"DISTRIBUTIONS_DIR": str(directory)}
+    with service_with(module_database, composer_process.url, platform_process, **environment) as running:
+        yield running
+
+
+@pytest.fixture
+def client(platform_service: Service, composer: Any, platform: StandInPlatform, tenant: str) -> Client:
+    return platform_service.client(tenant)
+
+
+def profiles(client: Client, distribution: str) -> list[str]:
+    answer = client.get(f"/oscap/{distribution}/profiles")
+    assert answer.status_code == 200, answer.text
+    found: list[str] = answer.json()
+    return found
+
+
+def policy_customizations(client: Client, policy: str = known.POLICY_RHEL9, distribution: str = "rhel-9.6") -> Any:
+    return client.get(f"/oscap/{policy}/{distribution}/policy_customizations")
+
+
+@pytest.mark.parametrize(
+    "distribution", ["rhel-8.10", "rhel-8", "rhel-9-beta", "rhel-9-nightly", "centos-9", "rhel-10"]
+)
+def test_the_profiles_of_a_distribution_are_listed_in_order(client: Client, distribution: str) -> None:
+    found = profiles(client, distribution)
+    assert CIS in found
+    assert found == sorted(found)
+
+
+def test_every_profile_that_is_listed_can_be_read_and_built(client: Client) -> None:
+    for profile in profiles(client, "centos-9"):
+        answer = client.get(f"/oscap/centos-9/{profile}/customizations")
+        assert answer.status_code == 200, answer.text
+        customizations = answer.json()
+        assert customizations["openscap"]["profile_id"] == profile
+        client.compose(compose_request(distribution="centos-9", customizations=customizations))
+
+
+def test_an_alias_answers_as_what_it_stands_for(client: Client) -> None:
+    alias, target = (client.get(f"/oscap/{name}/{CIS}/customizations") for name in ("rhel-9", "rhel-9.8"))
+    assert alias.status_code == 200
+    assert alias.content == target.content
+
+
+def test_operators_profiles_are_answered_as_they_stand(client: Client) -> None:
+    assert profiles(client, "fedora-43") == [OWN, CIS]
+    assert client.get(f"/oscap/fedora-43/{OWN}/customizations").json() == OWN_CUSTOMIZATIONS
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/oscap/fedora-42/profiles",
+        "/oscap/rhel-90/profiles",
+        "/oscap/rhel-9.6-nightly/profiles",
+        "/oscap/unheard-of/profiles",
+        f"/oscap/fedora-42/{CIS}/customizations",
+        f"/oscap/fedora-43/{CIS}/customizations",
+        f"/oscap/rhel-9.6/{OWN}/customizations",
+        "/oscap/rhel-9.6/unheard-of/customizations",
+    ],
+)
+def test_what_there_is_not_is_refused_without_a_word_about_files(client: Client, path: str) -> None:
+    detail = refusal(client.get(path), 400)
+    assert "distributions/" not in detail
+    assert ".json" not in detail
+
+
+def test_profiles_are_shown_to_those_who_may_not_build_the_distribution(platform_service: Service) -> None:
+    client = Client(platform_service.url, {"x-rh-identity": encoded(UNENTITLED)})
+    refusal(client.get("/architectures/rhel-9.6"), 400)
+    assert CIS in profiles(client, "rhel-9.6")
+    assert client.get(f"/oscap/rhel-9.6/{CIS}/customizations").status_code == 200
+
+
+# Policies
+
+
+def test_a_policy_is_shown_as_customizations_without_openscap(client: Client) -> None:
+    answer = policy_customizations(client)
+    assert answer.status_code == 200, answer.text
+    customizations = answer.json()
+    assert customizations["packages"] == list(known.POLICY_PACKAGES)
+    assert "openscap" not in customizations
+
+
+def test_a_policy_that_asks_for_nothing_is_empty(client: Client) -> None:
+    assert policy_customizations(client, known.POLICY_EMPTY).json() == {}
+
+
+def test_a_minor_version_without_a_tailoring_gets_one(client: Client, platform: StandInPlatform) -> None:
+    assert 1 not in known.TAILORED[known.POLICY_RHEL9]
+    assert policy_customizations(client, distribution="rhel-91").json()["packages"] == list(known.POLICY_PACKAGES)
+    assert platform.counters()["compliance POST /policies/{id}/tailorings"] == 1
+
+
+@pytest.mark.parametrize(
+    ("policy", "distribution", "status"),
+    [
+        (known.POLICY_RHEL9, "centos-9", 400),
+        (known.POLICY_RHEL9, "unheard-of", 400),
+        ("no-uuid", "rhel-9.6", 400),
+        (known.POLICY_RHEL9, "rhel-9-nightly", 403),
+        (known.POLICY_RHEL10, "rhel-9.6", 404),
+        ("11111111-2222-3333-4444-555555555555", "rhel-9.6", 404),
+    ],
+)
+def test_a_policy_that_cannot_be_shown_is_refused(client: Client, policy: str, distribution: str, status: int) -> None:
+    refusal(policy_customizations(client, policy, distribution), status)
+
+
+def test_a_policy_needs_a_subscription_for_the_distribution(platform_service: Service) -> None:
+    client = Client(platform_service.url, {"x-rh-identity": encoded(UNENTITLED)})
+    assert refusal(policy_customizations(client), 400) == "distribution not available"
+
+
+def test_a_refusal_of_compliance_is_a_refusal(client: Client, platform: StandInPlatform) -> None:
+    platform.steer(compliance={"raw": {"status": 403, "body": "{}"}})
+    refusal(policy_customizations(client), 403)
+
+
+def test_without_compliance_it_is_said_that_it_is_not_set_up(service: Service) -> None:
+    answer = policy_customizations(service.client())
+    assert "compliance" in refusal(answer, 503)
+    assert "Retry-After" not in answer.headers
+
+
+def test_a_broken_profile_stops_the_start_naming_file_and_field(database: Parameters, tmp_path: Path) -> None:
+    shutil.copytree(PROJECT / "distributions" / "centos-9", tmp_path / "centos-9")
+    path = put_profile(tmp_path, "centos-9", OWN, {"packages": ["aide", 7]})
+    service = Service(database, "http://127.0.0.1:1", environment={"DISTRIBUTIONS_DIR": str(tmp_path)})
+    status, output = service.refusal_to_start()
+    assert status != 0
+    assert "Traceback" not in output
+    assert str(path) in output
+    assert "packages[1]" in output
