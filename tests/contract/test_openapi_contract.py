@@ -69,6 +69,7 @@ def numbers(pattern: str, run: subprocess.CompletedProcess[str]) -> list[int]:
     return [int(number) for number in found.groups()]
 
 
+@pytest.mark.timeout(320)
 def test_every_operation_keeps_the_contract(service: Service, tmp_path: Path) -> None:
     hooks = "tests.contract.schemathesis_limits"
     run = walked(service, tmp_path, "examples,coverage,fuzzing", SCHEMATHESIS_HOOKS=hooks)
