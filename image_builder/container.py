@@ -20,7 +20,7 @@ from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.starts import PostgresStarts
 from domain.distributions import Catalogue
 from image_builder.back_ends import back_ends
-from image_builder.http.auth import authenticator
+from image_builder.http.auth import authenticator, identity_header
 from image_builder.http.blueprints import BlueprintsController
 from image_builder.http.call import Lane, Route
 from image_builder.http.composes import ComposesController
@@ -128,7 +128,12 @@ class Container(containers.DeclarativeContainer):
     features = providers.ThreadSafeSingleton(_features, settings.provided.unleash)
     catalogue = providers.ThreadSafeSingleton(_catalogue, settings)
     package_lists = providers.ThreadSafeSingleton(package_lists, settings)
-    contract = providers.ThreadSafeSingleton(Contract, catalogue.provided.names, settings.provided.base_paths)
+    contract = providers.ThreadSafeSingleton(
+        Contract,
+        catalogue.provided.names,
+        settings.provided.base_paths,
+        providers.Factory(identity_header, fedora_accounts=settings.provided.fedora_auth),
+    )
     metrics = providers.ThreadSafeSingleton(Metrics)
     database_probe = providers.ThreadSafeSingleton(Probe, database.provided.check)
     hasher = providers.Object(sha512_crypt_hash)

@@ -50,15 +50,19 @@ class Operation:
 class Contract:
     """The document in force, its operations, and the bytes that are served."""
 
-    def __init__(self, installed: Iterable[str], base_paths: tuple[str, ...], document: Path = DOCUMENT) -> None:
+    def __init__(
+        self, installed: Iterable[str], base_paths: tuple[str, ...], identity_header: str, document: Path = DOCUMENT
+    ) -> None:
         """`installed` are the names of the distribution directory: a folder added there is a value allowed here.
 
-        `base_paths` are where the service answers, in the order of the document's servers.
+        `base_paths` are where the service answers, in the order of the document's servers;
+        `identity_header` is the name of the header that says who calls.
         """
         self.document: dict[str, Any] = yaml.load(document.read_bytes(), Loader=yaml.CSafeLoader)
         self._components: Mapping[str, Mapping[str, Any]] = self.document["components"]["schemas"]
         for server, base_path in zip(self.document["servers"], base_paths, strict=True):
             server["url"] = base_path
+        self.document["components"]["securitySchemes"]["identity"]["name"] = identity_header
         known = self.document["components"]["schemas"]["Distributions"]
         known["enum"] = [*known["enum"], *sorted(set(installed) - set(known["enum"]))]
         self.operations = {operation.id: operation for operation in self._operations()}
