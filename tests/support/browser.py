@@ -25,9 +25,9 @@ def chromium() -> str | None:
 
 
 class Browser:
-    """One page in a browser with a profile of its own, in the folder `profile`.
+    """A browser with a profile of its own, in the folder `profile`; it has a page once `new_page` was called.
 
-    `requested` are the URLs the page has asked for, `complaints` what the console and the policies said.
+    `requested` are the URLs the page has asked the network for, `complaints` what the console and the policies said.
     """
 
     def __init__(self, executable: str, profile: Path) -> None:
@@ -36,6 +36,7 @@ class Browser:
         self._unread = b""
         self._ids = 0
         self._session: str | None = None
+        self._context: str | None = None
         self.requested: list[str] = []
         self.complaints: list[str] = []
 
@@ -52,7 +53,6 @@ class Browser:
             "--disable-dev-shm-usage",
             "--disable-gpu",
             "--no-proxy-server",
-            "--window-size=1200,1000",
             f"--user-data-dir={self._profile}",
         ]
         # bash puts the pipes where Chromium expects them.
@@ -68,10 +68,6 @@ class Browser:
         )
         os.close(commands)
         os.close(answers)
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Network", "Runtime", "Log", "Audits"):
-            self.call(f"{domain}.enable")
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
@@ -102,6 +98,20 @@ class Browser:
                 raise AssertionError(f"{method}: {message['error']}")
             else:
                 return message["result"]
+
+    def new_page(self) -> None:
+        """An empty page that remembers nothing of the one before, which is closed."""
+        self._session = None
+        if self._context is not None:
+            self.call("Target.disposeBrowserContext", browserContextId=self._context)
+        self._context = self.call("Target.createBrowserContext")["browserContextId"]
+        target = self.call("Target.createTarget", url="about:blank", browserContextId=self._context)["targetId"]
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self.call("Emulation.setDeviceMetricsOverride", width=1200, height=1000, deviceScaleFactor=1, mobile=False)
+        self.requested.clear()
+        self.complaints.clear()
+        for domain in ("Page", "Network", "Runtime", "Log", "Audits"):
+            self.call(f"{domain}.enable")
 
     def open(self, url: str) -> None:
         """Go there."""
@@ -161,11 +171,13 @@ class Browser:
         parameters = event.get("params", {})
         match event.get("method"):
             case "Network.requestWillBeSent":
-                self.requested.append(parameters["request"]["url"])
+                if not parameters["request"]["url"].startswith("data:"):
+                    self.requested.append(parameters["request"]["url"])
             case "Log.entryAdded" if parameters["entry"]["level"] in {"warning", "error"}:
                 self.complaints.append(f"{parameters['entry']['text']} {parameters['entry'].get('url', '')}")
             case "Runtime.consoleAPICalled" if parameters["type"] in {"warning", "error", "assert"}:
-                self.complaints.append(str([each.get("value") or each.get("description") for each in parameters["args"]]))
+                said = [each.get("value", each.get("description")) for each in parameters["args"]]
+                self.complaints.append(str(said))
             case "Runtime.exceptionThrown":
                 self.complaints.append(str(parameters["exceptionDetails"]))
             case "Audits.issueAdded" if parameters["issue"]["code"] == "ContentSecurityPolicyIssue":
