@@ -132,22 +132,14 @@ class Browser:
         return value
 
     def click(self, selector: str) -> None:
-        """Click on the first such element with the mouse, as soon as it is there."""
+        """Click on the first such element, as soon as it is there; wherever the page is just moving it to."""
         self.wait_for(f"document.querySelector({json.dumps(selector)}) !== null")
-        x, y = self.run(
-            f"""(() => {{
-                const element = document.querySelector({json.dumps(selector)});
-                element.scrollIntoView({{block: "center", behavior: "instant"}});
-                const box = element.getBoundingClientRect();
-                return [box.x + box.width / 2, box.y + box.height / 2];
-            }})()"""
-        )
-        for kind in ("mousePressed", "mouseReleased"):
-            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+        self.run(f"document.querySelector({json.dumps(selector)}).click()")
 
     def type(self, selector: str, text: str) -> None:
-        """Type into the first such element."""
-        self.click(selector)
+        """Type into the first such element, as soon as it is there."""
+        self.wait_for(f"document.querySelector({json.dumps(selector)}) !== null")
+        self.run(f"document.querySelector({json.dumps(selector)}).focus()")
         self.call("Input.insertText", text=text)
 
     def screenshot(self) -> bytes:
