@@ -196,7 +196,7 @@ def test_a_red_hat_identity_does_not_open_a_fedora_installation(fedora: Service)
 
 
 def test_the_document_of_a_fedora_installation_names_its_header(fedora: Service) -> None:
-    document = raw_http.call(fedora.url, "GET", "/openapi.json").json()
+    document = json.loads(raw_http.call(fedora.url, "GET", "/openapi.json").text)
     assert document["components"]["securitySchemes"]["identity"]["name"] == "x-fedora-identity"
 
 
