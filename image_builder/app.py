@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
@@ -45,7 +45,7 @@ def create(package_lists: PackageLists | None = None) -> ASGIApp:
         threads={Lane.DIRECT: settings.direct_threads, Lane.WAITING: settings.waiting_threads},
     )
     service = _Service(container, bridge)
-    edge = Edge(application, service.pages(), settings.base_paths, container.metrics())
+    edge = Edge(application, service.pages(settings.base_paths), settings.base_paths, container.metrics())
     return _WithLifespan(edge, service)
 
 
@@ -78,14 +78,14 @@ class _Service:
             threads.shutdown(wait=False, cancel_futures=True)
         self._container.back_ends().close()
 
-    def pages(self) -> Mapping[str, Page]:
-        """What is answered outside the base paths, without an identity."""
+    def pages(self, base_paths: Iterable[str]) -> Mapping[str, Page]:
+        """What is answered outside the contract, without an identity: a gateway passes on only base paths."""
         return {
             "/status": self._status,
             "/ready": self._ready,
             "/metrics": self._metrics,
             "/openapi.json": self._openapi,
-            "/docs/": self._docs_page,
+            **{f"{base}/docs/": self._docs_page for base in ("", *base_paths)},
         }
 
     async def _status(self, _path: str) -> Document:

@@ -22,7 +22,7 @@ from adapters.postgres.starts import PostgresStarts
 from domain.distributions import Catalogue
 from domain.profiles import Profiles
 from image_builder.back_ends import BackEnds, back_ends
-from image_builder.http.auth import authenticator
+from image_builder.http.auth import authenticator, identity_header
 from image_builder.http.blueprints import BlueprintsController
 from image_builder.http.bounds import bounds
 from image_builder.http.call import Lane, Route
@@ -167,7 +167,11 @@ class Container(containers.DeclarativeContainer):
     catalogue = providers.ThreadSafeSingleton(_catalogue, settings)
     package_lists = providers.ThreadSafeSingleton(package_lists, settings)
     contract = providers.ThreadSafeSingleton(
-        Contract, catalogue.provided.names, catalogue.provided.profiles, settings.provided.base_paths
+        Contract,
+        catalogue.provided.names,
+        catalogue.provided.profiles,
+        settings.provided.base_paths,
+        providers.Factory(identity_header, fedora_accounts=settings.provided.fedora_auth),
     )
     metrics = providers.ThreadSafeSingleton(Metrics)
     database_probe = providers.ThreadSafeSingleton(Probe, database.provided.check)

@@ -129,7 +129,7 @@ def _announce(settings: Settings, *, embedded: bool) -> None:
     click.echo(
         f"""
   API        {url}{settings.base_paths[2]}
-  API docs   {url}/docs/
+  API docs   {url}{settings.base_paths[2]}/docs/ (Authorize there with the identity's value)
   identity   x-rh-identity: {identity_header()}
 
 Try next, in another terminal:

@@ -78,15 +78,21 @@ _RED_HAT: Final = _RedHatSchema()
 _FEDORA: Final = _FedoraSchema()
 
 
+def identity_header(*, fedora_accounts: bool) -> str:
+    """The header that says who calls."""
+    return "x-fedora-identity" if fedora_accounts else "x-rh-identity"
+
+
 def authenticator(*, fedora_accounts: bool) -> Authenticate:
     """What turns a request's headers into an Identity; it raises UnauthenticatedError or ForbiddenError."""
-    name = b"x-fedora-identity" if fedora_accounts else b"x-rh-identity"
+    name = identity_header(fedora_accounts=fedora_accounts)
+    key = name.encode()
     identify = lru_cache(_REMEMBERED)(_fedora_identity if fedora_accounts else _red_hat_identity)
 
     def authenticate(headers: Iterable[tuple[bytes, bytes]]) -> Identity:
-        values = [value for key, value in headers if key == name]
+        values = [value for sent, value in headers if sent == key]
         if len(values) != 1 or not values[0]:
-            raise UnauthenticatedError(f"Exactly one {name.decode()} header is needed")
+            raise UnauthenticatedError(f"Exactly one {name} header is needed")
         if len(values[0]) > _LONGEST:
             raise UnauthenticatedError(_NOT_AN_IDENTITY)
         return identify(values[0])

@@ -62,17 +62,20 @@ class Contract:
         installed: Iterable[str],
         profiles: Iterable[str],
         base_paths: tuple[str, ...],
+        identity_header: str,
         document: Path = DOCUMENT,
     ) -> None:
         """`installed` are the names of the distribution directory: a folder added there is a value allowed here.
 
         `profiles` are the ids of its OpenSCAP profiles, which are allowed likewise.
-        `base_paths` are where the service answers, in the order of the document's servers.
+        `base_paths` are where the service answers, in the order of the document's servers;
+        `identity_header` is the name of the header that says who calls.
         """
         self.document: dict[str, Any] = yaml.load(document.read_bytes(), Loader=yaml.CSafeLoader)
         self._components: Mapping[str, Mapping[str, Any]] = self.document["components"]["schemas"]
         for server, base_path in zip(self.document["servers"], base_paths, strict=True):
             server["url"] = base_path
+        self.document["components"]["securitySchemes"]["identity"]["name"] = identity_header
         self._allow("Distributions", installed)
         self._allow("DistributionProfileItem", profiles)
         self.operations = {operation.id: operation for operation in self._operations()}

@@ -41,7 +41,7 @@ class Metrics:
         )
 
     def observe(self, template: str, method: str, status: int, seconds: float) -> None:
-        """Count a request to a route under a base path; `template` is empty where no route was found."""
+        """Count a request to a route under a base path; `template` is empty where it is no operation's."""
         children = self._children.get((template, method, status))
         if children is None:
             children = self._seconds.labels(template), self._requests.labels(method, template, str(status))

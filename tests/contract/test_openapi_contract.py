@@ -12,13 +12,17 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import orjson
 import pytest
 import requests
 import schemathesis
 
 from adapters.embedded.composer.process import StandInComposer
+from adapters.embedded.platform.process import StandInPlatform
 from tests.support.blueprints import blueprint, kept
 from tests.support.builders import compose_request, identity
+from tests.support.databases import Parameters
+from tests.support.platform import service_with
 from tests.support.refusals import REQUEST_ID, refusal
 from tests.support.service import BASE, PROJECT, Service
 
@@ -251,24 +255,64 @@ def test_a_failed_build_fits_its_schema(
 # Examples
 
 
-def test_every_example_of_a_compose_request_starts_a_build(service: Service, document: Mapping[str, Any]) -> None:
-    client = service.client("examples")
-    examples = document["paths"]["/compose"]["post"]["requestBody"]["content"]["application/json"]["examples"]
-    for name, example in examples.items():
-        answer = client.post("/compose", example["value"])
-        assert answer.status_code == 201, f"{name}: {answer.text}"
-    example = document["components"]["schemas"]["ComposeRequest"]["example"]
-    assert client.post("/compose", example).status_code == 201
+@pytest.fixture(scope="module")
+def platform_process() -> Iterator[StandInPlatform]:
+    with StandInPlatform() as running:
+        yield running
 
 
-def test_every_example_of_a_blueprint_is_kept(service: Service, document: Mapping[str, Any]) -> None:
-    client = service.client("examples of blueprints")
-    content = document["paths"]["/blueprints"]["post"]["requestBody"]["content"]
-    for example in content["application/json"]["examples"].values():
-        kept(client, {**example["value"], "name": uuid4().hex})
-    toml = content["application/toml"]["example"]
-    answer = client.request("POST", "/blueprints", data=toml, headers={"Content-Type": "application/toml"})
-    assert answer.status_code == 201, answer.text
+@pytest.fixture(scope="module")
+def complete(
+    module_database: Parameters, composer_process: StandInComposer, platform_process: StandInPlatform
+) -> Iterator[Service]:
+    """The service with all back-ends, as the embedded default has them."""
+    recommendations = {"RECOMMENDATIONS_URL": platform_process.recommendations_url}
+    with service_with(module_database, composer_process.url, platform_process, **recommendations) as running:
+        yield running
+
+
+def example_bodies(document: Mapping[str, Any], operation: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Media type and value of every example of an operation's body, that of its schema included."""
+    for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+        name = content["schema"].get("$ref", "").rpartition("/")[2]
+        schema = document["components"]["schemas"][name] if name else content["schema"]
+        yield from ((media_type, each["value"]) for each in content.get("examples", {}).values())
+        yield from ((media_type, each["example"]) for each in (content, schema) if "example" in each)
+
+
+def test_every_example_of_a_body_is_taken(complete: Service, document: Mapping[str, Any]) -> None:
+    """Each by an organization of its own, and where a blueprint is asked for, for one that was just made."""
+    taken = 0
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if method == "parameters":
+                continue
+            for media_type, value in example_bodies(document, operation):
+                client = complete.client(uuid4().hex)
+                place = path.replace("{id}", kept(client)) if "{id}" in path else path
+                body = value.encode() if isinstance(value, str) else orjson.dumps(value)
+                answer = client.request(method.upper(), place, data=body, headers={"Content-Type": media_type})
+                assert answer.ok, f"{method} {path}: {value}\n{answer.text}"
+                taken += 1
+    assert taken >= 15
+
+
+def test_every_reading_operation_answers_with_the_examples_of_its_parameters(
+    complete: Service, document: Mapping[str, Any]
+) -> None:
+    """What the interactive page fills in; ids apart, which are nobody's."""
+    client = complete.client("examples of parameters")
+    for path, item in document["paths"].items():
+        if "get" not in item or re.search(r"\{\w*[Ii]d\}", path):
+            continue
+        place, query = path, {}
+        for parameter in item["get"].get("parameters", []):
+            if parameter.get("in") == "path":
+                place = place.replace(f"{{{parameter['name']}}}", parameter["example"])
+            elif parameter.get("in") == "query" and "example" in parameter:
+                query[parameter["name"]] = parameter["example"]
+        answer = client.get(place, params=query)
+        assert answer.ok, f"{path} {query}: {answer.text}"
 
 
 def test_every_example_of_a_refusal_has_its_status_for_a_title(document: Mapping[str, Any]) -> None:

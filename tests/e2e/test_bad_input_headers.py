@@ -195,6 +195,11 @@ def test_a_red_hat_identity_does_not_open_a_fedora_installation(fedora: Service)
     assert "x-fedora-identity" in refusal(ask(fedora, IDENTITY), 401)
 
 
+def test_the_document_of_a_fedora_installation_names_its_header(fedora: Service) -> None:
+    document = json.loads(raw_http.call(fedora.url, "GET", "/openapi.json").text)
+    assert document["components"]["securitySchemes"]["identity"]["name"] == "x-fedora-identity"
+
+
 # Request ids
 
 

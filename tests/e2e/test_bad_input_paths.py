@@ -151,7 +151,8 @@ def test_an_encoded_letter_is_the_letter(service: Service) -> None:
         "/openapi.json/",
         "/metrics",
         "/status",
-        "/docs/",
+        "/docs",
+        "/docs/nope",
     ],
 )
 @pytest.mark.parametrize("identified", [True, False], ids=["known", "unknown"])

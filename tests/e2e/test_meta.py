@@ -175,8 +175,9 @@ def test_a_path_of_several_methods_names_them_all(service: Service) -> None:
 # The page about the API
 
 
-def test_the_interactive_page_needs_nothing_from_elsewhere(nobody: Client) -> None:
-    page = nobody.get("/docs/", base="")
+@pytest.mark.parametrize("base", ["", *BASES])
+def test_the_interactive_page_is_open_to_everybody_and_needs_nothing_from_elsewhere(nobody: Client, base: str) -> None:
+    page = nobody.get("/docs/", base=base)
     assert page.status_code == 200
     assert page.headers["Content-Type"].startswith("text/html")
     assert "default-src 'self'" in page.headers["Content-Security-Policy"]

@@ -1,5 +1,17 @@
 "use strict";
 
+// Whoever reads the page under one base path may reach no other one: what is tried is sent there first of all.
+const base = new URL("..", window.location.href).pathname.replace(/\/$/, "");
+
+const ownServerFirst = (document) => {
+  if (!Array.isArray(document.servers)) {
+    return document;
+  }
+  const own = document.servers.filter((server) => server.url === base);
+  const others = document.servers.filter((server) => server.url !== base);
+  return { ...document, servers: [...own, ...others] };
+};
+
 SwaggerUIBundle({
   url: document.getElementById("docs").dataset.document,
   dom_id: "#docs",
@@ -7,4 +19,15 @@ SwaggerUIBundle({
   tryItOutEnabled: true,
   persistAuthorization: true,
   validatorUrl: null,
+  plugins: [
+    {
+      statePlugins: {
+        spec: {
+          wrapActions: {
+            updateJsonSpec: (update) => (document) => update(ownServerFirst(document)),
+          },
+        },
+      },
+    },
+  ],
 });

@@ -1,0 +1,73 @@
+"""`image-builder serve --embedded`, and what it prints for whoever starts it."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.service import PATIENCE, PROJECT
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Where the running service says that the page about its API is, and the identity it says to use."""
+
+    docs: str
+    identity: str
+
+    @property
+    def url(self) -> str:
+        """The service without any path."""
+        return re.sub(r"(?<=\d)/.*", "", self.docs)
+
+
+@contextmanager
+def embedded() -> Iterator[Embedded]:
+    """The embedded default on a free port, with data of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    # Not below pytest's own folders: PostgreSQL does not run as root, and they are root's alone.
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        Path(folder).chmod(0o755)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "image_builder", "serve", "--embedded", "--data", f"{folder}/data"],
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(PROJECT),
+                "PYTHONUNBUFFERED": "1",
+                "LISTEN_ADDRESS": f"127.0.0.1:{port}",
+                "LOG_LEVEL": "ERROR",
+            },
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            yield _announced(process)
+        finally:
+            process.terminate()
+            process.communicate(timeout=PATIENCE)
+
+
+def _announced(process: subprocess.Popen[str]) -> Embedded:
+    assert process.stdout is not None
+    said: list[str] = []
+    for line in process.stdout:
+        said.append(line)
+        if line.startswith("Ctrl-C"):
+            break
+    text = "".join(said)
+    docs = re.search(r"API docs +(\S+)", text)
+    identity = re.search(r"identity +x-rh-identity: (\S+)", text)
+    assert docs, text
+    assert identity, text
+    return Embedded(docs[1], identity[1])
