@@ -17,6 +17,7 @@ from image_builder.telemetry.logs import LEVELS
 
 PROJECT: Final = Path(__file__).parent.parent
 _url: Final = validate.URL(schemes={"http", "https"}, require_tld=False)
+_TRUTHS: Final = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
@@ -93,6 +94,16 @@ class Settings:
         return f"{own}/v1", f"{own}/v1.0", "/api/v1/image-builder"
 
 
+@dataclass(frozen=True, slots=True)
+class MaintenanceSettings:
+    """Whether and how `maintenance` works; composes are kept for `retention_months`."""
+
+    enabled: bool
+    dry_run: bool
+    retention_months: int
+    database: Mapping[str, Any] = field(repr=False)
+
+
 def from_environment() -> Settings:
     """The settings of the environment and a `local.env` in the working directory; the environment wins.
 
@@ -151,6 +162,20 @@ def database_parameters() -> Mapping[str, Any]:
     parameters = _database(env)
     _seal(env)
     return parameters
+
+
+def maintenance_settings() -> MaintenanceSettings:
+    """What `maintenance` needs of the environment. Raises ConfigurationError that names all that cannot be used."""
+    env = _environment()
+    settings = MaintenanceSettings(
+        enabled=_truth(env, "ENABLE_DB_MAINTENANCE", default=False),
+        dry_run=_truth(env, "DRY_RUN", default=True),
+        # None at all would remove everything; a thousand years are enough for ever.
+        retention_months=env.int("DB_COMPOSES_RETENTION_MONTHS", 24, validate=validate.Range(1, 12_000)),
+        database=_database(env),
+    )
+    _seal(env)
+    return settings
 
 
 def _environment() -> Env:
@@ -216,6 +241,17 @@ def _optional_url(env: Env, name: str) -> str:
             _url(text)
 
     return env.str(name, "", validate=check) or ""
+
+
+def _truth(env: Env, name: str, *, default: bool) -> bool:
+    """A truth value as the Go service reads them, in any case; no other word counts as either."""
+
+    def check(text: str) -> None:
+        if text and text.lower() not in _TRUTHS:
+            raise ValidationError(f"expected one of {', '.join(_TRUTHS)}")
+
+    text = env.str(name, "", validate=check) or ""
+    return _TRUTHS.get(text.lower(), default)
 
 
 def _listen_address(env: Env) -> tuple[str, int]:

@@ -9,6 +9,7 @@ import click
 from domain.errors import ConfigurationError, UnavailableError
 from image_builder.cli.demo import demo
 from image_builder.cli.distributions import distributions
+from image_builder.cli.maintenance import maintenance
 from image_builder.cli.migrate import migrate
 from image_builder.cli.serve import serve
 from image_builder.telemetry import logs
@@ -38,5 +39,6 @@ def main() -> None:
 
 main.add_command(serve)
 main.add_command(migrate)
+main.add_command(maintenance)
 main.add_command(distributions)
 main.add_command(demo)

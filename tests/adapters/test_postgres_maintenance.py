@@ -1,0 +1,364 @@
+"""The upkeep of composes on a real PostgreSQL (spec 40, Maintenance)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from adapters.postgres import maintenance
+from adapters.postgres.maintenance import upkeep
+from domain.compose.passwords import is_shown, shown
+from domain.errors import ConfigurationError, UnavailableError
+from ports.maintenance import MaintainedAlreadyError
+from tests.support.builders import compose_request
+from tests.support.databases import Parameters, session
+from tests.support.rows import insert_blueprint_version, insert_compose, now, stored_row
+
+MONTHS = 24
+OLD = timedelta(days=3 * 366)
+SECRET = "correct horse battery"
+
+# Many rows of a year each, of one moment and of many.
+_MANY = """
+INSERT INTO composes (job_id, request, created_at, account_number, org_id)
+SELECT gen_random_uuid(), %(request)s, %(first)s::timestamp + (n / %(together)s) * interval '1 second', '', 'many'
+FROM generate_series(1, %(number)s) n
+"""
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maintenance, "BATCH", 10)
+
+
+def insert_many(
+    database: Parameters, number: int, *, request: Any = None, ago: timedelta = OLD, together: int = 1
+) -> None:
+    with session(database) as connection:
+        values = {"request": Jsonb(request or {}), "first": now() - ago, "together": together, "number": number}
+        connection.execute(_MANY, values)
+
+
+def count(database: Parameters) -> int:
+    return int(scalar(database, "SELECT count(*) FROM composes"))
+
+
+def scalar(database: Parameters, statement: str, *values: object) -> Any:
+    with session(database) as connection:
+        row = connection.execute(statement.encode(), values or None).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def removed(database: Parameters, months: int = MONTHS) -> list[int]:
+    """How many composes each batch removed."""
+    with upkeep(database, months) as ours:
+        return list(ours.expired(remove=True))
+
+
+def cleaned(database: Parameters) -> list[int]:
+    """In how many composes each batch changed something."""
+    with upkeep(database, MONTHS) as ours:
+        return list(ours.with_passwords(take_out=True))
+
+
+@contextmanager
+def held(database: Parameters, compose: UUID) -> Iterator[None]:
+    """Meanwhile somebody is about to change this compose."""
+    with psycopg.connect(**database) as connection:
+        connection.execute("SELECT 1 FROM composes WHERE job_id = %s FOR UPDATE", (compose,))
+        yield
+
+
+def with_users(*users: Any) -> dict[str, Any]:
+    return {**compose_request(), "customizations": {"packages": ["vim"], "users": list(users)}}
+
+
+def request_of(database: Parameters, compose: UUID) -> Any:
+    return stored_row(database, compose)["request"]
+
+
+def test_a_compose_goes_when_its_calendar_months_are_over_and_not_before(database: Parameters) -> None:
+    with upkeep(database, MONTHS) as ours:
+        cutoff = datetime.fromisoformat(ours.cutoff)
+        older = insert_compose(database, "t", created_at=cutoff - timedelta(microseconds=1))
+        exactly = insert_compose(database, "t", created_at=cutoff)
+        assert sum(ours.expired(remove=True)) == 1
+    assert count(database) == 1
+    assert stored_row(database, exactly)["job_id"] != older
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"])
+@pytest.mark.parametrize("months", [1, 13, 24])
+def test_months_are_those_of_the_calendar_in_utc_whatever_the_zone(
+    database: Parameters, zone: str, months: int
+) -> None:
+    with session(database) as connection:
+        connection.execute(f"ALTER DATABASE {database['dbname']} SET timezone TO '{zone}'".encode())
+    before = now()
+    with upkeep(database, months) as ours:
+        cutoff = datetime.fromisoformat(ours.cutoff)
+    turned = before.year * 12 + before.month - 1 - months
+    assert cutoff.year * 12 + cutoff.month - 1 == turned
+    assert cutoff.day in {before.day, *range(28, before.day)}
+    assert abs((cutoff.replace(before.year, 1, 1) - before.replace(month=1, day=1)).total_seconds()) < 60
+
+
+@pytest.mark.parametrize("together", [1, 35])
+def test_batches_are_bounded_and_find_all_also_those_of_one_moment(database: Parameters, together: int) -> None:
+    insert_many(database, 35, together=together)
+    kept = insert_compose(database, "t")
+    assert removed(database) == [10, 10, 10, 5]
+    assert count(database) == 1
+    assert stored_row(database, kept)
+
+
+def test_composes_of_times_that_nobody_else_knows_go_too(database: Parameters) -> None:
+    for when in ("-infinity", "0044-03-15 12:00:00 BC"):
+        scalar(
+            database,
+            "INSERT INTO composes (job_id, request, created_at, account_number, org_id) "
+            "VALUES (gen_random_uuid(), '{}', %s, '', 't') RETURNING 1",
+            when,
+        )
+    insert_many(database, 10)
+    assert removed(database) == [10, 2]
+
+
+def test_what_a_batch_did_stays_done_when_the_next_one_is_never_asked_for(database: Parameters) -> None:
+    insert_many(database, 35)
+    with upkeep(database, MONTHS) as ours:
+        assert next(ours.expired(remove=True)) == 10
+    assert count(database) == 25
+
+
+def test_who_only_counts_counts_the_same_and_changes_nothing(database: Parameters) -> None:
+    insert_many(database, 25)
+    insert_many(database, 15, request=with_users({"name": "u", "password": SECRET}), ago=timedelta(days=1))
+    before = scalar(database, "SELECT md5(string_agg(c::text, ',' ORDER BY job_id)) FROM composes c")
+    with upkeep(database, MONTHS) as ours:
+        assert list(ours.expired(remove=False)) == [10, 10, 5]
+        assert sum(ours.with_passwords(take_out=False)) == 15
+    assert scalar(database, "SELECT md5(string_agg(c::text, ',' ORDER BY job_id)) FROM composes c") == before
+
+
+def test_blueprints_stay_when_all_their_composes_go(database: Parameters) -> None:
+    _, version = insert_blueprint_version(database, "t", 1)
+    insert_compose(database, "t", ago=OLD, blueprint_version_id=version)
+    assert removed(database) == [1]
+    assert (
+        scalar(database, "SELECT count(*) FROM blueprints JOIN blueprint_versions ON blueprint_id = blueprints.id") == 1
+    )
+
+
+@pytest.mark.parametrize(
+    "users",
+    [
+        [{"name": "u", "password": SECRET, "ssh_key": "key", "groups": ["wheel"]}],
+        [{"name": "u", "password": f"$6$salt${SECRET}"}, {"name": "v", "ssh_key": "key"}],
+        [{"name": "u", "password": "", "hasPassword": True}],
+        [{"name": "u", "password": SECRET, "hasPassword": False}],
+        [{"name": "u", "password": None, "hasPassword": True}],
+        [{"name": "u", "password": None}, {"name": "v", "password": SECRET}],
+        [{"name": "u", "hasPassword": True}, {"name": "v", "password": SECRET}],
+        [{"name": "u", "hasPassword": "yes"}, {"name": "v", "password": SECRET}],
+        [{"name": "u", "password": {"hidden": SECRET}}, {"name": "v", "password": {}}],
+        [{"name": "u", "password": 0}, {"name": "v", "password": False}, {"name": "w", "password": [1]}],
+    ],
+)
+def test_a_password_leaves_the_row_and_the_compose_is_answered_as_before(
+    database: Parameters, users: list[dict[str, Any]]
+) -> None:
+    request = with_users(*users)
+    compose = insert_compose(database, "t", request)
+    assert cleaned(database) == [1]
+    kept = request_of(database, compose)
+    assert SECRET not in str(kept)
+    assert is_shown(kept)
+    assert shown(kept) == shown(request)
+
+
+def test_all_else_in_the_row_stays_as_it_was_to_the_last_digit(database: Parameters) -> None:
+    others = (
+        '{"a": null, "b": 1.000000000000000000000000001, "c": 1e400, "d": [null, {"password": "of something else"}]}'
+    )
+    users = '[null, 7, {"name": "u", "password": "x", "groups": null}]'
+    row = f'{{"customizations": {{"users": {users}, "more": {others}}}, "rest": {others}}}'
+    compose = insert_compose(database, "t", image_name="mine", email="u@example.com", client_id="ui")
+    scalar(database, "UPDATE composes SET request = %s::jsonb WHERE job_id = %s RETURNING 1", row, compose)
+    before = stored_row(database, compose)
+    cleaned(database)
+    wanted = row.replace('"password": "x"', '"hasPassword": true')
+    assert scalar(database, "SELECT request = %s::jsonb FROM composes", wanted)
+    assert scalar(database, "SELECT request::text = %s::jsonb::text FROM composes", wanted)
+    after = stored_row(database, compose)
+    for column in before.keys() - {"request", "as_text"}:
+        assert after[column] == before[column]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {},
+        [],
+        "text",
+        {"customizations": None},
+        {"customizations": {"users": None}},
+        {"customizations": {"users": []}},
+        {"customizations": {"users": [[{"password": "nested"}], "password", None]}},
+        {"customizations": {"users": {"password": "of no array"}}},
+        {"customizations": [{"users": [{"password": "of no object"}]}]},
+        {"customizations": {"users": [{"name": "u", "hasPassword": True}]}},
+        {"customizations": {"files": [{"password": "of no user"}]}, "password": "of nobody"},
+    ],
+)
+def test_a_row_without_a_user_who_has_a_password_is_not_touched(database: Parameters, request_: Any) -> None:
+    compose = insert_compose(database, "t")
+    scalar(database, "UPDATE composes SET request = %s WHERE job_id = %s RETURNING 1", Jsonb(request_), compose)
+    row = scalar(database, "SELECT xmin::text FROM composes")
+    assert cleaned(database) == [0]
+    assert scalar(database, "SELECT xmin::text FROM composes") == row
+
+
+def test_passwords_are_found_among_many_rows_and_once(database: Parameters) -> None:
+    insert_many(database, 25, ago=timedelta(days=2), together=25)
+    insert_many(database, 15, request=with_users({"name": "u", "password": SECRET}), ago=timedelta(days=1))
+    assert cleaned(database) == [0, 0, 5, 10, 0]
+    assert sum(cleaned(database)) == 0
+    assert scalar(database, "SELECT count(*) FROM composes WHERE request::text LIKE %s", f"%{SECRET}%") == 0
+
+
+def test_blueprints_keep_their_hashes(database: Parameters) -> None:
+    insert_blueprint_version(database, "t", 1)
+    body = {"customizations": {"users": [{"name": "u", "password": "$6$salt$hash"}]}}
+    scalar(database, "UPDATE blueprint_versions SET body = %s RETURNING 1", Jsonb(body))
+    cleaned(database)
+    assert scalar(database, "SELECT body FROM blueprint_versions") == body
+
+
+def test_a_row_that_somebody_holds_is_passed_over_and_taken_the_next_time(database: Parameters) -> None:
+    insert_many(database, 12)
+    busy = insert_compose(database, "t", ago=OLD + timedelta(days=1))
+    with held(database, busy):
+        assert removed(database) == [10, 2]
+    assert removed(database) == [1]
+
+
+def test_a_password_in_a_row_that_somebody_holds_goes_the_next_time(database: Parameters) -> None:
+    busy = insert_compose(database, "t", with_users({"name": "u", "password": SECRET}))
+    with held(database, busy):
+        assert cleaned(database) == [0]
+    assert cleaned(database) == [1]
+
+
+def test_between_batches_nothing_is_locked(database: Parameters) -> None:
+    insert_many(database, 15)
+    insert_many(database, 15, request=with_users({"name": "u", "password": SECRET}), ago=timedelta(days=1))
+    with upkeep(database, MONTHS) as ours:
+        for batches in (ours.expired(remove=True), ours.with_passwords(take_out=True)):
+            next(batches)
+            assert scalar(database, "SELECT count(*) FROM pg_locks WHERE relation = 'composes'::regclass") == 0
+            scalar(database, "SELECT count(*) FROM (SELECT 1 FROM composes FOR UPDATE NOWAIT) everything")
+
+
+def test_of_two_that_run_at_once_the_second_says_so(database: Parameters) -> None:
+    with (
+        upkeep(database, MONTHS),
+        pytest.raises(MaintainedAlreadyError, match="Another maintenance"),
+        upkeep(database, MONTHS),
+    ):
+        pass
+    with upkeep(database, MONTHS) as ours:
+        assert ours.cutoff
+
+
+def test_nothing_is_done_to_a_database_without_the_index_that_serves_it(database: Parameters) -> None:
+    with session(database) as connection:
+        connection.execute("DROP INDEX composes_created_at_job_id_idx")
+    with pytest.raises(ConfigurationError, match="migrate"), upkeep(database, MONTHS):
+        pass
+
+
+def test_a_database_that_is_away_is_said_to_be(database: Parameters) -> None:
+    with pytest.raises(UnavailableError), upkeep({**database, "port": 1}, MONTHS):
+        pass
+
+
+def test_a_database_that_goes_away_ends_it(database: Parameters) -> None:
+    insert_many(database, 25)
+
+    def run() -> None:
+        with upkeep(database, MONTHS) as ours:
+            batches = ours.expired(remove=True)
+            next(batches)
+            scalar(
+                database,
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            )
+            list(batches)
+
+    with pytest.raises(UnavailableError):
+        run()
+    assert count(database) == 15
+
+
+def test_the_room_of_removed_composes_is_used_again(database: Parameters) -> None:
+    insert_many(database, 200)
+    with upkeep(database, MONTHS) as ours:
+        list(ours.expired(remove=True))
+        assert ours.vacuum(lambda: False)
+    vacuumed = "SELECT vacuum_count > 0 AND analyze_count > 0 FROM pg_stat_user_tables WHERE relname = 'composes'"
+    deadline = time.monotonic() + 10
+    while not scalar(database, vacuumed):  # the statistics come some time after
+        assert time.monotonic() < deadline, "neither vacuumed nor analysed"
+        time.sleep(0.05)
+
+
+def test_a_vacuum_that_has_to_wait_is_given_up_when_time_is_over(database: Parameters) -> None:
+    with psycopg.connect(**database) as connection:
+        connection.execute("LOCK TABLE composes IN SHARE UPDATE EXCLUSIVE MODE")
+        ends = time.monotonic() + 0.3
+        with upkeep(database, MONTHS) as ours:
+            assert not ours.vacuum(lambda: time.monotonic() > ends)
+
+
+@pytest.fixture(scope="module")
+def large(module_database: Parameters) -> Parameters:
+    """A table of which a sequential scan would be a mistake: half of it too old."""
+    for ago in (OLD, timedelta(days=300)):
+        insert_many(module_database, 10_000, request=compose_request(), ago=ago)
+    with session(module_database) as connection:
+        connection.execute("VACUUM ANALYZE composes")
+    return module_database
+
+
+@pytest.mark.parametrize("statement", ["COUNT_EXPIRED", "REMOVE_EXPIRED", "COUNT_PASSWORDS", "TAKE_OUT_PASSWORDS"])
+@pytest.mark.parametrize("known", [True, False], ids=["analysed", "never analysed"])
+def test_an_index_finds_the_rows_of_every_batch(large: Parameters, statement: str, known: bool) -> None:
+    values = {"cutoff": now() - timedelta(days=730), "time": now() - OLD, "id": UUID(int=0), "size": 1000}
+    with upkeep(large, MONTHS) as ours, ours._session.transaction(force_rollback=True):
+        if not known:
+            ours._session.execute("DELETE FROM pg_statistic WHERE starelid = 'composes'::regclass")
+        explain = f"EXPLAIN (FORMAT JSON) {getattr(maintenance, statement)}"
+        ((plan,),) = ours._session.execute(explain.encode(), values).fetchall()
+    scans = list(scans_of_composes(plan[0]["Plan"]))
+    assert scans
+    assert {scan["Node Type"] for scan in scans} <= {"Index Scan", "Index Only Scan", "ModifyTable"}
+    assert "composes_created_at_job_id_idx" in {scan.get("Index Name") for scan in scans}
+
+
+def scans_of_composes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The nodes of a plan that touch the table."""
+    if plan.get("Relation Name") == "composes":
+        yield plan
+    for part in plan.get("Plans", ()):
+        yield from scans_of_composes(part)

@@ -1,0 +1,219 @@
+"""`image-builder maintenance` as an operator's job runs it (spec 40, Maintenance)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from adapters.postgres.maintenance import upkeep
+from tests.support.builders import compose_request
+from tests.support.databases import Parameters, session
+from tests.support.rows import insert_compose, stored_row
+from tests.support.service import PATIENCE, PROJECT
+
+OLD = timedelta(days=3 * 366)
+ON = {"ENABLE_DB_MAINTENANCE": "true", "DRY_RUN": "false"}
+SECRET = "correct horse battery"
+
+
+class Job:
+    """The command in a process of its own, with the PG variables and these."""
+
+    def __init__(self, database: Parameters, environment: dict[str, str]) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "image_builder", "maintenance"],
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(PROJECT),
+                "PGHOST": str(database["host"]),
+                "PGPORT": str(database["port"]),
+                "PGDATABASE": str(database["dbname"]),
+                "PGUSER": str(database["user"]),
+                "PGPASSWORD": str(database.get("password", "")),
+                **environment,
+            },
+            cwd="/",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def ended(self) -> tuple[int, str]:
+        """Its exit status and all that it said."""
+        try:
+            output, _ = self.process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
+            raise
+        return self.process.returncode, output.decode()
+
+
+def run(database: Parameters, **environment: str) -> dict[str, Any]:
+    """The last line of a job that must end well."""
+    status, output = Job(database, environment).ended()
+    assert status == 0, output
+    last: dict[str, Any] = [json.loads(line) for line in output.splitlines()][-1]
+    return last
+
+
+def count(database: Parameters) -> int:
+    with session(database) as connection:
+        row = connection.execute("SELECT count(*) FROM composes").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def insert_expired(database: Parameters, number: int) -> None:
+    with session(database) as connection:
+        connection.execute(
+            "INSERT INTO composes (job_id, request, created_at, account_number, org_id) "
+            "SELECT gen_random_uuid(), '{}', '2001-01-01'::timestamp + n * interval '1 minute', '', 't' "
+            "FROM generate_series(1, %s) n",
+            (number,),
+        )
+
+
+def slow_down(database: Parameters, seconds: float) -> None:
+    """From now on a batch that removes composes takes so long."""
+    with session(database) as connection:
+        connection.execute(
+            f"""
+            CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END $$;
+            CREATE TRIGGER slow BEFORE DELETE ON composes FOR EACH STATEMENT EXECUTE FUNCTION slow()
+            """.encode()
+        )
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it does not come to that"
+        time.sleep(0.02)
+
+
+def in_a_batch(database: Parameters) -> bool:
+    with session(database) as connection:
+        return bool(
+            connection.execute(
+                "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+            ).fetchone()
+        )
+
+
+def test_it_removes_what_is_too_old_and_passwords_and_tells_how_many(database: Parameters) -> None:
+    insert_expired(database, 3)
+    users = [{"name": "u", "password": SECRET}]
+    young = insert_compose(
+        database, "t", {**compose_request(), "customizations": {"users": users}}, ago=timedelta(days=700)
+    )
+    told = run(database, **ON)
+    assert (told["composes_expired"], told["composes_with_passwords"], told["complete"]) == (3, 1, True)
+    assert told["vacuumed"]
+    assert count(database) == 1
+    assert stored_row(database, young)["request"]["customizations"]["users"] == [{"name": "u", "hasPassword": True}]
+
+
+@pytest.mark.parametrize("environment", [{}, {"ENABLE_DB_MAINTENANCE": "F"}, {"ENABLE_DB_MAINTENANCE": ""}])
+def test_it_is_off_unless_told_otherwise(database: Parameters, environment: dict[str, str]) -> None:
+    insert_expired(database, 3)
+    assert "ENABLE_DB_MAINTENANCE" in run(database, DRY_RUN="false", **environment)["event"]
+    assert count(database) == 3
+
+
+@pytest.mark.parametrize("dry", [{}, {"DRY_RUN": ""}, {"DRY_RUN": "1"}, {"DRY_RUN": "T"}, {"DRY_RUN": "tRUE"}])
+def test_it_only_counts_unless_told_otherwise(database: Parameters, dry: dict[str, str]) -> None:
+    insert_expired(database, 3)
+    told = run(database, ENABLE_DB_MAINTENANCE="1", **dry)
+    assert (told["dry_run"], told["composes_expired"], told["vacuumed"]) == (True, 3, False)
+    assert count(database) == 3
+
+
+@pytest.mark.parametrize(("yes", "no"), [("1", "0"), ("t", "F"), ("TRUE", "fAlSe")])
+def test_truth_is_said_in_several_ways(database: Parameters, yes: str, no: str) -> None:
+    insert_expired(database, 3)
+    assert run(database, ENABLE_DB_MAINTENANCE=yes, DRY_RUN=no)["composes_expired"] == 3
+    assert count(database) == 0
+
+
+@pytest.mark.parametrize(("months", "left"), [("", 1), ("24", 1), ("23", 0), ("25", 1)])
+def test_composes_are_kept_for_the_months_that_are_set(database: Parameters, months: str, left: int) -> None:
+    insert_compose(database, "t", ago=timedelta(days=715))  # 23 months are at most 702 days, 24 at least 730
+    run(database, **ON, DB_COMPOSES_RETENTION_MONTHS=months)
+    assert count(database) == left
+
+
+def test_all_variables_that_cannot_be_used_are_named_at_once_and_nothing_is_done(database: Parameters) -> None:
+    insert_expired(database, 3)
+    wrong = {
+        "ENABLE_DB_MAINTENANCE": "yes",
+        "DRY_RUN": "no",
+        "DB_COMPOSES_RETENTION_MONTHS": "two years",
+        "PGPORT": "port",
+        "PGSSLMODE": "tls",
+    }
+    status, output = Job(database, wrong).ended()
+    assert status == 1
+    assert all(name in output for name in wrong), output
+    assert "Traceback" not in output
+    assert count(database) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DRY_RUN", "on"),
+        ("DRY_RUN", "2"),
+        ("DRY_RUN", " false"),
+        ("ENABLE_DB_MAINTENANCE", "enabled"),
+        ("DB_COMPOSES_RETENTION_MONTHS", "0"),
+        ("DB_COMPOSES_RETENTION_MONTHS", "-24"),
+        ("DB_COMPOSES_RETENTION_MONTHS", "1.5"),
+        ("DB_COMPOSES_RETENTION_MONTHS", "9999999999"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_named_and_nothing_is_done(
+    database: Parameters, name: str, value: str
+) -> None:
+    insert_expired(database, 3)
+    status, output = Job(database, {**ON, name: value}).ended()
+    assert (status, name in output) == (1, True), output
+    assert count(database) == 3
+
+
+def test_a_database_that_is_away_is_an_error(database: Parameters) -> None:
+    status, output = Job({**database, "port": 1}, ON).ended()
+    assert status == 1
+    assert "not available" in output
+    assert "Traceback" not in output
+
+
+def test_the_second_of_two_at_once_ends_and_says_so(database: Parameters) -> None:
+    insert_expired(database, 3)
+    with upkeep(database, 24):
+        told = run(database, **ON)
+    assert "Another maintenance" in told["reason"]
+    assert count(database) == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_after_the_batch_at_hand(database: Parameters, number: int) -> None:
+    insert_expired(database, 3000)
+    slow_down(database, 0.5)
+    job = Job(database, ON)
+    wait_until(lambda: in_a_batch(database))
+    job.process.send_signal(number)
+    status, output = job.ended()
+    assert status == 0, output
+    told = json.loads(output.splitlines()[-1])
+    assert (told["composes_expired"], told["complete"], told["vacuumed"]) == (1000, False, False)
+    assert count(database) == 2000

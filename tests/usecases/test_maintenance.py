@@ -1,0 +1,82 @@
+"""When the upkeep of the database goes on, and when it ends (spec 40, Maintenance)."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import structlog
+
+from image_builder.usecases.maintenance import Shift, maintain
+
+CUTOFF = "2024-02-29 12:00:00"
+
+
+class World:
+    """A database with work of so many batches in each step; `end_at` is the batch in which the shift ends."""
+
+    cutoff = CUTOFF
+
+    def __init__(self, expired: int, with_passwords: int, end_at: int | None = None) -> None:
+        self.shift = Shift(60)
+        self.done: list[str] = []
+        self._expired, self._with_passwords, self._end_at = expired, with_passwords, end_at
+
+    def expired(self, *, remove: bool) -> Iterator[int]:
+        return self._batches("remove" if remove else "count", self._expired)
+
+    def with_passwords(self, *, take_out: bool) -> Iterator[int]:
+        return self._batches("take out" if take_out else "count", self._with_passwords)
+
+    def vacuum(self, over: Callable[[], bool]) -> bool:
+        self.done.append("vacuum")
+        return not over()
+
+    def _batches(self, what: str, number: int) -> Iterator[int]:
+        for _ in range(number):
+            self.done.append(what)
+            if len(self.done) == self._end_at:
+                self.shift.end()
+            yield 10
+
+
+def outcome_of(world: World, *, dry_run: bool = False) -> dict[str, object]:
+    with structlog.testing.capture_logs() as lines:
+        maintain(world, world.shift, dry_run=dry_run)
+    assert lines[0]["composes_older_than"] == CUTOFF
+    return lines[-1]
+
+
+def test_the_steps_follow_each_other_and_their_counts_are_told() -> None:
+    world = World(3, 2)
+    told = outcome_of(world)
+    assert world.done == ["remove"] * 3 + ["take out"] * 2 + ["vacuum"]
+    assert (told["composes_expired"], told["composes_with_passwords"]) == (30, 20)
+    assert told["complete"]
+    assert told["vacuumed"]
+
+
+def test_a_dry_run_counts_only() -> None:
+    world = World(3, 2)
+    told = outcome_of(world, dry_run=True)
+    assert world.done == ["count"] * 5
+    assert (told["composes_expired"], told["composes_with_passwords"]) == (30, 20)
+    assert (told["dry_run"], told["vacuumed"]) == (True, False)
+
+
+def test_when_the_shift_ends_the_batch_at_hand_is_the_last() -> None:
+    world = World(3, 2, end_at=2)
+    told = outcome_of(world)
+    assert world.done == ["remove"] * 2
+    assert (told["complete"], told["composes_expired"], told["composes_with_passwords"]) == (False, 20, 0)
+
+
+def test_a_shift_is_over_when_its_seconds_are() -> None:
+    shift = Shift(0.05)
+    assert not shift.over()
+    time.sleep(0.06)
+    assert shift.over()
+
+
+def test_nobody_rests_longer_than_the_shift() -> None:
+    shift = Shift(0.05)
+    shift.rest(3600)
+    assert shift.over()
