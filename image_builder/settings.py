@@ -13,6 +13,7 @@ from environs import Env, EnvError, ValidationError, validate
 from domain.compose.snapshots import ContentSettings
 from domain.compose.targets import UploadSettings
 from domain.errors import ConfigurationError
+from image_builder.clowder import clowder_variables
 from image_builder.telemetry.logs import LEVELS
 
 PROJECT: Final = Path(__file__).parent.parent
@@ -21,7 +22,7 @@ _TRUTHS: Final = {"1": True, "t": True, "true": True, "0": False, "f": False, "f
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
-# Where the Go service sends its log and its errors, and where it finds its platform; this one does not, or not yet.
+# Where the Go service sends its log and its errors; this one does not, or not yet.
 _NOT_SERVED: Final = (
     "SPLUNK_HEC_HOST",
     "SPLUNK_HEC_PORT",
@@ -31,7 +32,6 @@ _NOT_SERVED: Final = (
     "CW_AWS_SECRET_ACCESS_KEY",
     "CW_LOG_GROUP",
     "GLITCHTIP_DSN",
-    "ACG_CONFIG",
 )
 
 
@@ -184,6 +184,11 @@ def _environment() -> Env:
     # Templates set variables that they have no value for.
     for name in [name for name, value in os.environ.items() if not value]:
         del os.environ[name]
+    if "ACG_CONFIG" in os.environ:
+        told = clowder_variables(os.environ["ACG_CONFIG"])
+        if "LISTEN_ADDRESS" in os.environ:
+            told.pop("LISTEN_ADDRESS", None)
+        os.environ.update(told)
     return env
 
 

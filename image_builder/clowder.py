@@ -1,0 +1,65 @@
+"""What the platform's operator tells of the surroundings, in the file that ACG_CONFIG names (app-common-python)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from domain.errors import ConfigurationError
+
+# Whom we ask, by application and name of the endpoint: the variable, and the path below host and port.
+_ENDPOINTS: Final = {
+    ("provisioning-backend", "api"): ("PROVISIONING_URL", "/api/provisioning/v1"),
+    ("content-sources-backend", "service"): ("CONTENT_SOURCES_URL", "/api/content-sources/v1"),
+    ("compliance", "service"): ("COMPLIANCE_URL", "/api/compliance/v2"),
+}
+
+
+def clowder_variables(file: str) -> dict[str, str]:
+    """The environment variables that the file stands for; those it says nothing of are left out.
+
+    Raises ConfigurationError where it cannot be read.
+    """
+    try:
+        # Here, because the package reads the file as soon as it is imported.
+        from app_common_python import loadConfig  # noqa: PLC0415
+
+        return dict(_variables(loadConfig(file)))
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        raise ConfigurationError(f"ACG_CONFIG: {file} cannot be read: {type(error).__name__}") from error
+
+
+def _variables(config: Any) -> Iterator[tuple[str, str]]:
+    port = config.webPort or config.publicPort
+    if port:
+        yield "LISTEN_ADDRESS", f"0.0.0.0:{port}"
+    if config.database is not None:
+        yield from _database(config)
+    for endpoint in config.endpoints or ():
+        known = _ENDPOINTS.get((endpoint.app, endpoint.name))
+        if known is not None:
+            name, path = known
+            yield name, f"http://{endpoint.hostname}:{endpoint.port}{path}"
+    flags = config.featureFlags
+    if flags is not None:
+        scheme = getattr(flags.scheme, "value", flags.scheme) or "http"
+        yield "UNLEASH_URL", f"{scheme}://{flags.hostname}:{flags.port}/api"
+        if flags.clientAccessToken:
+            yield "UNLEASH_TOKEN", flags.clientAccessToken
+    if config.metadata is not None and "ephemeral" in (config.metadata.envName or ""):
+        yield "LOG_LEVEL", "DEBUG"
+
+
+def _database(config: Any) -> Iterator[tuple[str, str]]:
+    database = config.database
+    for name, value in (
+        ("PGHOST", database.hostname),
+        ("PGPORT", database.port),
+        ("PGDATABASE", database.name),
+        ("PGUSER", database.username),
+        ("PGPASSWORD", database.password),
+        ("PGSSLMODE", database.sslMode),
+        ("PGSSLROOTCERT", config.rds_ca() if database.rdsCa else None),
+    ):
+        if value:
+            yield name, str(value)
