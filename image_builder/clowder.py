@@ -24,7 +24,7 @@ def clowder_variables(file: str) -> dict[str, str]:
         # Here, because the package reads the file as soon as it is imported.
         from app_common_python import loadConfig  # noqa: PLC0415
 
-        return dict(_variables(loadConfig(file)))
+        return dict(_variables(loadConfig(file)))  # type: ignore[no-untyped-call]
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise ConfigurationError(f"ACG_CONFIG: {file} cannot be read: {type(error).__name__}") from error
 

@@ -303,10 +303,10 @@ def test_every_reading_operation_answers_with_the_examples_of_its_parameters(
     """What the interactive page fills in; ids apart, which are nobody's."""
     client = complete.client("examples of parameters")
     for path, item in document["paths"].items():
-        if "get" not in item or re.search(r"\{\w*[Ii]d\}", path):
+        if "get" not in item or re.search(r"\{(\w*[Ii]d|policy)\}", path):
             continue
         place, query = path, {}
-        for parameter in item["get"].get("parameters", []):
+        for parameter in (*item.get("parameters", []), *item["get"].get("parameters", [])):
             if parameter.get("in") == "path":
                 place = place.replace(f"{{{parameter['name']}}}", parameter["example"])
             elif parameter.get("in") == "query" and "example" in parameter:

@@ -24,7 +24,6 @@ SINKS = {
     "CW_AWS_SECRET_ACCESS_KEY": "value-key",
     "CW_LOG_GROUP": "value-group",
     "GLITCHTIP_DSN": "https://value@glitchtip.example.com/1",
-    "ACG_CONFIG": "/value/cdapp/config.json",
 }
 
 
