@@ -306,7 +306,9 @@ def test_every_reading_operation_answers_with_the_examples_of_its_parameters(
         if "get" not in item or re.search(r"\{(\w*[Ii]d|policy)\}", path):
             continue
         place, query = path, {}
-        for parameter in (*item.get("parameters", []), *item["get"].get("parameters", [])):
+        for given in (*item.get("parameters", []), *item["get"].get("parameters", [])):
+            named = given.get("$ref", "").rpartition("/")[2]
+            parameter = document["components"]["parameters"][named] if named else given
             if parameter.get("in") == "path":
                 place = place.replace(f"{{{parameter['name']}}}", parameter["example"])
             elif parameter.get("in") == "query" and "example" in parameter:
