@@ -22,7 +22,10 @@ from psycopg.types.json import Jsonb
 from rich.table import Table
 
 from adapters.embedded.postgres import EmbeddedPostgres
-from adapters.postgres import blueprints, composes
+
+# The very statements of the service.
+from adapters.postgres.blueprints import _BY_NAME, _COUNT_ALL, _COUNT_SOUGHT, _PAGE_OF_ALL, _PAGE_OF_SOUGHT
+from adapters.postgres.composes import _COUNT, _PAGE
 from adapters.postgres.connection import session_parameters
 from adapters.postgres.migrate import migrate
 from benchmarks import database, rounds
@@ -53,26 +56,25 @@ def cases(size: Size) -> Iterator[Case]:
     every = {"listed_for": LISTED_FOR, "ignored": [], "limit": 100, "offset": 0}
     less = {**every, "ignored": _IGNORED}
     deep = {"offset": size.large_has // 2}
-    page, count = composes._PAGE, composes._COUNT
-    yield Case("builds, page of 100", page, every, True)
-    yield Case("builds, page of 10", page, {**every, "limit": 10}, True)
-    yield Case("builds without two image types, page of 100", page, less, True)
-    yield Case("builds, count", count, every, False)
-    yield Case("builds without two image types, count", count, less, False)
-    yield Case(f"builds, page at offset {deep['offset']:,}", page, {**every, **deep}, False)
-    yield Case("builds without two image types, the same offset", page, {**less, **deep}, False)
+    yield Case("builds, page of 100", _PAGE, every, True)
+    yield Case("builds, page of 10", _PAGE, {**every, "limit": 10}, True)
+    yield Case("builds without two image types, page of 100", _PAGE, less, True)
+    yield Case("builds, count", _COUNT, every, False)
+    yield Case("builds without two image types, count", _COUNT, less, False)
+    yield Case(f"builds, page at offset {deep['offset']:,}", _PAGE, {**every, **deep}, False)
+    yield Case("builds without two image types, the same offset", _PAGE, {**less, **deep}, False)
     listed = {"limit": 100, "offset": 0}
     many, none = ({**listed, "search": f"%{text}%"} for text in ("Server 1", "nowhere"))
-    yield Case("blueprints, page of 100", blueprints._PAGE_OF_ALL, listed, True)
-    yield Case("blueprints, page of 10", blueprints._PAGE_OF_ALL, {**listed, "limit": 10}, True)
-    yield Case("blueprints by name", blueprints._BY_NAME, {}, True)
-    yield Case("blueprints, search that finds many, page of 100", blueprints._PAGE_OF_SOUGHT, many, True)
-    yield Case("blueprints, count", blueprints._COUNT_ALL, listed, False)
-    yield Case("blueprints, search that finds many, count", blueprints._COUNT_SOUGHT, many, False)
-    yield Case("blueprints, search that finds nothing, count", blueprints._COUNT_SOUGHT, none, False)
-    yield Case("blueprints, search that finds nothing, page", blueprints._PAGE_OF_SOUGHT, none, False)
+    yield Case("blueprints, page of 100", _PAGE_OF_ALL, listed, True)
+    yield Case("blueprints, page of 10", _PAGE_OF_ALL, {**listed, "limit": 10}, True)
+    yield Case("blueprints by name", _BY_NAME, {}, True)
+    yield Case("blueprints, search that finds many, page of 100", _PAGE_OF_SOUGHT, many, True)
+    yield Case("blueprints, count", _COUNT_ALL, listed, False)
+    yield Case("blueprints, search that finds many, count", _COUNT_SOUGHT, many, False)
+    yield Case("blueprints, search that finds nothing, count", _COUNT_SOUGHT, none, False)
+    yield Case("blueprints, search that finds nothing, page", _PAGE_OF_SOUGHT, none, False)
     half = {**listed, "offset": size.blueprints * 3 // 10}
-    yield Case(f"blueprints, page at offset {half['offset']:,}", blueprints._PAGE_OF_ALL, half, False)
+    yield Case(f"blueprints, page at offset {half['offset']:,}", _PAGE_OF_ALL, half, False)
 
 
 def measured(parameters: Mapping[str, Any], case: Case, times: int) -> dict[str, float]:
@@ -100,12 +102,18 @@ class Others:
 
 
 _WRITES: Final = (
-    "INSERT INTO composes (job_id, request, created_at, account_number, org_id) "
-    "VALUES (%(new)s, %(request)s, now() AT TIME ZONE 'utc', '', 'tenant-5')",
-    "INSERT INTO blueprints (id, org_id, account_number, name, created_at) "
-    "VALUES (%(new)s, 'tenant-5', '', %(new)s, now() AT TIME ZONE 'utc')",
-    "INSERT INTO blueprint_versions (id, blueprint_id, version, body, created_at) "
-    "VALUES (%(new)s, %(new)s, 1, '{}', now() AT TIME ZONE 'utc')",
+    (
+        "INSERT INTO composes (job_id, request, created_at, account_number, org_id) "
+        "VALUES (%(new)s, %(request)s, now() AT TIME ZONE 'utc', '', 'tenant-5')"
+    ),
+    (
+        "INSERT INTO blueprints (id, org_id, account_number, name, created_at) "
+        "VALUES (%(new)s, 'tenant-5', '', %(new)s, now() AT TIME ZONE 'utc')"
+    ),
+    (
+        "INSERT INTO blueprint_versions (id, blueprint_id, version, body, created_at) "
+        "VALUES (%(new)s, %(new)s, 1, '{}', now() AT TIME ZONE 'utc')"
+    ),
     "UPDATE composes SET deleted = true WHERE job_id = %(new)s",
 )
 _READS: Final = (

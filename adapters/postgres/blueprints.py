@@ -68,7 +68,10 @@ SELECT id::text, latest_version, name, COALESCE(description, ''), changed_at FRO
 WHERE {_LISTED} AND name = %(name)s
 """  # noqa: S608 - constants, as all below
 
-_SOUGHT: Final = f"{_LISTED} AND (lower_name LIKE lower(%(search)s::text) OR lower_description LIKE lower(%(search)s::text))"
+# The pattern is turned into lower case once, not for every row.
+_SOUGHT: Final = f"""{_LISTED}
+  AND (lower_name LIKE (SELECT lower(%(search)s::text)) OR lower_description LIKE (SELECT lower(%(search)s::text)))
+"""
 
 # An index alone counts, and tells which blueprints are on a page; LIMIT 1 keeps the planner from turning this around.
 _COUNT: Final = "SELECT count(*) FROM blueprints WHERE {listed}"
