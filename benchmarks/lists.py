@@ -26,13 +26,15 @@ from adapters.embedded.postgres import EmbeddedPostgres
 # The very statements of the service.
 from adapters.postgres.blueprints import _BY_NAME, _COUNT_ALL, _COUNT_SOUGHT, _PAGE_OF_ALL, _PAGE_OF_SOUGHT
 from adapters.postgres.composes import _COUNT, _PAGE
-from adapters.postgres.connection import session_parameters
+from adapters.postgres.connection import PostgresDatabase, session_parameters
 from adapters.postgres.migrate import migrate
+from adapters.postgres.starts import PostgresStarts
 from benchmarks import database, rounds
 from benchmarks.database import LARGE, SMALL, Size
 from benchmarks.payloads import small_request
 from benchmarks.rounds import Target
 from domain.composes import LISTED_FOR
+from domain.quota import Quota
 from image_builder.telemetry import logs
 
 _TIMES: Final = 3.0
@@ -89,6 +91,22 @@ def measured(parameters: Mapping[str, Any], case: Case, times: int) -> dict[str,
                 session.execute(case.statement, values).fetchall()
                 if number:
                     seconds.append(time.perf_counter() - began)
+    return {tenant: median(seconds) * 1000 for tenant, seconds in found.items()}
+
+
+def quota_checked(parameters: Mapping[str, Any], times: int) -> dict[str, float]:
+    """Milliseconds of a reservation that the quota refuses, at the median, by tenant."""
+    found: dict[str, list[float]] = {SMALL: [], LARGE: []}
+    pool = PostgresDatabase(parameters, size=2)
+    pool.open()
+    try:
+        for _ in range(times):
+            for tenant, seconds in found.items():
+                began = time.perf_counter()
+                PostgresStarts(pool).reserve([uuid.uuid4()], tenant, Quota(100, LISTED_FOR))
+                seconds.append(time.perf_counter() - began)
+    finally:
+        pool.close()
     return {tenant: median(seconds) * 1000 for tenant, seconds in found.items()}
 
 
@@ -177,6 +195,7 @@ def main(*, composes: int, versions: int, times: int) -> None:
             with others(parameters) as seen:
                 _timed("migrated", lambda: migrate(parameters))
             results = [(case, measured(parameters, case, times)) for case in cases(size)]
+            checked = quota_checked(parameters, times)
     table = Table("statement", "1,000 builds, ms", f"{size.large_has:,} builds, ms", title="Medians")
     targets = [
         Target(f"longest of {seen.statements:,} statements during the migration", seen.slowest, 1, " s"),
@@ -190,6 +209,8 @@ def main(*, composes: int, versions: int, times: int) -> None:
             if case.compared
             else Target(case.title, large, _MILLISECONDS, " ms")
         )
+    table.add_row("quota check", f"{checked[SMALL]:.2f}", f"{checked[LARGE]:.2f}")
+    targets.append(Target("quota check", checked[LARGE] / checked[SMALL], _TIMES, " times"))
     rounds.console.print(table)
     rounds.finish(targets)
 

@@ -2,6 +2,9 @@
 
 Any number of pods may call `migrate` at once: one works, the others wait, polling. They do not wait inside a
 transaction, which would block the building of an index. Migrations only add, so that older programs run on.
+
+A file is applied in a transaction, unless its first line says that it builds an index concurrently, or runs outside a
+transaction because it commits batches of its own.
 """
 
 from __future__ import annotations
