@@ -46,7 +46,7 @@ def application(settings: Settings) -> Flask:
     @flask.get(f"{BASE}/composes")
     def composes() -> Response:
         limit = int(request.args.get("limit", "100"))
-        values = {"tenant": READER, "listed_for": timedelta(days=14), "ignored": None, "limit": limit, "offset": 0}
+        values = {"tenant": READER, "listed_for": timedelta(days=14), "ignored": [], "limit": limit, "offset": 0}
         with pool.connection() as connection:
             with connection.pipeline():
                 counted = connection.execute(_COUNT, values)

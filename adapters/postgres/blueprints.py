@@ -46,9 +46,8 @@ SELECT blueprints.id, blueprints.name, COALESCE(blueprints.description, ''), ver
 FROM blueprints
 JOIN blueprint_versions versions ON versions.blueprint_id = blueprints.id
 WHERE blueprints.id = %(blueprint)s AND blueprints.org_id = %(tenant)s AND blueprints.deleted = false
-  AND (%(version)s::bigint IS NULL OR versions.version = %(version)s::bigint)
-ORDER BY versions.version DESC
-LIMIT 1
+  AND versions.version = COALESCE(
+      %(version)s::bigint, (SELECT max(version) FROM blueprint_versions WHERE blueprint_id = %(blueprint)s))
 """
 
 _RENAME: Final = "UPDATE blueprints SET name = %(name)s, description = %(description)s WHERE id = %(blueprint)s"
@@ -61,28 +60,34 @@ UPDATE composes SET deleted = true
 WHERE blueprint_version_id IN (SELECT id FROM blueprint_versions WHERE blueprint_id = %(blueprint)s)
 """
 
-_MATCHING: Final = """
-FROM blueprints
-WHERE org_id = %(tenant)s
-  AND deleted = false
-  AND (%(name)s::varchar IS NULL OR name = %(name)s::varchar)
-  AND (%(search)s::text IS NULL OR name ILIKE %(search)s OR description ILIKE %(search)s)
+# Those with a version: the older program may have died between the two.
+_LISTED: Final = "org_id = %(tenant)s AND deleted = false AND changed_at IS NOT NULL"
+
+_BY_NAME: Final = f"""
+SELECT id::text, latest_version, name, COALESCE(description, ''), changed_at FROM blueprints
+WHERE {_LISTED} AND name = %(name)s
+"""  # noqa: S608 - constants, as all below
+
+# The pattern is turned into lower case once, not for every row.
+_SOUGHT: Final = f"""{_LISTED}
+  AND (lower_name LIKE (SELECT lower(%(search)s::text)) OR lower_description LIKE (SELECT lower(%(search)s::text)))
 """
 
-_COUNT: Final = f"SELECT count(*) {_MATCHING}"
-
-_PAGE: Final = f"""
-SELECT matching.id::text, latest.version, matching.name, COALESCE(matching.description, ''), latest.created_at
-FROM (SELECT id, name, description {_MATCHING}) matching
+# An index alone counts, and tells which blueprints are on a page; LIMIT 1 keeps the planner from turning this around.
+_COUNT: Final = "SELECT count(*) FROM blueprints WHERE {listed}"
+_PAGE: Final = """
+SELECT page.id::text, listed.*, page.changed_at
+FROM (SELECT id, changed_at FROM blueprints WHERE {listed}
+      ORDER BY changed_at DESC, id DESC LIMIT %(limit)s OFFSET %(offset)s) page
 CROSS JOIN LATERAL (
-    SELECT version, created_at FROM blueprint_versions
-    WHERE blueprint_id = matching.id
-    ORDER BY version DESC
-    LIMIT 1
-) latest
-ORDER BY latest.created_at DESC, matching.id DESC
-LIMIT %(limit)s OFFSET %(offset)s
-"""  # noqa: S608 - two constants
+    SELECT latest_version, name, COALESCE(description, '') FROM blueprints WHERE id = page.id LIMIT 1
+) listed
+ORDER BY page.changed_at DESC, page.id DESC
+"""
+_COUNT_ALL: Final = _COUNT.format(listed=_LISTED)
+_PAGE_OF_ALL: Final = _PAGE.format(listed=_LISTED)
+_COUNT_SOUGHT: Final = _COUNT.format(listed=_SOUGHT)
+_PAGE_OF_SOUGHT: Final = _PAGE.format(listed=_SOUGHT)
 
 
 _NOT_UNIQUE: Final = Violation("Name not unique", "A blueprint with the same name already exists.")
@@ -138,23 +143,27 @@ class PostgresBlueprints:
 
     def page(self, query: BlueprintsQuery) -> BlueprintsPage:
         """See the port. Count and page travel together."""
-        by_name = query.name is not None
-        values = {
-            "tenant": query.tenant,
-            "name": query.name,
-            "search": None if by_name or query.search is None else f"%{_literal(query.search)}%",
-            "limit": None if by_name else query.page.limit,
-            "offset": 0 if by_name else query.page.offset,
-        }
+        if query.name is not None:
+            return self._named(query.tenant, query.name)
+        values = {"tenant": query.tenant, "limit": query.page.limit, "offset": query.page.offset}
+        count, page = _COUNT_ALL, _PAGE_OF_ALL
+        if query.search is not None:
+            values["search"] = f"%{_literal(query.search)}%"
+            count, page = _COUNT_SOUGHT, _PAGE_OF_SOUGHT
 
         def read(connection: psycopg.Connection[Any]) -> BlueprintsPage:
             with connection.pipeline():
-                counted = connection.execute(_COUNT, values)
-                rows = connection.execute(_PAGE, values)
-            (count,) = counted.fetchone() or (0,)
-            return BlueprintsPage(count, tuple(map(ListedBlueprint._make, rows.fetchall())))
+                counted = connection.execute(count, values)
+                rows = connection.execute(page, values)
+            (number,) = counted.fetchone() or (0,)
+            return BlueprintsPage(number, tuple(map(ListedBlueprint._make, rows.fetchall())))
 
         return self._database.again(read)
+
+    def _named(self, tenant: str, name: str) -> BlueprintsPage:
+        values = {"tenant": tenant, "name": name}
+        rows = self._database.again(lambda connection: connection.execute(_BY_NAME, values).fetchall())
+        return BlueprintsPage(len(rows), tuple(map(ListedBlueprint._make, rows)))
 
     def get(self, tenant: str, blueprint_id: UUID, version: int | None = None) -> Blueprint:
         """See the port."""

@@ -13,34 +13,63 @@ from psycopg.types.json import Jsonb
 from adapters.postgres.connection import PostgresDatabase
 from domain.composes import LISTED_FOR, ComposesPage, ComposesQuery, KeptCompose, ListedCompose
 
-_MATCHING: Final = """
-FROM composes
-WHERE org_id = %(tenant)s
+# What a list shows of a tenant's builds, or of a version's. The time is fixed while a statement runs, so that an index
+# can be entered there.
+_LISTED: Final = """
+      org_id = %(tenant)s
   AND deleted = false
-  AND created_at >= (clock_timestamp() AT TIME ZONE 'utc') - %(listed_for)s::interval
-  AND (%(ignored)s::text[] IS NULL
-       OR COALESCE(request #>> '{image_requests,0,image_type}', '') <> ALL (%(ignored)s::text[]))
-  AND (%(blueprint)s::uuid IS NULL
-       OR blueprint_version_id IN (SELECT id FROM blueprint_versions
-                                   WHERE blueprint_id = %(blueprint)s::uuid
-                                     AND (%(version)s::bigint IS NULL OR version = %(version)s::bigint)))
+  AND created_at >= (statement_timestamp() AT TIME ZONE 'utc') - %(listed_for)s::interval
+  AND COALESCE(image_type, '') <> ALL (%(ignored)s::text[])
 """
 
-_COUNT: Final = f"SELECT count(*) {_MATCHING}"
+_VERSIONS: Final = """
+SELECT id FROM blueprint_versions
+WHERE blueprint_id = %(blueprint)s AND (%(version)s::bigint IS NULL OR version = %(version)s::bigint)
+"""
 
-# The blueprint is looked up for the page's rows only.
-_PAGE: Final = f"""
-SELECT page.job_id::text, page.request, page.created_at, page.image_name, page.client_id,
-       versions.blueprint_id::text, versions.version
-FROM (
-    SELECT job_id, request::text AS request, created_at, image_name, client_id, blueprint_version_id
-    {_MATCHING}
+_COUNT: Final = f"SELECT count(*) FROM composes WHERE {_LISTED}"  # noqa: S608 - constants, as all below
+
+# An index alone tells which builds are on the page.
+_PAGE_IDS: Final = f"""
+SELECT job_id, created_at FROM composes WHERE {_LISTED}
+ORDER BY created_at DESC, job_id DESC
+LIMIT %(limit)s OFFSET %(offset)s
+"""  # noqa: S608
+
+_COUNT_OF_BLUEPRINT: Final = f"""
+SELECT COALESCE(sum(of_version.count), 0)::bigint
+FROM ({_VERSIONS}) versions
+CROSS JOIN LATERAL (SELECT count(*) FROM composes WHERE blueprint_version_id = versions.id AND {_LISTED}) of_version
+"""  # noqa: S608
+
+# Of each version no more than could be on the page.
+_PAGE_IDS_OF_BLUEPRINT: Final = f"""
+SELECT of_version.job_id, of_version.created_at
+FROM ({_VERSIONS}) versions
+CROSS JOIN LATERAL (
+    SELECT job_id, created_at FROM composes WHERE blueprint_version_id = versions.id AND {_LISTED}
     ORDER BY created_at DESC, job_id DESC
-    LIMIT %(limit)s OFFSET %(offset)s
-) page
-LEFT JOIN blueprint_versions versions ON versions.id = page.blueprint_version_id
+    LIMIT %(limit)s::bigint + %(offset)s::bigint
+) of_version
+ORDER BY of_version.created_at DESC, of_version.job_id DESC
+LIMIT %(limit)s OFFSET %(offset)s
+"""  # noqa: S608
+
+# All else is looked up for the page's rows only: LIMIT 1 keeps the planner from turning this around.
+_ROWS: Final = """
+SELECT listed.*
+FROM ({ids}) page
+CROSS JOIN LATERAL (
+    SELECT composes.job_id::text, composes.request::text, composes.created_at, composes.image_name, composes.client_id,
+           versions.blueprint_id::text, versions.version
+    FROM composes LEFT JOIN blueprint_versions versions ON versions.id = composes.blueprint_version_id
+    WHERE composes.job_id = page.job_id
+    LIMIT 1
+) listed
 ORDER BY page.created_at DESC, page.job_id DESC
-"""  # noqa: S608 - two constants
+"""
+_PAGE: Final = _ROWS.format(ids=_PAGE_IDS)
+_PAGE_OF_BLUEPRINT: Final = _ROWS.format(ids=_PAGE_IDS_OF_BLUEPRINT)
 
 _GET: Final = """
 SELECT composes.request::text, results.status::text, results.metadata::text
@@ -73,19 +102,22 @@ class PostgresComposes:
         values = {
             "tenant": query.tenant,
             "listed_for": LISTED_FOR,
-            "ignored": list(query.ignored) or None,
+            "ignored": list(query.ignored),
             "blueprint": query.blueprint,
             "version": query.version,
             "limit": query.page.limit,
             "offset": query.page.offset,
         }
 
+        of_blueprint = query.blueprint is not None
+        count, page = (_COUNT_OF_BLUEPRINT, _PAGE_OF_BLUEPRINT) if of_blueprint else (_COUNT, _PAGE)
+
         def read(connection: psycopg.Connection[Any]) -> ComposesPage:
             with connection.pipeline():
-                counted = connection.execute(_COUNT, values)
-                rows = connection.execute(_PAGE, values)
-            (count,) = counted.fetchone() or (0,)
-            return ComposesPage(count, tuple(map(ListedCompose._make, rows.fetchall())))
+                counted = connection.execute(count, values)
+                rows = connection.execute(page, values)
+            (number,) = counted.fetchone() or (0,)
+            return ComposesPage(number, tuple(map(ListedCompose._make, rows.fetchall())))
 
         return self._database.again(read)
 

@@ -35,7 +35,8 @@ def session_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
     Whatever the server defaults to, times are UTC, and each statement sees what was committed before it, as the
     counting of quotas needs. No statement and no idle transaction outlives its limit; a server that is gone is
-    noticed.
+    noticed. Statements enter by an index and follow its order, also where the planner's statistics are old or missing
+    and it would read a whole table, or collect a tenant's rows to sort them.
     """
     return {
         "connect_timeout": 3,
@@ -47,7 +48,8 @@ def session_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
         "options": (
             f"-c timezone=UTC -c statement_timeout={_STATEMENT_LIMIT} "
             f"-c idle_in_transaction_session_timeout={_STATEMENT_LIMIT} "
-            r"-c default_transaction_isolation=read\ committed"
+            r"-c default_transaction_isolation=read\ committed "
+            "-c enable_seqscan=off -c enable_bitmapscan=off -c jit=off"
         ),
         **parameters,
     }

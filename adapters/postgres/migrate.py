@@ -2,6 +2,9 @@
 
 Any number of pods may call `migrate` at once: one works, the others wait, polling. They do not wait inside a
 transaction, which would block the building of an index. Migrations only add, so that older programs run on.
+
+A file is applied in a transaction, unless its first line says that it builds an index concurrently, or runs outside a
+transaction because it commits batches of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import Any, Final
 
 import psycopg
 import structlog
-from psycopg import sql
+from psycopg import errors, sql
 
 from adapters.postgres.connection import session_parameters
 from domain.errors import ConfigurationError, UnavailableError
@@ -23,6 +26,11 @@ from domain.errors import ConfigurationError, UnavailableError
 _DIRECTORY: Final = Path(__file__).parent / "migrations"
 _FILE_NAME: Final = re.compile(r"(?P<number>\d{4})_(?P<name>\w+)\.sql")
 _CONCURRENT: Final = re.compile(r"\A-- concurrently: (?P<index>\w+)\n")
+_OUTSIDE: Final = "-- outside a transaction\n"
+# Who wants a table for himself makes all others wait behind him: he gives up after this many milliseconds, and comes
+# again after a pause of that many seconds.
+_TABLE_WAIT: Final = 300
+_TABLE_PAUSE: Final = 0.5
 _LOCK: Final = 0x1B0002
 _TERN_VERSION: Final = 15
 _BASELINE: Final = 1
@@ -43,6 +51,11 @@ class Migration:
         """The index of a file that begins with `-- concurrently: <index>`."""
         found = _CONCURRENT.match(self.statements)
         return found["index"] if found else None
+
+    @property
+    def outside(self) -> bool:
+        """Whether the file begins with `-- outside a transaction`: one statement, which may be repeated."""
+        return self.statements.startswith(_OUTSIDE)
 
 
 def migrations(directory: Path = _DIRECTORY) -> list[Migration]:
@@ -66,7 +79,7 @@ def migrate(parameters: Mapping[str, Any], *, wait: float = 600.0) -> list[str]:
             **{**session_parameters(parameters), "options": "-c timezone=UTC"}, autocommit=True
         ) as session:
             _take_turn(session, wait)
-            return [migration.name for migration in _missing(session) if _apply(session, migration)]
+            return [migration.name for migration in _missing(session) if _apply(session, migration, wait)]
     except psycopg.OperationalError as error:
         raise UnavailableError(f"The database is not available: {_first_line(error)}") from error
     except psycopg.Error as error:
@@ -129,17 +142,33 @@ def _at_tern_version(session: psycopg.Connection[Any]) -> bool:
     return True
 
 
-def _apply(session: psycopg.Connection[Any], migration: Migration) -> bool:
+def _apply(session: psycopg.Connection[Any], migration: Migration, wait: float) -> bool:
     began = time.monotonic()
-    if migration.concurrent_index is None:
-        with session.transaction():
-            session.execute(migration.statements.encode())
-            _count(session, migration)
-    else:
+    if migration.concurrent_index is not None:
         _drop_if_invalid(session, migration.concurrent_index)
         session.execute(migration.statements.encode())
         _count(session, migration)
+    elif migration.outside:
+        session.execute(migration.statements.encode())
+        _count(session, migration)
+    else:
+        while not _applied_at_once(session, migration, last=time.monotonic() - began > wait):
+            time.sleep(_TABLE_PAUSE)
     log.info("migrated", migration=migration.name, seconds=round(time.monotonic() - began, 3))
+    return True
+
+
+def _applied_at_once(session: psycopg.Connection[Any], migration: Migration, *, last: bool) -> bool:
+    """Apply it within a transaction; False where somebody else does not let go of a table."""
+    try:
+        with session.transaction():
+            session.execute(f"SET LOCAL lock_timeout = {_TABLE_WAIT}".encode())
+            session.execute(migration.statements.encode())
+            _count(session, migration)
+    except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
+        if last:
+            raise UnavailableError(f"A table is never free: {_first_line(error)}") from error
+        return False
     return True
 
 

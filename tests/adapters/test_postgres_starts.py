@@ -202,6 +202,7 @@ def test_a_recorded_start_becomes_a_compose_with_all_of_it(
         "email": "u@example.com",
         "client_id": "ui",
         "blueprint_version_id": None,
+        "image_type": "",
     }
     assert counts(module_database, tenant) == (1, 0)
 

@@ -21,6 +21,7 @@ _BLUEPRINT = """
 INSERT INTO blueprints (id, org_id, account_number, name, description, created_at, metadata)
 VALUES (%(id)s, %(org_id)s, %(account_number)s, %(name)s, %(description)s, %(created_at)s, %(metadata)s)
 """
+_FOR_LISTS = ("latest_version", "changed_at", "lower_name", "lower_description")
 UNKNOWN = "7709b691-15a9-4dae-ae96-d6584b9f389f"
 
 
@@ -133,13 +134,14 @@ def stored_versions(database: Parameters, blueprint_id: str | UUID) -> list[tupl
 
 
 def stored_blueprint(database: Parameters, blueprint_id: str | UUID) -> dict[str, Any]:
-    """The columns of a blueprint."""
+    """The columns of a blueprint that the older program knows."""
     with session(database) as connection:
         cursor = connection.execute("SELECT * FROM blueprints WHERE id = %s", (blueprint_id,))
         row = cursor.fetchone()
         assert row is not None, "there is no such row"
         assert cursor.description is not None
-        return dict(zip([column.name for column in cursor.description], row, strict=True))
+        columns = dict(zip([column.name for column in cursor.description], row, strict=True))
+    return {name: value for name, value in columns.items() if name not in _FOR_LISTS}
 
 
 def insert_blueprint(database: Parameters, tenant: str, name: str, *versions: Any, **fields: Any) -> UUID:

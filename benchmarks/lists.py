@@ -1,0 +1,219 @@
+"""Lists of a tenant with 100,000 builds among 1,000,000, against those of one with 1,000; and the way to get there.
+
+A database at tern 15 is migrated while others read and write it, then each statement of a list is timed.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import click
+import psycopg
+from psycopg.types.json import Jsonb
+from rich.table import Table
+
+from adapters.embedded.postgres import EmbeddedPostgres
+
+# The very statements of the service.
+from adapters.postgres.blueprints import _BY_NAME, _COUNT_ALL, _COUNT_SOUGHT, _PAGE_OF_ALL, _PAGE_OF_SOUGHT
+from adapters.postgres.composes import _COUNT, _PAGE
+from adapters.postgres.connection import PostgresDatabase, session_parameters
+from adapters.postgres.migrate import migrate
+from adapters.postgres.starts import PostgresStarts
+from benchmarks import database, rounds
+from benchmarks.database import LARGE, SMALL, Size
+from benchmarks.payloads import small_request
+from benchmarks.rounds import Target
+from domain.composes import LISTED_FOR
+from domain.quota import Quota
+from image_builder.telemetry import logs
+
+_TIMES: Final = 3.0
+_MILLISECONDS: Final = 50.0
+_IGNORED: Final = ["rhel-edge-commit", "rhel-edge-installer"]
+_FIRST_NAME: Final = "SELECT name FROM blueprints WHERE org_id = %s AND deleted = false ORDER BY id LIMIT 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A statement and its values beside the tenant; `compared`: with the small tenant, else it has a limit."""
+
+    title: str
+    statement: str
+    values: Mapping[str, Any]
+    compared: bool
+
+
+def cases(size: Size) -> Iterator[Case]:
+    """All statements of lists: first pages, then what reads an index to its end."""
+    every = {"listed_for": LISTED_FOR, "ignored": [], "limit": 100, "offset": 0}
+    less = {**every, "ignored": _IGNORED}
+    deep = {"offset": size.large_has // 2}
+    yield Case("builds, page of 100", _PAGE, every, True)
+    yield Case("builds, page of 10", _PAGE, {**every, "limit": 10}, True)
+    yield Case("builds without two image types, page of 100", _PAGE, less, True)
+    yield Case("builds, count", _COUNT, every, False)
+    yield Case("builds without two image types, count", _COUNT, less, False)
+    yield Case(f"builds, page at offset {deep['offset']:,}", _PAGE, {**every, **deep}, False)
+    yield Case("builds without two image types, the same offset", _PAGE, {**less, **deep}, False)
+    listed = {"limit": 100, "offset": 0}
+    many, none = ({**listed, "search": f"%{text}%"} for text in ("Server 1", "nowhere"))
+    yield Case("blueprints, page of 100", _PAGE_OF_ALL, listed, True)
+    yield Case("blueprints, page of 10", _PAGE_OF_ALL, {**listed, "limit": 10}, True)
+    yield Case("blueprints by name", _BY_NAME, {}, True)
+    yield Case("blueprints, search that finds many, page of 100", _PAGE_OF_SOUGHT, many, True)
+    yield Case("blueprints, count", _COUNT_ALL, listed, False)
+    yield Case("blueprints, search that finds many, count", _COUNT_SOUGHT, many, False)
+    yield Case("blueprints, search that finds nothing, count", _COUNT_SOUGHT, none, False)
+    yield Case("blueprints, search that finds nothing, page", _PAGE_OF_SOUGHT, none, False)
+    half = {**listed, "offset": size.blueprints * 3 // 10}
+    yield Case(f"blueprints, page at offset {half['offset']:,}", _PAGE_OF_ALL, half, False)
+
+
+def measured(parameters: Mapping[str, Any], case: Case, times: int) -> dict[str, float]:
+    """Milliseconds of the case at the median, by tenant; both in turn, in sessions like the service's."""
+    found: dict[str, list[float]] = {SMALL: [], LARGE: []}
+    with psycopg.connect(**session_parameters(parameters), autocommit=True) as session:
+        names = {tenant: session.execute(_FIRST_NAME, (tenant,)).fetchone() or ("",) for tenant in found}
+        for number in range(times + 1):
+            for tenant, seconds in found.items():
+                values = {"tenant": tenant, "name": names[tenant][0], **case.values}
+                began = time.perf_counter()
+                session.execute(case.statement, values).fetchall()
+                if number:
+                    seconds.append(time.perf_counter() - began)
+    return {tenant: median(seconds) * 1000 for tenant, seconds in found.items()}
+
+
+def quota_checked(parameters: Mapping[str, Any], times: int) -> dict[str, float]:
+    """Milliseconds of a reservation that the quota refuses, at the median, by tenant."""
+    found: dict[str, list[float]] = {SMALL: [], LARGE: []}
+    pool = PostgresDatabase(parameters, size=2)
+    pool.open()
+    try:
+        for _ in range(times):
+            for tenant, seconds in found.items():
+                began = time.perf_counter()
+                PostgresStarts(pool).reserve([uuid.uuid4()], tenant, Quota(100, LISTED_FOR))
+                seconds.append(time.perf_counter() - began)
+    finally:
+        pool.close()
+    return {tenant: median(seconds) * 1000 for tenant, seconds in found.items()}
+
+
+@dataclass(slots=True)
+class Others:
+    """What sessions that read and write meanwhile have waited for the database, in seconds."""
+
+    slowest: float = 0.0
+    statements: int = 0
+    errors: list[str] = field(default_factory=list)
+
+
+_WRITES: Final = (
+    (
+        "INSERT INTO composes (job_id, request, created_at, account_number, org_id) "
+        "VALUES (%(new)s, %(request)s, now() AT TIME ZONE 'utc', '', 'tenant-5')"
+    ),
+    (
+        "INSERT INTO blueprints (id, org_id, account_number, name, created_at) "
+        "VALUES (%(new)s, 'tenant-5', '', %(new)s, now() AT TIME ZONE 'utc')"
+    ),
+    (
+        "INSERT INTO blueprint_versions (id, blueprint_id, version, body, created_at) "
+        "VALUES (%(new)s, %(new)s, 1, '{}', now() AT TIME ZONE 'utc')"
+    ),
+    "UPDATE composes SET deleted = true WHERE job_id = %(new)s",
+)
+_READS: Final = (
+    "SELECT request FROM composes WHERE job_id = md5('compose 10')::uuid",
+    "SELECT count(*) FROM composes WHERE org_id = 'tenant-7' AND deleted = false",
+    "SELECT name FROM blueprints WHERE org_id = 'tenant-7' AND deleted = false",
+    "SELECT version FROM blueprint_versions WHERE blueprint_id = md5('blueprint 0')::uuid",
+)
+
+
+@contextmanager
+def others(parameters: Mapping[str, Any]) -> Iterator[Others]:
+    """Sessions like the older program's, busy until the block ends."""
+    seen, over = Others(), threading.Event()
+
+    def work(statements: tuple[str, ...]) -> None:
+        request = Jsonb(small_request())
+        with psycopg.connect(**parameters, autocommit=True) as session:
+            while not over.is_set():
+                values = {"new": uuid.uuid4(), "request": request}
+                for statement in statements:
+                    began = time.perf_counter()
+                    try:
+                        session.execute(statement, values)
+                    except psycopg.Error as error:
+                        seen.errors.append(str(error))
+                    seen.slowest = max(seen.slowest, time.perf_counter() - began)
+                    seen.statements += 1
+                time.sleep(0.01)
+
+    threads = [threading.Thread(target=work, args=(each,)) for each in (_WRITES, _READS)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def _timed(title: str, work: Callable[[], object]) -> None:
+    began = time.perf_counter()
+    work()
+    rounds.console.print(f"{title}: {time.perf_counter() - began:.1f} s")
+
+
+@click.command()
+@click.option("--composes", default=1_000_000, show_default=True, help="Builds of all tenants.")
+@click.option("--versions", default=100_000, show_default=True, help="Versions of all tenants' blueprints.")
+@click.option("--times", default=21, show_default=True, help="How often each statement is run.")
+def main(*, composes: int, versions: int, times: int) -> None:
+    """Exit status 1 unless first pages cost 3 times the small tenant's, all else 50 ms, and nobody waits a second."""
+    logs.configure("INFO")
+    size = Size(composes, versions)
+    with tempfile.TemporaryDirectory(prefix="image-builder-benchmark-", dir="/var/tmp") as folder:
+        Path(folder).chmod(0o755)
+        with EmbeddedPostgres(Path(folder) / "data", max_connections=50) as postgres:
+            parameters = dict(postgres.connection_parameters())
+            _timed("filled", lambda: database.fill(parameters, size))
+            with others(parameters) as seen:
+                _timed("migrated", lambda: migrate(parameters))
+            results = [(case, measured(parameters, case, times)) for case in cases(size)]
+            checked = quota_checked(parameters, times)
+    table = Table("statement", "1,000 builds, ms", f"{size.large_has:,} builds, ms", title="Medians")
+    targets = [
+        Target(f"longest of {seen.statements:,} statements during the migration", seen.slowest, 1, " s"),
+        Target("statements that failed during the migration", len(seen.errors), 0),
+    ]
+    for case, milliseconds in results:
+        small, large = milliseconds[SMALL], milliseconds[LARGE]
+        table.add_row(case.title, f"{small:.2f}", f"{large:.2f}")
+        targets.append(
+            Target(case.title, large / small, _TIMES, " times")
+            if case.compared
+            else Target(case.title, large, _MILLISECONDS, " ms")
+        )
+    table.add_row("quota check", f"{checked[SMALL]:.2f}", f"{checked[LARGE]:.2f}")
+    targets.append(Target("quota check", checked[LARGE] / checked[SMALL], _TIMES, " times"))
+    rounds.console.print(table)
+    rounds.finish(targets)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""Lists are right for rows that an older program wrote, before or after the migrations that lists are read by."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from adapters.postgres.blueprints import PostgresBlueprints
+from adapters.postgres.composes import PostgresComposes
+from adapters.postgres.connection import PostgresDatabase
+from adapters.postgres.migrate import migrate
+from domain.blueprints.blueprint import BlueprintsQuery
+from domain.composes import ComposesQuery
+from domain.errors import UnavailableError
+from domain.paging import Page
+from tests.support.blueprints import insert_blueprint, insert_version
+from tests.support.databases import Parameters, session
+from tests.support.rows import insert_compose
+
+TERN_15 = (Path(__file__).parent / "tern_15.sql").read_bytes()
+ALL = Page(100, 0)
+TENANT = "beside"
+
+
+def of_type(image_type: Any) -> dict[str, Any]:
+    return {"image_requests": [{"image_type": image_type}]}
+
+
+@pytest.fixture
+def old_database(empty_database: Parameters) -> Parameters:
+    """A database that the program before this one left, with rows in it."""
+    with session(empty_database) as connection:
+        connection.execute(TERN_15)
+    return empty_database
+
+
+@contextmanager
+def pool(parameters: Parameters) -> Iterator[PostgresDatabase]:
+    database = PostgresDatabase(parameters, size=2)
+    database.open()
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def builds(parameters: Parameters, *ignored: str) -> tuple[int, list[str]]:
+    with pool(parameters) as database:
+        found = PostgresComposes(database).page(ComposesQuery(TENANT, ALL, ignored))
+    return found.count, [compose.id for compose in found.composes]
+
+
+def blueprints(parameters: Parameters, search: str | None = None) -> list[tuple[str, int]]:
+    with pool(parameters) as database:
+        found = PostgresBlueprints(database).page(BlueprintsQuery(TENANT, ALL, search=search))
+    assert found.count == len(found.blueprints)
+    return [(blueprint.name, blueprint.version) for blueprint in found.blueprints]
+
+
+def statement(parameters: Parameters, text: str, *values: object) -> None:
+    with session(parameters) as connection:
+        connection.execute(text.encode(), values)
+
+
+def wait_until(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it does not come to that"
+        time.sleep(0.02)
+
+
+def unfilled(parameters: Parameters) -> int:
+    with session(parameters) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM composes WHERE org_id = %s AND image_type IS NULL", (TENANT,)
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_builds_from_before_the_migration_are_listed_by_their_type(old_database: Parameters) -> None:
+    aws = insert_compose(old_database, TENANT, of_type("aws"), ago=timedelta(days=13))
+    wsl = insert_compose(old_database, TENANT, of_type("wsl"), ago=timedelta(days=13, hours=1))
+    nothing = insert_compose(old_database, TENANT, {}, ago=timedelta(days=13, hours=2))
+    migrate(old_database)
+    assert builds(old_database) == (3, [str(aws), str(wsl), str(nothing)])
+    assert builds(old_database, "aws") == (2, [str(wsl), str(nothing)])
+
+
+def test_a_request_that_an_older_program_changes_changes_the_type(database: Parameters) -> None:
+    compose = insert_compose(database, TENANT, of_type("aws"))
+    statement(database, """UPDATE composes SET request = '{"image_requests": [{"image_type": "wsl"}]}'""")
+    assert builds(database, "aws") == (1, [str(compose)])
+    assert builds(database, "wsl") == (0, [])
+
+
+@pytest.mark.parametrize("request_", [[], "text", of_type({"a": 1}), of_type("x" * 5000), {"image_requests": 7}])
+def test_no_request_is_too_odd_to_be_written_and_listed(database: Parameters, request_: Any) -> None:
+    compose = insert_compose(database, TENANT, request_)
+    assert builds(database, "aws") == (1, [str(compose)])
+
+
+def test_blueprints_from_before_the_migration_are_listed_by_their_latest_change(old_database: Parameters) -> None:
+    first = insert_blueprint(old_database, TENANT, "First", {}, {})
+    insert_blueprint(old_database, TENANT, "second", {}, description="ÄPFEL and MORE")
+    insert_version(old_database, first, 3, {})
+    insert_blueprint(old_database, TENANT, "without a version")
+    migrate(old_database)
+    assert blueprints(old_database) == [("First", 3), ("second", 1)]
+    assert blueprints(old_database, "fIRS") == [("First", 3)]
+    assert blueprints(old_database, "and more") == [("second", 1)]
+
+
+def test_a_version_that_an_older_program_adds_is_the_latest_one(database: Parameters) -> None:
+    first = insert_blueprint(database, TENANT, "first", {})
+    insert_blueprint(database, TENANT, "second", {})
+    insert_version(database, first, 2, {})
+    assert blueprints(database) == [("first", 2), ("second", 1)]
+
+
+def test_a_blueprint_that_an_older_program_renames_is_found_by_its_new_texts(database: Parameters) -> None:
+    blueprint = insert_blueprint(database, TENANT, "before", {})
+    statement(database, "UPDATE blueprints SET name = 'After', description = 'Later' WHERE id = %s", blueprint)
+    assert blueprints(database, "before") == []
+    assert blueprints(database, "after") == blueprints(database, "later") == [("After", 1)]
+
+
+def test_the_longest_texts_can_be_kept(database: Parameters) -> None:
+    insert_blueprint(database, TENANT, "\U00010400" * 200, {}, description="\U00010401" * 250)
+    assert len(blueprints(database)) == 1
+
+
+def test_a_blueprint_that_was_made_between_two_migrations_is_filled_in(database: Parameters) -> None:
+    insert_blueprint(database, TENANT, "between", {}, {})
+    statement(database, "UPDATE blueprints SET latest_version = NULL, changed_at = NULL")
+    statement(database, "DELETE FROM image_builder_migrations WHERE name = 'fill_latest_versions'")
+    assert migrate(database) == ["fill_latest_versions"]
+    assert blueprints(database) == [("between", 2)]
+
+
+def test_rows_that_somebody_has_locked_are_filled_in_later_and_hold_nobody_up(database: Parameters) -> None:
+    locked, free = (insert_compose(database, TENANT, of_type("aws")) for _ in range(2))
+    statement(database, "UPDATE composes SET image_type = NULL")
+    statement(database, "DELETE FROM image_builder_migrations WHERE name = 'fill_image_types'")
+    with ThreadPoolExecutor(1) as pods:
+        with psycopg.connect(**database) as holder:
+            holder.execute("SELECT 1 FROM composes WHERE job_id = %s FOR UPDATE", (locked,))
+            migrating = pods.submit(migrate, database)
+            wait_until(lambda: unfilled(database) == 1)
+            statement(database, "UPDATE composes SET image_name = 'not held up' WHERE job_id = %s", free)
+            assert not migrating.done()
+        assert migrating.result(20) == ["fill_image_types"]
+    assert unfilled(database) == 0
+
+
+def _has_column(parameters: Parameters) -> bool:
+    with session(parameters) as connection:
+        return bool(
+            connection.execute(
+                "SELECT 1 FROM information_schema.columns WHERE table_name = 'composes' AND column_name = 'image_type'"
+            ).fetchone()
+        )
+
+
+def test_others_do_not_wait_long_behind_a_migration_that_waits_for_a_table(old_database: Parameters) -> None:
+    with ThreadPoolExecutor(1) as pods:
+        with psycopg.connect(**old_database) as holder:
+            holder.execute("SELECT count(*) FROM composes")
+            migrating = pods.submit(migrate, old_database)
+            slowest = 0.0
+            for _ in range(20):
+                began = time.monotonic()
+                statement(old_database, "SELECT count(*) FROM composes")
+                slowest = max(slowest, time.monotonic() - began)
+                time.sleep(0.05)
+            assert not migrating.done()
+            assert not _has_column(old_database)
+        migrating.result(20)
+    assert slowest < 1
+    assert _has_column(old_database)
+
+
+def test_a_table_that_is_never_free_is_said(old_database: Parameters) -> None:
+    with psycopg.connect(**old_database) as holder:
+        holder.execute("SELECT count(*) FROM blueprints")
+        with pytest.raises(UnavailableError, match="never free"):
+            migrate(old_database, wait=0.5)
+    migrate(old_database)
+    assert blueprints(old_database) == []

@@ -1,0 +1,155 @@
+"""What the planner makes of every statement, on a tenth of the rows that the benchmark has: 10,000 of one tenant.
+
+Lists and counts have to be read from an index alone, in its order: their cost then follows the page, not the tenant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from adapters.postgres import blueprints, composes, starts
+from adapters.postgres.blueprints import PostgresBlueprints
+from adapters.postgres.composes import PostgresComposes
+from adapters.postgres.migrate import migrate
+from adapters.postgres.starts import PostgresStarts
+from benchmarks.database import LARGE, SMALL, Size, fill
+from domain.blueprints.blueprint import BlueprintsQuery, NewBlueprint, Version
+from domain.composes import ComposesQuery, NewCompose
+from domain.paging import Page
+from domain.quota import Quota
+from tests.support import databases
+from tests.support.databases import Parameters, session
+from tests.support.plans import Node, RecordingDatabase, plan
+
+Statement = tuple[str, Mapping[str, Any]]
+
+COUNTS = (
+    composes._COUNT,
+    composes._COUNT_OF_BLUEPRINT,
+    blueprints._COUNT_ALL,
+    blueprints._COUNT_SOUGHT,
+)
+PAGES = (composes._PAGE, composes._PAGE_OF_BLUEPRINT, blueprints._PAGE_OF_ALL, blueprints._PAGE_OF_SOUGHT)
+
+
+@pytest.fixture(scope="module")
+def large_database(postgres: Parameters) -> Iterator[Parameters]:
+    with databases.database(postgres) as parameters:
+        fill(parameters, Size(composes=100_000, versions=10_000), {"image_requests": [{}]})
+        migrate(parameters)
+        yield parameters
+
+
+@pytest.fixture(scope="module")
+def statements(large_database: Parameters) -> dict[str, list[Statement]]:
+    """All that the adapters run, by tenant."""
+    database = RecordingDatabase(large_database)
+    database.open()
+    found = {}
+    for tenant in (LARGE, SMALL, "nobody"):
+        database.statements = []
+        use(database, tenant, of_this_tenant(large_database, tenant))
+        found[tenant] = database.statements
+    database.close()
+    return found
+
+
+def of_this_tenant(parameters: Parameters, tenant: str) -> UUID:
+    """The tenant's blueprint with the most versions; some id where it has none."""
+    with session(parameters) as connection:
+        row = connection.execute(
+            "SELECT id FROM blueprints WHERE org_id = %s AND NOT deleted ORDER BY latest_version DESC LIMIT 1",
+            (tenant,),
+        ).fetchone()
+    return uuid4() if row is None else UUID(str(row[0]))
+
+
+def use(database: RecordingDatabase, tenant: str, blueprint: UUID) -> None:
+    """Call everything the adapters have."""
+    history, kept, starting = PostgresComposes(database), PostgresBlueprints(database), PostgresStarts(database)
+    for page in (Page(100, 0), Page(10, 0), Page(100, 5_000)):
+        history.page(ComposesQuery(tenant, page))
+        history.page(ComposesQuery(tenant, page, ("rhel-edge-commit", "rhel-edge-installer")))
+        history.page(ComposesQuery(tenant, page, blueprint=blueprint))
+        history.page(ComposesQuery(tenant, page, ("wsl",), blueprint, 2))
+        kept.page(BlueprintsQuery(tenant, page))
+        for search in ("server", "server 12", "nowhere"):
+            kept.page(BlueprintsQuery(tenant, page, search=search))
+    kept.page(BlueprintsQuery(tenant, Page(100, 0), name="Web server 0 of region 0"))
+    new = kept.create(NewBlueprint(tenant, "", "new", "", {}))
+    kept.change(tenant, new, None, lambda _: Version("newer", "", {}))
+    version = kept.get(tenant, new, 1).version_id
+    for quota in (None, Quota(10, timedelta(days=1)), Quota(1_000_000, timedelta(days=14))):
+        starting.reserve([uuid4()], tenant, quota)
+        if quota is not None:
+            starting.usage(tenant, quota)
+    start, compose = uuid4(), uuid4()
+    starting.record(start, compose, NewCompose(tenant, "", "", {}, None, "api", version))
+    starting.release([start])
+    history.get(tenant, compose)
+    history.keep_status(compose, {"status": "success"})
+    history.keep_metadata(compose, {})
+    history.delete(tenant, compose)
+    kept.delete(tenant, new, None)
+
+
+def plans(parameters: Parameters, statements: list[Statement], generic: bool) -> Iterator[tuple[str, Node]]:
+    for statement, values in statements:
+        yield f"{statement} {values}", plan(parameters, statement, values, generic=generic)
+
+
+every_way = pytest.mark.parametrize(
+    ("tenant", "generic"), [(tenant, generic) for tenant in (LARGE, SMALL, "nobody") for generic in (False, True)]
+)
+
+
+@every_way
+def test_no_statement_reads_a_whole_table(
+    large_database: Parameters, statements: dict[str, list[Statement]], tenant: str, generic: bool
+) -> None:
+    found = plans(large_database, statements[tenant], generic)
+    assert [text for text, each in found if any(scan.kind == "Seq Scan" for scan in each.scans())] == []
+
+
+@every_way
+def test_no_statement_sorts_more_than_a_page(
+    large_database: Parameters, statements: dict[str, list[Statement]], tenant: str, generic: bool
+) -> None:
+    found = plans(large_database, statements[tenant], generic)
+    assert [text for text, each in found if each.sorts_unlimited()] == []
+
+
+@every_way
+def test_what_counts_and_what_finds_a_page_reads_one_index_alone(
+    large_database: Parameters, statements: dict[str, list[Statement]], tenant: str, generic: bool
+) -> None:
+    counts = [each for each in statements[tenant] if each[0] in COUNTS]
+    pages = [each for each in statements[tenant] if each[0] in PAGES]
+    assert {text for text, _ in counts} | {text for text, _ in pages} == {*COUNTS, *PAGES}
+    for text, each in plans(large_database, counts, generic):
+        assert reading(each) == ["Index Only Scan"], text
+    for text, each in plans(large_database, pages, generic):
+        ids = next(node for node in each.all() if node.kind == "Limit" and reading(node))
+        assert reading(ids) == ["Index Only Scan"], text
+
+
+def reading(node: Node) -> list[str]:
+    """How a node reads builds or blueprints; versions, which a blueprint has few of, left out."""
+    return [scan.kind for scan in node.scans() if scan.relation in ("composes", "blueprints")]
+
+
+def test_each_statement_of_the_adapters_is_among_these(statements: dict[str, list[Statement]]) -> None:
+    ran = [text for text, _ in statements[LARGE]]
+    written = [
+        (name, text)
+        for module in (blueprints, composes, starts)
+        for name, text in vars(module).items()
+        if isinstance(text, str) and text.lstrip().startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH"))
+    ]
+    assert len(written) > 20
+    assert [name for name, text in written if "{" not in text and not any(text in each for each in ran)] == []

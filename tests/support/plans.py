@@ -1,0 +1,108 @@
+"""What the planner makes of the statements that an adapter runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import psycopg
+
+from adapters.postgres.connection import PostgresDatabase, session_parameters
+from tests.support.databases import Parameters
+
+_NUMBERS = count(1)
+_TABLES = ("Seq Scan", "Index Scan", "Index Only Scan", "Bitmap Heap Scan", "Tid Scan")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node of a plan, with those it reads from; `kind` and `relation` as EXPLAIN names them."""
+
+    kind: str
+    relation: str | None
+    nodes: tuple[Node, ...]
+
+    @classmethod
+    def of(cls, plan: Mapping[str, Any]) -> Node:
+        """Out of EXPLAIN's JSON."""
+        return cls(plan["Node Type"], plan.get("Relation Name"), tuple(map(cls.of, plan.get("Plans", ()))))
+
+    def all(self) -> Iterator[Node]:
+        """It and all below it."""
+        yield self
+        for node in self.nodes:
+            yield from node.all()
+
+    def scans(self) -> list[Node]:
+        """Those that read a table or an index of one."""
+        return [node for node in self.all() if node.kind in _TABLES]
+
+    def sorts_unlimited(self) -> bool:
+        """Whether it or a node below it sorts rows of a table that no LIMIT below the sort has cut.
+
+        A blueprint's versions may be sorted: they are as many as somebody has made by hand.
+        """
+        sorts = (node for node in self.all() if node.kind in ("Sort", "Incremental Sort"))
+        return any(_unlimited(node) for sort in sorts for node in sort.nodes)
+
+
+def _unlimited(node: Node) -> bool:
+    if node.kind == "Limit":
+        return False
+    return node.relation not in (None, "blueprint_versions") or any(map(_unlimited, node.nodes))
+
+
+class _Places(dict[str, str]):
+    """Names of values, numbered as they come."""
+
+    def __missing__(self, name: str) -> str:
+        return self.setdefault(name, f"${len(self) + 1}")
+
+
+class RecordingDatabase(PostgresDatabase):
+    """The pool, which remembers each statement and its values in `statements`."""
+
+    def __init__(self, parameters: Parameters) -> None:
+        super().__init__(parameters, size=2)
+        self.statements: list[tuple[str, Mapping[str, Any]]] = []
+
+    @contextmanager
+    def connection(self) -> Iterator[psycopg.Connection[Any]]:
+        with super().connection() as connection:
+            yield _Recording(connection, self.statements)  # type: ignore[misc]
+
+
+class _Recording:
+    def __init__(self, connection: psycopg.Connection[Any], statements: list[tuple[str, Mapping[str, Any]]]) -> None:
+        self._connection = connection
+        self._statements = statements
+
+    def execute(self, statement: str, values: Mapping[str, Any] | None = None) -> psycopg.Cursor[Any]:
+        self._statements.append((statement, values or {}))
+        return self._connection.execute(statement.encode(), values)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+def plan(parameters: Parameters, statement: str, values: Mapping[str, Any], *, generic: bool) -> Node:
+    """The plan of a statement in a session of the service.
+
+    `generic` is what a session may come to after some executions: the plan for values that it does not know.
+    """
+    mode = "force_generic_plan" if generic else "force_custom_plan"
+    name = f"planned_{next(_NUMBERS)}"
+    places = _Places()
+    numbered = statement % places
+    arguments = f"({', '.join(f'%({key})s' for key in places)})" if places else ""
+    with psycopg.connect(
+        **session_parameters(parameters), autocommit=True, cursor_factory=psycopg.ClientCursor
+    ) as session:
+        session.execute(f"SET plan_cache_mode = {mode}".encode())
+        session.execute(f"PREPARE {name} AS {numbered}".encode())
+        row = session.execute(f"EXPLAIN (FORMAT JSON) EXECUTE {name} {arguments}".encode(), values).fetchone()
+    assert row is not None
+    return Node.of(row[0][0]["Plan"])
