@@ -52,7 +52,8 @@ def open_operation(browser: Browser, docs: str, operation: str) -> str:
     tag, operation_id = operation.split("/")
     browser.open(f"{docs}#/{tag}/{operation_id}")
     selector = f"#operations-{tag}-{operation_id}"
-    browser.wait_for(f"document.querySelector('{selector}.is-open') !== null")
+    # Until the references of an operation are followed, its button to execute does nothing.
+    browser.wait_for(f"document.querySelector('{selector}.is-open .response[data-code=\"401\"] p') !== null")
     return selector
 
 
