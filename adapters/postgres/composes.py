@@ -27,6 +27,8 @@ SELECT id FROM blueprint_versions
 WHERE blueprint_id = %(blueprint)s AND (%(version)s::bigint IS NULL OR version = %(version)s::bigint)
 """
 
+_LARGEST_LIMIT: Final = 2**63 - 1
+
 _COUNT: Final = f"SELECT count(*) FROM composes WHERE {_LISTED}"  # noqa: S608 - constants, as all below
 
 # An index alone tells which builds are on the page.
@@ -49,7 +51,7 @@ FROM ({_VERSIONS}) versions
 CROSS JOIN LATERAL (
     SELECT job_id, created_at FROM composes WHERE blueprint_version_id = versions.id AND {_LISTED}
     ORDER BY created_at DESC, job_id DESC
-    LIMIT %(limit)s::bigint + %(offset)s::bigint
+    LIMIT %(reach)s
 ) of_version
 ORDER BY of_version.created_at DESC, of_version.job_id DESC
 LIMIT %(limit)s OFFSET %(offset)s
@@ -107,6 +109,7 @@ class PostgresComposes:
             "version": query.version,
             "limit": query.page.limit,
             "offset": query.page.offset,
+            "reach": min(query.page.limit + query.page.offset, _LARGEST_LIMIT),
         }
 
         of_blueprint = query.blueprint is not None

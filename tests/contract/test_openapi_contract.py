@@ -12,18 +12,13 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import orjson
 import pytest
 import requests
-import schemathesis
 
 from adapters.embedded.composer.process import StandInComposer
-from adapters.embedded.platform.process import StandInPlatform
 from tests.support.blueprints import blueprint, kept
 from tests.support.builders import compose_request, identity
-from tests.support.databases import Parameters
-from tests.support.platform import service_with
-from tests.support.refusals import REQUEST_ID, refusal
+from tests.support.refusals import REQUEST_ID
 from tests.support.service import BASE, PROJECT, Service
 
 pytestmark = pytest.mark.usefixtures("composer")
@@ -155,18 +150,6 @@ def _answered(client: Any, method: str, path: str) -> requests.Response:
 # Every success answer fits its schema
 
 
-@pytest.fixture(scope="module")
-def contract(service: Service) -> Any:
-    """The served document, able to judge answers."""
-    return schemathesis.openapi.from_url(f"{service.url}/openapi.json")
-
-
-@pytest.fixture(scope="module")
-def document(service: Service) -> dict[str, Any]:
-    served: dict[str, Any] = requests.get(f"{service.url}{BASE}/openapi.json", timeout=10).json()
-    return served
-
-
 def assert_fits(contract: Any, path: str, method: str, answer: requests.Response, status: int = 200) -> None:
     """The answer has this status, and its body, media type and headers are those documented for it."""
     assert answer.status_code == status, answer.text
@@ -250,163 +233,3 @@ def test_a_failed_build_fits_its_schema(
     answer = client.get(f"/composes/{compose_id}")
     assert_fits(contract, "/composes/{composeId}", "GET", answer)
     assert answer.json()["image_status"]["error"]["reason"]
-
-
-# Examples
-
-
-@pytest.fixture(scope="module")
-def platform_process() -> Iterator[StandInPlatform]:
-    with StandInPlatform() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def complete(
-    module_database: Parameters, composer_process: StandInComposer, platform_process: StandInPlatform
-) -> Iterator[Service]:
-    """The service with all back-ends, as the embedded default has them."""
-    recommendations = {"RECOMMENDATIONS_URL": platform_process.recommendations_url}
-    with service_with(module_database, composer_process.url, platform_process, **recommendations) as running:
-        yield running
-
-
-def example_bodies(document: Mapping[str, Any], operation: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Media type and value of every example of an operation's body, that of its schema included."""
-    for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
-        name = content["schema"].get("$ref", "").rpartition("/")[2]
-        schema = document["components"]["schemas"][name] if name else content["schema"]
-        yield from ((media_type, each["value"]) for each in content.get("examples", {}).values())
-        yield from ((media_type, each["example"]) for each in (content, schema) if "example" in each)
-
-
-def test_every_example_of_a_body_is_taken(complete: Service, document: Mapping[str, Any]) -> None:
-    """Each by an organization of its own, and where a blueprint is asked for, for one that was just made."""
-    taken = 0
-    for path, item in document["paths"].items():
-        for method, operation in item.items():
-            if method == "parameters":
-                continue
-            for media_type, value in example_bodies(document, operation):
-                client = complete.client(uuid4().hex)
-                place = path.replace("{id}", kept(client)) if "{id}" in path else path
-                body = value.encode() if isinstance(value, str) else orjson.dumps(value)
-                answer = client.request(method.upper(), place, data=body, headers={"Content-Type": media_type})
-                assert answer.ok, f"{method} {path}: {value}\n{answer.text}"
-                taken += 1
-    assert taken >= 15
-
-
-def test_every_reading_operation_answers_with_the_examples_of_its_parameters(
-    complete: Service, document: Mapping[str, Any]
-) -> None:
-    """What the interactive page fills in; ids apart, which are nobody's."""
-    client = complete.client("examples of parameters")
-    for path, item in document["paths"].items():
-        if "get" not in item or re.search(r"\{(\w*[Ii]d|policy)\}", path):
-            continue
-        place, query = path, {}
-        for given in (*item.get("parameters", []), *item["get"].get("parameters", [])):
-            named = given.get("$ref", "").rpartition("/")[2]
-            parameter = document["components"]["parameters"][named] if named else given
-            if parameter.get("in") == "path":
-                place = place.replace(f"{{{parameter['name']}}}", parameter["example"])
-            elif parameter.get("in") == "query" and "example" in parameter:
-                query[parameter["name"]] = parameter["example"]
-        answer = client.get(place, params=query)
-        assert answer.ok, f"{path} {query}: {answer.text}"
-
-
-def test_every_example_of_a_refusal_has_its_status_for_a_title(document: Mapping[str, Any]) -> None:
-    wrong = []
-    for path, item in document["paths"].items():
-        for method, operation in item.items():
-            if method == "parameters":
-                continue
-            for status, response in operation["responses"].items():
-                for detail, title in _refusals(document, response):
-                    # A rule has a title of its own.
-                    if status not in {title, "422"}:
-                        wrong.append(f"{method} {path} {status}: {title!r} ({detail})")
-    assert not wrong, "\n".join(wrong)
-
-
-def _refusals(document: Mapping[str, Any], response: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    if "$ref" in response:
-        response = document["components"]["responses"][response["$ref"].rpartition("/")[2]]
-    media = response.get("content", {}).get("application/json", {})
-    values = [media["example"]] if "example" in media else []
-    values += [example["value"] for example in media.get("examples", {}).values()]
-    for value in values:
-        if isinstance(value, dict):
-            yield from ((error["detail"], error["title"]) for error in value.get("errors", ()))
-
-
-# Tenants
-
-
-def operations_on_an_id(document: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Method and path of every operation that has an id in its path; later issues add theirs."""
-    return [
-        (method.upper(), path)
-        for path, item in document["paths"].items()
-        for method in item
-        if re.search(r"\{\w*[Ii]d\}", path) and method != "parameters"
-    ]
-
-
-def test_an_id_of_another_tenant_answers_exactly_like_one_that_does_not_exist(
-    service: Service, document: Mapping[str, Any]
-) -> None:
-    owner, other = service.client("owner"), service.client("other")
-    compose_id, nobodys = owner.compose(compose_request()), str(uuid4())
-    blueprint_id = kept(owner)
-    operations = operations_on_an_id(document)
-    assert len(operations) >= 10
-    for method, path in operations:
-        theirs = _ask(other, method, path.replace("{composeId}", compose_id).replace("{id}", blueprint_id))
-        unknown = _ask(other, method, path.replace("{composeId}", nobodys).replace("{id}", nobodys))
-        refusal(theirs, 404)
-        assert theirs.content == unknown.content
-        assert _without_what_differs(theirs) == _without_what_differs(unknown)
-    assert owner.get(f"/composes/{compose_id}").status_code == 200
-    assert owner.get(f"/blueprints/{blueprint_id}").status_code == 200
-    assert owner.get("/composes").json()["meta"]["count"] == 1
-    assert other.get("/composes").json() == {
-        "meta": {"count": 0},
-        "links": other.get("/composes").json()["links"],
-        "data": [],
-    }
-
-
-def test_a_deleted_id_answers_others_and_its_owner_like_one_that_does_not_exist(service: Service) -> None:
-    owner, other = service.client("deleting owner"), service.client("other")
-    compose_id = owner.compose(compose_request())
-    assert owner.delete(f"/composes/{compose_id}").status_code == 200
-    unknown = other.get(f"/composes/{uuid4()}")
-    for client in (owner, other):
-        for path in (f"/composes/{compose_id}", f"/composes/{compose_id}/metadata"):
-            refusal(client.get(path), 404)
-        assert client.get(f"/composes/{compose_id}").content == unknown.content
-    assert owner.delete(f"/composes/{compose_id}").status_code == 200
-    refusal(other.delete(f"/composes/{compose_id}"), 404)
-
-
-@pytest.mark.parametrize("path", ["", "/metadata"])
-def test_the_composer_is_not_asked_about_another_tenants_build(
-    service: Service, composer: StandInComposer, path: str
-) -> None:
-    compose_id = service.client("owner").compose(compose_request())
-    before = composer.counters()
-    refusal(service.client("other").get(f"/composes/{compose_id}{path}"), 404)
-    assert composer.counters() == before
-
-
-def _ask(client: Any, method: str, path: str) -> requests.Response:
-    body = blueprint("other") if method == "PUT" else {}
-    answer: requests.Response = client.request(method, path, **({} if method in {"GET", "DELETE"} else {"json": body}))
-    return answer
-
-
-def _without_what_differs(answer: requests.Response) -> dict[str, str]:
-    return {name: value for name, value in answer.headers.items() if name.lower() not in {"date", REQUEST_ID}}
