@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 
 from adapters.embedded.composer.process import StandInComposer
 from adapters.http.composer import HttpComposer
+from adapters.postgres.blueprints import PostgresBlueprints
+from adapters.postgres.connection import PostgresDatabase
 from tests.support.composer_adapter import a_composer
+from tests.support.databases import Parameters
 from tests.support.stand_in import Client
 
 
@@ -25,3 +29,18 @@ def real(composer: StandInComposer) -> Iterator[HttpComposer]:
     """The adapter on the stand-in composer."""
     with a_composer(composer.url) as adapter:
         yield adapter
+
+
+@pytest.fixture(scope="module")
+def blueprints(module_database: Parameters) -> Iterator[PostgresBlueprints]:
+    """Blueprints in the module's database."""
+    pool = PostgresDatabase(module_database, size=4)
+    pool.open()
+    yield PostgresBlueprints(pool)
+    pool.close()
+
+
+@pytest.fixture
+def tenant() -> str:
+    """The organization of one test."""
+    return uuid4().hex

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,19 +22,6 @@ from tests.support.rows import insert_compose, now, stored_row
 
 BODY: dict[str, Any] = {"distribution": "centos-9", "image_requests": [image_request()], "customizations": {}}
 NOT_UNIQUE = Violation("Name not unique", "A blueprint with the same name already exists.")
-
-
-@pytest.fixture(scope="module")
-def blueprints(module_database: Parameters) -> Iterator[PostgresBlueprints]:
-    pool = PostgresDatabase(module_database, size=4)
-    pool.open()
-    yield PostgresBlueprints(pool)
-    pool.close()
-
-
-@pytest.fixture
-def tenant() -> str:
-    return uuid4().hex
 
 
 def new(tenant: str, name: str, description: str = "", **fields: Any) -> NewBlueprint:

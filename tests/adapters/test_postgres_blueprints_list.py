@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from adapters.postgres.blueprints import PostgresBlueprints
-from adapters.postgres.connection import PostgresDatabase
 from domain.blueprints.blueprint import BlueprintsPage, BlueprintsQuery, NewBlueprint, Version
 from domain.paging import Page
 from tests.support.blueprints import insert_blueprint
 from tests.support.databases import Parameters, session
 
 BODY: dict[str, Any] = {"image_requests": [], "customizations": {}}
-
-
-@pytest.fixture(scope="module")
-def blueprints(module_database: Parameters) -> Iterator[PostgresBlueprints]:
-    pool = PostgresDatabase(module_database, size=2)
-    pool.open()
-    yield PostgresBlueprints(pool)
-    pool.close()
-
-
-@pytest.fixture
-def tenant() -> str:
-    return uuid4().hex
 
 
 def create(blueprints: PostgresBlueprints, tenant: str, name: str, description: str = "") -> Any:

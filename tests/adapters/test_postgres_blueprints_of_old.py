@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
 from adapters.postgres.blueprints import PostgresBlueprints
-from adapters.postgres.connection import PostgresDatabase
 from domain.blueprints.blueprint import Blueprint, BlueprintsQuery, Version
 from domain.errors import StaleVersionError
 from domain.paging import Page
@@ -21,19 +20,6 @@ from tests.support.databases import Parameters, session, until_it_waits
 
 BODY: dict[str, Any] = {"distribution": "centos-9", "image_requests": [image_request()], "customizations": {}}
 Change = Callable[[Blueprint], Version]
-
-
-@pytest.fixture(scope="module")
-def blueprints(module_database: Parameters) -> Iterator[PostgresBlueprints]:
-    pool = PostgresDatabase(module_database, size=4)
-    pool.open()
-    yield PostgresBlueprints(pool)
-    pool.close()
-
-
-@pytest.fixture
-def tenant() -> str:
-    return uuid4().hex
 
 
 def packages(*names: str) -> dict[str, Any]:
