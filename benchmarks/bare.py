@@ -125,6 +125,7 @@ def _row(start: uuid.UUID, compose_id: str, document: dict[str, Any]) -> dict[st
         "email": "u@example.com",
         "image_name": document["image_name"],
         "client_id": document["client_id"],
+        "blueprint_version": None,
     }
 
 
