@@ -102,7 +102,7 @@ def connexion_application(
         resolver=Resolver(lambda operation_id: routes[operation_id].handler),
     )
     for base_path in base_paths:
-        application.add_api(contract.document, base_path=base_path)
+        application.add_api(contract.outline, base_path=base_path)
     return application, bridge
 
 
