@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import select
 import subprocess
 import sys
@@ -29,7 +30,7 @@ class StandInProcess:
         """
         self._name = name
         command = [sys.executable, "-m", module, *(f"--{option}={value}" for option, value in options.items())]
-        command += ["--parent-death"] if parent_death else []
+        command += [f"--parent-death={os.getpid()}"] if parent_death else []
         self._own = requests.Session()
         self._own.trust_env = False
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)  # noqa: S603 - ours

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 import orjson
@@ -32,14 +32,20 @@ class Protocol(HttpToolsProtocol):
 class Server(uvicorn.Server):
     """Announces itself once it listens, and lets nobody wait when it ends."""
 
-    def __init__(self, config: uvicorn.Config, event: str, url: str, release: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, event: str, url: str, release: Callable[[], None], early: Collection[int]
+    ) -> None:
         super().__init__(config)
         self._announcement = {"event": event, "url": url}
         self._release = release
+        self._early = early
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and say where."""
+        """Listen, and say where; end at once when a signal was there first."""
         await super().startup(sockets)
+        if self._early:
+            self.should_exit = True
+            return
         sys.stdout.write(orjson.dumps(self._announcement).decode() + "\n")
         sys.stdout.flush()
 
@@ -51,9 +57,11 @@ class Server(uvicorn.Server):
 
 def serve(name: str, host: str, port: int, app: Starlette, release: Callable[[], None]) -> None:
     """Answer until SIGTERM or SIGINT comes; then `release` lets go of the calls that wait."""
-    # uvicorn raises the signal that ended it again for the handlers it found here: these let it end with 0.
+    # uvicorn raises the signal that ended it again for the handlers it found here: these let it end with 0. What comes
+    # before uvicorn listens for signals is remembered for it: whoever sent it would wait in vain.
+    early: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, lambda number, _: early.append(number))
     with socket.create_server((host, port), backlog=1024) as listener:
         config = uvicorn.Config(
             app,
@@ -68,7 +76,7 @@ def serve(name: str, host: str, port: int, app: Starlette, release: Callable[[],
             timeout_graceful_shutdown=1,
         )
         bound, chosen = listener.getsockname()[:2]
-        Server(config, f"{name} listening", f"http://{bound}:{chosen}", release).run(sockets=[listener])
+        Server(config, f"{name} listening", f"http://{bound}:{chosen}", release, early).run(sockets=[listener])
 
 
 def end_with(parent: int, name: str) -> None:

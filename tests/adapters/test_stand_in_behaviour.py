@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -200,6 +201,31 @@ time.sleep(60)
         return False
 
     assert until(is_gone)
+
+
+def test_it_ends_when_its_parent_was_gone_before_it_looked() -> None:
+    command = [sys.executable, "-m", "adapters.embedded.composer", "--state=:memory:", f"--parent-death={os.getppid()}"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert ended.stderr == "stand-in composer: the process that started this one has ended\n"
+    assert ended.stdout == ""
+
+
+def test_a_signal_ends_it_also_before_the_server_listens_for_signals() -> None:
+    program = """
+import signal, sys, uvicorn
+from adapters.embedded.composer.__main__ import main
+
+class Config(uvicorn.Config):
+    def __init__(self, *arguments, **options):
+        signal.raise_signal(signal.SIGTERM)
+        super().__init__(*arguments, **options)
+
+uvicorn.Config = Config
+sys.argv[1:] = ["--state=:memory:"]
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=20, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
 
 
 def test_a_taken_port_is_an_error_at_once(composer: StandInComposer, capfd: pytest.CaptureFixture[str]) -> None:

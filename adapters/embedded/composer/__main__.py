@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 
 from adapters.embedded.composer.server import NAME, serve
 from adapters.embedded.serving import end_with
@@ -11,16 +10,15 @@ from adapters.embedded.serving import end_with
 
 def main() -> None:
     """Read the arguments and answer."""
-    parent = os.getppid()
     parser = argparse.ArgumentParser(prog=NAME, description="The composer's v2 API; builds nothing.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0: a free one")
     parser.add_argument("--state", required=True, help="SQLite file the composes are kept in")
     parser.add_argument("--seconds", type=float, default=8, help="how long a build takes")
-    parser.add_argument("--parent-death", action="store_true", help="end with the process that started this one")
+    parser.add_argument("--parent-death", type=int, help="end with this process, which started this one")
     arguments = parser.parse_args()
-    if arguments.parent_death:
-        end_with(parent, NAME)
+    if arguments.parent_death is not None:
+        end_with(arguments.parent_death, NAME)
     serve(arguments.host, arguments.port, arguments.state, arguments.seconds)
 
 

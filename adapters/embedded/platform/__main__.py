@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from adapters.embedded.platform.built_in import DISTRIBUTIONS
@@ -13,7 +12,6 @@ from adapters.embedded.serving import end_with
 
 def main() -> None:
     """Read the arguments and answer."""
-    parent = os.getppid()
     description = "Content sources, provisioning, compliance and recommendations, none of them real."
     parser = argparse.ArgumentParser(prog=NAME, description=description)
     parser.add_argument("--host", default="127.0.0.1")
@@ -24,10 +22,10 @@ def main() -> None:
     parser.add_argument(
         "--distributions", type=Path, default=DISTRIBUTIONS, help="whose Red Hat repositories are known"
     )
-    parser.add_argument("--parent-death", action="store_true", help="end with the process that started this one")
+    parser.add_argument("--parent-death", type=int, help="end with this process, which started this one")
     arguments = parser.parse_args()
-    if arguments.parent_death:
-        end_with(parent, NAME)
+    if arguments.parent_death is not None:
+        end_with(arguments.parent_death, NAME)
     serve(arguments.host, arguments.port, arguments.state, arguments.distributions)
 
 
