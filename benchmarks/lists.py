@@ -36,6 +36,7 @@ from benchmarks.rounds import Target
 from domain.composes import LISTED_FOR
 from domain.quota import Quota
 from image_builder.telemetry import logs
+from tests.support.starts import new_starts
 
 _TIMES: Final = 3.0
 _MILLISECONDS: Final = 50.0
@@ -103,7 +104,7 @@ def quota_checked(parameters: Mapping[str, Any], times: int) -> dict[str, float]
         for _ in range(times):
             for tenant, seconds in found.items():
                 began = time.perf_counter()
-                PostgresStarts(pool).reserve([uuid.uuid4()], tenant, Quota(100, LISTED_FOR))
+                PostgresStarts(pool).reserve(new_starts(uuid.uuid4()), tenant, Quota(100, LISTED_FOR))
                 seconds.append(time.perf_counter() - began)
     finally:
         pool.close()

@@ -40,6 +40,7 @@ from domain.paging import Page
 from domain.quota import Quota
 from image_builder.settings import PROJECT
 from image_builder.telemetry import logs
+from tests.support.starts import new_starts
 
 _LONGEST_WAIT_MS: Final = 250
 # Long enough to see what the machine's other work alone makes anybody wait.
@@ -134,7 +135,7 @@ def _calls(parameters: Mapping[str, Any], number: int) -> Iterator[Callable[[], 
 
     def record() -> None:
         start = uuid4()
-        starts.reserve([start], payloads.BUILDER, Quota(1_000_000, timedelta(hours=1)))
+        starts.reserve(new_starts(start), payloads.BUILDER, Quota(1_000_000, timedelta(hours=1)))
         starts.record(start, uuid4(), new)
 
     try:
