@@ -76,6 +76,6 @@ class Composes:
         """Write what is pending and let go of the file."""
         self._connection.close()
 
-    def _read(self, statement: str, parameter: str | int) -> Iterator[Compose]:
-        for id_, created_at, plan, request in self._connection.execute(statement, (parameter,)):
+    def _read(self, statement: str, *parameters: str) -> Iterator[Compose]:
+        for id_, created_at, plan, request in self._connection.execute(statement, parameters):
             yield Compose(id_, created_at, Plan.read(orjson.loads(plan)), request)
