@@ -104,6 +104,7 @@ class Server:
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": str(PROJECT),
                 "LISTEN_ADDRESS": address,
+                "SHUTDOWN_GRACE": "0",
                 **self._environment,
             },
             cwd="/",

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from typing import Final
 
 import orjson
 import structlog
@@ -24,6 +25,11 @@ from image_builder.telemetry import logs, metrics
 from ports.packages import PackageLists
 
 log = structlog.get_logger()
+
+# Under this name the lifespan's state has what a server calls when it is about to end.
+ABOUT_TO_END: Final = "image_builder.about_to_end"
+# Seconds that closing everything may take.
+_CLOSE_WITHIN: Final = 10.0
 
 
 def create(package_lists: PackageLists | None = None) -> ASGIApp:
@@ -64,14 +70,25 @@ class _Service:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Open what the requests need; at the end let what runs finish, then close it."""
+        """Open what the requests need, and close it at the end: no request runs then, unless it hangs."""
         self._container.database().open()
         self._container.features().start()
         self._reconciling.start()
         try:
             yield
         finally:
-            await asyncio.to_thread(self._close)
+            # Not on the loop's own threads: its end would wait for them, however long.
+            closing = ThreadPoolExecutor(1, thread_name_prefix="closing")
+            closed = asyncio.get_running_loop().run_in_executor(closing, self._close)
+            closing.shutdown(wait=False)
+            try:
+                await asyncio.wait_for(closed, _CLOSE_WITHIN)
+            except TimeoutError:
+                log.warning("not all could be closed in time")
+
+    def about_to_end(self) -> None:
+        """From now on the service is not ready, though it serves whoever comes."""
+        self._container.database_probe().end()
 
     def _close(self) -> None:
         self._reconciling.stop()
@@ -128,6 +145,7 @@ class _WithLifespan:
             return
         await receive()
         async with self._service.running():
+            scope["state"][ABOUT_TO_END] = self._service.about_to_end
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})

@@ -86,6 +86,9 @@ class Settings:
     start_lease: timedelta
     reconcile_interval: timedelta
     fingerprint_secret: str = field(repr=False)
+    # Seconds: how long a service that ends takes in connections, and then waits for requests.
+    shutdown_grace: int
+    shutdown_timeout: int
     build_commit: str
     build_time: str
     # Names of variables that are set and do nothing.
@@ -154,6 +157,8 @@ def from_environment() -> Settings:
         reconcile_interval=_seconds(env, "RECONCILE_INTERVAL", 60.0, validate.Range(0.1, 3600.0)),
         # All pods have the composer's secret, too.
         fingerprint_secret=env.str("FINGERPRINT_SECRET", "") or env.str("COMPOSER_CLIENT_SECRET", ""),
+        shutdown_grace=env.int("SHUTDOWN_GRACE", 5, validate=validate.Range(0, 600)),
+        shutdown_timeout=env.int("SHUTDOWN_TIMEOUT", 30, validate=validate.Range(0, 3600)),
         build_commit=env.str("BUILD_COMMIT", ""),
         build_time=env.str("BUILD_TIME", ""),
         not_served=tuple(name for name in _NOT_SERVED if env.str(name, "")),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +35,8 @@ _ANY: Final = {
     "OSBUILD_GCP_BUCKET": "stand-in-bucket",
     "RECOMMENDATIONS_CLIENT_ID": "image-builder",
     "RECOMMENDATIONS_CLIENT_SECRET": "stand-in",
+    # No load balancer has to notice.
+    "SHUTDOWN_GRACE": "0",
 }
 
 
@@ -44,19 +46,22 @@ def identity_header() -> str:
 
 
 @contextmanager
-def surroundings(data: Path) -> Iterator[None]:
+def surroundings(data: Path, check: Callable[[], None]) -> Iterator[None]:
     """Start what the service needs, put it into the environment, and end it in order at the end.
 
-    Everything is kept in the folder `data` and taken up again by the next start.
+    Everything is kept in the folder `data` and taken up again by the next start. `check` is called between the steps;
+    what it raises ends the start.
     """
     data.mkdir(parents=True, exist_ok=True)
     click.echo(f"Starting PostgreSQL in {data / 'postgres'} ...")
     with EmbeddedPostgres(data / "postgres", max_connections=200) as postgres:
+        check()
         parameters = postgres.connection_parameters()
-        with (
-            StandInPlatform(data / "stand-in-platform.json") as platform,
-            StandInComposer(data / "stand-in-composer.sqlite") as composer,
-        ):
+        with ExitStack() as stand_ins:
+            platform = stand_ins.enter_context(StandInPlatform(data / "stand-in-platform.json"))
+            check()
+            composer = stand_ins.enter_context(StandInComposer(data / "stand-in-composer.sqlite"))
+            check()
             click.echo(
                 f"Started a stand-in composer at {composer.url}: it builds nothing, but answers like the real one.\n"
                 f"Started stand-ins of content sources, provisioning, compliance and recommendations at {platform.url}."

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 import structlog
-import uvicorn
-from uvicorn.supervisors import Multiprocess
 
 from domain.errors import ConfigurationError
 from image_builder import app
 from image_builder.cli.embedded import identity_header, surroundings
+from image_builder.cli.ending import Ending, leave
+from image_builder.cli.server import Server, configuration
+from image_builder.cli.workers import Workers
 from image_builder.container import package_lists
-from image_builder.http.protocol import ContractProtocol
 from image_builder.settings import Settings, from_environment
 
 log = structlog.get_logger()
-
-# Seconds for which requests that run may go on after the service was told to end.
-_GRACE: Final = 30
 
 
 @click.command()
@@ -54,46 +50,36 @@ _GRACE: Final = 30
 def serve(*, embedded: bool, data: Path, workers: int) -> None:
     """Serve the API on LISTEN_ADDRESS (default localhost:8086) until Ctrl-C or SIGTERM.
 
+    After SIGTERM /ready answers 503, and requests are still taken in for SHUTDOWN_GRACE seconds; then what runs is
+    finished, for SHUTDOWN_TIMEOUT seconds at most. Ctrl-C leaves out the grace, and so does a second signal.
+
     The database must have been migrated (`image-builder migrate`); --embedded does that itself.
     """
-    # Ctrl-C and SIGTERM alike unwind what was started, in order.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    ending = Ending()
     try:
-        with surroundings(data) if embedded else nullcontext():
+        with surroundings(data, ending.check) if embedded else nullcontext():
             settings = from_environment()
-            _run(settings, workers, announce=lambda: _announce(settings, embedded=embedded))
+            ending.check()
+            _run(settings, workers, ending, announce=lambda: _announce(settings, embedded=embedded))
     except KeyboardInterrupt:
         click.echo("Interrupted.")
+    leave()
 
 
-def _run(settings: Settings, workers: int, announce: Callable[[], None]) -> None:
+def _run(settings: Settings, workers: int, ending: Ending, announce: Callable[[], None]) -> None:
     create = partial(app.create, package_lists(settings))
     service = create()  # also with several workers: what is wrong is said once, and before anything listens
     if settings.not_served:
         log.warning("variables are set that do nothing here", variables=settings.not_served)
-    config = uvicorn.Config(
-        service if workers == 1 else create,
-        factory=workers > 1,
-        host=settings.host,
-        port=settings.port,
-        workers=workers,
-        loop="uvloop",
-        http=ContractProtocol,
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=_GRACE,
-    )
+    ending.started()
+    ending.check()
     with _listener(settings) as listener:
         announce()
         if workers == 1:
-            uvicorn.Server(config).run(sockets=[listener])
+            config = configuration(settings, service, factory=False)
+            Server(config, settings.shutdown_grace, lambda: ending.asked).run(sockets=[listener])
         else:
-            Multiprocess(config, sockets=[listener]).run()
+            Workers(settings, create, listener, workers).run(lambda: ending.asked)
 
 
 def _listener(settings: Settings) -> socket.socket:

@@ -48,9 +48,9 @@ class Bridge:
         }
 
     def close(self) -> None:
-        """Let what runs finish, and end the threads."""
+        """End the threads. Those whose call hangs, though the server waited for it, are not waited for."""
         for lane in self._lanes.values():
-            lane.executor.shutdown(wait=True, cancel_futures=True)
+            lane.executor.shutdown(wait=False, cancel_futures=True)
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Run the call of the scope. Raises UnavailableError when its lane is full, and whatever the handler raises."""

@@ -6,6 +6,7 @@ the contract's error body, and writes the access log.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import string
@@ -19,6 +20,7 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from domain.errors import UnavailableError
 from image_builder.http.call import NOTE, Note
 from image_builder.http.errors import HttpError, Problem, problem_of
 from image_builder.http.protocol import MOST_HEADER_BYTES
@@ -73,6 +75,9 @@ class Edge:
         answer = _Answer(send, note)
         try:
             await self._answer(scope, receive, answer)
+        except asyncio.CancelledError:
+            # The server ends, and waited for this one as long as it may.
+            await answer.problem(problem_of(UnavailableError("The service has ended before there was an answer")))
         except Exception as error:  # noqa: BLE001 - the last place where an error can become an answer
             await answer.problem(problem_of(error))
         finally:

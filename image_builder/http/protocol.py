@@ -1,6 +1,7 @@
-"""The HTTP server's protocol, for what happens before there is a request.
+"""The HTTP server's protocol, for what happens before there is a request, and between two.
 
 What is no HTTP gets the contract's error body, and nobody holds memory or a connection with headers that do not end.
+When the server ends, no connection is closed on which a request has begun.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from image_builder.http.errors import Problem
 
@@ -21,11 +23,19 @@ _LATE: Final = Problem(408, "The request's headers did not arrive in time")
 _REASONS: Final = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
 
 
+class Connections(ServerState):
+    """A server's open connections; once it is `ending`, each is closed with the next answer."""
+
+    ending = False
+
+
 class ContractProtocol(HttpToolsProtocol):
     """uvicorn's protocol with our limits and our words."""
 
     _in_headers = True
     _header_bytes = 0
+    # Some of a request's headers are there, and not all.
+    _begun = False
     _clock: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -48,20 +58,43 @@ class ContractProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
+        self._begun = True
         self._wait_for_headers()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """A request's headers are there."""
-        self._in_headers = False
+        self._in_headers = self._begun = False
         self._stop_clock()
         super().on_headers_complete()
+        if getattr(self.server_state, "ending", False):
+            self.close_with_answer()
 
     def on_message_complete(self) -> None:
         """What comes now are the headers of the next request; uvicorn limits how long it may be awaited."""
         super().on_message_complete()
         self._in_headers = True
         self._header_bytes = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is no request on it, not even the beginning of one."""
+        return not self._begun and (self.cycle is None or self.cycle.response_complete)
+
+    @property
+    def was_used(self) -> bool:
+        """Whether there was a request on it."""
+        return self.cycle is not None
+
+    def close_with_answer(self) -> None:
+        """Close it with the answer to the request that is on it; the client is told."""
+        if self.cycle is not None and not self._begun:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """Close it, at once where there is no request on it."""
+        if not self._begun:
+            super().shutdown()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own words
         """Refuse what could not be parsed, and close."""

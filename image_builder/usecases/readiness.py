@@ -7,6 +7,8 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Final
 
+from domain.errors import UnavailableError
+
 # Seconds for which an answer stands.
 _GOOD_FOR: Final = 2.0
 
@@ -28,9 +30,16 @@ class Probe:
         self._lock = Lock()
         self._asked_at: float | None = None
         self._error: Exception | None = None
+        self._ending = False
+
+    def end(self) -> None:
+        """The service is about to end: from now on the answer is that."""
+        self._ending = True
 
     def __call__(self) -> None:
-        """Return when all is well. Raises what the check raised."""
+        """Return when all is well. Raises what the check raised, and UnavailableError when the service ends."""
+        if self._ending:
+            raise UnavailableError("The service is about to end")
         if self._lock.acquire(blocking=self._asked_at is None):
             try:
                 if self._asked_at is None or self._clock() - self._asked_at >= self._good_for:

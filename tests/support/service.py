@@ -20,6 +20,7 @@ from tests.support.builders import identity
 PROJECT = Path(__file__).parent.parent.parent
 BASE = "/api/image-builder/v1"
 PATIENCE = 20.0
+START_PATIENCE = 100.0
 
 
 class Service:
@@ -51,6 +52,7 @@ class Service:
             "OSBUILD_AWS_REGION": "us-east-1",
             "OSBUILD_GCP_REGION": "us-east1",
             "OSBUILD_GCP_BUCKET": "bucket",
+            "SHUTDOWN_GRACE": "0",
             **(environment or {}),
         }
         self._workers = workers
@@ -67,7 +69,7 @@ class Service:
                 stdout=output,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + START_PATIENCE
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()

@@ -1,0 +1,264 @@
+"""How the service ends: no accepted request is cut, nobody waits for ever, nothing is left (spec 50, Shutdown)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+from typing import Any
+
+import pytest
+import requests
+
+from adapters.embedded.composer.process import StandInComposer
+from tests.support import raw_http
+from tests.support.builders import compose_request, identity
+from tests.support.busy import busy_clients
+from tests.support.databases import Parameters, session
+from tests.support.processes import children_of, is_alive
+from tests.support.refusals import refusal
+from tests.support.rows import counts
+from tests.support.service import BASE, Service
+
+# Generous: the machine may be busy with other things.
+PATIENCE = 60.0
+IDENTITY = {"x-rh-identity": identity("shutdown")}
+pytestmark = pytest.mark.timeout(300)
+both = pytest.mark.parametrize("workers", [1, 2], ids=["one process", "two workers"])
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it does not come to that"
+        time.sleep(0.01)
+
+
+def serving(
+    database: Parameters, composer: StandInComposer, workers: int = 1, *, grace: int = 0, **environment: str
+) -> Service:
+    told = {"SHUTDOWN_GRACE": str(grace), **environment}
+    return Service(database, composer.url, environment=told, workers=workers)
+
+
+def signalled(service: Service, number: signal.Signals = signal.SIGTERM) -> subprocess.Popen[bytes]:
+    assert service.process is not None
+    service.process.send_signal(number)
+    return service.process
+
+
+def readiness(service: Service) -> int:
+    return requests.get(f"{service.url}/ready", timeout=PATIENCE).status_code
+
+
+def refuses(service: Service) -> bool:
+    try:
+        requests.get(f"{service.url}/status", timeout=PATIENCE)
+    except requests.ConnectionError:
+        return True
+    return False
+
+
+def hanging(service: Service, composer: StandInComposer, callers: ThreadPoolExecutor) -> Any:
+    """The answer to come to a build that the composer does not answer."""
+    composer.steer(hang=True)
+    answer = callers.submit(service.client("hanging").post, "/compose", compose_request())
+    until(lambda: composer.counters().get("POST /compose") == 1)
+    return answer
+
+
+@both
+@pytest.mark.parametrize("grace", [0, 2], ids=["without grace", "with grace"])
+def test_no_accepted_request_of_busy_clients_is_cut(
+    database: Parameters, composer: StandInComposer, workers: int, grace: int
+) -> None:
+    composer.steer(latency=0.3)
+    with serving(database, composer, workers, grace=grace) as service, busy_clients(service.port, "busy") as clients:
+        until(lambda: all(len(client.answers) > 2 for client in clients))
+        assert signalled(service).wait(PATIENCE) == 0
+    assert [client.cut for client in clients if client.cut] == []
+    answers = [answer for client in clients for answer in client.answers]
+    assert {status for status, _ in answers} == {201}
+    with session(database) as connection:
+        rows = {str(row[0]) for row in connection.execute("SELECT job_id FROM composes")}
+    assert {document["id"] for _, document in answers} == rows
+
+
+@both
+def test_during_the_grace_it_is_not_ready_and_serves(
+    database: Parameters, composer: StandInComposer, workers: int
+) -> None:
+    with serving(database, composer, workers, grace=600) as service:
+        assert readiness(service) == 200
+        process = signalled(service)
+        until(lambda: readiness(service) == 503)
+        # As often as it takes to meet every worker.
+        answers = [service.client(str(number)).get("/composes") for number in range(20)]
+        assert {answer.status_code for answer in answers} == {200}
+        refusal(service.client().get("/ready"), 503)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+
+
+def test_during_the_grace_a_connection_is_closed_with_its_next_answer(
+    database: Parameters, composer: StandInComposer
+) -> None:
+    request = raw_http.head("GET", f"{BASE}/composes", IDENTITY)
+    with serving(database, composer, grace=600) as service, raw_http.connection(service.url) as kept:
+        kept.sendall(request)
+        before = raw_http.read(kept)
+        process = signalled(service)
+        until(lambda: readiness(service) == 503)
+        kept.sendall(request)
+        after = raw_http.read(kept)
+        process.send_signal(signal.SIGINT)
+    assert before is not None
+    assert after is not None
+    assert (before.status_code, before.headers["Connection"]) == (200, None)
+    assert (after.status_code, after.headers["Connection"]) == (200, "close")
+
+
+@both
+def test_ctrl_c_in_a_terminal_ends_it_without_the_grace_and_finishes_what_runs(
+    database: Parameters, composer: StandInComposer, workers: int
+) -> None:
+    composer.steer(latency=2.0)
+    with serving(database, composer, workers, grace=600) as service, ThreadPoolExecutor(1) as caller:
+        answer = caller.submit(service.client("terminal").post, "/compose", compose_request())
+        until(lambda: composer.counters().get("POST /compose") == 1)
+        assert service.process is not None
+        os.killpg(service.process.pid, signal.SIGINT)  # a terminal sends it to all processes
+        assert service.process.wait(PATIENCE) == 0
+        assert answer.result().status_code == 201
+
+
+@both
+def test_a_second_signal_ends_the_grace(database: Parameters, composer: StandInComposer, workers: int) -> None:
+    with serving(database, composer, workers, grace=600) as service:
+        process = signalled(service)
+        until(lambda: readiness(service) == 503)
+        time.sleep(0.6)  # at once it would be the same signal
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+
+
+@both
+def test_the_same_signal_twice_at_once_leaves_the_grace(
+    database: Parameters, composer: StandInComposer, workers: int
+) -> None:
+    with serving(database, composer, workers, grace=600) as service:
+        process = signalled(service)
+        process.send_signal(signal.SIGTERM)
+        until(lambda: readiness(service) == 503)
+        time.sleep(1)
+        assert readiness(service) == 503
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+
+
+@both
+def test_a_request_that_hangs_is_answered_and_left_when_the_time_is_over(
+    database: Parameters, composer: StandInComposer, workers: int
+) -> None:
+    forever = {"COMPOSE_DEADLINE": "600", "START_LEASE": "600"}
+    with (
+        serving(database, composer, workers, SHUTDOWN_TIMEOUT="1", **forever) as service,
+        ThreadPoolExecutor(1) as caller,
+    ):
+        answer = hanging(service, composer, caller)
+        began = time.monotonic()
+        process = signalled(service)
+        until(lambda: refuses(service))
+        assert not answer.done(), "it is waited for"
+        assert process.wait(PATIENCE) == 0
+        assert time.monotonic() - began < PATIENCE
+        assert "ended" in refusal(answer.result(), 503)
+        assert int(answer.result().headers["Retry-After"]) > 0
+    assert counts(database, "hanging") == (0, 1)
+
+
+@both
+def test_a_further_signal_does_not_wait_for_a_request_that_hangs(
+    database: Parameters, composer: StandInComposer, workers: int
+) -> None:
+    forever = {"COMPOSE_DEADLINE": "600", "START_LEASE": "600"}
+    with (
+        serving(database, composer, workers, SHUTDOWN_TIMEOUT="600", **forever) as service,
+        ThreadPoolExecutor(1) as caller,
+    ):
+        answer = hanging(service, composer, caller)
+        process = signalled(service)
+        until(lambda: refuses(service))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+        assert isinstance(answer.exception(), requests.ConnectionError)
+
+
+def test_a_request_whose_headers_have_begun_is_answered(database: Parameters, composer: StandInComposer) -> None:
+    request = raw_http.head("GET", f"{BASE}/composes", IDENTITY)
+    with serving(database, composer) as service, raw_http.connection(service.url) as opened:
+        opened.sendall(request[:40])
+        time.sleep(0.2)  # until it is read
+        process = signalled(service)
+        until(lambda: refuses(service))
+        time.sleep(2)  # longer than silent connections are kept
+        opened.sendall(request[40:])
+        answer = raw_http.read(opened)
+        assert process.wait(PATIENCE) == 0
+    assert answer is not None
+    assert (answer.status_code, answer.headers["Connection"]) == (200, "close")
+
+
+def test_a_request_on_a_connection_that_was_just_made_is_answered(
+    database: Parameters, composer: StandInComposer
+) -> None:
+    with serving(database, composer) as service:
+        assert service.process is not None
+        service.process.send_signal(signal.SIGSTOP)
+        connection = HTTPConnection("127.0.0.1", service.port, timeout=PATIENCE)
+        connection.connect()  # by the system: the process is not asked
+        service.process.send_signal(signal.SIGTERM)
+        service.process.send_signal(signal.SIGCONT)
+        connection.request("GET", f"{BASE}/composes", headers=IDENTITY)
+        assert connection.getresponse().status == 200
+        connection.close()
+        assert service.process.wait(PATIENCE) == 0
+
+
+def test_silent_connections_hold_nothing_up(database: Parameters, composer: StandInComposer) -> None:
+    with (
+        serving(database, composer, SHUTDOWN_TIMEOUT="600") as service,
+        raw_http.connection(service.url),
+        raw_http.connection(service.url) as used,
+    ):
+        used.sendall(raw_http.head("GET", "/status"))
+        assert raw_http.read(used) is not None
+        assert signalled(service).wait(PATIENCE) == 0
+
+
+def test_a_worker_that_dies_is_replaced(database: Parameters, composer: StandInComposer) -> None:
+    with serving(database, composer, 2) as service:
+        assert service.process is not None
+        parent = service.process.pid
+        until(lambda: len(children_of(parent, "multiprocessing.spawn")) == 2)
+        first = children_of(parent, "multiprocessing.spawn")
+        for worker in first:
+            os.kill(worker, signal.SIGKILL)
+        until(lambda: len(children_of(parent, "multiprocessing.spawn") - first) == 2)
+        until(lambda: not refuses(service))
+        assert service.client("replaced").get("/composes").status_code == 200
+        assert signalled(service).wait(PATIENCE) == 0
+
+
+def test_workers_end_with_their_parent(database: Parameters, composer: StandInComposer) -> None:
+    with serving(database, composer, 2) as service:
+        assert service.process is not None
+        workers = children_of(service.process.pid, "multiprocessing.spawn")
+        service.process.kill()
+        service.process.wait()
+        until(lambda: not any(map(is_alive, workers)))
+        until(lambda: refuses(service))
