@@ -1,0 +1,67 @@
+"""SIGTERM at any moment of the embedded default's start ends it, and all that it started."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import command_of, running
+from tests.support.service import PROJECT
+
+pytestmark = pytest.mark.timeout(200)
+# Much more than it takes on a machine with nothing else to do, and less than something that is waited for in vain.
+PATIENCE = 60.0
+SEEDED = random.Random(8)  # noqa: S311 - nothing secret
+MOMENTS = [round(SEEDED.uniform(0, 3), 3) for _ in range(12)]
+
+
+@pytest.fixture(scope="module")
+def data() -> Iterator[Path]:
+    """The data folder of all starts: the first makes it, and may not come to its end."""
+    # Not below pytest's own folders: PostgreSQL does not run as root, and they are root's alone.
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder, "data")
+
+
+def started(data: Path, workers: int) -> subprocess.Popen[bytes]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return subprocess.Popen(
+        [sys.executable, "-m", "image_builder", "serve", "--embedded", f"--data={data}", f"--workers={workers}"],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "LISTEN_ADDRESS": f"127.0.0.1:{port}"},
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def left(data: Path) -> list[str]:
+    return [command for process in running(str(data)) if (command := command_of(process))]
+
+
+@pytest.mark.parametrize(("moment", "workers"), list(zip(MOMENTS, [1, 1, 2] * 4, strict=True)))
+def test_it_ends_soon_and_leaves_nothing(data: Path, moment: float, workers: int) -> None:
+    process = started(data, workers)
+    time.sleep(moment)
+    process.terminate()
+    try:
+        status = process.wait(PATIENCE)
+    finally:
+        process.kill()
+    # Before anything of ours runs, it is the signal that ends it.
+    assert status in {0, -signal.SIGTERM, 128 + signal.SIGTERM}
+    deadline = time.monotonic() + PATIENCE
+    while left(data) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left(data) == []
