@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DATA ?= .data
 UV_COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet
 
-.PHONY: help run demo test check format lock distributions benchmarks clean
+.PHONY: help run demo test load check format lock distributions benchmarks clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -30,6 +30,9 @@ demo: $(VENV)/.embedded  ## queue builds and watch them, against the service of 
 
 test: $(VENV)/.development  ## every test, against a real PostgreSQL
 	@$(BIN)/python -m pytest
+
+load: $(VENV)/.development  ## Locust against BASE_URL, or the embedded default: USERS=50 DURATION=60s WORKERS=1; ends with 1 where a service level is missed
+	@$(BIN)/python -m tests.load
 
 check: $(VENV)/.development  ## format, lint, types, architecture
 	$(BIN)/ruff format --check .

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +18,11 @@ from tests.support.service import PATIENCE, PROJECT
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """Where the running service says that the page about its API is, and the identity it says to use."""
+    """Where the running service says that the page about its API is, the identity it says to use, its process."""
 
     docs: str
     identity: str
+    process: int
 
     @property
     def url(self) -> str:
@@ -30,8 +31,8 @@ class Embedded:
 
 
 @contextmanager
-def embedded() -> Iterator[Embedded]:
-    """The embedded default on a free port, with data of its own."""
+def embedded(*, workers: int = 1, environment: Mapping[str, str] | None = None) -> Iterator[Embedded]:
+    """The embedded default on a free port, with data of its own, and with more environment than it needs."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -39,13 +40,23 @@ def embedded() -> Iterator[Embedded]:
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         Path(folder).chmod(0o755)
         process = subprocess.Popen(
-            [sys.executable, "-m", "image_builder", "serve", "--embedded", "--data", f"{folder}/data"],
+            [
+                sys.executable,
+                "-m",
+                "image_builder",
+                "serve",
+                "--embedded",
+                "--data",
+                f"{folder}/data",
+                f"--workers={workers}",
+            ],
             env={
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": str(PROJECT),
                 "PYTHONUNBUFFERED": "1",
                 "LISTEN_ADDRESS": f"127.0.0.1:{port}",
                 "LOG_LEVEL": "ERROR",
+                **(environment or {}),
             },
             cwd=folder,
             stdout=subprocess.PIPE,
@@ -70,4 +81,4 @@ def _announced(process: subprocess.Popen[str]) -> Embedded:
     identity = re.search(r"identity +x-rh-identity: (\S+)", text)
     assert docs, text
     assert identity, text
-    return Embedded(docs[1], identity[1])
+    return Embedded(docs[1], identity[1], process.pid)
