@@ -41,7 +41,8 @@ def locust(url: str, options: Mapping[str, str]) -> int:
     users = int(options.get("USERS") or 50)
     command = [
         *(sys.executable, "-m", "locust", "--locustfile", str(PROJECT / "tests" / "load" / "locustfile.py")),
-        *("--headless", "--only-summary", "--html", str(report), "--stop-timeout", "10"),
+        *("--headless", "--only-summary", "--html", str(report)),
+        *("--stop-timeout", options.get("STOP_TIMEOUT") or "10"),
         *("--users", str(users), "--spawn-rate", options.get("SPAWN_RATE") or str(max(users / 5, 1))),
         *("--run-time", options.get("DURATION") or "60s"),
         *("--host", url if urlsplit(url).path else url + BASE),

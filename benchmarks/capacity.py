@@ -1,0 +1,185 @@
+"""How many users 1, 2 and 4 worker processes carry, and what is busy then: the table of docs/capacity.md.
+
+The embedded default, asked by Locust as `make load` does, all on one machine. For each number of workers the users are
+raised until a service level is missed, or to the last of the steps.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from tests.load.__main__ import UNLIMITED, locust
+from tests.support.embedded import embedded
+
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+_LOOK: Final = 0.5
+# Whose processes they are, by a word of their command lines; the first that fits counts.
+_PARTS: Final = {
+    "PostgreSQL": "postgres",
+    "composer": "adapters.embedded.composer",
+    "platform": "adapters.embedded.platform",
+    "Locust": "locust",
+    "service": "",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One step: what Locust tells, and cores of CPU that each part took."""
+
+    workers: int
+    users: int
+    kept: bool
+    load: dict[str, Any]
+    cores: dict[str, float]
+    busiest_process: float
+
+
+class Watch:
+    """CPU time of this process' descendants, looked at twice a second."""
+
+    def __init__(self) -> None:
+        self.cores: dict[str, list[float]] = {part: [] for part in _PARTS}
+        self.busiest: list[float] = []
+        self._before = _processes()
+        self._at = time.monotonic()
+
+    def look(self) -> None:
+        """Once more."""
+        now, at = _processes(), time.monotonic()
+        spent = {
+            process: (part, (ticks - self._before[process][1]) / _TICKS / (at - self._at))
+            for process, (part, ticks) in now.items()
+            if process in self._before
+        }
+        for part, seen in self.cores.items():
+            seen.append(sum(cores for owner, cores in spent.values() if owner == part))
+        self.busiest.append(max((cores for owner, cores in spent.values() if owner == "service"), default=0.0))
+        self._before, self._at = now, at
+
+
+@contextmanager
+def watched() -> Iterator[Watch]:
+    """Meanwhile a thread looks."""
+    watch, enough = Watch(), Event()
+
+    def look() -> None:
+        while not enough.wait(_LOOK):
+            watch.look()
+
+    thread = Thread(target=look)
+    thread.start()
+    try:
+        yield watch
+    finally:
+        enough.set()
+        thread.join()
+
+
+def _processes() -> dict[int, tuple[str, int]]:
+    """Part and ticks of CPU of each descendant of this process."""
+    parents: dict[int, int] = {}
+    ticks: dict[int, int] = {}
+    for path in Path("/proc").iterdir():
+        if path.name.isdecimal():
+            try:
+                fields = (path / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            parents[int(path.name)] = int(fields[1])
+            ticks[int(path.name)] = int(fields[11]) + int(fields[12])
+    return {process: (_part(process), ticks[process]) for process in parents if _is_ours(process, parents)}
+
+
+def _is_ours(process: int, parents: dict[int, int]) -> bool:
+    while process > 1:
+        process = parents.get(process, 0)
+        if process == os.getpid():
+            return True
+    return False
+
+
+def _part(process: int) -> str:
+    try:
+        command = Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
+    return next(part for part, word in _PARTS.items() if word in command)
+
+
+def steady(figures: list[float]) -> float:
+    """The median of the second half, when all users have come."""
+    half = sorted(figures[len(figures) // 2 :])
+    return half[len(half) // 2] if half else 0.0
+
+
+def step(url: str, workers: int, users: int, seconds: int, folder: Path) -> Result:
+    """Ask as that many users for that long, after all of them have come."""
+    summary = folder / "summary.json"
+    options = {
+        **os.environ,
+        "USERS": str(users),
+        "SPAWN_RATE": str(users / 4),
+        "DURATION": f"{seconds + 4}s",
+        "STOP_TIMEOUT": "2",
+        "LOAD_SUMMARY": str(summary),
+        "REPORT": str(Path("build", "load", f"{workers}-workers-{users}-users.html").resolve()),
+    }
+    with watched() as watch:
+        status = locust(url, options)
+    cores = {part: steady(seen) for part, seen in watch.cores.items()}
+    return Result(workers, users, status == 0, json.loads(summary.read_text()), cores, steady(watch.busiest))
+
+
+def table(results: list[Result]) -> Table:
+    """What docs/capacity.md shows."""
+    made = Table(title=f"{os.cpu_count()} cores for all of it")
+    for column in ("workers", "users", "requests/s", "median ms", "95 % ms", "compose kept", "levels"):
+        made.add_column(column, justify="right")
+    for part in (*_PARTS, "busiest worker"):
+        made.add_column(f"{part}, cores", justify="right")
+    for each in results:
+        compose = each.load["levels"]["compose latency"]
+        made.add_row(
+            *(str(each.workers), str(each.users), str(each.load["rate"])),
+            *(f"{each.load['median']:.0f}", f"{each.load['p95']:.0f}"),
+            *(f"{compose['share']:.1%}", "kept" if each.kept else "missed"),
+            *(f"{each.cores[part]:.2f}" for part in _PARTS),
+            f"{each.busiest_process:.2f}",
+        )
+    return made
+
+
+@click.command()
+@click.option("--workers", "counts", multiple=True, type=int, default=(1, 2, 4), show_default=True)
+@click.option("--users", "steps", multiple=True, type=int, default=(200, 400, 800), show_default=True)
+@click.option("--seconds", default=24, show_default=True, help="Seconds of each step.")
+def main(*, counts: tuple[int, ...], steps: tuple[int, ...], seconds: int) -> None:
+    """Measure; about five minutes."""
+    results: list[Result] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for workers in counts:
+            with embedded(workers=workers, environment=UNLIMITED) as running:
+                for users in steps:
+                    results.append(step(running.url, workers, users, seconds, Path(folder)))
+                    if not results[-1].kept:
+                        break
+    Console(width=200, file=sys.stdout).print(table(results))
+
+
+if __name__ == "__main__":
+    main()
