@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from environs import Env, EnvError, ValidationError, validate
 
+from domain.budgets import Budget
 from domain.compose.snapshots import ContentSettings
 from domain.compose.targets import UploadSettings
 from domain.errors import ConfigurationError
@@ -56,6 +57,20 @@ class UnleashSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimitSettings:
+    """How many requests of each kind an organization may make in any `window` of seconds.
+
+    Counted in the store at `storage_url`, which has to answer within `storage_timeout` seconds; by each process for
+    itself where there is none.
+    """
+
+    amounts: Mapping[Budget, int]
+    window: int
+    storage_url: str = field(repr=False)
+    storage_timeout: float
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that differs from one place where the service runs to another."""
 
@@ -81,6 +96,7 @@ class Settings:
     compliance_url: str
     recommendations: BackEndSettings | None
     unleash: UnleashSettings | None
+    rate_limits: RateLimitSettings | None
     compose_deadline: float
     build_commit: str
     build_time: str
@@ -145,6 +161,7 @@ def from_environment() -> Settings:
         compliance_url=_optional_url(env, "COMPLIANCE_URL"),
         recommendations=_recommendations(env),
         unleash=_unleash(env),
+        rate_limits=_rate_limits(env),
         compose_deadline=env.float("COMPOSE_DEADLINE", 30.0, validate=validate.Range(1.0, 600.0)),
         build_commit=env.str("BUILD_COMMIT", ""),
         build_time=env.str("BUILD_TIME", ""),
@@ -236,6 +253,30 @@ def _recommendations(env: Env) -> BackEndSettings | None:
 def _unleash(env: Env) -> UnleashSettings | None:
     settings = UnleashSettings(_optional_url(env, "UNLEASH_URL"), env.str("UNLEASH_TOKEN", ""))
     return settings if settings.url else None
+
+
+def _rate_limits(env: Env) -> RateLimitSettings | None:
+    def amount(name: str, default: int) -> int:
+        return env.int(name, default, validate=validate.Range(1, 1_000_000)) or default
+
+    on = _truth(env, "RATE_LIMITS", default=True)
+    settings = RateLimitSettings(
+        amounts={
+            # Eight tabs, or as many colleagues, that each show a hundred builds: the console asks for each every 8 s.
+            Budget.READS: amount("RATE_LIMIT_READS", 6000),
+            Budget.WRITES: amount("RATE_LIMIT_WRITES", 600),
+            Budget.BUILD_REQUESTS: amount("RATE_LIMIT_BUILDS", 300),
+        },
+        window=env.int("RATE_LIMIT_WINDOW", 60, validate=validate.Range(1, 3600)) or 60,
+        storage_url=env.str("RATE_LIMIT_STORAGE_URL", "", validate=_a_store) or "",
+        storage_timeout=env.float("RATE_LIMIT_STORAGE_TIMEOUT", 0.1, validate=validate.Range(0.001, 10.0)) or 0.1,
+    )
+    return settings if on else None
+
+
+def _a_store(text: str) -> None:
+    if text and text.partition("://")[0] not in {"redis", "rediss", "valkey", "valkeys"}:
+        raise ValidationError("expected a URL that begins with redis, rediss, valkey or valkeys")
 
 
 def _optional_url(env: Env, name: str) -> str:
