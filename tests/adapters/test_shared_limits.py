@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from adapters.rate_limits.redis import SharedLimits
 from domain.budgets import Budget
@@ -184,7 +185,7 @@ def test_a_store_that_is_back_counts_again(own_redis, trouble):
     assert asyncio.run(counting()).limit == 30
 
 
-def test_one_line_says_that_it_is_away_and_one_that_it_is_back(own_redis, capsys):
+def test_one_line_says_that_it_is_away_and_one_that_it_is_back(own_redis):
     async def going_and_coming():
         async with sharing(own_redis, patience=0.3) as limits:
             own_redis.kill()
@@ -192,10 +193,12 @@ def test_one_line_says_that_it_is_away_and_one_that_it_is_back(own_redis, capsys
             own_redis.start()
             await until(limits, lambda spent: spent is not None)
 
-    asyncio.run(going_and_coming())
-    said = capsys.readouterr().out
-    assert said.count("is away") == 1
-    assert said.count("is back") == 1
+    with capture_logs() as lines:
+        asyncio.run(going_and_coming())
+    assert [line["event"] for line in lines] == [
+        "the store of rate limits is away: nothing is limited",
+        "the store of rate limits is back",
+    ]
 
 
 def test_a_store_that_answers_and_cannot_count_is_away(redis):
@@ -248,7 +251,7 @@ def test_a_store_may_go_by_either_name_and_want_a_password(tmp_path, scheme):
         assert asyncio.run(asking(server.url)).admitted
 
 
-def test_with_a_wrong_password_requests_pass(tmp_path, capsys):
+def test_with_a_wrong_password_requests_pass(tmp_path):
     async def asking(url):
         limits = SharedLimits(url, AMOUNTS, WINDOW, Counted(), patience=LONG)
         try:
@@ -256,9 +259,10 @@ def test_with_a_wrong_password_requests_pass(tmp_path, capsys):
         finally:
             await limits.aclose()
 
-    with RedisServer(tmp_path, password="S3cret") as server:
+    with RedisServer(tmp_path, password="S3cret") as server, capture_logs() as lines:
         assert asyncio.run(asking(server.url.replace("S3cret", "Wr0ng"))) is None
-    assert "Wr0ng" not in capsys.readouterr().out
+    assert lines
+    assert "Wr0ng" not in str(lines)
 
 
 @pytest.mark.parametrize("url", ["redis://:S3cret@store:port", "redis://:S3cret@store/0?no_such=1", "redis://["])
