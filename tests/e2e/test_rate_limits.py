@@ -8,13 +8,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-import requests
 
 from adapters.embedded.composer.process import StandInComposer
 from tests.support.blueprints import blueprint
 from tests.support.builders import compose_request, identity
 from tests.support.databases import Parameters
-from tests.support.rate_limits import left, policies
+from tests.support.rate_limits import left, metric, policies
 from tests.support.refusals import refusal
 from tests.support.service import BASE, Client, Service
 
@@ -158,12 +157,12 @@ def test_the_document_below_a_base_path_is_open_to_who_has_spent_all(client: Cli
 
 def test_the_metrics_tell_of_refusals_by_budget(service: Service, client: Client) -> None:
     def refused() -> float:
-        lines = requests.get(f"{service.url}/metrics", timeout=10).text.splitlines()
-        return sum(float(line.split()[1]) for line in lines if line.startswith("image_builder_crc_rate_limited_total{"))
+        return metric(service, 'image_builder_crc_rate_limited_total{budget="reads"}')
 
+    spent(client)
     before = refused()
     for _ in range(3):
-        refusal(spent(client).get("/version") if before == refused() else client.get("/version"), 429)
+        refusal(client.get("/version"), 429)
     assert refused() == before + 3
 
 

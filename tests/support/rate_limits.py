@@ -1,10 +1,14 @@
-"""The fields RateLimit and RateLimit-Policy of answers, taken apart."""
+"""What the service tells of rate limits: callers by the fields RateLimit and RateLimit-Policy, operators by metrics."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from typing import Protocol
+
+import requests
+
+from tests.support.service import PATIENCE, Service
 
 # Names and parameters as the service uses them: no commas, semicolons or quotes within.
 _ITEM = re.compile(r'"([a-z-]+)"((?:;[a-z]+=\d+)+)')
@@ -25,6 +29,12 @@ def policies(answer: Answered) -> dict[str, dict[str, int]]:
 def left(answer: Answered) -> dict[str, dict[str, int]]:
     """What they leave, by name: `r`, and one more in `t` seconds."""
     return _items(answer.headers.get("RateLimit"))
+
+
+def metric(service: Service, series: str) -> float:
+    """The value of a series, 0 where there is none yet."""
+    lines = requests.get(f"{service.url}/metrics", timeout=PATIENCE).text.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{series} "))
 
 
 def _items(field: str | None) -> dict[str, dict[str, int]]:
