@@ -39,15 +39,15 @@ class Metrics:
             "Requests to start builds that failed",
             registry=self._registry,
         )
-        self._rate_limited = Counter(
-            "image_builder_crc_rate_limited",
-            "Requests refused because of a rate limit",
+        self._rate_limit_refusals = Counter(
+            "image_builder_crc_rate_limit_refusals",
+            "Requests refused because of a rate",
             ["budget"],
             registry=self._registry,
         )
-        self._rate_limit_store_away = Counter(
-            "image_builder_crc_rate_limit_store_away",
-            "Requests that passed uncounted because the store of rate limits was away",
+        self._store_failures = Counter(
+            "image_builder_crc_rate_limit_store_failures",
+            "Requests that passed uncounted because the store of rates was away",
             registry=self._registry,
         )
 
@@ -66,11 +66,11 @@ class Metrics:
 
     def rate_limited(self, budget: str) -> None:
         """Count a request that was refused because of a rate limit."""
-        self._rate_limited.labels(budget).inc()
+        self._rate_limit_refusals.labels(budget).inc()
 
     def rate_limit_store_away(self) -> None:
         """Count a request that passed because the store of rate limits was away."""
-        self._rate_limit_store_away.inc()
+        self._store_failures.inc()
 
     def exposition(self) -> bytes:
         """The metrics as Prometheus reads them."""

@@ -157,7 +157,7 @@ def test_the_document_below_a_base_path_is_open_to_who_has_spent_all(client: Cli
 
 def test_the_metrics_tell_of_refusals_by_budget(service: Service, client: Client) -> None:
     def refused() -> float:
-        return metric(service, 'image_builder_crc_rate_limited_total{budget="reads"}')
+        return metric(service, 'image_builder_crc_rate_limit_refusals_total{budget="reads"}')
 
     spent(client)
     before = refused()

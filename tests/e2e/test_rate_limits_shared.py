@@ -19,7 +19,7 @@ from tests.support.service import PATIENCE, Client, Service
 READS = 20
 # Longer than the tests take: nothing leaves it meanwhile.
 WINDOW = 3600
-AWAY = "image_builder_crc_rate_limit_store_away_total"
+AWAY = "image_builder_crc_rate_limit_store_failures_total"
 
 
 @pytest.fixture
