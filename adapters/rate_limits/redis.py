@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as NoConnectionError
+from redis.exceptions import RedisError
 
 from domain.budgets import Budget, Spent
 from domain.errors import ConfigurationError
@@ -63,10 +65,13 @@ class SharedLimits:
         return None
 
     async def aclose(self) -> None:
-        """End the trials, and close all connections."""
+        """End the trials, and close all connections, within a second."""
         if self._trials is not None:
             self._trials.cancel()
-        await self._store.aclose()
+            await asyncio.wait([self._trials])
+        with suppress(TimeoutError, RedisError, OSError):
+            async with asyncio.timeout(1.0):
+                await self._store.aclose()
 
     def _gone(self, error: Exception) -> None:
         if self._trials is None:
