@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -153,6 +154,18 @@ class Settings(DatabaseSettings):
     compose_deadline: float = _builds.number(
         "COMPOSE_DEADLINE", 30.0, "seconds for the look-ups and the submission of one build", within=(1.0, 600.0)
     )
+    start_lease: timedelta = _builds.seconds(
+        "START_LEASE", 300.0, "after so many seconds a start is taken to have been cut short", within=(1.0, 86_400.0)
+    )
+    reconcile_interval: timedelta = _builds.seconds(
+        "RECONCILE_INTERVAL", 60.0, "seconds between two looks at starts that were cut short", within=(0.1, 3600.0)
+    )
+    own_fingerprint_secret: str = _builds.text(
+        "FINGERPRINT_SECRET",
+        "",
+        "the same in all pods: what requests are recognized by is made with it; unset: `COMPOSER_CLIENT_SECRET`",
+        secret=True,
+    )
     insights_client_proxy: str = _builds.text("INSIGHTS_CLIENT_PROXY", "", "given to machines that are registered")
     patch_url: str = _builds.text("PATCH_URL", "", "given to machines that are registered")
 
@@ -206,6 +219,9 @@ class Settings(DatabaseSettings):
         """What is wrong with variables together."""
         if values.get("content_sources_url") and not values.get("content_repo_url", "unknown"):
             yield "CONTENT_SOURCES_REPO_URL", "needed with CONTENT_SOURCES_URL: where builds read snapshots"
+        lease, deadline = values.get("start_lease"), values.get("compose_deadline")
+        if lease is not None and deadline is not None and lease.total_seconds() < deadline:
+            yield "START_LEASE", "must not be shorter than COMPOSE_DEADLINE: starts are still worked at"
 
     @property
     def host(self) -> str:
@@ -252,6 +268,11 @@ class Settings(DatabaseSettings):
     def unleash(self) -> UnleashSettings | None:
         """None where all flags are on."""
         return UnleashSettings(self.unleash_url, self.unleash_token) if self.unleash_url else None
+
+    @property
+    def fingerprint_secret(self) -> str:
+        """What requests are recognized by is made with it."""
+        return self.own_fingerprint_secret or self.composer_client_secret
 
     @property
     def upload(self) -> UploadSettings:

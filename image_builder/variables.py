@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol
@@ -100,6 +101,13 @@ class Section:
         """A number with or without a fraction, such as seconds."""
         check = _range(within)
         return self._declare(name, default, meaning, _between(within), _checked(_Number, check))
+
+    def seconds(self, name: str, default: float, meaning: str, *, within: tuple[float, float]) -> Any:
+        """A number of seconds, as a timedelta."""
+        least, most = (timedelta(seconds=bound) for bound in within)
+        check = validate.Range(least, most, error=f"not {_between(within)}")
+        kind = _checked(_Seconds, check)
+        return self._declare(name, timedelta(seconds=default), meaning, _between(within), kind)
 
     def choice(self, name: str, default: str, meaning: str, *, of: tuple[str, ...], any_case: bool = False) -> Any:
         """One of several words; in capitals afterwards where `any_case` holds."""
@@ -191,12 +199,14 @@ def as_text(default: Any) -> str:
     """A default as it would stand in the environment; empty where there is none."""
     if default is None or default == "":
         return ""
+    if isinstance(default, timedelta):
+        return str(default.total_seconds())
     return str(default).lower() if isinstance(default, bool) else str(default)
 
 
 def _range(within: tuple[float, float]) -> validate.Range:
     least, most = within
-    return validate.Range(least, most, error=f"not from {least} to {most}")
+    return validate.Range(least, most, error=f"not {_between(within)}")
 
 
 def _between(within: tuple[float, float]) -> str:
@@ -244,6 +254,14 @@ class _Number(kinds.Float):
             return super()._deserialize(value, attr, data, **options)
         except ValidationError:
             raise ValidationError("not a number") from None
+
+
+class _Seconds(_Number):
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> Any:
+        try:
+            return timedelta(seconds=super()._deserialize(value, attr, data, **options))
+        except OverflowError:
+            raise ValidationError("too large") from None
 
 
 class _Capitals(kinds.String):

@@ -189,6 +189,19 @@ def test_what_is_no_number_within_the_bounds_is_refused(surrounded: Surrounded, 
         from_environment()
 
 
+@pytest.mark.parametrize("seconds", ["soon", "nan", "inf", "-1", "1e300", "0"])
+def test_what_is_no_time_within_the_bounds_is_refused(surrounded: Surrounded, seconds: str) -> None:
+    surrounded(**COMPOSER, START_LEASE=seconds)
+    with pytest.raises(ConfigurationError, match="START_LEASE: "):
+        from_environment()
+
+
+def test_starts_are_not_taken_to_be_cut_short_while_they_are_worked_at(surrounded: Surrounded) -> None:
+    surrounded(**COMPOSER, START_LEASE="20", COMPOSE_DEADLINE="21")
+    with pytest.raises(ConfigurationError, match="START_LEASE: must not be shorter than COMPOSE_DEADLINE"):
+        from_environment()
+
+
 def test_the_values_of_variables_that_cannot_be_used_are_not_said(surrounded: Surrounded) -> None:
     picky = [name for name, variable in ALL.items() if variable.values != "text" and name != "FEDORA_AUTH"]
     surrounded(**dict.fromkeys(picky, f"{SECRET}\n"))
