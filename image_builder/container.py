@@ -101,9 +101,8 @@ def _rate_limits(settings: RateLimitSettings | None, metrics: RateLimitMetrics) 
         return MemoryLimits(settings.amounts, settings.window)
     from adapters.rate_limits.redis import SharedLimits  # noqa: PLC0415
 
-    return SharedLimits(
-        settings.storage_url, settings.amounts, settings.window, metrics, patience=settings.storage_timeout
-    )
+    patience = settings.patience.total_seconds()
+    return SharedLimits(settings.storage_url, settings.amounts, settings.window, metrics, patience=patience)
 
 
 def _optional_back_ends(there: BackEnds, settings: Settings) -> OptionalBackEnds:
