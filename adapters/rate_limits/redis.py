@@ -25,7 +25,8 @@ log = structlog.get_logger()
 
 _CONNECTIONS: Final = 16
 _PREFIX: Final = "image-builder"
-# A store that hangs is asked again on one connection, and for this long: it may wake up meanwhile.
+_SECONDS_FOR_THE_FIRST_TRIAL: Final = 1.0
+# A store that hangs is asked on one connection, and for this long: it may wake up meanwhile.
 _SECONDS_FOR_A_TRIAL: Final = 5.0
 _SECONDS_BETWEEN_TRIALS: Final = 1.0
 _TRIAL: Final = RateLimitItemPerSecond(1_000_000, namespace="TRIAL")
@@ -75,19 +76,21 @@ class SharedLimits:
 
     def _gone(self, error: Exception) -> None:
         if self._trials is None:
-            log.warning("the store of rate limits is away: nothing is limited", cause=type(error).__name__)
-            self._trials = asyncio.create_task(self._until_back())
+            self._trials = asyncio.create_task(self._until_back(type(error).__name__))
 
-    async def _until_back(self) -> None:
-        # The first at once: what took too long may have been this process.
-        while not await self._answers():
+    async def _until_back(self, cause: str) -> None:
+        # At once, and without a word where it goes well: what took too long may have been this process.
+        if not await self._answers(_SECONDS_FOR_THE_FIRST_TRIAL):
+            log.warning("the store of rate limits is away: nothing is limited", cause=cause)
             await asyncio.sleep(_SECONDS_BETWEEN_TRIALS)
-        log.info("the store of rate limits is back")
+            while not await self._answers(_SECONDS_FOR_A_TRIAL):
+                await asyncio.sleep(_SECONDS_BETWEEN_TRIALS)
+            log.info("the store of rate limits is back")
         self._trials = None
 
-    async def _answers(self) -> bool:
+    async def _answers(self, within: float) -> bool:
         try:
-            async with asyncio.timeout(_SECONDS_FOR_A_TRIAL):
+            async with asyncio.timeout(within):
                 await self._store.disconnect()
                 await self._store.spend(_TRIAL)
         except Exception:  # noqa: BLE001 - as above

@@ -74,6 +74,14 @@ async def until(limits, wanted):
         await asyncio.sleep(0.02)
 
 
+async def said(lines):
+    """Wait until something is logged."""
+    deadline = time.monotonic() + PATIENCE
+    while not lines:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+
+
 def test_as_many_pass_as_the_budget_allows_and_each_is_told_what_is_left(redis):
     async def told():
         async with sharing(redis) as limits:
@@ -151,7 +159,6 @@ def test_with_a_store_that_was_killed_requests_pass_and_are_counted_as_uncounted
             return [await spend(limits) for _ in range(50)], metrics.away
 
     assert asyncio.run(passing()) == ([None] * 50, 50)
-    own_redis.start()
 
 
 def test_with_a_store_that_hangs_only_those_wait_that_found_it_hanging(own_redis):
@@ -186,15 +193,16 @@ def test_a_store_that_is_back_counts_again(own_redis, trouble):
 
 
 def test_one_line_says_that_it_is_away_and_one_that_it_is_back(own_redis):
-    async def going_and_coming():
+    async def going_and_coming(lines):
         async with sharing(own_redis, patience=0.3) as limits:
             own_redis.kill()
             await asyncio.gather(*(spend(limits) for _ in range(20)))
+            await said(lines)
             own_redis.start()
             await until(limits, lambda spent: spent is not None)
 
     with capture_logs() as lines:
-        asyncio.run(going_and_coming())
+        asyncio.run(going_and_coming(lines))
     assert [line["event"] for line in lines] == [
         "the store of rate limits is away: nothing is limited",
         "the store of rate limits is back",
@@ -213,6 +221,22 @@ def test_a_store_that_answers_and_cannot_count_is_away(redis):
                     client.config_set("maxmemory", "0")
 
     assert asyncio.run(passing()) == ([None] * 3, 3)
+
+
+def test_a_failure_that_was_the_only_one_is_not_worth_a_line(redis):
+    async def one_failure():
+        metrics = Counted()
+        async with sharing(redis, metrics=metrics) as limits:
+            with redis.client() as client:
+                client.config_set("maxmemory", "1")
+                await spend(limits)
+                client.config_set("maxmemory", "0")
+            await until(limits, lambda spent: spent is not None)
+        return metrics.away
+
+    with capture_logs() as lines:
+        assert asyncio.run(one_failure()) >= 1
+    assert lines == []
 
 
 def test_a_connection_that_the_store_closed_meanwhile_is_made_anew(redis):
@@ -252,16 +276,17 @@ def test_a_store_may_go_by_either_name_and_want_a_password(tmp_path, scheme):
 
 
 def test_with_a_wrong_password_requests_pass(tmp_path):
-    async def asking(url):
+    async def asking(url, lines):
         limits = SharedLimits(url, AMOUNTS, WINDOW, Counted(), patience=LONG)
         try:
-            return await spend(limits)
+            spent = await spend(limits)
+            await said(lines)
+            return spent
         finally:
             await limits.aclose()
 
     with RedisServer(tmp_path, password="S3cret") as server, capture_logs() as lines:
-        assert asyncio.run(asking(server.url.replace("S3cret", "Wr0ng"))) is None
-    assert lines
+        assert asyncio.run(asking(server.url.replace("S3cret", "Wr0ng"), lines)) is None
     assert "Wr0ng" not in str(lines)
 
 
