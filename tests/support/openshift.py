@@ -23,7 +23,7 @@ Object = Mapping[str, Any]
 @cache
 def template(name: str) -> Object:
     """A template as it is written."""
-    document: Object = yaml.load((TEMPLATES / f"{name}.yaml").read_bytes(), yaml.CSafeLoader)  # noqa: S506
+    document: Object = yaml.load((TEMPLATES / f"{name}.yaml").read_bytes(), yaml.CSafeLoader)
     return document
 
 
@@ -66,7 +66,7 @@ def faults(document: Object) -> list[str]:
 
 @cache
 def _schemas() -> Mapping[str, Any]:
-    document: Mapping[str, Any] = yaml.load(_SCHEMAS.read_bytes(), yaml.CSafeLoader)  # noqa: S506
+    document: Mapping[str, Any] = yaml.load(_SCHEMAS.read_bytes(), yaml.CSafeLoader)
     return document
 
 

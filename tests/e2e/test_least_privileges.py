@@ -1,0 +1,129 @@
+"""The service and its maintenance with the roles of deploy/postgres/roles.sql, and nothing that they refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from adapters.embedded.composer.process import StandInComposer
+from adapters.postgres.migrate import migrate
+from tests.support.builders import compose_request
+from tests.support.databases import Parameters, session
+from tests.support.roles import APP, MAINTENANCE, OWNER, apply_roles, database_with_roles, logged_in
+from tests.support.rows import insert_compose, stored_row
+from tests.support.service import PATIENCE, PROJECT, Client, Service
+
+OLD = timedelta(days=3 * 366)
+
+
+@pytest.fixture(scope="module")
+def superuser(postgres: Parameters) -> Iterator[Parameters]:
+    with database_with_roles(postgres) as parameters:
+        migrate(logged_in(parameters, OWNER))
+        apply_roles(parameters)
+        yield parameters
+
+
+@pytest.fixture(scope="module")
+def client(
+    superuser: Parameters, composer_process: StandInComposer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Client]:
+    """A user of a service that is `image_builder_app` in the database, and counts quotas there."""
+    quotas = tmp_path_factory.mktemp("quotas") / "quotas.json"
+    quotas.write_text(json.dumps({"default": {"quota": 100, "slidingWindow": 10**15}}))
+    composer_process.reset()
+    environment = {"QUOTA_FILE": str(quotas)}
+    with Service(logged_in(superuser, APP), composer_process.url, environment=environment) as service:
+        yield service.client(uuid4().hex)
+
+
+def blueprint(name: str) -> dict[str, Any]:
+    request = compose_request(customizations={})
+    return {"name": name, **{key: request[key] for key in ("distribution", "image_requests", "customizations")}}
+
+
+def maintained(superuser: Parameters) -> list[dict[str, Any]]:
+    """The lines of a maintenance that must end well."""
+    database = logged_in(superuser, MAINTENANCE)
+    ended = subprocess.run(
+        [sys.executable, "-m", "image_builder", "maintenance"],
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(PROJECT),
+            "PGHOST": str(database["host"]),
+            "PGPORT": str(database["port"]),
+            "PGDATABASE": str(database["dbname"]),
+            "PGUSER": str(database["user"]),
+            "PGPASSWORD": str(database["password"]),
+            "ENABLE_DB_MAINTENANCE": "true",
+            "DRY_RUN": "false",
+        },
+        cwd="/",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout.decode()
+    return [json.loads(line) for line in ended.stdout.splitlines()]
+
+
+def test_builds_are_started_watched_to_their_end_listed_and_deleted(client: Client):
+    compose = client.compose(compose_request())
+    deadline = time.monotonic() + PATIENCE
+    while client.get(f"/composes/{compose}").json()["image_status"]["status"] != "success":
+        assert time.monotonic() < deadline, "it does not end"
+        time.sleep(0.1)
+    answers = [
+        client.get(f"/composes/{compose}/metadata"),
+        client.get("/composes"),
+        client.get("/quota"),
+        client.delete(f"/composes/{compose}"),
+    ]
+    assert {answer.status_code for answer in answers} == {200}
+
+
+def test_blueprints_are_kept_changed_built_and_deleted(client: Client):
+    name = uuid4().hex
+    kept = client.post("/blueprints", blueprint(name))
+    assert kept.status_code == 201, kept.text
+    path = f"/blueprints/{kept.json()['id']}"
+    answers = [
+        client.request("PUT", path, json=blueprint(f"{name} again")),
+        client.post(f"{path}/compose"),
+        client.get(f"{path}/composes"),
+        client.get("/blueprints"),
+        client.get(path),
+        client.delete(path),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 201, 200, 200, 200, 204]
+
+
+def test_maintenance_removes_what_is_too_old(superuser: Parameters):
+    compose = insert_compose(superuser, uuid4().hex, ago=OLD)
+    maintained(superuser)
+    with session(superuser) as connection:
+        assert connection.execute("SELECT 1 FROM composes WHERE job_id = %s", (compose,)).fetchone() is None
+
+
+def test_maintenance_takes_out_passwords(superuser: Parameters):
+    users = [{"name": "a", "password": "correct horse battery"}]
+    compose = insert_compose(superuser, uuid4().hex, compose_request(customizations={"users": users}))
+    maintained(superuser)
+    assert "correct horse" not in stored_row(superuser, compose)["as_text"]
+
+
+def test_where_the_database_has_no_privilege_for_it_the_vacuum_is_said_to_be_left_out(superuser: Parameters):
+    with session(superuser) as connection:
+        has_privilege = connection.info.server_version >= 170000
+    warnings = [line["text"] for line in maintained(superuser) if line["level"] == "warning"]
+    assert any("composes" in text for text in warnings) is not has_privilege
