@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.openshift import TEMPLATES, environment, faults, process, referred_to, template, the
+from image_builder.settings import from_environment
+from tests.support.openshift import PROJECT, TEMPLATES, environment, faults, process, referred_to, template, the
 from tests.support.variables import variables_read
 
 GIVEN = {
@@ -190,6 +193,7 @@ def test_the_database_is_the_one_that_is_there(clowdapp: Any):
         ("RECOMMENDATIONS_CLIENT_ID", "recommendations-secrets", "client_id"),
         ("RECOMMENDATIONS_CLIENT_SECRET", "recommendations-secrets", "client_secret"),
         ("RECOMMENDATIONS_PROXY", "recommendations-secrets", "proxy"),
+        ("RATE_LIMIT_STORAGE_URL", "image-builder-rate-limits", "url"),
     ],
 )
 def test_credentials_come_from_their_secrets(pod: Any, variable: str, secret: str, key: str):
@@ -236,6 +240,15 @@ def test_a_pod_has_what_it_has_today(pod: Any):
     }
 
 
+@pytest.mark.parametrize("where", ["pod", "plain"])
+def test_a_pod_has_the_time_to_end_in_its_own_way(where: str, request: pytest.FixtureRequest):
+    spec = request.getfixturevalue(where)
+    told = environment(spec if where == "pod" else spec["containers"][0])
+    grace, timeout, deadline = (int(told[name]) for name in ("SHUTDOWN_GRACE", "SHUTDOWN_TIMEOUT", "COMPOSE_DEADLINE"))
+    assert timeout > deadline
+    assert spec["terminationGracePeriodSeconds"] >= grace + timeout + 10
+
+
 def test_without_clowder_pods_are_spread_over_zones_and_nodes(plain: Any):
     assert [each["topologyKey"] for each in plain["topologySpreadConstraints"]] == [
         "topology.kubernetes.io/zone",
@@ -260,6 +273,25 @@ def test_every_variable_is_one_that_is_read(name: str):
     pods = [each["podSpec"] for part in parts for each in part["spec"].get("deployments", ())]
     set_ones = {variable for part in (*pods, *containers(parts)) for variable in environment(part)}
     assert set_ones - variables_read() == set()
+
+
+@pytest.mark.parametrize("where", ["pod", "plain"])
+def test_the_service_takes_its_settings(
+    where: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    spec = request.getfixturevalue(where)
+    told = environment(spec if where == "pod" else spec["containers"][0])
+    from_secrets = {"PGPORT": "5432", "RECOMMENDATIONS_PROXY": "http://proxy.example", "UNLEASH_TOKEN": ""}
+    absent = {"RATE_LIMIT_STORAGE_URL"}
+    files = {name: str(tmp_path / name) for name in ("QUOTA_FILE", "ALLOW_FILE")}
+    for file in files.values():
+        Path(file).write_text("{}")
+    texts = {name: value if isinstance(value, str) else "from-a-secret" for name, value in told.items()}
+    shared = {name: value for name, value in from_secrets.items() if name in told}
+    environ = {**texts, **shared, **files, "DISTRIBUTIONS_DIR": str(PROJECT / "distributions")}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "environ", {name: value for name, value in environ.items() if name not in absent})
+    assert from_environment().composer.client_secret == "from-a-secret"
 
 
 def test_with_and_without_clowder_the_service_is_told_the_same(pod: Any, plain: Any):
