@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -35,15 +36,20 @@ def superuser(postgres: Parameters) -> Iterator[Parameters]:
 
 
 @pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("log") / "service.log"
+
+
+@pytest.fixture(scope="module")
 def client(
-    superuser: Parameters, composer_process: StandInComposer, tmp_path_factory: pytest.TempPathFactory
+    superuser: Parameters, composer_process: StandInComposer, tmp_path_factory: pytest.TempPathFactory, log: Path
 ) -> Iterator[Client]:
-    """A user of a service that is `image_builder_app` in the database, and counts quotas there."""
+    """A user of a service that is `image_builder_app` in the database, counts quotas and looks after starts there."""
     quotas = tmp_path_factory.mktemp("quotas") / "quotas.json"
     quotas.write_text(json.dumps({"default": {"quota": 100, "slidingWindow": 10**15}}))
     composer_process.reset()
-    environment = {"QUOTA_FILE": str(quotas)}
-    with Service(logged_in(superuser, APP), composer_process.url, environment=environment) as service:
+    environment = {"QUOTA_FILE": str(quotas), "RECONCILE_INTERVAL": "0.2"}
+    with Service(logged_in(superuser, APP), composer_process.url, environment=environment, log=log) as service:
         yield service.client(uuid4().hex)
 
 
@@ -119,6 +125,25 @@ def test_blueprints_are_kept_changed_built_and_deleted(client: Client) -> None:
         client.delete(path),
     ]
     assert [answer.status_code for answer in answers] == [200, 201, 200, 200, 200, 204]
+
+
+def test_what_is_sent_twice_under_a_key_is_done_once(client: Client) -> None:
+    headers = {"Idempotency-Key": uuid4().hex}
+    answers = [client.post("/compose", compose_request(), headers=headers) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[0].json() == answers[1].json()
+
+
+def test_starts_that_were_left_are_looked_after(client: Client, superuser: Parameters) -> None:
+    deadline = time.monotonic() + PATIENCE
+    with session(superuser) as connection:
+        while connection.execute("SELECT 1 FROM reconciler WHERE until > now() AT TIME ZONE 'utc'").fetchone() is None:
+            assert time.monotonic() < deadline, "nobody does"
+            time.sleep(0.1)
+
+
+def test_nothing_of_all_this_was_refused(client: Client, log: Path) -> None:
+    assert [line for line in log.read_text().splitlines() if "permission denied" in line] == []
 
 
 def test_maintenance_removes_what_is_too_old(superuser: Parameters, maintained: Maintained) -> None:
