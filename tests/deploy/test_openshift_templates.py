@@ -10,7 +10,7 @@ import pytest
 
 from image_builder.settings import from_environment
 from tests.support.openshift import PROJECT, TEMPLATES, environment, faults, process, referred_to, template, the
-from tests.support.variables import variables_read
+from tests.support.variables import secrets_read, variables_read
 
 GIVEN = {
     "image-builder": {
@@ -27,6 +27,16 @@ GIVEN = {
     },
     "network-policy": {"GATEWAY_NAMESPACE": "gateway"},
 }
+# Spec 30, names of environment variables, but for those that Clowder's file stands for.
+OF_THE_SPEC = [
+    *("LISTEN_ADDRESS", "LOG_LEVEL", "PGSSLMODE", "FEDORA_AUTH", "DISTRIBUTIONS_DIR", "QUOTA_FILE", "ALLOW_FILE"),
+    *("COMPOSER_URL", "COMPOSER_TOKEN_URL", "COMPOSER_CLIENT_ID", "COMPOSER_CLIENT_SECRET", "COMPOSER_CA_PATH"),
+    *("CONTENT_SOURCES_REPO_URL", "CONTENT_SOURCES_REPO_PREFIX"),
+    *("RECOMMENDATIONS_URL", "RECOMMENDATIONS_TOKEN_URL", "RECOMMENDATIONS_CLIENT_ID"),
+    *("RECOMMENDATIONS_CLIENT_SECRET", "RECOMMENDATIONS_PROXY", "RECOMMENDATIONS_CA_PATH"),
+    *("OSBUILD_AWS_REGION", "OSBUILD_GCP_REGION", "OSBUILD_GCP_BUCKET", "INSIGHTS_CLIENT_PROXY", "PATCH_URL"),
+    *("GLITCHTIP_DSN", "PATH_PREFIX", "APP_NAME"),
+]
 BOTH = ["image-builder", "without-clowder"]
 
 
@@ -202,6 +212,7 @@ def test_the_database_is_the_one_that_is_there(clowdapp: Any):
         ("RECOMMENDATIONS_CLIENT_SECRET", "recommendations-secrets", "client_secret"),
         ("RECOMMENDATIONS_PROXY", "recommendations-secrets", "proxy"),
         ("RATE_LIMIT_STORAGE_URL", "image-builder-rate-limits", "url"),
+        ("GLITCHTIP_DSN", "image-builder-glitchtip", "dsn"),
     ],
 )
 def test_credentials_come_from_their_secrets(pod: Any, variable: str, secret: str, key: str):
@@ -296,7 +307,7 @@ def test_the_service_takes_its_settings(
     spec = request.getfixturevalue(where)
     told = environment(spec if where == "pod" else spec["containers"][0])
     from_secrets = {"PGPORT": "5432", "RECOMMENDATIONS_PROXY": "http://proxy.example", "UNLEASH_TOKEN": ""}
-    absent = {"RATE_LIMIT_STORAGE_URL"}
+    absent = {"RATE_LIMIT_STORAGE_URL", "GLITCHTIP_DSN"}
     files = {name: str(tmp_path / name) for name in ("QUOTA_FILE", "ALLOW_FILE")}
     for file in files.values():
         Path(file).write_text("{}")
@@ -306,6 +317,17 @@ def test_the_service_takes_its_settings(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "environ", {name: value for name, value in environ.items() if name not in absent})
     assert from_environment().composer.client_secret == "from-a-secret"
+
+
+@pytest.mark.parametrize("name", OF_THE_SPEC)
+def test_what_operators_set_can_be_set(pod: Any, name: str):
+    assert name in environment(pod)
+
+
+def test_secrets_come_from_secrets(objects: Any):
+    pods = [each["podSpec"] for part in objects for each in part["spec"].get("deployments", ())]
+    told = [(name, value) for part in (*pods, *containers(objects)) for name, value in environment(part).items()]
+    assert [name for name, value in told if name in secrets_read() and isinstance(value, str)] == []
 
 
 def test_with_and_without_clowder_the_service_is_told_the_same(pod: Any, plain: Any):

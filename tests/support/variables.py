@@ -1,17 +1,21 @@
-"""The environment variables that the service reads, as its own code names them."""
+"""The environment variables that the service reads, as its settings declare them."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
+from image_builder.settings import ALL
 
-_APPLICATION = Path(__file__).parent.parent.parent / "image_builder"
 # Of branches that are merged with this one; then this goes.
-_COMING = {"RATE_LIMIT_STORAGE_URL", "SHUTDOWN_GRACE", "SHUTDOWN_TIMEOUT"}
-_NAME = re.compile(r'"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*)"')
+_COMING = {
+    *("RATE_LIMITS", "RATE_LIMIT_READS", "RATE_LIMIT_WRITES", "RATE_LIMIT_BUILDS", "RATE_LIMIT_STORAGE_URL"),
+    *("SHUTDOWN_GRACE", "SHUTDOWN_TIMEOUT"),
+}
 
 
 def variables_read() -> set[str]:
-    """Every name that the application's code has as a text of its own: settings, Clowder, options of commands."""
-    texts = (file.read_text(encoding="utf-8") for file in _APPLICATION.rglob("*.py"))
-    return _COMING.union(*map(_NAME.findall, texts))
+    """The names of all."""
+    return {*ALL, *_COMING}
+
+
+def secrets_read() -> set[str]:
+    """The names of those whose values nobody may see."""
+    return {name for name, variable in ALL.items() if variable.secret}
