@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 import yaml
 
 from image_builder.settings import from_environment
+from tests.support.compose_file import compose_file
 from tests.support.openshift import PROJECT
 from tests.support.roles import APP, MAINTENANCE, OWNER
 from tests.support.variables import variables_read
 
-_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 OURS = "image-builder:local"
-
-
-def interpolated(value: Any) -> Any:
-    """As `docker compose` reads it where the environment says nothing."""
-    if isinstance(value, Mapping):
-        return {key: interpolated(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [interpolated(each) for each in value]
-    return _VARIABLE.sub(lambda found: found[2] or "", value) if isinstance(value, str) else value
-
-
-FILE = interpolated(yaml.safe_load((PROJECT / "compose.yaml").read_text(encoding="utf-8")))
+FILE = compose_file()
 SERVICES: dict[str, Any] = FILE["services"]
 EACH = pytest.mark.parametrize("name", SERVICES)
 
