@@ -34,6 +34,6 @@ def test_a_gateway_that_passes_base_paths_on_passes_no_metrics_on(nobody: Client
 
 
 @pytest.mark.parametrize("base", BASES)
-@pytest.mark.parametrize("path", ["/composes", "/blueprints", "/quota", "/distributions", "/features"])
+@pytest.mark.parametrize("path", ["/composes", "/blueprints", "/quota", "/distributions", "/version", "/ready"])
 def test_below_the_base_paths_nobody_is_told_anything(nobody: Client, base: str, path: str) -> None:
     assert nobody.get(path, base=base).status_code == 401
