@@ -23,7 +23,7 @@ from ports.rate_limits import RateLimitMetrics
 
 log = structlog.get_logger()
 
-_CONNECTIONS: Final = 16
+_CONNECTIONS: Final = 8
 _PREFIX: Final = "image-builder"
 _SECONDS_FOR_THE_FIRST_TRIAL: Final = 1.0
 # A store that hangs is asked on one connection, and for this long: it may wake up meanwhile.
@@ -113,6 +113,9 @@ class _Store:
                 url.replace("valkey", "redis", 1) if url.startswith("valkey") else url,
                 max_connections=_CONNECTIONS,
                 timeout=None,
+                # Neither is needed, and each is a trip more for a new connection.
+                protocol=2,
+                driver_info=None,
                 # Who asks limits how long it may take, all in all.
                 socket_timeout=None,
                 socket_connect_timeout=None,
