@@ -48,11 +48,14 @@ def create(package_lists: PackageLists | None = None) -> ASGIApp:
         container.routes(),
         base_paths=settings.base_paths,
         authenticate=container.authenticate(),
+        limiter=container.limiter(),
         largest_body=settings.largest_body,
         threads={Lane.DIRECT: settings.direct_threads, Lane.WAITING: settings.waiting_threads},
     )
     service = _Service(container, bridge)
-    edge = Edge(application, service.pages(settings.base_paths), settings.base_paths, container.metrics())
+    edge = Edge(
+        application, service.pages(settings.base_paths), settings.base_paths, container.limiter(), container.metrics()
+    )
     return _WithLifespan(edge, service)
 
 
@@ -77,18 +80,22 @@ class _Service:
         try:
             yield
         finally:
-            # Not on the loop's own threads: its end would wait for them, however long.
-            closing = ThreadPoolExecutor(1, thread_name_prefix="closing")
-            closed = asyncio.get_running_loop().run_in_executor(closing, self._close)
-            closing.shutdown(wait=False)
             try:
-                await asyncio.wait_for(closed, _CLOSE_WITHIN)
+                await asyncio.wait_for(self._closed(), _CLOSE_WITHIN)
             except TimeoutError:
                 log.warning("not all could be closed in time")
 
     def about_to_end(self) -> None:
         """From now on the service is not ready, though it serves whoever comes."""
         self._container.database_probe().end()
+
+    async def _closed(self) -> None:
+        await self._container.rate_limits().aclose()
+        # Not on the loop's own threads: its end would wait for them, however long.
+        closing = ThreadPoolExecutor(1, thread_name_prefix="closing")
+        closed = asyncio.get_running_loop().run_in_executor(closing, self._close)
+        closing.shutdown(wait=False)
+        await closed
 
     def _close(self) -> None:
         self._reconciling.stop()

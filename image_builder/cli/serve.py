@@ -20,7 +20,8 @@ from image_builder.cli.ending import Ending, leave
 from image_builder.cli.server import Server, configuration
 from image_builder.cli.workers import Workers
 from image_builder.container import package_lists
-from image_builder.settings import Settings, from_environment
+from image_builder.preflight import all_faults_at_once
+from image_builder.settings import Settings, embedded_wanted, from_environment
 
 log = structlog.get_logger()
 
@@ -29,8 +30,7 @@ log = structlog.get_logger()
 @click.option(
     "--embedded",
     is_flag=True,
-    envvar="IMAGE_BUILDER_EMBEDDED",
-    help="Bring a PostgreSQL and a stand-in composer.",
+    help="Bring a PostgreSQL and a stand-in composer; IMAGE_BUILDER_EMBEDDED=true does it too.",
 )
 @click.option(
     "--data",
@@ -42,12 +42,9 @@ log = structlog.get_logger()
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
-    default=1,
-    show_default=True,
-    envvar="WORKERS",
-    help="Worker processes.",
+    help="Worker processes.  [default: WORKERS, or 1]",
 )
-def serve(*, embedded: bool, data: Path, workers: int) -> None:
+def serve(*, embedded: bool, data: Path, workers: int | None) -> None:
     """Serve the API on LISTEN_ADDRESS (default localhost:8086) until Ctrl-C or SIGTERM.
 
     After SIGTERM /ready answers 503, and requests are still taken in for SHUTDOWN_GRACE seconds; then what runs is
@@ -56,11 +53,12 @@ def serve(*, embedded: bool, data: Path, workers: int) -> None:
     The database must have been migrated (`image-builder migrate`); --embedded does that itself.
     """
     ending = Ending()
+    embedded = embedded or embedded_wanted()
     try:
-        with surroundings(data, ending.check) if embedded else nullcontext():
+        with surroundings(data, ending.check) if embedded else nullcontext(), all_faults_at_once():
             settings = from_environment()
             ending.check()
-            _run(settings, workers, ending, announce=lambda: _announce(settings, embedded=embedded))
+            _run(settings, workers or settings.workers, ending, lambda: _announce(settings, embedded=embedded))
     except KeyboardInterrupt:
         click.echo("Interrupted.")
     leave()
