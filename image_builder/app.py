@@ -29,7 +29,7 @@ log = structlog.get_logger()
 # Under this name the lifespan's state has what a server calls when it is about to end.
 ABOUT_TO_END: Final = "image_builder.about_to_end"
 # Seconds that closing everything may take.
-_CLOSE_WITHIN: Final = 10.0
+_CLOSE_WITHIN: Final = 8.0
 
 
 def create(package_lists: PackageLists | None = None) -> ASGIApp:

@@ -36,7 +36,7 @@ _HURRY: Final = signal.SIGUSR1
 # do besides finishing requests.
 _LOOK: Final = 0.2
 _PACE: Final = 1.0
-_SLACK: Final = 15.0
+_SLACK: Final = 12.0
 
 
 class Workers:
