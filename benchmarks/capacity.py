@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import sys
+import platform
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,14 +19,16 @@ from threading import Event, Thread
 from typing import Any, Final
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from tests.load.__main__ import UNLIMITED, locust
 from tests.support.embedded import embedded
+from tests.support.service import PROJECT
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _LOOK: Final = 0.5
+_DOCUMENT: Final = PROJECT / "docs" / "capacity.md"
+_BEGIN: Final = "<!-- capacity: begin -->"
+_END: Final = "<!-- capacity: end -->"
 # Whose processes they are, by a word of their command lines; the first that fits counts.
 _PARTS: Final = {
     "PostgreSQL": "postgres",
@@ -122,9 +124,9 @@ def _part(process: int) -> str:
 
 
 def steady(figures: list[float]) -> float:
-    """The median of the second half, when all users have come."""
-    half = sorted(figures[len(figures) // 2 :])
-    return half[len(half) // 2] if half else 0.0
+    """The mean of the second half, when all users have come."""
+    half = figures[len(figures) // 2 :]
+    return sum(half) / len(half) if half else 0.0
 
 
 def step(url: str, workers: int, users: int, seconds: int, folder: Path) -> Result:
@@ -145,30 +147,27 @@ def step(url: str, workers: int, users: int, seconds: int, folder: Path) -> Resu
     return Result(workers, users, status == 0, json.loads(summary.read_text()), cores, steady(watch.busiest))
 
 
-def table(results: list[Result]) -> Table:
+def table(results: list[Result]) -> str:
     """What docs/capacity.md shows."""
-    made = Table(title=f"{os.cpu_count()} cores for all of it")
-    for column in ("workers", "users", "requests/s", "median ms", "95 % ms", "compose kept", "levels"):
-        made.add_column(column, justify="right")
-    for part in (*_PARTS, "busiest worker"):
-        made.add_column(f"{part}, cores", justify="right")
+    cores = [f"{part}, cores" for part in (*_PARTS, "busiest process of the service")]
+    heads = ["workers", "users", "requests/s", "median ms", "95 % ms", "builds in time", "service levels", *cores]
+    rows = [heads, ["---:"] * len(heads)]
     for each in results:
-        compose = each.load["levels"]["compose latency"]
-        made.add_row(
-            *(str(each.workers), str(each.users), str(each.load["rate"])),
-            *(f"{each.load['median']:.0f}", f"{each.load['p95']:.0f}"),
-            *(f"{compose['share']:.1%}", "kept" if each.kept else "missed"),
-            *(f"{each.cores[part]:.2f}" for part in _PARTS),
-            f"{each.busiest_process:.2f}",
-        )
-    return made
+        in_time = each.load["levels"]["compose latency"]["share"]
+        figures = [str(each.workers), str(each.users), f"{each.load['rate']:.0f}"]
+        figures += [f"{each.load['median']:.0f}", f"{each.load['p95']:.0f}", f"{in_time:.1%}"]
+        figures += ["kept" if each.kept else "missed"]
+        rows.append(figures + [f"{each.cores[part]:.2f}" for part in _PARTS] + [f"{each.busiest_process:.2f}"])
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return f"{os.cpu_count()} cores for all of it, Python {platform.python_version()}:\n\n" + "\n".join(lines)
 
 
 @click.command()
 @click.option("--workers", "counts", multiple=True, type=int, default=(1, 2, 4), show_default=True)
 @click.option("--users", "steps", multiple=True, type=int, default=(200, 400, 800), show_default=True)
 @click.option("--seconds", default=24, show_default=True, help="Seconds of each step.")
-def main(*, counts: tuple[int, ...], steps: tuple[int, ...], seconds: int) -> None:
+@click.option("--write", is_flag=True, help="Write the table into docs/capacity.md.")
+def main(*, counts: tuple[int, ...], steps: tuple[int, ...], seconds: int, write: bool) -> None:
     """Measure; about five minutes."""
     results: list[Result] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -178,7 +177,11 @@ def main(*, counts: tuple[int, ...], steps: tuple[int, ...], seconds: int) -> No
                     results.append(step(running.url, workers, users, seconds, Path(folder)))
                     if not results[-1].kept:
                         break
-    Console(width=200, file=sys.stdout).print(table(results))
+    measured = table(results)
+    click.echo(measured)
+    if write:
+        before, begin, rest = _DOCUMENT.read_text().partition(_BEGIN)
+        _DOCUMENT.write_text(f"{before}{begin}\n{measured}\n{_END}{rest.partition(_END)[2]}")
 
 
 if __name__ == "__main__":

@@ -46,12 +46,12 @@ def judged(environment: Any, **_: Any) -> None:
     if path := os.environ.get("LOAD_SUMMARY"):
         total = environment.stats.total
         # Once all have come and their pages poll.
-        steady = sorted(
-            count for _, count in sorted(total.num_reqs_per_sec.items())[len(total.num_reqs_per_sec) // 2 :]
-        )
+        first, last = min(total.num_reqs_per_sec, default=0), max(total.num_reqs_per_sec, default=0)
+        middle = (first + last) // 2
+        steady = sum(count for second, count in total.num_reqs_per_sec.items() if second > middle)
         figures = {
             "requests": total.num_requests,
-            "rate": steady[len(steady) // 2] if steady else 0,
+            "rate": round(steady / max(last - middle, 1), 1),
             "median": total.get_response_time_percentile(0.5),
             "p95": total.get_response_time_percentile(0.95),
             "levels": levels.summary(),

@@ -8,12 +8,15 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.service import PATIENCE, PROJECT
+import requests
+
+from tests.support.service import PATIENCE, PROJECT, START_PATIENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,9 @@ def embedded(*, workers: int = 1, environment: Mapping[str, str] | None = None) 
             text=True,
         )
         try:
-            yield _announced(process)
+            running = _announced(process)
+            _wait_until_ready(running.url)
+            yield running
         finally:
             process.terminate()
             process.communicate(timeout=PATIENCE)
@@ -82,3 +87,14 @@ def _announced(process: subprocess.Popen[str]) -> Embedded:
     assert docs, text
     assert identity, text
     return Embedded(docs[1], identity[1], process.pid)
+
+
+def _wait_until_ready(url: str) -> None:
+    """Return when it answers; several workers are announced before they do."""
+    deadline = time.monotonic() + START_PATIENCE
+    while True:
+        with suppress(requests.RequestException):
+            if requests.get(f"{url}/ready", timeout=PATIENCE).ok:
+                return
+        assert time.monotonic() < deadline, "the embedded default does not get ready"
+        time.sleep(0.1)
