@@ -36,6 +36,8 @@ from image_builder.http.packages import PackagesController
 from image_builder.http.quota import QuotaController
 from image_builder.settings import Settings, UnleashSettings
 from image_builder.telemetry.metrics import Metrics
+from image_builder.telemetry.sampler import Sampler
+from image_builder.telemetry.workers import Slot
 from image_builder.usecases.blueprints import KeepBlueprints
 from image_builder.usecases.build_blueprint import BuildBlueprint
 from image_builder.usecases.compose import StartComposes
@@ -107,6 +109,14 @@ def _completed(contract: Contract) -> Callable[[Mapping[str, Any]], Mapping[str,
     return contract.checker("ComposeRequest").accept
 
 
+def _metrics(contract: Contract, slot: Slot | None) -> Metrics:
+    return Metrics({operation.path for operation in contract.operations.values()}, slot)
+
+
+def _sampler(metrics: Metrics, database: PostgresDatabase, back_ends: BackEnds) -> Sampler:
+    return Sampler(metrics, database.use, {back_end.name: back_end.breaker for back_end in back_ends.used})
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -157,15 +167,9 @@ class Container(containers.DeclarativeContainer):
 
     settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
 
-    database = providers.ThreadSafeSingleton(
-        PostgresDatabase, settings.provided.database, size=settings.provided.pool_size
-    )
-    back_ends = providers.ThreadSafeSingleton(back_ends, settings)
-    lookup_threads = providers.ThreadSafeSingleton(_lookup_threads, settings)
-    image_threads = providers.ThreadSafeSingleton(_image_threads, settings)
-    features = providers.ThreadSafeSingleton(_features, settings.provided.unleash)
+    # Where one of several worker processes keeps its metrics.
+    slot: providers.Object[Slot | None] = providers.Object(None)
     catalogue = providers.ThreadSafeSingleton(_catalogue, settings)
-    package_lists = providers.ThreadSafeSingleton(package_lists, settings)
     contract = providers.ThreadSafeSingleton(
         Contract,
         catalogue.provided.names,
@@ -173,7 +177,17 @@ class Container(containers.DeclarativeContainer):
         settings.provided.base_paths,
         providers.Factory(identity_header, fedora_accounts=settings.provided.fedora_auth),
     )
-    metrics = providers.ThreadSafeSingleton(Metrics)
+    metrics = providers.ThreadSafeSingleton(_metrics, contract, slot)
+
+    database = providers.ThreadSafeSingleton(
+        PostgresDatabase, settings.provided.database, size=settings.provided.pool_size
+    )
+    back_ends = providers.ThreadSafeSingleton(back_ends, settings, metrics)
+    lookup_threads = providers.ThreadSafeSingleton(_lookup_threads, settings)
+    image_threads = providers.ThreadSafeSingleton(_image_threads, settings)
+    features = providers.ThreadSafeSingleton(_features, settings.provided.unleash)
+    package_lists = providers.ThreadSafeSingleton(package_lists, settings)
+    sampler = providers.ThreadSafeSingleton(_sampler, metrics, database, back_ends)
     database_probe = providers.ThreadSafeSingleton(Probe, database.provided.check)
     hasher = providers.Object(sha512_crypt_hash)
     base = settings.provided.base_paths[1]
@@ -206,6 +220,7 @@ class Container(containers.DeclarativeContainer):
         starts=starts,
         composer=back_ends.provided.composer,
         threads=image_threads,
+        meter=metrics,
     )
     policy_requirements = providers.ThreadSafeSingleton(
         PolicyRequirements, compliance=back_ends.provided.compliance, threads=lookup_threads

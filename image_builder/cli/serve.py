@@ -22,6 +22,7 @@ from image_builder.cli.embedded import identity_header, surroundings
 from image_builder.container import package_lists
 from image_builder.http.protocol import ContractProtocol
 from image_builder.settings import Settings, from_environment
+from image_builder.telemetry.workers import shared_directory
 
 log = structlog.get_logger()
 
@@ -71,8 +72,14 @@ def _run(settings: Settings, workers: int, announce: Callable[[], None]) -> None
     service = create()  # also with several workers: what is wrong is said once, and before anything listens
     if settings.not_served:
         log.warning("variables are set that do nothing here", variables=settings.not_served)
+    with nullcontext() if workers == 1 else shared_directory() as metrics_directory:
+        factory = partial(create, metrics_directory=metrics_directory)
+        _serve(settings, service if workers == 1 else factory, workers, announce)
+
+
+def _serve(settings: Settings, service: Any, workers: int, announce: Callable[[], None]) -> None:
     config = uvicorn.Config(
-        service if workers == 1 else create,
+        service,
         factory=workers > 1,
         host=settings.host,
         port=settings.port,

@@ -79,6 +79,10 @@ class ContractProtocol(HttpToolsProtocol):
 
     def _refuse(self, problem: Problem) -> None:
         body = problem.body
+        # The application is told, so that it counts: it gets nothing to answer.
+        refused = getattr(self.app, "refused", None)
+        if refused is not None and self.url:
+            refused(self.parser.get_method().decode("latin-1"), self.url.decode("latin-1"), problem.status)
         self.transport.write(
             b"HTTP/1.1 %d %s\r\n"
             b"content-type: application/json\r\n"

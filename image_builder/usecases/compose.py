@@ -23,6 +23,7 @@ from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.together import together
 from ports.composer import Composer
 from ports.deadline import left, until
+from ports.meter import SILENT, Meter
 from ports.store import Starts
 from ports.world import Quotas
 
@@ -66,6 +67,7 @@ class StartComposes:
     starts: Starts
     composer: Composer
     threads: Executor
+    meter: Meter = SILENT
 
     def one(self, identity: Identity, document: Json) -> Started:
         """The one build that was started for a document that fits the contract's ComposeRequest.
@@ -132,6 +134,7 @@ class StartComposes:
         if quota is None or reservation.usage is None:
             return None
         if not reservation.granted:
+            self.meter.quota_refused()
             raise quota.exceeded(reservation.usage)
         return quota.allowance(reservation.usage)
 
