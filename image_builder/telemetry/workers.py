@@ -71,6 +71,10 @@ class Slot:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
         values.ValueClass = values.MultiProcessValue(lambda: self.number)  # type: ignore[no-untyped-call]
 
+    def close(self) -> None:
+        """Leave the slot to somebody else, as the end of the process does."""
+        os.close(self._lock)
+
     def collect(self) -> Iterator[Metric]:
         """The metrics of all slots; of those without a process no gauges that speak of a process."""
         files = [
