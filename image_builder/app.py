@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 import orjson
 import structlog
@@ -20,11 +22,14 @@ from image_builder.http.bridge import Bridge
 from image_builder.http.call import Lane
 from image_builder.http.docs import HEADERS, DocsPage
 from image_builder.http.edge import Document, Edge, Page
+from image_builder.recurring import Recurring
 from image_builder.telemetry import logs, metrics
 from image_builder.telemetry.workers import Slot
 from ports.packages import PackageLists
 
 log = structlog.get_logger()
+
+_SAMPLED_EVERY: Final = timedelta(seconds=1)
 
 
 def create(package_lists: PackageLists | None = None, metrics_directory: Path | None = None) -> ASGIApp:
@@ -63,22 +68,28 @@ class _Service:
         # Probes are answered also when all other threads wait.
         self._probe_threads = ThreadPoolExecutor(1, thread_name_prefix="probe")
         self._docs = DocsPage("../openapi.json")
+        interval = container.settings().reconcile_interval
+        self._reconciling = Recurring("reconcile", container.reconcile(), interval)
+        # Whichever worker process is asked for metrics tells what the others said last.
+        self._sampling = Recurring("sample", container.sampler().sample, _SAMPLED_EVERY)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Open what the requests need; at the end let what runs finish, then close it."""
         self._container.database().open()
         self._container.features().start()
-        self._container.sampler().start()
+        self._reconciling.start()
+        self._sampling.start()
         try:
             yield
         finally:
             await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
+        self._reconciling.stop()
         self._bridge.close()
         self._probe_threads.shutdown()
-        self._container.sampler().stop()
+        self._sampling.stop()
         self._container.features().stop()
         self._container.database().close()
         for threads in (self._container.image_threads(), self._container.lookup_threads()):

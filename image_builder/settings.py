@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,6 +83,9 @@ class Settings:
     recommendations: BackEndSettings | None
     unleash: UnleashSettings | None
     compose_deadline: float
+    start_lease: timedelta
+    reconcile_interval: timedelta
+    fingerprint_secret: str = field(repr=False)
     build_commit: str
     build_time: str
     # Names of variables that are set and do nothing.
@@ -146,6 +150,10 @@ def from_environment() -> Settings:
         recommendations=_recommendations(env),
         unleash=_unleash(env),
         compose_deadline=env.float("COMPOSE_DEADLINE", 30.0, validate=validate.Range(1.0, 600.0)),
+        start_lease=_seconds(env, "START_LEASE", 300.0, validate.Range(1.0, 86_400.0)),
+        reconcile_interval=_seconds(env, "RECONCILE_INTERVAL", 60.0, validate.Range(0.1, 3600.0)),
+        # All pods have the composer's secret, too.
+        fingerprint_secret=env.str("FINGERPRINT_SECRET", "") or env.str("COMPOSER_CLIENT_SECRET", ""),
         build_commit=env.str("BUILD_COMMIT", ""),
         build_time=env.str("BUILD_TIME", ""),
         not_served=tuple(name for name in _NOT_SERVED if env.str(name, "")),
@@ -153,6 +161,8 @@ def from_environment() -> Settings:
     _seal(env)
     if settings.content_sources_url and not settings.content.repo_url:
         raise ConfigurationError("CONTENT_SOURCES_URL needs CONTENT_SOURCES_REPO_URL: where builds read snapshots")
+    if settings.start_lease.total_seconds() < settings.compose_deadline:
+        raise ConfigurationError("START_LEASE must not be shorter than COMPOSE_DEADLINE: starts are still worked at")
     return settings
 
 
@@ -268,6 +278,10 @@ def _listen_address(env: Env) -> tuple[str, int]:
     address = env.str("LISTEN_ADDRESS", "localhost:8086", validate=check) or ""
     host, _, port = address.rpartition(":")
     return host.strip("[]") or "0.0.0.0", int(port) if port.isdecimal() else 0
+
+
+def _seconds(env: Env, name: str, default: float, within: validate.Range) -> timedelta:
+    return timedelta(seconds=env.float(name, default, validate=within) or default)
 
 
 def _path(env: Env, name: str) -> Path | None:

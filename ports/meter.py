@@ -35,7 +35,7 @@ class Meter(Protocol):
         """A request passed uncounted because the shared store of rate limits could not be asked."""
 
     def starts_unmatched(self, number: int) -> None:
-        """All starts were compared with the composer's builds: of so many old ones nobody knows what became.
+        """There are so many starts that a crash cut short or the composer did not answer, in all of the database.
 
         The latest number stands, whichever process reported it.
         """

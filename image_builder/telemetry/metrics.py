@@ -82,7 +82,7 @@ class Metrics:
         self._adopted = counter("starts_adopted_total", "Starts cut short that were found to be builds")
         self._released = counter("starts_released_total", "Starts cut short that were found to be no builds")
         self._unmatched = latest("starts_unmatched", "Starts cut short of which nobody knows what became")
-        self._reconciled = latest("starts_reconciled_timestamp_seconds", "When starts were last compared with builds")
+        self._reconciled = latest("starts_reconciled_timestamp_seconds", "When starts cut short were last looked after")
         self._breakers = gauge(
             "back_end_breaker_open", "Processes that leave a back-end alone for a while", ["back_end"]
         )

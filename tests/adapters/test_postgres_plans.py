@@ -25,6 +25,7 @@ from domain.quota import Quota
 from tests.support import databases
 from tests.support.databases import Parameters, session
 from tests.support.plans import Node, RecordingDatabase, plan
+from tests.support.starts import new_starts
 
 Statement = tuple[str, Mapping[str, Any]]
 
@@ -85,7 +86,7 @@ def use(database: RecordingDatabase, tenant: str, blueprint: UUID) -> None:
     kept.change(tenant, new, None, lambda _: Version("newer", "", {}))
     version = kept.get(tenant, new, 1).version_id
     for quota in (None, Quota(10, timedelta(days=1)), Quota(1_000_000, timedelta(days=14))):
-        starting.reserve([uuid4()], tenant, quota)
+        starting.reserve(new_starts(uuid4()), tenant, quota)
         if quota is not None:
             starting.usage(tenant, quota)
     start, compose = uuid4(), uuid4()

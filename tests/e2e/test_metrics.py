@@ -78,7 +78,10 @@ def test_a_killed_worker_takes_nothing_along(
             os.kill(worker, signal.SIGKILL)
             # The next one answers, too, as soon as its pool is told of.
             now = eventually(
-                running.url, lambda now: now.value("database_pool_limit") == 40 and worker not in workers_in(tmp_path)
+                running.url,
+                lambda now, worker=worker: (
+                    now.value("database_pool_limit") == 40 and worker not in workers_in(tmp_path)
+                ),
             )
             assert served(now) == 30 * number
         assert not before & workers_in(tmp_path)
