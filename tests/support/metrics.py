@@ -11,7 +11,8 @@ from typing import Any, Self
 import requests
 
 CRC = "image_builder_crc_"
-PATIENCE = 30.0
+# As long as a worker process may take to begin on a busy machine.
+PATIENCE = 90.0
 # prometheus-client's own parser does not tell names as they are: it adds `_total` where a counter has none.
 _SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
