@@ -19,9 +19,7 @@ from tests.support.builders import identity
 
 PROJECT = Path(__file__).parent.parent.parent
 BASE = "/api/image-builder/v1"
-PATIENCE = 20.0
-# A start takes a second or two, and many times that on a machine with better things to do.
-START_PATIENCE = 90.0
+PATIENCE = 60.0
 
 
 class Service:
@@ -69,7 +67,7 @@ class Service:
                 stdout=output,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + START_PATIENCE
+        deadline = time.monotonic() + PATIENCE
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
