@@ -73,7 +73,7 @@ def _run(settings: Settings, workers: int, announce: Callable[[], None]) -> None
     service = create()  # also with several workers: what is wrong is said once, and before anything listens
     if settings.not_served:
         log.warning("variables are set that do nothing here", variables=settings.not_served)
-    with nullcontext() if workers == 1 else shared_directory() as metrics_directory:
+    with nullcontext() if workers == 1 else shared_directory(workers) as metrics_directory:
         factory = partial(create, metrics_directory=metrics_directory)
         _serve(settings, service if workers == 1 else factory, workers, announce)
 

@@ -34,8 +34,8 @@ _FILES: Final = ("counter", "histogram", "gauge_livesum", "gauge_mostrecent")
 
 
 @contextmanager
-def shared_directory() -> Iterator[Path]:
-    """A directory below the temporary one for the metrics of the workers to be started, removed at the end.
+def shared_directory(workers: int) -> Iterator[Path]:
+    """A directory below the temporary one for the metrics of the `workers` to be started, removed at the end.
 
     Directories of services that were killed are removed, too. Raises ConfigurationError where there is no room.
     """
@@ -44,17 +44,17 @@ def shared_directory() -> Iterator[Path]:
             shutil.rmtree(abandoned, ignore_errors=True)
     try:
         directory = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        lock = _take(directory / "new")
     except OSError as error:
-        raise ConfigurationError(f"No temporary directory for the workers' metrics: {error.strerror}") from None
+        raise _no_room(error) from None
     try:
-        # Under its name it is locked from the start: nobody takes it for abandoned.
-        (directory / "new").rename(directory / _OWNER)
-        yield directory
+        lock = _owned(directory, workers)
+        try:
+            yield directory
+        finally:
+            if lock is not None:
+                os.close(lock)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-        if lock is not None:
-            os.close(lock)
 
 
 class Slot:
@@ -66,8 +66,7 @@ class Slot:
         self.number, self._lock = next(
             (number, lock) for number in count() if (lock := _take(directory / f"{number}{_LOCK}")) is not None
         )
-        for kind in _FILES:
-            _make_room(directory, f"{kind}_{self.number}.db")
+        _make_room(directory, self.number)
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
         values.ValueClass = values.MultiProcessValue(lambda: self.number)  # type: ignore[no-untyped-call]
 
@@ -88,16 +87,35 @@ class Slot:
         return number == str(self.number) or not _is_free(self._directory / f"{number}{_LOCK}")
 
 
-def _make_room(directory: Path, name: str) -> None:
-    if (directory / name).exists():
-        return
-    # Under its name it is there as a whole: others may read at any time.
-    handle, path = tempfile.mkstemp(dir=directory)
+def _owned(directory: Path, workers: int) -> int | None:
+    """The lock by which it is known that the directory is in use, once there is room for all workers."""
     try:
-        os.posix_fallocate(handle, 0, _ROOM)
-    finally:
-        os.close(handle)
-    Path(path).rename(directory / name)
+        lock = _take(directory / "new")
+        # Under its name it is locked from the start: nobody takes the directory for abandoned.
+        (directory / "new").rename(directory / _OWNER)
+        for number in range(workers):
+            _make_room(directory, number)
+    except OSError as error:
+        raise _no_room(error) from None
+    return lock
+
+
+def _no_room(error: OSError) -> ConfigurationError:
+    return ConfigurationError(f"No temporary directory for the workers' metrics: {error.strerror}")
+
+
+def _make_room(directory: Path, number: int) -> None:
+    """The files of a slot, unless they are there. Raises OSError."""
+    for kind in _FILES:
+        file = directory / f"{kind}_{number}.db"
+        if not file.exists():
+            # Under its name it is there as a whole: others may read at any time.
+            handle, path = tempfile.mkstemp(dir=directory)
+            try:
+                os.posix_fallocate(handle, 0, _ROOM)
+            finally:
+                os.close(handle)
+            Path(path).rename(file)
 
 
 def _take(path: Path) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -192,7 +193,7 @@ def test_no_counter_goes_back_while_workers_are_killed_and_replaced(workers: Wor
 
 def test_the_directory_is_there_as_long_as_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with shared_directory() as directory:
+    with shared_directory(2) as directory:
         assert directory.parent == tmp_path
         assert directory.stat().st_mode & 0o777 == 0o700
         Worker(directory).is_killed()
@@ -204,7 +205,7 @@ def test_the_directory_of_a_killed_service_is_removed_by_the_next(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     abandoned = a_killed_service(tmp_path)
-    with shared_directory() as directory:
+    with shared_directory(2) as directory:
         assert list(tmp_path.iterdir()) == [directory]
     assert not abandoned.exists()
 
@@ -215,21 +216,34 @@ def test_the_directory_of_a_killed_service_stays_while_one_of_its_workers_runs(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     workers.directory = a_killed_service(tmp_path)
     workers.another()
-    with shared_directory():
+    with shared_directory(2):
         assert workers.directory.exists()
 
 
 def test_the_directory_of_a_running_service_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with shared_directory() as one, shared_directory() as another:
+    with shared_directory(2) as one, shared_directory(2) as another:
         assert one != another
         assert one.exists()
 
 
 def test_no_room_for_the_directory_is_an_operators_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
-    with pytest.raises(ConfigurationError, match="temporary directory"), shared_directory():
+    with pytest.raises(ConfigurationError, match="temporary directory"), shared_directory(2):
         pass
+
+
+def test_a_full_file_system_is_found_at_the_start_and_kills_no_worker_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(ConfigurationError, match="No space left"), shared_directory(2):
+        pass
+    assert not list(tmp_path.iterdir())
 
 
 def a_killed_service(tmp_path: Path) -> Path:
@@ -237,7 +251,7 @@ def a_killed_service(tmp_path: Path) -> Path:
     script = (
         "import os, signal\n"
         "from image_builder.telemetry.workers import shared_directory\n"
-        "with shared_directory(): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "with shared_directory(2): os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     environment = {"PYTHONPATH": str(PROJECT), "TMPDIR": str(tmp_path)}
     ended = subprocess.run([sys.executable, "-c", script], env={**os.environ, **environment}, check=False)
