@@ -3,41 +3,42 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.support.monitoring import DASHBOARD, DEPLOY, RULES, dashboard_expressions, recorded, rules
+from tests.support.monitoring import (
+    DASHBOARD,
+    DEPLOY,
+    RULES,
+    dashboard_expressions,
+    needs_promtool,
+    promtool,
+    recorded,
+    rules,
+)
 
 PROMETHEUS = DEPLOY / "prometheus"
 OPERATIONS = DEPLOY.parent / "docs" / "operations.md"
 
-# Debian's package `prometheus`; CI has it.
-needs_promtool = pytest.mark.skipif(
-    shutil.which("promtool") is None and not os.environ.get("CI"), reason="promtool is not installed"
-)
 
-
-def promtool(*arguments: str | Path) -> None:
-    ended = subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+def accepted(*arguments: str | Path) -> None:
+    status, output = promtool(*arguments)
+    assert status == 0, output
 
 
 @needs_promtool
 def test_prometheus_takes_the_rules() -> None:
-    promtool("check", "rules", RULES)
+    accepted("check", "rules", RULES)
 
 
 @needs_promtool
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("file", sorted(PROMETHEUS.glob("*.tests.yml")), ids=lambda file: file.name)
 def test_the_alerts_fire_when_they_should_and_only_then(file: Path) -> None:
-    promtool("test", "rules", file)
+    accepted("test", "rules", file)
 
 
 @needs_promtool
@@ -45,7 +46,7 @@ def test_prometheus_takes_what_the_dashboard_asks(tmp_path: Path) -> None:
     asked = [{"record": f"asked:{number}", "expr": each} for number, each in enumerate(dashboard_expressions())]
     file = tmp_path / "dashboard.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": asked}]}))
-    promtool("check", "rules", file)
+    accepted("check", "rules", file)
 
 
 def test_every_alert_is_tried() -> None:

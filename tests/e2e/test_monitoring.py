@@ -12,7 +12,7 @@ from tests.support.blueprints import composed, kept
 from tests.support.builders import compose_request
 from tests.support.databases import Parameters
 from tests.support.metrics import Exposition, eventually
-from tests.support.monitoring import dashboard_expressions, recorded, rules, selectors
+from tests.support.monitoring import dashboard_expressions, needs_promtool, promtool, recorded, rules, selectors
 from tests.support.platform import service_with
 
 # Series that a short load has not got: labels that come with the first refusal or error of their kind.
@@ -62,6 +62,16 @@ def test_every_label_that_is_summed_by_is_told(told: Exposition) -> None:
     theirs = {"namespace", "slo", "alertname"}  # Prometheus' own, and the rules'
     for expression in [*dashboard_expressions(), *(rule["expr"] for rule in rules())]:
         assert _summed_by(expression) <= known | theirs, expression
+
+
+@needs_promtool
+def test_prometheus_takes_what_is_told_and_minds_the_names_that_are_given_alone(told: Exposition) -> None:
+    status, remarks = promtool("check", "metrics", given=told.text)
+    assert status in {0, 3}, remarks
+    assert {line.split()[0] for line in remarks.splitlines()} == {
+        "image_builder_crc_request_count",
+        "image_builder_crc_compose_errors",
+    }
 
 
 def _summed_by(expression: str) -> set[str]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
@@ -17,6 +21,17 @@ DASHBOARD = DEPLOY / "grafana" / "image-builder.json"
 
 _SELECTOR = re.compile(r"\b(image_builder(?:_crc)?[\w:]*)(?:\{([^}]*)\})?")
 _MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')
+
+# Debian's package `prometheus`; CI has it.
+needs_promtool = pytest.mark.skipif(
+    shutil.which("promtool") is None and not os.environ.get("CI"), reason="promtool is not installed"
+)
+
+
+def promtool(*arguments: str | Path, given: str = "") -> tuple[int, str]:
+    """The exit status and all the output of Prometheus' own tool."""
+    ended = subprocess.run(["promtool", *arguments], input=given, capture_output=True, text=True, check=False)
+    return ended.returncode, ended.stdout + ended.stderr
 
 
 @dataclass(frozen=True, slots=True)
