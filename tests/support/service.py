@@ -89,6 +89,17 @@ class Service:
             os.killpg(self.process.pid, signal.SIGKILL)
             raise
 
+    def freeze(self) -> None:
+        """Let it do nothing any more, until it is killed."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def kill(self) -> None:
+        """End it at once, as a crash does."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(PATIENCE)
+
     def refusal_to_start(self) -> tuple[int, str]:
         """The exit status and all the output of a service that must end by itself."""
         ended = subprocess.run(

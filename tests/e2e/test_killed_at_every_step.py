@@ -1,0 +1,47 @@
+"""The service killed, or the database shut down at once, while clients start builds: what was promised is kept.
+
+`CRASH_ROUNDS` and `CRASH_SEED` ask for other rounds than these; a round is the same for the same seed and number.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.composes import listed
+from tests.support.cuts import Round, rounds
+from tests.support.stage import Played, Stage, stage
+from tests.support.waiting import until
+
+ROUNDS = rounds(int(os.environ.get("CRASH_ROUNDS", "20")), int(os.environ.get("CRASH_SEED", "7")))
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with stage(tmp_path_factory.mktemp("stage")) as ready:
+        yield ready
+
+
+@pytest.fixture(scope="module", params=ROUNDS, ids=str)
+def played(scene: Stage, request: pytest.FixtureRequest) -> Played:
+    """A round; it is played once for all the tests that look at it."""
+    drawn: Round = request.param
+    return scene.play(drawn)
+
+
+def test_every_build_that_a_client_was_promised_is_answered(scene: Stage, played: Played) -> None:
+    for compose_id, tenant in played.promised.items():
+        client = scene.service.client(tenant)
+        until(lambda: client.get(f"/composes/{compose_id}").status_code == 200, f"{compose_id} is answered")  # noqa: B023
+
+
+def test_every_build_that_a_client_was_promised_is_listed(scene: Stage, played: Played) -> None:
+    for tenant in played.tenants:
+        promised = {compose_id for compose_id, owner in played.promised.items() if owner == tenant}
+        assert promised <= {each["id"] for each in listed(scene.service.client(tenant))["data"]}
+
+
+def test_clients_are_told_of_a_build_or_to_come_again(played: Played) -> None:
+    assert set(played.told) <= {201, 503}
