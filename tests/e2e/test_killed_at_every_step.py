@@ -33,14 +33,14 @@ def played(scene: Stage, request: pytest.FixtureRequest) -> Played:
 
 def test_every_build_that_a_client_was_promised_is_answered(scene: Stage, played: Played) -> None:
     for compose_id, tenant in played.promised.items():
-        client = scene.service.client(tenant)
+        client = scene.pod.client(tenant)
         until(lambda: client.get(f"/composes/{compose_id}").status_code == 200, f"{compose_id} is answered")  # noqa: B023
 
 
 def test_every_build_that_a_client_was_promised_is_listed(scene: Stage, played: Played) -> None:
     for tenant in played.tenants:
         promised = {compose_id for compose_id, owner in played.promised.items() if owner == tenant}
-        assert promised <= {each["id"] for each in listed(scene.service.client(tenant))["data"]}
+        assert promised <= {each["id"] for each in listed(scene.pod.client(tenant))["data"]}
 
 
 def test_clients_are_told_of_a_build_or_to_come_again(played: Played) -> None:

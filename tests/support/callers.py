@@ -15,7 +15,8 @@ import requests
 
 from tests.support.blueprints import blueprint, kept
 from tests.support.builders import compose_request, image_request
-from tests.support.service import Client, Service
+from tests.support.pods import Pod
+from tests.support.service import Client
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Seconds between two builds of a client: short at first, then longer, as the composer lists a hundred.
@@ -30,11 +31,11 @@ class Callers:
     The host name of an image tells whose it is. Each client asks for the same few images again and again.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, pod: Pod) -> None:
         self.promised: dict[str, str] = {}
         self.told: list[int] = []
         self.tenants = [uuid4().hex for _ in range(3)]
-        self._service = service
+        self._pod = pod
         self._lock = Lock()
         self._stopped = Event()
         self._threads = ThreadPoolExecutor(4)
@@ -42,7 +43,7 @@ class Callers:
 
     def __enter__(self) -> Self:
         first, second, third = self.tenants
-        client = self._service.client(third)
+        client = self._pod.client(third)
         images = (image_request(), image_request("wsl"))
         blueprint_id = kept(client, blueprint(third, *images, customizations={"hostname": named(third, 0)}))
         calls: list[tuple[str, Callable[[int], requests.Response]]] = [
@@ -60,7 +61,7 @@ class Callers:
             each.result()
 
     def _composing(self, tenant: str) -> Callable[[int], requests.Response]:
-        client: Client = self._service.client(tenant)
+        client: Client = self._pod.client(tenant)
         return lambda number: client.post("/compose", asked_for(tenant, number % 2))
 
     def _call(self, tenant: str, call: Callable[[int], requests.Response]) -> None:

@@ -3,60 +3,136 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+import signal
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import requests
 
 from tests.support.databases import Parameters
-from tests.support.service import Service
+from tests.support.service import Client, Service
+from tests.support.waiting import until
 
 # Seconds: short, so that what a crash leaves is found soon.
 INTERVAL = 0.2
 LEASE = 1.0
 RECONCILING = {"RECONCILE_INTERVAL": str(INTERVAL), "START_LEASE": str(LEASE), "COMPOSE_DEADLINE": str(LEASE)}
-WINDOW = 24 * 3600 * 10**9
+_WINDOW = 24 * 3600 * 10**9
+
+# A process that has imported the service, from which pods are forked: imports are most of what a start takes.
+_FORKS = get_context("forkserver")
+_FORKS.set_forkserver_preload(["image_builder.app", "image_builder.cli"])
 
 
 def quotas(folder: Path, limit: int) -> dict[str, str]:
     """The environment of a service where every organization may start so many builds a day."""
     path = folder / "quotas.json"
-    path.write_text(json.dumps({"default": {"quota": limit, "slidingWindow": WINDOW}}))
+    path.write_text(json.dumps({"default": {"quota": limit, "slidingWindow": _WINDOW}}))
     return {"QUOTA_FILE": str(path)}
 
 
+class Pod:
+    """`image-builder serve` in a process of its own, with this environment on top of a service's of the tests."""
+
+    def __init__(self, database: Parameters, composer_url: str, environment: Mapping[str, str]) -> None:
+        self._service = Service(database, composer_url, environment=environment)
+        self._process: ForkServerProcess | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return self._service.url
+
+    @property
+    def runs(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.is_alive()
+
+    def client(self, org_id: str) -> Client:
+        """A client that is a user of this organization."""
+        return self._service.client(org_id)
+
+    def start(self) -> Self:
+        """Start it and wait until it answers."""
+        self._process = _FORKS.Process(target=_serve, args=(self._service.environment,), daemon=True)
+        self._process.start()
+        until(lambda: self._answers() or not self.runs, "a pod answers")
+        assert self.runs, "a pod does not start"
+        return self
+
+    def freeze(self) -> None:
+        """Let it do nothing any more, until it is killed."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen one go on."""
+        self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it at once, as a crash does; nothing if it does not run."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.kill()
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        assert self._process.pid is not None
+        os.kill(self._process.pid, number)
+
+    def _answers(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/status", timeout=1).ok
+        except requests.RequestException:
+            return False
+
+
+def _serve(environment: Mapping[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir("/")
+    from image_builder.cli import main  # noqa: PLC0415 - here, as the environment has to come first
+
+    main(["serve"])
+
+
 @contextmanager
-def pods(number: int, database: Parameters, composer_url: str, environment: dict[str, str]) -> Iterator[list[Service]]:
-    """So many services, started at the same time."""
-    services = [Service(database, composer_url, environment=environment) for _ in range(number)]
-    with ThreadPoolExecutor(number) as starting:
-        started = [starting.submit(service.start) for service in services]
+def pods(number: int, database: Parameters, composer_url: str, environment: Mapping[str, str]) -> Iterator[list[Pod]]:
+    """So many pods, started at the same time."""
+    made = [Pod(database, composer_url, environment) for _ in range(number)]
     try:
-        yield [each.result() for each in started]
+        with ThreadPoolExecutor(number) as starting:
+            yield list(starting.map(Pod.start, made))
     finally:
-        for service in services:
-            end(service)
-
-
-def end(service: Service) -> None:
-    """End it whatever has become of it; there is nothing to wait for."""
-    if service.process is not None and service.process.poll() is None:
-        service.kill()
+        for pod in made:
+            pod.kill()
 
 
 class Relay:
-    """One pod that serves, and the next one already up beside it, as a start takes longer than a test may."""
+    """One pod that serves, and the next one beside it, as it takes time to start."""
 
-    def __init__(self, database: Parameters, composer_url: str, environment: dict[str, str]) -> None:
+    def __init__(self, database: Parameters, composer_url: str, environment: Mapping[str, str]) -> None:
         self._database = database
         self._composer_url = composer_url
         self._environment = environment
         self._starting = ThreadPoolExecutor(1)
-        self._services: list[Service] = []
+        self._made: list[Pod] = []
         self._next = self._another()
         self.serving = self.hand_over()
 
-    def hand_over(self) -> Service:
+    def hand_over(self) -> Pod:
         """Have the next pod serve, and start the one after it."""
         self.serving = self._next.result()
         self._next = self._another()
@@ -65,10 +141,10 @@ class Relay:
     def close(self) -> None:
         """End all."""
         self._starting.shutdown()
-        for service in self._services:
-            end(service)
+        for pod in self._made:
+            pod.kill()
 
-    def _another(self) -> Future[Service]:
-        service = Service(self._database, self._composer_url, environment=self._environment)
-        self._services.append(service)
-        return self._starting.submit(service.start)
+    def _another(self) -> Future[Pod]:
+        pod = Pod(self._database, self._composer_url, self._environment)
+        self._made.append(pod)
+        return self._starting.submit(pod.start)

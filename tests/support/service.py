@@ -38,7 +38,7 @@ class Service:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self._environment = {
+        self.environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(PROJECT),
             "LISTEN_ADDRESS": f"127.0.0.1:{self.port}",
@@ -66,7 +66,7 @@ class Service:
         with Path(self._log or os.devnull).open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "image_builder", "serve", "--workers", str(self._workers)],
-                env=self._environment,
+                env=self.environment,
                 cwd="/",
                 stdout=output,
                 start_new_session=True,
@@ -89,22 +89,11 @@ class Service:
             os.killpg(self.process.pid, signal.SIGKILL)
             raise
 
-    def freeze(self) -> None:
-        """Let it do nothing any more, until it is killed."""
-        assert self.process is not None
-        os.killpg(self.process.pid, signal.SIGSTOP)
-
-    def kill(self) -> None:
-        """End it at once, as a crash does."""
-        assert self.process is not None
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(PATIENCE)
-
     def refusal_to_start(self) -> tuple[int, str]:
         """The exit status and all the output of a service that must end by itself."""
         ended = subprocess.run(
             [sys.executable, "-m", "image_builder", "serve", "--workers", str(self._workers)],
-            env=self._environment,
+            env=self.environment,
             cwd="/",
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

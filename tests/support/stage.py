@@ -20,9 +20,8 @@ from adapters.postgres.migrate import migrate
 from tests.support.callers import Callers, asked_for
 from tests.support.cuts import Round, Step
 from tests.support.databases import Parameters, session
-from tests.support.pods import RECONCILING, Relay, quotas
+from tests.support.pods import RECONCILING, Pod, Relay, quotas
 from tests.support.rows import insert_compose
-from tests.support.service import Service
 from tests.support.stand_in import Client as ComposerClient
 from tests.support.stand_in import a_request
 from tests.support.waiting import until
@@ -31,6 +30,17 @@ LIMIT = 1000
 _WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 _END_WAITING = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 _ROWS = "SELECT count(*) FROM composes"
+# Whoever holds this lock keeps inserted rows from being committed. A lock on the table would not do: a statement may
+# wait for that when it is only being prepared.
+_GATE = 4711
+_MAKE_GATE = f"""
+CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared({_GATE});
+    RETURN NULL;
+END $$;
+CREATE TRIGGER gate AFTER INSERT ON composes FOR EACH ROW EXECUTE FUNCTION gate();
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +76,7 @@ class Stage:
         return dict(self._postgres.connection_parameters())
 
     @property
-    def service(self) -> Service:
+    def pod(self) -> Pod:
         """The pod that serves."""
         return self._relay.serving
 
@@ -75,7 +85,7 @@ class Stage:
         self.composer.reset()
         others = self._others()
         try:
-            with Callers(self.service) as callers:
+            with Callers(self.pod) as callers:
                 until(lambda: len(callers.promised) >= played.promised, "the first builds are accepted")
                 with ExitStack() as holds:
                     self._reach(played, callers, holds)
@@ -83,19 +93,19 @@ class Stage:
                     if not played.late:
                         holds.close()
                     time.sleep(played.pause)
-                    self._restore(played)
+                    self._restore()
         finally:
             self.composer.steer(hang=None, post_latency=None)
-            self._restore(played)
+            self._restore()
         return Played(tuple(callers.tenants), callers.promised, tuple(callers.told), others)
 
     def _reach(self, played: Round, callers: Callers, holds: ExitStack) -> None:
         """Return when a build is at the round's step; `holds` keep it there."""
         match played.step:
             case Step.RESERVING:
-                holds.enter_context(self._locked("compose_starts"))
+                holds.enter_context(self._held_up("LOCK TABLE compose_starts IN SHARE MODE"))
             case Step.RECORDING:
-                holds.enter_context(self._locked("composes"))
+                holds.enter_context(self._held_up(f"SELECT pg_advisory_xact_lock({_GATE})"))
             case Step.ASKING:
                 self.composer.steer(hang=True)
                 holds.callback(self.composer.steer, hang=None)
@@ -116,23 +126,23 @@ class Stage:
         if played.cut.ends_the_database:
             self._postgres.kill()
         if played.cut.ends_the_service:
-            self.service.kill()
+            self.pod.kill()
             if not played.cut.ends_the_database and not played.orphans:
                 with session(self.database) as watching:
                     watching.execute(_END_WAITING)
 
-    def _restore(self, played: Round) -> None:
+    def _restore(self) -> None:
         self._postgres.start()
-        if self.service.process is None or self.service.process.poll() is not None:
+        if not self.pod.runs:
             self._relay.hand_over()
 
     @contextmanager
-    def _locked(self, table: str) -> Iterator[None]:
-        """Meanwhile nothing is written to the table, and somebody waits to."""
+    def _held_up(self, locking: str) -> Iterator[None]:
+        """Meanwhile this lock is held, and somebody waits for it."""
         with psycopg.connect(**self.database) as lock, session(self.database) as watching:
-            lock.execute(f"LOCK TABLE {table} IN SHARE MODE".encode())
+            lock.execute(locking.encode())
             try:
-                until(lambda: watching.execute(_WAITING).fetchone(), f"somebody writes to {table}")
+                until(lambda: watching.execute(_WAITING).fetchone(), f"somebody waits for: {locking}")
                 yield
             finally:
                 with contextlib.suppress(psycopg.Error):  # the lock has gone with the server
@@ -143,9 +153,9 @@ class Stage:
     def _freeze_after_commit(self) -> None:
         """The service does nothing any more from before a commit on, and the commit is through."""
         with session(self.database) as watching:
-            with self._locked("composes"):
+            with self._held_up(f"SELECT pg_advisory_xact_lock({_GATE})"):
                 before = _number(watching)
-                self.service.freeze()
+                self.pod.freeze()
             until(lambda: _number(watching) > before, "the row is committed")
 
     def _composer_works(self) -> bool:
@@ -172,6 +182,8 @@ def stage(folder: Path) -> Iterator[Stage]:
         with EmbeddedPostgres(Path(data) / "data", max_connections=200, settings={"fsync": "off"}) as postgres:
             parameters = dict(postgres.connection_parameters())
             migrate(parameters)
+            with session(parameters) as connection:
+                connection.execute(_MAKE_GATE.encode())
             relay = Relay(parameters, composer.url, {**RECONCILING, **quotas(folder, LIMIT)})
             try:
                 yield Stage(postgres, composer, relay)
