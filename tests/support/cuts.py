@@ -65,7 +65,7 @@ class Round:
     @classmethod
     def drawn(cls, number: int, step: Step, cut: Cut, seed: int) -> Self:
         """The round of that number, the rest of it by chance: always the same for the same seed."""
-        chance = random.Random(f"{seed}/{number}")
+        chance = random.Random(f"{seed}/{number}")  # noqa: S311 - a test's
         return cls(
             number,
             step,
@@ -85,6 +85,6 @@ class Round:
 
 def rounds(number: int, seed: int) -> list[Round]:
     """So many rounds: every kind before any comes again, in an order by chance."""
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - a test's
     kinds = chain.from_iterable(chance.sample(kinds, len(kinds)) for kinds in cycle([_KINDS]))
     return [Round.drawn(n, step, cut, seed) for n, (step, cut) in enumerate(islice(kinds, number))]
