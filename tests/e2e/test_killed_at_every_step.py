@@ -13,6 +13,7 @@ import pytest
 from tests.support.composes import listed
 from tests.support.cuts import Round, rounds
 from tests.support.service import Client
+from tests.support.settled import Settled, settled
 from tests.support.stage import Played, Stage, stage
 from tests.support.waiting import until
 
@@ -57,3 +58,34 @@ def test_every_build_that_a_client_was_promised_is_listed(scene: Stage, played: 
 
 def test_clients_are_told_of_a_build_or_to_come_again(played: Played) -> None:
     assert set(played.told) <= {201, 503}
+
+
+@pytest.fixture(scope="module")
+def found(scene: Stage, played: Played) -> Settled:
+    """What is left of the round when all has been settled."""
+    return settled(scene.database, scene.composer, scene.pod, played.tenants)
+
+
+def test_no_start_is_left_open(found: Settled) -> None:
+    assert found.starts == 0
+
+
+def test_every_build_of_ours_that_the_composer_has_is_a_row_of_who_asked_for_it(found: Settled) -> None:
+    assert found.unknown == {}
+
+
+def test_the_quota_counts_as_many_builds_as_there_are_rows(found: Settled, played: Played) -> None:
+    assert found.used == {tenant: len(found.rows_of(tenant)) for tenant in played.tenants}
+
+
+def test_no_build_that_a_client_was_promised_is_cancelled(found: Settled, played: Played) -> None:
+    assert not found.cancelled & set(played.promised)
+
+
+def test_no_build_of_others_is_cancelled(found: Settled, played: Played) -> None:
+    assert not found.cancelled & {played.others.recorded, played.others.unknown}
+
+
+def test_no_build_of_others_is_adopted(found: Settled, played: Played) -> None:
+    assert played.others.unknown not in found.rows
+    assert found.rows[played.others.recorded] == played.others.tenant
