@@ -19,7 +19,7 @@ from tests.support.pods import Pod
 from tests.support.service import Client
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-# Seconds between two builds of a client: short at first, then longer, as the composer lists a hundred.
+# Seconds between two builds of a client: short at first, then longer, lest a slow round makes too many.
 _SOON = 0.02
 _LATER = 0.3
 _MANY = 20
