@@ -21,14 +21,14 @@ def killed_while_the_composer_builds(pod: Pod, composer: StandInComposer, calls:
     """The pod is killed when the composer has accepted all that the calls ask for, and has not answered yet."""
     composer.steer(post_latency=_HELD)
     wanted = composer.behaviour()["composes"] + builds
-    _killed(pod, calls, lambda: composer.behaviour()["composes"] == wanted)
+    killed_when(pod, calls, lambda: composer.behaviour()["composes"] == wanted)
     composer.steer(post_latency=None)
 
 
 def killed_before_the_composer_looks(pod: Pod, composer: StandInComposer, calls: Sequence[Call], builds: int) -> None:
     """The pod is killed when it has recorded all that the calls ask for, and the composer never hears of it."""
     composer.steer(hang=True)
-    _killed(pod, calls, lambda: asking(composer, "POST") == builds)
+    killed_when(pod, calls, lambda: asking(composer, "POST") == builds)
     composer.steer(hang=None)
     until(lambda: not asking(composer, "POST"), "the composer notices that nobody waits")
 
@@ -38,7 +38,9 @@ def asking(composer: StandInComposer, method: str) -> int:
     return sum(call["ended"] is None and call["method"] == method for call in composer.behaviour()["recent"])
 
 
-def _killed(pod: Pod, calls: Sequence[Call], reached: Callable[[], bool]) -> None:
+def killed_when(pod: Pod, calls: Sequence[Call], reached: Callable[[], bool]) -> None:
+    """The pod is killed when what the calls started has `reached` that point."""
+
     def made(call: Call) -> None:
         with contextlib.suppress(requests.RequestException):
             call()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -21,9 +23,9 @@ from tests.support.service import Client, Service
 from tests.support.waiting import until
 
 # Seconds: short, so that what a crash leaves is found soon.
-INTERVAL = 0.2
-LEASE = 1.0
-RECONCILING = {"RECONCILE_INTERVAL": str(INTERVAL), "START_LEASE": str(LEASE), "COMPOSE_DEADLINE": str(LEASE)}
+_INTERVAL = 0.2
+_LEASE = 1.0
+RECONCILING = {"RECONCILE_INTERVAL": str(_INTERVAL), "START_LEASE": str(_LEASE), "COMPOSE_DEADLINE": str(_LEASE)}
 _WINDOW = 24 * 3600 * 10**9
 
 # A process that has imported the service, from which pods are forked: imports are most of what a start takes.
@@ -42,13 +44,10 @@ class Pod:
     """`image-builder serve` in a process of its own, with this environment on top of a service's of the tests."""
 
     def __init__(self, database: Parameters, composer_url: str, environment: Mapping[str, str]) -> None:
-        self._service = Service(database, composer_url, environment=environment)
+        self._make = partial(Service, database, composer_url, environment=environment)
+        self._ends = ExitStack()
         self._process: ForkServerProcess | None = None
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return self._service.url
+        self._service: Service | None = None
 
     @property
     def runs(self) -> bool:
@@ -57,13 +56,17 @@ class Pod:
 
     def client(self, org_id: str) -> Client:
         """A client that is a user of this organization."""
+        assert self._service is not None, "it has been started"
         return self._service.client(org_id)
 
     def start(self) -> Self:
         """Start it and wait until it answers."""
+        self._service = self._make()
+        self._ends.enter_context(_kept(self._service.port))
         self._process = _FORKS.Process(target=_serve, args=(self._service.environment,), daemon=True)
         self._process.start()
-        until(lambda: self._answers() or not self.runs, "a pod answers")
+        status = f"{self._service.url}/status"
+        until(lambda: _answers(status) or not self.runs, "a pod answers")
         assert self.runs, "a pod does not start"
         return self
 
@@ -80,6 +83,7 @@ class Pod:
         if self._process is not None:
             self._process.kill()
             self._process.join()
+        self._ends.close()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -92,11 +96,21 @@ class Pod:
         assert self._process.pid is not None
         os.kill(self._process.pid, number)
 
-    def _answers(self) -> bool:
-        try:
-            return requests.get(f"{self.url}/status", timeout=1).ok
-        except requests.RequestException:
-            return False
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=1).ok
+    except requests.RequestException:
+        return False
+
+
+@contextmanager
+def _kept(port: int) -> Iterator[None]:
+    """Meanwhile nobody's connection gets this port, and whoever wants to may listen on it."""
+    with socket.socket() as keeper:
+        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        keeper.bind(("127.0.0.1", port))
+        yield
 
 
 def _serve(environment: Mapping[str, str]) -> None:
@@ -134,8 +148,8 @@ class Relay:
 
     def hand_over(self) -> Pod:
         """Have the next pod serve, and start the one after it."""
-        self.serving = self._next.result()
-        self._next = self._another()
+        upcoming, self._next = self._next, self._another()
+        self.serving = upcoming.result()
         return self.serving
 
     def close(self) -> None:
