@@ -41,6 +41,8 @@ from image_builder.http.packages import PackagesController
 from image_builder.http.quota import QuotaController
 from image_builder.settings import RateLimitSettings, Settings, UnleashSettings
 from image_builder.telemetry.metrics import Metrics
+from image_builder.telemetry.sampler import Sampler
+from image_builder.telemetry.workers import Slot
 from image_builder.usecases.blueprints import KeepBlueprints
 from image_builder.usecases.build_blueprint import BuildBlueprint
 from image_builder.usecases.compose import StartComposes
@@ -57,7 +59,8 @@ from image_builder.usecases.quota import TellQuota
 from image_builder.usecases.readiness import Probe
 from image_builder.usecases.recommendations import RecommendPackages
 from image_builder.usecases.reconcile import ReconcileStarts
-from ports.rate_limits import RateLimitMetrics, RateLimits
+from ports.meter import Meter
+from ports.rate_limits import RateLimits
 from ports.world import Quotas
 
 if TYPE_CHECKING:
@@ -91,7 +94,7 @@ def _features(settings: UnleashSettings | None) -> AlwaysOn | UnleashFeatures:
     return UnleashFeatures(settings.url, settings.token)
 
 
-def _rate_limits(settings: RateLimitSettings | None, metrics: RateLimitMetrics) -> RateLimits:
+def _rate_limits(settings: RateLimitSettings | None, meter: Meter) -> RateLimits:
     if settings is None:
         return NoLimits()
     # Here, because the libraries take a while that a start without them need not take.
@@ -102,7 +105,7 @@ def _rate_limits(settings: RateLimitSettings | None, metrics: RateLimitMetrics) 
     from adapters.rate_limits.redis import SharedLimits  # noqa: PLC0415
 
     patience = settings.patience.total_seconds()
-    return SharedLimits(settings.storage_url, settings.amounts, settings.window, metrics, patience=patience)
+    return SharedLimits(settings.storage_url, settings.amounts, settings.window, meter, patience=patience)
 
 
 def _optional_back_ends(there: BackEnds, settings: Settings) -> OptionalBackEnds:
@@ -127,6 +130,14 @@ def _image_threads(settings: Settings) -> Executor:
 
 def _completed(contract: Contract) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
     return contract.checker("ComposeRequest").accept
+
+
+def _metrics(contract: Contract, slot: Slot | None) -> Metrics:
+    return Metrics({operation.path for operation in contract.operations.values()}, slot)
+
+
+def _sampler(metrics: Metrics, database: PostgresDatabase, back_ends: BackEnds) -> Sampler:
+    return Sampler(metrics, database.use, {back_end.name: back_end.breaker for back_end in back_ends.used})
 
 
 def _reconciler_term(settings: Settings) -> timedelta:
@@ -184,15 +195,9 @@ class Container(containers.DeclarativeContainer):
 
     settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
 
-    database = providers.ThreadSafeSingleton(
-        PostgresDatabase, settings.provided.database, size=settings.provided.pool_size
-    )
-    back_ends = providers.ThreadSafeSingleton(back_ends, settings)
-    lookup_threads = providers.ThreadSafeSingleton(_lookup_threads, settings)
-    image_threads = providers.ThreadSafeSingleton(_image_threads, settings)
-    features = providers.ThreadSafeSingleton(_features, settings.provided.unleash)
+    # Where one of several worker processes keeps its metrics.
+    slot: providers.Object[Slot | None] = providers.Object(None)
     catalogue = providers.ThreadSafeSingleton(_catalogue, settings)
-    package_lists = providers.ThreadSafeSingleton(package_lists, settings)
     contract = providers.ThreadSafeSingleton(
         Contract,
         catalogue.provided.names,
@@ -200,7 +205,17 @@ class Container(containers.DeclarativeContainer):
         settings.provided.base_paths,
         providers.Factory(identity_header, fedora_accounts=settings.provided.fedora_auth),
     )
-    metrics = providers.ThreadSafeSingleton(Metrics)
+    metrics = providers.ThreadSafeSingleton(_metrics, contract, slot)
+
+    database = providers.ThreadSafeSingleton(
+        PostgresDatabase, settings.provided.database, size=settings.provided.pool_size
+    )
+    back_ends = providers.ThreadSafeSingleton(back_ends, settings, metrics)
+    lookup_threads = providers.ThreadSafeSingleton(_lookup_threads, settings)
+    image_threads = providers.ThreadSafeSingleton(_image_threads, settings)
+    features = providers.ThreadSafeSingleton(_features, settings.provided.unleash)
+    package_lists = providers.ThreadSafeSingleton(package_lists, settings)
+    sampler = providers.ThreadSafeSingleton(_sampler, metrics, database, back_ends)
     database_probe = providers.ThreadSafeSingleton(Probe, database.provided.check)
     hasher = providers.Object(sha512_crypt_hash)
     base = settings.provided.base_paths[1]
@@ -238,6 +253,7 @@ class Container(containers.DeclarativeContainer):
         composer=back_ends.provided.composer,
         threads=image_threads,
         fingerprints=fingerprints,
+        meter=metrics,
     )
     reconcile = providers.ThreadSafeSingleton(
         ReconcileStarts,
@@ -248,6 +264,7 @@ class Container(containers.DeclarativeContainer):
         fingerprints=fingerprints,
         lease=settings.provided.start_lease,
         term=providers.Factory(_reconciler_term, settings),
+        meter=metrics,
     )
     policy_requirements = providers.ThreadSafeSingleton(
         PolicyRequirements, compliance=back_ends.provided.compliance, threads=lookup_threads

@@ -78,6 +78,16 @@ class PostgresDatabase:
         """Give all connections back."""
         self._pool.close(timeout=5)
 
+    def use(self) -> dict[str, int]:
+        """How many connections there may be (`limit`), are (`size`), are `in_use` or made, how many wait for one."""
+        stats = self._pool.get_stats()
+        return {
+            "limit": stats["pool_max"],
+            "size": stats["pool_size"],
+            "in_use": stats["pool_size"] - stats["pool_available"],
+            "waiting": stats["requests_waiting"],
+        }
+
     @contextmanager
     def connection(self) -> Iterator[psycopg.Connection[Any]]:
         """A connection in autocommit. Raises UnavailableError when the database is away or too busy."""

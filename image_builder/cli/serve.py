@@ -22,6 +22,7 @@ from image_builder.cli.workers import Workers
 from image_builder.container import package_lists
 from image_builder.preflight import all_faults_at_once
 from image_builder.settings import Settings, embedded_wanted, from_environment
+from image_builder.telemetry.workers import shared_directory
 
 log = structlog.get_logger()
 
@@ -71,13 +72,15 @@ def _run(settings: Settings, workers: int, ending: Ending, announce: Callable[[]
         log.warning("variables are set that do nothing here", variables=settings.not_served)
     ending.started()
     ending.check()
-    with _listener(settings) as listener:
-        announce()
-        if workers == 1:
-            config = configuration(settings, service, factory=False)
-            Server(config, settings.shutdown_grace, lambda: ending.asked).run(sockets=[listener])
-        else:
-            Workers(settings, create, listener, workers).run(lambda: ending.asked)
+    with nullcontext() if workers == 1 else shared_directory(workers) as metrics_directory:
+        factory = partial(create, metrics_directory=metrics_directory)
+        with _listener(settings) as listener:
+            announce()
+            if workers == 1:
+                config = configuration(settings, service, factory=False)
+                Server(config, settings.shutdown_grace, lambda: ending.asked).run(sockets=[listener])
+            else:
+                Workers(settings, factory, listener, workers).run(lambda: ending.asked)
 
 
 def _listener(settings: Settings) -> socket.socket:

@@ -90,6 +90,11 @@ class Edge:
         finally:
             self._finished(scope, note, time.perf_counter() - began)
 
+    def refused(self, method: str, path: str, status: int) -> None:
+        """Count a request that was refused before all of its headers were there."""
+        if path.startswith(self._bases):
+            self._metrics.observe("", _known(method), status, 0.0)
+
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEADER_BYTES:
             raise HttpError(431, "The request's headers are too large")
@@ -121,8 +126,7 @@ class Edge:
     def _finished(self, scope: Scope, note: Note, seconds: float) -> None:
         below_base = scope["path"].startswith(self._bases)
         if below_base:
-            method = scope["method"] if scope["method"] in _METHODS else "other"
-            self._metrics.observe(note.template, method, note.status, seconds)
+            self._metrics.observe(note.template, _known(scope["method"]), note.status, seconds)
         level = "warning" if note.status >= 500 else "info" if below_base else "debug"
         getattr(log, level)(
             "request",
@@ -170,6 +174,10 @@ class _Answer:
         encoded.append((b"content-length", str(len(body)).encode()))
         await self.send({"type": "http.response.start", "status": status, "headers": encoded})
         await self.send({"type": "http.response.body", "body": body})
+
+
+def _known(method: str) -> str:
+    return method if method in _METHODS else "other"
 
 
 def _trace(scope: Scope) -> Trace:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,4 +73,18 @@ def test_a_patient_caller_outwaits_a_busy_pool_and_others_do_not(server: Embedde
     threading.Timer(1.0, released.set).start()
     database.again(lambda connection: connection.execute("SELECT 1"), attempts=4, patient=True)
     holder.join()
+    database.close()
+
+
+def test_the_use_of_the_pool_is_told(server: EmbeddedPostgres) -> None:
+    database = opened(server, 1)
+    assert database.use()["limit"] == 1
+    waits = threading.Thread(target=database.check)
+    with database.connection():
+        waits.start()
+        deadline = time.monotonic() + 10
+        while database.use() != {"limit": 1, "size": 1, "in_use": 1, "waiting": 1}:
+            assert time.monotonic() < deadline, database.use()
+    waits.join()
+    assert database.use() == {"limit": 1, "size": 1, "in_use": 0, "waiting": 0}
     database.close()
