@@ -60,3 +60,11 @@ def test_while_one_asks_the_others_take_the_last_answer() -> None:
     assert asker.is_alive()
     go_on.set()
     asker.join()
+
+
+def test_a_service_that_is_about_to_end_is_not_ready_whatever_the_last_answer_was() -> None:
+    probe = Probe(lambda: None)
+    probe()
+    probe.end()
+    with pytest.raises(UnavailableError, match="about to end"):
+        probe()
