@@ -22,7 +22,9 @@ pytestmark = pytest.mark.timeout(200)
 # Much more than it takes on a machine with nothing else to do, and less than something that is waited for in vain.
 PATIENCE = 60.0
 SEEDED = random.Random(8)  # noqa: S311 - nothing secret
-MOMENTS = [round(SEEDED.uniform(0, 3), 3) for _ in range(12)]
+# Seconds since the process was started, while it imports what it needs; then since its first line, until it serves.
+IMPORTING = [round(SEEDED.uniform(0, 1), 3) for _ in range(3)]
+STARTING = [round(SEEDED.uniform(0, 3), 3) for _ in range(9)]
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +42,13 @@ def started(data: Path, workers: int) -> subprocess.Popen[bytes]:
         port = probe.getsockname()[1]
     return subprocess.Popen(
         [sys.executable, "-m", "image_builder", "serve", "--embedded", f"--data={data}", f"--workers={workers}"],
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "LISTEN_ADDRESS": f"127.0.0.1:{port}"},
-        stdout=subprocess.DEVNULL,
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(PROJECT),
+            "PYTHONUNBUFFERED": "1",
+            "LISTEN_ADDRESS": f"127.0.0.1:{port}",
+        },
+        stdout=subprocess.PIPE,
         start_new_session=True,
     )
 
@@ -50,18 +57,34 @@ def left(data: Path) -> list[str]:
     return [command for process in running(str(data)) if (command := command_of(process))]
 
 
-@pytest.mark.parametrize(("moment", "workers"), list(zip(MOMENTS, [1, 1, 2] * 4, strict=True)))
-def test_it_ends_soon_and_leaves_nothing(data: Path, moment: float, workers: int) -> None:
-    process = started(data, workers)
-    time.sleep(moment)
+def ends(process: subprocess.Popen[bytes], data: Path) -> int:
+    """The exit status after SIGTERM; nothing may be left then."""
     process.terminate()
     try:
         status = process.wait(PATIENCE)
     finally:
         process.kill()
-    # Before anything of ours runs, it is the signal that ends it.
-    assert status in {0, -signal.SIGTERM, 128 + signal.SIGTERM}
+        assert process.stdout
+        process.stdout.close()
     deadline = time.monotonic() + PATIENCE
     while left(data) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert left(data) == []
+    return status
+
+
+@pytest.mark.parametrize("moment", IMPORTING)
+def test_it_ends_before_it_has_said_anything(data: Path, moment: float) -> None:
+    process = started(data, 1)
+    time.sleep(moment)
+    # Before anything of ours runs, it is the signal that ends it.
+    assert ends(process, data) in {0, -signal.SIGTERM, 128 + signal.SIGTERM}
+
+
+@pytest.mark.parametrize(("moment", "workers"), list(zip(STARTING, [1, 1, 2] * 3, strict=True)))
+def test_it_ends_in_order_after_its_first_line(data: Path, moment: float, workers: int) -> None:
+    process = started(data, workers)
+    assert process.stdout
+    assert process.stdout.readline().startswith(b"Starting PostgreSQL")
+    time.sleep(moment)
+    assert ends(process, data) == 0
