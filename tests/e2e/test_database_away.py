@@ -16,7 +16,7 @@ from adapters.embedded.composer.process import StandInComposer
 from tests.support.at_once import at_once
 from tests.support.blueprints import blueprint, insert_blueprint, stored_versions
 from tests.support.builders import compose_request
-from tests.support.database_proxy import DatabaseProxy
+from tests.support.database_proxy import WAYS, DatabaseProxy, Way
 from tests.support.databases import Parameters, session
 from tests.support.operations import OTHERS, Call, of_the_database, operation_ids
 from tests.support.refusals import refusal
@@ -30,15 +30,6 @@ SLACK = 3.0
 # What waits for nobody.
 AT_ONCE = 1.0 + SLACK
 
-WAYS: dict[str, Callable[[DatabaseProxy], None]] = {
-    "port closed": lambda proxy: proxy.close_port(),
-    "never answers": lambda proxy: proxy.swallow(),
-    "connecting hangs": lambda proxy: proxy.fill_backlog(),
-    "starting up": lambda proxy: proxy.refuse("57P03", "the database system is starting up"),
-    "shutting down": lambda proxy: proxy.refuse("57P03", "the database system is shutting down"),
-    "too many clients": lambda proxy: proxy.refuse("53300", "sorry, too many clients already"),
-    "another password": lambda proxy: proxy.refuse("28P01", 'password authentication failed for user "postgres"'),
-}
 every_way = pytest.mark.parametrize("way", WAYS.values(), ids=list(WAYS))
 
 
@@ -157,7 +148,7 @@ def test_when_the_database_goes_away_all_is_refused_until_it_is_back(
     composer: StandInComposer,
     module_database: Parameters,
     kept: Kept,
-    way: Callable[[DatabaseProxy], None],
+    way: Way,
 ) -> None:
     others = {operation: call(service.client()).status_code for operation, call in OTHERS.items()}
     at_once([partial(service.client(kept.tenant).get, "/composes") for _ in range(16)])

@@ -171,3 +171,17 @@ def _startup(connection: socket.socket) -> int:
     if length > 8:
         connection.recv(length - 8, socket.MSG_WAITALL)
     return int(code)
+
+
+Way = Callable[[DatabaseProxy], None]
+
+# How a database can be away.
+WAYS: dict[str, Way] = {
+    "port closed": lambda proxy: proxy.close_port(),
+    "never answers": lambda proxy: proxy.swallow(),
+    "connecting hangs": lambda proxy: proxy.fill_backlog(),
+    "starting up": lambda proxy: proxy.refuse("57P03", "the database system is starting up"),
+    "shutting down": lambda proxy: proxy.refuse("57P03", "the database system is shutting down"),
+    "too many clients": lambda proxy: proxy.refuse("53300", "sorry, too many clients already"),
+    "another password": lambda proxy: proxy.refuse("28P01", 'password authentication failed for user "postgres"'),
+}
