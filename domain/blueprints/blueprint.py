@@ -126,9 +126,8 @@ def as_read(stored: Json) -> dict[str, Any]:
     Nulls, keys that are no body's, a policy that is none, what was said of passwords, and what is of no shape that
     could be worked on, are left out.
     """
-    body = {
-        name: value for name, value in without_nulls(stored).items() if name in _BODY and isinstance(value, _BODY[name])
-    }
+    entries: dict[str, Any] = without_nulls(stored)
+    body = {name: entries[name] for name, shape in _BODY.items() if isinstance(entries.get(name), shape)}
     body["customizations"] = _with_policy(_unsaid(_in_shape(body.get("customizations", {}))))
     body["image_requests"] = _objects(body.get("image_requests", []))
     return body
