@@ -19,6 +19,7 @@ from image_builder.http.bridge import Bridge
 from image_builder.http.call import Lane
 from image_builder.http.docs import HEADERS, DocsPage
 from image_builder.http.edge import Document, Edge, Page
+from image_builder.recurring import Recurring
 from image_builder.telemetry import logs, metrics
 from ports.packages import PackageLists
 
@@ -58,18 +59,22 @@ class _Service:
         # Probes are answered also when all other threads wait.
         self._probe_threads = ThreadPoolExecutor(1, thread_name_prefix="probe")
         self._docs = DocsPage("../openapi.json")
+        interval = container.settings().reconcile_interval
+        self._reconciling = Recurring("reconcile", container.reconcile(), interval)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Open what the requests need; at the end let what runs finish, then close it."""
         self._container.database().open()
         self._container.features().start()
+        self._reconciling.start()
         try:
             yield
         finally:
             await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
+        self._reconciling.stop()
         self._bridge.close()
         self._probe_threads.shutdown()
         self._container.features().stop()

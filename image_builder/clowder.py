@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
+from tempfile import NamedTemporaryFile
 from typing import Any, Final
 
 from domain.errors import ConfigurationError
@@ -18,7 +20,7 @@ _ENDPOINTS: Final = {
 def clowder_variables(file: str) -> dict[str, str]:
     """The environment variables that the file stands for; those it says nothing of are left out.
 
-    Raises ConfigurationError where it cannot be read.
+    Raises ConfigurationError that names the file where it cannot be read.
     """
     try:
         # Here, because the package reads the file as soon as it is imported.
@@ -26,7 +28,7 @@ def clowder_variables(file: str) -> dict[str, str]:
 
         return dict(_variables(loadConfig(file)))  # type: ignore[no-untyped-call]
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-        raise ConfigurationError(f"ACG_CONFIG: {file} cannot be read: {type(error).__name__}") from error
+        raise ConfigurationError(f"{file} cannot be read: {type(error).__name__}") from error
 
 
 def _variables(config: Any) -> Iterator[tuple[str, str]]:
@@ -59,7 +61,15 @@ def _database(config: Any) -> Iterator[tuple[str, str]]:
         ("PGUSER", database.username),
         ("PGPASSWORD", database.password),
         ("PGSSLMODE", database.sslMode),
-        ("PGSSLROOTCERT", config.rds_ca() if database.rdsCa else None),
+        ("PGSSLROOTCERT", _written(database.rdsCa) if database.rdsCa else None),
     ):
         if value:
             yield name, str(value)
+
+
+@cache
+def _written(certificate: str) -> str:
+    """A file with this content: libpq takes certificates in no other way."""
+    with NamedTemporaryFile("w", suffix=".pem", delete=False) as file:
+        file.write(certificate)
+    return file.name

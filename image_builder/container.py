@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from dependency_injector import containers, providers
@@ -15,9 +15,12 @@ from adapters.files.distributions import load_allow_list, load_distributions
 from adapters.files.package_lists import FilePackageLists, index_package_lists
 from adapters.files.profiles import load_profiles
 from adapters.files.quotas import FileQuotas, Unlimited
+from adapters.fingerprints import HmacFingerprints
 from adapters.postgres.blueprints import PostgresBlueprints
 from adapters.postgres.composes import PostgresComposes
 from adapters.postgres.connection import PostgresDatabase
+from adapters.postgres.idempotency import PostgresIdempotencyKeys
+from adapters.postgres.left_starts import PostgresLeftStarts
 from adapters.postgres.starts import PostgresStarts
 from domain.distributions import Catalogue
 from domain.profiles import Profiles
@@ -44,12 +47,14 @@ from image_builder.usecases.distributions import DescribeDistribution
 from image_builder.usecases.export import ExportBlueprint
 from image_builder.usecases.features import OptionalBackEnds, TellFeatures
 from image_builder.usecases.gather import Gather
+from image_builder.usecases.once import Once
 from image_builder.usecases.packages import SearchPackages
 from image_builder.usecases.policies import PolicyRequirements, ShowPolicy
 from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.quota import TellQuota
 from image_builder.usecases.readiness import Probe
 from image_builder.usecases.recommendations import RecommendPackages
+from image_builder.usecases.reconcile import ReconcileStarts
 from ports.world import Quotas
 
 if TYPE_CHECKING:
@@ -105,6 +110,11 @@ def _image_threads(settings: Settings) -> Executor:
 
 def _completed(contract: Contract) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
     return contract.checker("ComposeRequest").accept
+
+
+def _reconciler_term(settings: Settings) -> timedelta:
+    # A pod that lives comes back in time, one that died is not missed for long.
+    return max(3 * settings.reconcile_interval, timedelta(seconds=1))
 
 
 def _now() -> datetime:
@@ -184,6 +194,10 @@ class Container(containers.DeclarativeContainer):
     quotas = providers.ThreadSafeSingleton(_quotas, settings)
     starts = providers.ThreadSafeSingleton(PostgresStarts, database)
 
+    fingerprints = providers.ThreadSafeSingleton(HmacFingerprints, settings.provided.fingerprint_secret)
+    keys = providers.ThreadSafeSingleton(PostgresIdempotencyKeys, database)
+    once = providers.ThreadSafeSingleton(Once, keys, fingerprints)
+
     start_composes = providers.ThreadSafeSingleton(
         StartComposes,
         prepare=providers.ThreadSafeSingleton(
@@ -206,6 +220,17 @@ class Container(containers.DeclarativeContainer):
         starts=starts,
         composer=back_ends.provided.composer,
         threads=image_threads,
+        fingerprints=fingerprints,
+    )
+    reconcile = providers.ThreadSafeSingleton(
+        ReconcileStarts,
+        left=providers.ThreadSafeSingleton(PostgresLeftStarts, database),
+        starts=starts,
+        keys=keys,
+        composer=back_ends.provided.composer_lookups,
+        fingerprints=fingerprints,
+        lease=settings.provided.start_lease,
+        term=providers.Factory(_reconciler_term, settings),
     )
     policy_requirements = providers.ThreadSafeSingleton(
         PolicyRequirements, compliance=back_ends.provided.compliance, threads=lookup_threads
@@ -241,6 +266,7 @@ class Container(containers.DeclarativeContainer):
     )
     composes = providers.ThreadSafeSingleton(
         ComposesController,
+        once=once,
         start=start_composes,
         build=providers.ThreadSafeSingleton(
             BuildBlueprint,
@@ -255,6 +281,7 @@ class Container(containers.DeclarativeContainer):
     )
     blueprints = providers.ThreadSafeSingleton(
         BlueprintsController,
+        once=once,
         keep=keep_blueprints,
         hand_on=providers.ThreadSafeSingleton(
             ExportBlueprint,

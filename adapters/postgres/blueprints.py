@@ -35,6 +35,10 @@ INSERT INTO blueprint_versions (id, blueprint_id, version, body, created_at, ser
 VALUES (%(version_id)s, %(blueprint)s, %(version)s, %(body)s, clock_timestamp() AT TIME ZONE 'utc', %(snapshots)s)
 """
 
+_SETTLE_KEY: Final = """
+UPDATE idempotency_keys SET settled = true, made = ARRAY[%(blueprint)s::uuid] WHERE id = %(key)s::uuid
+"""
+
 # Whoever changes or deletes a blueprint has it to himself until he is done.
 _LOCK: Final = """
 SELECT 1 FROM blueprints WHERE id = %(blueprint)s AND org_id = %(tenant)s AND deleted = false FOR UPDATE
@@ -109,10 +113,11 @@ class PostgresBlueprints:
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
-    def create(self, blueprint: NewBlueprint) -> UUID:
+    def create(self, blueprint: NewBlueprint, key: UUID | None = None) -> UUID:
         """See the port."""
         blueprint_id = uuid4()
         values = {
+            "key": key,
             "blueprint": blueprint_id,
             "tenant": blueprint.tenant,
             "account_number": blueprint.account_number,
@@ -123,6 +128,8 @@ class PostgresBlueprints:
         with _clashes(), self._database.connection() as connection, connection.pipeline(), connection.transaction():
             connection.execute(_CREATE, values)
             _add_version(connection, blueprint_id, 1, blueprint)
+            if key is not None:
+                connection.execute(_SETTLE_KEY, values)
         return blueprint_id
 
     def change(

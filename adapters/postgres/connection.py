@@ -164,6 +164,18 @@ class PostgresDatabase:
         if pool is not None:
             pool.close(timeout=5)
 
+    def use(self) -> dict[str, int]:
+        """How many connections there may be (`limit`), are (`size`), are `in_use` or made, how many wait for one."""
+        pool = self._pool
+        stats = {} if pool is None else pool.get_stats()
+        size = stats.get("pool_size", 0)
+        return {
+            "limit": self._size,
+            "size": size,
+            "in_use": size - stats.get("pool_available", 0),
+            "waiting": stats.get("requests_waiting", 0),
+        }
+
     @contextmanager
     def connection(self) -> Iterator[psycopg.Connection[Any]]:
         """A connection in autocommit. Raises UnavailableError when the database is away or too busy."""

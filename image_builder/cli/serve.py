@@ -21,7 +21,8 @@ from image_builder import app
 from image_builder.cli.embedded import identity_header, surroundings
 from image_builder.container import package_lists
 from image_builder.http.protocol import ContractProtocol
-from image_builder.settings import Settings, from_environment
+from image_builder.preflight import all_faults_at_once
+from image_builder.settings import Settings, embedded_wanted, from_environment
 
 log = structlog.get_logger()
 
@@ -33,8 +34,7 @@ _GRACE: Final = 30
 @click.option(
     "--embedded",
     is_flag=True,
-    envvar="IMAGE_BUILDER_EMBEDDED",
-    help="Bring a PostgreSQL and a stand-in composer.",
+    help="Bring a PostgreSQL and a stand-in composer; IMAGE_BUILDER_EMBEDDED=true does it too.",
 )
 @click.option(
     "--data",
@@ -46,22 +46,20 @@ _GRACE: Final = 30
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
-    default=1,
-    show_default=True,
-    envvar="WORKERS",
-    help="Worker processes.",
+    help="Worker processes.  [default: WORKERS, or 1]",
 )
-def serve(*, embedded: bool, data: Path, workers: int) -> None:
+def serve(*, embedded: bool, data: Path, workers: int | None) -> None:
     """Serve the API on LISTEN_ADDRESS (default localhost:8086) until Ctrl-C or SIGTERM.
 
     The database must have been migrated (`image-builder migrate`); --embedded does that itself.
     """
     # Ctrl-C and SIGTERM alike unwind what was started, in order.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    embedded = embedded or embedded_wanted()
     try:
-        with surroundings(data) if embedded else nullcontext():
+        with surroundings(data) if embedded else nullcontext(), all_faults_at_once():
             settings = from_environment()
-            _run(settings, workers, announce=lambda: _announce(settings, embedded=embedded))
+            _run(settings, workers or settings.workers, announce=lambda: _announce(settings, embedded=embedded))
     except KeyboardInterrupt:
         click.echo("Interrupted.")
 

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from adapters.embedded.composer.schema import compose_request_validator
+from adapters.fingerprints import HmacFingerprints
 from domain.compose.lookups import Answers
 from domain.compose.request import ComposeRequest
 from domain.composes import NewCompose
@@ -19,6 +20,7 @@ from domain.distributions import AllowList, Architecture, BootcImage, Catalogue,
 from domain.errors import UnavailableError
 from domain.identity import Identity
 from domain.quota import Quota, Reservation, Usage
+from domain.starts import NewStart
 from domain.submission import Accepted, Submission
 from image_builder.usecases.compose import StartComposes, Started
 from image_builder.usecases.prepare import Prepare
@@ -47,12 +49,14 @@ class FakeStarts:
         self.calls: list[str] = []
         self.failing: dict[str, Exception] = {}
 
-    def reserve(self, starts: Sequence[UUID], tenant: str, quota: Quota | None) -> Reservation:
+    def reserve(
+        self, starts: Sequence[NewStart], tenant: str, quota: Quota | None, key: UUID | None = None
+    ) -> Reservation:
         """See ports.store."""
         self._called("reserve")
         granted = quota is None or len(self.reserved) + len(self.composes) + len(starts) <= quota.limit
         if granted:
-            self.reserved.update(dict.fromkeys(starts, tenant))
+            self.reserved.update({start.id: tenant for start in starts})
         return Reservation(granted, None if quota is None else self._used())
 
     def usage(self, tenant: str, quota: Quota) -> Usage:
@@ -157,6 +161,7 @@ class World:
             starts=self.starts,
             composer=self.composer,  # type: ignore[arg-type]
             threads=_THREADS,
+            fingerprints=HmacFingerprints("secret"),
         )
 
     def __call__(self, document: dict[str, Any] | None = None, identity: Identity = CALLER) -> UUID:
