@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
@@ -29,6 +30,8 @@ BACK_WITHIN = 5.0
 SLACK = 3.0
 # What waits for nobody.
 AT_ONCE = 1.0 + SLACK
+# What the composer takes for a build.
+LATENCY = 0.5
 
 every_way = pytest.mark.parametrize("way", WAYS.values(), ids=list(WAYS))
 
@@ -204,6 +207,24 @@ def test_however_many_ask_while_it_hangs_none_waits_long_and_probes_and_refusals
         refused(answer)
     time.sleep(2)  # for which an answer to a probe stands
     refused(nobody.get("/ready", base=""))
+
+
+@pytest.mark.parametrize("name", ["port closed", "never answers"])
+def test_a_build_that_is_accepted_while_the_database_goes_away_is_cancelled_in_time(
+    service: Service, proxy: DatabaseProxy, composer: StandInComposer, tenant: str, name: str
+) -> None:
+    composer.steer(post_latency=LATENCY)
+    with ThreadPoolExecutor(1) as caller:
+        asked = caller.submit(service.client(tenant).post, "/compose", compose_request())
+        deadline = time.monotonic() + BACK_WITHIN
+        while "POST /compose" not in composer.counters() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        WAYS[name](proxy)
+        answer = asked.result()
+    refusal(answer, 503)
+    assert int(answer.headers["Retry-After"]) > 0
+    assert answer.elapsed.total_seconds() < LATENCY + REFUSED_WITHIN + SLACK
+    assert len(composer.behaviour()["deleted"]) == 1
 
 
 def test_connections_that_work_are_used_while_no_others_can_be_had(
