@@ -32,8 +32,10 @@ _PATIENCE: Final = 1.5
 # Milliseconds one statement may take; of the pool's, which somebody waits for.
 _STATEMENT_LIMIT: Final = 10_000
 _POOL_STATEMENT_LIMIT: Final = 1_200
-# Seconds for a look at the server, and those for a free connection to ask it by.
+# Seconds for a look at the server, while somebody waits for what comes of it and while nobody does: a machine that is
+# short of time may need more of it. Seconds for a free connection to ask the server by.
 _LOOK: Final = 0.7
+_LOOK_WHEN_AWAY: Final = 2.5
 _AT_HAND: Final = 0.05
 # Seconds that a look takes when all is well: what a call has left to find out that the server is there again.
 _MOMENT: Final = 0.2
@@ -282,7 +284,7 @@ class PostgresDatabase:
         """Why no connection can be had, None where one can: to a server that takes writes, if one is looked for."""
         wanted = "read-write" if self._refused_writes else "any"
         try:
-            async with asyncio.timeout(_LOOK):
+            async with asyncio.timeout(_LOOK_WHEN_AWAY if self._away else _LOOK):
                 connection = await psycopg.AsyncConnection.connect(**self._parameters, target_session_attrs=wanted)
                 await connection.close()
         except TimeoutError:
