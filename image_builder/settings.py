@@ -18,7 +18,8 @@ from domain.compose.targets import UploadSettings
 from domain.errors import ConfigurationError
 from image_builder.environment import environment, hand_on
 from image_builder.telemetry.logs import LEVELS
-from image_builder.variables import Declared, Section, look, told, variables
+from image_builder.telemetry.secrets import hide
+from image_builder.variables import Declared, Section, look, secrets, told, variables
 
 PROJECT: Final = Path(__file__).parent.parent
 
@@ -339,4 +340,5 @@ def _read(declared: type[Read]) -> Read:
     if faults:
         raise ConfigurationError(told(faults))
     hand_on(frozenset(ALL))
+    hide(secrets(declared, found.values))
     return declared(**values)

@@ -17,7 +17,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from marshmallow import EXCLUDE, Schema, ValidationError, validate
 from marshmallow import fields as kinds
@@ -175,6 +175,17 @@ def look(declared: type[Declared], environment: Mapping[str, str]) -> tuple[dict
     if together is not None:
         faults |= {name: fault for name, fault in together(values) if name not in faults}
     return values, faults
+
+
+def secrets(declared: type[Declared], environment: Mapping[str, str]) -> Iterator[str]:
+    """What must not be shown of the variables' values: secrets, and what gives access in addresses."""
+    for variable in variables(declared).values():
+        text = environment.get(variable.name, "")
+        if variable.values == _URL:
+            parts = urlsplit(text)
+            yield from (unquote(part) for part in (parts.password or parts.username, parts.password) if part)
+        elif variable.secret and text:
+            yield text
 
 
 def told(faults: Mapping[str, str]) -> str:

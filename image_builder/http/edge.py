@@ -105,7 +105,7 @@ class Edge:
         getattr(log, level)(
             "request",
             method=scope["method"],
-            operation=note.operation or None,
+            operation_id=note.operation or None,
             path=None if note.operation else scope["path"],
             status=note.status,
             org_id=note.tenant or None,
