@@ -1,6 +1,6 @@
 """One JSON object a line on standard output (spec: Running it, Logs).
 
-Lines of a request hold its `request_id`, and as soon as they are known `operation_id` and `org_id`: in every thread that
+Lines of a request hold its `request_id`, and as soon as they are known `operation_id` and `org_id`: in each thread that
 works at it, because contexts are handed on (`contextvars.copy_context().run`).
 """
 
