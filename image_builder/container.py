@@ -39,6 +39,7 @@ from image_builder.http.packages import PackagesController
 from image_builder.http.quota import QuotaController
 from image_builder.settings import Settings, UnleashSettings
 from image_builder.telemetry.metrics import Metrics
+from image_builder.telemetry.tracing import Tracing
 from image_builder.usecases.blueprints import KeepBlueprints
 from image_builder.usecases.build_blueprint import BuildBlueprint
 from image_builder.usecases.compose import StartComposes
@@ -184,6 +185,9 @@ class Container(containers.DeclarativeContainer):
         providers.Factory(identity_header, fedora_accounts=settings.provided.fedora_auth),
     )
     metrics = providers.ThreadSafeSingleton(Metrics)
+    tracing = providers.ThreadSafeSingleton(
+        Tracing, settings.provided.otlp_endpoint, settings.provided.otlp_headers, settings.provided.build_commit
+    )
     database_probe = providers.ThreadSafeSingleton(Probe, database.provided.check)
     hasher = providers.Object(sha512_crypt_hash)
     base = settings.provided.base_paths[1]

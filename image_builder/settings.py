@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from marshmallow import ValidationError
 
@@ -39,7 +40,10 @@ _content: Final = Section(
 _customers: Final = Section("Provisioning and compliance", "A request that needs one that is not set gets 503.")
 _recommendations: Final = Section("Recommendations", "A request for recommendations gets 503 where its URL is not set.")
 _features: Final = Section("Feature flags", "Where Unleash is not set, or was never reached, all flags are on.")
-_telemetry: Final = Section("Log")
+_telemetry: Final = Section(
+    "Log, traces, error reports",
+    "Nothing is sent anywhere unless it is set up here. OpenTelemetry reads its other variables (`OTEL_…`) as ever.",
+)
 _sinks: Final = Section(
     "Log sinks of the Go service", "Not served: the log goes to standard output. One warning at start names those set."
 )
@@ -203,6 +207,17 @@ class Settings(DatabaseSettings):
         "LOG_LEVEL", "INFO", "the least that is logged; `TRACE` is `DEBUG`", of=tuple(LEVELS), any_case=True
     )
 
+    otlp_endpoint: str = _telemetry.url(
+        "OTEL_EXPORTER_OTLP_ENDPOINT", "", "a collector of traces, by OTLP over HTTP; they go to `/v1/traces` below it"
+    )
+    otlp_headers: str = _telemetry.text(
+        "OTEL_EXPORTER_OTLP_HEADERS", "", "what goes along to it: `name=value,name=value`", secret=True
+    )
+    glitchtip_dsn: str = _telemetry.url(
+        "GLITCHTIP_DSN", "", "where unforeseen errors are reported to, with traceback and nothing of the request"
+    )
+    sentry_dsn: str = _telemetry.url("SENTRY_DSN", "", "the same, where there is no `GLITCHTIP_DSN`")
+
     splunk_host: str = _sinks.text("SPLUNK_HEC_HOST", "", "Splunk")
     splunk_port: str = _sinks.text("SPLUNK_HEC_PORT", "", "Splunk")
     splunk_token: str = _sinks.text("SPLUNK_HEC_TOKEN", "", "Splunk", secret=True)
@@ -210,7 +225,6 @@ class Settings(DatabaseSettings):
     cloudwatch_key: str = _sinks.text("CW_AWS_ACCESS_KEY_ID", "", "CloudWatch", secret=True)
     cloudwatch_secret: str = _sinks.text("CW_AWS_SECRET_ACCESS_KEY", "", "CloudWatch", secret=True)
     cloudwatch_group: str = _sinks.text("CW_LOG_GROUP", "", "CloudWatch")
-    glitchtip_dsn: str = _sinks.text("GLITCHTIP_DSN", "", "GlitchTip", secret=True)
 
     build_commit: str = _about.text("BUILD_COMMIT", "", "shown by `/version`")
     build_time: str = _about.text("BUILD_TIME", "", "shown by `/version`")
@@ -223,6 +237,11 @@ class Settings(DatabaseSettings):
         lease, deadline = values.get("start_lease"), values.get("compose_deadline")
         if lease is not None and deadline is not None and lease.total_seconds() < deadline:
             yield "START_LEASE", "must not be shorter than COMPOSE_DEADLINE: starts are still worked at"
+
+        for name, field in (("GLITCHTIP_DSN", "glitchtip_dsn"), ("SENTRY_DSN", "sentry_dsn")):
+            dsn = urlsplit(values.get(field) or "")
+            if dsn.netloc and not (dsn.username and dsn.path.strip("/")):
+                yield name, "not a DSN: https://key@host/project"
 
     @property
     def host(self) -> str:

@@ -23,6 +23,7 @@ from image_builder.http.call import NOTE, Note
 from image_builder.http.errors import HttpError, Problem, problem_of
 from image_builder.http.protocol import MOST_HEADER_BYTES
 from image_builder.telemetry.metrics import Metrics
+from image_builder.telemetry.tracing import Tracing
 from ports.trace import Trace, current_trace
 
 log = structlog.get_logger()
@@ -54,12 +55,20 @@ class Edge:
     with a slash); whatever it raises is answered like any error.
     """
 
-    def __init__(self, app: ASGIApp, pages: Mapping[str, Page], base_paths: tuple[str, ...], metrics: Metrics) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        pages: Mapping[str, Page],
+        base_paths: tuple[str, ...],
+        metrics: Metrics,
+        tracing: Tracing,
+    ) -> None:
         self._app = app
         self._pages = pages
         self._folders = tuple(path for path in pages if path.endswith("/"))
         self._bases = tuple(f"{base}/" for base in base_paths)
         self._metrics = metrics
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request; other kinds of scope (lifespan) go on unchanged."""
@@ -70,6 +79,7 @@ class Edge:
         trace = _trace(scope)
         current_trace.set(trace)
         note = scope[NOTE] = Note(trace.request_id)
+        span = self._tracing.request(_known(scope["method"]), scope["headers"], trace)
         answer = _Answer(send, note)
         try:
             await self._answer(scope, receive, answer)
@@ -77,6 +87,8 @@ class Edge:
             await answer.problem(problem_of(error))
         finally:
             self._finished(scope, note, time.perf_counter() - began)
+            if span is not None:
+                span.end(template=note.template, operation=note.operation, tenant=note.tenant, status=note.status)
 
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEADER_BYTES:
@@ -99,8 +111,7 @@ class Edge:
     def _finished(self, scope: Scope, note: Note, seconds: float) -> None:
         below_base = scope["path"].startswith(self._bases)
         if below_base:
-            method = scope["method"] if scope["method"] in _METHODS else "other"
-            self._metrics.observe(note.template, method, note.status, seconds)
+            self._metrics.observe(note.template, _known(scope["method"]), note.status, seconds)
         level = "warning" if note.status >= 500 else "info" if below_base else "debug"
         getattr(log, level)(
             "request",
@@ -147,6 +158,10 @@ class _Answer:
         encoded.append((b"content-length", str(len(body)).encode()))
         await self.send({"type": "http.response.start", "status": status, "headers": encoded})
         await self.send({"type": "http.response.body", "body": body})
+
+
+def _known(method: str) -> str:
+    return method if method in _METHODS else "other"
 
 
 def _trace(scope: Scope) -> Trace:

@@ -9,9 +9,12 @@ import asyncio
 import os
 from typing import Any, Final
 
+import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from image_builder.http.errors import Problem
+
+log = structlog.get_logger()
 
 MOST_HEADER_BYTES: Final = 64 * 1024
 _SECONDS_FOR_HEADERS: Final = 30.0
@@ -79,12 +82,14 @@ class ContractProtocol(HttpToolsProtocol):
 
     def _refuse(self, problem: Problem) -> None:
         body = problem.body
+        request_id = os.urandom(16).hex()
+        log.info("refused before there was a request", status=problem.status, request_id=request_id)
         self.transport.write(
             b"HTTP/1.1 %d %s\r\n"
             b"content-type: application/json\r\n"
             b"content-length: %d\r\n"
             b"x-rh-insights-request-id: %s\r\n"
             b"connection: close\r\n\r\n%s"
-            % (problem.status, _REASONS[problem.status], len(body), os.urandom(16).hex().encode(), body)
+            % (problem.status, _REASONS[problem.status], len(body), request_id.encode(), body)
         )
         self.transport.close()

@@ -16,6 +16,7 @@ import orjson
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from image_builder.telemetry.reports import report_tracebacks
 from image_builder.telemetry.secrets import masked, without_secrets
 from ports.trace import current_trace
 
@@ -43,6 +44,7 @@ def configure(level: str) -> None:
             _request_id,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            report_tracebacks,
             structlog.processors.format_exc_info,
             _without_nothing,
             without_secrets,

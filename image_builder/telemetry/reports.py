@@ -1,0 +1,86 @@
+"""Reports of unforeseen errors, where a Sentry or GlitchTip is named: the traceback, and nothing of the request.
+
+Whatever is logged with a traceback is reported. sentry-sdk is imported where there is somebody to report to; it sends
+from a thread that nobody waits for.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from structlog.typing import EventDict, WrappedLogger
+
+from image_builder.telemetry.secrets import masked_text
+
+if TYPE_CHECKING:
+    import sentry_sdk
+
+# Seconds for what is left at the end.
+_AT_THE_END: Final = 2.0
+# What a report holds of an event; all else that the library puts together stays here.
+_KEPT: Final = frozenset(
+    {"event_id", "timestamp", "platform", "level", "exception", "release", "server_name", "tags", "sdk", "environment"}
+)
+_TAGS: Final = ("request_id", "operation_id")
+
+_scope: sentry_sdk.Scope | None = None
+
+
+def start(dsn: str, release: str) -> None:
+    """Report from now on, and from this process; an empty `dsn` is nobody to report to."""
+    global _scope  # noqa: PLW0603 - of a process, as its log is
+    if not dsn:
+        return
+    import sentry_sdk  # noqa: PLC0415 - see above
+
+    client = sentry_sdk.Client(
+        dsn=dsn,
+        release=release or None,
+        default_integrations=False,
+        auto_enabling_integrations=False,
+        send_default_pii=False,
+        include_local_variables=False,
+        max_breadcrumbs=0,
+        send_client_reports=False,
+        auto_session_tracking=False,
+        shutdown_timeout=_AT_THE_END,
+        before_send=_scrubbed,
+    )
+    _scope = sentry_sdk.Scope(client=client)
+
+
+def stop() -> None:
+    """Send what is left, as far as that is possible in a few seconds."""
+    global _scope
+    scope, _scope = _scope, None
+    if scope is not None:
+        scope.client.close(timeout=_AT_THE_END)
+
+
+def report_tracebacks(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """A processor of structlog; it comes before those that turn errors into text."""
+    if _scope is not None and event.get("exc_info"):
+        error = _error(event["exc_info"])
+        if error is not None:
+            told = {name: str(event[name]) for name in _TAGS if event.get(name)}
+            _scope.capture_exception(error, tags={**told, "event": str(event.get("event", ""))})
+    return event
+
+
+def _error(exc_info: Any) -> BaseException | None:
+    if isinstance(exc_info, BaseException):
+        return exc_info
+    if isinstance(exc_info, tuple):
+        return exc_info[1] if isinstance(exc_info[1], BaseException) else None
+    return sys.exc_info()[1]
+
+
+def _scrubbed(event: Any, _hint: Any) -> Any:
+    kept = {name: value for name, value in event.items() if name in _KEPT}
+    for error in kept.get("exception", {}).get("values", ()):
+        error["value"] = masked_text(str(error.get("value") or ""))
+        error.pop("mechanism", None)
+        for frame in error.get("stacktrace", {}).get("frames", ()):
+            frame.pop("vars", None)
+    return kept
