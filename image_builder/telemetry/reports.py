@@ -14,7 +14,7 @@ from structlog.typing import EventDict, WrappedLogger
 from image_builder.telemetry.secrets import masked_text
 
 if TYPE_CHECKING:
-    import sentry_sdk
+    import sentry_sdk.client
 
 # Seconds for what is left at the end.
 _AT_THE_END: Final = 2.0
@@ -22,19 +22,19 @@ _AT_THE_END: Final = 2.0
 _KEPT: Final = frozenset(
     {"event_id", "timestamp", "platform", "level", "exception", "release", "server_name", "tags", "sdk", "environment"}
 )
-_TAGS: Final = ("request_id", "operation_id")
+_TAGS: Final = ("event", "request_id", "operation_id")
 
-_scope: sentry_sdk.Scope | None = None
+_client: sentry_sdk.client.BaseClient | None = None
 
 
 def start(dsn: str, release: str) -> None:
     """Report from now on, and from this process; an empty `dsn` is nobody to report to."""
-    global _scope  # noqa: PLW0603 - of a process, as its log is
+    global _client  # noqa: PLW0603 - of a process, as its log is
     if not dsn:
         return
     import sentry_sdk  # noqa: PLC0415 - see above
 
-    client = sentry_sdk.Client(
+    _client = sentry_sdk.Client(
         dsn=dsn,
         release=release or None,
         default_integrations=False,
@@ -47,25 +47,32 @@ def start(dsn: str, release: str) -> None:
         shutdown_timeout=_AT_THE_END,
         before_send=_scrubbed,
     )
-    _scope = sentry_sdk.Scope(client=client)
 
 
 def stop() -> None:
     """Send what is left, as far as that is possible in a few seconds."""
-    global _scope
-    scope, _scope = _scope, None
-    if scope is not None:
-        scope.client.close(timeout=_AT_THE_END)
+    global _client
+    client, _client = _client, None
+    if client is not None:
+        client.close(timeout=_AT_THE_END)
 
 
 def report_tracebacks(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """A processor of structlog; it comes before those that turn errors into text."""
-    if _scope is not None and event.get("exc_info"):
+    client = _client
+    if client is not None and event.get("exc_info"):
         error = _error(event["exc_info"])
         if error is not None:
-            told = {name: str(event[name]) for name in _TAGS if event.get(name)}
-            _scope.capture_exception(error, tags={**told, "event": str(event.get("event", ""))})
+            _report(client, error, {name: str(event[name]) for name in _TAGS if event.get(name)})
     return event
+
+
+def _report(client: sentry_sdk.client.BaseClient, error: BaseException, tags: dict[str, str]) -> None:
+    from sentry_sdk.utils import event_from_exception  # noqa: PLC0415 - see above
+
+    event, hint = event_from_exception(error, client_options=client.options)
+    event["tags"] = tags
+    client.capture_event(event, hint=hint)
 
 
 def _error(exc_info: Any) -> BaseException | None:

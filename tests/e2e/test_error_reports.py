@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import importlib
 import json
 import time
-import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -26,10 +26,10 @@ def dsn(url: str) -> str:
 
 
 def text(asked: Asked) -> bytes:
-    """What was sent."""
-    if asked.headers.get("content-encoding") == "gzip":
-        return gzip.decompress(asked.body)
-    return zlib.decompress(asked.body) if asked.headers.get("content-encoding") == "deflate" else asked.body
+    """What was sent; sentry-sdk compresses it with what it finds."""
+    if asked.headers.get("content-encoding") == "br":
+        return bytes(importlib.import_module("brotli").decompress(asked.body))
+    return gzip.decompress(asked.body)
 
 
 def reports(server: Loopback) -> list[dict[str, Any]]:

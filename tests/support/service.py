@@ -20,7 +20,7 @@ from tests.support.builders import identity
 
 PROJECT = Path(__file__).parent.parent.parent
 BASE = "/api/image-builder/v1"
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Service:
