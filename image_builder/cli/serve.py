@@ -84,6 +84,8 @@ def _run(settings: Settings, workers: int, announce: Callable[[], None]) -> None
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=75,
+        # A worker that starts on a busy machine takes its time, and would be killed and started again for ever.
+        timeout_worker_healthcheck=60,
         timeout_graceful_shutdown=_GRACE,
     )
     with _listener(settings) as listener:
