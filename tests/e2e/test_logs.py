@@ -78,7 +78,7 @@ def test_a_requests_line_tells_who_asked_for_what_and_how_it_went(service: Servi
 
 def test_all_lines_of_a_request_say_whose_they_are_those_of_calls_of_back_ends_too(service: Service, log: Path) -> None:
     headers = {"x-rh-insights-request-id": "failing"}
-    assert service.client("whose").post("/compose", compose_request(), headers=headers).status_code == 503
+    assert service.client("whose").post("/compose", compose_request(), headers=headers).status_code == 500
     soon(log, lambda line: line["event"] == "request" and line["request_id"] == "failing")
     found = [line for line in lines(log) if line.get("request_id") == "failing"]
     assert {"back-end answered", "request failed", "request"} <= {line["event"] for line in found}
@@ -99,7 +99,7 @@ def test_requests_do_not_take_over_what_was_said_of_others(service: Service, log
         (b"this is no HTTP\r\n\r\n", 400),
         (raw_http.head("GET", f"{BASE}/version", {f"x-{number}": "v" * 8000 for number in range(20)}), 431),
         (raw_http.head("GET", "/nowhere"), 404),
-        (raw_http.head("BREW", f"{BASE}/composes"), 405),
+        (raw_http.head("PROPFIND", f"{BASE}/composes"), 405),
     ],
     ids=["no HTTP", "headers too large", "nowhere", "no such method"],
 )

@@ -96,7 +96,7 @@ def test_what_is_no_trace_begins_a_new_one(module_database: Parameters, composer
 def test_a_refused_request_is_a_span_without_a_route(module_database: Parameters, composer: Loopback) -> None:
     with Loopback(answer(200)) as collector:
         with traced(module_database, composer, collector.url) as service:
-            assert service.client("any").request("BREW", "/nowhere/at/all").status_code == 404
+            assert service.client("any").request("PROPFIND", "/nowhere/at/all").status_code == 404
         (found,) = [span for span in spans(collector) if attributes(span).get("http.response.status_code") == 404]
     assert found.name == "other"
 
