@@ -35,7 +35,9 @@ INSERT INTO blueprint_versions (id, blueprint_id, version, body, created_at, ser
 VALUES (%(version_id)s, %(blueprint)s, %(version)s, %(body)s, clock_timestamp() AT TIME ZONE 'utc', %(snapshots)s)
 """
 
-_SETTLE_KEY: Final = "UPDATE idempotency_keys SET settled = true, made = ARRAY[%(blueprint)s] WHERE id = %(key)s::uuid"
+_SETTLE_KEY: Final = """
+UPDATE idempotency_keys SET settled = true, made = ARRAY[%(blueprint)s::uuid] WHERE id = %(key)s::uuid
+"""
 
 # Whoever changes or deletes a blueprint has it to himself until he is done.
 _LOCK: Final = """

@@ -48,7 +48,7 @@ WITH start AS (
 ), recorded AS (
     INSERT INTO composes (job_id, request, created_at, account_number, org_id, email, image_name, client_id,
                           blueprint_version_id, deleted)
-    SELECT %(compose)s, compose->'request', created_at, compose->>'account_number', org_id, compose->>'email',
+    SELECT %(compose)s::uuid, compose->'request', created_at, compose->>'account_number', org_id, compose->>'email',
            compose->>'image_name', compose->>'client_id', (SELECT id FROM source),
            COALESCE((SELECT deleted FROM source), false)
     FROM start

@@ -77,7 +77,7 @@ _RECORD_COMPOSE: Final = """
 WITH started AS (
     DELETE FROM compose_starts WHERE id = %(start)s RETURNING key_id, position
 ), told AS (
-    UPDATE idempotency_keys SET made[started.position] = %(compose)s FROM started WHERE id = started.key_id
+    UPDATE idempotency_keys SET made[started.position] = %(compose)s::uuid FROM started WHERE id = started.key_id
 ), source AS (
     SELECT versions.id, blueprints.deleted
     FROM blueprint_versions versions JOIN blueprints ON blueprints.id = versions.blueprint_id

@@ -13,5 +13,5 @@ CREATE TABLE idempotency_keys (
     failure    jsonb,
     UNIQUE (org_id, path, key)
 );
-CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys (created_at);
+CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys (created_at, id);
 CREATE INDEX idempotency_keys_unsettled_idx ON idempotency_keys (created_at) WHERE NOT settled;
