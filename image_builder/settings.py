@@ -240,8 +240,8 @@ class Settings(DatabaseSettings):
 
         for name, field in (("GLITCHTIP_DSN", "glitchtip_dsn"), ("SENTRY_DSN", "sentry_dsn")):
             dsn = urlsplit(values.get(field) or "")
-            if dsn.netloc and not (dsn.username and dsn.path.strip("/")):
-                yield name, "not a DSN: https://key@host/project"
+            if dsn.netloc and not (dsn.username and dsn.path.rpartition("/")[2].isdecimal()):
+                yield name, "not a DSN: https://key@host/number"
 
     @property
     def host(self) -> str:

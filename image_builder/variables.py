@@ -181,11 +181,11 @@ def secrets(declared: type[Declared], environment: Mapping[str, str]) -> Iterato
     """What must not be shown of the variables' values: secrets, and what gives access in addresses."""
     for variable in variables(declared).values():
         text = environment.get(variable.name, "")
-        if variable.values == _URL:
-            parts = urlsplit(text)
-            yield from (unquote(part) for part in (parts.password or parts.username, parts.password) if part)
-        elif variable.secret and text:
+        if variable.secret and variable.values != _URL:
             yield text
+        elif "://" in text:
+            parts = urlsplit(text)
+            yield from (unquote(part) for part in {parts.password or parts.username, parts.password} if part)
 
 
 def told(faults: Mapping[str, str]) -> str:

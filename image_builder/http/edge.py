@@ -79,7 +79,8 @@ class Edge:
         trace = _trace(scope)
         current_trace.set(trace)
         note = scope[NOTE] = Note(trace.request_id)
-        span = self._tracing.request(_known(scope["method"]), scope["headers"], trace)
+        below_base = scope["path"].startswith(self._bases)
+        span = self._tracing.request(_known(scope["method"]), scope["headers"], trace) if below_base else None
         answer = _Answer(send, note)
         try:
             await self._answer(scope, receive, answer)

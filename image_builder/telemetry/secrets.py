@@ -24,43 +24,53 @@ _SEPARATORS: Final = str.maketrans("", "", "-_ .")
 # Shorter ones would be found everywhere.
 _SHORTEST: Final = 6
 _QUOTE: Final = rb"""\\*["']"""
-# What secrets look like, after what stays; in lower case the marks without which there is none.
-_LOOKS: Final = tuple(
-    (mark, re.compile(rb"(?P<before>(?i:" + before + rb"))" + secret))
-    for mark, before, secret in (
-        # A field of a document, quoted once or several times
-        *(
-            (name, name + rb"s?" + _QUOTE + rb"\s*[:=,]\s*" + _QUOTE, rb"[^\"'\\]+")
-            for name in (b"password", b"secret", b"token", b"activation-key", b"activation_key", b"private_key")
-        ),
-        *((name + b"=", name + b"=", rb"[^\s\"'\\&]+") for name in (b"secret", b"password", b"token", b"key")),
-        (b"bearer", rb"bearer\s+", rb"[\w.~+/=-]{6,}"),
-        (b"basic", rb"basic\s+", rb"[\w+/=-]{8,}"),
-        # Who asks, in an address
-        (b"://", rb"://", rb"[^\s/@\"'\\]+(?=@)"),
-        # JSON in base64: identities and tokens
-        (b"eyj", rb"", rb"eyJ[\w+/=.-]{16,}"),
-        (b"ewog", rb"", rb"ewog[\w+/=.-]{16,}"),
-        # Hashes of passwords
-        (b"$", rb"", rb"\$(?:6|5|2[aby]?|y)\$[\w./$=]+"),
-        # What PostgreSQL says of rows
-        (b"detail:", rb"detail:\s+", rb"(?:[^\"\\]|\\[^n])+"),
-    )
-)
 
-_known: set[bytes] = set()
-_known_pattern: re.Pattern[bytes] | None = None
+
+def _looks(before: bytes, secret: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb"(?P<before>(?i:" + before + rb"))" + secret)
+
+
+def _field_of_a_document(name: bytes) -> re.Pattern[bytes]:
+    """Quoted once or several times."""
+    return _looks(name + rb"s?" + _QUOTE + rb"\s*[:=,]\s*" + _QUOTE, rb"[^\"'\\]+")
+
+
+def _field_of_a_form(name: bytes) -> re.Pattern[bytes]:
+    return _looks(name + rb"=", rb"[^\s\"'\\&]+")
+
+
+# What secrets look like, and what stays before them; by what no line is without that holds one, in lower case.
+_LOOKS: Final = {
+    b"password": (_field_of_a_document(b"password"), _field_of_a_form(b"password")),
+    b"secret": (_field_of_a_document(b"secret"), _field_of_a_form(b"secret")),
+    b"token": (_field_of_a_document(b"token"), _field_of_a_form(b"token")),
+    b"key": (_field_of_a_document(rb"(?:activation|private|host_config)[-_]?key"), _field_of_a_form(b"key")),
+    b"bearer": (_looks(rb"bearer\s+", rb"[\w.~+/=-]{6,}"),),
+    b"basic": (_looks(rb"basic\s+", rb"[\w+/=-]{8,}"),),
+    # Who asks, in an address
+    b"://": (_looks(rb"://", rb"[^\s/@\"'\\]+(?=@)"),),
+    # JSON in base64: identities and tokens
+    b"eyj": (_looks(rb"", rb"eyJ[\w+/=.-]{16,}"),),
+    b"ewog": (_looks(rb"", rb"ewog[\w+/=.-]{16,}"),),
+    # Hashes of passwords
+    b"$": (_looks(rb"", rb"\$(?:6|5|2[aby]?|y)\$[\w./$=]+"),),
+    # What PostgreSQL says of rows
+    b"detail:": (_looks(rb"detail:\s+", rb"(?:[^\"\\]|\\[^n])+"),),
+}
+_MARKS: Final = tuple(_LOOKS)
+
+_known: tuple[bytes, ...] = ()
 
 
 def hide(values: Iterable[str]) -> None:
     """Mask these wherever they stand, from now on and in this process; short ones are too common for that."""
-    global _known_pattern  # noqa: PLW0603 - of a process, as its standard output is
+    global _known  # noqa: PLW0603 - of a process, as its standard output is
+    found = set(_known)
     for value in values:
         if len(value) >= _SHORTEST:
             # As it is, and as it stands in JSON
-            _known.update({value.encode("utf-8", "replace"), orjson.dumps(_printable(value))[1:-1]})
-    longest_first = sorted(_known, key=len, reverse=True)
-    _known_pattern = re.compile(b"|".join(map(re.escape, longest_first))) if longest_first else None
+            found |= {value.encode("utf-8", "replace"), orjson.dumps(_printable(value))[1:-1]}
+    _known = tuple(sorted(found, key=len, reverse=True))
 
 
 @lru_cache(4096)
@@ -79,12 +89,14 @@ def without_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> E
 
 def masked(text: bytes) -> bytes:
     """`text` without the secrets of the settings, and without what looks like one."""
-    if _known_pattern is not None:
-        text = _known_pattern.sub(_MASK, text)
+    for secret in _known:
+        if secret in text:
+            text = text.replace(secret, _MASK)
     lowered = text.lower()
-    for mark, looks in _LOOKS:
+    for mark in _MARKS:  # this loop is all that most lines take
         if mark in lowered:
-            text = looks.sub(rb"\g<before>" + _MASK, text)
+            for looks in _LOOKS[mark]:
+                text = looks.sub(rb"\g<before>" + _MASK, text)
     return text
 
 

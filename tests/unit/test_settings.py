@@ -217,6 +217,31 @@ def test_a_secret_is_in_no_text_of_the_settings(surrounded: Surrounded) -> None:
     assert SECRET not in repr(from_environment())
 
 
+def test_a_local_env_that_cannot_be_read_is_named(surrounded: Surrounded, tmp_path: Path) -> None:
+    surrounded(**COMPOSER)
+    (tmp_path / "local.env").write_bytes(b"PGHOST=\xff\xfe")
+    with pytest.raises(ConfigurationError, match=r"local\.env: cannot be read"):
+        from_environment()
+
+
+def test_what_is_found_later_is_said_beside_the_rest(surrounded: Surrounded) -> None:
+    surrounded(PGPORT="five")
+    with pytest.raises(ConfigurationError) as raised, all_faults_at_once():
+        raise ConfigurationError("profiles.json: broken")
+    assert [
+        part for part in ("PGPORT", "COMPOSER_URL", "profiles.json: broken") if part not in raised.value.detail
+    ] == []
+
+
+@pytest.mark.parametrize(
+    "dsn", ["https://glitchtip.example.com/1", "https://key@glitchtip.example.com/", "https://k@h/x"]
+)
+def test_what_is_no_dsn_is_refused(surrounded: Surrounded, dsn: str) -> None:
+    surrounded(**COMPOSER, GLITCHTIP_DSN=dsn)
+    with pytest.raises(ConfigurationError, match="GLITCHTIP_DSN: not a DSN"):
+        from_environment()
+
+
 def test_the_environment_wins_over_local_env(surrounded: Surrounded) -> None:
     surrounded("PGHOST=there", "PGUSER=local", **COMPOSER, PGHOST="here")
     assert (database_parameters()["host"], database_parameters()["user"]) == ("here", "local")
