@@ -22,6 +22,8 @@ _AT_THE_END: Final = 2.0
 _KEPT: Final = frozenset(
     {"event_id", "timestamp", "platform", "level", "exception", "release", "server_name", "tags", "sdk", "environment"}
 )
+# Libraries that send things: their troubles are no errors of ours.
+_THEIRS: Final = ("opentelemetry", "sentry_sdk", "urllib3", "requests")
 _TAGS: Final = ("event", "request_id", "operation_id")
 
 _client: sentry_sdk.client.BaseClient | None = None
@@ -60,7 +62,7 @@ def stop() -> None:
 def report_tracebacks(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """A processor of structlog; it comes before those that turn errors into text."""
     client = _client
-    if client is not None and event.get("exc_info"):
+    if client is not None and event.get("exc_info") and not str(event.get("logger", "")).startswith(_THEIRS):
         error = _error(event["exc_info"])
         if error is not None:
             _report(client, error, {name: str(event[name]) for name in _TAGS if event.get(name)})

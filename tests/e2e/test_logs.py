@@ -113,3 +113,11 @@ def test_an_answer_to_what_is_no_request_of_ours_has_the_id_of_its_line(
     assert refused.status_code == status
     request_id = refused.headers["x-rh-insights-request-id"]
     assert soon(log, lambda line: line.get("request_id") == request_id and line.get("status") == status)
+
+
+def test_migrations_write_such_lines_too(empty_database: Parameters) -> None:
+    status, text = Service(empty_database, "http://127.0.0.1:1").command("migrate")
+    assert status == 0, text
+    said = [json.loads(line) for line in text.splitlines()]
+    assert said[-1]["event"] == "the database is up to date"
+    assert said[-1]["applied"]

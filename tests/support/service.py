@@ -93,8 +93,12 @@ class Service:
 
     def refusal_to_start(self) -> tuple[int, str]:
         """The exit status and all the output of a service that must end by itself."""
+        return self.command("serve", "--workers", str(self._workers))
+
+    def command(self, *arguments: str) -> tuple[int, str]:
+        """The exit status and all the output of a command in the same environment."""
         ended = subprocess.run(
-            [sys.executable, "-m", "image_builder", "serve", "--workers", str(self._workers)],
+            [sys.executable, "-m", "image_builder", *arguments],
             env=self._environment,
             cwd="/",
             stdout=subprocess.PIPE,
@@ -102,7 +106,7 @@ class Service:
             timeout=PATIENCE,
             check=False,
         )
-        output.said("a refusal to start", ended.stdout)
+        output.said(" ".join(arguments), ended.stdout)
         return ended.returncode, ended.stdout.decode()
 
     def client(self, org_id: str = "000001", **fields: Any) -> Client:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -171,3 +173,26 @@ def test_the_search_at_the_end_of_the_tests_finds_secrets() -> None:
     pattern = output.secrets_pattern(["correct horse", "correct"])
     text = f"a line\nit is correct horse\nx {identity('any')}\nthe last".encode()
     assert sorted(output.leaks(pattern, text)) == ["it is correct horse", f"x {identity('any')}"]
+
+
+def test_a_run_of_tests_whose_output_holds_a_secret_fails(tmp_path: Path) -> None:
+    (tmp_path / "test_leaking.py").write_text(
+        """
+from tests.support import output
+
+def test_that_passes():
+    output.given({"users": [{"password": "a-secret-that-leaks"}]})
+    print("a line with a-secret-that-leaks")
+"""
+    )
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-c", os.devnull, f"--rootdir={tmp_path}", tmp_path],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert ended.returncode == pytest.ExitCode.TESTS_FAILED, ended.stdout + ended.stderr
+    assert "1 passed" in ended.stdout
+    assert "secrets in what the programs wrote" in ended.stdout
