@@ -6,6 +6,7 @@ from a thread that nobody waits for.
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,7 @@ _KEPT: Final = frozenset(
 )
 # Libraries that send things: their troubles are no errors of ours.
 _THEIRS: Final = ("opentelemetry", "sentry_sdk", "urllib3", "requests")
+_QUOTED: Final = re.compile(r"""(["'`]).*\1""")
 _TAGS: Final = ("event", "request_id", "operation_id")
 
 _client: sentry_sdk.client.BaseClient | None = None
@@ -85,10 +87,15 @@ def _error(exc_info: Any) -> BaseException | None:
     return sys.exc_info()[1]
 
 
+def _without_values(text: str) -> str:
+    """What an error says, but for what it quotes: that may be the request's."""
+    return _QUOTED.sub('"…"', masked_text(text.partition("\n")[0]))
+
+
 def _scrubbed(event: Any, _hint: Any) -> Any:
     kept = {name: value for name, value in event.items() if name in _KEPT}
     for error in kept.get("exception", {}).get("values", ()):
-        error["value"] = masked_text(str(error.get("value") or ""))
+        error["value"] = _without_values(str(error.get("value") or ""))
         error.pop("mechanism", None)
         for frame in error.get("stacktrace", {}).get("frames", ()):
             frame.pop("vars", None)
