@@ -33,6 +33,8 @@ _TRACE_ID: Final = b"x-strc-trace-id"
 _PLAIN: Final = re.compile(rb"[\x21-\x7e]{1,128}")
 _TRACE_LETTERS: Final = 15
 _TO_LETTERS: Final = bytes(ord(string.ascii_letters[byte % len(string.ascii_letters)]) for byte in range(256))
+# What is answered is what it says it is, and somebody's own: nothing between us keeps it.
+_ALWAYS: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 
 
@@ -131,12 +133,12 @@ class _Answer:
     def __init__(self, send: Send, note: Note) -> None:
         self._send = send
         self._note = note
-        self._id = (_REQUEST_ID, note.request_id.encode())
+        self._headers = ((_REQUEST_ID, note.request_id.encode()), *_ALWAYS)
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._note.status = message["status"]
-            message["headers"] = [*message["headers"], self._id]
+            message["headers"] = [*message["headers"], *self._headers]
         try:
             await self._send(message)
         except RuntimeError as error:

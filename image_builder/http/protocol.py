@@ -89,6 +89,8 @@ class ContractProtocol(HttpToolsProtocol):
             b"content-type: application/json\r\n"
             b"content-length: %d\r\n"
             b"x-rh-insights-request-id: %s\r\n"
+            b"x-content-type-options: nosniff\r\n"
+            b"cache-control: no-store\r\n"
             b"connection: close\r\n\r\n%s"
             % (problem.status, _REASONS[problem.status], len(body), request_id.encode(), body)
         )
