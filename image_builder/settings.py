@@ -214,9 +214,12 @@ class Settings(DatabaseSettings):
         "OTEL_EXPORTER_OTLP_HEADERS", "", "what goes along to it: `name=value,name=value`", secret=True
     )
     glitchtip_dsn: str = _telemetry.url(
-        "GLITCHTIP_DSN", "", "where unforeseen errors are reported to, with traceback and nothing of the request"
+        "GLITCHTIP_DSN",
+        "",
+        "where unforeseen errors are reported to, with traceback and nothing of the request",
+        secret=True,
     )
-    sentry_dsn: str = _telemetry.url("SENTRY_DSN", "", "the same, where there is no `GLITCHTIP_DSN`")
+    sentry_dsn: str = _telemetry.url("SENTRY_DSN", "", "the same, where there is no `GLITCHTIP_DSN`", secret=True)
 
     splunk_host: str = _sinks.text("SPLUNK_HEC_HOST", "", "Splunk")
     splunk_port: str = _sinks.text("SPLUNK_HEC_PORT", "", "Splunk")
