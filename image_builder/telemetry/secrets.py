@@ -32,7 +32,7 @@ def _looks(before: bytes, secret: bytes) -> re.Pattern[bytes]:
 
 def _field_of_a_document(name: bytes) -> re.Pattern[bytes]:
     """Quoted once or several times."""
-    return _looks(name + rb"s?" + _QUOTE + rb"\s*[:=,]\s*" + _QUOTE, rb"[^\"'\\]+")
+    return _looks(name + rb"s?" + _QUOTE + rb"\s*[:=]\s*" + _QUOTE, rb"[^\"'\\]+")
 
 
 def _field_of_a_form(name: bytes) -> re.Pattern[bytes]:

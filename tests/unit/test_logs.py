@@ -162,6 +162,7 @@ def test_what_looks_like_a_secret_is_masked(text: str) -> None:
     [
         '{"event":"request","operation_id":"getComposes","status":200,"request_id":"0123456789abcdef"}',
         "GET http://composer.example.com/api/v2/composes?limit=1",
+        '{"variables":["SPLUNK_HEC_TOKEN","CW_AWS_REGION"]}',
         "the token is refused; the password is wrong; a basic error",
     ],
 )
