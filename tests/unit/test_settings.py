@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from domain.errors import ConfigurationError
-from image_builder.cli import main
+from image_builder.cli.config import config as command
 from image_builder.cli.config import document
 from image_builder.preflight import all_faults_at_once
 from image_builder.settings import ALL, PROJECT, Settings, database_parameters, embedded_wanted, from_environment
@@ -85,7 +85,8 @@ def surrounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Surrounded:
 
 
 def config(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["config", *arguments])
+    # Not by way of `main`: that sets up the log of the whole process, which is the tests' own.
+    return CliRunner().invoke(command, [*arguments])
 
 
 def row(result: Result, name: str) -> list[str]:
