@@ -42,6 +42,7 @@ def create(package_lists: PackageLists | None = None) -> ASGIApp:
         container.routes(),
         base_paths=settings.base_paths,
         authenticate=container.authenticate(),
+        limiter=container.limiter(),
         largest_body=settings.largest_body,
         threads={Lane.DIRECT: settings.direct_threads, Lane.WAITING: settings.waiting_threads},
     )
@@ -50,6 +51,7 @@ def create(package_lists: PackageLists | None = None) -> ASGIApp:
         application,
         service.pages(settings.base_paths),
         settings.base_paths,
+        container.limiter(),
         container.metrics(),
         container.tracing(),
     )
@@ -80,6 +82,7 @@ class _Service:
         try:
             yield
         finally:
+            await self._container.rate_limits().aclose()
             await asyncio.to_thread(self._close)
 
     def _close(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 _BUCKETS: Final = (0.025, 0.05, 0.075, 0.1, 0.2, 0.5, 0.75, 1, 1.5, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20)
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -39,6 +39,17 @@ class Metrics:
             "Requests to start builds that failed",
             registry=self._registry,
         )
+        self._rate_limit_refusals = Counter(
+            "image_builder_crc_rate_limit_refusals",
+            "Requests refused because of a rate",
+            ["budget"],
+            registry=self._registry,
+        )
+        self._store_failures = Counter(
+            "image_builder_crc_rate_limit_store_failures",
+            "Requests that passed uncounted because the store of rates was away",
+            registry=self._registry,
+        )
 
     def observe(self, template: str, method: str, status: int, seconds: float) -> None:
         """Count a request to a route under a base path; `template` is empty where it is no operation's."""
@@ -52,6 +63,14 @@ class Metrics:
             self._composes.inc()
             if status >= 500:
                 self._failed_composes.inc()
+
+    def rate_limited(self, budget: str) -> None:
+        """Count a request that was refused because of a rate limit."""
+        self._rate_limit_refusals.labels(budget).inc()
+
+    def rate_limit_store_away(self) -> None:
+        """Count a request that passed because the store of rate limits was away."""
+        self._store_failures.inc()
 
     def exposition(self) -> bytes:
         """The metrics as Prometheus reads them."""
