@@ -187,6 +187,8 @@ def secrets(declared: type[Declared], environment: Mapping[str, str]) -> Iterato
         text = environment.get(variable.name, "")
         if variable.secret and variable.values != _URL:
             yield text
+            # Of headers, each by itself: libraries say which one they do not understand.
+            yield from text.replace("=", ",").split(",")
         elif "://" in text:
             parts = urlsplit(text)
             yield from (unquote(part) for part in {parts.password or parts.username, parts.password} if part)

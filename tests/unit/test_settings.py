@@ -16,7 +16,7 @@ from image_builder.cli.config import config as command
 from image_builder.cli.config import document
 from image_builder.preflight import all_faults_at_once
 from image_builder.settings import ALL, PROJECT, Settings, database_parameters, embedded_wanted, from_environment
-from image_builder.variables import without_credentials
+from image_builder.variables import secrets, without_credentials
 
 COMPOSER = {"COMPOSER_URL": "http://composer.example.com"}
 SECRET = "s3cr3t-of-this-test"
@@ -241,6 +241,20 @@ def test_what_is_no_dsn_is_refused(surrounded: Surrounded, dsn: str) -> None:
     surrounded(**COMPOSER, GLITCHTIP_DSN=dsn)
     with pytest.raises(ConfigurationError, match="GLITCHTIP_DSN: not a DSN"):
         from_environment()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "secret"),
+    [
+        ("PGPASSWORD", "p@ss/word", "p@ss/word"),
+        ("RECOMMENDATIONS_PROXY", "http://user:p%40ss-word@proxy.example.com", "p@ss-word"),
+        ("COMPOSER_URL", "https://user:pass-word@composer.example.com", "pass-word"),
+        ("GLITCHTIP_DSN", "https://public-key@glitchtip.example.com/1", "public-key"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "tenant=a,authorization=the-token", "the-token"),
+    ],
+)
+def test_what_gives_access_is_known_to_be_secret(name: str, value: str, secret: str) -> None:
+    assert secret in set(secrets(Settings, {name: value}))
 
 
 def test_the_environment_wins_over_local_env(surrounded: Surrounded) -> None:
