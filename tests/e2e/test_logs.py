@@ -88,7 +88,7 @@ def test_all_lines_of_a_request_say_whose_they_are_those_of_calls_of_back_ends_t
 def test_requests_do_not_take_over_what_was_said_of_others(service: Service, log: Path) -> None:
     client = service.client("before")  # one connection for all of them
     client.get("/composes")
-    client.get("/nowhere", headers={"x-rh-insights-request-id": "after"})
+    client.get("/nowhere", headers={"x-rh-insights-request-id": "after", "x-rh-identity": None})
     (line,) = soon(log, lambda line: line["event"] == "request" and line["request_id"] == "after")
     assert {"operation_id", "org_id"} & line.keys() == set()
 
