@@ -6,7 +6,7 @@ A new variable is one line in one of these classes; docs/configuration.md is mad
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -16,9 +16,24 @@ from domain.compose.snapshots import ContentSettings
 from domain.compose.targets import UploadSettings
 from domain.errors import ConfigurationError
 from image_builder.environment import environment, hand_on
+from image_builder.groups import BackEndSettings, RateLimitSettings, UnleashSettings
 from image_builder.telemetry.logs import LEVELS
 from image_builder.telemetry.secrets import hide
 from image_builder.variables import Declared, Section, look, secrets, told, variables
+
+__all__ = [
+    "ALL",
+    "PROJECT",
+    "BackEndSettings",
+    "MaintenanceSettings",
+    "RateLimitSettings",
+    "Settings",
+    "UnleashSettings",
+    "database_parameters",
+    "embedded_wanted",
+    "from_environment",
+    "maintenance_settings",
+]
 
 PROJECT: Final = Path(__file__).parent.parent
 
@@ -48,40 +63,6 @@ _sinks: Final = Section(
 )
 _about: Final = Section("About itself")
 _maintenance: Final = Section("Maintenance", "Read by `image-builder maintenance` alone, besides the database's.")
-
-
-@dataclass(frozen=True, slots=True)
-class BackEndSettings:
-    """Where a back-end is, and who we are there; no `token_url` means it asks for no token."""
-
-    url: str
-    token_url: str
-    client_id: str
-    client_secret: str
-    ca_path: str
-    proxy: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class UnleashSettings:
-    """Where feature flags are kept."""
-
-    url: str
-    token: str
-
-
-@dataclass(frozen=True, slots=True)
-class RateLimitSettings:
-    """How many requests of each kind an organization may make in any `window` of seconds.
-
-    Counted in the store at `storage_url`, which has to answer within `patience`; by each process for itself where there
-    is none.
-    """
-
-    amounts: Mapping[Budget, int]
-    window: int
-    storage_url: str = field(repr=False)
-    patience: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -214,8 +214,10 @@ def test_the_values_of_variables_that_cannot_be_used_are_not_said(surrounded: Su
 
 def test_a_secret_is_in_no_text_of_the_settings(surrounded: Surrounded) -> None:
     secrets = {name: SECRET for name, variable in ALL.items() if variable.secret and variable.values != "URL"}
-    surrounded(**COMPOSER, **secrets, RECOMMENDATIONS_PROXY=f"http://u:{SECRET}@proxy.example.com")
-    assert SECRET not in repr(from_environment())
+    urls = {"RECOMMENDATIONS_URL": "http://r", "UNLEASH_URL": "http://u"}
+    surrounded(**COMPOSER, **secrets, **urls, RECOMMENDATIONS_PROXY=f"http://u:{SECRET}@proxy.example.com")
+    settings = from_environment()
+    assert SECRET not in repr([settings, settings.composer, settings.recommendations, settings.unleash])
 
 
 def test_a_local_env_that_cannot_be_read_is_named(surrounded: Surrounded, tmp_path: Path) -> None:
