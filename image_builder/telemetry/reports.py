@@ -1,7 +1,7 @@
 """Reports of unforeseen errors, where a Sentry or GlitchTip is named: the traceback, and nothing of the request.
 
-Whatever is logged with a traceback is reported. sentry-sdk is imported where there is somebody to report to; it sends
-from a thread that nobody waits for.
+What is logged as an error with a traceback is reported. sentry-sdk is imported where there is somebody to report to; it
+sends from a thread that nobody waits for.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _KEPT: Final = frozenset(
 # Libraries that send things: their troubles are no errors of ours.
 _THEIRS: Final = ("opentelemetry", "sentry_sdk", "urllib3", "requests")
 _QUOTED: Final = re.compile(r"""(["'`]).*\1""")
+_LEVELS: Final = ("error", "critical")
 _TAGS: Final = ("event", "request_id", "operation_id")
 
 _client: sentry_sdk.client.BaseClient | None = None
@@ -64,11 +65,15 @@ def stop() -> None:
 def report_tracebacks(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """A processor of structlog; it comes before those that turn errors into text."""
     client = _client
-    if client is not None and event.get("exc_info") and not str(event.get("logger", "")).startswith(_THEIRS):
+    if client is not None and event.get("exc_info") and _is_ours(event):
         error = _error(event["exc_info"])
         if error is not None:
             _report(client, error, {name: str(event[name]) for name in _TAGS if event.get(name)})
     return event
+
+
+def _is_ours(event: EventDict) -> bool:
+    return event.get("level") in _LEVELS and not str(event.get("logger", "")).startswith(_THEIRS)
 
 
 def _report(client: sentry_sdk.client.BaseClient, error: BaseException, tags: dict[str, str]) -> None:
