@@ -51,11 +51,14 @@ def create(package_lists: PackageLists | None = None, metrics_directory: Path | 
         container.routes(),
         base_paths=settings.base_paths,
         authenticate=container.authenticate(),
+        limiter=container.limiter(),
         largest_body=settings.largest_body,
         threads={Lane.DIRECT: settings.direct_threads, Lane.WAITING: settings.waiting_threads},
     )
     service = _Service(container, bridge)
-    edge = Edge(application, service.pages(settings.base_paths), settings.base_paths, container.metrics())
+    edge = Edge(
+        application, service.pages(settings.base_paths), settings.base_paths, container.limiter(), container.metrics()
+    )
     return _WithLifespan(edge, service)
 
 
@@ -83,6 +86,7 @@ class _Service:
         try:
             yield
         finally:
+            await self._container.rate_limits().aclose()
             await asyncio.to_thread(self._close)
 
     def _close(self) -> None:

@@ -22,6 +22,7 @@ from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.left_starts import PostgresLeftStarts
 from adapters.postgres.starts import PostgresStarts
+from adapters.rate_limits import NoLimits
 from domain.distributions import Catalogue
 from domain.profiles import Profiles
 from image_builder.back_ends import BackEnds, back_ends
@@ -33,11 +34,12 @@ from image_builder.http.composes import ComposesController
 from image_builder.http.contract import CUSTOMIZATIONS, Contract
 from image_builder.http.distributions import DistributionsController
 from image_builder.http.features import FeaturesController
+from image_builder.http.limiter import Limiter
 from image_builder.http.meta import Build, MetaController
 from image_builder.http.oscap import OscapController
 from image_builder.http.packages import PackagesController
 from image_builder.http.quota import QuotaController
-from image_builder.settings import Settings, UnleashSettings
+from image_builder.settings import RateLimitSettings, Settings, UnleashSettings
 from image_builder.telemetry.metrics import Metrics
 from image_builder.telemetry.sampler import Sampler
 from image_builder.telemetry.workers import Slot
@@ -57,6 +59,7 @@ from image_builder.usecases.quota import TellQuota
 from image_builder.usecases.readiness import Probe
 from image_builder.usecases.recommendations import RecommendPackages
 from image_builder.usecases.reconcile import ReconcileStarts
+from ports.rate_limits import RateLimitMetrics, RateLimits
 from ports.world import Quotas
 
 if TYPE_CHECKING:
@@ -88,6 +91,20 @@ def _features(settings: UnleashSettings | None) -> AlwaysOn | UnleashFeatures:
     from adapters.features.unleash import UnleashFeatures  # noqa: PLC0415
 
     return UnleashFeatures(settings.url, settings.token)
+
+
+def _rate_limits(settings: RateLimitSettings | None, metrics: RateLimitMetrics) -> RateLimits:
+    if settings is None:
+        return NoLimits()
+    # Here, because the libraries take a while that a start without them need not take.
+    if not settings.storage_url:
+        from adapters.rate_limits.memory import MemoryLimits  # noqa: PLC0415
+
+        return MemoryLimits(settings.amounts, settings.window)
+    from adapters.rate_limits.redis import SharedLimits  # noqa: PLC0415
+
+    patience = settings.patience.total_seconds()
+    return SharedLimits(settings.storage_url, settings.amounts, settings.window, metrics, patience=patience)
 
 
 def _optional_back_ends(there: BackEnds, settings: Settings) -> OptionalBackEnds:
@@ -332,3 +349,5 @@ class Container(containers.DeclarativeContainer):
         _routes, meta, distributions, packages, composes, blueprints, quota, told_features, oscap
     )
     authenticate = providers.ThreadSafeSingleton(authenticator, fedora_accounts=settings.provided.fedora_auth)
+    rate_limits = providers.ThreadSafeSingleton(_rate_limits, settings.provided.rate_limits, metrics)
+    limiter = providers.ThreadSafeSingleton(Limiter, rate_limits, authenticate, metrics)

@@ -21,7 +21,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from image_builder.http.call import NOTE, Note
 from image_builder.http.errors import HttpError, Problem, problem_of
+from image_builder.http.limiter import Limiter
 from image_builder.http.protocol import MOST_HEADER_BYTES
+from image_builder.http.rate_limits import with_limits
 from image_builder.telemetry.metrics import Metrics
 from ports.trace import Trace, current_trace
 
@@ -56,11 +58,14 @@ class Edge:
     with a slash); whatever it raises is answered like any error.
     """
 
-    def __init__(self, app: ASGIApp, pages: Mapping[str, Page], base_paths: tuple[str, ...], metrics: Metrics) -> None:
+    def __init__(
+        self, app: ASGIApp, pages: Mapping[str, Page], base_paths: tuple[str, ...], limiter: Limiter, metrics: Metrics
+    ) -> None:
         self._app = app
         self._pages = pages
         self._folders = tuple(path for path in pages if path.endswith("/"))
         self._bases = tuple(f"{base}/" for base in base_paths)
+        self._limiter = limiter
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,14 +94,24 @@ class Edge:
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEADER_BYTES:
             raise HttpError(431, "The request's headers are too large")
         if b"%2f" in scope.get("raw_path", b"").lower():
+            await self._count_stray(scope)
             raise HTTPException(404)  # routing would take it for a separator, and no parameter can hold one
         key = self._page_key(scope["path"])
         if key is None:
-            await self._app(scope, receive, answer.send)
+            try:
+                await self._app(scope, receive, answer.send)
+            except HTTPException:
+                await self._count_stray(scope)
+                raise
             return
         if scope["method"] not in {"GET", "HEAD"}:
             raise HttpError(405, "This resource does not take this method", {"Allow": "GET, HEAD"})
         await answer.document(await self._pages[key](scope["path"].removeprefix(key)))
+
+    async def _count_stray(self, scope: Scope) -> None:
+        """What no operation was found for is counted all the same, below a base path."""
+        if scope["path"].startswith(self._bases):
+            await self._limiter.admit_stray(scope)
 
     def _page_key(self, path: str) -> str | None:
         if path in self._pages:
@@ -130,7 +145,8 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._note.status = message["status"]
-            message["headers"] = [*message["headers"], *self._headers]
+            headers = [*message["headers"], *self._headers]
+            message["headers"] = with_limits(headers, self._note.limits) if self._note.limits else headers
         try:
             await self._send(message)
         except RuntimeError as error:
