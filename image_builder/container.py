@@ -59,7 +59,8 @@ from image_builder.usecases.quota import TellQuota
 from image_builder.usecases.readiness import Probe
 from image_builder.usecases.recommendations import RecommendPackages
 from image_builder.usecases.reconcile import ReconcileStarts
-from ports.rate_limits import RateLimitMetrics, RateLimits
+from ports.meter import Meter
+from ports.rate_limits import RateLimits
 from ports.world import Quotas
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _features(settings: UnleashSettings | None) -> AlwaysOn | UnleashFeatures:
     return UnleashFeatures(settings.url, settings.token)
 
 
-def _rate_limits(settings: RateLimitSettings | None, metrics: RateLimitMetrics) -> RateLimits:
+def _rate_limits(settings: RateLimitSettings | None, meter: Meter) -> RateLimits:
     if settings is None:
         return NoLimits()
     # Here, because the libraries take a while that a start without them need not take.
@@ -104,7 +105,7 @@ def _rate_limits(settings: RateLimitSettings | None, metrics: RateLimitMetrics) 
     from adapters.rate_limits.redis import SharedLimits  # noqa: PLC0415
 
     patience = settings.patience.total_seconds()
-    return SharedLimits(settings.storage_url, settings.amounts, settings.window, metrics, patience=patience)
+    return SharedLimits(settings.storage_url, settings.amounts, settings.window, meter, patience=patience)
 
 
 def _optional_back_ends(there: BackEnds, settings: Settings) -> OptionalBackEnds:

@@ -171,7 +171,11 @@ class Settings(DatabaseSettings):
         "COMPOSE_DEADLINE", 30.0, "seconds for the look-ups and the submission of one build", within=(1.0, 600.0)
     )
     start_lease: timedelta = _builds.seconds(
-        "START_LEASE", 300.0, "after so many seconds a start is taken to have been cut short", within=(1.0, 86_400.0)
+        "START_LEASE",
+        300.0,
+        "after so many seconds a start is taken to have been cut short; a minute more than COMPOSE_DEADLINE at least, "
+        "because a build is recorded, or cancelled, after it",
+        within=(1.0, 86_400.0),
     )
     reconcile_interval: timedelta = _builds.seconds(
         "RECONCILE_INTERVAL", 60.0, "seconds between two looks at starts that were cut short", within=(0.1, 3600.0)

@@ -15,13 +15,3 @@ class RateLimits(Protocol):
 
     async def aclose(self) -> None:
         """End what runs for it."""
-
-
-class RateLimitMetrics(Protocol):
-    """What operators want to know of rate limits."""
-
-    def rate_limited(self, budget: str) -> None:
-        """A request was refused."""
-
-    def rate_limit_store_away(self) -> None:
-        """A request passed uncounted, because the store that counts is away."""

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from domain.budgets import Budget, Spent
 from domain.errors import ConfigurationError
-from ports.rate_limits import RateLimitMetrics
+from ports.meter import Meter
 
 log = structlog.get_logger()
 
@@ -41,7 +41,7 @@ class SharedLimits:
     """
 
     def __init__(
-        self, url: str, amounts: Mapping[Budget, int], window: int, metrics: RateLimitMetrics, *, patience: float = 0.1
+        self, url: str, amounts: Mapping[Budget, int], window: int, meter: Meter, *, patience: float = 0.1
     ) -> None:
         """`amounts` are what each budget allows within any `window` of seconds.
 
@@ -49,7 +49,7 @@ class SharedLimits:
         """
         self._store = _Store(url)
         self._items = {budget: RateLimitItemPerSecond(amount, window) for budget, amount in amounts.items()}
-        self._metrics = metrics
+        self._meter = meter
         self._patience = patience
         # What finds out when the store is back; there is one while it is away.
         self._trials: asyncio.Task[None] | None = None
@@ -62,7 +62,7 @@ class SharedLimits:
                     return await self._store.spend(self._items[budget], budget.value, tenant)
             except Exception as error:  # noqa: BLE001 - no failure of the store may become a caller's
                 self._gone(error)
-        self._metrics.rate_limit_store_away()
+        self._meter.rate_limit_store_away()
         return None
 
     async def aclose(self) -> None:

@@ -12,7 +12,8 @@ from image_builder.http.auth import Authenticate
 from image_builder.http.call import NOTE, Note
 from image_builder.http.errors import HttpError
 from image_builder.http.rate_limits import RateLimit, whole_seconds
-from ports.rate_limits import RateLimitMetrics, RateLimits
+from ports.meter import Meter
+from ports.rate_limits import RateLimits
 
 _WORDS: Final = {
     Budget.READS: "requests",
@@ -36,10 +37,10 @@ class Limiter:
     an identity costs little more than this one would.
     """
 
-    def __init__(self, limits: RateLimits, authenticate: Authenticate, metrics: RateLimitMetrics) -> None:
+    def __init__(self, limits: RateLimits, authenticate: Authenticate, meter: Meter) -> None:
         self._limits = limits
         self._authenticate = authenticate
-        self._metrics = metrics
+        self._meter = meter
 
     async def admit(self, note: Note, tenant: str, budget: Budget) -> None:
         """Count a request, and note what every answer to it says. Raises HttpError 429 when the budget is spent."""
@@ -48,7 +49,7 @@ class Limiter:
             return
         note.limits = (RateLimit(budget.value, spent.limit, spent.window, spent.remaining, spent.frees_in),)
         if not spent.admitted:
-            self._metrics.rate_limited(budget.value)
+            self._meter.rate_limited(budget.value)
             raise _refusal(spent, budget)
 
     async def admit_stray(self, scope: Scope) -> None:
