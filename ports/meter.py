@@ -28,6 +28,12 @@ class Meter(Protocol):
     def quota_refused(self) -> None:
         """Builds were refused because a tenant's quota leaves fewer."""
 
+    def rate_limited(self, budget: str) -> None:
+        """A request was refused because a tenant has used up a budget (one of a few names) of requests."""
+
+    def rate_limit_store_away(self) -> None:
+        """A request passed uncounted because the shared store of rate limits could not be asked."""
+
     def starts_unmatched(self, number: int) -> None:
         """There are so many starts that a crash cut short or the composer did not answer, in all of the database.
 
@@ -46,6 +52,12 @@ class _Silent:
         pass
 
     def quota_refused(self) -> None:
+        pass
+
+    def rate_limited(self, budget: str) -> None:
+        pass
+
+    def rate_limit_store_away(self) -> None:
         pass
 
     def starts_unmatched(self, number: int) -> None:

@@ -29,7 +29,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """What a process counts, and tells. Thread-safe; fulfils Meter and RateLimitMetrics.
+    """What a process counts, and tells. Thread-safe; fulfils ports.meter.Meter.
 
     One of several workers tells what `shared`, its slot, knows of them all.
 
@@ -127,11 +127,11 @@ class Metrics:
         self._quota_refusals.inc()
 
     def rate_limited(self, budget: str) -> None:
-        """See ports.rate_limits."""
+        """See ports.meter."""
         self._rate_limit_refusals.labels(budget).inc()
 
     def rate_limit_store_away(self) -> None:
-        """See ports.rate_limits."""
+        """See ports.meter."""
         self._store_failures.inc()
 
     def starts_unmatched(self, number: int) -> None:

@@ -23,6 +23,12 @@ class FakeMeter:
     def quota_refused(self) -> None:
         self.quota_refusals += 1
 
+    def rate_limited(self, budget: str) -> None:
+        pass
+
+    def rate_limit_store_away(self) -> None:
+        pass
+
     def starts_unmatched(self, number: int) -> None:
         self.unmatched.append(number)
 
