@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from tempfile import NamedTemporaryFile
 from typing import Any, Final
+from urllib.parse import quote
 
 from domain.errors import ConfigurationError
 
@@ -42,6 +43,8 @@ def _variables(config: Any) -> Iterator[tuple[str, str]]:
         if known is not None:
             name, path = known
             yield name, f"http://{endpoint.hostname}:{endpoint.port}{path}"
+    if config.inMemoryDb is not None:
+        yield "RATE_LIMIT_STORAGE_URL", _store(config.inMemoryDb)
     flags = config.featureFlags
     if flags is not None:
         scheme = getattr(flags.scheme, "value", flags.scheme) or "http"
@@ -65,6 +68,13 @@ def _database(config: Any) -> Iterator[tuple[str, str]]:
     ):
         if value:
             yield name, str(value)
+
+
+def _store(memory: Any) -> str:
+    encrypted = memory.sslMode and memory.sslMode != "disable"
+    # A password without a user is that of the store's default user.
+    credentials = f"{quote(memory.username or '', '')}:{quote(memory.password, '')}@" if memory.password else ""
+    return f"{'rediss' if encrypted else 'redis'}://{credentials}{memory.hostname}:{memory.port}"
 
 
 @cache

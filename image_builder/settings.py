@@ -6,13 +6,14 @@ A new variable is one line in one of these classes; docs/configuration.md is mad
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from marshmallow import ValidationError
 
+from domain.budgets import Budget
 from domain.compose.snapshots import ContentSettings
 from domain.compose.targets import UploadSettings
 from domain.errors import ConfigurationError
@@ -38,6 +39,7 @@ _content: Final = Section(
 _customers: Final = Section("Provisioning and compliance", "A request that needs one that is not set gets 503.")
 _recommendations: Final = Section("Recommendations", "A request for recommendations gets 503 where its URL is not set.")
 _features: Final = Section("Feature flags", "Where Unleash is not set, or was never reached, all flags are on.")
+_rates: Final = Section("Rate limits", "Of each organization, as [rate-limits.md](rate-limits.md) explains.")
 _telemetry: Final = Section("Log")
 _sinks: Final = Section(
     "Log sinks of the Go service", "Not served: the log goes to standard output. One warning at start names those set."
@@ -70,6 +72,20 @@ class UnleashSettings:
 
     url: str
     token: str
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimitSettings:
+    """How many requests of each kind an organization may make in any `window` of seconds.
+
+    Counted in the store at `storage_url`, which has to answer within `patience`; by each process for itself where there
+    is none.
+    """
+
+    amounts: Mapping[Budget, int]
+    window: int
+    storage_url: str = field(repr=False)
+    patience: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +143,7 @@ class Settings(DatabaseSettings):
     platform_file: str = _serving.text(
         "ACG_CONFIG",
         "",
-        "Clowder's file; what it says of database, port, endpoints and flags comes before the variables",
+        "Clowder's file; what it says of database, port, endpoints, flags and rate limits comes before the variables",
     )
 
     pool_size: int = _database.whole("DB_POOL_SIZE", 20, "connections of a worker", within=(1, 500))
@@ -197,6 +213,25 @@ class Settings(DatabaseSettings):
 
     unleash_url: str = _features.url("UNLEASH_URL", "", "such as `https://unleash.example.com/api`")
     unleash_token: str = _features.text("UNLEASH_TOKEN", "", "the client's token there", secret=True)
+
+    rate_limited: bool = _rates.truth("RATE_LIMITS", True, "there are any")
+    # The console asks for each row it shows every 8 s: eight tabs, or as many colleagues, with a hundred builds each.
+    rate_of_reads: int = _rates.whole("RATE_LIMIT_READS", 6000, "requests that read", within=(1, 10**6))
+    rate_of_writes: int = _rates.whole("RATE_LIMIT_WRITES", 600, "requests that change something", within=(1, 10**6))
+    rate_of_builds: int = _rates.whole("RATE_LIMIT_BUILDS", 300, "requests to start builds", within=(1, 10**6))
+    rate_window: int = _rates.whole(
+        "RATE_LIMIT_WINDOW", 60, "the seconds in which there may be as many", within=(1, 3600)
+    )
+    rate_storage_url: str = _rates.url(
+        "RATE_LIMIT_STORAGE_URL",
+        "",
+        "where all processes count together; unset: each counts for itself",
+        secret=True,
+        schemes="redis rediss valkey valkeys",
+    )
+    rate_storage_patience: timedelta = _rates.seconds(
+        "RATE_LIMIT_STORAGE_TIMEOUT", 0.1, "seconds after which requests pass uncounted", within=(0.001, 10.0)
+    )
 
     log_level: str = _telemetry.choice(
         "LOG_LEVEL", "INFO", "the least that is logged; `TRACE` is `DEBUG`", of=tuple(LEVELS), any_case=True
@@ -268,6 +303,18 @@ class Settings(DatabaseSettings):
     def unleash(self) -> UnleashSettings | None:
         """None where all flags are on."""
         return UnleashSettings(self.unleash_url, self.unleash_token) if self.unleash_url else None
+
+    @property
+    def rate_limits(self) -> RateLimitSettings | None:
+        """None where nothing is limited."""
+        if not self.rate_limited:
+            return None
+        amounts = {
+            Budget.READS: self.rate_of_reads,
+            Budget.WRITES: self.rate_of_writes,
+            Budget.BUILD_REQUESTS: self.rate_of_builds,
+        }
+        return RateLimitSettings(amounts, self.rate_window, self.rate_storage_url, self.rate_storage_patience)
 
     @property
     def fingerprint_secret(self) -> str:

@@ -23,11 +23,15 @@ from image_builder.container import package_lists
 from image_builder.http.protocol import ContractProtocol
 from image_builder.preflight import all_faults_at_once
 from image_builder.settings import Settings, embedded_wanted, from_environment
+from image_builder.telemetry.workers import shared_directory
 
 log = structlog.get_logger()
 
 # Seconds for which requests that run may go on after the service was told to end.
 _GRACE: Final = 30
+# Seconds without a sign of life after which a worker process is killed and replaced. uvicorn's 5 are less than one
+# needs to begin with a fifth of a CPU, and the next one would need as long.
+_BEGINNING: Final = 30
 
 
 @click.command()
@@ -69,8 +73,14 @@ def _run(settings: Settings, workers: int, announce: Callable[[], None]) -> None
     service = create()  # also with several workers: what is wrong is said once, and before anything listens
     if settings.not_served:
         log.warning("variables are set that do nothing here", variables=settings.not_served)
+    with nullcontext() if workers == 1 else shared_directory(workers) as metrics_directory:
+        factory = partial(create, metrics_directory=metrics_directory)
+        _serve(settings, service if workers == 1 else factory, workers, announce)
+
+
+def _serve(settings: Settings, service: Any, workers: int, announce: Callable[[], None]) -> None:
     config = uvicorn.Config(
-        service if workers == 1 else create,
+        service,
         factory=workers > 1,
         host=settings.host,
         port=settings.port,
@@ -85,6 +95,7 @@ def _run(settings: Settings, workers: int, announce: Callable[[], None]) -> None
         proxy_headers=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=_GRACE,
+        timeout_worker_healthcheck=_BEGINNING,
     )
     with _listener(settings) as listener:
         announce()

@@ -21,7 +21,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from image_builder.http.call import NOTE, Note
 from image_builder.http.errors import HttpError, Problem, problem_of
+from image_builder.http.limiter import Limiter
 from image_builder.http.protocol import MOST_HEADER_BYTES
+from image_builder.http.rate_limits import with_limits
 from image_builder.telemetry.metrics import Metrics
 from ports.trace import Trace, current_trace
 
@@ -56,11 +58,14 @@ class Edge:
     with a slash); whatever it raises is answered like any error.
     """
 
-    def __init__(self, app: ASGIApp, pages: Mapping[str, Page], base_paths: tuple[str, ...], metrics: Metrics) -> None:
+    def __init__(
+        self, app: ASGIApp, pages: Mapping[str, Page], base_paths: tuple[str, ...], limiter: Limiter, metrics: Metrics
+    ) -> None:
         self._app = app
         self._pages = pages
         self._folders = tuple(path for path in pages if path.endswith("/"))
         self._bases = tuple(f"{base}/" for base in base_paths)
+        self._limiter = limiter
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,18 +85,33 @@ class Edge:
         finally:
             self._finished(scope, note, time.perf_counter() - began)
 
+    def refused(self, method: str, path: str, status: int) -> None:
+        """Count a request that was refused before all of its headers were there."""
+        if path.startswith(self._bases):
+            self._metrics.observe("", _known(method), status, 0.0)
+
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEADER_BYTES:
             raise HttpError(431, "The request's headers are too large")
         if b"%2f" in scope.get("raw_path", b"").lower():
+            await self._count_stray(scope)
             raise HTTPException(404)  # routing would take it for a separator, and no parameter can hold one
         key = self._page_key(scope["path"])
         if key is None:
-            await self._app(scope, receive, answer.send)
+            try:
+                await self._app(scope, receive, answer.send)
+            except HTTPException:
+                await self._count_stray(scope)
+                raise
             return
         if scope["method"] not in {"GET", "HEAD"}:
             raise HttpError(405, "This resource does not take this method", {"Allow": "GET, HEAD"})
         await answer.document(await self._pages[key](scope["path"].removeprefix(key)))
+
+    async def _count_stray(self, scope: Scope) -> None:
+        """What no operation was found for is counted all the same, below a base path."""
+        if scope["path"].startswith(self._bases):
+            await self._limiter.admit_stray(scope)
 
     def _page_key(self, path: str) -> str | None:
         if path in self._pages:
@@ -101,8 +121,7 @@ class Edge:
     def _finished(self, scope: Scope, note: Note, seconds: float) -> None:
         below_base = scope["path"].startswith(self._bases)
         if below_base:
-            method = scope["method"] if scope["method"] in _METHODS else "other"
-            self._metrics.observe(note.template, method, note.status, seconds)
+            self._metrics.observe(note.template, _known(scope["method"]), note.status, seconds)
         level = "warning" if note.status >= 500 else "info" if below_base else "debug"
         getattr(log, level)(
             "request",
@@ -126,7 +145,8 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._note.status = message["status"]
-            message["headers"] = [*message["headers"], *self._headers]
+            headers = [*message["headers"], *self._headers]
+            message["headers"] = with_limits(headers, self._note.limits) if self._note.limits else headers
         try:
             await self._send(message)
         except RuntimeError as error:
@@ -149,6 +169,10 @@ class _Answer:
         encoded.append((b"content-length", str(len(body)).encode()))
         await self.send({"type": "http.response.start", "status": status, "headers": encoded})
         await self.send({"type": "http.response.body", "body": body})
+
+
+def _known(method: str) -> str:
+    return method if method in _METHODS else "other"
 
 
 def _trace(scope: Scope) -> Trace:

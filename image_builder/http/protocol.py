@@ -26,6 +26,8 @@ class ContractProtocol(HttpToolsProtocol):
 
     _in_headers = True
     _header_bytes = 0
+    # Of the request whose headers are awaited, as far as it is there.
+    url = b""
     _clock: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -62,6 +64,7 @@ class ContractProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._in_headers = True
         self._header_bytes = 0
+        self.url = b""
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own words
         """Refuse what could not be parsed, and close."""
@@ -79,6 +82,10 @@ class ContractProtocol(HttpToolsProtocol):
 
     def _refuse(self, problem: Problem) -> None:
         body = problem.body
+        # The application is told, so that it counts; of a request with headers it knows.
+        refused = getattr(self.app, "refused", None)
+        if refused is not None and self._in_headers and self.url:
+            refused(self.parser.get_method().decode("latin-1"), self.url.decode("latin-1"), problem.status)
         self.transport.write(
             b"HTTP/1.1 %d %s\r\n"
             b"content-type: application/json\r\n"

@@ -24,6 +24,7 @@ from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.together import together
 from ports.composer import Composer
 from ports.deadline import left, until
+from ports.meter import SILENT, Meter
 from ports.store import Starts
 from ports.world import Fingerprints, Quotas
 
@@ -72,6 +73,7 @@ class StartComposes:
     composer: Composer
     threads: Executor
     fingerprints: Fingerprints
+    meter: Meter = SILENT
 
     def one(self, identity: Identity, document: Json, key: UUID | None = None) -> Started:
         """The one build that was started for a document that fits the contract's ComposeRequest.
@@ -152,6 +154,7 @@ class StartComposes:
         if quota is None or reservation.usage is None:
             return None
         if not reservation.granted:
+            self.meter.quota_refused()
             raise quota.exceeded(reservation.usage)
         return quota.allowance(reservation.usage)
 

@@ -17,6 +17,7 @@ from domain.starts import LeftStart, Sightings, essence, judge
 from domain.submission import part_way
 from ports.composer import Composer
 from ports.deadline import until
+from ports.meter import SILENT, Meter
 from ports.store import IdempotencyKeys, LeftStarts, Starts
 from ports.world import Fingerprints
 
@@ -55,6 +56,7 @@ class ReconcileStarts:
     fingerprints: Fingerprints
     lease: timedelta
     term: timedelta
+    meter: Meter = SILENT
     clock: Callable[[], float] = time.monotonic
     pod: UUID = field(default_factory=uuid4)
     _seen: dict[UUID, _Sighting] = field(default_factory=dict)
@@ -66,7 +68,9 @@ class ReconcileStarts:
             self._keys()
         else:
             self._seen.clear()
-        return self.left.count(self.lease)
+        left = self.left.count(self.lease)
+        self.meter.starts_unmatched(left)
+        return left
 
     def _starts(self) -> None:
         left = [start for start in self.left.left(self.lease, _PATIENCE, _MOST) if self._comparable(start)]
@@ -80,9 +84,11 @@ class ReconcileStarts:
         verdict = judge(left, seen)
         for adoption in verdict.adopted:
             if self.left.adopt(adoption):
+                self.meter.starts_adopted()
                 log.warning("adopted a build", compose=str(adoption.compose), start=str(adoption.start))
         if verdict.released:
             self.starts.release(verdict.released)
+            self.meter.starts_released(len(verdict.released))
             log.warning("starts came to nothing", starts=[str(start) for start in verdict.released])
 
     def _comparable(self, start: LeftStart) -> bool:

@@ -27,6 +27,7 @@ from image_builder.usecases.prepare import Prepare
 from ports.deadline import left
 from tests.support.builders import compose_request
 from tests.support.domain_builders import CONTENT, UPLOAD, a_distribution, a_repository, completed, hash_of
+from tests.support.meter import FakeMeter
 
 CALLER: Final = Identity("000001", account_number="7", email="u@example.com", entitled=False)
 TOO_LARGE: Final = 64 * 1024**3 + 1
@@ -147,6 +148,7 @@ class World:
         )
         self.gathered: list[tuple[Identity, ComposeRequest, Distribution | None, float]] = []
         self.answers: Answers | Exception = Answers()
+        self.meter = FakeMeter()
         prepare = Prepare(
             catalogue=catalogue,
             gather=self._gather,  # type: ignore[arg-type]
@@ -162,6 +164,7 @@ class World:
             composer=self.composer,  # type: ignore[arg-type]
             threads=_THREADS,
             fingerprints=HmacFingerprints("secret"),
+            meter=self.meter,
         )
 
     def __call__(self, document: dict[str, Any] | None = None, identity: Identity = CALLER) -> UUID:

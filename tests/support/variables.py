@@ -5,10 +5,7 @@ from __future__ import annotations
 from image_builder.settings import ALL
 
 # Of branches that are merged with this one; then this goes.
-_COMING = {
-    *("RATE_LIMITS", "RATE_LIMIT_READS", "RATE_LIMIT_WRITES", "RATE_LIMIT_BUILDS", "RATE_LIMIT_STORAGE_URL"),
-    *("SHUTDOWN_GRACE", "SHUTDOWN_TIMEOUT"),
-}
+_COMING = {"SHUTDOWN_GRACE", "SHUTDOWN_TIMEOUT"}
 
 
 def variables_read() -> set[str]:

@@ -15,6 +15,7 @@ from domain.idempotency import Failure
 from domain.starts import Adoption, LeftStart, essence
 from image_builder.usecases.reconcile import ReconcileStarts
 from ports.composer import Builds
+from tests.support.meter import FakeMeter
 
 LEASE = timedelta(seconds=300)
 PRINTS = HmacFingerprints("secret")
@@ -39,6 +40,7 @@ class World:
         self.closed: dict[UUID, Failure] = {}
         self.asked: list[UUID] = []
         self.listings = 0
+        self.meter = FakeMeter()
         self.run = ReconcileStarts(
             left=Left(self),
             starts=self,  # type: ignore[arg-type]
@@ -47,6 +49,7 @@ class World:
             fingerprints=PRINTS,
             lease=LEASE,
             term=timedelta(seconds=180),
+            meter=self.meter,
             clock=lambda: self.now,
         )
 
@@ -245,3 +248,22 @@ def test_a_key_that_made_nothing_is_closed(world: World, made: tuple[None, ...])
     world.run()
     assert list(world.closed) == [key]
     assert world.settled == []
+
+
+# What is told
+
+
+def test_what_became_of_starts_and_what_is_left_is_told(world: World) -> None:
+    world.start()
+    world.build()
+    world.start(OTHER)
+    world.runs_twice()
+    assert (world.meter.adopted, world.meter.released) == (1, 1)
+    assert world.meter.unmatched == [1, 0]
+
+
+def test_a_pod_that_does_not_lead_tells_what_is_left(world: World) -> None:
+    world.start()
+    world.leads = False
+    world.run()
+    assert world.meter.unmatched == [1]
