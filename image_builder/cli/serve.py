@@ -65,7 +65,7 @@ def serve(*, embedded: bool, data: Path, workers: int | None) -> None:
             settings = from_environment()
             _run(settings, workers or settings.workers, announce=lambda: _announce(settings, embedded=embedded))
     except KeyboardInterrupt:
-        click.echo("Interrupted.")
+        log.info("interrupted")
 
 
 def _run(settings: Settings, workers: int, announce: Callable[[], None]) -> None:
@@ -94,6 +94,7 @@ def _serve(settings: Settings, service: Any, workers: int, announce: Callable[[]
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=75,
+        # A worker that starts on a busy machine takes its time, and would be killed and started again for ever.
         timeout_graceful_shutdown=_GRACE,
         timeout_worker_healthcheck=_BEGINNING,
     )
@@ -132,9 +133,10 @@ def _bound(family: socket.AddressFamily, address: Any) -> socket.socket:
 def _announce(settings: Settings, *, embedded: bool) -> None:
     host = "127.0.0.1" if settings.host in {"localhost", "0.0.0.0"} else settings.host
     url = f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
-    click.echo(f"Serving {url}{settings.base_paths[0]} (process {os.getpid()})")
     if not embedded:
+        log.info("serving", url=url + settings.base_paths[0], process=os.getpid())
         return
+    click.echo(f"Serving {url}{settings.base_paths[0]} (process {os.getpid()})")
     click.echo(
         f"""
   API        {url}{settings.base_paths[2]}

@@ -80,6 +80,20 @@ def test_a_patient_caller_outwaits_a_busy_pool_and_others_do_not(server: Embedde
     database.close()
 
 
+def test_the_use_of_the_pool_is_told(server: EmbeddedPostgres) -> None:
+    database = opened(server, 1)
+    assert database.use()["limit"] == 1
+    waits = threading.Thread(target=database.check)
+    with database.connection():
+        waits.start()
+        deadline = time.monotonic() + 10
+        while database.use() != {"limit": 1, "size": 1, "in_use": 1, "waiting": 1}:
+            assert time.monotonic() < deadline, database.use()
+    waits.join()
+    assert database.use() == {"limit": 1, "size": 1, "in_use": 0, "waiting": 0}
+    database.close()
+
+
 @contextmanager
 def pool(parameters: Mapping[str, Any], size: int = 4) -> Iterator[PostgresDatabase]:
     database = PostgresDatabase(parameters, size=size)
@@ -198,17 +212,3 @@ def test_it_can_be_closed_while_the_server_is_away(postgres: Parameters) -> None
             is_away(database)
         assert time.monotonic() - began < PATIENCE * 2
         is_away(database)
-
-
-def test_the_use_of_the_pool_is_told(server: EmbeddedPostgres) -> None:
-    database = opened(server, 1)
-    assert database.use()["limit"] == 1
-    waits = threading.Thread(target=database.check)
-    with database.connection():
-        waits.start()
-        deadline = time.monotonic() + 10
-        while database.use() != {"limit": 1, "size": 1, "in_use": 1, "waiting": 1}:
-            assert time.monotonic() < deadline, database.use()
-    waits.join()
-    assert database.use() == {"limit": 1, "size": 1, "in_use": 0, "waiting": 0}
-    database.close()
