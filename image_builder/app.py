@@ -23,7 +23,7 @@ from image_builder.http.call import Lane
 from image_builder.http.docs import HEADERS, DocsPage
 from image_builder.http.edge import Document, Edge, Page
 from image_builder.recurring import Recurring
-from image_builder.telemetry import logs, metrics
+from image_builder.telemetry import logs, metrics, reports
 from image_builder.telemetry.workers import Slot
 from ports.packages import PackageLists
 
@@ -61,7 +61,12 @@ def create(package_lists: PackageLists | None = None, metrics_directory: Path | 
     )
     service = _Service(container, bridge)
     edge = Edge(
-        application, service.pages(settings.base_paths), settings.base_paths, container.limiter(), container.metrics()
+        application,
+        service.pages(settings.base_paths),
+        settings.base_paths,
+        container.limiter(),
+        container.metrics(),
+        container.tracing(),
     )
     return _WithLifespan(edge, service)
 
@@ -83,6 +88,9 @@ class _Service:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Open what the requests need, and close it at the end: no request runs then, unless it hangs."""
+        settings = self._container.settings()
+        reports.start(settings.glitchtip_dsn or settings.sentry_dsn, settings.build_commit)
+        self._container.tracing().start()
         self._container.database().open()
         self._container.features().start()
         self._reconciling.start()
@@ -117,6 +125,8 @@ class _Service:
         for threads in (self._container.image_threads(), self._container.lookup_threads()):
             threads.shutdown(wait=False, cancel_futures=True)
         self._container.back_ends().close()
+        self._container.tracing().stop()
+        reports.stop()
 
     def pages(self, base_paths: Iterable[str]) -> Mapping[str, Page]:
         """What is answered outside the contract, without an identity: a gateway passes on only base paths."""

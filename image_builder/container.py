@@ -42,6 +42,7 @@ from image_builder.http.quota import QuotaController
 from image_builder.settings import RateLimitSettings, Settings, UnleashSettings
 from image_builder.telemetry.metrics import Metrics
 from image_builder.telemetry.sampler import Sampler
+from image_builder.telemetry.tracing import Tracing
 from image_builder.telemetry.workers import Slot
 from image_builder.usecases.blueprints import KeepBlueprints
 from image_builder.usecases.build_blueprint import BuildBlueprint
@@ -206,6 +207,9 @@ class Container(containers.DeclarativeContainer):
         providers.Factory(identity_header, fedora_accounts=settings.provided.fedora_auth),
     )
     metrics = providers.ThreadSafeSingleton(_metrics, contract, slot)
+    tracing = providers.ThreadSafeSingleton(
+        Tracing, settings.provided.otlp_endpoint, settings.provided.otlp_headers, settings.provided.build_commit
+    )
 
     database = providers.ThreadSafeSingleton(
         PostgresDatabase, settings.provided.database, size=settings.provided.pool_size

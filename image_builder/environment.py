@@ -41,7 +41,10 @@ def environment() -> Environment:
             if value:
                 values[name], origins[name] = value, origin
 
-    take(dotenv_values(_LOCAL, interpolate=True), _LOCAL)
+    try:
+        take(dotenv_values(_LOCAL), _LOCAL)
+    except (OSError, UnicodeDecodeError) as error:
+        faults[_LOCAL] = f"cannot be read: {type(error).__name__}"
     take(os.environ, _PROCESS)
     if _PLATFORM in values:
         try:
@@ -59,7 +62,7 @@ def hand_on(declared: frozenset[str]) -> None:
 
     Empty variables are taken out of it: what libpq makes of one is not what it does without.
     """
-    for name, value in dotenv_values(_LOCAL, interpolate=True).items():
+    for name, value in dotenv_values(_LOCAL).items():
         if value and name not in declared and not os.environ.get(name):
             os.environ[name] = value
     for name in [name for name, value in os.environ.items() if not value]:

@@ -37,7 +37,9 @@ def all_faults_at_once() -> Iterator[None]:
         found = faults(environment())
         if not found:
             raise
-        raise ConfigurationError(told(found)) from error
+        text = told(found)
+        unsaid = [line for line in error.detail.splitlines() if line.strip() not in text]
+        raise ConfigurationError("\n".join([text, *unsaid])) from error
 
 
 def _of_files(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

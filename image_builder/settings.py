@@ -6,20 +6,34 @@ A new variable is one line in one of these classes; docs/configuration.md is mad
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
-
-from marshmallow import ValidationError
 
 from domain.budgets import Budget
 from domain.compose.snapshots import ContentSettings
 from domain.compose.targets import UploadSettings
 from domain.errors import ConfigurationError
 from image_builder.environment import environment, hand_on
+from image_builder.groups import BackEndSettings, RateLimitSettings, UnleashSettings
 from image_builder.telemetry.logs import LEVELS
-from image_builder.variables import Declared, Section, look, told, variables
+from image_builder.telemetry.secrets import hide
+from image_builder.variables import Declared, Section, look, secrets, told, variables
+
+__all__ = [
+    "ALL",
+    "PROJECT",
+    "BackEndSettings",
+    "MaintenanceSettings",
+    "RateLimitSettings",
+    "Settings",
+    "UnleashSettings",
+    "database_parameters",
+    "embedded_wanted",
+    "from_environment",
+    "maintenance_settings",
+]
 
 PROJECT: Final = Path(__file__).parent.parent
 
@@ -40,52 +54,15 @@ _customers: Final = Section("Provisioning and compliance", "A request that needs
 _recommendations: Final = Section("Recommendations", "A request for recommendations gets 503 where its URL is not set.")
 _features: Final = Section("Feature flags", "Where Unleash is not set, or was never reached, all flags are on.")
 _rates: Final = Section("Rate limits", "Of each organization, as [rate-limits.md](rate-limits.md) explains.")
-_telemetry: Final = Section("Log")
+_telemetry: Final = Section(
+    "Log, traces, error reports",
+    "Nothing is sent anywhere unless it is set up here. OpenTelemetry reads its other variables (`OTEL_…`) as ever.",
+)
 _sinks: Final = Section(
     "Log sinks of the Go service", "Not served: the log goes to standard output. One warning at start names those set."
 )
 _about: Final = Section("About itself")
 _maintenance: Final = Section("Maintenance", "Read by `image-builder maintenance` alone, besides the database's.")
-
-
-def _host_and_port(text: str) -> None:
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdecimal() or not 0 <= int(port) <= 65535 or " " in host:
-        raise ValidationError("expected host:port, or :port for all addresses")
-
-
-@dataclass(frozen=True, slots=True)
-class BackEndSettings:
-    """Where a back-end is, and who we are there; no `token_url` means it asks for no token."""
-
-    url: str
-    token_url: str
-    client_id: str
-    client_secret: str
-    ca_path: str
-    proxy: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class UnleashSettings:
-    """Where feature flags are kept."""
-
-    url: str
-    token: str
-
-
-@dataclass(frozen=True, slots=True)
-class RateLimitSettings:
-    """How many requests of each kind an organization may make in any `window` of seconds.
-
-    Counted in the store at `storage_url`, which has to answer within `patience`; by each process for itself where there
-    is none.
-    """
-
-    amounts: Mapping[Budget, int]
-    window: int
-    storage_url: str = field(repr=False)
-    patience: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,9 +96,7 @@ class DatabaseSettings:
 class Settings(DatabaseSettings):
     """What the service reads at its start."""
 
-    listen_address: str = _serving.checked(
-        "LISTEN_ADDRESS", "localhost:8086", "`:8086` is all addresses", "host:port", _host_and_port
-    )
+    listen_address: str = _serving.address("LISTEN_ADDRESS", "localhost:8086", "`:8086` is all addresses")
     workers: int = _serving.whole("WORKERS", 1, "worker processes; `--workers` comes before it", within=(1, 64))
     embedded: bool = _serving.truth(
         "IMAGE_BUILDER_EMBEDDED", False, "brings a database and stand-in back-ends, as `--embedded` does"
@@ -180,7 +155,11 @@ class Settings(DatabaseSettings):
         "COMPOSE_DEADLINE", 30.0, "seconds for the look-ups and the submission of one build", within=(1.0, 600.0)
     )
     start_lease: timedelta = _builds.seconds(
-        "START_LEASE", 300.0, "after so many seconds a start is taken to have been cut short", within=(1.0, 86_400.0)
+        "START_LEASE",
+        300.0,
+        "after so many seconds a start is taken to have been cut short; a minute more than COMPOSE_DEADLINE at least, "
+        "because a build is recorded, or cancelled, after it",
+        within=(1.0, 86_400.0),
     )
     reconcile_interval: timedelta = _builds.seconds(
         "RECONCILE_INTERVAL", 60.0, "seconds between two looks at starts that were cut short", within=(0.1, 3600.0)
@@ -246,6 +225,17 @@ class Settings(DatabaseSettings):
         "LOG_LEVEL", "INFO", "the least that is logged; `TRACE` is `DEBUG`", of=tuple(LEVELS), any_case=True
     )
 
+    otlp_endpoint: str = _telemetry.url(
+        "OTEL_EXPORTER_OTLP_ENDPOINT", "", "a collector of traces, by OTLP over HTTP; they go to `/v1/traces` below it"
+    )
+    otlp_headers: str = _telemetry.text(
+        "OTEL_EXPORTER_OTLP_HEADERS", "", "what goes along to it: `name=value,name=value`", secret=True
+    )
+    glitchtip_dsn: str = _telemetry.dsn(
+        "GLITCHTIP_DSN", "where unforeseen errors are reported to, with traceback and nothing of the request"
+    )
+    sentry_dsn: str = _telemetry.dsn("SENTRY_DSN", "the same, where there is no `GLITCHTIP_DSN`")
+
     splunk_host: str = _sinks.text("SPLUNK_HEC_HOST", "", "Splunk")
     splunk_port: str = _sinks.text("SPLUNK_HEC_PORT", "", "Splunk")
     splunk_token: str = _sinks.text("SPLUNK_HEC_TOKEN", "", "Splunk", secret=True)
@@ -253,7 +243,6 @@ class Settings(DatabaseSettings):
     cloudwatch_key: str = _sinks.text("CW_AWS_ACCESS_KEY_ID", "", "CloudWatch", secret=True)
     cloudwatch_secret: str = _sinks.text("CW_AWS_SECRET_ACCESS_KEY", "", "CloudWatch", secret=True)
     cloudwatch_group: str = _sinks.text("CW_LOG_GROUP", "", "CloudWatch")
-    glitchtip_dsn: str = _sinks.text("GLITCHTIP_DSN", "", "GlitchTip", secret=True)
 
     build_commit: str = _about.text("BUILD_COMMIT", "", "shown by `/version`")
     build_time: str = _about.text("BUILD_TIME", "", "shown by `/version`")
@@ -395,4 +384,5 @@ def _read(declared: type[Read]) -> Read:
     if faults:
         raise ConfigurationError(told(faults))
     hand_on(frozenset(ALL))
+    hide(secrets(declared, found.values))
     return declared(**values)

@@ -17,7 +17,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from marshmallow import EXCLUDE, Schema, ValidationError, validate
 from marshmallow import fields as kinds
@@ -132,9 +132,13 @@ class Section:
         kind = _checked(_Path, _readable_folder)
         return self._declare(name, default, meaning, "folder", kind, shown_default=shown_default)
 
-    def checked(self, name: str, default: str, meaning: str, values: str, check: Callable[[str], None]) -> Any:
-        """Text that has a form of its own; `check` raises ValidationError."""
-        return self._declare(name, default, meaning, values, _checked(kinds.String, check))
+    def address(self, name: str, default: str, meaning: str) -> Any:
+        """Where to listen, as `host:port`."""
+        return self._declare(name, default, meaning, "host:port", _checked(kinds.String, _host_and_port))
+
+    def dsn(self, name: str, meaning: str) -> Any:
+        """Where errors are reported to, and the key to it; empty where there is none."""
+        return self._declare(name, "", meaning, _URL, _checked(kinds.String, _dsn), secret=True)
 
     def _declare(
         self,
@@ -175,6 +179,19 @@ def look(declared: type[Declared], environment: Mapping[str, str]) -> tuple[dict
     if together is not None:
         faults |= {name: fault for name, fault in together(values) if name not in faults}
     return values, faults
+
+
+def secrets(declared: type[Declared], environment: Mapping[str, str]) -> Iterator[str]:
+    """What must not be shown of the variables' values: secrets, and what gives access in addresses."""
+    for variable in variables(declared).values():
+        text = environment.get(variable.name, "")
+        if variable.secret and variable.values != _URL:
+            yield text
+            # Of headers, each by itself: libraries say which one they do not understand.
+            yield from text.replace("=", ",").split(",")
+        elif "://" in text:
+            parts = urlsplit(text)
+            yield from (unquote(part) for part in {parts.password or parts.username, parts.password} if part)
 
 
 def told(faults: Mapping[str, str]) -> str:
@@ -229,6 +246,19 @@ def _url(text: str, allowed: set[str]) -> None:
         usable = False
     if not usable or not _PRINTABLE.fullmatch(text):
         raise ValidationError(f"not a URL ({', '.join(sorted(allowed))})")
+
+
+def _dsn(text: str) -> None:
+    _url(text, allowed={"http", "https"})
+    parts = urlsplit(text)
+    if not parts.username or not parts.path.rpartition("/")[2].isdecimal():
+        raise ValidationError("not a DSN: https://key@host/number")
+
+
+def _host_and_port(text: str) -> None:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or not 0 <= int(port) <= 65535 or " " in host:
+        raise ValidationError("expected host:port, or :port for all addresses")
 
 
 def _readable_file(path: Path | None) -> None:

@@ -214,7 +214,7 @@ class BackEnd:
 
     def _send(self, request: _Request, token: str | None) -> Answer:
         try:
-            return exchange(
+            answer = exchange(
                 self._session,
                 request.method,
                 self._url + request.path,
@@ -233,6 +233,8 @@ class BackEnd:
             raise _TryAgainError(self.name, sent=not _failed_before_sending(error)) from error
         except (OSError, UnicodeError) as error:  # certificates that cannot be read, a header that cannot be written
             raise NoAnswerError(self.name, sent=False) from error
+        log.debug("back-end answered", back_end=self.name, method=request.method, status=answer.status)
+        return answer
 
 
 def segment(text: str) -> str:

@@ -59,10 +59,13 @@ _RENAME: Final = "UPDATE blueprints SET name = %(name)s, description = %(descrip
 _DELETE: Final = "UPDATE blueprints SET deleted = true, name = id::text WHERE id = %(blueprint)s"
 
 # A statement of its own, after the lock: it sees the builds of whoever held the blueprint before.
-_HIDE_COMPOSES: Final = """
-UPDATE composes SET deleted = true
-WHERE blueprint_version_id IN (SELECT id FROM blueprint_versions WHERE blueprint_id = %(blueprint)s)
+_SHOWN_COMPOSES: Final = """
+SELECT job_id FROM composes
+WHERE blueprint_version_id IN (SELECT id FROM blueprint_versions WHERE blueprint_id = %(blueprint)s) AND deleted = false
 """
+_HIDE_COMPOSES: Final = "UPDATE composes SET deleted = true WHERE job_id = ANY (%(composes)s)"
+# So many at a time that no statement comes near its limit, however many builds a blueprint has.
+_HIDDEN_AT_ONCE: Final = 2000
 
 # Those with a version: the older program may have died between the two.
 _LISTED: Final = "org_id = %(tenant)s AND deleted = false AND changed_at IS NOT NULL"
@@ -181,7 +184,7 @@ class PostgresBlueprints:
         with self._database.connection() as connection, connection.transaction():
             _locked(connection, tenant, blueprint_id, wanted)
             connection.execute(_DELETE, {"blueprint": blueprint_id})
-            connection.execute(_HIDE_COMPOSES, {"blueprint": blueprint_id})
+            _hide_composes(connection, blueprint_id)
 
 
 def _locked(
@@ -193,6 +196,12 @@ def _locked(
     if wanted is not None and blueprint.version not in wanted:
         raise StaleVersionError(f"The blueprint is at version {blueprint.version} now")
     return blueprint
+
+
+def _hide_composes(connection: psycopg.Connection[Any], blueprint_id: UUID) -> None:
+    shown = [row[0] for row in connection.execute(_SHOWN_COMPOSES, {"blueprint": blueprint_id})]
+    for start in range(0, len(shown), _HIDDEN_AT_ONCE):
+        connection.execute(_HIDE_COMPOSES, {"composes": shown[start : start + _HIDDEN_AT_ONCE]})
 
 
 def _read(connection: psycopg.Connection[Any], tenant: str, blueprint_id: UUID, version: int | None) -> Blueprint:

@@ -61,7 +61,7 @@ def serve(*, embedded: bool, data: Path, workers: int | None) -> None:
             ending.check()
             _run(settings, workers or settings.workers, ending, lambda: _announce(settings, embedded=embedded))
     except KeyboardInterrupt:
-        click.echo("Interrupted.")
+        log.info("interrupted")
     leave()
 
 
@@ -110,9 +110,10 @@ def _bound(family: socket.AddressFamily, address: Any) -> socket.socket:
 def _announce(settings: Settings, *, embedded: bool) -> None:
     host = "127.0.0.1" if settings.host in {"localhost", "0.0.0.0"} else settings.host
     url = f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
-    click.echo(f"Serving {url}{settings.base_paths[0]} (process {os.getpid()})")
     if not embedded:
+        log.info("serving", url=url + settings.base_paths[0], process=os.getpid())
         return
+    click.echo(f"Serving {url}{settings.base_paths[0]} (process {os.getpid()})")
     click.echo(
         f"""
   API        {url}{settings.base_paths[2]}

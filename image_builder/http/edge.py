@@ -27,6 +27,7 @@ from image_builder.http.limiter import Limiter
 from image_builder.http.protocol import MOST_HEADER_BYTES
 from image_builder.http.rate_limits import with_limits
 from image_builder.telemetry.metrics import Metrics
+from image_builder.telemetry.tracing import Tracing
 from ports.trace import Trace, current_trace
 
 log = structlog.get_logger()
@@ -61,7 +62,13 @@ class Edge:
     """
 
     def __init__(
-        self, app: ASGIApp, pages: Mapping[str, Page], base_paths: tuple[str, ...], limiter: Limiter, metrics: Metrics
+        self,
+        app: ASGIApp,
+        pages: Mapping[str, Page],
+        base_paths: tuple[str, ...],
+        limiter: Limiter,
+        metrics: Metrics,
+        tracing: Tracing,
     ) -> None:
         self._app = app
         self._pages = pages
@@ -69,6 +76,7 @@ class Edge:
         self._bases = tuple(f"{base}/" for base in base_paths)
         self._limiter = limiter
         self._metrics = metrics
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request; other kinds of scope (lifespan) go on unchanged."""
@@ -79,6 +87,8 @@ class Edge:
         trace = _trace(scope)
         current_trace.set(trace)
         note = scope[NOTE] = Note(trace.request_id)
+        below_base = scope["path"].startswith(self._bases)
+        span = self._tracing.request(_known(scope["method"]), scope["headers"], trace) if below_base else None
         answer = _Answer(send, note)
         try:
             await self._answer(scope, receive, answer)
@@ -89,6 +99,8 @@ class Edge:
             await answer.problem(problem_of(error))
         finally:
             self._finished(scope, note, time.perf_counter() - began)
+            if span is not None:
+                span.end(template=note.template, operation=note.operation, tenant=note.tenant, status=note.status)
 
     def refused(self, method: str, path: str, status: int) -> None:
         """Count a request that was refused before all of its headers were there."""
@@ -131,7 +143,7 @@ class Edge:
         getattr(log, level)(
             "request",
             method=scope["method"],
-            operation=note.operation or None,
+            operation_id=note.operation or None,
             path=None if note.operation else scope["path"],
             status=note.status,
             org_id=note.tenant or None,

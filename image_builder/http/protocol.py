@@ -10,10 +10,13 @@ import asyncio
 import os
 from typing import Any, Final
 
+import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from image_builder.http.errors import Problem
+
+log = structlog.get_logger()
 
 MOST_HEADER_BYTES: Final = 64 * 1024
 _SECONDS_FOR_HEADERS: Final = 30.0
@@ -119,6 +122,8 @@ class ContractProtocol(HttpToolsProtocol):
         refused = getattr(self.app, "refused", None)
         if refused is not None and self._in_headers and self.url:
             refused(self.parser.get_method().decode("latin-1"), self.url.decode("latin-1"), problem.status)
+        request_id = os.urandom(16).hex()
+        log.info("refused before there was a request", status=problem.status, request_id=request_id)
         self.transport.write(
             b"HTTP/1.1 %d %s\r\n"
             b"content-type: application/json\r\n"
@@ -127,6 +132,6 @@ class ContractProtocol(HttpToolsProtocol):
             b"x-content-type-options: nosniff\r\n"
             b"cache-control: no-store\r\n"
             b"connection: close\r\n\r\n%s"
-            % (problem.status, _REASONS[problem.status], len(body), os.urandom(16).hex().encode(), body)
+            % (problem.status, _REASONS[problem.status], len(body), request_id.encode(), body)
         )
         self.transport.close()

@@ -28,6 +28,7 @@ from image_builder.http.limiter import Limiter, budget_of
 from image_builder.http.parameters import query_texts
 from image_builder.http.schemas import refuse_nul
 from image_builder.http.toml import blueprint_document
+from image_builder.telemetry import logs
 
 _JSON: Final = "application/json"
 # A client that sends its body drop by drop does not hold a connection for ever.
@@ -53,10 +54,12 @@ class CheckedOperation:
         """The call that the request asks for. Raises the refusals of the contract."""
         operation, note = self._operation, scope[NOTE]
         note.operation, note.template = operation.id, operation.path
+        logs.bind(operation_id=operation.id)
         arguments: dict[str, Any] = {}
         if operation.identified:
             identity = self._authenticate(scope["headers"])
             note.tenant = identity.tenant
+            logs.bind(org_id=identity.tenant)
             await self._limiter.admit(note, identity.tenant, self._budget)
             arguments["identity"] = identity
         self._read_parameters(scope, arguments)

@@ -60,14 +60,13 @@ class ReconcileStarts:
     clock: Callable[[], float] = time.monotonic
     pod: UUID = field(default_factory=uuid4)
     _seen: dict[UUID, _Sighting] = field(default_factory=dict)
+    _led: float = 0.0
 
     def __call__(self) -> int:
         """Look after them once; how many there are still. Raises UnavailableError when the database goes away."""
-        if self.left.lead(self.pod, self.term):
+        if self._leads():
             self._starts()
             self._keys()
-        else:
-            self._seen.clear()
         left = self.left.count(self.lease)
         self.meter.starts_unmatched(left)
         return left
@@ -114,17 +113,31 @@ class ReconcileStarts:
 
     def _ask(self, composes: Sequence[UUID], now: float) -> bool:
         """Get to know what was ordered with these builds; whether that was possible for all."""
+        told = True
         with until(_WITHIN):
             for compose in composes[:_MOST]:
+                if not self._still_leads():
+                    return False
                 try:
                     request = self.composer.request(compose)
                 except NotFoundError:
                     continue
                 except UnavailableError:
-                    return False
+                    told = False  # one build that cannot be told of holds up no other's adoption
+                    continue
                 fingerprint = b"" if request is None else self.fingerprints.of(essence(request))
                 self._seen[compose] = _Sighting(now, fingerprint)
-        return len(composes) <= _MOST
+        return told and len(composes) <= _MOST
+
+    def _still_leads(self) -> bool:
+        """Whether this pod goes on alone, however long the composer takes."""
+        if self.clock() - self._led < self.term.total_seconds() / 3:
+            return True
+        return self._leads()
+
+    def _leads(self) -> bool:
+        self._led = self.clock()
+        return self.left.lead(self.pod, self.term)
 
     def _keys(self) -> None:
         """Settle keys whose request ended, or died, without saying so."""

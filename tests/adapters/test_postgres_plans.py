@@ -100,8 +100,8 @@ def use(database: RecordingDatabase, tenant: str, blueprint: UUID) -> None:
     history.get(tenant, compose)
     history.keep_status(compose, {"status": "success"})
     history.keep_metadata(compose, {})
+    kept.delete(tenant, new, None)  # while there is a build of it to hide
     history.delete(tenant, compose)
-    kept.delete(tenant, new, None)
 
 
 def look_after_starts(database: RecordingDatabase, tenant: str) -> None:

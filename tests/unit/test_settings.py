@@ -12,11 +12,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from domain.errors import ConfigurationError
-from image_builder.cli import main
+from image_builder.cli.config import config as command
 from image_builder.cli.config import document
 from image_builder.preflight import all_faults_at_once
 from image_builder.settings import ALL, PROJECT, Settings, database_parameters, embedded_wanted, from_environment
-from image_builder.variables import without_credentials
+from image_builder.variables import secrets, without_credentials
 
 COMPOSER = {"COMPOSER_URL": "http://composer.example.com"}
 SECRET = "s3cr3t-of-this-test"
@@ -85,7 +85,8 @@ def surrounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Surrounded:
 
 
 def config(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["config", *arguments])
+    # Not by way of `main`: that sets up the log of the whole process, which is the tests' own.
+    return CliRunner().invoke(command, [*arguments])
 
 
 def row(result: Result, name: str) -> list[str]:
@@ -115,7 +116,7 @@ def read_names(tree: ast.AST) -> set[str]:
                 names.add(name)
             case ast.Call(func=ast.Attribute(attr="getenv"), args=[ast.Constant(value=str(name)), *_]):
                 names.add(name)
-            case ast.Subscript(value=ast.Attribute(attr="environ"), slice=ast.Constant(value=str(name))):
+            case ast.Subscript(ast.Attribute(attr="environ"), ast.Constant(value=str(name)), ctx=ast.Load()):
                 names.add(name)
             case ast.keyword(arg="envvar", value=ast.Constant(value=str(name))):
                 names.add(name)
@@ -213,8 +214,49 @@ def test_the_values_of_variables_that_cannot_be_used_are_not_said(surrounded: Su
 
 def test_a_secret_is_in_no_text_of_the_settings(surrounded: Surrounded) -> None:
     secrets = {name: SECRET for name, variable in ALL.items() if variable.secret and variable.values != "URL"}
-    surrounded(**COMPOSER, **secrets, RECOMMENDATIONS_PROXY=f"http://u:{SECRET}@proxy.example.com")
-    assert SECRET not in repr(from_environment())
+    urls = {"RECOMMENDATIONS_URL": "http://r", "UNLEASH_URL": "http://u"}
+    surrounded(**COMPOSER, **secrets, **urls, RECOMMENDATIONS_PROXY=f"http://u:{SECRET}@proxy.example.com")
+    settings = from_environment()
+    assert SECRET not in repr([settings, settings.composer, settings.recommendations, settings.unleash])
+
+
+def test_a_local_env_that_cannot_be_read_is_named(surrounded: Surrounded, tmp_path: Path) -> None:
+    surrounded(**COMPOSER)
+    (tmp_path / "local.env").write_bytes(b"PGHOST=\xff\xfe")
+    with pytest.raises(ConfigurationError, match=r"local\.env: cannot be read"):
+        from_environment()
+
+
+def test_what_is_found_later_is_said_beside_the_rest(surrounded: Surrounded) -> None:
+    surrounded(PGPORT="five")
+    with pytest.raises(ConfigurationError) as raised, all_faults_at_once():
+        raise ConfigurationError("profiles.json: broken")
+    assert [
+        part for part in ("PGPORT", "COMPOSER_URL", "profiles.json: broken") if part not in raised.value.detail
+    ] == []
+
+
+@pytest.mark.parametrize(
+    "dsn", ["https://glitchtip.example.com/1", "https://key@glitchtip.example.com/", "https://k@h/x"]
+)
+def test_what_is_no_dsn_is_refused(surrounded: Surrounded, dsn: str) -> None:
+    surrounded(**COMPOSER, GLITCHTIP_DSN=dsn)
+    with pytest.raises(ConfigurationError, match="GLITCHTIP_DSN: not a DSN"):
+        from_environment()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "secret"),
+    [
+        ("PGPASSWORD", "p@ss/word", "p@ss/word"),
+        ("RECOMMENDATIONS_PROXY", "http://user:p%40ss-word@proxy.example.com", "p@ss-word"),
+        ("COMPOSER_URL", "https://user:pass-word@composer.example.com", "pass-word"),
+        ("GLITCHTIP_DSN", "https://public-key@glitchtip.example.com/1", "public-key"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "tenant=a,authorization=the-token", "the-token"),
+    ],
+)
+def test_what_gives_access_is_known_to_be_secret(name: str, value: str, secret: str) -> None:
+    assert secret in set(secrets(Settings, {name: value}))
 
 
 def test_the_environment_wins_over_local_env(surrounded: Surrounded) -> None:

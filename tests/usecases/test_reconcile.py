@@ -35,6 +35,9 @@ class World:
         self.complete = True
         self.away = False
         self.gone: set[UUID] = set()
+        self.untold: set[UUID] = set()
+        self.seconds_of_a_call = 0.0
+        self.leads_until = float("inf")
         self.unsettled: list[tuple[UUID, tuple[UUID | None, ...]]] = []
         self.settled: list[UUID] = []
         self.closed: dict[UUID, Failure] = {}
@@ -81,6 +84,9 @@ class World:
 
     def request(self, compose_id: UUID) -> Mapping[str, Any] | None:
         self.asked.append(compose_id)
+        self.now += self.seconds_of_a_call
+        if compose_id in self.untold:
+            raise UnavailableError("The composer gives no usable answer")
         if compose_id in self.gone:
             raise NotFoundError("Compose not found")
         return self.orders[compose_id]
@@ -93,7 +99,7 @@ class Left:
         self._world = world
 
     def lead(self, pod: UUID, term: timedelta) -> bool:
-        return self._world.leads
+        return self._world.leads and self._world.now < self._world.leads_until
 
     def left(self, lease: timedelta, patience: timedelta, most: int) -> Sequence[LeftStart]:
         return [LeftStart(*entry) for entry in self._world.starts.items()]
@@ -184,15 +190,35 @@ def test_a_pod_that_does_not_lead_touches_nothing_and_counts(world: World) -> No
     assert (world.listings, world.closed) == (0, {})
 
 
-def test_a_pod_that_leads_again_begins_anew_to_wait(world: World) -> None:
+def test_a_pod_that_leads_again_remembers_what_it_has_seen(world: World) -> None:
     world.start()
-    world.build()
+    build = world.build()
     world.run()
     world.leads = False
     world.run()
     world.leads = True
     world.now += LEASE.total_seconds()
-    assert world.run() == 1
+    assert world.run() == 0
+    assert world.rows == {build}
+
+
+def test_a_build_whose_order_the_composer_cannot_tell_holds_up_no_other(world: World) -> None:
+    world.start()
+    world.untold.add(world.build())
+    build = world.build()
+    world.runs_twice()
+    assert world.rows == {build}
+
+
+def test_a_pod_that_another_takes_over_from_asks_no_further(world: World) -> None:
+    world.start()
+    for _ in range(5):
+        world.build(OTHER)
+    world.seconds_of_a_call = 100
+    world.leads_until = world.now + 250
+    world.run()
+    assert len(world.asked) == 3
+    assert len(world.starts) == 1
 
 
 def test_while_the_composer_is_away_starts_stay(world: World) -> None:
