@@ -31,11 +31,18 @@ def server() -> Iterator[Parameters]:
     if url:
         yield conninfo_to_dict(url)
     elif _docker_has_image():
-        with PostgresContainer(IMAGE, driver=None) as container:
-            yield conninfo_to_dict(container.get_connection_url())
+        with in_container(IMAGE) as parameters:
+            yield parameters
     else:
         with _embedded() as parameters:
             yield parameters
+
+
+@contextmanager
+def in_container(image: str) -> Iterator[Parameters]:
+    """Connection parameters of a superuser of a server in a container of its own."""
+    with PostgresContainer(image, driver=None) as container:
+        yield conninfo_to_dict(container.get_connection_url())
 
 
 @contextmanager
