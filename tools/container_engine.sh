@@ -7,21 +7,22 @@
 #                                           prints the variables that the tests want, as `export` lines
 #   tools/container_engine.sh stop DIR      end what `start` has begun and take away all of it, DIR too
 #
-# An engine that answers already keeps everything but the images of our own name.
+# An engine that answers already keeps all of its own: ours are images named image-builder-test/… (their layers may stay in
+# its build cache), and containers of these.
 set -euo pipefail
 
 command=${1:?prepare, start or stop}
 directory=$(realpath -m "${2:?a directory}")
 here=$(dirname "$(realpath "$0")")
 name=image-builder-test
+# Two runs that share an engine do not take away each other's images.
+tag=$(basename "$directory" | tr -c '[:alnum:]\n' -)
 socket=unix://$directory/docker.sock
 cgroup=/image-builder-test
 wheels=${PIP_FIND_LINKS:-}
 bundle=${PIP_CERT:-${REQUESTS_CA_BUNDLE:-${SSL_CERT_FILE:-}}}
 
 answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
-
-ours() { DOCKER_HOST=$socket docker "$@"; }
 
 # --- prepare ---------------------------------------------------------------------------------------------------------
 
@@ -100,18 +101,19 @@ run_engine() {
 }
 
 images() {
-    docker import --change 'CMD ["python3"]' "$directory/python.tar" $name/python:base
+    docker import --change 'CMD ["python3"]' "$directory/python.tar" "$name/python:base-$tag"
     # pip needs what this machine's pip has: to build with, never to ship.
     local context=$directory/build-base
     mkdir -p "$context/wheels"
     cp "${bundle:-/etc/ssl/certs/ca-certificates.crt}" "$context/ca.crt"
     [ -d "$wheels" ] && cp -r "$wheels/." "$context/wheels/"
-    printf '%s\n' "FROM $name/python:base" "COPY ca.crt /build/ca.crt" "COPY wheels /build/wheels" \
+    printf '%s\n' "FROM $name/python:base-$tag" "COPY ca.crt /build/ca.crt" "COPY wheels /build/wheels" \
         "ENV PIP_CERT=/build/ca.crt PIP_FIND_LINKS=/build/wheels PIP_DISABLE_PIP_VERSION_CHECK=1" \
         > "$context/Dockerfile"
-    docker build --quiet --tag $name/python:build "$context"
-    docker import "$directory/postgres.tar" $name/postgres:base
-    docker build --quiet --build-arg BASE=$name/postgres:base --tag $name/postgres:latest "$here/../tests/containers/postgres"
+    docker build --quiet --tag "$name/python:build-$tag" "$context"
+    docker import "$directory/postgres.tar" "$name/postgres:base-$tag"
+    docker build --quiet --tag "$name/postgres:server-$tag" --build-arg BASE="$name/postgres:base-$tag" \
+        "$here/../tests/containers/postgres"
 }
 
 start() {
@@ -128,9 +130,9 @@ start() {
     images >&2
     rm -f "$directory"/*.tar
     cat <<END
-export TEST_BASE_IMAGE=$name/python:base
-export TEST_BUILD_BASE_IMAGE=$name/python:build
-export TEST_CONTAINER_POSTGRES_IMAGE=$name/postgres:latest
+export TEST_BASE_IMAGE=$name/python:base-$tag
+export TEST_BUILD_BASE_IMAGE=$name/python:build-$tag
+export TEST_CONTAINER_POSTGRES_IMAGE=$name/postgres:server-$tag
 export TESTCONTAINERS_RYUK_DISABLED=true
 export TESTCONTAINERS_CONNECTION_MODE=docker_host
 END
@@ -151,11 +153,12 @@ end_process() {
 }
 
 remove_images() {
-    local engine=$1 ids
-    ids=$($engine ps --all --quiet --filter label=$name) || return 0
-    [ -z "$ids" ] || $engine rm --force --volumes $ids >/dev/null || true
-    ids=$($engine images --quiet --filter "reference=$name/*" | sort -u)
-    [ -z "$ids" ] || $engine rmi --force $ids >/dev/null || true
+    local ids id
+    ids=$(docker images --quiet --filter "reference=$name/*:*-$tag" | sort -u) || return 0
+    for id in $ids; do
+        docker ps --all --quiet --filter "ancestor=$id" | xargs -r docker rm --force --volumes >/dev/null || true
+    done
+    echo "$ids" | xargs -r docker rmi --force >/dev/null || true
 }
 
 # Rules and chains of others stay, whatever has happened to them meanwhile.
@@ -171,10 +174,9 @@ remove_network() {
 
 stop() {
     if [ -e "$directory/begun" ]; then
-        local containers
+        local process group
         if DOCKER_HOST=$socket answers; then
-            containers=$(ours ps --all --quiet)
-            [ -z "$containers" ] || ours rm --force --volumes $containers >/dev/null || true
+            docker --host "$socket" ps --all --quiet | xargs -r docker --host "$socket" rm --force --volumes >/dev/null || true
         fi
         [ -e "$directory/docker.pid" ] && end_process "$(cat "$directory/docker.pid")" dockerd
         # Of a dockerd that was killed.
@@ -186,7 +188,7 @@ stop() {
             [ -d "$group$cgroup" ] && find "$group$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null || true
         done
     elif [ -e "$directory/images" ] && answers; then
-        remove_images docker
+        remove_images
     fi
     local place
     for place in "$directory" "/dev/shm/$(basename "$directory")"; do

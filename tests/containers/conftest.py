@@ -15,8 +15,8 @@ from docker.models.containers import Container
 
 from tests.support import containers, databases
 from tests.support.builders import identity
-from tests.support.containers import NAME, address, gateway, published, running, until
-from tests.support.databases import Parameters
+from tests.support.containers import address, gateway, published, running, until
+from tests.support.databases import LABEL, Parameters
 from tests.support.service import PROJECT, Client
 
 # Building an image and filling a database may take long on a machine that does other things, too.
@@ -52,7 +52,7 @@ def engine() -> Iterator[docker.DockerClient]:
 def image(engine: docker.DockerClient) -> Iterator[str]:
     """The name of the image of this source tree."""
     base = variable("TEST_BASE_IMAGE")
-    name = f"{NAME}/service:{uuid4().hex}"
+    name = f"{LABEL}/service:{uuid4().hex}"
     arguments = {
         "BASE": base,
         "BUILD_BASE": os.environ.get("TEST_BUILD_BASE_IMAGE", base),
@@ -61,7 +61,7 @@ def image(engine: docker.DockerClient) -> Iterator[str]:
         "BUILD_COMMIT": "0a1b2c3",
     }
     try:
-        engine.images.build(path=str(PROJECT), tag=name, buildargs=arguments, labels={NAME: ""}, rm=True, forcerm=True)
+        engine.images.build(path=str(PROJECT), tag=name, buildargs=arguments, labels={LABEL: ""}, rm=True, forcerm=True)
     except docker.errors.BuildError as error:
         pytest.fail("".join(str(line.get("stream", line)) for line in error.build_log)[-5000:])
     try:

@@ -14,10 +14,10 @@ import docker
 from docker.errors import DockerException
 from docker.models.containers import Container
 
+from tests.support.databases import LABEL
+
 PATIENCE = 120.0
 MEMORY = 256 * 1024 * 1024
-# What tools/container_engine.sh calls its images, and by what it finds containers that a killed run has left.
-NAME = "image-builder-test"
 
 RESTRICTED: Mapping[str, Any] = {
     "read_only": True,
@@ -26,7 +26,7 @@ RESTRICTED: Mapping[str, Any] = {
     "security_opt": ["no-new-privileges"],
     "mem_limit": MEMORY,
     "memswap_limit": MEMORY,
-    "labels": {NAME: ""},
+    "labels": {LABEL: ""},
 }
 
 

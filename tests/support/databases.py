@@ -21,6 +21,9 @@ from adapters.embedded.postgres import EmbeddedPostgres
 
 IMAGE = os.environ.get("TEST_POSTGRES_IMAGE", "postgres:15")
 Parameters = Mapping[str, Any]
+# Of all containers of tests.
+LABEL = "image-builder-test"
+_FAST_AND_MANY = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=300"
 _PATIENCE = 5.0
 
 
@@ -41,7 +44,8 @@ def server() -> Iterator[Parameters]:
 @contextmanager
 def in_container(image: str) -> Iterator[Parameters]:
     """Connection parameters of a superuser of a server in a container of its own."""
-    with PostgresContainer(image, driver=None) as container:
+    container = PostgresContainer(image, driver=None).with_command(_FAST_AND_MANY).with_kwargs(labels={LABEL: ""})
+    with container:
         yield conninfo_to_dict(container.get_connection_url())
 
 

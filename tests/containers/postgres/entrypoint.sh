@@ -10,5 +10,4 @@ initdb --username="$user" --pwfile=/tmp/password --auth=scram-sha-256 --encoding
 rm /tmp/password
 echo "host all all all scram-sha-256" >> "$PGDATA/pg_hba.conf"
 echo "CREATE DATABASE \"${POSTGRES_DB:-$user}\";" | postgres --single -j -c fsync=off postgres >/dev/null
-exec postgres -c listen_addresses='*' -c unix_socket_directories=/tmp \
-    -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=300 "$@"
+exec postgres -c listen_addresses='*' -c unix_socket_directories=/tmp "$@"
