@@ -22,6 +22,10 @@ cgroup=/image-builder-test
 wheels=${PIP_FIND_LINKS:-}
 bundle=${PIP_CERT:-${REQUESTS_CA_BUNDLE:-${SSL_CERT_FILE:-}}}
 
+# Where much is written for a short time: in memory, where there is room.
+scratch=$directory/scratch
+[ "$(df --output=avail -B1M /dev/shm 2>/dev/null | tail -1)" -gt 8192 ] && scratch=/dev/shm/$(basename "$directory")
+
 answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
 
 # --- prepare ---------------------------------------------------------------------------------------------------------
@@ -30,12 +34,10 @@ answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
 root_file_system() {
     local file=$1 packages=$2 sources=()
     [ -s /etc/apt/sources.list.d/debian.sources ] && sources=(/etc/apt/sources.list.d/debian.sources)
-    # Without the compiler that PostgreSQL can use, a quarter of the size. Kept in memory until it is packed, where there is room. TMPDIR is where mmdebstrap unpacks.
-    local memory=$directory/unpack
-    [ "$(df --output=avail -B1M /dev/shm 2>/dev/null | tail -1)" -gt 4096 ] && memory=/dev/shm/$(basename "$directory")
-    mkdir -p "$memory"
-    chmod 755 "$memory"
-    TMPDIR=$memory mmdebstrap --quiet --variant=apt --mode=root --include="$packages" \
+    # Without the compiler that PostgreSQL can use, a quarter of the size. TMPDIR is where mmdebstrap unpacks.
+    mkdir -p "$scratch"
+    chmod 755 "$scratch"
+    TMPDIR=$scratch mmdebstrap --quiet --variant=apt --mode=root --include="$packages" \
         --dpkgopt=force-unsafe-io \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
         --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
@@ -86,10 +88,14 @@ run_engine() {
     iptables-save > "$directory/iptables.before"
     cat /proc/sys/net/ipv4/ip_forward > "$directory/ip_forward.before"
     [ -e /sys/class/net/docker0 ] && touch "$directory/docker0.before"
+    for place in /run/containerd /run/docker; do
+        [ -e $place ] || echo $place >> "$directory/made"
+    done
+    mkdir -p "$scratch"
     touch "$directory/begun"
-    setsid dockerd --data-root "$directory/data" --exec-root "$directory/exec" -H "$socket" -p "$directory/docker.pid" \
+    setsid dockerd --data-root "$scratch/data" --exec-root "$directory/exec" -H "$socket" -p "$directory/docker.pid" \
         --cgroup-parent "$cgroup" > "$directory/dockerd.log" 2>&1 < /dev/null &
-    local process=$! try
+    local process=$! try place
     for try in $(seq 300); do
         DOCKER_HOST=$socket answers && return
         kill -0 "$process" 2>/dev/null || break
@@ -184,6 +190,7 @@ stop() {
             && end_process "$(cat "$directory/exec/containerd/containerd.pid")" containerd
         for process in $(pgrep -f "containerd-shim.*$directory/exec" || true); do end_process "$process" containerd; done
         remove_network
+        [ -e "$directory/made" ] && xargs rm -rf --one-file-system < "$directory/made"
         for group in /sys/fs/cgroup "/sys/fs/cgroup/"*; do
             [ -d "$group$cgroup" ] && find "$group$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null || true
         done

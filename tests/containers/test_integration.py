@@ -17,9 +17,7 @@ SERVICE = (
     "test_blueprints_list.py",
     "test_compose_lists.py",
     "test_compose_start.py",
-    "test_final_status.py",
     "test_maintenance.py",
-    "test_never_lost.py",
     "test_quota.py",
 )
 
