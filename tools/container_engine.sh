@@ -57,6 +57,8 @@ prepare() {
     answers || for package in docker.io:dockerd iptables:iptables runc:runc iproute2:ip; do
         command -v "${package#*:}" >/dev/null || wanted+=("${package%:*}")
     done
+    # Newer Debians have the client in a package of its own.
+    command -v docker >/dev/null || ! apt-cache show docker-cli >/dev/null 2>&1 || wanted+=(docker-cli)
     command -v mmdebstrap >/dev/null || wanted+=(mmdebstrap)
     if [ "${#wanted[@]}" -gt 0 ]; then
         apt-get update -qq

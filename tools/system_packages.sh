@@ -9,8 +9,8 @@ tab=$(printf '\t')
 vendor=$ID
 [ "$ID" != rhel ] || vendor=redhat
 packages=$({
-    rpm -qa --qf "rpm\t$vendor\t%{NAME}\t%{EVR}\t%{ARCH}\t$distribution\t%{LICENSE}\n"
-    dpkg-query -W -f "deb\t$ID\t\${Package}\t\${Version}\t\${Architecture}\t$distribution\t\n"
+    rpm -qa --qf "rpm\t$vendor\t%{NAME}\t%{EVR}\t%{ARCH}\t$distribution\t%{LICENSE}\n" || true
+    dpkg-query -W -f "deb\t$ID\t\${Package}\t\${Version}\t\${Architecture}\t$distribution\t\n" || true
 } 2>/dev/null | grep -v "${tab}gpg-pubkey${tab}" | sort)
 [ -n "$packages" ] || {
     echo "neither rpm nor dpkg-query knows of a package: the SBOM would leave out the system" >&2
