@@ -17,7 +17,6 @@ SERVICE = (
     "test_blueprints_list.py",
     "test_compose_lists.py",
     "test_compose_start.py",
-    "test_maintenance.py",
     "test_quota.py",
 )
 
