@@ -7,7 +7,7 @@ DATA ?= .data
 ENGINE ?= docker
 UV_COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet
 
-.PHONY: help run demo test check format lock distributions benchmarks image sbom clean
+.PHONY: help run demo test check format lock distributions docs audit benchmarks image sbom clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -51,6 +51,13 @@ lock: $(VENV)/.development  ## write requirements/*.txt anew from requirements/*
 
 distributions: $(VENV)/.embedded  ## write distributions/*/ anew from distributions/source.yaml and oscap.yaml
 	$(BIN)/python tools/distributions.py
+
+docs: $(VENV)/.embedded  ## write docs/configuration.md anew from the settings' declarations
+	@mkdir -p docs
+	$(BIN)/image-builder config --markdown > docs/configuration.md
+
+audit: $(VENV)/.development  ## are the locked packages whole, and is anything known against them (asks osv.dev)
+	$(BIN)/python tools/audit.py
 
 benchmarks: $(VENV)/.development  ## measure, with targets that fail the run; needs wrk and a quiet machine
 	$(BIN)/python -m benchmarks.throughput

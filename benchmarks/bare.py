@@ -58,7 +58,7 @@ def application(settings: Settings) -> Flask:
         document = orjson.loads(request.environ[CALL].arguments["body"])
         start = uuid.uuid4()
         with pool.connection() as connection:
-            connection.execute(_RECORD_STARTS, {"starts": [start], "tenant": BUILDER})
+            connection.execute(_RECORD_STARTS, _start(start, document))
         answer = session.post(
             compose_url, data=orjson.dumps(composer_request()), headers={"Content-Type": _JSON}, timeout=(3, 25)
         )
@@ -112,6 +112,18 @@ def _page(count: int, rows: list[tuple[Any, ...]], limit: int) -> dict[str, Any]
             }
             for job_id, stored, created_at, image_name, client_id, _, _ in rows
         ],
+    }
+
+
+def _start(start: uuid.UUID, document: Any) -> dict[str, Any]:
+    return {
+        "tenant": BUILDER,
+        "key": None,
+        "number": 1,
+        "starts": [start],
+        "fingerprints": [b""],
+        "composes": [Jsonb({"request": document}, dumps=orjson.dumps)],
+        "versions": [None],
     }
 
 

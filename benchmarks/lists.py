@@ -33,8 +33,9 @@ from benchmarks import database, rounds
 from benchmarks.database import LARGE, SMALL, Size
 from benchmarks.payloads import small_request
 from benchmarks.rounds import Target
-from domain.composes import LISTED_FOR
+from domain.composes import LISTED_FOR, NewCompose
 from domain.quota import Quota
+from domain.starts import NewStart
 from image_builder.telemetry import logs
 
 _TIMES: Final = 3.0
@@ -99,11 +100,12 @@ def quota_checked(parameters: Mapping[str, Any], times: int) -> dict[str, float]
     found: dict[str, list[float]] = {SMALL: [], LARGE: []}
     pool = PostgresDatabase(parameters, size=2)
     pool.open()
+    new = NewStart(uuid.uuid4(), NewCompose("", "", "", {}, None, "api"), b"")
     try:
         for _ in range(times):
             for tenant, seconds in found.items():
                 began = time.perf_counter()
-                PostgresStarts(pool).reserve([uuid.uuid4()], tenant, Quota(100, LISTED_FOR))
+                PostgresStarts(pool).reserve([new], tenant, Quota(100, LISTED_FOR))
                 seconds.append(time.perf_counter() - began)
     finally:
         pool.close()

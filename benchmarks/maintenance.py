@@ -38,6 +38,7 @@ from benchmarks.rounds import Target
 from domain.composes import ComposesQuery, NewCompose
 from domain.paging import Page
 from domain.quota import Quota
+from domain.starts import NewStart
 from image_builder.settings import PROJECT
 from image_builder.telemetry import logs
 
@@ -134,7 +135,7 @@ def _calls(parameters: Mapping[str, Any], number: int) -> Iterator[Callable[[], 
 
     def record() -> None:
         start = uuid4()
-        starts.reserve([start], payloads.BUILDER, Quota(1_000_000, timedelta(hours=1)))
+        starts.reserve([NewStart(start, new, b"")], payloads.BUILDER, Quota(1_000_000, timedelta(hours=1)))
         starts.record(start, uuid4(), new)
 
     try:

@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
 
 import orjson
 import structlog
@@ -19,33 +22,48 @@ from image_builder.http.bridge import Bridge
 from image_builder.http.call import Lane
 from image_builder.http.docs import HEADERS, DocsPage
 from image_builder.http.edge import Document, Edge, Page
-from image_builder.telemetry import logs, metrics
+from image_builder.recurring import Recurring
+from image_builder.telemetry import logs, metrics, reports
+from image_builder.telemetry.workers import Slot
 from ports.packages import PackageLists
 
 log = structlog.get_logger()
 
+_SAMPLED_EVERY: Final = timedelta(seconds=1)
 
-def create(package_lists: PackageLists | None = None) -> ASGIApp:
+
+def create(package_lists: PackageLists | None = None, metrics_directory: Path | None = None) -> ASGIApp:
     """The service that the environment describes. Raises ConfigurationError.
 
-    Without `package_lists` it indexes its own; worker processes that are given some share them.
+    Without `package_lists` it indexes its own; worker processes that are given some share them. One of several worker
+    processes is given the `metrics_directory` they share.
     """
     settings = settings_module.from_environment()
     logs.configure(settings.log_level)
     container = Container(settings=settings)
     if package_lists is not None:
         container.package_lists.override(package_lists)
+    if metrics_directory is not None:
+        container.slot.override(Slot(metrics_directory))
     container.package_lists()  # a broken list is said now, not at the first search
     application, bridge = connexion_application(
         container.contract(),
         container.routes(),
         base_paths=settings.base_paths,
         authenticate=container.authenticate(),
+        limiter=container.limiter(),
         largest_body=settings.largest_body,
         threads={Lane.DIRECT: settings.direct_threads, Lane.WAITING: settings.waiting_threads},
     )
     service = _Service(container, bridge)
-    edge = Edge(application, service.pages(settings.base_paths), settings.base_paths, container.metrics())
+    edge = Edge(
+        application,
+        service.pages(settings.base_paths),
+        settings.base_paths,
+        container.limiter(),
+        container.metrics(),
+        container.tracing(),
+    )
     return _WithLifespan(edge, service)
 
 
@@ -58,25 +76,39 @@ class _Service:
         # Probes are answered also when all other threads wait.
         self._probe_threads = ThreadPoolExecutor(1, thread_name_prefix="probe")
         self._docs = DocsPage("../openapi.json")
+        interval = container.settings().reconcile_interval
+        self._reconciling = Recurring("reconcile", container.reconcile(), interval)
+        # Whichever worker process is asked for metrics tells what the others said last.
+        self._sampling = Recurring("sample", container.sampler().sample, _SAMPLED_EVERY)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Open what the requests need; at the end let what runs finish, then close it."""
+        settings = self._container.settings()
+        reports.start(settings.glitchtip_dsn or settings.sentry_dsn, settings.build_commit)
+        self._container.tracing().start()
         self._container.database().open()
         self._container.features().start()
+        self._reconciling.start()
+        self._sampling.start()
         try:
             yield
         finally:
+            await self._container.rate_limits().aclose()
             await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
+        self._reconciling.stop()
         self._bridge.close()
         self._probe_threads.shutdown()
+        self._sampling.stop()
         self._container.features().stop()
         self._container.database().close()
         for threads in (self._container.image_threads(), self._container.lookup_threads()):
             threads.shutdown(wait=False, cancel_futures=True)
         self._container.back_ends().close()
+        self._container.tracing().stop()
+        reports.stop()
 
     def pages(self, base_paths: Iterable[str]) -> Mapping[str, Page]:
         """What is answered outside the contract, without an identity: a gateway passes on only base paths."""
@@ -97,7 +129,9 @@ class _Service:
         return _json({"readiness": "ready"})
 
     async def _metrics(self, _path: str) -> Document:
-        return Document(self._container.metrics().exposition(), metrics.CONTENT_TYPE)
+        self._container.sampler().sample()
+        # It takes some milliseconds, for which other requests would wait.
+        return Document(await asyncio.to_thread(self._container.metrics().exposition), metrics.CONTENT_TYPE)
 
     async def _openapi(self, _path: str) -> Document:
         return Document(self._container.contract().served)
@@ -113,13 +147,17 @@ class _Service:
 class _WithLifespan:
     """An ASGI application that opens and closes the service around the server's life."""
 
-    def __init__(self, app: ASGIApp, service: _Service) -> None:
-        self._app = app
+    def __init__(self, edge: Edge, service: _Service) -> None:
+        self._edge = edge
         self._service = service
+
+    def refused(self, method: str, path: str, status: int) -> None:
+        """What ContractProtocol tells of a request that it refused."""
+        self._edge.refused(method, path, status)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
-            await self._app(scope, receive, send)
+            await self._edge(scope, receive, send)
             return
         await receive()
         async with self._service.running():

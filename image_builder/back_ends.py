@@ -17,6 +17,7 @@ from image_builder.settings import BackEndSettings, Settings
 from ports.compliance import Compliance
 from ports.composer import Composer
 from ports.content_sources import ContentSources
+from ports.meter import Meter
 from ports.provisioning import Provisioning
 from ports.recommendations import Recommendations
 
@@ -42,17 +43,17 @@ class BackEnds:
             back_end.close()
 
 
-def back_ends(settings: Settings) -> BackEnds:
+def back_ends(settings: Settings, meter: Meter) -> BackEnds:
     """The back-ends of these settings; nobody is asked yet."""
     connections = settings.waiting_threads
     # COMPOSER_CA_PATH is for the composer alone.
     tokens = _tokens(settings.composer, new_session(1))
-    composer = _authorized("composer", settings.composer, connections, tokens)
-    lookups = _authorized("composer's look-ups", settings.composer, connections, tokens)
-    content_sources = _plain("content sources", settings.content_sources_url, connections)
-    provisioning = _plain("provisioning", settings.provisioning_url, connections)
-    compliance = _plain("compliance", settings.compliance_url, connections)
-    recommendations = _recommendations(settings.recommendations, connections)
+    composer = _authorized("composer", settings.composer, connections, tokens, meter)
+    lookups = _authorized("composer's look-ups", settings.composer, connections, tokens, meter)
+    content_sources = _plain("content sources", settings.content_sources_url, connections, meter)
+    provisioning = _plain("provisioning", settings.provisioning_url, connections, meter)
+    compliance = _plain("compliance", settings.compliance_url, connections, meter)
+    recommendations = _recommendations(settings.recommendations, connections, meter)
     optional = (content_sources, provisioning, compliance, recommendations)
     return BackEnds(
         composer=HttpComposer(composer),
@@ -65,15 +66,15 @@ def back_ends(settings: Settings) -> BackEnds:
     )
 
 
-def _plain(name: str, url: str, connections: int) -> BackEnd | None:
-    return BackEnd(name, url, connections=connections) if url else None
+def _plain(name: str, url: str, connections: int, meter: Meter) -> BackEnd | None:
+    return BackEnd(name, url, connections=connections, meter=meter) if url else None
 
 
-def _recommendations(settings: BackEndSettings | None, connections: int) -> BackEnd | None:
+def _recommendations(settings: BackEndSettings | None, connections: int, meter: Meter) -> BackEnd | None:
     if settings is None:
         return None
     tokens = _tokens(settings, new_session(1, settings.ca_path, settings.proxy))
-    return _authorized("recommendations", settings, connections, tokens)
+    return _authorized("recommendations", settings, connections, tokens, meter)
 
 
 def _tokens(settings: BackEndSettings, session: Session) -> Tokens | None:
@@ -82,7 +83,13 @@ def _tokens(settings: BackEndSettings, session: Session) -> Tokens | None:
     return Tokens(Credentials(settings.token_url, settings.client_id, settings.client_secret), session)
 
 
-def _authorized(name: str, settings: BackEndSettings, connections: int, tokens: Tokens | None) -> BackEnd:
+def _authorized(name: str, settings: BackEndSettings, connections: int, tokens: Tokens | None, meter: Meter) -> BackEnd:
     return BackEnd(
-        name, settings.url, connections=connections, tokens=tokens, ca_file=settings.ca_path, proxy=settings.proxy
+        name,
+        settings.url,
+        connections=connections,
+        tokens=tokens,
+        ca_file=settings.ca_path,
+        proxy=settings.proxy,
+        meter=meter,
     )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
+from tempfile import NamedTemporaryFile
 from typing import Any, Final
+from urllib.parse import quote
 
 from domain.errors import ConfigurationError
 
@@ -18,7 +21,7 @@ _ENDPOINTS: Final = {
 def clowder_variables(file: str) -> dict[str, str]:
     """The environment variables that the file stands for; those it says nothing of are left out.
 
-    Raises ConfigurationError where it cannot be read.
+    Raises ConfigurationError that names the file where it cannot be read.
     """
     try:
         # Here, because the package reads the file as soon as it is imported.
@@ -26,7 +29,7 @@ def clowder_variables(file: str) -> dict[str, str]:
 
         return dict(_variables(loadConfig(file)))  # type: ignore[no-untyped-call]
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-        raise ConfigurationError(f"ACG_CONFIG: {file} cannot be read: {type(error).__name__}") from error
+        raise ConfigurationError(f"{file} cannot be read: {type(error).__name__}") from error
 
 
 def _variables(config: Any) -> Iterator[tuple[str, str]]:
@@ -40,6 +43,8 @@ def _variables(config: Any) -> Iterator[tuple[str, str]]:
         if known is not None:
             name, path = known
             yield name, f"http://{endpoint.hostname}:{endpoint.port}{path}"
+    if config.inMemoryDb is not None:
+        yield "RATE_LIMIT_STORAGE_URL", _store(config.inMemoryDb)
     flags = config.featureFlags
     if flags is not None:
         scheme = getattr(flags.scheme, "value", flags.scheme) or "http"
@@ -59,7 +64,22 @@ def _database(config: Any) -> Iterator[tuple[str, str]]:
         ("PGUSER", database.username),
         ("PGPASSWORD", database.password),
         ("PGSSLMODE", database.sslMode),
-        ("PGSSLROOTCERT", config.rds_ca() if database.rdsCa else None),
+        ("PGSSLROOTCERT", _written(database.rdsCa) if database.rdsCa else None),
     ):
         if value:
             yield name, str(value)
+
+
+def _store(memory: Any) -> str:
+    encrypted = memory.sslMode and memory.sslMode != "disable"
+    # A password without a user is that of the store's default user.
+    credentials = f"{quote(memory.username or '', '')}:{quote(memory.password, '')}@" if memory.password else ""
+    return f"{'rediss' if encrypted else 'redis'}://{credentials}{memory.hostname}:{memory.port}"
+
+
+@cache
+def _written(certificate: str) -> str:
+    """A file with this content: libpq takes certificates in no other way."""
+    with NamedTemporaryFile("w", suffix=".pem", delete=False) as file:
+        file.write(certificate)
+    return file.name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from dependency_injector import containers, providers
@@ -15,10 +15,14 @@ from adapters.files.distributions import load_allow_list, load_distributions
 from adapters.files.package_lists import FilePackageLists, index_package_lists
 from adapters.files.profiles import load_profiles
 from adapters.files.quotas import FileQuotas, Unlimited
+from adapters.fingerprints import HmacFingerprints
 from adapters.postgres.blueprints import PostgresBlueprints
 from adapters.postgres.composes import PostgresComposes
 from adapters.postgres.connection import PostgresDatabase
+from adapters.postgres.idempotency import PostgresIdempotencyKeys
+from adapters.postgres.left_starts import PostgresLeftStarts
 from adapters.postgres.starts import PostgresStarts
+from adapters.rate_limits import NoLimits
 from domain.distributions import Catalogue
 from domain.profiles import Profiles
 from image_builder.back_ends import BackEnds, back_ends
@@ -30,12 +34,16 @@ from image_builder.http.composes import ComposesController
 from image_builder.http.contract import CUSTOMIZATIONS, Contract
 from image_builder.http.distributions import DistributionsController
 from image_builder.http.features import FeaturesController
+from image_builder.http.limiter import Limiter
 from image_builder.http.meta import Build, MetaController
 from image_builder.http.oscap import OscapController
 from image_builder.http.packages import PackagesController
 from image_builder.http.quota import QuotaController
-from image_builder.settings import Settings, UnleashSettings
+from image_builder.settings import RateLimitSettings, Settings, UnleashSettings
 from image_builder.telemetry.metrics import Metrics
+from image_builder.telemetry.sampler import Sampler
+from image_builder.telemetry.tracing import Tracing
+from image_builder.telemetry.workers import Slot
 from image_builder.usecases.blueprints import KeepBlueprints
 from image_builder.usecases.build_blueprint import BuildBlueprint
 from image_builder.usecases.compose import StartComposes
@@ -44,12 +52,16 @@ from image_builder.usecases.distributions import DescribeDistribution
 from image_builder.usecases.export import ExportBlueprint
 from image_builder.usecases.features import OptionalBackEnds, TellFeatures
 from image_builder.usecases.gather import Gather
+from image_builder.usecases.once import Once
 from image_builder.usecases.packages import SearchPackages
 from image_builder.usecases.policies import PolicyRequirements, ShowPolicy
 from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.quota import TellQuota
 from image_builder.usecases.readiness import Probe
 from image_builder.usecases.recommendations import RecommendPackages
+from image_builder.usecases.reconcile import ReconcileStarts
+from ports.meter import Meter
+from ports.rate_limits import RateLimits
 from ports.world import Quotas
 
 if TYPE_CHECKING:
@@ -83,6 +95,20 @@ def _features(settings: UnleashSettings | None) -> AlwaysOn | UnleashFeatures:
     return UnleashFeatures(settings.url, settings.token)
 
 
+def _rate_limits(settings: RateLimitSettings | None, meter: Meter) -> RateLimits:
+    if settings is None:
+        return NoLimits()
+    # Here, because the libraries take a while that a start without them need not take.
+    if not settings.storage_url:
+        from adapters.rate_limits.memory import MemoryLimits  # noqa: PLC0415
+
+        return MemoryLimits(settings.amounts, settings.window)
+    from adapters.rate_limits.redis import SharedLimits  # noqa: PLC0415
+
+    patience = settings.patience.total_seconds()
+    return SharedLimits(settings.storage_url, settings.amounts, settings.window, meter, patience=patience)
+
+
 def _optional_back_ends(there: BackEnds, settings: Settings) -> OptionalBackEnds:
     return OptionalBackEnds(
         content_sources=there.content_sources is not None,
@@ -105,6 +131,19 @@ def _image_threads(settings: Settings) -> Executor:
 
 def _completed(contract: Contract) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
     return contract.checker("ComposeRequest").accept
+
+
+def _metrics(contract: Contract, slot: Slot | None) -> Metrics:
+    return Metrics({operation.path for operation in contract.operations.values()}, slot)
+
+
+def _sampler(metrics: Metrics, database: PostgresDatabase, back_ends: BackEnds) -> Sampler:
+    return Sampler(metrics, database.use, {back_end.name: back_end.breaker for back_end in back_ends.used})
+
+
+def _reconciler_term(settings: Settings) -> timedelta:
+    # A pod that lives comes back in time, one that died is not missed for long.
+    return max(3 * settings.reconcile_interval, timedelta(seconds=1))
 
 
 def _now() -> datetime:
@@ -157,15 +196,9 @@ class Container(containers.DeclarativeContainer):
 
     settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
 
-    database = providers.ThreadSafeSingleton(
-        PostgresDatabase, settings.provided.database, size=settings.provided.pool_size
-    )
-    back_ends = providers.ThreadSafeSingleton(back_ends, settings)
-    lookup_threads = providers.ThreadSafeSingleton(_lookup_threads, settings)
-    image_threads = providers.ThreadSafeSingleton(_image_threads, settings)
-    features = providers.ThreadSafeSingleton(_features, settings.provided.unleash)
+    # Where one of several worker processes keeps its metrics.
+    slot: providers.Object[Slot | None] = providers.Object(None)
     catalogue = providers.ThreadSafeSingleton(_catalogue, settings)
-    package_lists = providers.ThreadSafeSingleton(package_lists, settings)
     contract = providers.ThreadSafeSingleton(
         Contract,
         catalogue.provided.names,
@@ -173,7 +206,20 @@ class Container(containers.DeclarativeContainer):
         settings.provided.base_paths,
         providers.Factory(identity_header, fedora_accounts=settings.provided.fedora_auth),
     )
-    metrics = providers.ThreadSafeSingleton(Metrics)
+    metrics = providers.ThreadSafeSingleton(_metrics, contract, slot)
+    tracing = providers.ThreadSafeSingleton(
+        Tracing, settings.provided.otlp_endpoint, settings.provided.otlp_headers, settings.provided.build_commit
+    )
+
+    database = providers.ThreadSafeSingleton(
+        PostgresDatabase, settings.provided.database, size=settings.provided.pool_size
+    )
+    back_ends = providers.ThreadSafeSingleton(back_ends, settings, metrics)
+    lookup_threads = providers.ThreadSafeSingleton(_lookup_threads, settings)
+    image_threads = providers.ThreadSafeSingleton(_image_threads, settings)
+    features = providers.ThreadSafeSingleton(_features, settings.provided.unleash)
+    package_lists = providers.ThreadSafeSingleton(package_lists, settings)
+    sampler = providers.ThreadSafeSingleton(_sampler, metrics, database, back_ends)
     database_probe = providers.ThreadSafeSingleton(Probe, database.provided.check)
     hasher = providers.Object(sha512_crypt_hash)
     base = settings.provided.base_paths[1]
@@ -183,6 +229,10 @@ class Container(containers.DeclarativeContainer):
 
     quotas = providers.ThreadSafeSingleton(_quotas, settings)
     starts = providers.ThreadSafeSingleton(PostgresStarts, database)
+
+    fingerprints = providers.ThreadSafeSingleton(HmacFingerprints, settings.provided.fingerprint_secret)
+    keys = providers.ThreadSafeSingleton(PostgresIdempotencyKeys, database)
+    once = providers.ThreadSafeSingleton(Once, keys, fingerprints)
 
     start_composes = providers.ThreadSafeSingleton(
         StartComposes,
@@ -206,6 +256,19 @@ class Container(containers.DeclarativeContainer):
         starts=starts,
         composer=back_ends.provided.composer,
         threads=image_threads,
+        fingerprints=fingerprints,
+        meter=metrics,
+    )
+    reconcile = providers.ThreadSafeSingleton(
+        ReconcileStarts,
+        left=providers.ThreadSafeSingleton(PostgresLeftStarts, database),
+        starts=starts,
+        keys=keys,
+        composer=back_ends.provided.composer_lookups,
+        fingerprints=fingerprints,
+        lease=settings.provided.start_lease,
+        term=providers.Factory(_reconciler_term, settings),
+        meter=metrics,
     )
     policy_requirements = providers.ThreadSafeSingleton(
         PolicyRequirements, compliance=back_ends.provided.compliance, threads=lookup_threads
@@ -241,6 +304,7 @@ class Container(containers.DeclarativeContainer):
     )
     composes = providers.ThreadSafeSingleton(
         ComposesController,
+        once=once,
         start=start_composes,
         build=providers.ThreadSafeSingleton(
             BuildBlueprint,
@@ -255,6 +319,7 @@ class Container(containers.DeclarativeContainer):
     )
     blueprints = providers.ThreadSafeSingleton(
         BlueprintsController,
+        once=once,
         keep=keep_blueprints,
         hand_on=providers.ThreadSafeSingleton(
             ExportBlueprint,
@@ -289,3 +354,5 @@ class Container(containers.DeclarativeContainer):
         _routes, meta, distributions, packages, composes, blueprints, quota, told_features, oscap
     )
     authenticate = providers.ThreadSafeSingleton(authenticator, fedora_accounts=settings.provided.fedora_auth)
+    rate_limits = providers.ThreadSafeSingleton(_rate_limits, settings.provided.rate_limits, metrics)
+    limiter = providers.ThreadSafeSingleton(Limiter, rate_limits, authenticate, metrics)

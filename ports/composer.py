@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
 from domain.packages import Package
 from domain.status import ComposeStatus
 from domain.submission import Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Builds:
+    """The composer's builds; `complete` is False where there are more than it lists."""
+
+    ids: frozenset[UUID]
+    complete: bool
 
 
 class Composer(Protocol):
@@ -25,6 +34,12 @@ class Composer(Protocol):
 
     def metadata(self, compose_id: UUID) -> dict[str, Any]:
         """`packages` and `ostree_commit` of the built image. Raises NotFoundError as `status` does."""
+
+    def builds(self) -> Builds:
+        """All builds that the composer has, whoever ordered them. Raises UnavailableError."""
+
+    def request(self, compose_id: UUID) -> Mapping[str, Any] | None:
+        """What was ordered with a build, None where the composer does not tell. Raises NotFoundError as `status`."""
 
     def search_packages(
         self, distribution: str, architecture: str, repositories: Sequence[Mapping[str, Any]], text: str

@@ -13,10 +13,10 @@ class MaintainedAlreadyError(ImageBuilderError):
 
 
 class Upkeep(Protocol):
-    """What one run of the maintenance may do to composes; it is the only one as long as it lasts.
+    """What one run of the maintenance may do; it is the only one as long as it lasts.
 
     The iterators do a bounded batch for each item that is taken from them, done for good when it is there, and give
-    the number of composes that the batch found; what somebody else holds locked is left to the next run. All raise
+    the number of rows that the batch found; what somebody else holds locked is left to the next run. All raise
     UnavailableError when the database is away.
     """
 
@@ -26,6 +26,12 @@ class Upkeep(Protocol):
 
     def expired(self, *, remove: bool) -> Iterator[int]:
         """Find composes that are too old, and remove them if told so."""
+
+    def expired_starts(self, *, remove: bool) -> Iterator[int]:
+        """Find starts as old as such composes, of which nobody ever knew whether they are builds."""
+
+    def expired_keys(self, *, remove: bool) -> Iterator[int]:
+        """Find idempotency keys that stand for nothing any more."""
 
     def with_passwords(self, *, take_out: bool) -> Iterator[int]:
         """Find composes of older programs that hold passwords, and put `hasPassword` in their place if told so."""

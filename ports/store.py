@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
 from domain.blueprints.blueprint import Blueprint, BlueprintsPage, BlueprintsQuery, NewBlueprint, Version
 from domain.composes import ComposesPage, ComposesQuery, KeptCompose, NewCompose
+from domain.idempotency import Failure, Keyed, KnownRequest
 from domain.quota import Quota, Reservation, Usage
+from domain.starts import Adoption, LeftStart, NewStart
 
 
 class Starts(Protocol):
@@ -19,8 +22,13 @@ class Starts(Protocol):
     processes yields starts for exactly k. All raise UnavailableError when the database is away.
     """
 
-    def reserve(self, starts: Sequence[UUID], tenant: str, quota: Quota | None) -> Reservation:
-        """Record all these starts, or none where the quota (None: unlimited) leaves fewer; holds nothing afterwards."""
+    def reserve(
+        self, starts: Sequence[NewStart], tenant: str, quota: Quota | None, key: UUID | None = None
+    ) -> Reservation:
+        """Record all these starts, or none where the quota (None: unlimited) leaves fewer; holds nothing afterwards.
+
+        `key` is the id under which an Idempotency-Key was claimed: it gets to know, in this order, what they become.
+        """
 
     def usage(self, tenant: str, quota: Quota) -> Usage:
         """What counts towards the quota, counted as `reserve` counts."""
@@ -30,6 +38,49 @@ class Starts(Protocol):
 
     def record(self, start: UUID, compose_id: UUID, compose: NewCompose) -> None:
         """Turn the start into a compose, at once; repeating it changes nothing."""
+
+
+class LeftStarts(Protocol):
+    """Starts older than their lease: nobody works at them any more. All raise UnavailableError.
+
+    Those that an older version of this service recorded are only counted.
+    """
+
+    def lead(self, pod: UUID, term: timedelta) -> bool:
+        """Whether this pod, and no other, looks after them for the next `term`."""
+
+    def left(self, lease: timedelta, patience: timedelta, most: int) -> Sequence[LeftStart]:
+        """The oldest of them, but for those that are older than anybody's patience."""
+
+    def count(self, lease: timedelta) -> int:
+        """How many there are, the oldest included."""
+
+    def known(self, composes: Collection[UUID]) -> frozenset[UUID]:
+        """Which of these are in the history, deleted or not, whoever's they are."""
+
+    def adopt(self, adoption: Adoption) -> bool:
+        """Turn the start into a compose, at once, as old as the start; False where either is somebody's already."""
+
+
+class IdempotencyKeys(Protocol):
+    """What became of requests under an Idempotency-Key, for KEPT_FOR. All raise UnavailableError."""
+
+    def claim(self, request: Keyed, key_id: UUID) -> KnownRequest | None:
+        """None where the key is new: from now on it stands for this request, as `key_id`. Else what is known of it."""
+
+    def settle(self, key_id: UUID) -> None:
+        """The request made what is recorded, and it is all."""
+
+    def close(self, key_id: UUID, failure: Failure) -> None:
+        """The request failed: keep the failure where it made something, forget the key where it made nothing.
+
+        Does nothing as long as a start of the request may yet become a build.
+        """
+
+    def left(self, lease: timedelta, most: int) -> Sequence[tuple[UUID, tuple[UUID | None, ...]]]:
+        """Ids of keys that are older than the lease, neither settled nor forgotten, and whose starts have all become
+        something; with what was made, in the order of the request, None where it came to nothing.
+        """
 
 
 class Composes(Protocol):
@@ -54,8 +105,11 @@ class Composes(Protocol):
 class Blueprints(Protocol):
     """Blueprints and all their versions. All raise UnavailableError when the database is away."""
 
-    def create(self, blueprint: NewBlueprint) -> UUID:
-        """Keep a new blueprint. Raises RulesViolatedError where the tenant has one of this name."""
+    def create(self, blueprint: NewBlueprint, key: UUID | None = None) -> UUID:
+        """Keep a new blueprint, and settle the Idempotency-Key that was claimed as `key` with it.
+
+        Raises RulesViolatedError where the tenant has one of this name.
+        """
 
     def change(
         self, tenant: str, blueprint_id: UUID, wanted: frozenset[int] | None, change: Callable[[Blueprint], Version]

@@ -1,8 +1,9 @@
-"""Small things of the world: who may build how much, and hashing."""
+"""Small things of the world: who may build how much, fingerprints and hashes."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from domain.quota import Quota
 
@@ -12,6 +13,16 @@ class Quotas(Protocol):
 
     def of(self, tenant: str) -> Quota | None:
         """The tenant's quota, None for unlimited. Raises ConfigurationError where none is defined for it."""
+
+
+class Fingerprints(Protocol):
+    """Fingerprints of JSON documents, the same in every pod; without the secret nobody can try documents out."""
+
+    def of(self, document: Mapping[str, Any]) -> bytes:
+        """The document's, whatever the order of its keys."""
+
+    def comparable(self, fingerprint: bytes) -> bool:
+        """Whether it was made with the secret that is in force."""
 
 
 class PasswordHasher(Protocol):

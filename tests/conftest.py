@@ -8,7 +8,7 @@ import pytest
 
 from adapters.embedded.composer.process import StandInComposer
 from adapters.postgres.migrate import migrate
-from tests.support import databases
+from tests.support import databases, output
 from tests.support.databases import Parameters
 from tests.support.service import Service
 
@@ -61,3 +61,32 @@ def service(module_database: Parameters, composer_process: StandInComposer) -> I
     """The running service, for one module of tests; each test uses an organization of its own."""
     with Service(module_database, composer_process.url) as running:
         yield running
+
+
+LEAKS = pytest.StashKey[list[str]]()
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Keep what was written in this process."""
+    if report.when == "teardown":
+        for title, text in report.sections:
+            output.said(f"{report.nodeid}, {title}", text)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """No output of the whole run holds a secret that the tests used."""
+    leaks = output.found()
+    session.config.stash[LEAKS] = leaks
+    if leaks:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    else:
+        output.clean_up()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say where secrets were found."""
+    leaks = config.stash.get(LEAKS, [])
+    if leaks:
+        terminalreporter.section("secrets in what the programs wrote", red=True)
+        for leak in leaks:
+            terminalreporter.line(leak, red=True)

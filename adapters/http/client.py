@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -25,6 +26,7 @@ from adapters.http.breaker import Breaker
 from adapters.http.exchange import Answer, TooLargeError, exchange, new_session
 from adapters.http.tokens import TokenRefusedError, Tokens
 from ports.deadline import left, until
+from ports.meter import SILENT, CallOutcome, Meter
 from ports.trace import current_trace
 
 __all__ = ["Answer", "BackEnd", "NoAnswerError", "Query", "Timeouts", "new_session", "segment"]
@@ -107,12 +109,14 @@ class BackEnd:
         ca_file: str = "",
         proxy: str = "",
         breaker: Breaker | None = None,
+        meter: Meter = SILENT,
     ) -> None:
         self.name = name
         self._url = url.rstrip("/")
         self._tokens = tokens
         self._session = new_session(connections, ca_file, proxy)
         self.breaker = breaker or Breaker()
+        self._meter = meter
 
     def close(self) -> None:
         """Drop the pooled connections."""
@@ -169,15 +173,22 @@ class BackEnd:
         return answer
 
     def _guarded(self, request: _Request) -> Answer:
-        if left() <= 0 or not self.breaker.admits():
+        if left() <= 0:
             raise NoAnswerError(self.name, sent=False)
+        if not self.breaker.admits():
+            self._meter.back_end_called(self.name, CallOutcome.TURNED_AWAY, 0.0)
+            raise NoAnswerError(self.name, sent=False)
+        began = time.perf_counter()
         try:
             answer = self._authorized(request)
         except NoAnswerError as error:
+            outcome = CallOutcome.LATE if isinstance(error, _LateError) else CallOutcome.NO_ANSWER
+            self._meter.back_end_called(self.name, outcome, time.perf_counter() - began)
             if not (request.hurried and isinstance(error, _LateError)):
                 self.breaker.failed()
             log.warning("back-end gives no answer", back_end=self.name, method=request.method, cause=_cause(error))
             raise
+        self._meter.back_end_called(self.name, _outcome(answer.status), time.perf_counter() - began)
         if answer.status in _NOT_THERE:
             self.breaker.failed()
         else:
@@ -203,7 +214,7 @@ class BackEnd:
 
     def _send(self, request: _Request, token: str | None) -> Answer:
         try:
-            return exchange(
+            answer = exchange(
                 self._session,
                 request.method,
                 self._url + request.path,
@@ -222,6 +233,8 @@ class BackEnd:
             raise _TryAgainError(self.name, sent=not _failed_before_sending(error)) from error
         except (OSError, UnicodeError) as error:  # certificates that cannot be read, a header that cannot be written
             raise NoAnswerError(self.name, sent=False) from error
+        log.debug("back-end answered", back_end=self.name, method=request.method, status=answer.status)
+        return answer
 
 
 def segment(text: str) -> str:
@@ -263,6 +276,12 @@ def _headers(request: _Request, token: str | None) -> dict[str, str]:
         headers["x-rh-insights-request-id"] = trace.request_id
         headers["X-Strc-Trace-ID"] = trace.trace_id
     return headers
+
+
+def _outcome(status: int) -> CallOutcome:
+    if status < 400:
+        return CallOutcome.SUCCESS
+    return CallOutcome.REFUSED if status < 500 else CallOutcome.FAILED
 
 
 def _another_attempt() -> Callable[[Exception], bool | float]:

@@ -16,6 +16,7 @@ from domain.errors import NotFoundError, UnavailableError
 from domain.packages import Package
 from domain.status import BuildError, ComposeStatus, ImageStatus, Progress, UploadStatus
 from domain.submission import Accepted, Refused, Submission, Unanswered
+from ports.composer import Builds
 
 _BASE: Final = "/api/image-builder-composer/v2"
 _SHORT: Final = Timeouts(connect=3.0, read=10.0, total=15.0)
@@ -133,6 +134,24 @@ class _DistributionSchema(AnswerSchema):
         return {key: value for key, value in data.items() if key not in _OF_A_REFERENCE}
 
 
+class _OrderSchema(AnswerSchema):
+    request = fields.Dict(load_default=None)
+
+
+class _ListedSchema(AnswerSchema):
+    id = fields.UUID(required=True)
+
+
+class _ListSchema(AnswerSchema):
+    items = fields.List(fields.Nested(_ListedSchema), required=True)
+    total = fields.Integer(strict=True)
+
+    @post_load
+    def _build(self, data: dict[str, Any], **_: Any) -> Builds:
+        items = data["items"]
+        return Builds(frozenset(item["id"] for item in items), complete=len(items) >= data.get("total", 0))
+
+
 class _AcceptedSchema(AnswerSchema):
     id = fields.UUID(required=True)
 
@@ -145,6 +164,8 @@ class _ErrorSchema(AnswerSchema):
 
 _COMPOSE_STATUS: Final = _ComposeStatusSchema()
 _METADATA: Final = _MetadataSchema()
+_ORDER: Final = _OrderSchema()
+_LIST: Final = _ListSchema()
 _SEARCH: Final = _SearchSchema()
 _DISTRIBUTION: Final = _DistributionSchema()
 _ACCEPTED: Final = _AcceptedSchema()
@@ -188,6 +209,16 @@ class HttpComposer:
         """See the port."""
         metadata: dict[str, Any] = self._read(f"/composes/{compose_id}/metadata", _METADATA, "Compose")
         return metadata
+
+    def builds(self) -> Builds:
+        """See the port."""
+        builds: Builds = self._read("/composes/", _LIST, "List of composes")
+        return builds
+
+    def request(self, compose_id: UUID) -> Mapping[str, Any] | None:
+        """See the port."""
+        ordered: Mapping[str, Any] | None = self._read(f"/composes/{compose_id}/metadata", _ORDER, "Compose")["request"]
+        return ordered
 
     def search_packages(
         self, distribution: str, architecture: str, repositories: Sequence[Mapping[str, Any]], text: str

@@ -13,6 +13,7 @@ import requests
 
 from adapters.http.watchdog import Watch, WatchedAdapter
 from ports.deadline import current_deadline
+from ports.trace import current_span
 
 LARGEST_ANSWER: Final = 32 * 1024 * 1024
 _PIECE: Final = 64 * 1024
@@ -75,6 +76,26 @@ def exchange(
     read: float,
 ) -> Answer:
     """The answer. Raises requests.RequestException, OverdueError and TooLargeError among them, and OSError."""
+    span = current_span.get()
+    if span is None:
+        return _exchange(session, method, url, data=data, headers=headers, connect=connect, read=read)
+    with span.call(method, url) as call:
+        along = {**(headers or {}), **call.headers}
+        answer = _exchange(session, method, url, data=data, headers=along, connect=connect, read=read)
+        call.answered(answer.status)
+        return answer
+
+
+def _exchange(
+    session: requests.Session,
+    method: str,
+    url: str,
+    *,
+    data: bytes | Mapping[str, str] | None,
+    headers: Mapping[str, str] | None,
+    connect: float,
+    read: float,
+) -> Answer:
     now = time.monotonic()
     deadline = current_deadline.get() or now + _LONGEST
     left = deadline - now

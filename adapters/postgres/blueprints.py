@@ -35,6 +35,10 @@ INSERT INTO blueprint_versions (id, blueprint_id, version, body, created_at, ser
 VALUES (%(version_id)s, %(blueprint)s, %(version)s, %(body)s, clock_timestamp() AT TIME ZONE 'utc', %(snapshots)s)
 """
 
+_SETTLE_KEY: Final = """
+UPDATE idempotency_keys SET settled = true, made = ARRAY[%(blueprint)s::uuid] WHERE id = %(key)s::uuid
+"""
+
 # Whoever changes or deletes a blueprint has it to himself until he is done.
 _LOCK: Final = """
 SELECT 1 FROM blueprints WHERE id = %(blueprint)s AND org_id = %(tenant)s AND deleted = false FOR UPDATE
@@ -55,10 +59,13 @@ _RENAME: Final = "UPDATE blueprints SET name = %(name)s, description = %(descrip
 _DELETE: Final = "UPDATE blueprints SET deleted = true, name = id::text WHERE id = %(blueprint)s"
 
 # A statement of its own, after the lock: it sees the builds of whoever held the blueprint before.
-_HIDE_COMPOSES: Final = """
-UPDATE composes SET deleted = true
-WHERE blueprint_version_id IN (SELECT id FROM blueprint_versions WHERE blueprint_id = %(blueprint)s)
+_SHOWN_COMPOSES: Final = """
+SELECT job_id FROM composes
+WHERE blueprint_version_id IN (SELECT id FROM blueprint_versions WHERE blueprint_id = %(blueprint)s) AND deleted = false
 """
+_HIDE_COMPOSES: Final = "UPDATE composes SET deleted = true WHERE job_id = ANY (%(composes)s)"
+# So many at a time that no statement comes near its limit, however many builds a blueprint has.
+_HIDDEN_AT_ONCE: Final = 2000
 
 # Those with a version: the older program may have died between the two.
 _LISTED: Final = "org_id = %(tenant)s AND deleted = false AND changed_at IS NOT NULL"
@@ -106,10 +113,11 @@ class PostgresBlueprints:
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
-    def create(self, blueprint: NewBlueprint) -> UUID:
+    def create(self, blueprint: NewBlueprint, key: UUID | None = None) -> UUID:
         """See the port."""
         blueprint_id = uuid4()
         values = {
+            "key": key,
             "blueprint": blueprint_id,
             "tenant": blueprint.tenant,
             "account_number": blueprint.account_number,
@@ -120,6 +128,8 @@ class PostgresBlueprints:
         with _clashes(), self._database.connection() as connection, connection.pipeline(), connection.transaction():
             connection.execute(_CREATE, values)
             _add_version(connection, blueprint_id, 1, blueprint)
+            if key is not None:
+                connection.execute(_SETTLE_KEY, values)
         return blueprint_id
 
     def change(
@@ -174,7 +184,7 @@ class PostgresBlueprints:
         with self._database.connection() as connection, connection.transaction():
             _locked(connection, tenant, blueprint_id, wanted)
             connection.execute(_DELETE, {"blueprint": blueprint_id})
-            connection.execute(_HIDE_COMPOSES, {"blueprint": blueprint_id})
+            _hide_composes(connection, blueprint_id)
 
 
 def _locked(
@@ -186,6 +196,12 @@ def _locked(
     if wanted is not None and blueprint.version not in wanted:
         raise StaleVersionError(f"The blueprint is at version {blueprint.version} now")
     return blueprint
+
+
+def _hide_composes(connection: psycopg.Connection[Any], blueprint_id: UUID) -> None:
+    shown = [row[0] for row in connection.execute(_SHOWN_COMPOSES, {"blueprint": blueprint_id})]
+    for start in range(0, len(shown), _HIDDEN_AT_ONCE):
+        connection.execute(_HIDE_COMPOSES, {"composes": shown[start : start + _HIDDEN_AT_ONCE]})
 
 
 def _read(connection: psycopg.Connection[Any], tenant: str, blueprint_id: UUID, version: int | None) -> Blueprint:

@@ -1,4 +1,4 @@
-"""The upkeep of `composes`: statements that find a bounded number of rows by an index, and wait for nobody.
+"""The upkeep of the tables: statements that find a bounded number of rows by an index, and wait for nobody.
 
 Each takes up after the row where the one before it ended, so that none looks at a row twice, removed ones included.
 """
@@ -17,6 +17,7 @@ from psycopg import errors
 
 from adapters.postgres.connection import session_parameters
 from domain.errors import ConfigurationError, UnavailableError
+from domain.idempotency import KEPT_FOR
 from ports.maintenance import MaintainedAlreadyError
 
 # Rows that are locked together, for some tens of milliseconds.
@@ -33,41 +34,51 @@ _OPTIONS: Final = (
     "-c synchronous_commit=off -c vacuum_cost_delay=2 -c enable_seqscan=off -c enable_bitmapscan=off -c jit=off"
 )
 
-_CUTOFF: Final = "SELECT ((clock_timestamp() AT TIME ZONE 'utc') - make_interval(months => %s))::text"
+_CUTOFF: Final = """
+SELECT ((clock_timestamp() AT TIME ZONE 'utc') - make_interval(months => %(months)s))::text,
+       ((clock_timestamp() AT TIME ZONE 'utc') - %(kept_for)s::interval)::text
+"""
 
 _INDEX_IS_THERE: Final = "SELECT 1 FROM pg_index WHERE indexrelid = to_regclass(%s) AND indisvalid"
 
 # The rows passed, those concerned, and where the next batch takes up; times as text, because there are some that
 # Python does not know.
 _OUTCOME: Final = """
-LEFT JOIN (SELECT created_at::text, job_id FROM page ORDER BY page.created_at DESC, job_id DESC LIMIT 1) last ON true
+LEFT JOIN (SELECT created_at::text, id FROM page ORDER BY page.created_at DESC, id DESC LIMIT 1) last ON true
 """
 
 _EXPIRED: Final = """
-SELECT created_at, job_id FROM composes
-WHERE created_at < %(cutoff)s::timestamp AND (created_at, job_id) > (%(time)s::timestamp, %(id)s::uuid)
-ORDER BY created_at, job_id
+SELECT created_at, {id} AS id FROM {table}
+WHERE created_at < %(cutoff)s::timestamp AND (created_at, {id}) > (%(time)s::timestamp, %(id)s::uuid)
+ORDER BY created_at, {id}
 LIMIT %(size)s
 """
 
-COUNT_EXPIRED: Final = f"""
+_COUNT_EXPIRED: Final = f"""
 WITH page AS MATERIALIZED ({_EXPIRED})
-SELECT counted.rows, counted.rows, last.created_at, last.job_id
+SELECT counted.rows, counted.rows, last.created_at, last.id
 FROM (SELECT count(*) AS rows FROM page) counted {_OUTCOME}
-"""  # noqa: S608 - two constants
+"""  # noqa: S608 - constants, as all below
 
-REMOVE_EXPIRED: Final = f"""
+_REMOVE_EXPIRED: Final = f"""
 WITH page AS MATERIALIZED ({_EXPIRED} FOR UPDATE SKIP LOCKED),
 removed AS (
-    DELETE FROM composes USING page WHERE composes.job_id = page.job_id RETURNING 1
+    DELETE FROM {{table}} USING page WHERE {{table}}.{{id}} = page.id RETURNING 1
 )
-SELECT counted.rows, (SELECT count(*) FROM removed), last.created_at, last.job_id
+SELECT counted.rows, (SELECT count(*) FROM removed), last.created_at, last.id
 FROM (SELECT count(*) AS rows FROM page) counted {_OUTCOME}
-"""  # noqa: S608 - two constants
+"""  # noqa: S608
+
+COUNT_EXPIRED: Final = _COUNT_EXPIRED.format(table="composes", id="job_id")
+REMOVE_EXPIRED: Final = _REMOVE_EXPIRED.format(table="composes", id="job_id")
+COUNT_STARTS: Final = _COUNT_EXPIRED.format(table="compose_starts", id="id")
+REMOVE_STARTS: Final = _REMOVE_EXPIRED.format(table="compose_starts", id="id")
+COUNT_KEYS: Final = _COUNT_EXPIRED.format(table="idempotency_keys", id="id")
+REMOVE_KEYS: Final = _REMOVE_EXPIRED.format(table="idempotency_keys", id="id")
 
 # Strict: a path that goes through whatever it finds would say yes to shapes that the statement below does not change.
 _PAGE_OF_REQUESTS: Final = """
-SELECT created_at, job_id,
+SELECT created_at, job_id AS id,
        request @? 'strict $.customizations.users[*] ? (@.type() == "object" && exists(@.password))' AS bears_password
 FROM composes
 WHERE (created_at, job_id) > (%(time)s::timestamp, %(id)s::uuid)
@@ -77,16 +88,16 @@ LIMIT %(size)s
 
 COUNT_PASSWORDS: Final = f"""
 WITH page AS MATERIALIZED ({_PAGE_OF_REQUESTS})
-SELECT counted.rows, counted.bearing, last.created_at, last.job_id
+SELECT counted.rows, counted.bearing, last.created_at, last.id
 FROM (SELECT count(*) AS rows, count(*) FILTER (WHERE bears_password) AS bearing FROM page) counted {_OUTCOME}
-"""  # noqa: S608 - two constants
+"""  # noqa: S608
 
 # The rule is the one of domain.compose.passwords.shown. It is said again here, because a request that went through
 # Python and back would not be what it was: PostgreSQL keeps numbers that nothing else reads.
 TAKE_OUT_PASSWORDS: Final = f"""
 WITH page AS MATERIALIZED ({_PAGE_OF_REQUESTS}),
 bearing AS (
-    SELECT job_id FROM composes WHERE job_id IN (SELECT job_id FROM page WHERE bears_password)
+    SELECT job_id FROM composes WHERE job_id IN (SELECT id FROM page WHERE bears_password)
     FOR UPDATE SKIP LOCKED
 ),
 changed AS (
@@ -106,9 +117,9 @@ changed AS (
     FROM bearing WHERE composes.job_id = bearing.job_id
     RETURNING 1
 )
-SELECT counted.rows, (SELECT count(*) FROM changed), last.created_at, last.job_id
+SELECT counted.rows, (SELECT count(*) FROM changed), last.created_at, last.id
 FROM (SELECT count(*) AS rows FROM page) counted {_OUTCOME}
-"""  # noqa: S608 - two constants
+"""  # noqa: S608
 
 # Giving the end of the file back to the disk would keep everybody out meanwhile.
 _VACUUM: Final = "VACUUM (ANALYZE, TRUNCATE false) composes"
@@ -142,16 +153,18 @@ def _begun(session: psycopg.Connection[Any], retention_months: int) -> PostgresU
     (ours,) = session.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone() or (False,)
     if not ours:
         raise MaintainedAlreadyError("Another maintenance of this database runs")
-    (cutoff,) = session.execute(_CUTOFF, (retention_months,)).fetchone() or ("-infinity",)
-    return PostgresUpkeep(session, cutoff)
+    values = {"months": retention_months, "kept_for": KEPT_FOR}
+    cutoff, cutoff_of_keys = session.execute(_CUTOFF, values).fetchone() or ("-infinity", "-infinity")
+    return PostgresUpkeep(session, cutoff, cutoff_of_keys)
 
 
 class PostgresUpkeep:
     """Fulfils ports.maintenance.Upkeep."""
 
-    def __init__(self, session: psycopg.Connection[Any], cutoff: str) -> None:
+    def __init__(self, session: psycopg.Connection[Any], cutoff: str, cutoff_of_keys: str) -> None:
         self._session = session
         self._cutoff = cutoff
+        self._cutoff_of_keys = cutoff_of_keys
 
     @property
     def cutoff(self) -> str:
@@ -160,11 +173,19 @@ class PostgresUpkeep:
 
     def expired(self, *, remove: bool) -> Iterator[int]:
         """See the port."""
-        return self._batches(REMOVE_EXPIRED if remove else COUNT_EXPIRED, since="-infinity")
+        return self._batches(REMOVE_EXPIRED if remove else COUNT_EXPIRED, self._cutoff)
+
+    def expired_starts(self, *, remove: bool) -> Iterator[int]:
+        """See the port."""
+        return self._batches(REMOVE_STARTS if remove else COUNT_STARTS, self._cutoff)
+
+    def expired_keys(self, *, remove: bool) -> Iterator[int]:
+        """See the port."""
+        return self._batches(REMOVE_KEYS if remove else COUNT_KEYS, self._cutoff_of_keys)
 
     def with_passwords(self, *, take_out: bool) -> Iterator[int]:
         """See the port. Composes that are too old are not looked at: they go anyway."""
-        return self._batches(TAKE_OUT_PASSWORDS if take_out else COUNT_PASSWORDS, since=self._cutoff)
+        return self._batches(TAKE_OUT_PASSWORDS if take_out else COUNT_PASSWORDS, None, since=self._cutoff)
 
     def vacuum(self, over: Callable[[], bool]) -> bool:
         """See the port."""
@@ -180,8 +201,8 @@ class PostgresUpkeep:
             return False
         return True
 
-    def _batches(self, statement: str, since: str) -> Iterator[int]:
-        values = {"cutoff": self._cutoff, "time": since, "id": UUID(int=0), "size": BATCH}
+    def _batches(self, statement: str, cutoff: str | None, since: str = "-infinity") -> Iterator[int]:
+        values = {"cutoff": cutoff, "time": since, "id": UUID(int=0), "size": BATCH}
         passed = BATCH
         while passed == BATCH:
             row = self._session.execute(statement.encode(), values).fetchone()

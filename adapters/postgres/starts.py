@@ -14,13 +14,26 @@ from adapters.postgres.connection import PostgresDatabase
 from domain.composes import NewCompose
 from domain.errors import UnavailableError
 from domain.quota import Quota, Reservation, Usage
+from domain.starts import NewStart
 
 # Any number will do that no other advisory lock of this database uses.
 _QUOTA_LOCK: Final = 0x1B0001
 
-_RECORD_STARTS: Final = """
-INSERT INTO compose_starts (id, org_id, created_at)
-SELECT unnest(%(starts)s::uuid[]), %(tenant)s::varchar, clock_timestamp() AT TIME ZONE 'utc'
+# `made` gets a place for each build of the request.
+_EXPECT: Final = """
+expected AS (
+    UPDATE idempotency_keys SET made = array_fill(NULL::uuid, ARRAY[%(number)s::integer]) WHERE id = %(key)s::uuid
+)"""
+_COLUMNS: Final = """
+(id, fingerprint, compose, blueprint_version_id, position, key_id, org_id, created_at)"""
+_STARTS: Final = """
+unnest(%(starts)s::uuid[]), unnest(%(fingerprints)s::bytea[]), unnest(%(composes)s::jsonb[]),
+unnest(%(versions)s::uuid[]), generate_series(1, %(number)s::integer), %(key)s::uuid, %(tenant)s::varchar"""
+
+_RECORD_STARTS: Final = f"""
+WITH {_EXPECT}
+INSERT INTO compose_starts {_COLUMNS}
+SELECT {_STARTS}, clock_timestamp() AT TIME ZONE 'utc'
 """
 
 # One reservation of a tenant at a time; taken and given back within one trip to the server.
@@ -43,18 +56,18 @@ WITH present AS (
     SELECT count(*) AS used, min(created_at) AS earliest FROM counted
 )"""
 
-_USAGE: Final = f"{_COUNTED} SELECT at, used, earliest FROM present, usage"  # noqa: S608 - a constant
+_USAGE: Final = f"{_COUNTED} SELECT at, used, earliest FROM present, usage"  # noqa: S608
 
 _RECORD_STARTS_WITHIN_QUOTA: Final = f"""
-{_COUNTED}, recorded AS (
-    INSERT INTO compose_starts (id, org_id, created_at)
-    SELECT unnest(%(starts)s::uuid[]), %(tenant)s::varchar, at
+{_COUNTED}, {_EXPECT}, recorded AS (
+    INSERT INTO compose_starts {_COLUMNS}
+    SELECT {_STARTS}, at
     FROM present, usage
     WHERE used + %(number)s <= %(limit)s
     RETURNING id
 )
 SELECT at, used, earliest, (SELECT count(*) FROM recorded) FROM present, usage
-"""  # noqa: S608 - a constant
+"""  # noqa: S608
 
 _RELEASE: Final = "DELETE FROM compose_starts WHERE id = ANY (%(starts)s)"
 
@@ -62,7 +75,9 @@ _RELEASE: Final = "DELETE FROM compose_starts WHERE id = ANY (%(starts)s)"
 # meanwhile takes the compose along, one that is being deleted is waited for.
 _RECORD_COMPOSE: Final = """
 WITH started AS (
-    DELETE FROM compose_starts WHERE id = %(start)s
+    DELETE FROM compose_starts WHERE id = %(start)s RETURNING key_id, position
+), told AS (
+    UPDATE idempotency_keys SET made[started.position] = %(compose)s::uuid FROM started WHERE id = started.key_id
 ), source AS (
     SELECT versions.id, blueprints.deleted
     FROM blueprint_versions versions JOIN blueprints ON blueprints.id = versions.blueprint_id
@@ -83,18 +98,26 @@ class PostgresStarts:
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
-    def reserve(self, starts: Sequence[UUID], tenant: str, quota: Quota | None) -> Reservation:
+    def reserve(
+        self, starts: Sequence[NewStart], tenant: str, quota: Quota | None, key: UUID | None = None
+    ) -> Reservation:
         """See the port. Exact, because reservations of one tenant queue for an advisory lock of the database."""
-        values = {"starts": list(starts), "tenant": tenant}
+        values = {
+            "tenant": tenant,
+            "key": key,
+            "number": len(starts),
+            "starts": [start.id for start in starts],
+            "fingerprints": [start.fingerprint for start in starts],
+            "composes": [_as_kept(start.compose) for start in starts],
+            "versions": [start.compose.blueprint_version for start in starts],
+        }
         with self._database.connection() as connection:
             if quota is None:
                 connection.execute(_RECORD_STARTS, values)
                 return Reservation(granted=True, usage=None)
             with connection.pipeline(), connection.transaction():
                 connection.execute(_LOCK_TENANT, {"lock": _QUOTA_LOCK, "tenant": tenant})
-                counted = connection.execute(
-                    _RECORD_STARTS_WITHIN_QUOTA, {**values, **_of(quota), "number": len(starts)}
-                )
+                counted = connection.execute(_RECORD_STARTS_WITHIN_QUOTA, {**values, **_of(quota)})
             at, used, earliest, recorded = _row(counted)
         # The first build of all is the first that leaves the window.
         return Reservation(
@@ -130,6 +153,20 @@ class PostgresStarts:
             after=(UnavailableError, psycopg.Error),
             patient=True,
         )
+
+
+def _as_kept(compose: NewCompose) -> Jsonb:
+    """What adopting a start makes a compose of."""
+    return Jsonb(
+        {
+            "request": compose.request,
+            "account_number": compose.account_number,
+            "email": compose.email,
+            "image_name": compose.image_name,
+            "client_id": compose.client_id,
+        },
+        dumps=orjson.dumps,
+    )
 
 
 def _of(quota: Quota) -> dict[str, Any]:

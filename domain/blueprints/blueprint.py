@@ -12,10 +12,13 @@ from domain.paging import Page
 
 Json = Mapping[str, Any]
 
-# What the body of a version holds; older programs left more there.
-_BODY: Final = ("distribution", "bootc", "image_requests", "customizations")
 # A policy that older programs wrote where a blueprint has a profile only.
 _NO_POLICY: Final = str(UUID(int=0))
+# What the body of a version holds, and in which shape; older programs left more there.
+_BODY: Final[Mapping[str, type]] = {"distribution": str, "bootc": dict, "image_requests": list, "customizations": dict}
+# Of the customizations, those that are worked on: lists of objects, and objects.
+_LISTS: Final = ("users", "files", "custom_repositories", "payload_repositories")
+_TABLES: Final = ("aap_registration",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +123,13 @@ def body_of(document: Json) -> dict[str, Any]:
 def as_read(stored: Json) -> dict[str, Any]:
     """A stored body as this service understands it, whichever program stored it.
 
-    Nulls, keys that are no body's, a policy that is none, and what was said of passwords are left out.
+    Nulls, keys that are no body's, a policy that is none, what was said of passwords, and what is of no shape that
+    could be worked on, are left out.
     """
-    body = {name: value for name, value in without_nulls(stored).items() if name in _BODY}
-    customizations = body.get("customizations")
-    body["customizations"] = _with_policy(_unsaid(customizations)) if isinstance(customizations, dict) else {}
-    if not isinstance(body.get("image_requests"), list):
-        body["image_requests"] = []
+    entries: dict[str, Any] = without_nulls(stored)
+    body = {name: entries[name] for name, shape in _BODY.items() if isinstance(entries.get(name), shape)}
+    body["customizations"] = _with_policy(_unsaid(_in_shape(body.get("customizations", {}))))
+    body["image_requests"] = _objects(body.get("image_requests", []))
     return body
 
 
@@ -134,18 +137,30 @@ def policy_of(body: Json) -> str | None:
     """The compliance policy that a body names."""
     openscap = body.get("customizations", {}).get("openscap")
     policy = openscap.get("policy_id") if isinstance(openscap, Mapping) else None
-    return policy if policy and policy != _NO_POLICY else None
+    return policy if isinstance(policy, str) and policy and policy != _NO_POLICY else None
+
+
+def _objects(entries: list[Any]) -> list[dict[str, Any]]:
+    return [entry for entry in entries if isinstance(entry, dict)]
+
+
+def _in_shape(customizations: dict[str, Any]) -> dict[str, Any]:
+    made = {}
+    for name, value in customizations.items():
+        if name in _LISTS:
+            if isinstance(value, list):
+                made[name] = _objects(value)
+        elif name not in _TABLES or isinstance(value, dict):
+            made[name] = value
+    return made
 
 
 def _unsaid(customizations: dict[str, Any]) -> dict[str, Any]:
     # Fixups lost passwords and kept the word that there are some.
-    users = customizations.get("users")
-    if not isinstance(users, list):
+    if "users" not in customizations:
         return customizations
     unsaid = [
-        {name: value for name, value in user.items() if name != "hasPassword"}
-        for user in users
-        if isinstance(user, dict)
+        {name: value for name, value in user.items() if name != "hasPassword"} for user in customizations["users"]
     ]
     return {**customizations, "users": unsaid}
 

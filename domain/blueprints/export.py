@@ -17,12 +17,10 @@ COMMUNITY_URLS: Final = tuple(
 )
 _SECRET: Final = ("subscription", "cacerts")
 # What registers a machine holds keys.
-_SECRET_FILES: Final = frozenset(
-    {
-        "/etc/systemd/system/register-satellite.service",
-        "/usr/local/sbin/register-satellite",
-        "/usr/local/sbin/aap-first-boot-reg",
-    }
+_SECRET_FILES: Final = (
+    "/etc/systemd/system/register-satellite.service",
+    "/usr/local/sbin/register-satellite",
+    "/usr/local/sbin/aap-first-boot-reg",
 )
 
 
@@ -36,7 +34,7 @@ class Exported:
 
 def community_urls(customizations: Json) -> tuple[str, ...]:
     """The addresses of community repositories among the custom ones, as they are known to everybody."""
-    named = {same(_first_address(repository)) for repository in customizations.get("custom_repositories", ())}
+    named = {_first_address(repository) for repository in customizations.get("custom_repositories", ())}
     return tuple(url for url in COMMUNITY_URLS if same(url) in named)
 
 
@@ -58,7 +56,7 @@ def export(blueprint: Blueprint, known: Iterable[ContentRepository], at: datetim
         **_snapshot_date(blueprint),
     }
     repositories = (repository.get("id") for repository in customizations.get("custom_repositories", ()))
-    return Exported(document, tuple(dict.fromkeys(filter(None, repositories))))
+    return Exported(document, tuple(dict.fromkeys(each for each in repositories if each and isinstance(each, str))))
 
 
 def _customizations(customizations: Json, community: Mapping[str, ContentRepository]) -> dict[str, Any]:
@@ -78,17 +76,23 @@ def _customizations(customizations: Json, community: Mapping[str, ContentReposit
 
 
 def _custom(repository: Json, community: Mapping[str, ContentRepository]) -> dict[str, Any]:
-    known = community.get(same(_first_address(repository)))
+    known = community.get(_first_address(repository))
     return dict(repository) if known is None else {**repository, "id": known.uuid, "name": known.name}
 
 
 def _payload(repository: Json, community: Mapping[str, ContentRepository]) -> dict[str, Any]:
-    known = community.get(same(repository.get("baseurl", "")))
+    known = community.get(_address(repository.get("baseurl")))
     return dict(repository) if known is None else {**repository, "id": known.uuid}
 
 
 def _first_address(repository: Json) -> str:
-    return next(iter(repository.get("baseurl", ())), "")
+    addresses = repository.get("baseurl")
+    return _address(addresses[0]) if isinstance(addresses, list) and addresses else ""
+
+
+def _address(said: Any) -> str:
+    """An address as it is compared; empty for what is none."""
+    return same(said) if isinstance(said, str) else ""
 
 
 def _snapshot_date(blueprint: Blueprint) -> dict[str, str]:

@@ -45,7 +45,7 @@ def without_empty(body: Json) -> dict[str, Any]:
 
 def _users(body: Json) -> Iterable[Json]:
     users = body.get("customizations", {}).get("users")
-    return [user for user in users if isinstance(user, dict) and "name" in user] if users else ()
+    return [user for user in users if isinstance(user.get("name"), str)] if users else ()
 
 
 def _namesake(stored: dict[str, list[Json]], name: str) -> Json:

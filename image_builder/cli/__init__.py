@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
 from domain.errors import ConfigurationError, UnavailableError
+from image_builder.cli.config import config
 from image_builder.cli.demo import demo
 from image_builder.cli.distributions import distributions
 from image_builder.cli.maintenance import maintenance
 from image_builder.cli.migrate import migrate
 from image_builder.cli.serve import serve
+from image_builder.environment import environment
 from image_builder.telemetry import logs
 
 
@@ -30,14 +30,15 @@ def main() -> None:
     """Queue operating-system image builds and watch them: the public API in front of composer.
 
     All settings are environment variables (or lines of a local.env in the working directory): PGHOST and the other
-    PG variables for the database, COMPOSER_URL for the composer, and those that the README lists.
+    PG variables for the database, COMPOSER_URL for the composer, and others. `image-builder config` prints them all.
 
     Nothing at hand? `image-builder serve --embedded` brings a database and a stand-in composer of its own.
     """
-    logs.configure(os.environ.get("LOG_LEVEL", "INFO"))
+    logs.configure(environment().values.get("LOG_LEVEL", "INFO"))
 
 
 main.add_command(serve)
+main.add_command(config)
 main.add_command(migrate)
 main.add_command(maintenance)
 main.add_command(distributions)

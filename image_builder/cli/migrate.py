@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import click
+import structlog
 
 from adapters.postgres.migrate import migrate as apply_migrations
 from image_builder.settings import database_parameters
+
+log = structlog.get_logger()
 
 
 @click.command()
@@ -16,4 +19,4 @@ def migrate() -> None:
     while it is in use. Any number may run at once. Needs the PG variables only.
     """
     applied = apply_migrations(database_parameters())
-    click.echo(f"Applied: {', '.join(applied)}" if applied else "Nothing to do: the database is up to date")
+    log.info("the database is up to date", applied=list(applied))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from image_builder.environment import environment
 from image_builder.settings import PROJECT
 
 
@@ -13,9 +14,12 @@ def directory_option(command: click.decorators.FC) -> click.decorators.FC:
     """`--directory`: the distribution directory."""
     return click.option(
         "--directory",
-        envvar="DISTRIBUTIONS_DIR",
         type=click.Path(path_type=Path),
-        default=PROJECT / "distributions",
+        default=_directory,
         show_default="the one that comes with the service",
         help="The distribution directory; DISTRIBUTIONS_DIR sets it too.",
     )(command)
+
+
+def _directory() -> str:
+    return environment().values.get("DISTRIBUTIONS_DIR") or str(PROJECT / "distributions")

@@ -21,20 +21,24 @@ from image_builder import app
 from image_builder.cli.embedded import identity_header, surroundings
 from image_builder.container import package_lists
 from image_builder.http.protocol import ContractProtocol
-from image_builder.settings import Settings, from_environment
+from image_builder.preflight import all_faults_at_once
+from image_builder.settings import Settings, embedded_wanted, from_environment
+from image_builder.telemetry.workers import shared_directory
 
 log = structlog.get_logger()
 
 # Seconds for which requests that run may go on after the service was told to end.
 _GRACE: Final = 30
+# Seconds without a sign of life after which a worker process is killed and replaced. uvicorn's 5 are less than one
+# needs to begin with a fifth of a CPU, and the next one would need as long.
+_BEGINNING: Final = 30
 
 
 @click.command()
 @click.option(
     "--embedded",
     is_flag=True,
-    envvar="IMAGE_BUILDER_EMBEDDED",
-    help="Bring a PostgreSQL and a stand-in composer.",
+    help="Bring a PostgreSQL and a stand-in composer; IMAGE_BUILDER_EMBEDDED=true does it too.",
 )
 @click.option(
     "--data",
@@ -46,24 +50,22 @@ _GRACE: Final = 30
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
-    default=1,
-    show_default=True,
-    envvar="WORKERS",
-    help="Worker processes.",
+    help="Worker processes.  [default: WORKERS, or 1]",
 )
-def serve(*, embedded: bool, data: Path, workers: int) -> None:
+def serve(*, embedded: bool, data: Path, workers: int | None) -> None:
     """Serve the API on LISTEN_ADDRESS (default localhost:8086) until Ctrl-C or SIGTERM.
 
     The database must have been migrated (`image-builder migrate`); --embedded does that itself.
     """
     # Ctrl-C and SIGTERM alike unwind what was started, in order.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    embedded = embedded or embedded_wanted()
     try:
-        with surroundings(data) if embedded else nullcontext():
+        with surroundings(data) if embedded else nullcontext(), all_faults_at_once():
             settings = from_environment()
-            _run(settings, workers, announce=lambda: _announce(settings, embedded=embedded))
+            _run(settings, workers or settings.workers, announce=lambda: _announce(settings, embedded=embedded))
     except KeyboardInterrupt:
-        click.echo("Interrupted.")
+        log.info("interrupted")
 
 
 def _run(settings: Settings, workers: int, announce: Callable[[], None]) -> None:
@@ -71,8 +73,14 @@ def _run(settings: Settings, workers: int, announce: Callable[[], None]) -> None
     service = create()  # also with several workers: what is wrong is said once, and before anything listens
     if settings.not_served:
         log.warning("variables are set that do nothing here", variables=settings.not_served)
+    with nullcontext() if workers == 1 else shared_directory(workers) as metrics_directory:
+        factory = partial(create, metrics_directory=metrics_directory)
+        _serve(settings, service if workers == 1 else factory, workers, announce)
+
+
+def _serve(settings: Settings, service: Any, workers: int, announce: Callable[[], None]) -> None:
     config = uvicorn.Config(
-        service if workers == 1 else create,
+        service,
         factory=workers > 1,
         host=settings.host,
         port=settings.port,
@@ -86,7 +94,9 @@ def _run(settings: Settings, workers: int, announce: Callable[[], None]) -> None
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=75,
+        # A worker that starts on a busy machine takes its time, and would be killed and started again for ever.
         timeout_graceful_shutdown=_GRACE,
+        timeout_worker_healthcheck=_BEGINNING,
     )
     with _listener(settings) as listener:
         announce()
@@ -123,9 +133,10 @@ def _bound(family: socket.AddressFamily, address: Any) -> socket.socket:
 def _announce(settings: Settings, *, embedded: bool) -> None:
     host = "127.0.0.1" if settings.host in {"localhost", "0.0.0.0"} else settings.host
     url = f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
-    click.echo(f"Serving {url}{settings.base_paths[0]} (process {os.getpid()})")
     if not embedded:
+        log.info("serving", url=url + settings.base_paths[0], process=os.getpid())
         return
+    click.echo(f"Serving {url}{settings.base_paths[0]} (process {os.getpid()})")
     click.echo(
         f"""
   API        {url}{settings.base_paths[2]}

@@ -26,6 +26,7 @@ from image_builder.http.bridge import Bridge
 from image_builder.http.call import CALL, Lane
 from image_builder.http.call import Route as HandlerRoute
 from image_builder.http.contract import Contract
+from image_builder.http.limiter import Limiter
 from image_builder.http.validation import ContractMiddleware
 
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
@@ -81,6 +82,7 @@ def connexion_application(
     *,
     base_paths: tuple[str, ...],
     authenticate: Authenticate,
+    limiter: Limiter,
     largest_body: int,
     threads: Mapping[Lane, int],
 ) -> tuple[ConnexionMiddleware, Bridge]:
@@ -92,6 +94,7 @@ def connexion_application(
             "contract": contract,
             "routes": routes,
             "authenticate": authenticate,
+            "limiter": limiter,
             "largest_body": largest_body,
         },
     )

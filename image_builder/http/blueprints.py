@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from image_builder.http.toml import export_text
 from image_builder.http.versions import etag, wanted_versions
 from image_builder.usecases.blueprints import KeepBlueprints
 from image_builder.usecases.export import ExportBlueprint
+from image_builder.usecases.once import Asked, Once
 
 _LATEST = -1
 
@@ -28,6 +30,7 @@ _LATEST = -1
 class BlueprintsController:
     """The operations on blueprints; `base` is the path that links begin with."""
 
+    once: Once
     keep: KeepBlueprints
     hand_on: ExportBlueprint
     base: str
@@ -48,9 +51,15 @@ class BlueprintsController:
             }
         )
 
-    def create(self, identity: Identity, body: dict[str, Any], **_image: str) -> Response:
+    def create(self, identity: Identity, body: dict[str, Any], idempotency_key: str | None, **_image: str) -> Response:
         """POST /blueprints; what a TOML body does not say of the image is in the document already."""
-        return _tagged(json_answer({"id": str(self.keep.create(identity, body))}, 201), 1)
+        blueprint_id = self.once(
+            identity,
+            Asked("/blueprints", idempotency_key, body),
+            work=partial(self.keep.create, identity, body),
+            known=_only,
+        )
+        return _tagged(json_answer({"id": str(blueprint_id)}, 201), 1)
 
     def get(self, identity: Identity, id: UUID, version: int | None) -> Response:  # noqa: A002 - the contract's name
         """GET /blueprints/{id}"""
@@ -81,6 +90,11 @@ class BlueprintsController:
             answer = json_answer(self.hand_on(identity, id))
         answer.headers["Vary"] = "Accept"
         return answer
+
+
+def _only(ids: tuple[UUID, ...]) -> UUID:
+    (blueprint_id,) = ids
+    return blueprint_id
 
 
 def _tagged(answer: Response, version: int) -> Response:

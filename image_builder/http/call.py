@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from flask import Response
 
+from image_builder.http.rate_limits import RateLimit
+
 Handler = Callable[..., Response]
 
 # Where an ASGI scope and a WSGI environment carry the call and the note.
@@ -52,3 +54,5 @@ class Note:
     template: str = ""
     tenant: str = ""
     status: int = 0
+    # Those that every answer to it tells of.
+    limits: tuple[RateLimit, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from image_builder.http.rate_limits import rate_limit_fields
 from image_builder.usecases.build_blueprint import BuildBlueprint
 from image_builder.usecases.compose import StartComposes, Started
 from image_builder.usecases.composes import WatchComposes
+from image_builder.usecases.once import Asked, Once
 
 log = structlog.get_logger()
 
@@ -33,14 +35,20 @@ _SIGNS_OF_OLD_ROWS: Final = ('"password"', ": null")
 class ComposesController:
     """The operations on composes; `base` is the path that links begin with."""
 
+    once: Once
     start: StartComposes
     build: BuildBlueprint
     watch: WatchComposes
     base: str
 
-    def create(self, identity: Identity, body: dict[str, Any]) -> Response:
+    def create(self, identity: Identity, body: dict[str, Any], idempotency_key: str | None) -> Response:
         """POST /compose"""
-        started = self.start.one(identity, body)
+        started = self.once(
+            identity,
+            Asked("/compose", idempotency_key, body),
+            work=partial(self.start.one, identity, body),
+            known=Started,
+        )
         (answer,) = _started(started)
         return _limited(json_answer(answer, 201), started)
 
@@ -50,10 +58,16 @@ class ComposesController:
         id: UUID,  # noqa: A002 - the contract's name
         body: dict[str, Any],
         x_image_builder_ui: str | None,
+        idempotency_key: str | None,
     ) -> Response:
         """POST /blueprints/{id}/compose"""
         client_id = _client_id(x_image_builder_ui)
-        started = self.build(identity, id, client_id, body.get("image_types"))
+        started = self.once(
+            identity,
+            Asked(f"/blueprints/{id}/compose", idempotency_key, body),
+            work=partial(self.build, identity, id, client_id, body.get("image_types")),
+            known=Started,
+        )
         return _limited(json_answer(_started(started), 201), started)
 
     def list(self, identity: Identity, limit: int, offset: int, ignore_image_types: list[str]) -> Response:

@@ -17,7 +17,6 @@ HEADERS: Final[Mapping[str, str]] = MappingProxyType(
             "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
             "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         ),
-        "X-Content-Type-Options": "nosniff",
     }
 )
 

@@ -21,8 +21,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from image_builder.http.call import NOTE, Note
 from image_builder.http.errors import HttpError, Problem, problem_of
+from image_builder.http.limiter import Limiter
 from image_builder.http.protocol import MOST_HEADER_BYTES
+from image_builder.http.rate_limits import with_limits
 from image_builder.telemetry.metrics import Metrics
+from image_builder.telemetry.tracing import Tracing
 from ports.trace import Trace, current_trace
 
 log = structlog.get_logger()
@@ -32,6 +35,8 @@ _TRACE_ID: Final = b"x-strc-trace-id"
 _PLAIN: Final = re.compile(rb"[\x21-\x7e]{1,128}")
 _TRACE_LETTERS: Final = 15
 _TO_LETTERS: Final = bytes(ord(string.ascii_letters[byte % len(string.ascii_letters)]) for byte in range(256))
+# What is answered is what it says it is, and somebody's own: nothing between us keeps it.
+_ALWAYS: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 
 
@@ -54,12 +59,22 @@ class Edge:
     with a slash); whatever it raises is answered like any error.
     """
 
-    def __init__(self, app: ASGIApp, pages: Mapping[str, Page], base_paths: tuple[str, ...], metrics: Metrics) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        pages: Mapping[str, Page],
+        base_paths: tuple[str, ...],
+        limiter: Limiter,
+        metrics: Metrics,
+        tracing: Tracing,
+    ) -> None:
         self._app = app
         self._pages = pages
         self._folders = tuple(path for path in pages if path.endswith("/"))
         self._bases = tuple(f"{base}/" for base in base_paths)
+        self._limiter = limiter
         self._metrics = metrics
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request; other kinds of scope (lifespan) go on unchanged."""
@@ -70,6 +85,8 @@ class Edge:
         trace = _trace(scope)
         current_trace.set(trace)
         note = scope[NOTE] = Note(trace.request_id)
+        below_base = scope["path"].startswith(self._bases)
+        span = self._tracing.request(_known(scope["method"]), scope["headers"], trace) if below_base else None
         answer = _Answer(send, note)
         try:
             await self._answer(scope, receive, answer)
@@ -77,19 +94,36 @@ class Edge:
             await answer.problem(problem_of(error))
         finally:
             self._finished(scope, note, time.perf_counter() - began)
+            if span is not None:
+                span.end(template=note.template, operation=note.operation, tenant=note.tenant, status=note.status)
+
+    def refused(self, method: str, path: str, status: int) -> None:
+        """Count a request that was refused before all of its headers were there."""
+        if path.startswith(self._bases):
+            self._metrics.observe("", _known(method), status, 0.0)
 
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEADER_BYTES:
             raise HttpError(431, "The request's headers are too large")
         if b"%2f" in scope.get("raw_path", b"").lower():
+            await self._count_stray(scope)
             raise HTTPException(404)  # routing would take it for a separator, and no parameter can hold one
         key = self._page_key(scope["path"])
         if key is None:
-            await self._app(scope, receive, answer.send)
+            try:
+                await self._app(scope, receive, answer.send)
+            except HTTPException:
+                await self._count_stray(scope)
+                raise
             return
         if scope["method"] not in {"GET", "HEAD"}:
             raise HttpError(405, "This resource does not take this method", {"Allow": "GET, HEAD"})
         await answer.document(await self._pages[key](scope["path"].removeprefix(key)))
+
+    async def _count_stray(self, scope: Scope) -> None:
+        """What no operation was found for is counted all the same, below a base path."""
+        if scope["path"].startswith(self._bases):
+            await self._limiter.admit_stray(scope)
 
     def _page_key(self, path: str) -> str | None:
         if path in self._pages:
@@ -99,13 +133,12 @@ class Edge:
     def _finished(self, scope: Scope, note: Note, seconds: float) -> None:
         below_base = scope["path"].startswith(self._bases)
         if below_base:
-            method = scope["method"] if scope["method"] in _METHODS else "other"
-            self._metrics.observe(note.template, method, note.status, seconds)
+            self._metrics.observe(note.template, _known(scope["method"]), note.status, seconds)
         level = "warning" if note.status >= 500 else "info" if below_base else "debug"
         getattr(log, level)(
             "request",
             method=scope["method"],
-            operation=note.operation or None,
+            operation_id=note.operation or None,
             path=None if note.operation else scope["path"],
             status=note.status,
             org_id=note.tenant or None,
@@ -119,12 +152,13 @@ class _Answer:
     def __init__(self, send: Send, note: Note) -> None:
         self._send = send
         self._note = note
-        self._id = (_REQUEST_ID, note.request_id.encode())
+        self._headers = ((_REQUEST_ID, note.request_id.encode()), *_ALWAYS)
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._note.status = message["status"]
-            message["headers"] = [*message["headers"], self._id]
+            headers = [*message["headers"], *self._headers]
+            message["headers"] = with_limits(headers, self._note.limits) if self._note.limits else headers
         try:
             await self._send(message)
         except RuntimeError as error:
@@ -147,6 +181,10 @@ class _Answer:
         encoded.append((b"content-length", str(len(body)).encode()))
         await self.send({"type": "http.response.start", "status": status, "headers": encoded})
         await self.send({"type": "http.response.body", "body": body})
+
+
+def _known(method: str) -> str:
+    return method if method in _METHODS else "other"
 
 
 def _trace(scope: Scope) -> Trace:

@@ -25,6 +25,7 @@ _STATUS: Final[tuple[tuple[type[errors.ImageBuilderError], HTTPStatus], ...]] = 
     (errors.UnavailableError, HTTPStatus.SERVICE_UNAVAILABLE),
     (errors.StaleVersionError, HTTPStatus.PRECONDITION_FAILED),
     (errors.RulesViolatedError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (errors.InProgressError, HTTPStatus.CONFLICT),
     (errors.BuildRefusedError, HTTPStatus.INTERNAL_SERVER_ERROR),
     (errors.ConfigurationError, HTTPStatus.INTERNAL_SERVER_ERROR),
 )
@@ -86,6 +87,6 @@ def _foreseen(error: errors.ImageBuilderError) -> Problem:
 def _headers(error: errors.ImageBuilderError) -> dict[str, str]:
     if isinstance(error, errors.QuotaExceededError):
         return rate_limit_fields(builds_left(error.allowance))
-    if isinstance(error, errors.UnavailableError) and error.retry_after is not None:
+    if isinstance(error, errors.UnavailableError | errors.InProgressError) and error.retry_after is not None:
         return {"Retry-After": str(error.retry_after)}
     return {}

@@ -59,6 +59,8 @@ class Parameter:
             if not is_uuid(text):
                 raise InvalidRequestError(f"{self.name}: expected a UUID")
             return UUID(text)
+        if "pattern" in schema and not re.fullmatch(schema["pattern"], text):
+            raise InvalidRequestError(f"{self.name}: expected {schema['pattern']}")
         if "enum" in schema and text not in schema["enum"]:
             raise InvalidRequestError(f"{self.name}: expected one of {', '.join(schema['enum'])}")
         return text

@@ -9,9 +9,12 @@ import asyncio
 import os
 from typing import Any, Final
 
+import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from image_builder.http.errors import Problem
+
+log = structlog.get_logger()
 
 MOST_HEADER_BYTES: Final = 64 * 1024
 _SECONDS_FOR_HEADERS: Final = 30.0
@@ -26,6 +29,8 @@ class ContractProtocol(HttpToolsProtocol):
 
     _in_headers = True
     _header_bytes = 0
+    # Of the request whose headers are awaited, as far as it is there.
+    url = b""
     _clock: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -62,6 +67,7 @@ class ContractProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._in_headers = True
         self._header_bytes = 0
+        self.url = b""
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own words
         """Refuse what could not be parsed, and close."""
@@ -79,12 +85,20 @@ class ContractProtocol(HttpToolsProtocol):
 
     def _refuse(self, problem: Problem) -> None:
         body = problem.body
+        # The application is told, so that it counts; of a request with headers it knows.
+        refused = getattr(self.app, "refused", None)
+        if refused is not None and self._in_headers and self.url:
+            refused(self.parser.get_method().decode("latin-1"), self.url.decode("latin-1"), problem.status)
+        request_id = os.urandom(16).hex()
+        log.info("refused before there was a request", status=problem.status, request_id=request_id)
         self.transport.write(
             b"HTTP/1.1 %d %s\r\n"
             b"content-type: application/json\r\n"
             b"content-length: %d\r\n"
             b"x-rh-insights-request-id: %s\r\n"
+            b"x-content-type-options: nosniff\r\n"
+            b"cache-control: no-store\r\n"
             b"connection: close\r\n\r\n%s"
-            % (problem.status, _REASONS[problem.status], len(body), os.urandom(16).hex().encode(), body)
+            % (problem.status, _REASONS[problem.status], len(body), request_id.encode(), body)
         )
         self.transport.close()

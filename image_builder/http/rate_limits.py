@@ -30,6 +30,18 @@ def rate_limit_fields(*limits: RateLimit) -> dict[str, str]:
     return {"RateLimit-Policy": ", ".join(map(_policy, limits)), "RateLimit": ", ".join(map(_state, limits))}
 
 
+def with_limits(headers: list[tuple[bytes, bytes]], limits: tuple[RateLimit, ...]) -> list[tuple[bytes, bytes]]:
+    """An answer's headers, names in lower case, with these limits after those that it tells of already."""
+    fields = {name.lower().encode(): value.encode() for name, value in rate_limit_fields(*limits).items()}
+    kept = []
+    for name, value in headers:
+        if name in fields:
+            fields[name] = value + b", " + fields[name]
+        else:
+            kept.append((name, value))
+    return [*kept, *fields.items()]
+
+
 def whole_seconds(duration: timedelta) -> int:
     """Rounded up: who waits that long has waited long enough."""
     return -(-duration // timedelta(seconds=1))

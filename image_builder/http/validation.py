@@ -1,4 +1,4 @@
-"""The middleware between Connexion's routing and the handlers: identity, parameters, body, in this order.
+"""The middleware between Connexion's routing and the handlers: identity, rate limit, parameters, body, in this order.
 
 Everything that can be refused is refused here, on the event loop, before a thread is taken.
 """
@@ -24,9 +24,11 @@ from image_builder.http.auth import Authenticate
 from image_builder.http.call import CALL, NOTE, Call, Route
 from image_builder.http.contract import TOML, Body, Contract, Operation
 from image_builder.http.errors import HttpError
+from image_builder.http.limiter import Limiter, budget_of
 from image_builder.http.parameters import query_texts
 from image_builder.http.schemas import refuse_nul
 from image_builder.http.toml import blueprint_document
+from image_builder.telemetry import logs
 
 _JSON: Final = "application/json"
 # A client that sends its body drop by drop does not hold a connection for ever.
@@ -38,20 +40,27 @@ _LARGE: Final = 128 * 1024
 class CheckedOperation:
     """An operation of the contract as the middleware calls it."""
 
-    def __init__(self, operation: Operation, route: Route, authenticate: Authenticate, largest_body: int) -> None:
+    def __init__(
+        self, operation: Operation, route: Route, authenticate: Authenticate, limiter: Limiter, largest_body: int
+    ) -> None:
         self._operation = operation
         self._route = route
         self._authenticate = authenticate
+        self._limiter = limiter
+        self._budget = budget_of(operation.method, operation.path)
         self._largest_body = largest_body
 
     async def read(self, scope: Scope, receive: Receive) -> Call:
         """The call that the request asks for. Raises the refusals of the contract."""
         operation, note = self._operation, scope[NOTE]
         note.operation, note.template = operation.id, operation.path
+        logs.bind(operation_id=operation.id)
         arguments: dict[str, Any] = {}
         if operation.identified:
             identity = self._authenticate(scope["headers"])
             note.tenant = identity.tenant
+            logs.bind(org_id=identity.tenant)
+            await self._limiter.admit(note, identity.tenant, self._budget)
             arguments["identity"] = identity
         self._read_parameters(scope, arguments)
         if operation.produces:
@@ -99,6 +108,7 @@ class CheckedAPI(RoutedAPI[CheckedOperation]):
         contract: Contract,
         routes: Mapping[str, Route],
         authenticate: Authenticate,
+        limiter: Limiter,
         largest_body: int,
         **kwargs: Any,
     ) -> None:
@@ -106,6 +116,7 @@ class CheckedAPI(RoutedAPI[CheckedOperation]):
         self._contract = contract
         self._routes = routes
         self._authenticate = authenticate
+        self._limiter = limiter
         self._largest_body = largest_body
         self.add_paths()
 
@@ -113,7 +124,7 @@ class CheckedAPI(RoutedAPI[CheckedOperation]):
         """The operation of this id, with its route."""
         name = operation.operation_id
         return CheckedOperation(
-            self._contract.operations[name], self._routes[name], self._authenticate, self._largest_body
+            self._contract.operations[name], self._routes[name], self._authenticate, self._limiter, self._largest_body
         )
 
 

@@ -1,15 +1,23 @@
-"""One JSON object a line on standard output."""
+"""One JSON object a line on standard output (spec: Running it, Logs).
+
+Lines of a request hold its `request_id`, and as soon as they are known `operation_id` and `org_id`: in each thread that
+works at it, because contexts are handed on (`contextvars.copy_context().run`).
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, Final
+import threading
+from types import TracebackType
+from typing import Any, BinaryIO, Final
 
 import orjson
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from image_builder.telemetry.reports import report_tracebacks
+from image_builder.telemetry.secrets import masked, without_secrets
 from ports.trace import current_trace
 
 LEVELS: Final = {
@@ -25,31 +33,92 @@ LEVELS: Final = {
 
 
 def configure(level: str) -> None:
-    """Set up structlog, and the libraries' own logging, for this process; an unknown `level` counts as INFO."""
+    """Set up structlog, the libraries' own logging, warnings, and what becomes of errors that nobody caught.
+
+    For this process. An unknown `level` counts as INFO.
+    """
     lowest = LEVELS.get(level.upper(), logging.INFO)
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,
             _request_id,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            report_tracebacks,
             structlog.processors.format_exc_info,
             _without_nothing,
+            without_secrets,
             structlog.processors.JSONRenderer(serializer=_dumps),
+            _as_line,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(lowest),
-        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
+        logger_factory=lambda *_: _Output(sys.stdout.buffer),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_ToStructlog()], level=max(lowest, logging.WARNING), force=True)
+    # What the server says of processes that start and end.
+    logging.getLogger("uvicorn").setLevel(lowest)
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _uncaught
+    sys.unraisablehook = _unraisable
+    threading.excepthook = _uncaught_in_thread
+
+
+def bind(**fields: str) -> None:
+    """Have all further lines of the request at hand hold `fields`."""
+    structlog.contextvars.bind_contextvars(**fields)
+
+
+class _Output:
+    """Writes lines whole. That nobody takes them any more is no reason to fail."""
+
+    _lock: Final = threading.Lock()
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def msg(self, line: bytes) -> None:
+        """Write one line."""
+        try:
+            with self._lock:
+                self._file.write(line)
+                self._file.flush()
+        except (OSError, ValueError):
+            return
+
+    log = debug = info = warn = warning = error = err = critical = fatal = exception = msg
 
 
 class _ToStructlog(logging.Handler):
     """Lines of the libraries, in the same form."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        structlog.get_logger().log(
-            record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info or None
-        )
+        try:
+            text = record.getMessage()
+        except (TypeError, ValueError):
+            text = str(record.msg)
+        # Some have levels of their own.
+        level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)
+        structlog.get_logger().log(level, text, logger=record.name, exc_info=record.exc_info or None)
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    structlog.get_logger().critical("uncaught error", exc_info=(kind, error, trace))
+
+
+def _unraisable(unraisable: Any) -> None:
+    error = unraisable.exc_value or unraisable.exc_type()
+    structlog.get_logger().error("error that could not be raised", exc_info=error, where=repr(unraisable.object))
+
+
+def _uncaught_in_thread(arguments: threading.ExceptHookArgs) -> None:
+    if arguments.exc_type is SystemExit:
+        return
+    error = arguments.exc_value or arguments.exc_type()
+    name = arguments.thread.name if arguments.thread is not None else None
+    structlog.get_logger().error("uncaught error in a thread", exc_info=error, thread=name)
 
 
 def _request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -64,4 +133,15 @@ def _without_nothing(_logger: WrappedLogger, _method: str, event: EventDict) -> 
 
 
 def _dumps(event: Any, **_: Any) -> bytes:
-    return orjson.dumps(event, default=str)
+    try:
+        return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:  # such as lone surrogates
+        return orjson.dumps({key: _printable(value) for key, value in event.items()})
+
+
+def _printable(value: Any) -> str:
+    return str(value).encode("utf-8", "backslashreplace").decode()
+
+
+def _as_line(_logger: WrappedLogger, _method: str, line: Any) -> bytes:
+    return masked(line) + b"\n"

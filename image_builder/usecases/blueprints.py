@@ -55,8 +55,10 @@ class KeepBlueprints:
         """A version, None for the latest."""
         return self.blueprints.get(identity.tenant, blueprint_id, version)
 
-    def create(self, identity: Identity, document: Mapping[str, Any]) -> UUID:
+    def create(self, identity: Identity, document: Mapping[str, Any], key: UUID | None = None) -> UUID:
         """Keep a document that fits the contract's CreateBlueprintRequest as version 1.
+
+        An Idempotency-Key that was claimed as `key` is settled with it.
 
         Raises RulesViolatedError, InvalidRequestError and, where a policy refuses the caller, ForbiddenError.
         """
@@ -71,7 +73,8 @@ class KeepBlueprints:
                 body=body,
                 metadata=document.get("metadata"),
                 snapshots=self._snapshots(identity, body),
-            )
+            ),
+            key,
         )
 
     def update(

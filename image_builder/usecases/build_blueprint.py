@@ -22,7 +22,12 @@ class BuildBlueprint:
     start: StartComposes
 
     def __call__(
-        self, identity: Identity, blueprint_id: UUID, client_id: str, image_types: Sequence[str] | None
+        self,
+        identity: Identity,
+        blueprint_id: UUID,
+        client_id: str,
+        image_types: Sequence[str] | None,
+        key: UUID | None = None,
     ) -> Started:
         """The builds of its latest version, in the order of its images; None for all image types.
 
@@ -30,4 +35,4 @@ class BuildBlueprint:
         """
         blueprint = self.blueprints.get(identity.tenant, blueprint_id)
         documents = [self.completed(each) for each in compose_requests(blueprint, client_id, image_types)]
-        return self.start(identity, documents, blueprint.version_id)
+        return self.start(identity, documents, blueprint.version_id, key)

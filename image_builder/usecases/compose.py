@@ -18,13 +18,15 @@ from domain.composes import NewCompose
 from domain.errors import ImageBuilderError, UnavailableError
 from domain.identity import Identity
 from domain.quota import Allowance, Quota
+from domain.starts import NewStart, essence
 from domain.submission import Accepted, Refused, Submission, part_way
 from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.together import together
 from ports.composer import Composer
 from ports.deadline import left, until
+from ports.meter import SILENT, Meter
 from ports.store import Starts
-from ports.world import Quotas
+from ports.world import Fingerprints, Quotas
 
 log = structlog.get_logger()
 
@@ -37,11 +39,15 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """A build on its way: `id` names it until the composer does."""
+    """A build on its way, and what the composer is asked for."""
 
-    id: UUID
+    new: NewStart
     composer_request: dict[str, Any]
-    compose: NewCompose
+
+    @property
+    def id(self) -> UUID:
+        """Its name until the composer gives it one."""
+        return self.new.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +72,28 @@ class StartComposes:
     starts: Starts
     composer: Composer
     threads: Executor
+    fingerprints: Fingerprints
+    meter: Meter = SILENT
 
-    def one(self, identity: Identity, document: Json) -> Started:
+    def one(self, identity: Identity, document: Json, key: UUID | None = None) -> Started:
         """The one build that was started for a document that fits the contract's ComposeRequest.
 
         Raises InvalidRequestError, ForbiddenError, QuotaExceededError, BuildRefusedError, ConfigurationError where
         the tenant has no quota, and UnavailableError when the composer or the database is away. After any of these
         the caller has no build, unless the composer started it and could not say so: then it stays counted.
         """
-        return self(identity, (document,))
+        return self(identity, (document,), key=key)
 
-    def __call__(self, identity: Identity, documents: Sequence[Json], blueprint_version: UUID | None = None) -> Started:
+    def __call__(
+        self,
+        identity: Identity,
+        documents: Sequence[Json],
+        blueprint_version: UUID | None = None,
+        key: UUID | None = None,
+    ) -> Started:
         """The builds for these documents, in their order, which a version of a blueprint may stand behind; all or none.
+
+        An Idempotency-Key that was claimed as `key` gets to know of them.
 
         Raises as `one` does. Nothing is started unless all of them may be and the quota suffices for all. Where the
         composer fails some of them after that, the error names those that did start.
@@ -92,10 +108,10 @@ class StartComposes:
             )
             quota = self.quotas.of(identity.tenant)
             starts = [
-                _Start(uuid4(), prepared[str(number)], _compose(identity, request, document, blueprint_version))
+                self._start(prepared[str(number)], _compose(identity, request, document, blueprint_version))
                 for number, (request, document) in enumerate(zip(requests, documents, strict=True))
             ]
-            allowance = self._reserve(identity.tenant, [start.id for start in starts], quota)
+            allowance = self._reserve(identity.tenant, [start.new for start in starts], quota, key)
             remaining = left()
         return Started(self._all(starts, remaining), allowance)
 
@@ -123,15 +139,22 @@ class StartComposes:
             return error
         return compose_id
 
-    def _reserve(self, tenant: str, starts: Sequence[UUID], quota: Quota | None) -> Allowance | None:
+    def _start(self, composer_request: dict[str, Any], compose: NewCompose) -> _Start:
+        fingerprint = self.fingerprints.of(essence(composer_request))
+        return _Start(NewStart(uuid4(), compose, fingerprint), composer_request)
+
+    def _reserve(
+        self, tenant: str, starts: Sequence[NewStart], quota: Quota | None, key: UUID | None
+    ) -> Allowance | None:
         try:
-            reservation = self.starts.reserve(starts, tenant, quota)
+            reservation = self.starts.reserve(starts, tenant, quota, key)
         except UnavailableError:
-            self._release(starts)  # they may have been recorded all the same
+            self._release([start.id for start in starts])  # they may have been recorded all the same
             raise
         if quota is None or reservation.usage is None:
             return None
         if not reservation.granted:
+            self.meter.quota_refused()
             raise quota.exceeded(reservation.usage)
         return quota.allowance(reservation.usage)
 
@@ -150,7 +173,7 @@ class StartComposes:
 
     def _record(self, start: _Start, compose_id: UUID) -> None:
         try:
-            self.starts.record(start.id, compose_id, start.compose)
+            self.starts.record(start.id, compose_id, start.new.compose)
         except Exception as error:
             # Nobody would ever see this build, so nobody shall pay for it either.
             if self._cancelled(compose_id):

@@ -51,6 +51,10 @@ def maintain(upkeep: Upkeep, shift: Shift, *, dry_run: bool) -> None:
     log.info("maintenance begins", dry_run=dry_run, composes_older_than=upkeep.cutoff)
     counts = {
         "composes_expired": _work_off("composes_expired", upkeep.expired(remove=not dry_run), shift),
+        "starts_expired": _work_off("starts_expired", upkeep.expired_starts(remove=not dry_run), shift),
+        "idempotency_keys_expired": _work_off(
+            "idempotency_keys_expired", upkeep.expired_keys(remove=not dry_run), shift
+        ),
         "composes_with_passwords": _work_off(
             "composes_with_passwords", upkeep.with_passwords(take_out=not dry_run), shift
         ),
@@ -60,7 +64,7 @@ def maintain(upkeep: Upkeep, shift: Shift, *, dry_run: bool) -> None:
 
 
 def _work_off(step: str, batches: Iterator[int], shift: Shift) -> int:
-    """How many composes the batches found that were taken before the shift was over."""
+    """How many rows the batches found that were taken before the shift was over."""
     total = 0
     told = began = time.monotonic()
     while not shift.over() and (found := next(batches, None)) is not None:

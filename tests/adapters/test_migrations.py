@@ -26,6 +26,7 @@ from domain.paging import Page
 from domain.quota import Quota
 from tests.support import databases
 from tests.support.databases import Parameters, session
+from tests.support.starts import new_starts
 
 TERN_15 = (Path(__file__).parent / "tern_15.sql").read_bytes()
 TABLES_OF_TERN = ("blueprints", "blueprint_versions", "composes", "schema_version")
@@ -306,9 +307,9 @@ def test_times_are_utc_whatever_the_zone_of_server_and_role(database: Parameters
     pool.open()
     try:
         starts, compose = PostgresStarts(pool), uuid4()
-        assert starts.reserve([uuid4()], "zone", Quota(3, timedelta(hours=1))).granted
+        assert starts.reserve(new_starts(uuid4()), "zone", Quota(3, timedelta(hours=1))).granted
         start = uuid4()
-        assert starts.reserve([start], "zone", Quota(3, timedelta(hours=1))).granted
+        assert starts.reserve(new_starts(start), "zone", Quota(3, timedelta(hours=1))).granted
         starts.record(start, compose, NewCompose("zone", "", "", {}, None, "api"))
         page = PostgresComposes(pool).page(ComposesQuery("zone", Page(10, 0)))
     finally:

@@ -17,7 +17,7 @@ from domain.errors import NotFoundError, RulesViolatedError, StaleVersionError, 
 from domain.paging import Page
 from tests.support.blueprints import stored_blueprint, stored_versions
 from tests.support.builders import image_request
-from tests.support.databases import Parameters
+from tests.support.databases import Parameters, session
 from tests.support.rows import insert_compose, now, stored_row
 
 BODY: dict[str, Any] = {"distribution": "centos-9", "image_requests": [image_request()], "customizations": {}}
@@ -280,6 +280,23 @@ def test_another_tenants_blueprint_is_not_found_and_stays(blueprints: PostgresBl
 
 def test_one_that_never_was_is_not_found(blueprints: PostgresBlueprints, tenant: str) -> None:
     is_not_found(blueprints, tenant, uuid4())
+
+
+def test_however_many_builds_there_are_all_are_deleted_with_it(
+    blueprints: PostgresBlueprints, module_database: Parameters, tenant: str
+) -> None:
+    blueprint_id = blueprints.create(new(tenant, "web"))
+    version = blueprints.get(tenant, blueprint_id).version_id
+    with session(module_database) as connection:
+        connection.execute(
+            "INSERT INTO composes (job_id, request, created_at, account_number, org_id, blueprint_version_id) "
+            "SELECT gen_random_uuid(), '{}', now() AT TIME ZONE 'utc', '', %s, %s FROM generate_series(1, 4500)",
+            (tenant, version),
+        )
+    blueprints.delete(tenant, blueprint_id, None)
+    with session(module_database) as connection:
+        shown = connection.execute("SELECT count(*) FROM composes WHERE org_id = %s AND NOT deleted", (tenant,))
+        assert shown.fetchone() == (0,)
 
 
 def test_a_database_that_is_away_is_said_to_be(database: Parameters, tenant: str) -> None:

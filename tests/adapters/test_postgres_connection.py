@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.postgres.connection import PostgresDatabase
 from domain.errors import UnavailableError
+from tests.support.database_proxy import WAYS, DatabaseProxy
+from tests.support.databases import Parameters, session
 
 
 @pytest.fixture
@@ -73,3 +78,137 @@ def test_a_patient_caller_outwaits_a_busy_pool_and_others_do_not(server: Embedde
     database.again(lambda connection: connection.execute("SELECT 1"), attempts=4, patient=True)
     holder.join()
     database.close()
+
+
+def test_the_use_of_the_pool_is_told(server: EmbeddedPostgres) -> None:
+    database = opened(server, 1)
+    assert database.use()["limit"] == 1
+    waits = threading.Thread(target=database.check)
+    with database.connection():
+        waits.start()
+        deadline = time.monotonic() + 10
+        while database.use() != {"limit": 1, "size": 1, "in_use": 1, "waiting": 1}:
+            assert time.monotonic() < deadline, database.use()
+    waits.join()
+    assert database.use() == {"limit": 1, "size": 1, "in_use": 0, "waiting": 0}
+    database.close()
+
+
+@contextmanager
+def pool(parameters: Mapping[str, Any], size: int = 4) -> Iterator[PostgresDatabase]:
+    database = PostgresDatabase(parameters, size=size)
+    database.open()
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def until_there(database: PostgresDatabase) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return database.check()
+        except UnavailableError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def is_away(database: PostgresDatabase) -> None:
+    began = time.monotonic()
+    with pytest.raises(UnavailableError):
+        database.check()
+    assert time.monotonic() - began < PATIENCE
+
+
+def idle(database: PostgresDatabase) -> int:
+    """The process that serves the connection that is next."""
+    with database.connection() as connection:
+        return connection.info.backend_pid
+
+
+# Seconds; what is promised is less, but a busy machine has other things to do.
+PATIENCE = 6.0
+every_way = pytest.mark.parametrize("name", WAYS)
+
+
+@every_way
+def test_a_server_that_is_away_from_the_first_connection_on_is_found_when_it_is_there(
+    postgres: Parameters, name: str
+) -> None:
+    with DatabaseProxy(postgres) as proxy, pool(proxy.parameters) as database:
+        WAYS[name](proxy)
+        is_away(database)
+        is_away(database)
+        proxy.back()
+        until_there(database)
+
+
+@every_way
+def test_a_server_that_goes_away_is_found_again(postgres: Parameters, name: str) -> None:
+    with DatabaseProxy(postgres) as proxy, pool(proxy.parameters) as database:
+        fill(database, 4)
+        for _ in range(2):
+            WAYS[name](proxy)
+            is_away(database)
+            proxy.back()
+            until_there(database)
+
+
+def test_a_statement_that_is_never_answered_is_given_up(postgres: Parameters) -> None:
+    with DatabaseProxy(postgres) as proxy, pool(proxy.parameters) as database:
+        until_there(database)
+        began = time.monotonic()
+
+        def use() -> None:
+            with database.connection() as connection, connection.transaction():
+                connection.execute("SELECT 1")
+                proxy.swallow()
+                connection.execute("SELECT 1")
+
+        with pytest.raises(UnavailableError):
+            use()
+        assert time.monotonic() - began < PATIENCE
+
+
+def test_a_statement_that_takes_too_long_is_ended_and_the_connections_stay(postgres: Parameters) -> None:
+    def sleep(database: PostgresDatabase) -> None:
+        with database.connection() as connection:
+            connection.execute("SELECT pg_sleep(20)")
+
+    with pool(postgres, size=1) as database:
+        before = idle(database)
+        with pytest.raises(UnavailableError):
+            sleep(database)
+        assert idle(database) == before
+
+
+def test_connections_are_kept_while_no_others_can_be_had(postgres: Parameters) -> None:
+    with DatabaseProxy(postgres) as proxy, pool(proxy.parameters, size=2) as database:
+        fill(database, 2)
+        first, second = idle(database), idle(database)
+        proxy.refuse_newcomers("53300", "sorry, too many clients already")
+        with session(postgres) as connection:
+            connection.execute("SELECT pg_terminate_backend(%s, 5000)", (first,))  # returns when it has ended
+        for _ in range(20):
+            assert idle(database) == second
+            time.sleep(0.05)
+
+
+def test_who_is_patient_outwaits_a_server_that_is_away_for_a_moment(postgres: Parameters) -> None:
+    with DatabaseProxy(postgres) as proxy, pool(proxy.parameters) as database:
+        until_there(database)
+        proxy.close_port()
+        is_away(database)
+        threading.Timer(0.3, proxy.back).start()
+        database.again(lambda connection: connection.execute("SELECT 1"), attempts=4, patient=True)
+
+
+def test_it_can_be_closed_while_the_server_is_away(postgres: Parameters) -> None:
+    with DatabaseProxy(postgres) as proxy:
+        proxy.swallow()
+        began = time.monotonic()
+        with pool(proxy.parameters) as database:
+            is_away(database)
+        assert time.monotonic() - began < PATIENCE * 2
+        is_away(database)

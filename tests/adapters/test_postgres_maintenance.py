@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -362,3 +362,28 @@ def scans_of_composes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield plan
     for part in plan.get("Plans", ()):
         yield from scans_of_composes(part)
+
+
+def test_starts_as_old_as_removed_composes_go_and_younger_ones_stay(database: Parameters) -> None:
+    with session(database) as connection:
+        for ago in (OLD, timedelta(days=30)):
+            connection.execute(
+                "INSERT INTO compose_starts (id, org_id, created_at) VALUES (%s, '1', %s)", (uuid4(), now() - ago)
+            )
+    with upkeep(database, MONTHS) as ours:
+        assert sum(ours.expired_starts(remove=False)) == 1
+        assert sum(ours.expired_starts(remove=True)) == 1
+    assert scalar(database, "SELECT count(*) FROM compose_starts") == 1
+
+
+def test_idempotency_keys_go_after_a_day_in_batches(database: Parameters) -> None:
+    insert = """
+        INSERT INTO idempotency_keys (id, org_id, path, key, body, created_at)
+        SELECT gen_random_uuid(), '1', '/compose', %(age)s || n::text, '', %(made)s FROM generate_series(1, 25) n
+    """
+    with session(database) as connection:
+        for age in (timedelta(hours=23), timedelta(hours=25)):
+            connection.execute(insert, {"age": str(age), "made": now() - age})
+    with upkeep(database, MONTHS) as ours:
+        assert list(ours.expired_keys(remove=True)) == [10, 10, 5]
+    assert scalar(database, "SELECT count(*) FROM idempotency_keys") == 25

@@ -12,19 +12,24 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from adapters.postgres import blueprints, composes, starts
+from adapters.postgres import blueprints, composes, idempotency, left_starts, starts
 from adapters.postgres.blueprints import PostgresBlueprints
 from adapters.postgres.composes import PostgresComposes
+from adapters.postgres.idempotency import PostgresIdempotencyKeys
+from adapters.postgres.left_starts import PostgresLeftStarts
 from adapters.postgres.migrate import migrate
 from adapters.postgres.starts import PostgresStarts
 from benchmarks.database import LARGE, SMALL, Size, fill
 from domain.blueprints.blueprint import BlueprintsQuery, NewBlueprint, Version
 from domain.composes import ComposesQuery, NewCompose
+from domain.idempotency import Failure, Keyed
 from domain.paging import Page
 from domain.quota import Quota
+from domain.starts import Adoption
 from tests.support import databases
 from tests.support.databases import Parameters, session
 from tests.support.plans import Node, RecordingDatabase, plan
+from tests.support.starts import new_start, new_starts
 
 Statement = tuple[str, Mapping[str, Any]]
 
@@ -85,17 +90,36 @@ def use(database: RecordingDatabase, tenant: str, blueprint: UUID) -> None:
     kept.change(tenant, new, None, lambda _: Version("newer", "", {}))
     version = kept.get(tenant, new, 1).version_id
     for quota in (None, Quota(10, timedelta(days=1)), Quota(1_000_000, timedelta(days=14))):
-        starting.reserve([uuid4()], tenant, quota)
+        starting.reserve(new_starts(uuid4()), tenant, quota)
         if quota is not None:
             starting.usage(tenant, quota)
     start, compose = uuid4(), uuid4()
     starting.record(start, compose, NewCompose(tenant, "", "", {}, None, "api", version))
     starting.release([start])
+    look_after_starts(database, tenant)
     history.get(tenant, compose)
     history.keep_status(compose, {"status": "success"})
     history.keep_metadata(compose, {})
+    kept.delete(tenant, new, None)  # while there is a build of it to hide
     history.delete(tenant, compose)
-    kept.delete(tenant, new, None)
+
+
+def look_after_starts(database: RecordingDatabase, tenant: str) -> None:
+    keys, left = PostgresIdempotencyKeys(database), PostgresLeftStarts(database)
+    key, build = uuid4(), uuid4()
+    keys.claim(Keyed(tenant, "/compose", str(key), b""), key)
+    keys.claim(Keyed(tenant, "/compose", str(key), b""), uuid4())
+    start = new_start(tenant=tenant)
+    PostgresStarts(database).reserve([start], tenant, None, key)
+    PostgresBlueprints(database).create(NewBlueprint(tenant, "", str(key), "", {}), uuid4())
+    left.lead(UUID(int=0), timedelta(0))
+    left.left(timedelta(0), timedelta(days=1), 10)
+    left.count(timedelta(0))
+    left.known([build])
+    left.adopt(Adoption(start.id, build))
+    keys.left(timedelta(0), 10)
+    keys.settle(key)
+    keys.close(key, Failure("UnavailableError", ""))
 
 
 def plans(parameters: Parameters, statements: list[Statement], generic: bool) -> Iterator[tuple[str, Node]]:
@@ -147,7 +171,7 @@ def test_each_statement_of_the_adapters_is_among_these(statements: dict[str, lis
     ran = [text for text, _ in statements[LARGE]]
     written = [
         (name, text)
-        for module in (blueprints, composes, starts)
+        for module in (blueprints, composes, idempotency, left_starts, starts)
         for name, text in vars(module).items()
         if isinstance(text, str) and text.lstrip().startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH"))
     ]

@@ -20,6 +20,7 @@ from domain.quota import Quota
 from tests.support import databases
 from tests.support.databases import Parameters, session
 from tests.support.rows import counts, insert_compose, now, stored_row
+from tests.support.starts import new_starts
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -50,7 +51,7 @@ def tenant() -> str:
 def reserved(starts: PostgresStarts, tenant: str, quota: Quota | None) -> UUID:
     """A start that must be possible."""
     start = uuid4()
-    assert starts.reserve([start], tenant, quota).granted
+    assert starts.reserve(new_starts(start), tenant, quota).granted
     return start
 
 
@@ -70,7 +71,7 @@ def test_with_k_left_any_number_at_once_over_two_pools_get_exactly_k(
 
     def caller(pod: PostgresStarts) -> bool:
         gate.wait()
-        return pod.reserve([uuid4()], tenant, Quota(limit, DAY)).granted
+        return pod.reserve(new_starts(uuid4()), tenant, Quota(limit, DAY)).granted
 
     with pool(module_database) as one, pool(module_database) as another, ThreadPoolExecutor(AT_ONCE) as callers:
         pods = [PostgresStarts(each) for each in (one, another)] * (AT_ONCE // 2)
@@ -89,7 +90,9 @@ def test_with_k_left_exactly_k_get_through_whatever_isolation_the_server_is_set_
         )
     with pool(database) as opened, ThreadPoolExecutor(10) as callers:
         starts = PostgresStarts(opened)
-        granted = list(callers.map(lambda _: starts.reserve([uuid4()], tenant, Quota(7, DAY)).granted, range(AT_ONCE)))
+        granted = list(
+            callers.map(lambda _: starts.reserve(new_starts(uuid4()), tenant, Quota(7, DAY)).granted, range(AT_ONCE))
+        )
     assert granted.count(True) == 7
     assert counts(database, tenant) == (0, 7)
 
@@ -99,7 +102,7 @@ def test_reserving_and_recording_at_once_never_lets_one_more_through(
 ) -> None:
     def caller(_: int) -> bool:
         start = uuid4()
-        if not starts.reserve([start], tenant, Quota(10, DAY)).granted:
+        if not starts.reserve(new_starts(start), tenant, Quota(10, DAY)).granted:
             return False
         starts.record(start, uuid4(), new_compose(tenant))
         return True
@@ -111,7 +114,7 @@ def test_reserving_and_recording_at_once_never_lets_one_more_through(
 
 def test_a_deleted_compose_still_counts(module_database: Parameters, starts: PostgresStarts, tenant: str) -> None:
     insert_compose(module_database, tenant, deleted=True)
-    assert not starts.reserve([uuid4()], tenant, Quota(1, DAY)).granted
+    assert not starts.reserve(new_starts(uuid4()), tenant, Quota(1, DAY)).granted
 
 
 def test_what_is_outside_the_window_does_not_count(
@@ -126,13 +129,13 @@ def test_what_is_just_inside_the_window_counts(
     module_database: Parameters, starts: PostgresStarts, tenant: str
 ) -> None:
     insert_compose(module_database, tenant, ago=DAY - timedelta(seconds=30))
-    assert not starts.reserve([uuid4()], tenant, Quota(1, DAY)).granted
+    assert not starts.reserve(new_starts(uuid4()), tenant, Quota(1, DAY)).granted
 
 
 def test_the_window_slides(starts: PostgresStarts, tenant: str) -> None:
     quota = Quota(1, timedelta(seconds=0.5))
     reserved(starts, tenant, quota)
-    assert not starts.reserve([uuid4()], tenant, quota).granted
+    assert not starts.reserve(new_starts(uuid4()), tenant, quota).granted
     time.sleep(0.6)
     reserved(starts, tenant, quota)
 
@@ -154,7 +157,7 @@ def test_tenants_do_not_count_for_each_other(module_database: Parameters, starts
 def test_a_refused_reservation_leaves_nothing_behind(
     module_database: Parameters, starts: PostgresStarts, tenant: str
 ) -> None:
-    assert not starts.reserve([uuid4()], tenant, Quota(0, DAY)).granted
+    assert not starts.reserve(new_starts(uuid4()), tenant, Quota(0, DAY)).granted
     assert counts(module_database, tenant) == (0, 0)
 
 
@@ -166,7 +169,7 @@ def test_without_a_quota_nothing_is_refused(module_database: Parameters, starts:
 
 def test_what_started_without_a_quota_counts_once_there_is_one(starts: PostgresStarts, tenant: str) -> None:
     reserved(starts, tenant, None)
-    assert not starts.reserve([uuid4()], tenant, Quota(1, DAY)).granted
+    assert not starts.reserve(new_starts(uuid4()), tenant, Quota(1, DAY)).granted
 
 
 def test_a_released_start_can_be_had_again(starts: PostgresStarts, tenant: str) -> None:
@@ -180,7 +183,7 @@ def test_releasing_twice_gives_back_one(starts: PostgresStarts, tenant: str) -> 
     starts.release([first])
     starts.release([first])
     reserved(starts, tenant, Quota(2, DAY))
-    assert not starts.reserve([uuid4()], tenant, Quota(2, DAY)).granted
+    assert not starts.reserve(new_starts(uuid4()), tenant, Quota(2, DAY)).granted
 
 
 def test_a_recorded_start_becomes_a_compose_with_all_of_it(
@@ -251,7 +254,7 @@ def test_nothing_is_held_once_a_reservation_has_returned(
     with pool(database, size=1) as only_one:
         starts = PostgresStarts(only_one)
         for _ in range(3):
-            starts.reserve([uuid4()], tenant, quota)
+            starts.reserve(new_starts(uuid4()), tenant, quota)
         with session(database) as connection:
             locks = connection.execute(
                 "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
@@ -276,10 +279,10 @@ def test_a_large_history_is_not_counted_to_its_end(database: Parameters, tenant:
         connection.execute("VACUUM ANALYZE composes")
     with pool(database, size=2) as opened:
         starts = PostgresStarts(opened)
-        starts.reserve([uuid4()], tenant, Quota(5, DAY))
+        starts.reserve(new_starts(uuid4()), tenant, Quota(5, DAY))
         with session(database) as connection:
             before = _rows_read(connection)
-            assert not starts.reserve([uuid4()], tenant, Quota(5, DAY)).granted
+            assert not starts.reserve(new_starts(uuid4()), tenant, Quota(5, DAY)).granted
             assert starts.usage(tenant, Quota(5, DAY)).used == 5
         opened.close()  # a session hands in its statistics when it ends
         with session(database) as connection:
@@ -309,21 +312,21 @@ def test_a_broken_connection_does_not_lose_a_compose(database: Parameters, tenan
 
 def test_a_database_that_is_away_is_said_to_be(database: Parameters, tenant: str) -> None:
     with pool({**database, "port": 1}, size=1) as nowhere, pytest.raises(UnavailableError):
-        PostgresStarts(nowhere).reserve([uuid4()], tenant, None)
+        PostgresStarts(nowhere).reserve(new_starts(uuid4()), tenant, None)
 
 
 def test_several_starts_are_reserved_all_or_none(starts: PostgresStarts, tenant: str) -> None:
-    assert starts.reserve([uuid4(), uuid4()], tenant, Quota(3, DAY)).granted
-    assert not starts.reserve([uuid4(), uuid4()], tenant, Quota(3, DAY)).granted
-    assert starts.reserve([uuid4()], tenant, Quota(3, DAY)).granted
-    assert not starts.reserve([uuid4()], tenant, Quota(3, DAY)).granted
+    assert starts.reserve(new_starts(uuid4(), uuid4()), tenant, Quota(3, DAY)).granted
+    assert not starts.reserve(new_starts(uuid4(), uuid4()), tenant, Quota(3, DAY)).granted
+    assert starts.reserve(new_starts(uuid4()), tenant, Quota(3, DAY)).granted
+    assert not starts.reserve(new_starts(uuid4()), tenant, Quota(3, DAY)).granted
 
 
 def test_several_starts_are_released_together(starts: PostgresStarts, tenant: str) -> None:
     several = [uuid4(), uuid4()]
-    assert starts.reserve(several, tenant, Quota(2, DAY)).granted
+    assert starts.reserve(new_starts(*several), tenant, Quota(2, DAY)).granted
     starts.release(several)
-    assert starts.reserve([uuid4(), uuid4()], tenant, Quota(2, DAY)).granted
+    assert starts.reserve(new_starts(uuid4(), uuid4()), tenant, Quota(2, DAY)).granted
 
 
 # What counts, told
@@ -372,7 +375,7 @@ def test_a_start_is_the_first_to_leave_where_it_is_the_earliest(
 def test_a_reservation_tells_what_counts_after_it(starts: PostgresStarts, tenant: str, limit: int, number: int) -> None:
     quota = Quota(limit, DAY)
     for _ in range(3):
-        told = starts.reserve([uuid4() for _ in range(number)], tenant, quota).usage
+        told = starts.reserve(new_starts(*(uuid4() for _ in range(number))), tenant, quota).usage
         asked = starts.usage(tenant, quota)
         assert told is not None
         assert (told.used, told.earliest) == (asked.used, asked.earliest)
@@ -380,11 +383,11 @@ def test_a_reservation_tells_what_counts_after_it(starts: PostgresStarts, tenant
 
 
 def test_without_a_quota_nothing_is_told(starts: PostgresStarts, tenant: str) -> None:
-    assert starts.reserve([uuid4()], tenant, None).usage is None
+    assert starts.reserve(new_starts(uuid4()), tenant, None).usage is None
 
 
 def test_of_simultaneous_reservations_each_is_told_another_number(starts: PostgresStarts, tenant: str) -> None:
     with ThreadPoolExecutor(10) as callers:
-        told = list(callers.map(lambda _: starts.reserve([uuid4()], tenant, Quota(7, DAY)), range(AT_ONCE)))
+        told = list(callers.map(lambda _: starts.reserve(new_starts(uuid4()), tenant, Quota(7, DAY)), range(AT_ONCE)))
     assert sorted(each.usage.used for each in told if each.granted and each.usage) == [1, 2, 3, 4, 5, 6, 7]
     assert {each.usage.used for each in told if not each.granted and each.usage} == {7}

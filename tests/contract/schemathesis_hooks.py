@@ -48,6 +48,10 @@ def before_load_schema(_context: Any, document: dict[str, Any]) -> None:
         operation["requestBody"]["content"] = {"application/json": {"schema": deepcopy(BLUEPRINT)}}
     for operation in (paths["/blueprints/{id}"]["put"], paths["/blueprints/{id}"]["delete"]):
         operation.pop("parameters")
+    # The same key a second time makes nothing, and what it made the first time may be gone by then.
+    for path in ("/compose", "/blueprints", "/blueprints/{id}/compose"):
+        parameters = paths[path]["post"]["parameters"]
+        parameters.remove({"$ref": "#/components/parameters/IdempotencyKey"})
     # A list of what has some random name leads nowhere.
     listing = paths["/blueprints"]["get"]
     listing["parameters"] = [each for each in listing["parameters"] if each["name"] not in {"name", "search", "offset"}]

@@ -83,4 +83,6 @@ def _ask(client: Any, method: str, path: str) -> requests.Response:
 
 
 def _without_what_differs(answer: requests.Response) -> dict[str, str]:
-    return {name: value for name, value in answer.headers.items() if name.lower() not in {"date", REQUEST_ID}}
+    # What is left is the caller's own number of requests.
+    differing = {"date", REQUEST_ID, "ratelimit"}
+    return {name: value for name, value in answer.headers.items() if name.lower() not in differing}

@@ -23,7 +23,6 @@ SINKS = {
     "CW_AWS_ACCESS_KEY_ID": "value-id",
     "CW_AWS_SECRET_ACCESS_KEY": "value-key",
     "CW_LOG_GROUP": "value-group",
-    "GLITCHTIP_DSN": "https://value@glitchtip.example.com/1",
 }
 
 
@@ -55,9 +54,9 @@ def test_log_sinks_that_are_set_and_not_served_are_named_once(
 def test_a_log_sink_without_a_value_is_not_named(
     module_database: Parameters, composer: StandInComposer, tmp_path: Path
 ) -> None:
-    log = log_of(module_database, composer, tmp_path, {"CW_LOG_GROUP": "", "GLITCHTIP_DSN": "https://g.example.com"})
+    log = log_of(module_database, composer, tmp_path, {"CW_LOG_GROUP": "", "SPLUNK_HEC_HOST": "splunk"})
     (warning,) = warnings(log)
-    assert warning["variables"] == ["GLITCHTIP_DSN"]
+    assert warning["variables"] == ["SPLUNK_HEC_HOST"]
 
 
 def test_where_all_that_is_set_is_served_nothing_is_said(
@@ -75,6 +74,8 @@ def test_where_all_that_is_set_is_served_nothing_is_said(
         ("RECOMMENDATIONS_PROXY", "us:secret@proxy.example.com:3128"),
         ("RECOMMENDATIONS_CA_PATH", "/nowhere/ca.pem"),
         ("COMPOSER_CA_PATH", "/nowhere/ca.pem"),
+        ("GLITCHTIP_DSN", "https://glitchtip.example.com/1"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
     ],
 )
 def test_a_variable_that_cannot_be_used_is_named_and_nothing_starts(

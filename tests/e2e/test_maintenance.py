@@ -17,6 +17,7 @@ import pytest
 from adapters.postgres.maintenance import upkeep
 from tests.support.builders import compose_request
 from tests.support.databases import Parameters, session
+from tests.support.output import said
 from tests.support.rows import insert_compose, stored_row
 from tests.support.service import PATIENCE, PROJECT
 
@@ -54,6 +55,7 @@ class Job:
             self.process.kill()
             self.process.communicate()
             raise
+        said("image-builder maintenance", output)
         return self.process.returncode, output.decode()
 
 

@@ -18,7 +18,7 @@ def service_with(database: Parameters, composer_url: str, platform: StandInPlatf
         "RECOMMENDATIONS_URL": platform.recommendations_url,
         "RECOMMENDATIONS_TOKEN_URL": platform.token_url,
         "RECOMMENDATIONS_CLIENT_ID": "image-builder",
-        "RECOMMENDATIONS_CLIENT_SECRET": "stand-in",
+        "RECOMMENDATIONS_CLIENT_SECRET": "client-secret-of-the-tests",
         "INSIGHTS_CLIENT_PROXY": "http://proxy.example.com",
         "PATCH_URL": "https://patch.example.com",
         "COMPOSE_DEADLINE": "3",

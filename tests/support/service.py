@@ -15,11 +15,12 @@ from typing import Any, Self
 
 import requests
 
+from tests.support import output
 from tests.support.builders import identity
 
 PROJECT = Path(__file__).parent.parent.parent
 BASE = "/api/image-builder/v1"
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Service:
@@ -38,7 +39,7 @@ class Service:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self._environment = {
+        self.environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(PROJECT),
             "LISTEN_ADDRESS": f"127.0.0.1:{self.port}",
@@ -51,27 +52,36 @@ class Service:
             "OSBUILD_AWS_REGION": "us-east-1",
             "OSBUILD_GCP_REGION": "us-east1",
             "OSBUILD_GCP_BUCKET": "bucket",
+            # Tests ask more than any person does; told of the limits they are all the same.
+            "RATE_LIMIT_READS": "1000000",
+            "RATE_LIMIT_WRITES": "1000000",
+            "RATE_LIMIT_BUILDS": "1000000",
             **(environment or {}),
         }
         self._workers = workers
-        self._log = log
+        output.configured(self.environment)
+        self._log = log or output.file("service")
+        self._errors = output.file("service-errors")
+        if log is not None:
+            output.also(log)
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
         """Start it and wait until it answers."""
-        with Path(self._log or os.devnull).open("ab") as output:
+        with self._log.open("ab") as log, self._errors.open("ab") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "image_builder", "serve", "--workers", str(self._workers)],
-                env=self._environment,
+                env=self.environment,
                 cwd="/",
-                stdout=output,
+                stdout=log,
+                stderr=errors,
                 start_new_session=True,
             )
         deadline = time.monotonic() + PATIENCE
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise RuntimeError("the service does not start")
+                raise RuntimeError(f"the service does not start: {self._errors.read_text()}")
             time.sleep(0.02)
         return self
 
@@ -87,15 +97,20 @@ class Service:
 
     def refusal_to_start(self) -> tuple[int, str]:
         """The exit status and all the output of a service that must end by itself."""
+        return self.command("serve", "--workers", str(self._workers))
+
+    def command(self, *arguments: str) -> tuple[int, str]:
+        """The exit status and all the output of a command in the same environment."""
         ended = subprocess.run(
-            [sys.executable, "-m", "image_builder", "serve", "--workers", str(self._workers)],
-            env=self._environment,
+            [sys.executable, "-m", "image_builder", *arguments],
+            env=self.environment,
             cwd="/",
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             timeout=PATIENCE,
             check=False,
         )
+        output.said(" ".join(arguments), ended.stdout)
         return ended.returncode, ended.stdout.decode()
 
     def client(self, org_id: str = "000001", **fields: Any) -> Client:
@@ -128,12 +143,14 @@ class Client:
         return self._session.get(self._url + base + path, timeout=PATIENCE, **arguments)
 
     def post(self, path: str, body: Any = None, base: str = BASE, **arguments: Any) -> requests.Response:
+        output.given(body)
         return self._session.post(self._url + base + path, json=body, timeout=PATIENCE, **arguments)
 
     def delete(self, path: str, base: str = BASE, **arguments: Any) -> requests.Response:
         return self._session.delete(self._url + base + path, timeout=PATIENCE, **arguments)
 
     def request(self, method: str, path: str, base: str = BASE, **arguments: Any) -> requests.Response:
+        output.given(arguments.get("json"))
         return self._session.request(method, self._url + base + path, timeout=PATIENCE, **arguments)
 
     def compose(self, body: Any) -> str:

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from adapters.embedded.composer.schema import compose_request_validator
+from adapters.fingerprints import HmacFingerprints
 from domain.compose.lookups import Answers
 from domain.compose.request import ComposeRequest
 from domain.composes import NewCompose
@@ -19,12 +20,14 @@ from domain.distributions import AllowList, Architecture, BootcImage, Catalogue,
 from domain.errors import UnavailableError
 from domain.identity import Identity
 from domain.quota import Quota, Reservation, Usage
+from domain.starts import NewStart
 from domain.submission import Accepted, Submission
 from image_builder.usecases.compose import StartComposes, Started
 from image_builder.usecases.prepare import Prepare
 from ports.deadline import left
 from tests.support.builders import compose_request
 from tests.support.domain_builders import CONTENT, UPLOAD, a_distribution, a_repository, completed, hash_of
+from tests.support.meter import FakeMeter
 
 CALLER: Final = Identity("000001", account_number="7", email="u@example.com", entitled=False)
 TOO_LARGE: Final = 64 * 1024**3 + 1
@@ -47,12 +50,14 @@ class FakeStarts:
         self.calls: list[str] = []
         self.failing: dict[str, Exception] = {}
 
-    def reserve(self, starts: Sequence[UUID], tenant: str, quota: Quota | None) -> Reservation:
+    def reserve(
+        self, starts: Sequence[NewStart], tenant: str, quota: Quota | None, key: UUID | None = None
+    ) -> Reservation:
         """See ports.store."""
         self._called("reserve")
         granted = quota is None or len(self.reserved) + len(self.composes) + len(starts) <= quota.limit
         if granted:
-            self.reserved.update(dict.fromkeys(starts, tenant))
+            self.reserved.update({start.id: tenant for start in starts})
         return Reservation(granted, None if quota is None else self._used())
 
     def usage(self, tenant: str, quota: Quota) -> Usage:
@@ -143,6 +148,7 @@ class World:
         )
         self.gathered: list[tuple[Identity, ComposeRequest, Distribution | None, float]] = []
         self.answers: Answers | Exception = Answers()
+        self.meter = FakeMeter()
         prepare = Prepare(
             catalogue=catalogue,
             gather=self._gather,  # type: ignore[arg-type]
@@ -157,6 +163,8 @@ class World:
             starts=self.starts,
             composer=self.composer,  # type: ignore[arg-type]
             threads=_THREADS,
+            fingerprints=HmacFingerprints("secret"),
+            meter=self.meter,
         )
 
     def __call__(self, document: dict[str, Any] | None = None, identity: Identity = CALLER) -> UUID:

@@ -29,6 +29,7 @@ FILE = {
         {"app": "compliance", "name": "service", "hostname": "comp", "port": 8003},
         {"app": "content-sources-backend", "name": "other", "hostname": "not-this", "port": 1},
     ],
+    "inMemoryDb": {"hostname": "memory.internal", "port": 6379, "password": "p@/ss"},
     "featureFlags": {"hostname": "flags", "port": 4242, "scheme": "https", "clientAccessToken": "secret-token"},
 }
 SAID = {
@@ -42,6 +43,7 @@ SAID = {
     "PROVISIONING_URL": "http://prov:8001/api/provisioning/v1",
     "CONTENT_SOURCES_URL": "http://content:8002/api/content-sources/v1",
     "COMPLIANCE_URL": "http://comp:8003/api/compliance/v2",
+    "RATE_LIMIT_STORAGE_URL": "redis://:p%40%2Fss@memory.internal:6379",
     "UNLEASH_URL": "https://flags:4242/api",
     "UNLEASH_TOKEN": "secret-token",
     "LOG_LEVEL": "DEBUG",
@@ -75,6 +77,7 @@ def test_all_that_the_file_says_has_a_variable(written):
         ("webPort", ["LISTEN_ADDRESS"]),
         ("database", [name for name in SAID if name.startswith("PG")]),
         ("endpoints", ["PROVISIONING_URL", "CONTENT_SOURCES_URL", "COMPLIANCE_URL"]),
+        ("inMemoryDb", ["RATE_LIMIT_STORAGE_URL"]),
         ("featureFlags", ["UNLEASH_URL", "UNLEASH_TOKEN"]),
         ("metadata", ["LOG_LEVEL"]),
     ],
@@ -96,16 +99,29 @@ def test_the_databases_ca_is_trusted(written):
     os.remove(variables["PGSSLROOTCERT"])  # noqa: PTH107
 
 
+@pytest.mark.parametrize(
+    ("said", "url"),
+    [
+        ({}, "redis://m:1"),
+        ({"sslMode": "disable"}, "redis://m:1"),
+        ({"sslMode": "require", "username": "u/", "password": "p:"}, "rediss://u%2F:p%3A@m:1"),
+    ],
+)
+def test_the_store_of_rate_limits_is_the_platforms_memory(written, said, url):
+    variables = clowder_variables(written(inMemoryDb={"hostname": "m", "port": 1, **said}))
+    assert variables["RATE_LIMIT_STORAGE_URL"] == url
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '"text"', "null", '{"database": 5}'])
 def test_a_file_that_cannot_be_read_is_named(tmp_path, content):
     file = tmp_path / "broken.json"
     file.write_text(content)
-    with pytest.raises(ConfigurationError, match=r"ACG_CONFIG.*broken\.json"):
+    with pytest.raises(ConfigurationError, match=r"broken\.json cannot be read"):
         clowder_variables(str(file))
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(ConfigurationError, match="ACG_CONFIG"):
+    with pytest.raises(ConfigurationError, match=r"nowhere\.json cannot be read"):
         clowder_variables(str(tmp_path / "nowhere.json"))
 
 

@@ -82,7 +82,3 @@ def test_the_place_of_the_description_cannot_break_out_of_its_attribute() -> Non
     page = text_of(DocsPage('"><script>x</script>'), "")
 
     assert "<script>x" not in page
-
-
-def test_content_types_are_not_guessed() -> None:
-    assert HEADERS["X-Content-Type-Options"] == "nosniff"

@@ -185,6 +185,15 @@ def test_every_answer_that_asks_for_patience_says_how_much() -> None:
             assert "Retry-After" in followed(operation["responses"]["503"])["headers"]
 
 
+@each_operation
+def test_every_operation_that_asks_who_calls_tells_the_limits_and_refuses_what_is_beyond(operation: Json) -> None:
+    if operation.get("security") != []:
+        for status, response in operation["responses"].items():
+            if status < "300" or status == "429":
+                assert {"RateLimit", "RateLimit-Policy"} <= followed(response)["headers"].keys(), status
+        assert "Retry-After" in followed(operation["responses"]["429"])["headers"]
+
+
 @pytest.mark.parametrize("operation", ["POST /compose", "POST /blueprints/{id}/compose"])
 @pytest.mark.parametrize("status", ["201", "403"])
 def test_every_start_of_builds_says_what_the_quota_leaves(operation: str, status: str) -> None:

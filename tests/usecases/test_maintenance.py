@@ -15,13 +15,22 @@ class World:
 
     cutoff = CUTOFF
 
-    def __init__(self, expired: int, with_passwords: int, end_at: int | None = None) -> None:
+    def __init__(
+        self, expired: int, with_passwords: int, end_at: int | None = None, *, starts: int = 0, keys: int = 0
+    ) -> None:
         self.shift = Shift(60)
         self.done: list[str] = []
         self._expired, self._with_passwords, self._end_at = expired, with_passwords, end_at
+        self._starts, self._keys = starts, keys
 
     def expired(self, *, remove: bool) -> Iterator[int]:
         return self._batches("remove" if remove else "count", self._expired)
+
+    def expired_starts(self, *, remove: bool) -> Iterator[int]:
+        return self._batches("remove starts" if remove else "count", self._starts)
+
+    def expired_keys(self, *, remove: bool) -> Iterator[int]:
+        return self._batches("remove keys" if remove else "count", self._keys)
 
     def with_passwords(self, *, take_out: bool) -> Iterator[int]:
         return self._batches("take out" if take_out else "count", self._with_passwords)
@@ -46,18 +55,19 @@ def outcome_of(world: World, *, dry_run: bool = False) -> dict[str, object]:
 
 
 def test_the_steps_follow_each_other_and_their_counts_are_told() -> None:
-    world = World(3, 2)
+    world = World(3, 2, starts=1, keys=2)
     told = outcome_of(world)
-    assert world.done == ["remove"] * 3 + ["take out"] * 2 + ["vacuum"]
+    assert world.done == ["remove"] * 3 + ["remove starts"] + ["remove keys"] * 2 + ["take out"] * 2 + ["vacuum"]
     assert (told["composes_expired"], told["composes_with_passwords"]) == (30, 20)
+    assert (told["starts_expired"], told["idempotency_keys_expired"]) == (10, 20)
     assert told["complete"]
     assert told["vacuumed"]
 
 
 def test_a_dry_run_counts_only() -> None:
-    world = World(3, 2)
+    world = World(3, 2, starts=1, keys=1)
     told = outcome_of(world, dry_run=True)
-    assert world.done == ["count"] * 5
+    assert world.done == ["count"] * 7
     assert (told["composes_expired"], told["composes_with_passwords"]) == (30, 20)
     assert (told["dry_run"], told["vacuumed"]) == (True, False)
 

@@ -51,6 +51,15 @@ def test_what_the_quota_leaves_is_told_with_the_build_and_with_the_refusal(world
     assert "usage" not in world.starts.calls
 
 
+def test_a_refusal_by_the_quota_is_counted_and_a_build_is_not(world):
+    for _ in range(QUOTA.limit):
+        world.composer.outcome = Accepted(uuid4())
+        world()
+    assert world.meter.quota_refusals == 0
+    world.refuses(error=QuotaExceededError)
+    assert world.meter.quota_refusals == 1
+
+
 def test_an_unlimited_tenant_is_told_of_no_quota(world):
     world.quotas.quota = None
     assert world.started().allowance is None

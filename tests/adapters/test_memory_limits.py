@@ -1,0 +1,118 @@
+"""Rate limits that one process keeps for itself, by a clock that stands until it is told."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.rate_limits.memory import MemoryLimits, PromptMemory
+from domain.budgets import Budget
+
+WINDOW = 60
+AMOUNTS = {Budget.READS: 3, Budget.WRITES: 2, Budget.BUILD_REQUESTS: 1}
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def limits(clock):
+    return MemoryLimits(AMOUNTS, WINDOW, clock)
+
+
+def spend(limits, tenant="somebody", budget=Budget.READS):
+    return asyncio.run(limits.spend(tenant, budget))
+
+
+def test_as_many_pass_as_the_budget_allows_and_each_is_told_what_is_left(limits):
+    spent = [spend(limits) for _ in range(4)]
+    assert [(each.admitted, each.remaining) for each in spent] == [(True, 2), (True, 1), (True, 0), (False, 0)]
+
+
+def test_a_request_is_told_the_limit_and_its_window(limits):
+    spent = spend(limits)
+    assert (spent.limit, spent.window) == (3, timedelta(seconds=WINDOW))
+
+
+def test_one_more_is_free_when_the_oldest_leaves_the_window_and_not_before(limits, clock):
+    for clock.now in (1000.0, 1010.0, 1020.0):
+        spend(limits)
+    clock.now = 1059.0
+    assert spend(limits).frees_in == timedelta(seconds=1)
+    clock.now = 1059.999
+    assert not spend(limits).admitted
+    clock.now = 1060.0
+    assert spend(limits).admitted
+    assert not spend(limits).admitted
+
+
+def test_what_was_refused_is_not_counted(limits, clock):
+    for clock.now in (1000.0, 1000.0, 1000.0, 1059.0, 1059.0):
+        spend(limits)
+    clock.now = 1060.0
+    assert spend(limits).remaining == 2
+
+
+def test_no_two_windows_side_by_side_allow_twice_the_budget(limits, clock):
+    clock.now = 1079.9
+    assert [spend(limits).admitted for _ in range(3)] == [True, True, True]
+    clock.now = 1080.1  # a new minute of the clock on the wall
+    assert not spend(limits).admitted
+
+
+def test_budgets_and_tenants_are_counted_apart(limits):
+    assert [spend(limits, budget=Budget.BUILD_REQUESTS).admitted for _ in range(2)] == [True, False]
+    assert spend(limits, budget=Budget.WRITES).admitted
+    assert spend(limits, tenant="somebody else", budget=Budget.BUILD_REQUESTS).admitted
+
+
+@pytest.mark.parametrize(("one", "other"), [("a/b", "a"), ("writes/a", "a"), ("a", "a/3/60/second"), ("Ä", "ä")])
+def test_a_tenant_whose_name_looks_like_a_key_shares_it_with_nobody(limits, one, other):
+    for _ in range(3):
+        spend(limits, tenant=one)
+    assert spend(limits, tenant=other).remaining == 2
+
+
+@given(gaps=st.lists(st.integers(0, 40), max_size=60))
+def test_whenever_requests_come_every_window_holds_at_most_the_budget_and_none_is_refused_before(gaps):
+    clock = Clock()
+    limits = MemoryLimits(AMOUNTS, WINDOW, clock)
+    admitted = []
+    for gap in gaps:
+        clock.now += gap
+        inside = [moment for moment in admitted if moment > clock.now - WINDOW]
+        spent = spend(limits)
+        assert spent.admitted == (len(inside) < AMOUNTS[Budget.READS])
+        if spent.admitted:
+            admitted.append(clock.now)
+
+
+def test_tenants_that_are_gone_are_forgotten_by_the_requests_of_others(clock):
+    memory = PromptMemory(clock)
+    for number in range(100):
+        assert memory.acquire_entry(f"gone {number}", 3, WINDOW)
+    clock.now += WINDOW
+    for _ in range(50):
+        assert memory.acquire_entry("still here", 100, WINDOW)
+    assert len(memory) == 1
+
+
+def test_a_tenant_that_is_still_counted_is_not_forgotten(clock):
+    memory = PromptMemory(clock)
+    memory.acquire_entry("somebody", 1, WINDOW)
+    clock.now += WINDOW / 2
+    for _ in range(5):
+        memory.acquire_entry("others", 100, WINDOW)
+    assert not memory.acquire_entry("somebody", 1, WINDOW)

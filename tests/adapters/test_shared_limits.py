@@ -1,0 +1,297 @@
+"""Rate limits in a real Redis: exact among all who share it, and no request's trouble when it is away."""
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+from structlog.testing import capture_logs
+
+from adapters.rate_limits.redis import SharedLimits
+from domain.budgets import Budget
+from domain.errors import ConfigurationError
+from tests.support.redis_server import PATIENCE, RedisServer
+
+WINDOW = 60
+AMOUNTS = {Budget.READS: 30, Budget.WRITES: 2, Budget.BUILD_REQUESTS: 1}
+LONG = 15.0
+
+
+@dataclass
+class Counted:
+    refused: int = 0
+    away: int = 0
+
+    def rate_limited(self, budget):
+        self.refused += 1
+
+    def rate_limit_store_away(self):
+        self.away += 1
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with RedisServer(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+@pytest.fixture
+def redis(server):
+    with server.client() as client:
+        client.flushall()
+    return server
+
+
+@pytest.fixture
+def own_redis(tmp_path):
+    with RedisServer(tmp_path) as running:
+        yield running
+
+
+@asynccontextmanager
+async def sharing(redis, window=WINDOW, metrics=None, patience=LONG):
+    limits = SharedLimits(redis.url, AMOUNTS, window, metrics or Counted(), patience=patience)
+    try:
+        yield limits
+    finally:
+        await limits.aclose()
+
+
+async def spend(limits, tenant="somebody", budget=Budget.READS):
+    return await limits.spend(tenant, budget)
+
+
+async def until(limits, wanted):
+    """The first answer that is as wanted, of many requests; what is asked until then comes late or uncounted."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        spent = await spend(limits)
+        if wanted(spent):
+            return spent
+        assert time.monotonic() < deadline, spent
+        await asyncio.sleep(0.02)
+
+
+async def said(lines):
+    """Wait until something is logged."""
+    deadline = time.monotonic() + PATIENCE
+    while not lines:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+
+
+def test_as_many_pass_as_the_budget_allows_and_each_is_told_what_is_left(redis):
+    async def told():
+        async with sharing(redis) as limits:
+            return [await spend(limits, budget=Budget.WRITES) for _ in range(3)]
+
+    spent = asyncio.run(told())
+    assert [(each.admitted, each.remaining) for each in spent] == [(True, 1), (True, 0), (False, 0)]
+    assert {(each.limit, each.window) for each in spent} == {(2, timedelta(seconds=WINDOW))}
+    assert timedelta(seconds=WINDOW - 20) < spent[-1].frees_in <= timedelta(seconds=WINDOW)
+
+
+def test_all_who_share_it_get_the_budget_together(redis):
+    async def admitted():
+        async with sharing(redis) as one, sharing(redis) as other:
+            spent = await asyncio.gather(*(spend(limits) for limits in (one, other) for _ in range(100)))
+        return sum(each.admitted for each in spent), sorted(each.remaining for each in spent if each.admitted)
+
+    assert asyncio.run(admitted()) == (30, list(range(30)))
+
+
+def test_who_waits_as_long_as_told_is_admitted_and_who_does_not_is_not(redis):
+    async def waiting():
+        async with sharing(redis, window=2) as limits:
+            await spend(limits, budget=Budget.WRITES)
+            await asyncio.sleep(0.5)
+            await spend(limits, budget=Budget.WRITES)
+            refused = await spend(limits, budget=Budget.WRITES)
+            await asyncio.sleep(refused.frees_in.total_seconds())
+            return refused, await spend(limits, budget=Budget.WRITES)
+
+    refused, admitted = asyncio.run(waiting())
+    assert not refused.admitted
+    assert admitted.admitted
+    assert admitted.remaining <= 1
+
+
+def test_what_left_the_window_is_forgotten_and_what_is_in_it_counts(redis):
+    """Moments of all ages, as a store has them whose window moved on."""
+
+    async def told(key, ages):
+        async with sharing(redis) as limits:
+            await spend(limits)
+            with redis.client() as client:
+                seconds, microseconds = client.time()
+                now = seconds * 1_000_000 + microseconds
+                client.delete(key)
+                client.rpush(key, *(now - int(age * 1_000_000) for age in ages))
+                spent = await spend(limits)
+                return spent.remaining, client.llen(key)
+
+    with redis.client() as client:
+        asyncio.run(told("unused", [1]))
+        (key,) = (each for each in client.keys("image-builder:*") if "reads" in each)
+    for inside in (0, 1, 7, 19):
+        ages = [10] * inside + [WINDOW + 1 + number for number in range(25)]
+        assert asyncio.run(told(key, ages)) == (30 - inside - 1, inside + 1)
+
+
+def test_nothing_is_kept_longer_than_the_window(redis):
+    async def once():
+        async with sharing(redis) as limits:
+            await spend(limits)
+
+    asyncio.run(once())
+    with redis.client() as client:
+        assert [0 < client.pttl(key) <= WINDOW * 1000 for key in client.scan_iter()] == [True]
+
+
+def test_with_a_store_that_was_killed_requests_pass_and_are_counted_as_uncounted(own_redis):
+    async def passing():
+        metrics = Counted()
+        async with sharing(own_redis, metrics=metrics) as limits:
+            assert (await spend(limits)).admitted
+            own_redis.kill()
+            return [await spend(limits) for _ in range(50)], metrics.away
+
+    assert asyncio.run(passing()) == ([None] * 50, 50)
+
+
+def test_with_a_store_that_hangs_only_those_wait_that_found_it_hanging(own_redis):
+    async def passing():
+        metrics = Counted()
+        async with sharing(own_redis, metrics=metrics) as limits:
+            await spend(limits)
+        async with sharing(own_redis, metrics=metrics, patience=0.3) as limits:
+            own_redis.hold()
+            began = time.monotonic()
+            together = await asyncio.gather(*(spend(limits) for _ in range(50)))
+            one_by_one = [await spend(limits) for _ in range(500)]
+            own_redis.let_go()
+            return {*together, *one_by_one}, metrics.away, time.monotonic() - began
+
+    answers, away, seconds = asyncio.run(passing())
+    assert answers == {None}
+    assert away == 550
+    assert seconds < 60  # 150, had each of them waited
+
+
+@pytest.mark.parametrize("trouble", ["killed", "held"])
+def test_a_store_that_is_back_counts_again(own_redis, trouble):
+    async def counting():
+        async with sharing(own_redis, patience=0.3) as limits:
+            (own_redis.kill if trouble == "killed" else own_redis.hold)()
+            assert await spend(limits) is None
+            (own_redis.start if trouble == "killed" else own_redis.let_go)()
+            return await until(limits, lambda spent: spent is not None)
+
+    assert asyncio.run(counting()).limit == 30
+
+
+def test_one_line_says_that_it_is_away_and_one_that_it_is_back(own_redis):
+    async def going_and_coming(lines):
+        async with sharing(own_redis, patience=0.3) as limits:
+            own_redis.kill()
+            await asyncio.gather(*(spend(limits) for _ in range(20)))
+            await said(lines)
+            own_redis.start()
+            await until(limits, lambda spent: spent is not None)
+
+    with capture_logs() as lines:
+        asyncio.run(going_and_coming(lines))
+    assert [line["event"] for line in lines] == [
+        "the store of rate limits is away: nothing is limited",
+        "the store of rate limits is back",
+    ]
+
+
+def test_a_store_that_answers_and_cannot_count_is_away(redis):
+    async def passing():
+        metrics = Counted()
+        async with sharing(redis, metrics=metrics) as limits:
+            with redis.client() as client:
+                client.config_set("maxmemory", "1")
+                try:
+                    return [await spend(limits) for _ in range(3)], metrics.away
+                finally:
+                    client.config_set("maxmemory", "0")
+
+    assert asyncio.run(passing()) == ([None] * 3, 3)
+
+
+def test_a_failure_that_was_the_only_one_is_not_worth_a_line(redis):
+    async def one_failure():
+        metrics = Counted()
+        async with sharing(redis, metrics=metrics) as limits:
+            with redis.client() as client:
+                client.config_set("maxmemory", "1")
+                await spend(limits)
+                client.config_set("maxmemory", "0")
+            await until(limits, lambda spent: spent is not None)
+        return metrics.away
+
+    with capture_logs() as lines:
+        assert asyncio.run(one_failure()) >= 1
+    assert lines == []
+
+
+def test_a_connection_that_the_store_closed_meanwhile_is_made_anew(redis):
+    async def asking():
+        async with sharing(redis) as limits:
+            await spend(limits)
+            with redis.client() as client:
+                client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            await asyncio.sleep(0.1)
+            return await spend(limits)
+
+    assert asyncio.run(asking()).remaining == 28
+
+
+def test_a_store_without_a_script_cache_is_told_the_script_again(redis):
+    async def asking():
+        async with sharing(redis) as limits:
+            await spend(limits)
+            with redis.client() as client:
+                client.script_flush()
+            return await spend(limits)
+
+    assert asyncio.run(asking()).remaining == 28
+
+
+@pytest.mark.parametrize("scheme", ["redis", "valkey"])
+def test_a_store_may_go_by_either_name_and_want_a_password(tmp_path, scheme):
+    async def asking(url):
+        limits = SharedLimits(url.replace("redis", scheme, 1), AMOUNTS, WINDOW, Counted(), patience=LONG)
+        try:
+            return await spend(limits)
+        finally:
+            await limits.aclose()
+
+    with RedisServer(tmp_path, password="S3cret") as server:
+        assert asyncio.run(asking(server.url)).admitted
+
+
+def test_with_a_wrong_password_requests_pass(tmp_path):
+    async def asking(url, lines):
+        limits = SharedLimits(url, AMOUNTS, WINDOW, Counted(), patience=LONG)
+        try:
+            spent = await spend(limits)
+            await said(lines)
+            return spent
+        finally:
+            await limits.aclose()
+
+    with RedisServer(tmp_path, password="S3cret") as server, capture_logs() as lines:
+        assert asyncio.run(asking(server.url.replace("S3cret", "Wr0ng"), lines)) is None
+    assert "Wr0ng" not in str(lines)
+
+
+@pytest.mark.parametrize("url", ["redis://:S3cret@store:port", "redis://:S3cret@store/0?no_such=1", "redis://["])
+def test_a_url_that_cannot_be_used_is_said_without_its_password(url):
+    with pytest.raises(ConfigurationError, match="RATE_LIMIT_STORAGE_URL") as refused:
+        SharedLimits(url, AMOUNTS, WINDOW, Counted())
+    assert "S3cret" not in str(refused.value)

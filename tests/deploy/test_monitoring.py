@@ -1,0 +1,86 @@
+"""The rules of deploy/prometheus and the dashboard of deploy/grafana, by Prometheus' own tool."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.monitoring import (
+    DASHBOARD,
+    DEPLOY,
+    RULES,
+    dashboard_expressions,
+    needs_promtool,
+    promtool,
+    recorded,
+    rules,
+)
+
+PROMETHEUS = DEPLOY / "prometheus"
+OPERATIONS = DEPLOY.parent / "docs" / "operations.md"
+
+
+def accepted(*arguments: str | Path) -> None:
+    status, output = promtool(*arguments)
+    assert status == 0, output
+
+
+@needs_promtool
+def test_prometheus_takes_the_rules() -> None:
+    accepted("check", "rules", RULES)
+
+
+@needs_promtool
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("file", sorted(PROMETHEUS.glob("*.tests.yml")), ids=lambda file: file.name)
+def test_the_alerts_fire_when_they_should_and_only_then(file: Path) -> None:
+    accepted("test", "rules", file)
+
+
+@needs_promtool
+def test_prometheus_takes_what_the_dashboard_asks(tmp_path: Path) -> None:
+    asked = [{"record": f"asked:{number}", "expr": each} for number, each in enumerate(dashboard_expressions())]
+    file = tmp_path / "dashboard.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": asked}]}))
+    accepted("check", "rules", file)
+
+
+def test_every_alert_is_tried() -> None:
+    tried = "".join(file.read_text() for file in PROMETHEUS.glob("*.tests.yml"))
+    assert not [rule["alert"] for rule in rules() if "alert" in rule and f'"{rule["alert"]}"' not in tried]
+
+
+@pytest.mark.parametrize("alert", [rule for rule in rules() if "alert" in rule], ids=lambda rule: rule["alert"])
+def test_every_alert_says_what_is_wrong_and_where_it_is_written_what_to_do(alert: dict[str, dict[str, str]]) -> None:
+    assert {"summary", "description", "runbook"} <= set(alert["annotations"])
+    file, anchor = alert["annotations"]["runbook"].split("#")
+    assert DEPLOY.parent / file == OPERATIONS
+    headings = re.findall(r"^#+ (.+)$", OPERATIONS.read_text(), re.MULTILINE)
+    assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_what_is_recorded_is_used() -> None:
+    asked = " ".join([*dashboard_expressions(), *(rule["expr"] for rule in rules())])
+    assert not {name for name in recorded() if not re.search(rf"\b{name}\b", asked)}
+
+
+def test_the_dashboard_runs_on_any_data_source() -> None:
+    dashboard = json.loads(DASHBOARD.read_text())
+    (variable,) = [each for each in dashboard["templating"]["list"] if each["type"] == "datasource"]
+    for panel in dashboard["panels"]:
+        for asks in [panel, *panel.get("targets", ())] if panel["type"] != "row" else ():
+            assert asks["datasource"] == {"type": "prometheus", "uid": f"${{{variable['name']}}}"}
+
+
+def test_no_panel_lies_over_another() -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        place = panel["gridPos"]
+        cells = {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}
+        assert not cells & taken, panel["title"]
+        assert place["x"] + place["w"] <= 24
+        taken |= cells

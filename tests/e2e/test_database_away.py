@@ -1,0 +1,237 @@
+"""The database away, in every way that it can be, from the first connection on or in the middle of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from uuid import UUID
+
+import pytest
+import requests
+
+from adapters.embedded.composer.process import StandInComposer
+from tests.support.at_once import at_once
+from tests.support.blueprints import blueprint, insert_blueprint, stored_versions
+from tests.support.builders import compose_request
+from tests.support.database_proxy import WAYS, DatabaseProxy, Way
+from tests.support.databases import Parameters, session
+from tests.support.operations import OTHERS, Call, of_the_database, operation_ids
+from tests.support.refusals import refusal
+from tests.support.rows import counts, insert_compose, stored_row
+from tests.support.service import Client, Service
+
+# Seconds: what is promised, and what a busy machine may add to it.
+REFUSED_WITHIN = 2.0
+BACK_WITHIN = 5.0
+SLACK = 3.0
+# What waits for nobody.
+AT_ONCE = 1.0 + SLACK
+# What the composer takes for a build.
+LATENCY = 0.5
+
+every_way = pytest.mark.parametrize("way", WAYS.values(), ids=list(WAYS))
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a tenant has kept before the database goes away."""
+
+    tenant: str
+    compose: UUID
+    blueprint: UUID
+
+    @classmethod
+    def by(cls, database: Parameters, tenant: str) -> Kept:
+        return cls(tenant, insert_compose(database, tenant), insert_blueprint(database, tenant, "web", dict(BODY)))
+
+    def calls(self) -> dict[str, Call]:
+        return of_the_database(self.compose, self.blueprint, "another")
+
+    def is_untouched(self, database: Parameters, composer: StandInComposer) -> None:
+        assert counts(database, self.tenant) == (1, 0)
+        assert not stored_row(database, self.compose)["deleted"]
+        assert [number for number, _, _ in stored_versions(database, self.blueprint)] == [1]
+        with session(database) as connection:
+            kept = connection.execute("SELECT name FROM blueprints WHERE org_id = %s", (self.tenant,)).fetchall()
+        assert kept == [("web",)]
+        assert "POST /compose" not in composer.counters()
+
+
+BODY = {name: value for name, value in blueprint().items() if name != "name"}
+
+
+@pytest.fixture
+def kept(module_database: Parameters, tenant: str) -> Kept:
+    return Kept.by(module_database, tenant)
+
+
+@pytest.fixture(scope="module")
+def proxy(module_database: Parameters) -> Iterator[DatabaseProxy]:
+    with DatabaseProxy(module_database) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def start(
+    proxy: DatabaseProxy, composer_process: StandInComposer, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], Service]:
+    """Makes a service of few threads, with a quota, that reaches its database by the proxy."""
+    quotas = tmp_path_factory.mktemp("settings") / "quotas.json"
+    quotas.write_text(json.dumps({"default": {"quota": 100, "slidingWindow": 3600 * 10**9}}))
+    few = {"DIRECT_THREADS": "4", "WAITING_THREADS": "6", "DB_POOL_SIZE": "4"}
+    return lambda: Service(proxy.parameters, composer_process.url, environment={"QUOTA_FILE": str(quotas), **few})
+
+
+@pytest.fixture(scope="module")
+def running(start: Callable[[], Service]) -> Iterator[Service]:
+    with start() as service:
+        yield service
+
+
+@pytest.fixture
+def service(running: Service, proxy: DatabaseProxy, composer: StandInComposer) -> Service:
+    """The running service, its database there."""
+    proxy.back()
+    until_it_works(running)
+    return running
+
+
+def refused(answer: requests.Response) -> None:
+    """An answer must say, in time, that the database is away and when to come again."""
+    refusal(answer, 503)
+    assert int(answer.headers["Retry-After"]) > 0
+    assert answer.elapsed.total_seconds() < REFUSED_WITHIN + SLACK
+
+
+def all_refused(service: Service, kept: Kept) -> None:
+    """At the same moment, and then one after another; whether it is ready has been found out a moment ago."""
+    client = service.client(kept.tenant)
+    calls = kept.calls()
+    ready = calls.pop("getReadiness")
+    for answer in at_once([partial(call, service.client(kept.tenant)) for call in calls.values()]):
+        refused(answer)
+    for call in calls.values():
+        refused(call(client))
+    deadline = time.monotonic() + REFUSED_WITHIN + SLACK
+    while (answer := ready(client)).status_code == 200 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    refused(answer)
+
+
+def until_it_works(service: Service) -> None:
+    """Return when the service is ready, which has to be soon."""
+    deadline = time.monotonic() + BACK_WITHIN + SLACK
+    while service.client().get("/ready").status_code != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def all_answered(service: Service, kept: Kept) -> None:
+    client = service.client(kept.tenant)
+    answers = {operation: call(client) for operation, call in kept.calls().items() if operation not in UNKNOWN_THERE}
+    assert {operation: answer.text for operation, answer in answers.items() if not answer.ok} == {}
+
+
+# The stand-in composer has not heard of a build that the tests wrote into the database.
+UNKNOWN_THERE = ("getComposeStatus", "getComposeMetadata")
+
+
+def test_these_are_all_operations(kept: Kept) -> None:
+    assert {*kept.calls(), *OTHERS} == operation_ids()
+
+
+@every_way
+def test_when_the_database_goes_away_all_is_refused_until_it_is_back(
+    service: Service,
+    proxy: DatabaseProxy,
+    composer: StandInComposer,
+    module_database: Parameters,
+    kept: Kept,
+    way: Way,
+) -> None:
+    others = {operation: call(service.client()).status_code for operation, call in OTHERS.items()}
+    at_once([partial(service.client(kept.tenant).get, "/composes") for _ in range(16)])
+    way(proxy)
+    all_refused(service, kept)
+    assert {operation: call(service.client()).status_code for operation, call in OTHERS.items()} == others
+    kept.is_untouched(module_database, composer)
+    proxy.back()
+    until_it_works(service)
+    all_answered(service, kept)
+
+
+@pytest.mark.parametrize("name", ["port closed", "never answers"])
+def test_a_service_that_starts_without_its_database_refuses_and_works_when_it_is_there(
+    start: Callable[[], Service],
+    proxy: DatabaseProxy,
+    composer: StandInComposer,
+    module_database: Parameters,
+    kept: Kept,
+    name: str,
+) -> None:
+    WAYS[name](proxy)
+    with start() as service:
+        all_refused(service, kept)
+        refusal(Client(service.url, {}).get("/ready", base=""), 503)
+        kept.is_untouched(module_database, composer)
+        proxy.back()
+        until_it_works(service)
+        all_answered(service, kept)
+
+
+@pytest.mark.parametrize("name", ["never answers", "connecting hangs"])
+def test_however_many_ask_while_it_hangs_none_waits_long_and_probes_and_refusals_are_answered(
+    service: Service, proxy: DatabaseProxy, kept: Kept, name: str
+) -> None:
+    assert service.client(kept.tenant).get("/composes").status_code == 200
+    WAYS[name](proxy)
+    nobody = Client(service.url, {})
+
+    def meanwhile() -> requests.Response:
+        time.sleep(0.3)
+        for path in ("/status", "/metrics"):
+            answer = nobody.get(path, base="")
+            assert (answer.status_code, answer.elapsed.total_seconds() < AT_ONCE) == (200, True)
+        answer = service.client(kept.tenant).post("/compose", {"image_requests": []})
+        refusal(answer, 400)
+        assert answer.elapsed.total_seconds() < AT_ONCE
+        return answer
+
+    calls = [kept.calls()["getComposes"], kept.calls()["getBlueprint"]] * 16
+    *answers, _ = at_once([*(partial(call, service.client(kept.tenant)) for call in calls), meanwhile])
+    for answer in answers:
+        refused(answer)
+    time.sleep(2)  # for which an answer to a probe stands
+    refused(nobody.get("/ready", base=""))
+
+
+@pytest.mark.parametrize("name", ["port closed", "never answers"])
+def test_a_build_that_is_accepted_while_the_database_goes_away_is_cancelled_in_time(
+    service: Service, proxy: DatabaseProxy, composer: StandInComposer, tenant: str, name: str
+) -> None:
+    composer.steer(post_latency=LATENCY)
+    with ThreadPoolExecutor(1) as caller:
+        asked = caller.submit(service.client(tenant).post, "/compose", compose_request())
+        deadline = time.monotonic() + BACK_WITHIN
+        while "POST /compose" not in composer.counters() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        WAYS[name](proxy)
+        answer = asked.result()
+    refusal(answer, 503)
+    assert int(answer.headers["Retry-After"]) > 0
+    assert answer.elapsed.total_seconds() < LATENCY + REFUSED_WITHIN + SLACK
+    assert len(composer.behaviour()["deleted"]) == 1
+
+
+def test_connections_that_work_are_used_while_no_others_can_be_had(
+    service: Service, proxy: DatabaseProxy, kept: Kept
+) -> None:
+    proxy.refuse_newcomers("53300", "sorry, too many clients already")
+    clients = [service.client(kept.tenant) for _ in range(16)]
+    answers = at_once([partial(each.get, "/composes") for each in clients for _ in range(2)])
+    assert {answer.status_code for answer in answers} == {200}
+    assert clients[0].post("/compose", compose_request()).status_code == 201

@@ -1,0 +1,112 @@
+"""Unforeseen errors are reported to Sentry or GlitchTip, where there is one, with nothing of the request (spec 50)."""
+
+from __future__ import annotations
+
+import gzip
+import importlib
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from adapters.embedded.composer.process import StandInComposer
+from tests.support.builders import compose_request, identity
+from tests.support.databases import Parameters
+from tests.support.loopback import Asked, Loopback, answer, hang, refused_url
+from tests.support.service import PATIENCE, Service
+
+SECRET = "a-secret-of-a-report"
+REQUEST = compose_request(customizations={"users": [{"name": "u", "password": SECRET}]})
+
+
+def dsn(url: str) -> str:
+    return f"{url.replace('://', '://the-public-key@')}/7"
+
+
+def text(asked: Asked) -> bytes:
+    """What was sent; sentry-sdk compresses it with what it finds."""
+    if asked.headers.get("content-encoding") == "br":
+        return bytes(importlib.import_module("brotli").decompress(asked.body))
+    return gzip.decompress(asked.body)
+
+
+def reports(server: Loopback) -> list[dict[str, Any]]:
+    """The events that the server got."""
+    documents = [json.loads(line) for asked in server.asked for line in text(asked).splitlines() if line]
+    return [each for each in documents if "exception" in each]
+
+
+def reporting(database: Parameters, composer: StandInComposer, variable: str, url: str) -> Service:
+    environment = {variable: dsn(url), "BUILD_COMMIT": "abc123", "COMPOSER_CLIENT_SECRET": SECRET}
+    return Service(database, composer.url, environment=environment)
+
+
+def break_down(service: Service) -> str:
+    """An error that nobody foresaw: the database has no tables. Returns the request's id."""
+    refused = service.client("reporting").post("/compose", REQUEST)
+    assert refused.status_code == 500, refused.text
+    return refused.headers["x-rh-insights-request-id"]
+
+
+@pytest.mark.parametrize("variable", ["GLITCHTIP_DSN", "SENTRY_DSN"])
+def test_an_unforeseen_error_is_reported(empty_database: Parameters, composer: StandInComposer, variable: str) -> None:
+    with Loopback(answer(200)) as server:
+        with reporting(empty_database, composer, variable, server.url) as service:
+            request_id = break_down(service)
+        (report,) = [each for each in reports(server) if each["tags"].get("request_id") == request_id]
+    assert (report["release"], report["tags"]["operation_id"]) == ("abc123", "composeImage")
+    error = report["exception"]["values"][-1]
+    # Not even the table's name: an error may as well quote what was asked for.
+    assert (error["type"], error["value"]) == ("UndefinedTable", 'relation "…" does not exist')
+    assert error["stacktrace"]["frames"][-1]["filename"]
+
+
+def test_a_report_holds_nothing_of_the_request(empty_database: Parameters, composer: StandInComposer) -> None:
+    with Loopback(answer(200)) as server:
+        with reporting(empty_database, composer, "GLITCHTIP_DSN", server.url) as service:
+            break_down(service)
+        sent = b"".join(text(asked) for asked in server.asked).decode()
+        found = reports(server)
+    assert found
+    assert [part for part in (SECRET, identity("reporting"), "u@example.com", "000007") if part in sent] == []
+    frames = [
+        frame for each in found for error in each["exception"]["values"] for frame in error["stacktrace"]["frames"]
+    ]
+    assert [frame for frame in frames if "vars" in frame] == []
+    assert [each for each in found if {"request", "user", "extra", "breadcrumbs", "contexts"} & each.keys()] == []
+
+
+def refused_request(service: Service) -> int:
+    return service.client("any").post("/compose", {"distribution": 5}).status_code
+
+
+def back_end_away(service: Service) -> int:
+    return service.client("any").get("/distributions/centos-9").status_code
+
+
+@pytest.mark.parametrize(("ask", "status"), [(refused_request, 400), (back_end_away, 503)])
+def test_what_is_foreseen_is_not_reported(
+    module_database: Parameters, ask: Callable[[Service], int], status: int
+) -> None:
+    with Loopback(answer(200)) as server:
+        variables = {"GLITCHTIP_DSN": dsn(server.url)}
+        with Service(module_database, refused_url(), environment=variables) as service:
+            assert ask(service) == status
+        assert reports(server) == []
+
+
+@pytest.mark.parametrize("away", ["hanging", "refusing"])
+def test_a_server_of_reports_that_is_away_holds_nothing_up(
+    empty_database: Parameters, composer: StandInComposer, away: str
+) -> None:
+    with Loopback(hang) as server:
+        url = server.url if away == "hanging" else refused_url()
+        with reporting(empty_database, composer, "GLITCHTIP_DSN", url) as service:
+            began = time.monotonic()
+            for _ in range(5):
+                break_down(service)
+            assert time.monotonic() - began < PATIENCE / 2
+            ending = time.monotonic()
+        assert time.monotonic() - ending < PATIENCE / 2

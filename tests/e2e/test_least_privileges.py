@@ -1,0 +1,164 @@
+"""The service and its maintenance with the roles of deploy/postgres/roles.sql, and nothing that they refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from adapters.embedded.composer.process import StandInComposer
+from adapters.postgres.migrate import migrate
+from tests.support.builders import compose_request
+from tests.support.databases import Parameters, session
+from tests.support.roles import APP, MAINTENANCE, OWNER, apply_roles, database_with_roles, logged_in
+from tests.support.rows import insert_compose, stored_row
+from tests.support.service import PATIENCE, PROJECT, Client, Service
+
+SECRET = "correct horse battery"
+
+
+@pytest.fixture(scope="module")
+def superuser(postgres: Parameters) -> Iterator[Parameters]:
+    with database_with_roles(postgres) as parameters:
+        migrate(logged_in(parameters, OWNER))
+        apply_roles(parameters)
+        yield parameters
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("log") / "service.log"
+
+
+@pytest.fixture(scope="module")
+def client(
+    superuser: Parameters, composer_process: StandInComposer, tmp_path_factory: pytest.TempPathFactory, log: Path
+) -> Iterator[Client]:
+    """A user of a service that is `image_builder_app` in the database, counts quotas and looks after starts there."""
+    quotas = tmp_path_factory.mktemp("quotas") / "quotas.json"
+    quotas.write_text(json.dumps({"default": {"quota": 100, "slidingWindow": 10**15}}))
+    composer_process.reset()
+    environment = {"QUOTA_FILE": str(quotas), "RECONCILE_INTERVAL": "0.2"}
+    with Service(logged_in(superuser, APP), composer_process.url, environment=environment, log=log) as service:
+        yield service.client(uuid4().hex)
+
+
+def blueprint(name: str) -> dict[str, Any]:
+    request = compose_request(customizations={})
+    return {"name": name, **{key: request[key] for key in ("distribution", "image_requests", "customizations")}}
+
+
+@dataclass(frozen=True, slots=True)
+class Maintained:
+    """A maintenance that ended well: what it said, a compose that was too old for it, and one with a password."""
+
+    lines: list[dict[str, Any]]
+    old: UUID
+    with_password: UUID
+
+
+@pytest.fixture(scope="module")
+def maintained(superuser: Parameters) -> Maintained:
+    users = [{"name": "a", "password": SECRET}]
+    old = insert_compose(superuser, uuid4().hex, ago=timedelta(days=3 * 366))
+    with_password = insert_compose(superuser, uuid4().hex, compose_request(customizations={"users": users}))
+    database = logged_in(superuser, MAINTENANCE)
+    ended = subprocess.run(
+        [sys.executable, "-m", "image_builder", "maintenance"],
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(PROJECT),
+            "PGHOST": str(database["host"]),
+            "PGPORT": str(database["port"]),
+            "PGDATABASE": str(database["dbname"]),
+            "PGUSER": str(database["user"]),
+            "PGPASSWORD": str(database["password"]),
+            "ENABLE_DB_MAINTENANCE": "true",
+            "DRY_RUN": "false",
+        },
+        cwd="/",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=2 * PATIENCE,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout.decode()
+    return Maintained([json.loads(line) for line in ended.stdout.splitlines()], old, with_password)
+
+
+def test_builds_are_started_watched_to_their_end_listed_and_deleted(client: Client) -> None:
+    compose = client.compose(compose_request())
+    deadline = time.monotonic() + PATIENCE
+    while client.get(f"/composes/{compose}").json()["image_status"]["status"] != "success":
+        assert time.monotonic() < deadline, "it does not end"
+        time.sleep(0.1)
+    answers = [
+        client.get(f"/composes/{compose}/metadata"),
+        client.get("/composes"),
+        client.get("/quota"),
+        client.delete(f"/composes/{compose}"),
+    ]
+    assert {answer.status_code for answer in answers} == {200}
+
+
+def test_blueprints_are_kept_changed_built_and_deleted(client: Client) -> None:
+    name = uuid4().hex
+    kept = client.post("/blueprints", blueprint(name))
+    assert kept.status_code == 201, kept.text
+    path = f"/blueprints/{kept.json()['id']}"
+    answers = [
+        client.request("PUT", path, json=blueprint(f"{name} again")),
+        client.post(f"{path}/compose"),
+        client.get(f"{path}/composes"),
+        client.get("/blueprints"),
+        client.get(path),
+        client.delete(path),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 201, 200, 200, 200, 204]
+
+
+def test_what_is_sent_twice_under_a_key_is_done_once(client: Client) -> None:
+    headers = {"Idempotency-Key": uuid4().hex}
+    answers = [client.post("/compose", compose_request(), headers=headers) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[0].json() == answers[1].json()
+
+
+def test_starts_that_were_left_are_looked_after(client: Client, superuser: Parameters) -> None:
+    deadline = time.monotonic() + PATIENCE
+    with session(superuser) as connection:
+        while connection.execute("SELECT 1 FROM reconciler WHERE until > now() AT TIME ZONE 'utc'").fetchone() is None:
+            assert time.monotonic() < deadline, "nobody does"
+            time.sleep(0.1)
+
+
+def test_nothing_of_all_this_was_refused(client: Client, log: Path) -> None:
+    assert [line for line in log.read_text().splitlines() if "permission denied" in line] == []
+
+
+def test_maintenance_removes_what_is_too_old(superuser: Parameters, maintained: Maintained) -> None:
+    with session(superuser) as connection:
+        assert connection.execute("SELECT 1 FROM composes WHERE job_id = %s", (maintained.old,)).fetchone() is None
+
+
+def test_maintenance_takes_out_passwords(superuser: Parameters, maintained: Maintained) -> None:
+    assert SECRET not in stored_row(superuser, maintained.with_password)["as_text"]
+
+
+def test_a_vacuum_that_the_database_has_no_privilege_for_is_said_to_be_left_out(
+    superuser: Parameters, maintained: Maintained
+) -> None:
+    with session(superuser) as connection:
+        has_privilege = connection.info.server_version >= 170000
+    warnings = [line["text"] for line in maintained.lines if line["level"] == "warning"]
+    assert any("composes" in text for text in warnings) is not has_privilege

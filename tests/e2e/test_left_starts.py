@@ -1,0 +1,168 @@
+"""Starts that the composer did not answer are found again at the composer (spec 40; spec 10, Composes)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import requests
+
+from adapters.embedded.composer.process import StandInComposer
+from tests.support.blueprints import blueprint, kept
+from tests.support.builders import compose_request
+from tests.support.composes import listed
+from tests.support.databases import Parameters
+from tests.support.refusals import refusal
+from tests.support.rows import counts
+from tests.support.service import Client, Service
+
+HASTY = {"COMPOSE_DEADLINE": "1", "START_LEASE": "1", "RECONCILE_INTERVAL": "0.1"}
+PATIENCE = 15.0
+
+
+@pytest.fixture
+def service(module_database: Parameters, composer: StandInComposer) -> Iterator[Service]:
+    """A service that looks after what was left within seconds, not minutes; nothing has opened its breakers yet."""
+    with Service(module_database, composer.url, environment=HASTY) as running:
+        yield running
+
+
+def in_time(seen: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not seen():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def unanswered(client: Client, composer: StandInComposer, drop: str, key: str | None = None) -> None:
+    """A build whose order the composer drops `before` or `after` it has taken it."""
+    composer.steer(post_drop=drop)
+    refusal(client.post("/compose", compose_request(image_name="lost"), headers=keyed(key)), 503)
+    composer.steer(post_drop=None)
+
+
+def keyed(key: str | None) -> dict[str, str]:
+    return {} if key is None else {"Idempotency-Key": key}
+
+
+def ids_at(composer: StandInComposer) -> list[str]:
+    return [item["id"] for item in requests.get(f"{composer.api_url}/composes/", timeout=5).json()["items"]]
+
+
+def test_a_build_whose_answer_was_lost_comes_to_be_listed(
+    client: Client, composer: StandInComposer, module_database: Parameters, tenant: str
+) -> None:
+    unanswered(client, composer, "after")
+    assert counts(module_database, tenant) == (0, 1)
+    in_time(lambda: counts(module_database, tenant) == (1, 0))
+    (item,) = listed(client)["data"]
+    assert [item["id"]] == ids_at(composer)
+    assert item["image_name"] == "lost"
+    assert item["client_id"] == "api"
+    assert client.get(f"/composes/{item['id']}").status_code == 200
+
+
+def test_a_start_that_never_reached_the_composer_is_given_back(
+    client: Client, composer: StandInComposer, module_database: Parameters, tenant: str
+) -> None:
+    unanswered(client, composer, "before")
+    assert counts(module_database, tenant) == (0, 1)
+    in_time(lambda: counts(module_database, tenant) == (0, 0))
+    assert listed(client)["meta"]["count"] == 0
+
+
+def test_of_two_that_look_alike_one_build_is_found(
+    client: Client, composer: StandInComposer, module_database: Parameters, tenant: str
+) -> None:
+    unanswered(client, composer, "after")
+    unanswered(client, composer, "before")
+    in_time(lambda: counts(module_database, tenant) == (1, 0))
+
+
+def test_the_composer_s_absence_is_waited_out(
+    client: Client, composer: StandInComposer, module_database: Parameters, tenant: str
+) -> None:
+    unanswered(client, composer, "after")
+    composer.steer(hang=True)
+    time.sleep(2.5)
+    assert counts(module_database, tenant) == (0, 1)
+    composer.steer(hang=False)
+    in_time(lambda: counts(module_database, tenant) == (1, 0))
+
+
+def test_builds_of_others_are_left_alone(
+    client: Client, composer: StandInComposer, module_database: Parameters, tenant: str
+) -> None:
+    unanswered(client, composer, "before")
+    order = {
+        "distribution": "centos-9",
+        "image_request": {
+            "architecture": "x86_64",
+            "image_type": "aws",
+            "repositories": [],
+            "upload_options": {"region": "us-east-1", "share_with_accounts": ["1"]},
+        },
+    }
+    taken = requests.post(f"{composer.api_url}/compose", json=order, timeout=5)
+    assert taken.status_code == 201, taken.text
+    in_time(lambda: counts(module_database, tenant) == (0, 0))
+    assert ids_at(composer) == [taken.json()["id"]]
+    assert composer.counters().get("DELETE /composes/{id}", 0) == 0
+
+
+def test_a_build_of_a_blueprint_that_is_gone_is_as_hidden_as_its_others(
+    client: Client, composer: StandInComposer, module_database: Parameters, tenant: str
+) -> None:
+    blueprint_id = kept(client, blueprint("gone"))
+    composer.steer(post_drop="after")
+    refusal(client.post(f"/blueprints/{blueprint_id}/compose"), 503)
+    composer.steer(post_drop=None)
+    assert client.delete(f"/blueprints/{blueprint_id}").status_code == 204
+    in_time(lambda: counts(module_database, tenant) == (1, 0))
+    assert listed(client)["data"] == []
+
+
+def test_a_key_whose_outcome_nobody_knows_is_answered_when_the_build_is_found(
+    client: Client, composer: StandInComposer, tenant: str
+) -> None:
+    key = uuid4().hex
+    unanswered(client, composer, "after", key)
+    body, headers = compose_request(image_name="lost"), keyed(key)
+    answer = client.post("/compose", body, headers=headers)
+    refusal(answer, 409)
+    assert int(answer.headers["Retry-After"]) > 0
+    in_time(lambda: client.post("/compose", body, headers=headers).status_code != 409)
+    answer = client.post("/compose", body, headers=headers)
+    assert (answer.status_code, [answer.json()["id"]]) == (201, ids_at(composer))
+    assert composer.counters()["POST /compose"] == 1
+
+
+def test_a_key_whose_build_came_to_nothing_is_free_again(
+    client: Client, composer: StandInComposer, tenant: str
+) -> None:
+    key = uuid4().hex
+    unanswered(client, composer, "before", key)
+    body, headers = compose_request(image_name="lost"), keyed(key)
+    refusal(client.post("/compose", body, headers=headers), 409)
+    in_time(lambda: client.post("/compose", body, headers=headers).status_code == 201)
+    assert composer.counters()["POST /compose"] == 2
+
+
+def test_four_pods_adopt_a_build_once(
+    module_database: Parameters, composer: StandInComposer, tenant: str, tmp_path: Path
+) -> None:
+    pods = [
+        Service(module_database, composer.url, environment=HASTY, log=tmp_path / str(number)).start()
+        for number in range(3)
+    ]
+    try:
+        unanswered(pods[0].client(tenant), composer, "after")
+        in_time(lambda: counts(module_database, tenant) == (1, 0))
+        time.sleep(0.5)
+        assert counts(module_database, tenant) == (1, 0)
+    finally:
+        for pod in pods:
+            pod.stop()

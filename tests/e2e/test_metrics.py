@@ -1,0 +1,282 @@
+"""/metrics of the running service with two worker processes: whichever answers, it is the sum."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from adapters.embedded.composer.process import StandInComposer
+from tests.support import raw_http
+from tests.support.blueprints import composed, kept
+from tests.support.builders import compose_request, identity
+from tests.support.databases import Parameters
+from tests.support.metrics import PATIENCE, Exposition, eventually, scrape
+from tests.support.service import BASE, Client, Service
+
+BASES = ("/api/image-builder/v1", "/api/image-builder/v1.0", "/api/v1/image-builder")
+
+
+@pytest.fixture(scope="module")
+def service(module_database: Parameters, composer_process: StandInComposer) -> Iterator[Service]:
+    """The running service with two worker processes, for one module of tests."""
+    with Service(module_database, composer_process.url, workers=2) as running:
+        yield running
+
+
+def workers_in(directory: Path) -> set[int]:
+    """The processes that have a place in the directory of their metrics, as soon as there are two."""
+    deadline = time.monotonic() + PATIENCE
+    while len(found := {int(fd.parts[2]) for fd in Path("/proc").glob("[0-9]*/fd/*") if _is_place(fd, directory)}) != 2:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)
+    return found
+
+
+def _is_place(fd: Path, directory: Path) -> bool:
+    try:
+        file = fd.readlink()
+    except OSError:
+        return False
+    return file.suffix == ".lock" and file.is_relative_to(directory)
+
+
+# The sum
+
+
+def test_every_request_counts_once_whichever_worker_served_it(service: Service) -> None:
+    before = scrape(service.url)
+    for _ in range(40):
+        assert service.client().get("/distributions").status_code == 200  # each on a connection of its own
+    labels = {"path": "/distributions", "method": "GET", "code": "200"}
+    expected = before.value("request_count", **labels) + 40
+    eventually(service.url, lambda now: now.value("request_count", **labels) >= expected)
+    for _ in range(20):
+        now = scrape(service.url)
+        assert now.value("request_count", **labels) == expected
+        counted = now.value("http_duration_seconds_count", path="/distributions")
+        assert counted == now.value("request_count", path="/distributions")
+
+
+def test_a_killed_worker_takes_nothing_along(
+    module_database: Parameters, composer: StandInComposer, tmp_path: Path
+) -> None:
+    def served(exposition: Exposition) -> float:
+        return exposition.value("request_count", path="/version")
+
+    with Service(module_database, composer.url, environment={"TMPDIR": str(tmp_path)}, workers=2) as running:
+        before = workers_in(tmp_path)
+        for number, worker in enumerate(before, start=1):  # both: whichever had served, it was killed
+            for _ in range(30):
+                assert running.client().get("/version").status_code == 200
+            eventually(running.url, lambda now, number=number: served(now) == 30 * number)
+            os.kill(worker, signal.SIGKILL)
+            # The next one answers, too, as soon as its pool is told of.
+            now = eventually(
+                running.url,
+                lambda now, worker=worker: (
+                    now.value("database_pool_limit") == 40 and worker not in workers_in(tmp_path)
+                ),
+            )
+            assert served(now) == 30 * number
+        assert not before & workers_in(tmp_path)
+
+
+# What counts
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "body", "template", "status"),
+    [
+        ("POST", "/compose", {"Content-Type": "application/json"}, b"{", "/compose", 400),
+        ("POST", "/compose", {"Content-Type": "text/plain"}, b"{}", "/compose", 415),
+        ("POST", "/compose", {"Content-Type": "application/json"}, b" " * 5_000_000, "/compose", 413),
+        ("GET", "/composes", {"x-rh-identity": "nobody"}, None, "/composes", 401),
+        ("GET", f"/composes/{uuid4()}", {}, None, "/composes/{composeId}", 404),
+        ("GET", "/nothing/of/this/kind", {}, None, "", 404),
+        ("PUT", "/composes", {}, None, "", 405),
+        ("GET", "/composes", {"x-junk": "a" * 66_000}, None, "", 431),
+        ("GET", "/composes", {"not a name": "x"}, None, "", 400),
+    ],
+    ids=["400", "415", "413", "401", "404", "no route", "405", "431", "no HTTP"],
+)
+def test_a_refused_request_counts(
+    service: Service, method: str, path: str, headers: dict[str, str], body: bytes | None, template: str, status: int
+) -> None:
+    labels = {"method": method, "path": template, "code": str(status)}
+    before = scrape(service.url).value("request_count", **labels)
+    sent = {"x-rh-identity": identity("metrics"), **headers}
+    answer = raw_http.call(service.url, method, BASE + path, sent, body)
+    assert answer.status_code == status
+    now = eventually(service.url, lambda now: now.value("request_count", **labels) > before)
+    assert now.value("request_count", **labels) == before + 1
+
+
+def test_headers_without_an_end_count(service: Service) -> None:
+    labels = {"method": "POST", "path": "", "code": "431"}
+    before = scrape(service.url).value("request_count", **labels)
+    start = f"POST {BASE}/compose HTTP/1.1\r\nhost: x\r\n".encode()
+    raw_http.send(service.url, start, *[b"x-filler: " + b"a" * 1000 + b"\r\n"] * 70)
+    eventually(service.url, lambda now: now.value("request_count", **labels) == before + 1)
+
+
+def test_what_follows_a_request_on_its_connection_and_is_no_http_counts_as_none(service: Service) -> None:
+    before = scrape(service.url).value("request_count", code="400")
+    headers = {"x-rh-identity": identity("metrics")}
+    with raw_http.connection(service.url) as opened:
+        opened.sendall(raw_http.head("GET", f"{BASE}/version", headers))
+        first = raw_http.read(opened)
+        assert first is not None
+        assert first.status_code == 200
+        opened.sendall(b"\x00\x01 no HTTP at all\r\n\r\n")
+        second = raw_http.read(opened)
+        assert second is not None
+        assert second.status_code == 400
+    service.client().get("/composes?limit=none")  # refused after it, counts
+    now = eventually(service.url, lambda now: now.value("request_count", code="400") > before)
+    assert now.value("request_count", code="400") == before + 1
+
+
+def test_only_what_is_below_a_base_counts(service: Service) -> None:
+    before = scrape(service.url).value("request_count")
+    nobody = Client(service.url, {})
+    for path in ("/status", "/ready", "/metrics", "/openapi.json", "/docs/", "/nothing", "/api/other/v1/compose"):
+        nobody.get(path, base="")
+    service.client().get("/version")  # after them all, counts
+    now = eventually(service.url, lambda now: now.value("request_count") > before)
+    assert now.value("request_count") == before + 1
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_every_base_counts_under_the_same_paths(service: Service, base: str) -> None:
+    labels = {"path": "/architectures/{distribution}", "code": "200"}
+    before = scrape(service.url).value("request_count", **labels)
+    service.client().get("/architectures/centos-9", base=base)
+    eventually(service.url, lambda now: now.value("request_count", **labels) == before + 1)
+
+
+def test_whatever_paths_are_asked_for_the_labels_stay_those_of_the_contract(service: Service) -> None:
+    client = service.client()
+    for number in range(30):
+        client.get(f"/nothing-{number}")
+        client.get(f"/composes/{uuid4()}")
+        client.request("PROPFIND", "/composes")
+    templates = set(Client(service.url, {}).get("/openapi.json", base="").json()["paths"])
+    now = eventually(service.url, lambda now: now.value("request_count", method="other") >= 30)
+    for metric in ("request_count", "http_duration_seconds_count"):
+        assert {labels["path"] for labels in now.label_sets(metric)} <= templates | {""}
+    methods = {labels["method"] for labels in now.label_sets("request_count")}
+    assert methods <= {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "other"}
+
+
+# Builds
+
+
+def test_builds_count_also_those_of_blueprints(service: Service, composer: StandInComposer) -> None:
+    before = scrape(service.url)
+    client = service.client(uuid4().hex)
+    client.compose(compose_request())
+    assert client.post("/compose", {}).status_code == 400
+    composed(client, kept(client))
+    expected = before.value("compose_requests_total") + 3
+    now = eventually(service.url, lambda now: now.value("compose_requests_total") >= expected)
+    assert now.value("compose_requests_total") == expected
+    assert now.value("compose_errors") == before.value("compose_errors")
+
+
+def test_builds_that_fail_by_no_fault_of_the_user_are_errors(
+    module_database: Parameters, composer: StandInComposer
+) -> None:
+    with Service(module_database, "http://127.0.0.1:1", workers=2) as running:
+        for _ in range(3):
+            assert running.client(uuid4().hex).post("/compose", compose_request()).status_code >= 500
+        now = eventually(running.url, lambda now: now.value("compose_requests_total") >= 3)
+        assert now.value("compose_errors") == 3
+
+
+# The rest
+
+
+def test_calls_of_the_composer_count_by_what_became_of_them(service: Service, composer: StandInComposer) -> None:
+    def calls(exposition: Exposition, outcome: str) -> float:
+        return exposition.value("back_end_duration_seconds_count", back_end="composer", outcome=outcome)
+
+    before = scrape(service.url)
+    client = service.client(uuid4().hex)
+    client.compose(compose_request())
+    composer.steer(post_raw={"status": 500, "body": ""})
+    client.post("/compose", compose_request())
+    composer.reset()
+    now = eventually(service.url, lambda now: calls(now, "failed") > calls(before, "failed"))
+    assert calls(now, "success") == calls(before, "success") + 1
+    assert calls(now, "failed") == calls(before, "failed") + 1
+
+
+def test_a_composer_that_is_away_opens_the_breaker(module_database: Parameters, composer: StandInComposer) -> None:
+    with Service(module_database, "http://127.0.0.1:1") as running:
+        assert scrape(running.url).value("back_end_breaker_open", back_end="composer") == 0
+        for _ in range(7):
+            running.client(uuid4().hex).post("/compose", compose_request())
+        now = scrape(running.url)
+        assert now.value("back_end_breaker_open", back_end="composer") == 1
+        assert now.value("back_end_duration_seconds_count", back_end="composer", outcome="no_answer") == 5
+        assert now.value("back_end_duration_seconds_count", back_end="composer", outcome="turned_away") == 2
+
+
+def test_the_pools_of_all_workers_are_told_as_one(service: Service) -> None:
+    now = eventually(service.url, lambda now: now.value("database_pool_limit") == 40)
+    assert 0 <= now.value("database_pool_in_use") <= now.value("database_pool_size") <= 40
+    assert now.value("database_pool_waiting") == 0
+
+
+def test_a_used_up_quota_counts(module_database: Parameters, composer: StandInComposer, tmp_path: Path) -> None:
+    quotas = tmp_path / "quotas.json"
+    quotas.write_text('{"default": {"quota": 1, "slidingWindow": 1209600000000000}}')
+    with Service(module_database, composer.url, environment={"QUOTA_FILE": str(quotas)}, workers=2) as running:
+        client = running.client(uuid4().hex)
+        client.compose(compose_request())
+        assert scrape(running.url).value("quota_refusals_total") == 0
+        assert client.post("/compose", compose_request()).status_code == 403
+        assert scrape(running.url).value("quota_refusals_total") == 1
+
+
+# Where they are kept
+
+
+def test_files_of_the_workers_metrics_go_with_the_service(
+    module_database: Parameters, composer: StandInComposer, tmp_path: Path
+) -> None:
+    place = {"TMPDIR": str(tmp_path)}
+    with Service(module_database, composer.url, environment=place, workers=2) as running:
+        (directory,) = tmp_path.glob("image-builder-metrics-*")
+        assert running.client().get("/version").status_code == 200
+        assert list(directory.glob("counter_*.db"))
+    assert not list(tmp_path.glob("image-builder-metrics-*"))
+
+
+def test_files_of_a_killed_service_go_with_the_next(
+    module_database: Parameters, composer: StandInComposer, tmp_path: Path
+) -> None:
+    place = {"TMPDIR": str(tmp_path)}
+    killed = Service(module_database, composer.url, environment=place, workers=2).start()
+    assert killed.process is not None
+    os.killpg(killed.process.pid, signal.SIGKILL)
+    killed.process.wait()
+    (left,) = tmp_path.glob("image-builder-metrics-*")
+    with Service(module_database, composer.url, environment=place, workers=2) as running:
+        assert not left.exists()
+        assert scrape(running.url).value("request_count") == 0
+
+
+def test_a_single_process_writes_no_files(
+    module_database: Parameters, composer: StandInComposer, tmp_path: Path
+) -> None:
+    with Service(module_database, composer.url, environment={"TMPDIR": str(tmp_path)}) as running:
+        running.client().get("/version")
+        eventually(running.url, lambda now: now.value("request_count") == 1)
+        assert not list(tmp_path.iterdir())

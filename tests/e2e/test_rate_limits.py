@@ -1,0 +1,180 @@
+"""Requests of an organization are counted, by what they do, and what is too much is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from adapters.embedded.composer.process import StandInComposer
+from tests.support.blueprints import blueprint
+from tests.support.builders import compose_request, identity
+from tests.support.databases import Parameters
+from tests.support.rate_limits import left, metric, policies
+from tests.support.refusals import refusal
+from tests.support.service import BASE, Client, Service
+
+pytestmark = pytest.mark.usefixtures("composer")
+
+# Longer than the tests take: nothing leaves it meanwhile.
+WINDOW = 3600
+READS, WRITES, BUILDS = 6, 4, 2
+SETTINGS = {
+    "RATE_LIMIT_WINDOW": str(WINDOW),
+    "RATE_LIMIT_READS": str(READS),
+    "RATE_LIMIT_WRITES": str(WRITES),
+    "RATE_LIMIT_BUILDS": str(BUILDS),
+}
+BASES = (BASE, "/api/image-builder/v1.0", "/api/v1/image-builder")
+
+
+@pytest.fixture(scope="module")
+def service(module_database: Parameters, composer_process: StandInComposer) -> Iterator[Service]:
+    with Service(module_database, composer_process.url, environment=SETTINGS) as running:
+        yield running
+
+
+def spent(client: Client) -> Client:
+    """The client, with nothing left to read."""
+    for _ in range(READS):
+        assert client.get("/version").status_code == 200
+    return client
+
+
+def test_the_budget_passes_and_what_is_beyond_is_refused(client: Client) -> None:
+    answers = [client.get("/version") for _ in range(READS + 2)]
+    assert [answer.status_code for answer in answers] == [200] * READS + [429] * 2
+    assert [left(answer)["reads"]["r"] for answer in answers] == [*reversed(range(READS)), 0, 0]
+    assert {policies(answer)["reads"]["q"] for answer in answers} == {READS}
+
+
+def test_a_refusal_says_how_much_is_too_much_and_when_to_come_back(client: Client) -> None:
+    answer = spent(client).get("/version")
+    detail = refusal(answer, 429)
+    seconds = int(answer.headers["Retry-After"])
+    assert WINDOW - 120 < seconds <= WINDOW
+    assert seconds == left(answer)["reads"]["t"]
+    assert detail == (
+        f"Too many requests: this organization may make {READS} requests in {WINDOW} seconds. "
+        f"Try again in {seconds} seconds"
+    )
+
+
+def test_each_kind_of_request_has_a_budget_of_its_own(client: Client) -> None:
+    assert left(client.get("/composes")) == {"reads": left(client.get("/composes"))["reads"] | {"r": READS - 1}}
+    assert left(client.post("/blueprints", blueprint()))["writes"]["r"] == WRITES - 1
+    assert left(client.post("/compose", compose_request()))["build-requests"]["r"] == BUILDS - 1
+    assert left(client.post(f"/blueprints/{uuid4()}/compose"))["build-requests"]["r"] == BUILDS - 2
+
+
+def test_too_many_builds_leave_room_to_look_at_them(client: Client) -> None:
+    ids = [client.compose(compose_request()) for _ in range(BUILDS)]
+    refusal(client.post("/compose", compose_request()), 429)
+    assert client.get(f"/composes/{ids[0]}").status_code == 200
+
+
+def test_what_is_refused_starts_nothing(client: Client) -> None:
+    for _ in range(BUILDS):
+        client.compose(compose_request())
+    refusal(client.post("/compose", compose_request()), 429)
+    assert client.get("/composes").json()["meta"]["count"] == BUILDS
+
+
+def test_what_another_organization_asks_for_is_not_counted(service: Service, client: Client, tenant: str) -> None:
+    refusal(spent(client).get("/version"), 429)
+    assert service.client(f"{tenant}-neighbour").get("/version").status_code == 200
+
+
+def test_all_base_paths_share_the_budget(client: Client) -> None:
+    remaining = [left(client.get("/version", base=base))["reads"]["r"] for base in BASES]
+    assert remaining == [READS - 1, READS - 2, READS - 3]
+
+
+def test_refusals_for_other_reasons_are_counted_and_tell_it(client: Client) -> None:
+    answers = [
+        client.get("/composes?limit=x"),
+        client.get(f"/composes/{uuid4()}"),
+        client.get("/nowhere"),
+        client.get("/compose"),
+        client.get("/composes/a%2fb"),
+    ]
+    assert [answer.status_code for answer in answers] == [400, 404, 404, 405, 404]
+    assert [left(answer)["reads"]["r"] for answer in answers] == [5, 4, 3, 2, 1]
+
+
+def test_a_body_is_not_looked_at_when_the_budget_is_spent(client: Client) -> None:
+    for _ in range(WRITES):
+        refusal(client.post("/blueprints", {}), 400)
+    refusal(client.post("/blueprints", {}), 429)
+
+
+def test_unknown_paths_are_refused_too_when_the_budget_is_spent(client: Client) -> None:
+    refusal(spent(client).get("/nowhere"), 429)
+
+
+def test_where_the_quota_is_told_too_both_stand_in_one_field(
+    module_database: Parameters, composer: StandInComposer, tenant: str, tmp_path: Path
+) -> None:
+    quotas = tmp_path / "quotas.json"
+    quotas.write_text('{"default": {"quota": 1, "slidingWindow": 3600000000000}}')
+    environment = {**SETTINGS, "QUOTA_FILE": str(quotas)}
+    with Service(module_database, composer.url, environment=environment) as service:
+        client = service.client(tenant)
+        answers = [client.post("/compose", compose_request()) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [201, 403, 429]
+    assert [list(policies(answer)) for answer in answers] == [["builds", "build-requests"]] * 2 + [["build-requests"]]
+    assert [{name: item["r"] for name, item in left(answer).items()} for answer in answers[:2]] == [
+        {"builds": 0, "build-requests": 1},
+        {"builds": 0, "build-requests": 0},
+    ]
+
+
+@pytest.mark.parametrize("header", [None, "nonsense", identity("1", type="Associate")])
+def test_without_an_identity_nothing_is_counted_nor_told(service: Service, header: str | None) -> None:
+    stranger = Client(service.url, {} if header is None else {"x-rh-identity": header})
+    for path in ("/version", "/nowhere"):
+        for _ in range(READS + 1):
+            answer = stranger.get(path)
+            assert answer.status_code in {401, 403, 404}
+            assert not policies(answer) | left(answer)
+
+
+@pytest.mark.parametrize("path", ["/status", "/metrics", "/ready", "/openapi.json", "/docs/", f"{BASE}/docs/"])
+def test_probes_metrics_and_documents_are_never_refused(client: Client, path: str) -> None:
+    spent(client)
+    for _ in range(READS + 1):
+        answer = client.get(path, base="")
+        assert answer.status_code == 200
+        assert not policies(answer) | left(answer)
+
+
+def test_the_document_below_a_base_path_is_open_to_who_has_spent_all(client: Client) -> None:
+    assert spent(client).get("/openapi.json").status_code == 200
+
+
+def test_the_metrics_tell_of_refusals_by_budget(service: Service, client: Client) -> None:
+    def refused() -> float:
+        return metric(service, 'image_builder_crc_rate_limit_refusals_total{budget="reads"}')
+
+    spent(client)
+    before = refused()
+    for _ in range(3):
+        refusal(client.get("/version"), 429)
+    assert refused() == before + 3
+
+
+def test_of_simultaneous_requests_exactly_the_budget_passes(service: Service, tenant: str) -> None:
+    with ThreadPoolExecutor(8) as callers:
+        statuses = list(callers.map(lambda _: service.client(tenant).get("/version").status_code, range(40)))
+    assert sorted(statuses) == [200] * READS + [429] * (40 - READS)
+
+
+def test_switched_off_nothing_is_limited_nor_told(module_database: Parameters, composer: StandInComposer) -> None:
+    with Service(module_database, composer.url, environment={**SETTINGS, "RATE_LIMITS": "false"}) as service:
+        client = service.client()
+        answers = [client.get("/version") for _ in range(READS + 1)]
+    assert {answer.status_code for answer in answers} == {200}
+    assert not policies(answers[0]) | left(answers[0])

@@ -1,0 +1,112 @@
+"""Two services on one Redis: the budget is theirs together, and no caller's trouble when Redis is away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from adapters.embedded.composer.process import StandInComposer
+from tests.support.databases import Parameters
+from tests.support.rate_limits import left, metric, policies
+from tests.support.redis_server import RedisServer
+from tests.support.service import PATIENCE, Client, Service
+
+READS = 20
+# Longer than the tests take: nothing leaves it meanwhile.
+WINDOW = 3600
+AWAY = "image_builder_crc_rate_limit_store_failures_total"
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path) as running:
+        yield running
+
+
+def on(redis: RedisServer, patience: float) -> dict[str, str]:
+    return {
+        "RATE_LIMIT_STORAGE_URL": redis.url,
+        "RATE_LIMIT_STORAGE_TIMEOUT": str(patience),
+        "RATE_LIMIT_READS": str(READS),
+        "RATE_LIMIT_WINDOW": str(WINDOW),
+    }
+
+
+@pytest.fixture
+def services(
+    module_database: Parameters, composer_process: StandInComposer, redis: RedisServer
+) -> Iterator[tuple[Service, Service]]:
+    """Two, as two pods would be; patient, because the machine that runs the tests may be busy."""
+    with ExitStack() as running:
+        one, other = (
+            running.enter_context(Service(module_database, composer_process.url, environment=on(redis, 10.0)))
+            for _ in range(2)
+        )
+        yield one, other
+
+
+def test_together_they_let_exactly_the_budget_pass(services: tuple[Service, Service], tenant: str) -> None:
+    def statuses(service: Service) -> list[int]:
+        client = service.client(tenant)
+        return [client.get("/version").status_code for _ in range(READS)]
+
+    with ThreadPoolExecutor(4) as callers:
+        asked = [status for found in callers.map(statuses, services * 2) for status in found]
+    assert sorted(asked) == [200] * READS + [429] * (3 * READS)
+
+
+def test_what_one_counted_the_other_tells(services: tuple[Service, Service], tenant: str) -> None:
+    remaining = [left(service.client(tenant).get("/version"))["reads"]["r"] for service in services]
+    assert remaining == [READS - 1, READS - 2]
+
+
+def until(wanted: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not wanted():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("trouble", ["killed", "held"])
+def test_with_redis_away_requests_pass_and_with_redis_back_they_are_limited_again(
+    module_database: Parameters,
+    composer_process: StandInComposer,
+    redis: RedisServer,
+    tmp_path: Path,
+    tenant: str,
+    trouble: str,
+) -> None:
+    log = tmp_path / "log"
+    patience = 0.5
+    with Service(module_database, composer_process.url, environment=on(redis, patience), log=log) as service:
+        client = service.client(tenant)
+        until(lambda: counted(client))
+        (redis.kill if trouble == "killed" else redis.hold)()
+        began = time.monotonic()
+        answers = [client.get("/version") for _ in range(3 * READS)]
+        seconds = time.monotonic() - began
+        assert {answer.status_code for answer in answers} == {200}
+        assert not policies(answers[-1]) | left(answers[-1])
+        assert metric(service, AWAY) >= 3 * READS
+        assert seconds < 3 * READS * patience  # had each of them waited
+        until(lambda: "the store of rate limits is away" in log.read_text())
+        (redis.start if trouble == "killed" else redis.let_go)()
+        until(lambda: counted(client))
+        until(lambda: client.get("/version").status_code == 429)
+
+
+def counted(client: Client) -> bool:
+    return "reads" in policies(client.get("/version"))
+
+
+def test_a_redis_that_is_not_there_keeps_no_service_from_starting(
+    module_database: Parameters, composer_process: StandInComposer, tmp_path: Path
+) -> None:
+    nowhere = RedisServer(tmp_path)
+    with Service(module_database, composer_process.url, environment=on(nowhere, 0.1)) as service:
+        assert service.client().get("/version").status_code == 200

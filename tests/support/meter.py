@@ -1,0 +1,39 @@
+"""A meter that remembers what it was told."""
+
+from __future__ import annotations
+
+from ports.meter import CallOutcome
+
+
+class FakeMeter:
+    """Fulfils ports.meter.Meter, as far as use cases and back-ends go."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, CallOutcome]] = []
+        self.seconds: list[float] = []
+        self.quota_refusals = 0
+        self.unmatched: list[int] = []
+        self.adopted = 0
+        self.released = 0
+
+    def back_end_called(self, back_end: str, outcome: CallOutcome, seconds: float) -> None:
+        self.calls.append((back_end, outcome))
+        self.seconds.append(seconds)
+
+    def quota_refused(self) -> None:
+        self.quota_refusals += 1
+
+    def rate_limited(self, budget: str) -> None:
+        pass
+
+    def rate_limit_store_away(self) -> None:
+        pass
+
+    def starts_unmatched(self, number: int) -> None:
+        self.unmatched.append(number)
+
+    def starts_adopted(self, number: int = 1) -> None:
+        self.adopted += number
+
+    def starts_released(self, number: int = 1) -> None:
+        self.released += number

@@ -1,0 +1,75 @@
+"""Every operation of the contract, for tests of what holds for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import requests
+import yaml
+
+from tests.support.blueprints import blueprint
+from tests.support.builders import compose_request
+from tests.support.service import Client
+
+Call = Callable[[Client], requests.Response]
+_DOCUMENT = Path(__file__).parents[2] / "openapi.yaml"
+
+
+def operation_ids() -> set[str]:
+    """The operations of openapi.yaml."""
+    document: Mapping[str, Mapping[str, Any]] = yaml.load(
+        _DOCUMENT.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader
+    )
+    return {
+        operation["operationId"]
+        for item in document["paths"].values()
+        for operation in item.values()
+        if isinstance(operation, dict) and "operationId" in operation
+    }
+
+
+def of_the_database(compose_id: str | UUID, blueprint_id: str | UUID, name: str) -> dict[str, Call]:
+    """Calls of the operations that need the database, in an order in which all succeed; `name` is a new blueprint's."""
+    compose, kept = f"/composes/{compose_id}", f"/blueprints/{blueprint_id}"
+    return {
+        "getReadiness": lambda client: client.get("/ready"),
+        "getQuota": lambda client: client.get("/quota"),
+        "composeImage": lambda client: client.post("/compose", compose_request()),
+        "getComposes": lambda client: client.get("/composes"),
+        "getComposeStatus": lambda client: client.get(compose),
+        "getComposeMetadata": lambda client: client.get(f"{compose}/metadata"),
+        "deleteCompose": lambda client: client.delete(compose),
+        "getBlueprints": lambda client: client.get("/blueprints"),
+        "createBlueprint": lambda client: client.post("/blueprints", blueprint(name)),
+        "getBlueprint": lambda client: client.get(kept),
+        "exportBlueprint": lambda client: client.get(f"{kept}/export"),
+        "updateBlueprint": lambda client: client.request("PUT", kept, json=blueprint(f"{name}, changed")),
+        "composeBlueprint": lambda client: client.post(f"{kept}/compose"),
+        "getBlueprintComposes": lambda client: client.get(f"{kept}/composes"),
+        "fixupBlueprint": lambda client: client.post(f"/experimental{kept}/fixup"),
+        "deleteBlueprint": lambda client: client.delete(kept),
+    }
+
+
+OTHERS: dict[str, Call] = {
+    "getVersion": lambda client: client.get("/version"),
+    "getOpenapiJson": lambda client: client.get("/openapi.json"),
+    "getDistributions": lambda client: client.get("/distributions"),
+    "getDistribution": lambda client: client.get("/distributions/centos-9"),
+    "getFeatures": lambda client: client.get("/features"),
+    "getArchitectures": lambda client: client.get("/architectures/centos-9"),
+    "getPackages": lambda client: client.get("/packages?distribution=centos-9&architecture=x86_64&search=vim"),
+    "recommendPackage": lambda client: client.post(
+        "/experimental/recommendations", {"packages": ["vim"], "recommendedPackages": 1, "distribution": "rhel9"}
+    ),
+    "getOscapProfiles": lambda client: client.get("/oscap/rhel-9/profiles"),
+    "getOscapCustomizations": lambda client: client.get(
+        "/oscap/rhel-9/xccdf_org.ssgproject.content_profile_cis/customizations"
+    ),
+    "getOscapCustomizationsForPolicy": lambda client: client.get(
+        "/oscap/00000000-0000-4000-8000-000000000001/rhel-9/policy_customizations"
+    ),
+}

@@ -1,0 +1,84 @@
+"""A real redis-server of a test's own, that can be killed, held, and started again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+from redis import Redis, RedisError
+
+PATIENCE = 20.0
+
+
+class RedisServer:
+    """It keeps nothing on the disk, and answers at the same address after each start."""
+
+    def __init__(self, folder: Path, password: str = "") -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self._folder = folder
+        self._password = password
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """What goes into RATE_LIMIT_STORAGE_URL."""
+        return f"redis://{f':{self._password}@' if self._password else ''}127.0.0.1:{self.port}/0"
+
+    def client(self) -> Redis:
+        """A client of it, to look and to set up."""
+        return Redis.from_url(self.url, decode_responses=True)
+
+    def start(self) -> Self:
+        """Start it and wait until it answers. Skips the test where there is none; CI has to have it."""
+        if shutil.which("redis-server") is None:
+            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("there is no redis-server here")
+        settings = {"bind": "127.0.0.1", "port": self.port, "save": "", "dir": self._folder}
+        if self._password:
+            settings["requirepass"] = self._password
+        words = [str(word) for name, value in settings.items() for word in (f"--{name}", value)]
+        self._process = subprocess.Popen(["redis-server", *words], stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + PATIENCE
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("redis-server does not start")
+            time.sleep(0.02)
+        return self
+
+    def kill(self) -> None:
+        """End it at once."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def hold(self) -> None:
+        """It takes connections and bytes, and does nothing with them."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def let_go(self) -> None:
+        """It goes on with what arrived meanwhile."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def _answers(self) -> bool:
+        with self.client() as client:
+            try:
+                return bool(client.ping())
+            except RedisError:
+                return False
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.kill()

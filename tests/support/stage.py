@@ -1,0 +1,197 @@
+"""Where rounds are played: a PostgreSQL of their own, a composer, and pods that take over from each other."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+
+from adapters.embedded.composer.process import StandInComposer
+from adapters.embedded.postgres import EmbeddedPostgres
+from adapters.postgres.migrate import migrate
+from tests.support.callers import Callers, asked_for
+from tests.support.cuts import Round, Step
+from tests.support.databases import Parameters, session
+from tests.support.pods import RECONCILING, Pod, Relay, quotas
+from tests.support.rows import insert_compose
+from tests.support.stand_in import Client as ComposerClient
+from tests.support.stand_in import a_request
+from tests.support.waiting import until
+
+LIMIT = 1000
+_WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+_END_WAITING = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+_ROWS = "SELECT count(*) FROM composes"
+# Whoever holds this lock keeps inserted rows from being committed. A lock on the table would not do: a statement may
+# wait for that when it is only being prepared.
+_GATE = 4711
+_MAKE_GATE = f"""
+CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared({_GATE});
+    RETURN NULL;
+END $$;
+CREATE TRIGGER gate AFTER INSERT ON composes FOR EACH ROW EXECUTE FUNCTION gate();
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """Builds of other programs at the composer: one with a row by the older program, one without."""
+
+    tenant: str
+    recorded: str
+    unknown: str
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A round that is over and all runs again: what clients were told, by id of the build and by status."""
+
+    tenants: tuple[str, ...]
+    promised: Mapping[str, str]
+    told: tuple[int, ...]
+    others: Others
+
+
+class Stage:
+    """All that a round needs; everything runs whenever none is played."""
+
+    def __init__(self, postgres: EmbeddedPostgres, composer: StandInComposer, relay: Relay) -> None:
+        self.composer = composer
+        self._postgres = postgres
+        self._relay = relay
+
+    @property
+    def database(self) -> Parameters:
+        """Connection parameters of the database."""
+        return dict(self._postgres.connection_parameters())
+
+    @property
+    def pod(self) -> Pod:
+        """The pod that serves."""
+        return self._relay.serving
+
+    def play(self, played: Round) -> Played:
+        """Have clients start builds, cut what is to be cut, and start it again."""
+        self.composer.reset()
+        others = self._others()
+        try:
+            with Callers(self.pod) as callers:
+                until(lambda: len(callers.promised) >= played.promised, "the first builds are accepted")
+                with ExitStack() as holds:
+                    self._reach(played, callers, holds)
+                    self._cut(played)
+                    if not played.late:
+                        holds.close()
+                    time.sleep(played.pause)
+                    self._restore()
+        finally:
+            self.composer.steer(hang=None, post_latency=None)
+            self._restore()
+        return Played(tuple(callers.tenants), callers.promised, tuple(callers.told), others)
+
+    def _reach(self, played: Round, callers: Callers, holds: ExitStack) -> None:
+        """Return when a build is at the round's step; `holds` keep it there."""
+        match played.step:
+            case Step.RESERVING:
+                holds.enter_context(self._held_up("LOCK TABLE compose_starts IN SHARE MODE"))
+            case Step.RECORDING:
+                holds.enter_context(self._held_up(f"SELECT pg_advisory_xact_lock({_GATE})"))
+            case Step.ASKING:
+                self.composer.steer(hang=True)
+                holds.callback(self.composer.steer, hang=None)
+                until(self._composer_works, "the composer is asked")
+            case Step.BUILDING:
+                self.composer.steer(post_latency=played.latency)
+                holds.callback(self.composer.steer, post_latency=None)
+                until(self._composer_works, "the composer is asked")
+            case Step.COMMITTED:
+                self._freeze_after_commit()
+            case Step.ANSWERED:
+                before = len(callers.promised)
+                until(lambda: len(callers.promised) > before, "another build is accepted")
+            case Step.ANYTIME:
+                time.sleep(played.delay)
+
+    def _cut(self, played: Round) -> None:
+        if played.cut.ends_the_database:
+            self._postgres.kill()
+        if played.cut.ends_the_service:
+            self.pod.kill()
+            if not played.cut.ends_the_database and not played.orphans:
+                with session(self.database) as watching:
+                    watching.execute(_END_WAITING)
+
+    def _restore(self) -> None:
+        self._postgres.start()
+        if not self.pod.runs:
+            self._relay.hand_over()
+
+    @contextmanager
+    def _held_up(self, locking: str) -> Iterator[None]:
+        """Meanwhile this lock is held, and somebody waits for it."""
+        with psycopg.connect(**self.database) as lock, session(self.database) as watching:
+            lock.execute(locking.encode())
+            try:
+                until(lambda: watching.execute(_WAITING).fetchone(), f"somebody waits for: {locking}")
+                yield
+            finally:
+                with contextlib.suppress(psycopg.Error):  # the lock has gone with the server
+                    lock.rollback()
+                lock.close()
+                watching.close()
+
+    def _freeze_after_commit(self) -> None:
+        """The service does nothing any more from before a commit on, and the commit is through."""
+        with session(self.database) as watching:
+            with self._held_up(f"SELECT pg_advisory_xact_lock({_GATE})"):
+                before = _number(watching)
+                self.pod.freeze()
+            until(lambda: _number(watching) > before, "the row is committed")
+
+    def _composer_works(self) -> bool:
+        calls: list[dict[str, Any]] = self.composer.behaviour()["recent"]
+        return any(call["ended"] is None and call["method"] == "POST" for call in calls)
+
+    def _others(self) -> Others:
+        """Two builds that other programs ask for."""
+        client, tenant = ComposerClient(self.composer), uuid4().hex
+        recorded, unknown = (
+            client.queued(a_request(customizations={"hostname": f"{name}.example"})) for name in ("old", "unknown")
+        )
+        insert_compose(self.database, tenant, asked_for(tenant, 0), job_id=UUID(recorded))
+        return Others(tenant, recorded, unknown)
+
+
+@contextmanager
+def stage(folder: Path) -> Iterator[Stage]:
+    """A stage with all of its own; `folder` takes small files."""
+    # Not below pytest's own folders: PostgreSQL does not run as root, and they are root's alone.
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as data, StandInComposer(seconds=1.0) as composer:
+        Path(data).chmod(0o755)
+        # An immediate shutdown loses what the server has not written; what it has written the machine still has.
+        with EmbeddedPostgres(Path(data) / "data", max_connections=200, settings={"fsync": "off"}) as postgres:
+            parameters = dict(postgres.connection_parameters())
+            migrate(parameters)
+            with session(parameters) as connection:
+                connection.execute(_MAKE_GATE.encode())
+            relay = Relay(parameters, composer.url, {**RECONCILING, **quotas(folder, LIMIT)})
+            try:
+                yield Stage(postgres, composer, relay)
+            finally:
+                relay.close()
+
+
+def _number(watching: psycopg.Connection[Any]) -> int:
+    row = watching.execute(_ROWS).fetchone()
+    assert row is not None
+    return int(row[0])

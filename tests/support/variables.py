@@ -1,0 +1,18 @@
+"""The environment variables that the service reads, as its settings declare them."""
+
+from __future__ import annotations
+
+from image_builder.settings import ALL
+
+# Of branches that are merged with this one; then this goes.
+_COMING = {"SHUTDOWN_GRACE", "SHUTDOWN_TIMEOUT"}
+
+
+def variables_read() -> set[str]:
+    """The names of all."""
+    return {*ALL, *_COMING}
+
+
+def secrets_read() -> set[str]:
+    """The names of those whose values nobody may see."""
+    return {name for name, variable in ALL.items() if variable.secret}

@@ -1,0 +1,165 @@
+"""Requests under an Idempotency-Key: carried out once, also where noting it down fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from adapters.fingerprints import HmacFingerprints
+from domain.errors import (
+    BuildRefusedError,
+    ImageBuilderError,
+    InProgressError,
+    InvalidRequestError,
+    RulesViolatedError,
+    UnavailableError,
+)
+from domain.idempotency import Failure, Keyed, KnownRequest
+from domain.identity import Identity
+from image_builder.usecases.once import Asked, Once
+
+CALLER = Identity("000001", account_number="7", email="", entitled=False)
+BODY = {"name": "web"}
+
+
+class FakeKeys:
+    """Keys in memory; `failing` names the calls that raise, with what."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[str, str, str], tuple[UUID, KnownRequest]] = {}
+        self.failing: dict[str, Exception] = {}
+        self.calls: list[str] = []
+
+    def claim(self, request: Keyed, key_id: UUID) -> KnownRequest | None:
+        """See ports.store."""
+        self._called("claim")
+        place = (request.tenant, request.path, request.key)
+        if place in self.known:
+            return self.known[place][1]
+        self.known[place] = key_id, KnownRequest(request.body, settled=False, made=())
+        return None
+
+    def settle(self, key_id: UUID) -> None:
+        """See ports.store."""
+        self._called("settle")
+
+    def close(self, key_id: UUID, failure: Failure) -> None:
+        """See ports.store."""
+        self._called("close")
+        self.known = {place: entry for place, entry in self.known.items() if entry[0] != key_id}
+
+    def left(self, *_: Any) -> list[Any]:
+        """See ports.store."""
+        return []
+
+    def is_known(self, asked: Asked, made: tuple[UUID, ...], failure: Failure | None = None) -> None:
+        """The request has been carried out before."""
+        known = KnownRequest(HmacFingerprints("s").of(asked.body), settled=True, made=made, failure=failure)
+        self.known[CALLER.tenant, asked.path, str(asked.key)] = uuid4(), known
+
+    def _called(self, name: str) -> None:
+        self.calls.append(name)
+        if name in self.failing:
+            raise self.failing[name]
+
+
+@pytest.fixture
+def keys() -> FakeKeys:
+    return FakeKeys()
+
+
+def once(keys: FakeKeys, asked: Asked, work: Callable[[UUID | None], Any]) -> Any:
+    return Once(keys, HmacFingerprints("s"))(CALLER, asked, work, known=lambda ids: ids)
+
+
+def never(_: UUID | None) -> Any:
+    raise AssertionError("carried out a second time")
+
+
+def raising(error: Exception) -> Callable[[UUID | None], Any]:
+    def work(_: UUID | None) -> Any:
+        raise error
+
+    return work
+
+
+def a_request(key: str | None = "k", body: dict[str, Any] | None = None) -> Asked:
+    return Asked("/compose", key, BODY if body is None else body)
+
+
+def test_without_a_key_nothing_is_noted(keys: FakeKeys) -> None:
+    assert once(keys, a_request(key=None), lambda key_id: (key_id, "made")) == (None, "made")
+    assert keys.calls == []
+
+
+def test_what_is_made_is_settled(keys: FakeKeys) -> None:
+    assert once(keys, a_request(), lambda _: "made") == "made"
+    assert keys.calls == ["claim", "settle"]
+
+
+def test_a_known_request_is_answered_with_what_it_made(keys: FakeKeys) -> None:
+    made = (uuid4(), uuid4())
+    keys.is_known(a_request(), made)
+    assert once(keys, a_request(), never) == made
+
+
+def test_a_known_failure_is_told_as_it_was(keys: FakeKeys) -> None:
+    first = BuildRefusedError("no (started before: 1)")
+    keys.is_known(a_request(), (uuid4(),), Failure.of(first))
+    with pytest.raises(BuildRefusedError) as again:
+        once(keys, a_request(), never)
+    assert again.value.detail == first.detail
+
+
+def test_an_unforeseen_failure_says_nothing_of_itself() -> None:
+    assert Failure.of(RuntimeError("host db.internal")).error().detail == "Something went wrong on our side"
+
+
+@pytest.mark.parametrize("kind", [InvalidRequestError, BuildRefusedError, UnavailableError])
+def test_a_kept_failure_keeps_its_kind(kind: Callable[[str], ImageBuilderError]) -> None:
+    error = kind("detail")
+    assert type(Failure.of(error).error()) is type(error)
+
+
+def test_while_the_first_runs_the_second_is_asked_to_come_again(keys: FakeKeys) -> None:
+    def work(_: UUID | None) -> Any:
+        with pytest.raises(InProgressError) as refused:
+            once(keys, a_request(), never)
+        return refused.value.retry_after
+
+    assert once(keys, a_request(), work) > 0
+
+
+def test_another_body_is_refused_also_while_the_first_runs(keys: FakeKeys) -> None:
+    def work(_: UUID | None) -> Any:
+        with pytest.raises(RulesViolatedError):
+            once(keys, a_request(body={"name": "another"}), never)
+
+    once(keys, a_request(), work)
+
+
+def test_a_failure_is_noted_and_raised(keys: FakeKeys) -> None:
+    with pytest.raises(InvalidRequestError):
+        once(keys, a_request(), raising(InvalidRequestError("no")))
+    assert keys.calls == ["claim", "close"]
+    assert once(keys, a_request(), lambda _: "made") == "made"
+
+
+def test_what_was_made_is_answered_although_it_cannot_be_noted(keys: FakeKeys) -> None:
+    keys.failing["settle"] = UnavailableError("away")
+    assert once(keys, a_request(), lambda _: "made") == "made"
+
+
+def test_a_failure_is_told_although_it_cannot_be_noted(keys: FakeKeys) -> None:
+    keys.failing["close"] = UnavailableError("away")
+    with pytest.raises(InvalidRequestError):
+        once(keys, a_request(), raising(InvalidRequestError("no")))
+
+
+def test_where_a_key_cannot_be_claimed_nothing_is_carried_out(keys: FakeKeys) -> None:
+    keys.failing["claim"] = UnavailableError("away")
+    with pytest.raises(UnavailableError):
+        once(keys, a_request(), never)
