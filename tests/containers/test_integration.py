@@ -12,7 +12,7 @@ from tests.support.databases import Parameters, session
 from tests.support.once_more import pass_on
 from tests.support.service import PROJECT
 
-ADAPTERS = ("test_migrations.py", "test_lists_beside_an_older_program.py", "test_postgres_*.py")
+ADAPTERS = ("test_migrations*.py", "test_lists_beside_an_older_program.py", "test_postgres_*.py")
 SERVICE = (
     "test_blueprints_list.py",
     "test_compose_lists.py",
