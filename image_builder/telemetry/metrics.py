@@ -17,6 +17,7 @@ from prometheus_client import (
 )
 from prometheus_client.registry import Collector
 
+from domain.budgets import Budget
 from ports.meter import CallOutcome
 
 _BUCKETS: Final = (0.025, 0.05, 0.075, 0.1, 0.2, 0.5, 0.75, 1, 1.5, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20)
@@ -32,8 +33,8 @@ class Metrics:
 
     One of several workers tells what `shared`, its slot, knows of them all.
 
-    `templates` are the routes' paths below a base path: they are there at zero from the start, so that what Prometheus
-    makes of the first request is not lost.
+    `templates` are the routes' paths below a base path: what can be is there at zero from the start, so that Prometheus
+    sees the first one come.
     """
 
     def __init__(self, templates: Iterable[str] = (), shared: Collector | None = None) -> None:
@@ -97,6 +98,8 @@ class Metrics:
         }
         for template in templates:
             self._seconds.labels(template)
+        for budget in Budget:
+            self._rate_limit_refusals.labels(budget.value)
 
     def observe(self, template: str, method: str, status: int, seconds: float) -> None:
         """Count a request to a route under a base path; `template` is empty where it is no operation's."""

@@ -15,9 +15,6 @@ from tests.support.metrics import Exposition, eventually
 from tests.support.monitoring import dashboard_expressions, needs_promtool, promtool, recorded, rules, selectors
 from tests.support.platform import service_with
 
-# Series that a short load has not got: labels that come with the first refusal or error of their kind.
-_TOLD_BY_NAME_ALONE = frozenset({"image_builder_crc_rate_limit_refusals_total"})
-
 
 @pytest.fixture(scope="module")
 def told(
@@ -51,16 +48,13 @@ def test_every_series_that_is_asked_for_is_told_or_recorded(told: Exposition, ex
     for selector in found:
         if selector.metric in recorded():
             continue
-        if selector.metric in _TOLD_BY_NAME_ALONE:
-            assert f"# TYPE {selector.metric} " in told.text
-            continue
         assert [labels for name, labels in told.samples if name == selector.metric and selector.takes(dict(labels))], (
             selector
         )
 
 
 def test_every_label_that_is_summed_by_is_told(told: Exposition) -> None:
-    known = {name for _, labels in told.samples for name, _ in labels} | {"budget"}
+    known = {name for _, labels in told.samples for name, _ in labels}
     theirs = {"namespace", "slo", "alertname"}  # Prometheus' own, and the rules'
     for expression in [*dashboard_expressions(), *(rule["expr"] for rule in rules())]:
         assert _summed_by(expression) <= known | theirs, expression

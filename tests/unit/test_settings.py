@@ -116,7 +116,7 @@ def read_names(tree: ast.AST) -> set[str]:
                 names.add(name)
             case ast.Call(func=ast.Attribute(attr="getenv"), args=[ast.Constant(value=str(name)), *_]):
                 names.add(name)
-            case ast.Subscript(value=ast.Attribute(attr="environ"), slice=ast.Constant(value=str(name))):
+            case ast.Subscript(ast.Attribute(attr="environ"), ast.Constant(value=str(name)), ctx=ast.Load()):
                 names.add(name)
             case ast.keyword(arg="envvar", value=ast.Constant(value=str(name))):
                 names.add(name)
