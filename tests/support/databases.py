@@ -21,6 +21,9 @@ from adapters.embedded.postgres import EmbeddedPostgres
 
 IMAGE = os.environ.get("TEST_POSTGRES_IMAGE", "postgres:15")
 Parameters = Mapping[str, Any]
+# Of all containers of tests.
+LABEL = "image-builder-test"
+_FAST_AND_MANY = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=300"
 _PATIENCE = 5.0
 
 
@@ -31,11 +34,19 @@ def server() -> Iterator[Parameters]:
     if url:
         yield conninfo_to_dict(url)
     elif _docker_has_image():
-        with PostgresContainer(IMAGE, driver=None) as container:
-            yield conninfo_to_dict(container.get_connection_url())
+        with in_container(IMAGE) as parameters:
+            yield parameters
     else:
         with _embedded() as parameters:
             yield parameters
+
+
+@contextmanager
+def in_container(image: str) -> Iterator[Parameters]:
+    """Connection parameters of a superuser of a server in a container of its own."""
+    container = PostgresContainer(image, driver=None).with_command(_FAST_AND_MANY).with_kwargs(labels={LABEL: ""})
+    with container:
+        yield conninfo_to_dict(container.get_connection_url())
 
 
 @contextmanager
@@ -44,11 +55,36 @@ def database(server_parameters: Parameters) -> Iterator[Parameters]:
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(**server_parameters, autocommit=True) as session:
         session.execute(f"CREATE DATABASE {name}".encode())
+        old = session.info.server_version < 130_000
+    parameters = {**server_parameters, "dbname": name}
+    if old:
+        # Tests make up rows with gen_random_uuid(), which was no part of the server yet. The service does not.
+        with psycopg.connect(**parameters, autocommit=True) as session:
+            session.execute("CREATE EXTENSION pgcrypto")
     try:
-        yield {**server_parameters, "dbname": name}
+        yield parameters
     finally:
         with psycopg.connect(**server_parameters, autocommit=True) as session:
-            session.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+            _drop(session, name, old=old)
+
+
+def _drop(session: psycopg.Connection[Any], name: str, *, old: bool) -> None:
+    """Drop a database whoever is connected to it; servers before 13 do not throw people out by themselves."""
+    if not old:
+        session.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+        return
+    session.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        session.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+        try:
+            session.execute(f"DROP DATABASE {name}".encode())
+        except psycopg.errors.ObjectInUse:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 @contextmanager

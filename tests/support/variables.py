@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from image_builder.settings import ALL
 
-# Of branches that are merged with this one; then this goes.
-_COMING = {"SHUTDOWN_GRACE", "SHUTDOWN_TIMEOUT"}
-
 
 def variables_read() -> set[str]:
     """The names of all."""
-    return {*ALL, *_COMING}
+    return set(ALL)
 
 
 def secrets_read() -> set[str]:

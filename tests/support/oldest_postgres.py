@@ -1,0 +1,64 @@
+"""A server of the oldest PostgreSQL that must work, from the programs that `tools/oldest_postgres.sh` fetches."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+from adapters.embedded.unprivileged import Account
+from tests.support.databases import Parameters
+
+_PATIENCE = 60.0
+_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300")
+
+
+@contextmanager
+def server(binaries: Path) -> Iterator[Parameters]:
+    """Connection parameters of a superuser; the server and its data are gone at the end."""
+    # Not below pytest's own folders: the server does not run as root, and they are root's alone.
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name, tempfile.TemporaryFile() as log:
+        folder = Path(name)
+        account = Account.for_folder(folder)
+        account.take(folder)
+        data = ["-D", str(folder / "data")]
+        made = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
+        assert (
+            account.launch(binaries / "initdb", data + made, last_signal=signal.SIGKILL, log=log).wait(_PATIENCE) == 0
+        )
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", f"port={port}", *_FAST]
+        process = account.launch(
+            binaries / "postgres",
+            data + [word for setting in settings for word in ("-c", setting)],
+            last_signal=signal.SIGINT,
+            log=log,
+        )
+        try:
+            parameters = {"host": "127.0.0.1", "port": port, "user": "postgres", "dbname": "postgres"}
+            _wait(parameters)
+            yield parameters
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(_PATIENCE)
+
+
+def _wait(parameters: Parameters) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            psycopg.connect(**parameters, connect_timeout=5).close()
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
