@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -13,7 +15,7 @@ import requests
 
 from adapters.http.watchdog import Watch, WatchedAdapter
 from ports.deadline import current_deadline
-from ports.trace import current_span
+from ports.trace import CallSpan, current_span
 
 LARGEST_ANSWER: Final = 32 * 1024 * 1024
 _PIECE: Final = 64 * 1024
@@ -76,42 +78,32 @@ def exchange(
     read: float,
 ) -> Answer:
     """The answer. Raises requests.RequestException, OverdueError and TooLargeError among them, and OSError."""
-    span = current_span.get()
-    if span is None:
-        return _exchange(session, method, url, data=data, headers=headers, connect=connect, read=read)
-    with span.call(method, url) as call:
-        along = {**(headers or {}), **call.headers}
-        answer = _exchange(session, method, url, data=data, headers=along, connect=connect, read=read)
-        call.answered(answer.status)
-        return answer
-
-
-def _exchange(
-    session: requests.Session,
-    method: str,
-    url: str,
-    *,
-    data: bytes | Mapping[str, str] | None,
-    headers: Mapping[str, str] | None,
-    connect: float,
-    read: float,
-) -> Answer:
     now = time.monotonic()
     deadline = current_deadline.get() or now + _LONGEST
     left = deadline - now
     if left <= 0:
         raise requests.ConnectTimeout
-    with Watch(deadline) as watch:
-        try:
-            response = session.request(
+    with _call_span(method, url) as call:
+        answer = _watched(
+            deadline,
+            lambda: session.request(
                 method,
                 url,
                 data=data,
-                headers=headers,
+                headers={**(headers or {}), **call.headers},
                 timeout=(min(connect, left), min(read, left)),
                 allow_redirects=False,
                 stream=True,
-            )
+            ),
+        )
+        call.answered(answer.status)
+        return answer
+
+
+def _watched(deadline: float, request: Callable[[], requests.Response]) -> Answer:
+    with Watch(deadline) as watch:
+        try:
+            response = request()
             answer = Answer(response.status_code, _body(response), _seconds(response.headers.get("Retry-After")))
         except requests.ConnectTimeout:
             raise
@@ -122,6 +114,23 @@ def _exchange(
     if watch.expired:  # an answer that lasts until the connection ends looks whole
         raise OverdueError
     return answer
+
+
+class _Untraced:
+    """The span of a call where no traces are kept."""
+
+    headers: Mapping[str, str] = MappingProxyType({})
+
+    def answered(self, status: int) -> None:
+        pass
+
+
+_UNTRACED: Final = nullcontext(_Untraced())
+
+
+def _call_span(method: str, url: str) -> AbstractContextManager[CallSpan]:
+    span = current_span.get()
+    return _UNTRACED if span is None else span.call(method, url)
 
 
 def _body(response: requests.Response) -> bytes:

@@ -11,6 +11,7 @@ from adapters.embedded.composer.process import StandInComposer
 from adapters.http.composer import HttpComposer
 from adapters.postgres.blueprints import PostgresBlueprints
 from adapters.postgres.connection import PostgresDatabase
+from tests.support.clock import Clock
 from tests.support.composer_adapter import a_composer
 from tests.support.databases import Parameters
 from tests.support.stand_in import Client
@@ -44,3 +45,9 @@ def blueprints(module_database: Parameters) -> Iterator[PostgresBlueprints]:
 def tenant() -> str:
     """The organization of one test."""
     return uuid4().hex
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The time of one test."""
+    return Clock()

@@ -15,19 +15,6 @@ SHORT = Timeouts(connect=1.0, read=0.1)
 LONG = Timeouts(connect=5.0, read=10.0)
 
 
-class Clock:
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def breaker(clock):
     return Breaker(failures=3, seconds=10.0, clock=clock)

@@ -9,22 +9,10 @@ from hypothesis import strategies as st
 
 from adapters.rate_limits.memory import MemoryLimits, PromptMemory
 from domain.budgets import Budget
+from tests.support.clock import Clock
 
 WINDOW = 60
 AMOUNTS = {Budget.READS: 3, Budget.WRITES: 2, Budget.BUILD_REQUESTS: 1}
-
-
-class Clock:
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 @pytest.fixture
