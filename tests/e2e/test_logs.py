@@ -59,8 +59,9 @@ def test_every_line_says_when_how_bad_and_what(service: Service, log: Path) -> N
 
 
 def test_the_parent_process_writes_such_lines_too(service: Service, log: Path) -> None:
-    said = soon(log, lambda line: line.get("logger") == "uvicorn.error")
-    assert any(line["event"].startswith("Started parent process") for line in said)
+    (line,) = soon(log, lambda line: line["event"] == "serving")
+    assert service.process is not None
+    assert line["process"] == service.process.pid
 
 
 def test_a_requests_line_tells_who_asked_for_what_and_how_it_went(service: Service, log: Path) -> None:

@@ -244,5 +244,5 @@ def test_a_broken_quota_file_stops_the_start_naming_file_and_entry(
 def test_a_missing_quota_file_stops_the_start(database: Parameters, tmp_path: Path) -> None:
     status, output = serve(database, "http://127.0.0.1:1", tmp_path / "nowhere.json", workers=2).refusal_to_start()
     assert status != 0
-    assert "nowhere.json" in output
+    assert "QUOTA_FILE: no file that can be read" in output
     assert "Traceback" not in output

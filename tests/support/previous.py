@@ -42,7 +42,7 @@ class Previous(Service):
     def migrate(self) -> None:
         """Migrate the database as far as it knows how to. Raises CalledProcessError."""
         command = [sys.executable, "-m", "image_builder", "migrate"]
-        subprocess.run(command, env=self._environment, cwd="/", timeout=6 * PATIENCE, check=True)
+        subprocess.run(command, env=self.environment, cwd="/", timeout=6 * PATIENCE, check=True)
 
 
 def _git(*arguments: str) -> str | None:
