@@ -56,6 +56,8 @@ _LOOKS: Final = {
     b"$": (_looks(rb"", rb"\$(?:6|5|2[aby]?|y)\$[\w./$=]+"),),
     # What PostgreSQL says of rows
     b"detail:": (_looks(rb"detail:\s+", rb"(?:[^\"\\]|\\[^n])+"),),
+    # Names in which a secret of the settings stands, such as "secret"
+    _MASK: (_field_of_a_document(re.escape(_MASK)), _field_of_a_form(re.escape(_MASK))),
 }
 _MARKS: Final = tuple(_LOOKS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 import tarfile
@@ -12,6 +13,7 @@ from tests.support.databases import Parameters
 from tests.support.service import PATIENCE, PROJECT, Service
 
 _MIGRATIONS = "adapters/postgres/migrations"
+_LOCK = "requirements/runtime.txt"
 
 
 def revision(name: str) -> str | None:
@@ -33,11 +35,23 @@ def checked_out(commit: str, folder: Path) -> Path:
     return folder
 
 
+def _libraries(folder: Path) -> list[Path]:
+    """Where the libraries are that the program in this folder was locked to, if they are not those of this program."""
+    lock = folder / _LOCK
+    if lock.read_text() == (PROJECT / _LOCK).read_text():
+        return []
+    libraries = folder / "libraries"
+    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    subprocess.run([*pip, "--require-hashes", "--no-deps", "--target", libraries, "-r", lock], check=True)
+    return [libraries]
+
+
 class Previous(Service):
-    """The service as it is in that folder."""
+    """The service as it is in that folder, with the libraries that it was locked to."""
 
     def __init__(self, folder: Path, database: Parameters, composer_url: str, environment: dict[str, str]) -> None:
-        super().__init__(database, composer_url, environment={**environment, "PYTHONPATH": str(folder)})
+        path = os.pathsep.join(map(str, [folder, *_libraries(folder)]))
+        super().__init__(database, composer_url, environment={**environment, "PYTHONPATH": path})
 
     def migrate(self) -> None:
         """Migrate the database as far as it knows how to. Raises CalledProcessError."""

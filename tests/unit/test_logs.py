@@ -136,6 +136,12 @@ def test_the_settings_secrets_are_masked_wherever_they_stand(secret: str) -> Non
     assert (line["event"], line["text"]) == (f"before {MASK} after", [MASK])
 
 
+@pytest.mark.parametrize("text", ["{'client_secret': 'tr0ub4dor'}", "grant_type=x&client_secret=tr0ub4dor&y=z"])
+def test_a_secret_of_the_settings_that_is_a_common_word_lets_no_other_pass(text: str) -> None:
+    (line,) = lines(f"secrets.hide(['secret']); log.info('event', text={text!r})")
+    assert "tr0ub4dor" not in line["text"]
+
+
 LEAKING = {
     "a document": f'{{"password": "{SECRET}", "name": "n"}}',
     "a document with blanks in it": '{"password": "correct horse battery"}',
