@@ -50,7 +50,7 @@ format: $(VENV)/.development  ## format the code and mend what the linter can me
 lock: $(VENV)/.development  ## write requirements/*.txt anew from requirements/*.in
 	$(UV_COMPILE) --upgrade -o requirements/development.txt requirements/development.in
 	# What runs is what was tested: the smaller sets take the versions of the largest.
-	for set in runtime embedded sbom; do $(UV_COMPILE) -c requirements/development.txt -o requirements/$$set.txt requirements/$$set.in || exit 1; done
+	for set in runtime embedded sbom; do $(UV_COMPILE) --upgrade -c requirements/development.txt -o requirements/$$set.txt requirements/$$set.in || exit 1; done
 
 distributions: $(VENV)/.embedded  ## write distributions/*/ anew from distributions/source.yaml and oscap.yaml
 	$(BIN)/python tools/distributions.py
@@ -74,11 +74,13 @@ image:  ## build the container image `image-builder`, with ENGINE (docker)
 	$(ENGINE) build --build-arg BUILD_COMMIT="$$(git rev-parse HEAD)" --build-arg BUILD_TIME="$$(date -u +%FT%TZ)" --tag image-builder .
 
 sbom: $(VENV)/.development  ## tell what an installation is made of, in dist/sbom.cdx.json; the image has its own
-	$(PYTHON) -m venv --clear --without-pip dist/runtime
-	$(BIN)/python -m pip --python dist/runtime/bin/python install --quiet --require-hashes -r requirements/runtime.txt
+	for set in runtime sbom; do \
+		$(PYTHON) -m venv --clear --without-pip dist/$$set || exit 1; \
+		$(BIN)/python -m pip --python dist/$$set/bin/python install --quiet --require-hashes -r requirements/$$set.txt || exit 1; \
+	done
 	$(BIN)/python -m pip --python dist/runtime/bin/python install --quiet --no-deps --no-build-isolation --editable .
-	$(BIN)/python tools/sbom.py --pyproject pyproject.toml dist/runtime/bin/python dist/sbom.cdx.json
-	rm -rf dist/runtime
+	dist/sbom/bin/python tools/sbom.py --pyproject pyproject.toml dist/runtime/bin/python dist/sbom.cdx.json
+	rm -rf dist/runtime dist/sbom
 
 clean:  ## remove the virtual environment, the data folder, and what was made
 	rm -rf $(VENV) $(DATA) dist
