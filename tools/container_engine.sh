@@ -94,8 +94,8 @@ run_engine() {
     iptables-save > "$directory/iptables.before"
     cat /proc/sys/net/ipv4/ip_forward > "$directory/ip_forward.before"
     [ -e /sys/class/net/docker0 ] && touch "$directory/docker0.before"
-    # The last is a key of older engines.
-    for place in /run/containerd /run/docker /etc/docker/key.json; do
+    # The last two come from older engines: a key, and a folder that stays empty.
+    for place in /run/containerd /run/docker /etc/docker/key.json /opt/containerd; do
         [ -e $place ] || echo $place >> "$directory/made"
     done
     mkdir -p "$scratch"
