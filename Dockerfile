@@ -1,4 +1,4 @@
-# Any base with Python 3.11 or newer and venv will do: --build-arg BASE=...
+# --build-arg BASE=... takes any other with Python 3.11 or newer, venv, and packages that rpm or dpkg can list.
 ARG BASE=registry.access.redhat.com/ubi9/python-312-minimal
 # Where building takes more than running does (a proxy's certificate, for one): the same as BASE, and that on top.
 ARG BUILD_BASE=${BASE}

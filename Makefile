@@ -32,7 +32,7 @@ demo: $(VENV)/.embedded  ## queue builds and watch them, against the service of 
 test: $(VENV)/.development  ## every test, against a real PostgreSQL
 	@$(BIN)/python -m pytest
 
-load: $(VENV)/.development  ## Locust against BASE_URL, or the embedded default: USERS=50 DURATION=60s WORKERS=1; ends with 1 where a service level is missed
+load: $(VENV)/.development  ## Locust against BASE_URL, or the embedded default: USERS=50 DURATION=60s WORKERS=1; fails where a service level is missed
 	@$(BIN)/python -m tests.load
 
 check: $(VENV)/.development  ## format, lint, types, architecture

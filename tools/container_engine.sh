@@ -66,10 +66,14 @@ prepare() {
     fi
     local postgres
     postgres=$(apt-cache search --names-only '^postgresql-[0-9]+$' | sort -t- -k2 -n | sed -n '1s/ .*//p')
+    local process making=() failed=0
     root_file_system python python3,python3-venv,ca-certificates &
-    local other=$!
-    root_file_system postgres "$postgres"
-    wait "$other"
+    making+=($!)
+    root_file_system postgres "$postgres" &
+    making+=($!)
+    # Of both, also where one fails: none goes on when this has ended.
+    for process in "${making[@]}"; do wait "$process" || failed=1; done
+    return "$failed"
 }
 
 # --- start -----------------------------------------------------------------------------------------------------------
@@ -90,13 +94,15 @@ run_engine() {
     iptables-save > "$directory/iptables.before"
     cat /proc/sys/net/ipv4/ip_forward > "$directory/ip_forward.before"
     [ -e /sys/class/net/docker0 ] && touch "$directory/docker0.before"
-    for place in /run/containerd /run/docker; do
+    # The last two come from older engines: a key, and a folder that stays empty.
+    for place in /run/containerd /run/docker /etc/docker/key.json /opt/containerd; do
         [ -e $place ] || echo $place >> "$directory/made"
     done
     mkdir -p "$scratch"
     touch "$directory/begun"
-    setsid dockerd --data-root "$scratch/data" --exec-root "$directory/exec" -H "$socket" -p "$directory/docker.pid" \
-        --cgroup-parent "$cgroup" > "$directory/dockerd.log" 2>&1 < /dev/null &
+    # TMPDIR is where containerd writes down what it does when it is slow to start.
+    TMPDIR=$directory setsid dockerd --data-root "$scratch/data" --exec-root "$directory/exec" -H "$socket" \
+        -p "$directory/docker.pid" --cgroup-parent "$cgroup" > "$directory/dockerd.log" 2>&1 < /dev/null &
     local process=$! try place
     for try in $(seq 300); do
         DOCKER_HOST=$socket answers && return
@@ -199,11 +205,16 @@ stop() {
     elif [ -e "$directory/images" ] && answers; then
         remove_images
     fi
-    local place
+    local place try
     for place in "$directory" "/dev/shm/$(basename "$directory")"; do
         # The deepest first.
         grep -F " $place/" /proc/mounts | cut -d' ' -f2 | sort -r | xargs -r umount --lazy || true
-        rm -rf --one-file-system "$place"
+        # Servers of tests that were cut short may still be writing while they end.
+        for try in $(seq 50); do
+            rm -rf --one-file-system "$place" 2>/dev/null && break
+            sleep 0.2
+        done
+        [ ! -e "$place" ] || echo "$place cannot be taken away" >&2
     done
 }
 

@@ -1,5 +1,5 @@
--- Who may do what in the database, in one transaction that may be repeated: before the first migration, and again after
--- one that adds tables. As a superuser, or whoever may create roles and owns the database, and connected to it:
+-- Who may do what in the database, in one transaction that may be repeated: before the first migration, again after it,
+-- and after each that adds tables: only then has each table what it is to have. As a superuser, and connected to it:
 --
 --     psql -d image-builder -f roles.sql
 --
@@ -34,11 +34,10 @@ REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE, CREATE ON SCHEMA public TO image_builder_owner;
 GRANT USAGE ON SCHEMA public TO image_builder_app, image_builder_maintenance;
 
--- Tables of migrations to come are of use at once, also where nobody repeats this file.
+-- While pods are replaced, the new ones use the tables of their migrations before anybody repeats this file: until then
+-- the service may read and write all of a new table. The maintenance waits.
 ALTER DEFAULT PRIVILEGES FOR ROLE image_builder_owner IN SCHEMA public
     GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO image_builder_app;
-ALTER DEFAULT PRIVILEGES FOR ROLE image_builder_owner IN SCHEMA public
-    GRANT SELECT, UPDATE, DELETE ON TABLES TO image_builder_maintenance;
 
 DO $$
 DECLARE
@@ -49,17 +48,21 @@ BEGIN
     FOR known IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tableowner = 'image_builder_owner' LOOP
         app := CASE known
             WHEN 'composes' THEN 'SELECT, INSERT, UPDATE (deleted)'
+            WHEN 'compose_results' THEN 'SELECT, INSERT, UPDATE (metadata)'
             -- The last two are written by a trigger, which acts for whoever adds a version.
             WHEN 'blueprints' THEN 'SELECT, INSERT, UPDATE (name, description, deleted, latest_version, changed_at)'
             WHEN 'blueprint_versions' THEN 'SELECT, INSERT'
+            WHEN 'reconciler' THEN 'SELECT, INSERT, UPDATE (pod, until)'
             WHEN 'schema_version' THEN 'SELECT'
             WHEN 'image_builder_migrations' THEN 'SELECT'
             ELSE 'SELECT, INSERT, UPDATE, DELETE'
         END;
-        upkeep := CASE
-            WHEN known = 'composes' THEN 'SELECT, UPDATE (request), DELETE'
-            WHEN known NOT IN ('blueprints', 'blueprint_versions', 'schema_version', 'image_builder_migrations')
-                THEN 'SELECT, UPDATE, DELETE'
+        -- Results go with their composes, in the owner's name. Rows are locked before they go, which only those may do
+        -- who may write some column.
+        upkeep := CASE known
+            WHEN 'composes' THEN 'SELECT, UPDATE (request), DELETE'
+            WHEN 'compose_starts' THEN 'SELECT, UPDATE (id), DELETE'
+            WHEN 'idempotency_keys' THEN 'SELECT, UPDATE (id), DELETE'
         END;
         EXECUTE format('REVOKE ALL ON public.%I FROM PUBLIC, image_builder_app, image_builder_maintenance', known);
         EXECUTE format('GRANT %s ON public.%I TO image_builder_app', app, known);

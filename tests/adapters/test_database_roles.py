@@ -73,9 +73,21 @@ def test_only_the_owner_may(superuser: Parameters, role: str, statement: str):
     refused(superuser, role, statement)
 
 
-@pytest.mark.parametrize("statement", ["DELETE FROM composes", "UPDATE composes SET request = '{}', org_id = 'mine'"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM composes",
+        "UPDATE composes SET request = '{}', org_id = 'mine'",
+        "DELETE FROM compose_results",
+        "UPDATE compose_results SET status = '{}'",
+    ],
+)
 def test_the_service_cannot_rewrite_history(superuser: Parameters, statement: str):
     refused(superuser, APP, statement)
+
+
+def test_the_service_cannot_forget_who_looks_after_starts(superuser: Parameters):
+    refused(superuser, APP, "DELETE FROM reconciler")
 
 
 @pytest.mark.parametrize(
@@ -84,20 +96,27 @@ def test_the_service_cannot_rewrite_history(superuser: Parameters, statement: st
         "INSERT INTO composes SELECT * FROM composes",
         "UPDATE composes SET org_id = 'mine'",
         "SELECT 1 FROM blueprints",
+        "SELECT 1 FROM compose_results",
+        "DELETE FROM compose_results",
+        "SELECT 1 FROM reconciler",
+        "INSERT INTO compose_starts SELECT * FROM compose_starts",
+        "UPDATE compose_starts SET org_id = 'mine'",
+        "INSERT INTO idempotency_keys SELECT * FROM idempotency_keys",
+        "UPDATE idempotency_keys SET settled = true",
     ],
 )
-def test_the_maintenance_has_no_business_with_what_is_there_to_stay(superuser: Parameters, statement: str):
+def test_the_maintenance_may_only_do_its_work(superuser: Parameters, statement: str):
     refused(superuser, MAINTENANCE, statement)
 
 
-def test_a_table_of_a_later_migration_is_of_use_at_once(superuser: Parameters):
+def test_a_table_of_a_later_migration_is_of_use_to_the_service_at_once(superuser: Parameters):
     with session(logged_in(superuser, OWNER)) as connection:
         connection.execute("CREATE TABLE later (id integer)")
     with session(logged_in(superuser, APP)) as connection:
         connection.execute("INSERT INTO later VALUES (1)")
         connection.execute("UPDATE later SET id = 2")
-    with session(logged_in(superuser, MAINTENANCE)) as connection:
         assert connection.execute("DELETE FROM later").rowcount == 1
+    refused(superuser, MAINTENANCE, "SELECT 1 FROM later")
 
 
 def test_every_table_has_what_it_is_to_have_after_any_number_of_times(superuser: Parameters):

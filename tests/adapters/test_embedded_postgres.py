@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from adapters.embedded import postgres, postgres_binaries
 from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.embedded.unprivileged import Account
 from domain.errors import ConfigurationError
+from tests.support.folders import open_folder
 
 FAST = {"fsync": "off", "synchronous_commit": "off"}
 PROJECT = Path(__file__).parents[2]
@@ -43,9 +43,7 @@ while True:
 @pytest.fixture(scope="module")
 def template() -> Iterator[Path]:
     """An initialised data folder, for tests that leave it as it was: `initdb` and copies take the time."""
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
+    with open_folder() as folder:
         with EmbeddedPostgres(folder / "postgresql", settings=FAST):
             pass
         yield folder / "postgresql"
@@ -54,10 +52,8 @@ def template() -> Iterator[Path]:
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder that user nobody can reach, as pytest's own is not when root runs the tests."""
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
-        path = Path(name)
-        path.chmod(0o755)
-        yield path
+    with open_folder() as made:
+        yield made
 
 
 @pytest.fixture

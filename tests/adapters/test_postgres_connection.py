@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,14 +15,13 @@ from adapters.postgres.connection import PostgresDatabase
 from domain.errors import UnavailableError
 from tests.support.database_proxy import WAYS, DatabaseProxy
 from tests.support.databases import Parameters, session
+from tests.support.folders import open_folder
 
 
 @pytest.fixture
 def server() -> Iterator[EmbeddedPostgres]:
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
-        Path(folder).chmod(0o755)
-        with EmbeddedPostgres(Path(folder) / "data", settings={"fsync": "off"}) as running:
-            yield running
+    with open_folder() as folder, EmbeddedPostgres(folder / "data", settings={"fsync": "off"}) as running:
+        yield running
 
 
 def opened(server: EmbeddedPostgres, size: int) -> PostgresDatabase:

@@ -13,10 +13,12 @@ import pytest
 import requests
 from docker.models.containers import Container
 
+from adapters.postgres.migrate import migrate
 from tests.support import containers, databases
 from tests.support.builders import identity
 from tests.support.containers import address, gateway, published, running, until
 from tests.support.databases import LABEL, Parameters
+from tests.support.roles import MAINTENANCE, OWNER, apply_roles, database_with_roles, logged_in
 from tests.support.service import PROJECT, Client
 
 # Building an image and filling a database may take long on a machine that does other things, too.
@@ -106,6 +108,26 @@ def surroundings(engine: docker.DockerClient, image: str, postgres_in_container:
             engine, image, ["/app/image-builder-migrate-db-tern"], environment=environment
         )
         assert status == 0, output
+        yield Surroundings(environment, database)
+
+
+@pytest.fixture(scope="module")
+def least_privileged(surroundings: Surroundings, postgres_in_container: Parameters) -> Iterator[Surroundings]:
+    """Only what the maintenance's cron job is told, and its own role in a database beside the other."""
+    with database_with_roles(postgres_in_container) as database:
+        migrate(logged_in(database, OWNER))
+        apply_roles(database)
+        its_own = logged_in(database, MAINTENANCE)
+        environment = {
+            "PGHOST": surroundings.environment["PGHOST"],
+            "PGPORT": str(its_own["port"]),
+            "PGDATABASE": str(its_own["dbname"]),
+            "PGUSER": str(its_own["user"]),
+            "PGPASSWORD": str(its_own["password"]),
+            "ENABLE_DB_MAINTENANCE": "true",
+            "DRY_RUN": "false",
+            "DB_COMPOSES_RETENTION_MONTHS": "24",
+        }
         yield Surroundings(environment, database)
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from datetime import timedelta
+from uuid import uuid4
+
 import docker
 import pytest
 import requests
@@ -11,6 +15,7 @@ from tests.containers.conftest import Surroundings
 from tests.support.builders import compose_request
 from tests.support.containers import MEMORY, PATIENCE, ended, running, until
 from tests.support.databases import session
+from tests.support.rows import insert_compose
 from tests.support.service import Client
 
 
@@ -116,8 +121,13 @@ def test_migrating_once_more_does_nothing(
 
 @pytest.mark.parametrize("user", ["1001:0", "1234567:0"])
 def test_maintenance_runs_as_the_cron_job_calls_it(
-    engine: docker.DockerClient, image: str, surroundings: Surroundings, user: str
+    engine: docker.DockerClient, image: str, least_privileged: Surroundings, user: str
 ) -> None:
-    environment = {**surroundings.environment, "ENABLE_DB_MAINTENANCE": "true", "DRY_RUN": "false"}
-    status, output = ended(engine, image, ["/app/image-builder-maintenance"], user=user, environment=environment)
-    assert (status, "maintenance" in output) == (0, True), output
+    old = insert_compose(least_privileged.database, uuid4().hex, ago=timedelta(days=3 * 366))
+    command = ["/app/image-builder-maintenance"]
+    status, output = ended(engine, image, command, user=user, environment=least_privileged.environment)
+    assert status == 0, output
+    last = json.loads(output.splitlines()[-1])
+    assert (last["event"], last["complete"], last["composes_expired"]) == ("maintenance ended", True, 1)
+    with session(least_privileged.database) as connection:
+        assert connection.execute("SELECT 1 FROM composes WHERE job_id = %s", (old,)).fetchone() is None

@@ -180,7 +180,25 @@ def test_the_service_is_at_its_name_and_port_with_its_metrics(objects: Any):
     service = the(objects, "Service", "image-builder")
     (port,) = service["spec"]["ports"]
     assert (port["port"], port["targetPort"]) == (8080, 8000)
-    assert service["metadata"]["annotations"]["prometheus.io/path"] == "/metrics"
+
+
+def test_a_prometheus_that_goes_by_annotations_asks_the_port_that_the_pods_have_and_the_policy_admits(objects: Any):
+    annotations = the(objects, "Service", "image-builder")["metadata"]["annotations"]
+    policy = the(process("network-policy", **GIVEN["network-policy"]), "NetworkPolicy", "image-builder")
+    (admitted,) = policy["spec"]["ingress"][0]["ports"]
+    assert annotations == {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/path": "/metrics",
+        "prometheus.io/port": str(admitted["port"]),
+    }
+
+
+def test_without_clowder_the_clusters_own_prometheus_finds_the_metrics():
+    parts = process("without-clowder", **GIVEN["without-clowder"])
+    monitor, service = the(parts, "ServiceMonitor")["spec"], the(parts, "Service")
+    assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    (port,) = service["spec"]["ports"]
+    assert monitor["endpoints"] == [{"port": port["name"], "path": "/metrics"}]
 
 
 @pytest.mark.parametrize("kind", ["Service", "PodDisruptionBudget"])

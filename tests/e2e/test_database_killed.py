@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +23,7 @@ from tests.support.at_once import at_once
 from tests.support.blueprints import blueprint, kept, listed
 from tests.support.builders import compose_request
 from tests.support.databases import Parameters, session
+from tests.support.folders import open_folder
 from tests.support.refusals import refusal
 from tests.support.service import Client, Service
 
@@ -46,11 +45,9 @@ WHERE NOT EXISTS (SELECT 1 FROM blueprint_versions WHERE blueprint_id = blueprin
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[EmbeddedPostgres]:
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
-        Path(folder).chmod(0o755)
-        with EmbeddedPostgres(Path(folder) / "data", settings={"fsync": "off"}) as running:
-            migrate(running.connection_parameters())
-            yield running
+    with open_folder() as folder, EmbeddedPostgres(folder / "data", settings={"fsync": "off"}) as running:
+        migrate(running.connection_parameters())
+        yield running
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
 from adapters.embedded.composer.process import StandInComposer
@@ -21,10 +22,23 @@ from adapters.postgres.migrate import migrate
 from tests.support.builders import compose_request
 from tests.support.databases import Parameters, session
 from tests.support.roles import APP, MAINTENANCE, OWNER, apply_roles, database_with_roles, logged_in
-from tests.support.rows import insert_compose, stored_row
+from tests.support.rows import insert_compose, now, stored_row
 from tests.support.service import PATIENCE, PROJECT, Client, Service
 
 SECRET = "correct horse battery"
+TOO_OLD = timedelta(days=3 * 366)
+WITH_WHAT_IS_TOO_OLD = """
+INSERT INTO compose_results (job_id, status) VALUES (%(compose)s, '{}');
+INSERT INTO compose_starts (id, org_id, created_at) VALUES (%(compose)s, 'somebody', %(time)s);
+INSERT INTO idempotency_keys (id, org_id, path, key, body, created_at)
+VALUES (%(compose)s, 'somebody', '/compose', 'old', '', %(time)s);
+"""
+LEFT_OF_IT = """
+SELECT 'compose' FROM composes WHERE job_id = %(compose)s
+UNION ALL SELECT 'result' FROM compose_results WHERE job_id = %(compose)s
+UNION ALL SELECT 'start' FROM compose_starts WHERE id = %(compose)s
+UNION ALL SELECT 'key' FROM idempotency_keys WHERE id = %(compose)s
+"""
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +74,10 @@ def blueprint(name: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Maintained:
-    """A maintenance that ended well: what it said, a compose that was too old for it, and one with a password."""
+    """A maintenance that ended well: what it said, a compose that was too old for it, and one with a password.
+
+    The old one had a result, and a start and an idempotency key with its id and of its age.
+    """
 
     lines: list[dict[str, Any]]
     old: UUID
@@ -70,7 +87,10 @@ class Maintained:
 @pytest.fixture(scope="module")
 def maintained(superuser: Parameters) -> Maintained:
     users = [{"name": "a", "password": SECRET}]
-    old = insert_compose(superuser, uuid4().hex, ago=timedelta(days=3 * 366))
+    old = insert_compose(superuser, uuid4().hex, ago=TOO_OLD)
+    with session(superuser) as connection:
+        cursor = psycopg.ClientCursor(connection)
+        cursor.execute(WITH_WHAT_IS_TOO_OLD, {"compose": old, "time": now() - TOO_OLD})
     with_password = insert_compose(superuser, uuid4().hex, compose_request(customizations={"users": users}))
     database = logged_in(superuser, MAINTENANCE)
     ended = subprocess.run(
@@ -148,7 +168,7 @@ def test_nothing_of_all_this_was_refused(client: Client, log: Path) -> None:
 
 def test_maintenance_removes_what_is_too_old(superuser: Parameters, maintained: Maintained) -> None:
     with session(superuser) as connection:
-        assert connection.execute("SELECT 1 FROM composes WHERE job_id = %s", (maintained.old,)).fetchone() is None
+        assert connection.execute(LEFT_OF_IT, {"compose": maintained.old}).fetchall() == []
 
 
 def test_maintenance_takes_out_passwords(superuser: Parameters, maintained: Maintained) -> None:

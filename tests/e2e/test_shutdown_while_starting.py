@@ -8,13 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.folders import open_folder
 from tests.support.processes import command_of, running
 from tests.support.service import PROJECT
 
@@ -30,10 +30,8 @@ STARTING = [round(SEEDED.uniform(0, 3), 3) for _ in range(9)]
 @pytest.fixture(scope="module")
 def data() -> Iterator[Path]:
     """The data folder of all starts: the first makes it, and may not come to its end."""
-    # Not below pytest's own folders: PostgreSQL does not run as root, and they are root's alone.
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder, "data")
+    with open_folder() as folder:
+        yield folder / "data"
 
 
 def started(data: Path, workers: int) -> subprocess.Popen[bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 from testcontainers.community.postgres import PostgresContainer
 
 from adapters.embedded.postgres import EmbeddedPostgres
+from tests.support.folders import open_folder
 
 IMAGE = os.environ.get("TEST_POSTGRES_IMAGE", "postgres:15")
 Parameters = Mapping[str, Any]
@@ -89,11 +89,9 @@ def _drop(session: psycopg.Connection[Any], name: str, *, old: bool) -> None:
 
 @contextmanager
 def _embedded() -> Iterator[Parameters]:
-    # Not below pytest's own folders: the server does not run as root, and they are root's alone.
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
-        Path(folder).chmod(0o755)
+    with open_folder() as folder:
         fast = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-        with EmbeddedPostgres(Path(folder) / "data", max_connections=300, settings=fast) as postgres:
+        with EmbeddedPostgres(folder / "data", max_connections=300, settings=fast) as postgres:
             yield dict(postgres.connection_parameters())
 
 

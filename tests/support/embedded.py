@@ -7,15 +7,14 @@ import re
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import requests
 
+from tests.support.folders import open_folder
 from tests.support.service import PATIENCE, PROJECT, START_PATIENCE
 
 
@@ -39,9 +38,7 @@ def embedded(*, workers: int = 1, environment: Mapping[str, str] | None = None) 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    # Not below pytest's own folders: PostgreSQL does not run as root, and they are root's alone.
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
-        Path(folder).chmod(0o755)
+    with open_folder() as folder:
         process = subprocess.Popen(
             [
                 sys.executable,

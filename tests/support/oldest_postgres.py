@@ -14,6 +14,7 @@ import psycopg
 
 from adapters.embedded.unprivileged import Account
 from tests.support.databases import Parameters
+from tests.support.folders import open_folder
 
 _PATIENCE = 60.0
 _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300")
@@ -22,9 +23,7 @@ _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_con
 @contextmanager
 def server(binaries: Path) -> Iterator[Parameters]:
     """Connection parameters of a superuser; the server and its data are gone at the end."""
-    # Not below pytest's own folders: the server does not run as root, and they are root's alone.
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as name, tempfile.TemporaryFile() as log:
-        folder = Path(name)
+    with open_folder() as folder, tempfile.TemporaryFile() as log:
         account = Account.for_folder(folder)
         account.take(folder)
         data = ["-D", str(folder / "data")]

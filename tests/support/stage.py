@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -20,6 +19,7 @@ from adapters.postgres.migrate import migrate
 from tests.support.callers import Callers, asked_for
 from tests.support.cuts import Round, Step
 from tests.support.databases import Parameters, session
+from tests.support.folders import open_folder
 from tests.support.pods import RECONCILING, Pod, Relay, quotas
 from tests.support.rows import insert_compose
 from tests.support.stand_in import Client as ComposerClient
@@ -175,20 +175,21 @@ class Stage:
 @contextmanager
 def stage(folder: Path) -> Iterator[Stage]:
     """A stage with all of its own; `folder` takes small files."""
-    # Not below pytest's own folders: PostgreSQL does not run as root, and they are root's alone.
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as data, StandInComposer(seconds=1.0) as composer:
-        Path(data).chmod(0o755)
+    with (
+        open_folder() as data,
+        StandInComposer(seconds=1.0) as composer,
         # An immediate shutdown loses what the server has not written; what it has written the machine still has.
-        with EmbeddedPostgres(Path(data) / "data", max_connections=200, settings={"fsync": "off"}) as postgres:
-            parameters = dict(postgres.connection_parameters())
-            migrate(parameters)
-            with session(parameters) as connection:
-                connection.execute(_MAKE_GATE.encode())
-            relay = Relay(parameters, composer.url, {**RECONCILING, **quotas(folder, LIMIT)})
-            try:
-                yield Stage(postgres, composer, relay)
-            finally:
-                relay.close()
+        EmbeddedPostgres(data / "data", max_connections=200, settings={"fsync": "off"}) as postgres,
+    ):
+        parameters = dict(postgres.connection_parameters())
+        migrate(parameters)
+        with session(parameters) as connection:
+            connection.execute(_MAKE_GATE.encode())
+        relay = Relay(parameters, composer.url, {**RECONCILING, **quotas(folder, LIMIT)})
+        try:
+            yield Stage(postgres, composer, relay)
+        finally:
+            relay.close()
 
 
 def _number(watching: psycopg.Connection[Any]) -> int:
