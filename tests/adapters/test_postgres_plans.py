@@ -19,16 +19,14 @@ from adapters.postgres.composes import PostgresComposes
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.left_starts import PostgresLeftStarts
 from adapters.postgres.maintenance import PostgresUpkeep
-from adapters.postgres.migrate import migrate
 from adapters.postgres.starts import PostgresStarts
-from benchmarks.database import LARGE, SMALL, Size, fill
+from benchmarks.database import LARGE, SMALL
 from domain.blueprints.blueprint import BlueprintsQuery, NewBlueprint, Version
 from domain.composes import ComposesQuery, NewCompose
 from domain.idempotency import Failure, Keyed
 from domain.paging import Page
 from domain.quota import Quota
 from domain.starts import Adoption
-from tests.support import databases
 from tests.support.databases import Parameters, session
 from tests.support.plans import Node, RecordingDatabase, plan
 from tests.support.starts import new_start, new_starts
@@ -53,28 +51,9 @@ GROWING = ("composes", "blueprints", "compose_starts", "idempotency_keys")
 # Read to the end as they are meant to be: requests that run now, and starts that are no builds yet.
 OF_THE_MOMENT = ("idempotency_keys_unsettled_idx",)
 OF_ALL_STARTS = (left_starts._LEFT, left_starts._COUNT)
-# Of the last day: of an empty table the planner takes any index.
-_KEYS_AND_STARTS = """
-INSERT INTO compose_starts (id, org_id, created_at, fingerprint)
-SELECT md5('start ' || n)::uuid, 'tenant-' || n % 997, (now() AT TIME ZONE 'utc') - n * interval '5 seconds', 'x'
-FROM generate_series(1, 10000) n;
-INSERT INTO idempotency_keys (id, org_id, path, key, body, created_at, settled)
-SELECT id, org_id, '/compose', id, '', created_at, true FROM compose_starts;
-"""
 # A text with a place to be filled in: `{table}`. JSON and arrays of PostgreSQL look otherwise.
 TEMPLATE = re.compile(r"\{[a-z_]+\}")
 OF_NO_TABLE = ("_CUTOFF", "_INDEX_IS_THERE")
-
-
-@pytest.fixture(scope="module")
-def large_database(postgres: Parameters) -> Iterator[Parameters]:
-    with databases.database(postgres) as parameters:
-        fill(parameters, Size(composes=100_000, versions=10_000), {"image_requests": [{}]})
-        migrate(parameters)
-        with session(parameters) as connection:
-            connection.execute(_KEYS_AND_STARTS)
-            connection.execute("VACUUM (ANALYZE) compose_starts, idempotency_keys")
-        yield parameters
 
 
 @pytest.fixture(scope="module")
