@@ -19,7 +19,8 @@ LARGE: Final = "tenant-large"
 SMALL: Final = "tenant-small"
 _SMALL_HAS: Final = 1000
 _OTHERS: Final = 997
-_TYPES: Final = ("guest-image", "aws", "azure", "gcp", "rhel-edge-commit", "vsphere", "image-installer", "wsl")
+# All builds' image types, each as often as the next.
+TYPES: Final = ("guest-image", "aws", "azure", "gcp", "rhel-edge-commit", "vsphere", "image-installer", "wsl")
 
 # Two of three blueprints' worth of versions are first ones; every tenth blueprint has five more. Ids are hashes of
 # numbers, so that builds find the versions they were made of, and that no order of ids is the order of time.
@@ -93,7 +94,7 @@ def fill(database: Mapping[str, Any], size: Size, request: Mapping[str, Any] | N
         "small_every": size.composes // _SMALL_HAS,
         "first_of_small": first_of_small,
         "others": _OTHERS,
-        "types": list(_TYPES),
+        "types": list(TYPES),
         "request": Jsonb(document, dumps=orjson.dumps),
         "body": Jsonb({**document, "metadata": None}, dumps=orjson.dumps),
     }

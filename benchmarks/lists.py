@@ -5,11 +5,12 @@ A database at tern 15 is migrated while others read and write it, then each stat
 
 from __future__ import annotations
 
+import random
 import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any, Final
 
 import click
 import psycopg
+from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from rich.table import Table
 
@@ -25,12 +27,19 @@ from adapters.embedded.postgres import EmbeddedPostgres
 
 # The very statements of the service.
 from adapters.postgres.blueprints import _BY_NAME, _COUNT_ALL, _COUNT_SOUGHT, _PAGE_OF_ALL, _PAGE_OF_SOUGHT
-from adapters.postgres.composes import _COUNT, _PAGE
+from adapters.postgres.composes import (
+    _COUNT,
+    _COUNT_OF_BLUEPRINT,
+    _PAGE,
+    _PAGE_BY_TYPE,
+    _PAGE_OF_BLUEPRINT,
+    _REACH_BY_TYPE,
+)
 from adapters.postgres.connection import PostgresDatabase, session_parameters
 from adapters.postgres.migrate import migrate
 from adapters.postgres.starts import PostgresStarts
 from benchmarks import database, rounds
-from benchmarks.database import LARGE, SMALL, Size
+from benchmarks.database import LARGE, SMALL, TYPES, Size
 from benchmarks.payloads import small_request
 from benchmarks.rounds import Target
 from domain.composes import LISTED_FOR, NewCompose
@@ -41,7 +50,13 @@ from image_builder.telemetry import logs
 _TIMES: Final = 3.0
 _MILLISECONDS: Final = 50.0
 _IGNORED: Final = ["rhel-edge-commit", "rhel-edge-installer"]
-_FIRST_NAME: Final = "SELECT name FROM blueprints WHERE org_id = %s AND deleted = false ORDER BY id LIMIT 1"
+# A name, and the blueprint that half of the tenant's builds are of.
+_OF_TENANT: Final = """
+SELECT (SELECT name FROM blueprints WHERE org_id = %(tenant)s AND deleted = false ORDER BY id LIMIT 1) AS name,
+       (SELECT blueprint_id FROM blueprint_versions
+        WHERE id = (SELECT blueprint_version_id FROM composes
+                    WHERE org_id = %(tenant)s AND blueprint_version_id IS NOT NULL LIMIT 1)) AS blueprint
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +71,24 @@ class Case:
 
 def cases(size: Size) -> Iterator[Case]:
     """All statements of lists: first pages, then what reads an index to its end."""
-    every = {"listed_for": LISTED_FOR, "ignored": [], "limit": 100, "offset": 0}
-    less = {**every, "ignored": _IGNORED}
-    deep = {"offset": size.large_has // 2}
+    every = {"listed_for": LISTED_FOR, "ignored": [], "version": None, **_at(0)}
+    less, nothing = {**every, "ignored": _IGNORED}, {**every, "ignored": list(TYPES)}
+    deep, behind = _at(size.large_has // 2), _at(_REACH_BY_TYPE)
     yield Case("builds, page of 100", _PAGE, every, True)
     yield Case("builds, page of 10", _PAGE, {**every, "limit": 10}, True)
-    yield Case("builds without two image types, page of 100", _PAGE, less, True)
+    yield Case("builds without two image types, page of 100", _PAGE_BY_TYPE, less, True)
+    yield Case("builds, all of ignored image types, page of 100", _PAGE_BY_TYPE, nothing, True)
     yield Case("builds, count", _COUNT, every, False)
     yield Case("builds without two image types, count", _COUNT, less, False)
+    yield Case("builds, all of ignored image types, count", _COUNT, nothing, False)
     yield Case(f"builds, page at offset {deep['offset']:,}", _PAGE, {**every, **deep}, False)
     yield Case("builds without two image types, the same offset", _PAGE, {**less, **deep}, False)
+    yield Case(f"builds, all of ignored image types, offset {behind['offset']:,}", _PAGE, {**nothing, **behind}, False)
+    middle = _at(size.large_has // 4)
+    yield Case("builds of a blueprint, page of 100", _PAGE_OF_BLUEPRINT, every, True)
+    yield Case("builds of a blueprint, count", _COUNT_OF_BLUEPRINT, every, False)
+    title = f"builds of a blueprint, page at offset {middle['offset']:,}"
+    yield Case(title, _PAGE_OF_BLUEPRINT, {**every, **middle}, False)
     listed = {"limit": 100, "offset": 0}
     many, none = ({**listed, "search": f"%{text}%"} for text in ("Server 1", "nowhere"))
     yield Case("blueprints, page of 100", _PAGE_OF_ALL, listed, True)
@@ -80,23 +103,32 @@ def cases(size: Size) -> Iterator[Case]:
     yield Case(f"blueprints, page at offset {half['offset']:,}", _PAGE_OF_ALL, half, False)
 
 
-def measured(parameters: Mapping[str, Any], case: Case, times: int) -> dict[str, float]:
-    """Milliseconds of the case at the median, by tenant; both in turn, in sessions like the service's."""
+def _at(offset: int) -> dict[str, int]:
+    """A page of 100."""
+    return {"limit": 100, "offset": offset, "reach": offset + 100}
+
+
+def measured(
+    parameters: Mapping[str, Any], case: Case, times: int, figure: Callable[[Sequence[float]], float] = median
+) -> dict[str, float]:
+    """Milliseconds of the case by tenant, the `figure` of all times; both in turn, in a session like the service's."""
     found: dict[str, list[float]] = {SMALL: [], LARGE: []}
-    with psycopg.connect(**session_parameters(parameters), autocommit=True) as session:
-        names = {tenant: session.execute(_FIRST_NAME, (tenant,)).fetchone() or ("",) for tenant in found}
+    with psycopg.connect(**session_parameters(parameters), autocommit=True, row_factory=dict_row) as session:
+        own = {tenant: session.execute(_OF_TENANT, {"tenant": tenant}).fetchone() or {} for tenant in found}
         for number in range(times + 1):
             for tenant, seconds in found.items():
-                values = {"tenant": tenant, "name": names[tenant][0], **case.values}
+                values = {"tenant": tenant, **own[tenant], **case.values}
                 began = time.perf_counter()
                 session.execute(case.statement, values).fetchall()
                 if number:
                     seconds.append(time.perf_counter() - began)
-    return {tenant: median(seconds) * 1000 for tenant, seconds in found.items()}
+    return {tenant: figure(seconds) * 1000 for tenant, seconds in found.items()}
 
 
-def quota_checked(parameters: Mapping[str, Any], times: int) -> dict[str, float]:
-    """Milliseconds of a reservation that the quota refuses, at the median, by tenant."""
+def quota_checked(
+    parameters: Mapping[str, Any], times: int, figure: Callable[[Sequence[float]], float] = median
+) -> dict[str, float]:
+    """Milliseconds of a reservation that the quota refuses, by tenant, as for `measured`."""
     found: dict[str, list[float]] = {SMALL: [], LARGE: []}
     pool = PostgresDatabase(parameters, size=2)
     pool.open()
@@ -109,7 +141,7 @@ def quota_checked(parameters: Mapping[str, Any], times: int) -> dict[str, float]
                 seconds.append(time.perf_counter() - began)
     finally:
         pool.close()
-    return {tenant: median(seconds) * 1000 for tenant, seconds in found.items()}
+    return {tenant: figure(seconds) * 1000 for tenant, seconds in found.items()}
 
 
 @dataclass(slots=True)
@@ -135,6 +167,9 @@ _WRITES: Final = (
         "VALUES (%(new)s, %(new)s, 1, '{}', now() AT TIME ZONE 'utc')"
     ),
     "UPDATE composes SET deleted = true WHERE job_id = %(new)s",
+    # Of old rows, which the migration fills in meanwhile.
+    "UPDATE composes SET image_name = 'changed' WHERE job_id = md5('compose ' || %(compose)s)::uuid",
+    "UPDATE blueprints SET description = 'changed' WHERE id = md5('blueprint ' || %(blueprint)s)::uuid",
 )
 _READS: Final = (
     "SELECT request FROM composes WHERE job_id = md5('compose 10')::uuid",
@@ -145,7 +180,7 @@ _READS: Final = (
 
 
 @contextmanager
-def others(parameters: Mapping[str, Any]) -> Iterator[Others]:
+def others(parameters: Mapping[str, Any], size: Size) -> Iterator[Others]:
     """Sessions like the older program's, busy until the block ends."""
     seen, over = Others(), threading.Event()
 
@@ -153,7 +188,12 @@ def others(parameters: Mapping[str, Any]) -> Iterator[Others]:
         request = Jsonb(small_request())
         with psycopg.connect(**parameters, autocommit=True) as session:
             while not over.is_set():
-                values = {"new": uuid.uuid4(), "request": request}
+                values = {
+                    "new": uuid.uuid4(),
+                    "request": request,
+                    "compose": random.randrange(size.composes),
+                    "blueprint": random.randrange(size.blueprints),
+                }
                 for statement in statements:
                     began = time.perf_counter()
                     try:
@@ -194,7 +234,7 @@ def main(*, composes: int, versions: int, times: int) -> None:
         with EmbeddedPostgres(Path(folder) / "data", max_connections=50) as postgres:
             parameters = dict(postgres.connection_parameters())
             _timed("filled", lambda: database.fill(parameters, size))
-            with others(parameters) as seen:
+            with others(parameters, size) as seen:
                 _timed("migrated", lambda: migrate(parameters))
             results = [(case, measured(parameters, case, times)) for case in cases(size)]
             checked = quota_checked(parameters, times)

@@ -37,4 +37,6 @@ class Upkeep(Protocol):
         """Find composes of older programs that hold passwords, and put `hasPassword` in their place if told so."""
 
     def vacuum(self, over: Callable[[], bool]) -> bool:
-        """Make the room of removed composes fit for use; False where it was given up because time was `over`."""
+        """Make the room of removed composes fit for use; False where it was given up because time was `over`, or where
+        the database did not let us.
+        """

@@ -61,7 +61,8 @@ _DELETE: Final = "UPDATE blueprints SET deleted = true, name = id::text WHERE id
 # A statement of its own, after the lock: it sees the builds of whoever held the blueprint before.
 _SHOWN_COMPOSES: Final = """
 SELECT job_id FROM composes
-WHERE blueprint_version_id IN (SELECT id FROM blueprint_versions WHERE blueprint_id = %(blueprint)s) AND deleted = false
+WHERE blueprint_version_id = ANY (ARRAY(SELECT id FROM blueprint_versions WHERE blueprint_id = %(blueprint)s))
+  AND deleted = false
 """
 _HIDE_COMPOSES: Final = "UPDATE composes SET deleted = true WHERE job_id = ANY (%(composes)s)"
 # So many at a time that no statement comes near its limit, however many builds a blueprint has.

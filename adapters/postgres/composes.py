@@ -38,13 +38,48 @@ ORDER BY created_at DESC, job_id DESC
 LIMIT %(limit)s OFFSET %(offset)s
 """  # noqa: S608
 
+# Where types are ignored, a page near the beginning is put together of those that are not: the builds of a type that is
+# ignored are not read, however many there are. The index is walked from type to type. A build without a type, which
+# only a restored database may have, is one more; the order by a type that is none has no other index taken for it.
+_PAGE_IDS_BY_TYPE: Final = f"""
+WITH RECURSIVE types (image_type) AS (
+    (SELECT image_type FROM composes WHERE org_id = %(tenant)s AND deleted = false ORDER BY image_type LIMIT 1)
+    UNION ALL
+    SELECT (SELECT image_type FROM composes
+            WHERE org_id = %(tenant)s AND deleted = false AND image_type > types.image_type
+            ORDER BY image_type LIMIT 1)
+    FROM types WHERE image_type IS NOT NULL
+)
+SELECT job_id, created_at
+FROM (
+    SELECT of_type.*
+    FROM types
+    CROSS JOIN LATERAL (
+        SELECT job_id, created_at FROM composes WHERE image_type = types.image_type AND {_LISTED}
+        ORDER BY created_at DESC, job_id DESC
+        LIMIT %(reach)s
+    ) of_type
+    WHERE types.image_type <> ALL (%(ignored)s::text[])
+    UNION ALL
+    (SELECT job_id, created_at FROM composes WHERE image_type IS NULL AND {_LISTED}
+     ORDER BY image_type, created_at DESC, job_id DESC
+     LIMIT %(reach)s)
+) listed
+ORDER BY created_at DESC, job_id DESC
+LIMIT %(limit)s OFFSET %(offset)s
+"""  # noqa: S608
+# Rows that are sorted for it, of each type; a page farther behind costs less where all types are read in order.
+_REACH_BY_TYPE: Final = 1000
+
 _COUNT_OF_BLUEPRINT: Final = f"""
 SELECT COALESCE(sum(of_version.count), 0)::bigint
 FROM ({_VERSIONS}) versions
 CROSS JOIN LATERAL (SELECT count(*) FROM composes WHERE blueprint_version_id = versions.id AND {_LISTED}) of_version
 """  # noqa: S608
 
-# Of each version no more than could be on the page.
+# Of each version no more than could be on the page. A page far behind therefore sorts what comes before it, some
+# 20 ms for 50,000 builds: no index has the builds of all versions of a blueprint in one order, since a column for that
+# would be one more that older programs do not write. Types that are ignored are read, too.
 _PAGE_IDS_OF_BLUEPRINT: Final = f"""
 SELECT of_version.job_id, of_version.created_at
 FROM ({_VERSIONS}) versions
@@ -71,6 +106,7 @@ CROSS JOIN LATERAL (
 ORDER BY page.created_at DESC, page.job_id DESC
 """
 _PAGE: Final = _ROWS.format(ids=_PAGE_IDS)
+_PAGE_BY_TYPE: Final = _ROWS.format(ids=_PAGE_IDS_BY_TYPE)
 _PAGE_OF_BLUEPRINT: Final = _ROWS.format(ids=_PAGE_IDS_OF_BLUEPRINT)
 
 _GET: Final = """
@@ -101,6 +137,7 @@ class PostgresComposes:
 
     def page(self, query: ComposesQuery) -> ComposesPage:
         """See the port. Count and page travel together."""
+        reach = min(query.page.limit + query.page.offset, _LARGEST_LIMIT)
         values = {
             "tenant": query.tenant,
             "listed_for": LISTED_FOR,
@@ -109,11 +146,14 @@ class PostgresComposes:
             "version": query.version,
             "limit": query.page.limit,
             "offset": query.page.offset,
-            "reach": min(query.page.limit + query.page.offset, _LARGEST_LIMIT),
+            "reach": reach,
         }
 
-        of_blueprint = query.blueprint is not None
-        count, page = (_COUNT_OF_BLUEPRINT, _PAGE_OF_BLUEPRINT) if of_blueprint else (_COUNT, _PAGE)
+        count, page = _COUNT, _PAGE
+        if query.blueprint is not None:
+            count, page = _COUNT_OF_BLUEPRINT, _PAGE_OF_BLUEPRINT
+        elif query.ignored and reach <= _REACH_BY_TYPE:
+            page = _PAGE_BY_TYPE
 
         def read(connection: psycopg.Connection[Any]) -> ComposesPage:
             with connection.pipeline():

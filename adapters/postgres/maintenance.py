@@ -190,6 +190,9 @@ class PostgresUpkeep:
     def vacuum(self, over: Callable[[], bool]) -> bool:
         """See the port."""
         self._session.execute("SET statement_timeout = 0")
+        warnings: list[str | None] = []
+        # Without the privilege there is a warning and no error.
+        self._session.add_notice_handler(lambda notice: warnings.append(notice.message_primary))
         with ThreadPoolExecutor(1) as thread:
             working = thread.submit(self._session.execute, _VACUUM)
             while wait((working,), timeout=_HEARD_WITHIN).not_done:
@@ -199,7 +202,7 @@ class PostgresUpkeep:
             working.result()
         except errors.QueryCanceled:
             return False
-        return True
+        return not warnings
 
     def _batches(self, statement: str, cutoff: str | None, since: str = "-infinity") -> Iterator[int]:
         values = {"cutoff": cutoff, "time": since, "id": UUID(int=0), "size": BATCH}

@@ -27,10 +27,20 @@ _DIRECTORY: Final = Path(__file__).parent / "migrations"
 _FILE_NAME: Final = re.compile(r"(?P<number>\d{4})_(?P<name>\w+)\.sql")
 _CONCURRENT: Final = re.compile(r"\A-- concurrently: (?P<index>\w+)\n")
 _OUTSIDE: Final = "-- outside a transaction\n"
+# What may stand where a table does that the statements lock.
+_TABLE: Final = re.compile(r"\b(?:ALTER TABLE|ON|REFERENCES) (\w+)")
+# Nothing of a role's or a database's own: an index takes as long as it takes to build, and a fill sees what others have
+# committed before each of its statements.
+_OPTIONS: Final = (
+    "-c timezone=UTC -c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=5000 "
+    r"-c default_transaction_isolation=read\ committed"
+)
 # Who wants a table for himself makes all others wait behind him: he gives up after this many milliseconds, and comes
 # again after a pause of that many seconds.
 _TABLE_WAIT: Final = 300
 _TABLE_PAUSE: Final = 0.5
+# An autovacuum gives way to whoever has waited for it for `deadlock_timeout`, a second where nobody has changed it.
+_VACUUM_WAIT: Final = 5000
 _LOCK: Final = 0x1B0002
 _TERN_VERSION: Final = 15
 _BASELINE: Final = 1
@@ -51,6 +61,11 @@ class Migration:
         """The index of a file that begins with `-- concurrently: <index>`."""
         found = _CONCURRENT.match(self.statements)
         return found["index"] if found else None
+
+    @property
+    def tables(self) -> list[str]:
+        """What its statements may lock, once each; not all of these are tables, or there yet."""
+        return list(dict.fromkeys(_TABLE.findall(self.statements)))
 
     @property
     def outside(self) -> bool:
@@ -75,9 +90,7 @@ def migrate(parameters: Mapping[str, Any], *, wait: float = 600.0) -> list[str]:
     version cannot take over, UnavailableError when it is away or another pod never finishes.
     """
     try:
-        with psycopg.connect(
-            **{**session_parameters(parameters), "options": "-c timezone=UTC"}, autocommit=True
-        ) as session:
+        with psycopg.connect(**{**session_parameters(parameters), "options": _OPTIONS}, autocommit=True) as session:
             _take_turn(session, wait)
             return [migration.name for migration in _missing(session) if _apply(session, migration, wait)]
     except psycopg.OperationalError as error:
@@ -162,6 +175,7 @@ def _applied_at_once(session: psycopg.Connection[Any], migration: Migration, *, 
     """Apply it within a transaction; False where somebody else does not let go of a table."""
     try:
         with session.transaction():
+            _keep_vacuum_out(session, migration)
             session.execute(f"SET LOCAL lock_timeout = {_TABLE_WAIT}".encode())
             session.execute(migration.statements.encode())
             _count(session, migration)
@@ -170,6 +184,17 @@ def _applied_at_once(session: psycopg.Connection[Any], migration: Migration, *, 
             raise UnavailableError(f"A table is never free: {_first_line(error)}") from error
         return False
     return True
+
+
+def _keep_vacuum_out(session: psycopg.Connection[Any], migration: Migration) -> None:
+    """Send an autovacuum away that the statements would not wait for long enough.
+
+    The lock is one that vacuums and migrations take, and holds up nobody who reads or writes.
+    """
+    session.execute(f"SET LOCAL lock_timeout = {_VACUUM_WAIT}".encode())
+    for table in migration.tables:
+        if _scalar(session, "SELECT relkind = 'r' FROM pg_class WHERE oid = to_regclass(%s)", table):
+            session.execute(sql.SQL("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE").format(sql.Identifier(table)))
 
 
 def _count(session: psycopg.Connection[Any], migration: Migration) -> None:

@@ -11,9 +11,13 @@ from adapters.embedded.composer.process import StandInComposer
 from adapters.http.composer import HttpComposer
 from adapters.postgres.blueprints import PostgresBlueprints
 from adapters.postgres.connection import PostgresDatabase
+from adapters.postgres.migrate import migrate
+from benchmarks.database import fill
+from tests.support import databases
 from tests.support.clock import Clock
 from tests.support.composer_adapter import a_composer
-from tests.support.databases import Parameters
+from tests.support.databases import Parameters, session
+from tests.support.large import KEYS_AND_STARTS, SIZE
 from tests.support.stand_in import Client
 
 
@@ -51,3 +55,15 @@ def tenant() -> str:
 def clock() -> Clock:
     """The time of one test."""
     return Clock()
+
+
+@pytest.fixture(scope="session")
+def large_database(postgres: Parameters) -> Iterator[Parameters]:
+    """A tenth of what the benchmark of lists has; for tests that leave its two tenants' lists as they are."""
+    with databases.database(postgres) as parameters:
+        fill(parameters, SIZE, {"image_requests": [{}]})
+        migrate(parameters)
+        with session(parameters) as connection:
+            connection.execute(KEYS_AND_STARTS)
+            connection.execute("VACUUM (ANALYZE) compose_starts, idempotency_keys")
+        yield parameters

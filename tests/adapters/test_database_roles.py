@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 from psycopg import errors
 
+from adapters.postgres.maintenance import upkeep
 from adapters.postgres.migrate import migrate, migrations
 from tests.support.databases import Parameters, session
 from tests.support.roles import APP, MAINTENANCE, OWNER, apply_roles, database_with_roles, logged_in
@@ -159,6 +160,19 @@ def test_a_new_servers_entry_point_gives_each_role_its_password(superuser: Param
         ).fetchall()
     apply_roles(superuser)  # the tests' own password again
     assert len([password for (password,) in kept if password]) == 3
+
+
+def test_a_vacuum_that_the_role_may_not_do_is_not_said_to_be_done(superuser: Parameters):
+    with session(superuser) as connection:
+        if connection.info.server_version >= 170_000:
+            connection.execute(f"REVOKE MAINTAIN ON composes FROM {MAINTENANCE}".encode())
+    try:
+        with upkeep(logged_in(superuser, MAINTENANCE), 24) as ours:
+            assert not ours.vacuum(lambda: False)
+        with upkeep(logged_in(superuser, OWNER), 24) as ours:
+            assert ours.vacuum(lambda: False)
+    finally:
+        apply_roles(superuser)
 
 
 def test_a_database_of_the_older_program_is_handed_over(postgres: Parameters):

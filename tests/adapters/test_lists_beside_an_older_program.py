@@ -108,6 +108,22 @@ def test_no_request_is_too_odd_to_be_written_and_listed(database: Parameters, re
     assert builds(database, "aws") == (1, [str(compose)])
 
 
+def test_builds_that_were_restored_without_a_type_are_listed_among_the_others(database: Parameters) -> None:
+    newest = insert_compose(database, TENANT, of_type("wsl"))
+    with session(database) as connection:
+        connection.execute("SET session_replication_role = replica")  # as pg_restore --disable-triggers does
+        connection.execute(
+            "INSERT INTO composes (job_id, request, created_at, account_number, org_id) "
+            "SELECT md5(n::text)::uuid, '{}', (now() AT TIME ZONE 'utc') - n * interval '1 hour', '', %s "
+            "FROM generate_series(1, 2) n",
+            (TENANT,),
+        )
+    oldest = insert_compose(database, TENANT, of_type("gcp"), ago=timedelta(hours=3))
+    count, found = builds(database, "aws")
+    assert (count, found[0], found[-1]) == (4, str(newest), str(oldest))
+    assert builds(database, "wsl", "gcp") == (2, found[1:3])
+
+
 def test_blueprints_from_before_the_migration_are_listed_by_their_latest_change(old_database: Parameters) -> None:
     first = insert_blueprint(old_database, TENANT, "First", {}, {})
     insert_blueprint(old_database, TENANT, "second", {}, description="ÄPFEL and MORE")

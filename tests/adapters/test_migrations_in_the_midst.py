@@ -26,7 +26,7 @@ def test_who_reads_and_writes_meanwhile_is_not_refused_and_waits_for_no_lock(emp
     fill(empty_database, SMALL)
     with session(empty_database) as connection:
         (before,) = connection.execute(COUNTS).fetchall()
-    with others(empty_database) as seen:
+    with others(empty_database, SMALL) as seen:
         applied = migrate(empty_database)
     assert applied == [each.name for each in migrations()][1:], "the first one is what the older program has done"
     assert seen.errors == []

@@ -60,6 +60,21 @@ def test_pages_put_together_are_the_whole_also_where_times_are_equal(
     assert set(together) == made
 
 
+def test_pages_without_some_types_put_together_are_the_whole_near_the_beginning_and_far_behind(
+    composes: PostgresComposes, module_database: Parameters, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = now() - timedelta(hours=1)
+    for number in range(24):
+        request = {"image_requests": [{"image_type": ("aws", "wsl", "gcp", "")[number % 4]}]}
+        insert_compose(module_database, tenant, request, created_at=at + timedelta(seconds=number // 6))
+    monkeypatch.setattr("adapters.postgres.composes._REACH_BY_TYPE", 0)
+    whole = page(composes, tenant, ignored=("wsl",))
+    assert (whole.count, len(whole.composes)) == (18, 18)
+    monkeypatch.setattr("adapters.postgres.composes._REACH_BY_TYPE", 10)
+    together = [each for offset in range(0, 18, 5) for each in page(composes, tenant, 5, offset, ("wsl",)).composes]
+    assert together == list(whole.composes)
+
+
 def test_the_count_is_of_all_that_match_not_of_the_page(
     composes: PostgresComposes, module_database: Parameters, tenant: str
 ) -> None:

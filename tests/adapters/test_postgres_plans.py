@@ -5,6 +5,7 @@ Lists and counts have to be read from an index alone, in its order: their cost t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
@@ -12,21 +13,20 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from adapters.postgres import blueprints, composes, idempotency, left_starts, starts
+from adapters.postgres import blueprints, composes, idempotency, left_starts, maintenance, starts
 from adapters.postgres.blueprints import PostgresBlueprints
 from adapters.postgres.composes import PostgresComposes
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.left_starts import PostgresLeftStarts
-from adapters.postgres.migrate import migrate
+from adapters.postgres.maintenance import PostgresUpkeep
 from adapters.postgres.starts import PostgresStarts
-from benchmarks.database import LARGE, SMALL, Size, fill
+from benchmarks.database import LARGE, SMALL
 from domain.blueprints.blueprint import BlueprintsQuery, NewBlueprint, Version
 from domain.composes import ComposesQuery, NewCompose
 from domain.idempotency import Failure, Keyed
 from domain.paging import Page
 from domain.quota import Quota
 from domain.starts import Adoption
-from tests.support import databases
 from tests.support.databases import Parameters, session
 from tests.support.plans import Node, RecordingDatabase, plan
 from tests.support.starts import new_start, new_starts
@@ -39,15 +39,21 @@ COUNTS = (
     blueprints._COUNT_ALL,
     blueprints._COUNT_SOUGHT,
 )
-PAGES = (composes._PAGE, composes._PAGE_OF_BLUEPRINT, blueprints._PAGE_OF_ALL, blueprints._PAGE_OF_SOUGHT)
-
-
-@pytest.fixture(scope="module")
-def large_database(postgres: Parameters) -> Iterator[Parameters]:
-    with databases.database(postgres) as parameters:
-        fill(parameters, Size(composes=100_000, versions=10_000), {"image_requests": [{}]})
-        migrate(parameters)
-        yield parameters
+PAGES = (
+    composes._PAGE,
+    composes._PAGE_BY_TYPE,
+    composes._PAGE_OF_BLUEPRINT,
+    blueprints._PAGE_OF_ALL,
+    blueprints._PAGE_OF_SOUGHT,
+)
+# What has more rows the longer the service runs, or the more there is to do.
+GROWING = ("composes", "blueprints", "compose_starts", "idempotency_keys")
+# Read to the end as they are meant to be: requests that run now, and starts that are no builds yet.
+OF_THE_MOMENT = ("idempotency_keys_unsettled_idx",)
+OF_ALL_STARTS = (left_starts._LEFT, left_starts._COUNT)
+# A text with a place to be filled in: `{table}`. JSON and arrays of PostgreSQL look otherwise.
+TEMPLATE = re.compile(r"\{[a-z_]+\}")
+OF_NO_TABLE = ("_CUTOFF", "_INDEX_IS_THERE")
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +103,7 @@ def use(database: RecordingDatabase, tenant: str, blueprint: UUID) -> None:
     starting.record(start, compose, NewCompose(tenant, "", "", {}, None, "api", version))
     starting.release([start])
     look_after_starts(database, tenant)
+    look_after_rows(database)
     history.get(tenant, compose)
     history.keep_status(compose, {"status": "success"})
     history.keep_metadata(compose, {})
@@ -120,6 +127,19 @@ def look_after_starts(database: RecordingDatabase, tenant: str) -> None:
     keys.left(timedelta(0), 10)
     keys.settle(key)
     keys.close(key, Failure("UnavailableError", ""))
+
+
+def look_after_rows(database: RecordingDatabase) -> None:
+    with database.connection() as connection:
+        upkeep = PostgresUpkeep(connection, "2000-01-01", "2000-01-01")
+        for do in (False, True):
+            for batches in (
+                upkeep.expired(remove=do),
+                upkeep.expired_starts(remove=do),
+                upkeep.expired_keys(remove=do),
+            ):
+                assert sum(batches) == 0
+            assert next(upkeep.with_passwords(take_out=do)) == 0
 
 
 def plans(parameters: Parameters, statements: list[Statement], generic: bool) -> Iterator[tuple[str, Node]]:
@@ -156,24 +176,49 @@ def test_what_counts_and_what_finds_a_page_reads_one_index_alone(
     pages = [each for each in statements[tenant] if each[0] in PAGES]
     assert {text for text, _ in counts} | {text for text, _ in pages} == {*COUNTS, *PAGES}
     for text, each in plans(large_database, counts, generic):
-        assert reading(each) == ["Index Only Scan"], text
+        assert list(reading(each).values()) == ["Index Only Scan"], text
     for text, each in plans(large_database, pages, generic):
         ids = next(node for node in each.all() if node.kind == "Limit" and reading(node))
-        assert reading(ids) == ["Index Only Scan"], text
+        assert list(reading(ids).values()) == ["Index Only Scan"], text
 
 
-def reading(node: Node) -> list[str]:
-    """How a node reads builds or blueprints; versions, which a blueprint has few of, left out."""
-    return [scan.kind for scan in node.scans() if scan.relation in ("composes", "blueprints")]
+def reading(node: Node) -> dict[str | None, str]:
+    """By which index a node reads builds or blueprints, and how; versions, which a blueprint has few of, left out."""
+    return {scan.index: scan.kind for scan in node.scans() if scan.relation in ("composes", "blueprints")}
+
+
+@every_way
+def test_each_index_is_entered_at_its_first_column_and_not_read_to_its_end(
+    large_database: Parameters, statements: dict[str, list[Statement]], tenant: str, generic: bool
+) -> None:
+    with session(large_database) as connection:
+        rows = connection.execute(
+            "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid, 1, true) FROM pg_index"
+        )
+        first = dict(rows.fetchall())
+    found = plans(large_database, statements[tenant], generic)
+    read_on = [
+        (text, scan.index)
+        for text, each in found
+        for scan in each.scans()
+        if scan.relation in GROWING and not re.search(rf"\b{first[str(scan.index)]}\b", scan.condition)
+    ]
+    assert [
+        (text, index) for text, index in read_on if index not in OF_THE_MOMENT and not text.startswith(OF_ALL_STARTS)
+    ] == []
 
 
 def test_each_statement_of_the_adapters_is_among_these(statements: dict[str, list[Statement]]) -> None:
     ran = [text for text, _ in statements[LARGE]]
     written = [
         (name, text)
-        for module in (blueprints, composes, idempotency, left_starts, starts)
+        for module in (blueprints, composes, idempotency, left_starts, maintenance, starts)
         for name, text in vars(module).items()
         if isinstance(text, str) and text.lstrip().startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH"))
     ]
     assert len(written) > 20
-    assert [name for name, text in written if "{" not in text and not any(text in each for each in ran)] == []
+    assert [
+        name
+        for name, text in written
+        if not TEMPLATE.search(text) and name not in OF_NO_TABLE and not any(text in each for each in ran)
+    ] == []

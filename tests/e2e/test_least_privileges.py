@@ -182,3 +182,4 @@ def test_a_vacuum_that_the_database_has_no_privilege_for_is_said_to_be_left_out(
         has_privilege = connection.info.server_version >= 170000
     warnings = [line["text"] for line in maintained.lines if line["level"] == "warning"]
     assert any("composes" in text for text in warnings) is not has_privilege
+    assert maintained.lines[-1]["vacuumed"] is has_privilege

@@ -19,16 +19,27 @@ _TABLES = ("Seq Scan", "Index Scan", "Index Only Scan", "Bitmap Heap Scan", "Tid
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node of a plan, with those it reads from; `kind` and `relation` as EXPLAIN names them."""
+    """A node of a plan, with those it reads from; `kind`, `relation`, `index` as EXPLAIN names them.
+
+    `condition`: by what an index is entered, and left again.
+    """
 
     kind: str
     relation: str | None
     nodes: tuple[Node, ...]
+    index: str | None = None
+    condition: str = ""
 
     @classmethod
     def of(cls, plan: Mapping[str, Any]) -> Node:
         """Out of EXPLAIN's JSON."""
-        return cls(plan["Node Type"], plan.get("Relation Name"), tuple(map(cls.of, plan.get("Plans", ()))))
+        return cls(
+            plan["Node Type"],
+            plan.get("Relation Name"),
+            tuple(map(cls.of, plan.get("Plans", ()))),
+            plan.get("Index Name"),
+            plan.get("Index Cond", ""),
+        )
 
     def all(self) -> Iterator[Node]:
         """It and all below it."""
@@ -80,9 +91,10 @@ class _Recording:
         self._connection = connection
         self._statements = statements
 
-    def execute(self, statement: str, values: Mapping[str, Any] | None = None) -> psycopg.Cursor[Any]:
-        self._statements.append((statement, values or {}))
-        return self._connection.execute(statement.encode(), values)
+    def execute(self, statement: str | bytes, values: Mapping[str, Any] | None = None) -> psycopg.Cursor[Any]:
+        text = statement if isinstance(statement, str) else statement.decode()
+        self._statements.append((text, dict(values or {})))
+        return self._connection.execute(text.encode(), values)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)

@@ -1,0 +1,103 @@
+"""Migrations beside a vacuum, under what a role or a database has set, and what they set themselves."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from adapters.postgres.migrate import migrate
+from domain.errors import UnavailableError
+from tests.support.databases import Parameters, session
+from tests.support.rows import insert_blueprint_version, insert_compose
+from tests.support.waiting import until
+
+TERN_15 = (Path(__file__).parent / "tern_15.sql").read_bytes()
+# As long as an autovacuum is waited for before it is sent away: `deadlock_timeout`, and a little.
+SENT_AWAY = 1.1
+
+
+@pytest.fixture
+def old_database(empty_database: Parameters) -> Parameters:
+    """A database that the program before this one left."""
+    with session(empty_database) as connection:
+        connection.execute(TERN_15)
+    return empty_database
+
+
+def query(parameters: Parameters, statement: str, *values: object) -> list[Any]:
+    with session(parameters) as connection:
+        return connection.execute(statement.encode(), values or None).fetchall()
+
+
+def waits_for_a_lock(parameters: Parameters, seconds: float) -> bool:
+    """Whether one statement of a migration has waited that long."""
+    return bool(
+        query(
+            parameters,
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' "
+            "AND clock_timestamp() - query_start > make_interval(secs => %s)",
+            seconds,
+        )
+    )
+
+
+# Not composes: the first index is built before, and that waits for as long as it takes.
+@pytest.mark.parametrize("table", ["blueprints", "blueprint_versions"])
+def test_a_vacuum_is_waited_for_long_enough_to_be_sent_away_and_nobody_waits_behind(
+    old_database: Parameters, table: str
+) -> None:
+    with ThreadPoolExecutor(1) as pods:
+        with psycopg.connect(**old_database) as vacuum:
+            vacuum.execute(f"LOCK TABLE {table} IN SHARE UPDATE EXCLUSIVE MODE".encode())
+            migrating = pods.submit(migrate, old_database)
+            until(lambda: waits_for_a_lock(old_database, SENT_AWAY), "the migration waits for the vacuum")
+            began = time.monotonic()
+            insert_compose(old_database, "beside")
+            insert_blueprint_version(old_database, "beside", 1)
+            assert time.monotonic() - began < 1
+            assert not migrating.done()
+        assert migrating.result(30)
+
+
+def test_a_vacuum_that_does_not_end_is_given_up_on(old_database: Parameters, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.postgres.migrate._VACUUM_WAIT", 100)
+    with psycopg.connect(**old_database) as vacuum:
+        vacuum.execute("LOCK TABLE blueprints IN SHARE UPDATE EXCLUSIVE MODE")
+        with pytest.raises(UnavailableError, match="never free"):
+            migrate(old_database, wait=0.5)
+
+
+def test_what_a_role_or_a_database_has_set_ends_no_migration(old_database: Parameters) -> None:
+    for setting in ("statement_timeout = 100", "lock_timeout = 100", "default_transaction_isolation = 'serializable'"):
+        with session(old_database) as connection:
+            connection.execute(f"ALTER DATABASE {old_database['dbname']} SET {setting}".encode())
+    with ThreadPoolExecutor(1) as pods:
+        with psycopg.connect(**old_database) as reader:
+            reader.execute("SELECT count(*) FROM composes")
+            migrating = pods.submit(migrate, old_database)
+            until(lambda: waits_for_a_lock(old_database, 0.3), "an index waits for a transaction that is older")
+            assert not migrating.done()
+        assert migrating.result(30)
+
+
+def test_rows_can_be_restored_where_no_path_leads_to_the_tables(database: Parameters) -> None:
+    blueprint = uuid4()
+    with session(database) as connection:
+        connection.execute("SELECT pg_catalog.set_config('search_path', '', false)")
+        connection.execute(
+            "INSERT INTO public.blueprints (id, org_id, account_number, name, created_at) "
+            "VALUES (%s, 't', '', 'a', now())",
+            (blueprint,),
+        )
+        connection.execute(
+            "INSERT INTO public.blueprint_versions (id, blueprint_id, version, body, created_at) "
+            "VALUES (%s, %s, 7, '{}', now())",
+            (uuid4(), blueprint),
+        )
+    assert query(database, "SELECT latest_version FROM blueprints") == [(7,)]
