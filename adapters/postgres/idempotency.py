@@ -51,7 +51,7 @@ WHERE id = %(id)s AND NOT settled AND COALESCE(array_remove(made, NULL), '{}') =
 
 _LEFT: Final = """
 SELECT id, made FROM idempotency_keys
-WHERE NOT settled AND created_at < clock_timestamp() AT TIME ZONE 'utc' - %(lease)s::interval
+WHERE NOT settled AND created_at < statement_timestamp() AT TIME ZONE 'utc' - %(lease)s::interval
   AND NOT EXISTS (SELECT 1 FROM compose_starts WHERE key_id = idempotency_keys.id)
 ORDER BY created_at LIMIT %(most)s
 """

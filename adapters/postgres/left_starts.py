@@ -22,15 +22,15 @@ RETURNING pod
 
 # An older version of this service records no fingerprint.
 _LEFT: Final = """
-SELECT id, fingerprint, clock_timestamp() AT TIME ZONE 'utc' - created_at FROM compose_starts
-WHERE created_at < clock_timestamp() AT TIME ZONE 'utc' - %(lease)s::interval
-  AND created_at > clock_timestamp() AT TIME ZONE 'utc' - %(patience)s::interval
+SELECT id, fingerprint, statement_timestamp() AT TIME ZONE 'utc' - created_at FROM compose_starts
+WHERE created_at < statement_timestamp() AT TIME ZONE 'utc' - %(lease)s::interval
+  AND created_at > statement_timestamp() AT TIME ZONE 'utc' - %(patience)s::interval
   AND fingerprint IS NOT NULL
 ORDER BY created_at, id LIMIT %(most)s
 """
 
 _COUNT: Final = """
-SELECT count(*) FROM compose_starts WHERE created_at < clock_timestamp() AT TIME ZONE 'utc' - %(lease)s::interval
+SELECT count(*) FROM compose_starts WHERE created_at < statement_timestamp() AT TIME ZONE 'utc' - %(lease)s::interval
 """
 
 _KNOWN: Final = "SELECT job_id FROM composes WHERE job_id = ANY (%(composes)s)"
