@@ -85,7 +85,7 @@ class Metrics:
         self._unmatched = latest("starts_unmatched", "Starts cut short of which nobody knows what became")
         self._reconciled = latest("starts_reconciled_timestamp_seconds", "When starts cut short were last looked after")
         self._breakers = gauge(
-            "back_end_breaker_open", "Processes that leave a back-end alone for a while", ["back_end"]
+            "back_end_breaker_open", "Processes that leave a back-end alone but for trials", ["back_end"]
         )
         self._pool = {
             name: gauge(f"database_pool_{name}", f"Database connections: {what}")
@@ -148,7 +148,7 @@ class Metrics:
         self._released.inc(number)
 
     def breaker(self, back_end: str, *, is_open: bool) -> None:
-        """Tell whether this process leaves a back-end alone at the moment."""
+        """Tell whether this process leaves a back-end alone, but for trials."""
         self._breakers.labels(back_end).set(is_open)
 
     def pool(self, figures: Mapping[str, int]) -> None:
