@@ -170,11 +170,11 @@ class Settings(DatabaseSettings):
         "the same in all pods: what requests are recognized by is made with it; unset: `COMPOSER_CLIENT_SECRET`",
         secret=True,
     )
-    insights_client_proxy: str = _builds.text("INSIGHTS_CLIENT_PROXY", "", "given to machines that are registered")
-    patch_url: str = _builds.text("PATCH_URL", "", "given to machines that are registered")
+    insights_client_proxy: str = _builds.url("INSIGHTS_CLIENT_PROXY", "", "given to machines that are registered")
+    patch_url: str = _builds.url("PATCH_URL", "", "given to machines that are registered")
 
     content_sources_url: str = _content.url("CONTENT_SOURCES_URL", "", "who knows repositories and their snapshots")
-    content_repo_url: str = _content.text(
+    content_repo_url: str = _content.url(
         "CONTENT_SOURCES_REPO_URL", "", "where builds read snapshots; needed with `CONTENT_SOURCES_URL`"
     )
     content_repo_prefix: str = _content.text(
