@@ -117,6 +117,24 @@ def test_a_refused_request_counts(
     assert now.value("request_count", **labels) == before + 1
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        f"{BASE}/composes\xff".encode("latin-1"),
+        f"{BASE}/composes/ü".encode(),
+        f"{BASE}/composes?x=\xff".encode("latin-1"),
+        f"http://localhost{BASE}/composes\xff".encode("latin-1"),
+        f"http://localhost:99999{BASE}/composes".encode(),
+    ],
+    ids=ascii,
+)
+def test_a_request_whose_address_cannot_be_read_counts(service: Service, target: bytes) -> None:
+    labels = {"method": "GET", "path": "", "code": "400"}
+    before = scrape(service.url).value("request_count", **labels)
+    assert raw_http.call(service.url, "GET", target).status_code == 400
+    assert scrape(service.url).value("request_count", **labels) == before + 1
+
+
 def test_headers_without_an_end_count(service: Service) -> None:
     labels = {"method": "POST", "path": "", "code": "431"}
     before = scrape(service.url).value("request_count", **labels)
