@@ -7,13 +7,18 @@ together again.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 from uuid import UUID
 
 from domain.composes import NewCompose
+
+# What the contract fills in where a request is silent, but for nothing at all; the composer may tell it as ordered.
+_DEFAULTS: Final = {"size": 0, "partitioning_mode": "auto-lvm", "hyper_v_generation": "V1"}
+# The database and a pod do not begin to count at the same moment.
+_MARGIN: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +35,11 @@ class NewStart:
 
 @dataclass(frozen=True, slots=True)
 class LeftStart:
-    """A start that nobody works at any more."""
+    """A start that nobody works at any more; `age` is the time since it was recorded."""
 
     id: UUID
     fingerprint: bytes
+    age: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +51,21 @@ class Adoption:
 
 
 @dataclass(frozen=True, slots=True)
-class Sightings:
-    """Builds of the composer that no compose stands for, by the fingerprint of their request.
+class Sighting:
+    """A build of the composer that no compose stands for; `age` is the time since it was first seen.
 
-    `settled` have been so for longer than any start is worked at: nobody is about to record them. `fresh` may yet be
-    recorded by whoever started them. `complete` is False where there may be builds besides whose request is not known.
+    `fingerprint` is that of its request, None where nobody can tell. A `settled` one has been seen for longer than any
+    start is worked at: nobody is about to record it.
     """
 
-    settled: Mapping[UUID, bytes]
-    fresh: frozenset[bytes] = frozenset()
-    complete: bool = True
+    compose: UUID
+    fingerprint: bytes | None
+    age: timedelta
+    settled: bool
+
+    def may_be(self, start: LeftStart) -> bool:
+        """Whether it may be the start's, as far as is known: a build is not there before its start."""
+        return self.fingerprint in (None, start.fingerprint) and self.age <= start.age + _MARGIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,26 +76,31 @@ class Verdict:
     released: tuple[UUID, ...]
 
 
-def judge(left: Iterable[LeftStart], seen: Sightings) -> Verdict:
+def judge(left: Iterable[LeftStart], seen: Iterable[Sighting], *, complete: bool) -> Verdict:
     """What became of the starts that were `left` before anybody looked at the composer, oldest first.
 
-    Several starts of one request are as good as each other, and so are their builds.
+    `seen` are all its builds without a compose, unless there are more and it is not `complete`. Several starts of one
+    request are as good as each other, and so are their builds.
     """
-    builds: dict[bytes, list[UUID]] = defaultdict(list)
-    for compose, fingerprint in seen.settled.items():
-        builds[fingerprint].append(compose)
+    builds = list(seen)
     adopted: list[Adoption] = []
     released: list[UUID] = []
     for start in left:
-        if builds[start.fingerprint]:
-            adopted.append(Adoption(start.id, builds[start.fingerprint].pop()))
-        elif seen.complete and start.fingerprint not in seen.fresh:
+        possible = [build for build in builds if build.may_be(start)]
+        own = next((build for build in possible if build.settled and build.fingerprint is not None), None)
+        if own is not None:
+            builds.remove(own)
+            adopted.append(Adoption(start.id, own.compose))
+        elif complete and not possible:
             released.append(start.id)
     return Verdict(tuple(adopted), tuple(released))
 
 
 def essence(composer_request: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a composer's request is the same when the composer tells it again: it may leave out what says nothing."""
+    """What of a composer's request is the same when the composer tells it again.
+
+    It may leave out what says nothing, and put in what the contract says for those who say nothing.
+    """
     stripped = _stripped(composer_request)
     return stripped if isinstance(stripped, dict) else {}
 
@@ -92,11 +108,13 @@ def essence(composer_request: Mapping[str, Any]) -> dict[str, Any]:
 def _stripped(value: Any) -> Any:
     if isinstance(value, Mapping):
         parts = {key: _stripped(part) for key, part in value.items()}
-        return {key: part for key, part in parts.items() if _says_something(part)}
+        return {key: part for key, part in parts.items() if _says_something(key, part)}
     if isinstance(value, list | tuple):
         return [_stripped(part) for part in value]
     return value
 
 
-def _says_something(value: Any) -> bool:
-    return value is not None and value is not False and value not in ("", {}, [])
+def _says_something(key: str, value: Any) -> bool:
+    if value is None or value is False or value in ("", {}, []):
+        return False
+    return key not in _DEFAULTS or value != _DEFAULTS[key]

@@ -157,8 +157,8 @@ class Settings(DatabaseSettings):
     start_lease: timedelta = _builds.seconds(
         "START_LEASE",
         300.0,
-        "after so many seconds a start is taken to have been cut short; a minute more than COMPOSE_DEADLINE at least, "
-        "because a build is recorded, or cancelled, after it",
+        "after so many seconds a start is taken to have been cut short; not less than COMPOSE_DEADLINE, and better a "
+        "minute more, because a build is recorded, or cancelled, after it",
         within=(1.0, 86_400.0),
     )
     reconcile_interval: timedelta = _builds.seconds(
@@ -167,7 +167,8 @@ class Settings(DatabaseSettings):
     own_fingerprint_secret: str = _builds.text(
         "FINGERPRINT_SECRET",
         "",
-        "the same in all pods: what requests are recognized by is made with it; unset: `COMPOSER_CLIENT_SECRET`",
+        "the same in all pods: what requests are recognized by is made with it; unset: `COMPOSER_CLIENT_SECRET`, "
+        "else `PGPASSWORD`",
         secret=True,
     )
     insights_client_proxy: str = _builds.url("INSIGHTS_CLIENT_PROXY", "", "given to machines that are registered")
@@ -317,7 +318,7 @@ class Settings(DatabaseSettings):
     @property
     def fingerprint_secret(self) -> str:
         """What requests are recognized by is made with it."""
-        return self.own_fingerprint_secret or self.composer_client_secret
+        return self.own_fingerprint_secret or self.composer_client_secret or self.pg_password
 
     @property
     def upload(self) -> UploadSettings:

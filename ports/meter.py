@@ -47,6 +47,9 @@ class Meter(Protocol):
         The latest number stands, whichever process reported it.
         """
 
+    def starts_looked_after(self) -> None:
+        """Somebody has tried to find out what became of them, and the composer could be asked."""
+
     def starts_adopted(self, number: int = 1) -> None:
         """Starts that a crash cut short were found to be builds, and became composes."""
 
@@ -68,6 +71,9 @@ class _Silent:
         pass
 
     def starts_unmatched(self, number: int) -> None:
+        pass
+
+    def starts_looked_after(self) -> None:
         pass
 
     def starts_adopted(self, number: int = 1) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from ssl import SSLCertVerificationError
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -35,7 +36,7 @@ log = structlog.get_logger()
 
 # Statuses of things in front of a back-end that cannot reach it.
 _NOT_THERE: Final = frozenset({502, 503, 504})
-_BEFORE_SENDING: Final = (NewConnectionError, ConnectTimeoutError, SSLError, ProxyError)
+_BEFORE_SENDING: Final = (NewConnectionError, ConnectTimeoutError, ProxyError)
 # The longest a back-end may put us off, and what a further attempt needs beyond the pause before it.
 _PATIENCE: Final = 1.0
 _LEAST: Final = 0.1
@@ -302,7 +303,12 @@ def _stalled(error: requests.RequestException) -> bool:
 
 def _failed_before_sending(error: requests.RequestException) -> bool:
     cause = error.args[0] if error.args else None
-    return isinstance(cause, MaxRetryError) and isinstance(cause.reason, _BEFORE_SENDING)
+    if not isinstance(cause, MaxRetryError):
+        return False
+    reason = cause.reason
+    # Of TLS' own errors, others than a certificate's may also come while the answer is read.
+    untrusted = isinstance(reason, SSLError) and any(isinstance(each, SSLCertVerificationError) for each in reason.args)
+    return untrusted or isinstance(reason, _BEFORE_SENDING)
 
 
 def _cause(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
 
-from marshmallow import INCLUDE, Schema, ValidationError, fields, post_load
+from marshmallow import INCLUDE, Schema, ValidationError, fields, post_load, pre_load
 
 from adapters.http.client import Answer, BackEnd, NoAnswerError, Query, Timeouts, segment
 from adapters.http.schemas import AnswerSchema
@@ -143,13 +143,25 @@ class _ListedSchema(AnswerSchema):
 
 
 class _ListSchema(AnswerSchema):
+    """The contract's ComposeList; composers are known that answer its items alone.
+
+    Those do so, too, where they cannot list their builds: then there are none.
+    """
+
     items = fields.List(fields.Nested(_ListedSchema), required=True)
-    total = fields.Integer(strict=True)
+    total = fields.Integer(strict=True, load_default=None)
+
+    @pre_load
+    def _bare(self, data: Any, **_: Any) -> Any:
+        return {"items": data or []} if data is None or isinstance(data, list) else data
 
     @post_load
     def _build(self, data: dict[str, Any], **_: Any) -> Builds:
-        items = data["items"]
-        return Builds(frozenset(item["id"] for item in items), complete=len(items) >= data.get("total", 0))
+        items, total = data["items"], data["total"]
+        return Builds(
+            frozenset(item["id"] for item in items),
+            complete=bool(items) if total is None else len(items) >= total,
+        )
 
 
 class _AcceptedSchema(AnswerSchema):
@@ -212,7 +224,10 @@ class HttpComposer:
 
     def builds(self) -> Builds:
         """See the port."""
-        builds: Builds = self._read("/composes/", _LIST, "List of composes")
+        try:
+            builds: Builds = self._read("/composes/", _LIST, "List of composes")
+        except NotFoundError as error:  # a composer that has no such list
+            raise _away() from error
         return builds
 
     def request(self, compose_id: UUID) -> Mapping[str, Any] | None:

@@ -35,12 +35,14 @@ _SETTLE: Final = """
 UPDATE idempotency_keys SET settled = true, made = COALESCE(made, '{}') WHERE id = %(id)s AND NOT settled
 """
 
-# Nothing is decided as long as a start may yet turn out to be a build.
+# Nothing is decided as long as a start may yet turn out to be a build. Who made all has not failed, whatever they were
+# told: the answer to the last record was lost.
 _CLOSE: Final = """
 WITH open AS (
     SELECT EXISTS (SELECT 1 FROM compose_starts WHERE key_id = %(id)s) AS starts
 ), kept AS (
-    UPDATE idempotency_keys SET settled = true, failure = %(failure)s
+    UPDATE idempotency_keys
+    SET settled = true, failure = CASE WHEN array_position(made, NULL) IS NOT NULL THEN %(failure)s::jsonb END
     WHERE id = %(id)s AND NOT settled AND array_remove(made, NULL) <> '{}' AND NOT (SELECT starts FROM open)
 )
 DELETE FROM idempotency_keys

@@ -22,7 +22,7 @@ RETURNING pod
 
 # An older version of this service records no fingerprint.
 _LEFT: Final = """
-SELECT id, fingerprint FROM compose_starts
+SELECT id, fingerprint, clock_timestamp() AT TIME ZONE 'utc' - created_at FROM compose_starts
 WHERE created_at < clock_timestamp() AT TIME ZONE 'utc' - %(lease)s::interval
   AND created_at > clock_timestamp() AT TIME ZONE 'utc' - %(patience)s::interval
   AND fingerprint IS NOT NULL

@@ -137,6 +137,9 @@ class Metrics:
     def starts_unmatched(self, number: int) -> None:
         """See ports.meter."""
         self._unmatched.set(number)
+
+    def starts_looked_after(self) -> None:
+        """See ports.meter."""
         self._reconciled.set(time.time())
 
     def starts_adopted(self, number: int = 1) -> None:

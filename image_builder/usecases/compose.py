@@ -39,10 +39,11 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """A build on its way, and what the composer is asked for."""
+    """A build on its way, what the composer is asked for, and whether its caller can ask again what came of it."""
 
     new: NewStart
     composer_request: dict[str, Any]
+    repeatable: bool
 
     @property
     def id(self) -> UUID:
@@ -108,7 +109,11 @@ class StartComposes:
             )
             quota = self.quotas.of(identity.tenant)
             starts = [
-                self._start(prepared[str(number)], _compose(identity, request, document, blueprint_version))
+                self._start(
+                    prepared[str(number)],
+                    _compose(identity, request, document, blueprint_version),
+                    repeatable=key is not None,
+                )
                 for number, (request, document) in enumerate(zip(requests, documents, strict=True))
             ]
             allowance = self._reserve(identity.tenant, [start.new for start in starts], quota, key)
@@ -139,9 +144,9 @@ class StartComposes:
             return error
         return compose_id
 
-    def _start(self, composer_request: dict[str, Any], compose: NewCompose) -> _Start:
+    def _start(self, composer_request: dict[str, Any], compose: NewCompose, *, repeatable: bool) -> _Start:
         fingerprint = self.fingerprints.of(essence(composer_request))
-        return _Start(NewStart(uuid4(), compose, fingerprint), composer_request)
+        return _Start(NewStart(uuid4(), compose, fingerprint), composer_request, repeatable)
 
     def _reserve(
         self, tenant: str, starts: Sequence[NewStart], quota: Quota | None, key: UUID | None
@@ -175,8 +180,11 @@ class StartComposes:
         try:
             self.starts.record(start.id, compose_id, start.new.compose)
         except Exception as error:
+            if isinstance(error, UnavailableError) and start.repeatable:
+                # It may be recorded by now, and else the reconciler will: the key is told either way.
+                log.warning("nobody knows whether a build was recorded", compose=str(compose_id), start=str(start.id))
             # Nobody would ever see this build, so nobody shall pay for it either.
-            if self._cancelled(compose_id):
+            elif self._cancelled(compose_id):
                 self._release([start.id])
             raise UnavailableError("The build could not be recorded") from error
 

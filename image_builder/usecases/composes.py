@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 
 from domain.composes import ComposesPage, ComposesQuery, KeptCompose
-from domain.errors import NotFoundError
+from domain.errors import NotFoundError, UnavailableError
 from domain.identity import Identity
 from domain.paging import Page
 from domain.status import ComposeStatus, ImageStatus, as_document, from_document
@@ -67,10 +67,7 @@ class WatchComposes:
         kept = self._kept(identity, compose_id)
         if kept.status is not None:
             return WatchedCompose(kept.request, from_document(kept.status))
-        status = self.asked(compose_id)
-        if status.is_final:
-            _keep(partial(self.composes.keep_status, compose_id, as_document(status.image)))
-        return WatchedCompose(kept.request, status.image)
+        return WatchedCompose(kept.request, self._asked(compose_id).image)
 
     def metadata(self, identity: Identity, compose_id: UUID) -> Mapping[str, Any]:
         """What is in a built image. Raises NotFoundError as `status` does."""
@@ -78,7 +75,7 @@ class WatchComposes:
         if kept.metadata is not None:
             return kept.metadata
         metadata = self.composer.metadata(compose_id)
-        if kept.status is not None:
+        if kept.status is not None or self._has_ended(compose_id):
             _keep(partial(self.composes.keep_metadata, compose_id, metadata))
         return metadata
 
@@ -86,6 +83,20 @@ class WatchComposes:
         """Hide a build; it keeps counting. Raises NotFoundError unless it is this tenant's."""
         if not self.composes.delete(identity.tenant, compose_id):
             raise _not_found()
+
+    def _asked(self, compose_id: UUID) -> ComposeStatus:
+        """The composer's status, which is kept if it is the last."""
+        status = self.asked(compose_id)
+        if status.is_final:
+            _keep(partial(self.composes.keep_status, compose_id, as_document(status.image)))
+        return status
+
+    def _has_ended(self, compose_id: UUID) -> bool:
+        """Whether the composer says so."""
+        try:
+            return self._asked(compose_id).is_final
+        except (NotFoundError, UnavailableError):
+            return False
 
     def _kept(self, identity: Identity, compose_id: UUID) -> KeptCompose:
         kept = self.composes.get(identity.tenant, compose_id)

@@ -13,7 +13,7 @@ import structlog
 
 from domain.errors import NotFoundError, UnavailableError
 from domain.idempotency import Failure
-from domain.starts import LeftStart, Sightings, essence, judge
+from domain.starts import LeftStart, Sighting, essence, judge
 from domain.submission import part_way
 from ports.composer import Composer
 from ports.deadline import until
@@ -34,11 +34,11 @@ _UNKNOWN: Final = UnavailableError("The composer did not answer for every image"
 
 
 @dataclass(slots=True)
-class _Sighting:
-    """A build that no compose stood for when it was seen `first`; its fingerprint is empty where nobody can tell."""
+class _Seen:
+    """A build that no compose stood for when seen `first`, and its request's fingerprint as soon as it is told."""
 
     first: float
-    fingerprint: bytes
+    fingerprint: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -46,7 +46,8 @@ class ReconcileStarts:
     """One pod's part in it. Not thread-safe: runs follow each other.
 
     It touches only starts of ours that are older than `lease`, and adopts only builds that nobody else has recorded for
-    as long; it never cancels one. `term` is for how long this pod goes on alone after a run.
+    as long; it never cancels one. It releases what two runs did not find. `term` is for how long this pod goes on alone
+    after a run.
     """
 
     left: LeftStarts
@@ -59,75 +60,75 @@ class ReconcileStarts:
     meter: Meter = SILENT
     clock: Callable[[], float] = time.monotonic
     pod: UUID = field(default_factory=uuid4)
-    _seen: dict[UUID, _Sighting] = field(default_factory=dict)
+    _seen: dict[UUID, _Seen] = field(default_factory=dict)
+    _missed: frozenset[UUID] = frozenset()
     _led: float = 0.0
 
     def __call__(self) -> int:
         """Look after them once; how many there are still. Raises UnavailableError when the database goes away."""
         if self._leads():
-            self._starts()
+            looked = self._starts()
             self._keys()
+            if looked:
+                self.meter.starts_looked_after()
         left = self.left.count(self.lease)
         self.meter.starts_unmatched(left)
         return left
 
-    def _starts(self) -> None:
+    def _starts(self) -> bool:
+        """Whether that was possible."""
         left = [start for start in self.left.left(self.lease, _PATIENCE, _MOST) if self._comparable(start)]
         if not left:
-            return
+            return True
         try:
-            seen = self._look()
+            builds = self.composer.builds()
         except UnavailableError:
             log.warning("the composer cannot be asked about starts that were left", starts=len(left))
-            return
-        verdict = judge(left, seen)
+            return False
+        verdict = judge(left, self._look(builds.ids), complete=builds.complete)
         for adoption in verdict.adopted:
             if self.left.adopt(adoption):
                 self.meter.starts_adopted()
                 log.warning("adopted a build", compose=str(adoption.compose), start=str(adoption.start))
-        if verdict.released:
-            self.starts.release(verdict.released)
-            self.meter.starts_released(len(verdict.released))
-            log.warning("starts came to nothing", starts=[str(start) for start in verdict.released])
+        # A list may lack a build for a moment.
+        missed = frozenset(verdict.released)
+        self._release(sorted(missed & self._missed))
+        self._missed = missed
+        return True
+
+    def _release(self, starts: Sequence[UUID]) -> None:
+        if starts:
+            self.starts.release(starts)
+            self.meter.starts_released(len(starts))
+            log.warning("starts came to nothing", starts=[str(start) for start in starts])
 
     def _comparable(self, start: LeftStart) -> bool:
         return self.fingerprints.comparable(start.fingerprint)
 
-    def _look(self) -> Sightings:
+    def _look(self, builds: frozenset[UUID]) -> list[Sighting]:
         """What the composer builds that is in no history."""
-        builds = self.composer.builds()
-        unknown = builds.ids - self.left.known(builds.ids)
+        unknown = builds - self.left.known(builds)
         now = self.clock()
-        self._seen = {compose: seen for compose, seen in self._seen.items() if compose in unknown}
-        told = self._ask(sorted(unknown - self._seen.keys()), now)
-        settled = {
-            compose: seen.fingerprint
+        self._seen = {compose: self._seen.get(compose) or _Seen(now) for compose in sorted(unknown)}
+        self._ask([compose for compose, seen in self._seen.items() if seen.fingerprint is None])
+        ages = {compose: timedelta(seconds=now - seen.first) for compose, seen in self._seen.items()}
+        return [
+            Sighting(compose, seen.fingerprint, ages[compose], settled=ages[compose] >= self.lease)
             for compose, seen in self._seen.items()
-            if now - seen.first >= self.lease.total_seconds()
-        }
-        return Sightings(
-            settled,
-            fresh=frozenset(seen.fingerprint for compose, seen in self._seen.items() if compose not in settled),
-            complete=builds.complete and told and all(seen.fingerprint for seen in self._seen.values()),
-        )
+        ]
 
-    def _ask(self, composes: Sequence[UUID], now: float) -> bool:
-        """Get to know what was ordered with these builds; whether that was possible for all."""
-        told = True
+    def _ask(self, composes: Sequence[UUID]) -> None:
+        """Get to know what was ordered with these builds, as far as the composer tells."""
         with until(_WITHIN):
             for compose in composes[:_MOST]:
                 if not self._still_leads():
-                    return False
+                    return
                 try:
                     request = self.composer.request(compose)
-                except NotFoundError:
-                    continue
-                except UnavailableError:
-                    told = False  # one build that cannot be told of holds up no other's adoption
-                    continue
-                fingerprint = b"" if request is None else self.fingerprints.of(essence(request))
-                self._seen[compose] = _Sighting(now, fingerprint)
-        return told and len(composes) <= _MOST
+                except (NotFoundError, UnavailableError):
+                    continue  # one build that cannot be told of holds up no other's adoption
+                if request is not None:
+                    self._seen[compose].fingerprint = self.fingerprints.of(essence(request))
 
     def _still_leads(self) -> bool:
         """Whether this pod goes on alone, however long the composer takes."""

@@ -1,11 +1,13 @@
 """Back-ends over TLS and by way of proxies, over real sockets (spec 30)."""
 
+import os
 import socket
 import threading
 import time
 from contextlib import contextmanager
 
 import pytest
+import requests
 
 from adapters.http.client import Answer, BackEnd, NoAnswerError, Timeouts, new_session
 from adapters.http.tokens import Credentials, Tokens
@@ -47,6 +49,17 @@ def silence(back_end, method="get", timeouts=DRIP):
 
 
 # Whom to trust
+
+
+def test_a_connection_that_breaks_after_the_request_was_sent_may_have_carried_it(ours):
+    def breaking(visit):
+        os.write(visit.connection.fileno(), b"this is no record of TLS")
+        return False
+
+    with Loopback(breaking, tls=ours.server) as server, calling(server.url, ca_file=ours.file) as back_end:
+        error, _ = silence(back_end, "post", LONG)
+    assert error.sent
+    assert isinstance(error.__cause__, requests.exceptions.SSLError)
 
 
 def test_a_server_of_the_given_ca_is_trusted(ours):

@@ -7,6 +7,7 @@ import stamina
 
 from domain.errors import NotFoundError, UnavailableError
 from domain.status import BuildError, ImageStatus, Progress, UploadStatus
+from ports.composer import Builds
 from ports.trace import Trace, current_trace
 from tests.support.composer_adapter import ID, HastyBackEnd, a_composer, asking, submitted
 from tests.support.loopback import answer, close, garbage, refused_url, reset, truncated
@@ -196,6 +197,30 @@ def test_a_composer_that_hangs_gives_no_answer(composer, what):
 def test_a_composer_that_is_not_there_gives_no_answer(what):
     with a_composer(refused_url()) as adapter, pytest.raises(UnavailableError):
         reading(adapter, what)
+
+
+@pytest.mark.parametrize(
+    ("document", "complete"),
+    [
+        ({"kind": "ComposeList", "page": 0, "size": 1, "total": 1, "items": [{"id": str(ID), "status": "x"}]}, True),
+        ({"items": [{"id": str(ID)}], "total": 2}, False),
+        ([{"id": str(ID), "kind": "ComposeStatus"}], True),
+    ],
+)
+def test_builds_are_listed_as_the_contract_says_and_bare(document, complete):
+    with asking(answer(200, document)) as (adapter, _):
+        assert adapter.builds() == Builds(frozenset({ID}), complete)
+
+
+@pytest.mark.parametrize(("document", "complete"), [([], False), (None, False), ({"items": [], "total": 0}, True)])
+def test_a_bare_list_of_nothing_may_be_all_that_the_composer_can_say(document, complete):
+    with asking(answer(200, document)) as (adapter, _):
+        assert adapter.builds() == Builds(frozenset(), complete)
+
+
+def test_a_composer_without_a_list_cannot_be_asked():
+    with asking(answer(404, {"reason": "no such path"})) as (adapter, _), pytest.raises(UnavailableError):
+        adapter.builds()
 
 
 def test_a_build_is_cancelled_at_the_composer(real, composer):

@@ -122,10 +122,14 @@ def test_composes_outlive_a_restart(tmp_path: Path) -> None:
         assert second.behaviour()["composes"] == 1
 
 
-def test_metadata_hold_the_request_and_the_packages(call: Client) -> None:
+def test_metadata_hold_the_request_with_its_defaults_and_the_packages(call: Client) -> None:
     body = with_packages("nginx", "@core")
     metadata = call.metadata(call.queued(body))
-    assert metadata["request"] == body
+    assert metadata["request"] == {
+        **body,
+        "image_request": {**body["image_request"], "size": 0},
+        "customizations": {**body["customizations"], "partitioning_mode": "auto-lvm"},
+    }
     assert {"bash", "nginx"} <= {package["name"] for package in metadata["packages"]}
 
 

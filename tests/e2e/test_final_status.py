@@ -59,6 +59,20 @@ def test_a_composer_that_is_down_or_forgets_hides_no_end(client: Client, compose
     assert time.monotonic() - began < 2
 
 
+def test_metadata_that_was_asked_for_before_any_status_is_kept(client: Client, composer: StandInComposer) -> None:
+    compose_id = client.compose(compose_request())
+    deadline = time.monotonic() + 15
+    while not (metadata := client.get(f"/composes/{compose_id}/metadata").json()).get("packages"):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    time.sleep(SHARED_FOR)
+    # A status that was shared may have been older than the metadata.
+    assert client.get(f"/composes/{compose_id}/metadata").json() == metadata
+    composer.steer(hang=True)
+    assert client.get(f"/composes/{compose_id}/metadata").json() == metadata
+    assert status_of(client, compose_id)["image_status"]["status"] == "success"
+
+
 def test_a_failure_is_kept_with_its_reason(client: Client, composer: StandInComposer) -> None:
     compose_id = client.compose(compose_request(customizations={"packages": ["no-such-package"]}))
     deadline = time.monotonic() + 15

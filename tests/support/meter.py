@@ -13,6 +13,7 @@ class FakeMeter:
         self.seconds: list[float] = []
         self.quota_refusals = 0
         self.unmatched: list[int] = []
+        self.looked_after = 0
         self.adopted = 0
         self.released = 0
 
@@ -31,6 +32,9 @@ class FakeMeter:
 
     def starts_unmatched(self, number: int) -> None:
         self.unmatched.append(number)
+
+    def starts_looked_after(self) -> None:
+        self.looked_after += 1
 
     def starts_adopted(self, number: int = 1) -> None:
         self.adopted += number

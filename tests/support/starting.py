@@ -149,6 +149,7 @@ class World:
         self.gathered: list[tuple[Identity, ComposeRequest, Distribution | None, float]] = []
         self.answers: Answers | Exception = Answers()
         self.meter = FakeMeter()
+        self.key: UUID | None = None
         prepare = Prepare(
             catalogue=catalogue,
             gather=self._gather,  # type: ignore[arg-type]
@@ -168,13 +169,13 @@ class World:
         )
 
     def __call__(self, document: dict[str, Any] | None = None, identity: Identity = CALLER) -> UUID:
-        """Start a build, and give its id."""
+        """Start a build, under the key, if there is one, and give its id."""
         (compose_id,) = self.started(document, identity).ids
         return compose_id
 
     def started(self, document: dict[str, Any] | None = None, identity: Identity = CALLER) -> Started:
         """Start a build, and give all that is known of it."""
-        return self._start.one(identity, completed(compose_request() if document is None else document))
+        return self._start.one(identity, completed(compose_request() if document is None else document), self.key)
 
     def several(self, *documents: dict[str, Any], blueprint_version: UUID | None = None) -> tuple[UUID, ...]:
         """Start several builds at once, and give their ids."""

@@ -2,55 +2,65 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
-from domain.starts import Adoption, LeftStart, Sightings, Verdict, essence, judge
+from domain.starts import Adoption, LeftStart, Sighting, Verdict, essence, judge
 
 ONE, OTHER = b"one request", b"another"
+AGE = timedelta(hours=1)
 
 
 def left(*fingerprints: bytes) -> list[LeftStart]:
-    return [LeftStart(uuid4(), each) for each in fingerprints]
+    return [LeftStart(uuid4(), each, AGE) for each in fingerprints]
 
 
-def settled(*fingerprints: bytes) -> dict[UUID, bytes]:
-    return {uuid4(): each for each in fingerprints}
+def seen(*fingerprints: bytes | None, settled: bool = True, age: timedelta = AGE) -> list[Sighting]:
+    return [Sighting(uuid4(), each, age, settled) for each in fingerprints]
 
 
 def test_a_build_of_the_same_request_is_adopted() -> None:
-    (start,), builds = left(ONE), settled(OTHER, ONE)
-    verdict = judge([start], Sightings(builds))
-    assert verdict == Verdict((Adoption(start.id, list(builds)[1]),), ())
+    (start,), builds = left(ONE), seen(OTHER, ONE)
+    assert judge([start], builds, complete=True) == Verdict((Adoption(start.id, builds[1].compose),), ())
 
 
 def test_a_start_without_a_build_is_released() -> None:
     (start,) = left(ONE)
-    assert judge([start], Sightings(settled(OTHER))) == Verdict((), (start.id,))
+    assert judge([start], seen(OTHER), complete=True) == Verdict((), (start.id,))
 
 
 def test_a_build_that_somebody_may_be_about_to_record_is_waited_for() -> None:
-    assert judge(left(ONE), Sightings({}, fresh=frozenset({ONE}))) == Verdict((), ())
+    assert judge(left(ONE), seen(ONE, settled=False), complete=True) == Verdict((), ())
 
 
-def test_nothing_is_released_while_there_are_builds_that_nobody_knows_the_request_of() -> None:
-    starts, builds = left(ONE, OTHER), settled(ONE)
-    verdict = judge(starts, Sightings(builds, complete=False))
-    assert verdict == Verdict((Adoption(starts[0].id, next(iter(builds))),), ())
+@pytest.mark.parametrize(("further", "complete"), [((None,), True), ((), False)])
+def test_nothing_is_released_while_there_are_builds_that_nobody_knows_the_request_of(
+    further: tuple[None, ...], complete: bool
+) -> None:
+    starts, builds = left(ONE, OTHER), seen(ONE, *further)
+    assert judge(starts, builds, complete=complete) == Verdict((Adoption(starts[0].id, builds[0].compose),), ())
+
+
+@pytest.mark.parametrize("fingerprint", [ONE, None])
+def test_a_build_that_was_there_before_the_start_is_not_the_start_s(fingerprint: bytes | None) -> None:
+    (start,) = left(ONE)
+    builds = seen(fingerprint, age=AGE + timedelta(minutes=1))
+    assert judge([start], builds, complete=True) == Verdict((), (start.id,))
 
 
 def test_of_starts_that_look_alike_as_many_are_adopted_as_there_are_builds_the_oldest_first() -> None:
-    starts, builds = left(ONE, ONE, ONE), settled(ONE, ONE)
-    verdict = judge(starts, Sightings(builds))
+    starts, builds = left(ONE, ONE, ONE), seen(ONE, ONE)
+    verdict = judge(starts, builds, complete=True)
     assert [each.start for each in verdict.adopted] == [starts[0].id, starts[1].id]
-    assert {each.compose for each in verdict.adopted} == set(builds)
+    assert {each.compose for each in verdict.adopted} == {build.compose for build in builds}
     assert verdict.released == (starts[2].id,)
 
 
 def test_builds_without_a_start_are_nobody_s_business() -> None:
-    assert judge([], Sightings(settled(ONE, OTHER))) == Verdict((), ())
+    assert judge([], seen(ONE, OTHER), complete=True) == Verdict((), ())
 
 
 @pytest.mark.parametrize(
@@ -63,9 +73,14 @@ def test_builds_without_a_start_are_nobody_s_business() -> None:
             "image_request": {"size": 0, "ostree": None, "repositories": [{"rhsm": True, "check_gpg": False}]},
             "customizations": {"packages": [], "users": None},
         },
+        {
+            "distribution": "centos-9",
+            "image_request": {"repositories": [{"rhsm": True}], "upload_options": {"hyper_v_generation": "V1"}},
+            "customizations": {"partitioning_mode": "auto-lvm"},
+        },
     ],
 )
-def test_what_the_composer_leaves_out_or_puts_in_as_nothing_makes_no_other_request(told: dict[str, Any]) -> None:
+def test_what_the_composer_leaves_out_or_puts_in_for_nothing_makes_no_other_request(told: dict[str, Any]) -> None:
     sent = {"distribution": "centos-9", "image_request": {"size": 0, "repositories": [{"rhsm": True}], "tags": []}}
     assert essence(told) == essence(sent)
 
@@ -75,7 +90,8 @@ def test_what_the_composer_leaves_out_or_puts_in_as_nothing_makes_no_other_reque
     [
         {"distribution": "centos-10", "packages": ["a", "b"]},
         {"distribution": "centos-9", "packages": ["b", "a"]},
-        {"distribution": "centos-9", "packages": ["a", "b"], "size": 0},
+        {"distribution": "centos-9", "packages": ["a", "b"], "size": 1},
+        {"distribution": "centos-9", "packages": ["a", "b"], "partitioning_mode": "lvm"},
         {"distribution": "centos-9", "packages": ["a", "b", ""]},
     ],
 )

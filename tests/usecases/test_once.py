@@ -23,6 +23,7 @@ from image_builder.usecases.once import Asked, Once
 
 CALLER = Identity("000001", account_number="7", email="", entitled=False)
 BODY = {"name": "web"}
+PRINTS = HmacFingerprints("s")
 
 
 class FakeKeys:
@@ -57,7 +58,7 @@ class FakeKeys:
 
     def is_known(self, asked: Asked, made: tuple[UUID, ...], failure: Failure | None = None) -> None:
         """The request has been carried out before."""
-        known = KnownRequest(HmacFingerprints("s").of(asked.body), settled=True, made=made, failure=failure)
+        known = KnownRequest(PRINTS.of(asked.body), settled=True, made=made, failure=failure)
         self.known[CALLER.tenant, asked.path, str(asked.key)] = uuid4(), known
 
     def _called(self, name: str) -> None:
@@ -71,8 +72,8 @@ def keys() -> FakeKeys:
     return FakeKeys()
 
 
-def once(keys: FakeKeys, asked: Asked, work: Callable[[UUID | None], Any]) -> Any:
-    return Once(keys, HmacFingerprints("s"))(CALLER, asked, work, known=lambda ids: ids)
+def once(keys: FakeKeys, asked: Asked, work: Callable[[UUID | None], Any], prints: HmacFingerprints = PRINTS) -> Any:
+    return Once(keys, prints)(CALLER, asked, work, known=lambda ids: ids)
 
 
 def never(_: UUID | None) -> Any:
@@ -139,6 +140,12 @@ def test_another_body_is_refused_also_while_the_first_runs(keys: FakeKeys) -> No
             once(keys, a_request(body={"name": "another"}), never)
 
     once(keys, a_request(), work)
+
+
+def test_a_request_is_repeated_although_the_secret_has_changed_meanwhile(keys: FakeKeys) -> None:
+    made = (uuid4(),)
+    keys.is_known(a_request(), made)
+    assert once(keys, a_request(), never, HmacFingerprints("another")) == made
 
 
 def test_a_failure_is_noted_and_raised(keys: FakeKeys) -> None:

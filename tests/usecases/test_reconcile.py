@@ -102,7 +102,8 @@ class Left:
         return self._world.leads and self._world.now < self._world.leads_until
 
     def left(self, lease: timedelta, patience: timedelta, most: int) -> Sequence[LeftStart]:
-        return [LeftStart(*entry) for entry in self._world.starts.items()]
+        age = timedelta(seconds=self._world.now)
+        return [LeftStart(start, fingerprint, age) for start, fingerprint in self._world.starts.items()]
 
     def count(self, lease: timedelta) -> int:
         return len(self._world.starts)
@@ -154,17 +155,29 @@ def test_a_build_that_was_just_seen_first_is_not_touched(world: World) -> None:
     assert world.rows == set()
 
 
-def test_a_start_that_is_not_at_the_composer_is_released_at_once(world: World) -> None:
+def test_a_start_that_two_runs_do_not_find_at_the_composer_is_released(world: World) -> None:
     world.start()
     world.build(OTHER)
+    assert world.run() == 1
     assert world.run() == 0
     assert world.rows == set()
+
+
+def test_a_build_that_a_list_lacks_once_is_not_lost(world: World) -> None:
+    world.start()
+    build = world.build()
+    del world.orders[build]
+    world.run()
+    world.orders[build] = ORDER
+    world.runs_twice()
+    assert world.rows == {build}
 
 
 def test_builds_that_are_in_the_history_are_not_asked_for(world: World) -> None:
     world.start()
     world.rows.add(world.build())
-    assert world.run() == 0
+    world.runs_twice()
+    assert world.starts == {}
     assert world.asked == []
 
 
@@ -238,10 +251,25 @@ def test_nothing_is_released_as_long_as_some_builds_are_unknown(world: World, sp
     assert len(world.starts) == 1
 
 
-def test_a_build_that_goes_while_it_is_asked_for_holds_nothing_up(world: World) -> None:
+def test_a_build_that_goes_while_it_is_asked_for_holds_nothing_up_for_longer(world: World) -> None:
     world.start()
-    world.gone.add(world.build())
-    assert world.run() == 0
+    build = world.build()
+    world.gone.add(build)
+    world.run()
+    del world.orders[build]
+    world.runs_twice()
+    assert world.starts == {}
+
+
+def test_a_build_that_the_composer_cannot_tell_of_is_asked_for_until_it_can(world: World) -> None:
+    world.start()
+    build = world.build()
+    world.untold.add(build)
+    world.runs_twice()
+    assert world.rows == set()
+    world.untold.clear()
+    world.run()
+    assert world.rows == {build}
 
 
 def test_a_start_of_before_the_secret_changed_stays(world: World) -> None:
@@ -285,7 +313,8 @@ def test_what_became_of_starts_and_what_is_left_is_told(world: World) -> None:
     world.start(OTHER)
     world.runs_twice()
     assert (world.meter.adopted, world.meter.released) == (1, 1)
-    assert world.meter.unmatched == [1, 0]
+    assert world.meter.unmatched == [2, 0]
+    assert world.meter.looked_after == 2
 
 
 def test_a_pod_that_does_not_lead_tells_what_is_left(world: World) -> None:
@@ -293,3 +322,14 @@ def test_a_pod_that_does_not_lead_tells_what_is_left(world: World) -> None:
     world.leads = False
     world.run()
     assert world.meter.unmatched == [1]
+    assert world.meter.looked_after == 0
+
+
+def test_who_cannot_ask_the_composer_has_not_looked_after_anything_but_keys(world: World) -> None:
+    world.start()
+    world.away = True
+    key = uuid4()
+    world.unsettled.append((key, ()))
+    world.run()
+    assert world.meter.looked_after == 0
+    assert list(world.closed) == [key]

@@ -60,7 +60,9 @@ class Operations:
             return _raw(behaviour.post_raw)
         if behaviour.post_error:
             raise _refused(behaviour.post_error)
-        compose = Compose(str(uuid4()), time.time(), plan(_read(request, body, compose_request_validator())), body)
+        document = _read(request, body, compose_request_validator())
+        planned = plan(document)
+        compose = Compose(str(uuid4()), time.time(), planned, orjson.dumps(_completed(document)))
         self._composes.add(compose)
         if behaviour.post_drop == "after":
             return await cut_off(request)
@@ -157,6 +159,18 @@ def _read(request: Request, body: bytes, validator: jsonschema_rs.Validator) -> 
         wrong = next(iter(validator.iter_errors(document)))
         where = "/".join(str(step) for step in wrong.instance_path)
         raise RefusedError(400, "30", "Request could not be validated", f"/{where}: {wrong.message}")
+    return document
+
+
+def _completed(document: dict[str, Any]) -> dict[str, Any]:
+    """The request as the real one keeps it: with what the contract says for those who say nothing."""
+    for image in (document.get("image_request"), *document.get("image_requests", ())):
+        if image is not None:
+            image.setdefault("size", 0)
+            if "subscription_id" in (options := image.get("upload_options") or {}):
+                options.setdefault("hyper_v_generation", "V1")
+    if document.get("customizations") is not None:
+        document["customizations"].setdefault("partitioning_mode", "auto-lvm")
     return document
 
 

@@ -26,7 +26,7 @@ CLEAR: Final = "DELETE FROM composes"
 
 @dataclass(frozen=True, slots=True)
 class Compose:
-    """A compose; `request` is the body as it was received."""
+    """A compose; `request` is its JSON, completed."""
 
     id: str
     created_at: float

@@ -1,0 +1,80 @@
+"""What becomes of an Idempotency-Key whose request ended badly, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import UUID, uuid4
+
+import pytest
+
+from adapters.postgres.connection import PostgresDatabase
+from adapters.postgres.idempotency import PostgresIdempotencyKeys
+from adapters.postgres.starts import PostgresStarts
+from domain.idempotency import Failure, Keyed, KnownRequest
+from tests.support.databases import Parameters
+from tests.support.starts import new_start
+
+LOST = Failure("UnavailableError", "The build could not be recorded")
+
+
+class Request:
+    """A request under a key for some builds, one of an organization of its own."""
+
+    def __init__(self, database: PostgresDatabase, number: int) -> None:
+        self.keys, self._starts = PostgresIdempotencyKeys(database), PostgresStarts(database)
+        self.id, tenant = uuid4(), uuid4().hex
+        self._keyed = Keyed(tenant, "/compose", "key", b"body")
+        assert self.keys.claim(self._keyed, self.id) is None
+        self._left = [new_start(tenant=tenant) for _ in range(number)]
+        self._starts.reserve(self._left, tenant, None, self.id)
+
+    def builds(self) -> UUID:
+        """The next build is recorded."""
+        start, compose = self._left.pop(0), uuid4()
+        self._starts.record(start.id, compose, start.compose)
+        return compose
+
+    def comes_to_nothing(self) -> None:
+        """The next build is none."""
+        self._starts.release([self._left.pop(0).id])
+
+    def known(self) -> KnownRequest | None:
+        """What who repeats it is told; None where it may be carried out."""
+        return self.keys.claim(self._keyed, uuid4())
+
+
+@pytest.fixture(scope="module")
+def database(module_database: Parameters) -> Iterator[PostgresDatabase]:
+    opened = PostgresDatabase(module_database, size=2)
+    opened.open()
+    yield opened
+    opened.close()
+
+
+def test_where_all_builds_are_recorded_after_all_the_request_has_not_failed(database: PostgresDatabase) -> None:
+    request = Request(database, 2)
+    made = (request.builds(), request.builds())
+    request.keys.close(request.id, LOST)
+    assert request.known() == KnownRequest(b"body", settled=True, made=made)
+
+
+def test_where_a_part_was_built_the_failure_is_kept(database: PostgresDatabase) -> None:
+    request = Request(database, 2)
+    made = (request.builds(), None)
+    request.comes_to_nothing()
+    request.keys.close(request.id, LOST)
+    assert request.known() == KnownRequest(b"body", settled=True, made=made, failure=LOST)
+
+
+def test_where_a_start_may_yet_be_a_build_nothing_is_decided(database: PostgresDatabase) -> None:
+    request = Request(database, 2)
+    made = (request.builds(), None)
+    request.keys.close(request.id, LOST)
+    assert request.known() == KnownRequest(b"body", settled=False, made=made)
+
+
+def test_where_nothing_was_built_the_request_may_be_carried_out(database: PostgresDatabase) -> None:
+    request = Request(database, 1)
+    request.comes_to_nothing()
+    request.keys.close(request.id, LOST)
+    assert request.known() is None
