@@ -263,6 +263,14 @@ def test_a_used_up_quota_counts(module_database: Parameters, composer: StandInCo
         assert scrape(running.url).value("quota_refusals_total") == 1
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_service_that_has_never_looked_after_starts_tells_since_when(workers: int) -> None:
+    began = time.time()
+    nowhere = {"host": "127.0.0.1", "port": 1, "dbname": "none", "user": "nobody"}
+    with Service(nowhere, "http://127.0.0.1:1", workers=workers) as running:
+        assert scrape(running.url).value("starts_reconciled_timestamp_seconds") >= began
+
+
 # Where they are kept
 
 
