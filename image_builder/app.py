@@ -93,6 +93,7 @@ class _Service:
         self._container.tracing().start()
         self._container.database().open()
         self._container.features().start()
+        self._container.metrics().started()
         self._reconciling.start()
         self._sampling.start()
         try:

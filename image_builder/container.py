@@ -86,13 +86,13 @@ def _quotas(settings: Settings) -> Quotas:
     return Unlimited() if settings.quota_file is None else FileQuotas(settings.quota_file)
 
 
-def _features(settings: UnleashSettings | None) -> AlwaysOn | UnleashFeatures:
+def _features(settings: UnleashSettings | None, meter: Meter) -> AlwaysOn | UnleashFeatures:
     if settings is None:
         return AlwaysOn()
     # Here, because it takes a quarter of a second that a start without Unleash need not take.
     from adapters.features.unleash import UnleashFeatures  # noqa: PLC0415
 
-    return UnleashFeatures(settings.url, settings.token)
+    return UnleashFeatures(settings.url, settings.token, meter=meter)
 
 
 def _rate_limits(settings: RateLimitSettings | None, meter: Meter) -> RateLimits:
@@ -217,7 +217,7 @@ class Container(containers.DeclarativeContainer):
     back_ends = providers.ThreadSafeSingleton(back_ends, settings, metrics)
     lookup_threads = providers.ThreadSafeSingleton(_lookup_threads, settings)
     image_threads = providers.ThreadSafeSingleton(_image_threads, settings)
-    features = providers.ThreadSafeSingleton(_features, settings.provided.unleash)
+    features = providers.ThreadSafeSingleton(_features, settings.provided.unleash, metrics)
     package_lists = providers.ThreadSafeSingleton(package_lists, settings)
     sampler = providers.ThreadSafeSingleton(_sampler, metrics, database, back_ends)
     database_probe = providers.ThreadSafeSingleton(Probe, database.provided.check)

@@ -56,7 +56,9 @@ _features: Final = Section("Feature flags", "Where Unleash is not set, or was ne
 _rates: Final = Section("Rate limits", "Of each organization, as [rate-limits.md](rate-limits.md) explains.")
 _telemetry: Final = Section(
     "Log, traces, error reports",
-    "Nothing is sent anywhere unless it is set up here. OpenTelemetry reads its other variables (`OTEL_…`) as ever.",
+    "Nothing is sent anywhere unless it is set up here. OpenTelemetry reads its other variables (`OTEL_…`) as ever, "
+    "but for name (`image-builder`), timeout (5 s) and address: `OTEL_SERVICE_NAME`, `…_TIMEOUT` and "
+    "`…_TRACES_ENDPOINT` change nothing.",
 )
 _sinks: Final = Section(
     "Log sinks of the Go service", "Not served: the log goes to standard output. One warning at start names those set."
@@ -172,10 +174,10 @@ class Settings(DatabaseSettings):
         secret=True,
     )
     insights_client_proxy: str = _builds.text("INSIGHTS_CLIENT_PROXY", "", "given to machines that are registered")
-    patch_url: str = _builds.text("PATCH_URL", "", "given to machines that are registered")
+    patch_url: str = _builds.url("PATCH_URL", "", "given to machines that are registered")
 
     content_sources_url: str = _content.url("CONTENT_SOURCES_URL", "", "who knows repositories and their snapshots")
-    content_repo_url: str = _content.text(
+    content_repo_url: str = _content.url(
         "CONTENT_SOURCES_REPO_URL", "", "where builds read snapshots; needed with `CONTENT_SOURCES_URL`"
     )
     content_repo_prefix: str = _content.text(
@@ -259,8 +261,8 @@ class Settings(DatabaseSettings):
 
     @property
     def host(self) -> str:
-        """The address that is served."""
-        return self.listen_address.rpartition(":")[0].strip("[]") or "0.0.0.0"
+        """The address that is served; empty for all of them."""
+        return self.listen_address.rpartition(":")[0].strip("[]")
 
     @property
     def port(self) -> int:

@@ -190,8 +190,17 @@ def secrets(declared: type[Declared], environment: Mapping[str, str]) -> Iterato
             # Of headers, each by itself: libraries say which one they do not understand.
             yield from text.replace("=", ",").split(",")
         elif "://" in text:
-            parts = urlsplit(text)
-            yield from (unquote(part) for part in {parts.password or parts.username, parts.password} if part)
+            yield from _access(text)
+
+
+def _access(url: str) -> Iterator[str]:
+    """Who asks, in an address; all of it where that cannot be told from the rest."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        yield url
+        return
+    yield from (unquote(part) for part in {parts.password or parts.username, parts.password} if part)
 
 
 def told(faults: Mapping[str, str]) -> str:

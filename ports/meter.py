@@ -18,6 +18,13 @@ class CallOutcome(StrEnum):
     # Not made at all: the back-end is left alone for a while.
     TURNED_AWAY = "turned_away"
 
+    @classmethod
+    def of(cls, status: int) -> CallOutcome:
+        """What an answer's status makes of a call."""
+        if status < 400:
+            return cls.SUCCESS
+        return cls.REFUSED if status < 500 else cls.FAILED
+
 
 class Meter(Protocol):
     """Every method returns at once."""

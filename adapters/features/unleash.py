@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from threading import Event, Thread
 from typing import Any, Final
 
+import requests
 import structlog
 from marshmallow import ValidationError, fields
 from UnleashClient.cache import BaseCache
@@ -14,13 +16,16 @@ from UnleashClient.clients.unleash_client import UnleashClient
 from UnleashClient.constants import CLIENT_SPEC_VERSION, FEATURES_URL
 from UnleashClient.utils import InstanceAllowType
 
-from adapters.http.exchange import exchange, new_session
+from adapters.http.exchange import Answer, exchange, new_session
 from adapters.http.schemas import AnswerSchema
 from ports.deadline import left, until
+from ports.meter import SILENT, CallOutcome, Meter
 
 log = structlog.get_logger()
 
 _COMPLIANCE_POLICIES: Final = "image-builder.compliance-policies.enabled"
+# Under this name calls are counted.
+_BACK_END: Final = "feature flags"
 _APPLICATION: Final = "image-builder"
 _PROJECT: Final = "default"
 # Seconds between two questions, and for one of them.
@@ -50,7 +55,15 @@ class UnleashFeatures:
     does, too. UnleashClient evaluates. Start it in the process that is to use it: a thread does not survive a fork.
     """
 
-    def __init__(self, url: str, token: str, *, interval: float = _INTERVAL, patience: float = _PATIENCE) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        interval: float = _INTERVAL,
+        patience: float = _PATIENCE,
+        meter: Meter = SILENT,
+    ) -> None:
         """Ask every `interval` seconds, for `patience` seconds at most."""
         self._url = f"{url.rstrip('/')}{FEATURES_URL}?project={_PROJECT}"
         self._headers = {
@@ -61,6 +74,7 @@ class UnleashFeatures:
         }
         self._interval = interval
         self._patience = patience
+        self._meter = meter
         self._session = new_session(1)
         self._thread = Thread(target=self._keep_asking, name="unleash", daemon=True)
         self._asked = Event()
@@ -96,21 +110,35 @@ class UnleashFeatures:
             self._ending.wait(self._interval)
 
     def _ask(self) -> None:
-        with until(self._patience):
-            answer = exchange(
-                self._session,
-                "GET",
-                self._url,
-                data=None,
-                headers=self._headers,
-                connect=self._patience,
-                read=self._patience,
-            )
+        answer = self._metered()
         if answer.status != 200:
             raise _UnusableError(f"status {answer.status}")
         if answer.body != self._document:
             self._flags = _evaluator(answer.body, answer.json())
             self._document = answer.body
+
+    def _metered(self) -> Answer:
+        began = time.perf_counter()
+        outcome = CallOutcome.NO_ANSWER
+        try:
+            with until(self._patience):
+                answer = exchange(
+                    self._session,
+                    "GET",
+                    self._url,
+                    data=None,
+                    headers=self._headers,
+                    connect=self._patience,
+                    read=self._patience,
+                )
+        except requests.Timeout:
+            outcome = CallOutcome.LATE
+            raise
+        else:
+            outcome = CallOutcome.of(answer.status)
+            return answer
+        finally:
+            self._meter.back_end_called(_BACK_END, outcome, time.perf_counter() - began)
 
     def _say_away(self, error: Exception) -> None:
         if not self._away:

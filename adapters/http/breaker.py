@@ -60,6 +60,6 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether calls are turned away at the moment."""
+        """Whether the last calls failed, and nothing has been answered since, however seldom calls are made."""
         with self._lock:
-            return self._failed >= self._limit and self._clock() < self._retry_at
+            return self._failed >= self._limit

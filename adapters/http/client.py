@@ -189,7 +189,7 @@ class BackEnd:
                 self.breaker.failed()
             log.warning("back-end gives no answer", back_end=self.name, method=request.method, cause=_cause(error))
             raise
-        self._meter.back_end_called(self.name, _outcome(answer.status), time.perf_counter() - began)
+        self._meter.back_end_called(self.name, CallOutcome.of(answer.status), time.perf_counter() - began)
         if answer.status in _NOT_THERE:
             self.breaker.failed()
         else:
@@ -277,12 +277,6 @@ def _headers(request: _Request, token: str | None) -> dict[str, str]:
         headers["x-rh-insights-request-id"] = trace.request_id
         headers["X-Strc-Trace-ID"] = trace.trace_id
     return headers
-
-
-def _outcome(status: int) -> CallOutcome:
-    if status < 400:
-        return CallOutcome.SUCCESS
-    return CallOutcome.REFUSED if status < 500 else CallOutcome.FAILED
 
 
 def _another_attempt() -> Callable[[Exception], bool | float]:

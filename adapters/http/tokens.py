@@ -124,7 +124,8 @@ class Tokens:
             if answer.status != HTTPStatus.OK:
                 raise TokenRefusedError(f"the token endpoint answered {answer.status}")
             token: dict[str, Any] = _TokenSchema().load(answer.json())
-        except (requests.RequestException, ValidationError) as error:
+        except (OSError, UnicodeError, ValidationError) as error:
+            # As BackEnd takes them: all of requests' errors are OSErrors, as is a file of certificates that has gone.
             raise TokenRefusedError("no token") from error
         lasts = max(token["expires_in"] - _MARGIN, 0.0)
         return _Token(token["access_token"], asked_at + lasts)

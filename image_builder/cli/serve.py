@@ -86,17 +86,26 @@ def _run(settings: Settings, workers: int, ending: Ending, announce: Callable[[]
 def _listener(settings: Settings) -> socket.socket:
     """The socket that is served. Raises ConfigurationError where the address cannot be had."""
     try:
-        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        # `localhost` is 127.0.0.1 where it is both: that is the address everybody types.
-        family, _, _, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
-        return _bound(family, address)
+        return _bound(*_place(settings.host, settings.port))
     except OSError as error:
         raise ConfigurationError(f"LISTEN_ADDRESS {settings.host}:{settings.port}: {error.strerror}") from None
+
+
+def _place(host: str, port: int) -> tuple[socket.AddressFamily, Any]:
+    """What to bind. Raises OSError."""
+    if not host:
+        return (socket.AF_INET6, ("::", port)) if socket.has_dualstack_ipv6() else (socket.AF_INET, ("0.0.0.0", port))
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    # `localhost` is 127.0.0.1 where it is both: that is the address everybody types.
+    family, _, _, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
+    return family, address
 
 
 def _bound(family: socket.AddressFamily, address: Any) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
+        if address[0] == "::":
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # IPv4, too
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(2048)
@@ -108,7 +117,7 @@ def _bound(family: socket.AddressFamily, address: Any) -> socket.socket:
 
 
 def _announce(settings: Settings, *, embedded: bool) -> None:
-    host = "127.0.0.1" if settings.host in {"localhost", "0.0.0.0"} else settings.host
+    host = "127.0.0.1" if settings.host in {"", "localhost", "0.0.0.0"} else settings.host
     url = f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
     if not embedded:
         log.info("serving", url=url + settings.base_paths[0], process=os.getpid())

@@ -39,6 +39,7 @@ def configuration(settings: Settings, service: ASGIApp | Callable[[], ASGIApp], 
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        reset_contextvars=True,  # else a request takes over what is known of the one before it on its connection
         timeout_keep_alive=75,
         timeout_graceful_shutdown=settings.shutdown_timeout,
     )

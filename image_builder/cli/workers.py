@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 from multiprocessing.context import SpawnProcess
 from types import FrameType
 from typing import Final
@@ -59,6 +59,8 @@ class Workers:
         Closes the listener. `asked` tells whether somebody wanted the end before this listened for signals.
         """
         before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        # Else the start of the first worker starts it, and lets through what is blocked there.
+        resource_tracker.ensure_running()
         try:
             while not self._requests.count and not asked():
                 self._fill()
@@ -83,8 +85,9 @@ class Workers:
                 del self._started[worker]
         while len(self._started) < self._count:
             worker = _spawn.Process(target=_work, args=(self._settings, self._create, self._listener))
-            # Its parent tells it what Ctrl-C means, which goes to all processes of a terminal.
-            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            # Its parent tells it what Ctrl-C means, which goes to all processes of a terminal. What it is told itself
+            # has to wait until it can obey: killed, it would reset connections that queue at the listener.
+            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, _END, _HURRY})
             try:
                 worker.start()
             finally:
@@ -124,7 +127,9 @@ class _Worker(Server):
 def _work(settings: Settings, create: Callable[[], ASGIApp], listener: socket.socket) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     server = _Worker(configuration(settings, create, factory=True), settings.shutdown_grace)
-    signal.signal(_HURRY, server.handle_exit)
+    for number in (_END, _HURRY):
+        signal.signal(number, server.handle_exit)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {_END, _HURRY})
     server.run(sockets=[listener])
     leave()
 

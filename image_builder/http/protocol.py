@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from typing import Any, Final
 
+import httptools
 import structlog
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from image_builder.http.errors import Problem
@@ -23,6 +25,10 @@ _SECONDS_FOR_HEADERS: Final = 30.0
 _NOT_HTTP: Final = Problem(400, "The request is not valid HTTP")
 _TOO_LARGE: Final = Problem(431, "The request's headers are too large")
 _LATE: Final = Problem(408, "The request's headers did not arrive in time")
+# In front of the path, where a client writes whole addresses.
+_PLACE: Final = re.compile(rb"\A[a-z]+://[^/]*", re.IGNORECASE)
+# An address with a character that none can have, as far as that.
+_FAULTY: Final = re.compile(rb"(?:\A|\n)[A-Z]+ ([!-~]+)[^!-~ ]")
 _REASONS: Final = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
 
 
@@ -42,6 +48,8 @@ class ContractProtocol(HttpToolsProtocol):
     # Of the request whose headers are awaited, as far as it is there.
     url = b""
     _clock: asyncio.TimerHandle | None = None
+    # The request with whose answer we close the connection, though the client would keep it.
+    _last: RequestResponseCycle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for headers."""
@@ -54,10 +62,22 @@ class ContractProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take in bytes, and no more than a request's headers may have until they end."""
+        """Take in bytes, and no more than a request's headers may have until they end.
+
+        uvicorn's own says of what is refused less than ours, and does not know the request's id.
+        """
         if self._in_headers:
             self._header_bytes += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            return  # there is nothing that we change to: the request is answered as it is
+        except httptools.HttpParserError as error:
+            if isinstance(error, httptools.HttpParserInvalidURLError) and not self.url:
+                self.url = _before_the_fault(data)
+            self._refuse(_NOT_HTTP)
+            return
         if self._in_headers and self._header_bytes > MOST_HEADER_BYTES and not self.transport.is_closing():
             self._refuse(_TOO_LARGE)
 
@@ -68,11 +88,14 @@ class ContractProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """A request's headers are there."""
+        """A request's headers are there; of one that cannot be read the application never knows."""
+        earlier = self.cycle
+        super().on_headers_complete()
         self._in_headers = self._begun = False
         self._stop_clock()
-        super().on_headers_complete()
         if getattr(self.server_state, "ending", False):
+            if earlier is not None and earlier is self._last and not earlier.response_started:
+                earlier.keep_alive = True  # the new one waits for its answer
             self.close_with_answer()
 
     def on_message_complete(self) -> None:
@@ -93,18 +116,16 @@ class ContractProtocol(HttpToolsProtocol):
         return self.cycle is not None
 
     def close_with_answer(self) -> None:
-        """Close it with the answer to the request that is on it; the client is told."""
-        if self.cycle is not None and not self._begun:
+        """Close it with the answer to the last request that is on it; the client is told."""
+        if self.cycle is not None and not self._begun and self.cycle.keep_alive:
             self.cycle.keep_alive = False
+            self._last = self.cycle
 
     def shutdown(self) -> None:
-        """Close it, at once where there is no request on it."""
+        """Close it, at once where there is no request on it; none that comes now is waited for."""
         if not self._begun:
+            self._last = None
             super().shutdown()
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own words
-        """Refuse what could not be parsed, and close."""
-        self._refuse(_NOT_HTTP)
 
     def _wait_for_headers(self) -> None:
         self._stop_clock()
@@ -117,11 +138,13 @@ class ContractProtocol(HttpToolsProtocol):
             self._clock = None
 
     def _refuse(self, problem: Problem) -> None:
+        self._stop_clock()
         body = problem.body
         # The application is told, so that it counts; of a request with headers it knows.
         refused = getattr(self.app, "refused", None)
         if refused is not None and self._in_headers and self.url:
-            refused(self.parser.get_method().decode("latin-1"), self.url.decode("latin-1"), problem.status)
+            path = _PLACE.sub(b"", self.url)
+            refused(self.parser.get_method().decode("latin-1"), path.decode("latin-1"), problem.status)
         request_id = os.urandom(16).hex()
         log.info("refused before there was a request", status=problem.status, request_id=request_id)
         self.transport.write(
@@ -135,3 +158,9 @@ class ContractProtocol(HttpToolsProtocol):
             % (problem.status, _REASONS[problem.status], len(body), request_id.encode(), body)
         )
         self.transport.close()
+
+
+def _before_the_fault(data: bytes) -> bytes:
+    """The beginning of the address that the parser refused: it does not tell."""
+    found = _FAULTY.search(data)
+    return b"" if found is None else found[1]

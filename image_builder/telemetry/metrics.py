@@ -83,9 +83,12 @@ class Metrics:
         self._adopted = counter("starts_adopted_total", "Starts cut short that were found to be builds")
         self._released = counter("starts_released_total", "Starts cut short that were found to be no builds")
         self._unmatched = latest("starts_unmatched", "Starts cut short of which nobody knows what became")
-        self._reconciled = latest("starts_reconciled_timestamp_seconds", "When starts cut short were last looked after")
+        self._reconciled = latest(
+            "starts_reconciled_timestamp_seconds",
+            "When starts cut short were last looked after; at first, when the service started",
+        )
         self._breakers = gauge(
-            "back_end_breaker_open", "Processes that leave a back-end alone for a while", ["back_end"]
+            "back_end_breaker_open", "Processes that leave a back-end alone but for trials", ["back_end"]
         )
         self._pool = {
             name: gauge(f"database_pool_{name}", f"Database connections: {what}")
@@ -100,6 +103,13 @@ class Metrics:
             self._seconds.labels(template)
         for budget in Budget:
             self._rate_limit_refusals.labels(budget.value)
+
+    def started(self) -> None:
+        """The process begins to serve: until somebody has looked after starts, the time counts from here.
+
+        Of several processes, one that never looks would tell nothing at all otherwise.
+        """
+        self._reconciled.set(time.time())
 
     def observe(self, template: str, method: str, status: int, seconds: float) -> None:
         """Count a request to a route under a base path; `template` is empty where it is no operation's."""
@@ -151,7 +161,7 @@ class Metrics:
         self._released.inc(number)
 
     def breaker(self, back_end: str, *, is_open: bool) -> None:
-        """Tell whether this process leaves a back-end alone at the moment."""
+        """Tell whether this process leaves a back-end alone, but for trials."""
         self._breakers.labels(back_end).set(is_open)
 
     def pool(self, figures: Mapping[str, int]) -> None:

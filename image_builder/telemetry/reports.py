@@ -68,7 +68,7 @@ def report_tracebacks(_logger: WrappedLogger, _method: str, event: EventDict) ->
     if client is not None and event.get("exc_info") and _is_ours(event):
         error = _error(event["exc_info"])
         if error is not None:
-            _report(client, error, {name: str(event[name]) for name in _TAGS if event.get(name)})
+            _report(client, error, {name: _without_values(str(event[name])) for name in _TAGS if event.get(name)})
     return event
 
 
@@ -93,7 +93,7 @@ def _error(exc_info: Any) -> BaseException | None:
 
 
 def _without_values(text: str) -> str:
-    """What an error says, but for what it quotes: that may be the request's."""
+    """What an error or a line says, but for what it quotes: that may be the request's."""
     return _QUOTED.sub('"…"', masked_text(text.partition("\n")[0]))
 
 

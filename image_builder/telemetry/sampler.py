@@ -14,7 +14,7 @@ class Openable(Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether it turns calls away at the moment."""
+        """Whether it leaves the back-end alone until a trial is answered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,15 @@ def test_an_answer_to_the_trial_closes_it(breaker, clock):
     assert all(breaker.admits() for _ in range(5))
 
 
+def test_it_is_open_until_an_answer_however_seldom_somebody_asks(breaker, clock):
+    fail(breaker, 3)
+    clock.now += 3600
+    assert breaker.is_open
+    fail(breaker, 1)
+    clock.now += 3600
+    assert breaker.is_open
+
+
 def test_a_failed_trial_opens_it_for_its_time_again(breaker, clock):
     fail(breaker, 3)
     clock.now += 10

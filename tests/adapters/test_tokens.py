@@ -9,7 +9,9 @@ import pytest
 
 from adapters.http.client import BackEnd, NoAnswerError, Timeouts, new_session
 from adapters.http.tokens import Credentials, TokenRefusedError, Tokens
+from ports.meter import CallOutcome
 from tests.support.loopback import Loopback, answer, garbage, refused_url, reset, truncated
+from tests.support.meter import FakeMeter
 
 LONG = Timeouts(connect=5.0, read=10.0)
 BASE = "/api/image-builder-composer/v2"
@@ -125,6 +127,17 @@ def test_a_token_is_read_by_the_keys_needed(document):
 def test_an_endpoint_that_gives_no_token_is_a_refusal(step):
     with Loopback(step) as server, tokens_from(server.url) as tokens, pytest.raises(TokenRefusedError):
         tokens.get()
+
+
+def test_certificates_that_have_gone_make_a_call_without_an_answer(tmp_path):
+    meter = FakeMeter()
+    with Loopback(a_token()) as server:
+        session = new_session(1, ca_file=str(tmp_path / "gone.pem"))
+        tokens = Tokens(Credentials(server.url.replace("http:", "https:"), "us", "secret"), session)
+        back_end = BackEnd("recommendations", server.url, connections=1, tokens=tokens, meter=meter)
+        with pytest.raises(NoAnswerError):
+            back_end.post("/x", {}, LONG)
+    assert meter.calls == [("recommendations", CallOutcome.NO_ANSWER)]
 
 
 def test_an_endpoint_that_is_not_there_is_a_refusal():

@@ -10,8 +10,10 @@ from structlog.testing import capture_logs
 from adapters.features import AlwaysOn
 from adapters.features.unleash import UnleashFeatures
 from ports.deadline import until
+from ports.meter import CallOutcome
 from tests.support.drip import DRIPS
 from tests.support.loopback import answer, close, garbage, half, hang, refused_url, reset, truncated
+from tests.support.meter import FakeMeter
 from tests.support.unleash import COMPLIANCE, TOKEN, Unleash
 
 INTERVAL = 0.05
@@ -73,6 +75,24 @@ def asked_again(unleash):
 def test_a_flag_is_as_unleash_has_it(on):
     with Unleash(compliance=on) as unleash, following(unleash.api_url) as features:
         assert features.compliance_policies() is on
+
+
+@pytest.mark.parametrize(
+    ("instead", "outcome"),
+    [
+        (None, CallOutcome.SUCCESS),
+        (answer(403), CallOutcome.REFUSED),
+        (answer(503), CallOutcome.FAILED),
+        (hang, CallOutcome.LATE),
+        (close, CallOutcome.NO_ANSWER),
+    ],
+)
+def test_each_question_is_told_by_its_outcome(instead, outcome):
+    meter = FakeMeter()
+    with Unleash(instead=instead) as unleash, following(unleash.api_url, meter=meter, interval=60) as features:
+        features.compliance_policies()
+    assert meter.calls == [("feature flags", outcome)]
+    assert meter.seconds[0] > 0
 
 
 def test_a_flag_that_unleash_does_not_know_is_off():

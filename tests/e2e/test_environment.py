@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import requests
 
 from adapters.embedded.composer.process import StandInComposer
 from tests.support.builders import compose_request
 from tests.support.databases import Parameters
 from tests.support.loopback import Loopback, answer
-from tests.support.service import Service
+from tests.support.service import PATIENCE, Service
 from tests.support.tls import authority
 
 SINKS = {
@@ -86,6 +88,24 @@ def test_a_variable_that_cannot_be_used_is_named_and_nothing_starts(
     assert name in output
     assert "Traceback" not in output
     assert value not in output
+
+
+@pytest.mark.parametrize(("host", "answering"), [("", ["127.0.0.1", "[::1]"]), ("0.0.0.0", ["127.0.0.1"])])
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="there is no IPv6 here")
+def test_a_port_alone_is_all_addresses(
+    module_database: Parameters, composer: StandInComposer, host: str, answering: list[str]
+) -> None:
+    service = Service(module_database, composer.url)
+    service.environment["LISTEN_ADDRESS"] = f"{host}:{service.port}"
+    with service:
+        assert [name for name in ("127.0.0.1", "[::1]") if answers(f"http://{name}:{service.port}")] == answering
+
+
+def answers(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/status", timeout=PATIENCE).ok
+    except requests.ConnectionError:
+        return False
 
 
 @pytest.mark.parametrize(("trusted", "status"), [("composer", 201), ("another", 503)])

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from adapters.embedded.composer.process import StandInComposer
+from image_builder.telemetry import reports
 from tests.support.builders import compose_request, identity
 from tests.support.databases import Parameters
 from tests.support.loopback import Asked, Loopback, answer, hang, refused_url
@@ -32,7 +33,7 @@ def text(asked: Asked) -> bytes:
     return gzip.decompress(asked.body)
 
 
-def reports(server: Loopback) -> list[dict[str, Any]]:
+def reported(server: Loopback) -> list[dict[str, Any]]:
     """The events that the server got."""
     documents = [json.loads(line) for asked in server.asked for line in text(asked).splitlines() if line]
     return [each for each in documents if "exception" in each]
@@ -55,7 +56,7 @@ def test_an_unforeseen_error_is_reported(empty_database: Parameters, composer: S
     with Loopback(answer(200)) as server:
         with reporting(empty_database, composer, variable, server.url) as service:
             request_id = break_down(service)
-        (report,) = [each for each in reports(server) if each["tags"].get("request_id") == request_id]
+        (report,) = [each for each in reported(server) if each["tags"].get("request_id") == request_id]
     assert (report["release"], report["tags"]["operation_id"]) == ("abc123", "composeImage")
     error = report["exception"]["values"][-1]
     # Not even the table's name: an error may as well quote what was asked for.
@@ -68,7 +69,7 @@ def test_a_report_holds_nothing_of_the_request(empty_database: Parameters, compo
         with reporting(empty_database, composer, "GLITCHTIP_DSN", server.url) as service:
             break_down(service)
         sent = b"".join(text(asked) for asked in server.asked).decode()
-        found = reports(server)
+        found = reported(server)
     assert found
     assert [part for part in (SECRET, identity("reporting"), "u@example.com", "000007") if part in sent] == []
     frames = [
@@ -94,7 +95,25 @@ def test_what_is_foreseen_is_not_reported(
         variables = {"GLITCHTIP_DSN": dsn(server.url)}
         with Service(module_database, refused_url(), environment=variables) as service:
             assert ask(service) == status
-        assert reports(server) == []
+        assert reported(server) == []
+
+
+@pytest.mark.filterwarnings("ignore:The send_default_pii option:DeprecationWarning")
+def test_what_a_library_says_of_an_error_is_reported_without_secrets_and_values() -> None:
+    with Loopback(answer(200)) as server:
+        reports.start(dsn(server.url), "")
+        try:
+            line = {
+                "level": "error",
+                "exc_info": ValueError("any"),
+                "event": f"Task 'of {SECRET}' failed, password={SECRET}",
+                "request_id": "r",
+            }
+            reports.report_tracebacks(None, "error", line)
+        finally:
+            reports.stop()
+        (report,) = reported(server)
+    assert report["tags"] == {"event": 'Task "…" failed, password=********', "request_id": "r"}
 
 
 @pytest.mark.parametrize("away", ["hanging", "refusing"])

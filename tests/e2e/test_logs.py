@@ -116,6 +116,15 @@ def test_an_answer_to_what_is_no_request_of_ours_has_the_id_of_its_line(
     assert soon(log, lambda line: line.get("request_id") == request_id and line.get("status") == status)
 
 
+def test_what_is_no_http_has_one_line(service: Service, log: Path) -> None:
+    before = len(lines(log))
+    refused = raw_http.send(service.url, b"this is no HTTP\r\n\r\n")
+    assert refused is not None
+    request_id = refused.headers["x-rh-insights-request-id"]
+    soon(log, lambda line: line.get("request_id") == request_id)
+    assert [line["event"] for line in lines(log)[before:] if "HTTP" in line["event"]] == []
+
+
 def test_migrations_write_such_lines_too(empty_database: Parameters) -> None:
     status, text = Service(empty_database, "http://127.0.0.1:1").command("migrate")
     assert status == 0, text

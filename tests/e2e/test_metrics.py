@@ -117,6 +117,24 @@ def test_a_refused_request_counts(
     assert now.value("request_count", **labels) == before + 1
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        f"{BASE}/composes\xff".encode("latin-1"),
+        f"{BASE}/composes/ü".encode(),
+        f"{BASE}/composes?x=\xff".encode("latin-1"),
+        f"http://localhost{BASE}/composes\xff".encode("latin-1"),
+        f"http://localhost:99999{BASE}/composes".encode(),
+    ],
+    ids=ascii,
+)
+def test_a_request_whose_address_cannot_be_read_counts(service: Service, target: bytes) -> None:
+    labels = {"method": "GET", "path": "", "code": "400"}
+    before = scrape(service.url).value("request_count", **labels)
+    assert raw_http.call(service.url, "GET", target).status_code == 400
+    assert scrape(service.url).value("request_count", **labels) == before + 1
+
+
 def test_headers_without_an_end_count(service: Service) -> None:
     labels = {"method": "POST", "path": "", "code": "431"}
     before = scrape(service.url).value("request_count", **labels)
@@ -243,6 +261,14 @@ def test_a_used_up_quota_counts(module_database: Parameters, composer: StandInCo
         assert scrape(running.url).value("quota_refusals_total") == 0
         assert client.post("/compose", compose_request()).status_code == 403
         assert scrape(running.url).value("quota_refusals_total") == 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_service_that_has_never_looked_after_starts_tells_since_when(workers: int) -> None:
+    began = time.time()
+    nowhere = {"host": "127.0.0.1", "port": 1, "dbname": "none", "user": "nobody"}
+    with Service(nowhere, "http://127.0.0.1:1", workers=workers) as running:
+        assert scrape(running.url).value("starts_reconciled_timestamp_seconds") >= began
 
 
 # Where they are kept

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -61,6 +63,11 @@ def refuses(service: Service) -> bool:
     except requests.ConnectionError:
         return True
     return False
+
+
+def is_listening(service: Service) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", service.port)) == 0
 
 
 def hanging(service: Service, composer: StandInComposer, callers: ThreadPoolExecutor) -> Any:
@@ -252,6 +259,29 @@ def test_a_worker_that_dies_is_replaced(database: Parameters, composer: StandInC
         until(lambda: not refuses(service))
         assert service.client("replaced").get("/composes").status_code == 200
         assert signalled(service).wait(PATIENCE) == 0
+
+
+def test_a_request_that_queues_while_workers_begin_is_answered(database: Parameters, composer: StandInComposer) -> None:
+    service = serving(database, composer, 2)
+    starting = subprocess.Popen(
+        [sys.executable, "-m", "image_builder", "serve", "--workers=2"],
+        env=service.environment,
+        cwd="/",
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        until(lambda: is_listening(service))
+        with raw_http.connection(service.url) as opened:
+            opened.sendall(raw_http.head("GET", f"{BASE}/composes", IDENTITY))
+            until(lambda: len(children_of(starting.pid, "multiprocessing.spawn")) == 2)
+            starting.terminate()
+            answer = raw_http.read(opened)
+        assert starting.wait(PATIENCE) == 0
+    finally:
+        starting.kill()
+        starting.wait()
+    assert answer is not None
+    assert answer.status_code == 200
 
 
 def test_workers_end_with_their_parent(database: Parameters, composer: StandInComposer) -> None:

@@ -177,6 +177,18 @@ def test_what_is_no_url_is_refused(surrounded: Surrounded, url: str) -> None:
         from_environment()
 
 
+@pytest.mark.parametrize("name", ["CONTENT_SOURCES_REPO_URL", "PATCH_URL"])
+def test_addresses_that_are_only_handed_on_are_looked_at_too(surrounded: Surrounded, name: str) -> None:
+    surrounded(**COMPOSER, **{name: "http://[::1"})
+    with pytest.raises(ConfigurationError, match=f"{name}: not a URL"):
+        from_environment()
+
+
+def test_a_text_that_looks_like_a_broken_address_is_taken_as_it_is(surrounded: Surrounded) -> None:
+    surrounded(**COMPOSER, OSBUILD_GCP_BUCKET="gs://[bucket")
+    assert from_environment().upload.gcp_bucket == "gs://[bucket"
+
+
 @pytest.mark.parametrize("url", ["http://composer", "https://u:p@[::1]:8080/a%20b?c=d", "HTTP://composer.svc:80"])
 def test_what_is_a_url_is_taken_as_it_is(surrounded: Surrounded, url: str) -> None:
     surrounded(COMPOSER_URL=url)
@@ -253,6 +265,7 @@ def test_what_is_no_dsn_is_refused(surrounded: Surrounded, dsn: str) -> None:
         ("COMPOSER_URL", "https://user:pass-word@composer.example.com", "pass-word"),
         ("GLITCHTIP_DSN", "https://public-key@glitchtip.example.com/1", "public-key"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "tenant=a,authorization=the-token", "the-token"),
+        ("PGHOST", "http://user:pass-word@[::1", "http://user:pass-word@[::1"),
     ],
 )
 def test_what_gives_access_is_known_to_be_secret(name: str, value: str, secret: str) -> None:
