@@ -37,7 +37,7 @@ _POOL_STATEMENT_LIMIT: Final = 1_200
 # Seconds for a look at the server, while somebody waits for what comes of it and while nobody does: a machine that is
 # short of time may need more of it. Seconds for a free connection to ask the server by.
 _LOOK: Final = 0.7
-_LOOK_WHEN_AWAY: Final = 2.5
+_LOOK_WHEN_AWAY: Final = 1.5
 _AT_HAND: Final = 0.05
 # Seconds between two glances at whether a busy connection has heard something.
 _GLANCE: Final = 0.05
