@@ -65,13 +65,15 @@ class Hearing:
                 now = time.monotonic()
                 if ready:
                     last_sign = now
-                elif self.over or now - last_sign > SILENT_AFTER or now - began > _TOO_SLOW_AFTER:
+                elif self.over or now - last_sign > SILENT_AFTER:
                     raise SilentError("the server does not answer")
                 elif now - last_sign > _DOUBTED_AFTER and not doubted:
                     doubted = True
                     self.doubt()
                 wanted = answer.send(ready)
                 self._heard(ready)
+                if now - began > _TOO_SLOW_AFTER:
+                    raise SilentError("the server does not come to an end")
         except StopIteration as end:
             self._heard(ready)
             result: RV = end.value

@@ -198,6 +198,19 @@ def test_statements_that_travel_together_may_each_take_long(postgres: Parameters
         assert idle(database) == before
 
 
+def test_an_answer_that_comes_drop_by_drop_is_given_up(postgres: Parameters) -> None:
+    def drip(database: PostgresDatabase) -> None:
+        with database.connection() as connection, connection.pipeline():
+            for _ in range(160):
+                sleep(connection, 0.06)
+
+    with pool(postgres, size=1) as database:
+        began = time.monotonic()
+        with pytest.raises(UnavailableError):
+            drip(database)
+        assert time.monotonic() - began < PATIENCE
+
+
 def test_a_connection_that_falls_silent_disturbs_none_that_is_in_use(server: EmbeddedPostgres) -> None:
     stopped, given_up = threading.Event(), threading.Event()
 
