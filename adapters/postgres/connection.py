@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import select
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,14 +21,15 @@ import structlog
 from psycopg import errors
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
-from adapters.postgres.presence import Hearing, SilentError, Watch, heard
+from adapters.postgres.presence import SILENT_AFTER, Hearing, SilentError, Watch, heard
 from domain.errors import UnavailableError
 
 T = TypeVar("T")
 
-# Seconds a request waits for a free connection. Seconds that a caller who has reason to be patient waits for a server
-# that has just gone.
-_POOL_WAIT: Final = 1.5
+# Seconds within which a call gets a free connection and begins again: together with the time for a statement they are
+# less than the two that a refusal may take. Seconds that a caller who has reason to be patient waits for a connection,
+# and for a server that has just gone.
+_WAIT: Final = 0.7
 _PATIENCE: Final = 1.5
 # Milliseconds one statement may take; of the pool's, which somebody waits for.
 _STATEMENT_LIMIT: Final = 10_000
@@ -35,15 +37,22 @@ _POOL_STATEMENT_LIMIT: Final = 1_200
 # Seconds for a look at the server, while somebody waits for what comes of it and while nobody does: a machine that is
 # short of time may need more of it. Seconds for a free connection to ask the server by.
 _LOOK: Final = 0.7
-_LOOK_WHEN_AWAY: Final = 2.5
+_LOOK_WHEN_AWAY: Final = 1.5
 _AT_HAND: Final = 0.05
+# Seconds between two glances at whether a busy connection has heard something.
+_GLANCE: Final = 0.05
 # Seconds that a look takes when all is well: what a call has left to find out that the server is there again.
 _MOMENT: Final = 0.2
+
+_NO_ANSWER: Final = "no answer"
 
 _AWAY: Final = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
+    # The others of their class are mistakes of ours. Two of them end a process that was stopped within a transaction.
     errors.ReadOnlySqlTransaction,
+    errors.IdleInTransactionSessionTimeout,
+    errors.TransactionTimeout,
     PoolTimeout,
     PoolClosed,
     TooManyRequests,
@@ -94,12 +103,14 @@ class _Pool(ConnectionPool[psycopg.Connection[Any]]):
 
     def __init__(self, parameters: Mapping[str, Any], size: int, doubt: Callable[[], None]) -> None:
         self.hearing = Hearing(doubt)
+        self._lent: set[psycopg.Connection[Any]] = set()
+        self._distrusted_at = -math.inf
         super().__init__(
             kwargs=dict(parameters),
             connection_class=heard(self.hearing),
             min_size=min(2, size),
             max_size=size,
-            timeout=_POOL_WAIT,
+            timeout=_WAIT,
             max_waiting=size * 20,
             reconnect_timeout=5,
             open=True,
@@ -111,6 +122,16 @@ class _Pool(ConnectionPool[psycopg.Connection[Any]]):
         self.hearing.over = True
         self.close(timeout=0)
 
+    def distrust(self) -> None:
+        """Have others in the place of all connections, of those in use after it; whoever waits for an answer may.
+
+        Who is silent now, and was asked before the last time, has been replaced then.
+        """
+        now = time.monotonic()
+        if now - self._distrusted_at > SILENT_AFTER:
+            self._distrusted_at = now
+            self.drain()
+
     def living(self, within: float) -> psycopg.Connection[Any]:
         """A connection, those passed over whose server has hung up: they are replaced.
 
@@ -120,10 +141,22 @@ class _Pool(ConnectionPool[psycopg.Connection[Any]]):
         while True:
             connection = self.getconn(deadline - time.monotonic())
             if _alive(connection):
+                self._lent.add(connection)
                 return connection
             self.hearing.doubt()
             connection.close()
             self.putconn(connection)
+
+    def give_back(self, connection: psycopg.Connection[Any]) -> None:
+        """What was got as living."""
+        self._lent.discard(connection)
+        self.putconn(connection)
+
+    async def heard(self, since: float, within: float) -> bool:
+        """Whether any connection has heard something; those in use are waited for, until so many seconds `since`."""
+        while self.hearing.heard_at <= since and self._lent and time.monotonic() < since + within:
+            await asyncio.sleep(_GLANCE)
+        return self.hearing.heard_at > since
 
     def answers(self) -> bool:
         """Whether a connection at hand still works."""
@@ -132,7 +165,7 @@ class _Pool(ConnectionPool[psycopg.Connection[Any]]):
             try:
                 connection.execute("SELECT 1")
             finally:
-                self.putconn(connection)
+                self.give_back(connection)
         except _AWAY:
             return False
         return True
@@ -179,16 +212,19 @@ class PostgresDatabase:
         }
 
     @contextmanager
-    def connection(self) -> Iterator[psycopg.Connection[Any]]:
-        """A connection in autocommit. Raises UnavailableError when the database is away or too busy."""
+    def connection(self, *, within: float = _WAIT) -> Iterator[psycopg.Connection[Any]]:
+        """A connection in autocommit, got within so many seconds.
+
+        Raises UnavailableError when the database is away or too busy.
+        """
         pool = None
         try:
-            pool, connection = self._taken()
+            pool, connection = self._taken(within)
             try:
                 with connection:
                     yield connection
             finally:
-                pool.putconn(connection)
+                pool.give_back(connection)
         except _AWAY as error:
             self._consider(error, pool)
             raise UnavailableError("The database is not available") from error
@@ -203,17 +239,17 @@ class PostgresDatabase:
     ) -> T:
         """What `work`, which may be repeated without harm, makes of a connection; a broken one is replaced.
 
-        It is repeated `after` these errors. Who is `patient` also waits again for a free connection, and a while for
-        a server that has gone. Raises the last error after the last attempt.
+        It is repeated `after` these errors, but not once a refusal would come too late. Who is `patient` waits again
+        for a free connection, for a statement that takes too long, and a while for a server that has gone: all the
+        attempts, however late that gets. Raises the last error after the last attempt.
         """
-        ends = time.monotonic() + _PATIENCE
+        ends = time.monotonic() + (_PATIENCE if patient else _WAIT)
         for attempt in range(1, attempts + 1):
             try:
-                with self.connection() as connection:
+                with self.connection(within=_PATIENCE if patient else ends - time.monotonic()) as connection:
                     return work(connection)
             except after as error:
-                in_vain = isinstance(error.__cause__, _IN_VAIN)
-                if attempt == attempts or (in_vain and not patient):
+                if attempt == attempts or not (patient or _worthwhile(error, ends)):
                     raise
                 time.sleep(0.05 * attempt)
                 if not self._there(ends - time.monotonic()):
@@ -224,9 +260,9 @@ class PostgresDatabase:
         """Return when the database answers. Raises UnavailableError."""
         self.again(lambda connection: connection.execute("SELECT 1"))
 
-    def _taken(self) -> tuple[_Pool, psycopg.Connection[Any]]:
+    def _taken(self, within: float) -> tuple[_Pool, psycopg.Connection[Any]]:
         """A pool and a connection of it. Raises _AwayError and the pool's errors."""
-        deadline = time.monotonic() + _POOL_WAIT
+        deadline = time.monotonic() + within
         while True:
             pool = self._pool or self._found(deadline)
             try:
@@ -252,9 +288,9 @@ class PostgresDatabase:
 
     def _consider(self, error: Exception, pool: _Pool | None) -> None:
         """Draw conclusions from what a call has met with."""
-        if isinstance(error, SilentError) and pool is not None:
-            # What silences one connection is likely to have silenced those of its age, too.
-            self._lose(pool, away=False)
+        if isinstance(error, SilentError) and pool is not None and pool is self._pool:
+            # What silences one connection is likely to have silenced those of its age, too; or it was only this one.
+            pool.distrust()
         if isinstance(error, errors.ReadOnlySqlTransaction):
             self._refused_writes = True
         if not isinstance(error, _NO_DOUBT):
@@ -274,10 +310,13 @@ class PostgresDatabase:
                 self._refused_writes = False
                 self._renew(pool)
             return False
-        if works or (pool is not None and pool.hearing.heard_at > began):
+        # Connections may all be busy, but in that time every statement ends. A server that has not answered the knock
+        # either has had its time.
+        patience = 0.0 if reason == _NO_ANSWER else SILENT_AFTER
+        if works or (pool is not None and await pool.heard(began, patience)):
             return self._refused_writes
         self._refused_writes = False
-        self._lose(pool, away=True, reason=reason)
+        self._lose(pool, reason)
         return True
 
     async def _unreachable(self) -> str | None:
@@ -288,7 +327,7 @@ class PostgresDatabase:
                 connection = await psycopg.AsyncConnection.connect(**self._parameters, target_session_attrs=wanted)
                 await connection.close()
         except TimeoutError:
-            return "no answer"
+            return _NO_ANSWER
         except (psycopg.Error, OSError) as error:
             return str(error).partition("\n")[0]
         return None
@@ -305,16 +344,26 @@ class PostgresDatabase:
         if before is not None:
             before.end()
 
-    def _lose(self, pool: _Pool | None, *, away: bool, reason: str | None = None) -> None:
+    def _lose(self, pool: _Pool | None, reason: str) -> None:
         with self._changed:
             if self._pool is not pool:
                 return
-            if away and not self._away:
+            if not self._away:
                 log.warning("the database is away", reason=reason)
-            self._pool, self._away = None, away
+            self._pool, self._away = None, True
             self._changed.notify_all()
         if pool is not None:
             pool.end()
+
+
+def _worthwhile(error: Exception, ends: float) -> bool:
+    """Whether to try again after this error, if one has until `ends`.
+
+    What somebody else has been faster at is of another kind: the database is there, and the next attempt may be ours.
+    """
+    if type(error) is not UnavailableError:
+        return True
+    return not isinstance(error.__cause__, _IN_VAIN) and time.monotonic() < ends
 
 
 async def _answers(pool: _Pool | None) -> bool:

@@ -17,13 +17,18 @@ from typing import Any, Final, Self, TypeVar
 
 import psycopg
 import structlog
+from psycopg import errors
 from psycopg.abc import PQGen
+from psycopg.waiting import Ready
 
 RV = TypeVar("RV")
 
-# Seconds without an answer after which the server is doubted, and those after which its connection is given up.
+# Seconds without a sign of life after which the server is doubted, and those after which its connection is given up:
+# more than a statement may take. Seconds after which it is given up even if something comes now and then: more than the
+# statements that travel together may take.
 _DOUBTED_AFTER: Final = 0.6
-_SILENT_AFTER: Final = 1.5
+SILENT_AFTER: Final = 1.5
+_TOO_SLOW_AFTER: Final = 3.0
 # Seconds between two glances at whether others have found it away; between two looks, and between those at a server
 # that is away.
 _GLANCE: Final = 0.1
@@ -50,24 +55,37 @@ class Hearing:
 
     def while_there(self, answer: PQGen[RV]) -> PQGen[RV]:
         """`answer`, given up when it does not come. Raises SilentError."""
-        began = time.monotonic()
+        began = last_sign = time.monotonic()
         doubted = False
+        ready: int = Ready.NONE
         try:
             wanted = next(answer)
             while True:
                 ready = yield wanted
-                if not ready:
-                    waited = time.monotonic() - began
-                    if self.over or waited > _SILENT_AFTER:
-                        raise SilentError("the server does not answer")
-                    if waited > _DOUBTED_AFTER and not doubted:
-                        doubted = True
-                        self.doubt()
+                now = time.monotonic()
+                if ready:
+                    last_sign = now
+                elif self.over or now - last_sign > SILENT_AFTER:
+                    raise SilentError("the server does not answer")
+                elif now - last_sign > _DOUBTED_AFTER and not doubted:
+                    doubted = True
+                    self.doubt()
                 wanted = answer.send(ready)
+                self._heard(ready)
+                if now - began > _TOO_SLOW_AFTER:
+                    raise SilentError("the server does not come to an end")
         except StopIteration as end:
-            self.heard_at = time.monotonic()
+            self._heard(ready)
             result: RV = end.value
             return result
+        except errors.QueryCanceled:
+            self._heard(ready)
+            raise
+
+    def _heard(self, ready: int) -> None:
+        """Take note, if there was something to read: statements can also be sent without an answer."""
+        if ready & Ready.R:
+            self.heard_at = time.monotonic()
 
 
 def heard(hearing: Hearing) -> type[psycopg.Connection[Any]]:
@@ -83,6 +101,9 @@ def heard(hearing: Hearing) -> type[psycopg.Connection[Any]]:
                 raise
 
         def wait(self, gen: PQGen[RV], interval: float = _GLANCE, timeout: float | None = None) -> RV:
+            # Else the server keeps the answers to statements that travel together until the last one has ended.
+            if self.pgconn.pipeline_status:
+                self.pgconn.send_flush_request()
             try:
                 return super().wait(hearing.while_there(gen), interval, timeout)
             except SilentError:

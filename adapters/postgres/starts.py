@@ -135,7 +135,7 @@ class PostgresStarts:
         self._database.again(lambda connection: connection.execute(_RELEASE, {"starts": list(starts)}))
 
     def record(self, start: UUID, compose_id: UUID, compose: NewCompose) -> None:
-        """See the port. Tried again whatever the reason: the composer already builds it."""
+        """See the port. Tried again whatever the reason, and however late: the composer already builds it."""
         values = {
             "start": start,
             "compose": compose_id,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 import pytest
 
 from adapters.embedded.postgres import EmbeddedPostgres
@@ -124,8 +128,14 @@ def idle(database: PostgresDatabase) -> int:
         return connection.info.backend_pid
 
 
+def sleep(connection: psycopg.Connection[Any], seconds: float) -> None:
+    connection.execute("SELECT pg_sleep(%s)", (seconds,))
+
+
 # Seconds; what is promised is less, but a busy machine has other things to do.
 PATIENCE = 6.0
+# What is promised of a refusal.
+REFUSED_WITHIN = 2.0
 every_way = pytest.mark.parametrize("name", WAYS)
 
 
@@ -169,15 +179,145 @@ def test_a_statement_that_is_never_answered_is_given_up(postgres: Parameters) ->
 
 
 def test_a_statement_that_takes_too_long_is_ended_and_the_connections_stay(postgres: Parameters) -> None:
-    def sleep(database: PostgresDatabase) -> None:
-        with database.connection() as connection:
-            connection.execute("SELECT pg_sleep(20)")
-
     with pool(postgres, size=1) as database:
         before = idle(database)
-        with pytest.raises(UnavailableError):
-            sleep(database)
+        with pytest.raises(UnavailableError), database.connection() as connection:
+            sleep(connection, 20)
         assert idle(database) == before
+
+
+def test_statements_that_travel_together_may_each_take_long(postgres: Parameters) -> None:
+    with pool(postgres, size=1) as database:
+        before = idle(database)
+        with database.connection() as connection, connection.pipeline():
+            sleep(connection, 0.9)
+            sleep(connection, 0.9)
+        assert idle(database) == before
+
+
+def test_an_answer_that_comes_drop_by_drop_is_given_up(postgres: Parameters) -> None:
+    def drip(database: PostgresDatabase) -> None:
+        with database.connection() as connection, connection.pipeline():
+            for _ in range(160):
+                sleep(connection, 0.06)
+
+    with pool(postgres, size=1) as database:
+        began = time.monotonic()
+        with pytest.raises(UnavailableError):
+            drip(database)
+        assert time.monotonic() - began < PATIENCE
+
+
+def test_a_connection_that_falls_silent_disturbs_none_that_is_in_use(server: EmbeddedPostgres) -> None:
+    stopped, given_up = threading.Event(), threading.Event()
+
+    def fall_silent(database: PostgresDatabase) -> None:
+        with database.connection() as connection:
+            pid = connection.info.backend_pid
+            os.kill(pid, signal.SIGSTOP)
+            stopped.set()
+            try:
+                connection.execute("SELECT 1")
+            finally:
+                os.kill(pid, signal.SIGCONT)
+
+    def go_on(database: PostgresDatabase) -> None:
+        with database.connection() as connection:
+            stopped.wait(PATIENCE)
+            while not given_up.is_set():
+                sleep(connection, 0.5)
+            sleep(connection, 0.5)
+
+    with pool(dict(server.connection_parameters()), size=3) as database, ThreadPoolExecutor(2) as callers:
+        fill(database, 3)
+        silent = callers.submit(fall_silent, database)
+        working = callers.submit(go_on, database)
+        stopped.wait(PATIENCE)
+        third = idle(database)
+        assert isinstance(silent.exception(PATIENCE), UnavailableError)
+        given_up.set()
+        working.result(PATIENCE)
+        assert third not in {idle(database) for _ in range(6)}  # it may have been silenced, too
+
+
+def test_however_many_wait_for_a_lock_none_is_refused_late(server: EmbeddedPostgres) -> None:
+    connections, callers = 20, 40
+    together = threading.Barrier(callers)
+
+    def refused(database: PostgresDatabase) -> float:
+        together.wait(PATIENCE)
+        began = time.monotonic()
+        with pytest.raises(UnavailableError):
+            database.again(lambda connection: connection.execute("SELECT * FROM locked"))
+        return time.monotonic() - began
+
+    parameters = dict(server.connection_parameters())
+    with pool(parameters, size=connections) as database, session(parameters) as locking:
+        fill(database, connections)
+        locking.execute("CREATE TABLE locked ()")
+        with locking.transaction(), ThreadPoolExecutor(callers) as executor:
+            locking.execute("LOCK TABLE locked IN ACCESS EXCLUSIVE MODE")
+            waited = sorted(executor.map(refused, [database] * callers))
+    # The slowest of them may be so because the machine is.
+    assert waited[callers * 3 // 4] < REFUSED_WITHIN
+    assert waited[-1] < PATIENCE
+
+
+def broken_late(attempts: list[float]) -> Any:
+    """Work whose connection breaks when the time for another attempt is over."""
+
+    def work(connection: psycopg.Connection[Any]) -> None:
+        attempts.append(time.monotonic())
+        if len(attempts) == 1:
+            sleep(connection, 0.8)
+            connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    return work
+
+
+def test_what_breaks_late_is_tried_again_for_the_patient_only(postgres: Parameters) -> None:
+    with pool(postgres) as database:
+        attempts: list[float] = []
+        with pytest.raises(UnavailableError):
+            database.again(broken_late(attempts))
+        assert len(attempts) == 1
+        attempts = []
+        database.again(broken_late(attempts), patient=True)
+        assert len(attempts) == 2
+
+
+# What a server says that cannot now, by SQLSTATE: it is read-only, has waited too long for its client, there were a
+# deadlock or another transaction in the way, it is out of something or being ended, or its disk fails.
+NOT_NOW = (
+    *("25006", "25P03", "25P04", "40001", "40P01", "53100", "53200", "53300", "53400", "55P03"),
+    *("57014", "57P01", "57P02", "57P03", "57P05", "58000", "58030"),
+)
+
+
+@pytest.mark.parametrize("sqlstate", NOT_NOW)
+def test_a_server_that_says_it_cannot_now_is_unavailable(module_pool: PostgresDatabase, sqlstate: str) -> None:
+    statement = f"DO $$ BEGIN RAISE 'not now' USING ERRCODE = '{sqlstate}'; END $$"
+    with pytest.raises(UnavailableError), module_pool.connection() as connection:
+        connection.execute(statement.encode())
+
+
+@pytest.fixture(scope="module")
+def module_pool(postgres: Parameters) -> Iterator[PostgresDatabase]:
+    with pool(postgres, size=1) as database:
+        yield database
+
+
+def test_who_was_stopped_within_a_transaction_finds_the_database_unavailable(postgres: Parameters) -> None:
+    def be_stopped(database: PostgresDatabase) -> None:
+        with database.connection() as connection, connection.transaction():
+            connection.execute("SET idle_in_transaction_session_timeout = 20")
+            time.sleep(0.2)
+            connection.execute("SELECT 1")
+
+    with pool(postgres) as database:
+        with pytest.raises(UnavailableError):
+            be_stopped(database)
+        database.check()
 
 
 def test_connections_are_kept_while_no_others_can_be_had(postgres: Parameters) -> None:
@@ -194,6 +334,18 @@ def test_connections_are_kept_while_no_others_can_be_had(postgres: Parameters) -
         for _ in range(20):
             assert idle(database) == second
             time.sleep(0.05)
+
+
+def test_connections_that_are_busy_are_kept_while_no_others_can_be_had(postgres: Parameters) -> None:
+    with DatabaseProxy(postgres) as proxy, pool(proxy.parameters, size=1) as database:
+        before = idle(database)
+        proxy.refuse_newcomers("53300", "sorry, too many clients already")
+        with database.connection() as connection:
+            sleep(connection, 1)  # after half of which the server is doubted
+        assert idle(database) == before
+        with pytest.raises(UnavailableError), database.connection() as connection:
+            sleep(connection, 20)
+        assert idle(database) == before
 
 
 def test_who_is_patient_outwaits_a_server_that_is_away_for_a_moment(postgres: Parameters) -> None:

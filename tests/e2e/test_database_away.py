@@ -6,8 +6,10 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from threading import Barrier
 from uuid import UUID
 
 import pytest
@@ -17,6 +19,7 @@ from adapters.embedded.composer.process import StandInComposer
 from tests.support.at_once import at_once
 from tests.support.blueprints import blueprint, insert_blueprint, stored_versions
 from tests.support.builders import compose_request
+from tests.support.database_promises import BACK_WITHIN, REFUSED_WITHIN, SLACK, all_refused, refused, until_it_works
 from tests.support.database_proxy import WAYS, DatabaseProxy, Way
 from tests.support.databases import Parameters, session
 from tests.support.operations import OTHERS, Call, of_the_database, operation_ids
@@ -24,14 +27,14 @@ from tests.support.refusals import refusal
 from tests.support.rows import counts, insert_compose, stored_row
 from tests.support.service import Client, Service
 
-# Seconds: what is promised, and what a busy machine may add to it.
-REFUSED_WITHIN = 2.0
-BACK_WITHIN = 5.0
-SLACK = 3.0
-# What waits for nobody.
+# Seconds: what waits for nobody takes.
 AT_ONCE = 1.0 + SLACK
 # What the composer takes for a build.
 LATENCY = 0.5
+# What all services of a test take to start, and to be asked for everything.
+PATIENCE = 120.0
+# For so long an answer to a probe stands.
+PROBED = 2.0
 
 every_way = pytest.mark.parametrize("way", WAYS.values(), ids=list(WAYS))
 
@@ -77,18 +80,18 @@ def proxy(module_database: Parameters) -> Iterator[DatabaseProxy]:
 
 @pytest.fixture(scope="module")
 def start(
-    proxy: DatabaseProxy, composer_process: StandInComposer, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[], Service]:
-    """Makes a service of few threads, with a quota, that reaches its database by the proxy."""
+    composer_process: StandInComposer, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[DatabaseProxy], Service]:
+    """Makes a service of few threads, with a quota, that reaches its database by a proxy."""
     quotas = tmp_path_factory.mktemp("settings") / "quotas.json"
     quotas.write_text(json.dumps({"default": {"quota": 100, "slidingWindow": 3600 * 10**9}}))
     few = {"DIRECT_THREADS": "4", "WAITING_THREADS": "6", "DB_POOL_SIZE": "4"}
-    return lambda: Service(proxy.parameters, composer_process.url, environment={"QUOTA_FILE": str(quotas), **few})
+    return lambda proxy: Service(proxy.parameters, composer_process.url, environment={"QUOTA_FILE": str(quotas), **few})
 
 
 @pytest.fixture(scope="module")
-def running(start: Callable[[], Service]) -> Iterator[Service]:
-    with start() as service:
+def running(start: Callable[[DatabaseProxy], Service], proxy: DatabaseProxy) -> Iterator[Service]:
+    with start(proxy) as service:
         yield service
 
 
@@ -96,38 +99,27 @@ def running(start: Callable[[], Service]) -> Iterator[Service]:
 def service(running: Service, proxy: DatabaseProxy, composer: StandInComposer) -> Service:
     """The running service, its database there."""
     proxy.back()
-    until_it_works(running)
+    until_ready(running)
     return running
 
 
-def refused(answer: requests.Response) -> None:
-    """An answer must say, in time, that the database is away and when to come again."""
-    refusal(answer, 503)
-    assert int(answer.headers["Retry-After"]) > 0
-    assert answer.elapsed.total_seconds() < REFUSED_WITHIN + SLACK
-
-
-def all_refused(service: Service, kept: Kept) -> None:
+def everything_refused(service: Service, kept: Kept) -> None:
     """At the same moment, and then one after another; whether it is ready has been found out a moment ago."""
     client = service.client(kept.tenant)
     calls = kept.calls()
     ready = calls.pop("getReadiness")
-    for answer in at_once([partial(call, service.client(kept.tenant)) for call in calls.values()]):
-        refused(answer)
-    for call in calls.values():
-        refused(call(client))
-    deadline = time.monotonic() + REFUSED_WITHIN + SLACK
+    all_refused(at_once([partial(call, service.client(kept.tenant)) for call in calls.values()]))
+    all_refused([call(client) for call in calls.values()])
+    deadline = time.monotonic() + PROBED + SLACK
     while (answer := ready(client)).status_code == 200 and time.monotonic() < deadline:
         time.sleep(0.05)
     refused(answer)
 
 
-def until_it_works(service: Service) -> None:
-    """Return when the service is ready, which has to be soon."""
-    deadline = time.monotonic() + BACK_WITHIN + SLACK
-    while service.client().get("/ready").status_code != 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+def until_ready(service: Service) -> None:
+    """Return when it works and also says so."""
+    until_it_works(service)
+    until_it_works(service, "/ready", PROBED + SLACK)
 
 
 def all_answered(service: Service, kept: Kept) -> None:
@@ -156,31 +148,43 @@ def test_when_the_database_goes_away_all_is_refused_until_it_is_back(
     others = {operation: call(service.client()).status_code for operation, call in OTHERS.items()}
     at_once([partial(service.client(kept.tenant).get, "/composes") for _ in range(16)])
     way(proxy)
-    all_refused(service, kept)
+    everything_refused(service, kept)
     assert {operation: call(service.client()).status_code for operation, call in OTHERS.items()} == others
     kept.is_untouched(module_database, composer)
     proxy.back()
-    until_it_works(service)
+    until_ready(service)
     all_answered(service, kept)
 
 
-@pytest.mark.parametrize("name", ["port closed", "never answers"])
-def test_a_service_that_starts_without_its_database_refuses_and_works_when_it_is_there(
-    start: Callable[[], Service],
-    proxy: DatabaseProxy,
-    composer: StandInComposer,
-    module_database: Parameters,
-    kept: Kept,
-    name: str,
+def test_services_that_start_without_their_databases_refuse_and_work_when_they_are_there(
+    start: Callable[[DatabaseProxy], Service], composer: StandInComposer, module_database: Parameters
 ) -> None:
-    WAYS[name](proxy)
-    with start() as service:
-        all_refused(service, kept)
-        refusal(Client(service.url, {}).get("/ready", base=""), 503)
-        kept.is_untouched(module_database, composer)
-        proxy.back()
-        until_it_works(service)
-        all_answered(service, kept)
+    all_untouched = Barrier(len(WAYS))
+
+    def begin(name: str, proxy: DatabaseProxy) -> None:
+        try:
+            kept = Kept.by(module_database, name)
+            with start(proxy) as service:
+                everything_refused(service, kept)
+                refusal(Client(service.url, {}).get("/ready", base=""), 503)
+                kept.is_untouched(module_database, composer)
+                all_untouched.wait(PATIENCE)
+                proxy.back()
+                until_ready(service)
+                all_answered(service, kept)
+        except BaseException as error:
+            error.add_note(name)
+            all_untouched.abort()
+            raise
+
+    with ExitStack() as stack:
+        proxies = {name: stack.enter_context(DatabaseProxy(module_database)) for name in WAYS}
+        for name, proxy in proxies.items():
+            WAYS[name](proxy)
+        beginning = stack.enter_context(ThreadPoolExecutor(len(WAYS)))
+        begun = [beginning.submit(begin, *each) for each in proxies.items()]
+    if failures := [error for each in begun if (error := each.exception())]:
+        raise BaseExceptionGroup("not so in each way of being away", failures)
 
 
 @pytest.mark.parametrize("name", ["never answers", "connecting hangs"])
@@ -203,9 +207,8 @@ def test_however_many_ask_while_it_hangs_none_waits_long_and_probes_and_refusals
 
     calls = [kept.calls()["getComposes"], kept.calls()["getBlueprint"]] * 16
     *answers, _ = at_once([*(partial(call, service.client(kept.tenant)) for call in calls), meanwhile])
-    for answer in answers:
-        refused(answer)
-    time.sleep(2)  # for which an answer to a probe stands
+    all_refused(answers)
+    time.sleep(PROBED)
     refused(nobody.get("/ready", base=""))
 
 
@@ -221,9 +224,7 @@ def test_a_build_that_is_accepted_while_the_database_goes_away_is_cancelled_in_t
             time.sleep(0.01)
         WAYS[name](proxy)
         answer = asked.result()
-    refusal(answer, 503)
-    assert int(answer.headers["Retry-After"]) > 0
-    assert answer.elapsed.total_seconds() < LATENCY + REFUSED_WITHIN + SLACK
+    refused(answer, LATENCY + REFUSED_WITHIN)
     assert len(composer.behaviour()["deleted"]) == 1
 
 

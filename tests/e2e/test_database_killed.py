@@ -22,15 +22,11 @@ from adapters.postgres.migrate import migrate
 from tests.support.at_once import at_once
 from tests.support.blueprints import blueprint, kept, listed
 from tests.support.builders import compose_request
+from tests.support.database_promises import BACK_WITHIN, all_refused, in_time, refused, until_it_works
 from tests.support.databases import Parameters, session
 from tests.support.folders import open_folder
-from tests.support.refusals import refusal
 from tests.support.service import Client, Service
 
-# Seconds: what is promised, and what a busy machine may add to it.
-REFUSED_WITHIN = 2.0
-BACK_WITHIN = 5.0
-SLACK = 3.0
 CLIENTS = 16
 # The stand-in composer lists its hundred newest builds.
 ROUNDS = 5
@@ -73,21 +69,6 @@ def service(running: Service, parameters: Parameters, composer: StandInComposer)
     """The running service, its database there."""
     until_it_works(running)
     return running
-
-
-def until_it_works(service: Service) -> None:
-    """Return when the service reads from its database, which has to be soon."""
-    deadline = time.monotonic() + BACK_WITHIN + SLACK
-    while service.client().get("/composes").status_code != 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def refused(answer: requests.Response) -> None:
-    """An answer must say, in time, that the database is away and when to come again."""
-    refusal(answer, 503)
-    assert int(answer.headers["Retry-After"]) > 0
-    assert answer.elapsed.total_seconds() < REFUSED_WITHIN + SLACK
 
 
 @contextmanager
@@ -186,10 +167,8 @@ def test_a_server_that_has_stopped_in_the_midst_is_away_until_it_goes_on(
     asking = [each for _ in range(4) for each in calls(service.client(tenant), blueprint_id)]
     assert server.pid is not None
     with stopped(server.pid, *backends(parameters)):
-        for answer in at_once(asking):
-            refused(answer)
-        for call in calls(service.client(tenant), blueprint_id):
-            refused(call())
+        all_refused(at_once(asking))
+        all_refused([call() for call in calls(service.client(tenant), blueprint_id)])
     until_it_works(service)
     nothing_is_lost(service, parameters, composer, tenant, [])
     assert {call().status_code for call in calls(service.client(tenant), blueprint_id)} == {200, 201}
@@ -201,8 +180,9 @@ def test_connections_whose_servers_have_stopped_are_given_up_for_others(
     blueprint_id = kept(service.client(tenant))
     at_once(calls(service.client(tenant), blueprint_id) * 4)
     with stopped(*backends(parameters)):
-        for answer in at_once(calls(service.client(tenant), blueprint_id) * 2):
-            assert answer.elapsed.total_seconds() < REFUSED_WITHIN + SLACK
+        answers = at_once(calls(service.client(tenant), blueprint_id) * 2)
+        in_time(answers)
+        for answer in answers:
             if answer.status_code not in {200, 201}:
                 refused(answer)
         until_it_works(service)
@@ -272,7 +252,7 @@ def test_a_server_that_takes_no_writes_is_read_from_until_there_is_another(
         assert "POST /compose" not in composer.counters()
         assert reading().status_code == 200
         assert [item["version"] for item in listed(client)["data"]] == [1]
-    deadline = time.monotonic() + BACK_WITHIN + SLACK
+    deadline = time.monotonic() + BACK_WITHIN
     while change().status_code != 200:
         assert time.monotonic() < deadline
         time.sleep(0.05)

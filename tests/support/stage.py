@@ -156,7 +156,11 @@ class Stage:
             with self._held_up(f"SELECT pg_advisory_xact_lock({_GATE})"):
                 before = _number(watching)
                 self.pod.freeze()
-            until(lambda: _number(watching) > before, "the row is committed")
+            try:
+                until(lambda: _number(watching) > before, "the row is committed")
+            except BaseException:
+                self.pod.thaw()  # or the next round waits for it for ever
+                raise
 
     def _composer_works(self) -> bool:
         calls: list[dict[str, Any]] = self.composer.behaviour()["recent"]
