@@ -90,6 +90,9 @@ def session_parameters(parameters: Mapping[str, Any], *, statement_limit: int = 
         "application_name": "image-builder",
         "options": (
             f"-c timezone=UTC -c statement_timeout={statement_limit} "
+            # The server, too, notices who is gone: it may keep his locks, and in the midst of statements that travel
+            # together no other limit applies.
+            "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 "
             f"-c idle_in_transaction_session_timeout={_STATEMENT_LIMIT} "
             r"-c default_transaction_isolation=read\ committed "
             "-c enable_seqscan=off -c enable_bitmapscan=off -c jit=off"

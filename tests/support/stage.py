@@ -27,7 +27,7 @@ from tests.support.stand_in import a_request
 from tests.support.waiting import until
 
 LIMIT = 1000
-_WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+_WAITING_FOR = "SELECT pid FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))"
 _END_WAITING = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 _ROWS = "SELECT count(*) FROM composes"
 # Whoever holds this lock keeps inserted rows from being committed. A lock on the table would not do: a statement may
@@ -141,8 +141,9 @@ class Stage:
         """Meanwhile this lock is held, and somebody waits for it."""
         with psycopg.connect(**self.database) as lock, session(self.database) as watching:
             lock.execute(locking.encode())
+            holder = (lock.info.backend_pid,)
             try:
-                until(lambda: watching.execute(_WAITING).fetchone(), f"somebody waits for: {locking}")
+                until(lambda: watching.execute(_WAITING_FOR, holder).fetchone(), f"somebody waits for: {locking}")
                 yield
             finally:
                 with contextlib.suppress(psycopg.Error):  # the lock has gone with the server
