@@ -81,8 +81,8 @@ class RecordingDatabase(PostgresDatabase):
         self.statements: list[tuple[str, Mapping[str, Any]]] = []
 
     @contextmanager
-    def connection(self) -> Iterator[psycopg.Connection[Any]]:
-        with super().connection() as connection:
+    def connection(self, **limits: float) -> Iterator[psycopg.Connection[Any]]:
+        with super().connection(**limits) as connection:
             yield _Recording(connection, self.statements)  # type: ignore[misc]
 
 
