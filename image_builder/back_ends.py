@@ -50,7 +50,7 @@ def back_ends(settings: Settings, meter: Meter) -> BackEnds:
     tokens = _tokens(settings.composer, new_session(1))
     composer = _authorized("composer", settings.composer, connections, tokens, meter)
     lookups = _authorized("composer's look-ups", settings.composer, connections, tokens, meter)
-    content_sources = _plain("content sources", settings.content_sources_url, connections, meter)
+    content_sources = _plain("content sources", settings.known_content, connections, meter)
     provisioning = _plain("provisioning", settings.provisioning_url, connections, meter)
     compliance = _plain("compliance", settings.compliance_url, connections, meter)
     recommendations = _recommendations(settings.recommendations, connections, meter)

@@ -45,6 +45,8 @@ def _variables(config: Any) -> Iterator[tuple[str, str]]:
             yield name, f"http://{endpoint.hostname}:{endpoint.port}{path}"
     if config.inMemoryDb is not None:
         yield "RATE_LIMIT_STORAGE_URL", _store(config.inMemoryDb)
+    if config.logging is not None and config.logging.cloudwatch is not None:
+        yield from _log_sink(config.logging.cloudwatch)
     flags = config.featureFlags
     if flags is not None:
         scheme = getattr(flags.scheme, "value", flags.scheme) or "http"
@@ -68,6 +70,18 @@ def _database(config: Any) -> Iterator[tuple[str, str]]:
     ):
         if value:
             yield name, str(value)
+
+
+def _log_sink(sink: Any) -> Iterator[tuple[str, str]]:
+    """Not served, but said to be: what is not told by the variables would go unnoticed."""
+    for name, value in (
+        ("CW_AWS_REGION", sink.region),
+        ("CW_AWS_ACCESS_KEY_ID", sink.accessKeyId),
+        ("CW_AWS_SECRET_ACCESS_KEY", sink.secretAccessKey),
+        ("CW_LOG_GROUP", sink.logGroup),
+    ):
+        if value:
+            yield name, value
 
 
 def _store(memory: Any) -> str:

@@ -178,7 +178,7 @@ class Settings(DatabaseSettings):
 
     content_sources_url: str = _content.url("CONTENT_SOURCES_URL", "", "who knows repositories and their snapshots")
     content_repo_url: str = _content.url(
-        "CONTENT_SOURCES_REPO_URL", "", "where builds read snapshots; needed with `CONTENT_SOURCES_URL`"
+        "CONTENT_SOURCES_REPO_URL", "", "where builds read snapshots; without it, content sources are not set up"
     )
     content_repo_prefix: str = _content.text(
         "CONTENT_SOURCES_REPO_PREFIX", "", "the path there of snapshots by date and of templates"
@@ -253,8 +253,6 @@ class Settings(DatabaseSettings):
     @staticmethod
     def faults(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """What is wrong with variables together."""
-        if values.get("content_sources_url") and not values.get("content_repo_url", "unknown"):
-            yield "CONTENT_SOURCES_REPO_URL", "needed with CONTENT_SOURCES_URL: where builds read snapshots"
         lease, deadline = values.get("start_lease"), values.get("compose_deadline")
         if lease is not None and deadline is not None and lease.total_seconds() < deadline:
             yield "START_LEASE", "must not be shorter than COMPOSE_DEADLINE: starts are still worked at"
@@ -335,10 +333,19 @@ class Settings(DatabaseSettings):
         )
 
     @property
+    def known_content(self) -> str:
+        """Where content sources are asked; empty where they are not: nothing they tell of could be read.
+
+        That is no error: under Clowder they appear without being asked for.
+        """
+        return self.content_sources_url if self.content_repo_url else ""
+
+    @property
     def not_served(self) -> tuple[str, ...]:
         """Names of variables that are set and do nothing."""
         sinks = [(each.name, field) for field, each in variables(Settings).items() if each.section is _sinks]
-        return tuple(name for name, field in sinks if getattr(self, field))
+        alone = ["CONTENT_SOURCES_URL"] if self.content_sources_url != self.known_content else []
+        return (*(name for name, field in sinks if getattr(self, field)), *alone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

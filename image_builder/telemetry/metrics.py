@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -25,6 +26,8 @@ _BACK_END_BUCKETS: Final = (0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 _PREFIX: Final = "image_builder_crc"
 # prometheus-client ends the name of every counter in `_total`; these are given without.
 _WITHOUT_TOTAL: Final = (f"{_PREFIX}_request_count", f"{_PREFIX}_compose_errors")
+# Rules of before ask for `le="4"`; prometheus-client writes `4.0`, which Prometheus takes for another before version 3.
+_WHOLE: Final = re.compile(rb'\ble="(\d+)\.0"')
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -174,4 +177,4 @@ class Metrics:
         text = generate_latest(self._collected)
         for name in _WITHOUT_TOTAL:
             text = text.replace(f"{name}_total".encode(), name.encode())
-        return text
+        return _WHOLE.sub(rb'le="\1"', text)

@@ -30,6 +30,10 @@ FILE = {
         {"app": "content-sources-backend", "name": "other", "hostname": "not-this", "port": 1},
     ],
     "inMemoryDb": {"hostname": "memory.internal", "port": 6379, "password": "p@/ss"},
+    "logging": {
+        "type": "cloudwatch",
+        "cloudwatch": {"region": "eu", "accessKeyId": "key", "secretAccessKey": "hidden", "logGroup": "group"},
+    },
     "featureFlags": {"hostname": "flags", "port": 4242, "scheme": "https", "clientAccessToken": "secret-token"},
 }
 SAID = {
@@ -44,6 +48,10 @@ SAID = {
     "CONTENT_SOURCES_URL": "http://content:8002/api/content-sources/v1",
     "COMPLIANCE_URL": "http://comp:8003/api/compliance/v2",
     "RATE_LIMIT_STORAGE_URL": "redis://:p%40%2Fss@memory.internal:6379",
+    "CW_AWS_REGION": "eu",
+    "CW_AWS_ACCESS_KEY_ID": "key",
+    "CW_AWS_SECRET_ACCESS_KEY": "hidden",
+    "CW_LOG_GROUP": "group",
     "UNLEASH_URL": "https://flags:4242/api",
     "UNLEASH_TOKEN": "secret-token",
     "LOG_LEVEL": "DEBUG",
@@ -78,6 +86,7 @@ def test_all_that_the_file_says_has_a_variable(written):
         ("database", [name for name in SAID if name.startswith("PG")]),
         ("endpoints", ["PROVISIONING_URL", "CONTENT_SOURCES_URL", "COMPLIANCE_URL"]),
         ("inMemoryDb", ["RATE_LIMIT_STORAGE_URL"]),
+        ("logging", [name for name in SAID if name.startswith("CW_")]),
         ("featureFlags", ["UNLEASH_URL", "UNLEASH_TOKEN"]),
         ("metadata", ["LOG_LEVEL"]),
     ],
@@ -90,6 +99,15 @@ def test_what_it_does_not_say_is_left_to_the_variables(written, missing, variabl
 
 def test_only_an_ephemeral_environment_is_talkative(written):
     assert "LOG_LEVEL" not in clowder_variables(written(metadata={"envName": "env-stage"}))
+
+
+@pytest.mark.parametrize("said", [{"type": "null"}, {"type": "cloudwatch", "cloudwatch": None}])
+def test_a_log_that_goes_nowhere_else_sets_nothing(written, said):
+    assert [name for name in clowder_variables(written(logging=said)) if name.startswith("CW_")] == []
+
+
+def test_the_platforms_log_sink_is_named_as_not_served(written, monkeypatch):
+    assert settings(monkeypatch, written()).not_served == tuple(name for name in SAID if name.startswith("CW_"))
 
 
 def test_the_databases_ca_is_trusted(written):

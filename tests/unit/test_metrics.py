@@ -10,7 +10,7 @@ from image_builder.telemetry.metrics import Metrics
 from ports.meter import CallOutcome
 from tests.support.metrics import CRC, Exposition
 
-BUCKETS = "0.025 0.05 0.075 0.1 0.2 0.5 0.75 1.0 1.5 2.0 3.0 4.0 5.0 6.0 8.0 10.0 12.0 14.0 16.0 20.0 +Inf"
+BUCKETS = "0.025 0.05 0.075 0.1 0.2 0.5 0.75 1 1.5 2 3 4 5 6 8 10 12 14 16 20 +Inf"
 
 
 @pytest.fixture

@@ -147,7 +147,6 @@ def test_all_that_is_wrong_is_said_at_once_and_by_name(surrounded: Surrounded, t
         "DISTRIBUTIONS_DIR": "/nowhere",
         "QUOTA_FILE": str(tmp_path / "quotas.json"),
         "ALLOW_FILE": "/nowhere/allow.json",
-        "CONTENT_SOURCES_URL": "http://content.example.com",
     }
     surrounded(**wrong)
     with pytest.raises(ConfigurationError) as raised, all_faults_at_once():
@@ -354,3 +353,15 @@ def test_log_sinks_that_are_set_are_those_not_served(surrounded: Surrounded) -> 
     surrounded(**COMPOSER, SPLUNK_HEC_HOST="splunk.example.com", CW_LOG_GROUP="group")
     settings: Settings = from_environment()
     assert settings.not_served == ("SPLUNK_HEC_HOST", "CW_LOG_GROUP")
+
+
+def test_content_sources_whose_snapshots_nobody_can_read_are_as_if_not_there(surrounded: Surrounded) -> None:
+    surrounded(**COMPOSER, CONTENT_SOURCES_URL="http://content")
+    settings = from_environment()
+    assert (settings.known_content, settings.not_served) == ("", ("CONTENT_SOURCES_URL",))
+
+
+def test_content_sources_with_an_address_of_snapshots_are_asked(surrounded: Surrounded) -> None:
+    surrounded(**COMPOSER, CONTENT_SOURCES_URL="http://content", CONTENT_SOURCES_REPO_URL="http://snapshots")
+    settings = from_environment()
+    assert (settings.known_content, settings.not_served) == ("http://content", ())
