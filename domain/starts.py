@@ -17,8 +17,8 @@ from domain.composes import NewCompose
 
 # What the contract fills in where a request is silent, but for nothing at all; the composer may tell it as ordered.
 _DEFAULTS: Final = {"size": 0, "partitioning_mode": "auto-lvm", "hyper_v_generation": "V1"}
-# The database and a pod do not begin to count at the same moment.
-_MARGIN: Final = timedelta(seconds=5)
+# The database and a pod do not begin to count at the same moment, and another server's clock may be slow.
+_MARGIN: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,9 @@ def judge(left: Iterable[LeftStart], seen: Iterable[Sighting], *, complete: bool
     released: list[UUID] = []
     for start in left:
         possible = [build for build in builds if build.may_be(start)]
-        own = next((build for build in possible if build.settled and build.fingerprint is not None), None)
+        settled = [build for build in possible if build.settled and build.fingerprint is not None]
+        # A younger start may be too young for the oldest build.
+        own = max(settled, key=lambda build: build.age, default=None)
         if own is not None:
             builds.remove(own)
             adopted.append(Adoption(start.id, own.compose))

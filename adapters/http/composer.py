@@ -148,16 +148,19 @@ class _ListSchema(AnswerSchema):
     Those do so, too, where they cannot list their builds: then there are none.
     """
 
-    items = fields.List(fields.Nested(_ListedSchema), required=True)
+    items = fields.List(fields.Nested(_ListedSchema), load_default=None)
     total = fields.Integer(strict=True, load_default=None)
 
     @pre_load
     def _bare(self, data: Any, **_: Any) -> Any:
-        return {"items": data or []} if data is None or isinstance(data, list) else data
+        return {"items": data} if isinstance(data, list) else data
 
     @post_load
     def _build(self, data: dict[str, Any], **_: Any) -> Builds:
         items, total = data["items"], data["total"]
+        if items is None and total is None:
+            raise ValidationError("neither items nor how many there are")
+        items = items or []
         return Builds(
             frozenset(item["id"] for item in items),
             complete=bool(items) if total is None else len(items) >= total,
@@ -224,10 +227,10 @@ class HttpComposer:
 
     def builds(self) -> Builds:
         """See the port."""
-        try:
-            builds: Builds = self._read("/composes/", _LIST, "List of composes")
-        except NotFoundError as error:  # a composer that has no such list
-            raise _away() from error
+        answer = self._get("/composes/")
+        if answer.status == HTTPStatus.OK and answer.body.strip() == b"null":
+            return Builds(frozenset(), complete=False)
+        builds: Builds = _usable(answer, _LIST)
         return builds
 
     def request(self, compose_id: UUID) -> Mapping[str, Any] | None:

@@ -74,8 +74,10 @@ class WatchComposes:
         kept = self._kept(identity, compose_id)
         if kept.metadata is not None:
             return kept.metadata
+        # First: before the end there may be less to tell.
+        ended = kept.status is not None or self._has_ended(compose_id)
         metadata = self.composer.metadata(compose_id)
-        if kept.status is not None or self._has_ended(compose_id):
+        if ended:
             _keep(partial(self.composes.keep_metadata, compose_id, metadata))
         return metadata
 

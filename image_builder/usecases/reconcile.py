@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -29,16 +30,22 @@ _MOST: Final = 1000
 _PATIENCE: Final = timedelta(hours=24)
 # Seconds for which one run may ask the composer.
 _WITHIN: Final = 60.0
+# After so many builds in a row that it gives no answer about, it is the composer that gives none.
+_UNANSWERED: Final = 3
 
 _UNKNOWN: Final = UnavailableError("The composer did not answer for every image")
 
 
 @dataclass(slots=True)
 class _Seen:
-    """A build that no compose stood for when seen `first`, and its request's fingerprint as soon as it is told."""
+    """A build that no compose stood for when seen `first`, and its request's fingerprint as soon as it is told.
+
+    The composer was `asked` for it then.
+    """
 
     first: float
     fingerprint: bytes | None = None
+    asked: float = -math.inf
 
 
 @dataclass(slots=True)
@@ -77,6 +84,7 @@ class ReconcileStarts:
 
     def _starts(self) -> bool:
         """Whether that was possible."""
+        began = self.clock()  # before ages are told: no build seems older than its start because it takes long to list
         left = [start for start in self.left.left(self.lease, _PATIENCE, _MOST) if self._comparable(start)]
         if not left:
             return True
@@ -85,7 +93,7 @@ class ReconcileStarts:
         except UnavailableError:
             log.warning("the composer cannot be asked about starts that were left", starts=len(left))
             return False
-        verdict = judge(left, self._look(builds.ids), complete=builds.complete)
+        verdict = judge(left, self._look(builds.ids, began), complete=builds.complete)
         for adoption in verdict.adopted:
             if self.left.adopt(adoption):
                 self.meter.starts_adopted()
@@ -105,30 +113,45 @@ class ReconcileStarts:
     def _comparable(self, start: LeftStart) -> bool:
         return self.fingerprints.comparable(start.fingerprint)
 
-    def _look(self, builds: frozenset[UUID]) -> list[Sighting]:
+    def _look(self, builds: frozenset[UUID], began: float) -> list[Sighting]:
         """What the composer builds that is in no history."""
         unknown = builds - self.left.known(builds)
         now = self.clock()
         self._seen = {compose: self._seen.get(compose) or _Seen(now) for compose in sorted(unknown)}
-        self._ask([compose for compose, seen in self._seen.items() if seen.fingerprint is None])
-        ages = {compose: timedelta(seconds=now - seen.first) for compose, seen in self._seen.items()}
+        self._ask(self._unasked(now))
+        ages = {compose: timedelta(seconds=max(began - seen.first, 0)) for compose, seen in self._seen.items()}
         return [
             Sighting(compose, seen.fingerprint, ages[compose], settled=ages[compose] >= self.lease)
             for compose, seen in self._seen.items()
         ]
 
+    def _unasked(self, now: float) -> list[UUID]:
+        """Builds nobody knows the request of, those never asked for first; the others again after a lease."""
+        lease = self.lease.total_seconds()
+        untold = [
+            compose for compose, seen in self._seen.items() if seen.fingerprint is None and now - seen.asked >= lease
+        ]
+        return sorted(untold, key=lambda compose: self._seen[compose].asked)[:_MOST]
+
     def _ask(self, composes: Sequence[UUID]) -> None:
         """Get to know what was ordered with these builds, as far as the composer tells."""
+        unanswered = 0
         with until(_WITHIN):
-            for compose in composes[:_MOST]:
-                if not self._still_leads():
+            for compose in composes:
+                if unanswered == _UNANSWERED or not self._still_leads():
                     return
+                seen = self._seen[compose]
+                seen.asked = self.clock()
                 try:
                     request = self.composer.request(compose)
-                except (NotFoundError, UnavailableError):
-                    continue  # one build that cannot be told of holds up no other's adoption
+                except NotFoundError:
+                    request = None
+                except UnavailableError:
+                    unanswered += 1  # one build that cannot be told of holds up no other's adoption
+                    continue
+                unanswered = 0
                 if request is not None:
-                    self._seen[compose].fingerprint = self.fingerprints.of(essence(request))
+                    seen.fingerprint = self.fingerprints.of(essence(request))
 
     def _still_leads(self) -> bool:
         """Whether this pod goes on alone, however long the composer takes."""

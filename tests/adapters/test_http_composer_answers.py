@@ -212,10 +212,19 @@ def test_builds_are_listed_as_the_contract_says_and_bare(document, complete):
         assert adapter.builds() == Builds(frozenset({ID}), complete)
 
 
-@pytest.mark.parametrize(("document", "complete"), [([], False), (None, False), ({"items": [], "total": 0}, True)])
+@pytest.mark.parametrize(
+    ("document", "complete"),
+    [([], False), (None, False), ({"items": [], "total": 0}, True), ({"items": None, "total": 0}, True)],
+)
 def test_a_bare_list_of_nothing_may_be_all_that_the_composer_can_say(document, complete):
     with asking(answer(200, document)) as (adapter, _):
         assert adapter.builds() == Builds(frozenset(), complete)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>gateway</html>", b"{}", b'{"items": null}', b"0"])
+def test_an_answer_that_is_no_list_says_nothing_of_builds(body):
+    with asking(answer(200, body)) as (adapter, _), pytest.raises(UnavailableError):
+        adapter.builds()
 
 
 def test_a_composer_without_a_list_cannot_be_asked():

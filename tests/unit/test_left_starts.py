@@ -47,7 +47,7 @@ def test_nothing_is_released_while_there_are_builds_that_nobody_knows_the_reques
 @pytest.mark.parametrize("fingerprint", [ONE, None])
 def test_a_build_that_was_there_before_the_start_is_not_the_start_s(fingerprint: bytes | None) -> None:
     (start,) = left(ONE)
-    builds = seen(fingerprint, age=AGE + timedelta(minutes=1))
+    builds = seen(fingerprint, age=AGE + timedelta(minutes=2))
     assert judge([start], builds, complete=True) == Verdict((), (start.id,))
 
 
@@ -57,6 +57,15 @@ def test_of_starts_that_look_alike_as_many_are_adopted_as_there_are_builds_the_o
     assert [each.start for each in verdict.adopted] == [starts[0].id, starts[1].id]
     assert {each.compose for each in verdict.adopted} == {build.compose for build in builds}
     assert verdict.released == (starts[2].id,)
+
+
+@pytest.mark.parametrize("listed", ["older first", "younger first"])
+def test_a_younger_start_is_left_the_build_that_it_may_have(listed: str) -> None:
+    old, young = LeftStart(uuid4(), ONE, AGE), LeftStart(uuid4(), ONE, AGE / 2)
+    (older,), (younger,) = seen(ONE), seen(ONE, age=AGE / 2)
+    builds = [older, younger] if listed == "older first" else [younger, older]
+    adopted = Adoption(old.id, older.compose), Adoption(young.id, younger.compose)
+    assert judge([old, young], builds, complete=True) == Verdict(adopted, ())
 
 
 def test_builds_without_a_start_are_nobody_s_business() -> None:

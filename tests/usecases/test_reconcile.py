@@ -30,6 +30,7 @@ class World:
         self.now = 1000.0
         self.leads = True
         self.starts: dict[UUID, bytes] = {}
+        self.recorded: dict[UUID, float] = {}
         self.orders: dict[UUID, Mapping[str, Any] | None] = {}
         self.rows: set[UUID] = set()
         self.complete = True
@@ -37,6 +38,7 @@ class World:
         self.gone: set[UUID] = set()
         self.untold: set[UUID] = set()
         self.seconds_of_a_call = 0.0
+        self.seconds_of_a_list = 0.0
         self.leads_until = float("inf")
         self.unsettled: list[tuple[UUID, tuple[UUID | None, ...]]] = []
         self.settled: list[UUID] = []
@@ -59,6 +61,7 @@ class World:
     def start(self, order: Mapping[str, Any] = ORDER, prints: HmacFingerprints = PRINTS) -> UUID:
         start = uuid4()
         self.starts[start] = prints.of(essence(order))
+        self.recorded[start] = self.now
         return start
 
     def build(self, order: Mapping[str, Any] | None = ORDER) -> UUID:
@@ -78,6 +81,7 @@ class World:
 
     def builds(self) -> Builds:
         self.listings += 1
+        self.now += self.seconds_of_a_list
         if self.away:
             raise UnavailableError("The composer gives no usable answer")
         return Builds(frozenset(self.orders), self.complete)
@@ -103,7 +107,10 @@ class Left:
 
     def left(self, lease: timedelta, patience: timedelta, most: int) -> Sequence[LeftStart]:
         age = timedelta(seconds=self._world.now)
-        return [LeftStart(start, fingerprint, age) for start, fingerprint in self._world.starts.items()]
+        return [
+            LeftStart(start, fingerprint, age - timedelta(seconds=self._world.recorded.get(start, 0)))
+            for start, fingerprint in self._world.starts.items()
+        ]
 
     def count(self, lease: timedelta) -> int:
         return len(self._world.starts)
@@ -268,6 +275,39 @@ def test_a_build_that_the_composer_cannot_tell_of_is_asked_for_until_it_can(worl
     world.runs_twice()
     assert world.rows == set()
     world.untold.clear()
+    world.now += LEASE.total_seconds()
+    world.run()
+    assert world.rows == {build}
+
+
+def test_however_many_builds_the_composer_cannot_tell_of_each_gets_its_turn(world: World) -> None:
+    world.start()
+    world.untold.update(world.build() for _ in range(20))
+    others = {world.build(None) for _ in range(1500)}
+    build = world.build()
+    for _ in range(20):
+        world.run()
+        world.now += 60
+    assert others | {build} <= set(world.asked)
+    assert world.rows == {build}
+
+
+def test_a_composer_that_answers_about_no_build_is_left_alone(world: World) -> None:
+    world.start()
+    world.untold.update(world.build() for _ in range(20))
+    world.run()
+    assert len(world.asked) == 3
+
+
+def test_a_build_is_no_older_than_its_start_because_the_list_takes_long(world: World) -> None:
+    start = world.start(OTHER)
+    world.run()
+    world.start()
+    build = world.build()
+    world.run()
+    world.release([start])
+    world.seconds_of_a_list = 400
+    world.runs_twice()
     world.run()
     assert world.rows == {build}
 

@@ -1,0 +1,82 @@
+"""Which metadata of a build is kept: no other than what its end leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.composes import KeptCompose
+from domain.errors import UnavailableError
+from domain.identity import Identity
+from domain.status import ComposeStatus, ImageStatus
+from image_builder.usecases.composes import WatchComposes
+
+CALLER = Identity("000001")
+COMPOSE = uuid4()
+PACKAGES = {"packages": [{"name": "bash"}]}
+
+
+class World:
+    """A history with one build, and its composer; the build ends after `left` more answers of the composer."""
+
+    def __init__(self) -> None:
+        self.left = 0
+        self.away: set[str] = set()
+        self.kept = KeptCompose("{}")
+        self.watch = WatchComposes.over(self, self, self)  # type: ignore[arg-type]
+
+    @property
+    def ended(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+    def get(self, tenant: str, compose_id: UUID) -> KeptCompose:
+        return self.kept
+
+    def keep_status(self, compose_id: UUID, status: Mapping[str, Any]) -> None:
+        self.kept = KeptCompose("{}", status, self.kept.metadata)
+
+    def keep_metadata(self, compose_id: UUID, metadata: Mapping[str, Any]) -> None:
+        assert self.kept.status is not None
+        self.kept = KeptCompose("{}", self.kept.status, metadata)
+
+    def status(self, compose_id: UUID) -> ComposeStatus:
+        if "status" in self.away:
+            raise UnavailableError("The composer gives no usable answer")
+        return (
+            ComposeStatus("success", ImageStatus("success"))
+            if self.ended
+            else ComposeStatus("pending", ImageStatus("building"))
+        )
+
+    def metadata(self, compose_id: UUID) -> Mapping[str, Any]:
+        return PACKAGES if self.ended else {}
+
+    def asked(self) -> Mapping[str, Any]:
+        return self.watch.metadata(CALLER, COMPOSE)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_an_ended_build_s_metadata_is_kept_also_where_nobody_asked_how_it_ended(world: World) -> None:
+    assert world.asked() == PACKAGES
+    assert world.kept.metadata == PACKAGES
+
+
+@pytest.mark.parametrize("answers", [1, 2])
+def test_what_is_told_before_a_build_ends_is_not_kept(world: World, answers: int) -> None:
+    world.left = answers
+    assert world.asked() == ({} if answers == 2 else PACKAGES)
+    assert world.kept.metadata is None
+
+
+def test_where_nobody_knows_whether_it_ended_nothing_is_kept(world: World) -> None:
+    world.away.add("status")
+    assert world.asked() == PACKAGES
+    assert world.kept.metadata is None
