@@ -34,6 +34,7 @@ ABOUT_TO_END: Final = "image_builder.about_to_end"
 # Seconds that closing everything may take.
 _CLOSE_WITHIN: Final = 8.0
 _SAMPLED_EVERY: Final = timedelta(seconds=1)
+_RECORDED_EVERY: Final = timedelta(seconds=1)
 
 
 def create(package_lists: PackageLists | None = None, metrics_directory: Path | None = None) -> ASGIApp:
@@ -82,6 +83,7 @@ class _Service:
         self._docs = DocsPage("../openapi.json")
         interval = container.settings().reconcile_interval
         self._reconciling = Recurring("reconcile", container.reconcile(), interval)
+        self._recording = Recurring("record", container.record().again, _RECORDED_EVERY)
         # Whichever worker process is asked for metrics tells what the others said last.
         self._sampling = Recurring("sample", container.sampler().sample, _SAMPLED_EVERY)
 
@@ -95,6 +97,7 @@ class _Service:
         self._container.features().start()
         self._container.metrics().started()
         self._reconciling.start()
+        self._recording.start()
         self._sampling.start()
         try:
             yield
@@ -119,6 +122,8 @@ class _Service:
     def _close(self) -> None:
         self._reconciling.stop()
         self._bridge.close()
+        self._recording.stop()
+        self._container.record().end()
         self._probe_threads.shutdown()
         self._sampling.stop()
         self._container.features().stop()

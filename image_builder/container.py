@@ -60,6 +60,7 @@ from image_builder.usecases.quota import TellQuota
 from image_builder.usecases.readiness import Probe
 from image_builder.usecases.recommendations import RecommendPackages
 from image_builder.usecases.reconcile import ReconcileStarts
+from image_builder.usecases.record import RecordBuilds
 from ports.meter import Meter
 from ports.rate_limits import RateLimits
 from ports.world import Quotas
@@ -234,6 +235,9 @@ class Container(containers.DeclarativeContainer):
     keys = providers.ThreadSafeSingleton(PostgresIdempotencyKeys, database)
     once = providers.ThreadSafeSingleton(Once, keys, fingerprints)
 
+    record = providers.ThreadSafeSingleton(
+        RecordBuilds, starts, keys, back_ends.provided.composer, settings.provided.start_lease
+    )
     start_composes = providers.ThreadSafeSingleton(
         StartComposes,
         prepare=providers.ThreadSafeSingleton(
@@ -254,6 +258,7 @@ class Container(containers.DeclarativeContainer):
         deadline=settings.provided.compose_deadline,
         quotas=quotas,
         starts=starts,
+        record=record,
         composer=back_ends.provided.composer,
         threads=image_threads,
         fingerprints=fingerprints,

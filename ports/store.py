@@ -69,7 +69,7 @@ class IdempotencyKeys(Protocol):
         """None where the key is new: from now on it stands for this request, as `key_id`. Else what is known of it."""
 
     def settle(self, key_id: UUID) -> None:
-        """The request made what is recorded, and it is all."""
+        """The request made what is recorded, if that is all that it began."""
 
     def close(self, key_id: UUID, failure: Failure) -> None:
         """The request failed: keep the failure where it made something, forget the key where it made nothing.

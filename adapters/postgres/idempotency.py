@@ -32,7 +32,8 @@ WHERE org_id = %(tenant)s AND path = %(path)s AND key = %(key)s
 """
 
 _SETTLE: Final = """
-UPDATE idempotency_keys SET settled = true, made = COALESCE(made, '{}') WHERE id = %(id)s AND NOT settled
+UPDATE idempotency_keys SET settled = true, made = COALESCE(made, '{}')
+WHERE id = %(id)s AND NOT settled AND array_position(made, NULL) IS NULL
 """
 
 # Nothing is decided as long as a start may yet turn out to be a build. Who made all has not failed, whatever they were

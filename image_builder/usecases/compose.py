@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
@@ -21,6 +21,7 @@ from domain.quota import Allowance, Quota
 from domain.starts import NewStart, essence
 from domain.submission import Accepted, Refused, Submission, part_way
 from image_builder.usecases.prepare import Prepare
+from image_builder.usecases.record import RecordBuilds
 from image_builder.usecases.together import together
 from ports.composer import Composer
 from ports.deadline import left, until
@@ -30,20 +31,16 @@ from ports.world import Fingerprints, Quotas
 
 log = structlog.get_logger()
 
-# How often a compose that cannot be recorded is tried to be cancelled, and the seconds between.
-_CANCEL_ATTEMPTS: Final = 3
-_CANCEL_PAUSE: Final = 0.2
-
 Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """A build on its way, what the composer is asked for, and whether its caller can ask again what came of it."""
+    """A build on its way, what the composer is asked for, and the Idempotency-Key that gets to know of it."""
 
     new: NewStart
     composer_request: dict[str, Any]
-    repeatable: bool
+    key: UUID | None
 
     @property
     def id(self) -> UUID:
@@ -71,6 +68,7 @@ class StartComposes:
     deadline: float
     quotas: Quotas
     starts: Starts
+    record: RecordBuilds
     composer: Composer
     threads: Executor
     fingerprints: Fingerprints
@@ -109,11 +107,7 @@ class StartComposes:
             )
             quota = self.quotas.of(identity.tenant)
             starts = [
-                self._start(
-                    prepared[str(number)],
-                    _compose(identity, request, document, blueprint_version),
-                    repeatable=key is not None,
-                )
+                self._start(prepared[str(number)], _compose(identity, request, document, blueprint_version), key)
                 for number, (request, document) in enumerate(zip(requests, documents, strict=True))
             ]
             allowance = self._reserve(identity.tenant, [start.new for start in starts], quota, key)
@@ -136,7 +130,7 @@ class StartComposes:
             with until(ends - time.monotonic()):
                 compose_id = self._submit(start)
             # However late it is, what the composer builds is recorded.
-            self._record(start, compose_id)
+            self.record(start.new, compose_id, start.key)
         except ImageBuilderError as error:
             return error
         except Exception as error:
@@ -144,9 +138,9 @@ class StartComposes:
             return error
         return compose_id
 
-    def _start(self, composer_request: dict[str, Any], compose: NewCompose, *, repeatable: bool) -> _Start:
+    def _start(self, composer_request: dict[str, Any], compose: NewCompose, key: UUID | None) -> _Start:
         fingerprint = self.fingerprints.of(essence(composer_request))
-        return _Start(NewStart(uuid4(), compose, fingerprint), composer_request, repeatable)
+        return _Start(NewStart(uuid4(), compose, fingerprint), composer_request, key)
 
     def _reserve(
         self, tenant: str, starts: Sequence[NewStart], quota: Quota | None, key: UUID | None
@@ -154,7 +148,7 @@ class StartComposes:
         try:
             reservation = self.starts.reserve(starts, tenant, quota, key)
         except UnavailableError:
-            self._release([start.id for start in starts])  # they may have been recorded all the same
+            self.record.give_back([start.id for start in starts])  # they may have been recorded all the same
             raise
         if quota is None or reservation.usage is None:
             return None
@@ -173,39 +167,8 @@ class StartComposes:
         if outcome.may_have_started:
             log.warning("nobody knows whether the composer started this build", start=str(start.id))
         else:
-            self._release([start.id])
+            self.record.give_back([start.id])
         raise outcome.error()
-
-    def _record(self, start: _Start, compose_id: UUID) -> None:
-        try:
-            self.starts.record(start.id, compose_id, start.new.compose)
-        except Exception as error:
-            if isinstance(error, UnavailableError) and start.repeatable:
-                # It may be recorded by now, and else the reconciler will: the key is told either way.
-                log.warning("nobody knows whether a build was recorded", compose=str(compose_id), start=str(start.id))
-            # Nobody would ever see this build, so nobody shall pay for it either.
-            elif self._cancelled(compose_id):
-                self._release([start.id])
-            raise UnavailableError("The build could not be recorded") from error
-
-    def _cancelled(self, compose_id: UUID) -> bool:
-        for attempt in range(1, _CANCEL_ATTEMPTS + 1):
-            try:
-                self.composer.cancel(compose_id)
-            except UnavailableError:
-                log.warning("cannot cancel a build that could not be recorded", compose=str(compose_id))
-                time.sleep(_CANCEL_PAUSE * attempt)
-            else:
-                log.warning("cancelled a build that could not be recorded", compose=str(compose_id))
-                return True
-        log.error("a build runs that nobody knows of", compose=str(compose_id))
-        return False
-
-    def _release(self, starts: Sequence[UUID]) -> None:
-        try:
-            self.starts.release(starts)
-        except UnavailableError:
-            log.warning("starts that came to nothing stay counted", starts=[str(start) for start in starts])
 
 
 def _compose(identity: Identity, request: ComposeRequest, document: Json, blueprint_version: UUID | None) -> NewCompose:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -165,3 +166,43 @@ def test_a_build_accepted_while_the_database_goes_away_is_cancelled_and_all_work
             time.sleep(6)  # longer than the pool goes on trying by itself
         composer.reset()
         works_again(client, composer)
+
+
+def accepted_and_not_recorded(client: Client, composer: StandInComposer, key: str) -> None:
+    """A build under a key must be accepted by the composer, go on there, and the caller told to come again."""
+    answer = client.post("/compose", compose_request(), headers={"Idempotency-Key": key})
+    refusal(answer, 503)
+    assert int(answer.headers["Retry-After"]) > 0
+    assert composer.counters()["POST /compose"] == 1
+    assert composer.behaviour()["deleted"] == []
+
+
+def test_a_build_under_a_key_is_recorded_as_soon_as_the_database_takes_it(
+    client: Client, composer: StandInComposer, tenant: str, module_database: Parameters
+) -> None:
+    key = uuid4().hex
+    with rows_refused(module_database, BREAKING):
+        accepted_and_not_recorded(client, composer, key)
+        again = client.post("/compose", compose_request(), headers={"Idempotency-Key": key})
+        refusal(again, 409)
+    deadline = time.monotonic() + 10
+    while (again := client.post("/compose", compose_request(), headers={"Idempotency-Key": key})).status_code != 201:
+        assert time.monotonic() < deadline, again.text
+        assert again.status_code == 409
+        time.sleep(0.1)
+    assert [each["id"] for each in client.get("/composes").json()["data"]] == [again.json()["id"]]
+    assert composer.counters()["POST /compose"] == 1
+    assert composer.behaviour()["deleted"] == []
+    assert counts(module_database, tenant) == (1, 0)
+
+
+def test_a_build_under_a_key_that_cannot_be_recorded_until_the_service_ends_is_cancelled(
+    database: Parameters, composer: StandInComposer
+) -> None:
+    with Service(database, composer.url) as service:
+        client = service.client("ending")
+        with rows_refused(database, BREAKING):
+            accepted_and_not_recorded(client, composer, uuid4().hex)
+            assert service.stop() == 0
+    assert len(composer.behaviour()["deleted"]) == 1
+    assert counts(database, "ending") == (0, 0)

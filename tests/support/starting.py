@@ -24,6 +24,7 @@ from domain.starts import NewStart
 from domain.submission import Accepted, Submission
 from image_builder.usecases.compose import StartComposes, Started
 from image_builder.usecases.prepare import Prepare
+from image_builder.usecases.record import RecordBuilds
 from ports.deadline import left
 from tests.support.builders import compose_request
 from tests.support.domain_builders import CONTENT, UPLOAD, a_distribution, a_repository, completed, hash_of
@@ -78,7 +79,7 @@ class FakeStarts:
     def record(self, start: UUID, compose_id: UUID, compose: NewCompose) -> None:
         """See ports.store."""
         self._called("record")
-        del self.reserved[start]
+        self.reserved.pop(start, None)
         self.composes[compose_id] = compose
 
     def _called(self, name: str) -> None:
@@ -112,6 +113,20 @@ class FakeComposer:
             self.cancel_fails -= 1
             raise UnavailableError("The composer gives no usable answer")
         self.cancelled.append(compose_id)
+
+
+class FakeKeys:
+    """Idempotency-Keys in memory; settling one raises `failing`, if there is any."""
+
+    def __init__(self) -> None:
+        self.settled: list[UUID] = []
+        self.failing: Exception | None = None
+
+    def settle(self, key_id: UUID) -> None:
+        """See ports.store."""
+        if self.failing is not None:
+            raise self.failing
+        self.settled.append(key_id)
 
 
 class FakeQuotas:
@@ -157,11 +172,21 @@ class World:
             content=CONTENT,
             hasher=self._hash,
         )
+        self.now = 0.0
+        self.keys = FakeKeys()
+        self.record = RecordBuilds(
+            self.starts,
+            self.keys,  # type: ignore[arg-type]
+            self.composer,  # type: ignore[arg-type]
+            timedelta(seconds=300),
+            lambda: self.now,
+        )
         self._start = StartComposes(
             prepare=prepare,
             deadline=30.0,
             quotas=self.quotas,
             starts=self.starts,
+            record=self.record,
             composer=self.composer,  # type: ignore[arg-type]
             threads=_THREADS,
             fingerprints=HmacFingerprints("secret"),

@@ -155,14 +155,6 @@ def test_a_cancelled_build_whose_reservation_cannot_be_given_back_is_503(world):
     assert world.composer.cancelled == [world.composer.outcome.id]
 
 
-def test_a_build_that_may_have_been_recorded_goes_on_where_the_caller_can_ask_what_came_of_it(world):
-    world.key = uuid4()
-    world.starts.failing["record"] = UnavailableError("The connection broke")
-    world.refuses(error=UnavailableError)
-    assert world.composer.cancelled == []
-    assert len(world.starts.reserved) == 1
-
-
 def test_a_build_that_is_known_not_to_be_recorded_is_cancelled_under_a_key_too(world):
     world.key = uuid4()
     world.starts.failing["record"] = RuntimeError("unforeseen")

@@ -1,0 +1,90 @@
+"""What becomes of a build under an Idempotency-Key whose row cannot be written at once."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from domain.errors import UnavailableError
+from tests.support.starting import World
+
+AWAY = UnavailableError("The database does not answer")
+
+
+@pytest.fixture
+def world() -> World:
+    """A build that the composer accepted while the database went away."""
+    world = World()
+    world.key = uuid4()
+    world.starts.failing["record"] = AWAY
+    world.refuses(error=UnavailableError)
+    return world
+
+
+def test_it_is_not_cancelled_and_counts(world: World) -> None:
+    assert world.composer.cancelled == []
+    assert len(world.starts.reserved) == 1
+
+
+def test_it_is_recorded_under_the_composer_s_id_when_the_database_is_there_again(world: World) -> None:
+    world.starts.failing.clear()
+    world.record.again()
+    assert list(world.starts.composes) == [world.composer.outcome.id]  # type: ignore[union-attr]
+    assert world.starts.reserved == {}
+    assert world.keys.settled == [world.key]
+
+
+def test_it_is_recorded_once(world: World) -> None:
+    world.starts.failing.clear()
+    world.record.again()
+    world.record.again()
+    assert world.keys.settled == [world.key]
+
+
+def test_its_key_is_settled_however_often_that_fails(world: World) -> None:
+    world.starts.failing.clear()
+    world.keys.failing = AWAY
+    with pytest.raises(UnavailableError):
+        world.record.again()
+    world.keys.failing = None
+    world.record.again()
+    assert world.keys.settled == [world.key]
+
+
+def test_it_is_waited_for_as_long_as_a_start_is_worked_at_and_then_cancelled(world: World) -> None:
+    world.now += 299
+    with pytest.raises(UnavailableError):
+        world.record.again()
+    assert world.composer.cancelled == []
+    world.now += 1
+    world.record.again()
+    assert world.composer.cancelled == [world.composer.outcome.id]  # type: ignore[union-attr]
+    assert world.starts.reserved == {}
+    world.record.again()
+    assert len(world.composer.cancelled) == 1
+
+
+def test_one_that_cannot_be_recorded_at_all_holds_up_no_other(world: World) -> None:
+    first = world.composer.outcome.id  # type: ignore[union-attr]
+    world.starts.failing["record"] = RuntimeError("unforeseen")
+    world.record.again()
+    assert world.composer.cancelled == [first]
+    assert world.starts.reserved == {}
+
+
+def test_a_service_that_ends_records_it_at_the_last_moment(world: World) -> None:
+    world.starts.failing.clear()
+    world.record.end()
+    assert list(world.starts.composes) == [world.composer.outcome.id]  # type: ignore[union-attr]
+    assert world.composer.cancelled == []
+
+
+def test_a_service_that_ends_while_the_database_is_away_cancels_all_of_them(world: World) -> None:
+    world.key = uuid4()
+    world.refuses(error=UnavailableError)
+    tried = world.starts.calls.count("record")
+    world.record.end()
+    assert len(world.composer.cancelled) == 2
+    assert world.starts.calls.count("record") == tried + 1
+    assert world.keys.settled == []
