@@ -68,6 +68,7 @@ benchmarks: $(VENV)/.development  ## measure, with targets that fail the run; ne
 	$(BIN)/python -m benchmarks.slow_composer
 	$(BIN)/python -m benchmarks.lookups
 	$(BIN)/python -m benchmarks.start_and_memory
+	$(BIN)/python -m benchmarks.package_search
 	$(BIN)/python -m benchmarks.lists
 	$(BIN)/python -m benchmarks.maintenance
 

@@ -73,10 +73,12 @@ def cases(size: Size) -> Iterator[Case]:
     """All statements of lists: first pages, then what reads an index to its end."""
     every = {"listed_for": LISTED_FOR, "ignored": [], "version": None, **_at(0)}
     less, nothing = {**every, "ignored": _IGNORED}, {**every, "ignored": list(TYPES)}
+    few = {**every, "ignored": list(TYPES[1:])}
     deep, behind = _at(size.large_has // 2), _at(_REACH_BY_TYPE)
     yield Case("builds, page of 100", _PAGE, every, True)
     yield Case("builds, page of 10", _PAGE, {**every, "limit": 10}, True)
     yield Case("builds without two image types, page of 100", _PAGE_BY_TYPE, less, True)
+    yield Case("builds of one image type, page of 100", _PAGE_BY_TYPE, few, True)
     yield Case("builds, all of ignored image types, page of 100", _PAGE_BY_TYPE, nothing, True)
     yield Case("builds, count", _COUNT, every, False)
     yield Case("builds without two image types, count", _COUNT, less, False)
@@ -86,6 +88,7 @@ def cases(size: Size) -> Iterator[Case]:
     yield Case(f"builds, all of ignored image types, offset {behind['offset']:,}", _PAGE, {**nothing, **behind}, False)
     middle = _at(size.large_has // 4)
     yield Case("builds of a blueprint, page of 100", _PAGE_OF_BLUEPRINT, every, True)
+    yield Case("builds of a blueprint of one image type, page of 100", _PAGE_OF_BLUEPRINT, few, False)
     yield Case("builds of a blueprint, count", _COUNT_OF_BLUEPRINT, every, False)
     title = f"builds of a blueprint, page at offset {middle['offset']:,}"
     yield Case(title, _PAGE_OF_BLUEPRINT, {**every, **middle}, False)

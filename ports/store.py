@@ -131,10 +131,3 @@ class Blueprints(Protocol):
 
     def delete(self, tenant: str, blueprint_id: UUID, wanted: frozenset[int] | None) -> None:
         """Hide a blueprint and all builds of it, and free its name. Raises NotFoundError and StaleVersionError."""
-
-
-class Database(Protocol):
-    """The database itself."""
-
-    def check(self) -> None:
-        """Return when it answers. Raises UnavailableError."""

@@ -101,6 +101,11 @@ def session_parameters(parameters: Mapping[str, Any], *, statement_limit: int = 
     }
 
 
+def first_line(error: Exception) -> str:
+    """What a server or libpq says in short: what follows tells of the statement, or of each address that was tried."""
+    return str(error).partition("\n")[0]
+
+
 class _Pool(ConnectionPool[psycopg.Connection[Any]]):
     """The connections to the server as long as it is there."""
 
@@ -332,7 +337,7 @@ class PostgresDatabase:
         except TimeoutError:
             return _NO_ANSWER
         except (psycopg.Error, OSError) as error:
-            return str(error).partition("\n")[0]
+            return first_line(error)
         return None
 
     def _renew(self, before: _Pool | None) -> None:

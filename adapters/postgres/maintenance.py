@@ -15,7 +15,7 @@ import psycopg
 import structlog
 from psycopg import errors
 
-from adapters.postgres.connection import session_parameters
+from adapters.postgres.connection import first_line, session_parameters
 from domain.errors import ConfigurationError, UnavailableError
 from domain.idempotency import KEPT_FOR
 from ports.maintenance import MaintainedAlreadyError
@@ -144,9 +144,9 @@ def upkeep(parameters: Mapping[str, Any], retention_months: int) -> Iterator[Pos
             session.add_notice_handler(lambda notice: log.warning("the database says", text=notice.message_primary))
             yield _begun(session, retention_months)
     except psycopg.OperationalError as error:
-        raise UnavailableError(f"The database is not available: {_first_line(error)}") from error
+        raise UnavailableError(f"The database is not available: {first_line(error)}") from error
     except psycopg.Error as error:
-        raise ConfigurationError(f"The database cannot be maintained: {_first_line(error)}") from error
+        raise ConfigurationError(f"The database cannot be maintained: {first_line(error)}") from error
 
 
 def _begun(session: psycopg.Connection[Any], retention_months: int) -> PostgresUpkeep:
@@ -213,7 +213,3 @@ class PostgresUpkeep:
             row = self._session.execute(statement.encode(), values).fetchone()
             passed, concerned, values["time"], values["id"] = row or (0, 0, None, None)
             yield concerned
-
-
-def _first_line(error: psycopg.Error) -> str:
-    return str(error).partition("\n")[0]

@@ -20,7 +20,7 @@ import psycopg
 import structlog
 from psycopg import errors, sql
 
-from adapters.postgres.connection import session_parameters
+from adapters.postgres.connection import first_line, session_parameters
 from domain.errors import ConfigurationError, UnavailableError
 
 _DIRECTORY: Final = Path(__file__).parent / "migrations"
@@ -86,21 +86,21 @@ def migrations(directory: Path = _DIRECTORY) -> list[Migration]:
 def migrate(parameters: Mapping[str, Any], *, wait: float = 600.0) -> list[str]:
     """Apply what is missing and return the names of what was applied.
 
-    `wait` is how many seconds another pod's migration may take. Raises ConfigurationError for a database this
-    version cannot take over, UnavailableError when it is away or another pod never finishes.
+    `wait` is for how many seconds it waits for another pod's migration, and each migration for a table. Raises
+    ConfigurationError for a database this version cannot take over, UnavailableError when it is away, another pod never
+    finishes or a table is never free.
     """
     try:
         with psycopg.connect(**{**session_parameters(parameters), "options": _OPTIONS}, autocommit=True) as session:
             _take_turn(session, wait)
-            return [migration.name for migration in _missing(session) if _apply(session, migration, wait)]
+            missing = _missing(session)
+            for migration in missing:
+                _apply(session, migration, wait)
+            return [migration.name for migration in missing]
     except psycopg.OperationalError as error:
-        raise UnavailableError(f"The database is not available: {_first_line(error)}") from error
+        raise UnavailableError(f"The database is not available: {first_line(error)}") from error
     except psycopg.Error as error:
-        raise ConfigurationError(f"The database cannot be migrated: {_first_line(error)}") from error
-
-
-def _first_line(error: psycopg.Error) -> str:
-    return str(error).partition("\n")[0]
+        raise ConfigurationError(f"The database cannot be migrated: {first_line(error)}") from error
 
 
 def _take_turn(session: psycopg.Connection[Any], wait: float) -> None:
@@ -155,7 +155,7 @@ def _at_tern_version(session: psycopg.Connection[Any]) -> bool:
     return True
 
 
-def _apply(session: psycopg.Connection[Any], migration: Migration, wait: float) -> bool:
+def _apply(session: psycopg.Connection[Any], migration: Migration, wait: float) -> None:
     began = time.monotonic()
     if migration.concurrent_index is not None:
         _drop_if_invalid(session, migration.concurrent_index)
@@ -168,7 +168,6 @@ def _apply(session: psycopg.Connection[Any], migration: Migration, wait: float) 
         while not _applied_at_once(session, migration, last=time.monotonic() - began > wait):
             time.sleep(_TABLE_PAUSE)
     log.info("migrated", migration=migration.name, seconds=round(time.monotonic() - began, 3))
-    return True
 
 
 def _applied_at_once(session: psycopg.Connection[Any], migration: Migration, *, last: bool) -> bool:
@@ -181,7 +180,7 @@ def _applied_at_once(session: psycopg.Connection[Any], migration: Migration, *, 
             _count(session, migration)
     except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
         if last:
-            raise UnavailableError(f"A table is never free: {_first_line(error)}") from error
+            raise UnavailableError(f"A table is never free: {first_line(error)}") from error
         return False
     return True
 

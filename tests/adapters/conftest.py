@@ -18,6 +18,7 @@ from tests.support.clock import Clock
 from tests.support.composer_adapter import a_composer
 from tests.support.databases import Parameters, session
 from tests.support.large import KEYS_AND_STARTS, SIZE
+from tests.support.rows import TERN_15
 from tests.support.stand_in import Client
 
 
@@ -55,6 +56,14 @@ def tenant() -> str:
 def clock() -> Clock:
     """The time of one test."""
     return Clock()
+
+
+@pytest.fixture
+def old_database(empty_database: Parameters) -> Parameters:
+    """A database that the program before this one left, with rows in it."""
+    with session(empty_database) as connection:
+        connection.execute(TERN_15)
+    return empty_database
 
 
 @pytest.fixture(scope="session")

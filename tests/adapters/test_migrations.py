@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -25,10 +24,11 @@ from domain.errors import ConfigurationError, UnavailableError
 from domain.paging import Page
 from domain.quota import Quota
 from tests.support import databases
-from tests.support.databases import Parameters, session
+from tests.support.databases import Parameters, query, session
+from tests.support.rows import TERN_15
 from tests.support.starts import new_starts
+from tests.support.waiting import until
 
-TERN_15 = (Path(__file__).parent / "tern_15.sql").read_bytes()
 TABLES_OF_TERN = ("blueprints", "blueprint_versions", "composes", "schema_version")
 INDEX = "composes_org_id_created_at_idx"
 # What our migrations add to the tables of the program before this one.
@@ -39,19 +39,6 @@ ADDED = {
     ("blueprints", "lower_name"),
     ("blueprints", "lower_description"),
 }
-
-
-@pytest.fixture
-def old_database(empty_database: Parameters) -> Parameters:
-    """A database that the program before this one left, with rows in it."""
-    with session(empty_database) as connection:
-        connection.execute(TERN_15)
-    return empty_database
-
-
-def query(parameters: Parameters, statement: str, *values: object) -> list[Any]:
-    with session(parameters) as connection:
-        return connection.execute(statement.encode(), values or None).fetchall()
 
 
 def columns(parameters: Parameters) -> list[Any]:
@@ -123,13 +110,6 @@ def an_old_snapshot(parameters: Parameters) -> Iterator[None]:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.execute("SELECT count(*) FROM pg_class")
         yield
-
-
-def wait_until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it does not come to that"
-        time.sleep(0.02)
 
 
 def test_a_new_database_and_one_at_tern_15_end_the_same(old_database: Parameters, postgres: Parameters) -> None:
@@ -244,7 +224,9 @@ def test_an_index_that_was_left_invalid_is_built_again(old_database: Parameters)
 def test_a_build_of_an_index_that_was_cut_short_is_taken_up_again(old_database: Parameters) -> None:
     with ThreadPoolExecutor(1) as pods, an_old_snapshot(old_database):
         pod = pods.submit(migrate, old_database)
-        wait_until(lambda: query(old_database, "SELECT to_regclass(%s) IS NOT NULL", INDEX) == [(True,)])
+        until(
+            lambda: query(old_database, "SELECT to_regclass(%s) IS NOT NULL", INDEX) == [(True,)], "the index is begun"
+        )
         query(
             old_database,
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
@@ -265,9 +247,12 @@ def test_a_migration_waits_for_another_one_outside_of_a_transaction(old_database
     with ThreadPoolExecutor(2) as pods:
         with an_old_snapshot(old_database):
             working = pods.submit(migrate, old_database)
-            wait_until(lambda: query(old_database, "SELECT to_regclass(%s) IS NOT NULL", INDEX) == [(True,)])
+            until(
+                lambda: query(old_database, "SELECT to_regclass(%s) IS NOT NULL", INDEX) == [(True,)],
+                "the index is begun",
+            )
             late = pods.submit(migrate, old_database)
-            wait_until(lambda: query(old_database, waiting))
+            until(lambda: query(old_database, waiting), "the second one waits")
             seen = []
             for _ in range(20):
                 seen += query(old_database, waiting)
@@ -285,7 +270,10 @@ def test_waiting_for_another_migration_ends_some_day(old_database: Parameters) -
     with ThreadPoolExecutor(1) as pods:
         with an_old_snapshot(old_database):
             working = pods.submit(migrate, old_database)
-            wait_until(lambda: query(old_database, "SELECT to_regclass(%s) IS NOT NULL", INDEX) == [(True,)])
+            until(
+                lambda: query(old_database, "SELECT to_regclass(%s) IS NOT NULL", INDEX) == [(True,)],
+                "the index is begun",
+            )
             with pytest.raises(UnavailableError):
                 migrate(old_database, wait=0.3)
         working.result(10)

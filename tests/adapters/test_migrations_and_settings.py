@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -13,26 +11,12 @@ import pytest
 
 from adapters.postgres.migrate import migrate
 from domain.errors import UnavailableError
-from tests.support.databases import Parameters, session
+from tests.support.databases import Parameters, query, session
 from tests.support.rows import insert_blueprint_version, insert_compose
 from tests.support.waiting import until
 
-TERN_15 = (Path(__file__).parent / "tern_15.sql").read_bytes()
 # As long as an autovacuum is waited for before it is sent away: `deadlock_timeout`, and a little.
 SENT_AWAY = 1.1
-
-
-@pytest.fixture
-def old_database(empty_database: Parameters) -> Parameters:
-    """A database that the program before this one left."""
-    with session(empty_database) as connection:
-        connection.execute(TERN_15)
-    return empty_database
-
-
-def query(parameters: Parameters, statement: str, *values: object) -> list[Any]:
-    with session(parameters) as connection:
-        return connection.execute(statement.encode(), values or None).fetchall()
 
 
 def waits_for_a_lock(parameters: Parameters, seconds: float) -> bool:

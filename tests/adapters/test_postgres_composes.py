@@ -192,6 +192,19 @@ def test_a_row_with_nothing_but_what_must_be_is_listed_with_nothing_else(
     assert (listed.image_name, listed.client_id, listed.blueprint_id, listed.blueprint_version) == (None,) * 4
 
 
+def test_what_the_composer_said_is_kept_but_for_the_character_that_no_text_of_the_database_holds(
+    composes: PostgresComposes, module_database: Parameters, tenant: str
+) -> None:
+    compose_id = insert_compose(module_database, tenant, compose_request())
+    status = {"status": "failure", "error": {"reason": "a\0b", "details": [{"log\0": ["\0", 1, None]}]}}
+    composes.keep_status(compose_id, status)
+    composes.keep_metadata(compose_id, {"packages": [{"name": "bash\0"}]})
+    kept = composes.get(tenant, compose_id)
+    assert kept is not None
+    assert kept.status == {"status": "failure", "error": {"reason": "ab", "details": [{"log": ["", 1, None]}]}}
+    assert kept.metadata == {"packages": [{"name": "bash"}]}
+
+
 def test_a_database_that_is_away_is_said_to_be(database: Parameters, tenant: str) -> None:
     pool = PostgresDatabase({**database, "port": 1}, size=1)
     pool.open()

@@ -18,8 +18,6 @@ from tests.support.databases import Parameters
 from tests.support.refusals import refusal
 from tests.support.service import Client, Service
 
-BULK_EXPORT = "content_sources POST /repositories/bulk_export/"
-
 
 @pytest.fixture
 def client(platform_service: Service, composer: StandInComposer, platform: StandInPlatform, tenant: str) -> Client:

@@ -7,8 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +18,7 @@ from tests.support.databases import Parameters, session
 from tests.support.output import said
 from tests.support.rows import insert_compose, stored_row
 from tests.support.service import PATIENCE, PROJECT
+from tests.support.waiting import until
 
 OLD = timedelta(days=3 * 366)
 ON = {"ENABLE_DB_MAINTENANCE": "true", "DRY_RUN": "false"}
@@ -94,13 +93,6 @@ def slow_down(database: Parameters, seconds: float) -> None:
             CREATE TRIGGER slow BEFORE DELETE ON composes FOR EACH STATEMENT EXECUTE FUNCTION slow()
             """.encode()
         )
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it does not come to that"
-        time.sleep(0.02)
 
 
 def in_a_batch(database: Parameters) -> bool:
@@ -212,7 +204,7 @@ def test_a_signal_ends_it_after_the_batch_at_hand(database: Parameters, number: 
     insert_expired(database, 3000)
     slow_down(database, 0.5)
     job = Job(database, ON)
-    wait_until(lambda: in_a_batch(database))
+    until(lambda: in_a_batch(database), "a batch runs")
     job.process.send_signal(number)
     status, output = job.ended()
     assert status == 0, output

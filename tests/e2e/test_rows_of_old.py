@@ -8,7 +8,6 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -36,10 +35,9 @@ from tests.support.composes import listed as listed_composes
 from tests.support.databases import Parameters, session
 from tests.support.platform import service_with
 from tests.support.refusals import refusal
-from tests.support.rows import insert_compose
+from tests.support.rows import TERN_15, insert_compose
 from tests.support.service import Service
 
-TERN_15 = (Path(__file__).parents[1] / "adapters" / "tern_15.sql").read_bytes()
 NO_POLICY = "00000000-0000-0000-0000-000000000000"
 # The one that the distribution directory lists.
 REFERENCE = (

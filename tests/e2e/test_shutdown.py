@@ -8,8 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http.client import HTTPConnection
 from typing import Any
 
@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from adapters.embedded.composer.process import StandInComposer
-from tests.support import raw_http
+from tests.support import raw_http, waiting
 from tests.support.builders import compose_request, identity
 from tests.support.busy import busy_clients
 from tests.support.databases import Parameters, session
@@ -28,16 +28,10 @@ from tests.support.service import BASE, Service
 
 # Generous: the machine may be busy with other things.
 PATIENCE = 60.0
+until = partial(waiting.until, what="it comes to that", within=PATIENCE)
 IDENTITY = {"x-rh-identity": identity("shutdown")}
 pytestmark = pytest.mark.timeout(300)
 both = pytest.mark.parametrize("workers", [1, 2], ids=["one process", "two workers"])
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it does not come to that"
-        time.sleep(0.01)
 
 
 def serving(

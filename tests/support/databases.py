@@ -118,6 +118,12 @@ def session(parameters: Parameters) -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
+def query(parameters: Parameters, statement: str, *values: object) -> list[Any]:
+    """All rows of a statement."""
+    with session(parameters) as connection:
+        return connection.execute(statement.encode(), values or None).fetchall()
+
+
 @contextmanager
 def away(parameters: Parameters, server_parameters: Parameters) -> Iterator[None]:
     """Meanwhile nobody can connect to this database, and all who were connected are thrown out."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import orjson
@@ -11,6 +12,9 @@ from psycopg.types.json import Jsonb
 
 from tests.support.builders import compose_request
 from tests.support.databases import Parameters, session
+
+# What the program before this one left, with rows in it.
+TERN_15: Final = (Path(__file__).parent / "tern_15.sql").read_bytes()
 
 _COMPOSE = """
 INSERT INTO composes (job_id, request, created_at, account_number, org_id, image_name, deleted, email, client_id,

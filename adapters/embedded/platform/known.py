@@ -31,11 +31,10 @@ def _own(name: str) -> str:
 
 RHEL9_BASEOS_URL: Final = f"{CDN}/rhel9/9/x86_64/baseos/os"
 RHEL9_APPSTREAM_URL: Final = f"{CDN}/rhel9/9/x86_64/appstream/os"
+# Its label is a content set: neither baseos nor appstream.
 RHEL9_SUPPLEMENTARY_URL: Final = f"{CDN}/rhel9/9/x86_64/supplementary/os"
 RHEL9_BASEOS: Final = red_hat(RHEL9_BASEOS_URL)
 RHEL9_APPSTREAM: Final = red_hat(RHEL9_APPSTREAM_URL)
-# Its label is a content set: neither baseos nor appstream.
-RHEL9_SUPPLEMENTARY: Final = red_hat(RHEL9_SUPPLEMENTARY_URL)
 
 COMMUNITY_URLS: Final = {major: f"{EPEL}/{major}/Everything/x86_64/" for major in (10, 9, 8)}
 COMMUNITIES: Final = {major: _own(f"epel-{major}") for major in COMMUNITY_URLS}
@@ -59,7 +58,6 @@ TEMPLATE_DATE: Final = "2025-06-01T00:00:00Z"
 
 AWS_ACCOUNTS: Final = {"1": "123456789012", "2": "210987654321"}
 AZURE_SOURCE: Final = "3"
-SOURCE_IDS: Final = (*AWS_ACCOUNTS, AZURE_SOURCE)
 
 POLICY_RHEL9: Final = "4f1e8a52-9c3d-4b6a-8f70-1d2c3b4a5e69"
 POLICY_RHEL10: Final = "7d5b0c14-2e8f-4a39-b6c1-90e8d7f6a510"
