@@ -40,10 +40,18 @@ class Requests:
         return True
 
 
+class AskedToEndError(KeyboardInterrupt):
+    """A signal asked for the end.
+
+    Not KeyboardInterrupt itself: once that has come up through `exec` of a text, as dataclasses are made by, Python
+    ends as if SIGINT had killed it, whoever has caught it.
+    """
+
+
 class Ending:
     """Whether the process was asked to end before there is a server that listens for it.
 
-    A signal is KeyboardInterrupt, wherever the start is, and leaves a note for `check`, since an exception out of a
+    A signal is AskedToEndError, wherever the start is, and leaves a note for `check`, since an exception out of a
     handler may come up where it is swallowed: in the callback of a weak reference, as the import system uses them.
     """
 
@@ -59,9 +67,9 @@ class Ending:
         return self._requests.count > 0
 
     def check(self) -> None:
-        """Between the steps of the start: go on. Raises KeyboardInterrupt where that is not wanted."""
+        """Between the steps of the start: go on. Raises AskedToEndError where that is not wanted."""
         if self.asked:
-            raise KeyboardInterrupt
+            raise AskedToEndError
 
     def started(self) -> None:
         """From now on somebody looks whether it is `asked`, and only a second signal interrupts."""
@@ -70,7 +78,7 @@ class Ending:
     def _note(self, number: int, _frame: FrameType | None) -> None:
         if self._requests.note(number) and (self._interrupts or self._requests.count > 1):
             self._interrupts = False
-            raise KeyboardInterrupt
+            raise AskedToEndError
 
 
 def leave() -> None:

@@ -16,7 +16,7 @@ import structlog
 from domain.errors import ConfigurationError
 from image_builder import app
 from image_builder.cli.embedded import identity_header, surroundings
-from image_builder.cli.ending import Ending, leave
+from image_builder.cli.ending import AskedToEndError, Ending, leave
 from image_builder.cli.server import Server, configuration
 from image_builder.cli.workers import Workers
 from image_builder.container import package_lists
@@ -60,7 +60,7 @@ def serve(*, embedded: bool, data: Path, workers: int | None) -> None:
             settings = from_environment()
             ending.check()
             _run(settings, workers or settings.workers, ending, lambda: _announce(settings, embedded=embedded))
-    except KeyboardInterrupt:
+    except AskedToEndError:
         log.info("interrupted")
     leave()
 
