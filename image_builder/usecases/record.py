@@ -20,7 +20,7 @@ from ports.store import IdempotencyKeys, Starts
 
 log = structlog.get_logger()
 
-# How often a compose that cannot be recorded is tried to be cancelled, and the seconds between.
+# How often a compose that cannot be recorded is tried to be cancelled; seconds before the second time, then twice that.
 _CANCEL_ATTEMPTS: Final = 3
 _CANCEL_PAUSE: Final = 0.2
 
@@ -58,7 +58,7 @@ class RecordBuilds:
         """
         try:
             self.starts.record(start.id, compose, start.compose)
-        except Exception as error:
+        except Exception as error:  # whatever it is: a build without a row is not left running
             if key is not None and isinstance(error, UnavailableError):
                 log.warning("a build is not recorded yet", compose=str(compose), start=str(start.id))
                 self._late.append(_Late(start, compose, key, self.clock()))
@@ -78,35 +78,40 @@ class RecordBuilds:
         with self._trying:
             while self._late:
                 late = self._late[0]
-                try:
-                    self._settle(late)
-                except Exception as error:
-                    tried = self.clock() - late.since
-                    if isinstance(error, UnavailableError) and tried < self.patience.total_seconds():
-                        raise
-                    log.error("a build cannot be recorded", compose=str(late.compose), exc_info=error)
-                    self._give_up(late.start, late.compose)
+                error = self._tried(late)
+                if isinstance(error, UnavailableError) and self.clock() - late.since < self.patience.total_seconds():
+                    raise error
                 self._late.popleft()
+                if error is not None:
+                    self._give_up(late.start, late.compose)
 
     def end(self) -> None:
-        """Leave nothing late behind; for a service that ends."""
+        """Leave nothing late behind; for a service that ends. A database that is away is tried for once, for all."""
         with self._trying:
-            away = False
+            away: Exception | None = None
             while self._late:
                 late = self._late.popleft()
-                try:
-                    if not away:
-                        self._settle(late)
-                except Exception as error:
-                    log.error("a build cannot be recorded", compose=str(late.compose), exc_info=error)
-                    away = True
-                if away:
+                error = away or self._tried(late)
+                if error is not None:
                     self._give_up(late.start, late.compose)
+                if isinstance(error, UnavailableError):
+                    away = error
 
-    def _settle(self, late: _Late) -> None:
-        self.starts.record(late.start.id, late.compose, late.start.compose)
-        self.keys.settle(late.key)
+    def _tried(self, late: _Late) -> Exception | None:
+        """Why it is not recorded; None where it is."""
+        try:
+            self.starts.record(late.start.id, late.compose, late.start.compose)
+        except UnavailableError as error:
+            return error
+        except Exception as error:  # whatever it is: one build that has no row holds up no other's
+            log.error("a build cannot be recorded", compose=str(late.compose), exc_info=error)
+            return error
         log.warning("recorded a build late", compose=str(late.compose), start=str(late.start.id))
+        try:
+            self.keys.settle(late.key)
+        except UnavailableError:
+            log.warning("the key of a build that was recorded late is not settled: the reconciler will do it")
+        return None
 
     def _give_up(self, start: NewStart, compose: UUID) -> None:
         # Nobody would ever see this build, so nobody shall pay for it either.
@@ -114,12 +119,12 @@ class RecordBuilds:
             self.give_back([start.id])
 
     def _cancelled(self, compose: UUID) -> bool:
-        for attempt in range(1, _CANCEL_ATTEMPTS + 1):
+        for attempt in range(_CANCEL_ATTEMPTS):
+            time.sleep(_CANCEL_PAUSE * attempt)  # a composer that restarts is back soon; not before the first attempt
             try:
                 self.composer.cancel(compose)
             except UnavailableError:
                 log.warning("cannot cancel a build that could not be recorded", compose=str(compose))
-                time.sleep(_CANCEL_PAUSE * attempt)
             else:
                 log.warning("cancelled a build that could not be recorded", compose=str(compose))
                 return True

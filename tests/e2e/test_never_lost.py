@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,6 +19,7 @@ from tests.support.databases import Parameters, away, session
 from tests.support.refusals import refusal
 from tests.support.rows import counts
 from tests.support.service import Client, Service
+from tests.support.waiting import until
 
 BREAKING = "PERFORM pg_terminate_backend(pg_backend_pid());"
 RAISING = "RAISE EXCEPTION 'no room at db.internal.example';"
@@ -181,15 +183,13 @@ def test_a_build_under_a_key_is_recorded_as_soon_as_the_database_takes_it(
     client: Client, composer: StandInComposer, tenant: str, module_database: Parameters
 ) -> None:
     key = uuid4().hex
+    ordered = partial(client.post, "/compose", compose_request(), headers={"Idempotency-Key": key})
     with rows_refused(module_database, BREAKING):
         accepted_and_not_recorded(client, composer, key)
-        again = client.post("/compose", compose_request(), headers={"Idempotency-Key": key})
-        refusal(again, 409)
-    deadline = time.monotonic() + 10
-    while (again := client.post("/compose", compose_request(), headers={"Idempotency-Key": key})).status_code != 201:
-        assert time.monotonic() < deadline, again.text
-        assert again.status_code == 409
-        time.sleep(0.1)
+        refusal(ordered(), 409)
+    until(lambda: ordered().status_code != 409, "the key tells of the build", within=10)
+    again = ordered()
+    assert again.status_code == 201
     assert [each["id"] for each in client.get("/composes").json()["data"]] == [again.json()["id"]]
     assert composer.counters()["POST /compose"] == 1
     assert composer.behaviour()["deleted"] == []

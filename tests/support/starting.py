@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -89,7 +89,10 @@ class FakeStarts:
 
 
 class FakeComposer:
-    """Answers with `outcome`, or with `by_image_type`; cancelling fails as often as `cancel_fails`."""
+    """Answers with `outcome`, or with `by_image_type`; cancelling fails as often as `cancel_fails`.
+
+    What comes after a build is cancelled is `cancelled_then`.
+    """
 
     def __init__(self, starts: FakeStarts) -> None:
         self.outcome: Submission = Accepted(uuid4())
@@ -97,6 +100,7 @@ class FakeComposer:
         self.submitted: list[Mapping[str, Any]] = []
         self.cancelled: list[UUID] = []
         self.cancel_fails = 0
+        self.cancelled_then: Callable[[], None] = lambda: None
         self.reserved_while_asked: list[int] = []
         self._starts = starts
 
@@ -113,6 +117,7 @@ class FakeComposer:
             self.cancel_fails -= 1
             raise UnavailableError("The composer gives no usable answer")
         self.cancelled.append(compose_id)
+        self.cancelled_then()
 
 
 class FakeKeys:
@@ -176,6 +181,7 @@ class World:
         self.keys = FakeKeys()
         self.record = RecordBuilds(
             self.starts,
+            # The stand-ins have of the ports what is asked of them here.
             self.keys,  # type: ignore[arg-type]
             self.composer,  # type: ignore[arg-type]
             timedelta(seconds=300),

@@ -7,8 +7,10 @@ from uuid import uuid4
 import pytest
 
 from domain.errors import UnavailableError
+from domain.submission import Accepted
 from tests.support.starting import World
 
+BUILD = uuid4()
 AWAY = UnavailableError("The database does not answer")
 
 
@@ -17,6 +19,7 @@ def world() -> World:
     """A build that the composer accepted while the database went away."""
     world = World()
     world.key = uuid4()
+    world.composer.outcome = Accepted(BUILD)
     world.starts.failing["record"] = AWAY
     world.refuses(error=UnavailableError)
     return world
@@ -42,14 +45,16 @@ def test_it_is_recorded_once(world: World) -> None:
     assert world.keys.settled == [world.key]
 
 
-def test_its_key_is_settled_however_often_that_fails(world: World) -> None:
+@pytest.mark.parametrize("ending", [False, True], ids=["the service goes on", "the service ends"])
+def test_it_goes_on_also_where_its_key_cannot_be_settled(world: World, *, ending: bool) -> None:
     world.starts.failing.clear()
     world.keys.failing = AWAY
-    with pytest.raises(UnavailableError):
+    if ending:
+        world.record.end()
+    else:
         world.record.again()
-    world.keys.failing = None
-    world.record.again()
-    assert world.keys.settled == [world.key]
+    assert list(world.starts.composes) == [BUILD]
+    assert world.composer.cancelled == []
 
 
 def test_it_is_waited_for_as_long_as_a_start_is_worked_at_and_then_cancelled(world: World) -> None:
@@ -66,10 +71,9 @@ def test_it_is_waited_for_as_long_as_a_start_is_worked_at_and_then_cancelled(wor
 
 
 def test_one_that_cannot_be_recorded_at_all_holds_up_no_other(world: World) -> None:
-    first = world.composer.outcome.id  # type: ignore[union-attr]
     world.starts.failing["record"] = RuntimeError("unforeseen")
     world.record.again()
-    assert world.composer.cancelled == [first]
+    assert world.composer.cancelled == [BUILD]
     assert world.starts.reserved == {}
 
 
@@ -88,3 +92,15 @@ def test_a_service_that_ends_while_the_database_is_away_cancels_all_of_them(worl
     assert len(world.composer.cancelled) == 2
     assert world.starts.calls.count("record") == tried + 1
     assert world.keys.settled == []
+
+
+def test_one_that_cannot_be_recorded_when_the_service_ends_takes_no_other_along(world: World) -> None:
+    world.key = uuid4()
+    other = uuid4()
+    world.composer.outcome = Accepted(other)
+    world.refuses(error=UnavailableError)
+    world.starts.failing["record"] = RuntimeError("unforeseen")
+    world.composer.cancelled_then = world.starts.failing.clear
+    world.record.end()
+    assert world.composer.cancelled == [BUILD]
+    assert list(world.starts.composes) == [other]
