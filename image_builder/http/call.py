@@ -13,9 +13,11 @@ from image_builder.http.rate_limits import RateLimit
 
 Handler = Callable[..., Response]
 
-# Where an ASGI scope and a WSGI environment carry the call and the note.
+# Where an ASGI scope and a WSGI environment carry the call and the note; and the scope the connection of a request, on
+# which `identified()` is called once the request has shown a valid identity.
 CALL: Final = "image_builder.call"
 NOTE: Final = "image_builder.note"
+CONNECTION: Final = "image_builder.connection"
 
 
 class Lane(Enum):

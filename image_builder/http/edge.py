@@ -24,7 +24,6 @@ from domain.errors import UnavailableError
 from image_builder.http.call import NOTE, Note
 from image_builder.http.errors import HttpError, Problem, problem_of
 from image_builder.http.limiter import Limiter
-from image_builder.http.protocol import MOST_HEADER_BYTES
 from image_builder.http.rate_limits import with_limits
 from image_builder.telemetry.metrics import Metrics
 from image_builder.telemetry.tracing import Tracing
@@ -108,8 +107,6 @@ class Edge:
             self._metrics.observe("", _known(method), status, 0.0)
 
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
-        if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEADER_BYTES:
-            raise HttpError(431, "The request's headers are too large")
         if b"%2f" in scope.get("raw_path", b"").lower():
             await self._count_stray(scope)
             raise HTTPException(404)  # routing would take it for a separator, and no parameter can hold one

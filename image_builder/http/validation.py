@@ -21,7 +21,7 @@ from werkzeug.http import parse_accept_header
 
 from domain.errors import InvalidRequestError
 from image_builder.http.auth import Authenticate
-from image_builder.http.call import CALL, NOTE, Call, Route
+from image_builder.http.call import CALL, CONNECTION, NOTE, Call, Route
 from image_builder.http.contract import TOML, Body, Contract, Operation
 from image_builder.http.errors import HttpError
 from image_builder.http.limiter import Limiter, budget_of
@@ -58,6 +58,7 @@ class CheckedOperation:
         arguments: dict[str, Any] = {}
         if operation.identified:
             identity = self._authenticate(scope["headers"])
+            scope[CONNECTION].identified()
             note.tenant = identity.tenant
             logs.bind(org_id=identity.tenant)
             await self._limiter.admit(note, identity.tenant, self._budget)
@@ -82,8 +83,11 @@ class CheckedOperation:
             arguments[parameter.argument] = parameter.value([", ".join(values)] if values else [])
 
     async def _read_body(self, body: Body, headers: Headers, receive: Receive, arguments: Mapping[str, Any]) -> Any:
-        if int(headers.get("content-length", "0")) > self._largest_body:
+        length = int(headers.get("content-length", "0"))
+        if length > self._largest_body:
             raise _too_large(self._largest_body)
+        if length:
+            _media_type(headers, body)  # before the body arrives, which may take long
         try:
             async with asyncio.timeout(_SECONDS_FOR_A_BODY):
                 raw = await _received(receive, self._largest_body)
@@ -91,7 +95,7 @@ class CheckedOperation:
             raise HttpError(408, "The body did not arrive in time") from None
         if not raw and not body.required:
             return body.checker.accept({})
-        media_type = _media_type(headers, {_JSON, TOML} if body.toml else {_JSON})
+        media_type = _media_type(headers, body)
         parse = partial(_toml_document, arguments=arguments) if media_type == TOML else _json_document
         if len(raw) > _LARGE:
             return await asyncio.to_thread(_document, parse, raw, body)
@@ -157,7 +161,7 @@ async def _received(receive: Receive, most: int) -> bytes:
     while True:
         message: Message = await receive()
         if message["type"] == "http.disconnect":
-            raise HttpError(400, "The connection ended before the body")
+            raise HttpError(400, "The body ended early, or is not framed as HTTP/1.1 wants it")
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > most:
@@ -200,7 +204,8 @@ def _chosen(media_types: tuple[str, ...], headers: Headers) -> str:
     return accept.best_match(media_types, media_types[0])
 
 
-def _media_type(headers: Headers, known: set[str]) -> str:
+def _media_type(headers: Headers, body: Body) -> str:
+    known = {_JSON, TOML} if body.toml else {_JSON}
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise HttpError(415, "The body must not be compressed")
     media_type, _, parameters = headers.get("content-type", "").partition(";")
