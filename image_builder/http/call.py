@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from flask import Response
 
+from image_builder.http.memory import Account
 from image_builder.http.rate_limits import RateLimit
 
 Handler = Callable[..., Response]
@@ -49,9 +50,10 @@ class Call:
 
 @dataclass(slots=True)
 class Note:
-    """What the access log and the metrics get to know of a request while it is served."""
+    """What the access log and the metrics get to know of a request while it is served; and the memory it holds."""
 
     request_id: str
+    memory: Account
     operation: str = ""
     template: str = ""
     tenant: str = ""
