@@ -18,8 +18,9 @@ Authenticate = Callable[[Iterable[tuple[bytes, bytes]]], Identity]
 
 _NOT_AN_IDENTITY: Final = "The identity header is not base64 of an identity document"
 _LONGEST: Final = 16_384
-# The same few headers come again and again: the console polls each row.
+# The same few headers come again and again: the console polls each row. Long ones are read each time.
 _REMEMBERED: Final = 1024
+_LONGEST_REMEMBERED: Final = 2048
 
 
 class _Lenient(Schema):
@@ -87,7 +88,8 @@ def authenticator(*, fedora_accounts: bool) -> Authenticate:
     """What turns a request's headers into an Identity; it raises UnauthenticatedError or ForbiddenError."""
     name = identity_header(fedora_accounts=fedora_accounts)
     key = name.encode()
-    identify = lru_cache(_REMEMBERED)(_fedora_identity if fedora_accounts else _red_hat_identity)
+    read = _fedora_identity if fedora_accounts else _red_hat_identity
+    remember = lru_cache(_REMEMBERED)(read)
 
     def authenticate(headers: Iterable[tuple[bytes, bytes]]) -> Identity:
         values = [value for sent, value in headers if sent == key]
@@ -95,7 +97,7 @@ def authenticator(*, fedora_accounts: bool) -> Authenticate:
             raise UnauthenticatedError(f"Exactly one {name} header is needed")
         if len(values[0]) > _LONGEST:
             raise UnauthenticatedError(_NOT_AN_IDENTITY)
-        return identify(values[0])
+        return (read if len(values[0]) > _LONGEST_REMEMBERED else remember)(values[0])
 
     return authenticate
 

@@ -26,6 +26,7 @@ from image_builder.http.contract import TOML, Body, Contract, Operation
 from image_builder.http.errors import HttpError
 from image_builder.http.limiter import Limiter, budget_of
 from image_builder.http.memory import Account
+from image_builder.http.nodes import MOST_VALUES, count_toml_values, count_values
 from image_builder.http.parameters import query_texts
 from image_builder.http.schemas import refuse_nul
 from image_builder.http.toml import blueprint_document
@@ -36,6 +37,8 @@ _JSON: Final = "application/json"
 _SECONDS_FOR_A_BODY: Final = 60.0
 # Above this the parsing of a body would be felt by the other requests of the event loop.
 _LARGE: Final = 128 * 1024
+# What a value takes besides its text: in the document as it is parsed, completed, and turned into a back-end's.
+_BYTES_OF_A_VALUE: Final = 200
 
 
 class CheckedOperation:
@@ -111,11 +114,13 @@ class _BodyReader:
         if not raw and not self._body.required:
             return self._body.checker.accept({})
         toml = _media_type(self._headers, self._body) == TOML
-        await self._memory.reserve_soon(_cost(raw))
+        count = count_toml_values if toml else count_values
         parse = partial(_toml_document, arguments=arguments) if toml else _json_document
-        if len(raw) > _LARGE:
-            return await asyncio.to_thread(_document, parse, raw, self._body)
-        return _document(parse, raw, self._body)
+        if len(raw) <= _LARGE:
+            await self._memory.reserve_soon(_cost(raw, count(raw)))
+            return _document(parse, raw, self._body)
+        await self._memory.reserve_soon(_cost(raw, await asyncio.to_thread(count, raw)))
+        return await asyncio.to_thread(_document, parse, raw, self._body)
 
 
 class CheckedAPI(RoutedAPI[CheckedOperation]):
@@ -187,10 +192,15 @@ async def _received(receive: Receive, most: int) -> bytes:
             return b"".join(chunks)
 
 
-def _cost(raw: bytes) -> int:
-    """Bytes that a body costs until its request has ended: its text, parsed, for the database, and for a back-end."""
+def _cost(raw: bytes, values: int) -> int:
+    """Bytes that a body costs until its request has ended: its text, parsed, for the database, and for a back-end.
+
+    Raises InvalidRequestError when it holds too many values.
+    """
+    if values > MOST_VALUES:
+        raise InvalidRequestError(f"The body holds more than {MOST_VALUES} values")
     # One character beyond Latin-1 makes Python keep four bytes for each of its text.
-    return len(raw) * (5 if raw.isascii() else 9)
+    return len(raw) * (5 if raw.isascii() else 9) + values * _BYTES_OF_A_VALUE
 
 
 def _document(parse: Callable[[bytes], Any], raw: bytes, body: Body) -> Any:

@@ -1,0 +1,51 @@
+"""Attacks on memory: the service survives each in 256 MiB, and goes on to serve others.
+
+How fast it serves them meanwhile is what `benchmarks.hostile` measures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from adapters.embedded.composer.process import StandInComposer
+from tests.support import cgroups
+from tests.support.attacks import ATTACKS, MIB, Attack, attacked
+from tests.support.builders import compose_request
+from tests.support.databases import Parameters
+from tests.support.service import Service
+
+LIMIT = 256 * MIB
+SECONDS = 3.0
+# The limits that hold unless an operator sets others.
+RATES = {"RATE_LIMIT_READS": "6000", "RATE_LIMIT_WRITES": "600", "RATE_LIMIT_BUILDS": "300"}
+
+
+@pytest.fixture(scope="module")
+def container() -> Iterator[Path]:
+    with cgroups.memory_limit(LIMIT) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def attacked_service(
+    module_database: Parameters, composer_process: StandInComposer, container: Path
+) -> Iterator[Service]:
+    with Service(module_database, composer_process.url, environment=RATES, cgroup=container) as service:
+        yield service
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+def test_an_attack_is_survived_in_256_mib_and_others_are_served(
+    attacked_service: Service, module_database: Parameters, container: Path, composer: StandInComposer, attack: Attack
+) -> None:
+    _, neighbour = attacked(attack, attacked_service.url, module_database, SECONDS)
+    process = attacked_service.process
+    assert process is not None
+    assert process.poll() is None
+    assert cgroups.kills(container) == 0
+    assert cgroups.peak_of(process.pid) < LIMIT
+    assert neighbour.failures == []
+    assert attacked_service.client("afterwards").post("/compose", compose_request()).status_code == 201

@@ -1,0 +1,292 @@
+"""Attacks of one organization, or of clients without an identity: bounded in connections and time.
+
+Each is within the rate limits that hold by default; all go to a service on this machine.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import requests
+from psycopg.types.json import Jsonb
+
+from tests.support import raw_http
+from tests.support.blueprints import blueprint
+from tests.support.builders import compose_request, identity, image_request
+from tests.support.databases import Parameters, session
+from tests.support.rows import now
+
+BASE = "/api/image-builder/v1"
+MIB = 1024 * 1024
+# A little less than the largest body.
+_WHOLE = 4 * MIB - 20_000
+
+Paths = Callable[["Target"], Sequence[bytes]]
+
+
+@dataclass(slots=True)
+class Target:
+    """What is attacked, by one organization, until `ends` (of `time.monotonic`)."""
+
+    url: str
+    database: Parameters
+    tenant: str = field(default_factory=lambda: uuid4().hex)
+    ends: float = 0.0
+    # Statuses of the answers that were read; None where a connection ended without one.
+    answers: list[int | None] = field(default_factory=list)
+
+    @property
+    def goes_on(self) -> bool:
+        return time.monotonic() < self.ends
+
+    def request(self, method: str, path: str, body: bytes | None = None, media_type: str = "application/json") -> bytes:
+        headers = {"x-rh-identity": identity(self.tenant)}
+        if body is not None:
+            headers |= {"Content-Type": media_type, "Content-Length": str(len(body))}
+        return raw_http.head(method, BASE + path, headers) + (body or b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """An attack by its name; `run` returns when the target's time is over."""
+
+    name: str
+    run: Callable[[Target], None]
+
+
+# Ways of sending
+
+
+def flood(requests_of: Paths, connections: int = 16) -> Callable[[Target], None]:
+    """Send these requests again and again over so many connections, each after the answer to the one before."""
+
+    def run(target: Target) -> None:
+        messages = requests_of(target)
+
+        def client(number: int) -> None:
+            while target.goes_on:
+                for message in messages[number % len(messages) :] + messages[: number % len(messages)]:
+                    answer = None
+                    with suppress(OSError):
+                        answer = raw_http.send(target.url, message)
+                    target.answers.append(None if answer is None else answer.status_code)
+                    if answer is None:
+                        time.sleep(0.05)
+                    if not target.goes_on:
+                        return
+
+        _at_once(client, connections)
+
+    return run
+
+
+def silent(requests_of: Paths, connections: int) -> Callable[[Target], None]:
+    """Send a request, or a part of one, over each of so many connections, and never read what comes back."""
+
+    def run(target: Target) -> None:
+        messages = requests_of(target)
+        with ExitStack() as stack:
+            for number in range(connections):
+                if not target.goes_on:
+                    break
+                with suppress(OSError):
+                    opened = stack.enter_context(_quiet(target.url))
+                    opened.sendall(messages[number % len(messages)])
+            while target.goes_on:
+                time.sleep(0.1)
+
+    return run
+
+
+@contextmanager
+def _quiet(url: str) -> Iterator[socket.socket]:
+    """A connection whose client takes in as little as possible."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    with socket.socket() as opened:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        opened.settimeout(1)
+        opened.connect((host, int(port)))
+        yield opened
+
+
+def _at_once(work: Callable[[int], None], count: int) -> None:
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+# What is sent
+
+
+def composing(*bodies: bytes) -> Paths:
+    """POST /compose with each of these bodies."""
+    return lambda target: [target.request("POST", "/compose", body) for body in bodies]
+
+
+def customized(**customizations: Any) -> bytes:
+    """A ComposeRequest with these customizations."""
+    return orjson.dumps(compose_request(customizations=customizations))
+
+
+def filled(before: str, entry: str, after: str) -> bytes:
+    """A ComposeRequest whose customizations are as many entries as a body may hold."""
+    start, end = json.dumps(compose_request(customizations={"@": 0})).split('"@": 0')
+    count = (_WHOLE - len(start) - len(end)) // (len(entry) + 1)
+    return "".join([start, before, ",".join([entry] * count), after, end]).encode()
+
+
+def blueprint_of_toml(start: str, entry: str, end: str = "") -> Paths:
+    """POST /blueprints with TOML of as many entries as a body may hold."""
+
+    def messages(target: Target) -> Sequence[bytes]:
+        path = "/blueprints?architecture=x86_64&image_type=guest-image&upload_type=aws.s3"
+        head = f'name = "{uuid4()}"\n'
+        text = head + start + entry * ((_WHOLE - len(head) - len(start) - len(end)) // len(entry)) + end
+        return [target.request("POST", path, text.encode(), "application/toml")]
+
+    return messages
+
+
+def _file(size: int, character: str = "a", more: str = "") -> dict[str, Any]:
+    return {"files": [{"path": "/etc/large", "data": character * size + more}]}
+
+
+def _large_blueprint(target: Target, images: int) -> str:
+    body = blueprint(
+        str(uuid4()), *[image_request() for _ in range(images)], customizations=_file(_WHOLE - 400_000 - 200 * images)
+    )
+    answer = requests.post(
+        f"{target.url}{BASE}/blueprints", json=body, headers={"x-rh-identity": identity(target.tenant)}, timeout=60
+    )
+    return str(answer.json().get("id", uuid4()))
+
+
+def _composing_a_blueprint(target: Target) -> Sequence[bytes]:
+    return [target.request("POST", f"/blueprints/{_large_blueprint(target, 40)}/compose", b"{}")]
+
+
+def _reading_a_blueprint(target: Target) -> Sequence[bytes]:
+    made = _large_blueprint(target, 1)
+    return [target.request("GET", f"/blueprints/{made}"), target.request("GET", f"/blueprints/{made}/export")]
+
+
+_STORE = """
+INSERT INTO composes (job_id, request, created_at, account_number, org_id)
+SELECT gen_random_uuid(), %(request)s, %(now)s - n * interval '1 second', '', %(tenant)s FROM generate_series(1, 100) n
+"""
+
+
+def stored_builds(target: Target, request: Any) -> None:
+    """A hundred builds of the target's organization with this request, as they are in its database."""
+    with session(target.database) as connection:
+        values = {"request": Jsonb(request, dumps=orjson.dumps), "now": now(), "tenant": target.tenant}
+        connection.execute(_STORE, values)
+
+
+def _listing(*paths: str) -> Paths:
+    def messages(target: Target) -> Sequence[bytes]:
+        stored_builds(target, compose_request(customizations=_file(_WHOLE)))
+        return [target.request("GET", path) for path in paths]
+
+    return messages
+
+
+def _slow_bodies(target: Target) -> Sequence[bytes]:
+    head = target.request("POST", "/compose", b"a" * (4 * MIB))
+    return [head[:-1000]]
+
+
+def _tiny_chunks(target: Target) -> Sequence[bytes]:
+    headers = {
+        "x-rh-identity": identity(target.tenant),
+        "Content-Type": "application/json",
+        "Transfer-Encoding": "chunked",
+    }
+    return [raw_http.head("POST", f"{BASE}/compose", headers) + b"1\r\na\r\n" * 400_000]
+
+
+_DOCS = raw_http.head("GET", "/docs/swagger-ui-bundle.js")
+_ENDLESS_HEAD = raw_http.head("GET", "/status", {"x-filler": "a" * 60_000})[:-2]
+
+ATTACKS = (
+    Attack("14,000 partitions that are none, 28 kB", flood(composing(customized(disk={"partitions": [1] * 14_000})))),
+    Attack("a million packages that are none, 2 MB", flood(composing(customized(packages=[1] * 1_000_000)))),
+    Attack("300,000 files without content, 4 MB", flood(composing(filled('"files": [', '{"path":"/a"}', "]")))),
+    Attack("10,000 packages", flood(composing(customized(packages=[f"p{n}" for n in range(10_000)])))),
+    Attack("empty objects, 4 MB", flood(composing(filled('"x": [', "{}", "]")))),
+    Attack("unknown keys, 4 MB", flood(composing(filled("", '"k": 1', "")))),
+    Attack("escapes, 4 MB", flood(composing(customized(files=[{"path": "/a", "data": "\x01" * 690_000}])))),
+    Attack("lists 2 million deep", flood(composing(b"[" * 2_000_000 + b"]" * 2_000_000))),
+    Attack("one file of 4 MB", flood(composing(customized(**_file(_WHOLE))))),
+    Attack("one file of 4 MB with an emoji", flood(composing(customized(**_file(_WHOLE, more="\U0001f600"))))),
+    Attack("chunks of one byte", flood(_tiny_chunks, 8)),
+    Attack(
+        "200 passwords of 512 bytes",
+        flood(composing(customized(users=[{"name": f"u{n}", "password": "p" * 512} for n in range(200)]))),
+    ),
+    Attack("numbers in TOML, 4 MB", flood(blueprint_of_toml("x = [", "1,", "]\n"), 8)),
+    Attack("arrays in TOML, 4 MB", flood(blueprint_of_toml("x = [", "[],", "]\n"), 8)),
+    Attack("keys in TOML, 4 MB", flood(blueprint_of_toml("", "a.b.c.d.e.f.g = 1\n"), 8)),
+    Attack("a text in TOML, 4 MB", flood(blueprint_of_toml('description = """', "a\n", '"""\n'), 8)),
+    Attack("a blueprint of 3.6 MB with 40 images", flood(_composing_a_blueprint, 8)),
+    Attack("40 readers of a blueprint of 3.6 MB", flood(_reading_a_blueprint, 40)),
+    Attack("lists of 100 builds of 4 MB", flood(_listing("/composes", "/composes?limit=50"), 16)),
+    Attack("50 lists of 100 builds of 4 MB that are not read", silent(_listing("/composes"), 50)),
+    Attack("200 bodies of 4 MB that do not end", silent(_slow_bodies, 200)),
+    Attack("1,000 readers of the docs that do not read", silent(lambda _: [_DOCS], 1000)),
+    Attack("1,000 heads of 60 kB that do not end", silent(lambda _: [_ENDLESS_HEAD], 1000)),
+    Attack("3,000 idle connections", silent(lambda _: [b"G"], 3000)),
+)
+
+
+class Neighbour:
+    """Another organization, which asks for /status and its list again and again, and notes how long that took."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._headers = {"x-rh-identity": identity(uuid4().hex)}
+        self.status: list[float] = []
+        self.composes: list[float] = []
+        self.failures: list[str] = []
+
+    def ask_until(self, ends: float) -> None:
+        """Each request over a connection of its own, as the first of a new client is."""
+        while time.monotonic() < ends:
+            self._ask("/status", self.status)
+            self._ask(f"{BASE}/composes", self.composes)
+            time.sleep(0.02)
+
+    def _ask(self, path: str, times: list[float]) -> None:
+        began = time.monotonic()
+        try:
+            answer = requests.get(self._url + path, headers=self._headers, timeout=60)
+            if answer.status_code != 200:
+                self.failures.append(f"{path}: {answer.status_code} {answer.text}")
+        except requests.RequestException as error:
+            self.failures.append(f"{path}: {error}")
+        times.append(time.monotonic() - began)
+
+
+def attacked(attack: Attack, url: str, database: Parameters, seconds: float) -> tuple[Target, Neighbour]:
+    """Run an attack for so many seconds, while a neighbour asks."""
+    target = Target(url, database)
+    neighbour = Neighbour(url)
+    target.ends = time.monotonic() + seconds
+    asking = threading.Thread(target=neighbour.ask_until, args=(target.ends,))
+    asking.start()
+    try:
+        attack.run(target)
+    finally:
+        asking.join()
+    return target, neighbour
