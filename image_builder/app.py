@@ -68,6 +68,7 @@ def create(package_lists: PackageLists | None = None, metrics_directory: Path | 
         container.limiter(),
         container.metrics(),
         container.tracing(),
+        container.request_memory(),
     )
     return _WithLifespan(edge, service)
 

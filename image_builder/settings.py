@@ -111,6 +111,18 @@ class Settings(DatabaseSettings):
     largest_body: int = _serving.whole(
         "MAX_BODY_BYTES", 4 * _MiB, "a larger request body is refused with 413", within=(1024, 1024 * _MiB)
     )
+    request_memory: int = _serving.whole(
+        "REQUEST_MEMORY_BYTES",
+        96 * _MiB,
+        "memory that a worker's requests may hold at a time; one organization may hold half of it",
+        within=(16 * _MiB, 65536 * _MiB),
+    )
+    most_connections: int = _serving.whole(
+        "MAX_CONNECTIONS",
+        2000,
+        "open connections of a worker; at most half of them have shown no identity",
+        within=(10, 100_000),
+    )
     direct_threads: int = _serving.whole(
         "DIRECT_THREADS", 20, "threads of a worker for requests that wait for the database only", within=(1, 500)
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import structlog
@@ -25,6 +25,14 @@ from image_builder.settings import Settings, embedded_wanted, from_environment
 from image_builder.telemetry.workers import shared_directory
 
 log = structlog.get_logger()
+
+# What accepted connections inherit. The kernel doubles buffer sizes; without limits it buffers megabytes for a client
+# that does not read, or that sends faster than it is read. It resets a client that takes in nothing for 30 s.
+_CONNECTION_OPTIONS: Final = (
+    (socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024),
+    (socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000),
+)
 
 
 @click.command()
@@ -107,6 +115,8 @@ def _bound(family: socket.AddressFamily, address: Any) -> socket.socket:
         if address[0] == "::":
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # IPv4, too
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for level, option, value in _CONNECTION_OPTIONS:
+            listener.setsockopt(level, option, value)
         listener.bind(address)
         listener.listen(2048)
         listener.set_inheritable(True)

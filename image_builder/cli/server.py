@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -42,6 +43,7 @@ def configuration(settings: Settings, service: ASGIApp | Callable[[], ASGIApp], 
         reset_contextvars=True,  # else a request takes over what is known of the one before it on its connection
         timeout_keep_alive=75,
         timeout_graceful_shutdown=settings.shutdown_timeout,
+        limit_concurrency=settings.most_connections,  # enforced by Connections: uvicorn's own answer is plain text
     )
 
 
@@ -58,7 +60,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, grace: float, asked: Callable[[], bool] = lambda: False) -> None:
         super().__init__(config)
-        self.server_state: Connections = Connections()
+        self.server_state: Connections = Connections(config.limit_concurrency or sys.maxsize)
         self._grace = grace
         self._asked = asked
         self._requests = Requests()

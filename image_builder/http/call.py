@@ -9,13 +9,16 @@ from typing import Any, Final
 
 from flask import Response
 
+from image_builder.http.memory import Account
 from image_builder.http.rate_limits import RateLimit
 
 Handler = Callable[..., Response]
 
-# Where an ASGI scope and a WSGI environment carry the call and the note.
+# Where an ASGI scope and a WSGI environment carry the call and the note; and the scope the connection of a request, on
+# which `identified()` is called once the request has shown a valid identity.
 CALL: Final = "image_builder.call"
 NOTE: Final = "image_builder.note"
+CONNECTION: Final = "image_builder.connection"
 
 
 class Lane(Enum):
@@ -47,9 +50,10 @@ class Call:
 
 @dataclass(slots=True)
 class Note:
-    """What the access log and the metrics get to know of a request while it is served."""
+    """What the access log and the metrics get to know of a request while it is served; and the memory it holds."""
 
     request_id: str
+    memory: Account
     operation: str = ""
     template: str = ""
     tenant: str = ""

@@ -24,10 +24,11 @@ from domain.errors import UnavailableError
 from image_builder.http.call import NOTE, Note
 from image_builder.http.errors import HttpError, Problem, problem_of
 from image_builder.http.limiter import Limiter
-from image_builder.http.protocol import MOST_HEADER_BYTES
+from image_builder.http.memory import Account, RequestMemory
 from image_builder.http.rate_limits import with_limits
 from image_builder.telemetry.metrics import Metrics
 from image_builder.telemetry.tracing import Tracing
+from ports.memory import current_memory
 from ports.trace import Trace, current_trace
 
 log = structlog.get_logger()
@@ -39,6 +40,10 @@ _TRACE_LETTERS: Final = 15
 _TO_LETTERS: Final = bytes(ord(string.ascii_letters[byte % len(string.ascii_letters)]) for byte in range(256))
 # What is answered is what it says it is, and somebody's own: nothing between us keeps it.
 _ALWAYS: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+# The largest part of an answer that is written at once; and what a client that does not read its answer makes the
+# process and the kernel buffer, in bytes.
+PART: Final = 64 * 1024
+_BUFFERED: Final = 256 * 1024
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 
 
@@ -69,6 +74,7 @@ class Edge:
         limiter: Limiter,
         metrics: Metrics,
         tracing: Tracing,
+        memory: RequestMemory,
     ) -> None:
         self._app = app
         self._pages = pages
@@ -77,6 +83,7 @@ class Edge:
         self._limiter = limiter
         self._metrics = metrics
         self._tracing = tracing
+        self._memory = memory
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request; other kinds of scope (lifespan) go on unchanged."""
@@ -86,7 +93,9 @@ class Edge:
         began = time.perf_counter()
         trace = _trace(scope)
         current_trace.set(trace)
-        note = scope[NOTE] = Note(trace.request_id)
+        account = Account(self._memory)
+        current_memory.set(account)
+        note = scope[NOTE] = Note(trace.request_id, account)
         below_base = scope["path"].startswith(self._bases)
         span = self._tracing.request(_known(scope["method"]), scope["headers"], trace) if below_base else None
         answer = _Answer(send, note)
@@ -98,6 +107,7 @@ class Edge:
         except Exception as error:  # noqa: BLE001 - the last place where an error can become an answer
             await answer.problem(problem_of(error))
         finally:
+            account.close()
             self._finished(scope, note, time.perf_counter() - began)
             if span is not None:
                 span.end(template=note.template, operation=note.operation, tenant=note.tenant, status=note.status)
@@ -108,8 +118,6 @@ class Edge:
             self._metrics.observe("", _known(method), status, 0.0)
 
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
-        if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEADER_BYTES:
-            raise HttpError(431, "The request's headers are too large")
         if b"%2f" in scope.get("raw_path", b"").lower():
             await self._count_stray(scope)
             raise HTTPException(404)  # routing would take it for a separator, and no parameter can hold one
@@ -123,7 +131,10 @@ class Edge:
             return
         if scope["method"] not in {"GET", "HEAD"}:
             raise HttpError(405, "This resource does not take this method", {"Allow": "GET, HEAD"})
-        await answer.document(await self._pages[key](scope["path"].removeprefix(key)))
+        document = await self._pages[key](scope["path"].removeprefix(key))
+        if len(document.body) > PART:
+            await scope[NOTE].memory.reserve_soon(min(len(document.body), _BUFFERED))
+        await answer.document(document)
 
     async def _count_stray(self, scope: Scope) -> None:
         """What no operation was found for is counted all the same, below a base path."""
@@ -164,11 +175,18 @@ class _Answer:
             self._note.status = message["status"]
             headers = [*message["headers"], *self._headers]
             message["headers"] = with_limits(headers, self._note.limits) if self._note.limits else headers
+        body = memoryview(message.get("body", b""))
+        # In parts: the server waits between two of them until the client has read on, and the request ends only then.
+        while len(body) > PART:
+            await self._send_part({**message, "body": body[:PART], "more_body": True})
+            body = body[PART:]
+        await self._send_part({**message, "body": body} if "body" in message else message)
+
+    async def _send_part(self, message: Message) -> None:
         try:
             await self._send(message)
         except RuntimeError as error:
-            # uvicorn knows of the last of several requests on a connection that nobody waits for it any more, uvloop of
-            # all of them.
+            # The client has gone, which uvloop may know before uvicorn does.
             if "closed=True" not in str(error):
                 raise
 

@@ -1,166 +1,431 @@
-"""The HTTP server's protocol, for what happens before there is a request, and between two.
+"""The HTTP server's protocol: one request at a time on a connection, and bounded memory, time and connections.
 
-What is no HTTP gets the contract's error body, and nobody holds memory or a connection with headers that do not end.
-When the server ends, no connection is closed on which a request has begun.
+uvicorn runs the application and writes the answer. Where a request ends is decided here (see `framing`): one request
+gets one answer, and bytes that arrive behind it before it is answered are never parsed. Pipelining is not supported.
 """
 
 from __future__ import annotations
 
 import asyncio
+import enum
 import os
-import re
+import urllib.parse
 from typing import Any, Final
 
 import httptools
 import structlog
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from image_builder.http import framing
+from image_builder.http.call import CONNECTION
 from image_builder.http.errors import Problem
 
 log = structlog.get_logger()
 
 MOST_HEADER_BYTES: Final = 64 * 1024
 _SECONDS_FOR_HEADERS: Final = 30.0
+# Seconds for a client to take in the next part of an answer, and the whole of it.
+_SECONDS_FOR_A_PART: Final = 30.0
+_SECONDS_FOR_AN_ANSWER: Final = 300.0
+# Seconds for which a client that still sends is read from before its connection is closed. Closed at once, it would be
+# reset, and could lose the answer before it has read it.
+_LINGER: Final = 2.0
+# Heads longer than this count towards what all heads that are not whole may hold together.
+_ORDINARY_HEAD: Final = 8 * 1024
+_MOST_BYTES_OF_HEADS: Final = 8 * 1024 * 1024
+
 _NOT_HTTP: Final = Problem(400, "The request is not valid HTTP")
 _TOO_LARGE: Final = Problem(431, "The request's headers are too large")
 _LATE: Final = Problem(408, "The request's headers did not arrive in time")
-# In front of the path, where a client writes whole addresses.
-_PLACE: Final = re.compile(rb"\A[a-z]+://[^/]*", re.IGNORECASE)
-# An address with a character that none can have, as far as that.
-_FAULTY: Final = re.compile(rb"(?:\A|\n)[A-Z]+ ([!-~]+)[^!-~ ]")
-_REASONS: Final = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
+_BUSY: Final = Problem(503, "Too many requests with large headers are arriving", {"Retry-After": "5"})
+_REASONS: Final = {
+    400: b"Bad Request",
+    408: b"Request Timeout",
+    431: b"Request Header Fields Too Large",
+    503: b"Service Unavailable",
+}
 
 
 class Connections(ServerState):
-    """A server's open connections; once it is `ending`, each is closed with the next answer."""
+    """A server's open connections; once it is `ending`, each is closed with the next answer.
 
-    ending = False
+    At most `most` are open, and at most half as many that have shown no identity yet. A further connection takes the
+    place of the one that has been idle for longest.
+    """
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.ending = False
+        # Bytes of heads that are not whole, beyond what an ordinary head has.
+        self.bytes_of_heads = 0
+        self._most = most
+        # In the order in which they became idle, or were opened.
+        self._idle: dict[ContractProtocol, None] = {}
+        self._unidentified: dict[ContractProtocol, None] = {}
+
+    def opened(self, connection: ContractProtocol) -> None:
+        """Make room for a new connection."""
+        self._idle[connection] = None
+        self._unidentified[connection] = None
+        if len(self._unidentified) > self._most // 2:
+            self._evict(next((each for each in self._unidentified if each in self._idle), connection))
+        if len(self.connections) > self._most:
+            self._evict(next(iter(self._idle), connection))
+
+    def busy(self, connection: ContractProtocol) -> None:
+        """A request arrived on it."""
+        self._idle.pop(connection, None)
+
+    def idle(self, connection: ContractProtocol) -> None:
+        """Its request was answered."""
+        self._idle[connection] = None
+
+    def identified(self, connection: ContractProtocol) -> None:
+        """A request on it has shown a valid identity."""
+        self._unidentified.pop(connection, None)
+
+    def closed(self, connection: ContractProtocol) -> None:
+        """It is gone."""
+        self._idle.pop(connection, None)
+        self._unidentified.pop(connection, None)
+
+    def _evict(self, connection: ContractProtocol) -> None:
+        self.closed(connection)
+        connection.transport.abort()
+
+
+class _State(enum.Enum):
+    """What the next bytes of a connection belong to."""
+
+    HEAD = enum.auto()
+    BODY = enum.auto()
+    # Bytes behind a request that is not answered yet.
+    BEHIND = enum.auto()
+    # Bytes of a client that has got its last answer.
+    DISCARDED = enum.auto()
+
+
+class _AnswerTransport:
+    """Where a RequestResponseCycle writes its answer; closing it leaves the client time to read the answer."""
+
+    def __init__(self, protocol: ContractProtocol) -> None:
+        self._protocol = protocol
+
+    def write(self, data: bytes) -> None:
+        self._protocol.transport.write(data)
+
+    def close(self) -> None:
+        self._protocol.close_gently()
+
+    def is_closing(self) -> bool:
+        return self._protocol.transport.is_closing()
+
+
+class _Cycle(RequestResponseCycle):
+    """uvicorn's request and answer; a connection whose request body was not read is closed with the answer."""
+
+    _broken = False
+
+    def body_is_broken(self) -> None:
+        """The body cannot be read to its end: the application gets to know that no more of it comes."""
+        self._broken = True
+        self.message_event.set()
+
+    async def receive(self) -> Any:
+        if self._broken:
+            return {"type": "http.disconnect"}
+        message = await super().receive()
+        return {"type": "http.disconnect"} if self._broken else message
+
+    async def send(self, message: Any) -> None:
+        if self.more_body and not self.response_started:
+            self.keep_alive = False
+        await super().send(message)
 
 
 class ContractProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with our limits and our words."""
+    """uvicorn's protocol with framing, limits and error bodies of our own."""
 
-    _in_headers = True
-    _header_bytes = 0
-    # Some of a request's headers are there, and not all.
-    _begun = False
-    # Of the request whose headers are awaited, as far as it is there.
-    url = b""
-    _clock: asyncio.TimerHandle | None = None
-    # The request with whose answer we close the connection, though the client would keep it.
-    _last: RequestResponseCycle | None = None
+    server_state: Connections
+    cycle: _Cycle | None  # type: ignore[assignment]  # None until the first request, which uvicorn's own hint omits
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._state = _State.HEAD
+        self._head = b""
+        self._counted_head_bytes = 0
+        self._decoder: framing.LengthDecoder | framing.ChunkedDecoder = framing.LengthDecoder(0)
+        self._had_body = False
+        # Bytes arrived that are never read: closed at once, the client could lose the answer.
+        self._unread = False
+        self._head_clock: asyncio.TimerHandle | None = None
+        self._write_clock: asyncio.TimerHandle | None = None
+        self._linger_clock: asyncio.TimerHandle | None = None
+        self._writing_since: float | None = None
+
+    # The transport's calls
 
     def connection_made(self, transport: Any) -> None:
-        """Begin to wait for headers."""
+        """Begin to wait for a request."""
         super().connection_made(transport)
-        self._wait_for_headers()
+        self._wait_for_head()
+        self.server_state.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing more will come."""
-        self._stop_clock()
+        self.server_state.closed(self)
+        self._stop_clocks()
+        self._count_head_bytes(0)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take in bytes, and no more than a request's headers may have until they end.
+        """Take in bytes of the client."""
+        if self._state is _State.HEAD:
+            self._unset_keepalive_if_required()
+            self._read_head(data)
+        elif self._state is _State.BODY:
+            self._read_body(data)
+        elif self._state is _State.BEHIND:
+            self._ignore_behind()
 
-        uvicorn's own says of what is refused less than ours, and does not know the request's id.
-        """
-        if self._in_headers:
-            self._header_bytes += len(data)
-        self._unset_keepalive_if_required()
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            return  # there is nothing that we change to: the request is answered as it is
-        except httptools.HttpParserError as error:
-            if isinstance(error, httptools.HttpParserInvalidURLError) and not self.url:
-                self.url = _before_the_fault(data)
-            self._refuse(_NOT_HTTP)
-            return
-        if self._in_headers and self._header_bytes > MOST_HEADER_BYTES and not self.transport.is_closing():
-            self._refuse(_TOO_LARGE)
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's protocols may return it
+        """The client sends no more; True where it may still wait for an answer."""
+        if self._state is not _State.BEHIND:
+            return False
+        if self.cycle is not None:
+            self.cycle.keep_alive = False
+        return True
 
-    def on_message_begin(self) -> None:
-        """A request begins."""
-        self._begun = True
-        self._wait_for_headers()
-        super().on_message_begin()
+    def pause_writing(self) -> None:
+        """The client reads more slowly than the answer is written: it is given some time."""
+        super().pause_writing()
+        now = self.loop.time()
+        if self._writing_since is None:
+            self._writing_since = now
+        left = self._writing_since + _SECONDS_FOR_AN_ANSWER - now
+        self._write_clock = self.loop.call_later(max(min(_SECONDS_FOR_A_PART, left), 0), self._give_up_writing)
 
-    def on_headers_complete(self) -> None:
-        """A request's headers are there; of one that cannot be read the application never knows."""
-        earlier = self.cycle
-        super().on_headers_complete()
-        self._in_headers = self._begun = False
-        self._stop_clock()
-        if getattr(self.server_state, "ending", False):
-            if earlier is not None and earlier is self._last and not earlier.response_started:
-                earlier.keep_alive = True  # the new one waits for its answer
-            self.close_with_answer()
+    def resume_writing(self) -> None:
+        """The client has read on."""
+        if self._write_clock is not None:
+            self._write_clock.cancel()
+            self._write_clock = None
+        super().resume_writing()
 
-    def on_message_complete(self) -> None:
-        """What comes now are the headers of the next request; uvicorn limits how long it may be awaited."""
-        super().on_message_complete()
-        self._in_headers = True
-        self._header_bytes = 0
-        self.url = b""
+    # The server's and the application's calls
 
     @property
     def is_idle(self) -> bool:
         """Whether there is no request on it, not even the beginning of one."""
-        return not self._begun and (self.cycle is None or self.cycle.response_complete)
+        return not self._head and (self.cycle is None or self.cycle.response_complete)
 
     @property
     def was_used(self) -> bool:
         """Whether there was a request on it."""
         return self.cycle is not None
 
+    def identified(self) -> None:
+        """The request on it has shown a valid identity."""
+        self.server_state.identified(self)
+
     def close_with_answer(self) -> None:
-        """Close it with the answer to the last request that is on it; the client is told."""
-        if self.cycle is not None and not self._begun and self.cycle.keep_alive:
+        """Close it with the answer to the request that is on it; the client is told."""
+        if self.cycle is not None:
             self.cycle.keep_alive = False
-            self._last = self.cycle
 
     def shutdown(self) -> None:
-        """Close it, at once where there is no request on it; none that comes now is waited for."""
-        if not self._begun:
-            self._last = None
+        """Close it, at once where there is no request on it; a request that has begun to arrive is waited for."""
+        if not self._head:
             super().shutdown()
 
-    def _wait_for_headers(self) -> None:
-        self._stop_clock()
-        self._in_headers = True
-        self._clock = self.loop.call_later(_SECONDS_FOR_HEADERS, self._refuse, _LATE)
+    def close_gently(self) -> None:
+        """Close it so that the client can read the answer, whatever it still sends."""
+        if self.transport.is_closing() or self._state is _State.DISCARDED:
+            return
+        clean = self._state is _State.BEHIND and self._decoder.done and not self._unread
+        self._state = _State.DISCARDED
+        if clean:
+            self.transport.close()
+            return
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._linger_clock = self.loop.call_later(_LINGER, self.transport.close)
 
-    def _stop_clock(self) -> None:
-        if self._clock is not None:
-            self._clock.cancel()
-            self._clock = None
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that has been idle for long; one whose client has not even read its answer is cut."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            super().timeout_keep_alive_handler()
+
+    def on_response_complete(self) -> None:
+        """An answer was written: wait for the next request, unless the connection is closed with it."""
+        self.server_state.total_requests += 1
+        self._writing_since = None
+        if self.transport.is_closing() or self._state is _State.DISCARDED:
+            return
+        self._state = _State.HEAD
+        self.server_state.idle(self)
+        self.flow.resume_reading()
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    # Reading a request
+
+    def _read_head(self, data: bytes) -> None:
+        if not self._head:
+            data = data.lstrip(b"\r\n")  # RFC 9112, section 2.2
+            if not data:
+                return
+            self._wait_for_head()
+        self._head += data
+        end = self._head.find(framing.END_OF_HEAD)
+        if max(end, 0) > MOST_HEADER_BYTES or (end < 0 and len(self._head) > MOST_HEADER_BYTES):
+            self._refuse(_TOO_LARGE)
+        elif end >= 0:
+            self._begin(self._head[:end], self._head[end + len(framing.END_OF_HEAD) :])
+        elif not framing.may_become_head(self._head):
+            self._refuse(_NOT_HTTP)
+        else:
+            self._count_head_bytes(max(len(self._head) - _ORDINARY_HEAD, 0))
+            if self.server_state.bytes_of_heads > _MOST_BYTES_OF_HEADS:
+                self._refuse(_BUSY)
+
+    def _begin(self, raw: bytes, behind: bytes) -> None:
+        """Run the application for a request whose head is whole."""
+        try:
+            head = framing.parse_head(raw)
+            url = httptools.parse_url(head.target)
+            path = url.path.decode("ascii")
+        except (framing.FramingError, httptools.HttpParserError, AttributeError):
+            self._refuse(_NOT_HTTP)
+            return
+        self._head = b""
+        self._count_head_bytes(0)
+        self._stop_head_clock()
+        self.server_state.busy(self)
+        self.headers = head.headers
+        scope: Any = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": head.version,
+            "method": head.method.decode("ascii"),
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": self.root_path,
+            "path": urllib.parse.unquote(path) if "%" in path else path,
+            "raw_path": url.path,
+            "query_string": url.query or b"",
+            "headers": head.headers,
+            "state": self.app_state.copy(),
+            CONNECTION: self,
+        }
+        self.cycle = _Cycle(
+            scope=scope,
+            transport=_AnswerTransport(self),  # type: ignore[arg-type]
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=head.expects_continue,
+            keep_alive=head.keep_alive and not self.server_state.ending,
+            on_response=self.on_response_complete,
+        )
+        self._decoder = framing.body_decoder(head)
+        self._had_body = not self._decoder.done
+        self._state = _State.BODY
+        self._read_body(behind)
+        # Also where the body is no valid one: the application is told that no more of it comes.
+        self._start_asgi_task(self.cycle, self.app)
+
+    def _read_body(self, data: bytes) -> None:
+        cycle = self.cycle
+        assert cycle is not None  # noqa: S101 - for the type checker
+        try:
+            body, behind = self._decoder.feed(data)
+        except framing.FramingError:
+            self._state = _State.BEHIND
+            cycle.body_is_broken()
+            return
+        if body:
+            cycle.waiting_for_100_continue = False
+            cycle.body += body
+            if len(cycle.body) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
+            cycle.message_event.set()
+        if self._decoder.done:
+            self._state = _State.BEHIND
+            cycle.more_body = False
+            cycle.message_event.set()
+            if behind:
+                self._ignore_behind()
+
+    def _ignore_behind(self) -> None:
+        """Close with the answer: nothing that the client sends before it is the beginning of another request."""
+        self._unread = True
+        self.close_with_answer()
+        self.flow.pause_reading()
 
     def _refuse(self, problem: Problem) -> None:
-        self._stop_clock()
-        body = problem.body
-        # The application is told, so that it counts; of a request with headers it knows.
+        """Answer a request whose head cannot be read, and close."""
+        head, self._head = self._head, b""
+        self._count_head_bytes(0)
+        self._stop_head_clock()
+        # The application is told, so that it counts; of a request with a whole head it knows.
+        line = framing.request_line(head)
         refused = getattr(self.app, "refused", None)
-        if refused is not None and self._in_headers and self.url:
-            path = _PLACE.sub(b"", self.url)
-            refused(self.parser.get_method().decode("latin-1"), path.decode("latin-1"), problem.status)
+        if refused is not None and line is not None:
+            refused(*line, problem.status)
         request_id = os.urandom(16).hex()
-        log.info("refused before there was a request", status=problem.status, request_id=request_id)
-        self.transport.write(
-            b"HTTP/1.1 %d %s\r\n"
-            b"content-type: application/json\r\n"
-            b"content-length: %d\r\n"
-            b"x-rh-insights-request-id: %s\r\n"
-            b"x-content-type-options: nosniff\r\n"
-            b"cache-control: no-store\r\n"
-            b"connection: close\r\n\r\n%s"
-            % (problem.status, _REASONS[problem.status], len(body), request_id.encode(), body)
-        )
-        self.transport.close()
+        log.info("request refused by its head", status=problem.status, request_id=request_id)
+        # Behind a request with a body, what is no request is most likely more of that body: it gets no second answer.
+        if not (self._had_body and problem is _NOT_HTTP):
+            self.transport.write(_answer(problem, request_id))
+        self.close_gently()
+
+    # Clocks and counts
+
+    def _wait_for_head(self) -> None:
+        self._stop_head_clock()
+        self._head_clock = self.loop.call_later(_SECONDS_FOR_HEADERS, self._refuse, _LATE)
+
+    def _stop_head_clock(self) -> None:
+        if self._head_clock is not None:
+            self._head_clock.cancel()
+            self._head_clock = None
+
+    def _stop_clocks(self) -> None:
+        self._stop_head_clock()
+        for clock in (self._write_clock, self._linger_clock):
+            if clock is not None:
+                clock.cancel()
+
+    def _give_up_writing(self) -> None:
+        log.info("connection cut: the client does not read its answer")
+        self.transport.abort()
+
+    def _count_head_bytes(self, size: int) -> None:
+        self.server_state.bytes_of_heads += size - self._counted_head_bytes
+        self._counted_head_bytes = size
 
 
-def _before_the_fault(data: bytes) -> bytes:
-    """The beginning of the address that the parser refused: it does not tell."""
-    found = _FAULTY.search(data)
-    return b"" if found is None else found[1]
+def _answer(problem: Problem, request_id: str) -> bytes:
+    body = problem.body
+    more = b"".join(b"%s: %s\r\n" % (name.lower().encode(), value.encode()) for name, value in problem.headers.items())
+    return (
+        b"HTTP/1.1 %d %s\r\n"
+        b"content-type: application/json\r\n"
+        b"content-length: %d\r\n"
+        b"x-rh-insights-request-id: %s\r\n"
+        b"x-content-type-options: nosniff\r\n"
+        b"cache-control: no-store\r\n"
+        b"%s"
+        b"connection: close\r\n\r\n%s"
+        % (problem.status, _REASONS[problem.status], len(body), request_id.encode(), more, body)
+    )

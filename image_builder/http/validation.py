@@ -21,10 +21,11 @@ from werkzeug.http import parse_accept_header
 
 from domain.errors import InvalidRequestError
 from image_builder.http.auth import Authenticate
-from image_builder.http.call import CALL, NOTE, Call, Route
+from image_builder.http.call import CALL, CONNECTION, NOTE, Call, Route
 from image_builder.http.contract import TOML, Body, Contract, Operation
 from image_builder.http.errors import HttpError
 from image_builder.http.limiter import Limiter, budget_of
+from image_builder.http.memory import Account
 from image_builder.http.parameters import query_texts
 from image_builder.http.schemas import refuse_nul
 from image_builder.http.toml import blueprint_document
@@ -58,7 +59,8 @@ class CheckedOperation:
         arguments: dict[str, Any] = {}
         if operation.identified:
             identity = self._authenticate(scope["headers"])
-            note.tenant = identity.tenant
+            scope[CONNECTION].identified()
+            note.tenant = note.memory.tenant = identity.tenant
             logs.bind(org_id=identity.tenant)
             await self._limiter.admit(note, identity.tenant, self._budget)
             arguments["identity"] = identity
@@ -66,7 +68,8 @@ class CheckedOperation:
         if operation.produces:
             arguments["media_type"] = _chosen(operation.produces, Headers(scope=scope))
         if operation.body is not None:
-            arguments["body"] = await self._read_body(operation.body, Headers(scope=scope), receive, arguments)
+            reader = _BodyReader(operation.body, Headers(scope=scope), self._largest_body, note.memory)
+            arguments["body"] = await reader.read(receive, arguments)
         return Call(self._route, arguments)
 
     def _read_parameters(self, scope: Scope, arguments: dict[str, Any]) -> None:
@@ -81,21 +84,38 @@ class CheckedOperation:
             # Several lines of one header are one list (RFC 9110, section 5.3).
             arguments[parameter.argument] = parameter.value([", ".join(values)] if values else [])
 
-    async def _read_body(self, body: Body, headers: Headers, receive: Receive, arguments: Mapping[str, Any]) -> Any:
-        if int(headers.get("content-length", "0")) > self._largest_body:
-            raise _too_large(self._largest_body)
+
+class _BodyReader:
+    """Reads the body of one request: its length and media type first, then its bytes, values and fields."""
+
+    def __init__(self, body: Body, headers: Headers, largest: int, memory: Account) -> None:
+        self._body = body
+        self._headers = headers
+        self._largest = largest
+        self._memory = memory
+
+    async def read(self, receive: Receive, arguments: Mapping[str, Any]) -> Any:
+        """The document, checked and completed. Raises the refusals of the contract."""
+        length = int(self._headers.get("content-length", "0"))
+        if length > self._largest:
+            raise _too_large(self._largest)
+        if length:
+            _media_type(self._headers, self._body)  # before the body arrives, which may take long
+        announced = length or (self._largest if "transfer-encoding" in self._headers else 0)
+        await self._memory.reserve_soon(announced)
         try:
             async with asyncio.timeout(_SECONDS_FOR_A_BODY):
-                raw = await _received(receive, self._largest_body)
+                raw = await _received(receive, self._largest)
         except TimeoutError:
             raise HttpError(408, "The body did not arrive in time") from None
-        if not raw and not body.required:
-            return body.checker.accept({})
-        media_type = _media_type(headers, {_JSON, TOML} if body.toml else {_JSON})
-        parse = partial(_toml_document, arguments=arguments) if media_type == TOML else _json_document
+        if not raw and not self._body.required:
+            return self._body.checker.accept({})
+        toml = _media_type(self._headers, self._body) == TOML
+        await self._memory.reserve_soon(_cost(raw))
+        parse = partial(_toml_document, arguments=arguments) if toml else _json_document
         if len(raw) > _LARGE:
-            return await asyncio.to_thread(_document, parse, raw, body)
-        return _document(parse, raw, body)
+            return await asyncio.to_thread(_document, parse, raw, self._body)
+        return _document(parse, raw, self._body)
 
 
 class CheckedAPI(RoutedAPI[CheckedOperation]):
@@ -157,7 +177,7 @@ async def _received(receive: Receive, most: int) -> bytes:
     while True:
         message: Message = await receive()
         if message["type"] == "http.disconnect":
-            raise HttpError(400, "The connection ended before the body")
+            raise HttpError(400, "The body ended early, or is not framed as HTTP/1.1 wants it")
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > most:
@@ -165,6 +185,12 @@ async def _received(receive: Receive, most: int) -> bytes:
         chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks)
+
+
+def _cost(raw: bytes) -> int:
+    """Bytes that a body costs until its request has ended: its text, parsed, for the database, and for a back-end."""
+    # One character beyond Latin-1 makes Python keep four bytes for each of its text.
+    return len(raw) * (5 if raw.isascii() else 9)
 
 
 def _document(parse: Callable[[bytes], Any], raw: bytes, body: Body) -> Any:
@@ -200,7 +226,8 @@ def _chosen(media_types: tuple[str, ...], headers: Headers) -> str:
     return accept.best_match(media_types, media_types[0])
 
 
-def _media_type(headers: Headers, known: set[str]) -> str:
+def _media_type(headers: Headers, body: Body) -> str:
+    known = {_JSON, TOML} if body.toml else {_JSON}
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise HttpError(415, "The body must not be compressed")
     media_type, _, parameters = headers.get("content-type", "").partition(";")

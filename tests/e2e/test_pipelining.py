@@ -1,13 +1,15 @@
-"""Several requests on one connection, sent before the first is answered (RFC 9112, section 9.3.2)."""
+"""What a client sends behind a request: pipelining (RFC 9112, section 9.3.2) is not supported."""
 
 from __future__ import annotations
 
 import json
-import signal
 import socket
 import threading
+import time
+from contextlib import suppress
 from typing import Any
 
+import pytest
 import structlog
 from starlette.types import Receive, Scope, Send
 
@@ -19,7 +21,6 @@ from tests.support import raw_http
 from tests.support.builders import compose_request, identity
 from tests.support.databases import Parameters
 from tests.support.service import BASE, Service
-from tests.support.waiting import until
 
 HEADERS = {"x-rh-identity": identity("pipelining")}
 BODY = json.dumps(compose_request()).encode()
@@ -47,47 +48,77 @@ def read_all(opened: socket.socket) -> list[tuple[int, str | None]]:
     return answers
 
 
-def ending(service: Service) -> None:
-    """Send it SIGTERM, and wait until it says so."""
-    assert service.process is not None
-    service.process.send_signal(signal.SIGTERM)
-    until(lambda: service.client().get("/ready", base="").status_code == 503, "it says that it ends")
+def is_closed_though_it_drips(opened: socket.socket) -> bool:
+    """Whether the server closes within some seconds, though a byte arrives each tenth of a second."""
+    for _ in range(200):
+        try:
+            opened.sendall(b"x")
+        except ConnectionError:
+            return True
+        time.sleep(0.1)
+    return False
 
 
-def hurried(service: Service) -> None:
-    """End the grace."""
-    assert service.process is not None
-    service.process.send_signal(signal.SIGINT)
-    assert service.process.wait(60) == 0
+@pytest.mark.parametrize("pause", [0.0, 0.3], ids=["at once", "while the first is served"])
+def test_of_requests_sent_together_the_first_is_answered_and_no_other_is_carried_out(
+    module_database: Parameters, composer: StandInComposer, pause: float
+) -> None:
+    composer.steer(latency=1.0)
+    with Service(module_database, composer.url) as service, raw_http.connection(service.url) as opened:
+        opened.sendall(BUILD)
+        time.sleep(pause)
+        opened.sendall(BUILD + LIST)
+        assert read_all(opened) == [(201, "close")]
+        assert composer.counters()["POST /compose"] == 1
 
 
-def test_requests_that_come_together_during_the_grace_are_all_answered(
+def test_bytes_behind_a_request_without_an_answer_yet_are_not_read_without_end(
     module_database: Parameters, composer: StandInComposer
 ) -> None:
-    told = {"SHUTDOWN_GRACE": "600"}
-    with Service(module_database, composer.url, environment=told) as service:
-        ending(service)
-        with raw_http.connection(service.url) as opened:
-            opened.sendall(BUILD + LIST + LIST)
-            answers = read_all(opened)
-        hurried(service)
-    assert answers == [(201, None), (200, None), (200, "close")]
+    composer.steer(latency=1.0)
+    with Service(module_database, composer.url) as service, raw_http.connection(service.url) as opened:
+        opened.settimeout(0.2)
+        opened.sendall(BUILD)
+        sent = 0
+        with suppress(TimeoutError):
+            while sent < 64 * 1024 * 1024:
+                sent += opened.send(b"0" * 65536)
+        assert sent < 64 * 1024 * 1024
+        opened.settimeout(raw_http.PATIENCE)
+        answer = raw_http.read(opened)
+    assert answer is not None
+    assert (answer.status_code, answer.headers["connection"]) == (201, "close")
 
 
-def test_requests_that_come_during_the_grace_behind_one_from_before_are_answered(
+def test_a_client_that_has_sent_all_it_will_gets_its_answer(
     module_database: Parameters, composer: StandInComposer
 ) -> None:
-    told = {"SHUTDOWN_GRACE": "600"}
-    composer.steer(latency=2.0)
-    with Service(module_database, composer.url, environment=told) as service:
-        with raw_http.connection(service.url) as opened:
-            opened.sendall(BUILD)
-            until(lambda: composer.counters().get("POST /compose") == 1, "the composer is asked")
-            ending(service)
-            opened.sendall(LIST)
-            answers = read_all(opened)
-        hurried(service)
-    assert answers == [(201, None), (200, "close")]
+    composer.steer(latency=0.5)
+    with Service(module_database, composer.url) as service, raw_http.connection(service.url) as opened:
+        opened.sendall(BUILD)
+        opened.shutdown(socket.SHUT_WR)
+        time.sleep(0.2)
+        assert [status for status, _ in read_all(opened)] == [201]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        raw_http.head("POST", f"{BASE}/compose", {"Content-Length": "4000000"}),
+        raw_http.head("POST", f"{BASE}/compose", {**HEADERS, "Content-Length": "5000000"}),
+        raw_http.head("POST", f"{BASE}/compose", {**HEADERS, "Content-Length": "100", "Content-Type": "text/plain"}),
+    ],
+    ids=["401", "413", "415"],
+)
+def test_a_refused_request_whose_body_drips_in_does_not_keep_its_connection(
+    module_database: Parameters, composer: StandInComposer, head: bytes
+) -> None:
+    with Service(module_database, composer.url) as service, raw_http.connection(service.url) as opened:
+        opened.sendall(head)
+        answer = raw_http.read(opened)
+        assert answer is not None
+        assert answer.headers["connection"] == "close"
+        assert is_closed_though_it_drips(opened)
 
 
 def test_a_request_takes_over_nothing_that_is_known_of_the_one_before() -> None:
@@ -111,8 +142,10 @@ def test_a_request_takes_over_nothing_that_is_known_of_the_one_before() -> None:
         serving.start()
         try:
             with socket.create_connection(listener.getsockname(), 60) as opened:
-                opened.sendall(LIST + LIST.replace(b"Host:", b"Connection: close\r\nHost:"))
-                assert read_all(opened) == [(204, None), (204, "close")]
+                opened.sendall(LIST)
+                assert opened.recv(65536).startswith(b"HTTP/1.1 204 ")
+                opened.sendall(LIST.replace(b"Host:", b"Connection: close\r\nHost:"))
+                assert read_all(opened) == [(204, "close")]
         finally:
             server.should_exit = True
             serving.join()

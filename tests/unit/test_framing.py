@@ -1,0 +1,153 @@
+"""Where a request ends (RFC 9112): heads and chunked bodies that are accepted, and those that are refused."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from image_builder.http.framing import ChunkedDecoder, FramingError, LengthDecoder, may_become_head, parse_head
+
+
+def head(*lines: bytes, request: bytes = b"POST /x HTTP/1.1", host: bytes | None = b"Host: a") -> bytes:
+    return b"\r\n".join([request, *([host] if host is not None else []), *lines])
+
+
+def decoded(raw: bytes, *cuts: int) -> tuple[bytes, bytes, bool]:
+    """The body, what stands behind it, and whether it is whole, of a chunked body that arrives in parts."""
+    decoder = ChunkedDecoder()
+    body = behind = b""
+    for start, end in pairwise([0, *sorted(cuts), len(raw)]):
+        if decoder.done:
+            behind += raw[start:end]
+        else:
+            part, behind = decoder.feed(raw[start:end])
+            body += part
+    return body, behind, decoder.done
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        head(b"Content-Length: 5", b"Transfer-Encoding: chunked"),
+        head(b"Content-Length: 5", b"Content-Length: 5"),
+        head(b"Content-Length: 5, 5"),
+        head(b"Content-Length: +5"),
+        head(b"Content-Length: -5"),
+        head(b"Content-Length: 0x5"),
+        head(b"Content-Length: 5 5"),
+        head(b"Content-Length:"),
+        head(b"Content-Length: " + b"9" * 20),
+        head(b"Transfer-Encoding: xchunked"),
+        head(b"Transfer-Encoding: chunked, identity"),
+        head(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked"),
+        head(b"Transfer-Encoding: identity"),
+        head(b"Transfer-Encoding: \x0bchunked"),
+        head(b"Transfer-Encoding : chunked"),
+        head(b"Transfer-Encoding: chunked", request=b"POST /x HTTP/1.0"),
+        head(b"X: a\nTransfer-Encoding: chunked"),
+        head(b"X: a\rTransfer-Encoding: chunked"),
+        head(b"X: a", b" folded"),
+        head(b": a"),
+        head(b"X"),
+        head(b"X\0: a"),
+        head(host=None),
+        head(b"Host: b"),
+        head(host=b"Host: a b"),
+        head(host=b"Host: a/b"),
+        head(request=b"CONNECT a:1 HTTP/1.1"),
+        head(request=b"GET  /x HTTP/1.1"),
+        head(request=b"GET /x HTTP/1.2"),
+        head(request=b"GET /x HTTP/2.0"),
+        head(request=b"GET /x"),
+        head(request=b"get /x HTTP/1.1"),
+        head(request=b"GET /\xff HTTP/1.1"),
+        head(request=b"PRI * HTTP/2.0", host=None),
+    ],
+    ids=ascii,
+)
+def test_a_head_that_leaves_a_doubt_is_refused(raw: bytes) -> None:
+    with pytest.raises(FramingError):
+        parse_head(raw)
+
+
+def test_an_upgrade_is_ignored_and_the_body_has_its_length() -> None:
+    read = parse_head(head(b"Connection: Upgrade", b"uPGRADE: anything", b"HTTP2-Settings: x", b"Content-Length: 7"))
+    assert read.length == 7
+    assert read.headers == [(b"host", b"a"), (b"connection", b"Upgrade"), (b"content-length", b"7")]
+    assert not read.keep_alive
+
+
+def test_white_space_around_a_value_is_none_of_it() -> None:
+    assert parse_head(head(b"X: \t a b\t ")).headers[-1] == (b"x", b"a b")
+
+
+@pytest.mark.parametrize(
+    ("lines", "keep_alive"),
+    [((), True), ((b"Connection: keep-alive",), True), ((b"Connection: x, Close",), False)],
+)
+def test_a_connection_stays_open_unless_the_client_closes_it(lines: tuple[bytes, ...], *, keep_alive: bool) -> None:
+    assert parse_head(head(*lines)).keep_alive is keep_alive
+
+
+def test_http_1_0_needs_no_host_and_closes() -> None:
+    read = parse_head(head(request=b"GET /x HTTP/1.0", host=None))
+    assert (read.length, read.keep_alive) == (0, False)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"\x16\x03\x01", b"\0" * 10, b"get", b"GET /x\xff", b"GET /x HTTP/1.1\nHost: a", b"GET /x HTTQ"]
+)
+def test_bytes_that_begin_no_head_are_known_early(raw: bytes) -> None:
+    assert not may_become_head(raw)
+
+
+@given(st.data())
+def test_every_beginning_of_a_head_may_become_one(data: st.DataObject) -> None:
+    raw = head(b"Content-Length: 5", b"X: " + b"a" * 50)
+    assert may_become_head(raw[: data.draw(st.integers(1, len(raw)))])
+
+
+CHUNKED = b'5;name="value"\r\nhello\r\n00c\r\n, wide world\r\n0\r\nx-rh-identity: z\r\n\r\n'
+
+
+@given(st.lists(st.integers(0, len(CHUNKED) + 6), max_size=12))
+def test_a_chunked_body_is_the_same_however_it_arrives(cuts: list[int]) -> None:
+    assert decoded(CHUNKED + b"behind", *cuts) == (b"hello, wide world", b"behind", True)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"0x5\r\nhello\r\n0\r\n\r\n",
+        b" 5\r\nhello\r\n0\r\n\r\n",
+        b"5 \r\nhello\r\n0\r\n\r\n",
+        b"+5\r\nhello\r\n0\r\n\r\n",
+        b"5\nhello\n0\n\n",
+        b"5\r\nhello0\r\n\r\n",
+        b"5\r\nhelloXX0\r\n\r\n",
+        b"5\r\nhello\n\n0\r\n\r\n",
+        b"5;a\nb\r\nhello\r\n0\r\n\r\n",
+        b"\r\nhello\r\n0\r\n\r\n",
+        b"-1\r\n",
+        b"1" * 16 + b"\r\n",
+        b"0\r\nno field\r\n\r\n",
+        b"0\r\n folded\r\n\r\n",
+        b"5;" + b"a" * 100_000,
+        b"1\r\na\r\n" * 100_000,
+    ],
+    ids=lambda raw: ascii(raw[:20]),
+)
+def test_a_chunked_body_that_leaves_a_doubt_or_costs_too_much_is_refused(raw: bytes) -> None:
+    with pytest.raises(FramingError):
+        decoded(raw)
+
+
+def test_a_body_by_length_ends_at_its_length() -> None:
+    decoder = LengthDecoder(5)
+    assert decoder.feed(b"hel") == (b"hel", b"")
+    assert not decoder.done
+    assert decoder.feed(b"lo world") == (b"lo", b" world")
+    assert decoder.done

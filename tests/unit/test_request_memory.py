@@ -1,0 +1,110 @@
+"""Memory that requests may hold: in all, and of one organization."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from domain.errors import InvalidRequestError, UnavailableError
+from image_builder.http.memory import Account, RequestMemory
+
+
+def impatient() -> RequestMemory:
+    return RequestMemory(100, patience=0.01)
+
+
+def test_an_organization_may_hold_half_and_another_the_other_half() -> None:
+    memory = impatient()
+    Account(memory, "a").reserve(50)
+    with pytest.raises(UnavailableError):
+        Account(memory, "a").reserve(1)
+    Account(memory, "b").reserve(50)
+    assert memory.used == 100
+
+
+def test_a_request_that_may_never_have_so_much_is_refused_at_once() -> None:
+    account = Account(RequestMemory(100, patience=600), "a")
+    account.reserve(30)
+    with pytest.raises(InvalidRequestError):
+        account.reserve(21)
+
+
+def test_what_a_request_held_is_free_when_it_has_ended() -> None:
+    memory = impatient()
+    first = Account(memory, "a")
+    first.reserve(20)
+    first.reserve(30)
+    first.close()
+    assert memory.used == 0
+    Account(memory, "a").reserve(50)
+
+
+def test_a_request_waits_for_another_to_end() -> None:
+    memory = RequestMemory(100, patience=60)
+    first, second = Account(memory, "a"), Account(memory, "a")
+    first.reserve(50)
+    waiting = threading.Thread(target=second.reserve, args=(40,))
+    waiting.start()
+    first.close()
+    waiting.join(60)
+    assert (second.size, memory.used) == (40, 40)
+
+
+def test_waiting_on_the_event_loop_holds_up_nothing_else() -> None:
+    memory = RequestMemory(100, patience=60)
+    first, second = Account(memory, "a"), Account(memory, "a")
+    first.reserve(50)
+
+    async def wait() -> None:
+        waiting = asyncio.create_task(second.reserve_soon(40))
+        await asyncio.sleep(0)
+        first.close()
+        await waiting
+
+    asyncio.run(wait())
+    assert memory.used == 40
+
+
+def test_a_request_that_is_cancelled_while_it_waits_holds_nothing() -> None:
+    memory = RequestMemory(100, patience=60)
+    first, second = Account(memory, "a"), Account(memory, "a")
+    first.reserve(50)
+
+    async def wait() -> None:
+        waiting = asyncio.create_task(second.reserve_soon(40))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    asyncio.run(wait())
+    second.close()
+    first.close()
+    assert memory.used == 0
+
+
+def test_waiting_requests_of_an_organization_are_limited() -> None:
+    memory = RequestMemory(100, patience=60)
+    Account(memory, "a").reserve(50)
+
+    async def crowd() -> list[BaseException | None]:
+        accounts = [Account(memory, "a") for _ in range(100)]
+        waiting = [asyncio.create_task(account.reserve_soon(1)) for account in accounts]
+        done, pending = await asyncio.wait(waiting, timeout=1)
+        for each in pending:
+            each.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+        return [each.exception() for each in done]
+
+    refused = asyncio.run(crowd())
+    assert len(refused) == 36
+    assert all(isinstance(each, UnavailableError) for each in refused)
+
+
+def test_a_closed_account_counts_nothing_more() -> None:
+    memory = impatient()
+    account = Account(memory, "a")
+    account.close()
+    account.reserve(10)
+    assert memory.used == 0
