@@ -17,6 +17,7 @@ from domain.errors import ConfigurationError
 from image_builder import app
 from image_builder.cli.embedded import identity_header, surroundings
 from image_builder.cli.ending import AskedToEndError, Ending, leave
+from image_builder.cli.process_limits import prepare_process
 from image_builder.cli.server import Server, configuration
 from image_builder.cli.workers import Workers
 from image_builder.container import package_lists
@@ -74,6 +75,7 @@ def serve(*, embedded: bool, data: Path, workers: int | None) -> None:
 
 
 def _run(settings: Settings, workers: int, ending: Ending, announce: Callable[[], None]) -> None:
+    prepare_process()
     create = partial(app.create, package_lists(settings))
     service = create()  # also with several workers: what is wrong is said once, and before anything listens
     if settings.not_served:

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 
 from image_builder.cli.ending import SIGNALS, Requests, leave
+from image_builder.cli.process_limits import prepare_process
 from image_builder.cli.server import Server, configuration
 from image_builder.settings import Settings
 
@@ -125,6 +126,7 @@ class _Worker(Server):
 
 
 def _work(settings: Settings, create: Callable[[], ASGIApp], listener: socket.socket) -> None:
+    prepare_process()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     server = _Worker(configuration(settings, create, factory=True), settings.shutdown_grace)
     for number in (_END, _HURRY):

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from image_builder.http.contract import Contract
+from image_builder.http.nodes import MOST_VALUES
 from image_builder.http.schemas import Schema, resolved
 
-_REQUESTS: Final = {"compose": "ComposeRequest", "blueprint": "CreateBlueprintRequest"}
+# The operations whose bodies the limits are told of, by the name that they are told under.
+_BODIES: Final = {
+    "compose": "composeImage",
+    "blueprint": "createBlueprint",
+    "blueprint_compose": "composeBlueprint",
+    "recommendations": "recommendPackage",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +29,10 @@ class PageSizes:
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """The most characters of texts and the most entries of lists, by field, as `customizations.packages`."""
+    """The most characters of texts and the most entries of lists, by field, such as `customizations.packages`.
+
+    The entries of a list are `customizations.packages[]`.
+    """
 
     texts: Mapping[str, int]
     lists: Mapping[str, int]
@@ -30,12 +40,16 @@ class Lengths:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Names that requests may use, the lengths of each kind of request, and page sizes by the lists' paths."""
+    """Names that requests may use, limits of bodies and parameters, and page sizes by the lists' paths.
+
+    `values` is the most values of a body; `lengths` are the limits of each kind of body, and of `parameters` by name.
+    """
 
     architectures: tuple[str, ...]
     image_types: tuple[str, ...]
     upload_targets: tuple[str, ...]
     customizations: tuple[str, ...]
+    values: int
     lengths: Mapping[str, Lengths]
     page_sizes: Mapping[str, PageSizes]
 
@@ -43,17 +57,16 @@ class Bounds:
 def bounds(contract: Contract) -> Bounds:
     """The bounds of the contract in force."""
     schemas = contract.document["components"]["schemas"]
+    bodies = dict(_bodies(contract.document["paths"]))
     return Bounds(
         architectures=tuple(schemas["ImageRequest"]["properties"]["architecture"]["enum"]),
         image_types=tuple(schemas["ImageTypes"]["enum"]),
         upload_targets=tuple(schemas["UploadTypes"]["enum"]),
         customizations=tuple(schemas["Customizations"]["properties"]),
+        values=MOST_VALUES,
         lengths={
-            kind: Lengths(
-                texts=dict(_limits(schemas[name], schemas, "maxLength")),
-                lists=dict(_limits(schemas[name], schemas, "maxItems")),
-            )
-            for kind, name in _REQUESTS.items()
+            **{kind: _lengths([("", bodies[name])], schemas) for kind, name in _BODIES.items()},
+            "parameters": _lengths(_parameters(contract), schemas),
         },
         page_sizes={
             operation.path: PageSizes(parameter.schema["maximum"], parameter.schema["default"])
@@ -64,12 +77,39 @@ def bounds(contract: Contract) -> Bounds:
     )
 
 
-def _limits(schema: Schema, schemas: Mapping[str, Any], keyword: str, field: str = "") -> Iterator[tuple[str, int]]:
-    """The fields at and below `field` that have the keyword; of those with several forms no form's own ones."""
+def _bodies(paths: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Schema]]:
+    """The schema of each operation's JSON body, by the operation's id."""
+    for item in paths.values():
+        for operation in item.values():
+            if "requestBody" in operation:
+                yield operation["operationId"], operation["requestBody"]["content"]["application/json"]["schema"]
+
+
+def _parameters(contract: Contract) -> Iterator[tuple[str, Schema]]:
+    for operation in contract.operations.values():
+        for parameter in (*operation.path_parameters, *operation.query_parameters, *operation.header_parameters):
+            yield parameter.name, parameter.schema
+
+
+def _lengths(fields: Iterable[tuple[str, Schema]], schemas: Mapping[str, Schema]) -> Lengths:
+    lengths: dict[str, dict[str, int]] = {"maxLength": {}, "maxItems": {}}
+    for name, schema in fields:
+        for field, keyword, limit in _limits(schema, schemas, name):
+            known = lengths[keyword]
+            # A field of several forms may be as long as the most generous of them allows.
+            known[field] = max(limit, known.get(field, 0))
+    return Lengths(texts=lengths["maxLength"], lists=lengths["maxItems"])
+
+
+def _limits(schema: Schema, schemas: Mapping[str, Schema], field: str) -> Iterator[tuple[str, str, int]]:
+    """Each limit at and below `field`, in whichever form of it: the limited field, the keyword, and the limit."""
     schema = resolved(schema, schemas)
-    if keyword in schema:
-        yield field, schema[keyword]
+    for keyword in ("maxLength", "maxItems"):
+        if keyword in schema:
+            yield field, keyword, schema[keyword]
+    for form in (*schema.get("oneOf", ()), *schema.get("anyOf", ())):
+        yield from _limits(form, schemas, field)
     if "items" in schema:
-        yield from _limits(schema["items"], schemas, keyword, f"{field}[]")
+        yield from _limits(schema["items"], schemas, f"{field}[]")
     for name, below in schema.get("properties", {}).items():
-        yield from _limits(below, schemas, keyword, f"{field}.{name}" if field else name)
+        yield from _limits(below, schemas, f"{field}.{name}" if field else name)

@@ -36,6 +36,7 @@ class FeaturesController:
                 "customizations": bounds.customizations,
                 "limits": {
                     "body": self.largest_body,
+                    "values": bounds.values,
                     **{kind: asdict(lengths) for kind, lengths in bounds.lengths.items()},
                     "page_sizes": {path: asdict(page_sizes) for path, page_sizes in bounds.page_sizes.items()},
                 },

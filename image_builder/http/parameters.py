@@ -45,12 +45,18 @@ class Parameter:
                 raise InvalidRequestError(f"{self.name}: expected a value")
             return [] if self.items is not None else self.schema.get("default")
         if self.items is not None:
+            most = self.schema.get("maxItems")
+            if most is not None and len(texts) > most:
+                raise InvalidRequestError(f"{self.name}: expected at most {most} values")
             return [self._single(text, self.items) for text in texts]
         if len(texts) > 1:
             raise InvalidRequestError(f"{self.name}: expected one value")
         return self._single(texts[0], self.schema)
 
     def _single(self, text: str, schema: Mapping[str, Any]) -> Any:
+        longest = schema.get("maxLength")
+        if longest is not None and len(text) > longest:
+            raise InvalidRequestError(f"{self.name}: expected at most {longest} characters")
         if "\0" in text:
             raise InvalidRequestError(f"{self.name}: holds a NUL character")
         if schema.get("type") == "integer":

@@ -13,12 +13,12 @@ from typing import Any, Final
 import jsonschema_rs
 
 from domain.errors import InvalidRequestError
+from image_builder.http.schema_errors import MASK, Path, SchemaErrors
 
 Schema = Mapping[str, Any]
 Normalise = Callable[[Any], Any]
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_MASK: Final = "the value"
 # A person reads it.
 _LONGEST_COMPLAINT: Final = 1000
 # More levels than anybody needs where any shape is allowed; what writes JSON ends at 254.
@@ -47,12 +47,17 @@ class Checker:
     def __init__(self, schema: Schema, components: Mapping[str, Schema]) -> None:
         """`components` are the contract's schemas by name."""
         translated = {name: _translated(component) for name, component in components.items()}
-        self._validator = jsonschema_rs.Draft4Validator(
-            {**_translated(schema), "components": {"schemas": translated}},
-            mask=_MASK,
-            formats={"uuid": is_uuid},
-            validate_formats=True,
-        )
+
+        def validator_of(part: Schema) -> jsonschema_rs.Draft4Validator:
+            return jsonschema_rs.Draft4Validator(
+                {**_translated(part), "components": {"schemas": translated}},
+                mask=MASK,
+                formats={"uuid": is_uuid},
+                validate_formats=True,
+            )
+
+        self._validator = validator_of(schema)
+        self._errors = SchemaErrors(schema, lambda part: resolved(part, components), validator_of)
         self._normalise = _normaliser(schema, components)
 
     def accept(self, document: Any) -> Any:
@@ -76,30 +81,10 @@ class Checker:
     def _complaint(self, document: Any) -> str:
         try:
             # The deepest error is the one nearest to what the caller got wrong.
-            path, message = _meant(max(self._validator.iter_errors(document), key=_depth))
+            path, message = max(self._errors.first(document), key=lambda error: len(error[0]))
         except ValueError:  # what writes errors ends at some depth
             return "body: nested too deeply"
         return shortened(f"{_field(path) or 'body'}: {message}")
-
-
-def _depth(error: jsonschema_rs.ValidationError) -> int:
-    return len(error.instance_path)
-
-
-def _meant(error: jsonschema_rs.ValidationError) -> tuple[list[str | int], str]:
-    """The field an error is about, and the complaint.
-
-    Of several forms of which none fits, it is the complaint about the one that was meant: that with the fewest and
-    deepest ones. Where all complain of the value itself, all are said.
-    """
-    branches = [errors for errors in getattr(error.kind, "context", ()) if errors]
-    if not branches:
-        return error.instance_path, error.message
-    if all(len(errors) == 1 and errors[0].instance_path == error.instance_path for errors in branches):
-        complaints = [errors[0].message.removeprefix(_MASK).strip() for errors in branches]
-        return error.instance_path, f"{_MASK} {' and '.join(complaints)}"
-    best = min(branches, key=lambda errors: (len(errors), -max(map(_depth, errors))))
-    return _meant(best[0])
 
 
 def shortened(text: str) -> str:
@@ -107,7 +92,7 @@ def shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_COMPLAINT else text[: _LONGEST_COMPLAINT - 1] + "…"
 
 
-def _field(path: list[str | int]) -> str:
+def _field(path: Path) -> str:
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".")
 

@@ -152,13 +152,17 @@ def at(document: Json, field: str, value: Any) -> Json:
     return document
 
 
-def a_list(field: str, length: int) -> list[Any]:
-    entries: dict[str, Callable[[int], Any]] = {
-        "image_requests": lambda number: compose_request(image={"size": number})["image_requests"][0],
-        "customizations.packages": "p{}".format,
-        "customizations.filesystem": lambda number: {"mountpoint": f"/srv/{number}", "min_size": 2**20},
-    }
-    return [entries[field](number) for number in range(length)]  # whoever adds a limit says here how to reach it
+# How to reach the limits of some fields; tests/unit/test_request_limits.py reaches all of them without a service.
+TEXTS = ("name", "description", "image_name", "image_description", "customizations.kernel.append")
+LISTS: dict[str, Callable[[int], Any]] = {
+    "image_requests": lambda number: compose_request(image={"size": number})["image_requests"][0],
+    "customizations.packages": "p{}".format,
+    "customizations.filesystem": lambda number: {"mountpoint": f"/srv/{number}", "min_size": 2**20},
+    "customizations.files": lambda number: {"path": f"/etc/f{number}", "data": "x"},
+    "customizations.users": lambda number: {"name": f"u{number}", "ssh_key": "k"},
+    "customizations.services.enabled": "s{}".format,
+    "customizations.firewall.ports": "{}:tcp".format,
+}
 
 
 @pytest.mark.parametrize(
@@ -169,16 +173,30 @@ def test_texts_and_lists_may_be_as_long_as_it_tells_and_no_longer(
     client: Client, kind: str, path: str, plain: Callable[[], Json]
 ) -> None:
     limits = told(client)["limits"][kind]
-    assert len(limits["texts"]) >= 2
-    assert {"customizations.packages", "customizations.filesystem"} <= set(limits["lists"])
-    longest = {
-        **dict.fromkeys(limits["texts"], "n".__mul__),
-        **{field: (lambda length, field=field: a_list(field, length)) for field in limits["lists"]},
+    texts = {field: "n".__mul__ for field in TEXTS if field in limits["texts"]}
+    lists = {
+        field: (lambda length, entry=entry: [entry(number) for number in range(length)])
+        for field, entry in LISTS.items()
+        if field in limits["lists"]
     }
-    for field, most in {**limits["texts"], **limits["lists"]}.items():
-        assert accepted(client.post(path, at(plain(), field, longest[field](most)))), field
-        refused = client.post(path, at(plain(), field, longest[field](most + 1)))
+    assert len(texts) == 3
+    assert lists.keys() >= LISTS.keys() - {"image_requests"}
+    for field, longest in {**texts, **lists}.items():
+        most = {**limits["texts"], **limits["lists"]}[field]
+        assert accepted(client.post(path, at(plain(), field, longest(most)))), field
+        refused = client.post(path, at(plain(), field, longest(most + 1)))
         assert refusal(refused, 400).startswith(field), field
+
+
+def test_parameters_may_be_as_long_as_it_tells_and_no_longer(client: Client) -> None:
+    limits = told(client)["limits"]["parameters"]
+    longest, most = limits["texts"]["search"], limits["lists"]["ignoreImageTypes"]
+    assert client.get("/blueprints", params={"search": "s" * longest}).status_code == 200
+    assert "search" in refusal(client.get("/blueprints", params={"search": "s" * (longest + 1)}), 400)
+    assert client.get("/composes", params={"ignoreImageTypes": ["aws"] * most}).status_code == 200
+    assert "ignoreImageTypes" in refusal(
+        client.get("/composes", params={"ignoreImageTypes": ["aws"] * (most + 1)}), 400
+    )
 
 
 def test_the_names_of_images_in_a_cloud_may_be_as_long_as_it_tells_and_no_longer(client: Client) -> None:

@@ -35,6 +35,7 @@ class Service:
         environment: Mapping[str, str] | None = None,
         workers: int = 1,
         log: Path | None = None,
+        cgroup: Path | None = None,
     ) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -61,6 +62,7 @@ class Service:
             **(environment or {}),
         }
         self._workers = workers
+        self._cgroup = cgroup
         output.configured(self.environment)
         self._log = log or output.file("service")
         self._errors = output.file("service-errors")
@@ -72,7 +74,7 @@ class Service:
         """Start it and wait until it answers."""
         with self._log.open("ab") as log, self._errors.open("ab") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "image_builder", "serve", "--workers", str(self._workers)],
+                [*self._entering(), sys.executable, "-m", "image_builder", "serve", "--workers", str(self._workers)],
                 env=self.environment,
                 cwd="/",
                 stdout=log,
@@ -86,6 +88,10 @@ class Service:
                 raise RuntimeError(f"the service does not start: {self._errors.read_text()}")
             time.sleep(0.02)
         return self
+
+    def _entering(self) -> list[str]:
+        """What makes a process enter the control group before it becomes the service."""
+        return [] if self._cgroup is None else ["sh", "-c", f'echo $$ > {self._cgroup}/cgroup.procs && exec "$@"', "sh"]
 
     def stop(self) -> int:
         """End it in its own way and return its exit status."""
