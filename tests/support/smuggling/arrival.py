@@ -101,7 +101,9 @@ def _hidden_in_body(name: str) -> bytes:
 
 def _in_chunks(name: str) -> bytes:
     content = body(name)
-    return post(*_UPGRADE, CHUNKED) + chunk(content[:9], extension=b";a=b") + chunk(content[9:]) + b"0\r\nX-Any: 1\r\n\r\n"
+    return (
+        post(*_UPGRADE, CHUNKED) + chunk(content[:9], extension=b";a=b") + chunk(content[9:]) + b"0\r\nX-Any: 1\r\n\r\n"
+    )
 
 
 def _hidden_in_chunk(name: str) -> bytes:

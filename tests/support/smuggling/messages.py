@@ -119,11 +119,16 @@ def victims_blueprint(name: str) -> UUID:
 
 
 def hidden(name: str) -> bytes:
-    """Two requests in the victim's name: one deletes its blueprint, one starts a build."""
+    """Two requests in the victim's name, one directly behind the other."""
+    return b"".join(hidden_requests(name))
+
+
+def hidden_requests(name: str) -> tuple[bytes, bytes]:
+    """The one that deletes the victim's blueprint of this entry, and the one that starts a build."""
     blueprint = str(victims_blueprint(name)).encode()
     delete = head(b"DELETE %b/blueprints/%b HTTP/1.1" % (_BASE, blueprint), HOST, VICTIMS_IDENTITY)
     build = body(HIDDEN + name)
-    return delete + head(POST_LINE, HOST, VICTIMS_IDENTITY, JSON, length(build)) + build
+    return delete, head(POST_LINE, HOST, VICTIMS_IDENTITY, JSON, length(build)) + build
 
 
 def unique(entries: Iterable[Entry]) -> tuple[Entry, ...]:
