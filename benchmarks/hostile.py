@@ -64,7 +64,7 @@ def main(*, seconds: float, only: str) -> None:
     rounds.finish(goals)
 
 
-def _measure(  # noqa: PLR0913 - what a row is made of
+def _measure(
     attack: Attack,
     service: Service,
     database: databases.Parameters,

@@ -22,6 +22,7 @@ from image_builder.http.bridge import Bridge
 from image_builder.http.call import Lane
 from image_builder.http.docs import HEADERS, DocsPage
 from image_builder.http.edge import Document, Edge, Page
+from image_builder.http.memory import RequestMemory
 from image_builder.recurring import Recurring
 from image_builder.telemetry import logs, metrics, reports
 from image_builder.telemetry.workers import Slot
@@ -58,6 +59,7 @@ def create(package_lists: PackageLists | None = None, metrics_directory: Path | 
         authenticate=container.authenticate(),
         limiter=container.limiter(),
         largest_body=settings.largest_body,
+        arriving=RequestMemory(settings.request_memory // 4),
         threads={Lane.DIRECT: settings.direct_threads, Lane.WAITING: settings.waiting_threads},
     )
     service = _Service(container, bridge)
@@ -68,7 +70,7 @@ def create(package_lists: PackageLists | None = None, metrics_directory: Path | 
         container.limiter(),
         container.metrics(),
         container.tracing(),
-        container.request_memory(),
+        RequestMemory(settings.request_memory - settings.request_memory // 4),
     )
     return _WithLifespan(edge, service)
 

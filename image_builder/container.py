@@ -35,7 +35,6 @@ from image_builder.http.contract import CUSTOMIZATIONS, Contract
 from image_builder.http.distributions import DistributionsController
 from image_builder.http.features import FeaturesController
 from image_builder.http.limiter import Limiter
-from image_builder.http.memory import RequestMemory
 from image_builder.http.meta import Build, MetaController
 from image_builder.http.oscap import OscapController
 from image_builder.http.packages import PackagesController
@@ -213,7 +212,6 @@ class Container(containers.DeclarativeContainer):
         Tracing, settings.provided.otlp_endpoint, settings.provided.otlp_headers, settings.provided.build_commit
     )
 
-    request_memory = providers.ThreadSafeSingleton(RequestMemory, settings.provided.request_memory)
     database = providers.ThreadSafeSingleton(
         PostgresDatabase, settings.provided.database, size=settings.provided.pool_size
     )

@@ -16,6 +16,10 @@ from typing import Protocol
 class MemoryAccount(Protocol):
     """The reservations of one request."""
 
+    @property
+    def size(self) -> int:
+        """The bytes that are reserved for it."""
+
     def reserve(self, size: int) -> None:
         """Reserve `size` more bytes; blocks the calling thread while other requests use too much.
 
@@ -26,6 +30,12 @@ class MemoryAccount(Protocol):
 
 # None outside a request: periodic tasks and commands bound what they hold by themselves.
 current_memory: ContextVar[MemoryAccount | None] = ContextVar("current_memory", default=None)
+
+
+def reserved_memory() -> int:
+    """The bytes that are reserved for the request at hand; 0 outside a request."""
+    account = current_memory.get()
+    return 0 if account is None else account.size
 
 
 def reserve_memory(size: int) -> None:

@@ -23,6 +23,7 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequest
 
 from adapters.postgres.presence import SILENT_AFTER, Hearing, SilentError, Watch, heard
 from domain.errors import UnavailableError
+from ports.memory import reserved_memory
 
 T = TypeVar("T")
 
@@ -43,6 +44,10 @@ _AT_HAND: Final = 0.05
 _GLANCE: Final = 0.05
 # Seconds that a look takes when all is well: what a call has left to find out that the server is there again.
 _MOMENT: Final = 0.2
+
+# libpq never gives back what it has buffered for the largest statement or row of a connection: so many bytes that were
+# reserved for a request make its connections too large to be kept.
+_LARGE: Final = 4 * 1024 * 1024
 
 _NO_ANSWER: Final = "no answer"
 
@@ -156,8 +161,10 @@ class _Pool(ConnectionPool[psycopg.Connection[Any]]):
             self.putconn(connection)
 
     def give_back(self, connection: psycopg.Connection[Any]) -> None:
-        """What was got as living."""
+        """What was got as living; one that has carried large documents is replaced."""
         self._lent.discard(connection)
+        if reserved_memory() > _LARGE:
+            connection.close()
         self.putconn(connection)
 
     async def heard(self, since: float, within: float) -> bool:

@@ -27,6 +27,7 @@ from image_builder.http.call import CALL, Lane
 from image_builder.http.call import Route as HandlerRoute
 from image_builder.http.contract import Contract
 from image_builder.http.limiter import Limiter
+from image_builder.http.memory import RequestMemory
 from image_builder.http.validation import ContractMiddleware
 
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
@@ -84,6 +85,7 @@ def connexion_application(
     authenticate: Authenticate,
     limiter: Limiter,
     largest_body: int,
+    arriving: RequestMemory,
     threads: Mapping[Lane, int],
 ) -> tuple[ConnexionMiddleware, Bridge]:
     """The contract's operations as an ASGI application, and the bridge to be closed at its end."""
@@ -96,6 +98,7 @@ def connexion_application(
             "authenticate": authenticate,
             "limiter": limiter,
             "largest_body": largest_body,
+            "arriving": arriving,
         },
     )
     application = ConnexionMiddleware(

@@ -19,6 +19,8 @@ Handler = Callable[..., Response]
 CALL: Final = "image_builder.call"
 NOTE: Final = "image_builder.note"
 CONNECTION: Final = "image_builder.connection"
+# Where an ASGI message says how many bytes of the body are known to come, those included that came before.
+ANNOUNCED: Final = "image_builder.announced"
 
 
 class Lane(Enum):

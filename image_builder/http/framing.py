@@ -22,7 +22,7 @@ _REQUEST_LINE_BEGUN: Final = re.compile(rb"[A-Z]+(?: [!-~]*(?: [HTP/1.0]*\r?)?)?
 _REQUEST_LINE_FAULTY: Final = re.compile(rb"([A-Z]+) (?:[a-zA-Z]+://[^/]*)?([!-~]+)")
 # Optional white space around a value is none of it (RFC 9110, section 5.5).
 _FIELD: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t ]*([^\0-\x08\n-\x1f\x7f]*)")
-_HOST: Final = re.compile(rb"[!$%&'()*+,\-.0-9:;=A-Z_a-z~\[\]]*")
+_HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[!$%&'()*+,\-.0-9;=A-Z_a-z~]*)(?::[0-9]*)?")
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 _CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[\t ]*;[^\0-\x08\n-\x1f\x7f]*)?")
 _LONGEST_LINE: Final = 16 * 1024
@@ -128,10 +128,11 @@ def _body_length(headers: list[tuple[bytes, bytes]], version: str) -> int | None
 
 
 class LengthDecoder:
-    """Reads a body of so many bytes; `done` once it is whole."""
+    """Reads a body of so many bytes; `done` once it is whole. `announced` is how many bytes are known to come."""
 
     def __init__(self, length: int) -> None:
         self._left = length
+        self.announced: Final = length
         self.done = length == 0
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
@@ -143,7 +144,10 @@ class LengthDecoder:
 
 
 class ChunkedDecoder:
-    """Reads a body in chunks (RFC 9112, section 7.1); `done` once it is whole, trailers included."""
+    """Reads a body in chunks (RFC 9112, section 7.1); `done` once it is whole, trailers included.
+
+    `announced` is how many bytes are known to come: those that came, and the rest of the present chunk.
+    """
 
     def __init__(self) -> None:
         self._line_begun = b""
@@ -154,6 +158,10 @@ class ChunkedDecoder:
         self._data = 0
         self._in_trailer = False
         self.done = False
+
+    @property
+    def announced(self) -> int:
+        return self._data + self._data_left
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
         """The body's bytes in `data`, and what stands behind the body. Raises FramingError."""

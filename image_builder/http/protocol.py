@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from image_builder.http import framing
-from image_builder.http.call import CONNECTION
+from image_builder.http.call import ANNOUNCED, CONNECTION
 from image_builder.http.errors import Problem
 
 log = structlog.get_logger()
@@ -126,6 +126,8 @@ class _AnswerTransport:
 class _Cycle(RequestResponseCycle):
     """uvicorn's request and answer; a connection whose request body was not read is closed with the answer."""
 
+    # How many bytes of its body are known to come.
+    announced = 0
     _broken = False
 
     def body_is_broken(self) -> None:
@@ -134,10 +136,8 @@ class _Cycle(RequestResponseCycle):
         self.message_event.set()
 
     async def receive(self) -> Any:
-        if self._broken:
-            return {"type": "http.disconnect"}
-        message = await super().receive()
-        return {"type": "http.disconnect"} if self._broken else message
+        message: Any = {} if self._broken else await super().receive()
+        return {"type": "http.disconnect"} if self._broken else {**message, ANNOUNCED: self.announced}
 
     async def send(self, message: Any) -> None:
         if self.more_body and not self.response_started:
@@ -353,11 +353,12 @@ class ContractProtocol(HttpToolsProtocol):
             self._state = _State.BEHIND
             cycle.body_is_broken()
             return
-        if body:
+        cycle.announced = self._decoder.announced
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        if data:
             cycle.waiting_for_100_continue = False
-            cycle.body += body
-            if len(cycle.body) > HIGH_WATER_LIMIT:
-                self.flow.pause_reading()
             cycle.message_event.set()
         if self._decoder.done:
             self._state = _State.BEHIND
@@ -384,8 +385,8 @@ class ContractProtocol(HttpToolsProtocol):
             refused(*line, problem.status)
         request_id = os.urandom(16).hex()
         log.info("request refused by its head", status=problem.status, request_id=request_id)
-        # Behind a request with a body, what is no request is most likely more of that body: it gets no second answer.
-        if not (self._had_body and problem is _NOT_HTTP):
+        # Behind a request with a body, what begins no request is most likely more of that body: no second answer.
+        if not self._had_body or line is not None:
             self.transport.write(_answer(problem, request_id))
         self.close_gently()
 

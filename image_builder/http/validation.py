@@ -6,6 +6,7 @@ Everything that can be refused is refused here, on the event loop, before a thre
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
@@ -21,11 +22,11 @@ from werkzeug.http import parse_accept_header
 
 from domain.errors import InvalidRequestError
 from image_builder.http.auth import Authenticate
-from image_builder.http.call import CALL, CONNECTION, NOTE, Call, Route
+from image_builder.http.call import ANNOUNCED, CALL, CONNECTION, NOTE, Call, Route
 from image_builder.http.contract import TOML, Body, Contract, Operation
 from image_builder.http.errors import HttpError
 from image_builder.http.limiter import Limiter, budget_of
-from image_builder.http.memory import Account
+from image_builder.http.memory import Account, RequestMemory
 from image_builder.http.nodes import MOST_VALUES, count_toml_values, count_values
 from image_builder.http.parameters import query_texts
 from image_builder.http.schemas import refuse_nul
@@ -37,6 +38,10 @@ _JSON: Final = "application/json"
 _SECONDS_FOR_A_BODY: Final = 60.0
 # Above this the parsing of a body would be felt by the other requests of the event loop.
 _LARGE: Final = 128 * 1024
+# Of a body that does not say its length so many bytes are counted at first.
+_UNCOUNTED: Final = 16 * 1024
+# UTF-8 of a character beyond the first 65,536.
+_FOUR_BYTES: Final = re.compile(rb"[\xf0-\xf4]")
 # What a value takes besides its text: in the document as it is parsed, completed, and turned into a back-end's.
 _BYTES_OF_A_VALUE: Final = 200
 
@@ -45,7 +50,13 @@ class CheckedOperation:
     """An operation of the contract as the middleware calls it."""
 
     def __init__(
-        self, operation: Operation, route: Route, authenticate: Authenticate, limiter: Limiter, largest_body: int
+        self,
+        operation: Operation,
+        route: Route,
+        authenticate: Authenticate,
+        limiter: Limiter,
+        largest_body: int,
+        arriving: RequestMemory,
     ) -> None:
         self._operation = operation
         self._route = route
@@ -53,6 +64,7 @@ class CheckedOperation:
         self._limiter = limiter
         self._budget = budget_of(operation.method, operation.path)
         self._largest_body = largest_body
+        self._arriving = arriving
 
     async def read(self, scope: Scope, receive: Receive) -> Call:
         """The call that the request asks for. Raises the refusals of the contract."""
@@ -71,7 +83,7 @@ class CheckedOperation:
         if operation.produces:
             arguments["media_type"] = _chosen(operation.produces, Headers(scope=scope))
         if operation.body is not None:
-            reader = _BodyReader(operation.body, Headers(scope=scope), self._largest_body, note.memory)
+            reader = _BodyReader(operation.body, Headers(scope=scope), self._largest_body, self._arriving, note.memory)
             arguments["body"] = await reader.read(receive, arguments)
         return Call(self._route, arguments)
 
@@ -91,10 +103,12 @@ class CheckedOperation:
 class _BodyReader:
     """Reads the body of one request: its length and media type first, then its bytes, values and fields."""
 
-    def __init__(self, body: Body, headers: Headers, largest: int, memory: Account) -> None:
+    def __init__(self, body: Body, headers: Headers, largest: int, arriving: RequestMemory, memory: Account) -> None:
+        """`arriving` is the memory of all bodies that are not whole, `memory` what this request may hold afterwards."""
         self._body = body
         self._headers = headers
         self._largest = largest
+        self._arriving = arriving
         self._memory = memory
 
     async def read(self, receive: Receive, arguments: Mapping[str, Any]) -> Any:
@@ -104,23 +118,48 @@ class _BodyReader:
             raise _too_large(self._largest)
         if length:
             _media_type(self._headers, self._body)  # before the body arrives, which may take long
-        announced = length or (self._largest if "transfer-encoding" in self._headers else 0)
-        await self._memory.reserve_soon(announced)
+        arriving = Account(self._arriving, self._memory.tenant)
         try:
-            async with asyncio.timeout(_SECONDS_FOR_A_BODY):
-                raw = await _received(receive, self._largest)
-        except TimeoutError:
-            raise HttpError(408, "The body did not arrive in time") from None
-        if not raw and not self._body.required:
-            return self._body.checker.accept({})
-        toml = _media_type(self._headers, self._body) == TOML
+            raw = await self._received(receive, length, arriving)
+            if not raw and not self._body.required:
+                return self._body.checker.accept({})
+            toml = _media_type(self._headers, self._body) == TOML
+            await self._memory.reserve_soon(_cost_of_text(raw))
+        finally:
+            arriving.close()
         count = count_toml_values if toml else count_values
         parse = partial(_toml_document, arguments=arguments) if toml else _json_document
         if len(raw) <= _LARGE:
-            await self._memory.reserve_soon(_cost(raw, count(raw)))
+            await self._memory.reserve_soon(_cost_of_values(count(raw)))
             return _document(parse, raw, self._body)
-        await self._memory.reserve_soon(_cost(raw, await asyncio.to_thread(count, raw)))
+        await self._memory.reserve_soon(_cost_of_values(await asyncio.to_thread(count, raw)))
         return await asyncio.to_thread(_document, parse, raw, self._body)
+
+    async def _received(self, receive: Receive, length: int, arriving: Account) -> bytes:
+        """The body; nothing waits for memory while it holds some that another may wait for.
+
+        Of a body without a length the first bytes are counted as they come, the rest as if it were the largest.
+        """
+        await arriving.reserve_soon(length or _UNCOUNTED)
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(_SECONDS_FOR_A_BODY):
+                while True:
+                    message: Message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise HttpError(400, "The body ended early, or is not framed as HTTP/1.1 wants it")
+                    chunk = message.get("body", b"")
+                    size += len(chunk)
+                    if max(size, message.get(ANNOUNCED, 0)) > self._largest:
+                        raise _too_large(self._largest)
+                    if size > arriving.size:
+                        await arriving.reserve_soon(self._largest - arriving.size)
+                    chunks.append(chunk)
+                    if not message.get("more_body", False):
+                        return b"".join(chunks)
+        except TimeoutError:
+            raise HttpError(408, "The body did not arrive in time") from None
 
 
 class CheckedAPI(RoutedAPI[CheckedOperation]):
@@ -135,6 +174,7 @@ class CheckedAPI(RoutedAPI[CheckedOperation]):
         authenticate: Authenticate,
         limiter: Limiter,
         largest_body: int,
+        arriving: RequestMemory,
         **kwargs: Any,
     ) -> None:
         super().__init__(specification, *args, **kwargs)
@@ -143,13 +183,19 @@ class CheckedAPI(RoutedAPI[CheckedOperation]):
         self._authenticate = authenticate
         self._limiter = limiter
         self._largest_body = largest_body
+        self._arriving = arriving
         self.add_paths()
 
     def make_operation(self, operation: AbstractOperation) -> CheckedOperation:
         """The operation of this id, with its route."""
         name = operation.operation_id
         return CheckedOperation(
-            self._contract.operations[name], self._routes[name], self._authenticate, self._limiter, self._largest_body
+            self._contract.operations[name],
+            self._routes[name],
+            self._authenticate,
+            self._limiter,
+            self._largest_body,
+            self._arriving,
         )
 
 
@@ -176,31 +222,18 @@ class ContractMiddleware(RoutedMiddleware[CheckedAPI]):
         await self.app(scope, receive, send)
 
 
-async def _received(receive: Receive, most: int) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message: Message = await receive()
-        if message["type"] == "http.disconnect":
-            raise HttpError(400, "The body ended early, or is not framed as HTTP/1.1 wants it")
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > most:
-            raise _too_large(most)
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            return b"".join(chunks)
+def _cost_of_text(raw: bytes) -> int:
+    """Bytes that a body's text costs until its request has ended: as it came, parsed, and for database and back-end."""
+    # One character makes Python keep two or four bytes for each of its text.
+    width = 1 if raw.isascii() else 4 if _FOUR_BYTES.search(raw) else 2
+    return len(raw) * (4 + width)
 
 
-def _cost(raw: bytes, values: int) -> int:
-    """Bytes that a body costs until its request has ended: its text, parsed, for the database, and for a back-end.
-
-    Raises InvalidRequestError when it holds too many values.
-    """
+def _cost_of_values(values: int) -> int:
+    """Bytes that a body's values cost besides its text. Raises InvalidRequestError when there are too many."""
     if values > MOST_VALUES:
         raise InvalidRequestError(f"The body holds more than {MOST_VALUES} values")
-    # One character beyond Latin-1 makes Python keep four bytes for each of its text.
-    return len(raw) * (5 if raw.isascii() else 9) + values * _BYTES_OF_A_VALUE
+    return values * _BYTES_OF_A_VALUE
 
 
 def _document(parse: Callable[[bytes], Any], raw: bytes, body: Body) -> Any:
