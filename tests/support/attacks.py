@@ -10,8 +10,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from typing import Any
 from uuid import uuid4
 
@@ -250,43 +252,43 @@ ATTACKS = (
 )
 
 
+@dataclass(slots=True)
 class Neighbour:
-    """Another organization, which asks for /status and its list again and again, and notes how long that took."""
+    """Another organization: the seconds that /status and its list took each time, and what went wrong."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._headers = {"x-rh-identity": identity(uuid4().hex)}
-        self.status: list[float] = []
-        self.composes: list[float] = []
-        self.failures: list[str] = []
+    status: list[float] = field(default_factory=list)
+    composes: list[float] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
-    def ask_until(self, ends: float) -> None:
-        """Each request over a connection of its own, as the first of a new client is."""
-        while time.monotonic() < ends:
-            self._ask("/status", self.status)
-            self._ask(f"{BASE}/composes", self.composes)
-            time.sleep(0.02)
 
-    def _ask(self, path: str, times: list[float]) -> None:
+def neighbour_until(url: str, ends: float) -> Neighbour:
+    """Ask again and again, each time over a new connection, until `ends` (of `time.monotonic`)."""
+    found = Neighbour()
+    headers = {"x-rh-identity": identity(uuid4().hex)}
+
+    def ask(path: str, times: list[float]) -> None:
         began = time.monotonic()
         try:
-            answer = requests.get(self._url + path, headers=self._headers, timeout=60)
+            answer = requests.get(url + path, headers=headers, timeout=60)
             if answer.status_code != 200:
-                self.failures.append(f"{path}: {answer.status_code} {answer.text}")
+                found.failures.append(f"{path}: {answer.status_code} {answer.text}")
         except requests.RequestException as error:
-            self.failures.append(f"{path}: {error}")
+            found.failures.append(f"{path}: {error}")
         times.append(time.monotonic() - began)
+
+    while time.monotonic() < ends:
+        ask("/status", found.status)
+        ask(f"{BASE}/composes", found.composes)
+        time.sleep(0.02)
+    return found
 
 
 def attacked(attack: Attack, url: str, database: Parameters, seconds: float) -> tuple[Target, Neighbour]:
-    """Run an attack for so many seconds, while a neighbour asks."""
+    """Run an attack for so many seconds, while a neighbour asks, in a process that the attack does not slow down."""
     target = Target(url, database)
-    neighbour = Neighbour(url)
-    target.ends = time.monotonic() + seconds
-    asking = threading.Thread(target=neighbour.ask_until, args=(target.ends,))
-    asking.start()
-    try:
+    with ProcessPoolExecutor(1, get_context("spawn")) as processes:
+        processes.submit(int).result()  # it has started
+        target.ends = time.monotonic() + seconds
+        neighbour = processes.submit(neighbour_until, url, target.ends)
         attack.run(target)
-    finally:
-        asking.join()
-    return target, neighbour
+        return target, neighbour.result()
