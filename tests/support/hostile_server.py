@@ -147,6 +147,16 @@ def send(*pieces: bytes) -> Treatment:
     return treat
 
 
+def in_turn(*treatments: Treatment) -> Treatment:
+    """Each connection gets the next treatment, the last ones all the last."""
+    remaining = list(treatments)
+
+    def treat(connection: socket.socket, ending: threading.Event) -> None:
+        (remaining.pop(0) if len(remaining) > 1 else remaining[0])(connection, ending)
+
+    return treat
+
+
 def drip(head: bytes, byte: bytes) -> Treatment:
     """The head, and then a byte now and then, for ever."""
 
@@ -225,7 +235,7 @@ REDIS_TREATMENTS: Final = {
     "close": close,
     "reset": reset,
     "no Redis": send(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
-    "drip": drip(b"+", b"a"),
+    "dripping text": drip(b"+", b"a"),
     "an error": send(b"-ERR " + b"a" * 1000 + b"\r\n"),
     "text": send(b"+OK\r\n"),
     "nothing": send(b"*-1\r\n"),
@@ -239,3 +249,14 @@ REDIS_TREATMENTS: Final = {
     "a huge text": flood(b"$10000000000\r\n", size=3 * HUGE),
     "an endless line": flood(b"+", size=3 * HUGE),
 }
+SLOW_REDIS_TREATMENTS: Final = ("hang", "dripping text")
+
+
+def redis_answering(answer: bytes) -> Treatment:
+    """The answer to each command."""
+
+    def treat(connection: socket.socket, ending: threading.Event) -> None:
+        while connection.recv(65536):
+            connection.sendall(answer)
+
+    return treat
