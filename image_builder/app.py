@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Final
 
 import orjson
@@ -25,7 +24,7 @@ from image_builder.http.edge import Document, Edge, Page
 from image_builder.http.memory import RequestMemory
 from image_builder.recurring import Recurring
 from image_builder.telemetry import logs, metrics, reports
-from image_builder.telemetry.workers import Slot
+from image_builder.telemetry.workers import MetricsMemory, MetricsSlot
 from ports.packages import PackageLists
 
 log = structlog.get_logger()
@@ -38,19 +37,19 @@ _SAMPLED_EVERY: Final = timedelta(seconds=1)
 _RECORDED_EVERY: Final = timedelta(seconds=1)
 
 
-def create(package_lists: PackageLists | None = None, metrics_directory: Path | None = None) -> ASGIApp:
+def create(package_lists: PackageLists | None = None, metrics_memory: MetricsMemory | None = None) -> ASGIApp:
     """The service that the environment describes. Raises ConfigurationError.
 
     Without `package_lists` it indexes its own; worker processes that are given some share them. One of several worker
-    processes is given the `metrics_directory` they share.
+    processes is given the `metrics_memory` they share.
     """
     settings = settings_module.from_environment()
     logs.configure(settings.log_level)
     container = Container(settings=settings)
     if package_lists is not None:
         container.package_lists.override(package_lists)
-    if metrics_directory is not None:
-        container.slot.override(Slot(metrics_directory))
+    if metrics_memory is not None:
+        container.slot.override(MetricsSlot(metrics_memory))
     container.package_lists()  # a broken list is said now, not at the first search
     application, bridge = connexion_application(
         container.contract(),

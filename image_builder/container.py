@@ -43,7 +43,7 @@ from image_builder.settings import RateLimitSettings, Settings, UnleashSettings
 from image_builder.telemetry.metrics import Metrics
 from image_builder.telemetry.sampler import Sampler
 from image_builder.telemetry.tracing import Tracing
-from image_builder.telemetry.workers import Slot
+from image_builder.telemetry.workers import MetricsSlot
 from image_builder.usecases.blueprints import KeepBlueprints
 from image_builder.usecases.build_blueprint import BuildBlueprint
 from image_builder.usecases.compose import StartComposes
@@ -134,7 +134,7 @@ def _completed(contract: Contract) -> Callable[[Mapping[str, Any]], Mapping[str,
     return contract.checker("ComposeRequest").accept
 
 
-def _metrics(contract: Contract, slot: Slot | None) -> Metrics:
+def _metrics(contract: Contract, slot: MetricsSlot | None) -> Metrics:
     return Metrics({operation.path for operation in contract.operations.values()}, slot)
 
 
@@ -198,7 +198,7 @@ class Container(containers.DeclarativeContainer):
     settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
 
     # Where one of several worker processes keeps its metrics.
-    slot: providers.Object[Slot | None] = providers.Object(None)
+    slot: providers.Object[MetricsSlot | None] = providers.Object(None)
     catalogue = providers.ThreadSafeSingleton(_catalogue, settings)
     contract = providers.ThreadSafeSingleton(
         Contract,

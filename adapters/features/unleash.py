@@ -10,14 +10,12 @@ from typing import Any, Final
 
 import requests
 import structlog
-from marshmallow import ValidationError, fields
 from UnleashClient.cache import BaseCache
 from UnleashClient.clients.unleash_client import UnleashClient
 from UnleashClient.constants import CLIENT_SPEC_VERSION, FEATURES_URL
 from UnleashClient.utils import InstanceAllowType
 
 from adapters.http.exchange import Answer, exchange, new_session
-from adapters.http.schemas import AnswerSchema
 from ports.deadline import left, until
 from ports.meter import SILENT, CallOutcome, Meter
 
@@ -31,18 +29,15 @@ _PROJECT: Final = "default"
 # Seconds between two questions, and for one of them.
 _INTERVAL: Final = 15.0
 _PATIENCE: Final = 5.0
+# Seconds that the end of the service waits for a question that is under way.
+_PATIENCE_AT_THE_END: Final = 1.0
+# Bytes of an answer, and values in it: some thousand flags. Beyond them an answer takes more memory than a pod has.
+_LARGEST_ANSWER: Final = 2 * 1024 * 1024
+_MOST_VALUES: Final = 250_000
 
 
 class _UnusableError(Exception):
     """Unleash answered something else than its flags; the text says what."""
-
-
-class _FeatureSchema(AnswerSchema):
-    name = fields.String(required=True)
-
-
-class _FeaturesSchema(AnswerSchema):
-    features = fields.List(fields.Nested(_FeatureSchema), required=True)
 
 
 class UnleashFeatures:
@@ -88,9 +83,9 @@ class UnleashFeatures:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask no more; a question that is under way is waited for."""
+        """Ask no more, and wait a second for a question that is under way."""
         self._ending.set()
-        self._thread.join()
+        self._thread.join(_PATIENCE_AT_THE_END)
         self._session.close()
 
     def compliance_policies(self) -> bool:
@@ -114,7 +109,7 @@ class UnleashFeatures:
         if answer.status != 200:
             raise _UnusableError(f"status {answer.status}")
         if answer.body != self._document:
-            self._flags = _evaluator(answer.body, answer.json())
+            self._flags = _evaluator(answer)
             self._document = answer.body
 
     def _metered(self) -> Answer:
@@ -130,6 +125,7 @@ class UnleashFeatures:
                     headers=self._headers,
                     connect=self._patience,
                     read=self._patience,
+                    largest=_LARGEST_ANSWER,
                 )
         except requests.Timeout:
             outcome = CallOutcome.LATE
@@ -143,32 +139,52 @@ class UnleashFeatures:
     def _say_away(self, error: Exception) -> None:
         if not self._away:
             cause = str(error) if isinstance(error, _UnusableError) else type(error).__name__
-            log.warning("feature flags cannot be had from Unleash", cause=cause, known=self._flags is not None)
+            log.warning(
+                "feature flags unavailable: Unleash gives no usable answer",
+                cause=cause,
+                last_known_flags_apply=self._flags is not None,
+            )
         self._away = True
 
     def _say_here(self) -> None:
         if self._away:
-            log.info("feature flags come from Unleash again")
+            log.info("feature flags available again from Unleash")
         self._away = False
 
 
-def _evaluator(document: bytes, parsed: Any) -> UnleashClient:
-    """What knows the flags of Unleash's answer. Raises _UnusableError where they cannot be told from it."""
-    try:
-        names = {feature["name"] for feature in _FeaturesSchema().load(parsed)["features"]}
-    except ValidationError:
-        raise _UnusableError("no feature flags") from None
+def _evaluator(answer: Answer) -> UnleashClient:
+    """What evaluates the flags of Unleash's answer. Raises _UnusableError where it holds none."""
+    if sum(map(answer.body.count, (b"{", b"[", b","))) > _MOST_VALUES:
+        raise _UnusableError("too many feature flags")
+    names = _feature_names(answer.json())
     # Neither initialized nor destroyed, it starts no thread, calls nobody, and writes no file.
     client = UnleashClient(
         "",
         _APPLICATION,
         project_name=_PROJECT,
-        cache=_OneAnswer(document.decode()),
+        cache=_OneAnswer(answer.body.decode()),
         multiple_instance_mode=InstanceAllowType.SILENTLY_ALLOW,
     )
     if _COMPLIANCE_POLICIES in names and _COMPLIANCE_POLICIES not in client.feature_definitions():
         raise _UnusableError("a feature flag that cannot be evaluated")
     return client
+
+
+def _feature_names(document: Any) -> set[str]:
+    """The names of all flags. Raises _UnusableError where the document is of another form.
+
+    Without a schema of marshmallow, which would hold an error for each flag at fault.
+    """
+    features = document.get("features") if isinstance(document, dict) else None
+    if not isinstance(features, list):
+        raise _UnusableError("no feature flags")
+    names: set[str] = set()
+    for feature in features:
+        name = feature.get("name") if isinstance(feature, dict) else None
+        if not isinstance(name, str):
+            raise _UnusableError("a feature flag without a name")
+        names.add(name)
+    return names
 
 
 class _OneAnswer(BaseCache):

@@ -28,7 +28,7 @@ class OverdueError(requests.Timeout):
 
 
 class TooLargeError(requests.RequestException):
-    """The answer is larger than LARGEST_ANSWER."""
+    """The answer is larger than allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def new_session(connections: int, ca_file: str = "", proxy: str = "") -> request
     """
     session = requests.Session()
     session.trust_env = False
-    session.cookies.set_policy(_NO_COOKIES)
+    session.cookies.set_policy(NO_COOKIES)
     if ca_file:
         session.verify = ca_file
     if proxy:
@@ -76,8 +76,12 @@ def exchange(
     headers: Mapping[str, str] | None,
     connect: float,
     read: float,
+    largest: int | None = None,
 ) -> Answer:
-    """The answer. Raises requests.RequestException, OverdueError and TooLargeError among them, and OSError."""
+    """The answer, of `largest` bytes at most, by default LARGEST_ANSWER.
+
+    Raises requests.RequestException, OverdueError and TooLargeError among them, and OSError.
+    """
     now = time.monotonic()
     deadline = current_deadline.get() or now + _LONGEST
     left = deadline - now
@@ -95,16 +99,19 @@ def exchange(
                 allow_redirects=False,
                 stream=True,
             ),
+            LARGEST_ANSWER if largest is None else largest,
         )
         call.answered(answer.status)
         return answer
 
 
-def _watched(deadline: float, request: Callable[[], requests.Response]) -> Answer:
+def _watched(deadline: float, request: Callable[[], requests.Response], largest: int) -> Answer:
     with Watch(deadline) as watch:
         try:
             response = request()
-            answer = Answer(response.status_code, _body(response), _seconds(response.headers.get("Retry-After")))
+            answer = Answer(
+                response.status_code, _body(response, largest), _seconds(response.headers.get("Retry-After"))
+            )
         except requests.ConnectTimeout:
             raise
         except (requests.RequestException, OSError) as error:
@@ -133,12 +140,12 @@ def _call_span(method: str, url: str) -> AbstractContextManager[CallSpan]:
     return _UNTRACED if span is None else span.call(method, url)
 
 
-def _body(response: requests.Response) -> bytes:
+def _body(response: requests.Response, largest: int) -> bytes:
     pieces, size = [], 0
     try:
         for piece in response.iter_content(_PIECE):
             size += len(piece)
-            if size > LARGEST_ANSWER:
+            if size > largest:
                 raise TooLargeError
             pieces.append(piece)
     finally:
@@ -160,4 +167,4 @@ class _NoCookies(DefaultCookiePolicy):
         return False
 
 
-_NO_COOKIES: Final = _NoCookies()
+NO_COOKIES: Final = _NoCookies()

@@ -174,7 +174,8 @@ class _WatchedSecurePool(HTTPSConnectionPool):
     ConnectionCls = _WatchedSecureConnection
 
 
-_POOLS: Final = {"http": _WatchedPool, "https": _WatchedSecurePool}
+# The connection pools of urllib3 by scheme whose connections a Watch can end.
+WATCHED_POOLS: Final = {"http": _WatchedPool, "https": _WatchedSecurePool}
 
 
 class WatchedAdapter(HTTPAdapter):
@@ -183,10 +184,10 @@ class WatchedAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """See requests."""
         super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        self.poolmanager.pool_classes_by_scheme = WATCHED_POOLS
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         """See requests."""
         manager = super().proxy_manager_for(proxy, **options)
-        manager.pool_classes_by_scheme = _POOLS
+        manager.pool_classes_by_scheme = WATCHED_POOLS
         return manager

@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from limits import RateLimitItem, RateLimitItemPerSecond
+from redis._parsers import _AsyncRESP2Parser
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as NoConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import InvalidResponse, RedisError
 
 from domain.budgets import Budget, Spent
 from domain.errors import ConfigurationError
@@ -24,6 +25,8 @@ from ports.meter import Meter
 log = structlog.get_logger()
 
 _CONNECTIONS: Final = 8
+# Bytes: the script answers with three numbers, and what the store says of errors is short.
+_LARGEST_ANSWER: Final = 4096
 _PREFIX: Final = "image-builder"
 _SECONDS_FOR_THE_FIRST_TRIAL: Final = 1.0
 # A store that hangs is asked on one connection, and for this long: it may wake up meanwhile.
@@ -80,22 +83,53 @@ class SharedLimits:
 
     async def _until_back(self, cause: str) -> None:
         # At once, and without a word where it goes well: what took too long may have been this process.
-        if not await self._answers(_SECONDS_FOR_THE_FIRST_TRIAL):
-            log.warning("the store of rate limits is away: nothing is limited", cause=cause)
+        if not await self._is_back(_SECONDS_FOR_THE_FIRST_TRIAL):
+            log.warning("rate limit store unavailable: requests are not limited", cause=cause)
             await asyncio.sleep(_SECONDS_BETWEEN_TRIALS)
-            while not await self._answers(_SECONDS_FOR_A_TRIAL):
+            while not await self._is_back(_SECONDS_FOR_A_TRIAL):
                 await asyncio.sleep(_SECONDS_BETWEEN_TRIALS)
-            log.info("the store of rate limits is back")
+            log.info("rate limit store available again")
         self._trials = None
 
-    async def _answers(self, within: float) -> bool:
+    async def _is_back(self, within: float) -> bool:
+        """Whether the store answers within so many seconds, and then a second time as fast as requests need it.
+
+        A store that answers, but always too late, would hold up some requests after each trial.
+        """
         try:
             async with asyncio.timeout(within):
                 await self._store.disconnect()
                 await self._store.spend(_TRIAL)
+            async with asyncio.timeout(self._patience):
+                await self._store.spend(_TRIAL)
         except Exception:  # noqa: BLE001 - as above
             return False
         return True
+
+
+class _ShortAnswerParser(_AsyncRESP2Parser):
+    """Redis' own parser, but an answer longer than any of the script's is refused before it is read."""
+
+    _left = _LARGEST_ANSWER
+
+    async def read_response(self, disable_decoding: bool = False) -> Any:
+        """See redis-py. Raises InvalidResponse besides."""
+        self._left = _LARGEST_ANSWER
+        return await super().read_response(disable_decoding)
+
+    async def _read(self, length: int) -> bytes:
+        self._take(length)
+        return await super()._read(length)
+
+    async def _readline(self) -> bytes:
+        line = await super()._readline()
+        self._take(len(line))
+        return line
+
+    def _take(self, length: int) -> None:
+        self._left -= max(length, 1)
+        if self._left < 0:
+            raise InvalidResponse("an answer that is too long")
 
 
 class _Store:
@@ -112,6 +146,7 @@ class _Store:
                 # Both speak Redis' protocol.
                 url.replace("valkey", "redis", 1) if url.startswith("valkey") else url,
                 max_connections=_CONNECTIONS,
+                parser_class=_ShortAnswerParser,
                 timeout=None,
                 # Neither is needed, and each is a trip more for a new connection.
                 protocol=2,
@@ -132,10 +167,14 @@ class _Store:
     async def spend(self, item: RateLimitItem, *identifiers: str) -> Spent:
         """Count one if the item allows it. Raises RedisError, and what else a connection may come to."""
         window = timedelta(seconds=item.get_expiry())
-        admitted, remaining, microseconds = await self._script(
-            [f"{_PREFIX}:{item.key_for(*identifiers)}"], [item.amount, window // timedelta(microseconds=1)]
-        )
-        return Spent(bool(admitted), item.amount, window, remaining, timedelta(microseconds=microseconds))
+        longest = window // timedelta(microseconds=1)
+        answer = await self._script([f"{_PREFIX}:{item.key_for(*identifiers)}"], [item.amount, longest])
+        match answer:
+            case [0 | 1 as admitted, int(remaining), int(microseconds)]:
+                # Processes with other limits may count in the same windows, and a store's clock may be set back.
+                frees_in = timedelta(microseconds=min(max(microseconds, 0), longest))
+                return Spent(bool(admitted), item.amount, window, min(max(remaining, 0), item.amount), frees_in)
+        raise InvalidResponse("no answer of the script")
 
     async def disconnect(self) -> None:
         """Close the connections that nobody uses: after a failure the others are no better than the one that failed."""

@@ -23,7 +23,7 @@ from image_builder.cli.workers import Workers
 from image_builder.container import package_lists
 from image_builder.preflight import all_faults_at_once
 from image_builder.settings import Settings, embedded_wanted, from_environment
-from image_builder.telemetry.workers import shared_directory
+from image_builder.telemetry.workers import MetricsMemory
 
 log = structlog.get_logger()
 
@@ -82,8 +82,8 @@ def _run(settings: Settings, workers: int, ending: Ending, announce: Callable[[]
         log.warning("variables are set that do nothing here", variables=settings.not_served)
     ending.started()
     ending.check()
-    with nullcontext() if workers == 1 else shared_directory(workers) as metrics_directory:
-        factory = partial(create, metrics_directory=metrics_directory)
+    with nullcontext() if workers == 1 else MetricsMemory.of(workers) as metrics_memory:
+        factory = partial(create, metrics_memory=metrics_memory)
         with _listener(settings) as listener:
             announce()
             if workers == 1:

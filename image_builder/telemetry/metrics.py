@@ -34,7 +34,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 class Metrics:
     """What a process counts, and tells. Thread-safe; fulfils ports.meter.Meter.
 
-    One of several workers tells what `shared`, its slot, knows of them all.
+    One of several workers tells what `shared`, its slot, collects from all of them.
 
     `templates` are the routes' paths below a base path: what can be is there at zero from the start, so that Prometheus
     sees the first one come.

@@ -1,7 +1,8 @@
 """Reports of unforeseen errors, where a Sentry or GlitchTip is named: the traceback, and nothing of the request.
 
-What is logged as an error with a traceback is reported. sentry-sdk is imported where there is somebody to report to; it
-sends from a thread that nobody waits for.
+What is logged as an error with a traceback is reported. sentry-sdk is imported where there is a server to report to; it
+sends from a thread that no request waits for, and drops reports of which more than a hundred wait. Whatever the server
+answers, a try to send ends within seconds, and nothing of the answer is kept.
 """
 
 from __future__ import annotations
@@ -39,8 +40,11 @@ def start(dsn: str, release: str) -> None:
         return
     import sentry_sdk  # noqa: PLC0415 - see above
 
+    from image_builder.telemetry.report_transport import ReportTransport  # noqa: PLC0415 - see above
+
     _client = sentry_sdk.Client(
         dsn=dsn,
+        transport=ReportTransport,
         release=release or None,
         default_integrations=False,
         auto_enabling_integrations=False,

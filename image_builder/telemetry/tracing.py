@@ -1,11 +1,13 @@
 """Traces by OpenTelemetry, where a collector is named: a span for each request, and one for each call it makes.
 
 OpenTelemetry is imported when traces are kept, and not before: it takes a tenth of a second. Spans are sent by a thread
-that nobody waits for, and dropped where the collector does not take them.
+that no request waits for, and dropped where the collector does not take them; at most OTEL_BSP_MAX_QUEUE_SIZE (2048)
+wait. Whatever the collector answers, a try to send ends within seconds, and nothing of the answer is kept.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from threading import Thread
@@ -42,19 +44,24 @@ class Tracing:
         if not self._endpoint:
             return
         # ruff: disable[PLC0415]
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.exporter.otlp.proto.http import trace_exporter
         from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
         from opentelemetry.util.re import parse_env_headers
 
+        from adapters.http.sending import Collector, SendingSession
+
         # ruff: enable[PLC0415]
         resource = Resource.create({SERVICE_NAME: _SERVICE, SERVICE_VERSION: self._version})
-        exporter = OTLPSpanExporter(
+        exporter = trace_exporter.OTLPSpanExporter(
             f"{self._endpoint.rstrip('/')}/v1/traces",
             headers=parse_env_headers(self._headers, liberal=True),
             timeout=_PATIENCE,
+            session=SendingSession(Collector("trace collector", "spans")),
         )
+        # The collector logs when it goes away: the exporter would log every try that fails.
+        logging.getLogger(trace_exporter.__name__).setLevel(logging.CRITICAL)
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer(_SERVICE, self._version)

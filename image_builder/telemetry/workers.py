@@ -1,146 +1,225 @@
-"""Where the worker processes of one service keep their metrics, so that each can tell the sum.
+"""Memory in which the worker processes of one service count together, so that each of them can tell the sum.
 
-prometheus-client keeps counters in files that are mapped into memory: what a process has counted outlives it, however
-it ends. It names the files after processes; here they are named after slots. A worker takes the first slot that nobody
-holds, by a lock that ends with the process, and counts on from where the slot's last holder stopped. So there are never
-more files than there were workers at one time, no counter ever goes back, and nothing counts twice.
+prometheus-client itself uses files in a directory: a cleaner of temporary files may remove them, and a disk may have no
+room for them. Here every worker counts in a file in memory (`memfd_create`, Linux), which the parent process makes and
+all workers inherit: it has no name under which it could be removed, it outlives the worker, and it ends with the last
+process of the service.
+
+A worker takes the first slot that no process holds, by a lock that ends with the process, and counts on from where the
+slot's last holder stopped. So there are never more slots than there were workers at one time, no counter ever goes
+back, and nothing counts twice.
 """
 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from itertools import count
-from pathlib import Path
-from typing import Final
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from multiprocessing import reduction
+from threading import Lock
+from typing import Any, Final, Self
 
+import structlog
 from prometheus_client import values
 from prometheus_client.metrics_core import Metric
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.mmap_dict import MmapedDict, mmap_key
+from prometheus_client.registry import Collector
 
 from domain.errors import ConfigurationError
 
-_PREFIX: Final = "image-builder-metrics-"
-_OWNER: Final = "owner"
-_LOCK: Final = ".lock"
-# Room for all that a slot is likely to count. It is taken at the start: a process that writes to a mapped file for
-# which a full file system has no room is killed.
-_ROOM: Final = 256 * 1024
-_FILES: Final = ("counter", "histogram", "gauge_livesum", "gauge_mostrecent")
+log = structlog.get_logger()
+
+# Kinds of metrics, as they are written in front of a metric's key; those of gauges hold their multiprocess mode.
+_HISTOGRAM: Final = "histogram"
+_SUM_OF_LIVE_WORKERS: Final = "gauge_livesum"
+_MOST_RECENT: Final = "gauge_mostrecent"
+# Bytes of a file at first; what nobody has written to takes no memory. MmapedDict doubles it where that is too little.
+_FILE_SIZE: Final = 256 * 1024
+# To take a slot.
+_TRIES: Final = 5
+_SECONDS_BETWEEN_TRIES: Final = 0.05
 
 
-@contextmanager
-def shared_directory(workers: int) -> Iterator[Path]:
-    """A directory below the temporary one for the metrics of the `workers` to be started, removed at the end.
+class MetricsMemory:
+    """A file in memory for each of a service's worker processes. It can be handed to processes that are spawned.
 
-    Directories of services that were killed are removed, too. Raises ConfigurationError where there is no room.
+    Runs as a context manager in the process that makes it.
     """
-    for abandoned in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        if _is_abandoned(abandoned):
-            shutil.rmtree(abandoned, ignore_errors=True)
-    try:
-        directory = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    except OSError as error:
-        raise _no_room(error) from None
-    try:
-        lock = _owned(directory, workers)
+
+    def __init__(self, files: Sequence[int]) -> None:
+        """`files` are the numbers of the open files."""
+        self._files = list(files)
+
+    @classmethod
+    def of(cls, workers: int) -> Self:
+        """The memory for so many workers. Raises ConfigurationError where there is none."""
         try:
-            yield directory
-        finally:
-            if lock is not None:
-                os.close(lock)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+            return cls([_memory_file() for _ in range(workers)])
+        except OSError as error:
+            raise ConfigurationError(f"No memory for the workers' metrics: {error.strerror}") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._files:
+            os.close(file)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What multiprocessing hands to a process: the files themselves, inherited."""
+        return _inherited, ([reduction.DupFd(file) for file in self._files],)
+
+    @property
+    def paths(self) -> list[str]:
+        """Where this process can open the files once more, by slot."""
+        return [f"/proc/self/fd/{file}" for file in self._files]
+
+    def take_slot(self) -> tuple[int, int]:
+        """The number of a slot that was free, and the open file that holds it as long as this process runs."""
+        for _ in range(_TRIES):
+            for number, path in enumerate(self.paths):
+                if (lock := _lock(path, fcntl.LOCK_EX)) is not None:
+                    return number, lock
+            # Another worker that looks whether a slot is free holds it meanwhile.
+            time.sleep(_SECONDS_BETWEEN_TRIES)
+        # A process that a killed worker had forked may hold its slot still.
+        log.warning("no slot for this worker's metrics is free: only this worker itself reports them")
+        self._files.append(_memory_file())
+        return self.take_slot()
 
 
-class Slot:
-    """The place of this process in the directory; from now on all metrics that it makes are kept there."""
+class MetricsSlot(Collector):
+    """The slot of this process: all metrics that it makes from now on are kept there. Collects those of all slots."""
 
-    def __init__(self, directory: Path) -> None:
-        """Take a slot. Raises OSError where there is no room."""
-        self._directory = directory
-        self.number, self._lock = next(
-            (number, lock) for number in count() if (lock := _take(directory / f"{number}{_LOCK}")) is not None
-        )
-        _make_room(directory, self.number)
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
-        values.ValueClass = values.MultiProcessValue(lambda: self.number)  # type: ignore[no-untyped-call]
+    def __init__(self, memory: MetricsMemory) -> None:
+        """Take a slot. Raises OSError where no file can be opened."""
+        self._memory = memory
+        self.number, self._held = memory.take_slot()
+        self._entries = MmapedDict(memory.paths[self.number])  # type: ignore[no-untyped-call]
+        values.ValueClass = _value_class(self._entries)
 
     def close(self) -> None:
-        """Leave the slot to somebody else, as the end of the process does."""
-        os.close(self._lock)
+        """Leave the slot to another process, as the end of this one does. Nothing can be counted any more."""
+        self._entries.close()  # type: ignore[no-untyped-call]
+        os.close(self._held)
 
-    def collect(self) -> Iterator[Metric]:
-        """The metrics of all slots; of those without a process no gauges that speak of a process."""
-        files = [
-            str(file)
-            for file in self._directory.glob("*.db")
-            if not file.name.startswith("gauge_live") or self._is_held(file.stem.rpartition("_")[2])
-        ]
-        yield from MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
+    def collect(self) -> Iterable[Metric]:
+        """The metrics of all slots; of those that no process holds no gauges that are about a process."""
+        totals: dict[str, float] = defaultdict(float)
+        latest: dict[str, tuple[float, float]] = {}
+        for path in self._memory.paths:
+            is_held = not _is_free(path)
+            for key, value, timestamp in _entries(path):
+                if key.startswith(_MOST_RECENT):
+                    latest[key] = max(latest.get(key, (0.0, 0.0)), (timestamp, value))
+                elif is_held or not key.startswith(_SUM_OF_LIVE_WORKERS):
+                    totals[key] += value
+        return _metrics({**totals, **{key: value for key, (timestamp, value) in latest.items() if timestamp}})
 
-    def _is_held(self, number: str) -> bool:
-        return number == str(self.number) or not _is_free(self._directory / f"{number}{_LOCK}")
+
+def _inherited(files: Iterable[Any]) -> MetricsMemory:
+    return MetricsMemory([file.detach() for file in files])
 
 
-def _owned(directory: Path, workers: int) -> int | None:
-    """The lock by which it is known that the directory is in use, once there is room for all workers."""
+def _memory_file() -> int:
+    file = os.memfd_create("image-builder-metrics")
+    os.ftruncate(file, _FILE_SIZE)
+    return file
+
+
+def _lock(path: str, operation: int) -> int | None:
+    """The file, opened once more and locked until this process ends; None where another process has locked it."""
+    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        lock = _take(directory / "new")
-        # Under its name it is locked from the start: nobody takes the directory for abandoned.
-        (directory / "new").rename(directory / _OWNER)
-        for number in range(workers):
-            _make_room(directory, number)
-    except OSError as error:
-        raise _no_room(error) from None
-    return lock
-
-
-def _no_room(error: OSError) -> ConfigurationError:
-    return ConfigurationError(f"No temporary directory for the workers' metrics: {error.strerror}")
-
-
-def _make_room(directory: Path, number: int) -> None:
-    """The files of a slot, unless they are there. Raises OSError."""
-    for kind in _FILES:
-        file = directory / f"{kind}_{number}.db"
-        if not file.exists():
-            # Under its name it is there as a whole: others may read at any time.
-            handle, path = tempfile.mkstemp(dir=directory)
-            try:
-                os.posix_fallocate(handle, 0, _ROOM)
-            finally:
-                os.close(handle)
-            Path(path).rename(file)
-
-
-def _take(path: Path) -> int | None:
-    """The open file, locked until this process ends; None where somebody else has locked it."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, operation | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(handle)
         return None
     return handle
 
 
-def _is_free(path: Path) -> bool:
-    with suppress(OSError), path.open("rb") as file:
-        # Shared: two that ask at once do not take each other for a holder.
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return True
-    return False
+def _is_free(path: str) -> bool:
+    # Shared: two that look at once do not take each other for a holder.
+    handle = _lock(path, fcntl.LOCK_SH)
+    if handle is not None:
+        os.close(handle)
+    return handle is not None
 
 
-def _is_abandoned(directory: Path) -> bool:
-    """Whether neither the process that made it nor any worker is left."""
-    with suppress(OSError):
-        if directory.is_symlink() or directory.stat().st_uid != os.geteuid():
-            return False
-        return _is_free(directory / _OWNER) and all(map(_is_free, directory.glob(f"*{_LOCK}")))
-    return False
+def _entries(path: str) -> Iterator[tuple[str, float, float]]:
+    """Key, value, and when it was set (of the most recent ones only), while others may write."""
+    entries: Iterator[tuple[str, float, float, int]]
+    entries = MmapedDict.read_all_values_from_file(path)  # type: ignore[no-untyped-call]
+    return ((key, value, timestamp) for key, value, timestamp, _ in entries)
+
+
+def _value_class(entries: Any) -> type:
+    """What prometheus-client keeps the value of each sample in: here one entry of this process' file."""
+    # Of all values, because MmapedDict is not thread-safe.
+    lock = Lock()
+
+    class Value:
+        _multiprocess = True
+
+        def __init__(
+            self,
+            kind: str,
+            metric_name: str,
+            name: str,
+            label_names: Sequence[str],
+            label_values: Sequence[str],
+            documentation: str,
+            multiprocess_mode: str = "",
+            **_: Any,
+        ) -> None:
+            kind = f"{kind}_{multiprocess_mode}" if multiprocess_mode else kind
+            self._key = f"{kind} {mmap_key(metric_name, name, [*label_names], [*label_values], documentation)}"
+            with lock:
+                self._value, self._timestamp = entries.read_value(self._key)
+
+        def inc(self, amount: float) -> None:
+            with lock:
+                self._value += amount
+                entries.write_value(self._key, self._value, self._timestamp)
+
+        def set(self, value: float, timestamp: float | None = None) -> None:
+            with lock:
+                self._value, self._timestamp = value, timestamp or 0.0
+                entries.write_value(self._key, self._value, self._timestamp)
+
+        def get(self) -> float:
+            return float(self._value)
+
+        def set_exemplar(self, exemplar: Any) -> None:
+            """Exemplars are not kept."""
+
+        def get_exemplar(self) -> None:
+            return None
+
+    return Value
+
+
+def _metrics(totals: Mapping[str, float]) -> Iterable[Metric]:
+    """The totals by keys as prometheus-client writes them out; of a histogram each bucket holds those below it, too."""
+    metrics: dict[str, Metric] = {}
+    buckets: dict[tuple[str, tuple[tuple[str, str], ...]], list[tuple[float, str, float]]] = defaultdict(list)
+    for key, total in totals.items():
+        kind, _, described = key.partition(" ")
+        metric_name, name, labels, documentation = json.loads(described)
+        if metric_name not in metrics:
+            metrics[metric_name] = Metric(metric_name, documentation, kind.partition("_")[0])
+        if kind == _HISTOGRAM and "le" in labels:
+            bound = labels.pop("le")
+            buckets[metric_name, tuple(labels.items())].append((float(bound), bound, total))
+        else:
+            metrics[metric_name].add_sample(name, labels, total)
+    for (metric_name, fixed_labels), counts in buckets.items():
+        below = 0.0
+        for _, bound, number in sorted(counts):
+            below += number
+            metrics[metric_name].add_sample(f"{metric_name}_bucket", {**dict(fixed_labels), "le": bound}, below)
+        metrics[metric_name].add_sample(f"{metric_name}_count", dict(fixed_labels), below)
+    return metrics.values()

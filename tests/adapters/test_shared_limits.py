@@ -204,8 +204,8 @@ def test_one_line_says_that_it_is_away_and_one_that_it_is_back(own_redis):
     with capture_logs() as lines:
         asyncio.run(going_and_coming(lines))
     assert [line["event"] for line in lines] == [
-        "the store of rate limits is away: nothing is limited",
-        "the store of rate limits is back",
+        "rate limit store unavailable: requests are not limited",
+        "rate limit store available again",
     ]
 
 

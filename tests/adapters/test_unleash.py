@@ -218,8 +218,8 @@ def test_the_log_says_once_that_unleash_is_away_and_once_that_it_is_back():
         unleash.instead = None
         assert asked_again(unleash)
     assert [(line["log_level"], line["event"]) for line in lines] == [
-        ("warning", "feature flags cannot be had from Unleash"),
-        ("info", "feature flags come from Unleash again"),
+        ("warning", "feature flags unavailable: Unleash gives no usable answer"),
+        ("info", "feature flags available again from Unleash"),
     ]
     assert lines[0]["cause"] == "status 401"
     assert TOKEN not in str(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -17,7 +18,9 @@ from tests.support.blueprints import composed, kept
 from tests.support.builders import compose_request, identity
 from tests.support.databases import Parameters
 from tests.support.metrics import PATIENCE, Exposition, eventually, scrape
+from tests.support.processes import children_of
 from tests.support.service import BASE, Client, Service
+from tests.support.waiting import until
 
 BASES = ("/api/image-builder/v1", "/api/image-builder/v1.0", "/api/v1/image-builder")
 
@@ -29,21 +32,22 @@ def service(module_database: Parameters, composer_process: StandInComposer) -> I
         yield running
 
 
-def workers_in(directory: Path) -> set[int]:
-    """The processes that have a place in the directory of their metrics, as soon as there are two."""
-    deadline = time.monotonic() + PATIENCE
-    while len(found := {int(fd.parts[2]) for fd in Path("/proc").glob("[0-9]*/fd/*") if _is_place(fd, directory)}) != 2:
-        assert time.monotonic() < deadline, found
-        time.sleep(0.1)
-    return found
+def workers_of(service: Service) -> set[int]:
+    """Its worker processes, as soon as there are two."""
+    assert service.process is not None
+    parent = service.process.pid
+    until(lambda: len(children_of(parent, "multiprocessing.spawn")) == 2, "two workers", PATIENCE)
+    return children_of(parent, "multiprocessing.spawn")
 
 
-def _is_place(fd: Path, directory: Path) -> bool:
-    try:
-        file = fd.readlink()
-    except OSError:
-        return False
-    return file.suffix == ".lock" and file.is_relative_to(directory)
+def kill_and_await_successor(service: Service, worker: int) -> Exposition:
+    """Return the first metrics to which the worker's successor contributes."""
+    os.kill(worker, signal.SIGKILL)
+    # A worker reports the limit of its pool as soon as it serves.
+    return eventually(
+        service.url,
+        lambda now: now.value("database_pool_limit") == 40 and worker not in workers_of(service),
+    )
 
 
 # The sum
@@ -63,28 +67,19 @@ def test_every_request_counts_once_whichever_worker_served_it(service: Service) 
         assert counted == now.value("request_count", path="/distributions")
 
 
-def test_a_killed_worker_takes_nothing_along(
-    module_database: Parameters, composer: StandInComposer, tmp_path: Path
-) -> None:
+def test_a_killed_worker_takes_nothing_along(module_database: Parameters, composer: StandInComposer) -> None:
     def served(exposition: Exposition) -> float:
         return exposition.value("request_count", path="/version")
 
-    with Service(module_database, composer.url, environment={"TMPDIR": str(tmp_path)}, workers=2) as running:
-        before = workers_in(tmp_path)
+    with Service(module_database, composer.url, workers=2) as running:
+        eventually(running.url, lambda now: now.value("database_pool_limit") == 40)
+        before = workers_of(running)
         for number, worker in enumerate(before, start=1):  # both: whichever had served, it was killed
             for _ in range(30):
                 assert running.client().get("/version").status_code == 200
             eventually(running.url, lambda now, number=number: served(now) == 30 * number)
-            os.kill(worker, signal.SIGKILL)
-            # The next one answers, too, as soon as its pool is told of.
-            now = eventually(
-                running.url,
-                lambda now, worker=worker: (
-                    now.value("database_pool_limit") == 40 and worker not in workers_in(tmp_path)
-                ),
-            )
-            assert served(now) == 30 * number
-        assert not before & workers_in(tmp_path)
+            assert served(kill_and_await_successor(running, worker)) == 30 * number
+        assert not before & workers_of(running)
 
 
 # What counts
@@ -274,35 +269,31 @@ def test_a_service_that_has_never_looked_after_starts_tells_since_when(workers: 
 # Where they are kept
 
 
-def test_files_of_the_workers_metrics_go_with_the_service(
+def test_a_cleaner_of_temporary_files_takes_neither_metrics_nor_workers(
     module_database: Parameters, composer: StandInComposer, tmp_path: Path
 ) -> None:
-    place = {"TMPDIR": str(tmp_path)}
-    with Service(module_database, composer.url, environment=place, workers=2) as running:
-        (directory,) = tmp_path.glob("image-builder-metrics-*")
-        assert running.client().get("/version").status_code == 200
-        assert list(directory.glob("counter_*.db"))
-    assert not list(tmp_path.glob("image-builder-metrics-*"))
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    environment = {"TMPDIR": str(temporary)}
+    with Service(module_database, composer.url, environment=environment, workers=2) as running:
+        eventually(running.url, lambda now: now.value("database_pool_limit") == 40)
+        for _ in range(20):
+            assert running.client().get("/version").status_code == 200
+        first, second = workers_of(running)
+        shutil.rmtree(temporary)
+        assert kill_and_await_successor(running, first).value("request_count", path="/version") == 20
+        temporary.write_text("no folder")
+        assert kill_and_await_successor(running, second).value("request_count", path="/version") == 20
+        for _ in range(20):
+            assert running.client().get("/version").status_code == 200
+        eventually(running.url, lambda now: now.value("request_count", path="/version") == 40)
 
 
-def test_files_of_a_killed_service_go_with_the_next(
-    module_database: Parameters, composer: StandInComposer, tmp_path: Path
+@pytest.mark.parametrize("workers", [1, 2])
+def test_metrics_are_kept_in_no_file(
+    module_database: Parameters, composer: StandInComposer, tmp_path: Path, workers: int
 ) -> None:
-    place = {"TMPDIR": str(tmp_path)}
-    killed = Service(module_database, composer.url, environment=place, workers=2).start()
-    assert killed.process is not None
-    os.killpg(killed.process.pid, signal.SIGKILL)
-    killed.process.wait()
-    (left,) = tmp_path.glob("image-builder-metrics-*")
-    with Service(module_database, composer.url, environment=place, workers=2) as running:
-        assert not left.exists()
-        assert scrape(running.url).value("request_count") == 0
-
-
-def test_a_single_process_writes_no_files(
-    module_database: Parameters, composer: StandInComposer, tmp_path: Path
-) -> None:
-    with Service(module_database, composer.url, environment={"TMPDIR": str(tmp_path)}) as running:
+    with Service(module_database, composer.url, environment={"TMPDIR": str(tmp_path)}, workers=workers) as running:
         running.client().get("/version")
         eventually(running.url, lambda now: now.value("request_count") == 1)
         assert not list(tmp_path.iterdir())

@@ -94,7 +94,7 @@ def test_with_redis_away_requests_pass_and_with_redis_back_they_are_limited_agai
         assert not policies(answers[-1]) | left(answers[-1])
         assert metric(service, AWAY) >= 3 * READS
         assert seconds < 3 * READS * patience  # had each of them waited
-        until(lambda: "the store of rate limits is away" in log.read_text())
+        until(lambda: "rate limit store unavailable" in log.read_text())
         (redis.start if trouble == "killed" else redis.let_go)()
         until(lambda: counted(client))
         until(lambda: client.get("/version").status_code == 429)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -16,10 +15,11 @@ from typing import Any
 
 import pytest
 from prometheus_client import values
+from structlog.testing import capture_logs
 
 from domain.errors import ConfigurationError
 from image_builder.telemetry.metrics import Metrics
-from image_builder.telemetry.workers import Slot, shared_directory
+from image_builder.telemetry.workers import MetricsMemory, MetricsSlot
 from tests.support.metrics import Exposition
 
 PROJECT = Path(__file__).parent.parent.parent
@@ -29,10 +29,9 @@ POOL = {"limit": 20, "size": 2, "in_use": 1, "waiting": 0}
 # A worker that does as it is told, a line at a time, and says when it is done.
 WORKER = f"""
 import sys
-from pathlib import Path
 from image_builder.telemetry.metrics import Metrics
-from image_builder.telemetry.workers import Slot
-slot = Slot(Path(sys.argv[1]))
+from image_builder.telemetry.workers import MetricsMemory, MetricsSlot
+slot = MetricsSlot(MetricsMemory([int(file) for file in sys.argv[1:]]))
 metrics = Metrics(["/compose"], slot)
 metrics.pool({POOL})
 print(slot.number, flush=True)
@@ -45,9 +44,11 @@ for line in sys.stdin:
 class Worker:
     """A process with a slot."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, memory: MetricsMemory) -> None:
+        files = [int(path.rpartition("/")[2]) for path in memory.paths]
         self._process = subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(directory)],
+            [sys.executable, "-c", WORKER, *map(str, files)],
+            pass_fds=files,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -79,36 +80,35 @@ class Worker:
 class Workers:
     """What a test may start."""
 
-    def __init__(self, directory: Path, ends: ExitStack) -> None:
-        self.directory = directory
+    def __init__(self, memory: MetricsMemory, ends: ExitStack) -> None:
+        self.memory = memory
         self._ends = ends
 
     def another(self) -> Worker:
-        worker = Worker(self.directory)
+        worker = Worker(self.memory)
         self._ends.callback(worker.is_killed)
         return worker
 
-    def told(self, by: Slot) -> Exposition:
+    def told(self, by: MetricsSlot) -> Exposition:
         return Exposition.of(Metrics(shared=by).exposition().decode())
 
 
 @pytest.fixture
-def workers(tmp_path: Path) -> Iterator[Workers]:
+def workers() -> Iterator[Workers]:
     with ExitStack() as ends:
-        yield Workers(tmp_path, ends)
+        yield Workers(ends.enter_context(MetricsMemory.of(3)), ends)
 
 
 @pytest.fixture
-def ours(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slot]:
+def ours(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> Iterator[MetricsSlot]:
     """The slot of this process, which counts nothing itself."""
     monkeypatch.setattr(values, "ValueClass", values.ValueClass)
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
-    slot = Slot(workers.directory)
+    slot = MetricsSlot(workers.memory)
     yield slot
     slot.close()
 
 
-def test_any_worker_tells_the_sum_of_all(workers: Workers, ours: Slot) -> None:
+def test_any_worker_tells_the_sum_of_all(workers: Workers, ours: MetricsSlot) -> None:
     one, another = workers.another(), workers.another()
     one.serves(2)
     another.serves(3, status=503)
@@ -122,7 +122,7 @@ def test_any_worker_tells_the_sum_of_all(workers: Workers, ours: Slot) -> None:
     assert exposition.value("http_duration_seconds_count", path="/compose") == 5
 
 
-def test_the_names_are_those_of_a_single_process(workers: Workers, ours: Slot) -> None:
+def test_the_names_are_those_of_a_single_process(workers: Workers, ours: MetricsSlot) -> None:
     worker = workers.another()
     worker.serves()
     worker.does("metrics.starts_unmatched(0); metrics.starts_looked_after()")
@@ -135,35 +135,34 @@ def test_the_names_are_those_of_a_single_process(workers: Workers, ours: Slot) -
     assert types[0] <= types[1]  # a single process tells the names of what has no sample yet, too
 
 
-def test_workers_at_the_same_time_have_slots_of_their_own(workers: Workers, ours: Slot) -> None:
+def test_workers_at_the_same_time_have_slots_of_their_own(workers: Workers, ours: MetricsSlot) -> None:
     assert sorted([ours.number, workers.another().slot, workers.another().slot]) == [0, 1, 2]
 
 
-def test_what_a_killed_worker_counted_stays(workers: Workers, ours: Slot) -> None:
+def test_what_a_killed_worker_counted_stays(workers: Workers, ours: MetricsSlot) -> None:
     worker = workers.another()
     worker.serves(3)
     worker.is_killed()
     assert workers.told(ours).value("request_count") == 3
 
 
-def test_the_next_worker_counts_on_in_the_place_of_a_killed_one(workers: Workers, ours: Slot) -> None:
+def test_the_next_worker_counts_on_in_the_place_of_a_killed_one(workers: Workers, ours: MetricsSlot) -> None:
     for number in range(4):
         worker = workers.another()
         assert worker.slot == 1
         worker.serves(2)
         assert workers.told(ours).value("request_count") == 2 * (number + 1)
         worker.is_killed()
-    assert len(list(workers.directory.glob("counter_*.db"))) == 2
 
 
-def test_connections_of_a_killed_worker_are_none_any_more(workers: Workers, ours: Slot) -> None:
+def test_connections_of_a_killed_worker_are_none_any_more(workers: Workers, ours: MetricsSlot) -> None:
     one, _another = workers.another(), workers.another()
     assert workers.told(ours).value("database_pool_limit") == 2 * POOL["limit"]
     one.is_killed()
     assert workers.told(ours).value("database_pool_limit") == POOL["limit"]
 
 
-def test_of_starts_cut_short_the_last_word_stands_also_of_a_killed_worker(workers: Workers, ours: Slot) -> None:
+def test_of_starts_cut_short_the_last_word_stands_also_of_a_killed_worker(workers: Workers, ours: MetricsSlot) -> None:
     first, last = workers.another(), workers.another()
     last.does("metrics.starts_unmatched(9)")
     first.does("metrics.starts_unmatched(5)")
@@ -172,7 +171,7 @@ def test_of_starts_cut_short_the_last_word_stands_also_of_a_killed_worker(worker
     assert workers.told(ours).value("starts_unmatched") == 2
 
 
-def test_no_counter_goes_back_while_workers_are_killed_and_replaced(workers: Workers, ours: Slot) -> None:
+def test_no_counter_goes_back_while_workers_are_killed_and_replaced(workers: Workers, ours: MetricsSlot) -> None:
     last: dict[Any, float] = {}
     for _ in range(4):
         worker = workers.another()
@@ -185,76 +184,44 @@ def test_no_counter_goes_back_while_workers_are_killed_and_replaced(workers: Wor
             counters = {key: value for key, value in now.items() if "pool" not in key[0]}
             assert all(counters.get(key, 0.0) >= value for key, value in last.items() if key in counters or value)
             last = counters
+        worker.is_killed()
     assert sum(last.values()) > 0
 
 
-# The directory
+# The memory
 
 
-def test_the_directory_is_there_as_long_as_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_file_is_left_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with shared_directory(2) as directory:
-        assert directory.parent == tmp_path
-        assert directory.stat().st_mode & 0o777 == 0o700
-        Worker(directory).is_killed()
+    with MetricsMemory.of(2) as memory, ExitStack() as ends:
+        Workers(memory, ends).another().serves()
     assert not list(tmp_path.iterdir())
 
 
-def test_the_directory_of_a_killed_service_is_removed_by_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_memory_that_the_system_refuses_is_an_operators_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "memfd_create", refuse)
+    with pytest.raises(ConfigurationError, match="Too many open files"):
+        MetricsMemory.of(2)
+
+
+def test_a_worker_for_which_no_slot_is_free_counts_and_reports_its_own(
+    workers: Workers, ours: MetricsSlot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    abandoned = a_killed_service(tmp_path)
-    with shared_directory(2) as directory:
-        assert list(tmp_path.iterdir()) == [directory]
-    assert not abandoned.exists()
+    workers.memory = MetricsMemory.of(1)
+    workers.another().serves(2)
+    with capture_logs() as lines:
+        slot = MetricsSlot(workers.memory)
+    metrics = Metrics(["/compose"], slot)
+    metrics.observe("/compose", "POST", 200, 0.3)
+    assert Exposition.of(metrics.exposition().decode()).value("request_count") == 3
+    assert [line["log_level"] for line in lines] == ["warning"]
+    slot.close()
 
 
-def test_the_directory_of_a_killed_service_stays_while_one_of_its_workers_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: Workers
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    workers.directory = a_killed_service(tmp_path)
-    workers.another()
-    with shared_directory(2):
-        assert workers.directory.exists()
-
-
-def test_the_directory_of_a_running_service_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with shared_directory(2) as one, shared_directory(2) as another:
-        assert one != another
-        assert one.exists()
-
-
-def test_no_room_for_the_directory_is_an_operators_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
-    with pytest.raises(ConfigurationError, match="temporary directory"), shared_directory(2):
-        pass
-
-
-def test_a_full_file_system_is_found_at_the_start_and_kills_no_worker_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(ConfigurationError, match="No space left"), shared_directory(2):
-        pass
-    assert not list(tmp_path.iterdir())
-
-
-def a_killed_service(tmp_path: Path) -> Path:
-    """The directory that it left."""
-    script = (
-        "import os, signal\n"
-        "from image_builder.telemetry.workers import shared_directory\n"
-        "with shared_directory(2): os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    environment = {"PYTHONPATH": str(PROJECT), "TMPDIR": str(tmp_path)}
-    ended = subprocess.run([sys.executable, "-c", script], env={**os.environ, **environment}, check=False)
-    assert ended.returncode == -signal.SIGKILL
-    (left,) = tmp_path.iterdir()
-    return left
+def test_metrics_of_many_routes_have_room(workers: Workers, ours: MetricsSlot) -> None:
+    worker = workers.another()
+    worker.does("for n in range(3000): metrics.observe(f'/{n}/compose', 'POST', 200, 0.3)")
+    assert workers.told(ours).value("request_count") == 3000

@@ -1,0 +1,36 @@
+"""What a service takes of the machine: memory and threads of all its processes, by /proc (Linux)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.processes import children_of
+
+_WORKERS = "multiprocessing.spawn"
+MIB = 1024 * 1024
+
+
+def processes_of(parent: int) -> set[int]:
+    """The service's process and its workers."""
+    return {parent, *children_of(parent, _WORKERS)}
+
+
+def forget_peak_memory(parent: int) -> None:
+    """Have `peak_memory` begin anew."""
+    for process in processes_of(parent):
+        Path(f"/proc/{process}/clear_refs").write_text("5")
+
+
+def peak_memory(parent: int) -> int:
+    """Bytes of resident memory that the largest process has held at a time."""
+    return max(_kib(process, "VmHWM") * 1024 for process in processes_of(parent))
+
+
+def threads(parent: int) -> int:
+    """How many threads there are, of all processes."""
+    return sum(len(list(Path(f"/proc/{process}/task").iterdir())) for process in processes_of(parent))
+
+
+def _kib(process: int, name: str) -> int:
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
