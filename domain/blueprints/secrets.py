@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -32,9 +33,9 @@ def kept(body: Json, before: Json) -> dict[str, Any]:
     users = body["customizations"].get("users")
     if users is None:
         return dict(body)
-    stored: dict[str, list[Json]] = {}
+    stored: dict[str, deque[Json]] = {}
     for user in _users(before):
-        stored.setdefault(user["name"], []).append(user)
+        stored.setdefault(user["name"], deque()).append(user)
     return _with_users(body, [_completed(user, _namesake(stored, user["name"])) for user in users])
 
 
@@ -48,9 +49,11 @@ def _users(body: Json) -> Iterable[Json]:
     return [user for user in users if isinstance(user.get("name"), str)] if users else ()
 
 
-def _namesake(stored: dict[str, list[Json]], name: str) -> Json:
-    namesakes = stored.get(name, [{}])
-    return namesakes.pop(0) if len(namesakes) > 1 else namesakes[0]
+def _namesake(stored: dict[str, deque[Json]], name: str) -> Json:
+    namesakes = stored.get(name)
+    if namesakes is None:
+        return {}
+    return namesakes.popleft() if len(namesakes) > 1 else namesakes[0]
 
 
 def _hashed(user: Json, plain: str | None, hasher: Callable[[str], str]) -> dict[str, Any]:

@@ -60,14 +60,14 @@ def named_red_hat(request: ComposeRequest, answers: Answers) -> list[ContentRepo
     return [repository for repository in named if repository is not None]
 
 
-def is_of_image(
-    repository: ContentRepository, request: ComposeRequest, distribution: Distribution | None, answers: Answers
-) -> bool:
-    """Whether a Red Hat repository is one that the image is built from, as opposed to one that was only named."""
+def image_repository_ids(request: ComposeRequest, distribution: Distribution | None, answers: Answers) -> set[str]:
+    """The ids of the Red Hat repositories that the image is built from, without those that were only looked up."""
     if request.image.content_template:
-        return answers.template is not None and repository.uuid in answers.template.repository_uuids
+        of_template = () if answers.template is None else answers.template.repository_uuids
+        return {repository.uuid for repository in answers.red_hat}.intersection(of_template)
     urls = {same(each.baseurl) for each in image_repositories(request, distribution) if each.baseurl}
-    return same(repository.url) in urls or repository in named_red_hat(request, answers)
+    at_urls = {repository.uuid for repository in answers.red_hat if same(repository.url) in urls}
+    return at_urls.union(repository.uuid for repository in named_red_hat(request, answers))
 
 
 def _of_date(

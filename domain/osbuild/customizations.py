@@ -252,10 +252,13 @@ def _with_keys(
     users: list[dict[str, Any]], keys: list[dict[str, Any]], at: str, lost: list[str]
 ) -> list[dict[str, Any]]:
     """`users`, each with its key, after those who have only a key; a second key of one user is lost."""
+    by_name: dict[str, dict[str, Any]] = {}
+    for user in users:
+        by_name.setdefault(user["name"], user)
     made: list[dict[str, Any]] = []
     for index, key in enumerate(keys):
-        user = next((one for one in (*users, *made) if one["name"] == key["name"]), None)
-        if user is None:
+        user = by_name.setdefault(key["name"], key)
+        if user is key:
             made.append(key)
         elif user.setdefault("ssh_key", key["ssh_key"]) != key["ssh_key"]:
             lost.append(f"{at}[{index}]")

@@ -1,7 +1,7 @@
 """How many values a request's body holds, counted before it is parsed.
 
-A value may be written in two bytes and takes a hundred when it is parsed, more while it is worked on. Counting first keeps a
-body of 4 MiB from growing to a gigabyte: one of more than MOST_VALUES is refused and never parsed.
+A value may be written in two bytes; it takes a hundred when it is parsed, and more while it is worked on. Counting
+keeps a body of 4 MiB from growing to a gigabyte: one of more than MOST_VALUES is refused and never parsed.
 
 Both functions take time linear in the body's length, a fraction of a second for 4 MiB, and hold little more than twice
 that length besides the body. How deeply values are nested is bounded by the parsers themselves.
@@ -12,23 +12,15 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from domain.osbuild.toml import STRINGS_AND_COMMENTS
+
 # Room for 10,000 packages (in TOML each is a table of name and version), or for 4,000 files with all properties.
 MOST_VALUES: Final = 100_000
 
 _JSON_STRING: Final = re.compile(rb'"[^"]*"?')
 _JSON_BLANKS: Final = b" \t\r\n"
 
-# The strings and comments of TOML; none is looked at twice. A comment stands for those that follow it as well.
-_TOML_TEXT: Final = re.compile(
-    rb"""
-      \"\"\" [^"\\]*+ (?: (?: \\. | "{1,2}(?!") ) [^"\\]*+ )*+ (?:"{3,5})?
-    | ''' [^']*+ (?: '{1,2}(?!') [^']*+ )*+ (?:'{3,5})?
-    | " [^"\\\n]*+ (?: \\[^\n] [^"\\\n]*+ )*+ "?
-    | ' [^'\n]*+ '?
-    | \# [^\n]*+ (?: \s*+ \# [^\n]*+ )*+
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+_TOML_TEXT: Final = re.compile(STRINGS_AND_COMMENTS.encode(), re.VERBOSE | re.DOTALL)
 _TOML_BLANKS: Final = b" \t\r"
 _COMMENT: Final = ord("#")
 
@@ -36,8 +28,8 @@ _COMMENT: Final = ord("#")
 def count_values(raw: bytes, most: int = MOST_VALUES) -> int:
     """The number of values in JSON text: objects, arrays, strings, numbers, literals, and the keys of objects.
 
-    The number is exact for JSON. For other text it is not smaller than what a parser makes of it before it finds the fault.
-    When it exceeds `most`, the result is some number above `most`.
+    The number is exact for JSON. For other text it is not smaller than what a parser makes of it before it finds the
+    fault. When it exceeds `most`, the result is some number above `most`.
     """
     text = raw
     if b"\\" in raw:
@@ -57,8 +49,8 @@ def count_values(raw: bytes, most: int = MOST_VALUES) -> int:
 def count_toml_values(raw: bytes, most: int = MOST_VALUES) -> int:
     """An upper bound of the number of values in TOML text, counted as in JSON; usually less than twice the number.
 
-    The contents of strings and comments do not count. For text that is not TOML it bounds what a parser makes of it before
-    it finds the fault. When it exceeds `most`, the result is some number above `most`.
+    The contents of strings and comments do not count. For text that is not TOML it bounds what a parser makes of it
+    before it finds the fault. When it exceeds `most`, the result is some number above `most`.
     """
     rest = bytearray()
     strings = comments = end = 0

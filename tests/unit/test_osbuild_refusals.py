@@ -1,6 +1,7 @@
 """What is no osbuild blueprint in TOML, and is refused by its name (spec 30, a TOML blueprint)."""
 
 import time
+import tracemalloc
 
 import pytest
 
@@ -208,6 +209,18 @@ def test_keys_without_end_are_refused_at_once(text):
     with pytest.raises(InvalidRequestError, match="keys of at most 20 parts"):
         read(text)
     assert time.monotonic() - began < 2.0
+
+
+@pytest.mark.parametrize(
+    "text", ["a = " + "1" * 1_000_000, "a = 1." + "1" * 1_000_000, "a = 0x" + "f" * 1_000_000, "a" * 1_000_000 + " = 1"]
+)
+def test_numbers_and_keys_without_end_are_refused_in_little_memory(text):
+    tracemalloc.start()
+    with pytest.raises(InvalidRequestError, match="keys and numbers of at most 10000 characters"):
+        read(text)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10 * len(text)
 
 
 @pytest.mark.parametrize("quote", ['"', "'", '"""', "'''"])

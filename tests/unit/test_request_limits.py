@@ -105,7 +105,7 @@ def test_every_limit_of_a_request_is_told(told: Bounds) -> None:
     assert lengths.texts["customizations.files[].user"] > 0
     assert lengths.texts["customizations.openscap.profile_id"] > 0
     assert lengths.lists["image_requests[].upload_request.options.share_with_sources"] > 0
-    assert told.lengths["blueprint_compose"].lists == {"image_types": 100}
+    assert told.lengths["blueprint_compose"].lists == {"image_types": 1000}
     assert told.lengths["recommendations"].lists == {"packages": 10_000}
     assert told.lengths["parameters"].texts["search"] > 0
     assert told.lengths["parameters"].lists["ignoreImageTypes"] > 0
@@ -268,7 +268,7 @@ def test_each_value_of_a_repeated_parameter_is_held_to_its_limit() -> None:
 
 def test_a_parameter_may_be_repeated_as_often_as_its_limit_and_no_more() -> None:
     found = parameter("getComposes", "ignoreImageTypes")
-    assert len(found.value(["aws"] * 100)) == 100
+    assert len(found.value(["aws"] * 1000)) == 1000
     with pytest.raises(InvalidRequestError) as refused:
-        found.value(["aws"] * 101)
-    assert refused.value.detail == "ignoreImageTypes: expected at most 100 values"
+        found.value(["aws"] * 1001)
+    assert refused.value.detail == "ignoreImageTypes: expected at most 1000 values"

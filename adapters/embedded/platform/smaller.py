@@ -63,7 +63,8 @@ class Recommendations:
         packages, wanted = texts(body, "packages"), body.get("recommendedPackages", 3)
         if isinstance(wanted, bool) or not isinstance(wanted, int) or not isinstance(body.get("distribution"), str):
             raise RefusedError(422, "expected recommendedPackages: number, distribution: text")
-        related = dict.fromkeys(name for package in packages for name in _related(package) if name not in packages)
+        chosen = frozenset(packages)
+        related = dict.fromkeys(name for package in packages for name in _related(package) if name not in chosen)
         return answer({"packages": list(related)[: max(wanted, 0)], "modelVersion": MODEL})
 
 

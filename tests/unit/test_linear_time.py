@@ -1,0 +1,254 @@
+"""Whatever list of a blueprint is long, the time of all that is done with it grows no faster than the list.
+
+The lists here are longer than the contract allows: work that grows with the square of a length takes minutes then, and
+everything else about a second. The deadline is for a busy machine.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+import pytest
+import tomli_w
+
+from domain.blueprints import policy, rules, secrets
+from domain.blueprints.blueprint import Blueprint, as_read, body_of
+from domain.blueprints.composing import compose_requests
+from domain.blueprints.export import export
+from domain.compose import passwords
+from domain.compose.build import Findings, begin, build
+from domain.compose.lookups import Answers, follow_up, questions
+from domain.compose.request import read as read_request
+from domain.content import RED_HAT, Template
+from domain.osbuild.blueprint import document, read
+from domain.starts import essence
+from tests.support.builders import image_request
+from tests.support.domain_builders import CONTENT, UPLOAD, a_repository, a_rhel, a_snapshot, a_uuid, known, schemas
+
+Json = Any
+
+# Work that grows with its square takes 12 seconds at the least, and mostly minutes.
+LENGTH: Final = 20_000
+# Seconds of the CPU, not of the clock: other processes do not count.
+DEADLINE: Final = 8.0
+
+NAMES: Final[Callable[[int], Json]] = "n{}".format
+PARTITION: Final = {"type": "plain", "fs_type": "ext4"}
+# Every list of the contract's Customizations, and an entry of it with all that is looked up by something.
+LISTS: Final[dict[str, Callable[[int], Json]]] = {
+    "containers": lambda n: {"source": f"quay.io/c{n}", "name": f"c{n}"},
+    "directories": lambda n: {"path": f"/etc/d{n}", "mode": "0755", "user": f"u{n}", "ensure_parents": True},
+    "files": lambda n: {"path": f"/etc/f{n}", "data": "eA==", "data_encoding": "base64", "ensure_parents": False},
+    "packages": NAMES,
+    "enabled_modules": lambda n: {"name": f"m{n}", "stream": "1"},
+    "payload_repositories": lambda n: {"id": a_uuid(n), "baseurl": f"https://own.example/{n}", "rhsm": False},
+    "custom_repositories": lambda n: {
+        "id": a_uuid(n),
+        "baseurl": [f"https://own.example/{n}"],
+        "filename": f"{n}.repo",
+    },
+    "custom_repositories[0].baseurl": "https://own.example/{}".format,
+    "custom_repositories[0].gpgkey": NAMES,
+    "filesystem": lambda n: {"mountpoint": f"/srv/{n}", "min_size": 2**20},
+    "disk.partitions": lambda n: {**PARTITION, "mountpoint": f"/srv/{n}", "minsize": "1 GiB"},
+    "disk.partitions[0].subvolumes": lambda n: {"name": f"s{n}", "mountpoint": f"/srv/{n}"},
+    "disk.partitions[0].logical_volumes": lambda n: {"name": f"v{n}", "fs_type": "xfs", "mountpoint": f"/srv/{n}"},
+    "users": lambda n: {"name": f"u{n}", "ssh_key": f"k{n}", "password": "$6$hash"},
+    "users[0].groups": NAMES,
+    "services.enabled": NAMES,
+    "services.disabled": NAMES,
+    "services.masked": NAMES,
+    "groups": lambda n: {"name": f"g{n}", "gid": n},
+    "timezone.ntpservers": NAMES,
+    "locale.languages": NAMES,
+    "firewall.ports": "{}:tcp".format,
+    "firewall.services.enabled": NAMES,
+    "firewall.services.disabled": NAMES,
+    "installer.sudo-nopasswd": NAMES,
+    "cacerts.pem_certs": NAMES,
+}
+FIRST_ENTRIES: Final[dict[str, Json]] = {
+    "custom_repositories": {"id": a_uuid(1)},
+    "users": {"name": "u"},
+    "disk.partitions[0].subvolumes": {"type": "btrfs"},
+    "disk.partitions[0].logical_volumes": {"type": "lvm"},
+}
+# Entries that are all the same where they are looked up, or that a blueprint has twice.
+ALIKE: Final[dict[str, Callable[[int], Json]]] = {
+    "users": lambda n: {"name": "u", "ssh_key": f"k{n}"},
+    "payload_repositories": lambda _: {"id": a_uuid(1), "baseurl": "https://own.example/1", "rhsm": False},
+    "custom_repositories": lambda _: {"id": a_uuid(1), "baseurl": ["https://own.example/1"]},
+    "packages": lambda _: "n",
+}
+
+
+@contextmanager
+def in_linear_time() -> Iterator[None]:
+    began = time.thread_time()
+    yield
+    assert time.thread_time() - began < DEADLINE
+
+
+def customizations(field: str, entry: Callable[[int], Json], length: int = LENGTH) -> Json:
+    entries = [entry(number) for number in range(length)]
+    above, _, last = field.rpartition(".")
+    document: Json = {last: entries}
+    if "[0]" in above:
+        document.update(FIRST_ENTRIES.get(field) or FIRST_ENTRIES[above.removesuffix("[0]")])
+    for name in reversed(above.split(".") if above else []):
+        document = {name.removesuffix("[0]"): [document] if name.endswith("[0]") else document}
+    return document
+
+
+def a_blueprint(ours: Json) -> Blueprint:
+    image = image_request("guest-image")
+    body = {"distribution": "rhel-9.8", "image_requests": [image], "customizations": ours}
+    return Blueprint(UUID(int=1), "long", "", 1, UUID(int=2), body)
+
+
+def saved_and_read(ours: Json) -> None:
+    """Save it, save it again, read it, and hold it against a policy that asks for the same and for as much again."""
+    body = body_of({"name": "long", **a_blueprint(ours).body})
+    rules.check({"name": "long", **body})
+    kept = secrets.without_empty(secrets.hashed(body, str))
+    secrets.kept(secrets.hashed(body, str), kept)
+    passwords.shown(as_read(kept))
+    wanted = {**ours, "kernel": {"append": " ".join(map(str, range(LENGTH)))}}
+    before = {"packages": [f"b{number}" for number in range(LENGTH)]}
+    policy.lint({"packages": ["b1"]}, wanted, before)
+    policy.lint(ours, wanted, ours)
+    policy.fixed(policy.fixed(before, wanted), before)
+
+
+def exported_and_read_back(ours: Json) -> None:
+    exported = export(a_blueprint(ours), (), datetime.now(UTC)).document
+    written, _ = document("long", "", "rhel-9.8", exported["customizations"])
+    read(tomli_w.dumps(written))
+
+
+def composed(ours: Json, image: Json, answers: Answers) -> None:
+    """Put the composer's request together, with answers of as many repositories as were asked for."""
+    distribution = a_rhel("rhel-9.8", *(a_repository(f"r{number}", rhsm=True) for number in range(3)))
+    (request_document,) = compose_requests(a_blueprint(ours), "api", None)
+    request_document["image_requests"][0].update(image)
+    request = read_request(request_document)
+    draft = begin(request, distribution)
+    plain = passwords.to_hash((request.customizations or {}).get("users", ()))
+    questions(request, distribution, content_sources=True)
+    follow_up(request, answers)
+    made = build(draft, Findings(UPLOAD, (distribution,), answers, CONTENT))
+    essence(passwords.with_hashes(made, plain))
+    passwords.is_shown(passwords.without_passwords(request_document))
+
+
+EACH_LIST: Final = pytest.mark.parametrize(
+    ("field", "entry"),
+    [
+        *(pytest.param(field, entry, id=field) for field, entry in LISTS.items()),
+        *(pytest.param(field, entry, id=f"{field} alike") for field, entry in ALIKE.items()),
+    ],
+)
+
+
+@EACH_LIST
+def test_a_blueprint_is_saved_exported_and_composed_in_linear_time(field: str, entry: Callable[[int], Json]) -> None:
+    ours = customizations(field, entry)
+    with in_linear_time():
+        saved_and_read(ours)
+        exported_and_read_back(ours)
+        composed(ours, {}, Answers())
+
+
+def test_every_list_of_the_contract_is_tried() -> None:
+    assert set(lists_below(schemas()["Customizations"], "")) == {field.replace("[0]", "[]") for field in LISTS}
+
+
+def lists_below(schema: Json, field: str) -> Iterator[str]:
+    while "$ref" in schema:
+        schema = schemas()[schema["$ref"].rpartition("/")[2]]
+    for form in schema.get("oneOf", ()):
+        yield from lists_below(form, field)
+    if "items" in schema:
+        yield field
+        yield from lists_below(schema["items"], f"{field}[]")
+    for name, below in schema.get("properties", {}).items():
+        yield from lists_below(below, f"{field}.{name}".removeprefix("."))
+
+
+# Repositories that content sources knows
+
+OWN: Final = tuple(known(n, f"https://own.example/{n}", origin="external", gpg_key="K") for n in range(LENGTH))
+THEIRS: Final = tuple(known(n, f"https://cdn.example/{n}", origin=RED_HAT, label=f"l{n}") for n in range(LENGTH))
+SNAPSHOTS: Final = tuple(map(a_snapshot, range(LENGTH)))
+DATE: Final = {"snapshot_date": "2026-01-31"}
+TEMPLATE: Final = {"content_template": a_uuid(7)}
+BASE: Final = tuple(known(LENGTH + n, f"https://mirror.example/r{n}") for n in range(3))
+BASE_SNAPSHOTS: Final = tuple(a_snapshot(LENGTH + n) for n in range(3))
+OF_TEMPLATE: Final = Template(a_uuid(7), "t", tuple(map(a_uuid, range(LENGTH))), SNAPSHOTS)
+
+
+@pytest.mark.parametrize("field", ["payload_repositories", "custom_repositories"])
+@pytest.mark.parametrize(
+    ("image", "answers"),
+    [
+        ({}, Answers(red_hat=BASE, own=OWN)),
+        ({}, Answers(red_hat=(*BASE, *THEIRS))),
+        (DATE, Answers(red_hat=BASE, own=OWN, snapshots=(*BASE_SNAPSHOTS, *SNAPSHOTS))),
+        (DATE, Answers(red_hat=(*BASE, *THEIRS), snapshots=(*BASE_SNAPSHOTS, *SNAPSHOTS))),
+        (TEMPLATE, Answers(red_hat=THEIRS, template=OF_TEMPLATE)),
+    ],
+    ids=["own", "Red Hat's", "own by date", "Red Hat's by date", "template"],
+)
+def test_repositories_are_found_among_as_many_in_linear_time(field: str, image: Json, answers: Answers) -> None:
+    ours = customizations(field, LISTS[field])
+    if field == "custom_repositories":
+        ours["subscription"] = {
+            "organization": 1,
+            "activation-key": "k",
+            "server-url": "s",
+            "base-url": "b",
+            "insights": False,
+            "rhc": False,
+        }
+    with in_linear_time():
+        composed(ours, image, answers)
+
+
+# Upload options
+
+
+@pytest.mark.parametrize("option", ["share_with_accounts", "share_with_sources"])
+def test_accounts_are_shared_with_in_linear_time(option: str) -> None:
+    names = [f"a{number}" for number in range(LENGTH)]
+    upload = {"type": "aws", "options": {option: names}}
+    with in_linear_time():
+        composed({}, {"image_type": "aws", "upload_request": upload}, Answers(accounts=dict.fromkeys(names, "1")))
+
+
+# Files in TOML
+
+TABLES: Final[dict[str, str]] = {
+    "keys of as many users": '[[customizations.sshkey]]\nuser = "u{n}"\nkey = "k"\n',
+    "keys of one user": '[[customizations.sshkey]]\nuser = "u"\nkey = "k{n}"\n',
+    "packages": '[[packages]]\nname = "p{n}"\nversion = "1.{n}"\n',
+    "package groups": '[[groups]]\nname = "g{n}"\n',
+    "unknown tables": '[customizations.unknown{n}]\nk = "v"\n',
+    "unknown keys": '[unknown.k{n}]\nk."b.{n}".c = [{{d = 1}}, 2]\n',
+}
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_a_file_in_toml_is_read_in_linear_time(table: str) -> None:
+    text = 'name = "long"\n' + "".join(map(partial(_filled, table), range(LENGTH)))
+    with in_linear_time():
+        read(text)
+
+
+def _filled(table: str, number: int) -> str:
+    return table.format(n=number)
