@@ -99,7 +99,8 @@ class ComposesController:
 
     def metadata(self, identity: Identity, compose_id: UUID) -> Response:
         """GET /composes/{composeId}/metadata"""
-        return json_answer(self.watch.metadata(identity, compose_id))
+        metadata = self.watch.metadata(identity, compose_id)
+        return json_answer(orjson.Fragment(metadata) if isinstance(metadata, str | bytes) else metadata)
 
     def delete(self, identity: Identity, compose_id: UUID) -> Response:
         """DELETE /composes/{composeId}"""
@@ -148,11 +149,18 @@ def _item(compose: ListedCompose) -> dict[str, Any]:
     if compose.blueprint_id is not None:
         item["blueprint_id"] = compose.blueprint_id
         item["blueprint_version"] = compose.blueprint_version
+    if compose.shortened:
+        item["shortened"] = True
     return item
 
 
-def _request(stored: str) -> orjson.Fragment:
-    """A stored request as it is, unless something has to be taken out or put in: rows of this service need neither."""
+def _request(stored: str | bytes) -> orjson.Fragment:
+    """A request of the history as it is answered (see KeptCompose).
+
+    A stored one is that already, unless something has to be taken out or put in: rows of this service need neither.
+    """
+    if isinstance(stored, bytes):
+        return orjson.Fragment(stored)
     suspicious = any(sign in stored for sign in _SIGNS_OF_OLD_ROWS)
     if not suspicious and '"users"' not in stored:
         return orjson.Fragment(stored)
