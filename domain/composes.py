@@ -83,20 +83,18 @@ class RequestSizes:
 def forms_within(sizes: Sequence[RequestSizes], largest: int) -> list[RequestForm]:
     """In which form a page shows each of its requests, so that all together are at most `largest` bytes.
 
-    As few as possible are shortened, the largest first: the contents of files are left out of as many as it takes, and
-    only where that does not suffice, further customizations. What cannot be made smaller stays.
+    As few as possible are shortened, those first that become smaller by most: the contents of files are left out of as
+    many as it takes, and only where that does not suffice, further customizations. What cannot be made smaller stays.
     """
     forms = [RequestForm.WHOLE] * len(sizes)
     total = sum(each.whole for each in sizes)
     for shorter in (RequestForm.WITHOUT_DATA, RequestForm.SUMMARY):
-        present = [each.of(form) for each, form in zip(sizes, forms, strict=True)]
-        for number in sorted(range(len(sizes)), key=present.__getitem__, reverse=True):
-            saved = present[number] - sizes[number].of(shorter)
-            if total <= largest:
-                return forms
-            if saved > 0:
-                forms[number] = shorter
-                total -= saved
+        saved = [each.of(form) - each.of(shorter) for each, form in zip(sizes, forms, strict=True)]
+        for number in sorted(range(len(sizes)), key=saved.__getitem__, reverse=True):
+            if total <= largest or saved[number] <= 0:
+                break
+            forms[number] = shorter
+            total -= saved[number]
     return forms
 
 

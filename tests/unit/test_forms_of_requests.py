@@ -25,8 +25,9 @@ def test_a_page_that_fits_is_whole() -> None:
     assert forms(0) == []
 
 
-def test_the_largest_request_goes_without_the_contents_of_its_files_first() -> None:
+def test_the_request_with_the_largest_files_goes_without_their_contents_first() -> None:
     assert forms(29, (10, 1, 1), (20, 1, 1)) == [WHOLE, WITHOUT_DATA]
+    assert forms(29, (10, 1, 1), (20, 19, 1)) == [WITHOUT_DATA, WHOLE]
     assert forms(10, (10, 1, 1), (20, 1, 1)) == [WITHOUT_DATA, WITHOUT_DATA]
 
 
