@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ports.memory import current_memory
 
@@ -16,8 +16,10 @@ class RecordedMemory:
 
     reserved: int = 0
     limit: float = math.inf
+    before_reserving: Callable[[], None] = field(default=lambda: None)
 
     def reserve(self, size: int) -> None:
+        self.before_reserving()
         self.reserved += size
         if self.reserved > self.limit:
             raise MemoryError
