@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from adapters.postgres import large_requests
 from adapters.postgres.connection import PostgresDatabase
-from adapters.postgres.large_requests import LARGE, whole_only
+from adapters.postgres.large_requests import LARGE, LargeRequest
 from domain.composes import (
     LARGEST_LIST,
     LISTED_FOR,
@@ -23,6 +23,7 @@ from domain.composes import (
     KeptMetadata,
     ListedCompose,
     RequestForm,
+    RequestSizes,
     forms_within,
 )
 from domain.json_size import parsed_size
@@ -225,12 +226,12 @@ class PostgresComposes:
         texts = {each.id: each.request for each in composes if each.request is not None and len(each.request) <= LARGE}
         small, large = large_requests.measure(self._database, [each.id for each in composes if each.id not in texts])
         texts.update(small)
-        sizes = {key: whole_only(len(text)) for key, text in texts.items()} | large
+        sizes = {key: RequestSizes(*[len(text)] * 3) for key, text in texts.items()}
+        sizes.update({key: request.sizes for key, request in large.items()})
         chosen = forms_within(list(sizes.values()), self._largest_list - _ITEM * len(sizes))
         forms = dict(zip(sizes, chosen, strict=True))
         reserve_memory(_COPIES * sum(each.of(forms[key]) for key, each in sizes.items()))
-        wanted = {key: (forms[key], each.of(forms[key])) for key, each in large.items()}
-        texts.update(large_requests.read(self._database, wanted))
+        texts.update(large_requests.read(self._database, large, forms))
         return [
             each._replace(request=texts[each.id], shortened=forms[each.id] != RequestForm.WHOLE)
             for each in composes
@@ -246,8 +247,9 @@ class PostgresComposes:
         request_size, request, _, status = row
         if request is None:
             reserve_memory(_COPIES * request_size)
-            wanted = {str(compose_id): (RequestForm.WHOLE, request_size)}
-            request = large_requests.read(self._database, wanted).get(str(compose_id))
+            key = str(compose_id)
+            large = LargeRequest.of(request_size, None, None)
+            request = large_requests.read(self._database, {key: large}, {key: RequestForm.WHOLE}).get(key)
             if request is None:
                 return None
         return KeptCompose(request, None if status is None else _parsed(status))

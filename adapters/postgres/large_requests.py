@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, Self
 
 import psycopg
 
 from adapters.postgres.connection import PostgresDatabase
 from domain.composes import RequestForm, RequestSizes
 
-# Bytes of a request's text: what is larger has its forms stored beside it (migration 0020).
+# Bytes of a request: what is larger has its forms stored beside it (migration 0020).
 LARGE: Final = 16 * 1024
-# Bytes that one statement reads: of text, and of what may be compressed, where the size of the text is not known.
+# Bytes that one statement goes through, and bytes of compressed requests, where no more is known of their sizes.
 _BATCH: Final = 4 * 1024 * 1024
 _STORED_BATCH: Final = 128 * 1024
 
@@ -27,78 +28,93 @@ CROSS JOIN LATERAL (
 ) sizes
 """
 
-# Rows from before the sizes, or restored without the trigger, have none.
+# Rows from before the sizes, or restored without the trigger, have neither size nor forms. What is made of them here
+# has to be cheap; the service brings it into the form that is answered.
 _MEASURE: Final = f"""
-SELECT sizes.*
+SELECT sizes.job_id, octet_length(sizes.as_text),
+       CASE WHEN octet_length(sizes.as_text) <= {LARGE} THEN sizes.as_text END
 FROM unnest(%(ids)s::uuid[]) wanted (id)
 CROSS JOIN LATERAL (
-    SELECT composes.job_id::text, CASE WHEN forms.size <= {LARGE} THEN composes.request::text END,
-           forms.size, octet_length(forms.without_data), octet_length(forms.summary)
-    FROM composes CROSS JOIN LATERAL compose_request_forms(composes.request) forms
-    WHERE composes.job_id = wanted.id
-    LIMIT 1
+    SELECT job_id::text, request::text AS as_text FROM composes WHERE job_id = wanted.id LIMIT 1
 ) sizes
 """  # noqa: S608 - a constant
 
-_READ: Final = """
+_READ: Final = f"""
 SELECT large.*
 FROM unnest(%(ids)s::uuid[], %(forms)s::integer[]) wanted (id, form)
 CROSS JOIN LATERAL (
-    SELECT composes.job_id::text, convert_to(CASE wanted.form
-        WHEN 0 THEN COALESCE(compose_request_shown(composes.request, whole.as_text)::text, whole.as_text)
-        WHEN 1 THEN COALESCE(composes.request_without_data, (compose_request_forms(composes.request)).without_data)
-        ELSE COALESCE(composes.request_summary, (compose_request_forms(composes.request)).summary)
-    END, 'UTF8')
-    FROM composes
-    CROSS JOIN LATERAL (SELECT CASE WHEN wanted.form = 0 THEN composes.request::text END AS as_text OFFSET 0) whole
-    WHERE composes.job_id = wanted.id
+    SELECT job_id::text, request_size IS NOT NULL, convert_to(COALESCE(CASE
+        WHEN wanted.form = {RequestForm.WHOLE.value} THEN COALESCE(request_shown, request::text)
+        WHEN wanted.form = {RequestForm.WITHOUT_DATA.value} THEN request_without_data
+        WHEN request_size IS NOT NULL THEN request_summary
+        WHEN jsonb_typeof(request) = 'object' AND octet_length((request - 'customizations')::text) <= {LARGE}
+            THEN (request - 'customizations')::text
+    END, '{{}}'), 'UTF8')
+    FROM composes WHERE job_id = wanted.id
     LIMIT 1
 ) large
-"""
+"""  # noqa: S608 - constants
 
 
-def whole_only(size: int) -> RequestSizes:
-    """The sizes of a request of which there is only the whole."""
-    return _sizes(size, None, None)
+@dataclass(frozen=True, slots=True)
+class LargeRequest:
+    """A request that is read by itself; `has_forms`: its forms are stored beside it, else they are made when read."""
+
+    sizes: RequestSizes
+    has_forms: bool
+
+    @classmethod
+    def of(cls, whole: int, without_data: int | None, summary: int | None) -> Self:
+        """A request with forms of these sizes, None for one that it does not have."""
+        smaller = whole if without_data is None else without_data
+        return cls(RequestSizes(whole, smaller, smaller if summary is None else summary), has_forms=True)
+
+    @classmethod
+    def without_forms(cls, whole: int) -> Self:
+        """A request of which nothing but its size is known; of a summary it is known that it is small."""
+        return cls(RequestSizes(whole, whole, LARGE), has_forms=False)
+
+    def cost(self, form: RequestForm) -> int:
+        """How many bytes the server goes through to read this form."""
+        return self.sizes.of(form if self.has_forms else RequestForm.WHOLE)
 
 
-def measure(database: PostgresDatabase, composes: Sequence[str]) -> tuple[dict[str, str], dict[str, RequestSizes]]:
-    """The texts of the small ones among the requests of these composes, and the sizes of the others, by their ids.
+def measure(database: PostgresDatabase, composes: Sequence[str]) -> tuple[dict[str, str], dict[str, LargeRequest]]:
+    """The texts of the small ones among the requests of these composes, and the others, by their ids.
 
     Raises UnavailableError.
     """
     small: dict[str, str] = {}
-    large: dict[str, RequestSizes] = {}
+    large: dict[str, LargeRequest] = {}
     unknown: dict[str, int] = {}
-    for compose, stored, *found in _rows(database, _SIZES, {"ids": composes}):
-        if found[0] is None:
+    for compose, stored, *sizes in _rows(database, _SIZES, {"ids": composes}):
+        if sizes[0] is None:
             unknown[compose] = stored
         else:
-            large[compose] = _sizes(*found)
+            large[compose] = LargeRequest.of(*sizes)
     for ids in _batches(unknown.items(), _STORED_BATCH):
-        for compose, text, *found in _rows(database, _MEASURE, {"ids": ids}):
+        for compose, size, text in _rows(database, _MEASURE, {"ids": ids}):
             if text is not None:
                 small[compose] = text
             else:
-                large[compose] = _sizes(*found)
+                large[compose] = LargeRequest.without_forms(size)
     return small, large
 
 
-def read(database: PostgresDatabase, wanted: Mapping[str, tuple[RequestForm, int]]) -> dict[str, bytes]:
-    """These requests, each in its form, as they are answered; UTF-8.
+def read(
+    database: PostgresDatabase, requests: Mapping[str, LargeRequest], forms: Mapping[str, RequestForm]
+) -> dict[str, str | bytes]:
+    """These requests, each in its form, as KeptCompose has them; all by the ids of their composes.
 
-    `wanted` has the form and its size in bytes, by the id of the compose. Raises UnavailableError.
+    Raises UnavailableError.
     """
-    found: dict[str, bytes] = {}
-    for ids in _batches(((compose, size) for compose, (_, size) in wanted.items()), _BATCH):
-        forms = [int(wanted[compose][0]) for compose in ids]
-        found.update(_rows(database, _READ, {"ids": ids, "forms": forms}, binary=True))
+    found: dict[str, str | bytes] = {}
+    costs = ((compose, request.cost(forms[compose])) for compose, request in requests.items())
+    for ids in _batches(costs, _BATCH):
+        values = {"ids": ids, "forms": [forms[compose].value for compose in ids]}
+        for compose, as_answered, text in _rows(database, _READ, values, binary=True):
+            found[compose] = text if as_answered else text.decode()
     return found
-
-
-def _sizes(whole: int, without_data: int | None, summary: int | None) -> RequestSizes:
-    smaller = whole if without_data is None else without_data
-    return RequestSizes(whole, smaller, smaller if summary is None else summary)
 
 
 def _batches(items: Iterable[tuple[str, int]], most: int) -> Iterator[list[str]]:

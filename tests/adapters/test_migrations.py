@@ -35,6 +35,7 @@ INDEX = "composes_org_id_created_at_idx"
 ADDED = {
     ("composes", "image_type"),
     ("composes", "request_size"),
+    ("composes", "request_shown"),
     ("composes", "request_without_data"),
     ("composes", "request_summary"),
     ("blueprints", "latest_version"),

@@ -182,14 +182,25 @@ def test_a_request_that_an_older_program_changes_has_its_new_forms(module_databa
     assert forms(module_database, compose) == (2, None, None)
 
 
-def test_no_form_has_a_password(module_database: Parameters, tenant: str) -> None:
-    users = [{"name": "a", "password": "old-secret"}, {"name": "b", "password": ""}]
-    compose = insert_compose(module_database, tenant, with_files(20_000, users=users))
-    _, without, _ = forms(module_database, compose)
-    assert without["customizations"]["users"] == [
+def test_a_large_request_of_an_older_program_is_answered_without_its_passwords_and_nulls(
+    module_database: Parameters, composes: PostgresComposes, tenant: str
+) -> None:
+    users = [{"name": "a", "password": "old-secret"}, {"name": "b", "password": "", "groups": None}, {"name": "c"}]
+    request = with_files(20_000, users=users)
+    compose = insert_compose(module_database, tenant, request)
+    request["customizations"]["users"] = [
         {"name": "a", "hasPassword": True},
         {"name": "b", "hasPassword": False},
+        {"name": "c", "hasPassword": False},
     ]
+    kept = composes.get(tenant, compose)
+    assert kept is not None
+    assert isinstance(kept.request, bytes)
+    assert json.loads(kept.request) == request
+    assert shown_in(listed(composes, tenant)) == [request]
+    size, without, _ = forms(module_database, compose)
+    assert size == len(json.dumps(request)), "the larger one of both forms"
+    assert without == without_data(request)
 
 
 values = st.sampled_from([None, True, False, 0, 1, "", "p", [], {}, {"a": None}, [None]])
@@ -270,13 +281,13 @@ def without_sizes(parameters: Parameters, tenant: str) -> None:
     """As rows are that were restored without triggers."""
     with session(parameters) as connection:
         connection.execute(
-            "UPDATE composes SET request_size = NULL, request_without_data = NULL, request_summary = NULL "
-            "WHERE org_id = %s",
+            "UPDATE composes SET request_size = NULL, request_shown = NULL, request_without_data = NULL, "
+            "request_summary = NULL WHERE org_id = %s",
             (tenant,),
         )
 
 
-def test_requests_whose_sizes_are_not_known_are_listed_like_the_others(
+def test_requests_whose_sizes_are_not_known_are_listed_whole_or_without_customizations(
     module_database: Parameters, composes: PostgresComposes, tenant: str
 ) -> None:
     requests = [
@@ -289,12 +300,27 @@ def test_requests_whose_sizes_are_not_known_are_listed_like_the_others(
     ]
     for hours, request in enumerate(requests):
         insert_compose(module_database, tenant, request, ago=timedelta(hours=hours))
-    expected = listed(composes, tenant)
-    assert [each.shortened for each in expected] == [False] * 5 + [True]
     without_sizes(module_database, tenant)
     found = listed(composes, tenant)
-    assert [each._replace(request="") for each in found] == [each._replace(request="") for each in expected]
-    assert shown_in(found) == shown_in(expected)
+    assert [each.shortened for each in found] == [False] * 5 + [True]
+    requests[-1].pop("customizations")
+    assert shown_in(found) == requests
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_large_request_of_any_shape_whose_size_is_not_known_is_listed_and_answered(
+    module_database: Parameters, composes: PostgresComposes, tenant: str, name: str
+) -> None:
+    compose = insert_compose(module_database, tenant, ODD[name])
+    without_sizes(module_database, tenant)
+    assert shown_in(listed(composes, tenant)) == [ODD[name]]
+    kept = composes.get(tenant, compose)
+    assert kept is not None
+    assert json.loads(kept.request) == ODD[name]
+    with history(module_database, largest_list=0) as narrow:
+        (found,) = listed(narrow, tenant)
+    assert found.shortened
+    assert len(found.request) <= LARGE
 
 
 def test_large_requests_from_before_the_sizes_get_them(old_database: Parameters, tenant: str) -> None:

@@ -56,6 +56,7 @@ TEMPLATE = re.compile(r"\{[a-z_]+\}")
 # Some of the starts in the database are older than that, most are not: to count all of them any index is good.
 LEASE = timedelta(hours=12)
 OF_NO_TABLE = ("_CUTOFF", "_INDEX_IS_THERE")
+FORGET_SIZE = "UPDATE composes SET request_size = NULL WHERE job_id = %(compose)s"
 LARGE_REQUEST = {"customizations": {"packages": ["a" * 20_000]}}
 
 
@@ -111,7 +112,9 @@ def use(database: RecordingDatabase, tenant: str, blueprint: UUID) -> None:
     history.keep_status(compose, {"status": "success"})
     history.keep_metadata(compose, {})
     history.get_metadata(tenant, compose)
-    large_requests.measure(database, {str(compose): 1})
+    with database.connection() as connection:
+        connection.execute(FORGET_SIZE, {"compose": compose})
+    large_requests.measure(database, [str(compose)])
     kept.delete(tenant, new, None)  # while there is a build of it to hide
     history.delete(tenant, compose)
 

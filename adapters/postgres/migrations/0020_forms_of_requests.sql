@@ -1,13 +1,15 @@
--- How large a request is, in bytes of its text, and what lists answer of a large one where a page would be too large:
--- the request without the contents of its files, and a summary of at most 16 kB. Kept by a trigger as in 0005.
+-- How large a request is, in bytes, and forms of a large one that are answered without work: as it is shown, where it is
+-- stored otherwise; and where a page would be too large, without the contents of its files, or a summary of at most
+-- 16 kB. Kept by a trigger as in 0005.
 
 ALTER TABLE composes
     ADD COLUMN request_size integer,
+    ADD COLUMN request_shown text,
     ADD COLUMN request_without_data text,
     ADD COLUMN request_summary text;
 
--- A request as it is answered, NULL where it is stored like that: the rule of domain.compose.passwords.shown, so that
--- the service need not parse a large request. `as_text` is the request as text.
+-- A request as it is shown, NULL where it is stored like that: the rule of domain.compose.passwords.shown, so that the
+-- service need not parse a large request. `as_text` is the request as text.
 CREATE FUNCTION compose_request_shown(request jsonb, as_text text) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     shown jsonb;
@@ -41,11 +43,13 @@ BEGIN
 END
 $$;
 
--- The size of a request, and of a large one what lists may answer instead: `without_data` lacks the contents of files;
+-- The size of a request as it is stored or, if that is larger, as it is shown; and the forms of a large one. `shown` is
+-- NULL where it is stored as it is shown. `without_data` lacks the contents of files;
 -- it is NULL where that makes the request no smaller, or where there are too many files to go through. `summary` is
 -- NULL where `without_data` is small enough. It lacks customizations, the largest first, and at the end all that is
 -- large. A request that PostgreSQL cannot write as text is as large as can be.
-CREATE FUNCTION compose_request_forms(request jsonb, OUT size integer, OUT without_data text, OUT summary text)
+CREATE FUNCTION compose_request_forms(
+    request jsonb, OUT size integer, OUT shown text, OUT without_data text, OUT summary text)
 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     largest CONSTANT integer := 16384;
@@ -62,7 +66,10 @@ BEGIN
     IF size <= largest THEN
         RETURN;
     END IF;
-    form := COALESCE(compose_request_shown(request, as_text), request);
+    form := compose_request_shown(request, as_text);
+    shown := form::text;
+    size := GREATEST(size, octet_length(shown));
+    form := COALESCE(form, request);
     remaining := size;
     files := form #> '{customizations,files}';
     IF jsonb_typeof(files) = 'array' AND jsonb_array_length(files) BETWEEN 1 AND 10000 THEN
@@ -108,6 +115,7 @@ BEGIN
     END IF;
 EXCEPTION WHEN others THEN
     size := 2147483647;
+    shown := NULL;
     without_data := NULL;
     summary := '{}';
 END
@@ -115,7 +123,8 @@ $$;
 
 CREATE FUNCTION composes_keep_request_forms() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    SELECT size, without_data, summary INTO NEW.request_size, NEW.request_without_data, NEW.request_summary
+    SELECT size, shown, without_data, summary
+    INTO NEW.request_size, NEW.request_shown, NEW.request_without_data, NEW.request_summary
     FROM compose_request_forms(NEW.request);
     RETURN NEW;
 END

@@ -21,8 +21,8 @@ BEGIN
             FROM (SELECT job_id FROM composes WHERE job_id = ANY (batch) AND request_size IS NULL
                   FOR NO KEY UPDATE SKIP LOCKED) lockable;
             UPDATE composes
-            SET (request_size, request_without_data, request_summary) = (
-                SELECT size, without_data, summary FROM compose_request_forms(request))
+            SET (request_size, request_shown, request_without_data, request_summary) = (
+                SELECT size, shown, without_data, summary FROM compose_request_forms(request))
             WHERE job_id = ANY (unlocked);
             COMMIT;
         END LOOP;
