@@ -225,7 +225,7 @@ class Container(containers.DeclarativeContainer):
     hasher = providers.Object(sha512_crypt_hash)
     base = settings.provided.base_paths[1]
 
-    kept_composes = providers.ThreadSafeSingleton(PostgresComposes, database)
+    kept_composes = providers.ThreadSafeSingleton(PostgresComposes, database, settings.provided.largest_list)
     kept_blueprints = providers.ThreadSafeSingleton(PostgresBlueprints, database)
 
     quotas = providers.ThreadSafeSingleton(_quotas, settings)

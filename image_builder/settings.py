@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 from domain.budgets import Budget
 from domain.compose.snapshots import ContentSettings
 from domain.compose.targets import UploadSettings
+from domain.composes import LARGEST_LIST
 from domain.errors import ConfigurationError
 from image_builder.environment import environment, hand_on
 from image_builder.groups import BackEndSettings, RateLimitSettings, UnleashSettings
@@ -122,6 +123,13 @@ class Settings(DatabaseSettings):
         2000,
         "open connections of a worker; at most half of them have shown no identity",
         within=(10, 100_000),
+    )
+    largest_list: int = _serving.whole(
+        "MAX_LIST_BYTES",
+        LARGEST_LIST,
+        "bytes of a page of builds; of a larger page, `data` of `customizations.files` is left out of the largest "
+        "requests, and further customizations where that does not suffice",
+        within=(2 * _MiB, 1024 * _MiB),
     )
     direct_threads: int = _serving.whole(
         "DIRECT_THREADS", 20, "threads of a worker for requests that wait for the database only", within=(1, 500)

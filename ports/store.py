@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from domain.blueprints.blueprint import Blueprint, BlueprintsPage, BlueprintsQuery, NewBlueprint, Version
-from domain.composes import ComposesPage, ComposesQuery, KeptCompose, NewCompose
+from domain.composes import ComposesPage, ComposesQuery, KeptCompose, KeptMetadata, NewCompose
 from domain.idempotency import Failure, Keyed, KnownRequest
 from domain.quota import Quota, Reservation, Usage
 from domain.starts import Adoption, LeftStart, NewStart
@@ -84,13 +84,19 @@ class IdempotencyKeys(Protocol):
 
 
 class Composes(Protocol):
-    """The history of builds. All raise UnavailableError when the database is away."""
+    """The history of builds. All raise UnavailableError when the database is away.
+
+    What reads a large document reserves memory for it first, and raises as `ports.memory.reserve_memory`.
+    """
 
     def page(self, query: ComposesQuery) -> ComposesPage:
-        """A page of a tenant's list."""
+        """A page of a tenant's list, shortened where its requests are too large together."""
 
     def get(self, tenant: str, compose_id: UUID) -> KeptCompose | None:
         """A compose; None unless it is this tenant's and not deleted."""
+
+    def get_metadata(self, tenant: str, compose_id: UUID) -> KeptMetadata | None:
+        """What is kept of a compose's metadata; None unless it is this tenant's and not deleted."""
 
     def keep_status(self, compose_id: UUID, status: Mapping[str, Any]) -> None:
         """Keep a final status, once: the first one stands."""
@@ -103,7 +109,10 @@ class Composes(Protocol):
 
 
 class Blueprints(Protocol):
-    """Blueprints and all their versions. All raise UnavailableError when the database is away."""
+    """Blueprints and all their versions. All raise UnavailableError when the database is away.
+
+    What reads a large document reserves memory for it first, and raises as `ports.memory.reserve_memory`.
+    """
 
     def create(self, blueprint: NewBlueprint, key: UUID | None = None) -> UUID:
         """Keep a new blueprint, and settle the Idempotency-Key that was claimed as `key` with it.
@@ -128,6 +137,9 @@ class Blueprints(Protocol):
 
     def get(self, tenant: str, blueprint_id: UUID, version: int | None = None) -> Blueprint:
         """A version, None for the latest. Raises NotFoundError for none of this tenant's undeleted ones."""
+
+    def latest_version(self, tenant: str, blueprint_id: UUID) -> int:
+        """The number of the latest version. Raises NotFoundError unless it is this tenant's undeleted blueprint."""
 
     def delete(self, tenant: str, blueprint_id: UUID, wanted: frozenset[int] | None) -> None:
         """Hide a blueprint and all builds of it, and free its name. Raises NotFoundError and StaleVersionError."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -23,6 +24,8 @@ from domain.blueprints.blueprint import (
     as_read,
 )
 from domain.errors import NotFoundError, RulesViolatedError, StaleVersionError, UnavailableError, Violation
+from domain.json_size import parsed_size
+from ports.memory import reserve_memory
 
 _CREATE: Final = """
 INSERT INTO blueprints (id, org_id, account_number, name, description, created_at, metadata)
@@ -44,15 +47,35 @@ _LOCK: Final = """
 SELECT 1 FROM blueprints WHERE id = %(blueprint)s AND org_id = %(tenant)s AND deleted = false FOR UPDATE
 """
 
+# The documents are turned into text once, and not sent where they are larger than the caller expects: the size is.
 _GET: Final = """
 SELECT blueprints.id, blueprints.name, COALESCE(blueprints.description, ''), versions.version, versions.id,
-       versions.body::text, versions.service_snapshots::text
+       documents.size,
+       CASE WHEN documents.size <= %(expected)s::bigint THEN convert_to(documents.body, 'UTF8') END,
+       CASE WHEN documents.size <= %(expected)s::bigint THEN convert_to(documents.snapshots, 'UTF8') END
 FROM blueprints
 JOIN blueprint_versions versions ON versions.blueprint_id = blueprints.id
+CROSS JOIN LATERAL (
+    SELECT texts.*, octet_length(texts.body) + COALESCE(octet_length(texts.snapshots), 0) AS size
+    FROM (SELECT versions.body::text AS body, versions.service_snapshots::text AS snapshots OFFSET 0) texts
+) documents
 WHERE blueprints.id = %(blueprint)s AND blueprints.org_id = %(tenant)s AND blueprints.deleted = false
   AND versions.version = COALESCE(
       %(version)s::bigint, (SELECT max(version) FROM blueprint_versions WHERE blueprint_id = %(blueprint)s))
 """
+
+_LATEST_VERSION: Final = """
+SELECT (SELECT max(version) FROM blueprint_versions WHERE blueprint_id = blueprints.id)
+FROM blueprints
+WHERE id = %(blueprint)s AND org_id = %(tenant)s AND deleted = false
+"""
+
+# Bytes of a version's documents that are read without more ado.
+_EXPECTED: Final = 64 * 1024
+# How often the bytes of large documents are held at once besides the parsed form: as the driver got them, as they are
+# parsed from, and in an answer that grows by doubling. The parsed form is held as stored and as it is answered.
+_COPIES: Final = 4
+_PARSED_COPIES: Final = 2
 
 _RENAME: Final = "UPDATE blueprints SET name = %(name)s, description = %(description)s WHERE id = %(blueprint)s"
 
@@ -101,6 +124,10 @@ _PAGE_OF_SOUGHT: Final = _PAGE.format(listed=_SOUGHT)
 _NOT_UNIQUE: Final = Violation("Name not unique", "A blueprint with the same name already exists.")
 
 
+class _LargerError(Exception):
+    """The documents of a version are larger than was expected."""
+
+
 class _VersionTakenError(UnavailableError):
     """Somebody else has added the version meanwhile."""
 
@@ -137,10 +164,11 @@ class PostgresBlueprints:
         self, tenant: str, blueprint_id: UUID, wanted: frozenset[int] | None, change: Callable[[Blueprint], Version]
     ) -> int:
         """See the port."""
+        expected = _EXPECTED
 
         def work(connection: psycopg.Connection[Any]) -> int:
             with _clashes(), connection.transaction():
-                before = _locked(connection, tenant, blueprint_id, wanted)
+                before = _locked(connection, tenant, blueprint_id, wanted, expected)
                 after = change(before)
                 values = {"blueprint": blueprint_id, "name": after.name, "description": after.description}
                 with connection.pipeline():
@@ -150,7 +178,12 @@ class PostgresBlueprints:
 
         # The older program, which may run beside this one, takes no lock before it adds a version, but while it does:
         # it waits for us to let go of the blueprint, and we for it to have added the version or not.
-        return self._database.again(work, attempts=5, after=(_VersionTakenError,))
+        while True:
+            try:
+                return self._database.again(work, attempts=5, after=(_VersionTakenError,))
+            except _LargerError:
+                # Nobody waits for memory while others wait for the blueprint.
+                _, expected = self._reserved(tenant, blueprint_id, None)
 
     def page(self, query: BlueprintsQuery) -> BlueprintsPage:
         """See the port. Count and page travel together."""
@@ -178,25 +211,65 @@ class PostgresBlueprints:
 
     def get(self, tenant: str, blueprint_id: UUID, version: int | None = None) -> Blueprint:
         """See the port."""
-        return self._database.again(lambda connection: _read(connection, tenant, blueprint_id, version))
+        return self._reserved(tenant, blueprint_id, version)[0]
+
+    def latest_version(self, tenant: str, blueprint_id: UUID) -> int:
+        """See the port."""
+        return self._database.again(lambda connection: _latest_version(connection, tenant, blueprint_id))
+
+    def _reserved(self, tenant: str, blueprint_id: UUID, version: int | None) -> tuple[Blueprint, int]:
+        """A version and the size of its documents, for which memory is reserved where they are large."""
+        values = {"blueprint": blueprint_id, "tenant": tenant, "version": version}
+        expected = _EXPECTED
+        while True:
+            row = self._database.again(partial(_row, {**values, "expected": expected}))
+            size, body = row[5:7]
+            if body is not None:
+                break
+            reserve_memory(_COPIES * size)
+            expected = size
+        if size > _EXPECTED:
+            reserve_memory(_PARSED_COPIES * sum(parsed_size(text) for text in row[6:] if text is not None))
+        return _blueprint(row), size
 
     def delete(self, tenant: str, blueprint_id: UUID, wanted: frozenset[int] | None) -> None:
         """See the port."""
         with self._database.connection() as connection, connection.transaction():
-            _locked(connection, tenant, blueprint_id, wanted)
+            connection.execute(_LOCK, {"blueprint": blueprint_id, "tenant": tenant})
+            _check(_latest_version(connection, tenant, blueprint_id), wanted)
             connection.execute(_DELETE, {"blueprint": blueprint_id})
             _hide_composes(connection, blueprint_id)
 
 
 def _locked(
-    connection: psycopg.Connection[Any], tenant: str, blueprint_id: UUID, wanted: frozenset[int] | None
+    connection: psycopg.Connection[Any],
+    tenant: str,
+    blueprint_id: UUID,
+    wanted: frozenset[int] | None,
+    expected: int,
 ) -> Blueprint:
-    """The latest version of a blueprint that nobody else changes until the transaction ends."""
+    """The latest version of a blueprint that nobody else changes until the transaction ends.
+
+    Raises _LargerError where its documents are larger than `expected` bytes.
+    """
     connection.execute(_LOCK, {"blueprint": blueprint_id, "tenant": tenant})
-    blueprint = _read(connection, tenant, blueprint_id, None)
-    if wanted is not None and blueprint.version not in wanted:
-        raise StaleVersionError(f"The blueprint is at version {blueprint.version} now")
-    return blueprint
+    row = _row({"blueprint": blueprint_id, "tenant": tenant, "version": None, "expected": expected}, connection)
+    _check(row[3], wanted)
+    if row[6] is None:
+        raise _LargerError
+    return _blueprint(row)
+
+
+def _check(latest: int, wanted: frozenset[int] | None) -> None:
+    if wanted is not None and latest not in wanted:
+        raise StaleVersionError(f"The blueprint is at version {latest} now")
+
+
+def _latest_version(connection: psycopg.Connection[Any], tenant: str, blueprint_id: UUID) -> int:
+    row = connection.execute(_LATEST_VERSION, {"blueprint": blueprint_id, "tenant": tenant}).fetchone()
+    if row is None or row[0] is None:  # a blueprint of the older program may lack its first version
+        raise NotFoundError("Blueprint not found")
+    return int(row[0])
 
 
 def _hide_composes(connection: psycopg.Connection[Any], blueprint_id: UUID) -> None:
@@ -205,12 +278,15 @@ def _hide_composes(connection: psycopg.Connection[Any], blueprint_id: UUID) -> N
         connection.execute(_HIDE_COMPOSES, {"composes": shown[start : start + _HIDDEN_AT_ONCE]})
 
 
-def _read(connection: psycopg.Connection[Any], tenant: str, blueprint_id: UUID, version: int | None) -> Blueprint:
-    values = {"blueprint": blueprint_id, "tenant": tenant, "version": version}
-    row = connection.execute(_GET, values).fetchone()
+def _row(values: Mapping[str, Any], connection: psycopg.Connection[Any]) -> tuple[Any, ...]:
+    row: tuple[Any, ...] | None = connection.execute(_GET, values, binary=True).fetchone()
     if row is None:
-        raise NotFoundError("Blueprint not found" if version is None else "Blueprint version not found")
-    found_id, name, description, number, version_id, body, snapshots = row
+        raise NotFoundError("Blueprint not found" if values["version"] is None else "Blueprint version not found")
+    return row
+
+
+def _blueprint(row: tuple[Any, ...]) -> Blueprint:
+    found_id, name, description, number, version_id, _, body, snapshots = row
     return Blueprint(found_id, name, description, number, version_id, as_read(_document(body)), _document(snapshots))
 
 
@@ -231,10 +307,10 @@ def _jsonb(document: Any) -> Jsonb:
     return Jsonb(document, dumps=orjson.dumps)
 
 
-def _document(text: str | None) -> dict[str, Any]:
+def _document(text: bytes | None) -> dict[str, Any]:
     """A stored document; empty for what is none: PostgreSQL keeps numbers and depths that nothing else reads."""
     try:
-        document = orjson.loads(text or "{}")
+        document = orjson.loads(text or b"{}")
     except ValueError:
         return {}
     return document if isinstance(document, dict) else {}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,8 +11,23 @@ import orjson
 import psycopg
 from psycopg.types.json import Jsonb
 
+from adapters.postgres import large_requests
 from adapters.postgres.connection import PostgresDatabase
-from domain.composes import LISTED_FOR, ComposesPage, ComposesQuery, KeptCompose, ListedCompose
+from adapters.postgres.large_requests import LARGE, LargeRequest
+from domain.composes import (
+    LARGEST_LIST,
+    LISTED_FOR,
+    ComposesPage,
+    ComposesQuery,
+    KeptCompose,
+    KeptMetadata,
+    ListedCompose,
+    RequestForm,
+    RequestSizes,
+    forms_within,
+)
+from domain.json_size import parsed_size
+from ports.memory import reserve_memory
 
 # What a list shows of a tenant's builds, or of a version's. The time is fixed while a statement runs, so that an index
 # can be entered there.
@@ -92,28 +108,62 @@ ORDER BY of_version.created_at DESC, of_version.job_id DESC
 LIMIT %(limit)s OFFSET %(offset)s
 """  # noqa: S608
 
-# All else is looked up for the page's rows only: LIMIT 1 keeps the planner from turning this around.
+# All else is looked up for the page's rows only: LIMIT 1 keeps the planner from turning this around. Large requests
+# follow by themselves. Where the size of a request is not known, the size of what is stored decides.
 _ROWS: Final = """
 SELECT listed.*
 FROM ({ids}) page
 CROSS JOIN LATERAL (
-    SELECT composes.job_id::text, composes.request::text, composes.created_at, composes.image_name, composes.client_id,
-           versions.blueprint_id::text, versions.version
+    SELECT composes.job_id::text,
+           CASE WHEN composes.request_size <= {large}
+                  OR composes.request_size IS NULL AND pg_column_size(composes.request) <= {stored}
+                THEN composes.request::text END,
+           composes.created_at, composes.image_name, composes.client_id,
+           versions.blueprint_id::text, versions.version, false AS shortened
     FROM composes LEFT JOIN blueprint_versions versions ON versions.id = composes.blueprint_version_id
     WHERE composes.job_id = page.job_id
     LIMIT 1
 ) listed
 ORDER BY page.created_at DESC, page.job_id DESC
 """
-_PAGE: Final = _ROWS.format(ids=_PAGE_IDS)
-_PAGE_BY_TYPE: Final = _ROWS.format(ids=_PAGE_IDS_BY_TYPE)
-_PAGE_OF_BLUEPRINT: Final = _ROWS.format(ids=_PAGE_IDS_OF_BLUEPRINT)
+# Bytes up to which PostgreSQL does not compress a row: such a request is small, unless the rest of its row is large.
+_STORED: Final = 2000
+_PAGE: Final = _ROWS.format(ids=_PAGE_IDS, large=LARGE, stored=_STORED)
+_PAGE_BY_TYPE: Final = _ROWS.format(ids=_PAGE_IDS_BY_TYPE, large=LARGE, stored=_STORED)
+_PAGE_OF_BLUEPRINT: Final = _ROWS.format(ids=_PAGE_IDS_OF_BLUEPRINT, large=LARGE, stored=_STORED)
 
-_GET: Final = """
-SELECT composes.request::text, results.status::text, results.metadata::text
-FROM composes LEFT JOIN compose_results results ON results.job_id = composes.job_id
+# Each document is turned into text once, and one that is larger than the caller expects is not sent: only its size is.
+_GET: Final = f"""
+SELECT COALESCE(composes.request_size, octet_length(request.as_text)),
+       CASE WHEN octet_length(request.as_text) <= {LARGE} THEN request.as_text END,
+       octet_length(status.as_text),
+       CASE WHEN octet_length(status.as_text) <= %(expected)s::bigint THEN convert_to(status.as_text, 'UTF8') END
+FROM composes
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN composes.request_size > {LARGE} THEN NULL ELSE composes.request::text END AS as_text OFFSET 0
+) request
+LEFT JOIN compose_results results ON results.job_id = composes.job_id
+LEFT JOIN LATERAL (SELECT results.status::text AS as_text OFFSET 0) status ON true
+WHERE composes.job_id = %(compose)s AND composes.org_id = %(tenant)s AND composes.deleted = false
+"""  # noqa: S608
+
+_GET_METADATA: Final = """
+SELECT results.job_id IS NOT NULL, octet_length(metadata.as_text),
+       CASE WHEN octet_length(metadata.as_text) <= %(expected)s::bigint
+            THEN convert_to(metadata.as_text, 'UTF8') END
+FROM composes
+LEFT JOIN compose_results results ON results.job_id = composes.job_id
+LEFT JOIN LATERAL (SELECT results.metadata::text AS as_text OFFSET 0) metadata ON true
 WHERE composes.job_id = %(compose)s AND composes.org_id = %(tenant)s AND composes.deleted = false
 """
+# Bytes of a document that is read without more ado.
+_EXPECTED: Final = 64 * 1024
+# How often the bytes of a document are held at once: as the driver got them, as they are handed on, and in an answer
+# that grows by doubling.
+_COPIES: Final = 4
+
+# Bytes of an item of a list besides its request.
+_ITEM: Final = 512
 
 # A compose that maintenance has removed meanwhile needs no result.
 _KEEP_STATUS: Final = """
@@ -130,13 +180,14 @@ _DELETE: Final = "UPDATE composes SET deleted = true WHERE job_id = %(compose)s 
 
 
 class PostgresComposes:
-    """Fulfils ports.store.Composes."""
+    """Fulfils ports.store.Composes; the requests of a page are at most `largest_list` bytes together."""
 
-    def __init__(self, database: PostgresDatabase) -> None:
+    def __init__(self, database: PostgresDatabase, largest_list: int = LARGEST_LIST) -> None:
         self._database = database
+        self._largest_list = largest_list
 
     def page(self, query: ComposesQuery) -> ComposesPage:
-        """See the port. Count and page travel together."""
+        """See the port. Count and page travel together; where requests are large, they follow."""
         reach = min(query.page.limit + query.page.offset, _LARGEST_LIMIT)
         values = {
             "tenant": query.tenant,
@@ -155,23 +206,68 @@ class PostgresComposes:
         elif query.ignored and reach <= _REACH_BY_TYPE:
             page = _PAGE_BY_TYPE
 
-        def read(connection: psycopg.Connection[Any]) -> ComposesPage:
+        def read(connection: psycopg.Connection[Any]) -> tuple[int, list[ListedCompose]]:
             with connection.pipeline():
                 counted = connection.execute(count, values)
                 rows = connection.execute(page, values)
             (number,) = counted.fetchone() or (0,)
-            return ComposesPage(number, tuple(map(ListedCompose._make, rows.fetchall())))
+            return number, list(map(ListedCompose._make, rows.fetchall()))
 
-        return self._database.again(read)
+        number, composes = self._database.again(read)
+        requests = [compose.request for compose in composes]  # None for a large one
+        if None in requests or sum(map(len, requests)) > self._largest_list:
+            composes = self._with_large(composes)
+        else:
+            reserve_memory(_COPIES * sum(map(len, requests)))
+        return ComposesPage(number, tuple(composes))
+
+    def _with_large(self, composes: Sequence[ListedCompose]) -> list[ListedCompose]:
+        """These composes with their large requests, in such forms that the page is not too large."""
+        texts = {each.id: each.request for each in composes if each.request is not None and len(each.request) <= LARGE}
+        small, large = large_requests.measure(self._database, [each.id for each in composes if each.id not in texts])
+        texts.update(small)
+        sizes = {key: RequestSizes(*[len(text)] * 3) for key, text in texts.items()}
+        sizes.update({key: request.sizes for key, request in large.items()})
+        chosen = forms_within(list(sizes.values()), self._largest_list - _ITEM * len(sizes))
+        forms = dict(zip(sizes, chosen, strict=True))
+        reserve_memory(_COPIES * sum(each.of(forms[key]) for key, each in sizes.items()))
+        texts.update(large_requests.read(self._database, large, forms))
+        return [
+            each._replace(request=texts[each.id], shortened=forms[each.id] != RequestForm.WHOLE)
+            for each in composes
+            if each.id in texts  # else it has been removed meanwhile
+        ]
 
     def get(self, tenant: str, compose_id: UUID) -> KeptCompose | None:
         """See the port."""
         values = {"tenant": tenant, "compose": compose_id}
-        row = self._database.again(lambda connection: connection.execute(_GET, values).fetchone())
+        row = self._sized(_GET, values)
         if row is None:
             return None
-        request, *said = row
-        return KeptCompose(request, *(None if text is None else orjson.loads(text) for text in said))
+        request_size, request, _, status = row
+        if request is None:
+            reserve_memory(_COPIES * request_size)
+            key = str(compose_id)
+            large = LargeRequest.of(request_size, None, None)
+            request = large_requests.read(self._database, {key: large}, {key: RequestForm.WHOLE}).get(key)
+            if request is None:
+                return None
+        return KeptCompose(request, None if status is None else _parsed(status))
+
+    def get_metadata(self, tenant: str, compose_id: UUID) -> KeptMetadata | None:
+        """See the port."""
+        row = self._sized(_GET_METADATA, {"tenant": tenant, "compose": compose_id})
+        return None if row is None else KeptMetadata(row[0], row[2])
+
+    def _sized(self, statement: str, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
+        """The row, whose last two columns are a document and before it its size; memory is reserved for a large one."""
+        expected = _EXPECTED
+        while True:
+            row = self._database.again(partial(_one, statement, {**values, "expected": expected}))
+            if row is None or row[-2] is None or row[-1] is not None:
+                return row
+            expected = row[-2]
+            reserve_memory(_COPIES * expected)
 
     def keep_status(self, compose_id: UUID, status: Mapping[str, Any]) -> None:
         """See the port."""
@@ -187,6 +283,17 @@ class PostgresComposes:
         """See the port."""
         values = {"tenant": tenant, "compose": compose_id}
         return self._database.again(lambda connection: connection.execute(_DELETE, values).rowcount) == 1
+
+
+def _one(statement: str, values: Mapping[str, Any], connection: psycopg.Connection[Any]) -> tuple[Any, ...] | None:
+    row: tuple[Any, ...] | None = connection.execute(statement.encode(), values, binary=True).fetchone()
+    return row
+
+
+def _parsed(document: bytes) -> Any:
+    if len(document) > _EXPECTED:
+        reserve_memory(parsed_size(document))
+    return orjson.loads(document)
 
 
 def _storable(said: Any) -> Any:

@@ -22,6 +22,7 @@ from psycopg import errors
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from adapters.postgres.presence import SILENT_AFTER, Hearing, SilentError, Watch, heard
+from adapters.postgres.timestamps import read_all_timestamps
 from domain.errors import UnavailableError
 from ports.memory import reserved_memory
 
@@ -121,6 +122,7 @@ class _Pool(ConnectionPool[psycopg.Connection[Any]]):
         super().__init__(
             kwargs=dict(parameters),
             connection_class=heard(self.hearing),
+            configure=read_all_timestamps,
             min_size=min(2, size),
             max_size=size,
             timeout=_WAIT,

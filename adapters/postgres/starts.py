@@ -40,16 +40,20 @@ SELECT {_STARTS}, clock_timestamp() AT TIME ZONE 'utc'
 _LOCK_TENANT: Final = "SELECT pg_advisory_xact_lock(%(lock)s, hashtext(%(tenant)s))"
 
 # The newest builds inside the window. Reads no more rows of a table than the limit, however long the history is.
+# The clock of another program may be ahead. A time more than a day ahead is damaged and does not count: such a build
+# would never leave the window.
 _COUNTED: Final = """
 WITH present AS (
     SELECT clock_timestamp() AT TIME ZONE 'utc' AS at
 ), counted AS (
     (SELECT created_at FROM composes
      WHERE org_id = %(tenant)s::varchar AND created_at > (SELECT at - %(window)s::interval FROM present)
+       AND created_at < (SELECT at + interval '1 day' FROM present)
      ORDER BY created_at DESC LIMIT %(limit)s)
     UNION ALL
     (SELECT created_at FROM compose_starts
      WHERE org_id = %(tenant)s::varchar AND created_at > (SELECT at - %(window)s::interval FROM present)
+       AND created_at < (SELECT at + interval '1 day' FROM present)
      ORDER BY created_at DESC LIMIT %(limit)s)
     ORDER BY created_at DESC LIMIT %(limit)s
 ), usage AS (

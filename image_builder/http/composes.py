@@ -15,6 +15,7 @@ from flask import Response
 from domain.compose.passwords import is_shown, shown
 from domain.composes import ComposesPage, ListedCompose
 from domain.identity import Identity
+from domain.json_size import parsed_size
 from domain.paging import Page, links
 from domain.status import ImageStatus, Progress, innermost, upload_options
 from image_builder.http.answers import empty_answer, json_answer
@@ -24,11 +25,14 @@ from image_builder.usecases.build_blueprint import BuildBlueprint
 from image_builder.usecases.compose import StartComposes, Started
 from image_builder.usecases.composes import WatchComposes
 from image_builder.usecases.once import Asked, Once
+from ports.memory import reserve_memory
 
 log = structlog.get_logger()
 
 # A password, or a null, as PostgreSQL writes them in a jsonb column.
 _SIGNS_OF_OLD_ROWS: Final = ('"password"', ": null")
+# Characters of a request for which memory is reserved before it is parsed.
+_LARGE: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,8 @@ class ComposesController:
 
     def metadata(self, identity: Identity, compose_id: UUID) -> Response:
         """GET /composes/{composeId}/metadata"""
-        return json_answer(self.watch.metadata(identity, compose_id))
+        metadata = self.watch.metadata(identity, compose_id)
+        return json_answer(orjson.Fragment(metadata) if isinstance(metadata, str | bytes) else metadata)
 
     def delete(self, identity: Identity, compose_id: UUID) -> Response:
         """DELETE /composes/{composeId}"""
@@ -148,14 +153,23 @@ def _item(compose: ListedCompose) -> dict[str, Any]:
     if compose.blueprint_id is not None:
         item["blueprint_id"] = compose.blueprint_id
         item["blueprint_version"] = compose.blueprint_version
+    if compose.shortened:
+        item["shortened"] = True
     return item
 
 
-def _request(stored: str) -> orjson.Fragment:
-    """A stored request as it is, unless something has to be taken out or put in: rows of this service need neither."""
+def _request(stored: str | bytes) -> orjson.Fragment:
+    """A request of the history as it is answered (see KeptCompose).
+
+    A stored one is that already, unless something has to be taken out or put in: rows of this service need neither.
+    """
+    if isinstance(stored, bytes):
+        return orjson.Fragment(stored)
     suspicious = any(sign in stored for sign in _SIGNS_OF_OLD_ROWS)
     if not suspicious and '"users"' not in stored:
         return orjson.Fragment(stored)
+    if len(stored) > _LARGE:
+        reserve_memory(parsed_size(stored.encode()))
     try:
         document = orjson.loads(stored)
         if isinstance(document, dict):

@@ -86,7 +86,9 @@ class KeepBlueprints:
         does, and StaleVersionError.
         """
         rules.check(document)
-        self.blueprints.get(identity.tenant, blueprint_id)  # nobody else's blueprint makes us ask anybody anything
+        self.blueprints.latest_version(
+            identity.tenant, blueprint_id
+        )  # nobody else's blueprint makes us ask anybody anything
         body = secrets.hashed(body_of(document), self.hasher)
         snapshots = self._snapshots(identity, body)
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import structlog
 
-from domain.composes import ComposesPage, ComposesQuery, KeptCompose
+from domain.composes import ComposesPage, ComposesQuery
 from domain.errors import NotFoundError, UnavailableError
 from domain.identity import Identity
 from domain.paging import Page
@@ -24,9 +24,9 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class WatchedCompose:
-    """A build and how it goes; `request` is JSON text as stored."""
+    """A build and how it goes; `request` is as in KeptCompose."""
 
-    request: str
+    request: str | bytes
     status: ImageStatus
 
 
@@ -55,7 +55,7 @@ class WatchComposes:
 
         Raises NotFoundError unless the blueprint is this tenant's.
         """
-        latest = self.blueprints.get(identity.tenant, blueprint_id).version
+        latest = self.blueprints.latest_version(identity.tenant, blueprint_id)
         wanted = latest if version is not None and version < 0 else version
         return self.composes.page(ComposesQuery(identity.tenant, page, ignored, blueprint_id, wanted))
 
@@ -64,18 +64,22 @@ class WatchComposes:
 
         Raises NotFoundError unless it is this tenant's, and the composer knows it or has said how it ended.
         """
-        kept = self._kept(identity, compose_id)
+        kept = self.composes.get(identity.tenant, compose_id)
+        if kept is None:
+            raise _not_found()
         if kept.status is not None:
             return WatchedCompose(kept.request, from_document(kept.status))
         return WatchedCompose(kept.request, self._asked(compose_id).image)
 
-    def metadata(self, identity: Identity, compose_id: UUID) -> Mapping[str, Any]:
-        """What is in a built image. Raises NotFoundError as `status` does."""
-        kept = self._kept(identity, compose_id)
+    def metadata(self, identity: Identity, compose_id: UUID) -> Mapping[str, Any] | str | bytes:
+        """What is in a built image; JSON text or UTF-8 where it is kept. Raises NotFoundError as `status` does."""
+        kept = self.composes.get_metadata(identity.tenant, compose_id)
+        if kept is None:
+            raise _not_found()
         if kept.metadata is not None:
             return kept.metadata
         # First: before the end there may be less to tell.
-        ended = kept.status is not None or self._has_ended(compose_id)
+        ended = kept.ended or self._has_ended(compose_id)
         metadata = self.composer.metadata(compose_id)
         if ended:
             _keep(partial(self.composes.keep_metadata, compose_id, metadata))
@@ -99,12 +103,6 @@ class WatchComposes:
             return self._asked(compose_id).is_final
         except (NotFoundError, UnavailableError):
             return False
-
-    def _kept(self, identity: Identity, compose_id: UUID) -> KeptCompose:
-        kept = self.composes.get(identity.tenant, compose_id)
-        if kept is None:
-            raise _not_found()
-        return kept
 
 
 def _keep(keep: Callable[[], None]) -> None:

@@ -34,6 +34,10 @@ INDEX = "composes_org_id_created_at_idx"
 # What our migrations add to the tables of the program before this one.
 ADDED = {
     ("composes", "image_type"),
+    ("composes", "request_size"),
+    ("composes", "request_shown"),
+    ("composes", "request_without_data"),
+    ("composes", "request_summary"),
     ("blueprints", "latest_version"),
     ("blueprints", "changed_at"),
     ("blueprints", "lower_name"),

@@ -202,7 +202,10 @@ def test_what_the_composer_said_is_kept_but_for_the_character_that_no_text_of_th
     kept = composes.get(tenant, compose_id)
     assert kept is not None
     assert kept.status == {"status": "failure", "error": {"reason": "ab", "details": [{"log": ["", 1, None]}]}}
-    assert kept.metadata == {"packages": [{"name": "bash"}]}
+    kept_metadata = composes.get_metadata(tenant, compose_id)
+    assert kept_metadata is not None
+    assert kept_metadata.ended
+    assert json.loads(kept_metadata.metadata or "") == {"packages": [{"name": "bash"}]}
 
 
 def test_a_database_that_is_away_is_said_to_be(database: Parameters, tenant: str) -> None:

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from adapters.postgres import blueprints, composes, idempotency, left_starts, maintenance, starts
+from adapters.postgres import blueprints, composes, idempotency, large_requests, left_starts, maintenance, starts
 from adapters.postgres.blueprints import PostgresBlueprints
 from adapters.postgres.composes import PostgresComposes
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
@@ -56,6 +56,8 @@ TEMPLATE = re.compile(r"\{[a-z_]+\}")
 # Some of the starts in the database are older than that, most are not: to count all of them any index is good.
 LEASE = timedelta(hours=12)
 OF_NO_TABLE = ("_CUTOFF", "_INDEX_IS_THERE")
+FORGET_SIZE = "UPDATE composes SET request_size = NULL WHERE job_id = %(compose)s"
+LARGE_REQUEST = {"customizations": {"packages": ["a" * 20_000]}}
 
 
 @pytest.fixture(scope="module")
@@ -102,13 +104,17 @@ def use(database: RecordingDatabase, tenant: str, blueprint: UUID) -> None:
         if quota is not None:
             starting.usage(tenant, quota)
     start, compose = uuid4(), uuid4()
-    starting.record(start, compose, NewCompose(tenant, "", "", {}, None, "api", version))
+    starting.record(start, compose, NewCompose(tenant, "", "", LARGE_REQUEST, None, "api", version))
     starting.release([start])
     look_after_starts(database, tenant)
     look_after_rows(database)
     history.get(tenant, compose)
     history.keep_status(compose, {"status": "success"})
     history.keep_metadata(compose, {})
+    history.get_metadata(tenant, compose)
+    with database.connection() as connection:
+        connection.execute(FORGET_SIZE, {"compose": compose})
+    large_requests.measure(database, [str(compose)])
     kept.delete(tenant, new, None)  # while there is a build of it to hide
     history.delete(tenant, compose)
 
@@ -227,7 +233,7 @@ def test_each_statement_of_the_adapters_is_among_these(statements: dict[str, lis
     ran = [text for text, _ in statements[LARGE]]
     written = [
         (name, text)
-        for module in (blueprints, composes, idempotency, left_starts, maintenance, starts)
+        for module in (blueprints, composes, idempotency, large_requests, left_starts, maintenance, starts)
         for name, text in vars(module).items()
         if isinstance(text, str) and text.lstrip().startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH"))
     ]

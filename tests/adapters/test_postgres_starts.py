@@ -206,6 +206,10 @@ def test_a_recorded_start_becomes_a_compose_with_all_of_it(
         "client_id": "ui",
         "blueprint_version_id": None,
         "image_type": "",
+        "request_size": len('{"image_requests": [{"a": 1}]}'),
+        "request_shown": None,
+        "request_without_data": None,
+        "request_summary": None,
     }
     assert counts(module_database, tenant) == (1, 0)
 

@@ -16,7 +16,7 @@ from tests.support.composes import listed, status_of
 from tests.support.databases import Parameters, session
 from tests.support.refusals import refusal
 from tests.support.rows import insert_blueprint_version, insert_compose, now
-from tests.support.service import Client
+from tests.support.service import Client, Service
 
 LINKS = "/api/image-builder/v1.0/composes"
 
@@ -183,6 +183,48 @@ def test_an_old_rows_user_has_a_password_where_one_was_stored(
         {"name": "b", "hasPassword": False},
         {"name": "c", "hasPassword": True},
     ]
+
+
+@pytest.mark.parametrize("restored", [False, True], ids=["written", "restored without triggers"])
+def test_a_large_request_of_an_older_program_is_answered_without_its_password(
+    client: Client, composer: StandInComposer, tenant: str, module_database: Parameters, restored: bool
+) -> None:
+    files = [{"path": "/etc/a", "data": "d" * 100_000, "user": None}]
+    users = [{"name": "a", "password": "old-secret"}]
+    build = client.compose(compose_request())
+    with session(module_database) as connection:
+        if restored:
+            connection.execute("SET session_replication_role = replica")
+            connection.execute("UPDATE composes SET request_size = NULL WHERE job_id = %s", (build,))
+        connection.execute(
+            "UPDATE composes SET request = %s::jsonb WHERE job_id = %s",
+            (json.dumps(compose_request(customizations={"files": files, "users": users})), build),
+        )
+    shown = compose_request(
+        customizations={
+            "files": [{"path": "/etc/a", "data": "d" * 100_000}],
+            "users": [{"name": "a", "hasPassword": True}],
+        }
+    )
+    (item,) = listed(client)["data"]
+    assert (item["request"], "shortened" in item) == (shown, False)
+    assert status_of(client, build)["request"] == shown
+
+
+def test_a_page_is_no_larger_than_the_operator_says(
+    module_database: Parameters, composer: StandInComposer, tenant: str
+) -> None:
+    for hours in range(3):
+        files = [{"path": "/etc/a", "data": "d" * 900_000}]
+        insert_compose(
+            module_database, tenant, compose_request(customizations={"files": files}), ago=timedelta(hours=hours)
+        )
+    with Service(module_database, composer.url, environment={"MAX_LIST_BYTES": str(2 * 1024 * 1024)}) as service:
+        answer = service.client(tenant).get("/composes")
+    assert len(answer.content) < 2 * 1024 * 1024
+    items = answer.json()["data"]
+    assert [item.get("shortened") for item in items].count(True) == 1
+    assert len(items) == 3
 
 
 def test_a_build_several_years_old_is_answered_by_its_id(

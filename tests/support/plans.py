@@ -91,10 +91,12 @@ class _Recording:
         self._connection = connection
         self._statements = statements
 
-    def execute(self, statement: str | bytes, values: Mapping[str, Any] | None = None) -> psycopg.Cursor[Any]:
+    def execute(
+        self, statement: str | bytes, values: Mapping[str, Any] | None = None, *, binary: bool = False
+    ) -> psycopg.Cursor[Any]:
         text = statement if isinstance(statement, str) else statement.decode()
         self._statements.append((text, dict(values or {})))
-        return self._connection.execute(text.encode(), values)
+        return self._connection.execute(text.encode(), values, binary=binary)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)

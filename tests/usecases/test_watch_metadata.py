@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
+import orjson
 import pytest
 
-from domain.composes import KeptCompose
+from domain.composes import KeptMetadata
 from domain.errors import UnavailableError
 from domain.identity import Identity
 from domain.status import ComposeStatus, ImageStatus
@@ -25,7 +26,7 @@ class World:
     def __init__(self) -> None:
         self.left = 0
         self.away: set[str] = set()
-        self.kept = KeptCompose("{}")
+        self.kept = KeptMetadata(ended=False)
         everything: Any = self  # of the ports what metadata asks of them
         self.watch = WatchComposes.over(everything, everything, everything)
 
@@ -34,15 +35,15 @@ class World:
         self.left -= 1
         return self.left < 0
 
-    def get(self, tenant: str, compose_id: UUID) -> KeptCompose:
+    def get_metadata(self, tenant: str, compose_id: UUID) -> KeptMetadata:
         return self.kept
 
     def keep_status(self, compose_id: UUID, status: Mapping[str, Any]) -> None:
-        self.kept = KeptCompose("{}", status, self.kept.metadata)
+        self.kept = KeptMetadata(True, self.kept.metadata)
 
     def keep_metadata(self, compose_id: UUID, metadata: Mapping[str, Any]) -> None:
-        assert self.kept.status is not None
-        self.kept = KeptCompose("{}", self.kept.status, metadata)
+        assert self.kept.ended
+        self.kept = KeptMetadata(True, orjson.dumps(metadata))
 
     def status(self, compose_id: UUID) -> ComposeStatus:
         if "status" in self.away:
@@ -56,7 +57,7 @@ class World:
     def metadata(self, compose_id: UUID) -> Mapping[str, Any]:
         return PACKAGES if self.ended else {}
 
-    def asked(self) -> Mapping[str, Any]:
+    def asked(self) -> Mapping[str, Any] | str | bytes:
         return self.watch.metadata(CALLER, COMPOSE)
 
 
@@ -67,7 +68,7 @@ def world() -> World:
 
 def test_an_ended_build_s_metadata_is_kept_also_where_nobody_asked_how_it_ended(world: World) -> None:
     assert world.asked() == PACKAGES
-    assert world.kept.metadata == PACKAGES
+    assert world.asked() == world.kept.metadata == orjson.dumps(PACKAGES)
 
 
 @pytest.mark.parametrize("answers", [1, 2])
