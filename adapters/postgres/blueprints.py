@@ -226,10 +226,12 @@ class PostgresBlueprints:
             size, body = row[5:7]
             if body is not None:
                 break
-            reserve_memory(_COPIES * size)
+            # At once: readers that hold a part each would wait for each other's.
+            reserve_memory((_COPIES + _PARSED_COPIES) * size)
             expected = size
         if size > _EXPECTED:
-            reserve_memory(_PARSED_COPIES * sum(parsed_size(text) for text in row[6:] if text is not None))
+            parsed = sum(parsed_size(text) for text in row[6:] if text is not None)
+            reserve_memory(_PARSED_COPIES * max(parsed - size, 0))
         return _blueprint(row), size
 
     def delete(self, tenant: str, blueprint_id: UUID, wanted: frozenset[int] | None) -> None:

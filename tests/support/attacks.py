@@ -32,7 +32,8 @@ MIB = 1024 * 1024
 # A little less than the largest body.
 _WHOLE = 4 * MIB - 20_000
 
-Paths = Callable[["Target"], Sequence[bytes]]
+Messages = Callable[["Target"], Sequence[bytes]]
+Send = Callable[["Target", Sequence[bytes]], None]
 
 
 @dataclass(slots=True)
@@ -59,21 +60,20 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """An attack by its name; `run` returns when the target's time is over."""
+    """An attack by its name: what is sent, which may take time to prepare, and how: until the target's time is over."""
 
     name: str
-    run: Callable[[Target], None]
+    messages: Messages
+    send: Send
 
 
 # Ways of sending
 
 
-def flood(requests_of: Paths, connections: int = 16) -> Callable[[Target], None]:
-    """Send these requests again and again over so many connections, each after the answer to the one before."""
+def flood(connections: int = 16) -> Send:
+    """Send the requests again and again over so many connections, each after the answer to the one before."""
 
-    def run(target: Target) -> None:
-        messages = requests_of(target)
-
+    def send(target: Target, messages: Sequence[bytes]) -> None:
         def client(number: int) -> None:
             while target.goes_on:
                 for message in messages[number % len(messages) :] + messages[: number % len(messages)]:
@@ -88,14 +88,13 @@ def flood(requests_of: Paths, connections: int = 16) -> Callable[[Target], None]
 
         _at_once(client, connections)
 
-    return run
+    return send
 
 
-def silent(requests_of: Paths, connections: int) -> Callable[[Target], None]:
+def silent(connections: int) -> Send:
     """Send a request, or a part of one, over each of so many connections, and never read what comes back."""
 
-    def run(target: Target) -> None:
-        messages = requests_of(target)
+    def send(target: Target, messages: Sequence[bytes]) -> None:
         with ExitStack() as stack:
             for number in range(connections):
                 if not target.goes_on:
@@ -106,7 +105,7 @@ def silent(requests_of: Paths, connections: int) -> Callable[[Target], None]:
             while target.goes_on:
                 time.sleep(0.1)
 
-    return run
+    return send
 
 
 @contextmanager
@@ -131,7 +130,7 @@ def _at_once(work: Callable[[int], None], count: int) -> None:
 # What is sent
 
 
-def composing(*bodies: bytes) -> Paths:
+def composing(*bodies: bytes) -> Messages:
     """POST /compose with each of these bodies."""
     return lambda target: [target.request("POST", "/compose", body) for body in bodies]
 
@@ -148,7 +147,7 @@ def filled(before: str, entry: str, after: str) -> bytes:
     return "".join([start, before, ",".join([entry] * count), after, end]).encode()
 
 
-def blueprint_of_toml(start: str, entry: str, end: str = "") -> Paths:
+def blueprint_of_toml(start: str, entry: str, end: str = "") -> Messages:
     """POST /blueprints with TOML of as many entries as a body may hold."""
 
     def messages(target: Target) -> Sequence[bytes]:
@@ -196,7 +195,7 @@ def stored_builds(target: Target, request: Any) -> None:
         connection.execute(_STORE, values)
 
 
-def _listing(*paths: str) -> Paths:
+def _listing(*paths: str) -> Messages:
     def messages(target: Target) -> Sequence[bytes]:
         stored_builds(target, compose_request(customizations=_file(_WHOLE)))
         return [target.request("GET", path) for path in paths]
@@ -222,33 +221,34 @@ _DOCS = raw_http.head("GET", "/docs/swagger-ui-bundle.js")
 _ENDLESS_HEAD = raw_http.head("GET", "/status", {"x-filler": "a" * 60_000})[:-2]
 
 ATTACKS = (
-    Attack("14,000 partitions that are none, 28 kB", flood(composing(customized(disk={"partitions": [1] * 14_000})))),
-    Attack("a million packages that are none, 2 MB", flood(composing(customized(packages=[1] * 1_000_000)))),
-    Attack("300,000 files without content, 4 MB", flood(composing(filled('"files": [', '{"path":"/a"}', "]")))),
-    Attack("10,000 packages", flood(composing(customized(packages=[f"p{n}" for n in range(10_000)])))),
-    Attack("empty objects, 4 MB", flood(composing(filled('"x": [', "{}", "]")))),
-    Attack("unknown keys, 4 MB", flood(composing(filled("", '"k": 1', "")))),
-    Attack("escapes, 4 MB", flood(composing(customized(files=[{"path": "/a", "data": "\x01" * 690_000}])))),
-    Attack("lists 2 million deep", flood(composing(b"[" * 2_000_000 + b"]" * 2_000_000))),
-    Attack("one file of 4 MB", flood(composing(customized(**_file(_WHOLE))))),
-    Attack("one file of 4 MB with an emoji", flood(composing(customized(**_file(_WHOLE, more="\U0001f600"))))),
-    Attack("chunks of one byte", flood(_tiny_chunks, 8)),
+    Attack("14,000 partitions that are none, 28 kB", composing(customized(disk={"partitions": [1] * 14_000})), flood()),
+    Attack("a million packages that are none, 2 MB", composing(customized(packages=[1] * 1_000_000)), flood()),
+    Attack("300,000 files without content, 4 MB", composing(filled('"files": [', '{"path":"/a"}', "]")), flood()),
+    Attack("10,000 packages", composing(customized(packages=[f"p{n}" for n in range(10_000)])), flood()),
+    Attack("empty objects, 4 MB", composing(filled('"x": [', "{}", "]")), flood()),
+    Attack("unknown keys, 4 MB", composing(filled("", '"k": 1', "")), flood()),
+    Attack("escapes, 4 MB", composing(customized(files=[{"path": "/a", "data": "\x01" * 690_000}])), flood()),
+    Attack("lists 2 million deep", composing(b"[" * 2_000_000 + b"]" * 2_000_000), flood()),
+    Attack("one file of 4 MB", composing(customized(**_file(_WHOLE))), flood()),
+    Attack("one file of 4 MB with an emoji", composing(customized(**_file(_WHOLE, more="\U0001f600"))), flood()),
+    Attack("chunks of one byte", _tiny_chunks, flood(8)),
     Attack(
         "200 passwords of 512 bytes",
-        flood(composing(customized(users=[{"name": f"u{n}", "password": "p" * 512} for n in range(200)]))),
+        composing(customized(users=[{"name": f"u{n}", "password": "p" * 512} for n in range(200)])),
+        flood(),
     ),
-    Attack("numbers in TOML, 4 MB", flood(blueprint_of_toml("x = [", "1,", "]\n"), 8)),
-    Attack("arrays in TOML, 4 MB", flood(blueprint_of_toml("x = [", "[],", "]\n"), 8)),
-    Attack("keys in TOML, 4 MB", flood(blueprint_of_toml("", "a.b.c.d.e.f.g = 1\n"), 8)),
-    Attack("a text in TOML, 4 MB", flood(blueprint_of_toml('description = """', "a\n", '"""\n'), 8)),
-    Attack("a blueprint of 3.6 MB with 40 images", flood(_composing_a_blueprint, 8)),
-    Attack("40 readers of a blueprint of 3.6 MB", flood(_reading_a_blueprint, 40)),
-    Attack("lists of 100 builds of 4 MB", flood(_listing("/composes", "/composes?limit=50"), 16)),
-    Attack("50 lists of 100 builds of 4 MB that are not read", silent(_listing("/composes"), 50)),
-    Attack("200 bodies of 4 MB that do not end", silent(_slow_bodies, 200)),
-    Attack("1,000 readers of the docs that do not read", silent(lambda _: [_DOCS], 1000)),
-    Attack("1,000 heads of 60 kB that do not end", silent(lambda _: [_ENDLESS_HEAD], 1000)),
-    Attack("3,000 idle connections", silent(lambda _: [b"G"], 3000)),
+    Attack("numbers in TOML, 4 MB", blueprint_of_toml("x = [", "1,", "]\n"), flood(8)),
+    Attack("arrays in TOML, 4 MB", blueprint_of_toml("x = [", "[],", "]\n"), flood(8)),
+    Attack("keys in TOML, 4 MB", blueprint_of_toml("", "a.b.c.d.e.f.g = 1\n"), flood(8)),
+    Attack("a text in TOML, 4 MB", blueprint_of_toml('description = """', "a\n", '"""\n'), flood(8)),
+    Attack("a blueprint of 3.6 MB with 40 images", _composing_a_blueprint, flood(8)),
+    Attack("40 readers of a blueprint of 3.6 MB", _reading_a_blueprint, flood(40)),
+    Attack("lists of 100 builds of 4 MB", _listing("/composes", "/composes?limit=50"), flood(16)),
+    Attack("50 lists of 100 builds of 4 MB that are not read", _listing("/composes"), silent(50)),
+    Attack("200 bodies of 4 MB that do not end", _slow_bodies, silent(200)),
+    Attack("1,000 readers of the docs that do not read", lambda _: [_DOCS], silent(1000)),
+    Attack("1,000 heads of 60 kB that do not end", lambda _: [_ENDLESS_HEAD], silent(1000)),
+    Attack("3,000 idle connections", lambda _: [b"G"], silent(3000)),
 )
 
 
@@ -288,7 +288,8 @@ def attacked(attack: Attack, url: str, database: Parameters, seconds: float) -> 
     target = Target(url, database)
     with ProcessPoolExecutor(1, get_context("spawn")) as processes:
         processes.submit(int).result()  # it has started
+        messages = attack.messages(target)
         target.ends = time.monotonic() + seconds
         neighbour = processes.submit(neighbour_until, url, target.ends)
-        attack.run(target)
+        attack.send(target, messages)
         return target, neighbour.result()
