@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,7 @@ from adapters.rate_limits import NoLimits
 from domain.distributions import Catalogue
 from domain.profiles import Profiles
 from image_builder.back_ends import BackEnds, back_ends
+from image_builder.fair_threads import FairThreads
 from image_builder.http.auth import authenticator, identity_header
 from image_builder.http.blueprints import BlueprintsController
 from image_builder.http.bounds import bounds
@@ -120,14 +120,14 @@ def _optional_back_ends(there: BackEnds, settings: Settings) -> OptionalBackEnds
     )
 
 
-def _lookup_threads(settings: Settings) -> Executor:
+def _lookup_threads(settings: Settings) -> FairThreads:
     # Two for each request that may wait: the first look-up of each runs on the request's own thread.
-    return ThreadPoolExecutor(settings.waiting_threads * 2, thread_name_prefix="lookup")
+    return FairThreads(settings.waiting_threads * 2, "lookup")
 
 
-def _image_threads(settings: Settings) -> Executor:
+def _image_threads(settings: Settings) -> FairThreads:
     # For the images of a blueprint but the first; apart from the look-ups, which they wait for.
-    return ThreadPoolExecutor(settings.waiting_threads, thread_name_prefix="image")
+    return FairThreads(settings.waiting_threads, "image")
 
 
 def _completed(contract: Contract) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:

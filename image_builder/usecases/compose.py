@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,9 +19,10 @@ from domain.identity import Identity
 from domain.quota import Allowance, Quota
 from domain.starts import NewStart, essence
 from domain.submission import Accepted, Refused, Submission, part_way
+from image_builder.fair_threads import FairThreads
+from image_builder.usecases.concurrency import run_concurrently
 from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.record import RecordBuilds
-from image_builder.usecases.together import together
 from ports.composer import Composer
 from ports.deadline import left, until
 from ports.meter import SILENT, Meter
@@ -70,7 +70,7 @@ class StartComposes:
     starts: Starts
     record: RecordBuilds
     composer: Composer
-    threads: Executor
+    threads: FairThreads
     fingerprints: Fingerprints
     meter: Meter = SILENT
 
@@ -101,24 +101,23 @@ class StartComposes:
         if not requests:
             return Started(())
         with until(self.deadline):
-            prepared = together(
-                self.threads,
-                {str(number): partial(self.prepare, identity, request) for number, request in enumerate(requests)},
+            prepared = run_concurrently(
+                self.threads, identity.tenant, [partial(self.prepare, identity, request) for request in requests]
             )
             quota = self.quotas.of(identity.tenant)
             starts = [
-                self._start(prepared[str(number)], _compose(identity, request, document, blueprint_version), key)
-                for number, (request, document) in enumerate(zip(requests, documents, strict=True))
+                self._start(composer_request, _compose(identity, request, document, blueprint_version), key)
+                for composer_request, request, document in zip(prepared, requests, documents, strict=True)
             ]
             allowance = self._reserve(identity.tenant, [start.new for start in starts], quota, key)
             remaining = left()
-        return Started(self._all(starts, remaining), allowance)
+        return Started(self._all(identity.tenant, starts, remaining), allowance)
 
-    def _all(self, starts: Sequence[_Start], within: float) -> tuple[UUID, ...]:
+    def _all(self, tenant: str, starts: Sequence[_Start], within: float) -> tuple[UUID, ...]:
         # One moment for all: those that wait for a thread get no time of their own.
         ends = time.monotonic() + within
-        outcomes = together(self.threads, {str(start.id): partial(self._outcome, start, ends) for start in starts})
-        results = [outcomes[str(start.id)] for start in starts]
+        calls = [partial(self._outcome, start, ends) for start in starts]
+        results = run_concurrently(self.threads, tenant, calls)
         started = tuple(result for result in results if isinstance(result, UUID))
         failures = [result for result in results if isinstance(result, Exception)]
         if failures:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -22,6 +21,7 @@ from domain.identity import Identity
 from domain.quota import Quota, Reservation, Usage
 from domain.starts import NewStart
 from domain.submission import Accepted, Submission
+from image_builder.fair_threads import FairThreads
 from image_builder.usecases.compose import StartComposes, Started
 from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.record import RecordBuilds
@@ -38,7 +38,7 @@ AGE: Final = timedelta(days=4)
 QUOTA: Final = Quota(3, timedelta(days=14))
 REFERENCE: Final = "quay.io/a/image:latest"
 PAYLOAD: Final = "quay.io/a/payload:latest"
-_THREADS: Final = ThreadPoolExecutor(4)
+_THREADS: Final = FairThreads(8, "image")
 _BOOTC: Final = Architecture("x86_64", bootc=(BootcImage("bootable-container-iso", REFERENCE, (PAYLOAD,)),))
 
 
