@@ -25,7 +25,7 @@ from adapters.postgres.connection import session_parameters
 from adapters.postgres.starts import _RECORD_COMPOSE, _RECORD_STARTS
 from benchmarks.payloads import BASE, BUILDER, READER, composer_request
 from image_builder.http.bridge import Bridge
-from image_builder.http.call import CALL, Call, Lane, Route
+from image_builder.http.call import CALL, NOTE, Call, Lane, Note, Route
 from image_builder.settings import Settings, from_environment
 
 _JSON: Final = "application/json"
@@ -78,6 +78,7 @@ class Shim:
         self._direct, self._waiting = Route(Response), Route(Response, Lane.WAITING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[NOTE] = Note("", tenant=BUILDER)
         if scope["method"] == "POST":
             scope[CALL] = Call(self._waiting, {"body": await _body(receive)})
         else:
