@@ -54,12 +54,12 @@ class SharedLimits:
         # What finds out when the store is back; there is one while it is away.
         self._trials: asyncio.Task[None] | None = None
 
-    async def spend(self, tenant: str, budget: Budget) -> Spent | None:
-        """Count a request if the tenant's budget allows it; None while the store is away."""
+    async def spend(self, tenant: str, budget: Budget, amount: int = 1) -> Spent | None:
+        """See the port. None while the store is away."""
         if self._trials is None:
             try:
                 async with asyncio.timeout(self._patience):
-                    return await self._store.spend(self._items[budget], budget.value, tenant)
+                    return await self._store.spend(self._items[budget], budget.value, tenant, amount=amount)
             except Exception as error:  # noqa: BLE001 - no failure of the store may become a caller's
                 self._gone(error)
         self._meter.rate_limit_store_away()
@@ -129,13 +129,20 @@ class _Store:
             raise ConfigurationError(f"RATE_LIMIT_STORAGE_URL cannot be used: {type(error).__name__}") from None
         self._script = Redis(connection_pool=self._pool).register_script(_SCRIPT)
 
-    async def spend(self, item: RateLimitItem, *identifiers: str) -> Spent:
-        """Count one if the item allows it. Raises RedisError, and what else a connection may come to."""
+    async def spend(self, item: RateLimitItem, *identifiers: str, amount: int = 1) -> Spent:
+        """Count `amount` if the item allows all. Raises RedisError, and what else a connection may come to."""
         window = timedelta(seconds=item.get_expiry())
-        admitted, remaining, microseconds = await self._script(
-            [f"{_PREFIX}:{item.key_for(*identifiers)}"], [item.amount, window // timedelta(microseconds=1)]
+        admitted, remaining, frees_in, retry_in = await self._script(
+            [f"{_PREFIX}:{item.key_for(*identifiers)}"], [item.amount, window // timedelta(microseconds=1), amount]
         )
-        return Spent(bool(admitted), item.amount, window, remaining, timedelta(microseconds=microseconds))
+        return Spent(
+            bool(admitted),
+            item.amount,
+            window,
+            remaining,
+            timedelta(microseconds=frees_in),
+            timedelta(microseconds=retry_in) if retry_in >= 0 else None,
+        )
 
     async def disconnect(self) -> None:
         """Close the connections that nobody uses: after a failure the others are no better than the one that failed."""

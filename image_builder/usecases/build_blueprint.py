@@ -10,6 +10,7 @@ from uuid import UUID
 from domain.blueprints.composing import compose_requests
 from domain.identity import Identity
 from image_builder.usecases.compose import StartComposes, Started
+from ports.build_budget import spend_builds
 from ports.store import Blueprints
 
 
@@ -31,8 +32,11 @@ class BuildBlueprint:
     ) -> Started:
         """The builds of its latest version, in the order of its images; None for all image types.
 
-        Raises NotFoundError unless it is this tenant's, and whatever StartComposes raises.
+        Raises NotFoundError unless it is this tenant's, InvalidRequestError for too many images, RateLimitedError
+        where the rate limit allows fewer builds, and whatever StartComposes raises.
         """
         blueprint = self.blueprints.get(identity.tenant, blueprint_id)
-        documents = [self.completed(each) for each in compose_requests(blueprint, client_id, image_types)]
+        requests = compose_requests(blueprint, client_id, image_types)
+        spend_builds(len(requests))
+        documents = [self.completed(each) for each in requests]
         return self.start(identity, documents, blueprint.version_id, key)

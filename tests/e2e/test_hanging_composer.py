@@ -34,7 +34,7 @@ def test_while_the_composer_hangs_everything_else_is_answered_at_once(
 ) -> None:
     with Service(database, composer.url) as service, ThreadPoolExecutor(WAITING) as others:
         client = service.client("reading")
-        # One each: those who ask for the same build share the answer. Of two organizations: one gets half of the threads.
+        # One each: those who ask for the same build share the answer. Of two organizations: one gets half the threads.
         builds = [service.client(tenant_of(number)).compose(compose_request()) for number in range(WAITING // 2)]
         asked_before = sum(composer.counters().values())
         composer.steer(hang=True)
