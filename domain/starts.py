@@ -7,12 +7,15 @@ together again.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from domain.compose import passwords
+from domain.compose.passwords import Salted
 from domain.composes import NewCompose
 
 # What the contract fills in where a request is silent, but for nothing at all; the composer may tell it as ordered.
@@ -25,7 +28,7 @@ _MARGIN: Final = timedelta(minutes=1)
 class NewStart:
     """A start to be recorded: `id` names it until the composer does, `compose` is what a build of it becomes.
 
-    `fingerprint` is that of the composer's request (see `essence`).
+    `fingerprint` is that of the composer's request (see `essence_of_start`).
     """
 
     id: UUID
@@ -54,18 +57,20 @@ class Adoption:
 class Sighting:
     """A build of the composer that no compose stands for; `age` is the time since it was first seen.
 
-    `fingerprint` is that of its request, None where nobody can tell. A `settled` one has been seen for longer than any
-    start is worked at: nobody is about to record it.
+    `fingerprints` are those that a start of its request may have been recorded with (see `essences_of_build`), None
+    where the composer does not tell the request. A `settled` one has been seen for longer than any start is worked at:
+    nobody is about to record it.
     """
 
     compose: UUID
-    fingerprint: bytes | None
+    fingerprints: frozenset[bytes] | None
     age: timedelta
     settled: bool
 
     def may_be(self, start: LeftStart) -> bool:
         """Whether it may be the start's, as far as is known: a build is not there before its start."""
-        return self.fingerprint in (None, start.fingerprint) and self.age <= start.age + _MARGIN
+        matches = self.fingerprints is None or start.fingerprint in self.fingerprints
+        return matches and self.age <= start.age + _MARGIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ def judge(left: Iterable[LeftStart], seen: Iterable[Sighting], *, complete: bool
     released: list[UUID] = []
     for start in left:
         possible = [build for build in builds if build.may_be(start)]
-        settled = [build for build in possible if build.settled and build.fingerprint is not None]
+        settled = [build for build in possible if build.settled and build.fingerprints is not None]
         # A younger start may be too young for the oldest build.
         own = max(settled, key=lambda build: build.age, default=None)
         if own is not None:
@@ -107,12 +112,32 @@ def essence(composer_request: Mapping[str, Any]) -> dict[str, Any]:
     return stripped if isinstance(stripped, dict) else {}
 
 
+def essence_of_start(composer_request: Mapping[str, Any], plain: Mapping[int, Salted]) -> dict[str, Any]:
+    """What a start is recognized by, before the `plain` passwords of its users are hashed; it holds no hash."""
+    return essence(passwords.with_salts(composer_request, plain))
+
+
+def essences_of_build(composer_request: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the start of a build may be recognized by, from the request as the composer tells it.
+
+    Older versions recorded a start with the hashes of its passwords. `blueprint_id` (contract: composer v2,
+    ComposeRequest) says nothing about what is built, and a version may send it or not.
+    """
+    anonymous = {name: value for name, value in composer_request.items() if name != "blueprint_id"}
+    variants = (composer_request, anonymous) if "blueprint_id" in composer_request else (composer_request,)
+    return [essence(each) for request in variants for each in (passwords.without_digests(request), request)]
+
+
 def _stripped(value: Any) -> Any:
+    """The value without what says nothing. Parts that stay as they are are shared, not copied: they may be large."""
     if isinstance(value, Mapping):
         parts = {key: _stripped(part) for key, part in value.items()}
-        return {key: part for key, part in parts.items() if _says_something(key, part)}
+        kept = {key: part for key, part in parts.items() if _says_something(key, part)}
+        unchanged = len(kept) == len(value) and all(kept[key] is part for key, part in value.items())
+        return value if unchanged else kept
     if isinstance(value, list | tuple):
-        return [_stripped(part) for part in value]
+        entries = [_stripped(part) for part in value]
+        return value if all(map(operator.is_, entries, value)) else entries
     return value
 
 

@@ -54,6 +54,7 @@ from image_builder.usecases.features import OptionalBackEnds, TellFeatures
 from image_builder.usecases.gather import Gather
 from image_builder.usecases.once import Once
 from image_builder.usecases.packages import SearchPackages
+from image_builder.usecases.passwords import HashPasswords
 from image_builder.usecases.policies import PolicyRequirements, ShowPolicy
 from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.quota import TellQuota
@@ -222,7 +223,9 @@ class Container(containers.DeclarativeContainer):
     package_lists = providers.ThreadSafeSingleton(package_lists, settings)
     sampler = providers.ThreadSafeSingleton(_sampler, metrics, database, back_ends)
     database_probe = providers.ThreadSafeSingleton(Probe, database.provided.check)
-    hasher = providers.Object(sha512_crypt_hash)
+    # Two at a time in a process, one of each organization: a hash keeps the interpreter busy for milliseconds.
+    hash_threads = providers.ThreadSafeSingleton(FairThreads, 2, "hash")
+    hash_passwords = providers.ThreadSafeSingleton(HashPasswords, providers.Object(sha512_crypt_hash), hash_threads)
     base = settings.provided.base_paths[1]
 
     kept_composes = providers.ThreadSafeSingleton(PostgresComposes, database)
@@ -253,8 +256,8 @@ class Container(containers.DeclarativeContainer):
             ),
             upload=settings.provided.upload,
             content=settings.provided.content,
-            hasher=hasher,
         ),
+        hash_passwords=hash_passwords,
         deadline=settings.provided.compose_deadline,
         quotas=quotas,
         starts=starts,
@@ -283,7 +286,7 @@ class Container(containers.DeclarativeContainer):
         blueprints=kept_blueprints,
         catalogue=catalogue,
         requirements=policy_requirements,
-        hasher=hasher,
+        hash_passwords=hash_passwords,
     )
 
     meta = providers.ThreadSafeSingleton(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from domain.compose.request import Json
 from domain.errors import InvalidRequestError
@@ -16,6 +16,17 @@ _OTHER_CRYPT: Final = re.compile(r"\$(1|2|2a|2x|2y|3|7|y|gy|md5|sha1|scrypt|argo
 # A hash takes milliseconds of CPU, more for a long password: a request may not keep a worker busy for minutes.
 MOST_TO_HASH: Final = 200
 LONGEST: Final = 512
+
+_BCRYPT: Final = "$2b$"
+# Of "$2b$12$", and the 22 characters of salt, which no sign separates from the hash.
+_BEFORE_BCRYPT_DIGEST: Final = 29
+
+
+class Salted(NamedTuple):
+    """A plain password and the salt that it is to be hashed with."""
+
+    text: str
+    salt: str
 
 
 def complaint(user: Json) -> str | None:
@@ -60,6 +71,42 @@ def with_hashes(composer_request: Json, hashes: Mapping[int, str]) -> dict[str, 
         for number, user in enumerate(customizations["users"])
     ]
     return {**composer_request, "customizations": {**customizations, "users": users}}
+
+
+def without_digests(composer_request: Json) -> Json:
+    """The composer's request with each hash of a password cut down to what says how it was made: form and salt.
+
+    It names a request before the passwords are hashed, and differs from that of another who orders the same with other
+    passwords: salts are random.
+    """
+    customizations = composer_request.get("customizations")
+    if not isinstance(customizations, Mapping):
+        return composer_request
+    users = customizations.get("users")
+    if not isinstance(users, list):
+        return composer_request
+    made = [
+        {**user, "password": _form_and_salt(user["password"])}
+        if isinstance(user, Mapping) and isinstance(user.get("password"), str)
+        else user
+        for user in users
+    ]
+    return {**composer_request, "customizations": {**customizations, "users": made}}
+
+
+def with_salts(composer_request: Json, passwords: Mapping[int, Salted]) -> Json:
+    """What `without_digests` will make of the composer's request when these users' passwords have been hashed."""
+    placeholders = {number: f"$6${password.salt}$" for number, password in passwords.items()}
+    return without_digests(with_hashes(composer_request, placeholders))
+
+
+def _form_and_salt(hashed: str) -> str:
+    return hashed[:_BEFORE_BCRYPT_DIGEST] if hashed.startswith(_BCRYPT) else hashed.rpartition("$")[0]
+
+
+def customizations_without_passwords(customizations: Any) -> Any:
+    """The customizations of a request as a row keeps them (see `without_passwords`)."""
+    return without_passwords({"customizations": customizations})["customizations"]
 
 
 def without_passwords(document: Json) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from adapters.fingerprints import HmacFingerprints
+from domain.compose.passwords import Salted
 from domain.errors import NotFoundError, UnavailableError
 from domain.idempotency import Failure
-from domain.starts import Adoption, LeftStart, essence
+from domain.starts import Adoption, LeftStart, essence, essence_of_start
 from image_builder.usecases.reconcile import ReconcileStarts
 from ports.composer import Builds
 from tests.support.meter import FakeMeter
@@ -373,3 +374,36 @@ def test_who_cannot_ask_the_composer_has_not_looked_after_anything_but_keys(worl
     world.run()
     assert world.meter.looked_after == 0
     assert list(world.closed) == [key]
+
+
+WITH_PASSWORD = {"distribution": "centos-9", "customizations": {"users": [{"name": "u", "password": "$6$salt$digest"}]}}
+
+
+@pytest.mark.parametrize(
+    "recorded",
+    [
+        pytest.param(essence_of_start(WITH_PASSWORD, {}), id="before it was hashed"),
+        pytest.param(essence(WITH_PASSWORD), id="by an older version, with the hash"),
+    ],
+)
+@pytest.mark.parametrize("told", [{}, {"blueprint_id": str(uuid4())}])
+def test_a_build_with_passwords_is_adopted_however_its_start_was_recorded(
+    world: World, recorded: dict[str, Any], told: dict[str, str]
+) -> None:
+    start = uuid4()
+    world.starts[start], world.recorded[start] = PRINTS.of(recorded), world.now
+    build = world.build({**WITH_PASSWORD, **told})
+    world.runs_twice()
+    assert world.rows == {build}
+    assert world.starts == {}
+
+
+def test_a_start_whose_pod_was_killed_before_it_hashed_the_passwords_is_released(world: World) -> None:
+    start = uuid4()
+    recorded = essence_of_start(WITH_PASSWORD, {0: Salted("plain", "another-salt-16c")})
+    world.starts[start], world.recorded[start] = PRINTS.of(recorded), world.now
+    world.build(WITH_PASSWORD)
+    world.runs_twice()
+    world.runs_twice()
+    assert world.starts == {}
+    assert world.rows == set()

@@ -8,8 +8,10 @@ import pytest
 
 from domain.errors import BuildRefusedError, InvalidRequestError, QuotaExceededError, UnavailableError
 from domain.submission import Accepted, Refused, Unanswered
+from image_builder.usecases.compose import memory_of
 from ports.deadline import left
 from tests.support.builders import compose_request
+from tests.support.domain_builders import completed, hash_of
 
 GUEST = compose_request("guest-image", "aws.s3")
 GCP = compose_request("gcp", "gcp")
@@ -129,3 +131,59 @@ def test_what_may_have_started_stays_counted_and_the_others_are_built(accepting)
         accepting.several(GUEST, GCP)
     assert len(accepting.starts.reserved) == 1
     assert list(accepting.starts.composes) == list(ids(accepting, "guest-image"))
+
+
+def test_the_passwords_of_a_blueprint_are_hashed_once_for_all_images(accepting):
+    customizations = completed(compose_request(customizations={"users": [{"name": "u", "password": "one"}]}))[
+        "customizations"
+    ]
+    documents = [{**completed(document), "customizations": customizations} for document in (GUEST, GCP, OCI)]
+    accepting.start_documents(documents)
+    assert accepting.hashed == ["one"]
+    sent = [request["customizations"]["users"][0]["password"] for request in accepting.composer.submitted]
+    assert sent == [hash_of("one")] * 3
+
+
+def test_images_of_a_blueprint_share_what_is_made_of_their_customizations(accepting):
+    customizations = {"files": [{"path": "/etc/a", "data": "eA==", "data_encoding": "base64"}]}
+    documents = [{**completed(document), "customizations": customizations} for document in (GUEST, GCP, OCI)]
+    accepting.start_documents(documents)
+    files = [request["customizations"]["files"] for request in accepting.composer.submitted]
+    assert files[0][0]["data"] == "x"
+    assert files[0] is files[1] is files[2]
+
+
+def test_large_requests_are_written_out_two_at_a_time(accepting):
+    running, most = 0, 0
+    lock = threading.Lock()
+    submit = accepting.composer.submit
+
+    def counting(request):
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        threading.Event().wait(0.02)
+        with lock:
+            running -= 1
+        return submit(request)
+
+    accepting.composer.submit = counting
+    accepting.quotas.quota = None
+    large = {"files": [{"path": "/etc/a", "data": "x" * 3_000_000}]}
+    documents = [{**completed(GUEST), "customizations": large} for _ in range(8)]
+    accepting.start_documents(documents)
+    assert most == 2
+    assert memory_of(documents) == memory_of(documents[:2]) < 48 * 1024**2
+
+
+def test_36_images_of_a_blueprint_of_200_kb_take_less_than_an_organization_may_have():
+    documents = [{**completed(GUEST), "customizations": {"files": [{"path": "/etc/a", "data": "x" * 200_000}]}}] * 36
+    assert 36 * 200_000 < memory_of(documents) < 32 * 1024**2
+
+
+def test_the_memory_of_a_document_that_cannot_be_written_is_not_asked_for():
+    deep = []
+    for _ in range(300):
+        deep = [deep]
+    assert memory_of([{"customizations": deep}]) > 0
