@@ -8,14 +8,13 @@ together again.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from domain.compose import passwords
-from domain.compose.passwords import Salted
+from domain.compose.passwords import users_without_digests
 from domain.composes import NewCompose
 
 # What the contract fills in where a request is silent, but for nothing at all; the composer may tell it as ordered.
@@ -23,12 +22,14 @@ _DEFAULTS: Final = {"size": 0, "partitioning_mode": "auto-lvm", "hyper_v_generat
 # The database and a pod do not begin to count at the same moment, and another server's clock may be slow.
 _MARGIN: Final = timedelta(minutes=1)
 
+Strip = Callable[[Any, str], Any]
+
 
 @dataclass(frozen=True, slots=True)
 class NewStart:
     """A start to be recorded: `id` names it until the composer does, `compose` is what a build of it becomes.
 
-    `fingerprint` is that of the composer's request (see `essence_of_start`).
+    `fingerprint` is that of the composer's request (see `essence`).
     """
 
     id: UUID
@@ -103,18 +104,15 @@ def judge(left: Iterable[LeftStart], seen: Iterable[Sighting], *, complete: bool
     return Verdict(tuple(adopted), tuple(released))
 
 
-def essence(composer_request: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a composer's request is the same when the composer tells it again.
+def essence(composer_request: Mapping[str, Any], strip: Strip | None = None) -> dict[str, Any]:
+    """What of a composer's request is the same when the composer tells it again, and holds no hash of a password.
 
-    It may leave out what says nothing, and put in what the contract says for those who say nothing.
+    The composer may leave out what says nothing, and put in what the contract says for those who say nothing. A start
+    is recognized by this before its passwords are hashed: of these, form and salt are looked at.
+
+    `strip` does what `strip_part` does; requests that share parts may share what comes of them.
     """
-    stripped = _stripped(composer_request)
-    return stripped if isinstance(stripped, dict) else {}
-
-
-def essence_of_start(composer_request: Mapping[str, Any], plain: Mapping[int, Salted]) -> dict[str, Any]:
-    """What a start is recognized by, before the `plain` passwords of its users are hashed; it holds no hash."""
-    return essence(passwords.with_salts(composer_request, plain))
+    return _essence(composer_request, strip or strip_part)
 
 
 def essences_of_build(composer_request: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -125,20 +123,42 @@ def essences_of_build(composer_request: Mapping[str, Any]) -> list[dict[str, Any
     """
     anonymous = {name: value for name, value in composer_request.items() if name != "blueprint_id"}
     variants = (composer_request, anonymous) if "blueprint_id" in composer_request else (composer_request,)
-    return [essence(each) for request in variants for each in (passwords.without_digests(request), request)]
+    return [_essence(request, strip) for request in variants for strip in (strip_part, _strip_with_hashes)]
+
+
+def strip_part(part: Any, name: str) -> Any:
+    """A part of a composer's request, or of its customizations, as `essence` has it."""
+    return _stripped(users_without_digests(part) if name == "users" else part)
+
+
+def _strip_with_hashes(part: Any, _name: str) -> Any:
+    return _stripped(part)
+
+
+def _essence(composer_request: Mapping[str, Any], strip: Strip) -> dict[str, Any]:
+    def stripped(part: Any, name: str) -> Any:
+        # Each customization by itself: requests share them, and not what holds them.
+        if name == "customizations" and isinstance(part, Mapping):
+            return _kept({key: strip(value, key) for key, value in part.items()})
+        return strip(part, name)
+
+    return _kept({name: stripped(part, name) for name, part in composer_request.items()})
 
 
 def _stripped(value: Any) -> Any:
     """The value without what says nothing. Parts that stay as they are are shared, not copied: they may be large."""
     if isinstance(value, Mapping):
-        parts = {key: _stripped(part) for key, part in value.items()}
-        kept = {key: part for key, part in parts.items() if _says_something(key, part)}
+        kept = _kept({key: _stripped(part) for key, part in value.items()})
         unchanged = len(kept) == len(value) and all(kept[key] is part for key, part in value.items())
         return value if unchanged else kept
     if isinstance(value, list | tuple):
         entries = [_stripped(part) for part in value]
         return value if all(map(operator.is_, entries, value)) else entries
     return value
+
+
+def _kept(parts: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: part for key, part in parts.items() if _says_something(key, part)}
 
 
 def _says_something(key: str, value: Any) -> bool:

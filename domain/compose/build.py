@@ -67,7 +67,7 @@ def begin(
 
 
 def build(draft: Draft, findings: Findings) -> dict[str, Any]:
-    """The composer's ComposeRequest, its plain passwords not hashed yet.
+    """The composer's ComposeRequest, its passwords as the draft has them.
 
     Raises InvalidRequestError where request and findings do not fit each other.
     """

@@ -66,38 +66,33 @@ def with_hashes(composer_request: Json, hashes: Mapping[int, str]) -> dict[str, 
     if not hashes:
         return dict(composer_request)
     customizations = composer_request["customizations"]
-    users = [
-        {**user, "password": hashes[number]} if number in hashes else user
-        for number, user in enumerate(customizations["users"])
-    ]
+    users = _with_hashes(customizations["users"], hashes)
     return {**composer_request, "customizations": {**customizations, "users": users}}
 
 
-def without_digests(composer_request: Json) -> Json:
-    """The composer's request with each hash of a password cut down to what says how it was made: form and salt.
+def _with_hashes(users: list[Json], hashes: Mapping[int, str]) -> list[Json]:
+    return [{**user, "password": hashes[number]} if number in hashes else user for number, user in enumerate(users)]
 
-    It names a request before the passwords are hashed, and differs from that of another who orders the same with other
-    passwords: salts are random.
+
+def with_salts(users: list[Json], passwords: Mapping[int, Salted]) -> list[Json]:
+    """The composer's users, in the place of each of these plain passwords the beginning of its hash: form and salt."""
+    return _with_hashes(users, {number: f"$6${password.salt}$" for number, password in passwords.items()})
+
+
+def users_without_digests(users: Any) -> Any:
+    """The composer's users with each hash of a password cut down to its beginning: form and salt.
+
+    That is known before the passwords are hashed, and differs from what another caller has who orders the same with
+    other passwords: salts are random. What is no list of users stays as it is.
     """
-    customizations = composer_request.get("customizations")
-    if not isinstance(customizations, Mapping):
-        return composer_request
-    users = customizations.get("users")
     if not isinstance(users, list):
-        return composer_request
-    made = [
+        return users
+    return [
         {**user, "password": _form_and_salt(user["password"])}
         if isinstance(user, Mapping) and isinstance(user.get("password"), str)
         else user
         for user in users
     ]
-    return {**composer_request, "customizations": {**customizations, "users": made}}
-
-
-def with_salts(composer_request: Json, passwords: Mapping[int, Salted]) -> Json:
-    """What `without_digests` will make of the composer's request when these users' passwords have been hashed."""
-    placeholders = {number: f"$6${password.salt}$" for number, password in passwords.items()}
-    return without_digests(with_hashes(composer_request, placeholders))
 
 
 def _form_and_salt(hashed: str) -> str:

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from domain.blueprints.composing import compose_requests
 from domain.identity import Identity
-from image_builder.usecases.compose import StartComposes, Started, memory_of
+from image_builder.usecases.compose import StartComposes, Started
+from image_builder.usecases.footprint import memory_of
 from ports.build_budget import spend_builds
 from ports.memory import reserve_memory
 from ports.store import Blueprints

@@ -6,10 +6,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any
 from uuid import UUID, uuid4
 
-import orjson
 import structlog
 
 from domain.compose import passwords
@@ -19,12 +18,14 @@ from domain.composes import NewCompose
 from domain.errors import ImageBuilderError, UnavailableError
 from domain.identity import Identity
 from domain.quota import Allowance, Quota
-from domain.starts import NewStart, essence_of_start
+from domain.sharing import once_for_each
+from domain.starts import NewStart, Strip, essence, strip_part
 from domain.submission import Accepted, Refused, Submission, part_way
 from image_builder.fair_threads import FairThreads
 from image_builder.usecases.concurrency import run_concurrently
+from image_builder.usecases.footprint import memory_of, written_at_once
 from image_builder.usecases.passwords import HashPasswords
-from image_builder.usecases.prepare import Prepare, once_for_each
+from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.record import RecordBuilds
 from ports.composer import Composer
 from ports.deadline import left, until
@@ -37,20 +38,12 @@ log = structlog.get_logger()
 
 Json = Mapping[str, Any]
 
-# Bytes: of any start; for each byte of a document, what is made of it as objects; for each byte that is written out to
-# be sent to the composer or the database, with the libraries' own copies. At most so many are written out at once, of
-# one request.
-_ANY_START: Final = 256 * 1024
-_FOR_EACH_BYTE: Final = 6
-_WRITTEN: Final = 3
-_MOST_WRITTEN: Final = 8 * 1024 * 1024
-
 
 @dataclass(frozen=True, slots=True)
 class _Start:
     """A build on its way, what the composer is asked for, and the Idempotency-Key that gets to know of it.
 
-    `plain` are the passwords in the composer's request that are to be hashed, by the number of the user.
+    `plain` are the passwords that are to be put into the composer's request as hashes, by the number of the user.
     """
 
     new: NewStart
@@ -124,14 +117,15 @@ class StartComposes:
             prepared = run_concurrently(self.threads, identity.tenant, finish)
             quota = self.quotas.of(identity.tenant)
             composes = _composes(identity, requests, documents, blueprint_version)
+            strip = once_for_each(strip_part)
             starts = [
-                self._start(composer_request, each.plain, compose, key)
+                self._start(composer_request, each.plain, compose, key, strip)
                 for composer_request, each, compose in zip(prepared, checked, composes, strict=True)
             ]
             allowance = self._reserve(identity.tenant, [start.new for start in starts], quota, key)
             hashes = self._hashes(identity.tenant, starts)
             remaining = left()
-        at_once = _at_once(_largest(documents))
+        at_once = written_at_once(documents)
         return Started(self._all(identity.tenant, starts, hashes, at_once=at_once, within=remaining), allowance)
 
     def _all(
@@ -161,9 +155,14 @@ class StartComposes:
         return compose_id
 
     def _start(
-        self, composer_request: Json, plain: Mapping[int, Salted], compose: NewCompose, key: UUID | None
+        self,
+        composer_request: Json,
+        plain: Mapping[int, Salted],
+        compose: NewCompose,
+        key: UUID | None,
+        strip: Strip,
     ) -> _Start:
-        fingerprint = self.fingerprints.of(essence_of_start(composer_request, plain))
+        fingerprint = self.fingerprints.of(essence(composer_request, strip))
         return _Start(NewStart(uuid4(), compose, fingerprint), composer_request, plain, key)
 
     def _hashes(self, tenant: str, starts: Sequence[_Start]) -> list[Mapping[int, str]]:
@@ -202,34 +201,6 @@ class StartComposes:
         else:
             self.record.give_back([start.id])
         raise outcome.error()
-
-
-def memory_of(documents: Sequence[Json]) -> int:
-    """Bytes that starting these compose requests takes at most, beside the documents themselves.
-
-    The documents share their customizations, as those of a blueprint do.
-    """
-    largest = _largest(documents)
-    written = min(len(documents), _at_once(largest)) * largest
-    return _ANY_START + _FOR_EACH_BYTE * largest + _WRITTEN * written
-
-
-def _at_once(largest: int) -> int:
-    """How many requests of at most so many bytes may be written out at the same time, to be sent."""
-    return max(1, _MOST_WRITTEN // max(1, largest))
-
-
-def _largest(documents: Sequence[Json]) -> int:
-    """The bytes of the largest document as JSON."""
-    size = once_for_each(_size)
-    return max((sum(size(value) for value in document.values()) for document in documents), default=0)
-
-
-def _size(value: Any) -> int:
-    try:
-        return len(orjson.dumps(value))
-    except TypeError:  # nested too deeply: it will be refused
-        return 0
 
 
 def _composes(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 from domain.compose import build as building
 from domain.compose import passwords
@@ -15,11 +16,9 @@ from domain.compose.snapshots import ContentSettings
 from domain.compose.targets import UploadSettings
 from domain.distributions import BootcImage, Catalogue, Distribution
 from domain.identity import Identity
+from domain.sharing import once_for_each
 from image_builder.usecases.gather import Gather
 from image_builder.usecases.passwords import salted
-
-A = TypeVar("A")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +48,12 @@ class Prepare:
 
         Raises InvalidRequestError and ForbiddenError.
         """
-        translate = once_for_each(as_given)
         plain = once_for_each(_plain_passwords)
+        translate = once_for_each(partial(_translated, plain=plain))
         return [self._check(identity, request, translate, plain) for request in requests]
 
     def finish(self, identity: Identity, checked: Checked) -> dict[str, Any]:
-        """The composer's ComposeRequest; its passwords are not hashed.
+        """The composer's ComposeRequest; in the place of each plain password stands the beginning of its hash.
 
         Raises InvalidRequestError, ForbiddenError and, where a back-end that is needed is away, UnavailableError.
         """
@@ -89,16 +88,13 @@ class Prepare:
         return Checked(draft, plain(request.customizations))
 
 
-def once_for_each(function: Callable[[A], R]) -> Callable[[A], R]:
-    """The function, called once for each object; the objects have to live as long as what is returned."""
-    results: dict[int, R] = {}
-
-    def call(argument: A) -> R:
-        if id(argument) not in results:
-            results[id(argument)] = function(argument)
-        return results[id(argument)]
-
-    return call
+def _translated(customizations: Json | None, plain: Callable[[Json | None], Mapping[int, Salted]]) -> Json | None:
+    """The composer's customizations, as far as they depend on nothing else; without plain passwords."""
+    given = as_given(customizations)
+    to_hash = plain(customizations)
+    if given is None or not to_hash:
+        return given
+    return {**given, "users": passwords.with_salts(given["users"], to_hash)}
 
 
 def _plain_passwords(customizations: Json | None) -> Mapping[int, Salted]:

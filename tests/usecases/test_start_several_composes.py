@@ -8,7 +8,6 @@ import pytest
 
 from domain.errors import BuildRefusedError, InvalidRequestError, QuotaExceededError, UnavailableError
 from domain.submission import Accepted, Refused, Unanswered
-from image_builder.usecases.compose import memory_of
 from ports.deadline import left
 from tests.support.builders import compose_request
 from tests.support.domain_builders import completed, hash_of
@@ -174,16 +173,3 @@ def test_large_requests_are_written_out_two_at_a_time(accepting):
     documents = [{**completed(GUEST), "customizations": large} for _ in range(8)]
     accepting.start_documents(documents)
     assert most == 2
-    assert memory_of(documents) == memory_of(documents[:2]) < 48 * 1024**2
-
-
-def test_36_images_of_a_blueprint_of_200_kb_take_less_than_an_organization_may_have():
-    documents = [{**completed(GUEST), "customizations": {"files": [{"path": "/etc/a", "data": "x" * 200_000}]}}] * 36
-    assert 36 * 200_000 < memory_of(documents) < 32 * 1024**2
-
-
-def test_the_memory_of_a_document_that_cannot_be_written_is_not_asked_for():
-    deep = []
-    for _ in range(300):
-        deep = [deep]
-    assert memory_of([{"customizations": deep}]) > 0
