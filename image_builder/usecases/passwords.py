@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import string
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -26,6 +27,12 @@ def salted(plain: Mapping[int, str]) -> dict[int, Salted]:
     return {number: Salted(text, "".join(_RANDOM.choices(_LETTERS, k=_SALT))) for number, text in plain.items()}
 
 
+def _seconds_left() -> float | None:
+    """As futures take it."""
+    seconds = left()
+    return None if math.isinf(seconds) else max(seconds, 0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class HashPasswords:
     """Hashes passwords on threads that bound how many are hashed at once, for one organization and in all."""
@@ -40,7 +47,7 @@ class HashPasswords:
             for number, password in passwords.items()
         }
         try:
-            return {number: future.result(max(left(), 0.0)) for number, future in hashing.items()}
+            return {number: future.result(_seconds_left()) for number, future in hashing.items()}
         except TimeoutError:
             raise UnavailableError("The passwords could not be hashed in time") from None
         finally:
