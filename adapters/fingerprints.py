@@ -21,11 +21,14 @@ class HmacFingerprints:
 
     def of(self, document: Mapping[str, Any]) -> bytes:
         """See the port."""
-        return self._mark + self._digest(b"document" + orjson.dumps(document, option=orjson.OPT_SORT_KEYS))
+        return self._mark + self._digest(b"document", orjson.dumps(document, option=orjson.OPT_SORT_KEYS))
 
     def comparable(self, fingerprint: bytes) -> bool:
         """See the port."""
         return fingerprint.startswith(self._mark)
 
-    def _digest(self, message: bytes) -> bytes:
-        return hmac.digest(self._secret, message, _ALGORITHM)
+    def _digest(self, *parts: bytes) -> bytes:
+        digest = hmac.new(self._secret, digestmod=_ALGORITHM)
+        for part in parts:
+            digest.update(part)
+        return digest.digest()

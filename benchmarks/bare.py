@@ -22,10 +22,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 # The very statements of the service, so that a change of theirs changes both sides.
 from adapters.postgres.composes import _COUNT, _PAGE
 from adapters.postgres.connection import session_parameters
-from adapters.postgres.starts import _RECORD_COMPOSE, _RECORD_STARTS
+from adapters.postgres.starts import _RECORD_COMPOSE, _RECORD_FIRST
 from benchmarks.payloads import BASE, BUILDER, READER, composer_request
 from image_builder.http.bridge import Bridge
-from image_builder.http.call import CALL, Call, Lane, Route
+from image_builder.http.call import CALL, NOTE, Call, Lane, Note, Route
 from image_builder.settings import Settings, from_environment
 
 _JSON: Final = "application/json"
@@ -58,7 +58,7 @@ def application(settings: Settings) -> Flask:
         document = orjson.loads(request.environ[CALL].arguments["body"])
         start = uuid.uuid4()
         with pool.connection() as connection:
-            connection.execute(_RECORD_STARTS, _start(start, document))
+            connection.execute(_RECORD_FIRST, _start(start, document))
         answer = session.post(
             compose_url, data=orjson.dumps(composer_request()), headers={"Content-Type": _JSON}, timeout=(3, 25)
         )
@@ -78,6 +78,7 @@ class Shim:
         self._direct, self._waiting = Route(Response), Route(Response, Lane.WAITING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[NOTE] = Note("", tenant=BUILDER)
         if scope["method"] == "POST":
             scope[CALL] = Call(self._waiting, {"body": await _body(receive)})
         else:
@@ -120,10 +121,11 @@ def _start(start: uuid.UUID, document: Any) -> dict[str, Any]:
         "tenant": BUILDER,
         "key": None,
         "number": 1,
-        "starts": [start],
-        "fingerprints": [b""],
-        "composes": [Jsonb({"request": document}, dumps=orjson.dumps)],
-        "versions": [None],
+        "start": start,
+        "fingerprint": b"",
+        "compose": Jsonb({"request": document}, dumps=orjson.dumps),
+        "version": None,
+        "position": 1,
     }
 
 

@@ -17,9 +17,10 @@ class Budget(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """A request that was counted, or refused: at most `limit` within any `window`.
+    """Requests, or builds, that were counted or refused: at most `limit` within any `window`.
 
-    `remaining` are left after it, and one more in `frees_in`.
+    `remaining` are left after them, and one more in `frees_in`. In `retry_in` as many as were refused may pass,
+    together with the request that asks for them; None where none were refused, or where these are more than the limit.
     """
 
     admitted: bool
@@ -27,3 +28,4 @@ class Spent:
     window: timedelta
     remaining: int
     frees_in: timedelta
+    retry_in: timedelta | None = None

@@ -75,6 +75,14 @@ class UnavailableError(ImageBuilderError):
         self.retry_after = retry_after
 
 
+class RateLimitedError(ImageBuilderError):
+    """The organization has made too many requests, or started too many builds; in `retry_after` seconds it may."""
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
 class InProgressError(ImageBuilderError):
     """The same request is being carried out, or nobody knows yet what came of it; in `retry_after` seconds maybe."""
 

@@ -7,18 +7,22 @@ together again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import operator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from domain.compose.passwords import users_without_digests
 from domain.composes import NewCompose
 
 # What the contract fills in where a request is silent, but for nothing at all; the composer may tell it as ordered.
 _DEFAULTS: Final = {"size": 0, "partitioning_mode": "auto-lvm", "hyper_v_generation": "V1"}
 # The database and a pod do not begin to count at the same moment, and another server's clock may be slow.
 _MARGIN: Final = timedelta(minutes=1)
+
+Strip = Callable[[Any, str], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +58,20 @@ class Adoption:
 class Sighting:
     """A build of the composer that no compose stands for; `age` is the time since it was first seen.
 
-    `fingerprint` is that of its request, None where nobody can tell. A `settled` one has been seen for longer than any
-    start is worked at: nobody is about to record it.
+    `fingerprints` are those that a start of its request may have been recorded with (see `essences_of_build`), None
+    where the composer does not tell the request. A `settled` one has been seen for longer than any start is worked at:
+    nobody is about to record it.
     """
 
     compose: UUID
-    fingerprint: bytes | None
+    fingerprints: frozenset[bytes] | None
     age: timedelta
     settled: bool
 
     def may_be(self, start: LeftStart) -> bool:
         """Whether it may be the start's, as far as is known: a build is not there before its start."""
-        return self.fingerprint in (None, start.fingerprint) and self.age <= start.age + _MARGIN
+        matches = self.fingerprints is None or start.fingerprint in self.fingerprints
+        return matches and self.age <= start.age + _MARGIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,7 @@ def judge(left: Iterable[LeftStart], seen: Iterable[Sighting], *, complete: bool
     released: list[UUID] = []
     for start in left:
         possible = [build for build in builds if build.may_be(start)]
-        settled = [build for build in possible if build.settled and build.fingerprint is not None]
+        settled = [build for build in possible if build.settled and build.fingerprints is not None]
         # A younger start may be too young for the oldest build.
         own = max(settled, key=lambda build: build.age, default=None)
         if own is not None:
@@ -98,22 +104,61 @@ def judge(left: Iterable[LeftStart], seen: Iterable[Sighting], *, complete: bool
     return Verdict(tuple(adopted), tuple(released))
 
 
-def essence(composer_request: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a composer's request is the same when the composer tells it again.
+def essence(composer_request: Mapping[str, Any], strip: Strip | None = None) -> dict[str, Any]:
+    """What of a composer's request is the same when the composer tells it again, and holds no hash of a password.
 
-    It may leave out what says nothing, and put in what the contract says for those who say nothing.
+    The composer may leave out what says nothing, and put in what the contract says for those who say nothing. A start
+    is recognized by this before its passwords are hashed: of these, form and salt are looked at.
+
+    `strip` does what `strip_part` does; requests that share parts may share what comes of them.
     """
-    stripped = _stripped(composer_request)
-    return stripped if isinstance(stripped, dict) else {}
+    return _essence(composer_request, strip or strip_part)
+
+
+def essences_of_build(composer_request: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the start of a build may be recognized by, from the request as the composer tells it.
+
+    Older versions recorded a start with the hashes of its passwords. `blueprint_id` (contract: composer v2,
+    ComposeRequest) says nothing about what is built, and a version may send it or not.
+    """
+    anonymous = {name: value for name, value in composer_request.items() if name != "blueprint_id"}
+    variants = (composer_request, anonymous) if "blueprint_id" in composer_request else (composer_request,)
+    return [_essence(request, strip) for request in variants for strip in (strip_part, _strip_with_hashes)]
+
+
+def strip_part(part: Any, name: str) -> Any:
+    """A part of a composer's request, or of its customizations, as `essence` has it."""
+    return _stripped(users_without_digests(part) if name == "users" else part)
+
+
+def _strip_with_hashes(part: Any, _name: str) -> Any:
+    return _stripped(part)
+
+
+def _essence(composer_request: Mapping[str, Any], strip: Strip) -> dict[str, Any]:
+    def stripped(part: Any, name: str) -> Any:
+        # Each customization by itself: requests share them, and not what holds them.
+        if name == "customizations" and isinstance(part, Mapping):
+            return _kept({key: strip(value, key) for key, value in part.items()})
+        return strip(part, name)
+
+    return _kept({name: stripped(part, name) for name, part in composer_request.items()})
 
 
 def _stripped(value: Any) -> Any:
+    """The value without what says nothing. Parts that stay as they are are shared, not copied: they may be large."""
     if isinstance(value, Mapping):
-        parts = {key: _stripped(part) for key, part in value.items()}
-        return {key: part for key, part in parts.items() if _says_something(key, part)}
+        kept = _kept({key: _stripped(part) for key, part in value.items()})
+        unchanged = len(kept) == len(value) and all(kept[key] is part for key, part in value.items())
+        return value if unchanged else kept
     if isinstance(value, list | tuple):
-        return [_stripped(part) for part in value]
+        entries = [_stripped(part) for part in value]
+        return value if all(map(operator.is_, entries, value)) else entries
     return value
+
+
+def _kept(parts: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: part for key, part in parts.items() if _says_something(key, part)}
 
 
 def _says_something(key: str, value: Any) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,7 @@ from adapters.rate_limits import NoLimits
 from domain.distributions import Catalogue
 from domain.profiles import Profiles
 from image_builder.back_ends import BackEnds, back_ends
+from image_builder.fair_threads import FairThreads
 from image_builder.http.auth import authenticator, identity_header
 from image_builder.http.blueprints import BlueprintsController
 from image_builder.http.bounds import bounds
@@ -54,6 +54,7 @@ from image_builder.usecases.features import OptionalBackEnds, TellFeatures
 from image_builder.usecases.gather import Gather
 from image_builder.usecases.once import Once
 from image_builder.usecases.packages import SearchPackages
+from image_builder.usecases.passwords import HashPasswords
 from image_builder.usecases.policies import PolicyRequirements, ShowPolicy
 from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.quota import TellQuota
@@ -120,14 +121,14 @@ def _optional_back_ends(there: BackEnds, settings: Settings) -> OptionalBackEnds
     )
 
 
-def _lookup_threads(settings: Settings) -> Executor:
+def _lookup_threads(settings: Settings) -> FairThreads:
     # Two for each request that may wait: the first look-up of each runs on the request's own thread.
-    return ThreadPoolExecutor(settings.waiting_threads * 2, thread_name_prefix="lookup")
+    return FairThreads(settings.waiting_threads * 2, "lookup")
 
 
-def _image_threads(settings: Settings) -> Executor:
+def _image_threads(settings: Settings) -> FairThreads:
     # For the images of a blueprint but the first; apart from the look-ups, which they wait for.
-    return ThreadPoolExecutor(settings.waiting_threads, thread_name_prefix="image")
+    return FairThreads(settings.waiting_threads, "image")
 
 
 def _completed(contract: Contract) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
@@ -168,24 +169,24 @@ def _routes(
         "getDistributions": Route(distributions.list),
         "getDistribution": Route(distributions.get, Lane.WAITING),
         "getArchitectures": Route(distributions.architectures),
-        "getFeatures": Route(features.get, Lane.WAITING),
+        "getFeatures": Route(features.get, Lane.WAITING, rarely_waits=True),
         "getQuota": Route(quota.get),
-        "getPackages": Route(packages.search, Lane.WAITING),
+        "getPackages": Route(packages.search, Lane.WAITING, rarely_waits=True),
         "recommendPackage": Route(packages.recommend, Lane.WAITING),
         "composeImage": Route(composes.create, Lane.WAITING),
         "getComposes": Route(composes.list),
-        "getComposeStatus": Route(composes.status, Lane.WAITING),
-        "getComposeMetadata": Route(composes.metadata, Lane.WAITING),
+        "getComposeStatus": Route(composes.status, Lane.WAITING, rarely_waits=True),
+        "getComposeMetadata": Route(composes.metadata, Lane.WAITING, rarely_waits=True),
         "deleteCompose": Route(composes.delete),
         "getBlueprints": Route(blueprints.list),
-        "createBlueprint": Route(blueprints.create, Lane.WAITING),
-        "getBlueprint": Route(blueprints.get, Lane.WAITING),
-        "updateBlueprint": Route(blueprints.update, Lane.WAITING),
+        "createBlueprint": Route(blueprints.create, Lane.WAITING, rarely_waits=True),
+        "getBlueprint": Route(blueprints.get, Lane.WAITING, rarely_waits=True),
+        "updateBlueprint": Route(blueprints.update, Lane.WAITING, rarely_waits=True),
         "deleteBlueprint": Route(blueprints.delete),
-        "exportBlueprint": Route(blueprints.export, Lane.WAITING),
+        "exportBlueprint": Route(blueprints.export, Lane.WAITING, rarely_waits=True),
         "composeBlueprint": Route(composes.create_of_blueprint, Lane.WAITING),
         "getBlueprintComposes": Route(composes.list_of_blueprint),
-        "fixupBlueprint": Route(blueprints.fixup, Lane.WAITING),
+        "fixupBlueprint": Route(blueprints.fixup, Lane.WAITING, rarely_waits=True),
         "getOscapProfiles": Route(oscap.profiles_of),
         "getOscapCustomizations": Route(oscap.customizations),
         "getOscapCustomizationsForPolicy": Route(oscap.policy_customizations, Lane.WAITING),
@@ -222,7 +223,9 @@ class Container(containers.DeclarativeContainer):
     package_lists = providers.ThreadSafeSingleton(package_lists, settings)
     sampler = providers.ThreadSafeSingleton(_sampler, metrics, database, back_ends)
     database_probe = providers.ThreadSafeSingleton(Probe, database.provided.check)
-    hasher = providers.Object(sha512_crypt_hash)
+    # Two at a time in a process, one of each organization: a hash keeps the interpreter busy for milliseconds.
+    hash_threads = providers.ThreadSafeSingleton(FairThreads, 2, "hash")
+    hash_passwords = providers.ThreadSafeSingleton(HashPasswords, providers.Object(sha512_crypt_hash), hash_threads)
     base = settings.provided.base_paths[1]
 
     kept_composes = providers.ThreadSafeSingleton(PostgresComposes, database, settings.provided.largest_list)
@@ -253,8 +256,8 @@ class Container(containers.DeclarativeContainer):
             ),
             upload=settings.provided.upload,
             content=settings.provided.content,
-            hasher=hasher,
         ),
+        hash_passwords=hash_passwords,
         deadline=settings.provided.compose_deadline,
         quotas=quotas,
         starts=starts,
@@ -283,7 +286,7 @@ class Container(containers.DeclarativeContainer):
         blueprints=kept_blueprints,
         catalogue=catalogue,
         requirements=policy_requirements,
-        hasher=hasher,
+        hash_passwords=hash_passwords,
     )
 
     meta = providers.ThreadSafeSingleton(

@@ -229,7 +229,9 @@ class Settings(DatabaseSettings):
     # The console asks for each row it shows every 8 s: eight tabs, or as many colleagues, with a hundred builds each.
     rate_of_reads: int = _rates.whole("RATE_LIMIT_READS", 6000, "requests that read", within=(1, 10**6))
     rate_of_writes: int = _rates.whole("RATE_LIMIT_WRITES", 600, "requests that change something", within=(1, 10**6))
-    rate_of_builds: int = _rates.whole("RATE_LIMIT_BUILDS", 300, "requests to start builds", within=(1, 10**6))
+    rate_of_builds: int = _rates.whole(
+        "RATE_LIMIT_BUILDS", 300, "builds that are started, one for each image", within=(1, 10**6)
+    )
     rate_window: int = _rates.whole(
         "RATE_LIMIT_WINDOW", 60, "the seconds in which there may be as many", within=(1, 3600)
     )

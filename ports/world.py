@@ -28,5 +28,5 @@ class Fingerprints(Protocol):
 class PasswordHasher(Protocol):
     """One-way hashing of passwords."""
 
-    def __call__(self, password: str) -> str:
-        """SHA-512 crypt, `$6$`, with 16 random characters of salt."""
+    def __call__(self, password: str, salt: str) -> str:
+        """SHA-512 crypt, `$6$`, of these 16 characters of salt, with the usual number of rounds, which is not named."""

@@ -18,6 +18,7 @@ from UnleashClient.utils import InstanceAllowType
 from adapters.http.exchange import Answer, exchange, new_session
 from ports.deadline import left, until
 from ports.meter import SILENT, CallOutcome, Meter
+from ports.waiting import about_to_wait
 
 log = structlog.get_logger()
 
@@ -90,6 +91,8 @@ class UnleashFeatures:
 
     def compliance_policies(self) -> bool:
         """See the port. Waits for the outcome of the first question."""
+        if not self._asked.is_set():
+            about_to_wait()
         self._asked.wait(max(min(self._patience, left()), 0.0))
         return self._flags is None or bool(self._flags.is_enabled(_COMPLIANCE_POLICIES))
 

@@ -29,6 +29,7 @@ from adapters.http.tokens import TokenRefusedError, Tokens
 from ports.deadline import left, until
 from ports.meter import SILENT, CallOutcome, Meter
 from ports.trace import current_trace
+from ports.waiting import about_to_wait
 
 __all__ = ["Answer", "BackEnd", "NoAnswerError", "Query", "Timeouts", "new_session", "segment"]
 
@@ -174,6 +175,7 @@ class BackEnd:
         return answer
 
     def _guarded(self, request: _Request) -> Answer:
+        about_to_wait()
         if left() <= 0:
             raise NoAnswerError(self.name, sent=False)
         if not self.breaker.admits():

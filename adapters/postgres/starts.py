@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,6 +11,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from adapters.postgres.connection import PostgresDatabase
+from adapters.postgres.tenant_slots import TenantSlots
 from domain.composes import NewCompose
 from domain.errors import UnavailableError
 from domain.quota import Quota, Reservation, Usage
@@ -19,6 +20,11 @@ from domain.starts import NewStart
 # Any number will do that no other advisory lock of this database uses.
 _QUOTA_LOCK: Final = 0x1B0001
 
+# Reservations of one tenant queue for its lock and hold a connection each: not all that the pool has, others want some.
+# Seconds that one more waits before it asks for a connection, as long as for the connection itself.
+_RESERVATIONS_AT_ONCE: Final = 5
+_WAIT: Final = 0.7
+
 # `made` gets a place for each build of the request.
 _EXPECT: Final = """
 expected AS (
@@ -26,14 +32,18 @@ expected AS (
 )"""
 _COLUMNS: Final = """
 (id, fingerprint, compose, blueprint_version_id, position, key_id, org_id, created_at)"""
-_STARTS: Final = """
-unnest(%(starts)s::uuid[]), unnest(%(fingerprints)s::bytea[]), unnest(%(composes)s::jsonb[]),
-unnest(%(versions)s::uuid[]), generate_series(1, %(number)s::integer), %(key)s::uuid, %(tenant)s::varchar"""
+_START: Final = """
+%(start)s::uuid, %(fingerprint)s::bytea, %(compose)s::jsonb, %(version)s::uuid, %(position)s::integer, %(key)s::uuid,
+%(tenant)s::varchar"""
 
-_RECORD_STARTS: Final = f"""
+_RECORD_FIRST: Final = f"""
 WITH {_EXPECT}
 INSERT INTO compose_starts {_COLUMNS}
-SELECT {_STARTS}, clock_timestamp() AT TIME ZONE 'utc'
+SELECT {_START}, clock_timestamp() AT TIME ZONE 'utc'
+"""
+_RECORD_ANOTHER: Final = f"""
+INSERT INTO compose_starts {_COLUMNS}
+SELECT {_START}, clock_timestamp() AT TIME ZONE 'utc'
 """
 
 # One reservation of a tenant at a time; taken and given back within one trip to the server.
@@ -62,10 +72,11 @@ WITH present AS (
 
 _USAGE: Final = f"{_COUNTED} SELECT at, used, earliest FROM present, usage"  # noqa: S608
 
-_RECORD_STARTS_WITHIN_QUOTA: Final = f"""
+# Counts all starts of the request, and records the first.
+_RECORD_FIRST_WITHIN_QUOTA: Final = f"""
 {_COUNTED}, {_EXPECT}, recorded AS (
     INSERT INTO compose_starts {_COLUMNS}
-    SELECT {_STARTS}, at
+    SELECT {_START}, at
     FROM present, usage
     WHERE used + %(number)s <= %(limit)s
     RETURNING id
@@ -101,33 +112,26 @@ class PostgresStarts:
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
+        self._slots = TenantSlots(_RESERVATIONS_AT_ONCE, _WAIT)
 
     def reserve(
         self, starts: Sequence[NewStart], tenant: str, quota: Quota | None, key: UUID | None = None
     ) -> Reservation:
-        """See the port. Exact, because reservations of one tenant queue for an advisory lock of the database."""
-        values = {
-            "tenant": tenant,
-            "key": key,
-            "number": len(starts),
-            "starts": [start.id for start in starts],
-            "fingerprints": [start.fingerprint for start in starts],
-            "composes": [_as_kept(start.compose) for start in starts],
-            "versions": [start.compose.blueprint_version for start in starts],
-        }
-        with self._database.connection() as connection:
-            if quota is None:
-                connection.execute(_RECORD_STARTS, values)
-                return Reservation(granted=True, usage=None)
-            with connection.pipeline(), connection.transaction():
-                connection.execute(_LOCK_TENANT, {"lock": _QUOTA_LOCK, "tenant": tenant})
-                counted = connection.execute(_RECORD_STARTS_WITHIN_QUOTA, {**values, **_of(quota)})
-            at, used, earliest, recorded = _row(counted)
-        # The first build of all is the first that leaves the window.
-        return Reservation(
-            granted=recorded == len(starts),
-            usage=Usage(at, used + recorded, earliest or (at if recorded else None)),
-        )
+        """See the port. Exact, because reservations of one tenant queue for an advisory lock of the database.
+
+        Starts are inserted one by one: they may hold large documents, and all of them at once much more.
+        """
+        common = {"tenant": tenant, "key": key, "number": len(starts)}
+        first, *others = ({**common, **_values(start, position)} for position, start in enumerate(starts, 1))
+        with self._slots.slot(tenant), self._database.connection() as connection:
+            if not others:
+                return _record_first(connection, first, quota)
+            with connection.transaction():
+                reservation = _record_first(connection, first, quota)
+                if reservation.granted:
+                    for another in others:
+                        connection.execute(_RECORD_ANOTHER, another)
+            return reservation
 
     def usage(self, tenant: str, quota: Quota) -> Usage:
         """See the port."""
@@ -157,6 +161,31 @@ class PostgresStarts:
             after=(UnavailableError, psycopg.Error),
             patient=True,
         )
+
+
+def _record_first(connection: psycopg.Connection[Any], values: Mapping[str, Any], quota: Quota | None) -> Reservation:
+    """Count all starts of a request, and record the first of them if the quota suffices for all."""
+    if quota is None:
+        connection.execute(_RECORD_FIRST, values)
+        return Reservation(granted=True, usage=None)
+    with connection.pipeline(), connection.transaction():
+        connection.execute(_LOCK_TENANT, {"lock": _QUOTA_LOCK, "tenant": values["tenant"]})
+        counted = connection.execute(_RECORD_FIRST_WITHIN_QUOTA, {**values, **_of(quota)})
+    at, used, earliest, recorded = _row(counted)
+    number = values["number"] if recorded else 0
+    # The first build of all is the first that leaves the window.
+    return Reservation(granted=bool(recorded), usage=Usage(at, used + number, earliest or (at if recorded else None)))
+
+
+def _values(start: NewStart, position: int) -> dict[str, Any]:
+    """What is stored of a start; its document is written out only when the statement is sent."""
+    return {
+        "start": start.id,
+        "fingerprint": start.fingerprint,
+        "compose": _as_kept(start.compose),
+        "version": start.compose.blueprint_version,
+        "position": position,
+    }
 
 
 def _as_kept(compose: NewCompose) -> Jsonb:

@@ -8,7 +8,7 @@ from domain.budgets import Budget, Spent
 class NoLimits:
     """Fulfils RateLimits where nothing is limited."""
 
-    async def spend(self, _tenant: str, _budget: Budget) -> Spent | None:
+    async def spend(self, _tenant: str, _budget: Budget, _amount: int = 1) -> Spent | None:
         """Let it pass."""
         return None
 

@@ -27,15 +27,24 @@ class MemoryLimits:
         self._clock = clock
         self._window = timedelta(seconds=window)
         self._items = {budget: RateLimitItemPerSecond(amount, window) for budget, amount in amounts.items()}
-        self._limiter = MovingWindowRateLimiter(PromptMemory(clock))
+        self._memory = PromptMemory(clock)
+        self._limiter = MovingWindowRateLimiter(self._memory)
 
-    async def spend(self, tenant: str, budget: Budget) -> Spent | None:
-        """Count a request if the tenant's budget allows it."""
+    async def spend(self, tenant: str, budget: Budget, amount: int = 1) -> Spent | None:
+        """See the port."""
         item = self._items[budget]
-        admitted = self._limiter.hit(item, budget.value, tenant)
+        admitted = self._limiter.hit(item, budget.value, tenant, cost=amount)
         frees_at, remaining = self._limiter.get_window_stats(item, budget.value, tenant)
-        frees_in = timedelta(seconds=max(0.0, frees_at - self._clock()))
-        return Spent(admitted, item.amount, self._window, remaining, frees_in)
+        retry_in = None
+        if not admitted and amount + 1 <= item.amount:
+            # So many of the oldest have to leave the window first; the next request counts, too.
+            leaving = amount + 1 - remaining
+            moment = self._memory.moment(item.key_for(budget.value, tenant), leaving)
+            retry_in = self._until(moment + item.get_expiry())
+        return Spent(admitted, item.amount, self._window, remaining, self._until(frees_at), retry_in)
+
+    def _until(self, moment: float) -> timedelta:
+        return timedelta(seconds=max(0.0, moment - self._clock()))
 
     async def aclose(self) -> None:
         """Nothing runs."""
@@ -76,6 +85,10 @@ class PromptMemory(MemoryStorage):
         now = self._clock()
         window = self._current(key, now - expiry)
         return (window[0], len(window)) if window else (now, 0)
+
+    def moment(self, key: str, number: int) -> float:
+        """The moment of the `number`th of those in a window, of which the oldest is the first."""
+        return self._windows[key][number - 1]
 
     def _current(self, key: str, left: float) -> deque[float]:
         window = self._windows.get(key, deque())

@@ -57,12 +57,12 @@ class SharedLimits:
         # What finds out when the store is back; there is one while it is away.
         self._trials: asyncio.Task[None] | None = None
 
-    async def spend(self, tenant: str, budget: Budget) -> Spent | None:
-        """Count a request if the tenant's budget allows it; None while the store is away."""
+    async def spend(self, tenant: str, budget: Budget, amount: int = 1) -> Spent | None:
+        """See the port. None while the store is away."""
         if self._trials is None:
             try:
                 async with asyncio.timeout(self._patience):
-                    return await self._store.spend(self._items[budget], budget.value, tenant)
+                    return await self._store.spend(self._items[budget], budget.value, tenant, amount=amount)
             except Exception as error:  # noqa: BLE001 - no failure of the store may become a caller's
                 self._gone(error)
         self._meter.rate_limit_store_away()
@@ -164,16 +164,18 @@ class _Store:
             raise ConfigurationError(f"RATE_LIMIT_STORAGE_URL cannot be used: {type(error).__name__}") from None
         self._script = Redis(connection_pool=self._pool).register_script(_SCRIPT)
 
-    async def spend(self, item: RateLimitItem, *identifiers: str) -> Spent:
-        """Count one if the item allows it. Raises RedisError, and what else a connection may come to."""
+    async def spend(self, item: RateLimitItem, *identifiers: str, amount: int = 1) -> Spent:
+        """Count `amount` if the item allows all. Raises RedisError, and what else a connection may come to."""
         window = timedelta(seconds=item.get_expiry())
         longest = window // timedelta(microseconds=1)
-        answer = await self._script([f"{_PREFIX}:{item.key_for(*identifiers)}"], [item.amount, longest])
+        answer = await self._script([f"{_PREFIX}:{item.key_for(*identifiers)}"], [item.amount, longest, amount])
         match answer:
-            case [0 | 1 as admitted, int(remaining), int(microseconds)]:
+            case [0 | 1 as admitted, int(remaining), int(frees), int(retry)]:
                 # Processes with other limits may count in the same windows, and a store's clock may be set back.
-                frees_in = timedelta(microseconds=min(max(microseconds, 0), longest))
-                return Spent(bool(admitted), item.amount, window, min(max(remaining, 0), item.amount), frees_in)
+                frees_in = timedelta(microseconds=min(max(frees, 0), longest))
+                retry_in = timedelta(microseconds=min(retry, longest)) if retry >= 0 else None
+                left = min(max(remaining, 0), item.amount)
+                return Spent(bool(admitted), item.amount, window, left, frees_in, retry_in)
         raise InvalidResponse("no answer of the script")
 
     async def disconnect(self) -> None:

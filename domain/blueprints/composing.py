@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from domain.blueprints.blueprint import Blueprint
+from domain.errors import InvalidRequestError
 
 _LONGEST_IMAGE_NAME: Final = 100
 _LONGEST_DESCRIPTION: Final = 250
+# As many as the contract lets a blueprint have; older programs allowed more.
+MOST_IMAGES: Final = 40
 
 
 def compose_requests(
@@ -17,7 +20,17 @@ def compose_requests(
     """One ComposeRequest for each image of a blueprint, or for those of these types; a bootc one names no distribution.
 
     Old blueprints may have longer names than an image.
+
+    Raises InvalidRequestError for more than MOST_IMAGES.
     """
+    images = [
+        image for image in blueprint.image_requests if image_types is None or image.get("image_type") in image_types
+    ]
+    if len(images) > MOST_IMAGES:
+        raise InvalidRequestError(
+            f"{len(images)} images of the blueprint would be built, and at most {MOST_IMAGES} can be built at once: "
+            "choose some of them with image_types"
+        )
     body = blueprint.body
     source = "bootc" if "bootc" in body else "distribution"
     common = {
@@ -27,8 +40,4 @@ def compose_requests(
         "customizations": blueprint.customizations,
         **({source: body[source]} if source in body else {}),
     }
-    return tuple(
-        {**common, "image_requests": [image]}
-        for image in blueprint.image_requests
-        if image_types is None or image.get("image_type") in image_types
-    )
+    return tuple({**common, "image_requests": [image]} for image in images)

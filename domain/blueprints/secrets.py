@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from domain.blueprints.blueprint import Json
@@ -12,16 +12,23 @@ from domain.compose import passwords
 _SECRETS: Final = ("password", "ssh_key")
 
 
-def hashed(body: Json, hasher: Callable[[str], str]) -> dict[str, Any]:
-    """A body with the plain passwords of its users hashed; `hasPassword` is dropped, it is the caller's word only.
+def plain_passwords(body: Json) -> dict[int, str]:
+    """The passwords of a body that have to be hashed, by the number of the user.
 
     Raises InvalidRequestError for passwords that are too long or too many.
+    """
+    return passwords.to_hash(body["customizations"].get("users") or ())
+
+
+def with_hashes(body: Json, hashes: Mapping[int, str]) -> dict[str, Any]:
+    """A body with the passwords of these users replaced by their hashes.
+
+    `hasPassword` is dropped: it is the caller's word only.
     """
     users = body["customizations"].get("users")
     if users is None:
         return dict(body)
-    plain = passwords.to_hash(users)
-    return _with_users(body, [_hashed(user, plain.get(number), hasher) for number, user in enumerate(users)])
+    return _with_users(body, [_with_hash(user, hashes.get(number)) for number, user in enumerate(users)])
 
 
 def kept(body: Json, before: Json) -> dict[str, Any]:
@@ -56,9 +63,9 @@ def _namesake(stored: dict[str, deque[Json]], name: str) -> Json:
     return namesakes.popleft() if len(namesakes) > 1 else namesakes[0]
 
 
-def _hashed(user: Json, plain: str | None, hasher: Callable[[str], str]) -> dict[str, Any]:
+def _with_hash(user: Json, hashed: str | None) -> dict[str, Any]:
     made = {name: value for name, value in user.items() if name != "hasPassword"}
-    return made if plain is None else {**made, "password": hasher(plain)}
+    return made if hashed is None else {**made, "password": hashed}
 
 
 def _completed(user: Json, before: Json) -> dict[str, Any]:

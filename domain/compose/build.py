@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,8 +42,15 @@ class Findings:
     content: ContentSettings = field(default_factory=ContentSettings)
 
 
-def begin(request: ComposeRequest, distribution: Distribution | None, listed: Iterable[BootcImage] = ()) -> Draft:
+def begin(
+    request: ComposeRequest,
+    distribution: Distribution | None,
+    listed: Iterable[BootcImage] = (),
+    translate: Callable[[Json | None], Json | None] = as_given,
+) -> Draft:
     """The beginnings of a build from `distribution`, or of a bootc request whose reference has these images `listed`.
+
+    `translate` does what `as_given` does; requests with the same customizations may share what comes of them.
 
     Raises InvalidRequestError for all that needs nobody's answer to be refused: sizes first, then the upload target.
     """
@@ -55,12 +62,12 @@ def begin(request: ComposeRequest, distribution: Distribution | None, listed: It
         request,
         distribution,
         None if request.bootc is None else _bootc(request.bootc, request.image.image_type, tuple(listed)),
-        as_given(request.customizations),
+        translate(request.customizations),
     )
 
 
 def build(draft: Draft, findings: Findings) -> dict[str, Any]:
-    """The composer's ComposeRequest, its plain passwords not hashed yet.
+    """The composer's ComposeRequest, its passwords as the draft has them.
 
     Raises InvalidRequestError where request and findings do not fit each other.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from domain.compose.request import Json
 from domain.errors import InvalidRequestError
@@ -16,6 +16,17 @@ _OTHER_CRYPT: Final = re.compile(r"\$(1|2|2a|2x|2y|3|7|y|gy|md5|sha1|scrypt|argo
 # A hash takes milliseconds of CPU, more for a long password: a request may not keep a worker busy for minutes.
 MOST_TO_HASH: Final = 200
 LONGEST: Final = 512
+
+_BCRYPT: Final = "$2b$"
+# Of "$2b$12$", and the 22 characters of salt, which no sign separates from the hash.
+_BEFORE_BCRYPT_DIGEST: Final = 29
+
+
+class Salted(NamedTuple):
+    """A plain password and the salt that it is to be hashed with."""
+
+    text: str
+    salt: str
 
 
 def complaint(user: Json) -> str | None:
@@ -55,11 +66,42 @@ def with_hashes(composer_request: Json, hashes: Mapping[int, str]) -> dict[str, 
     if not hashes:
         return dict(composer_request)
     customizations = composer_request["customizations"]
-    users = [
-        {**user, "password": hashes[number]} if number in hashes else user
-        for number, user in enumerate(customizations["users"])
-    ]
+    users = _with_hashes(customizations["users"], hashes)
     return {**composer_request, "customizations": {**customizations, "users": users}}
+
+
+def _with_hashes(users: list[Json], hashes: Mapping[int, str]) -> list[Json]:
+    return [{**user, "password": hashes[number]} if number in hashes else user for number, user in enumerate(users)]
+
+
+def with_salts(users: list[Json], passwords: Mapping[int, Salted]) -> list[Json]:
+    """The composer's users, in the place of each of these plain passwords the beginning of its hash: form and salt."""
+    return _with_hashes(users, {number: f"$6${password.salt}$" for number, password in passwords.items()})
+
+
+def users_without_digests(users: Any) -> Any:
+    """The composer's users with each hash of a password cut down to its beginning: form and salt.
+
+    That is known before the passwords are hashed, and differs from what another caller has who orders the same with
+    other passwords: salts are random. What is no list of users stays as it is.
+    """
+    if not isinstance(users, list):
+        return users
+    return [
+        {**user, "password": _form_and_salt(user["password"])}
+        if isinstance(user, Mapping) and isinstance(user.get("password"), str)
+        else user
+        for user in users
+    ]
+
+
+def _form_and_salt(hashed: str) -> str:
+    return hashed[:_BEFORE_BCRYPT_DIGEST] if hashed.startswith(_BCRYPT) else hashed.rpartition("$")[0]
+
+
+def customizations_without_passwords(customizations: Any) -> Any:
+    """The customizations of a request as a row keeps them (see `without_passwords`)."""
+    return without_passwords({"customizations": customizations})["customizations"]
 
 
 def without_passwords(document: Json) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from flask import Response
 
-from domain.blueprints.blueprint import Blueprint, ListedBlueprint
+from domain.blueprints.blueprint import Blueprint, ListedBlueprint, policy_of
 from domain.blueprints.policy import Lint
 from domain.compose.passwords import shown
 from domain.errors import InvalidRequestError
@@ -22,6 +22,7 @@ from image_builder.http.versions import etag, wanted_versions
 from image_builder.usecases.blueprints import KeepBlueprints
 from image_builder.usecases.export import ExportBlueprint
 from image_builder.usecases.once import Asked, Once
+from ports.waiting import about_to_wait
 
 _LATEST = -1
 
@@ -53,6 +54,8 @@ class BlueprintsController:
 
     def create(self, identity: Identity, body: dict[str, Any], idempotency_key: str | None, **_image: str) -> Response:
         """POST /blueprints; what a TOML body does not say of the image is in the document already."""
+        if policy_of(body) is not None:
+            about_to_wait()  # before the Idempotency-Key is claimed
         blueprint_id = self.once(
             identity,
             Asked("/blueprints", idempotency_key, body),

@@ -4,71 +4,64 @@ Plumbing of our own because it pays: the general bridges cost 230 us a request, 
 way, which no operation here does. A request's body is read and checked before the hop, its answer is whole.
 
 The threads come in lanes: handlers that wait for back-ends fill theirs when a back-end hangs, and the others go on.
+Each lane serves organizations in turn. Requests without an identity count as one organization.
 """
 
 from __future__ import annotations
 
-import asyncio
 import io
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from starlette.types import Receive, Scope, Send
 
-from domain.errors import UnavailableError
-from image_builder.http.call import CALL, Call, Lane
+from image_builder.http.call import CALL, NOTE, Call, Lane, Route
+from image_builder.http.lanes import FairLane
+from ports.waiting import MustWaitError, waiting_forbidden
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+# Status, headers, body.
+_Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 _NO_INPUT: Final = b""
-
-
-@dataclass(slots=True)
-class _Threads:
-    """A lane's threads, and how many calls may be in it: those that run and those that queue."""
-
-    executor: ThreadPoolExecutor
-    most: int
-    taken: int = 0
 
 
 class Bridge:
     """An ASGI application that runs a WSGI one."""
 
     def __init__(self, app: WsgiApp, threads: Mapping[Lane, int], *, queue: int = 10) -> None:
-        """`threads` says how many each lane has; `queue` how many calls may queue for each of them."""
+        """`threads` says how many each lane has; `queue` how many calls may wait for each of them."""
         self._app = app
-        self._lanes = {
-            lane: _Threads(ThreadPoolExecutor(count, thread_name_prefix=lane.value), count * (1 + queue))
-            for lane, count in threads.items()
-        }
+        self._lanes = {lane: FairLane(lane.value, count, most_waiting=count * queue) for lane, count in threads.items()}
 
     def close(self) -> None:
         """End the threads. Those whose call hangs, though the server waited for it, are not waited for."""
         for lane in self._lanes.values():
-            lane.executor.shutdown(wait=False, cancel_futures=True)
+            lane.close()
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Run the call of the scope. Raises UnavailableError when its lane is full, and whatever the handler raises."""
         call: Call = scope[CALL]
-        lane = self._lanes[call.route.lane]
-        if lane.taken >= lane.most:
-            raise UnavailableError("Too many requests are waiting already")
-        lane.taken += 1
-        try:
-            status, headers, body = await asyncio.get_running_loop().run_in_executor(
-                lane.executor, copy_context().run, self._run, _environment(scope, call)
-            )
-        finally:
-            lane.taken -= 1
+        run = partial(self._run, _environment(scope, call))
+        status, headers, body = await self._answer(call.route, scope[NOTE].tenant, run)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    def _run(self, environment: dict[str, Any]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    async def _answer(self, route: Route, organization: str, run: Callable[[], _Answer]) -> _Answer:
+        lane = self._lanes[route.lane]
+        if route.rarely_waits and not lane.is_free_for(organization):
+            try:
+                return await self._lanes[Lane.DIRECT].run(
+                    organization, partial(copy_context().run, _without_waiting, run)
+                )
+            except MustWaitError:
+                pass  # it needs a back-end after all, and gets in line
+        return await lane.run(organization, partial(copy_context().run, run))
+
+    def _run(self, environment: dict[str, Any]) -> _Answer:
         started: list[tuple[str, list[tuple[str, str]]]] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], _exc_info: object = None) -> None:
@@ -84,6 +77,11 @@ class Bridge:
         status, headers = started[-1]
         encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         return int(status[:3]), encoded, body
+
+
+def _without_waiting(run: Callable[[], _Answer]) -> _Answer:
+    with waiting_forbidden():
+        return run()
 
 
 def _environment(scope: Scope, call: Call) -> dict[str, Any]:

@@ -36,6 +36,8 @@ class Route:
 
     handler: Handler
     lane: Lane = Lane.DIRECT
+    # Of the lane WAITING, and most of its calls need no back-end: those do not wait there.
+    rarely_waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)

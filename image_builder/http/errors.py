@@ -26,6 +26,7 @@ _STATUS: Final[tuple[tuple[type[errors.ImageBuilderError], HTTPStatus], ...]] = 
     (errors.StaleVersionError, HTTPStatus.PRECONDITION_FAILED),
     (errors.RulesViolatedError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (errors.InProgressError, HTTPStatus.CONFLICT),
+    (errors.RateLimitedError, HTTPStatus.TOO_MANY_REQUESTS),
     (errors.BuildRefusedError, HTTPStatus.INTERNAL_SERVER_ERROR),
     (errors.ConfigurationError, HTTPStatus.INTERNAL_SERVER_ERROR),
 )
@@ -87,6 +88,7 @@ def _foreseen(error: errors.ImageBuilderError) -> Problem:
 def _headers(error: errors.ImageBuilderError) -> dict[str, str]:
     if isinstance(error, errors.QuotaExceededError):
         return rate_limit_fields(builds_left(error.allowance))
-    if isinstance(error, errors.UnavailableError | errors.InProgressError) and error.retry_after is not None:
+    waits = (errors.UnavailableError, errors.InProgressError, errors.RateLimitedError)
+    if isinstance(error, waits) and error.retry_after is not None:
         return {"Retry-After": str(error.retry_after)}
     return {}

@@ -28,10 +28,10 @@ from domain.errors import (
 from domain.identity import Identity
 from domain.paging import Page
 from domain.policies import Misfit, PolicyMisfitError
+from image_builder.usecases.passwords import HashPasswords, salted
 from image_builder.usecases.policies import PolicyRequirements
 from ports.deadline import until
 from ports.store import Blueprints
-from ports.world import PasswordHasher
 
 # Seconds that a blueprint to be read may wait for its policy, and one to be saved.
 _LINT_WITHIN: Final = 5.0
@@ -45,7 +45,7 @@ class KeepBlueprints:
     blueprints: Blueprints
     catalogue: Catalogue
     requirements: PolicyRequirements
-    hasher: PasswordHasher
+    hash_passwords: HashPasswords
 
     def list(self, identity: Identity, page: Page, name: str | None, search: str | None) -> BlueprintsPage:
         """A page of the tenant's blueprints; an empty `name` or `search` is none."""
@@ -63,7 +63,10 @@ class KeepBlueprints:
         Raises RulesViolatedError, InvalidRequestError and, where a policy refuses the caller, ForbiddenError.
         """
         rules.check(document)
-        body = secrets.without_empty(secrets.hashed(body_of(document), self.hasher))
+        asked = body_of(document)
+        plain = secrets.plain_passwords(asked)
+        snapshots = self._snapshots(identity, asked)
+        body = secrets.without_empty(self._hashed(identity, asked, plain))
         return self.blueprints.create(
             NewBlueprint(
                 tenant=identity.tenant,
@@ -72,7 +75,7 @@ class KeepBlueprints:
                 description=document.get("description", ""),
                 body=body,
                 metadata=document.get("metadata"),
-                snapshots=self._snapshots(identity, body),
+                snapshots=snapshots,
             ),
             key,
         )
@@ -86,11 +89,12 @@ class KeepBlueprints:
         does, and StaleVersionError.
         """
         rules.check(document)
-        self.blueprints.latest_version(
-            identity.tenant, blueprint_id
-        )  # nobody else's blueprint makes us ask anybody anything
-        body = secrets.hashed(body_of(document), self.hasher)
-        snapshots = self._snapshots(identity, body)
+        # Another tenant's blueprint makes this service ask no back-end.
+        self.blueprints.latest_version(identity.tenant, blueprint_id)
+        asked = body_of(document)
+        plain = secrets.plain_passwords(asked)
+        snapshots = self._snapshots(identity, asked)
+        body = self._hashed(identity, asked, plain)
 
         def change(latest: Blueprint) -> Version:
             return Version(
@@ -147,6 +151,11 @@ class KeepBlueprints:
             )
 
         return self.blueprints.change(identity.tenant, blueprint_id, None, change)
+
+    def _hashed(self, identity: Identity, body: Mapping[str, Any], plain: Mapping[int, str]) -> dict[str, Any]:
+        """The body with these passwords hashed. Raises UnavailableError where that takes too long."""
+        with until(_SAVE_WITHIN):
+            return secrets.with_hashes(body, self.hash_passwords(identity.tenant, salted(plain)))
 
     def _snapshots(self, identity: Identity, body: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """What the policy asks for today. Raises InvalidRequestError, ForbiddenError and UnavailableError."""

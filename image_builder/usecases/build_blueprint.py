@@ -10,7 +10,12 @@ from uuid import UUID
 from domain.blueprints.composing import compose_requests
 from domain.identity import Identity
 from image_builder.usecases.compose import StartComposes, Started
+from image_builder.usecases.footprint import memory_of
+from ports.build_budget import spend_builds
+from ports.memory import reserve_memory
 from ports.store import Blueprints
+
+Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +23,7 @@ class BuildBlueprint:
     """`completed` checks a ComposeRequest and fills in what it leaves out: blueprints are older than their contract."""
 
     blueprints: Blueprints
-    completed: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    completed: Callable[[Json], Json]
     start: StartComposes
 
     def __call__(
@@ -31,8 +36,22 @@ class BuildBlueprint:
     ) -> Started:
         """The builds of its latest version, in the order of its images; None for all image types.
 
-        Raises NotFoundError unless it is this tenant's, and whatever StartComposes raises.
+        Raises NotFoundError unless it is this tenant's, InvalidRequestError for too many images, RateLimitedError
+        where the rate limit allows fewer builds, and whatever StartComposes raises.
         """
         blueprint = self.blueprints.get(identity.tenant, blueprint_id)
-        documents = [self.completed(each) for each in compose_requests(blueprint, client_id, image_types)]
-        return self.start(identity, documents, blueprint.version_id, key)
+        requests = compose_requests(blueprint, client_id, image_types)
+        spend_builds(len(requests))
+        reserve_memory(memory_of(requests))
+        return self.start(identity, self._completed(requests), blueprint.version_id, key)
+
+    def _completed(self, requests: Sequence[Json]) -> list[Json]:
+        """The requests, complete. They share their customizations, which are the same in all and may be large."""
+        completed: list[Json] = []
+        for request in requests:
+            if completed:
+                shared = {"customizations": completed[0]["customizations"]}
+                completed.append({**self.completed({**request, "customizations": {}}), **shared})
+            else:
+                completed.append(self.completed(request))
+        return completed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,18 +12,24 @@ from uuid import UUID, uuid4
 import structlog
 
 from domain.compose import passwords
+from domain.compose.passwords import Salted
 from domain.compose.request import ComposeRequest, read
 from domain.composes import NewCompose
 from domain.errors import ImageBuilderError, UnavailableError
 from domain.identity import Identity
 from domain.quota import Allowance, Quota
-from domain.starts import NewStart, essence
+from domain.sharing import once_for_each
+from domain.starts import NewStart, Strip, essence, strip_part
 from domain.submission import Accepted, Refused, Submission, part_way
+from image_builder.fair_threads import FairThreads
+from image_builder.usecases.concurrency import run_concurrently
+from image_builder.usecases.footprint import memory_of, written_at_once
+from image_builder.usecases.passwords import HashPasswords
 from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.record import RecordBuilds
-from image_builder.usecases.together import together
 from ports.composer import Composer
 from ports.deadline import left, until
+from ports.memory import reserve_memory
 from ports.meter import SILENT, Meter
 from ports.store import Starts
 from ports.world import Fingerprints, Quotas
@@ -36,10 +41,14 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """A build on its way, what the composer is asked for, and the Idempotency-Key that gets to know of it."""
+    """A build on its way, what the composer is asked for, and the Idempotency-Key that gets to know of it.
+
+    `plain` are the passwords that are to be put into the composer's request as hashes, by the number of the user.
+    """
 
     new: NewStart
-    composer_request: dict[str, Any]
+    composer_request: Mapping[str, Any]
+    plain: Mapping[int, Salted]
     key: UUID | None
 
     @property
@@ -65,12 +74,13 @@ class StartComposes:
     """
 
     prepare: Prepare
+    hash_passwords: HashPasswords
     deadline: float
     quotas: Quotas
     starts: Starts
     record: RecordBuilds
     composer: Composer
-    threads: Executor
+    threads: FairThreads
     fingerprints: Fingerprints
     meter: Meter = SILENT
 
@@ -81,6 +91,7 @@ class StartComposes:
         the tenant has no quota, and UnavailableError when the composer or the database is away. After any of these
         the caller has no build, unless the composer started it and could not say so: then it stays counted.
         """
+        reserve_memory(memory_of([document]))
         return self(identity, (document,), key=key)
 
     def __call__(
@@ -92,7 +103,7 @@ class StartComposes:
     ) -> Started:
         """The builds for these documents, in their order, which a version of a blueprint may stand behind; all or none.
 
-        An Idempotency-Key that was claimed as `key` gets to know of them.
+        An Idempotency-Key that was claimed as `key` gets to know of them. The caller has reserved `memory_of` them.
 
         Raises as `one` does. Nothing is started unless all of them may be and the quota suffices for all. Where the
         composer fails some of them after that, the error names those that did start.
@@ -101,34 +112,39 @@ class StartComposes:
         if not requests:
             return Started(())
         with until(self.deadline):
-            prepared = together(
-                self.threads,
-                {str(number): partial(self.prepare, identity, request) for number, request in enumerate(requests)},
-            )
+            checked = self.prepare.check(identity, requests)
+            finish = [partial(self.prepare.finish, identity, each) for each in checked]
+            prepared = run_concurrently(self.threads, identity.tenant, finish)
             quota = self.quotas.of(identity.tenant)
+            composes = _composes(identity, requests, documents, blueprint_version)
+            strip = once_for_each(strip_part)
             starts = [
-                self._start(prepared[str(number)], _compose(identity, request, document, blueprint_version), key)
-                for number, (request, document) in enumerate(zip(requests, documents, strict=True))
+                self._start(composer_request, each.plain, compose, key, strip)
+                for composer_request, each, compose in zip(prepared, checked, composes, strict=True)
             ]
             allowance = self._reserve(identity.tenant, [start.new for start in starts], quota, key)
+            hashes = self._hashes(identity.tenant, starts)
             remaining = left()
-        return Started(self._all(starts, remaining), allowance)
+        at_once = written_at_once(documents)
+        return Started(self._all(identity.tenant, starts, hashes, at_once=at_once, within=remaining), allowance)
 
-    def _all(self, starts: Sequence[_Start], within: float) -> tuple[UUID, ...]:
+    def _all(
+        self, tenant: str, starts: Sequence[_Start], hashes: Sequence[Mapping[int, str]], *, at_once: int, within: float
+    ) -> tuple[UUID, ...]:
         # One moment for all: those that wait for a thread get no time of their own.
         ends = time.monotonic() + within
-        outcomes = together(self.threads, {str(start.id): partial(self._outcome, start, ends) for start in starts})
-        results = [outcomes[str(start.id)] for start in starts]
+        calls = [partial(self._outcome, *each, ends) for each in zip(starts, hashes, strict=True)]
+        results = run_concurrently(self.threads, tenant, calls, at_once=at_once)
         started = tuple(result for result in results if isinstance(result, UUID))
         failures = [result for result in results if isinstance(result, Exception)]
         if failures:
             raise part_way(failures[0], started)
         return started
 
-    def _outcome(self, start: _Start, ends: float) -> UUID | Exception:
+    def _outcome(self, start: _Start, hashes: Mapping[int, str], ends: float) -> UUID | Exception:
         try:
             with until(ends - time.monotonic()):
-                compose_id = self._submit(start)
+                compose_id = self._submit(start, hashes)
             # However late it is, what the composer builds is recorded.
             self.record(start.new, compose_id, start.key)
         except ImageBuilderError as error:
@@ -138,9 +154,25 @@ class StartComposes:
             return error
         return compose_id
 
-    def _start(self, composer_request: dict[str, Any], compose: NewCompose, key: UUID | None) -> _Start:
-        fingerprint = self.fingerprints.of(essence(composer_request))
-        return _Start(NewStart(uuid4(), compose, fingerprint), composer_request, key)
+    def _start(
+        self,
+        composer_request: Json,
+        plain: Mapping[int, Salted],
+        compose: NewCompose,
+        key: UUID | None,
+        strip: Strip,
+    ) -> _Start:
+        fingerprint = self.fingerprints.of(essence(composer_request, strip))
+        return _Start(NewStart(uuid4(), compose, fingerprint), composer_request, plain, key)
+
+    def _hashes(self, tenant: str, starts: Sequence[_Start]) -> list[Mapping[int, str]]:
+        """The hashes of each start's plain passwords. Gives all starts back where they cannot be made."""
+        hash_all = once_for_each(partial(self.hash_passwords, tenant))
+        try:
+            return [hash_all(start.plain) for start in starts]
+        except Exception:
+            self.record.give_back([start.id for start in starts])
+            raise
 
     def _reserve(
         self, tenant: str, starts: Sequence[NewStart], quota: Quota | None, key: UUID | None
@@ -157,9 +189,9 @@ class StartComposes:
             raise quota.exceeded(reservation.usage)
         return quota.allowance(reservation.usage)
 
-    def _submit(self, start: _Start) -> UUID:
+    def _submit(self, start: _Start, hashes: Mapping[int, str]) -> UUID:
         """The composer's id. What is known not to have started gives its reservation back."""
-        outcome: Submission = self.composer.submit(start.composer_request)
+        outcome: Submission = self.composer.submit(passwords.with_hashes(start.composer_request, hashes))
         if isinstance(outcome, Accepted):
             return outcome.id
         if isinstance(outcome, Refused):
@@ -171,13 +203,20 @@ class StartComposes:
         raise outcome.error()
 
 
-def _compose(identity: Identity, request: ComposeRequest, document: Json, blueprint_version: UUID | None) -> NewCompose:
-    return NewCompose(
-        tenant=identity.tenant,
-        account_number=identity.account_number,
-        email=identity.email,
-        request=passwords.without_passwords(document),
-        image_name=request.image_name,
-        client_id=request.client_id,
-        blueprint_version=blueprint_version,
-    )
+def _composes(
+    identity: Identity, requests: Sequence[ComposeRequest], documents: Sequence[Json], blueprint_version: UUID | None
+) -> list[NewCompose]:
+    """What the builds become. Documents that share their customizations share what is kept of them."""
+    kept = once_for_each(passwords.customizations_without_passwords)
+    return [
+        NewCompose(
+            tenant=identity.tenant,
+            account_number=identity.account_number,
+            email=identity.email,
+            request={name: kept(value) if name == "customizations" else value for name, value in document.items()},
+            image_name=request.image_name,
+            client_id=request.client_id,
+            blueprint_version=blueprint_version,
+        )
+        for request, document in zip(requests, documents, strict=True)
+    ]

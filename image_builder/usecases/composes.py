@@ -18,6 +18,7 @@ from domain.status import ComposeStatus, ImageStatus, as_document, from_document
 from image_builder.usecases.shared import Shared
 from ports.composer import Composer
 from ports.store import Blueprints, Composes
+from ports.waiting import about_to_wait
 
 log = structlog.get_logger()
 
@@ -92,6 +93,7 @@ class WatchComposes:
 
     def _asked(self, compose_id: UUID) -> ComposeStatus:
         """The composer's status, which is kept if it is the last."""
+        about_to_wait()  # before others may share the answer, who may wait for it
         status = self.asked(compose_id)
         if status.is_final:
             _keep(partial(self.composes.keep_status, compose_id, as_document(status.image)))

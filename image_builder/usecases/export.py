@@ -12,7 +12,7 @@ from domain.blueprints.export import community_urls, export
 from domain.content import CUSTOM_ORIGINS, ContentRepository
 from domain.errors import NotFoundError
 from domain.identity import Identity
-from image_builder.usecases.together import set_up
+from image_builder.usecases.concurrency import set_up
 from ports.content_sources import ContentSources
 from ports.deadline import until
 from ports.store import Blueprints

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -14,7 +13,8 @@ from domain.distributions import Distribution
 from domain.errors import InvalidRequestError, NotFoundError
 from domain.identity import Identity
 from domain.policies import PolicyQuestion
-from image_builder.usecases.together import Call, set_up, together
+from image_builder.fair_threads import FairThreads
+from image_builder.usecases.concurrency import Call, run_concurrently, set_up
 from ports.compliance import Compliance
 from ports.content_sources import ContentSources
 from ports.features import Features
@@ -32,7 +32,7 @@ class Gather:
     provisioning: Provisioning | None
     compliance: Compliance | None
     features: Features
-    threads: Executor
+    threads: FairThreads
 
     def __call__(self, identity: Identity, request: ComposeRequest, distribution: Distribution | None) -> Answers:
         """All that `request` needs to be known.
@@ -54,7 +54,8 @@ class Gather:
                 calls[f"source {source}"] = partial(provisioning.aws_account, identity, source)
         if asked.policy is not None:
             calls.update(self._policy(identity, asked.policy))
-        found = together(self.threads, calls)
+        answers = run_concurrently(self.threads, identity.tenant, list(calls.values()))
+        found = dict(zip(calls, answers, strict=True))
         tailoring: str | None
         tailoring, no_tailoring = found.get("tailoring", (None, False))
         return Answers(
@@ -99,14 +100,15 @@ class Gather:
             return replace(answers, snapshots=content.snapshots(identity, asked.date, asked.snapshots_of))
         if asked.template_repositories:
             content, ids = set_up(self.content_sources, "content sources"), asked.template_repositories
-            found = together(
+            red_hat, own = run_concurrently(
                 self.threads,
-                {
-                    "red hat": lambda: content.by_uuid(identity, ids, (RED_HAT,)),
-                    "own": lambda: content.by_uuid(identity, ids, CUSTOM_ORIGINS),
-                },
+                identity.tenant,
+                [
+                    lambda: content.by_uuid(identity, ids, (RED_HAT,)),
+                    lambda: content.by_uuid(identity, ids, CUSTOM_ORIGINS),
+                ],
             )
-            return replace(answers, red_hat=(*answers.red_hat, *found["red hat"]), own=(*answers.own, *found["own"]))
+            return replace(answers, red_hat=(*answers.red_hat, *red_hat), own=(*answers.own, *own))
         return answers
 
 

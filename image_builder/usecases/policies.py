@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -13,7 +12,8 @@ from domain.errors import InvalidRequestError, NotFoundError, UnavailableError
 from domain.identity import Identity
 from domain.osbuild.blueprint import policy_customizations, read
 from domain.policies import Misfit, PolicyMisfitError, PolicyQuestion, check, question
-from image_builder.usecases.together import set_up, together
+from image_builder.fair_threads import FairThreads
+from image_builder.usecases.concurrency import Call, run_concurrently, set_up
 from ports.compliance import Compliance
 from ports.deadline import until
 
@@ -28,7 +28,7 @@ class PolicyRequirements:
     """Asks compliance, which is None where operators did not set it up."""
 
     compliance: Compliance | None
-    threads: Executor
+    threads: FairThreads
 
     def __call__(
         self, identity: Identity, policy_id: str, distribution: Distribution | None, *, create: bool
@@ -49,30 +49,25 @@ class PolicyRequirements:
             raise UnavailableError("Compliance gives no usable answer") from error
 
     def _present(self, compliance: Compliance, identity: Identity, asked: PolicyQuestion) -> str:
-        found = together(
-            self.threads,
-            {
-                "policy": _known(partial(compliance.policy, identity, asked.id)),
-                "text": _known(partial(compliance.blueprint, identity, asked.id, asked.minor)),
-            },
-        )
-        text: str | None = found["text"]
-        check(asked, found["policy"], tailored=text is not None)
+        calls: list[Call] = [
+            _known(partial(compliance.policy, identity, asked.id)),
+            _known(partial(compliance.blueprint, identity, asked.id, asked.minor)),
+        ]
+        policy, text = run_concurrently(self.threads, identity.tenant, calls)
+        check(asked, policy, tailored=text is not None)
         return text or ""
 
     def _ensured(self, compliance: Compliance, identity: Identity, asked: PolicyQuestion) -> str:
-        found = together(
-            self.threads,
-            {
-                "policy": _known(partial(compliance.policy, identity, asked.id)),
-                "tailored": _known(partial(compliance.has_tailoring, identity, asked.id, asked.minor)),
-            },
-        )
-        check(asked, found["policy"], tailored=True)
-        if not found["tailored"]:
+        calls: list[Call] = [
+            _known(partial(compliance.policy, identity, asked.id)),
+            _known(partial(compliance.has_tailoring, identity, asked.id, asked.minor)),
+        ]
+        policy, tailored = run_concurrently(self.threads, identity.tenant, calls)
+        check(asked, policy, tailored=True)
+        if not tailored:
             compliance.create_tailoring(identity, asked.id, asked.minor)
         text = _known(partial(compliance.blueprint, identity, asked.id, asked.minor))()
-        check(asked, found["policy"], tailored=text is not None)
+        check(asked, policy, tailored=text is not None)
         return text or ""
 
 

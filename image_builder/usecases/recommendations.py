@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from image_builder.usecases.together import set_up
+from image_builder.usecases.concurrency import set_up
 from ports.recommendations import Recommendations, Recommended
 
 

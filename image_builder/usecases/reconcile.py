@@ -14,7 +14,7 @@ import structlog
 
 from domain.errors import NotFoundError, UnavailableError
 from domain.idempotency import Failure
-from domain.starts import LeftStart, Sighting, essence, judge
+from domain.starts import LeftStart, Sighting, essences_of_build, judge
 from domain.submission import part_way
 from ports.composer import Composer
 from ports.deadline import until
@@ -38,13 +38,13 @@ _UNKNOWN: Final = UnavailableError("The composer did not answer for every image"
 
 @dataclass(slots=True)
 class _Seen:
-    """A build that no compose stood for when seen `first`, and its request's fingerprint as soon as it is told.
+    """A build that no compose stood for when seen `first`, and its request's fingerprints as soon as it is told.
 
     The composer was `asked` for it then.
     """
 
     first: float
-    fingerprint: bytes | None = None
+    fingerprints: frozenset[bytes] | None = None
     asked: float = -math.inf
 
 
@@ -121,7 +121,7 @@ class ReconcileStarts:
         self._ask(self._unasked(now))
         ages = {compose: timedelta(seconds=max(began - seen.first, 0)) for compose, seen in self._seen.items()}
         return [
-            Sighting(compose, seen.fingerprint, ages[compose], settled=ages[compose] >= self.lease)
+            Sighting(compose, seen.fingerprints, ages[compose], settled=ages[compose] >= self.lease)
             for compose, seen in self._seen.items()
         ]
 
@@ -129,7 +129,7 @@ class ReconcileStarts:
         """Builds nobody knows the request of, those never asked for first; the others again after a lease."""
         lease = self.lease.total_seconds()
         untold = [
-            compose for compose, seen in self._seen.items() if seen.fingerprint is None and now - seen.asked >= lease
+            compose for compose, seen in self._seen.items() if seen.fingerprints is None and now - seen.asked >= lease
         ]
         return sorted(untold, key=lambda compose: self._seen[compose].asked)[:_MOST]
 
@@ -151,7 +151,7 @@ class ReconcileStarts:
                     continue
                 unanswered = 0
                 if request is not None:
-                    seen.fingerprint = self.fingerprints.of(essence(request))
+                    seen.fingerprints = frozenset(map(self.fingerprints.of, essences_of_build(request)))
 
     def _still_leads(self) -> bool:
         """Whether this pod goes on alone, however long the composer takes."""

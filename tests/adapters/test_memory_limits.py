@@ -20,8 +20,8 @@ def limits(clock):
     return MemoryLimits(AMOUNTS, WINDOW, clock)
 
 
-def spend(limits, tenant="somebody", budget=Budget.READS):
-    return asyncio.run(limits.spend(tenant, budget))
+def spend(limits, tenant="somebody", budget=Budget.READS, amount=1):
+    return asyncio.run(limits.spend(tenant, budget, amount))
 
 
 def test_as_many_pass_as_the_budget_allows_and_each_is_told_what_is_left(limits):
@@ -44,6 +44,33 @@ def test_one_more_is_free_when_the_oldest_leaves_the_window_and_not_before(limit
     clock.now = 1060.0
     assert spend(limits).admitted
     assert not spend(limits).admitted
+
+
+def test_several_are_counted_together_or_not_at_all(limits):
+    spend(limits)
+    assert spend(limits, amount=3).admitted is False
+    both = spend(limits, amount=2)
+    assert (both.admitted, both.remaining) == (True, 0)
+
+
+def test_what_was_refused_may_pass_when_there_is_room_for_it_and_the_request_that_asks_for_it(limits, clock):
+    for clock.now in (1000.0, 1010.0):
+        spend(limits)
+    clock.now = 1020.0
+    spend(limits)
+    refused = spend(limits, amount=1)
+    assert (refused.frees_in, refused.retry_in) == (timedelta(seconds=40), timedelta(seconds=50))
+    assert spend(limits, amount=2).retry_in == timedelta(seconds=60)
+    clock.now = 1070.0
+    assert spend(limits).admitted
+    assert spend(limits, amount=1).admitted
+
+
+def test_what_is_more_than_the_limit_never_passes(limits):
+    refused = spend(limits, amount=3 + 1)
+    assert (refused.admitted, refused.remaining, refused.retry_in) == (False, 3, None)
+    spend(limits)
+    assert spend(limits, amount=3).retry_in is None
 
 
 def test_what_was_refused_is_not_counted(limits, clock):

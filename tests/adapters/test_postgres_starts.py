@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
 from adapters.postgres.connection import PostgresDatabase
@@ -20,7 +21,7 @@ from domain.quota import Quota
 from tests.support import databases
 from tests.support.databases import Parameters, session
 from tests.support.rows import counts, insert_compose, now, stored_row
-from tests.support.starts import new_starts
+from tests.support.starts import new_start, new_starts
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -324,6 +325,47 @@ def test_several_starts_are_reserved_all_or_none(starts: PostgresStarts, tenant:
     assert not starts.reserve(new_starts(uuid4(), uuid4()), tenant, Quota(3, DAY)).granted
     assert starts.reserve(new_starts(uuid4()), tenant, Quota(3, DAY)).granted
     assert not starts.reserve(new_starts(uuid4()), tenant, Quota(3, DAY)).granted
+
+
+def test_of_simultaneous_reservations_of_several_starts_as_many_are_granted_as_fit(
+    module_database: Parameters, starts: PostgresStarts, tenant: str
+) -> None:
+    gate = threading.Barrier(12)
+
+    def caller(number: int) -> bool:
+        gate.wait()
+        several = (uuid4() for _ in range(number % 3 + 1))
+        return starts.reserve(new_starts(*several), tenant, Quota(10, DAY)).granted
+
+    with ThreadPoolExecutor(12) as callers:
+        granted = [number % 3 + 1 for number, each in enumerate(callers.map(caller, range(12))) if each]
+    # Ten were never exceeded, and no single start was refused while there was room for it.
+    assert sum(granted) == counts(module_database, tenant)[1]
+    assert 8 <= sum(granted) <= 10
+
+
+@pytest.mark.parametrize("quota", [None, Quota(10, DAY)])
+def test_where_one_of_several_starts_cannot_be_recorded_none_is(
+    module_database: Parameters, starts: PostgresStarts, tenant: str, quota: Quota | None
+) -> None:
+    twice = uuid4()
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        starts.reserve(new_starts(uuid4(), twice, twice), tenant, quota)
+    assert counts(module_database, tenant) == (0, 0)
+
+
+def test_several_large_starts_are_kept_whole_and_in_their_order(
+    module_database: Parameters, starts: PostgresStarts, tenant: str
+) -> None:
+    several = [new_start(image_name=str(number), request={"data": "x" * 200_000, "n": number}) for number in range(36)]
+    assert starts.reserve(several, tenant, Quota(36, DAY)).granted
+    with session(module_database) as connection:
+        rows = connection.execute(
+            "SELECT id, compose->>'image_name', compose->'request'->>'n', length(compose->'request'->>'data') "
+            "FROM compose_starts WHERE org_id = %s ORDER BY position",
+            (tenant,),
+        ).fetchall()
+    assert rows == [(start.id, str(number), str(number), 200_000) for number, start in enumerate(several)]
 
 
 def test_several_starts_are_released_together(starts: PostgresStarts, tenant: str) -> None:

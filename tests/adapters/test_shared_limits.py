@@ -59,8 +59,8 @@ async def sharing(redis, window=WINDOW, metrics=None, patience=LONG):
         await limits.aclose()
 
 
-async def spend(limits, tenant="somebody", budget=Budget.READS):
-    return await limits.spend(tenant, budget)
+async def spend(limits, tenant="somebody", budget=Budget.READS, amount=1):
+    return await limits.spend(tenant, budget, amount)
 
 
 async def until(limits, wanted):
@@ -91,6 +91,50 @@ def test_as_many_pass_as_the_budget_allows_and_each_is_told_what_is_left(redis):
     assert [(each.admitted, each.remaining) for each in spent] == [(True, 1), (True, 0), (False, 0)]
     assert {(each.limit, each.window) for each in spent} == {(2, timedelta(seconds=WINDOW))}
     assert timedelta(seconds=WINDOW - 20) < spent[-1].frees_in <= timedelta(seconds=WINDOW)
+
+
+def test_several_are_counted_together_or_not_at_all(redis):
+    async def told():
+        async with sharing(redis) as limits:
+            amounts = (1, 30, 28, 2, 1, 31)
+            return [await spend(limits, amount=amount) for amount in amounts]
+
+    spent = asyncio.run(told())
+    assert [(each.admitted, each.remaining) for each in spent] == [
+        (True, 29),
+        (False, 29),
+        (True, 1),
+        (False, 1),
+        (True, 0),
+        (False, 0),
+    ]
+    # With the request that asks for them, 30 are one more than the limit; two and one more can be waited for.
+    assert [each.retry_in is None for each in spent] == [True, True, True, False, True, True]
+    assert timedelta(seconds=WINDOW - 20) < spent[3].retry_in <= timedelta(seconds=WINDOW)
+
+
+def test_more_than_the_limit_is_refused_also_where_nothing_was_spent(redis):
+    async def told():
+        async with sharing(redis) as limits:
+            return await spend(limits, amount=31)
+
+    spent = asyncio.run(told())
+    assert (spent.admitted, spent.remaining, spent.frees_in, spent.retry_in) == (False, 30, timedelta(0), None)
+
+
+def test_who_waits_for_several_as_long_as_told_is_admitted(redis):
+    async def waiting():
+        async with sharing(redis, window=2) as limits:
+            await spend(limits)
+            await asyncio.sleep(0.5)
+            await spend(limits, amount=28)
+            refused = await spend(limits, amount=1 + 1)
+            await asyncio.sleep(refused.retry_in.total_seconds())
+            return refused, await spend(limits), await spend(limits, amount=2)
+
+    refused, again, rest = asyncio.run(waiting())
+    assert not refused.admitted
+    assert (again.admitted, rest.admitted) == (True, True)
 
 
 def test_all_who_share_it_get_the_budget_together(redis):

@@ -16,6 +16,11 @@ from tests.support.service import Client, Service
 WAITING = 60
 
 
+def tenant_of(build: int) -> str:
+    """The organization that this build belongs to."""
+    return f"waiting {build % 2}"
+
+
 def seconds(client: Client, path: str, base: str | None = None) -> float:
     """How long an answer takes that must be a good one."""
     began = time.monotonic()
@@ -29,13 +34,13 @@ def test_while_the_composer_hangs_everything_else_is_answered_at_once(
 ) -> None:
     with Service(database, composer.url) as service, ThreadPoolExecutor(WAITING) as others:
         client = service.client("reading")
-        # One each: those who ask for the same build share the answer.
-        builds = [service.client("waiting").compose(compose_request()) for _ in range(WAITING // 2)]
+        # One each: those who ask for the same build share the answer. Of two organizations: one gets half the threads.
+        builds = [service.client(tenant_of(number)).compose(compose_request()) for number in range(WAITING // 2)]
         asked_before = sum(composer.counters().values())
         composer.steer(hang=True)
 
         def wait(number: int) -> requests.Response:
-            waiting = service.client("waiting")
+            waiting = service.client(tenant_of(number // 2))
             if number % 2:
                 return waiting.post("/compose", compose_request())
             return waiting.get(f"/composes/{builds[number // 2]}")
@@ -61,7 +66,7 @@ def test_while_the_composer_hangs_everything_else_is_answered_at_once(
             refusal(answer.result(15), 503)
             assert int(answer.result().headers["Retry-After"]) > 0
         began = time.monotonic()
-        refusal(service.client("waiting").get(f"/composes/{builds[0]}"), 503)
+        refusal(service.client(tenant_of(0)).get(f"/composes/{builds[0]}"), 503)
         assert time.monotonic() - began < 1, "after so many failures the composer is left alone for a while"
 
         composer.steer(hang=None)

@@ -10,8 +10,8 @@ from uuid import uuid4
 import pytest
 
 from adapters.embedded.composer.process import StandInComposer
-from tests.support.blueprints import blueprint
-from tests.support.builders import compose_request, identity
+from tests.support.blueprints import blueprint, kept
+from tests.support.builders import compose_request, identity, image_request
 from tests.support.databases import Parameters
 from tests.support.rate_limits import left, metric, policies
 from tests.support.refusals import refusal
@@ -170,6 +170,47 @@ def test_of_simultaneous_requests_exactly_the_budget_passes(service: Service, te
     with ThreadPoolExecutor(8) as callers:
         statuses = list(callers.map(lambda _: service.client(tenant).get("/version").status_code, range(40)))
     assert sorted(statuses) == [200] * READS + [429] * (40 - READS)
+
+
+@pytest.fixture
+def three_builds(module_database: Parameters, composer: StandInComposer) -> Iterator[Service]:
+    with Service(module_database, composer.url, environment={**SETTINGS, "RATE_LIMIT_BUILDS": "3"}) as running:
+        yield running
+
+
+def test_each_image_of_a_blueprint_counts_as_a_build(three_builds: Service, tenant: str) -> None:
+    client = three_builds.client(tenant)
+    two = kept(client, blueprint("two", image_request(), image_request("wsl")))
+    answers = [client.post(f"/blueprints/{two}/compose") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 429]
+    assert [left(answer)["build-requests"]["r"] for answer in answers] == [1, 0]
+    seconds = int(answers[1].headers["Retry-After"])
+    assert WINDOW - 120 < seconds <= WINDOW
+    assert refusal(answers[1], 429) == (
+        f"Too many images: the request starts 2 builds, and this organization may start 3 in {WINDOW} seconds, "
+        f"of which 1 were left. Try again in {seconds} seconds"
+    )
+    assert client.get("/composes").json()["meta"]["count"] == 2, "nothing was started"
+
+
+def test_a_blueprint_with_more_images_than_the_budget_is_told_to_choose_some(
+    three_builds: Service, tenant: str
+) -> None:
+    client = three_builds.client(tenant)
+    images = [image_request(each) for each in ("wsl", "guest-image", "vsphere")]
+    many = kept(client, blueprint("many", *images, image_request("gcp", "gcp")))
+    detail = refusal(client.post(f"/blueprints/{many}/compose"), 429)
+    assert detail.endswith("Choose fewer of them with image_types")
+    assert client.post(f"/blueprints/{many}/compose", {"image_types": ["wsl", "gcp"]}).status_code == 201
+
+
+def test_a_request_that_is_repeated_under_its_key_counts_no_images(three_builds: Service, tenant: str) -> None:
+    client = three_builds.client(tenant)
+    two = kept(client, blueprint("two", image_request(), image_request("wsl")))
+    key = {"Idempotency-Key": tenant}
+    answers = [client.post(f"/blueprints/{two}/compose", {}, headers=key) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert left(answers[1])["build-requests"]["r"] == 0
 
 
 def test_switched_off_nothing_is_limited_nor_told(module_database: Parameters, composer: StandInComposer) -> None:

@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 
 from adapters.embedded.composer.process import StandInComposer
+from tests.support.blueprints import blueprint, kept
+from tests.support.builders import image_request
 from tests.support.databases import Parameters
 from tests.support.rate_limits import left, metric, policies
 from tests.support.redis_server import RedisServer
 from tests.support.service import PATIENCE, Client, Service
 
 READS = 20
+BUILDS = 5
 # Longer than the tests take: nothing leaves it meanwhile.
 WINDOW = 3600
 AWAY = "image_builder_crc_rate_limit_store_failures_total"
@@ -33,6 +36,7 @@ def on(redis: RedisServer, patience: float) -> dict[str, str]:
         "RATE_LIMIT_STORAGE_URL": redis.url,
         "RATE_LIMIT_STORAGE_TIMEOUT": str(patience),
         "RATE_LIMIT_READS": str(READS),
+        "RATE_LIMIT_BUILDS": str(BUILDS),
         "RATE_LIMIT_WINDOW": str(WINDOW),
     }
 
@@ -48,6 +52,17 @@ def services(
             for _ in range(2)
         )
         yield one, other
+
+
+def test_together_they_start_no_more_images_of_blueprints_than_the_budget(
+    services: tuple[Service, Service], composer: StandInComposer, tenant: str
+) -> None:
+    one, other = (service.client(tenant) for service in services)
+    two = kept(one, blueprint("two", image_request(), image_request("wsl")))
+    statuses = [client.post(f"/blueprints/{two}/compose").status_code for client in (one, other, one, other)]
+    # The third request is counted itself, and finds no room for its second image.
+    assert statuses == [201, 201, 429, 429]
+    assert one.get("/composes").json()["meta"]["count"] == 4
 
 
 def test_together_they_let_exactly_the_budget_pass(services: tuple[Service, Service], tenant: str) -> None:

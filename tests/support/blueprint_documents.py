@@ -11,6 +11,7 @@ import pytest
 from hypothesis import strategies as st
 
 from domain.blueprints import rules
+from domain.blueprints import secrets as domain_secrets
 from domain.blueprints.blueprint import Blueprint
 from domain.blueprints.export import COMMUNITY_URLS
 from domain.errors import RulesViolatedError
@@ -66,6 +67,12 @@ def checker(name: str) -> Checker:
 def hashed(password: str) -> str:
     """What the tests take for the hash of a password: it does not show it."""
     return hash_of(str(sum(password.encode())))
+
+
+def with_hashed_passwords(body: Json) -> Json:
+    """A body as it is kept, its passwords hashed."""
+    plain = domain_secrets.plain_passwords(body)
+    return domain_secrets.with_hashes(body, {number: hashed(text) for number, text in plain.items()})
 
 
 def violations(document: Json) -> list[tuple[str, str]]:

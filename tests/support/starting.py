@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -22,7 +22,9 @@ from domain.identity import Identity
 from domain.quota import Quota, Reservation, Usage
 from domain.starts import NewStart
 from domain.submission import Accepted, Submission
+from image_builder.fair_threads import FairThreads
 from image_builder.usecases.compose import StartComposes, Started
+from image_builder.usecases.passwords import HashPasswords
 from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.record import RecordBuilds
 from ports.deadline import left
@@ -38,7 +40,8 @@ AGE: Final = timedelta(days=4)
 QUOTA: Final = Quota(3, timedelta(days=14))
 REFERENCE: Final = "quay.io/a/image:latest"
 PAYLOAD: Final = "quay.io/a/payload:latest"
-_THREADS: Final = ThreadPoolExecutor(4)
+_THREADS: Final = FairThreads(8, "image")
+_HASH_THREADS: Final = FairThreads(2, "hash")
 _BOOTC: Final = Architecture("x86_64", bootc=(BootcImage("bootable-container-iso", REFERENCE, (PAYLOAD,)),))
 
 
@@ -157,6 +160,9 @@ class World:
         self.composer = FakeComposer(self.starts)
         self.quotas = FakeQuotas()
         self.hashed: list[str] = []
+        self.hasher: Callable[[str, str], str] = lambda password, _salt: hash_of(password)
+        # Called before each hash.
+        self.hashing: Callable[[], None] | None = None
         catalogue = Catalogue(
             {
                 "centos-9": a_distribution("centos-9", a_repository()),
@@ -175,7 +181,6 @@ class World:
             gather=self._gather,  # type: ignore[arg-type]
             upload=UPLOAD,
             content=CONTENT,
-            hasher=self._hash,
         )
         self.now = 0.0
         self.keys = FakeKeys()
@@ -189,6 +194,7 @@ class World:
         )
         self._start = StartComposes(
             prepare=prepare,
+            hash_passwords=HashPasswords(self._hash, _HASH_THREADS),
             deadline=30.0,
             quotas=self.quotas,
             starts=self.starts,
@@ -207,6 +213,14 @@ class World:
     def started(self, document: dict[str, Any] | None = None, identity: Identity = CALLER) -> Started:
         """Start a build, and give all that is known of it."""
         return self._start.one(identity, completed(compose_request() if document is None else document), self.key)
+
+    def hurry(self, seconds: float) -> None:
+        """Give builds only so long to start."""
+        self._start = replace(self._start, deadline=seconds)
+
+    def start_documents(self, documents: Sequence[Mapping[str, Any]]) -> tuple[UUID, ...]:
+        """Start builds of documents that are complete, and may share parts."""
+        return self._start(CALLER, documents).ids
 
     def several(self, *documents: dict[str, Any], blueprint_version: UUID | None = None) -> tuple[UUID, ...]:
         """Start several builds at once, and give their ids."""
@@ -229,9 +243,12 @@ class World:
             raise self.answers
         return self.answers
 
-    def _hash(self, password: str) -> str:
+    def _hash(self, password: str, salt: str) -> str:
+        assert len(salt) == 16
+        if self.hashing is not None:
+            self.hashing()
         self.hashed.append(password)
-        return hash_of(password)
+        return self.hasher(password, salt)
 
     @property
     def row(self) -> NewCompose:

@@ -7,7 +7,7 @@ import pytest
 from domain.blueprints import secrets
 from domain.compose.passwords import LONGEST, MOST_TO_HASH
 from domain.errors import InvalidRequestError
-from tests.support.blueprint_documents import a_document, hashed, with_users
+from tests.support.blueprint_documents import a_document, hashed, with_hashed_passwords, with_users
 
 HASHED = "$6$0123456789abcdef$stored"
 KEY = "ssh-ed25519 AAAA"
@@ -20,12 +20,12 @@ def users_of(body):
 
 def created(*users):
     """The users of a new body, as it is stored."""
-    return users_of(secrets.without_empty(secrets.hashed(with_users(*users), hashed)))
+    return users_of(secrets.without_empty(with_hashed_passwords(with_users(*users))))
 
 
 def updated(now, before):
     """The users of a changed body, as it is stored over another."""
-    return users_of(secrets.kept(secrets.hashed(with_users(*now), hashed), with_users(*before)))
+    return users_of(secrets.kept(with_hashed_passwords(with_users(*now)), with_users(*before)))
 
 
 def test_a_plain_password_is_hashed():
@@ -66,7 +66,7 @@ def test_groups_and_keys_are_stored_as_sent():
 
 def test_a_body_without_users_stays_as_it_is():
     body = a_document(customizations={"packages": ["vim"]})
-    assert secrets.without_empty(secrets.hashed(body, hashed)) == body
+    assert secrets.without_empty(with_hashed_passwords(body)) == body
     assert secrets.kept(body, with_users({"name": "u", "password": HASHED})) == body
 
 
@@ -162,7 +162,7 @@ def test_neither_body_is_changed_in_place():
         with_users({"name": "v", "password": "$6$"}),
     )
     copies = copy.deepcopy((now, before))
-    secrets.kept(secrets.without_empty(secrets.hashed(now, hashed)), before)
+    secrets.kept(secrets.without_empty(with_hashed_passwords(now)), before)
     assert (now, before) == copies
 
 
@@ -176,4 +176,4 @@ def test_neither_body_is_changed_in_place():
 )
 def test_passwords_too_long_or_too_many_to_hash_are_refused(users):
     with pytest.raises(InvalidRequestError):
-        secrets.hashed(with_users(*users), hashed)
+        with_hashed_passwords(with_users(*users))

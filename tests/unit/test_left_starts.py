@@ -8,7 +8,16 @@ from uuid import uuid4
 
 import pytest
 
-from domain.starts import Adoption, LeftStart, Sighting, Verdict, essence, judge
+from domain.compose.passwords import Salted, users_without_digests, with_salts
+from domain.starts import (
+    Adoption,
+    LeftStart,
+    Sighting,
+    Verdict,
+    essence,
+    essences_of_build,
+    judge,
+)
 
 ONE, OTHER = b"one request", b"another"
 AGE = timedelta(hours=1)
@@ -19,7 +28,7 @@ def left(*fingerprints: bytes) -> list[LeftStart]:
 
 
 def seen(*fingerprints: bytes | None, settled: bool = True, age: timedelta = AGE) -> list[Sighting]:
-    return [Sighting(uuid4(), each, age, settled) for each in fingerprints]
+    return [Sighting(uuid4(), None if each is None else frozenset({each}), age, settled) for each in fingerprints]
 
 
 def test_a_build_of_the_same_request_is_adopted() -> None:
@@ -106,3 +115,90 @@ def test_what_the_composer_leaves_out_or_puts_in_for_nothing_makes_no_other_requ
 )
 def test_requests_that_ask_for_something_else_are_told_apart(other: dict[str, Any]) -> None:
     assert essence(other) != essence({"distribution": "centos-9", "packages": ["a", "b"]})
+
+
+BUILD_ID = "7709b691-15a9-4dae-ae96-d6584b9f389f"
+SALT = "./0aZ" + "x" * 11
+
+
+def ordered(*passwords: str | None, **fields: Any) -> dict[str, Any]:
+    """A composer's request with these passwords."""
+    users = [
+        {"name": str(number), **({} if password is None else {"password": password})}
+        for number, password in enumerate(passwords)
+    ]
+    return {"distribution": "centos-9", "customizations": {"users": users}, **fields}
+
+
+# As it is when its start is recorded, and as the composer tells it.
+SENT = ordered(None, f"$6${SALT}$", "$6$other$digest")
+ECHO = ordered(None, f"$6${SALT}$its-digest", "$6$other$digest")
+
+
+def with_hashes(request: dict[str, Any]) -> dict[str, Any]:
+    """What an older version recorded a start with; nothing in these requests says nothing."""
+    return request
+
+
+def test_a_start_is_recognized_though_its_passwords_were_hashed_after_it_was_recorded() -> None:
+    assert essence(SENT) in essences_of_build(ECHO)
+
+
+def test_a_plain_password_is_replaced_by_the_beginning_of_its_hash() -> None:
+    users = with_salts(ordered("plain", "$6$other$digest")["customizations"]["users"], {0: Salted("plain", SALT)})
+    assert [user["password"] for user in users] == [f"$6${SALT}$", "$6$other$digest"]
+
+
+def test_what_a_start_is_recognized_by_holds_no_password_and_no_hash() -> None:
+    assert "digest" not in str(essence(ECHO))
+
+
+def test_a_start_that_an_older_version_recorded_with_its_hashes_is_recognized() -> None:
+    assert with_hashes(ECHO) in essences_of_build(ECHO)
+
+
+@pytest.mark.parametrize("recorded", [{}, {"blueprint_id": BUILD_ID}])
+@pytest.mark.parametrize("told", [{}, {"blueprint_id": BUILD_ID}])
+def test_the_blueprint_s_id_makes_no_difference_once_the_composer_tells_it(
+    recorded: dict[str, str], told: dict[str, str]
+) -> None:
+    starts = [essence({**SENT, **recorded}), with_hashes({**ECHO, **recorded})]
+    builds = essences_of_build({**ECHO, **told})
+    # A build that tells none was not ordered with one.
+    assert all((start in builds) == (not recorded or recorded == told) for start in starts)
+
+
+def test_the_same_request_with_other_passwords_is_another_request() -> None:
+    other = ordered(None, f"$6${'y' * 16}$another-digest", "$6$other$digest")
+    assert essence(SENT) not in essences_of_build(other)
+
+
+@pytest.mark.parametrize(
+    ("hashed", "known"),
+    [
+        ("$6$salt$digest", "$6$salt"),
+        ("$6$rounds=5000$salt$digest", "$6$rounds=5000$salt"),
+        ("$5$salt$digest", "$5$salt"),
+        ("$2b$12$" + "s" * 22 + "d" * 31, "$2b$12$" + "s" * 22),
+        ("$6$", "$6"),
+        ("", ""),
+        ("$6$a$b$c", "$6$a$b"),
+    ],
+)
+def test_of_a_hash_only_its_form_and_salt_are_looked_at(hashed: str, known: str) -> None:
+    (user,) = users_without_digests(ordered(hashed)["customizations"]["users"])
+    assert user["password"] == known
+
+
+@pytest.mark.parametrize(
+    "request_", [{}, {"customizations": None}, {"customizations": {"users": None}}, {"customizations": {"users": [1]}}]
+)
+def test_a_request_of_any_shape_has_an_essence(request_: dict[str, Any]) -> None:
+    assert essences_of_build(request_)
+
+
+def test_what_is_large_and_stays_as_it_is_is_not_copied() -> None:
+    files = [{"path": "/a", "data": "x"}]
+    made = essence({"customizations": {"files": files, "packages": []}})
+    assert made == {"customizations": {"files": files}}
+    assert made["customizations"]["files"] is files

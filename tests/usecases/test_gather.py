@@ -1,7 +1,6 @@
 """Look-ups: which are made at the same time, what becomes of those that fail (spec 20, Look-ups; spec 30)."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
@@ -12,6 +11,7 @@ from domain.compose.request import read
 from domain.content import CUSTOM_ORIGINS, RED_HAT, Policy, Template
 from domain.errors import ForbiddenError, InvalidRequestError, NotFoundError, UnavailableError
 from domain.identity import Identity
+from image_builder.fair_threads import FairThreads
 from image_builder.usecases.gather import Gather
 from tests.support.builders import SUBSCRIPTION, compose_request
 from tests.support.domain_builders import a_distribution, a_repository, a_rhel, a_snapshot, a_uuid, completed, known
@@ -110,7 +110,7 @@ class World:
 
 @pytest.fixture
 def threads():
-    with ThreadPoolExecutor(16) as pool:
+    with FairThreads(16, "lookup") as pool:
         yield pool
 
 

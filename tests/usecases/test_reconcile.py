@@ -373,3 +373,37 @@ def test_who_cannot_ask_the_composer_has_not_looked_after_anything_but_keys(worl
     world.run()
     assert world.meter.looked_after == 0
     assert list(world.closed) == [key]
+
+
+WITH_PASSWORD = {"distribution": "centos-9", "customizations": {"users": [{"name": "u", "password": "$6$salt$digest"}]}}
+
+
+@pytest.mark.parametrize(
+    "recorded",
+    [
+        pytest.param(essence(WITH_PASSWORD), id="before it was hashed"),
+        pytest.param(WITH_PASSWORD, id="by an older version, with the hash"),
+    ],
+)
+@pytest.mark.parametrize("told", [{}, {"blueprint_id": str(uuid4())}])
+def test_a_build_with_passwords_is_adopted_however_its_start_was_recorded(
+    world: World, recorded: dict[str, Any], told: dict[str, str]
+) -> None:
+    start = uuid4()
+    world.starts[start], world.recorded[start] = PRINTS.of(recorded), world.now
+    build = world.build({**WITH_PASSWORD, **told})
+    world.runs_twice()
+    assert world.rows == {build}
+    assert world.starts == {}
+
+
+def test_a_start_whose_pod_was_killed_before_it_hashed_the_passwords_is_released(world: World) -> None:
+    start = uuid4()
+    users = {"users": [{"name": "u", "password": "$6$another$"}]}
+    recorded = essence({**WITH_PASSWORD, "customizations": users})
+    world.starts[start], world.recorded[start] = PRINTS.of(recorded), world.now
+    world.build(WITH_PASSWORD)
+    world.runs_twice()
+    world.runs_twice()
+    assert world.starts == {}
+    assert world.rows == set()

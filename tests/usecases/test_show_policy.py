@@ -1,13 +1,12 @@
 """What a compliance policy asks for: who may know, and what is said where it does not apply (spec 10, GET /oscap)."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 
 from domain.content import Policy
 from domain.distributions import AllowList, Catalogue
 from domain.errors import ForbiddenError, InvalidRequestError, NotFoundError, UnavailableError
 from domain.identity import Identity
+from image_builder.fair_threads import FairThreads
 from image_builder.usecases.policies import PolicyRequirements, ShowPolicy
 from ports.deadline import left
 from tests.support.domain_builders import a_distribution, a_rhel, a_uuid
@@ -58,7 +57,7 @@ class FakeCompliance:
 
 @pytest.fixture(scope="module")
 def threads():
-    with ThreadPoolExecutor(2) as executor:
+    with FairThreads(4, "lookup") as executor:
         yield executor
 
 

@@ -1,12 +1,18 @@
 """Start a build: what becomes of the reservation, and what is kept of it (spec 10, Composes, Quota)."""
 
 import json
+import threading
 from uuid import uuid4
 
 import pytest
 
+from adapters.crypt import sha512_crypt_hash
+from adapters.fingerprints import HmacFingerprints
+from domain.compose.passwords import LONGEST, MOST_TO_HASH
 from domain.errors import ConfigurationError, InvalidRequestError, QuotaExceededError, UnavailableError
 from domain.identity import Identity
+from domain.quota import Quota
+from domain.starts import essences_of_build
 from domain.submission import Accepted, Refused, Unanswered
 from tests.support.builders import compose_request
 from tests.support.domain_builders import completed, hash_of
@@ -208,6 +214,62 @@ def test_the_row_holds_no_password_and_tells_who_has_one(world):
     assert '"password"' not in stored
     told = {user["name"]: user["hasPassword"] for user in world.row.request["customizations"]["users"]}
     assert told == {"plain": True, "crypt": True, "empty": False, "none": False}
+
+
+PLAIN_USERS = compose_request(
+    customizations={"users": [{"name": "u", "password": "one"}, {"name": "v", "password": "two"}]}
+)
+
+
+def test_no_password_is_hashed_before_the_quota_is_reserved(world):
+    world.hashing = lambda: world.starts.calls.append("hash")
+    world(PLAIN_USERS)
+    assert world.starts.calls == ["reserve", "hash", "hash", "record"]
+
+
+def test_no_password_is_hashed_where_the_quota_does_not_suffice(world):
+    world.quotas.quota = Quota(0, QUOTA.window)
+    world.refuses(PLAIN_USERS, QuotaExceededError)
+    assert world.hashed == []
+
+
+def test_passwords_that_cannot_be_taken_are_refused_before_anything_is_reserved(world):
+    for users in (
+        [{"name": "u", "password": "x" * (LONGEST + 1)}],
+        [{"name": "u", "password": "$1$md5$x"}],
+        [{"name": str(number), "password": "x"} for number in range(MOST_TO_HASH + 1)],
+    ):
+        world.refuses(compose_request(customizations={"users": users}), InvalidRequestError)
+    assert world.starts.calls == []
+
+
+def test_a_failure_while_hashing_gives_the_reservation_back(world):
+    def fail():
+        raise ValueError("no")
+
+    world.hashing = fail
+    world.refuses(PLAIN_USERS, ValueError)
+    assert world.starts.reserved == {}
+    assert world.composer.submitted == []
+
+
+def test_passwords_that_are_not_hashed_before_the_deadline_are_a_503_and_give_the_reservation_back(world):
+    world.hurry(0.3)
+    world.hashing = lambda: threading.Event().wait(0.5)
+    error = world.refuses(PLAIN_USERS, UnavailableError)
+    assert "hashed" in error.detail
+    assert world.starts.reserved == {}
+    assert world.composer.submitted == []
+
+
+def test_a_start_is_recorded_so_that_the_build_is_recognized_as_its_own(world):
+    world.hasher = sha512_crypt_hash
+    reserve, recorded = world.starts.reserve, []
+    world.starts.reserve = lambda starts, *others: recorded.extend(starts) or reserve(starts, *others)
+    world(PLAIN_USERS)
+    (echo,), (start,) = world.composer.submitted, recorded
+    prints = HmacFingerprints("secret")
+    assert start.fingerprint in set(map(prints.of, essences_of_build(echo)))
 
 
 def test_the_composer_gets_hashes_of_the_plain_passwords(world):

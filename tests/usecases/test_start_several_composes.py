@@ -10,6 +10,7 @@ from domain.errors import BuildRefusedError, InvalidRequestError, QuotaExceededE
 from domain.submission import Accepted, Refused, Unanswered
 from ports.deadline import left
 from tests.support.builders import compose_request
+from tests.support.domain_builders import completed, hash_of
 
 GUEST = compose_request("guest-image", "aws.s3")
 GCP = compose_request("gcp", "gcp")
@@ -129,3 +130,46 @@ def test_what_may_have_started_stays_counted_and_the_others_are_built(accepting)
         accepting.several(GUEST, GCP)
     assert len(accepting.starts.reserved) == 1
     assert list(accepting.starts.composes) == list(ids(accepting, "guest-image"))
+
+
+def test_the_passwords_of_a_blueprint_are_hashed_once_for_all_images(accepting):
+    customizations = completed(compose_request(customizations={"users": [{"name": "u", "password": "one"}]}))[
+        "customizations"
+    ]
+    documents = [{**completed(document), "customizations": customizations} for document in (GUEST, GCP, OCI)]
+    accepting.start_documents(documents)
+    assert accepting.hashed == ["one"]
+    sent = [request["customizations"]["users"][0]["password"] for request in accepting.composer.submitted]
+    assert sent == [hash_of("one")] * 3
+
+
+def test_images_of_a_blueprint_share_what_is_made_of_their_customizations(accepting):
+    customizations = {"files": [{"path": "/etc/a", "data": "eA==", "data_encoding": "base64"}]}
+    documents = [{**completed(document), "customizations": customizations} for document in (GUEST, GCP, OCI)]
+    accepting.start_documents(documents)
+    files = [request["customizations"]["files"] for request in accepting.composer.submitted]
+    assert files[0][0]["data"] == "x"
+    assert files[0] is files[1] is files[2]
+
+
+def test_large_requests_are_written_out_two_at_a_time(accepting):
+    running, most = 0, 0
+    lock = threading.Lock()
+    submit = accepting.composer.submit
+
+    def counting(request):
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        threading.Event().wait(0.02)
+        with lock:
+            running -= 1
+        return submit(request)
+
+    accepting.composer.submit = counting
+    accepting.quotas.quota = None
+    large = {"files": [{"path": "/etc/a", "data": "x" * 3_000_000}]}
+    documents = [{**completed(GUEST), "customizations": large} for _ in range(8)]
+    accepting.start_documents(documents)
+    assert most == 2

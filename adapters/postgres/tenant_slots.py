@@ -1,0 +1,50 @@
+"""A bound on the connections that one tenant's work takes of the pool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import BoundedSemaphore, Lock
+
+from domain.errors import UnavailableError
+
+
+@dataclass(slots=True)
+class _Slots:
+    """The slots of one tenant, and how many threads use them or wait for one."""
+
+    free: BoundedSemaphore
+    users: int = 0
+
+
+class TenantSlots:
+    """Lets at most `number` threads at a time work for one tenant. Thread-safe.
+
+    The others wait for a slot, `within` seconds at most.
+    """
+
+    def __init__(self, number: int, within: float) -> None:
+        self._number = number
+        self._within = within
+        self._lock = Lock()
+        self._tenants: dict[str, _Slots] = {}
+
+    @contextmanager
+    def slot(self, tenant: str) -> Iterator[None]:
+        """Work for the tenant. Raises UnavailableError where no slot gets free in time."""
+        with self._lock:
+            slots = self._tenants.setdefault(tenant, _Slots(BoundedSemaphore(self._number)))
+            slots.users += 1
+        try:
+            if not slots.free.acquire(timeout=self._within):
+                raise UnavailableError("Too many builds of this organization are being recorded", retry_after=1)
+            try:
+                yield
+            finally:
+                slots.free.release()
+        finally:
+            with self._lock:
+                slots.users -= 1
+                if not slots.users:
+                    del self._tenants[tenant]

@@ -1,0 +1,65 @@
+"""Calls that do not need each other's results are made at the same time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextvars import copy_context
+from functools import partial
+from typing import Any, TypeVar
+
+from domain.errors import UnavailableError
+from image_builder.fair_threads import FairThreads
+
+Call = Callable[[], Any]
+T = TypeVar("T")
+
+
+def run_concurrently(
+    threads: FairThreads, organization: str, calls: Sequence[Callable[[], T]], *, at_once: int | None = None
+) -> list[T]:
+    """The results of the calls, in their order; at most `at_once` run at the same time.
+
+    The calling thread makes the first call, and those that no thread of the pool has begun when it is free again: a
+    busy pool slows a request down and never stops it. The calls run in copies of the caller's context.
+
+    Raises the first error in the order of the calls, when all of them have ended.
+    """
+    outcomes: list[Callable[[], T]] = list(calls)
+    pending = deque(range(len(calls)))
+
+    def work() -> None:
+        while True:
+            try:
+                number = pending.popleft()
+            except IndexError:
+                return
+            outcomes[number] = _outcome(calls[number])
+
+    workers = min(len(calls), at_once or len(calls)) - 1
+    running = [threads.submit(organization, partial(copy_context().run, work)) for _ in range(workers)]
+    work()
+    for worker in running:
+        if not worker.cancel():
+            worker.result()
+    return [outcome() for outcome in outcomes]
+
+
+def _outcome(call: Callable[[], T]) -> Callable[[], T]:
+    """Make the call; returns what returns its result, or raises its error."""
+    try:
+        result = call()
+    except Exception as error:  # noqa: BLE001 - raised by what is returned
+        return partial(_raise, error)
+    return lambda: result
+
+
+def _raise(error: Exception) -> Any:
+    raise error
+
+
+def set_up(back_end: T | None, name: str) -> T:
+    """The back-end. Raises UnavailableError where it is None: asking again will not help."""
+    if back_end is None:
+        raise UnavailableError(f"This needs {name}, which is not set up here", retry_after=None)
+    return back_end

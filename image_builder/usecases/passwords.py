@@ -1,0 +1,55 @@
+"""Hash plain passwords, few at a time."""
+
+from __future__ import annotations
+
+import math
+import string
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from random import SystemRandom
+from typing import Final
+
+from domain.compose.passwords import Salted
+from domain.errors import UnavailableError
+from image_builder.fair_threads import FairThreads
+from ports.deadline import left
+from ports.world import PasswordHasher
+
+_LETTERS: Final = "./" + string.digits + string.ascii_letters
+_RANDOM: Final = SystemRandom()
+_SALT: Final = 16
+
+
+def salted(plain: Mapping[int, str]) -> dict[int, Salted]:
+    """Plain passwords, each with a new random salt."""
+    return {number: Salted(text, "".join(_RANDOM.choices(_LETTERS, k=_SALT))) for number, text in plain.items()}
+
+
+def _seconds_left() -> float | None:
+    """As futures take it."""
+    seconds = left()
+    return None if math.isinf(seconds) else max(seconds, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class HashPasswords:
+    """Hashes passwords on threads that bound how many are hashed at once, for one organization and in all."""
+
+    hasher: PasswordHasher
+    threads: FairThreads
+
+    def __call__(self, organization: str, passwords: Mapping[int, Salted]) -> dict[int, str]:
+        """The hashes, by the same numbers. Raises UnavailableError where the deadline at hand passes first."""
+        hashing: dict[int, Future[str]] = {
+            number: self.threads.submit(organization, partial(self.hasher, password.text, password.salt))
+            for number, password in passwords.items()
+        }
+        try:
+            return {number: future.result(_seconds_left()) for number, future in hashing.items()}
+        except TimeoutError:
+            raise UnavailableError("The passwords could not be hashed in time") from None
+        finally:
+            for future in hashing.values():
+                future.cancel()

@@ -1,0 +1,152 @@
+"""The lanes of the bridge: threads and waiting places that organizations share (image_builder.http.lanes)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import pytest
+
+from domain.errors import UnavailableError
+from image_builder.http.lanes import FairLane
+
+PATIENCE = 20.0
+
+
+def in_a_lane(test: Callable[[FairLane], Awaitable[None]], threads: int = 4, most_waiting: int = 8) -> None:
+    """Run a test on an event loop, with a lane; the test has to let all calls end."""
+
+    async def main() -> None:
+        lane = FairLane("test", threads, most_waiting)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await test(lane)
+        finally:
+            lane.close()
+
+    asyncio.run(main())
+
+
+async def begun(began: list[str], number: int) -> None:
+    while len(began) < number:
+        await asyncio.sleep(0.005)
+
+
+def waiting(gate: threading.Event, began: list[str], name: str) -> str:
+    began.append(name)
+    gate.wait(PATIENCE)
+    return name
+
+
+def test_a_call_s_result_and_error_come_back() -> None:
+    def fail() -> None:
+        raise ValueError("no")
+
+    async def test(lane: FairLane) -> None:
+        assert await lane.run("a", lambda: 42) == 42
+        for _ in range(10):
+            with pytest.raises(ValueError, match="no"):
+                await lane.run("a", fail)
+
+    in_a_lane(test)
+
+
+def test_one_organization_gets_half_of_the_threads_and_of_the_waiting_places() -> None:
+    async def test(lane: FairLane) -> None:
+        gate, began = threading.Event(), list[str]()
+        calls = [asyncio.create_task(lane.run("a", partial(waiting, gate, began, "a"))) for _ in range(10)]
+        await begun(began, 2)
+        outcomes: list[object] = [await each for each in asyncio.as_completed([lane.run("b", lambda: "b")])]
+        assert outcomes == ["b"], "another organization finds a thread at once"
+        assert not lane.is_free_for("a")
+        gate.set()
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        refused = [each for each in answers if isinstance(each, UnavailableError)]
+        assert (len(refused), answers.count("a")) == (4, 6)
+        assert refused[0].detail == "Too many requests are waiting already"
+
+    in_a_lane(test)
+
+
+def test_organizations_get_the_threads_in_turn() -> None:
+    async def test(lane: FairLane) -> None:
+        gate, began = threading.Event(), list[str]()
+        first = asyncio.create_task(lane.run("a", partial(waiting, gate, began, "first")))
+        await begun(began, 1)
+        others = [
+            asyncio.create_task(lane.run(organization, partial(began.append, organization)))
+            for organization in ("a", "a", "a", "b", "b", "c")
+        ]
+        await asyncio.sleep(0)
+        gate.set()
+        await asyncio.gather(first, *others)
+        assert began == ["first", "a", "b", "c", "a", "b", "a"]
+
+    in_a_lane(test, threads=1, most_waiting=10)
+
+
+def test_when_all_places_are_taken_the_newest_call_of_the_organization_with_most_is_refused() -> None:
+    async def test(lane: FairLane) -> None:
+        gate, began = threading.Event(), list[str]()
+        calls = {
+            organization: [
+                asyncio.create_task(lane.run(organization, partial(waiting, gate, began, organization)))
+                for _ in range(number)
+            ]
+            for organization, number in (("a", 4), ("b", 4), ("c", 2))
+        }
+        await asyncio.sleep(0.05)
+        gate.set()
+        answers = {
+            organization: [isinstance(each, str) for each in await asyncio.gather(*tasks, return_exceptions=True)]
+            for organization, tasks in calls.items()
+        }
+        # One of a and one of b run. Two of each wait, until c wants a place: a has most waiting, and comes first.
+        assert answers == {
+            "a": [True, True, False, False],
+            "b": [True, True, True, False],
+            "c": [True, False],
+        }
+
+    in_a_lane(test, threads=2, most_waiting=4)
+
+
+def test_a_call_that_is_cancelled_while_it_waits_takes_nobody_s_place() -> None:
+    async def test(lane: FairLane) -> None:
+        gate, began = threading.Event(), list[str]()
+        calls = [asyncio.create_task(lane.run("a", partial(waiting, gate, began, "a"))) for _ in range(4)]
+        await begun(began, 2)
+        for call in calls[2:]:
+            call.cancel()
+        await asyncio.wait(calls[2:])
+        gate.set()
+        await asyncio.gather(*calls[:2])
+        assert began == ["a", "a"]
+        assert lane.is_free_for("a")
+        gate.clear()
+        again = [asyncio.create_task(lane.run("a", partial(waiting, gate, began, "again"))) for _ in range(2)]
+        await begun(began, 4)
+        gate.set()
+        await asyncio.gather(*again)
+
+    in_a_lane(test)
+
+
+def test_a_call_that_is_cancelled_as_its_turn_comes_gives_the_place_back() -> None:
+    async def test(lane: FairLane) -> None:
+        gate, began = threading.Event(), list[str]()
+        first = asyncio.create_task(lane.run("a", partial(waiting, gate, began, "a")))
+        await begun(began, 1)
+        second = asyncio.create_task(lane.run("a", partial(waiting, gate, began, "cancelled")))
+        await asyncio.sleep(0)
+        # Both in one step of the loop: the turn has come, and the second has not noticed yet.
+        first.add_done_callback(lambda _: second.cancel())
+        gate.set()
+        await asyncio.wait([first, second])
+        assert second.cancelled()
+        assert lane.is_free_for("a")
+        assert await lane.run("a", lambda: "next") == "next"
+
+    in_a_lane(test, threads=1)

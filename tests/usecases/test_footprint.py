@@ -1,0 +1,131 @@
+"""The memory that starting builds takes is reserved first (image_builder.usecases.footprint)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from domain.blueprints.blueprint import Blueprint
+from domain.errors import UnavailableError
+from image_builder.usecases.build_blueprint import BuildBlueprint
+from image_builder.usecases.footprint import memory_of, written_at_once
+from ports.memory import current_memory
+from tests.support.builders import compose_request, image_request
+from tests.support.domain_builders import completed
+from tests.support.starting import CALLER, World
+
+MIB = 1024**2
+
+
+class Account:
+    """Notes what is reserved; refuses where `full`."""
+
+    def __init__(self) -> None:
+        self.reserved: list[int] = []
+        self.full = False
+
+    def reserve(self, size: int) -> None:
+        """See ports.memory."""
+        if self.full:
+            raise UnavailableError("Too much memory is in use")
+        self.reserved.append(size)
+
+
+@pytest.fixture
+def account() -> Iterator[Account]:
+    noted = Account()
+    token = current_memory.set(noted)
+    yield noted
+    current_memory.reset(token)
+
+
+class OneBlueprint:
+    """A tenant's only blueprint."""
+
+    def __init__(self, body: Mapping[str, Any]) -> None:
+        self._blueprint = Blueprint(uuid4(), "b", "", 1, uuid4(), body)
+
+    def get(self, _tenant: str, _blueprint_id: object, _version: object = None) -> Blueprint:
+        """See ports.store."""
+        return self._blueprint
+
+
+def building(world: World, customizations: Mapping[str, Any], images: int) -> BuildBlueprint:
+    body = {
+        "distribution": "centos-9",
+        "customizations": customizations,
+        "image_requests": [image_request(size=number + 1) for number in range(images)],
+    }
+    return BuildBlueprint(OneBlueprint(body), completed, world._start)  # type: ignore[arg-type]
+
+
+def with_file(size: int) -> dict[str, Any]:
+    return {"files": [{"path": "/etc/a", "data": "x" * size}]}
+
+
+def with_files(number: int) -> dict[str, Any]:
+    return {"files": [{"path": f"/etc/{each}", "data": ""} for each in range(number)]}
+
+
+def test_a_build_reserves_memory_before_anybody_is_asked_anything(world: World, account: Account) -> None:
+    account.full = True
+    world.refuses(None, UnavailableError)
+    assert world.gathered == []
+    assert world.starts.calls == []
+
+
+def test_a_build_reserves_more_than_its_document_has(world: World, account: Account) -> None:
+    document = compose_request(customizations=with_file(1_000_000))
+    world(document)
+    (reserved,) = account.reserved
+    assert reserved > 4 * 1_000_000
+
+
+def test_the_builds_of_a_blueprint_reserve_memory_once_and_first(world: World, account: Account) -> None:
+    world.quotas.quota = None
+    build = building(world, with_file(100_000), 3)
+    build(CALLER, uuid4(), "api", None)
+    (reserved,) = account.reserved
+    assert reserved > 3 * 100_000
+    account.full = True
+    world.starts.calls.clear()
+    with pytest.raises(UnavailableError):
+        build(CALLER, uuid4(), "api", None)
+    assert world.starts.calls == []
+
+
+def test_a_blueprint_of_200_kb_with_36_images_takes_less_than_an_organization_may_have(
+    world: World, account: Account
+) -> None:
+    world.quotas.quota = None
+    building(world, with_file(200_000), 36)(CALLER, uuid4(), "api", None)
+    (reserved,) = account.reserved
+    assert 36 * 200_000 < reserved < 32 * MIB
+
+
+@pytest.mark.parametrize("size", [1_000_000, 2_000_000, 3_000_000, 3_900_000, 4_190_000])
+@pytest.mark.parametrize("images", [1, 2, 40])
+def test_no_body_of_4_mib_takes_more_than_36_mib_however_many_images_it_has(size: int, images: int) -> None:
+    document = completed(compose_request(customizations=with_file(size)))
+    assert memory_of([document] * images) < 36 * MIB
+
+
+def test_many_small_entries_count_more_than_one_large_one() -> None:
+    many, one = (compose_request(customizations=each) for each in (with_files(10_000), with_file(400_000)))
+    assert memory_of([many]) > memory_of([one]) + 8 * MIB
+
+
+def test_small_requests_are_all_written_out_at_once_and_large_ones_one_at_a_time() -> None:
+    small, large = (compose_request(customizations=with_file(each)) for each in (100_000, 4_000_000))
+    assert written_at_once([small] * 40) >= 40
+    assert written_at_once([large] * 40) == 1
+
+
+def test_a_document_that_is_nested_too_deeply_is_left_to_be_refused() -> None:
+    deep: list[Any] = []
+    for _ in range(300):
+        deep = [deep]
+    assert memory_of([{"customizations": {"deep": deep}}]) > 0
