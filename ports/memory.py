@@ -38,6 +38,11 @@ def reserved_memory() -> int:
     return 0 if account is None else account.size
 
 
+def require_memory(size: int) -> None:
+    """Reserve what is missing to `size` bytes in all for the request at hand. Raises as MemoryAccount."""
+    reserve_memory(max(size - reserved_memory(), 0))
+
+
 def reserve_memory(size: int) -> None:
     """Reserve `size` more bytes for the request at hand; does nothing outside a request. Raises as MemoryAccount."""
     account = current_memory.get()

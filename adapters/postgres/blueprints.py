@@ -74,8 +74,8 @@ WHERE id = %(blueprint)s AND org_id = %(tenant)s AND deleted = false
 _EXPECTED: Final = 64 * 1024
 # How often the bytes of large documents are held at once besides the parsed form: as the driver got them, as they are
 # parsed from, and in an answer that grows by doubling. The parsed form is held as stored and as it is answered.
-_COPIES: Final = 4
-_PARSED_COPIES: Final = 2
+_COPIES: Final = 3
+_PARSED_COPIES: Final = 1
 
 _RENAME: Final = "UPDATE blueprints SET name = %(name)s, description = %(description)s WHERE id = %(blueprint)s"
 

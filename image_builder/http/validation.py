@@ -38,6 +38,9 @@ _JSON: Final = "application/json"
 _SECONDS_FOR_A_BODY: Final = 60.0
 # Above this the parsing of a body would be felt by the other requests of the event loop.
 _LARGE: Final = 128 * 1024
+# How often the text of a body is held at once, besides the document: as it came, and written for the composer and the
+# database with the copies of their libraries (measured by benchmarks.hostile).
+_COPIES: Final = 6
 # Of a body that does not say its length so many bytes are counted at first.
 _UNCOUNTED: Final = 16 * 1024
 # UTF-8 of a character beyond the first 65,536.
@@ -226,7 +229,7 @@ def _cost_of_text(raw: bytes) -> int:
     """Bytes that a body's text costs until its request has ended: as it came, parsed, and for database and back-end."""
     # One character makes Python keep two or four bytes for each of its text.
     width = 1 if raw.isascii() else 4 if _FOUR_BYTES.search(raw) else 2
-    return len(raw) * (4 + width)
+    return len(raw) * (_COPIES + width)
 
 
 def _cost_of_values(values: int) -> int:

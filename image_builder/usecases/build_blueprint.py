@@ -12,7 +12,7 @@ from domain.identity import Identity
 from image_builder.usecases.compose import StartComposes, Started
 from image_builder.usecases.footprint import memory_of
 from ports.build_budget import spend_builds
-from ports.memory import reserve_memory
+from ports.memory import require_memory
 from ports.store import Blueprints
 
 Json = Mapping[str, Any]
@@ -42,7 +42,7 @@ class BuildBlueprint:
         blueprint = self.blueprints.get(identity.tenant, blueprint_id)
         requests = compose_requests(blueprint, client_id, image_types)
         spend_builds(len(requests))
-        reserve_memory(memory_of(requests))
+        require_memory(memory_of(requests))
         return self.start(identity, self._completed(requests), blueprint.version_id, key)
 
     def _completed(self, requests: Sequence[Json]) -> list[Json]:

@@ -23,13 +23,12 @@ from domain.starts import NewStart, Strip, essence, strip_part
 from domain.submission import Accepted, Refused, Submission, part_way
 from image_builder.fair_threads import FairThreads
 from image_builder.usecases.concurrency import run_concurrently
-from image_builder.usecases.footprint import memory_of, written_at_once
+from image_builder.usecases.footprint import written_at_once
 from image_builder.usecases.passwords import HashPasswords
 from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.record import RecordBuilds
 from ports.composer import Composer
 from ports.deadline import left, until
-from ports.memory import reserve_memory
 from ports.meter import SILENT, Meter
 from ports.store import Starts
 from ports.world import Fingerprints, Quotas
@@ -91,7 +90,6 @@ class StartComposes:
         the tenant has no quota, and UnavailableError when the composer or the database is away. After any of these
         the caller has no build, unless the composer started it and could not say so: then it stays counted.
         """
-        reserve_memory(memory_of([document]))
         return self(identity, (document,), key=key)
 
     def __call__(
@@ -103,7 +101,7 @@ class StartComposes:
     ) -> Started:
         """The builds for these documents, in their order, which a version of a blueprint may stand behind; all or none.
 
-        An Idempotency-Key that was claimed as `key` gets to know of them. The caller has reserved `memory_of` them.
+        An Idempotency-Key that was claimed as `key` gets to know of them. The caller has reserved memory for them.
 
         Raises as `one` does. Nothing is started unless all of them may be and the quota suffices for all. Where the
         composer fails some of them after that, the error names those that did start.
