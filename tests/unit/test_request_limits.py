@@ -111,15 +111,9 @@ def test_every_limit_of_a_request_is_told(told: Bounds) -> None:
     assert told.lengths["parameters"].lists["ignoreImageTypes"] > 0
 
 
-def test_a_parameter_has_the_same_limit_wherever_it_is_one() -> None:
-    limits: dict[tuple[str, str], set[int]] = {}
-    for operation in CONTRACT.operations.values():
-        for parameter in parameters(operation):
-            for field, schema in schemas_below(parameter.schema, parameter.name):
-                for keyword in ("maxLength", "maxItems"):
-                    if keyword in schema:
-                        limits.setdefault((field, keyword), set()).add(schema[keyword])
-    assert {place: found for place, found in limits.items() if len(found) > 1} == {}
+def test_a_parameter_of_several_operations_is_told_with_the_largest_limit(told: Bounds) -> None:
+    assert parameter("getDistribution", "distro").schema["maxLength"] == 255
+    assert told.lengths["parameters"].texts["distro"] == 51_200
 
 
 # Documents at their limits
