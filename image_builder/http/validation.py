@@ -40,7 +40,7 @@ _SECONDS_FOR_A_BODY: Final = 60.0
 _LARGE: Final = 128 * 1024
 # How often the text of a body is held at once, besides the document: as it came, and written for the composer and the
 # database with the copies of their libraries (measured by benchmarks.hostile).
-_COPIES: Final = 6
+_COPIES: Final = 3
 # Of a body that does not say its length so many bytes are counted at first.
 _UNCOUNTED: Final = 16 * 1024
 # UTF-8 of a character beyond the first 65,536.

@@ -165,12 +165,15 @@ def _file(size: int, character: str = "a", more: str = "") -> dict[str, Any]:
 
 def _large_blueprint(target: Target, images: int) -> str:
     body = blueprint(
-        str(uuid4()), *[image_request() for _ in range(images)], customizations=_file(_WHOLE - 400_000 - 200 * images)
+        str(uuid4()),
+        *[image_request(options={"number": number}) for number in range(images)],
+        customizations=_file(_WHOLE - 400_000 - 200 * images),
     )
     answer = requests.post(
         f"{target.url}{BASE}/blueprints", json=body, headers={"x-rh-identity": identity(target.tenant)}, timeout=60
     )
-    return str(answer.json().get("id", uuid4()))
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
 
 
 def _composing_a_blueprint(target: Target) -> Sequence[bytes]:
