@@ -82,7 +82,9 @@ class Workers:
             if worker.exitcode == STARTUP_FAILURE:
                 raise SystemExit(1)
             if now - started >= _PACE:
-                log.warning("a worker ended and is replaced", process=worker.pid, status=worker.exitcode)
+                log.warning(
+                    "worker process ended unexpectedly: starting another", process=worker.pid, status=worker.exitcode
+                )
                 del self._started[worker]
         while len(self._started) < self._count:
             worker = _spawn.Process(target=_work, args=(self._settings, self._create, self._listener))

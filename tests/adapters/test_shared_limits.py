@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from adapters.rate_limits.redis import SharedLimits
 from domain.budgets import Budget
 from domain.errors import ConfigurationError
+from tests.support.hostile_server import HostileServer, redis_answering
 from tests.support.redis_server import PATIENCE, RedisServer
 
 WINDOW = 60
@@ -251,6 +252,69 @@ def test_one_line_says_that_it_is_away_and_one_that_it_is_back(own_redis):
         "rate limit store unavailable: requests are not limited",
         "rate limit store available again",
     ]
+
+
+def test_a_store_that_always_answers_too_late_holds_up_no_more_requests_until_it_is_fast_again():
+    late = True
+
+    def answering(connection, ending):
+        while connection.recv(65536):
+            ending.wait(0.5 if late else 0)
+            connection.sendall(b"*3\r\n:1\r\n:5\r\n:100\r\n")
+
+    async def passing(server, lines):
+        nonlocal late
+        limits = SharedLimits(f"redis://127.0.0.1:{server.port}", AMOUNTS, WINDOW, Counted(), patience=0.2)
+        try:
+            assert await spend(limits) is None
+            await said(lines)
+            asked = len(server.accepted)
+            for _ in range(1000):
+                assert await spend(limits) is None
+            by_requests = len(server.accepted) - asked
+            late = False
+            return by_requests, await until(limits, lambda spent: spent is not None)
+        finally:
+            await limits.aclose()
+
+    with capture_logs() as lines, HostileServer(answering) as server:
+        by_requests, spent = asyncio.run(passing(server, lines))
+    assert by_requests == 0
+    assert spent.remaining == 5
+    assert [line["event"] for line in lines][:2] == [
+        "rate limit store unavailable: requests are not limited",
+        "rate limit store available again",
+    ]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"+OK", b"*-1", b"*2\r\n:1\r\n:1", b"*3\r\n:1\r\n+5\r\n:9", b"*3\r\n:2\r\n:1\r\n:1", b"$5000\r\n" + b"a" * 5000],
+)
+def test_a_store_that_gives_another_answer_than_the_script_does_is_away(answer):
+    async def passing(server):
+        limits = SharedLimits(f"redis://127.0.0.1:{server.port}", AMOUNTS, WINDOW, Counted(), patience=LONG)
+        try:
+            return await spend(limits)
+        finally:
+            await limits.aclose()
+
+    with HostileServer(redis_answering(answer + b"\r\n")) as server:
+        assert asyncio.run(passing(server)) is None
+
+
+def test_numbers_that_no_caller_could_make_sense_of_are_corrected():
+    async def counting(server):
+        limits = SharedLimits(f"redis://127.0.0.1:{server.port}", AMOUNTS, WINDOW, Counted(), patience=LONG)
+        try:
+            return await spend(limits)
+        finally:
+            await limits.aclose()
+
+    # As where another process with a higher limit counts in the same window, and a clock was set back.
+    with HostileServer(redis_answering(b"*3\r\n:0\r\n:-7\r\n:99999999999999\r\n")) as server:
+        spent = asyncio.run(counting(server))
+    assert (spent.admitted, spent.remaining, spent.frees_in) == (False, 0, timedelta(seconds=WINDOW))
 
 
 def test_a_store_that_answers_and_cannot_count_is_away(redis):

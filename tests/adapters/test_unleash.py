@@ -39,6 +39,9 @@ NO_FLAGS = {
     "no features": answer(200, {"version": 2}),
     "features as text": answer(200, {"version": 2, "features": "x"}),
     "a feature without a name": answer(200, {"version": 2, "features": [{"enabled": False}]}),
+    "deep JSON": answer(200, b'{"features": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
+    "too large": answer(200, b" " * 3_000_000),
+    "too many flags": answer(200, b'{"version": 2, "features": [' + b"{}," * 300_000 + b"{}]}"),
     "a flag neither on nor off": answer(200, {"version": 2, "features": [OFF | {"enabled": "yes"}]}),
 }
 SLOW = {"hang": hang, "half": half, "drip": DRIPS["a body"], "dripping header": DRIPS["one header"]}
@@ -223,6 +226,12 @@ def test_the_log_says_once_that_unleash_is_away_and_once_that_it_is_back():
     ]
     assert lines[0]["cause"] == "status 401"
     assert TOKEN not in str(lines)
+
+
+def test_a_few_thousand_flags_are_read():
+    others = {f"some.service.some-feature-{number}.enabled": True for number in range(4000)}
+    with Unleash(compliance=False, **others) as unleash, following(unleash.api_url, patience=30.0) as features:
+        assert features.compliance_policies() is False
 
 
 def test_without_unleash_flags_are_on():

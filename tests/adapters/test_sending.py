@@ -1,0 +1,64 @@
+"""Requests that send telemetry end in time, and keep nothing of the answer."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import requests
+from structlog.testing import capture_logs
+
+from adapters.http.sending import Collector, SendingSession
+from tests.support.drip import DRIPS
+from tests.support.loopback import Loopback, answer, hang, refused_url
+
+SECONDS = 0.5
+# On a busy machine.
+GENEROUS = 20.0
+
+
+def send(url: str, collector: Collector | None = None) -> requests.Response:
+    with SendingSession(collector or Collector("collector", "spans")) as session:
+        return session.request("POST", url, data=b"spans", timeout=SECONDS)
+
+
+@pytest.mark.parametrize("step", [hang, *DRIPS.values()], ids=["hang", *DRIPS])
+def test_a_request_ends_in_time_whatever_drips_in(step):
+    with Loopback(step) as server:
+        began = time.monotonic()
+        with pytest.raises(requests.Timeout):
+            send(server.url)
+        assert time.monotonic() - began < GENEROUS
+
+
+def test_status_and_headers_of_an_answer_are_there():
+    with Loopback(answer(503, Retry_After="7")) as server:
+        answered = send(server.url)
+    assert (answered.status_code, answered.headers["retry-after"]) == (503, "7")
+
+
+def test_a_connection_is_used_again():
+    with Loopback(answer(200)) as server, SendingSession(Collector("collector", "spans")) as session:
+        for _ in range(3):
+            session.request("POST", server.url, data=b"spans", timeout=GENEROUS)
+        assert (len(server.asked), server.connections) == (3, 1)
+
+
+def test_a_redirect_is_not_followed():
+    with Loopback(answer(200)) as elsewhere, Loopback(answer(308, location=elsewhere.url)) as server:
+        assert send(server.url).status_code == 308
+        assert elsewhere.asked == []
+
+
+def test_the_log_tells_once_that_a_collector_is_away_and_once_that_it_is_back():
+    collector = Collector("collector", "spans")
+    with capture_logs() as lines, Loopback(answer(401), answer(500), answer(200), answer(200)) as server:
+        for _ in range(2):
+            with pytest.raises(requests.ConnectionError):
+                send(refused_url(), collector)
+        for _ in range(4):
+            send(server.url, collector)
+    assert [(line["log_level"], line["event"], line.get("cause")) for line in lines] == [
+        ("warning", "collector unavailable: spans are dropped", "ConnectionError"),
+        ("info", "collector available again", None),
+    ]
