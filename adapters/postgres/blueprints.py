@@ -47,7 +47,7 @@ _LOCK: Final = """
 SELECT 1 FROM blueprints WHERE id = %(blueprint)s AND org_id = %(tenant)s AND deleted = false FOR UPDATE
 """
 
-# The documents are turned into text once, and not sent where they are larger than the caller expects: the size is.
+# PostgreSQL makes the text of the documents once. It sends them if they have at most `expected` bytes, and their size.
 _GET: Final = """
 SELECT blueprints.id, blueprints.name, COALESCE(blueprints.description, ''), versions.version, versions.id,
        documents.size,
@@ -70,7 +70,7 @@ FROM blueprints
 WHERE id = %(blueprint)s AND org_id = %(tenant)s AND deleted = false
 """
 
-# Bytes of a version's documents that are read without more ado.
+# Bytes of a version's documents that the first statement reads, without a reservation of memory.
 _EXPECTED: Final = 64 * 1024
 # How often the bytes of large documents are held at once besides the parsed form: as the driver got them, as they are
 # parsed from, and in an answer that grows by doubling. The parsed form is held as stored and as it is answered.
@@ -182,7 +182,7 @@ class PostgresBlueprints:
             try:
                 return self._database.again(work, attempts=5, after=(_VersionTakenError,))
             except _LargerError:
-                # Nobody waits for memory while others wait for the blueprint.
+                # The reservation may block, so it is made while the blueprint is not locked.
                 _, expected = self._reserved(tenant, blueprint_id, None)
 
     def page(self, query: BlueprintsQuery) -> BlueprintsPage:

@@ -108,8 +108,8 @@ ORDER BY of_version.created_at DESC, of_version.job_id DESC
 LIMIT %(limit)s OFFSET %(offset)s
 """  # noqa: S608
 
-# All else is looked up for the page's rows only: LIMIT 1 keeps the planner from turning this around. Large requests
-# follow by themselves. Where the size of a request is not known, the size of what is stored decides.
+# All else is looked up for the page's rows only: LIMIT 1 keeps the planner from turning this around. The text of a
+# large request is NULL here; further statements read it. Where no size is stored, the stored bytes decide.
 _ROWS: Final = """
 SELECT listed.*
 FROM ({ids}) page
@@ -126,13 +126,13 @@ CROSS JOIN LATERAL (
 ) listed
 ORDER BY page.created_at DESC, page.job_id DESC
 """
-# Bytes up to which PostgreSQL does not compress a row: such a request is small, unless the rest of its row is large.
+# PostgreSQL compresses only rows larger than about 2,000 bytes: a request of fewer stored bytes is most likely small.
 _STORED: Final = 2000
 _PAGE: Final = _ROWS.format(ids=_PAGE_IDS, large=LARGE, stored=_STORED)
 _PAGE_BY_TYPE: Final = _ROWS.format(ids=_PAGE_IDS_BY_TYPE, large=LARGE, stored=_STORED)
 _PAGE_OF_BLUEPRINT: Final = _ROWS.format(ids=_PAGE_IDS_OF_BLUEPRINT, large=LARGE, stored=_STORED)
 
-# Each document is turned into text once, and one that is larger than the caller expects is not sent: only its size is.
+# PostgreSQL makes the text of each document once. It sends a document of at most `expected` bytes, and the size of any.
 _GET: Final = f"""
 SELECT COALESCE(composes.request_size, octet_length(request.as_text)),
        CASE WHEN octet_length(request.as_text) <= {LARGE} THEN request.as_text END,
@@ -156,7 +156,7 @@ LEFT JOIN compose_results results ON results.job_id = composes.job_id
 LEFT JOIN LATERAL (SELECT results.metadata::text AS as_text OFFSET 0) metadata ON true
 WHERE composes.job_id = %(compose)s AND composes.org_id = %(tenant)s AND composes.deleted = false
 """
-# Bytes of a document that is read without more ado.
+# Bytes of a document that the first statement reads, without a reservation of memory.
 _EXPECTED: Final = 64 * 1024
 # How often the bytes of a document are held at once: as the driver got them, as they are handed on, and in an answer
 # that grows by doubling.
