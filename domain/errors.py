@@ -75,6 +75,24 @@ class UnavailableError(ImageBuilderError):
         self.retry_after = retry_after
 
 
+class ReservationUnknownError(UnavailableError):
+    """The database did not answer a reservation: it may have been recorded."""
+
+
+class BuildIdTakenError(UnavailableError):
+    """The composer named a new build with the id of another build, which the history has.
+
+    Nobody knows whether the composer started the new build, so its reservation stays.
+    """
+
+    def __init__(
+        self,
+        detail: str = "The composer answered with the id of another build; this build is not recorded, and counts "
+        "towards the quota until the service knows whether it was started",
+    ) -> None:
+        super().__init__(detail, retry_after=None)
+
+
 class InProgressError(ImageBuilderError):
     """The same request is being carried out, or nobody knows yet what came of it; in `retry_after` seconds maybe."""
 

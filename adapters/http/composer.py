@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
 
-from marshmallow import INCLUDE, Schema, ValidationError, fields, post_load, pre_load
+from marshmallow import INCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate
 
 from adapters.http.client import Answer, BackEnd, NoAnswerError, Query, Timeouts, segment
 from adapters.http.schemas import AnswerSchema
@@ -168,7 +168,8 @@ class _ListSchema(AnswerSchema):
 
 
 class _AcceptedSchema(AnswerSchema):
-    id = fields.UUID(required=True)
+    # The nil and the max UUID name nothing (RFC 9562, sections 5.9 and 5.10).
+    id = fields.UUID(required=True, validate=validate.NoneOf([UUID(int=0), UUID(int=2**128 - 1)]))
 
 
 class _ErrorSchema(AnswerSchema):

@@ -15,7 +15,7 @@ import structlog
 from domain.compose import passwords
 from domain.compose.request import ComposeRequest, read
 from domain.composes import NewCompose
-from domain.errors import ImageBuilderError, UnavailableError
+from domain.errors import ImageBuilderError, ReservationUnknownError
 from domain.identity import Identity
 from domain.quota import Allowance, Quota
 from domain.starts import NewStart, essence
@@ -147,8 +147,8 @@ class StartComposes:
     ) -> Allowance | None:
         try:
             reservation = self.starts.reserve(starts, tenant, quota, key)
-        except UnavailableError:
-            self.record.give_back([start.id for start in starts])  # they may have been recorded all the same
+        except ReservationUnknownError:
+            self.record.release([start.id for start in starts], recorded=False)
             raise
         if quota is None or reservation.usage is None:
             return None
@@ -158,16 +158,16 @@ class StartComposes:
         return quota.allowance(reservation.usage)
 
     def _submit(self, start: _Start) -> UUID:
-        """The composer's id. What is known not to have started gives its reservation back."""
+        """The composer's id. The reservation of a build that is known not to have started is released."""
         outcome: Submission = self.composer.submit(start.composer_request)
         if isinstance(outcome, Accepted):
             return outcome.id
         if isinstance(outcome, Refused):
             log.warning("the composer refused a build", status=outcome.status, error_id=outcome.error_id)
         if outcome.may_have_started:
-            log.warning("nobody knows whether the composer started this build", start=str(start.id))
+            log.warning("composer outcome unknown, reservation kept", start=str(start.id))
         else:
-            self.record.give_back([start.id])
+            self.record.release([start.id])
         raise outcome.error()
 
 

@@ -5,7 +5,13 @@ from uuid import uuid4
 
 import pytest
 
-from domain.errors import ConfigurationError, InvalidRequestError, QuotaExceededError, UnavailableError
+from domain.errors import (
+    ConfigurationError,
+    InvalidRequestError,
+    QuotaExceededError,
+    ReservationUnknownError,
+    UnavailableError,
+)
 from domain.identity import Identity
 from domain.submission import Accepted, Refused, Unanswered
 from tests.support.builders import compose_request
@@ -88,7 +94,7 @@ def test_without_the_database_nothing_is_submitted(world):
 
 
 def test_a_reservation_that_may_have_been_made_all_the_same_is_given_back(world):
-    world.starts.failing["reserve"] = UnavailableError("The connection broke")
+    world.starts.failing["reserve"] = ReservationUnknownError("The connection broke")
     world.refuses(error=UnavailableError)
     assert world.starts.calls == ["reserve", "release"]
 
