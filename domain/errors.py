@@ -5,8 +5,12 @@ The presentation layer turns each class into one HTTP status; nothing else in th
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
+
+from domain.texts import MOST_LISTED
 
 if TYPE_CHECKING:
     from domain.quota import Allowance
@@ -33,11 +37,16 @@ class Violation:
 
 
 class RulesViolatedError(ImageBuilderError):
-    """The request fits the contract and breaks rules beyond it; `violations` are all of them."""
+    """The request fits the contract and breaks rules beyond it.
 
-    def __init__(self, violations: tuple[Violation, ...]) -> None:
-        super().__init__("; ".join(violation.detail for violation in violations))
-        self.violations = violations
+    `violations` are the first of them, at most MOST_LISTED; `total` is how many there are.
+    """
+
+    def __init__(self, violations: Iterable[Violation]) -> None:
+        every = iter(violations)
+        self.violations = tuple(islice(every, MOST_LISTED))
+        self.total = len(self.violations) + sum(1 for _ in every)
+        super().__init__("; ".join(violation.detail for violation in self.violations))
 
 
 class StaleVersionError(ImageBuilderError):
