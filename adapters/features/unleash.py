@@ -16,7 +16,8 @@ from UnleashClient.clients.unleash_client import UnleashClient
 from UnleashClient.constants import CLIENT_SPEC_VERSION, FEATURES_URL
 from UnleashClient.utils import InstanceAllowType
 
-from adapters.http.exchange import Answer, exchange, new_session
+from adapters.http.answer import Answer
+from adapters.http.exchange import exchange, new_session
 from adapters.http.schemas import AnswerSchema
 from ports.deadline import left, until
 from ports.meter import SILENT, CallOutcome, Meter

@@ -9,7 +9,7 @@ from typing import Any
 from domain.compose import sizes, subscription, targets
 from domain.compose.customizations import Surroundings, as_given, composer_customizations
 from domain.compose.lookups import Answers
-from domain.compose.repositories import composer_repositories, is_of_image
+from domain.compose.repositories import composer_repositories, ids_of_image
 from domain.compose.request import Bootc, ComposeRequest, Json
 from domain.compose.snapshots import ContentSettings
 from domain.distributions import BootcImage, Distribution, rhel_version
@@ -86,11 +86,7 @@ def _detected_distribution(draft: Draft, findings: Findings) -> Distribution | N
     request = draft.request
     template = findings.answers.template
     snapshots = findings.answers.snapshots if template is None else template.snapshots
-    images = {
-        repository.uuid
-        for repository in findings.answers.red_hat
-        if is_of_image(repository, request, draft.distribution, findings.answers)
-    }
+    images = ids_of_image(request, draft.distribution, findings.answers)
     versions = (each.detected_os_version for each in snapshots if each.repository_uuid in images)
     version = next(filter(None, versions), None)
     if version is None or not request.image.has_snapshots:

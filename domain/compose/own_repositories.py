@@ -58,7 +58,8 @@ def payload_repositories(
     if request.image.snapshot_date:
         dated = _dated(request, kept, answers, lambda entry: [entry.get("baseurl", "")])
         return [as_snapshot(repository, snapshot_url(snapshot, settings)) for repository, snapshot in dated]
-    return [_payload(entry, _known(entry, answers), settings) for entry in kept]
+    known = _known(answers)
+    return [_payload(entry, known.get(_id(entry)), settings) for entry in kept]
 
 
 def custom_repositories(
@@ -71,7 +72,8 @@ def custom_repositories(
     if request.image.snapshot_date:
         dated = _dated(request, kept, answers, lambda entry: entry.get("baseurl", ()))
         return [_custom_snapshot(repository, snapshot) for repository, snapshot in dated]
-    return [_custom(entry, _known(entry, answers), settings) for entry in kept]
+    known = _known(answers)
+    return [_custom(entry, known.get(_id(entry)), settings) for entry in kept]
 
 
 def _not_red_hat(given: Iterable[Json], answers: Answers) -> list[Json]:
@@ -79,8 +81,9 @@ def _not_red_hat(given: Iterable[Json], answers: Answers) -> list[Json]:
     return [entry for entry in given if _id(entry) not in red_hat]
 
 
-def _known(entry: Json, answers: Answers) -> ContentRepository | None:
-    return next((repository for repository in answers.own if repository.uuid == _id(entry)), None)
+def _known(answers: Answers) -> dict[str, ContentRepository]:
+    """The customer's repositories by id; of several of one id the first."""
+    return {repository.uuid: repository for repository in reversed(answers.own)}
 
 
 def _id(entry: Json) -> str:
@@ -100,11 +103,12 @@ def _dated(
 ) -> Iterator[tuple[ContentRepository, Snapshot]]:
     """Each repository with its snapshot: it is the first that is known at any of its addresses, else that of its id."""
     by_url = {same(repository.url): repository for repository in answers.own if repository.url}
+    by_id = _known(answers)
     snapshots = snapshots_by_repository(answers.snapshots)
     for entry in entries:
         urls = [url for url in addresses(entry) if url]
         at_urls = (by_url[same(url)] for url in urls if same(url) in by_url)
-        repository = next(at_urls, None) or _known(entry, answers)
+        repository = next(at_urls, None) or by_id.get(_id(entry))
         if repository is not None:
             refuse_without_snapshots(repository)
         snapshot = None if repository is None else snapshots.get(repository.uuid)

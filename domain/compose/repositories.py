@@ -61,14 +61,14 @@ def named_red_hat(request: ComposeRequest, answers: Answers) -> list[ContentRepo
     return [repository for repository in named if repository is not None]
 
 
-def is_of_image(
-    repository: ContentRepository, request: ComposeRequest, distribution: Distribution | None, answers: Answers
-) -> bool:
-    """Whether a Red Hat repository is one that the image is built from, as opposed to one that was only named."""
+def ids_of_image(request: ComposeRequest, distribution: Distribution | None, answers: Answers) -> frozenset[str]:
+    """The ids of the Red Hat repositories that the image is built from."""
     if request.image.content_template:
-        return answers.template is not None and repository.uuid in answers.template.repository_uuids
+        known = frozenset(repository.uuid for repository in answers.red_hat)
+        return known.intersection(() if answers.template is None else answers.template.repository_uuids)
     urls = {same(each.baseurl) for each in image_repositories(request, distribution) if each.baseurl}
-    return same(repository.url) in urls or repository in named_red_hat(request, answers)
+    at_urls = (repository for repository in answers.red_hat if same(repository.url) in urls)
+    return frozenset(repository.uuid for repository in (*at_urls, *named_red_hat(request, answers)))
 
 
 def _of_date(
