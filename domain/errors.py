@@ -5,8 +5,12 @@ The presentation layer turns each class into one HTTP status; nothing else in th
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
+
+from domain.texts import MOST_LISTED
 
 if TYPE_CHECKING:
     from domain.quota import Allowance
@@ -33,11 +37,16 @@ class Violation:
 
 
 class RulesViolatedError(ImageBuilderError):
-    """The request fits the contract and breaks rules beyond it; `violations` are all of them."""
+    """The request fits the contract and breaks rules beyond it.
 
-    def __init__(self, violations: tuple[Violation, ...]) -> None:
-        super().__init__("; ".join(violation.detail for violation in violations))
-        self.violations = violations
+    `violations` are the first of them, at most MOST_LISTED; `total` is how many there are.
+    """
+
+    def __init__(self, violations: Iterable[Violation]) -> None:
+        every = iter(violations)
+        self.violations = tuple(islice(every, MOST_LISTED))
+        self.total = len(self.violations) + sum(1 for _ in every)
+        super().__init__("; ".join(violation.detail for violation in self.violations))
 
 
 class StaleVersionError(ImageBuilderError):
@@ -81,6 +90,24 @@ class RateLimitedError(ImageBuilderError):
     def __init__(self, detail: str, *, retry_after: int) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+
+
+class ReservationUnknownError(UnavailableError):
+    """The database did not answer a reservation: it may have been recorded."""
+
+
+class BuildIdTakenError(UnavailableError):
+    """The composer named a new build with the id of another build, which the history has.
+
+    Nobody knows whether the composer started the new build, so its reservation stays.
+    """
+
+    def __init__(
+        self,
+        detail: str = "The composer answered with the id of another build; this build is not recorded, and counts "
+        "towards the quota until the service knows whether it was started",
+    ) -> None:
+        super().__init__(detail, retry_after=None)
 
 
 class InProgressError(ImageBuilderError):

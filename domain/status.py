@@ -7,8 +7,14 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+from domain.documents import LARGEST_DETAILS, is_within
+from domain.texts import shortened
+
 # Errors that only wrap the one that tells the user something.
 _WRAPPERS: Final = frozenset({5, 9, 26, 28})
+
+# Stands for details that are not kept.
+TOO_LARGE: Final = "The details are left out, because they are too large or nested too deeply."
 
 _ON_ITS_WAY: Final = frozenset({"pending", "running"})
 
@@ -87,13 +93,31 @@ def as_document(status: ImageStatus) -> dict[str, Any]:
 
 
 def from_document(document: Mapping[str, Any]) -> ImageStatus:
-    """The status that `as_document` made a document of."""
+    """The status that `as_document` made a document of, maybe when errors were not bounded yet."""
     upload, error = document.get("upload_status"), document.get("error")
     return ImageStatus(
         document["status"],
         upload_status=None if upload is None else UploadStatus(**upload),
-        error=None if error is None else BuildError(**error),
+        error=None if error is None else bounded(BuildError(**error)),
     )
+
+
+def bounded(error: BuildError) -> BuildError:
+    """The error with no more of its reason and details than can be kept and shown.
+
+    Of details that are too large, or nested too deeply, the error that tells what went wrong remains, and of its own
+    only a text.
+    """
+    if not is_within(error.details, LARGEST_DETAILS):
+        error = innermost(error)
+    return BuildError(error.id, shortened(error.reason, LARGEST_DETAILS), bounded_details(error.details))
+
+
+def bounded_details(details: Any) -> Any:
+    """Details that are small enough; of a long text its beginning, of anything else a text that says so."""
+    if isinstance(details, str):
+        return shortened(details, LARGEST_DETAILS)
+    return details if is_within(details, LARGEST_DETAILS) else TOO_LARGE
 
 
 def innermost(error: BuildError) -> BuildError:

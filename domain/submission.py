@@ -10,9 +10,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from domain.errors import BuildRefusedError, ImageBuilderError, InvalidRequestError, UnavailableError
+from domain.status import bounded_details
+from domain.texts import shortened
 
 _OSTREE: Final = "10"
 _REQUEST_AT_FAULT: Final = frozenset({"24", "29"})
+# Characters of what the composer says; ids of builds that were started come behind it.
+_LONGEST: Final = 10_000
 _FAILED: Final = "Failed posting compose request to osbuild-composer."
 
 
@@ -46,14 +50,15 @@ class Refused:
         if self.error_id == _OSTREE:
             return InvalidRequestError("Error resolving OSTree repo")
         if self.error_id in _REQUEST_AT_FAULT and self.reason is not None:
-            return InvalidRequestError(self.reason)
+            return InvalidRequestError(shortened(self.reason, _LONGEST))
         return BuildRefusedError(" ".join(part for part in (_FAILED, self._explanation()) if part))
 
     def _explanation(self) -> str:
         if self.reason is None or self.details in (None, ""):
-            return self.reason or ""
-        details = self.details if isinstance(self.details, str) else json.dumps(self.details, ensure_ascii=False)
-        return f"{self.reason}: {details}"
+            return shortened(self.reason or "", _LONGEST)
+        details = bounded_details(self.details)
+        text = details if isinstance(details, str) else json.dumps(details, ensure_ascii=False)
+        return shortened(f"{self.reason}: {text}", _LONGEST)
 
 
 @dataclass(frozen=True, slots=True)

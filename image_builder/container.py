@@ -53,6 +53,7 @@ from image_builder.usecases.export import ExportBlueprint
 from image_builder.usecases.features import OptionalBackEnds, TellFeatures
 from image_builder.usecases.gather import Gather
 from image_builder.usecases.once import Once
+from image_builder.usecases.orphans import CancelOrphans
 from image_builder.usecases.packages import SearchPackages
 from image_builder.usecases.passwords import HashPasswords
 from image_builder.usecases.policies import PolicyRequirements, ShowPolicy
@@ -239,7 +240,12 @@ class Container(containers.DeclarativeContainer):
     once = providers.ThreadSafeSingleton(Once, keys, fingerprints)
 
     record = providers.ThreadSafeSingleton(
-        RecordBuilds, starts, keys, back_ends.provided.composer, settings.provided.start_lease
+        RecordBuilds,
+        starts,
+        keys,
+        providers.ThreadSafeSingleton(CancelOrphans, starts, back_ends.provided.composer, fingerprints),
+        settings.provided.start_lease,
+        metrics,
     )
     start_composes = providers.ThreadSafeSingleton(
         StartComposes,

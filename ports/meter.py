@@ -56,6 +56,9 @@ class Meter(Protocol):
     def starts_released(self, number: int = 1) -> None:
         """Starts that a crash cut short were found to be no builds, and count no more."""
 
+    def build_id_conflicted(self) -> None:
+        """The composer named a new build with the id of another one."""
+
 
 class _Silent:
     def back_end_called(self, back_end: str, outcome: CallOutcome, seconds: float) -> None:
@@ -80,6 +83,9 @@ class _Silent:
         pass
 
     def starts_released(self, number: int = 1) -> None:
+        pass
+
+    def build_id_conflicted(self) -> None:
         pass
 
 

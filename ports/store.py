@@ -28,6 +28,8 @@ class Starts(Protocol):
         """Record all these starts, or none where the quota (None: unlimited) leaves fewer; holds nothing afterwards.
 
         `key` is the id under which an Idempotency-Key was claimed: it gets to know, in this order, what they become.
+
+        Raises ReservationUnknownError where they may have been recorded all the same.
         """
 
     def usage(self, tenant: str, quota: Quota) -> Usage:
@@ -37,7 +39,14 @@ class Starts(Protocol):
         """Forget starts that are known not to have become builds."""
 
     def record(self, start: UUID, compose_id: UUID, compose: NewCompose) -> None:
-        """Turn the start into a compose, at once; repeating it changes nothing."""
+        """Turn the start into a compose, at once; repeating it changes nothing.
+
+        Raises BuildIdTakenError where another build in the history, of whichever tenant, has the id: nothing is changed
+        then, and the start stays.
+        """
+
+    def is_recorded(self, compose_id: UUID) -> bool:
+        """Whether the history has a build of this id, of whichever tenant, deleted or not."""
 
 
 class LeftStarts(Protocol):

@@ -15,7 +15,8 @@ from UnleashClient.clients.unleash_client import UnleashClient
 from UnleashClient.constants import CLIENT_SPEC_VERSION, FEATURES_URL
 from UnleashClient.utils import InstanceAllowType
 
-from adapters.http.exchange import Answer, exchange, new_session
+from adapters.http.answer import Answer
+from adapters.http.exchange import exchange, new_session
 from ports.deadline import left, until
 from ports.meter import SILENT, CallOutcome, Meter
 from ports.waiting import about_to_wait

@@ -23,15 +23,16 @@ from urllib3.exceptions import (
     SSLError,
 )
 
+from adapters.http.answer import Answer
 from adapters.http.breaker import Breaker
-from adapters.http.exchange import Answer, TooLargeError, exchange, new_session
+from adapters.http.exchange import TooLargeError, exchange, new_session
 from adapters.http.tokens import TokenRefusedError, Tokens
 from ports.deadline import left, until
 from ports.meter import SILENT, CallOutcome, Meter
 from ports.trace import current_trace
 from ports.waiting import about_to_wait
 
-__all__ = ["Answer", "BackEnd", "NoAnswerError", "Query", "Timeouts", "new_session", "segment"]
+__all__ = ["LARGEST_COMMON", "Answer", "BackEnd", "NoAnswerError", "Query", "Timeouts", "new_session", "segment"]
 
 log = structlog.get_logger()
 
@@ -43,6 +44,9 @@ _PATIENCE: Final = 1.0
 _LEAST: Final = 0.1
 _LONGEST_PAUSE: Final = 0.5
 _JITTER: Final = 0.1
+
+# Bytes of an answer of a call that says nothing else: the common ones have some kilobytes.
+LARGEST_COMMON: Final = 1024 * 1024
 
 Query = Sequence[tuple[str, str]]
 
@@ -58,6 +62,10 @@ class NoAnswerError(Exception):
 
 class _LateError(NoAnswerError):
     """An answer did not come in time."""
+
+
+class _UnusableError(NoAnswerError):
+    """An answer came, and is too large."""
 
 
 class _TryAgainError(NoAnswerError):
@@ -91,6 +99,7 @@ class _Request:
     timeouts: Timeouts
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    largest: int = LARGEST_COMMON
     # Whether the caller had less time left than the back-end is usually given.
     hurried: bool = False
 
@@ -98,7 +107,8 @@ class _Request:
 class BackEnd:
     """One back-end at `url`. Thread-safe; holds at most `connections` idle connections.
 
-    `headers` go along with a call as they are; the pairs of `params` are encoded into its query.
+    `headers` go along with a call as they are; the pairs of `params` are encoded into its query. An answer of more than
+    `largest` bytes is none.
     """
 
     def __init__(
@@ -125,10 +135,16 @@ class BackEnd:
         self._session.close()
 
     def get(
-        self, path: str, timeouts: Timeouts, *, headers: Mapping[str, str] | None = None, params: Query = ()
+        self,
+        path: str,
+        timeouts: Timeouts,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Query = (),
+        largest: int = LARGEST_COMMON,
     ) -> Answer:
         """GET, repeated a little while the back-end is not there. Raises NoAnswerError, for a 429 too."""
-        return self._repeated(_request("GET", path, timeouts, None, headers, params))
+        return self._repeated(_request("GET", path, timeouts, None, headers, params, largest))
 
     def ask(
         self,
@@ -138,9 +154,10 @@ class BackEnd:
         *,
         headers: Mapping[str, str] | None = None,
         params: Query = (),
+        largest: int = LARGEST_COMMON,
     ) -> Answer:
         """A POST that only asks, repeated as `get` is. Raises NoAnswerError, for a 429 too."""
-        return self._repeated(_request("POST", path, timeouts, body, headers, params))
+        return self._repeated(_request("POST", path, timeouts, body, headers, params, largest))
 
     def delete(
         self, path: str, timeouts: Timeouts, *, headers: Mapping[str, str] | None = None, params: Query = ()
@@ -187,7 +204,9 @@ class BackEnd:
         except NoAnswerError as error:
             outcome = CallOutcome.LATE if isinstance(error, _LateError) else CallOutcome.NO_ANSWER
             self._meter.back_end_called(self.name, outcome, time.perf_counter() - began)
-            if not (request.hurried and isinstance(error, _LateError)):
+            if isinstance(error, _UnusableError):
+                self.breaker.answered()
+            elif not (request.hurried and isinstance(error, _LateError)):
                 self.breaker.failed()
             log.warning("back-end gives no answer", back_end=self.name, method=request.method, cause=_cause(error))
             raise
@@ -225,11 +244,12 @@ class BackEnd:
                 headers=_headers(request, token),
                 connect=request.timeouts.connect,
                 read=request.timeouts.read,
+                largest=request.largest,
             )
         except requests.Timeout as error:
             raise _LateError(self.name, sent=not isinstance(error, requests.ConnectTimeout)) from error
         except TooLargeError as error:
-            raise NoAnswerError(self.name, sent=True) from error
+            raise _UnusableError(self.name, sent=True) from error
         except requests.RequestException as error:
             if _stalled(error):
                 raise _LateError(self.name, sent=True) from error
@@ -257,6 +277,7 @@ def _request(
     body: Mapping[str, Any] | None,
     headers: Mapping[str, str] | None,
     params: Query,
+    largest: int = LARGEST_COMMON,
 ) -> _Request:
     return _Request(
         method,
@@ -264,6 +285,7 @@ def _request(
         timeouts,
         None if body is None else orjson.dumps(body),
         headers or {},
+        largest,
         hurried=left() < min(timeouts.read, timeouts.total),
     )
 

@@ -9,10 +9,15 @@ from marshmallow import fields, post_load, validate
 
 from adapters.http.client import Answer, BackEnd, segment
 from adapters.http.customers import CustomersBackEnd
-from adapters.http.schemas import AnswerSchema
+from adapters.http.schemas import AnswerSchema, ShortList
 from domain.content import Policy
 from domain.errors import NotFoundError
 from domain.identity import Identity
+
+# Bytes of a tailoring file: as JSON it becomes a file of the image; as TOML it is read here, and real ones have 20 kB.
+_LARGEST: Final = {"json": 4 * 1024 * 1024, "toml": 512 * 1024}
+# A policy has one for each minor version.
+_MOST_TAILORINGS: Final = 1000
 
 _FORBIDDEN: Final = "user is not authorized - please check your permissions on compliance policies"
 
@@ -32,7 +37,7 @@ class _PolicyAnswerSchema(AnswerSchema):
 
 
 class _TailoringsSchema(AnswerSchema):
-    data = fields.List(fields.Dict(), required=True)
+    data = ShortList(fields.Dict(), most=_MOST_TAILORINGS, required=True)
 
 
 _POLICY: Final = _PolicyAnswerSchema()
@@ -81,7 +86,9 @@ class HttpCompliance:
     def _tailoring_file(self, identity: Identity, policy_id: str, minor: int, kind: str) -> str:
         """The file's text, empty where there is none to the tailoring."""
         path = _path(policy_id, f"/tailorings/{minor}/tailoring_file.{kind}")
-        answer = self._found(self._back_end.get(identity, path, accept=_ACCEPTED[kind]), _no_tailoring())
+        answer = self._found(
+            self._back_end.get(identity, path, accept=_ACCEPTED[kind], largest=_LARGEST[kind]), _no_tailoring()
+        )
         if answer.status == HTTPStatus.NO_CONTENT:
             return ""
         if answer.status != HTTPStatus.OK:

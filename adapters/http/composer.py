@@ -8,13 +8,15 @@ from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
 
-from marshmallow import INCLUDE, Schema, ValidationError, fields, post_load, pre_load
+from marshmallow import INCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate
 
 from adapters.http.client import Answer, BackEnd, NoAnswerError, Query, Timeouts, segment
-from adapters.http.schemas import AnswerSchema
+from adapters.http.exchange import LARGEST_ANSWER
+from adapters.http.schemas import AnswerSchema, Records, ShortList
+from domain.documents import LARGEST_DETAILS, is_within
 from domain.errors import NotFoundError, UnavailableError
 from domain.packages import Package
-from domain.status import BuildError, ComposeStatus, ImageStatus, Progress, UploadStatus
+from domain.status import BuildError, ComposeStatus, ImageStatus, Progress, UploadStatus, bounded
 from domain.submission import Accepted, Refused, Submission, Unanswered
 from ports.composer import Builds
 
@@ -24,7 +26,29 @@ _LONG: Final = Timeouts(connect=3.0, read=25.0, total=30.0)
 # What globs are made of, and what UTF-8 cannot hold; there is no way to quote it that every composer understands.
 _NOT_LITERAL: Final = re.compile(r"[*?\[\]\\\ud800-\udfff]")
 
+# Bytes of its answers: a status tells of an error with all its details, metadata the request as well as the packages;
+# its builds, and a search's packages, are as many as it has.
+_LARGEST_STATUS: Final = 4 * 1024 * 1024
+_LARGEST_METADATA: Final = 16 * 1024 * 1024
+_LARGEST_LIST: Final = LARGEST_ANSWER
+# Packages in an image, or found: some times those of a whole distribution.
+_MOST_PACKAGES: Final = 200_000
+# A build has as many uploads as targets.
+_MOST_UPLOADS: Final = 1000
+# Characters of a status, a type or the id of an error.
+_LONGEST_WORD: Final = 255
+
 _OF_A_REFERENCE: Final = frozenset({"id", "kind", "href"})
+
+
+def _is_small(options: Mapping[str, Any]) -> None:
+    if not is_within(options, LARGEST_DETAILS):
+        raise ValidationError("too large")
+
+
+def _are_objects(values: Mapping[str, Any]) -> None:
+    if not all(isinstance(value, dict) for value in values.values()):
+        raise ValidationError("expected objects")
 
 
 class _SubProgressSchema(AnswerSchema):
@@ -40,14 +64,18 @@ class _ProgressSchema(_SubProgressSchema):
     subprogress = fields.Nested(_SubProgressSchema)
 
 
+def _word(**options: Any) -> fields.String:
+    return fields.String(validate=validate.Length(max=_LONGEST_WORD), **options)
+
+
 class _UploadSchema(AnswerSchema):
     status = fields.String(load_default="")
 
 
 class _UploadStatusSchema(AnswerSchema):
-    status = fields.String(required=True)
-    type = fields.String(required=True)
-    options = fields.Dict(load_default=dict)
+    status = _word(required=True)
+    type = _word(required=True)
+    options = fields.Dict(load_default=dict, validate=_is_small)
 
     @post_load
     def _build(self, data: dict[str, Any], **_: Any) -> UploadStatus:
@@ -61,14 +89,14 @@ class _BuildErrorSchema(AnswerSchema):
 
     @post_load
     def _build(self, data: dict[str, Any], **_: Any) -> BuildError:
-        return BuildError(**data)
+        return bounded(BuildError(**data))
 
 
 class _ImageStatusSchema(AnswerSchema):
-    status = fields.String(required=True)
+    status = _word(required=True)
     progress = fields.Nested(_ProgressSchema)
     upload_status = fields.Nested(_UploadStatusSchema)
-    upload_statuses = fields.List(fields.Nested(_UploadSchema), load_default=list)
+    upload_statuses = ShortList(fields.Nested(_UploadSchema), most=_MOST_UPLOADS, load_default=list)
     error = fields.Nested(_BuildErrorSchema)
 
     @post_load
@@ -82,7 +110,7 @@ class _ImageStatusSchema(AnswerSchema):
 
 class _ComposeStatusSchema(AnswerSchema):
     # Without it the build counts as not done yet, and is asked for again.
-    status = fields.String(load_default="")
+    status = _word(load_default="")
     image_status = fields.Nested(_ImageStatusSchema, required=True)
 
     @post_load
@@ -91,33 +119,15 @@ class _ComposeStatusSchema(AnswerSchema):
         return ComposeStatus(data["status"], image, uploads)
 
 
-class _PackageSchema(AnswerSchema):
-    type = fields.String(required=True)
-    name = fields.String(required=True)
-    version = fields.String(required=True)
-    release = fields.String(required=True)
-    epoch = fields.String()
-    arch = fields.String(required=True)
-    sigmd5 = fields.String(required=True)
-    signature = fields.String()
-
-
 class _MetadataSchema(AnswerSchema):
-    packages = fields.List(fields.Nested(_PackageSchema))
+    packages = Records(
+        ("type", "name", "version", "release", "arch", "sigmd5"), ("epoch", "signature"), most=_MOST_PACKAGES
+    )
     ostree_commit = fields.String()
 
 
-class _FoundSchema(AnswerSchema):
-    name = fields.String(required=True)
-    summary = fields.String(load_default="")
-
-    @post_load
-    def _build(self, data: dict[str, Any], **_: Any) -> Package:
-        return Package(**data)
-
-
 class _SearchSchema(AnswerSchema):
-    packages = fields.List(fields.Nested(_FoundSchema), required=True)
+    packages = Records(("name",), ("summary",), most=_MOST_PACKAGES, required=True)
 
 
 class _DistributionSchema(AnswerSchema):
@@ -127,7 +137,7 @@ class _DistributionSchema(AnswerSchema):
         unknown = INCLUDE
 
     name = fields.String(required=True)
-    architectures = fields.Dict(keys=fields.String(), values=fields.Dict())
+    architectures = fields.Dict(validate=_are_objects)
 
     @post_load
     def _build(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -138,17 +148,14 @@ class _OrderSchema(AnswerSchema):
     request = fields.Dict(load_default=None)
 
 
-class _ListedSchema(AnswerSchema):
-    id = fields.UUID(required=True)
-
-
 class _ListSchema(AnswerSchema):
     """The contract's ComposeList; composers are known that answer its items alone.
 
     Those do so, too, where they cannot list their builds: then there are none.
     """
 
-    items = fields.List(fields.Nested(_ListedSchema), load_default=None)
+    # As many as the answer holds.
+    items = Records(("id",), most=_LARGEST_LIST, load_default=None)
     total = fields.Integer(strict=True, load_default=None)
 
     @pre_load
@@ -161,18 +168,20 @@ class _ListSchema(AnswerSchema):
         if items is None and total is None:
             raise ValidationError("neither items nor how many there are")
         items = items or []
-        return Builds(
-            frozenset(item["id"] for item in items),
-            complete=bool(items) if total is None else len(items) >= total,
-        )
+        try:
+            ids = frozenset(UUID(item["id"]) for item in items)
+        except ValueError:
+            raise ValidationError("an id that is none") from None
+        return Builds(ids, complete=bool(items) if total is None else len(items) >= total)
 
 
 class _AcceptedSchema(AnswerSchema):
-    id = fields.UUID(required=True)
+    # The nil and the max UUID name nothing (RFC 9562, sections 5.9 and 5.10).
+    id = fields.UUID(required=True, validate=validate.NoneOf([UUID(int=0), UUID(int=2**128 - 1)]))
 
 
 class _ErrorSchema(AnswerSchema):
-    id = fields.String(required=True)
+    id = _word(required=True)
     reason = fields.String(required=True)
     details = fields.Raw(load_default=None)
 
@@ -203,7 +212,7 @@ class HttpComposer:
             return _refused(answer)
         try:
             return Accepted(_ACCEPTED.load(answer.json())["id"])
-        except ValidationError:
+        except (ValidationError, UnavailableError):
             return Unanswered(may_have_started=True)
 
     def cancel(self, compose_id: UUID) -> None:
@@ -217,17 +226,21 @@ class HttpComposer:
 
     def status(self, compose_id: UUID) -> ComposeStatus:
         """See the port."""
-        status: ComposeStatus = self._read(f"/composes/{compose_id}", _COMPOSE_STATUS, "Compose")
+        status: ComposeStatus = self._read(
+            f"/composes/{compose_id}", _COMPOSE_STATUS, "Compose", largest=_LARGEST_STATUS
+        )
         return status
 
     def metadata(self, compose_id: UUID) -> dict[str, Any]:
         """See the port."""
-        metadata: dict[str, Any] = self._read(f"/composes/{compose_id}/metadata", _METADATA, "Compose")
+        metadata: dict[str, Any] = self._read(
+            f"/composes/{compose_id}/metadata", _METADATA, "Compose", largest=_LARGEST_METADATA
+        )
         return metadata
 
     def builds(self) -> Builds:
         """See the port."""
-        answer = self._get("/composes/")
+        answer = self._get("/composes/", largest=_LARGEST_LIST)
         if answer.status == HTTPStatus.OK and answer.body.strip() == b"null":
             return Builds(frozenset(), complete=False)
         builds: Builds = _usable(answer, _LIST)
@@ -235,7 +248,8 @@ class HttpComposer:
 
     def request(self, compose_id: UUID) -> Mapping[str, Any] | None:
         """See the port."""
-        ordered: Mapping[str, Any] | None = self._read(f"/composes/{compose_id}/metadata", _ORDER, "Compose")["request"]
+        told = self._read(f"/composes/{compose_id}/metadata", _ORDER, "Compose", largest=_LARGEST_METADATA)
+        ordered: Mapping[str, Any] | None = told["request"]
         return ordered
 
     def search_packages(
@@ -249,15 +263,17 @@ class HttpComposer:
             "packages": [_glob(text)],
         }
         try:
-            answer = self._back_end.ask(f"{_BASE}/search/packages", body, _LONG)
+            answer = self._back_end.ask(f"{_BASE}/search/packages", body, _LONG, largest=_LARGEST_LIST)
         except NoAnswerError as error:
             raise _away() from error
-        return tuple(_usable(answer, _SEARCH)["packages"])
+        return tuple(Package(each["name"], each.get("summary", "")) for each in _usable(answer, _SEARCH)["packages"])
 
     def distribution(self, name: str, image_types: Sequence[str], architectures: Sequence[str]) -> dict[str, Any]:
         """See the port."""
         wanted = [("image_type", each) for each in image_types] + [("architecture", each) for each in architectures]
-        described: dict[str, Any] = self._read(f"/distributions/{segment(name)}", _DISTRIBUTION, "Distribution", wanted)
+        described: dict[str, Any] = self._read(
+            f"/distributions/{segment(name)}", _DISTRIBUTION, "Distribution", wanted, _LARGEST_STATUS
+        )
         return described
 
     def check(self) -> None:
@@ -265,14 +281,14 @@ class HttpComposer:
         if self._get("/openapi").status != HTTPStatus.OK:
             raise _away()
 
-    def _get(self, path: str, params: Query = ()) -> Answer:
+    def _get(self, path: str, params: Query = (), largest: int = _LARGEST_STATUS) -> Answer:
         try:
-            return self._back_end.get(_BASE + path, _SHORT, params=params)
+            return self._back_end.get(_BASE + path, _SHORT, params=params, largest=largest)
         except NoAnswerError as error:
             raise _away() from error
 
-    def _read(self, path: str, schema: Schema, what: str, params: Query = ()) -> Any:
-        answer = self._get(path, params)
+    def _read(self, path: str, schema: Schema, what: str, params: Query = (), largest: int = _LARGEST_STATUS) -> Any:
+        answer = self._get(path, params, largest)
         if answer.status == HTTPStatus.NOT_FOUND:
             raise NotFoundError(f"{what} not found")
         return _usable(answer, schema)
@@ -296,7 +312,7 @@ def _glob(text: str) -> str:
 def _refused(answer: Answer) -> Refused:
     try:
         error = _ERROR.load(answer.json())
-    except ValidationError:
+    except (ValidationError, UnavailableError):
         return Refused(answer.status)
     return Refused(answer.status, error["id"], error["reason"], error["details"])
 

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from marshmallow import ValidationError, fields, post_load, validates_schema
 
 from adapters.http.client import BackEnd, segment
 from adapters.http.customers import CustomersBackEnd
-from adapters.http.schemas import AnswerSchema
+from adapters.http.schemas import AnswerSchema, ShortList
 from domain.content import ContentRepository, Snapshot, Template
 from domain.errors import NotFoundError
 from domain.identity import Identity
@@ -24,6 +24,12 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNOR
 # Repositories on one page; how many pages are read before the list counts as endless.
 _PAGE: Final = 200
 _MOST_PAGES: Final = 100
+# Entries of an answer: of a page, which may have more than were asked for, and of a list of all that was asked for.
+_MOST_OF_PAGE: Final = 5 * _PAGE
+_MOST_ENTRIES: Final = 20_000
+# Bytes of an answer, and of all pages of a list: a repository has some kilobytes where it has a key.
+_LARGEST: Final = 8 * 1024 * 1024
+_LARGEST_LIST: Final = 32 * 1024 * 1024
 # What goes into one question: a query has to fit into a request line.
 _MOST_VALUES: Final = 50
 _LONGEST_QUERY: Final = 6000
@@ -38,6 +44,13 @@ def _flag(**options: Any) -> fields.Boolean:
     return fields.Boolean(truthy={True}, falsy={False}, **options)
 
 
+def _is_address(text: str) -> None:
+    try:
+        urlsplit(text)
+    except ValueError:
+        raise ValidationError("not an address") from None
+
+
 class _RepositorySchema(AnswerSchema):
     uuid = fields.String(required=True)
     url = _text()
@@ -48,7 +61,7 @@ class _RepositorySchema(AnswerSchema):
     module_hotfixes = _flag(load_default=None)
     metadata_verification = _flag(load_default=None)
     snapshotting = _flag(load_default=True, data_key="snapshot")
-    latest_snapshot_url = _text()
+    latest_snapshot_url = fields.String(load_default="", validate=_is_address)
 
     @post_load
     def _build(self, data: dict[str, Any], **_: Any) -> ContentRepository:
@@ -60,7 +73,7 @@ class _MetaSchema(AnswerSchema):
 
 
 class _PageSchema(AnswerSchema):
-    data = fields.List(fields.Nested(_RepositorySchema), load_default=list)
+    data = ShortList(fields.Nested(_RepositorySchema), most=_MOST_OF_PAGE, load_default=list)
     meta = fields.Nested(_MetaSchema, load_default=None)
 
     @validates_schema(pass_original=True)
@@ -81,7 +94,7 @@ class _DatedSnapshotSchema(AnswerSchema):
 
 
 class _DatedSnapshotsSchema(AnswerSchema):
-    data = fields.List(fields.Nested(_DatedSnapshotSchema), required=True)
+    data = ShortList(fields.Nested(_DatedSnapshotSchema), most=_MOST_ENTRIES, required=True)
 
 
 class _TemplateSnapshotSchema(_SnapshotSchema):
@@ -95,8 +108,8 @@ class _TemplateSnapshotSchema(_SnapshotSchema):
 class _TemplateSchema(AnswerSchema):
     uuid = fields.String(required=True)
     name = _text()
-    repository_uuids = fields.List(fields.String(), load_default=list)
-    snapshots = fields.List(fields.Nested(_TemplateSnapshotSchema), load_default=list)
+    repository_uuids = ShortList(fields.String(), most=_MOST_ENTRIES, load_default=list)
+    snapshots = ShortList(fields.Nested(_TemplateSnapshotSchema), most=_MOST_ENTRIES, load_default=list)
 
     @post_load
     def _build(self, data: dict[str, Any], **_: Any) -> Template:
@@ -112,7 +125,7 @@ class HttpContentSources:
     """Fulfils ports.content_sources.ContentSources."""
 
     def __init__(self, back_end: BackEnd) -> None:
-        self._back_end = CustomersBackEnd(back_end, "Content sources", _FORBIDDEN)
+        self._back_end = CustomersBackEnd(back_end, "Content sources", _FORBIDDEN, _LARGEST)
 
     def by_url(self, identity: Identity, urls: Sequence[str], origins: Sequence[str]) -> tuple[ContentRepository, ...]:
         """See the port."""
@@ -170,10 +183,14 @@ class HttpContentSources:
         return tuple(found.values())
 
     def _pages(self, identity: Identity, asked: Sequence[tuple[str, str]]) -> Iterator[ContentRepository]:
-        offset = 0
+        offset = size = 0
         for _ in range(_MOST_PAGES):
             params = (*asked, ("limit", str(_PAGE)), *((("offset", str(offset)),) if offset else ()))
-            page = self._back_end.read(_PAGE_ANSWER, self._back_end.get(identity, "/repositories/", params))
+            answer = self._back_end.get(identity, "/repositories/", params)
+            size += len(answer.body)
+            if size > _LARGEST_LIST:
+                break
+            page = self._back_end.read(_PAGE_ANSWER, answer)
             yield from page["data"]
             offset += len(page["data"])
             if page["meta"] is None or offset >= page["meta"]["count"]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from marshmallow import Schema, ValidationError
 
-from adapters.http.client import Answer, BackEnd, NoAnswerError, Query, Timeouts
+from adapters.http.client import LARGEST_COMMON, Answer, BackEnd, NoAnswerError, Query, Timeouts
 from domain.errors import ForbiddenError, InvalidRequestError, UnavailableError
 from domain.identity import Identity
 
@@ -22,21 +22,32 @@ class CustomersBackEnd:
     """Asks, and turns what is no answer into the domain's errors.
 
     `name` begins their texts; `forbidden` is the one for whom the back-end does not let in, where that is told apart.
+    Its answers have at most `largest` bytes.
     """
 
     back_end: BackEnd
     name: str
     forbidden: str = ""
+    largest: int = LARGEST_COMMON
 
-    def get(self, identity: Identity, path: str, params: Query = (), *, accept: str = "application/json") -> Answer:
-        """The answer to a GET."""
+    def get(
+        self,
+        identity: Identity,
+        path: str,
+        params: Query = (),
+        *,
+        accept: str = "application/json",
+        largest: int | None = None,
+    ) -> Answer:
+        """The answer to a GET; `largest`, where given, is its own."""
         headers = {**self._headers(identity), "Accept": accept}
-        return self._heard(lambda: self.back_end.get(path, _TIMEOUTS, headers=headers, params=params))
+        most = self.largest if largest is None else largest
+        return self._heard(lambda: self.back_end.get(path, _TIMEOUTS, headers=headers, params=params, largest=most))
 
     def ask(self, identity: Identity, path: str, body: Mapping[str, Any]) -> Answer:
         """The answer to a POST that only asks."""
         headers = self._headers(identity)
-        return self._heard(lambda: self.back_end.ask(path, body, _TIMEOUTS, headers=headers))
+        return self._heard(lambda: self.back_end.ask(path, body, _TIMEOUTS, headers=headers, largest=self.largest))
 
     def read(self, schema: Schema, answer: Answer) -> Any:
         """What `schema` makes of an answer that has to be a 200."""

@@ -5,20 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
-import orjson
 import requests
 
+from adapters.http.answer import Answer
 from adapters.http.watchdog import Watch, WatchedAdapter
+from domain.errors import ImageBuilderError
 from ports.deadline import current_deadline
+from ports.memory import reserve_memory
 from ports.trace import CallSpan, current_span
 
+# Bytes of an answer whose caller says nothing else.
 LARGEST_ANSWER: Final = 32 * 1024 * 1024
 _PIECE: Final = 64 * 1024
+# Memory is asked for in steps, the first of which is free. Twice, because the pieces are joined.
+_STEP: Final = 1024 * 1024
 # Where nobody set a deadline.
 _LONGEST: Final = 60.0
 
@@ -28,23 +32,7 @@ class OverdueError(requests.Timeout):
 
 
 class TooLargeError(requests.RequestException):
-    """The answer is larger than allowed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A back-end's answer, whatever its status; `retry_after` is in seconds, None where it says nothing of it."""
-
-    status: int
-    body: bytes
-    retry_after: float | None = None
-
-    def json(self) -> Any:
-        """The body as JSON; None where it is none."""
-        try:
-            return orjson.loads(self.body)
-        except orjson.JSONDecodeError:
-            return None
+    """The answer is larger than its caller, or the memory that is left, can bear."""
 
 
 def new_session(connections: int, ca_file: str = "", proxy: str = "") -> requests.Session:
@@ -76,9 +64,9 @@ def exchange(
     headers: Mapping[str, str] | None,
     connect: float,
     read: float,
-    largest: int | None = None,
+    largest: int = LARGEST_ANSWER,
 ) -> Answer:
-    """The answer, of `largest` bytes at most, by default LARGEST_ANSWER.
+    """The answer, of at most `largest` bytes.
 
     Raises requests.RequestException, OverdueError and TooLargeError among them, and OSError.
     """
@@ -99,7 +87,7 @@ def exchange(
                 allow_redirects=False,
                 stream=True,
             ),
-            LARGEST_ANSWER if largest is None else largest,
+            largest,
         )
         call.answered(answer.status)
         return answer
@@ -109,9 +97,8 @@ def _watched(deadline: float, request: Callable[[], requests.Response], largest:
     with Watch(deadline) as watch:
         try:
             response = request()
-            answer = Answer(
-                response.status_code, _body(response, largest), _seconds(response.headers.get("Retry-After"))
-            )
+            body = _body(response, largest)
+            answer = Answer(response.status_code, body, _seconds(response.headers.get("Retry-After")))
         except requests.ConnectTimeout:
             raise
         except (requests.RequestException, OSError) as error:
@@ -141,13 +128,18 @@ def _call_span(method: str, url: str) -> AbstractContextManager[CallSpan]:
 
 
 def _body(response: requests.Response, largest: int) -> bytes:
-    pieces, size = [], 0
+    pieces, size, reserved = [], 0, _STEP
     try:
         for piece in response.iter_content(_PIECE):
             size += len(piece)
             if size > largest:
                 raise TooLargeError
+            if size > reserved:
+                reserve_memory(2 * _STEP)
+                reserved += _STEP
             pieces.append(piece)
+    except ImageBuilderError as error:
+        raise TooLargeError from error
     finally:
         response.close()
     return b"".join(pieces)

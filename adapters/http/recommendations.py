@@ -9,15 +9,17 @@ from typing import Any, Final
 from marshmallow import ValidationError, fields, post_load
 
 from adapters.http.client import BackEnd, NoAnswerError, Timeouts
-from adapters.http.schemas import AnswerSchema
+from adapters.http.schemas import AnswerSchema, ShortList
 from domain.errors import UnavailableError
 from ports.recommendations import Recommended
 
+# Many times more than anybody may ask for.
+_MOST_PACKAGES: Final = 10_000
 _TIMEOUTS: Final = Timeouts(connect=3.0, read=10.0, total=15.0)
 
 
 class _RecommendedSchema(AnswerSchema):
-    packages = fields.List(fields.String(), load_default=list)
+    packages = ShortList(fields.String(), most=_MOST_PACKAGES, load_default=list)
     model_version = fields.String(data_key="modelVersion")
 
     @post_load

@@ -20,6 +20,8 @@ from ports.deadline import left, until
 
 _MARGIN: Final = 60.0
 _CONNECT, _READ = 3.0, 10.0
+# Bytes of the endpoint's answer; a token has to fit into a header.
+_LARGEST: Final = 64 * 1024
 
 
 class TokenRefusedError(Exception):
@@ -120,6 +122,7 @@ class Tokens:
                     headers=None,
                     connect=_CONNECT,
                     read=_READ,
+                    largest=_LARGEST,
                 )
             if answer.status != HTTPStatus.OK:
                 raise TokenRefusedError(f"the token endpoint answered {answer.status}")

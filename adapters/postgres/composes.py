@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from adapters.postgres import large_requests
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.large_requests import LARGE, LargeRequest
+from adapters.postgres.storable import storable
 from domain.composes import (
     LARGEST_LIST,
     LISTED_FOR,
@@ -271,12 +272,12 @@ class PostgresComposes:
 
     def keep_status(self, compose_id: UUID, status: Mapping[str, Any]) -> None:
         """See the port."""
-        values = {"compose": compose_id, "status": Jsonb(_storable(status), dumps=orjson.dumps)}
+        values = {"compose": compose_id, "status": Jsonb(storable(status), dumps=orjson.dumps)}
         self._database.again(lambda connection: connection.execute(_KEEP_STATUS, values))
 
     def keep_metadata(self, compose_id: UUID, metadata: Mapping[str, Any]) -> None:
         """See the port."""
-        values = {"compose": compose_id, "metadata": Jsonb(_storable(metadata), dumps=orjson.dumps)}
+        values = {"compose": compose_id, "metadata": Jsonb(storable(metadata), dumps=orjson.dumps)}
         self._database.again(lambda connection: connection.execute(_KEEP_METADATA, values))
 
     def delete(self, tenant: str, compose_id: UUID) -> bool:
@@ -294,12 +295,3 @@ def _parsed(document: bytes) -> Any:
     if len(document) > _EXPECTED:
         reserve_memory(parsed_size(document))
     return orjson.loads(document)
-
-
-def _storable(said: Any) -> Any:
-    """Without the one character that PostgreSQL stores in no text: logs hold anything."""
-    if isinstance(said, str):
-        return said.replace("\0", "")
-    if isinstance(said, Mapping):
-        return {_storable(key): _storable(part) for key, part in said.items()}
-    return [_storable(part) for part in said] if isinstance(said, list | tuple) else said

@@ -12,6 +12,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from adapters.postgres.connection import PostgresDatabase
+from adapters.postgres.storable import storable
 from domain.errors import UnavailableError
 from domain.idempotency import KEPT_FOR, Failure, Keyed, KnownRequest
 
@@ -89,7 +90,7 @@ class PostgresIdempotencyKeys:
 
     def close(self, key_id: UUID, failure: Failure) -> None:
         """See the port."""
-        values = {"id": key_id, "failure": Jsonb(asdict(failure))}
+        values = {"id": key_id, "failure": Jsonb(storable(asdict(failure)))}
         self._database.again(lambda connection: connection.execute(_CLOSE, values))
 
     def left(self, lease: timedelta, most: int) -> Sequence[tuple[UUID, tuple[UUID | None, ...]]]:

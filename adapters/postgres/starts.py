@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.tenant_slots import TenantSlots
 from domain.composes import NewCompose
-from domain.errors import UnavailableError
+from domain.errors import BuildIdTakenError, ReservationUnknownError, UnavailableError
 from domain.quota import Quota, Reservation, Usage
 from domain.starts import NewStart
 
@@ -86,25 +86,45 @@ SELECT at, used, earliest, (SELECT count(*) FROM recorded) FROM present, usage
 
 _RELEASE: Final = "DELETE FROM compose_starts WHERE id = ANY (%(starts)s)"
 
-# One statement: whoever counts sees the start or the compose, never both, never neither. A blueprint that is deleted
+# One statement: a count sees the start or the compose, never both, never neither. A blueprint that is deleted
 # meanwhile takes the compose along, one that is being deleted is waited for.
+#
+# The start is locked before the compose is inserted, and removed only if it was inserted. So an attempt whose answer
+# was lost, or an adoption, has ended when this statement looks: if the start is still there, the compose of this id is
+# not the start's. A start that is gone (released in error, or adopted) does not keep its build from being recorded.
 _RECORD_COMPOSE: Final = """
-WITH started AS (
-    DELETE FROM compose_starts WHERE id = %(start)s RETURNING key_id, position
-), told AS (
-    UPDATE idempotency_keys SET made[started.position] = %(compose)s::uuid FROM started WHERE id = started.key_id
+WITH start AS (
+    SELECT key_id, position FROM compose_starts WHERE id = %(start)s FOR UPDATE
 ), source AS (
     SELECT versions.id, blueprints.deleted
     FROM blueprint_versions versions JOIN blueprints ON blueprints.id = versions.blueprint_id
     WHERE versions.id = %(blueprint_version)s
     FOR SHARE OF blueprints
+), recorded AS (
+    INSERT INTO composes (job_id, request, created_at, account_number, org_id, email, image_name, client_id,
+                          blueprint_version_id, deleted)
+    SELECT %(compose)s::uuid, %(request)s::jsonb, clock_timestamp() AT TIME ZONE 'utc', %(account_number)s::varchar,
+           %(tenant)s::varchar, %(email)s::varchar, %(image_name)s::varchar, %(client_id)s::varchar,
+           (SELECT id FROM source), COALESCE((SELECT deleted FROM source), false)
+    FROM (SELECT count(*) FROM start) locked
+    ON CONFLICT (job_id) DO NOTHING
+    RETURNING job_id
+), told AS (
+    UPDATE idempotency_keys SET made[start.position] = recorded.job_id FROM start, recorded
+    WHERE idempotency_keys.id = start.key_id
+), ended AS (
+    DELETE FROM compose_starts USING recorded WHERE compose_starts.id = %(start)s
 )
-INSERT INTO composes (job_id, request, created_at, account_number, org_id, email, image_name, client_id,
-                      blueprint_version_id, deleted)
-VALUES (%(compose)s, %(request)s, clock_timestamp() AT TIME ZONE 'utc', %(account_number)s, %(tenant)s, %(email)s,
-        %(image_name)s, %(client_id)s, (SELECT id FROM source), COALESCE((SELECT deleted FROM source), false))
-ON CONFLICT (job_id) DO NOTHING
+SELECT EXISTS (SELECT 1 FROM recorded), EXISTS (SELECT 1 FROM start)
 """
+
+# Whether the compose is what an earlier attempt, or an adoption, made of the start. A statement of its own: it sees
+# what was committed while the one above waited.
+_IS_OF_START: Final = """
+SELECT org_id = %(tenant)s::varchar AND request = %(request)s::jsonb FROM composes WHERE job_id = %(compose)s
+"""
+
+_IS_RECORDED: Final = "SELECT EXISTS (SELECT 1 FROM composes WHERE job_id = %(compose)s)"
 
 
 class PostgresStarts:
@@ -123,15 +143,15 @@ class PostgresStarts:
         """
         common = {"tenant": tenant, "key": key, "number": len(starts)}
         first, *others = ({**common, **_values(start, position)} for position, start in enumerate(starts, 1))
-        with self._slots.slot(tenant), self._database.connection() as connection:
-            if not others:
-                return _record_first(connection, first, quota)
-            with connection.transaction():
-                reservation = _record_first(connection, first, quota)
-                if reservation.granted:
-                    for another in others:
-                        connection.execute(_RECORD_ANOTHER, another)
-            return reservation
+        sent = False
+        try:
+            with self._slots.slot(tenant), self._database.connection() as connection:
+                sent = True
+                return _record_all(connection, first, others, quota)
+        except UnavailableError as error:
+            if not sent:
+                raise
+            raise ReservationUnknownError(error.detail) from error
 
     def usage(self, tenant: str, quota: Quota) -> Usage:
         """See the port."""
@@ -155,12 +175,44 @@ class PostgresStarts:
             "client_id": compose.client_id,
             "blueprint_version": compose.blueprint_version,
         }
-        self._database.again(
-            lambda connection: connection.execute(_RECORD_COMPOSE, values),
+        is_of_start = self._database.again(
+            lambda connection: _record_compose(connection, values),
             attempts=4,
             after=(UnavailableError, psycopg.Error),
             patient=True,
         )
+        if not is_of_start:
+            raise BuildIdTakenError
+
+    def is_recorded(self, compose_id: UUID) -> bool:
+        """See the port."""
+        values = {"compose": compose_id}
+        (found,) = self._database.again(lambda connection: _row(connection.execute(_IS_RECORDED, values)))
+        return bool(found)
+
+
+def _record_compose(connection: psycopg.Connection[Any], values: dict[str, Any]) -> bool:
+    """Whether the compose of this id is the start's now."""
+    recorded, start_is_there = _row(connection.execute(_RECORD_COMPOSE, values))
+    if recorded or start_is_there:
+        return bool(recorded)
+    return connection.execute(_IS_OF_START, values).fetchone() == (True,)
+
+
+def _record_all(
+    connection: psycopg.Connection[Any],
+    first: Mapping[str, Any],
+    others: Sequence[Mapping[str, Any]],
+    quota: Quota | None,
+) -> Reservation:
+    if not others:
+        return _record_first(connection, first, quota)
+    with connection.transaction():
+        reservation = _record_first(connection, first, quota)
+        if reservation.granted:
+            for another in others:
+                connection.execute(_RECORD_ANOTHER, another)
+    return reservation
 
 
 def _record_first(connection: psycopg.Connection[Any], values: Mapping[str, Any], quota: Quota | None) -> Reservation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 from posixpath import normpath
 from typing import Any, Final
 
@@ -43,20 +44,22 @@ _MIB: Final = 1024**2
 def check(document: Json) -> None:
     """Raise what is wrong with a document that fits the contract's CreateBlueprintRequest.
 
-    RulesViolatedError lists every violation: of the name, users, files, directories and file systems, in this order;
-    InvalidRequestError names a size that is no number of bytes.
+    RulesViolatedError counts every violation and lists the first: of the name, users, files, directories and file
+    systems, in this order. InvalidRequestError names a size that is no number of bytes.
     """
     customizations = document["customizations"]
     _check_sizes(document["image_requests"], customizations)
-    violations = [
-        *_name(document["name"]),
-        *_users(customizations.get("users", ())),
-        *_nodes("file", customizations.get("files", ())),
-        *_nodes("directory", customizations.get("directories", ())),
-        *_filesystems(customizations.get("filesystem", ())),
-    ]
-    if violations:
-        raise RulesViolatedError(tuple(violations))
+    found = RulesViolatedError(
+        chain(
+            _name(document["name"]),
+            _users(customizations.get("users", ())),
+            _nodes("file", customizations.get("files", ())),
+            _nodes("directory", customizations.get("directories", ())),
+            _filesystems(customizations.get("filesystem", ())),
+        )
+    )
+    if found.total:
+        raise found
 
 
 def path_complaint(path: str, *, is_file: bool) -> str | None:

@@ -11,6 +11,7 @@ from domain.compose.request import ComposeRequest, Json
 from domain.compose.snapshots import ContentSettings, as_snapshot, latest_url, same, snapshot_url
 from domain.content import RED_HAT, UPLOAD, ContentRepository, Snapshot
 from domain.errors import InvalidRequestError
+from domain.texts import listed
 
 _PAYLOAD: Final = (
     "baseurl",
@@ -112,7 +113,7 @@ def _dated(
             refuse_without_snapshots(repository)
         snapshot = None if repository is None else snapshots.get(repository.uuid)
         if repository is None or snapshot is None:
-            named = ", ".join(urls) or entry.get("id", "a repository without an address")
+            named = listed(urls) or entry.get("id", "a repository without an address")
             raise InvalidRequestError(f"No snapshot for {request.image.snapshot_date} of {named}")
         yield repository, snapshot
 

@@ -11,6 +11,7 @@ from domain.compose.snapshots import ContentSettings, as_snapshot, latest_url, s
 from domain.content import RED_HAT, ContentRepository, Snapshot
 from domain.distributions import Distribution, Repository
 from domain.errors import InvalidRequestError
+from domain.texts import listed
 
 
 def composer_repositories(
@@ -89,7 +90,7 @@ def _of_date(
     for known in named_red_hat(request, answers):
         _add(made, missing, known, snapshots, settings)
     if missing:
-        raise InvalidRequestError(f"No snapshot for {request.image.snapshot_date} of {', '.join(missing)}")
+        raise InvalidRequestError(f"No snapshot for {request.image.snapshot_date} of {listed(missing)}")
     return list(made.values())
 
 

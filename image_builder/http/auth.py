@@ -63,7 +63,7 @@ class _RedHatSchema(_Lenient):
         internal, user = identity.get("internal") or {}, identity.get("user") or {}
         entitlements = data.get("entitlements") or {}
         return RedHatClaims(
-            org_id=identity.get("org_id") or internal.get("org_id") or "",
+            org_id=(identity.get("org_id") or "").strip() or internal.get("org_id") or "",
             account_number=identity.get("account_number") or "",
             kind=identity.get("type") or "",
             email=user.get("email") or "",

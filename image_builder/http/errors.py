@@ -11,6 +11,7 @@ import structlog
 from starlette.exceptions import HTTPException
 
 from domain import errors
+from domain.texts import shortened
 from image_builder.http.quota import builds_left
 from image_builder.http.rate_limits import rate_limit_fields
 
@@ -30,6 +31,9 @@ _STATUS: Final[tuple[tuple[type[errors.ImageBuilderError], HTTPStatus], ...]] = 
     (errors.BuildRefusedError, HTTPStatus.INTERNAL_SERVER_ERROR),
     (errors.ConfigurationError, HTTPStatus.INTERNAL_SERVER_ERROR),
 )
+
+# A detail is for a person. The domain cuts its own; this bounds what a request or a back-end brings into any other.
+_LONGEST_DETAIL: Final = 16_384
 
 _SENTENCES: Final = {
     404: "There is no such resource in this API",
@@ -53,7 +57,9 @@ class Problem:
     def body(self) -> bytes:
         """The answer's body."""
         said = self.violations or (errors.Violation(str(self.status), self.detail),)
-        return orjson.dumps({"errors": [{"title": each.title, "detail": each.detail} for each in said]})
+        return orjson.dumps(
+            {"errors": [{"title": each.title, "detail": shortened(each.detail, _LONGEST_DETAIL)} for each in said]}
+        )
 
 
 class HttpError(Exception):
@@ -80,9 +86,21 @@ def problem_of(error: Exception) -> Problem:
 def _foreseen(error: errors.ImageBuilderError) -> Problem:
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.warning("request failed", reason=error.detail, cause=type(error.__cause__).__name__)
-    violations = error.violations if isinstance(error, errors.RulesViolatedError) else ()
+        reason = shortened(error.detail, _LONGEST_DETAIL)
+        log.warning("request failed", reason=reason, cause=type(error.__cause__).__name__)
+    violations = _violations(error) if isinstance(error, errors.RulesViolatedError) else ()
     return Problem(status.value, error.detail, _headers(error), violations)
+
+
+def _violations(error: errors.RulesViolatedError) -> tuple[errors.Violation, ...]:
+    """Those that the error lists, and one entry more where it has counted more."""
+    first = len(error.violations)
+    if error.total == first:
+        return error.violations
+    return (
+        *error.violations,
+        errors.Violation("More violations", f"The blueprint breaks {error.total} rules; the first {first} are listed"),
+    )
 
 
 def _headers(error: errors.ImageBuilderError) -> dict[str, str]:

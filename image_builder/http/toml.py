@@ -9,7 +9,7 @@ import tomli_w
 
 from domain.errors import InvalidRequestError
 from domain.osbuild.blueprint import document, read
-from image_builder.http.schemas import shortened
+from domain.texts import listed
 
 _ONLY_OURS: Final = ("bootc", "snapshot_date", "content_sources")
 
@@ -18,12 +18,12 @@ def blueprint_document(text: str, image: Mapping[str, Any]) -> dict[str, Any]:
     """The CreateBlueprintRequest, not checked yet, of an osbuild blueprint.
 
     TOML says nothing of images: `image` names `architecture`, `image_type` and `upload_type`. Raises
-    InvalidRequestError for what is no such blueprint, and naming all in it that has no place in ours.
+    InvalidRequestError for what is no such blueprint, and for fields that have no place in ours: it names the first of
+    them and tells how many there are.
     """
     blueprint = read(text)
     if blueprint.unknown:
-        unknown = ", ".join(blueprint.unknown)
-        raise InvalidRequestError(shortened(f"The blueprint holds what is not known here: {unknown}"))
+        raise InvalidRequestError(f"Unsupported fields in the blueprint: {listed(blueprint.unknown)}")
     return {
         "name": blueprint.name,
         "description": blueprint.description,

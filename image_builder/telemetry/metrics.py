@@ -85,6 +85,9 @@ class Metrics:
         )
         self._adopted = counter("starts_adopted_total", "Starts cut short that were found to be builds")
         self._released = counter("starts_released_total", "Starts cut short that were found to be no builds")
+        self._conflicting_ids = counter(
+            "composer_conflicting_ids_total", "New builds that the composer named with the id of another build"
+        )
         self._unmatched = latest("starts_unmatched", "Starts cut short of which nobody knows what became")
         self._reconciled = latest(
             "starts_reconciled_timestamp_seconds",
@@ -162,6 +165,10 @@ class Metrics:
     def starts_released(self, number: int = 1) -> None:
         """See ports.meter."""
         self._released.inc(number)
+
+    def build_id_conflicted(self) -> None:
+        """See ports.meter."""
+        self._conflicting_ids.inc()
 
     def breaker(self, back_end: str, *, is_open: bool) -> None:
         """Tell whether this process leaves a back-end alone, but for trials."""

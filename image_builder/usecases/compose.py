@@ -15,7 +15,7 @@ from domain.compose import passwords
 from domain.compose.passwords import Salted
 from domain.compose.request import ComposeRequest, read
 from domain.composes import NewCompose
-from domain.errors import ImageBuilderError, UnavailableError
+from domain.errors import ImageBuilderError, ReservationUnknownError
 from domain.identity import Identity
 from domain.quota import Allowance, Quota
 from domain.sharing import once_for_each
@@ -164,12 +164,12 @@ class StartComposes:
         return _Start(NewStart(uuid4(), compose, fingerprint), composer_request, plain, key)
 
     def _hashes(self, tenant: str, starts: Sequence[_Start]) -> list[Mapping[int, str]]:
-        """The hashes of each start's plain passwords. Gives all starts back where they cannot be made."""
+        """The hashes of each start's plain passwords. Releases all reservations where they cannot be made."""
         hash_all = once_for_each(partial(self.hash_passwords, tenant))
         try:
             return [hash_all(start.plain) for start in starts]
         except Exception:
-            self.record.give_back([start.id for start in starts])
+            self.record.release([start.id for start in starts])
             raise
 
     def _reserve(
@@ -177,8 +177,8 @@ class StartComposes:
     ) -> Allowance | None:
         try:
             reservation = self.starts.reserve(starts, tenant, quota, key)
-        except UnavailableError:
-            self.record.give_back([start.id for start in starts])  # they may have been recorded all the same
+        except ReservationUnknownError:
+            self.record.release([start.id for start in starts], recorded=False)
             raise
         if quota is None or reservation.usage is None:
             return None
@@ -188,16 +188,16 @@ class StartComposes:
         return quota.allowance(reservation.usage)
 
     def _submit(self, start: _Start, hashes: Mapping[int, str]) -> UUID:
-        """The composer's id. What is known not to have started gives its reservation back."""
+        """The composer's id. The reservation of a build that is known not to have started is released."""
         outcome: Submission = self.composer.submit(passwords.with_hashes(start.composer_request, hashes))
         if isinstance(outcome, Accepted):
             return outcome.id
         if isinstance(outcome, Refused):
             log.warning("the composer refused a build", status=outcome.status, error_id=outcome.error_id)
         if outcome.may_have_started:
-            log.warning("nobody knows whether the composer started this build", start=str(start.id))
+            log.warning("composer outcome unknown, reservation kept", start=str(start.id))
         else:
-            self.record.give_back([start.id])
+            self.record.release([start.id])
         raise outcome.error()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any, Final, TypeVar
 from domain.distributions import Catalogue, Distribution
 from domain.errors import InvalidRequestError, NotFoundError, UnavailableError
 from domain.identity import Identity
-from domain.osbuild.blueprint import policy_customizations, read
+from domain.osbuild.blueprint import Blueprint, policy_customizations, read
 from domain.policies import Misfit, PolicyMisfitError, PolicyQuestion, check, question
 from image_builder.fair_threads import FairThreads
 from image_builder.usecases.concurrency import Call, run_concurrently, set_up
@@ -21,6 +22,8 @@ T = TypeVar("T")
 
 # Seconds.
 _WITHIN: Final = 30.0
+# As TOML has to write it.
+_NUL: Final = re.compile(r"\\u0000|\\U00000000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class PolicyRequirements:
         compliance = set_up(self.compliance, "compliance")
         text = (self._ensured if create else self._present)(compliance, identity, asked)
         try:
-            return policy_customizations(read(text))
+            return policy_customizations(_read(text))
         except InvalidRequestError as error:
             raise UnavailableError("Compliance gives no usable answer") from error
 
@@ -93,6 +96,13 @@ class ShowPolicy:
             kind = InvalidRequestError if misfit.misfit is Misfit.NOT_RHEL else NotFoundError
             raise kind(misfit.detail) from None
         return {key: value for key, value in required.items() if key != "openscap"}
+
+
+def _read(text: str) -> Blueprint:
+    """The policy's blueprint. Raises InvalidRequestError for one that is none, or that no JSON column can hold."""
+    if _NUL.search(text):
+        raise InvalidRequestError("the policy's blueprint holds a NUL character")
+    return read(text)
 
 
 def _known(call: Callable[[], T]) -> Callable[[], T | None]:

@@ -108,7 +108,7 @@ class ReconcileStarts:
         if starts:
             self.starts.release(starts)
             self.meter.starts_released(len(starts))
-            log.warning("starts came to nothing", starts=[str(start) for start in starts])
+            log.warning("released reservations without a build", starts=[str(start) for start in starts])
 
     def _comparable(self, start: LeftStart) -> bool:
         return self.fingerprints.comparable(start.fingerprint)

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from adapters.http import exchange
 from adapters.http.breaker import Breaker
 from adapters.http.client import Answer, BackEnd, NoAnswerError, Timeouts, new_session
 from adapters.http.tokens import Credentials, TokenRefusedError, Tokens
@@ -151,14 +150,15 @@ def test_a_name_nobody_knows_is_no_answer_at_once(monkeypatch):
     assert took < LONG.connect
 
 
-def test_an_answer_beyond_the_limit_is_none(monkeypatch):
-    monkeypatch.setattr(exchange, "LARGEST_ANSWER", 100_000)
+def test_an_answer_beyond_the_limit_is_none():
     with (
         Loopback(answer(200, b"1" * 100_001), answer(200, b"1" * 100_000)) as server,
         calling(server.url) as back_end,
     ):
-        error, _ = silence(back_end, "get", LONG)
-        assert len(call(back_end, "get", LONG).body) == 100_000
+        with pytest.raises(NoAnswerError) as silent:
+            back_end.get("/x", LONG, largest=100_000)
+        error = silent.value
+        assert len(back_end.get("/x", LONG, largest=100_000).body) == 100_000
     assert error.sent
     assert len(server.asked) == 2
 

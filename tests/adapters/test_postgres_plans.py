@@ -104,7 +104,9 @@ def use(database: RecordingDatabase, tenant: str, blueprint: UUID) -> None:
         if quota is not None:
             starting.usage(tenant, quota)
     start, compose = uuid4(), uuid4()
-    starting.record(start, compose, NewCompose(tenant, "", "", LARGE_REQUEST, None, "api", version))
+    for _ in range(2):
+        starting.record(start, compose, NewCompose(tenant, "", "", LARGE_REQUEST, None, "api", version))
+    assert starting.is_recorded(compose)
     starting.release([start])
     look_after_starts(database, tenant)
     look_after_rows(database)

@@ -7,17 +7,21 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
 from adapters.postgres.connection import PostgresDatabase
+from adapters.postgres.left_starts import PostgresLeftStarts
 from adapters.postgres.starts import PostgresStarts
 from domain.composes import NewCompose
-from domain.errors import UnavailableError
+from domain.errors import BuildIdTakenError, ReservationUnknownError, UnavailableError
 from domain.quota import Quota
+from domain.starts import Adoption
 from tests.support import databases
 from tests.support.databases import Parameters, session
 from tests.support.rows import counts, insert_compose, now, stored_row
@@ -437,3 +441,106 @@ def test_of_simultaneous_reservations_each_is_told_another_number(starts: Postgr
         told = list(callers.map(lambda _: starts.reserve(new_starts(uuid4()), tenant, Quota(7, DAY)), range(AT_ONCE)))
     assert sorted(each.usage.used for each in told if each.granted and each.usage) == [1, 2, 3, 4, 5, 6, 7]
     assert {each.usage.used for each in told if not each.granted and each.usage} == {7}
+
+
+# Ids that the composer has used before
+
+
+def test_an_id_of_another_build_changes_nothing(
+    module_database: Parameters, starts: PostgresStarts, tenant: str
+) -> None:
+    theirs = insert_compose(module_database, uuid4().hex, {"image_requests": [{"a": 1}]})
+    before = stored_row(module_database, theirs)
+    start = reserved(starts, tenant, None)
+    for _ in range(2):
+        with pytest.raises(BuildIdTakenError):
+            starts.record(start, theirs, new_compose(tenant))
+    assert stored_row(module_database, theirs) == before
+    assert counts(module_database, tenant) == (0, 1)
+    starts.record(start, uuid4(), new_compose(tenant))
+    assert counts(module_database, tenant) == (1, 0)
+
+
+def test_a_start_of_the_same_request_does_not_get_the_build_of_the_one_before(
+    module_database: Parameters, starts: PostgresStarts, tenant: str
+) -> None:
+    first, second, compose_id = reserved(starts, tenant, None), reserved(starts, tenant, None), uuid4()
+    starts.record(first, compose_id, new_compose(tenant))
+    with pytest.raises(BuildIdTakenError):
+        starts.record(second, compose_id, new_compose(tenant))
+    starts.record(first, compose_id, new_compose(tenant))
+    assert counts(module_database, tenant) == (1, 1)
+
+
+@pytest.mark.parametrize("theirs", [{"tenant": "another"}, {"request": {"image_requests": [{"a": 2}]}}], ids=repr)
+def test_a_start_that_is_gone_does_not_make_another_build_its_own(
+    module_database: Parameters, starts: PostgresStarts, tenant: str, theirs: dict[str, Any]
+) -> None:
+    compose_id, start = uuid4(), reserved(starts, tenant, None)
+    starts.record(uuid4(), compose_id, replace(new_compose(tenant), **theirs))
+    starts.release([start])
+    before = stored_row(module_database, compose_id)
+    with pytest.raises(BuildIdTakenError):
+        starts.record(start, compose_id, new_compose(tenant))
+    assert stored_row(module_database, compose_id) == before
+
+
+def test_an_adopted_build_may_be_recorded_again(
+    module_database: Parameters, starts: PostgresStarts, tenant: str
+) -> None:
+    compose_id, start = uuid4(), new_start(tenant=tenant)
+    starts.reserve([start], tenant, None)
+    with pool(module_database) as opened:
+        assert PostgresLeftStarts(opened).adopt(Adoption(start.id, compose_id))
+    starts.record(start.id, compose_id, start.compose)
+    assert counts(module_database, tenant) == (1, 0)
+
+
+def test_of_starts_that_get_one_id_at_once_one_becomes_the_build(
+    module_database: Parameters, starts: PostgresStarts, tenant: str
+) -> None:
+    pending, compose_id, gate = [reserved(starts, tenant, None) for _ in range(8)], uuid4(), threading.Barrier(8)
+
+    def recorded(start: UUID) -> bool:
+        gate.wait()
+        try:
+            starts.record(start, compose_id, new_compose(tenant))
+        except BuildIdTakenError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as callers:
+        assert list(callers.map(recorded, pending)).count(True) == 1
+    assert counts(module_database, tenant) == (1, 7)
+
+
+def test_of_simultaneous_attempts_of_one_start_all_succeed(
+    module_database: Parameters, starts: PostgresStarts, tenant: str
+) -> None:
+    start, compose_id = reserved(starts, tenant, None), uuid4()
+    with ThreadPoolExecutor(8) as callers:
+        list(callers.map(lambda _: starts.record(start, compose_id, new_compose(tenant)), range(8)))
+    assert counts(module_database, tenant) == (1, 0)
+
+
+def test_a_build_is_known_to_be_recorded(module_database: Parameters, starts: PostgresStarts, tenant: str) -> None:
+    assert starts.is_recorded(insert_compose(module_database, tenant, deleted=True))
+    assert not starts.is_recorded(uuid4())
+
+
+def test_a_reservation_without_an_answer_is_unknown_and_one_that_was_never_sent_is_not(
+    database: Parameters, tenant: str
+) -> None:
+    with pool({**database, "port": 1}, size=1) as nowhere, pytest.raises(UnavailableError) as away:
+        PostgresStarts(nowhere).reserve(new_starts(uuid4()), tenant, None)
+    assert not isinstance(away.value, ReservationUnknownError)
+    with pool(database, size=1) as opened, session(database) as connection:
+        connection.execute(
+            """
+            CREATE FUNCTION vanish() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$;
+            CREATE TRIGGER vanish BEFORE INSERT ON compose_starts FOR EACH ROW EXECUTE FUNCTION vanish();
+            """
+        )
+        with pytest.raises(ReservationUnknownError):
+            PostgresStarts(opened).reserve(new_starts(uuid4()), tenant, None)

@@ -147,6 +147,17 @@ def test_all_that_is_wrong_is_said_at_once_in_the_order_of_the_rules(client: Cli
     assert read(client, blueprint_id)["name"] == "web"
 
 
+def test_of_many_violations_the_first_are_listed_and_all_are_counted(client: Client) -> None:
+    files = [{"path": f"/usr/{number}/{'a' * 2000}"} for number in range(1_000)]
+    document = blueprint("web", customizations={"files": files})
+    blueprint_id = kept(client)
+    for answer in (client.post("/blueprints", document), put(client, blueprint_id, document)):
+        found = violations(answer)
+        assert [error["title"] for error in found] == [*["file rule violation"] * 20, "More violations"]
+        assert "1000" in found[-1]["detail"]
+        assert len(answer.content) < 200_000
+
+
 @pytest.mark.parametrize("path", ["/usr/local/bin/x", "/etc/x", "/binary"])
 def test_paths_beside_the_denied_trees_are_kept(client: Client, path: str) -> None:
     assert kept(client, customizations={"files": [{"path": path}], "directories": [{"path": path + ".d"}]})

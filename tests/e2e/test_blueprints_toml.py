@@ -136,7 +136,17 @@ def test_what_is_not_known_is_listed_and_nothing_is_kept(client: Client) -> None
     detail = refusal(post(client, text), 400)
     for path in ("of", "customizations.theirs", "shoe"):
         assert path in detail
+    assert detail.startswith("Unsupported fields in the blueprint: ")
     assert listed(client)["data"] == []
+
+
+def test_of_many_fields_that_are_not_known_the_first_are_named_and_all_are_counted(client: Client) -> None:
+    text = 'name = "web"\n' + "".join(f"of{number} = 1\n" for number in range(8_000))
+    detail = refusal(post(client, text), 400)
+    assert "of0, of1, " in detail
+    assert "of19" in detail
+    assert "of20" not in detail
+    assert "8000" in detail
 
 
 @pytest.mark.parametrize(

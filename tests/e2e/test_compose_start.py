@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import requests
 
 from adapters.embedded.composer.process import StandInComposer
+from tests.support.blueprints import blueprint
 from tests.support.builders import OPTIONS, compose_request
 from tests.support.composes import listed, status_of
 from tests.support.databases import Parameters
@@ -109,6 +111,26 @@ def test_a_row_holds_who_asked_and_when(client: Client, tenant: str, module_data
     assert (row["org_id"], row["account_number"], row["email"]) == (tenant, "7", "u@example.com")
     assert (row["image_name"], row["client_id"], row["deleted"]) == ("mine", "api", False)
     assert abs(row["created_at"] - now()) < timedelta(seconds=30)
+
+
+@pytest.mark.parametrize("email", ["e" * 5_000 + "@example.com", "\0@example.com", "a\n@example.com"], ids=ascii)
+def test_an_address_that_cannot_be_kept_fails_no_build(
+    service: Service, composer: StandInComposer, tenant: str, module_database: Parameters, email: str
+) -> None:
+    compose_id = service.client(tenant, user={"email": email}).compose(compose_request())
+    assert stored_row(module_database, compose_id)["email"] == ""
+
+
+def test_the_longest_id_of_an_organization_can_build_and_keep_blueprints(
+    service: Service, composer: StandInComposer
+) -> None:
+    # What an index holds of it cannot be compressed.
+    client = service.client(secrets.token_hex(128)[:255])
+    name = "".join(map(chr, secrets.SystemRandom().sample(range(0x10000, 0x10400), 100)))
+    client.compose(compose_request())
+    answer = client.post("/blueprints", blueprint(name), headers={"Idempotency-Key": secrets.token_hex(127)})
+    assert answer.status_code == 201
+    refusal(service.client(secrets.token_hex(4_500)).post("/compose", compose_request()), 401)
 
 
 def test_a_service_accounts_row_holds_an_empty_email(

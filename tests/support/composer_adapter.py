@@ -31,8 +31,8 @@ class HastyBackEnd(BackEnd):
     def post(self, path: str, body: Mapping[str, Any], _timeouts: Timeouts) -> Answer:
         return super().post(path, body, HASTE)
 
-    def ask(self, path: str, body: Mapping[str, Any], _timeouts: Timeouts) -> Answer:
-        return super().ask(path, body, HASTE)
+    def ask(self, path: str, body: Mapping[str, Any], _timeouts: Timeouts, **options: Any) -> Answer:
+        return super().ask(path, body, HASTE, **options)
 
 
 @contextmanager

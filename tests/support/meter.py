@@ -16,6 +16,7 @@ class FakeMeter:
         self.looked_after = 0
         self.adopted = 0
         self.released = 0
+        self.conflicting_ids = 0
 
     def back_end_called(self, back_end: str, outcome: CallOutcome, seconds: float) -> None:
         self.calls.append((back_end, outcome))
@@ -41,3 +42,6 @@ class FakeMeter:
 
     def starts_released(self, number: int = 1) -> None:
         self.released += number
+
+    def build_id_conflicted(self) -> None:
+        self.conflicting_ids += 1

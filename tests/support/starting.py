@@ -17,13 +17,14 @@ from domain.compose.lookups import Answers
 from domain.compose.request import ComposeRequest
 from domain.composes import NewCompose
 from domain.distributions import AllowList, Architecture, BootcImage, Catalogue, Distribution
-from domain.errors import UnavailableError
+from domain.errors import BuildIdTakenError, UnavailableError
 from domain.identity import Identity
 from domain.quota import Quota, Reservation, Usage
 from domain.starts import NewStart
 from domain.submission import Accepted, Submission
 from image_builder.fair_threads import FairThreads
 from image_builder.usecases.compose import StartComposes, Started
+from image_builder.usecases.orphans import CancelOrphans
 from image_builder.usecases.passwords import HashPasswords
 from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.record import RecordBuilds
@@ -82,8 +83,15 @@ class FakeStarts:
     def record(self, start: UUID, compose_id: UUID, compose: NewCompose) -> None:
         """See ports.store."""
         self._called("record")
+        if compose_id in self.composes and start in self.reserved:
+            raise BuildIdTakenError
         self.reserved.pop(start, None)
         self.composes[compose_id] = compose
+
+    def is_recorded(self, compose_id: UUID) -> bool:
+        """See ports.store."""
+        self._called("is_recorded")
+        return compose_id in self.composes
 
     def _called(self, name: str) -> None:
         self.calls.append(name)
@@ -94,7 +102,7 @@ class FakeStarts:
 class FakeComposer:
     """Answers with `outcome`, or with `by_image_type`; cancelling fails as often as `cancel_fails`.
 
-    What comes after a build is cancelled is `cancelled_then`.
+    What comes after a build is cancelled is `cancelled_then`. `ordered` is what it says was ordered with any build.
     """
 
     def __init__(self, starts: FakeStarts) -> None:
@@ -104,6 +112,7 @@ class FakeComposer:
         self.cancelled: list[UUID] = []
         self.cancel_fails = 0
         self.cancelled_then: Callable[[], None] = lambda: None
+        self.ordered: Mapping[str, Any] | None = None
         self.reserved_while_asked: list[int] = []
         self._starts = starts
 
@@ -121,6 +130,10 @@ class FakeComposer:
             raise UnavailableError("The composer gives no usable answer")
         self.cancelled.append(compose_id)
         self.cancelled_then()
+
+    def request(self, _compose_id: UUID) -> Mapping[str, Any] | None:
+        """See ports.composer."""
+        return self.ordered
 
 
 class FakeKeys:
@@ -188,8 +201,9 @@ class World:
             self.starts,
             # The stand-ins have of the ports what is asked of them here.
             self.keys,  # type: ignore[arg-type]
-            self.composer,  # type: ignore[arg-type]
+            CancelOrphans(self.starts, self.composer, HmacFingerprints("secret")),  # type: ignore[arg-type]
             timedelta(seconds=300),
+            self.meter,
             lambda: self.now,
         )
         self._start = StartComposes(

@@ -1,9 +1,11 @@
 """What a blueprint must keep to besides the contract (spec 10, Blueprints: rules on create and update)."""
 
+import time
+
 import pytest
 
 from domain.blueprints import rules
-from domain.errors import InvalidRequestError
+from domain.errors import InvalidRequestError, RulesViolatedError
 from tests.support.blueprint_documents import LARGEST_SIZE, MIB, a_document, customizing, violations, with_users
 from tests.support.builders import image_request
 
@@ -276,3 +278,28 @@ def test_what_is_no_size_is_refused_before_any_rule_is_looked_at():
 @pytest.mark.parametrize("size", [0, 1, LARGEST_SIZE])
 def test_an_image_s_size_is_judged_when_it_is_composed(size):
     assert keeps(a_document(image_requests=[image_request("aws", "aws", size=size)]))
+
+
+@pytest.mark.parametrize("number", [20, 21, 8_000])
+def test_all_violations_are_counted_and_the_first_are_listed(number):
+    document = {**customizing(files=[{"path": f"/tmp/{each}"} for each in range(number)]), "name": ""}  # noqa: S108
+    with pytest.raises(RulesViolatedError) as broken:
+        rules.check(document)
+    assert broken.value.total == number + 1
+    assert [each.title for each in broken.value.violations] == [NAME, *[FILE] * 19]
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        {"path": "/tmp/" + "a/" * 500_000},  # noqa: S108
+        {"path": "/etc/" + "../" * 500_000},
+        {"path": "/etc/a", "mode": "7" * 1_000_000},
+        {"path": "/etc/a", "user": "a" * 1_000_000},
+    ],
+    ids=lambda long: f"{list(long)[-1]} {list(long.values())[-1][:9]}",
+)
+def test_one_long_value_is_judged_in_linear_time(long):
+    began = time.perf_counter()
+    assert len(node_violations("files", long)) == 1
+    assert time.perf_counter() - began < 5

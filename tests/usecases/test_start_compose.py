@@ -9,7 +9,13 @@ import pytest
 from adapters.crypt import sha512_crypt_hash
 from adapters.fingerprints import HmacFingerprints
 from domain.compose.passwords import LONGEST, MOST_TO_HASH
-from domain.errors import ConfigurationError, InvalidRequestError, QuotaExceededError, UnavailableError
+from domain.errors import (
+    ConfigurationError,
+    InvalidRequestError,
+    QuotaExceededError,
+    ReservationUnknownError,
+    UnavailableError,
+)
 from domain.identity import Identity
 from domain.quota import Quota
 from domain.starts import essences_of_build
@@ -94,7 +100,7 @@ def test_without_the_database_nothing_is_submitted(world):
 
 
 def test_a_reservation_that_may_have_been_made_all_the_same_is_given_back(world):
-    world.starts.failing["reserve"] = UnavailableError("The connection broke")
+    world.starts.failing["reserve"] = ReservationUnknownError("The connection broke")
     world.refuses(error=UnavailableError)
     assert world.starts.calls == ["reserve", "release"]
 

@@ -76,6 +76,8 @@ def _operation(name: str, handler: Handler, steering: Steering) -> Handler:
                 return await cut_off(request)
             try:
                 steering.authorize(request.headers.get("authorization", ""))
+                if raw := steering.behaviour.raw.get(name):
+                    return raw.response()
                 return await handler(request)
             except RefusedError as refused:
                 return refused.answer()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 import orjson
 from marshmallow import Schema, post_load, validate
 from marshmallow import fields as of
+from starlette.responses import Response
 
 HTTP_STATUS: Final = validate.Range(200, 599)
 NOT_NEGATIVE: Final = validate.Range(0)
@@ -32,19 +33,28 @@ class Raw:
     body: bytes
     content_type: str
 
+    def response(self) -> Response:
+        """The answer."""
+        return Response(self.body, self.status, media_type=self.content_type)
+
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What differs from how the real composer behaves; as it stands, nothing does."""
+    """What differs from how the real composer behaves; as it stands, nothing does.
+
+    `post_id` is answered in the place of a new build's own id. `raw` are answers by operation, such as `GET /openapi`.
+    """
 
     latency: float = 0.0
     post_latency: float = 0.0
     post_error: Refusal | None = None
     post_raw: Raw | None = None
     post_drop: str | None = None
+    post_id: str | None = None
     status_raw: Raw | None = None
     image_status: dict[str, Any] | None = None
     status: str | None = None
+    raw: Mapping[str, Raw] = field(default_factory=dict)
     forget: bool = False
     hang: bool = False
     openapi_status: int = 200
@@ -107,9 +117,11 @@ class BehaviourSchema(Schema):
     post_error = of.Nested(RefusalSchema, allow_none=True)
     post_raw = of.Nested(RawSchema, allow_none=True)
     post_drop = of.String(allow_none=True, validate=validate.OneOf(["before", "after"]))
+    post_id = of.String(allow_none=True)
     status_raw = of.Nested(RawSchema, allow_none=True)
     image_status = of.Dict(keys=of.String(), allow_none=True)
     status = of.String(allow_none=True)
+    raw = of.Dict(keys=of.String(), values=of.Nested(RawSchema), allow_none=True)
     forget = of.Boolean(allow_none=True)
     hang = of.Boolean(allow_none=True)
     openapi_status = of.Integer(allow_none=True, validate=HTTP_STATUS)
@@ -120,6 +132,8 @@ class BehaviourSchema(Schema):
 
 
 def _shown(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _shown(part) for key, part in value.items()}
     if isinstance(value, Refusal | Raw):
         document = {field.name: getattr(value, field.name) for field in fields(value)}
         return {

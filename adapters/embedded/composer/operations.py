@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from adapters.embedded.composer import distributions, packages, progress
 from adapters.embedded.composer.answers import RefusedError, answer, reference
-from adapters.embedded.composer.behaviour import Raw, Refusal
+from adapters.embedded.composer.behaviour import Refusal
 from adapters.embedded.composer.plan import plan
 from adapters.embedded.composer.schema import (
     compose_request_schema,
@@ -57,7 +57,7 @@ class Operations:
         if behaviour.post_drop == "before":
             return await cut_off(request)
         if behaviour.post_raw:
-            return _raw(behaviour.post_raw)
+            return behaviour.post_raw.response()
         if behaviour.post_error:
             raise _refused(behaviour.post_error)
         document = _read(request, body, compose_request_validator())
@@ -67,7 +67,7 @@ class Operations:
         if behaviour.post_drop == "after":
             return await cut_off(request)
         await self._steering.pause(behaviour.post_latency)
-        return answer(reference("ComposeId", compose.id, "/compose"), 201)
+        return answer(reference("ComposeId", behaviour.post_id or compose.id, "/compose"), 201)
 
     async def get_composes(self, _: Request) -> Response:
         """All composes' status: the real one has no pages either."""
@@ -78,7 +78,7 @@ class Operations:
     async def get_compose(self, request: Request) -> Response:
         """One compose's status."""
         if raw := self._steering.behaviour.status_raw:
-            return _raw(raw)
+            return raw.response()
         return answer(self._status(self._find(request)))
 
     async def get_metadata(self, request: Request) -> Response:
@@ -191,10 +191,6 @@ def _uuid(text: str) -> str | None:
         return str(UUID(text)) if len(text) == 36 else None
     except ValueError:
         return None
-
-
-def _raw(raw: Raw) -> Response:
-    return Response(raw.body, raw.status, media_type=raw.content_type)
 
 
 def _refused(refusal: Refusal) -> RefusedError:

@@ -1,0 +1,91 @@
+"""How much of what others say is kept: size and depth, looked at without looking at all of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from domain.documents import DEEPEST, LARGEST_DETAILS, VALUE, is_within
+from domain.status import TOO_LARGE, BuildError, as_document, bounded, from_document, innermost
+from domain.submission import Refused
+
+ENDLESS: Any = []
+ENDLESS.append(ENDLESS)
+
+
+def nested(levels: int, kind: str = "[]") -> Any:
+    document: Any = "x"
+    for _ in range(levels):
+        document = [document] if kind == "[]" else {"a": document}
+    return document
+
+
+def wrapping(levels: int, error: dict[str, Any]) -> BuildError:
+    for _ in range(levels):
+        error = {"id": 5, "reason": "wrapper", "details": [error]}
+    return BuildError(**error)
+
+
+@pytest.mark.parametrize("kind", ["[]", "{}"])
+def test_what_is_nested_too_deeply_is_not_within(kind: str) -> None:
+    assert is_within(nested(DEEPEST, kind), 10_000)
+    assert not is_within(nested(DEEPEST + 1, kind), 10_000)
+
+
+@pytest.mark.parametrize("document", [None, True, 5, 1.5, "", [], {}, "x" * 968, {"a": "x" * 935}, [None] * 30])
+def test_what_is_small_is_within(document: Any) -> None:
+    assert is_within(document, 968 + VALUE)
+
+
+@pytest.mark.parametrize("document", ["x" * 969, {"a": "x" * 936}, {"x" * 969: None}, [None] * 31, [[]] * 31])
+def test_what_is_large_is_not_within(document: Any) -> None:
+    assert not is_within(document, 968 + VALUE)
+
+
+@pytest.mark.parametrize("document", [ENDLESS, [None] * 10_000_000, nested(100_000)], ids=["endless", "wide", "deep"])
+def test_no_more_is_looked_at_than_may_be(document: Any) -> None:
+    began = time.perf_counter()
+    for _ in range(100):
+        assert not is_within(document, LARGEST_DETAILS)
+    assert time.perf_counter() - began < 5
+
+
+def test_an_error_that_is_small_stays_as_it_is() -> None:
+    error = wrapping(10, {"id": 21, "reason": "no space left", "details": {"path": "/"}})
+    assert bounded(error) == error
+
+
+@pytest.mark.parametrize(
+    "details", [nested(300), ["x" * LARGEST_DETAILS], [None] * 1_000_000], ids=["deep", "long", "wide"]
+)
+def test_of_an_error_that_is_too_large_the_innermost_remains_and_its_details_are_left_out(details: Any) -> None:
+    found = bounded(wrapping(10, {"id": 21, "reason": "no space left", "details": details}))
+    assert found == BuildError(21, "no space left", TOO_LARGE)
+    assert innermost(found) == found
+
+
+def test_long_texts_are_cut() -> None:
+    found = bounded(BuildError(21, "r" * 30_000_000, "d" * 30_000_000))
+    assert (len(found.reason), len(found.details)) == (LARGEST_DETAILS, LARGEST_DETAILS)
+
+
+def test_a_status_that_was_kept_before_there_was_a_limit_is_bounded() -> None:
+    kept = {"status": "failure", "error": {"id": 21, "reason": "r", "details": nested(250)}}
+    read = from_document(kept)
+    assert read.error == BuildError(21, "r", TOO_LARGE)
+    assert from_document(as_document(read)) == read
+
+
+@pytest.mark.parametrize("error_id", ["24", "29", "30", "1000"])
+@pytest.mark.parametrize(
+    "details", [None, "d" * 3_000_000, nested(300), [None] * 1_000_000], ids=["", "long", "deep", "wide"]
+)
+def test_a_refusal_is_told_in_a_text_that_can_be_read(error_id: str, details: Any) -> None:
+    for reason in ("the reason", "r" * 3_000_000):
+        detail = Refused(400, error_id, reason, details).error().detail
+        assert reason[:10] in detail
+        assert len(detail) < 11_000
+        assert json.dumps(detail)
