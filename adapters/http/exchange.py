@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 import requests
 
+from adapters.http.bounded import RedirectsToCaller
 from adapters.http.watchdog import Watch, WatchedAdapter
 from ports.deadline import current_deadline
 from ports.trace import CallSpan, current_span
@@ -54,7 +55,7 @@ def new_session(connections: int, ca_file: str = "", proxy: str = "") -> request
 
     The process' own surroundings (proxies, netrc) are not asked: that costs a third of each call's time.
     """
-    session = requests.Session()
+    session = RedirectsToCaller()
     session.trust_env = False
     session.cookies.set_policy(_NO_COOKIES)
     if ca_file:
@@ -134,16 +135,15 @@ def _call_span(method: str, url: str) -> AbstractContextManager[CallSpan]:
 
 
 def _body(response: requests.Response) -> bytes:
-    pieces, size = [], 0
+    body = bytearray()  # no list of pieces: those may be of one byte each
     try:
         for piece in response.iter_content(_PIECE):
-            size += len(piece)
-            if size > LARGEST_ANSWER:
+            if len(body) + len(piece) > LARGEST_ANSWER:
                 raise TooLargeError
-            pieces.append(piece)
+            body += piece
     finally:
         response.close()
-    return b"".join(pieces)
+    return bytes(body)
 
 
 def _seconds(retry_after: str | None) -> float | None:
