@@ -206,7 +206,8 @@ def test_that_passes():
 
 
 def test_what_could_steer_a_terminal_is_escaped_and_stays_the_same_text() -> None:
-    text = "\x00\x1b[2J \x7f \x80\x9b2J\x9f \u061c\u200e\u200f\u2028\u2029\u202a\u202e\u2066\u2069 é\xa0 \u20ac ☃ \u202f\u2070"
+    steering = "\x00\x1b[2J \x7f \x80\x9b2J\x9f \u061c\u200e\u200f\u2028\u2029\u202a\u202e\u2066\u2069"
+    text = f"{steering} é\xa0 \u20ac ☃ \u202f\u2070"
     program = f"log.info({text!r}, **{{{text!r}: {text!r}}})"
     ended = subprocess.run(
         [sys.executable, "-c", SETUP + program], cwd=PROJECT, capture_output=True, timeout=60, check=True
