@@ -53,6 +53,7 @@ class Surroundings:
             "PGPORT": str(self.database["port"]),
             "PGDATABASE": str(self.database["dbname"]),
             "PGUSER": str(self.database["user"]),
+            "PGPASSWORD": str(self.database["password"]),
             "PGSSLMODE": "disable",
             "COMPOSER_URL": self.composer.url,
             **payloads.CLOUDS,

@@ -183,6 +183,7 @@ def _maintained(parameters: Mapping[str, Any]) -> dict[str, Any]:
             "PGPORT": str(parameters["port"]),
             "PGDATABASE": str(parameters["dbname"]),
             "PGUSER": str(parameters["user"]),
+            "PGPASSWORD": str(parameters["password"]),
             "PGSSLMODE": "disable",
             "ENABLE_DB_MAINTENANCE": "true",
             "DRY_RUN": "false",

@@ -54,7 +54,7 @@ def red_hat(claims: RedHatClaims, header: str) -> Identity:
     for it, and a part of it could be the address of another person.
 
     Raises UnauthenticatedError where there is no tenant key, or one of more than LONGEST_ID bytes or with characters
-    that cannot be printed, and for an e-mail address with a NUL, which no gateway sends; ForbiddenError for an associate.
+    that cannot be printed, and for an e-mail address with a NUL; ForbiddenError for an associate.
     """
     if claims.kind == "Associate":
         raise ForbiddenError("Associate identities may not use this service")

@@ -23,12 +23,19 @@ from typing import IO, Final, Self, TypedDict
 import psycopg
 
 from adapters.embedded import postgres_binaries
+from adapters.embedded.postgres_access import (
+    HOST,
+    SUPERUSER,
+    find_password,
+    set_password_statement,
+    write_access_rules,
+)
 from adapters.embedded.postgres_binaries import MAJOR_VERSION
+from adapters.embedded.private_files import make_folder, open_to_append
 from adapters.embedded.unprivileged import Account
 from domain.errors import ConfigurationError
 
 DATABASE: Final = "imagebuilder"
-SUPERUSER: Final = "postgres"
 
 _UP_WITHIN: Final = 60.0
 _FAST_SHUTDOWN_WITHIN: Final = 20.0
@@ -43,19 +50,22 @@ _CREATE_DATABASE: Final = "CREATE DATABASE imagebuilder"
 
 
 class ConnectionParameters(TypedDict):
-    """What `psycopg.connect(**parameters)` takes; there is no password."""
+    """What `psycopg.connect(**parameters)` takes."""
 
     host: str
     port: int
     user: str
+    password: str
     dbname: str
 
 
 class EmbeddedPostgres:
     """PostgreSQL on a free port of 127.0.0.1: data in the folder `data`, log beside it in `<data>.log`.
 
-    Whoever can connect to the loopback interface is the superuser: fit for a developer's machine, not for a
-    shared one. A lock on the log, held by every process of the server, tells whether the folder is in use.
+    Its superuser needs the password that is in `<data>.pgpass`. Each start sets that password and the access rules
+    before the server listens, so a folder that was open to all users of the machine is closed, and a password file
+    that was lost or damaged is replaced. A lock on the log, held by every process of the server, tells whether the
+    folder is in use.
 
     `settings` go to the server on top of ours. As it comes, what is committed is on the disk; tests may pass
     `{"fsync": "off", "synchronous_commit": "off"}`.
@@ -64,9 +74,13 @@ class EmbeddedPostgres:
     def __init__(self, data: Path, *, max_connections: int = 100, settings: Mapping[str, str] | None = None) -> None:
         self._data = data.resolve()
         self._log = self._data.with_name(self._data.name + ".log")
+        self._passfile = self._data.with_name(self._data.name + ".pgpass")
+        self._password = ""
         self._settings = {
-            "listen_addresses": "127.0.0.1",
+            "listen_addresses": HOST,
             "unix_socket_directories": "",
+            # Also where a postgresql.auto.conf names another file.
+            "hba_file": str(self._data / "pg_hba.conf"),
             "max_connections": str(max_connections),
             "timezone": "UTC",
             "log_timezone": "UTC",
@@ -100,6 +114,11 @@ class EmbeddedPostgres:
         return self._log
 
     @property
+    def passfile(self) -> Path:
+        """The file with the superuser's password, in the form of libpq's PGPASSFILE."""
+        return self._passfile
+
+    @property
     def pid(self) -> int | None:
         """The postmaster's process id; None when it does not run."""
         if self._process is None or self._process.poll() is not None:
@@ -107,13 +126,19 @@ class EmbeddedPostgres:
         return self._process.pid
 
     def connection_parameters(self) -> ConnectionParameters:
-        """Where the database is, part by part."""
-        return {"host": "127.0.0.1", "port": self.port, "user": SUPERUSER, "dbname": DATABASE}
+        """Where the database is and what opens it, part by part."""
+        return {
+            "host": HOST,
+            "port": self.port,
+            "user": SUPERUSER,
+            "password": self._password,
+            "dbname": DATABASE,
+        }
 
     @property
     def dsn(self) -> str:
-        """Where the database is, as a URL."""
-        return f"postgresql://{SUPERUSER}@127.0.0.1:{self.port}/{DATABASE}"
+        """Where the database is and what opens it, as a URL."""
+        return f"postgresql://{SUPERUSER}:{self._password}@{HOST}:{self.port}/{DATABASE}"
 
     def start(self) -> None:
         """Run the server and return when its database answers; at first make both. Does nothing if it runs.
@@ -129,12 +154,13 @@ class EmbeddedPostgres:
         try:
             account = Account.for_folder(self._data)
             _make_parents(self._data, account)
-            with self._log.open("ab") as log:
+            with open_to_append(self._log) as log:
                 self._lock(log)
                 if log.tell() > _LOG_KEPT:
                     log.truncate(0)
                 binaries = postgres_binaries.find(account)
                 self._prepare_data(binaries, account, log)
+                self._close_to_others(binaries, account, log)
                 self._run(binaries, account, log)
         except OSError as error:
             raise ConfigurationError(f"The embedded PostgreSQL cannot use {self._data}: {error}") from error
@@ -226,7 +252,7 @@ class EmbeddedPostgres:
         arguments = [
             f"--pgdata={staging}",
             f"--username={SUPERUSER}",
-            "--auth=trust",
+            "--auth=reject",  # until the rules of ours take the place of initdb's
             "--encoding=UTF8",
             # Sorts by bytes as C does, and knows the letters of all alphabets; needs nothing of the machine.
             "--locale=C",
@@ -247,13 +273,35 @@ class EmbeddedPostgres:
             raise ConfigurationError(f"initdb cannot make {self._data}:\n{self._end_of_log()}")
         staging.rename(self._data)
 
+    def _close_to_others(self, binaries: Path, account: Account, log: IO[bytes]) -> None:
+        """Set access rules and password by a server in single-user mode, which does not listen."""
+        write_access_rules(self._data, account)
+        self._password = find_password(self._passfile)
+        arguments = ["--single", "-D", str(self._data), *self._options(), "-c", "exit_on_error=on", "postgres"]
+        process = account.launch(
+            binaries / "postgres", arguments, last_signal=signal.SIGQUIT, log=log, stdin=subprocess.PIPE
+        )
+        try:
+            process.communicate(set_password_statement(self._password), _UP_WITHIN)
+        except subprocess.TimeoutExpired:
+            raise ConfigurationError(
+                f"PostgreSQL did not set its password in {_UP_WITHIN:.0f} s:\n{self._end_of_log()}"
+            ) from None
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        if process.returncode:
+            raise ConfigurationError(f"PostgreSQL cannot set its password in {self._data}:\n{self._end_of_log()}")
+
+    def _options(self) -> list[str]:
+        return [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
+
     def _run(self, binaries: Path, account: Account, log: IO[bytes]) -> None:
         for _ in range(_PORT_ATTEMPTS):
             self._port = _free_port(self._port)
             log_starts = log.seek(0, os.SEEK_END)
-            arguments = ["-D", str(self._data), "-p", str(self._port)]
-            for name, value in self._settings.items():
-                arguments += ["-c", f"{name}={value}"]
+            arguments = ["-D", str(self._data), "-p", str(self._port), *self._options()]
             self._process = account.launch(binaries / "postgres", arguments, last_signal=signal.SIGINT, log=log)
             try:
                 self._wait_until_ready()
@@ -264,7 +312,7 @@ class EmbeddedPostgres:
                     continue
                 raise
             return
-        raise ConfigurationError(f"PostgreSQL finds no free port on 127.0.0.1:\n{self._end_of_log()}")
+        raise ConfigurationError(f"PostgreSQL finds no free port on {HOST}:\n{self._end_of_log()}")
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + _UP_WITHIN
@@ -299,20 +347,21 @@ def _free_port(wanted: int | None) -> int:
     for candidate in (wanted or 0, 0):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", candidate))
+            probe.bind((HOST, candidate))
             port: int = probe.getsockname()[1]
             return port
-    raise ConfigurationError("There is no free port on 127.0.0.1.")
+    raise ConfigurationError(f"There is no free port on {HOST}.")
 
 
 def _make_parents(data: Path, account: Account) -> None:
-    """Make the parent folders that are missing, open to the account; the others stay as they are."""
+    """Make the parent folders that are missing, the last one closed to others; the others stay as they are."""
     as_root = os.geteuid() == 0
-    for folder in reversed(data.parents):
+    for folder in reversed(data.parents[1:]):
         if not folder.exists():
             folder.mkdir(exist_ok=True)
             if as_root:
                 folder.chmod(0o755)
+    make_folder(data.parent, account)
     if as_root and (closed := account.first_closed(reversed(data.parents))):
         raise ConfigurationError(
             f"PostgreSQL does not run as root, and the folder {closed} bars user {account} from {data}; "

@@ -79,17 +79,23 @@ class Account:
                 os.chown(Path(parent, name), self.uid, self.gid, follow_symlinks=False)
 
     def launch(
-        self, program: Path, arguments: list[str], *, last_signal: signal.Signals, log: IO[bytes]
+        self,
+        program: Path,
+        arguments: list[str],
+        *,
+        last_signal: signal.Signals,
+        log: IO[bytes],
+        stdin: int = subprocess.DEVNULL,
     ) -> subprocess.Popen[bytes]:
         """Run a program in its own session, clear of Ctrl-C; should we end first, it gets `last_signal`.
 
-        The latter on Linux, and there already when the thread that called this ends.
+        The latter on Linux, and there already when the thread that called this ends. `stdin` is as subprocess has it.
         """
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         identity = [str(os.getpid()), str(int(last_signal)), str(self.uid), str(self.gid)]
         return subprocess.Popen(  # noqa: S603 - our interpreter, our program text, no shell
             [sys.executable, "-I", "-S", "-c", _LAUNCHER, *identity, str(program), *arguments],
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=log,
             stderr=log,
             cwd="/",

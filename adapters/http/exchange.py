@@ -12,6 +12,7 @@ from typing import Final
 import requests
 
 from adapters.http.answer import Answer
+from adapters.http.bounded import RedirectsToCaller
 from adapters.http.watchdog import Watch, WatchedAdapter
 from domain.errors import ImageBuilderError
 from ports.deadline import current_deadline
@@ -42,7 +43,7 @@ def new_session(connections: int, ca_file: str = "", proxy: str = "") -> request
 
     The process' own surroundings (proxies, netrc) are not asked: that costs a third of each call's time.
     """
-    session = requests.Session()
+    session = RedirectsToCaller()
     session.trust_env = False
     session.cookies.set_policy(NO_COOKIES)
     if ca_file:
@@ -128,21 +129,20 @@ def _call_span(method: str, url: str) -> AbstractContextManager[CallSpan]:
 
 
 def _body(response: requests.Response, largest: int) -> bytes:
-    pieces, size, reserved = [], 0, _STEP
+    body, reserved = bytearray(), _STEP  # no list of pieces: those may be of one byte each
     try:
         for piece in response.iter_content(_PIECE):
-            size += len(piece)
-            if size > largest:
+            if len(body) + len(piece) > largest:
                 raise TooLargeError
-            if size > reserved:
+            body += piece
+            if len(body) > reserved:
                 reserve_memory(2 * _STEP)
                 reserved += _STEP
-            pieces.append(piece)
     except ImageBuilderError as error:
         raise TooLargeError from error
     finally:
         response.close()
-    return b"".join(pieces)
+    return bytes(body)
 
 
 def _seconds(retry_after: str | None) -> float | None:

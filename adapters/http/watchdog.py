@@ -25,6 +25,8 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError
 
+from adapters.http.bounded import BoundedResponse
+
 
 class Watch:
     """One call of this thread, over connections of a WatchedAdapter; runs as a context manager."""
@@ -139,6 +141,8 @@ def _discard(made: Future[socket.socket]) -> None:
 
 
 class _WatchedConnection(HTTPConnection):
+    response_class = BoundedResponse
+
     def _new_conn(self) -> socket.socket:
         watch = _this_thread.watch
         if watch is None:

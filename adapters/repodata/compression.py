@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
+import time
 import zlib
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, Final, Protocol
+from typing import Any, BinaryIO, Final, Protocol
 
 import zstandard
 
 from adapters.repodata.errors import damaged
 
 _PIECE: Final = 256 * 1024
+_READ: Final = 64 * 1024
 # Bytes that opening may take; zstandard's own limit is the same. xz -9 and zstd -19 stay well below.
 _MEMORY: Final = 128 * 1024 * 1024
 _FAULTS: Final = (EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
@@ -23,16 +26,38 @@ class _Reader(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-def opened(file: BinaryIO) -> Iterator[bytes]:
+class _Timed(io.RawIOBase):
+    """The file until the deadline: decompressors may read long without giving a piece, through empty streams."""
+
+    def __init__(self, file: BinaryIO, deadline: float) -> None:
+        self._file = file
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        if time.monotonic() > self._deadline:
+            raise damaged("the time is up")
+        piece = self._file.read(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+def opened(file: BinaryIO, deadline: float) -> Iterator[bytes]:
     """The content of the file, opened if it is gzip, xz, zstd or bzip2, in pieces of at most 256 KiB.
 
-    The file's first bytes decide, not its name. Raises `UnavailableError` when it is damaged.
+    The file's first bytes decide, not its name. `deadline` is of `time.monotonic()`. Raises `UnavailableError` when
+    the file is damaged or the time is up.
     """
     start = file.read(6)
     file.seek(0)
     open_ = next((open_ for magic, open_ in _FORMATS.items() if start.startswith(magic)), _plain)
     try:
-        yield from open_(file)
+        for piece in open_(io.BufferedReader(_Timed(file, deadline), _READ)):
+            if time.monotonic() > deadline:
+                raise damaged("the time is up")
+            yield piece
     except _FAULTS as error:
         raise damaged(f"it cannot be opened: {error}") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import ssl
 import time
@@ -9,10 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
 import urllib3
 
+from adapters.http.bounded import RedirectsToCaller
 from adapters.http.watchdog import Watch, WatchedAdapter
 from adapters.repodata.errors import damaged, final
 from domain.errors import ConfigurationError, UnavailableError
@@ -21,17 +24,19 @@ _CONNECT: Final = 10.0
 _SILENCE: Final = 30.0  # seconds between two pieces of an answer
 _PIECE: Final = 64 * 1024
 _MOST_REDIRECTS: Final = 5
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_PORTS: Final = {"http": 80, "https": 443}
 _LARGEST_DOCUMENT: Final = 4 * 1024 * 1024
 _PASSING: Final = frozenset({404, 408, 429})
 """Beside 5xx; a file may be gone because the repository is just changing."""
 # The first that fits: urllib3 has a connection that nobody takes be a timeout, too.
 _WORDS: Final[dict[type[BaseException], str]] = {
     urllib3.exceptions.IncompleteRead: "cut off before its end",
+    http.client.IncompleteRead: "cut off before its end",
     urllib3.exceptions.NameResolutionError: "its host is not known",
     urllib3.exceptions.NewConnectionError: "nobody answers",
     urllib3.exceptions.TimeoutError: "no answer in time",
     TimeoutError: "no answer in time",
-    requests.TooManyRedirects: "sent on too often",
 }
 
 
@@ -65,8 +70,7 @@ class Downloads:
     """Runs as a context manager; for one thread. Proxies are taken from the environment."""
 
     def __init__(self, certificate: ClientCertificate | None = None) -> None:
-        self._session = requests.Session()
-        self._session.max_redirects = _MOST_REDIRECTS
+        self._session = RedirectsToCaller()
         # What is compressed is checked and opened by us.
         self._session.headers.update({"User-Agent": "image-builder", "Accept-Encoding": "identity"})
         for scheme in ("http://", "https://"):
@@ -117,10 +121,7 @@ class Downloads:
     def _copy(
         self, file: BinaryIO, address: str, what: str, largest: int, left: float, take: Callable[[bytes], None]
     ) -> None:
-        timeout = (min(_CONNECT, left), min(_SILENCE, left))
-        with self._session.get(address, timeout=timeout, stream=True, verify=self._verify) as response:
-            if address.startswith("https:") and not response.url.startswith("https:"):
-                raise final(f"{what}: sent on from https to http")
+        with self._answer(address, what, (min(_CONNECT, left), min(_SILENCE, left))) as response:
             if response.status_code != 200:
                 raise _status(what, response.status_code)
             size = 0
@@ -130,6 +131,37 @@ class Downloads:
                     raise damaged(f"{what}: larger than {largest} bytes")
                 take(piece)
                 file.write(piece)
+
+    def _answer(self, address: str, what: str, timeout: tuple[float, float]) -> requests.Response:
+        """The answer at the end of a few redirects, none of which leads to another host."""
+        for _ in range(_MOST_REDIRECTS + 1):
+            response = self._session.get(address, timeout=timeout, stream=True, verify=self._verify)
+            if response.status_code not in _REDIRECTS or "Location" not in response.headers:
+                return response
+            response.close()
+            address = _sent_on(address, response.headers["Location"], what)
+        raise final(f"{what}: sent on too often")
+
+
+def _sent_on(address: str, location: str, what: str) -> str:
+    """Where a redirect leads. Raises `UnavailableError` unless that is the same host, and no less safe."""
+    try:
+        old, new = urlsplit(address), urlsplit(urljoin(address, location))
+        ports = _port(old), _port(new)
+    except ValueError:
+        raise final(f"{what}: sent on to what is no address") from None
+    if new.scheme not in _PORTS:
+        raise final(f"{what}: sent on to {new.scheme}, neither http nor https")
+    if old.scheme == "https" and new.scheme == "http":
+        raise final(f"{what}: sent on from https to http")
+    # A server may send all its callers from its usual port for http to that for https.
+    if new.hostname != old.hostname or (ports[0] != ports[1] and ports != (_PORTS["http"], _PORTS["https"])):
+        raise final(f"{what}: sent on to another host, {new.hostname}:{ports[1]}")
+    return new.geturl()
+
+
+def _port(address: SplitResult) -> int | None:
+    return address.port or _PORTS.get(address.scheme)
 
 
 def _status(what: str, status: int) -> UnavailableError:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 from xml.parsers import expat
 
-from adapters.repodata.errors import damaged
+from adapters.repodata.errors import concerning, damaged
 from domain.errors import UnavailableError
 
 _DEEPEST: Final = 64
 _LONGEST_TEXT: Final = 64 * 1024  # characters of one element
 _LONGEST_TAG: Final = 1024 * 1024  # bytes, attributes included; expat holds a tag as a whole
 _MOST_NAMES: Final = 10_000  # of elements and attributes; expat keeps each
+_MOST_ELEMENTS: Final = 20_000  # of a small document; each takes a hundred times its four bytes
 
 
 class Handler(Protocol):
@@ -135,7 +136,7 @@ def read_tree(content: bytes, what: str) -> Element:
     try:
         read_elements([content], tree)
     except UnavailableError as error:
-        raise damaged(f"{what}: {error.detail}") from None
+        raise concerning(what, error) from None
     return tree.root
 
 
@@ -145,8 +146,12 @@ class _Tree:
     def __init__(self) -> None:
         self.root = Element("")
         self._open: list[Element] = []
+        self._elements = 0
 
     def start(self, depth: int, name: str, attributes: dict[str, str]) -> bool:
+        self._elements += 1
+        if self._elements > _MOST_ELEMENTS:
+            raise damaged(f"there are more than {_MOST_ELEMENTS} elements")
         element = Element(name, {local_name(key): value for key, value in attributes.items()})
         if depth:
             self._open[-1].children.append(element)

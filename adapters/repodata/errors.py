@@ -1,15 +1,21 @@
-"""How a repository fails, in the words of the domain's errors."""
+"""How a repository fails, in the words of the domain's errors; servers' text in them is harmless on a terminal."""
 
 from __future__ import annotations
 
+from adapters.repodata.text import printable
 from domain.errors import UnavailableError
 
 
 def damaged(what: str) -> UnavailableError:
     """What came is not what was promised; a repository that changes while it is read looks so, too."""
-    return UnavailableError(what)
+    return UnavailableError(printable(what))
 
 
 def final(what: str) -> UnavailableError:
     """Asking the same place again will not help."""
-    return UnavailableError(what, retry_after=None)
+    return UnavailableError(printable(what), retry_after=None)
+
+
+def concerning(what: str, error: UnavailableError) -> UnavailableError:
+    """The error, naming what it is about."""
+    return UnavailableError(printable(f"{what}: {error.detail}"), retry_after=error.retry_after)

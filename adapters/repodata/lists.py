@@ -8,12 +8,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import orjson
 
 from adapters.repodata.primary import Package
 from domain.errors import ConfigurationError
+
+_EMPTY_WITHIN: Final = 64
+"""Bytes in which an empty array is written, blanks included."""
 
 
 class NewLists:
@@ -60,6 +63,15 @@ class NewLists:
                 os.fsync(file.fileno())
             if path.exists():
                 new.chmod(path.stat().st_mode & 0o777)
+
+    def has_packages(self, path: Path) -> bool:
+        """Whether the list that is at `path` now names a package; what is damaged counts as one that does."""
+        with _named(path):
+            try:
+                with path.open("rb") as file:
+                    return file.read(_EMPTY_WITHIN).split() not in ([b"[]"], [b"[", b"]"])
+            except FileNotFoundError:
+                return False
 
     def put_in_place(self) -> int:
         """Replace the old lists; returns how many."""

@@ -13,13 +13,15 @@ from adapters.repodata.elements import Element, read_tree
 from adapters.repodata.errors import damaged
 
 _REPOMD: Final = "repodata/repomd.xml"
+_MOST_MIRRORS: Final = 100
+_LONGEST_ADDRESS: Final = 2048
 # Of the checksums that are given the first one counts; weaker ones are no reason to trust a stranger's mirror.
 _STRONG: Final = ("sha512", "sha384", "sha256")
 
 
 @dataclass(frozen=True, slots=True)
 class Metalink:
-    """`checksum` is that of repomd.xml; `mirrors` are addresses of repositories, the preferred one first."""
+    """`checksum` is that of repomd.xml; `mirrors` are addresses of repositories, preferred ones first, at most 100."""
 
     checksum: Checksum
     mirrors: tuple[str, ...]
@@ -37,7 +39,8 @@ def read_metalink(content: bytes) -> Metalink:
     mirrors = sorted(_mirrors(files[0]), key=lambda mirror: -mirror[0])
     if not mirrors:
         raise damaged("the metalink names no http or https mirror")
-    return Metalink(_checksum(files[0]), tuple(dict.fromkeys(address for _, address in mirrors)))
+    addresses = list(dict.fromkeys(address for _, address in mirrors))
+    return Metalink(_checksum(files[0]), tuple(addresses[:_MOST_MIRRORS]))
 
 
 def _checksum(file: Element) -> Checksum:
@@ -63,6 +66,8 @@ class _UrlSchema(Schema):
 def _mirrors(file: Element) -> Iterator[tuple[int, str]]:
     """Preference and address of each usable mirror: rsync and ftp are of no use, nor is one that is misspelt."""
     for element in file.all("resources", "url"):
+        if len(element.text) > _LONGEST_ADDRESS:
+            continue
         try:
             url: dict[str, Any] = _UrlSchema().load({**element.attributes, "address": element.text})
         except ValidationError:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from adapters.repodata.elements import read_elements
 from adapters.repodata.errors import damaged
+from adapters.repodata.text import has_controls, without_controls
 from adapters.repodata.versions import Version
 
-# Bytes that all names and summaries of one list may take, each package counted with what Python adds.
-_LARGEST_LIST: Final = 256 * 1024 * 1024
-_PER_PACKAGE: Final = 500
+# Bytes that all packages of one list may take; those of Fedora take some 40 million.
+_LARGEST_LIST: Final = 128 * 1024 * 1024
+# Of a package, beside its texts.
+_PER_PACKAGE: Final = 400
+# Characters of version and release each. Every version of a name is compared with its newest.
+_LONGEST_VERSION: Final = 256
 _WANTED: Final = frozenset({"name", "arch", "summary"})
 
 
@@ -27,8 +32,8 @@ class Package:
 def read_packages(pieces: Iterable[bytes], architecture: str) -> tuple[Package, ...]:
     """The packages of the primary that `architecture` can install, itself and noarch, sorted by name.
 
-    Each name once, with the summary of its newest version. Raises `UnavailableError` when the XML is not a sound
-    primary.
+    Each name once, with the summary of its newest version, without control characters. Raises `UnavailableError` when
+    the XML is not a sound primary.
     """
     primary = _Primary(frozenset({architecture, "noarch"}))
     read_elements(pieces, primary)
@@ -68,18 +73,28 @@ class _Primary:
         name, architecture = self._texts.get("name"), self._texts.get("arch")
         if not name or not architecture:
             raise damaged("the primary has a package without name or architecture")
+        if has_controls(name):
+            raise damaged(f"the primary has a package with control characters in its name, {name[:100]}")
         if architecture not in self._architectures:
             return
-        version, summary = self._parsed_version(name), self._texts.get("summary", "")
+        package = self._parsed_version(name), without_controls(self._texts.get("summary", ""))
         known = self.newest.get(name)
-        if known is None or known[0] < version:
-            self._size += len(name) + len(summary) + _PER_PACKAGE
+        if known is None or known[0] < package[0]:
+            self._size += _size(name, *package) - (_size(name, *known) if known else 0)
             if self._size > _LARGEST_LIST:
                 raise damaged("the primary has more packages than fit into memory")
-            self.newest[name] = (version, summary)
+            self.newest[name] = package
 
     def _parsed_version(self, name: str) -> Version:
         epoch = self._version.get("epoch") or "0"
         if not (epoch.isascii() and epoch.isdigit() and len(epoch) < 20):
             raise damaged(f"the primary has an epoch of {name[:100]} that is no number")
-        return Version(int(epoch), self._version.get("ver", ""), self._version.get("rel", ""))
+        version = Version(int(epoch), self._version.get("ver", ""), self._version.get("rel", ""))
+        if max(len(version.version), len(version.release)) > _LONGEST_VERSION:
+            raise damaged(f"the primary has a version of {name[:100]} longer than {_LONGEST_VERSION} characters")
+        return version
+
+
+def _size(name: str, version: Version, summary: str) -> int:
+    """Bytes that the package takes, at most four for each character."""
+    return _PER_PACKAGE + sum(map(sys.getsizeof, (name, version.version, version.release, summary)))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import unquote
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate
 
@@ -15,6 +17,9 @@ LARGEST_PRIMARY: Final = 512 * 1024 * 1024
 """Bytes as downloaded; that of Fedora has some 20 million."""
 LARGEST_OPEN_PRIMARY: Final = 2 * 1024 * 1024 * 1024
 """Bytes as XML; that of Fedora has some 200 million."""
+# A segment of a location once its escapes are undone: neither . nor .., and nothing that a server or a proxy could take
+# for a separator, another escape, a scheme, a query or a parameter.
+_SEGMENT: Final = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~+=@,-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +73,8 @@ def _first(messages: Any, place: str = "") -> str:
 
 
 def _is_inside(location: str) -> None:
-    if ":" in location or "\\" in location or location.startswith("/") or ".." in location.split("/"):
-        raise ValidationError("Leads out of the repository.")
+    if not all(_SEGMENT.fullmatch(unquote(segment)) for segment in location.split("/")):
+        raise ValidationError("Leads out of the repository, or is no plain relative path.")
 
 
 def _size(largest: int, name: str) -> fields.Integer:

@@ -11,7 +11,7 @@ from typing import BinaryIO, Final, Protocol, TypeVar
 from adapters.repodata.checksum import Checksum
 from adapters.repodata.compression import opened
 from adapters.repodata.download import Downloads
-from adapters.repodata.errors import damaged, final
+from adapters.repodata.errors import concerning, damaged, final
 from adapters.repodata.metalink import read_metalink
 from adapters.repodata.primary import Package, read_packages
 from adapters.repodata.repomd import Primary, read_repomd
@@ -105,7 +105,7 @@ def _packages(place: _Place, architecture: str, downloads: Downloads, progress: 
         try:
             return read_packages(_checked(primary, file, place.deadline, progress), architecture)
         except UnavailableError as error:
-            raise UnavailableError(f"{primary.location}: {error.detail}", retry_after=error.retry_after) from error
+            raise concerning(primary.location, error) from error
 
 
 def _download(primary: Primary, place: _Place, downloads: Downloads, file: BinaryIO, progress: Progress) -> None:
@@ -127,12 +127,10 @@ def _checked(primary: Primary, file: BinaryIO, deadline: float, progress: Progre
     """The opened primary, as long as it is what repomd.xml promises."""
     digest = primary.open_checksum.digest() if primary.open_checksum else None
     done = 0
-    for piece in opened(file):
+    for piece in opened(file, deadline):
         done += len(piece)
         if done > primary.open_size:
             raise damaged(f"opens to more than {primary.open_size} bytes")
-        if time.monotonic() > deadline:
-            raise damaged("the time is up")
         if digest:
             digest.update(piece)
         progress("reading", done, primary.open_size)

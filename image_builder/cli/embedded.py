@@ -52,7 +52,6 @@ def surroundings(data: Path, check: Callable[[], None]) -> Iterator[None]:
     Everything is kept in the folder `data` and taken up again by the next start. `check` is called between the steps;
     what it raises ends the start.
     """
-    data.mkdir(parents=True, exist_ok=True)
     click.echo(f"Starting PostgreSQL in {data / 'postgres'} ...")
     with EmbeddedPostgres(data / "postgres", max_connections=200) as postgres:
         check()
@@ -70,6 +69,7 @@ def surroundings(data: Path, check: Callable[[], None]) -> Iterator[None]:
                 PGHOST=parameters["host"],
                 PGPORT=str(parameters["port"]),
                 PGUSER=parameters["user"],
+                PGPASSWORD=parameters["password"],
                 PGDATABASE=parameters["dbname"],
                 PGSSLMODE="disable",
                 COMPOSER_URL=composer.url,

@@ -46,8 +46,8 @@ def refresh_packages(
     """Write the package lists of the distributions NAME anew, from what their repositories hold now.
 
     Without NAME: of all that have repositories. A distribution's lists are replaced together, or left as they were
-    when one of its repositories fails; the others go on, and the exit status is 1. RHEL repositories are skipped
-    without a client certificate. Checksums are verified, signatures of metadata are not.
+    when one of its repositories fails, or holds no packages any more; the others go on, and the exit status is 1. RHEL
+    repositories are skipped without a client certificate. Checksums are verified, signatures of metadata are not.
     """
     if client_cert is None and (client_key or ca):
         raise click.UsageError("--client-key and --ca go with --client-cert")
@@ -115,7 +115,10 @@ class _Refresh:
                 packages = repository_packages(repository, architecture, downloads, self.timeout, bar)
             except UnavailableError as error:
                 raise UnavailableError(f"{title}: {error.detail}") from error
-        lists.add(package_list_path(self.directory, distribution, architecture, repository), packages)
+        path = package_list_path(self.directory, distribution, architecture, repository)
+        if not packages and lists.has_packages(path):
+            raise UnavailableError(f"{title}: the repository holds no packages, and the list that is there does")
+        lists.add(path, packages)
         self.report.line(f"{title}: {len(packages)} packages")
 
 
@@ -155,7 +158,7 @@ class _Report:
     def line(self, text: str) -> None:
         """Something worth to be read afterwards."""
         if self._on_terminal:
-            self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._progress.console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
         else:
             click.echo(text, err=True)
 

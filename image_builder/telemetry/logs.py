@@ -7,6 +7,7 @@ works at it, because contexts are handed on (`contextvars.copy_context().run`).
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import threading
 from types import TracebackType
@@ -30,6 +31,11 @@ LEVELS: Final = {
     "FATAL": logging.CRITICAL,
     "CRITICAL": logging.CRITICAL,
 }
+# In UTF-8: what orjson writes as it is although it may steer the terminal of whoever reads the log, namely DEL, C1,
+# separators of lines and paragraphs, and characters that change the direction of writing.
+_STEERING: Final = re.compile(
+    rb"\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]",
+)
 
 
 def configure(level: str) -> None:
@@ -144,4 +150,8 @@ def _printable(value: Any) -> str:
 
 
 def _as_line(_logger: WrappedLogger, _method: str, line: Any) -> bytes:
-    return masked(line) + b"\n"
+    return _STEERING.sub(_escape, masked(line)) + b"\n"
+
+
+def _escape(found: re.Match[bytes]) -> bytes:
+    return f"\\u{ord(found[0].decode()):04x}".encode()

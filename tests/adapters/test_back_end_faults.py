@@ -9,7 +9,9 @@ from stamina.instrumentation import set_on_retry_hooks
 
 from adapters.http.breaker import Breaker
 from adapters.http.client import Answer, BackEnd, NoAnswerError, Timeouts
+from adapters.http.exchange import LARGEST_ANSWER
 from ports.trace import Trace, current_trace
+from tests.support.floods import unending
 from tests.support.loopback import Loopback, answer, close, garbage, half, hang, refused_url, reset, truncated
 
 SHORT = Timeouts(connect=1.0, read=0.15)
@@ -213,3 +215,11 @@ def test_a_trailing_slash_of_the_address_does_not_matter(url):
 @pytest.mark.parametrize("body", [b"", b"{", b"<html>", b"\xff\xfe", b"NaN", b'{"a": 1} x'])
 def test_a_body_that_is_no_json_is_none(body):
     assert Answer(200, body).json() is None
+
+
+@pytest.mark.parametrize("kind", unending())
+def test_an_answer_that_does_not_end_is_left_before_it_fills_the_memory(kind):
+    flood = unending()[kind]
+    with Loopback(flood) as server, calling(server.url) as back_end:
+        silence(back_end, "post", LONG)
+    assert flood.sent < 4 * LARGEST_ANSWER

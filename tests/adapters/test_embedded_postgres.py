@@ -139,7 +139,11 @@ def test_what_a_crashed_initialisation_left_is_swept_away(folder: Path) -> None:
 
     with EmbeddedPostgres(folder / "postgresql", settings=FAST) as server:
         assert scalar(server.dsn, "SELECT 1") == 1
-    assert sorted(path.name for path in folder.iterdir()) == ["postgresql", "postgresql.log"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "postgresql",
+        "postgresql.log",
+        "postgresql.pgpass",
+    ]
 
 
 def test_the_connection_parameters_open_a_connection(template: Path) -> None:

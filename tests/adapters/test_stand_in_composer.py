@@ -122,6 +122,23 @@ def test_composes_outlive_a_restart(tmp_path: Path) -> None:
         assert second.behaviour()["composes"] == 1
 
 
+def test_the_files_of_the_composes_are_for_their_owner_only(tmp_path: Path) -> None:
+    made, of_before = tmp_path / "made" / "state.sqlite", tmp_path / "before.sqlite"
+    with StandInComposer(of_before, seconds=0) as first:
+        compose_id = Client(first).queued(a_request())
+        modes_beside = {path.name for path in tmp_path.glob("before.sqlite*")}
+        first._process.kill()  # so that the files beside it stay
+    for path in tmp_path.glob("before.sqlite*"):
+        path.chmod(0o644)
+    with StandInComposer(of_before, seconds=0) as second, StandInComposer(made, seconds=0) as third:
+        Client(second).image_status(compose_id)
+        Client(third).queued(a_request())
+        files = [*tmp_path.glob("before.sqlite*"), *made.parent.iterdir()]
+        assert {path.stat().st_mode & 0o7777 for path in files} == {0o600}
+        assert made.parent.stat().st_mode & 0o7777 == 0o700
+    assert modes_beside == {"before.sqlite", "before.sqlite-wal", "before.sqlite-shm"}
+
+
 def test_metadata_hold_the_request_with_its_defaults_and_the_packages(call: Client) -> None:
     body = with_packages("nginx", "@core")
     metadata = call.metadata(call.queued(body))

@@ -387,6 +387,21 @@ def test_what_is_added_outlives_a_restart(tmp_path: Path) -> None:
             client.session.close()
 
 
+def test_the_file_of_what_is_added_is_for_its_owner_only(tmp_path: Path) -> None:
+    made, of_before = tmp_path / "made" / "platform.json", tmp_path / "before.json"
+    of_before.write_text("{}")
+    for path in (of_before, left := tmp_path / "before.json.new"):
+        path.touch()
+        path.chmod(0o644)
+    with StandInPlatform(of_before) as running, StandInPlatform(made) as other:
+        assert [path.stat().st_mode & 0o7777 for path in (of_before, left)] == [0o600, 0o600]
+        for each in (running, other):
+            each.steer(sources={"1": None})
+    assert [path.stat().st_mode & 0o7777 for path in (of_before, made)] == [0o600, 0o600]
+    assert made.parent.stat().st_mode & 0o7777 == 0o700
+    assert not left.exists()
+
+
 def test_it_announces_itself_and_ends_cleanly() -> None:
     command = [sys.executable, "-m", "adapters.embedded.platform", "--state=:memory:", "--host=127.0.0.1", "--port=0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:

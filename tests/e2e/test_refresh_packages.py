@@ -15,11 +15,9 @@ from adapters.files.distributions import problems
 from tests.support.domain_builders import accept_customizations
 from tests.support.file_server import FileServer
 from tests.support.loopback import Loopback, hang
+from tests.support.refreshing import COMMAND, PATIENCE, a_repository, lists, old_list, put, run
 from tests.support.rpm_repositories import AARCH64, X86_64, RpmRepository, build_rpms, metalink
 from tests.support.service import PROJECT
-
-COMMAND = [sys.executable, "-m", "image_builder", "distributions", "refresh-packages"]
-PATIENCE = 60
 
 
 @pytest.fixture(scope="module")
@@ -47,43 +45,6 @@ def directory(tmp_path):
     folder = tmp_path / "distributions"
     folder.mkdir()
     return folder
-
-
-def a_repository(id_, url, **fields):
-    return {"id": id_, "rhsm": False, "baseurl": url} | fields
-
-
-def put(directory, name, *repositories, archs=("x86_64", "aarch64"), canonical=None):
-    document = {
-        "module_platform_id": "platform:el9",
-        "distribution": {"name": canonical or name, "description": "Test"},
-        **{arch: {"image_types": ["aws"], "repositories": list(repositories)} for arch in archs},
-    }
-    folder = directory / name
-    folder.mkdir()
-    (folder / f"{name}.json").write_text(json.dumps(document))
-    return folder
-
-
-def run(directory, *arguments):
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "DISTRIBUTIONS_DIR": str(directory)}
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        check=False,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-
-
-def lists(folder):
-    return {path.name: path.read_text() for path in folder.iterdir() if path.name != f"{folder.name}.json"}
-
-
-def old_list(folder, *names):
-    for name in names:
-        (folder / name).write_text('[{"name": "old", "summary": "Old"}]')
 
 
 def pairs(path):

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import requests
 
@@ -20,11 +21,16 @@ from tests.support.service import PATIENCE, PROJECT, START_PATIENCE
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """Where the running service says that the page about its API is, the identity it says to use, its process."""
+    """Where the running service says that the page about its API is, the identity it says to use, its process.
+
+    `data` is its data folder, `said` all that it printed at its start.
+    """
 
     docs: str
     identity: str
     process: int
+    data: Path
+    said: str
 
     @property
     def url(self) -> str:
@@ -60,10 +66,11 @@ def embedded(*, workers: int = 1, environment: Mapping[str, str] | None = None) 
             },
             cwd=folder,
             stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
         )
         try:
-            running = _announced(process)
+            running = _announced(process, folder / "data")
             _wait_until_ready(running.url)
             yield running
         finally:
@@ -71,7 +78,7 @@ def embedded(*, workers: int = 1, environment: Mapping[str, str] | None = None) 
             process.communicate(timeout=PATIENCE)
 
 
-def _announced(process: subprocess.Popen[str]) -> Embedded:
+def _announced(process: subprocess.Popen[str], data: Path) -> Embedded:
     assert process.stdout is not None
     said: list[str] = []
     for line in process.stdout:
@@ -83,7 +90,7 @@ def _announced(process: subprocess.Popen[str]) -> Embedded:
     identity = re.search(r"identity +x-rh-identity: (\S+)", text)
     assert docs, text
     assert identity, text
-    return Embedded(docs[1], identity[1], process.pid)
+    return Embedded(docs[1], identity[1], process.pid, data, text)
 
 
 def _wait_until_ready(url: str) -> None:

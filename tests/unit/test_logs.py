@@ -203,3 +203,16 @@ def test_that_passes():
     assert ended.returncode == pytest.ExitCode.TESTS_FAILED, ended.stdout + ended.stderr
     assert "1 passed" in ended.stdout
     assert "secrets in what the programs wrote" in ended.stdout
+
+
+def test_what_could_steer_a_terminal_is_escaped_and_stays_the_same_text() -> None:
+    steering = "\x00\x1b[2J \x7f \x80\x9b2J\x9f \u061c\u200e\u200f\u2028\u2029\u202a\u202e\u2066\u2069"
+    text = f"{steering} é\xa0 \u20ac ☃ \u202f\u2070"
+    program = f"log.info({text!r}, **{{{text!r}: {text!r}}})"
+    ended = subprocess.run(
+        [sys.executable, "-c", SETUP + program], cwd=PROJECT, capture_output=True, timeout=60, check=True
+    )
+    line = ended.stdout.decode()
+    assert [character for character in text if character in line and not character.isprintable()] == ["\xa0", "\u202f"]
+    assert "é\xa0 \u20ac ☃ \u202f\u2070" in line
+    assert json.loads(line)[text] == text

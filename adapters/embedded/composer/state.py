@@ -11,6 +11,7 @@ from typing import Final
 import orjson
 
 from adapters.embedded.composer.plan import Plan
+from adapters.embedded.private_files import close_to_others, make_folder, open_to_append
 
 MAKE: Final = """
     CREATE TABLE IF NOT EXISTS composes
@@ -38,9 +39,9 @@ class Composes:
     """All composes; to be used from one thread, the event loop's, as its connection insists."""
 
     def __init__(self, path: str) -> None:
-        """Open or make the file at `path`; `:memory:` keeps nothing."""
+        """Open or make the file at `path`, for its owner only; `:memory:` keeps nothing."""
         if path != ":memory:":
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            _make_private(Path(path))
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = OFF")
@@ -79,3 +80,10 @@ class Composes:
     def _read(self, statement: str, *parameters: str) -> Iterator[Compose]:
         for id_, created_at, plan, request in self._connection.execute(statement, parameters):
             yield Compose(id_, created_at, Plan.read(orjson.loads(plan)), request)
+
+
+def _make_private(file: Path) -> None:
+    make_folder(file.parent)
+    open_to_append(file).close()  # SQLite gives the files beside it the same mode
+    for suffix in ("-wal", "-shm", "-journal"):
+        close_to_others(file.with_name(file.name + suffix))

@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 
 from adapters.embedded.platform.known import red_hat
+from adapters.embedded.private_files import close_to_others, make_folder, replace_file
 
 MEMORY: Final = ":memory:"
 KINDS: Final = ("repositories", "templates", "sources", "policies")
@@ -39,12 +40,14 @@ class Known:
     """Repositories, templates, sources and policies by their ids; changes outlive a restart."""
 
     def __init__(self, path: str, built_in: Mapping[str, Documents]) -> None:
-        """Read the file at `path`, if there is one; `:memory:` keeps nothing."""
+        """Read the file at `path`, if there is one, and close it to other users; `:memory:` keeps nothing."""
         self._path = None if path == MEMORY else Path(path)
         self._built_in = built_in
         self._added: dict[str, dict[str, dict[str, Any] | None]] = {kind: {} for kind in KINDS}
         if self._path:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self._path.parent)
+            for file in (self._path, self._path.with_name(self._path.name + ".new")):
+                close_to_others(file)
             if self._path.exists():
                 self._added |= orjson.loads(self._path.read_bytes())
 
@@ -90,6 +93,4 @@ class Known:
 
     def _write(self) -> None:
         if self._path:
-            written = self._path.with_name(self._path.name + ".new")
-            written.write_bytes(orjson.dumps(self._added))
-            written.replace(self._path)
+            replace_file(self._path, orjson.dumps(self._added))

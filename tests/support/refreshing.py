@@ -1,0 +1,84 @@
+"""`image-builder distributions refresh-packages` on a directory of a test's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from tests.support.service import PROJECT
+
+COMMAND: Final = [sys.executable, "-m", "image_builder", "distributions", "refresh-packages"]
+PATIENCE: Final = 60
+# Of distribution test-9 with a repository r.
+LIST: Final = "test-9-x86_64-r-packages.json"
+
+
+def a_repository(id_: str, url: str, **fields: Any) -> dict[str, Any]:
+    """A repository of a distribution's file, at an address that is open to all."""
+    return {"id": id_, "rhsm": False, "baseurl": url} | fields
+
+
+def put(
+    directory: Path,
+    name: str,
+    *repositories: dict[str, Any],
+    archs: Sequence[str] = ("x86_64", "aarch64"),
+    canonical: str | None = None,
+) -> Path:
+    """Put a distribution with these repositories into the directory; returns its folder."""
+    document = {
+        "module_platform_id": "platform:el9",
+        "distribution": {"name": canonical or name, "description": "Test"},
+        **{arch: {"image_types": ["aws"], "repositories": list(repositories)} for arch in archs},
+    }
+    folder = directory / name
+    folder.mkdir()
+    (folder / f"{name}.json").write_text(json.dumps(document))
+    return folder
+
+
+def run(directory: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """The ended command, with these arguments."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "DISTRIBUTIONS_DIR": str(directory)}
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        check=False,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+
+def lists(folder: Path) -> dict[str, str]:
+    """The texts of a distribution's package lists, by file name."""
+    return {path.name: path.read_text() for path in folder.iterdir() if path.name != f"{folder.name}.json"}
+
+
+def old_list(folder: Path, *names: str) -> None:
+    """Put lists of one old package into a distribution's folder."""
+    for name in names:
+        (folder / name).write_text('[{"name": "old", "summary": "Old"}]')
+
+
+def assert_left_alone(folder: Path) -> None:
+    """The list of `old_list` is the only one, and as it was."""
+    assert lists(folder) == {LIST: '[{"name": "old", "summary": "Old"}]'}
+
+
+def a_package(name: str = "zsh", summary: str = "A shell", version: str = 'epoch="0" ver="1" rel="1"') -> str:
+    """A package of a primary; `version` are the attributes of its version."""
+    return (
+        f'<package type="rpm"><name>{name}</name><arch>noarch</arch><version {version}/>'
+        f"<summary>{summary}</summary></package>"
+    )
+
+
+def a_primary(*packages: str) -> bytes:
+    """A primary of these packages."""
+    return f"<metadata>{''.join(packages)}</metadata>".encode()
