@@ -260,7 +260,7 @@ def test_a_store_that_always_answers_too_late_holds_up_no_more_requests_until_it
     def answering(connection, ending):
         while connection.recv(65536):
             ending.wait(0.5 if late else 0)
-            connection.sendall(b"*3\r\n:1\r\n:5\r\n:100\r\n")
+            connection.sendall(b"*4\r\n:1\r\n:5\r\n:100\r\n:-1\r\n")
 
     async def passing(server, lines):
         nonlocal late
@@ -289,7 +289,14 @@ def test_a_store_that_always_answers_too_late_holds_up_no_more_requests_until_it
 
 @pytest.mark.parametrize(
     "answer",
-    [b"+OK", b"*-1", b"*2\r\n:1\r\n:1", b"*3\r\n:1\r\n+5\r\n:9", b"*3\r\n:2\r\n:1\r\n:1", b"$5000\r\n" + b"a" * 5000],
+    [
+        b"+OK",
+        b"*-1",
+        b"*2\r\n:1\r\n:1",
+        b"*4\r\n:1\r\n+5\r\n:9\r\n:-1",
+        b"*4\r\n:2\r\n:1\r\n:1\r\n:-1",
+        b"$5000\r\n" + b"a" * 5000,
+    ],
 )
 def test_a_store_that_gives_another_answer_than_the_script_does_is_away(answer):
     async def passing(server):
@@ -312,7 +319,7 @@ def test_numbers_that_no_caller_could_make_sense_of_are_corrected():
             await limits.aclose()
 
     # As where another process with a higher limit counts in the same window, and a clock was set back.
-    with HostileServer(redis_answering(b"*3\r\n:0\r\n:-7\r\n:99999999999999\r\n")) as server:
+    with HostileServer(redis_answering(b"*4\r\n:0\r\n:-7\r\n:99999999999999\r\n:-1\r\n")) as server:
         spent = asyncio.run(counting(server))
     assert (spent.admitted, spent.remaining, spent.frees_in) == (False, 0, timedelta(seconds=WINDOW))
 

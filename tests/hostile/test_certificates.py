@@ -38,7 +38,7 @@ class Secured:
         """Have all servers present it from now on; each with the way in which it treats who accepts it."""
         context = server_context(certificate)
         shown = [(server, http()) for server in self.http_servers]
-        shown.append((self.store, redis_answering(b"*3\r\n:1\r\n:5\r\n:2000000\r\n")))
+        shown.append((self.store, redis_answering(b"*4\r\n:1\r\n:5\r\n:2000000\r\n:-1\r\n")))
         for server, treatment in shown:
             server.tls = context
             server.treatment = treatment

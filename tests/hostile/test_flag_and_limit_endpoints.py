@@ -103,7 +103,7 @@ def test_where_redis_takes_no_connection_users_and_threads_are_as_usual(limited:
 
 
 def test_a_redis_that_is_well_again_limits_again(limited: Limited) -> None:
-    limited.store.treatment = redis_answering(b"*3\r\n:0\r\n:0\r\n:2000000\r\n")
+    limited.store.treatment = redis_answering(b"*4\r\n:0\r\n:0\r\n:2000000\r\n:2000000\r\n")
     until(lambda: limited.service.client().get("/version").status_code == 429, "requests are limited")
 
 

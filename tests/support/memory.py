@@ -18,6 +18,10 @@ class RecordedMemory:
     limit: float = math.inf
     before_reserving: Callable[[], None] = field(default=lambda: None)
 
+    @property
+    def size(self) -> int:
+        return self.reserved
+
     def reserve(self, size: int) -> None:
         self.before_reserving()
         self.reserved += size
