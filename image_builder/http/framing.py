@@ -28,7 +28,7 @@ _CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[\t ]*;[^\0-\x08\n-\x1f
 _LONGEST_LINE: Final = 16 * 1024
 # Bytes of chunk sizes and extensions that may be more than those of the data: a body in chunks of one byte costs a
 # hundred times as much to read as the same body in one.
-_CHUNK_OVERHEAD: Final = 64 * 1024
+_CHUNK_OVERHEAD: Final = 16 * 1024
 
 END_OF_HEAD: Final = b"\r\n\r\n"
 
