@@ -232,7 +232,8 @@ def test_connections_that_work_are_used_while_no_others_can_be_had(
     service: Service, proxy: DatabaseProxy, kept: Kept
 ) -> None:
     proxy.refuse_newcomers("53300", "sorry, too many clients already")
-    clients = [service.client(kept.tenant) for _ in range(16)]
+    # Of two organizations: one alone finds places for fewer.
+    clients = [service.client(tenant) for tenant in (kept.tenant, f"{kept.tenant} too") for _ in range(8)]
     answers = at_once([partial(each.get, "/composes") for each in clients for _ in range(2)])
     assert {answer.status_code for answer in answers} == {200}
     assert clients[0].post("/compose", compose_request()).status_code == 201
