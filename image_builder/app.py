@@ -130,7 +130,11 @@ class _Service:
         self._sampling.stop()
         self._container.features().stop()
         self._container.database().close()
-        for threads in (self._container.image_threads(), self._container.lookup_threads()):
+        for threads in (
+            self._container.image_threads(),
+            self._container.lookup_threads(),
+            self._container.hash_threads(),
+        ):
             threads.shutdown(wait=False, cancel_futures=True)
         self._container.back_ends().close()
         self._container.tracing().stop()

@@ -50,7 +50,6 @@ class SchemaErrors:
             return
         if self._forms:
             yield from self._of_forms(value, path)
-            return
         yield from ((path, error.message) for error in self._itself.iter_errors(value))
         if isinstance(value, dict):
             for name, schema in self._schema.get("properties", {}).items():
@@ -67,8 +66,10 @@ class SchemaErrors:
         Where all complain of the value itself, all are told.
         """
         of_forms = [list(islice(form._walk(value, path), MOST_ERRORS)) for form in self._forms]  # noqa: SLF001
-        if not all(of_forms):  # several forms fit
-            yield path, f"{MASK} fits more than one form"
+        fitting = sum(not errors for errors in of_forms)
+        if fitting:
+            if fitting > 1 and "oneOf" in self._schema:
+                yield path, f"{MASK} fits more than one form"
         elif all(len(errors) == 1 and errors[0][0] == path for errors in of_forms):
             messages = [errors[0][1].removeprefix(MASK).strip() for errors in of_forms]
             yield path, f"{MASK} {' and '.join(messages)}"
@@ -82,7 +83,7 @@ class SchemaErrors:
     @cached_property
     def _itself(self) -> jsonschema_rs.Draft4Validator:
         """What the schema says of the value itself, and not of its parts."""
-        said = {key: entry for key, entry in self._schema.items() if key not in {"items", "properties"}}
+        said = {key: entry for key, entry in self._schema.items() if key not in {"items", "properties", *_FORMS}}
         if "properties" in self._schema:
             said["properties"] = {
                 name: {key: entry for key, entry in self._resolve(schema).items() if key == "default"}

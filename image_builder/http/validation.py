@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final
 
@@ -45,6 +46,8 @@ _COPIES: Final = 3
 _UNCOUNTED: Final = 16 * 1024
 # UTF-8 of a character beyond the first 65,536.
 _FOUR_BYTES: Final = re.compile(rb"[\xf0-\xf4]")
+# Where larger ones are parsed, apart from all else that needs threads. Two: they take turns with the event loop.
+_PARSERS: Final = ThreadPoolExecutor(2, thread_name_prefix="parse")
 # What a value takes besides its text: in the document as it is parsed, completed, and turned into a back-end's.
 _BYTES_OF_A_VALUE: Final = 200
 
@@ -135,8 +138,9 @@ class _BodyReader:
         if len(raw) <= _LARGE:
             await self._memory.reserve_soon(_cost_of_values(count(raw)))
             return _document(parse, raw, self._body)
-        await self._memory.reserve_soon(_cost_of_values(await asyncio.to_thread(count, raw)))
-        return await asyncio.to_thread(_document, parse, raw, self._body)
+        loop = asyncio.get_running_loop()
+        await self._memory.reserve_soon(_cost_of_values(await loop.run_in_executor(_PARSERS, count, raw)))
+        return await loop.run_in_executor(_PARSERS, _document, parse, raw, self._body)
 
     async def _received(self, receive: Receive, length: int, arriving: Account) -> bytes:
         """The body; nothing waits for memory while it holds some that another may wait for.
