@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from starlette.types import Receive, Scope, Send
 
-from image_builder.http.call import CALL, NOTE, Call, Lane, Route
+from image_builder.http.call import CALL, NOTE, Call, Lane, Note, Route
 from image_builder.http.lanes import FairLane
 from ports.waiting import MustWaitError, waiting_forbidden
 
@@ -46,19 +46,20 @@ class Bridge:
         """Run the call of the scope. Raises UnavailableError when its lane is full, and whatever the handler raises."""
         call: Call = scope[CALL]
         run = partial(self._run, _environment(scope, call))
-        status, headers, body = await self._answer(call.route, scope[NOTE].tenant, run)
+        status, headers, body = await self._answer(call.route, scope[NOTE], run)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def _answer(self, route: Route, organization: str, run: Callable[[], _Answer]) -> _Answer:
-        lane = self._lanes[route.lane]
+    async def _answer(self, route: Route, note: Note, run: Callable[[], _Answer]) -> _Answer:
+        lane, organization = self._lanes[route.lane], note.tenant
         if route.rarely_waits and not lane.is_free_for(organization):
+            held = note.memory.size
             try:
                 return await self._lanes[Lane.DIRECT].run(
                     organization, partial(copy_context().run, _without_waiting, run)
                 )
             except MustWaitError:
-                pass  # it needs a back-end after all, and gets in line
+                note.memory.shrink(held)  # it needs a back-end after all, and gets in line
         return await lane.run(organization, partial(copy_context().run, run))
 
     def _run(self, environment: dict[str, Any]) -> _Answer:

@@ -83,14 +83,14 @@ class RequestMemory:
             self._forget(waiting.account.tenant)
             return True
 
-    def release(self, account: Account) -> None:
-        """Release all that an account has reserved, and let others have it."""
+    def release(self, account: Account, size: int) -> None:
+        """Release some of what an account has reserved, and let others have it."""
         with self._lock:
-            self._used -= account.size
-            self._used_by[account.tenant] -= account.size
+            self._used -= size
+            self._used_by[account.tenant] -= size
             if not self._used_by[account.tenant]:
                 del self._used_by[account.tenant]
-            account.size = 0
+            account.size -= size
             for waiting in list(self._waiting):
                 if self._fits(waiting.account.tenant, waiting.size):
                     self._take(waiting.account, waiting.size)
@@ -151,11 +151,15 @@ class Account:
             self.memory.give_up(waiting)
             raise
 
+    def shrink(self, size: int) -> None:
+        """Release what is reserved beyond `size` bytes."""
+        if self.size > size:
+            self.memory.release(self, self.size - size)
+
     def close(self) -> None:
         """Release everything; the request has ended."""
         self._closed = True
-        if self.size:
-            self.memory.release(self)
+        self.shrink(0)
 
 
 def _busy() -> UnavailableError:

@@ -1,0 +1,151 @@
+"""Connections of clients that do nothing, send slowly, or do not read are bounded in number, memory and time."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from adapters.embedded.composer.process import StandInComposer
+from image_builder.cli.server import Server, configuration
+from image_builder.http import protocol
+from image_builder.settings import Settings
+from image_builder.variables import look
+from tests.support import raw_http
+from tests.support.builders import compose_request, identity
+from tests.support.databases import Parameters
+from tests.support.service import BASE, Service
+
+LARGE = 8 * 1024 * 1024
+
+
+async def large_answer(scope: Scope, receive: Receive, send: Send) -> None:
+    """An application that answers everything with 8 MiB, in parts."""
+    if scope["type"] == "lifespan":
+        for said in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{said}.complete"})
+        return
+    headers = [(b"content-length", str(LARGE).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    for sent in range(0, LARGE, 65536):
+        await send({"type": "http.response.body", "body": bytes(65536), "more_body": sent + 65536 < LARGE})
+
+
+@contextmanager
+def serving(application: Any) -> Iterator[tuple[str, int]]:
+    """The address of the application behind the service's own server."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        settings = Settings(**look(Settings, {"COMPOSER_URL": "http://composer"})[0])
+        server = Server(configuration(settings, application, factory=False), 0)
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            yield listener.getsockname()
+        finally:
+            server.should_exit = server.force_exit = True
+            thread.join()
+
+
+def closed_within(opened: socket.socket, seconds: float) -> bool:
+    """Whether the other side closes the connection, of which no byte is read before."""
+    time.sleep(seconds)
+    opened.settimeout(raw_http.PATIENCE)
+    received = 0
+    try:
+        while part := opened.recv(1024 * 1024):
+            received += len(part)
+    except ConnectionError:
+        return True
+    return received < LARGE
+
+
+@pytest.mark.parametrize("limit", ["_SECONDS_FOR_A_PART", "_SECONDS_FOR_AN_ANSWER"])
+def test_a_client_that_does_not_read_its_answer_is_cut(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    monkeypatch.setattr(protocol, limit, 0.5)
+    with serving(large_answer) as address, socket.create_connection(address, raw_http.PATIENCE) as opened:
+        opened.sendall(raw_http.head("GET", "/"))
+        assert closed_within(opened, 2.0)
+
+
+def test_a_client_that_reads_slowly_gets_its_whole_answer() -> None:
+    with serving(large_answer) as address, socket.create_connection(address, raw_http.PATIENCE) as opened:
+        opened.sendall(raw_http.head("GET", "/", {"Connection": "close"}))
+        received = 0
+        while part := opened.recv(256 * 1024):
+            received += len(part)
+            time.sleep(0.01)
+        assert received > LARGE
+
+
+def test_idle_connections_make_room_for_new_ones(module_database: Parameters, composer: StandInComposer) -> None:
+    with (
+        Service(module_database, composer.url, environment={"MAX_CONNECTIONS": "20"}) as service,
+        ExitStack() as stack,
+    ):
+        idle = [stack.enter_context(raw_http.connection(service.url)) for _ in range(60)]
+        assert service.client("late").get("/composes").status_code == 200
+        with suppress(ConnectionError):
+            assert idle[0].recv(1) == b""
+        idle[-1].sendall(raw_http.head("GET", "/status"))
+        answer = raw_http.read(idle[-1])
+        assert answer is not None
+        assert answer.status_code == 200
+
+
+def test_connections_without_an_identity_do_not_take_the_place_of_those_with_one(
+    module_database: Parameters, composer: StandInComposer
+) -> None:
+    request = raw_http.head("GET", f"{BASE}/composes", {"x-rh-identity": identity("connected")})
+    with (
+        Service(module_database, composer.url, environment={"MAX_CONNECTIONS": "20"}) as service,
+        ExitStack() as stack,
+    ):
+        known = stack.enter_context(raw_http.connection(service.url))
+        for number in range(2):
+            known.sendall(request)
+            answer = raw_http.read(known)
+            assert answer is not None
+            assert answer.status_code == 200
+            if number == 0:
+                for _ in range(60):
+                    stack.enter_context(raw_http.connection(service.url))
+
+
+def test_large_heads_that_do_not_end_are_refused_once_they_hold_too_much(
+    module_database: Parameters, composer: StandInComposer
+) -> None:
+    begun = raw_http.head("GET", "/status", {"x-filler": "a" * 60_000})[:-2]
+    with Service(module_database, composer.url) as service, ExitStack() as stack:
+        opened = []
+        for _ in range(200):
+            opened.append(stack.enter_context(raw_http.connection(service.url)))
+            opened[-1].sendall(begun)
+        answer = raw_http.read(opened[-1])
+        assert answer is not None
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert service.client("others").get("/composes").status_code == 200
+
+
+def test_white_space_behind_a_header_s_value_is_none_of_it(service: Service, composer: StandInComposer) -> None:
+    body = json.dumps(compose_request()).encode()
+    ids = []
+    key = uuid4().hex
+    for behind in (" ", "\t ", ""):
+        headers = {
+            "x-rh-identity": identity("blanks") + behind,
+            "Idempotency-Key": key + behind,
+            "Content-Type": "application/json" + behind,
+        }
+        answer = raw_http.call(service.url, "POST", f"{BASE}/compose", headers, body)
+        assert answer.status_code == 201, answer.text
+        ids.append(answer.text)
+    assert len(set(ids)) == 1
