@@ -71,6 +71,7 @@ benchmarks: $(VENV)/.development  ## measure, with targets that fail the run; ne
 	$(BIN)/python -m benchmarks.package_search
 	$(BIN)/python -m benchmarks.lists
 	$(BIN)/python -m benchmarks.maintenance
+	$(BIN)/python -m benchmarks.hostile
 
 image:  ## build the container image `image-builder`, with ENGINE (docker)
 	$(ENGINE) build --build-arg BUILD_COMMIT="$$(git rev-parse HEAD)" --build-arg BUILD_TIME="$$(date -u +%FT%TZ)" --tag image-builder .
