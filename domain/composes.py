@@ -38,7 +38,7 @@ class KeptCompose:
     """A compose of the history.
 
     `request` is JSON: text as it is stored, or UTF-8 where the store has brought a large one into the form that is
-    answered. `status` is what the composer said at the end (domain.status.as_document), None as long as nobody asked.
+    answered. `status` is what the composer said at the end (domain.status.as_document), None before a client has asked.
     """
 
     request: str | bytes

@@ -99,7 +99,7 @@ class ReservationUnknownError(UnavailableError):
 class BuildIdTakenError(UnavailableError):
     """The composer named a new build with the id of another build, which the history has.
 
-    Nobody knows whether the composer started the new build, so its reservation stays.
+    It is unknown whether the composer started the new build, so its reservation stays.
     """
 
     def __init__(

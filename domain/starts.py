@@ -60,7 +60,7 @@ class Sighting:
 
     `fingerprints` are those that a start of its request may have been recorded with (see `essences_of_build`), None
     where the composer does not tell the request. A `settled` one has been seen for longer than any start is worked at:
-    nobody is about to record it.
+    no process is about to record it.
     """
 
     compose: UUID

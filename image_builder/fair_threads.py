@@ -25,7 +25,7 @@ class _Task:
             return
         try:
             result = self.call()
-        except BaseException as error:  # noqa: BLE001 - whoever waits for the outcome gets it
+        except BaseException as error:  # noqa: BLE001 - the caller that waits for the outcome gets it
             self.future.set_exception(error)
         else:
             self.future.set_result(result)

@@ -1,6 +1,6 @@
 """Memory that the request at hand may use.
 
-Whoever is about to hold something large for a request (its body, a stored document, an answer) reserves the bytes
+Code that is about to hold something large for a request (its body, a stored document, an answer) reserves the bytes
 first. The account of the request releases all of them when the request has ended.
 
 A thread that is handed a part of the work takes the account along with the context it runs in

@@ -26,7 +26,7 @@ _LARGEST_PASSFILE: Final = 1024
 _LINE: Final = re.compile(rb"127\.0\.0\.1:\*:\*:postgres:([0-9a-f]{64})\n")
 _PASSWORD_BYTES: Final = 32
 _SALT_BYTES: Final = 16
-# Nobody guesses 256 random bits, however fast one try is; but each connection pays for the iterations.
+# 256 random bits cannot be guessed, however fast one try is; but each connection pays for the iterations.
 _ITERATIONS: Final = 1
 
 

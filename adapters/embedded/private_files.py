@@ -65,7 +65,7 @@ def replace_file(path: Path, content: bytes, owner: Account | None = None) -> No
     """
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
-    # Exclusive: in a folder of another user nobody can have root write through a link.
+    # Exclusive: another user cannot have root write through a link in that user's folder.
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, OWNER_ONLY)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)

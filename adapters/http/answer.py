@@ -16,7 +16,7 @@ DEEPEST: Final = 100
 _DEEPEST_WRITTEN: Final = 254
 # Bytes that the values of an answer may take in memory. A search for all packages of a distribution takes some 30 MB.
 LARGEST_VALUES: Final = 96 * 1024 * 1024
-# Below this nobody is asked for memory.
+# Smaller answers reserve no memory.
 _SMALL: Final = 1024 * 1024
 # Bytes that values of JSON take at most, by the characters that stand between them; measured in tests.
 _COSTS: Final = ((b",", 44), (b'"', 24), (b"[", 64), (b"{", 64), (b":", 116))

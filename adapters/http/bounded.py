@@ -21,7 +21,7 @@ class RedirectsToCaller(requests.Session):
 class BoundedResponse(http.client.HTTPResponse):
     """An answer whose chunks have a size; raises http.client.HTTPException for one of a negative size.
 
-    urllib3 and http.client take a size of -1 for all that comes until the connection ends.
+    urllib3 and http.client take a size of -1 for everything until the connection ends.
     """
 
     def _safe_read(self, amt: int) -> Any:

@@ -24,7 +24,7 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNOR
 # Repositories on one page; how many pages are read before the list counts as endless.
 _PAGE: Final = 200
 _MOST_PAGES: Final = 100
-# Entries of an answer: of a page, which may have more than were asked for, and of a list of all that was asked for.
+# The most entries of an answer: of a page, which may have more than were asked for, and of a whole list.
 _MOST_OF_PAGE: Final = 5 * _PAGE
 _MOST_ENTRIES: Final = 20_000
 # Bytes of an answer, and of all pages of a list: a repository has some kilobytes where it has a key.

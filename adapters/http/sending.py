@@ -1,4 +1,4 @@
-"""HTTP for libraries that send telemetry to a collector whose answers nobody needs.
+"""HTTP for libraries that send telemetry to a collector whose answers are not needed.
 
 Such libraries wait for each piece of an answer, however many there are, hold the answer in memory as a whole, and log
 every failure. Here a request ends in time, whatever the collector sends, no body is kept, and the log tells once that

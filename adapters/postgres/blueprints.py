@@ -250,7 +250,7 @@ def _locked(
     wanted: frozenset[int] | None,
     expected: int,
 ) -> Blueprint:
-    """The latest version of a blueprint that nobody else changes until the transaction ends.
+    """The latest version of a blueprint, locked against other changes until the transaction ends.
 
     Raises _LargerError where its documents are larger than `expected` bytes.
     """

@@ -17,7 +17,8 @@ from starlette.types import ASGIApp
 
 from image_builder.app import ABOUT_TO_END
 from image_builder.cli.ending import Requests
-from image_builder.http.protocol import Connections, ContractProtocol
+from image_builder.http.connections import Connections
+from image_builder.http.protocol import ContractProtocol
 from image_builder.settings import Settings
 
 # Seconds after the last moment at which a client could know of it, for a request that was on its way.

@@ -34,7 +34,7 @@ END_OF_HEAD: Final = b"\r\n\r\n"
 
 
 class FramingError(Exception):
-    """The bytes are no request of HTTP/1.1, or nobody can be sure where it ends."""
+    """The bytes are no request of HTTP/1.1, or it is ambiguous where the request ends."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class FairLane:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self._finish(organization)  # the turn came, and nobody was there any more to take it
+                self._finish(organization)  # the turn came after the caller had been cancelled
             raise
 
     def _start(self) -> None:

@@ -1,6 +1,6 @@
 """How much memory the requests of one process hold at a time, in all and for each organization.
 
-Estimates, not measurements: whoever is about to hold something large reserves what it will cost (see `ports.memory`).
+Estimates, not measurements: code that is about to hold something large reserves its cost first (see `ports.memory`).
 A request that finds too little waits for others to end; waiting requests are served in the order in which they came,
 passing over those whose organization holds its share already.
 """

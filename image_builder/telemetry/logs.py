@@ -31,7 +31,7 @@ LEVELS: Final = {
     "FATAL": logging.CRITICAL,
     "CRITICAL": logging.CRITICAL,
 }
-# In UTF-8: what orjson writes as it is although it may steer the terminal of whoever reads the log, namely DEL, C1,
+# In UTF-8: what orjson writes as it is although it may steer the terminal of the log's reader, namely DEL, C1,
 # separators of lines and paragraphs, and characters that change the direction of writing.
 _STEERING: Final = re.compile(
     rb"\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]",

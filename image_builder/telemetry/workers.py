@@ -36,7 +36,7 @@ log = structlog.get_logger()
 _HISTOGRAM: Final = "histogram"
 _SUM_OF_LIVE_WORKERS: Final = "gauge_livesum"
 _MOST_RECENT: Final = "gauge_mostrecent"
-# Bytes of a file at first; what nobody has written to takes no memory. MmapedDict doubles it where that is too little.
+# Bytes of a file at first; pages that were never written take no memory. MmapedDict doubles a file that is full.
 _FILE_SIZE: Final = 256 * 1024
 # To take a slot.
 _TRIES: Final = 5

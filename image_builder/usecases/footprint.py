@@ -23,7 +23,7 @@ Json = Mapping[str, Any]
 
 
 def memory_of(documents: Sequence[Json]) -> int:
-    """Bytes that starting builds of these compose requests takes, in all that is made of the documents.
+    """Bytes that starting builds of these compose requests takes, including everything that is made of the documents.
 
     The documents share their customizations, as those of a blueprint do: what is made of them exists once.
     """
