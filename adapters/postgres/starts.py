@@ -20,7 +20,7 @@ from domain.starts import NewStart
 # Any number will do that no other advisory lock of this database uses.
 _QUOTA_LOCK: Final = 0x1B0001
 
-# Reservations of one tenant queue for its lock and hold a connection each: so many at a time, because other tenants need
+# Reservations of one tenant queue for its lock and hold a connection each: so many at a time, as other tenants need
 # connections too. Seconds that one more waits before it asks for a connection, as long as for the connection itself.
 _RESERVATIONS_AT_ONCE: Final = 5
 _WAIT: Final = 0.7
