@@ -75,6 +75,26 @@ def test_it_can_answer_as_a_proxy_would(call: Client) -> None:
         assert (answer.status_code, answer.text) == (502, "<html>bad gateway</html>")
 
 
+def test_it_can_name_a_new_build_as_another_one(call: Client) -> None:
+    first = call.queued()
+    call.composer.steer(post_id=first)
+    assert call.queued() == first
+    assert call.composer.behaviour()["composes"] == 2
+    call.composer.steer(post_id=None)
+    assert call.queued() != first
+
+
+def test_any_operation_can_answer_anything(call: Client) -> None:
+    compose_id = call.queued()
+    raw = {"status": 200, "body": "[[]]", "content_type": "application/json"}
+    call.composer.steer(raw={"GET /composes/{id}/metadata": raw, "POST /search/packages": raw})
+    assert call.metadata(compose_id) == [[]]
+    assert call("POST", "/search/packages").text == "[[]]"
+    assert call("GET", f"/composes/{compose_id}").json()["id"] == compose_id
+    call.composer.steer(raw=None)
+    assert call.metadata(compose_id)["id"] == compose_id
+
+
 def test_it_can_forget_its_composes(call: Client) -> None:
     compose_id = call.queued()
     call.composer.steer(forget=True)
