@@ -42,7 +42,7 @@ _TO_LETTERS: Final = bytes(ord(string.ascii_letters[byte % len(string.ascii_lett
 _ALWAYS: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 # The largest part of an answer that is written at once; and what a client that does not read its answer makes the
 # process and the kernel buffer, in bytes.
-PART: Final = 64 * 1024
+_PART: Final = 64 * 1024
 _BUFFERED: Final = 256 * 1024
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 
@@ -131,10 +131,7 @@ class Edge:
             return
         if scope["method"] not in {"GET", "HEAD"}:
             raise HttpError(405, "This resource does not take this method", {"Allow": "GET, HEAD"})
-        document = await self._pages[key](scope["path"].removeprefix(key))
-        if len(document.body) > PART:
-            await scope[NOTE].memory.reserve_soon(min(len(document.body), _BUFFERED))
-        await answer.document(document)
+        await answer.document(await self._pages[key](scope["path"].removeprefix(key)))
 
     async def _count_stray(self, scope: Scope) -> None:
         """What no operation was found for is counted all the same, below a base path."""
@@ -172,14 +169,17 @@ class _Answer:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            length = next((int(value) for name, value in message["headers"] if name == b"content-length"), 0)
+            if length > _PART:
+                await self._note.memory.reserve_soon(min(length, _BUFFERED))
             self._note.status = message["status"]
             headers = [*message["headers"], *self._headers]
             message["headers"] = with_limits(headers, self._note.limits) if self._note.limits else headers
         body = memoryview(message.get("body", b""))
         # In parts: the server waits between two of them until the client has read on, and the request ends only then.
-        while len(body) > PART:
-            await self._send_part({**message, "body": body[:PART], "more_body": True})
-            body = body[PART:]
+        while len(body) > _PART:
+            await self._send_part({**message, "body": body[:_PART], "more_body": True})
+            body = body[_PART:]
         await self._send_part({**message, "body": body} if "body" in message else message)
 
     async def _send_part(self, message: Message) -> None:

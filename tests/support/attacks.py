@@ -221,6 +221,7 @@ def _tiny_chunks(target: Target) -> Sequence[bytes]:
 
 
 _DOCS = raw_http.head("GET", "/docs/swagger-ui-bundle.js")
+_OPENAPI = raw_http.head("GET", f"{BASE}/openapi.json")
 _ENDLESS_HEAD = raw_http.head("GET", "/status", {"x-filler": "a" * 60_000})[:-2]
 
 ATTACKS = (
@@ -250,6 +251,7 @@ ATTACKS = (
     Attack("50 lists of 100 builds of 4 MB that are not read", _listing("/composes"), silent(50)),
     Attack("200 bodies of 4 MB that do not end", _slow_bodies, silent(200)),
     Attack("1,000 readers of the docs that do not read", lambda _: [_DOCS], silent(1000)),
+    Attack("1,000 readers of openapi.json that do not read", lambda _: [_OPENAPI], silent(1000)),
     Attack("1,000 heads of 60 kB that do not end", lambda _: [_ENDLESS_HEAD], silent(1000)),
     Attack("3,000 idle connections", lambda _: [b"G"], silent(3000)),
 )
