@@ -113,7 +113,7 @@ def test_a_row_holds_who_asked_and_when(client: Client, tenant: str, module_data
     assert abs(row["created_at"] - now()) < timedelta(seconds=30)
 
 
-@pytest.mark.parametrize("email", ["e" * 5_000 + "@example.com", "\0@example.com", "a\n@example.com"], ids=ascii)
+@pytest.mark.parametrize("email", ["e" * 5_000 + "@example.com", "a\n@example.com"], ids=ascii)
 def test_an_address_that_cannot_be_kept_fails_no_build(
     service: Service, composer: StandInComposer, tenant: str, module_database: Parameters, email: str
 ) -> None:
