@@ -7,7 +7,11 @@ DATA ?= .data
 ENGINE ?= docker
 UV_COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet
 
-.PHONY: help run demo test load check format lock distributions docs audit benchmarks image sbom clean
+SERVICE_TESTS := tests/e2e tests/hostile tests/load
+# The lines of two runs whole, where this make can do it.
+LINES := $(if $(filter output-sync,$(.FEATURES)),--output-sync=line)
+
+.PHONY: help run demo test test-service test-others load check format lock distributions docs audit benchmarks image sbom clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -29,8 +33,15 @@ run: $(VENV)/.embedded  ## the service with everything it needs, on 127.0.0.1:80
 demo: $(VENV)/.embedded  ## queue builds and watch them, against the service of `make run` or one of its own
 	@exec $(BIN)/image-builder demo
 
-test: $(VENV)/.development  ## every test, against a real PostgreSQL
-	@$(BIN)/python -m pytest
+test: $(VENV)/.development  ## every test, against a real PostgreSQL; those of the running service beside the others
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going $(LINES) test-service test-others
+
+# Most tests wait: for servers to start, for deadlines to pass. Two runs at once take little more than half the time.
+test-service: $(VENV)/.development
+	@env -u MAKEFLAGS -u MAKELEVEL $(BIN)/python -m pytest $(SERVICE_TESTS)
+
+test-others: $(VENV)/.development
+	@env -u MAKEFLAGS -u MAKELEVEL $(BIN)/python -m pytest tests $(SERVICE_TESTS:%=--ignore=%)
 
 load: $(VENV)/.development  ## Locust against BASE_URL, or the embedded default: USERS=50 DURATION=60s WORKERS=1; fails where a service level is missed
 	@$(BIN)/python -m tests.load
