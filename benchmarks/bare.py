@@ -26,10 +26,12 @@ from adapters.postgres.starts import _RECORD_COMPOSE, _RECORD_FIRST
 from benchmarks.payloads import BASE, BUILDER, READER, composer_request
 from image_builder.http.bridge import Bridge
 from image_builder.http.call import CALL, NOTE, Call, Lane, Note, Route
+from image_builder.http.memory import Account, RequestMemory
 from image_builder.settings import Settings, from_environment
 
 _JSON: Final = "application/json"
 _VERSION: Final = "1.0"
+_MEMORY: Final = RequestMemory(1024 * 1024 * 1024)
 
 
 def application(settings: Settings) -> Flask:
@@ -78,7 +80,7 @@ class Shim:
         self._direct, self._waiting = Route(Response), Route(Response, Lane.WAITING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope[NOTE] = Note("", tenant=BUILDER)
+        scope[NOTE] = Note("", Account(_MEMORY), tenant=BUILDER)
         if scope["method"] == "POST":
             scope[CALL] = Call(self._waiting, {"body": await _body(receive)})
         else:
@@ -111,7 +113,7 @@ def _page(count: int, rows: list[tuple[Any, ...]], limit: int) -> dict[str, Any]
                 "image_name": image_name,
                 "client_id": client_id,
             }
-            for job_id, stored, created_at, image_name, client_id, _, _ in rows
+            for job_id, stored, created_at, image_name, client_id, *_ in rows
         ],
     }
 
