@@ -30,7 +30,7 @@ log = structlog.get_logger()
 # What accepted connections inherit. The kernel doubles buffer sizes; without limits it buffers megabytes for a client
 # that does not read, or that sends faster than it is read. It resets a client that takes in nothing for 30 s.
 _CONNECTION_OPTIONS: Final = (
-    (socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024),
+    (socket.SOL_SOCKET, socket.SO_SNDBUF, 32 * 1024),
     (socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024),
     (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000),
 )

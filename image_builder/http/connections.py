@@ -32,7 +32,8 @@ class Connections(ServerState):
         self._idle[connection] = None
         self._unidentified[connection] = None
         if len(self._unidentified) > self._most // 2:
-            self._evict(next((each for each in self._unidentified if each in self._idle), connection))
+            oldest = next(iter(self._unidentified))
+            self._evict(next((each for each in self._unidentified if each in self._idle), oldest))
         if len(self.connections) > self._most:
             self._evict(next(iter(self._idle), connection))
 

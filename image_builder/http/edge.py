@@ -44,6 +44,8 @@ _ALWAYS: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"
 # process and the kernel buffer, in bytes.
 _PART: Final = 64 * 1024
 _BUFFERED: Final = 256 * 1024
+# Smaller answers are not counted.
+_COUNTED: Final = 8 * 1024
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 
 
@@ -170,7 +172,7 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             length = next((int(value) for name, value in message["headers"] if name == b"content-length"), 0)
-            if length > _PART:
+            if length > _COUNTED:
                 await self._note.memory.reserve_soon(min(length, _BUFFERED))
             self._note.status = message["status"]
             headers = [*message["headers"], *self._headers]

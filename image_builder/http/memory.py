@@ -1,8 +1,8 @@
 """How much memory the requests of one process hold at a time, in all and for each organization.
 
 Estimates, not measurements: code that is about to hold something large reserves its cost first (see `ports.memory`).
-A request that finds too little waits for others to end; waiting requests are served in the order in which they came,
-passing over those whose organization holds its share already.
+A request that finds too little waits for others to end. Small requests may pass by a large one that waits; a request
+that waits too long is refused.
 """
 
 from __future__ import annotations

@@ -10,6 +10,9 @@ import asyncio
 import enum
 import os
 import urllib.parse
+from collections.abc import Callable
+from contextvars import Context
+from functools import partial
 from typing import Any, Final
 
 import httptools
@@ -29,6 +32,8 @@ _SECONDS_FOR_HEADERS: Final = 30.0
 # Seconds for a client to take in the next part of an answer, and the whole of it.
 _SECONDS_FOR_A_PART: Final = 30.0
 _SECONDS_FOR_AN_ANSWER: Final = 300.0
+# Bytes of an answer that are held for the client beyond what the kernel holds, without the request going on.
+_UNREAD: Final = 16 * 1024
 # Seconds for which a client that still sends is read from before its connection is closed. Closed at once, it would be
 # reset, and could lose the answer before it has read it.
 _LINGER: Final = 2.0
@@ -95,6 +100,9 @@ class _Cycle(RequestResponseCycle):
         if self.more_body and not self.response_started:
             self.keep_alive = False
         await super().send(message)
+        # The request, and what it has reserved, lasts until the client has read the answer but for a small rest.
+        if self.response_complete and self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
 
 
 class ContractProtocol(HttpToolsProtocol):
@@ -122,6 +130,7 @@ class ContractProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a request."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=_UNREAD)
         self._wait_for_head()
         self.server_state.opened(self)
 
@@ -131,11 +140,12 @@ class ContractProtocol(HttpToolsProtocol):
         self._stop_clocks()
         self._count_head_bytes(0)
         super().connection_lost(exc)
+        # A request knows its connection: without this, both would stay until the garbage collector finds them.
+        self.cycle = None
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes of the client."""
         if self._state is _State.HEAD:
-            self._unset_keepalive_if_required()
             self._read_head(data)
         elif self._state is _State.BODY:
             self._read_body(data)
@@ -157,7 +167,7 @@ class ContractProtocol(HttpToolsProtocol):
         if self._writing_since is None:
             self._writing_since = now
         left = self._writing_since + _SECONDS_FOR_AN_ANSWER - now
-        self._write_clock = self.loop.call_later(max(min(_SECONDS_FOR_A_PART, left), 0), self._give_up_writing)
+        self._write_clock = self._later(max(min(_SECONDS_FOR_A_PART, left), 0), self._give_up_writing)
 
     def resume_writing(self) -> None:
         """The client has read on."""
@@ -204,7 +214,7 @@ class ContractProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self._linger_clock = self.loop.call_later(_LINGER, self.transport.close)
+        self._linger_clock = self._later(_LINGER, self.transport.close)
 
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection that has been idle for long; one whose client has not even read its answer is cut."""
@@ -217,13 +227,15 @@ class ContractProtocol(HttpToolsProtocol):
         """An answer was written: wait for the next request, unless the connection is closed with it."""
         self.server_state.total_requests += 1
         self._writing_since = None
+        if self.cycle is not None:
+            self.cycle.scope = {}  # type: ignore[typeddict-item]  # an idle connection keeps nothing of its last request
         if self.transport.is_closing() or self._state is _State.DISCARDED:
             return
         self._state = _State.HEAD
         self.server_state.idle(self)
         self.flow.resume_reading()
         self._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self.timeout_keep_alive_task = self._later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     # Reading a request
 
@@ -232,6 +244,7 @@ class ContractProtocol(HttpToolsProtocol):
             data = data.lstrip(b"\r\n")  # RFC 9112, section 2.2
             if not data:
                 return
+            self._unset_keepalive_if_required()
             self._wait_for_head()
         self._head += data
         end = self._head.find(framing.END_OF_HEAD)
@@ -251,15 +264,18 @@ class ContractProtocol(HttpToolsProtocol):
         try:
             head = framing.parse_head(raw)
             url = httptools.parse_url(head.target)
-            path = url.path.decode("ascii")
-        except (framing.FramingError, httptools.HttpParserError, AttributeError):
+        except framing.TooManyFieldsError:
+            self._refuse(_TOO_LARGE)
+            return
+        except (framing.FramingError, httptools.HttpParserError):
             self._refuse(_NOT_HTTP)
             return
+        raw_path = url.path or b"/"
+        path = raw_path.decode("ascii")
         self._head = b""
         self._count_head_bytes(0)
         self._stop_head_clock()
         self.server_state.busy(self)
-        self.headers = head.headers
         scope: Any = {
             "type": "http",
             "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
@@ -270,7 +286,7 @@ class ContractProtocol(HttpToolsProtocol):
             "scheme": self.scheme,
             "root_path": self.root_path,
             "path": urllib.parse.unquote(path) if "%" in path else path,
-            "raw_path": url.path,
+            "raw_path": raw_path,
             "query_string": url.query or b"",
             "headers": head.headers,
             "state": self.app_state.copy(),
@@ -346,7 +362,11 @@ class ContractProtocol(HttpToolsProtocol):
 
     def _wait_for_head(self) -> None:
         self._stop_head_clock()
-        self._head_clock = self.loop.call_later(_SECONDS_FOR_HEADERS, self._refuse, _LATE)
+        self._head_clock = self._later(_SECONDS_FOR_HEADERS, partial(self._refuse, _LATE))
+
+    def _later(self, seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
+        """A call without the context of the request at hand, which holds all that the request held."""
+        return self.loop.call_later(seconds, call, context=Context())
 
     def _stop_head_clock(self) -> None:
         if self._head_clock is not None:

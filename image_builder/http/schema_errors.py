@@ -20,7 +20,21 @@ Path = tuple[str | int, ...]
 MASK: Final = "the value"
 # After so many errors the walk ends.
 MOST_ERRORS: Final = 20
+# Entries of a list that is not copied into an error.
+_LONG: Final = 1000
 _FORMS: Final = ("oneOf", "anyOf")
+
+
+def _shell(value: Any) -> Any:
+    """The value without its parts, as far as what a schema says of the value itself is concerned.
+
+    Each error holds a copy of the value. The entries of a list stay different from each other.
+    """
+    if isinstance(value, list):
+        return list(range(len(value))) if len(value) > _LONG else value
+    if isinstance(value, dict):
+        return dict.fromkeys(value)
+    return value
 
 
 class SchemaErrors:
@@ -50,7 +64,7 @@ class SchemaErrors:
             return
         if self._forms:
             yield from self._of_forms(value, path)
-        yield from ((path, error.message) for error in self._itself.iter_errors(value))
+        yield from ((path, error.message) for error in self._itself.iter_errors(_shell(value)))
         if isinstance(value, dict):
             for name, schema in self._schema.get("properties", {}).items():
                 if name in value:

@@ -46,11 +46,12 @@ class Checker:
 
     def __init__(self, schema: Schema, components: Mapping[str, Schema]) -> None:
         """`components` are the contract's schemas by name."""
-        translated = {name: _translated(component) for name, component in components.items()}
 
         def validator_of(part: Schema) -> jsonschema_rs.Draft4Validator:
+            # Only what it needs: a validator that holds the whole contract takes a megabyte.
+            needed = {name: _translated(components[name]) for name in _reached(part, components)}
             return jsonschema_rs.Draft4Validator(
-                {**_translated(part), "components": {"schemas": translated}},
+                {**_translated(part), "components": {"schemas": needed}},
                 mask=MASK,
                 formats={"uuid": is_uuid},
                 validate_formats=True,
@@ -95,6 +96,23 @@ def shortened(text: str) -> str:
 def _field(path: Path) -> str:
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".")
+
+
+def _reached(schema: Schema, components: Mapping[str, Schema]) -> set[str]:
+    """The names of the components that a schema refers to, directly or by others."""
+    names: set[str] = set()
+    waiting: list[Any] = [schema]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Mapping):
+            name = str(part.get("$ref", "")).rpartition("/")[2]
+            if name and name not in names:
+                names.add(name)
+                waiting.append(components[name])
+            waiting.extend(part.values())
+        elif isinstance(part, list):
+            waiting.extend(part)
+    return names
 
 
 def _translated(schema: Any) -> Any:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 from connexion.middleware.abstract import ROUTING_CONTEXT, RoutedAPI, RoutedMiddleware
@@ -34,11 +34,15 @@ from image_builder.http.schemas import refuse_nul
 from image_builder.http.toml import blueprint_document
 from image_builder.telemetry import logs
 
+T = TypeVar("T")
+
 _JSON: Final = "application/json"
 # A client that sends its body drop by drop does not hold a connection for ever.
 _SECONDS_FOR_A_BODY: Final = 60.0
 # Above this the parsing of a body would be felt by the other requests of the event loop.
-_LARGE: Final = 128 * 1024
+_LARGE: Final = 32 * 1024
+# TOML takes a hundred times as long.
+_LARGE_TOML: Final = 2 * 1024
 # How often the text of a body is held at once, besides the document: as it came, and written for the composer and the
 # database with the copies of their libraries (measured by benchmarks.hostile).
 _COPIES: Final = 3
@@ -130,17 +134,21 @@ class _BodyReader:
             if not raw and not self._body.required:
                 return self._body.checker.accept({})
             toml = _media_type(self._headers, self._body) == TOML
-            await self._memory.reserve_soon(_cost_of_text(raw))
+            count = count_toml_values if toml else count_values
+            values = await self._run(toml, count, raw)
+            # At once: requests that hold a part each would wait for each other's.
+            await self._memory.reserve_soon(_cost_of_text(raw) + _cost_of_values(values))
         finally:
             arriving.close()
-        count = count_toml_values if toml else count_values
         parse = partial(_toml_document, arguments=arguments) if toml else _json_document
-        if len(raw) <= _LARGE:
-            await self._memory.reserve_soon(_cost_of_values(count(raw)))
-            return _document(parse, raw, self._body)
-        loop = asyncio.get_running_loop()
-        await self._memory.reserve_soon(_cost_of_values(await loop.run_in_executor(_PARSERS, count, raw)))
-        return await loop.run_in_executor(_PARSERS, _document, parse, raw, self._body)
+        return await self._run(toml, partial(_document, parse, body=self._body), raw)
+
+    @staticmethod
+    async def _run(toml: bool, work: Callable[[bytes], T], raw: bytes) -> T:
+        """What the work makes of a body: here where that takes a moment only, else on a thread."""
+        if len(raw) <= (_LARGE_TOML if toml else _LARGE):
+            return work(raw)
+        return await asyncio.get_running_loop().run_in_executor(_PARSERS, work, raw)
 
     async def _received(self, receive: Receive, length: int, arriving: Account) -> bytes:
         """The body; nothing waits for memory while it holds some that another may wait for.
