@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 from uuid import uuid4
@@ -19,7 +20,8 @@ from image_builder.cli.server import Server, configuration
 from image_builder.http import protocol
 from image_builder.settings import Settings
 from image_builder.variables import look
-from tests.support import raw_http
+from tests.support import cgroups, raw_http
+from tests.support.blueprints import blueprint
 from tests.support.builders import compose_request, identity
 from tests.support.databases import Parameters
 from tests.support.service import BASE, Service
@@ -41,11 +43,13 @@ async def large_answer(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @contextmanager
-def serving(application: Any) -> Iterator[tuple[str, int]]:
+def serving(application: Any, keep_alive: int = 75) -> Iterator[tuple[str, int]]:
     """The address of the application behind the service's own server."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         settings = Settings(**look(Settings, {"COMPOSER_URL": "http://composer"})[0])
-        server = Server(configuration(settings, application, factory=False), 0)
+        config = configuration(settings, application, factory=False)
+        config.timeout_keep_alive = keep_alive
+        server = Server(config, 0)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:
@@ -149,3 +153,47 @@ def test_white_space_behind_a_header_s_value_is_none_of_it(service: Service, com
         assert answer.status_code == 201, answer.text
         ids.append(answer.text)
     assert len(set(ids)) == 1
+
+
+def with_many_files(name: str) -> dict[str, Any]:
+    files = [{"path": f"/etc/{number}", "data": "x" * 800} for number in range(4000)]
+    return blueprint(name, customizations={"files": files})
+
+
+def test_an_idle_connection_holds_nothing_of_its_last_request(
+    module_database: Parameters, composer: StandInComposer
+) -> None:
+    with Service(module_database, composer.url) as service:
+        assert service.process is not None
+        service.client("first").post("/blueprints", with_many_files("first"))
+        before = cgroups.resident_of(service.process.pid)
+        clients = [service.client(f"idle {number}") for number in range(20)]
+        for client in clients:
+            assert client.post("/blueprints", with_many_files("large")).status_code == 201
+        assert cgroups.resident_of(service.process.pid) - before < 60 * 1024 * 1024
+
+
+def test_large_bodies_of_one_organization_do_not_wait_for_each_other_s_memory(service: Service, tenant: str) -> None:
+    began = time.monotonic()
+    with ThreadPoolExecutor(4) as threads:
+        made = [
+            threads.submit(service.client(tenant).post, "/blueprints", with_many_files(f"b {number}"))
+            for number in range(4)
+        ]
+    assert [each.result().status_code for each in made] == [201] * 4
+    assert time.monotonic() - began < 60
+
+
+def test_a_line_break_behind_an_answer_does_not_keep_a_connection_open() -> None:
+    with serving(large_answer, keep_alive=1) as address, socket.create_connection(address, 20) as opened:
+        opened.sendall(raw_http.head("GET", "/"))
+        answer = raw_http.read(opened)
+        assert answer is not None
+        opened.sendall(b"\r\n")
+        assert opened.recv(1) == b""
+
+
+def test_an_address_without_a_path_is_the_root(service: Service) -> None:
+    answer = raw_http.send(service.url, b"GET http://localhost HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert answer is not None
+    assert answer.status_code == 404

@@ -147,13 +147,13 @@ def filled(before: str, entry: str, after: str) -> bytes:
     return "".join([start, before, ",".join([entry] * count), after, end]).encode()
 
 
-def blueprint_of_toml(start: str, entry: str, end: str = "") -> Messages:
-    """POST /blueprints with TOML of as many entries as a body may hold."""
+def blueprint_of_toml(start: str, entry: str, end: str = "", size: int = _WHOLE) -> Messages:
+    """POST /blueprints with TOML of as many entries as a body of this size may hold."""
 
     def messages(target: Target) -> Sequence[bytes]:
         path = "/blueprints?architecture=x86_64&image_type=guest-image&upload_type=aws.s3"
         head = f'name = "{uuid4()}"\n'
-        text = head + start + entry * ((_WHOLE - len(head) - len(start) - len(end)) // len(entry)) + end
+        text = head + start + entry * ((size - len(head) - len(start) - len(end)) // len(entry)) + end
         return [target.request("POST", path, text.encode(), "application/toml")]
 
     return messages
@@ -245,6 +245,7 @@ ATTACKS = (
     Attack("arrays in TOML, 4 MB", blueprint_of_toml("x = [", "[],", "]\n"), flood(8)),
     Attack("keys in TOML, 4 MB", blueprint_of_toml("", "a.b.c.d.e.f.g = 1\n"), flood(8)),
     Attack("a text in TOML, 4 MB", blueprint_of_toml('description = """', "a\n", '"""\n'), flood(8)),
+    Attack("120 kB of line ends in TOML", blueprint_of_toml('description = """', "\\\n", '"""\n', 120_000), flood(40)),
     Attack("a blueprint of 3.6 MB with 40 images", _composing_a_blueprint, flood(8)),
     Attack("40 readers of a blueprint of 3.6 MB", _reading_a_blueprint, flood(40)),
     Attack("lists of 100 builds of 4 MB", _listing("/composes", "/composes?limit=50"), flood(16)),

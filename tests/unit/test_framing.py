@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from image_builder.http.framing import ChunkedDecoder, FramingError, LengthDecoder, may_become_head, parse_head
+from image_builder.http.framing import (
+    ChunkedDecoder,
+    FramingError,
+    LengthDecoder,
+    TooManyFieldsError,
+    may_become_head,
+    parse_head,
+)
 
 
 def head(*lines: bytes, request: bytes = b"POST /x HTTP/1.1", host: bytes | None = b"Host: a") -> bytes:
@@ -151,3 +159,19 @@ def test_a_body_by_length_ends_at_its_length() -> None:
     assert not decoder.done
     assert decoder.feed(b"lo world") == (b"lo", b" world")
     assert decoder.done
+
+
+@pytest.mark.parametrize("raw", [b"X:" + b" " * 60_000 + b"\x01", b"X: " + b"\t " * 30_000 + b"\x7f", b"a" * 60_000])
+def test_a_field_that_is_none_is_refused_in_linear_time(raw: bytes) -> None:
+    began = time.process_time()
+    with pytest.raises(FramingError):
+        parse_head(head(raw))
+    with pytest.raises(FramingError):
+        decoded(b"0\r\n" + raw[:15_000] + b"\x01\r\n\r\n")
+    assert time.process_time() - began < 1
+
+
+def test_a_head_of_very_many_fields_is_refused() -> None:
+    assert len(parse_head(head(*[b"a:"] * 1000)).headers) == 1001
+    with pytest.raises(TooManyFieldsError):
+        parse_head(head(*[b"a:"] * 3000))

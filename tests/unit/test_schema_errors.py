@@ -1,0 +1,75 @@
+"""What is told of documents that do not fit the contract, and what that costs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import yaml
+
+from domain.errors import InvalidRequestError
+from image_builder.http.contract import DOCUMENT, checker_of
+from image_builder.http.schema_errors import MOST_ERRORS, SchemaErrors
+from image_builder.http.schemas import resolved
+from tests.support.cgroups import resident_of
+
+MIB = 1024 * 1024
+SCHEMAS = yaml.load(DOCUMENT.read_bytes(), Loader=yaml.CSafeLoader)["components"]["schemas"]
+
+
+def wrong_documents(schema: Any, wrap: Callable[[Any], Any], depth: int = 0) -> Iterator[Any]:
+    """A document for each place of the schema, with a null there."""
+    schema = resolved(schema, SCHEMAS)
+    yield wrap(None)
+    if depth < 6:
+        for name, below in schema.get("properties", {}).items():
+            yield from wrong_documents(below, lambda value, name=name: wrap({name: value}), depth + 1)
+        if "items" in schema:
+            yield from wrong_documents(schema["items"], lambda value: wrap([value]), depth + 1)
+
+
+def test_an_error_at_each_place_of_the_contract_takes_little_memory() -> None:
+    checker = checker_of("Customizations")
+    before = resident_of(os.getpid())
+    places = 0
+    for document in wrong_documents(SCHEMAS["Customizations"], lambda value: value):
+        with pytest.raises(InvalidRequestError):
+            checker.accept(document)
+        places += 1
+    assert places > 100
+    assert resident_of(os.getpid()) - before < 40 * MIB
+
+
+def test_errors_are_found_up_to_a_number() -> None:
+    found = errors_of({"type": "array", "items": {"type": "string"}}, [1] * 100_000)
+    assert len(found) == MOST_ERRORS
+    assert found[0][0] == (0,)
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "object"}, [[]] * 100_000),
+        ({"type": "array", "maxItems": 10}, [{}] * 100_000),
+        ({"type": "string"}, {str(number): [] for number in range(100_000)}),
+    ],
+    ids=["a list that should be an object", "a list that is too long", "an object that should be a text"],
+)
+def test_an_error_about_a_large_value_does_not_hold_it(schema: Any, value: Any) -> None:
+    before = resident_of(os.getpid())
+    ((path, _),) = errors_of(schema, value)
+    assert path == ()
+    assert resident_of(os.getpid()) - before < 40 * MIB
+
+
+def test_a_document_that_one_form_fits_has_no_error_of_the_other_forms() -> None:
+    schema = {"anyOf": [{"type": "object"}, {"type": "object"}], "maxProperties": 1}
+    ((path, _),) = errors_of(schema, {"a": 1, "b": 2})
+    assert path == ()
+
+
+def errors_of(schema: Any, value: Any) -> list[tuple[tuple[str | int, ...], str]]:
+    return SchemaErrors(schema, lambda part: part, jsonschema_rs.Draft4Validator).first(value)
