@@ -8,7 +8,7 @@ ENGINE ?= docker
 UV_COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet
 
 SERVICE_TESTS := tests/e2e tests/hostile tests/load
-# The lines of two runs whole, where this make can do it.
+# The output of each run as a whole, at its end, where this make can do it.
 LINES := $(if $(filter output-sync,$(.FEATURES)),--output-sync=line)
 
 .PHONY: help run demo test test-service test-others load check format lock distributions docs audit benchmarks image sbom clean

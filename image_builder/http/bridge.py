@@ -26,6 +26,11 @@ WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 # Status, headers, body.
 _Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
+# Calls with bodies that take more memory, in bytes, have few threads of their own: they compute for long, and threads
+# that compute take turns with the event loop.
+_HEAVY: Final = 512 * 1024
+_HEAVY_THREADS: Final = 6
+
 _NO_INPUT: Final = b""
 
 
@@ -36,10 +41,11 @@ class Bridge:
         """`threads` says how many each lane has; `queue` how many calls may wait for each of them."""
         self._app = app
         self._lanes = {lane: FairLane(lane.value, count, most_waiting=count * queue) for lane, count in threads.items()}
+        self._heavy = FairLane("heavy", _HEAVY_THREADS, most_waiting=_HEAVY_THREADS * queue)
 
     def close(self) -> None:
         """End the threads. Those whose call hangs, though the server waited for it, are not waited for."""
-        for lane in self._lanes.values():
+        for lane in (*self._lanes.values(), self._heavy):
             lane.close()
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
@@ -51,7 +57,10 @@ class Bridge:
         await send({"type": "http.response.body", "body": body})
 
     async def _answer(self, route: Route, note: Note, run: Callable[[], _Answer]) -> _Answer:
-        lane, organization = self._lanes[route.lane], note.tenant
+        organization = note.tenant
+        if note.memory.size > _HEAVY:
+            return await self._heavy.run(organization, partial(copy_context().run, run))
+        lane = self._lanes[route.lane]
         if route.rarely_waits and not lane.is_free_for(organization):
             held = note.memory.size
             try:
