@@ -112,7 +112,7 @@ def test_a_start_whose_pod_is_killed_while_it_hashes_passwords_is_released(
     "customizations",
     [
         pytest.param({"files": [{"path": "/etc/a", "data": "x" * 3_600_000}]}, id="one large file"),
-        pytest.param({"files": [{"path": f"/etc/{each}", "data": "x" * 120} for each in range(5000)]}, id="many files"),
+        pytest.param({"files": [{"path": f"/etc/{each}", "data": "x" * 120} for each in range(4000)]}, id="many files"),
     ],
 )
 def test_the_images_of_a_large_blueprint_take_little_more_memory_than_one(
