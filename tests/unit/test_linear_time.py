@@ -116,8 +116,9 @@ def saved_and_read(ours: Json) -> None:
     """Save it, save it again, read it, and hold it against a policy that asks for the same and for as much again."""
     body = body_of({"name": "long", **a_blueprint(ours).body})
     rules.check({"name": "long", **body})
-    kept = secrets.without_empty(secrets.hashed(body, str))
-    secrets.kept(secrets.hashed(body, str), kept)
+    hashed = secrets.with_hashes(body, secrets.plain_passwords(body))
+    kept = secrets.without_empty(hashed)
+    secrets.kept(hashed, kept)
     passwords.shown(as_read(kept))
     wanted = {**ours, "kernel": {"append": " ".join(map(str, range(LENGTH)))}}
     before = {"packages": [f"b{number}" for number in range(LENGTH)]}
