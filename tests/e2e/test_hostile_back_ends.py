@@ -171,7 +171,7 @@ def test_a_build_that_has_huge_errors_does_not_close_the_way_to_others(
 
 
 @pytest.mark.usefixtures("lean")
-@pytest.mark.parametrize(("number", "status"), [(20_000, 200), (1_000_000, 503)])
+@pytest.mark.parametrize(("number", "status"), [(10_000, 200), (1_000_000, 503)])
 def test_metadata_of_many_packages_is_told_and_of_a_million_is_no_answer(
     client: Client, composer: StandInComposer, build: str, number: int, status: int
 ) -> None:
