@@ -49,8 +49,8 @@ class KeptCompose:
 class KeptMetadata:
     """What the history knows of a build's metadata.
 
-    `ended`: its final status is kept. `metadata` is JSON (contract: ComposeMetadata), as text or UTF-8; None as long as
-    nobody asked.
+    `ended`: its final status is kept. `metadata` is JSON (contract: ComposeMetadata), as text or UTF-8; None before a
+    client has asked.
     """
 
     ended: bool

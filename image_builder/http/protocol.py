@@ -365,7 +365,7 @@ class ContractProtocol(HttpToolsProtocol):
         self._head_clock = self._later(_SECONDS_FOR_HEADERS, partial(self._refuse, _LATE))
 
     def _later(self, seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
-        """A call without the context of the request at hand, which holds all that the request held."""
+        """A call without the context of the request at hand: the context keeps the request in memory."""
         return self.loop.call_later(seconds, call, context=Context())
 
     def _stop_head_clock(self) -> None:
