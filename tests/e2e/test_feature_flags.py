@@ -13,6 +13,7 @@ from tests.support.loopback import Step, hang, refused_url
 from tests.support.refusals import refusal
 from tests.support.service import Client, Service
 from tests.support.unleash import TOKEN, Unleash
+from tests.support.waiting import until
 
 FLAG_OFF = "Feature image-builder.compliance-policies.enabled not enabled"
 WITH_POLICY = compose_request(
@@ -43,14 +44,10 @@ def test_policies_are_there_as_unleash_says(module_database: Parameters, on: boo
 
 
 def test_each_worker_asks_unleash_itself(module_database: Parameters) -> None:
-    with Unleash(compliance=False) as unleash:
-        with following(module_database, unleash.api_url, workers=2) as service:
-            for _ in range(20):
-                assert not gets_past_the_flag(service.client())  # each time by a new connection
-            deadline = time.monotonic() + 10
-            while len(askers(unleash)) < 2 and time.monotonic() < deadline:
-                time.sleep(0.05)
-        assert len(askers(unleash)) == 2
+    with Unleash(compliance=False) as unleash, following(module_database, unleash.api_url, workers=2) as service:
+        for _ in range(20):
+            assert not gets_past_the_flag(service.client())  # each time by a new connection
+        until(lambda: len(askers(unleash)) == 2, "a question to Unleash from each worker")
 
 
 def askers(unleash: Unleash) -> set[str]:
@@ -66,7 +63,7 @@ def test_an_unleash_that_hangs_holds_up_neither_the_start_nor_the_end(module_dat
         started = time.monotonic() - began
         try:
             assert service.client().get("/version").status_code == 200
-            assert unleash.asked
+            until(lambda: unleash.asked, "a question to Unleash, which a thread of its own asks")
             assert gets_past_the_flag(service.client())
         finally:
             began = time.monotonic()
