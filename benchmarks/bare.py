@@ -24,10 +24,10 @@ from adapters.postgres.composes import _COUNT, _PAGE
 from adapters.postgres.connection import session_parameters
 from adapters.postgres.starts import _RECORD_COMPOSE, _RECORD_FIRST
 from benchmarks.payloads import BASE, BUILDER, READER, composer_request
+from image_builder.configuration.settings import Settings, load_settings
 from image_builder.http.bridge import Bridge
 from image_builder.http.call import CALL, NOTE, Call, Lane, Note, Route
 from image_builder.http.memory import Account, RequestMemory
-from image_builder.settings import Settings, from_environment
 
 _JSON: Final = "application/json"
 _VERSION: Final = "1.0"
@@ -151,9 +151,9 @@ def _answer(document: object, status: int = 200) -> Response:
 
 def _pool(settings: Settings) -> ConnectionPool:
     return ConnectionPool(
-        kwargs={**session_parameters(settings.database), "autocommit": True},
+        kwargs={**session_parameters(settings.database.parameters), "autocommit": True},
         min_size=2,
-        max_size=settings.pool_size,
+        max_size=settings.serving.database_connections,
         open=True,
     )
 
@@ -161,19 +161,19 @@ def _pool(settings: Settings) -> ConnectionPool:
 def _session(settings: Settings) -> requests.Session:
     session = requests.Session()
     session.trust_env = False
-    session.mount("http://", HTTPAdapter(pool_connections=1, pool_maxsize=settings.waiting_threads))
+    session.mount("http://", HTTPAdapter(pool_connections=1, pool_maxsize=settings.serving.waiting_threads))
     return session
 
 
 def main() -> None:
     """Serve at LISTEN_ADDRESS, set up as `image-builder serve` sets up its server."""
-    settings = from_environment()
+    settings = load_settings()
     composer_request()
-    threads = {Lane.DIRECT: settings.direct_threads, Lane.WAITING: settings.waiting_threads}
+    threads = {Lane.DIRECT: settings.serving.direct_threads, Lane.WAITING: settings.serving.waiting_threads}
     uvicorn.run(
         Shim(Bridge(application(settings).wsgi_app, threads)),
-        host=settings.host,
-        port=settings.port,
+        host=settings.serving.host,
+        port=settings.serving.port,
         loop="uvloop",
         http="httptools",
         ws="none",

@@ -22,7 +22,7 @@ from adapters.embedded.composer.process import StandInComposer
 from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.postgres.migrate import migrate
 from benchmarks import payloads
-from image_builder.settings import PROJECT
+from image_builder.configuration.sections import PROJECT
 from image_builder.telemetry import logs
 
 _PATIENCE: Final = 30.0

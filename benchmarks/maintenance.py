@@ -39,7 +39,7 @@ from domain.composes import ComposesQuery, NewCompose
 from domain.paging import Page
 from domain.quota import Quota
 from domain.starts import NewStart
-from image_builder.settings import PROJECT
+from image_builder.configuration.sections import PROJECT
 from image_builder.telemetry import logs
 
 _LONGEST_WAIT_MS: Final = 250

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
@@ -14,8 +14,8 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from image_builder import settings as settings_module
-from image_builder.container import Container
+from image_builder.composition.container import Container
+from image_builder.configuration.settings import load_settings
 from image_builder.http.application import connexion_application
 from image_builder.http.bridge import Bridge
 from image_builder.http.call import Lane
@@ -29,119 +29,118 @@ from ports.packages import PackageLists
 
 log = structlog.get_logger()
 
-# Under this name the lifespan's state has what a server calls when it is about to end.
+# The key in the lifespan's state of a function that the server calls when it is about to end.
 ABOUT_TO_END: Final = "image_builder.about_to_end"
-# Seconds that closing everything may take.
-_CLOSE_WITHIN: Final = 8.0
-_SAMPLED_EVERY: Final = timedelta(seconds=1)
-_RECORDED_EVERY: Final = timedelta(seconds=1)
+# Seconds for closing everything.
+_CLOSE_TIMEOUT: Final = 8.0
+_SAMPLE_INTERVAL: Final = timedelta(seconds=1)
+_RECORD_INTERVAL: Final = timedelta(seconds=1)
 
 
 def create(package_lists: PackageLists | None = None, metrics_memory: MetricsMemory | None = None) -> ASGIApp:
-    """The service that the environment describes. Raises ConfigurationError.
+    """The service that the environment configures. Raises ConfigurationError.
 
-    Without `package_lists` it indexes its own; worker processes that are given some share them. One of several worker
-    processes is given the `metrics_memory` they share.
+    Worker processes share the `package_lists` and `metrics_memory` of their parent; without them the service indexes
+    package lists itself, and keeps metrics in its own memory.
     """
-    settings = settings_module.from_environment()
-    logs.configure(settings.log_level)
+    settings = load_settings()
+    logs.configure(settings.telemetry.log_level)
     container = Container(settings=settings)
     if package_lists is not None:
         container.package_lists.override(package_lists)
     if metrics_memory is not None:
-        container.slot.override(MetricsSlot(metrics_memory))
-    container.package_lists()  # a broken list is said now, not at the first search
+        container.metrics_slot.override(MetricsSlot(metrics_memory))
+    container.package_lists()  # report a broken list at start, not at the first search
+    serving = settings.serving
+    arriving_bytes = serving.request_memory_bytes // 4
     application, bridge = connexion_application(
         container.contract(),
         container.routes(),
-        base_paths=settings.base_paths,
+        base_paths=serving.base_paths,
         authenticate=container.authenticate(),
         limiter=container.limiter(),
-        largest_body=settings.largest_body,
-        arriving=RequestMemory(settings.request_memory // 4),
-        threads={Lane.DIRECT: settings.direct_threads, Lane.WAITING: settings.waiting_threads},
+        largest_body=serving.max_body_bytes,
+        arriving=RequestMemory(arriving_bytes),
+        threads={Lane.DIRECT: serving.direct_threads, Lane.WAITING: serving.waiting_threads},
     )
-    service = _Service(container, bridge)
+    # Probes are answered also when the threads of all lanes wait.
+    probe_threads = ThreadPoolExecutor(1, thread_name_prefix="probe")
     edge = Edge(
         application,
-        service.pages(settings.base_paths),
-        settings.base_paths,
+        _Pages(container, probe_threads).by_path(serving.base_paths),
+        serving.base_paths,
         container.limiter(),
         container.metrics(),
         container.tracing(),
-        RequestMemory(settings.request_memory - settings.request_memory // 4),
+        RequestMemory(serving.request_memory_bytes - arriving_bytes),
     )
-    return _WithLifespan(edge, service)
+    return _WithLifespan(edge, container, lambda: _running(container, bridge, probe_threads))
 
 
-class _Service:
-    """What runs beside the requests, and the pages outside the contract."""
-
-    def __init__(self, container: Container, bridge: Bridge) -> None:
-        self._container = container
-        self._bridge = bridge
-        # Probes are answered also when all other threads wait.
-        self._probe_threads = ThreadPoolExecutor(1, thread_name_prefix="probe")
-        self._docs = DocsPage("../openapi.json")
-        interval = container.settings().reconcile_interval
-        self._reconciling = Recurring("reconcile", container.reconcile(), interval)
-        self._recording = Recurring("record", container.record().again, _RECORDED_EVERY)
-        # Whichever worker process is asked for metrics tells what the others said last.
-        self._sampling = Recurring("sample", container.sampler().sample, _SAMPLED_EVERY)
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Open what the requests need, and close it at the end: no request runs then, unless it hangs."""
-        settings = self._container.settings()
-        reports.start(settings.glitchtip_dsn or settings.sentry_dsn, settings.build_commit)
-        self._container.tracing().start()
-        self._container.database().open()
-        self._container.features().start()
-        self._container.metrics().started()
-        self._reconciling.start()
-        self._recording.start()
-        self._sampling.start()
+@asynccontextmanager
+async def _running(container: Container, bridge: Bridge, probe_threads: ThreadPoolExecutor) -> AsyncIterator[None]:
+    """Open what requests need; at the end close it in reverse order. No request runs then, except one that hangs."""
+    opened = ExitStack()
+    try:
+        _open(opened, container, bridge, probe_threads)
+        yield
+    finally:
         try:
-            yield
-        finally:
-            try:
-                await asyncio.wait_for(self._closed(), _CLOSE_WITHIN)
-            except TimeoutError:
-                log.warning("not all could be closed in time")
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                await container.rate_limits().aclose()
+                await _close_on_thread(opened)
+        except TimeoutError:
+            log.warning("shutdown incomplete: closing took too long", seconds=_CLOSE_TIMEOUT)
 
-    def about_to_end(self) -> None:
-        """From now on the service is not ready, though it serves whoever comes."""
-        self._container.database_probe().end()
 
-    async def _closed(self) -> None:
-        await self._container.rate_limits().aclose()
-        # Not on the loop's own threads: its end would wait for them, however long.
-        closing = ThreadPoolExecutor(1, thread_name_prefix="closing")
-        closed = asyncio.get_running_loop().run_in_executor(closing, self._close)
-        closing.shutdown(wait=False)
-        await closed
+def _open(opened: ExitStack, container: Container, bridge: Bridge, probe_threads: ThreadPoolExecutor) -> None:
+    """Open everything, and register how each part is closed."""
+    settings = container.settings()
 
-    def _close(self) -> None:
-        self._reconciling.stop()
-        self._bridge.close()
-        self._recording.stop()
-        self._container.record().end()
-        self._probe_threads.shutdown()
-        self._sampling.stop()
-        self._container.features().stop()
-        self._container.database().close()
-        for threads in (
-            self._container.image_threads(),
-            self._container.lookup_threads(),
-            self._container.hash_threads(),
-        ):
-            threads.shutdown(wait=False, cancel_futures=True)
-        self._container.back_ends().close()
-        self._container.tracing().stop()
-        reports.stop()
+    def run_periodically(name: str, task: Callable[[], object], interval: timedelta) -> None:
+        periodic = Recurring(name, task, interval)
+        periodic.start()
+        opened.callback(periodic.stop)
 
-    def pages(self, base_paths: Iterable[str]) -> Mapping[str, Page]:
-        """What is answered outside the contract, without an identity: a gateway passes on only base paths."""
+    reports.start(settings.telemetry.error_report_dsn, settings.build_info.commit)
+    opened.callback(reports.stop)
+    container.tracing().start()
+    opened.callback(container.tracing().stop)
+    opened.callback(container.back_ends().close)
+    for threads in (container.hash_threads(), container.lookup_threads(), container.image_threads()):
+        opened.callback(threads.shutdown, wait=False, cancel_futures=True)
+    container.database().open()
+    opened.callback(container.database().close)
+    container.feature_flags().start()
+    opened.callback(container.feature_flags().stop)
+    container.metrics().started()
+    # Each worker publishes its samples, because any worker may be asked for the metrics of all.
+    run_periodically("sample", container.sampler().sample, _SAMPLE_INTERVAL)
+    opened.callback(probe_threads.shutdown)
+    opened.callback(container.record().end)
+    run_periodically("record", container.record().again, _RECORD_INTERVAL)
+    opened.callback(bridge.close)
+    run_periodically("reconcile", container.reconcile(), settings.builds.reconcile_interval)
+
+
+async def _close_on_thread(opened: ExitStack) -> None:
+    # Not on the event loop's own threads: the end of the loop waits for them, however long they take.
+    closing = ThreadPoolExecutor(1, thread_name_prefix="closing")
+    closed = asyncio.get_running_loop().run_in_executor(closing, opened.close)
+    closing.shutdown(wait=False)
+    await closed
+
+
+class _Pages:
+    """Pages outside the contract, for which no identity is needed."""
+
+    def __init__(self, container: Container, probe_threads: ThreadPoolExecutor) -> None:
+        self._container = container
+        self._probe_threads = probe_threads
+        self._docs = DocsPage("../openapi.json")
+
+    def by_path(self, base_paths: Iterable[str]) -> Mapping[str, Page]:
+        """The pages by path. The docs page is also below the base paths, because a gateway forwards only those."""
         return {
             "/status": self._status,
             "/ready": self._ready,
@@ -151,7 +150,7 @@ class _Service:
         }
 
     async def _status(self, _path: str) -> Document:
-        return _json(self._container.meta().version_document())
+        return _json(self._container.meta_controller().version_document())
 
     async def _ready(self, _path: str) -> Document:
         probe = self._container.database_probe()
@@ -160,7 +159,7 @@ class _Service:
 
     async def _metrics(self, _path: str) -> Document:
         self._container.sampler().sample()
-        # It takes some milliseconds, for which other requests would wait.
+        # On a thread: it takes milliseconds, during which the event loop serves other requests.
         return Document(await asyncio.to_thread(self._container.metrics().exposition), metrics.CONTENT_TYPE)
 
     async def _openapi(self, _path: str) -> Document:
@@ -175,14 +174,17 @@ class _Service:
 
 
 class _WithLifespan:
-    """An ASGI application that opens and closes the service around the server's life."""
+    """An ASGI application that opens the service when the server starts, and closes it when the server ends."""
 
-    def __init__(self, edge: Edge, service: _Service) -> None:
+    def __init__(
+        self, edge: Edge, container: Container, running: Callable[[], AbstractAsyncContextManager[None]]
+    ) -> None:
         self._edge = edge
-        self._service = service
+        self._container = container
+        self._running = running
 
     def refused(self, method: str, path: str, status: int) -> None:
-        """What ContractProtocol tells of a request that it refused."""
+        """Count and log a request that ContractProtocol refused."""
         self._edge.refused(method, path, status)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -190,11 +192,15 @@ class _WithLifespan:
             await self._edge(scope, receive, send)
             return
         await receive()
-        async with self._service.running():
-            scope["state"][ABOUT_TO_END] = self._service.about_to_end
+        async with self._running():
+            scope["state"][ABOUT_TO_END] = self._announce_end
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
+
+    def _announce_end(self) -> None:
+        """From now on /ready answers 503; requests are still served."""
+        self._container.database_probe().end()
 
 
 def _json(document: object) -> Document:

@@ -1,17 +1,17 @@
-"""Switches where there is nobody to ask."""
+"""Feature flags without a flag service."""
 
 from __future__ import annotations
 
 
 class AlwaysOn:
-    """Fulfils ports.features.Features without Unleash: all is on."""
+    """Fulfils ports.features.Features without Unleash: all flags are on."""
 
     def compliance_policies(self) -> bool:
         """See the port."""
         return True
 
     def start(self) -> None:
-        """There is nothing to start."""
+        """Nothing to start."""
 
     def stop(self) -> None:
-        """There is nothing to stop."""
+        """Nothing to stop."""

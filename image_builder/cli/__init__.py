@@ -11,7 +11,7 @@ from image_builder.cli.distributions import distributions
 from image_builder.cli.maintenance import maintenance
 from image_builder.cli.migrate import migrate
 from image_builder.cli.serve import serve
-from image_builder.environment import environment
+from image_builder.configuration.environment import load_environment
 from image_builder.telemetry import logs
 
 
@@ -34,7 +34,7 @@ def main() -> None:
 
     Nothing at hand? `image-builder serve --embedded` brings a database and a stand-in composer of its own.
     """
-    logs.configure(environment().values.get("LOG_LEVEL", "INFO"))
+    logs.configure(load_environment().values.get("LOG_LEVEL", "INFO"))
 
 
 main.add_command(serve)

@@ -8,39 +8,42 @@ from typing import Final
 
 import click
 
-from image_builder.environment import Environment, environment
-from image_builder.preflight import faults
-from image_builder.settings import ALL, MaintenanceSettings
-from image_builder.variables import Section, Variable, as_text, look, told
+from image_builder.configuration.environment import Environment, load_environment
+from image_builder.configuration.preflight import find_faults
+from image_builder.configuration.sections import MaintenanceSettings
+from image_builder.configuration.settings import ALL_VARIABLES
+from image_builder.configuration.variables import Section, Variable, format_default, format_faults, read_variables
 
 _PREFACE: Final = """\
 # Configuration
 
-Made by `make docs` from the declarations in `image_builder/settings.py`.
+Written by `make docs` from the declarations in `image_builder/configuration/sections.py`.
 
-Everything is an environment variable, or a line of a `local.env` in the working directory; the environment wins. An
-empty one counts as unset. What cannot be used is said at start, all of it at once and by name, and nothing starts.
-`image-builder config` prints what is in force and where each value comes from, secrets masked, and exits with 1 where
-something cannot be used.
+Every setting is an environment variable, or a line of a `local.env` in the working directory; the environment takes
+precedence. An empty variable counts as unset. If a variable cannot be used, the service names all faults and does not
+start. `image-builder config` prints every value and its source, masks secrets, and exits with 1 if a variable cannot be
+used.
 """
 
 
 @click.command()
-@click.option("--markdown", is_flag=True, help="All variables there are as a document, whatever the environment says.")
+@click.option(
+    "--markdown", is_flag=True, help="Print a document of all variables instead, whatever the environment holds."
+)
 def config(*, markdown: bool) -> None:
-    """Print what is in force, and where each value comes from: default, environment, local.env, ACG_CONFIG.
+    """Print every variable's value and its source: default, environment, local.env or ACG_CONFIG.
 
-    Secrets are masked, in addresses too. Exit status 1, and all that is wrong on standard error, where the service or
-    its maintenance cannot be configured so.
+    Secrets are masked, also in URLs. If the service or its maintenance could not start, all faults are printed on
+    standard error and the exit status is 1.
     """
     if markdown:
         click.echo(document(), nl=False)
         return
-    found = environment()
-    wrong = {**faults(found), **look(MaintenanceSettings, found.values)[1]}
-    click.echo("\n".join(_lines(found, wrong)))
-    if wrong:
-        click.echo(f"Error: {told(wrong)}", err=True)
+    environment = load_environment()
+    faults = {**find_faults(environment), **read_variables(MaintenanceSettings, environment.values)[1]}
+    click.echo("\n".join(_lines(environment, faults)))
+    if faults:
+        click.echo(f"Error: {format_faults(faults)}", err=True)
         raise SystemExit(1)
 
 
@@ -49,25 +52,26 @@ def document() -> str:
     return "\n".join([_PREFACE, *(line for section, group in _sections() for line in _table(section, group))])
 
 
-def _lines(found: Environment, wrong: Iterable[str]) -> Iterator[str]:
-    rows = [_row(variable, found, wrong) for variable in ALL.values()]
+def _lines(environment: Environment, faulty: Iterable[str]) -> Iterator[str]:
+    rows = [_row(variable, environment, faulty) for variable in ALL_VARIABLES.values()]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    for name, value, origin in rows:
-        yield f"{name:{widths[0]}}  {value:{widths[1]}}  {origin}"
+    for name, value, source in rows:
+        yield f"{name:{widths[0]}}  {value:{widths[1]}}  {source}"
 
 
-def _row(variable: Variable, found: Environment, wrong: Iterable[str]) -> tuple[str, str, str]:
-    text = found.values.get(variable.name)
-    origin = found.origins.get(variable.name, "default")
-    if text is None:
-        return variable.name, as_text(variable.default) or "-", origin
-    # What has not the form it should have may hold a secret in any place.
-    return variable.name, "(cannot be used)" if variable.name in wrong else variable.shown(text), origin
+def _row(variable: Variable, environment: Environment, faulty: Iterable[str]) -> tuple[str, str, str]:
+    value = environment.values.get(variable.name)
+    source = environment.sources.get(variable.name, "default")
+    if value is None:
+        return variable.name, format_default(variable.default) or "-", source
+    # A value that cannot be parsed may hold a secret anywhere.
+    return variable.name, "(cannot be used)" if variable.name in faulty else variable.mask(value), source
 
 
 def _sections() -> Iterator[tuple[Section, list[Variable]]]:
-    order = list(dict.fromkeys(variable.section for variable in ALL.values()))
-    in_order = sorted(ALL.values(), key=lambda variable: order.index(variable.section))
+    every = ALL_VARIABLES.values()
+    order = list(dict.fromkeys(variable.section for variable in every))
+    in_order = sorted(every, key=lambda variable: order.index(variable.section))
     for section, group in groupby(in_order, key=lambda variable: variable.section):
         yield section, list(group)
 

@@ -16,7 +16,7 @@ from adapters.embedded.composer.process import StandInComposer
 from adapters.embedded.platform.process import StandInPlatform
 from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.postgres.migrate import migrate
-from image_builder.settings import database_parameters
+from image_builder.configuration.settings import load_database_settings
 
 _IDENTITY: Final = {
     "identity": {
@@ -83,7 +83,7 @@ def surroundings(data: Path, check: Callable[[], None]) -> Iterator[None]:
             )
             for name, value in _ANY.items():
                 os.environ.setdefault(name, value)
-            migrate(database_parameters())
+            migrate(load_database_settings().parameters)
             try:
                 yield
             finally:

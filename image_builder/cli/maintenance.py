@@ -9,7 +9,7 @@ import click
 import structlog
 
 from adapters.postgres.maintenance import upkeep
-from image_builder.settings import maintenance_settings
+from image_builder.configuration.settings import load_maintenance_settings
 from image_builder.usecases.maintenance import Shift, maintain
 from ports.maintenance import MaintainedAlreadyError
 
@@ -27,7 +27,7 @@ def maintenance() -> None:
     DB_COMPOSES_RETENTION_MONTHS (24), blueprints for ever. It works in small batches beside the running service, and
     ends after the batch at hand on SIGTERM, Ctrl-C, or after two hours. Needs the PG variables besides.
     """
-    settings = maintenance_settings()
+    settings = load_maintenance_settings()
     if not settings.enabled:
         log.info("maintenance is off: ENABLE_DB_MAINTENANCE is not true")
         return
@@ -35,7 +35,7 @@ def maintenance() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: shift.end())
     try:
-        with upkeep(settings.database, settings.retention_months) as ours:
+        with upkeep(settings.database.parameters, settings.retention_months) as ours:
             maintain(ours, shift, dry_run=settings.dry_run)
     except MaintainedAlreadyError as error:
         log.warning("maintenance ended: nothing done", reason=error.detail)

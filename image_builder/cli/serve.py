@@ -20,9 +20,9 @@ from image_builder.cli.ending import AskedToEndError, Ending, leave
 from image_builder.cli.process_limits import prepare_process
 from image_builder.cli.server import Server, configuration
 from image_builder.cli.workers import Workers
-from image_builder.container import package_lists
-from image_builder.preflight import all_faults_at_once
-from image_builder.settings import Settings, embedded_wanted, from_environment
+from image_builder.composition.adapters import index_packages
+from image_builder.configuration.preflight import report_all_faults
+from image_builder.configuration.settings import Settings, is_embedded_requested, load_settings
 from image_builder.telemetry.workers import MetricsMemory
 
 log = structlog.get_logger()
@@ -63,12 +63,12 @@ def serve(*, embedded: bool, data: Path, workers: int | None) -> None:
     The database must have been migrated (`image-builder migrate`); --embedded does that itself.
     """
     ending = Ending()
-    embedded = embedded or embedded_wanted()
+    embedded = embedded or is_embedded_requested()
     try:
-        with surroundings(data, ending.check) if embedded else nullcontext(), all_faults_at_once():
-            settings = from_environment()
+        with surroundings(data, ending.check) if embedded else nullcontext(), report_all_faults():
+            settings = load_settings()
             ending.check()
-            _run(settings, workers or settings.workers, ending, lambda: _announce(settings, embedded=embedded))
+            _run(settings, workers or settings.serving.workers, ending, lambda: _announce(settings, embedded=embedded))
     except AskedToEndError:
         log.info("interrupted")
     leave()
@@ -76,10 +76,10 @@ def serve(*, embedded: bool, data: Path, workers: int | None) -> None:
 
 def _run(settings: Settings, workers: int, ending: Ending, announce: Callable[[], None]) -> None:
     prepare_process()
-    create = partial(app.create, package_lists(settings))
+    create = partial(app.create, index_packages(settings))
     service = create()  # also with several workers: what is wrong is said once, and before anything listens
-    if settings.not_served:
-        log.warning("variables are set that do nothing here", variables=settings.not_served)
+    if settings.ignored_variables:
+        log.warning("variables are set that do nothing here", variables=settings.ignored_variables)
     ending.started()
     ending.check()
     with nullcontext() if workers == 1 else MetricsMemory.of(workers) as metrics_memory:
@@ -88,7 +88,7 @@ def _run(settings: Settings, workers: int, ending: Ending, announce: Callable[[]
             announce()
             if workers == 1:
                 config = configuration(settings, service, factory=False)
-                Server(config, settings.shutdown_grace, lambda: ending.asked).run(sockets=[listener])
+                Server(config, settings.serving.shutdown_grace, lambda: ending.asked).run(sockets=[listener])
             else:
                 Workers(settings, factory, listener, workers).run(lambda: ending.asked)
 
@@ -96,9 +96,11 @@ def _run(settings: Settings, workers: int, ending: Ending, announce: Callable[[]
 def _listener(settings: Settings) -> socket.socket:
     """The socket that is served. Raises ConfigurationError where the address cannot be had."""
     try:
-        return _bound(*_place(settings.host, settings.port))
+        return _bound(*_place(settings.serving.host, settings.serving.port))
     except OSError as error:
-        raise ConfigurationError(f"LISTEN_ADDRESS {settings.host}:{settings.port}: {error.strerror}") from None
+        raise ConfigurationError(
+            f"LISTEN_ADDRESS {settings.serving.host}:{settings.serving.port}: {error.strerror}"
+        ) from None
 
 
 def _place(host: str, port: int) -> tuple[socket.AddressFamily, Any]:
@@ -129,21 +131,21 @@ def _bound(family: socket.AddressFamily, address: Any) -> socket.socket:
 
 
 def _announce(settings: Settings, *, embedded: bool) -> None:
-    host = "127.0.0.1" if settings.host in {"", "localhost", "0.0.0.0"} else settings.host
-    url = f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+    host = "127.0.0.1" if settings.serving.host in {"", "localhost", "0.0.0.0"} else settings.serving.host
+    url = f"http://[{host}]:{settings.serving.port}" if ":" in host else f"http://{host}:{settings.serving.port}"
     if not embedded:
-        log.info("serving", url=url + settings.base_paths[0], process=os.getpid())
+        log.info("serving", url=url + settings.serving.base_paths[0], process=os.getpid())
         return
-    click.echo(f"Serving {url}{settings.base_paths[0]} (process {os.getpid()})")
+    click.echo(f"Serving {url}{settings.serving.base_paths[0]} (process {os.getpid()})")
     click.echo(
         f"""
-  API        {url}{settings.base_paths[2]}
-  API docs   {url}{settings.base_paths[2]}/docs/ (Authorize there with the identity's value)
+  API        {url}{settings.serving.base_paths[2]}
+  API docs   {url}{settings.serving.base_paths[2]}/docs/ (Authorize there with the identity's value)
   identity   x-rh-identity: {identity_header()}
 
 Try next, in another terminal:
   make demo
-  curl -H 'x-rh-identity: {identity_header()}' {url}{settings.base_paths[0]}/composes
+  curl -H 'x-rh-identity: {identity_header()}' {url}{settings.serving.base_paths[0]}/composes
 
 Ctrl-C ends it all; the next start takes up the same data.
 """

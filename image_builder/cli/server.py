@@ -17,9 +17,9 @@ from starlette.types import ASGIApp
 
 from image_builder.app import ABOUT_TO_END
 from image_builder.cli.ending import Requests
+from image_builder.configuration.settings import Settings
 from image_builder.http.connections import Connections
 from image_builder.http.protocol import ContractProtocol
-from image_builder.settings import Settings
 
 # Seconds after the last moment at which a client could know of it, for a request that was on its way.
 _ON_ITS_WAY: Final = 1.0
@@ -31,8 +31,8 @@ def configuration(settings: Settings, service: ASGIApp | Callable[[], ASGIApp], 
         service,
         factory=factory,
         workers=1,
-        host=settings.host,
-        port=settings.port,
+        host=settings.serving.host,
+        port=settings.serving.port,
         loop="uvloop",
         http=ContractProtocol,
         ws="none",
@@ -43,8 +43,8 @@ def configuration(settings: Settings, service: ASGIApp | Callable[[], ASGIApp], 
         proxy_headers=False,
         reset_contextvars=True,  # else a request takes over what is known of the one before it on its connection
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=settings.shutdown_timeout,
-        limit_concurrency=settings.most_connections,  # enforced by Connections: uvicorn's own answer is plain text
+        timeout_graceful_shutdown=settings.serving.shutdown_timeout,
+        limit_concurrency=settings.serving.max_connections,  # Connections enforces it: uvicorn would answer plain text
     )
 
 

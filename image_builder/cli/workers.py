@@ -25,7 +25,7 @@ from uvicorn.config import STARTUP_FAILURE
 from image_builder.cli.ending import SIGNALS, Requests, leave
 from image_builder.cli.process_limits import prepare_process
 from image_builder.cli.server import Server, configuration
-from image_builder.settings import Settings
+from image_builder.configuration.settings import Settings
 
 log = structlog.get_logger()
 
@@ -102,7 +102,9 @@ class Workers:
         # The workers take in what queues until they close it, too.
         self._listener.close()
         obeyed = max(self._requests.count, 1)
-        deadline = time.monotonic() + self._settings.shutdown_grace + self._settings.shutdown_timeout + _SLACK
+        deadline = (
+            time.monotonic() + self._settings.serving.shutdown_grace + self._settings.serving.shutdown_timeout + _SLACK
+        )
         while alive := self._alive():
             connection.wait([worker.sentinel for worker in alive], _LOOK)
             late = time.monotonic() > deadline
@@ -130,7 +132,7 @@ class _Worker(Server):
 def _work(settings: Settings, create: Callable[[], ASGIApp], listener: socket.socket) -> None:
     prepare_process()
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    server = _Worker(configuration(settings, create, factory=True), settings.shutdown_grace)
+    server = _Worker(configuration(settings, create, factory=True), settings.serving.shutdown_grace)
     for number in (_END, _HURRY):
         signal.signal(number, server.handle_exit)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {_END, _HURRY})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -16,6 +17,7 @@ from domain.errors import InvalidRequestError
 from domain.identity import Identity
 from domain.paging import Page, links
 from image_builder.http.answers import empty_answer, json_answer, toml_answer
+from image_builder.http.call import Lane, Route
 from image_builder.http.contract import TOML
 from image_builder.http.toml import export_text
 from image_builder.http.versions import etag, wanted_versions
@@ -35,6 +37,18 @@ class BlueprintsController:
     keep: KeepBlueprints
     hand_on: ExportBlueprint
     base: str
+
+    def routes(self) -> Mapping[str, Route]:
+        """The handlers of these operations, by operation id."""
+        return {
+            "getBlueprints": Route(self.list),
+            "createBlueprint": Route(self.create, Lane.WAITING, rarely_waits=True),
+            "getBlueprint": Route(self.get, Lane.WAITING, rarely_waits=True),
+            "updateBlueprint": Route(self.update, Lane.WAITING, rarely_waits=True),
+            "deleteBlueprint": Route(self.delete),
+            "exportBlueprint": Route(self.export, Lane.WAITING, rarely_waits=True),
+            "fixupBlueprint": Route(self.fixup, Lane.WAITING, rarely_waits=True),
+        }
 
     def list(self, identity: Identity, name: str | None, search: str | None, limit: int, offset: int) -> Response:
         """GET /blueprints"""

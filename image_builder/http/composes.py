@@ -19,6 +19,7 @@ from domain.json_size import parsed_size
 from domain.paging import Page, links
 from domain.status import ImageStatus, Progress, innermost, upload_options
 from image_builder.http.answers import empty_answer, json_answer
+from image_builder.http.call import Lane, Route
 from image_builder.http.quota import builds_left
 from image_builder.http.rate_limits import rate_limit_fields
 from image_builder.usecases.build_blueprint import BuildBlueprint
@@ -44,6 +45,18 @@ class ComposesController:
     build: BuildBlueprint
     watch: WatchComposes
     base: str
+
+    def routes(self) -> Mapping[str, Route]:
+        """The handlers of these operations, by operation id."""
+        return {
+            "composeImage": Route(self.create, Lane.WAITING),
+            "composeBlueprint": Route(self.create_of_blueprint, Lane.WAITING),
+            "getComposes": Route(self.list),
+            "getBlueprintComposes": Route(self.list_of_blueprint),
+            "getComposeStatus": Route(self.status, Lane.WAITING, rarely_waits=True),
+            "getComposeMetadata": Route(self.metadata, Lane.WAITING, rarely_waits=True),
+            "deleteCompose": Route(self.delete),
+        }
 
     def create(self, identity: Identity, body: dict[str, Any], idempotency_key: str | None) -> Response:
         """POST /compose"""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from flask import Response
 from domain.distributions import Architecture, BootcListing, Catalogue, Repository
 from domain.identity import Identity
 from image_builder.http.answers import json_answer
+from image_builder.http.call import Lane, Route
 from image_builder.usecases.distributions import DescribeDistribution
 
 
@@ -20,6 +21,14 @@ class DistributionsController:
 
     catalogue: Catalogue
     describe: DescribeDistribution
+
+    def routes(self) -> Mapping[str, Route]:
+        """The handlers of these operations, by operation id."""
+        return {
+            "getDistributions": Route(self.list),
+            "getDistribution": Route(self.get, Lane.WAITING),
+            "getArchitectures": Route(self.architectures),
+        }
 
     def list(
         self,

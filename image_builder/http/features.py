@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from domain.distributions import Architecture, Distribution
 from domain.identity import Identity
 from image_builder.http.answers import json_answer
 from image_builder.http.bounds import Bounds
+from image_builder.http.call import Lane, Route
 from image_builder.usecases.features import TellFeatures
 
 
@@ -22,6 +24,12 @@ class FeaturesController:
     tell: TellFeatures
     bounds: Bounds
     largest_body: int
+
+    def routes(self) -> Mapping[str, Route]:
+        """The handlers of these operations, by operation id."""
+        return {
+            "getFeatures": Route(self.get, Lane.WAITING, rarely_waits=True),
+        }
 
     def get(self, identity: Identity) -> Response:
         """GET /features"""

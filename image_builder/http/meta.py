@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flask import Response
@@ -9,6 +10,7 @@ from flask import Response
 from domain.errors import UnavailableError
 from domain.identity import Identity
 from image_builder.http.answers import json_answer, stored_json
+from image_builder.http.call import Lane, Route
 from image_builder.http.contract import Contract
 from image_builder.http.errors import HttpError
 from image_builder.usecases.readiness import Probe
@@ -30,6 +32,14 @@ class MetaController:
     build: Build
     database: Probe
     composer: Probe
+
+    def routes(self) -> Mapping[str, Route]:
+        """The handlers of these operations, by operation id."""
+        return {
+            "getVersion": Route(self.version),
+            "getReadiness": Route(self.ready, Lane.WAITING),
+            "getOpenapiJson": Route(self.openapi),
+        }
 
     def version(self, identity: Identity | None = None) -> Response:  # noqa: ARG002 - whoever asks, the same
         """GET /version"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from flask import Response
 from domain.identity import Identity
 from domain.profiles import Profiles
 from image_builder.http.answers import json_answer
+from image_builder.http.call import Lane, Route
 from image_builder.usecases.policies import ShowPolicy
 
 
@@ -19,6 +21,14 @@ class OscapController:
 
     profiles: Profiles
     show_policy: ShowPolicy
+
+    def routes(self) -> Mapping[str, Route]:
+        """The handlers of these operations, by operation id."""
+        return {
+            "getOscapProfiles": Route(self.profiles_of),
+            "getOscapCustomizations": Route(self.customizations),
+            "getOscapCustomizationsForPolicy": Route(self.policy_customizations, Lane.WAITING),
+        }
 
     def profiles_of(self, identity: Identity, distribution: str) -> Response:  # noqa: ARG002 - everybody's
         """GET /oscap/{distribution}/profiles"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from flask import Response
 from domain.identity import Identity
 from domain.paging import Page, links
 from image_builder.http.answers import json_answer
+from image_builder.http.call import Lane, Route
 from image_builder.usecases.packages import SearchPackages
 from image_builder.usecases.recommendations import RecommendPackages
 
@@ -24,6 +26,13 @@ class PackagesController:
     find: SearchPackages
     recommend_packages: RecommendPackages
     base: str
+
+    def routes(self) -> Mapping[str, Route]:
+        """The handlers of these operations, by operation id."""
+        return {
+            "getPackages": Route(self.search, Lane.WAITING, rarely_waits=True),
+            "recommendPackage": Route(self.recommend, Lane.WAITING),
+        }
 
     def search(
         self, identity: Identity, distribution: str, architecture: str, search: str, limit: int, offset: int

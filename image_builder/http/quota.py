@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -11,6 +12,7 @@ from flask import Response
 from domain.identity import Identity
 from domain.quota import Allowance
 from image_builder.http.answers import json_answer
+from image_builder.http.call import Route
 from image_builder.http.rate_limits import RateLimit, whole_seconds
 from image_builder.usecases.quota import TellQuota
 
@@ -22,6 +24,12 @@ class QuotaController:
     """The operation on the quota."""
 
     tell: TellQuota
+
+    def routes(self) -> Mapping[str, Route]:
+        """The handlers of these operations, by operation id."""
+        return {
+            "getQuota": Route(self.get),
+        }
 
     def get(self, identity: Identity) -> Response:
         """GET /quota"""

@@ -3,8 +3,8 @@
 import pytest
 
 from domain.errors import UnavailableError
-from image_builder.container import Container
-from image_builder.settings import from_environment
+from image_builder.composition.container import Container
+from image_builder.configuration.settings import load_settings
 from ports.recommendations import Recommended
 from tests.support.loopback import Loopback, answer, refused_url
 from tests.support.proxy import proxying
@@ -33,7 +33,7 @@ def configured(monkeypatch, tmp_path):
     def container(**variables):
         for name, value in {"COMPOSER_URL": "http://127.0.0.1:1", **variables}.items():
             monkeypatch.setenv(name, value)
-        containers.append(Container(settings=from_environment()))
+        containers.append(Container(settings=load_settings()))
         return containers[-1]
 
     yield container
@@ -139,5 +139,5 @@ def test_no_secret_shows_in_the_settings(configured):
         SPLUNK_HEC_TOKEN="secret-5",
     ).settings()
     assert settings.recommendations.proxy.endswith("@proxy.example.com")
-    assert settings.unleash.token == "secret-4"
+    assert settings.feature_flags.token == "secret-4"
     assert "secret" not in repr(settings).replace("client_secret", "")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from image_builder.settings import from_environment
+from image_builder.configuration.settings import load_settings
 from tests.support.compose_file import compose_file
 from tests.support.openshift import PROJECT
 from tests.support.roles import APP, MAINTENANCE, OWNER
@@ -105,8 +105,8 @@ def test_the_service_takes_its_settings(monkeypatch: pytest.MonkeyPatch, tmp_pat
     environment = SERVICES["image-builder"]["environment"]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "environ", dict(environment))
-    settings = from_environment()
-    assert (settings.composer.url, settings.port) == ("http://composer:8080", 8000)
+    settings = load_settings()
+    assert (settings.composer.url, settings.serving.port) == ("http://composer:8080", 8000)
 
 
 def test_prometheus_reads_the_services_metrics():

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from image_builder.settings import from_environment
+from image_builder.configuration.settings import load_settings
 from tests.support.openshift import PROJECT, TEMPLATES, environment, faults, process, referred_to, template, the
 from tests.support.variables import secrets_read, variables_read
 
@@ -334,7 +334,7 @@ def test_the_service_takes_its_settings(
     environ = {**texts, **shared, **files, "DISTRIBUTIONS_DIR": str(PROJECT / "distributions")}
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "environ", {name: value for name, value in environ.items() if name not in absent})
-    assert from_environment().composer.client_secret == "from-a-secret"
+    assert load_settings().composer.client_secret == "from-a-secret"
 
 
 @pytest.mark.parametrize("name", OF_THE_SPEC)

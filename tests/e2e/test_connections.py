@@ -17,9 +17,9 @@ from starlette.types import Receive, Scope, Send
 
 from adapters.embedded.composer.process import StandInComposer
 from image_builder.cli.server import Server, configuration
+from image_builder.configuration.settings import Settings
+from image_builder.configuration.variables import build_settings, read_variables
 from image_builder.http import protocol
-from image_builder.settings import Settings
-from image_builder.variables import look
 from tests.support import cgroups, raw_http
 from tests.support.blueprints import blueprint
 from tests.support.builders import compose_request, identity
@@ -46,7 +46,7 @@ async def large_answer(scope: Scope, receive: Receive, send: Send) -> None:
 def serving(application: Any, keep_alive: int = 75) -> Iterator[tuple[str, int]]:
     """The address of the application behind the service's own server."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        settings = Settings(**look(Settings, {"COMPOSER_URL": "http://composer"})[0])
+        settings = build_settings(Settings, read_variables(Settings, {"COMPOSER_URL": "http://composer"})[0])
         config = configuration(settings, application, factory=False)
         config.timeout_keep_alive = keep_alive
         server = Server(config, 0)

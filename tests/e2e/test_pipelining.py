@@ -15,8 +15,8 @@ from starlette.types import Receive, Scope, Send
 
 from adapters.embedded.composer.process import StandInComposer
 from image_builder.cli.server import Server, configuration
-from image_builder.settings import Settings
-from image_builder.variables import look
+from image_builder.configuration.settings import Settings
+from image_builder.configuration.variables import build_settings, read_variables
 from tests.support import raw_http
 from tests.support.builders import compose_request, identity
 from tests.support.databases import Parameters
@@ -136,7 +136,7 @@ def test_a_request_takes_over_nothing_that_is_known_of_the_one_before() -> None:
         await send({"type": "http.response.body", "body": b""})
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        settings = Settings(**look(Settings, {"COMPOSER_URL": "http://composer"})[0])
+        settings = build_settings(Settings, read_variables(Settings, {"COMPOSER_URL": "http://composer"})[0])
         server = Server(configuration(settings, application, factory=False), 0)
         serving = threading.Thread(target=server.run, args=([listener],))
         serving.start()

@@ -21,9 +21,9 @@ from domain.compose.targets import UploadSettings
 from domain.content import RED_HAT, ContentRepository, Snapshot
 from domain.distributions import Architecture, BootcImage, Distribution, Repository
 from domain.errors import InvalidRequestError
+from image_builder.configuration.sections import PROJECT
 from image_builder.http.contract import DOCUMENT
 from image_builder.http.schemas import Checker
-from image_builder.settings import PROJECT
 from tests.support.builders import compose_request
 
 Json = dict[str, Any]

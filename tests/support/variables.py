@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from image_builder.settings import ALL
+from image_builder.configuration.settings import ALL_VARIABLES
 
 
 def variables_read() -> set[str]:
     """The names of all."""
-    return set(ALL)
+    return set(ALL_VARIABLES)
 
 
 def secrets_read() -> set[str]:
     """The names of those whose values nobody may see."""
-    return {name for name, variable in ALL.items() if variable.secret}
+    return {name for name, variable in ALL_VARIABLES.items() if variable.secret}

@@ -6,8 +6,8 @@ import os
 import pytest
 
 from domain.errors import ConfigurationError
-from image_builder.clowder import clowder_variables
-from image_builder.settings import from_environment
+from image_builder.configuration.clowder import clowder_variables
+from image_builder.configuration.settings import load_settings
 
 FILE = {
     "webPort": 8000,
@@ -107,7 +107,7 @@ def test_a_log_that_goes_nowhere_else_sets_nothing(written, said):
 
 
 def test_the_platforms_log_sink_is_named_as_not_served(written, monkeypatch):
-    assert settings(monkeypatch, written()).not_served == tuple(name for name in SAID if name.startswith("CW_"))
+    assert settings(monkeypatch, written()).ignored_variables == tuple(name for name in SAID if name.startswith("CW_"))
 
 
 def test_the_databases_ca_is_trusted(written):
@@ -147,18 +147,18 @@ def settings(monkeypatch, file, **variables):
     os.environ.update(
         {"ACG_CONFIG": file, "COMPOSER_URL": "http://c:1", "CONTENT_SOURCES_REPO_URL": "http://r", **variables}
     )
-    return from_environment()
+    return load_settings()
 
 
 def test_the_file_wins_over_the_variables(written, monkeypatch):
     found = settings(monkeypatch, written(), PGHOST="elsewhere", PGPORT="1", COMPLIANCE_URL="http://elsewhere")
-    assert (found.database["host"], found.database["port"]) == ("db.internal", 15432)
-    assert found.database["password"] == "p@/ss"
-    assert found.compliance_url == SAID["COMPLIANCE_URL"]
-    assert (found.host, found.port, found.log_level) == ("0.0.0.0", 8000, "DEBUG")
-    assert (found.unleash.url, found.unleash.token) == ("https://flags:4242/api", "secret-token")
+    assert (found.database.host, found.database.port) == ("db.internal", 15432)
+    assert found.database.password == "p@/ss"
+    assert found.customers.compliance_url == SAID["COMPLIANCE_URL"]
+    assert (found.serving.host, found.serving.port, found.telemetry.log_level) == ("0.0.0.0", 8000, "DEBUG")
+    assert (found.feature_flags.url, found.feature_flags.token) == ("https://flags:4242/api", "secret-token")
 
 
 def test_an_explicit_address_stays(written, monkeypatch):
     found = settings(monkeypatch, written(), LISTEN_ADDRESS="127.0.0.1:9999")
-    assert (found.host, found.port) == ("127.0.0.1", 9999)
+    assert (found.serving.host, found.serving.port) == ("127.0.0.1", 9999)

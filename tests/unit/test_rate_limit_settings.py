@@ -4,7 +4,7 @@ import pytest
 
 from domain.budgets import Budget
 from domain.errors import ConfigurationError
-from image_builder.settings import from_environment
+from image_builder.configuration.settings import load_settings
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def environment(monkeypatch, tmp_path):
 
 
 def test_without_a_word_the_limits_are_far_above_what_the_console_asks_for(environment):
-    limits = from_environment().rate_limits
+    limits = load_settings().rate_limits
     assert (limits.window, limits.storage_url) == (60, "")
     rows, seconds_between_polls, tabs = 100, 8, 4
     assert limits.amounts[Budget.READS] >= 2 * tabs * rows * limits.window / seconds_between_polls
@@ -25,13 +25,13 @@ def test_without_a_word_the_limits_are_far_above_what_the_console_asks_for(envir
 @pytest.mark.parametrize("word", ["false", "0", "F"])
 def test_they_can_be_switched_off(environment, word):
     environment("RATE_LIMITS", word)
-    assert from_environment().rate_limits is None
+    assert not load_settings().rate_limits.enabled
 
 
 @pytest.mark.parametrize("url", ["redis://store", "rediss://:pass@store:6380/1", "valkey://store", "valkeys://store"])
 def test_a_store_is_a_redis_or_a_valkey(environment, url):
     environment("RATE_LIMIT_STORAGE_URL", url)
-    limits = from_environment().rate_limits
+    limits = load_settings().rate_limits
     assert limits.storage_url == url
     assert "pass" not in repr(limits)
 
@@ -52,5 +52,5 @@ def test_a_store_is_a_redis_or_a_valkey(environment, url):
 def test_what_cannot_be_used_is_named_and_no_password_shown(environment, name, value):
     environment(name, value)
     with pytest.raises(ConfigurationError, match=name) as refused:
-        from_environment()
+        load_settings()
     assert "S3cret" not in str(refused.value)

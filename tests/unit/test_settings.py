@@ -14,9 +14,16 @@ from click.testing import CliRunner, Result
 from domain.errors import ConfigurationError
 from image_builder.cli.config import config as command
 from image_builder.cli.config import document
-from image_builder.preflight import all_faults_at_once
-from image_builder.settings import ALL, PROJECT, Settings, database_parameters, embedded_wanted, from_environment
-from image_builder.variables import secrets, without_credentials
+from image_builder.configuration.preflight import report_all_faults
+from image_builder.configuration.sections import PROJECT
+from image_builder.configuration.settings import (
+    ALL_VARIABLES,
+    Settings,
+    is_embedded_requested,
+    load_database_settings,
+    load_settings,
+)
+from image_builder.configuration.variables import secret_values, without_credentials
 
 COMPOSER = {"COMPOSER_URL": "http://composer.example.com"}
 SECRET = "s3cr3t-of-this-test"
@@ -96,7 +103,7 @@ def row(result: Result, name: str) -> list[str]:
 
 
 def test_every_variable_that_operators_set_today_is_read() -> None:
-    assert set(GIVEN) <= set(ALL)
+    assert set(GIVEN) <= set(ALL_VARIABLES)
 
 
 def test_the_document_is_as_the_declarations_say() -> None:
@@ -130,7 +137,7 @@ def test_no_variable_is_read_past_the_declarations() -> None:
         for file in (PROJECT / package).rglob("*.py")
         for name in read_names(ast.parse(file.read_text()))
     }
-    assert {(file, name) for file, name in read if name.isupper() and name not in ALL} == set()
+    assert {(file, name) for file, name in read if name.isupper() and name not in ALL_VARIABLES} == set()
 
 
 def test_all_that_is_wrong_is_said_at_once_and_by_name(surrounded: Surrounded, tmp_path: Path) -> None:
@@ -149,8 +156,8 @@ def test_all_that_is_wrong_is_said_at_once_and_by_name(surrounded: Surrounded, t
         "ALLOW_FILE": "/nowhere/allow.json",
     }
     surrounded(**wrong)
-    with pytest.raises(ConfigurationError) as raised, all_faults_at_once():
-        from_environment()
+    with pytest.raises(ConfigurationError) as raised, report_all_faults():
+        load_settings()
     unsaid = {name for name in [*wrong, "COMPOSER_URL"] if f"{name}" not in raised.value.detail}
     assert unsaid == set()
 
@@ -173,74 +180,74 @@ def test_all_that_is_wrong_is_said_at_once_and_by_name(surrounded: Surrounded, t
 def test_what_is_no_url_is_refused(surrounded: Surrounded, url: str) -> None:
     surrounded(COMPOSER_URL=url)
     with pytest.raises(ConfigurationError, match="COMPOSER_URL: not a URL"):
-        from_environment()
+        load_settings()
 
 
 @pytest.mark.parametrize("name", ["CONTENT_SOURCES_REPO_URL", "PATCH_URL"])
 def test_addresses_that_are_only_handed_on_are_looked_at_too(surrounded: Surrounded, name: str) -> None:
     surrounded(**COMPOSER, **{name: "http://[::1"})
     with pytest.raises(ConfigurationError, match=f"{name}: not a URL"):
-        from_environment()
+        load_settings()
 
 
 def test_a_text_that_looks_like_a_broken_address_is_taken_as_it_is(surrounded: Surrounded) -> None:
     surrounded(**COMPOSER, OSBUILD_GCP_BUCKET="gs://[bucket")
-    assert from_environment().upload.gcp_bucket == "gs://[bucket"
+    assert load_settings().builds.upload.gcp_bucket == "gs://[bucket"
 
 
 @pytest.mark.parametrize("url", ["http://composer", "https://u:p@[::1]:8080/a%20b?c=d", "HTTP://composer.svc:80"])
 def test_what_is_a_url_is_taken_as_it_is(surrounded: Surrounded, url: str) -> None:
     surrounded(COMPOSER_URL=url)
-    assert from_environment().composer.url == url
+    assert load_settings().composer.url == url
 
 
 @pytest.mark.parametrize("number", ["1.5", "1_0", "ten", "0x10", "--5", "501", "-1"])
 def test_what_is_no_number_within_the_bounds_is_refused(surrounded: Surrounded, number: str) -> None:
     surrounded(**COMPOSER, DB_POOL_SIZE=number)
     with pytest.raises(ConfigurationError, match="DB_POOL_SIZE: not"):
-        from_environment()
+        load_settings()
 
 
 @pytest.mark.parametrize("seconds", ["soon", "nan", "inf", "-1", "1e300", "0"])
 def test_what_is_no_time_within_the_bounds_is_refused(surrounded: Surrounded, seconds: str) -> None:
     surrounded(**COMPOSER, START_LEASE=seconds)
     with pytest.raises(ConfigurationError, match="START_LEASE: "):
-        from_environment()
+        load_settings()
 
 
 def test_starts_are_not_taken_to_be_cut_short_while_they_are_worked_at(surrounded: Surrounded) -> None:
     surrounded(**COMPOSER, START_LEASE="20", COMPOSE_DEADLINE="21")
     with pytest.raises(ConfigurationError, match="START_LEASE: must not be shorter than COMPOSE_DEADLINE"):
-        from_environment()
+        load_settings()
 
 
 def test_the_values_of_variables_that_cannot_be_used_are_not_said(surrounded: Surrounded) -> None:
-    picky = [name for name, variable in ALL.items() if variable.values != "text" and name != "FEDORA_AUTH"]
+    picky = [name for name, variable in ALL_VARIABLES.items() if variable.values != "text" and name != "FEDORA_AUTH"]
     surrounded(**dict.fromkeys(picky, f"{SECRET}\n"))
     with pytest.raises(ConfigurationError) as raised:
-        from_environment()
+        load_settings()
     assert SECRET not in raised.value.detail
     assert SECRET not in config().output
 
 
 def test_a_secret_is_in_no_text_of_the_settings(surrounded: Surrounded) -> None:
-    secrets = {name: SECRET for name, variable in ALL.items() if variable.secret and variable.values != "URL"}
+    secrets = {name: SECRET for name, variable in ALL_VARIABLES.items() if variable.secret and variable.values != "URL"}
     urls = {"RECOMMENDATIONS_URL": "http://r", "UNLEASH_URL": "http://u"}
     surrounded(**COMPOSER, **secrets, **urls, RECOMMENDATIONS_PROXY=f"http://u:{SECRET}@proxy.example.com")
-    settings = from_environment()
-    assert SECRET not in repr([settings, settings.composer, settings.recommendations, settings.unleash])
+    settings = load_settings()
+    assert SECRET not in repr([settings, settings.composer, settings.recommendations, settings.feature_flags])
 
 
 def test_a_local_env_that_cannot_be_read_is_named(surrounded: Surrounded, tmp_path: Path) -> None:
     surrounded(**COMPOSER)
     (tmp_path / "local.env").write_bytes(b"PGHOST=\xff\xfe")
     with pytest.raises(ConfigurationError, match=r"local\.env: cannot be read"):
-        from_environment()
+        load_settings()
 
 
 def test_what_is_found_later_is_said_beside_the_rest(surrounded: Surrounded) -> None:
     surrounded(PGPORT="five")
-    with pytest.raises(ConfigurationError) as raised, all_faults_at_once():
+    with pytest.raises(ConfigurationError) as raised, report_all_faults():
         raise ConfigurationError("profiles.json: broken")
     assert [
         part for part in ("PGPORT", "COMPOSER_URL", "profiles.json: broken") if part not in raised.value.detail
@@ -253,7 +260,7 @@ def test_what_is_found_later_is_said_beside_the_rest(surrounded: Surrounded) -> 
 def test_what_is_no_dsn_is_refused(surrounded: Surrounded, dsn: str) -> None:
     surrounded(**COMPOSER, GLITCHTIP_DSN=dsn)
     with pytest.raises(ConfigurationError, match="GLITCHTIP_DSN: not a DSN"):
-        from_environment()
+        load_settings()
 
 
 @pytest.mark.parametrize(
@@ -268,29 +275,30 @@ def test_what_is_no_dsn_is_refused(surrounded: Surrounded, dsn: str) -> None:
     ],
 )
 def test_what_gives_access_is_known_to_be_secret(name: str, value: str, secret: str) -> None:
-    assert secret in set(secrets(Settings, {name: value}))
+    assert secret in set(secret_values(Settings, {name: value}))
 
 
 def test_the_environment_wins_over_local_env(surrounded: Surrounded) -> None:
     surrounded("PGHOST=there", "PGUSER=local", **COMPOSER, PGHOST="here")
-    assert (database_parameters()["host"], database_parameters()["user"]) == ("here", "local")
+    assert (load_database_settings().host, load_database_settings().user) == ("here", "local")
 
 
 def test_an_empty_variable_counts_as_unset(surrounded: Surrounded) -> None:
     surrounded("PGHOST=there", "PGUSER=", **COMPOSER, PGHOST="", PGPORT="", UNLEASH_URL="")
-    settings = from_environment()
-    assert (settings.pg_host, settings.pg_user, settings.pg_port, settings.unleash) == ("there", "postgres", 5432, None)
+    settings = load_settings()
+    assert (settings.database.host, settings.database.user, settings.database.port) == ("there", "postgres", 5432)
+    assert settings.feature_flags.url == ""
 
 
 def test_lines_of_local_env_reach_the_libraries_that_read_the_environment(surrounded: Surrounded) -> None:
     surrounded("PGAPPNAME=ours", "PGOPTIONS=local", **COMPOSER, PGOPTIONS="kept")
-    from_environment()
+    load_settings()
     assert (os.environ["PGAPPNAME"], os.environ["PGOPTIONS"]) == ("ours", "kept")
 
 
 def test_the_embedded_default_can_be_asked_for_before_the_rest_is_known(surrounded: Surrounded) -> None:
     surrounded("IMAGE_BUILDER_EMBEDDED=True")
-    assert embedded_wanted()
+    assert is_embedded_requested()
 
 
 def test_config_says_where_each_value_comes_from(surrounded: Surrounded, tmp_path: Path) -> None:
@@ -310,11 +318,11 @@ def test_config_says_where_each_value_comes_from(surrounded: Surrounded, tmp_pat
 
 def test_config_prints_every_variable(surrounded: Surrounded) -> None:
     surrounded(**COMPOSER)
-    assert [line.split()[0] for line in config().stdout.splitlines()] == list(ALL)
+    assert [line.split()[0] for line in config().stdout.splitlines()] == list(ALL_VARIABLES)
 
 
 def test_config_masks_secrets(surrounded: Surrounded) -> None:
-    secrets = {name: SECRET for name, variable in ALL.items() if variable.secret and variable.values != "URL"}
+    secrets = {name: SECRET for name, variable in ALL_VARIABLES.items() if variable.secret and variable.values != "URL"}
     surrounded(
         **secrets,
         COMPOSER_URL=f"https://user:{SECRET}@composer.example.com/path",
@@ -346,22 +354,22 @@ def test_a_broken_address_is_masked_as_a_whole(text: str) -> None:
 def test_settings_cannot_be_changed(surrounded: Surrounded) -> None:
     surrounded(**COMPOSER)
     with pytest.raises(AttributeError):
-        from_environment().workers = 2  # type: ignore[misc]
+        load_settings().serving.workers = 2  # type: ignore[misc]
 
 
 def test_log_sinks_that_are_set_are_those_not_served(surrounded: Surrounded) -> None:
     surrounded(**COMPOSER, SPLUNK_HEC_HOST="splunk.example.com", CW_LOG_GROUP="group")
-    settings: Settings = from_environment()
-    assert settings.not_served == ("SPLUNK_HEC_HOST", "CW_LOG_GROUP")
+    settings: Settings = load_settings()
+    assert settings.ignored_variables == ("SPLUNK_HEC_HOST", "CW_LOG_GROUP")
 
 
 def test_content_sources_whose_snapshots_nobody_can_read_are_as_if_not_there(surrounded: Surrounded) -> None:
     surrounded(**COMPOSER, CONTENT_SOURCES_URL="http://content")
-    settings = from_environment()
-    assert (settings.known_content, settings.not_served) == ("", ("CONTENT_SOURCES_URL",))
+    settings = load_settings()
+    assert (settings.content_sources.url, settings.ignored_variables) == ("", ("CONTENT_SOURCES_URL",))
 
 
 def test_content_sources_with_an_address_of_snapshots_are_asked(surrounded: Surrounded) -> None:
     surrounded(**COMPOSER, CONTENT_SOURCES_URL="http://content", CONTENT_SOURCES_REPO_URL="http://snapshots")
-    settings = from_environment()
-    assert (settings.known_content, settings.not_served) == ("http://content", ())
+    settings = load_settings()
+    assert (settings.content_sources.url, settings.ignored_variables) == ("http://content", ())

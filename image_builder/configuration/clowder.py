@@ -1,4 +1,4 @@
-"""What the platform's operator tells of the surroundings, in the file that ACG_CONFIG names (app-common-python)."""
+"""Clowder's configuration file, which ACG_CONFIG names, as environment variables (docs/operations.md)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from domain.errors import ConfigurationError
 
-# Whom we ask, by application and name of the endpoint: the variable, and the path below host and port.
+# By application and endpoint name: the variable, and the path below host and port.
 _ENDPOINTS: Final = {
     ("provisioning-backend", "api"): ("PROVISIONING_URL", "/api/provisioning/v1"),
     ("content-sources-backend", "service"): ("CONTENT_SOURCES_URL", "/api/content-sources/v1"),
@@ -19,10 +19,7 @@ _ENDPOINTS: Final = {
 
 
 def clowder_variables(file: str) -> dict[str, str]:
-    """The environment variables that the file stands for; those it says nothing of are left out.
-
-    Raises ConfigurationError that names the file where it cannot be read.
-    """
+    """The environment variables that the file sets. Raises ConfigurationError that names a file it cannot read."""
     try:
         # Here, because the package reads the file as soon as it is imported.
         from app_common_python import loadConfig  # noqa: PLC0415
@@ -44,7 +41,7 @@ def _variables(config: Any) -> Iterator[tuple[str, str]]:
             name, path = known
             yield name, f"http://{endpoint.hostname}:{endpoint.port}{path}"
     if config.inMemoryDb is not None:
-        yield "RATE_LIMIT_STORAGE_URL", _store(config.inMemoryDb)
+        yield "RATE_LIMIT_STORAGE_URL", _storage_url(config.inMemoryDb)
     if config.logging is not None and config.logging.cloudwatch is not None:
         yield from _log_sink(config.logging.cloudwatch)
     flags = config.featureFlags
@@ -66,14 +63,14 @@ def _database(config: Any) -> Iterator[tuple[str, str]]:
         ("PGUSER", database.username),
         ("PGPASSWORD", database.password),
         ("PGSSLMODE", database.sslMode),
-        ("PGSSLROOTCERT", _written(database.rdsCa) if database.rdsCa else None),
+        ("PGSSLROOTCERT", _write_certificate(database.rdsCa) if database.rdsCa else None),
     ):
         if value:
             yield name, str(value)
 
 
 def _log_sink(sink: Any) -> Iterator[tuple[str, str]]:
-    """Not served, but said to be: what is not told by the variables would go unnoticed."""
+    """Variables without effect, so that the warning about log sinks names them."""
     for name, value in (
         ("CW_AWS_REGION", sink.region),
         ("CW_AWS_ACCESS_KEY_ID", sink.accessKeyId),
@@ -84,16 +81,16 @@ def _log_sink(sink: Any) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def _store(memory: Any) -> str:
+def _storage_url(memory: Any) -> str:
     encrypted = memory.sslMode and memory.sslMode != "disable"
-    # A password without a user is that of the store's default user.
+    # A password without a user belongs to the storage's default user.
     credentials = f"{quote(memory.username or '', '')}:{quote(memory.password, '')}@" if memory.password else ""
     return f"{'rediss' if encrypted else 'redis'}://{credentials}{memory.hostname}:{memory.port}"
 
 
 @cache
-def _written(certificate: str) -> str:
-    """A file with this content: libpq takes certificates in no other way."""
+def _write_certificate(certificate: str) -> str:
+    """Write the certificate to a file, and return its path: libpq reads certificates from files only."""
     with NamedTemporaryFile("w", suffix=".pem", delete=False) as file:
         file.write(certificate)
     return file.name

@@ -1,0 +1,110 @@
+"""The objects of one process, each made once, when it is first used.
+
+Each provider calls one typed factory, which takes the container and asks it for what it needs. The annotations let the
+type checker prove that each adapter fulfils its port. The order follows the layers: adapters, use cases, controllers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dependency_injector.containers import DeclarativeContainer
+from dependency_injector.providers import Dependency, Object, Provider, Self, ThreadSafeSingleton
+
+from adapters.postgres.connection import PostgresDatabase
+from domain.distributions import Catalogue
+from domain.profiles import Profiles
+from image_builder.composition import adapters, controllers, use_cases
+from image_builder.composition.back_ends import BackEnds
+from image_builder.configuration.settings import Settings
+from image_builder.fair_threads import FairThreads
+from image_builder.http.auth import Authenticate
+from image_builder.http.blueprints import BlueprintsController
+from image_builder.http.call import Route
+from image_builder.http.composes import ComposesController
+from image_builder.http.contract import Contract
+from image_builder.http.distributions import DistributionsController
+from image_builder.http.features import FeaturesController
+from image_builder.http.limiter import Limiter
+from image_builder.http.meta import MetaController
+from image_builder.http.oscap import OscapController
+from image_builder.http.packages import PackagesController
+from image_builder.http.quota import QuotaController
+from image_builder.telemetry.metrics import Metrics
+from image_builder.telemetry.sampler import Sampler
+from image_builder.telemetry.tracing import Tracing
+from image_builder.telemetry.workers import MetricsSlot
+from image_builder.usecases.blueprints import KeepBlueprints
+from image_builder.usecases.compose import StartComposes
+from image_builder.usecases.once import Once
+from image_builder.usecases.passwords import HashPasswords
+from image_builder.usecases.policies import PolicyRequirements
+from image_builder.usecases.readiness import Probe
+from image_builder.usecases.reconcile import ReconcileStarts
+from image_builder.usecases.record import RecordBuilds
+from ports.features import Features
+from ports.packages import PackageLists
+from ports.rate_limits import RateLimits
+from ports.store import Blueprints, Composes, IdempotencyKeys, LeftStarts, Starts
+from ports.world import Fingerprints, Quotas
+
+
+class Container(DeclarativeContainer):
+    """The objects of one process. `Container(settings=…)` makes an empty one."""
+
+    __self__ = Self()
+    settings: Provider[Settings] = Dependency(instance_of=Settings)
+    # Where this process keeps its metrics if it is one of several worker processes.
+    metrics_slot: Provider[MetricsSlot | None] = Object(None)
+
+    # The contract, and what the distribution directory holds.
+    catalogue: Provider[Catalogue] = ThreadSafeSingleton(adapters.create_catalogue, __self__)
+    contract: Provider[Contract] = ThreadSafeSingleton(adapters.create_contract, __self__)
+    profiles: Provider[Profiles] = ThreadSafeSingleton(adapters.create_profiles, __self__)
+    package_lists: Provider[PackageLists] = ThreadSafeSingleton(adapters.create_package_lists, __self__)
+
+    # Adapters.
+    metrics: Provider[Metrics] = ThreadSafeSingleton(adapters.create_metrics, __self__)
+    tracing: Provider[Tracing] = ThreadSafeSingleton(adapters.create_tracing, __self__)
+    database: Provider[PostgresDatabase] = ThreadSafeSingleton(adapters.create_database, __self__)
+    composes: Provider[Composes] = ThreadSafeSingleton(adapters.create_composes, __self__)
+    blueprints: Provider[Blueprints] = ThreadSafeSingleton(adapters.create_blueprints, __self__)
+    starts: Provider[Starts] = ThreadSafeSingleton(adapters.create_starts, __self__)
+    left_starts: Provider[LeftStarts] = ThreadSafeSingleton(adapters.create_left_starts, __self__)
+    idempotency_keys: Provider[IdempotencyKeys] = ThreadSafeSingleton(adapters.create_idempotency_keys, __self__)
+    back_ends: Provider[BackEnds] = ThreadSafeSingleton(adapters.create_back_ends, __self__)
+    feature_flags: Provider[Features] = ThreadSafeSingleton(adapters.create_feature_flags, __self__)
+    quotas: Provider[Quotas] = ThreadSafeSingleton(adapters.create_quotas, __self__)
+    rate_limits: Provider[RateLimits] = ThreadSafeSingleton(adapters.create_rate_limits, __self__)
+    fingerprints: Provider[Fingerprints] = ThreadSafeSingleton(adapters.create_fingerprints, __self__)
+    sampler: Provider[Sampler] = ThreadSafeSingleton(adapters.create_sampler, __self__)
+    lookup_threads: Provider[FairThreads] = ThreadSafeSingleton(adapters.create_lookup_threads, __self__)
+    image_threads: Provider[FairThreads] = ThreadSafeSingleton(adapters.create_image_threads, __self__)
+    hash_threads: Provider[FairThreads] = ThreadSafeSingleton(adapters.create_hash_threads, __self__)
+
+    # Use cases that several others, or the service itself, need.
+    database_probe: Provider[Probe] = ThreadSafeSingleton(use_cases.create_database_probe, __self__)
+    hash_passwords: Provider[HashPasswords] = ThreadSafeSingleton(use_cases.create_hash_passwords, __self__)
+    once: Provider[Once] = ThreadSafeSingleton(use_cases.create_once, __self__)
+    record: Provider[RecordBuilds] = ThreadSafeSingleton(use_cases.create_record, __self__)
+    start_composes: Provider[StartComposes] = ThreadSafeSingleton(use_cases.create_start_composes, __self__)
+    reconcile: Provider[ReconcileStarts] = ThreadSafeSingleton(use_cases.create_reconcile, __self__)
+    policy_requirements: Provider[PolicyRequirements] = ThreadSafeSingleton(
+        use_cases.create_policy_requirements, __self__
+    )
+    keep_blueprints: Provider[KeepBlueprints] = ThreadSafeSingleton(use_cases.create_keep_blueprints, __self__)
+
+    # Controllers, and what stands before them.
+    meta_controller: Provider[MetaController] = ThreadSafeSingleton(controllers.create_meta, __self__)
+    distributions_controller: Provider[DistributionsController] = ThreadSafeSingleton(
+        controllers.create_distributions, __self__
+    )
+    packages_controller: Provider[PackagesController] = ThreadSafeSingleton(controllers.create_packages, __self__)
+    composes_controller: Provider[ComposesController] = ThreadSafeSingleton(controllers.create_composes, __self__)
+    blueprints_controller: Provider[BlueprintsController] = ThreadSafeSingleton(controllers.create_blueprints, __self__)
+    quota_controller: Provider[QuotaController] = ThreadSafeSingleton(controllers.create_quota, __self__)
+    features_controller: Provider[FeaturesController] = ThreadSafeSingleton(controllers.create_features, __self__)
+    oscap_controller: Provider[OscapController] = ThreadSafeSingleton(controllers.create_oscap, __self__)
+    routes: Provider[Mapping[str, Route]] = ThreadSafeSingleton(controllers.create_routes, __self__)
+    authenticate: Provider[Authenticate] = ThreadSafeSingleton(controllers.create_authenticate, __self__)
+    limiter: Provider[Limiter] = ThreadSafeSingleton(controllers.create_limiter, __self__)

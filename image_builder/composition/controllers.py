@@ -1,0 +1,157 @@
+"""Factories of controllers, and of what stands before them. Each takes the container."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from image_builder.http.auth import Authenticate, authenticator
+from image_builder.http.blueprints import BlueprintsController
+from image_builder.http.bounds import bounds
+from image_builder.http.call import Route
+from image_builder.http.composes import ComposesController
+from image_builder.http.distributions import DistributionsController
+from image_builder.http.features import FeaturesController
+from image_builder.http.limiter import Limiter
+from image_builder.http.meta import Build, MetaController
+from image_builder.http.oscap import OscapController
+from image_builder.http.packages import PackagesController
+from image_builder.http.quota import QuotaController
+from image_builder.usecases.build_blueprint import BuildBlueprint
+from image_builder.usecases.composes import WatchComposes
+from image_builder.usecases.distributions import DescribeDistribution
+from image_builder.usecases.export import ExportBlueprint
+from image_builder.usecases.features import OptionalBackEnds, TellFeatures
+from image_builder.usecases.packages import SearchPackages
+from image_builder.usecases.policies import ShowPolicy
+from image_builder.usecases.quota import TellQuota
+from image_builder.usecases.readiness import Probe
+from image_builder.usecases.recommendations import RecommendPackages
+
+if TYPE_CHECKING:
+    from image_builder.composition.container import Container
+
+
+def create_meta(container: Container) -> MetaController:
+    """Version, readiness, and the contract."""
+    build_info = container.settings().build_info
+    return MetaController(
+        contract=container.contract(),
+        build=Build(build_info.commit, build_info.time),
+        database=container.database_probe(),
+        composer=Probe(container.back_ends().composer.check),
+    )
+
+
+def create_distributions(container: Container) -> DistributionsController:
+    """Distributions and architectures."""
+    catalogue = container.catalogue()
+    return DistributionsController(
+        catalogue=catalogue, describe=DescribeDistribution(catalogue, container.back_ends().composer_lookups)
+    )
+
+
+def create_packages(container: Container) -> PackagesController:
+    """Package search and recommendations."""
+    back_ends = container.back_ends()
+    return PackagesController(
+        find=SearchPackages(container.catalogue(), container.package_lists(), back_ends.composer_lookups),
+        recommend_packages=RecommendPackages(back_ends.recommendations),
+        base=_link_base(container),
+    )
+
+
+def create_composes(container: Container) -> ComposesController:
+    """Builds."""
+    return ComposesController(
+        once=container.once(),
+        start=container.start_composes(),
+        build=BuildBlueprint(
+            blueprints=container.blueprints(),
+            completed=container.contract().checker("ComposeRequest").accept,
+            start=container.start_composes(),
+        ),
+        watch=WatchComposes.over(container.composes(), container.blueprints(), container.back_ends().composer),
+        base=_link_base(container),
+    )
+
+
+def create_blueprints(container: Container) -> BlueprintsController:
+    """Blueprints."""
+    return BlueprintsController(
+        once=container.once(),
+        keep=container.keep_blueprints(),
+        hand_on=ExportBlueprint(
+            blueprints=container.blueprints(),
+            content_sources=container.back_ends().content_sources,
+            clock=_now,
+        ),
+        base=_link_base(container),
+    )
+
+
+def create_quota(container: Container) -> QuotaController:
+    """The caller's quota."""
+    return QuotaController(TellQuota(container.quotas(), container.starts()))
+
+
+def create_features(container: Container) -> FeaturesController:
+    """What this deployment offers."""
+    settings, back_ends = container.settings(), container.back_ends()
+    return FeaturesController(
+        tell=TellFeatures(
+            catalogue=container.catalogue(),
+            back_ends=OptionalBackEnds(
+                content_sources=back_ends.content_sources is not None,
+                provisioning=back_ends.provisioning is not None,
+                compliance=back_ends.compliance is not None,
+                recommendations=back_ends.recommendations is not None,
+                feature_flags=bool(settings.feature_flags.url),
+            ),
+            features=container.feature_flags(),
+        ),
+        bounds=bounds(container.contract()),
+        largest_body=settings.serving.max_body_bytes,
+    )
+
+
+def create_oscap(container: Container) -> OscapController:
+    """OpenSCAP profiles and compliance policies."""
+    return OscapController(
+        profiles=container.profiles(),
+        show_policy=ShowPolicy(container.catalogue(), container.policy_requirements()),
+    )
+
+
+def create_routes(container: Container) -> Mapping[str, Route]:
+    """The handler of each operation, by its id in openapi.yaml."""
+    return {
+        **container.meta_controller().routes(),
+        **container.distributions_controller().routes(),
+        **container.packages_controller().routes(),
+        **container.composes_controller().routes(),
+        **container.blueprints_controller().routes(),
+        **container.quota_controller().routes(),
+        **container.features_controller().routes(),
+        **container.oscap_controller().routes(),
+    }
+
+
+def create_authenticate(container: Container) -> Authenticate:
+    """The reader of identity headers."""
+    return authenticator(fedora_accounts=container.settings().serving.fedora_auth)
+
+
+def create_limiter(container: Container) -> Limiter:
+    """Rate limits of requests."""
+    return Limiter(container.rate_limits(), container.authenticate(), container.metrics())
+
+
+def _link_base(container: Container) -> str:
+    """The path that links in answers begin with."""
+    return container.settings().serving.base_paths[1]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,113 @@
+"""Factories of use cases that several others need. Each takes the container."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from adapters.crypt import sha512_crypt_hash
+from image_builder.usecases.blueprints import KeepBlueprints
+from image_builder.usecases.compose import StartComposes
+from image_builder.usecases.gather import Gather
+from image_builder.usecases.once import Once
+from image_builder.usecases.orphans import CancelOrphans
+from image_builder.usecases.passwords import HashPasswords
+from image_builder.usecases.policies import PolicyRequirements
+from image_builder.usecases.prepare import Prepare
+from image_builder.usecases.readiness import Probe
+from image_builder.usecases.reconcile import ReconcileStarts
+from image_builder.usecases.record import RecordBuilds
+
+if TYPE_CHECKING:
+    from image_builder.composition.container import Container
+
+
+def create_database_probe(container: Container) -> Probe:
+    """Readiness of the database."""
+    return Probe(container.database().check)
+
+
+def create_hash_passwords(container: Container) -> HashPasswords:
+    """Hashing of the passwords in requests and blueprints."""
+    return HashPasswords(sha512_crypt_hash, container.hash_threads())
+
+
+def create_once(container: Container) -> Once:
+    """Requests with an Idempotency-Key."""
+    return Once(container.idempotency_keys(), container.fingerprints())
+
+
+def create_record(container: Container) -> RecordBuilds:
+    """Recording of builds that the composer has started."""
+    starts, composer, fingerprints = container.starts(), container.back_ends().composer, container.fingerprints()
+    return RecordBuilds(
+        starts,
+        container.idempotency_keys(),
+        CancelOrphans(starts, composer, fingerprints),
+        container.settings().builds.start_lease,
+        container.metrics(),
+    )
+
+
+def create_prepare(container: Container) -> Prepare:
+    """Look-ups and the composer's request."""
+    back_ends, settings = container.back_ends(), container.settings()
+    return Prepare(
+        catalogue=container.catalogue(),
+        gather=Gather(
+            content_sources=back_ends.content_sources,
+            provisioning=back_ends.provisioning,
+            compliance=back_ends.compliance,
+            features=container.feature_flags(),
+            threads=container.lookup_threads(),
+        ),
+        upload=settings.builds.upload,
+        content=settings.content,
+    )
+
+
+def create_start_composes(container: Container) -> StartComposes:
+    """Starting builds: reserve, submit, record."""
+    return StartComposes(
+        prepare=create_prepare(container),
+        hash_passwords=container.hash_passwords(),
+        deadline=container.settings().builds.compose_deadline,
+        quotas=container.quotas(),
+        starts=container.starts(),
+        record=container.record(),
+        composer=container.back_ends().composer,
+        threads=container.image_threads(),
+        fingerprints=container.fingerprints(),
+        meter=container.metrics(),
+    )
+
+
+def create_reconcile(container: Container) -> ReconcileStarts:
+    """The reconciler of abandoned starts."""
+    builds = container.settings().builds
+    return ReconcileStarts(
+        left=container.left_starts(),
+        starts=container.starts(),
+        keys=container.idempotency_keys(),
+        composer=container.back_ends().composer_lookups,
+        fingerprints=container.fingerprints(),
+        lease=builds.start_lease,
+        # A pod that is alive renews its leadership in time; one that died is replaced soon.
+        term=max(3 * builds.reconcile_interval, timedelta(seconds=1)),
+        meter=container.metrics(),
+    )
+
+
+def create_policy_requirements(container: Container) -> PolicyRequirements:
+    """What a compliance policy asks of an image."""
+    return PolicyRequirements(compliance=container.back_ends().compliance, threads=container.lookup_threads())
+
+
+def create_keep_blueprints(container: Container) -> KeepBlueprints:
+    """Blueprints: create, read, update, delete, fix up."""
+    return KeepBlueprints(
+        blueprints=container.blueprints(),
+        catalogue=container.catalogue(),
+        requirements=container.policy_requirements(),
+        hash_passwords=container.hash_passwords(),
+    )

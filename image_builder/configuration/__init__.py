@@ -1,0 +1,1 @@
+"""The configuration of one process: environment variables, read once into frozen objects."""
