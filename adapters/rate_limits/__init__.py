@@ -6,7 +6,7 @@ from domain.budgets import Budget, Spent
 
 
 class NoLimits:
-    """Fulfils RateLimits where nothing is limited."""
+    """Fulfils ports.rate_limits.RateLimits where nothing is limited."""
 
     async def spend(self, _tenant: str, _budget: Budget, _amount: int = 1) -> Spent | None:
         """Let it pass."""

@@ -17,7 +17,7 @@ Clock = Callable[[], float]
 
 
 class MemoryLimits:
-    """Fulfils RateLimits: at most so many requests in any window, exactly, and 7 us each.
+    """Fulfils ports.rate_limits.RateLimits: at most so many requests in any window, exactly, and 7 us each.
 
     Everything happens on the caller's thread, which has to be one and the same.
     """

@@ -37,7 +37,7 @@ _SCRIPT: Final = (Path(__file__).parent / "spend.lua").read_text()
 
 
 class SharedLimits:
-    """Fulfils RateLimits: at most so many requests in any window over all processes, by the store's clock.
+    """Fulfils ports.rate_limits.RateLimits: a sliding window over all processes, by the store's clock.
 
     A store that does not answer within `patience` seconds is away, until a trial in the background went well: meanwhile
     requests pass uncounted and wait for nothing.

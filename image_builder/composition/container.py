@@ -7,6 +7,7 @@ type checker prove that each adapter fulfils its port. The order follows the lay
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from dependency_injector.containers import DeclarativeContainer
 from dependency_injector.providers import Dependency, Object, Provider, Self, ThreadSafeSingleton
@@ -51,6 +52,10 @@ from ports.world import Fingerprints, Quotas
 
 class Container(DeclarativeContainer):
     """The objects of one process. `Container(settings=…)` makes an empty one."""
+
+    if TYPE_CHECKING:
+        # The base class answers any name: without this, mypy would accept misspelt providers.
+        __getattr__: None  # type: ignore[misc, assignment]
 
     __self__ = Self()
     settings: Provider[Settings] = Dependency(instance_of=Settings)

@@ -136,6 +136,8 @@ class RequestSpan:
 
 
 class _Call:
+    """Fulfils ports.trace.CallSpan."""
+
     def __init__(self, span: OpenSpan, headers: Mapping[str, str]) -> None:
         self._span = span
         self.headers = headers
