@@ -1,22 +1,22 @@
-"""Connexion and Flask put together for one process (architecture document: Fast on Connexion).
+"""Connexion and Flask put together for one process (docs/architecture.md, a request's way).
 
-Connexion routes and our middleware validates, both from openapi.yaml; Flask carries the handlers. The same document
-answers under three base paths.
+Connexion routes, ContractMiddleware validates, both from openapi.yaml; Flask carries the request context of the
+handlers. The same operations are served below three base paths.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 
 from connexion.middleware.main import ConnexionMiddleware
 from connexion.middleware.routing import RoutingMiddleware
 from connexion.resolver import Resolver
 from connexion.spec import Specification
-from flask import Flask, Response, request
+from flask import Flask, Request, Response
+from flask import request as current_request
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Mount, Route, Router
 from starlette.types import Receive, Scope, Send
@@ -29,8 +29,6 @@ from image_builder.http.contract import Contract
 from image_builder.http.limiter import Limiter
 from image_builder.http.memory import RequestMemory
 from image_builder.http.validation import ContractMiddleware
-
-_PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 
 
 class StrictRoutingMiddleware(RoutingMiddleware):
@@ -89,7 +87,7 @@ def connexion_application(
     threads: Mapping[Lane, int],
 ) -> tuple[ConnexionMiddleware, Bridge]:
     """The contract's operations as an ASGI application, and the bridge to be closed at its end."""
-    bridge = Bridge(_flask_application(contract, base_paths).wsgi_app, threads)
+    bridge = Bridge(_flask_application().wsgi_app, threads)
     checking = partial(
         ContractMiddleware,
         settings={
@@ -112,23 +110,20 @@ def connexion_application(
     return application, bridge
 
 
-def _flask_application(contract: Contract, base_paths: tuple[str, ...]) -> Flask:
-    application = Flask(__name__, static_folder=None)
+class _RoutedFlask(Flask):
+    """Flask for requests that Connexion has routed: it carries the request context, and runs the call that is given."""
+
+    def create_url_adapter(self, request: Request | None) -> None:
+        """No rules are matched: they were, against the contract."""
+
+    def dispatch_request(self) -> Response:
+        """Run the call that the contract's middleware checked."""
+        response: Response = current_request.environ[CALL].run()
+        return response
+
+
+def _flask_application() -> Flask:
+    application = _RoutedFlask(__name__, static_folder=None)
     # Errors leave the application: the edge is the one place that answers them.
     application.config["PROPAGATE_EXCEPTIONS"] = True
-    for base_path in base_paths:
-        for operation in contract.operations.values():
-            application.add_url_rule(
-                base_path + _PLACEHOLDER.sub(r"<path:\1>", operation.path),
-                endpoint=f"{base_path} {operation.id}",
-                view_func=_run,
-                methods=[operation.method],
-                strict_slashes=True,
-                merge_slashes=False,
-            )
     return application
-
-
-def _run(**_path: str) -> Response:
-    response: Response = request.environ[CALL].run()
-    return response
