@@ -1,6 +1,7 @@
 """Lists of a tenant with 100,000 builds among 1,000,000, against those of one with 1,000; and the way to get there.
 
-A database at tern 15 is migrated while others read and write it, then each statement of a list is timed.
+A database at tern 15 is migrated while sessions read and write it as the Go service does. Then each statement of a list
+is timed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from typing import Any, Final
 import click
 import psycopg
 from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
 from rich.table import Table
 
 from adapters.embedded.postgres import EmbeddedPostgres
@@ -46,9 +46,13 @@ from domain.composes import LISTED_FOR, NewCompose
 from domain.quota import Quota
 from domain.starts import NewStart
 from image_builder.telemetry import logs
+from tests.support import go_service
 
 _TIMES: Final = 3.0
 _MILLISECONDS: Final = 50.0
+# How many statements the others execute before and after the migration, and for how many seconds that is awaited.
+_SOME: Final = 200
+_PATIENCE: Final = 60.0
 _IGNORED: Final = ["rhel-edge-commit", "rhel-edge-installer"]
 # A name, and the blueprint that half of the tenant's builds are of.
 _OF_TENANT: Final = """
@@ -155,56 +159,47 @@ class Others:
     statements: int = 0
     errors: list[str] = field(default_factory=list)
 
+    def wait_for_more(self) -> None:
+        """Return when they have executed some more statements. Raises TimeoutError."""
+        enough, deadline = self.statements + _SOME, time.monotonic() + _PATIENCE
+        while self.statements < enough:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"fewer than {_SOME} statements in {_PATIENCE:.0f} s: {self.errors[-1:]}")
+            time.sleep(0.01)
 
+
+# Each group is a transaction. The Go service's own INSERTs: columns that have a default are not named.
 _WRITES: Final = (
-    (
-        "INSERT INTO composes (job_id, request, created_at, account_number, org_id) "
-        "VALUES (%(new)s, %(request)s, now() AT TIME ZONE 'utc', '', 'tenant-5')"
-    ),
-    (
-        "INSERT INTO blueprints (id, org_id, account_number, name, created_at) "
-        "VALUES (%(new)s, 'tenant-5', '', %(new)s, now() AT TIME ZONE 'utc')"
-    ),
-    (
-        "INSERT INTO blueprint_versions (id, blueprint_id, version, body, created_at) "
-        "VALUES (%(new)s, %(new)s, 1, '{}', now() AT TIME ZONE 'utc')"
-    ),
-    "UPDATE composes SET deleted = true WHERE job_id = %(new)s",
+    (go_service.INSERT_BLUEPRINT, go_service.INSERT_VERSION),
+    (go_service.INSERT_COMPOSE,),
+    (go_service.DELETE_COMPOSE,),
     # Of old rows, which the migration fills in meanwhile.
-    "UPDATE composes SET image_name = 'changed' WHERE job_id = md5('compose ' || %(compose)s)::uuid",
-    "UPDATE blueprints SET description = 'changed' WHERE id = md5('blueprint ' || %(blueprint)s)::uuid",
+    ("UPDATE composes SET image_name = 'changed' WHERE job_id = md5('compose ' || %(old_compose)s)::uuid",),
+    ("UPDATE blueprints SET description = 'changed' WHERE id = md5('blueprint ' || %(old_blueprint)s)::uuid",),
 )
 _READS: Final = (
-    "SELECT request FROM composes WHERE job_id = md5('compose 10')::uuid",
-    "SELECT count(*) FROM composes WHERE org_id = 'tenant-7' AND deleted = false",
-    "SELECT name FROM blueprints WHERE org_id = 'tenant-7' AND deleted = false",
-    "SELECT version FROM blueprint_versions WHERE blueprint_id = md5('blueprint 0')::uuid",
+    ("SELECT request FROM composes WHERE job_id = md5('compose 10')::uuid",),
+    ("SELECT count(*) FROM composes WHERE org_id = 'tenant-7' AND deleted = false",),
+    ("SELECT name FROM blueprints WHERE org_id = 'tenant-7' AND deleted = false",),
+    ("SELECT version FROM blueprint_versions WHERE blueprint_id = md5('blueprint 0')::uuid",),
 )
 
 
 @contextmanager
 def others(parameters: Mapping[str, Any], size: Size) -> Iterator[Others]:
-    """Sessions like the older program's, busy until the block ends."""
+    """Sessions that read and write as the Go service does, busy until the block ends."""
     seen, over = Others(), threading.Event()
 
-    def work(statements: tuple[str, ...]) -> None:
-        request = Jsonb(small_request())
+    def work(transactions: tuple[tuple[str, ...], ...]) -> None:
         with psycopg.connect(**parameters, autocommit=True) as session:
             while not over.is_set():
                 values = {
-                    "new": uuid.uuid4(),
-                    "request": request,
-                    "compose": random.randrange(size.composes),
-                    "blueprint": random.randrange(size.blueprints),
+                    **go_service.row("tenant-5", uuid.uuid4().hex, {}, small_request()),
+                    "old_compose": random.randrange(size.composes),
+                    "old_blueprint": random.randrange(size.blueprints),
                 }
-                for statement in statements:
-                    began = time.perf_counter()
-                    try:
-                        session.execute(statement, values)
-                    except psycopg.Error as error:
-                        seen.errors.append(str(error))
-                    seen.slowest = max(seen.slowest, time.perf_counter() - began)
-                    seen.statements += 1
+                for statements in transactions:
+                    _execute(session, statements, values, seen)
                 time.sleep(0.01)
 
     threads = [threading.Thread(target=work, args=(each,)) for each in (_WRITES, _READS)]
@@ -216,6 +211,23 @@ def others(parameters: Mapping[str, Any], size: Size) -> Iterator[Others]:
         over.set()
         for thread in threads:
             thread.join()
+
+
+def _execute(
+    session: psycopg.Connection[Any], statements: tuple[str, ...], values: Mapping[str, Any], seen: Others
+) -> None:
+    """Execute the statements in one transaction and note how long each took, or the error."""
+    try:
+        with session.transaction():
+            for statement in statements:
+                began = time.perf_counter()
+                try:
+                    session.execute(statement, values)
+                finally:
+                    seen.slowest = max(seen.slowest, time.perf_counter() - began)
+                    seen.statements += 1
+    except psycopg.Error as error:
+        seen.errors.append(str(error))
 
 
 def _timed(title: str, work: Callable[[], object]) -> None:
@@ -238,7 +250,9 @@ def main(*, composes: int, versions: int, times: int) -> None:
             parameters = dict(postgres.connection_parameters())
             _timed("filled", lambda: database.fill(parameters, size))
             with others(parameters, size) as seen:
+                seen.wait_for_more()
                 _timed("migrated", lambda: migrate(parameters))
+                seen.wait_for_more()
             results = [(case, measured(parameters, case, times)) for case in cases(size)]
             checked = quota_checked(parameters, times)
     table = Table("statement", "1,000 builds, ms", f"{size.large_has:,} builds, ms", title="Medians")

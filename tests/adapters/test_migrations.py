@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Iterator
@@ -23,69 +22,12 @@ from domain.composes import ComposesQuery, NewCompose
 from domain.errors import ConfigurationError, UnavailableError
 from domain.paging import Page
 from domain.quota import Quota
-from tests.support import databases
 from tests.support.databases import Parameters, query, session
-from tests.support.rows import TERN_15
+from tests.support.schema import ADDED, TABLES_OF_TERN, columns, indexes
 from tests.support.starts import new_starts
 from tests.support.waiting import until
 
-TABLES_OF_TERN = ("blueprints", "blueprint_versions", "composes", "schema_version")
 INDEX = "composes_org_id_created_at_idx"
-# What our migrations add to the tables of the program before this one.
-ADDED = {
-    ("composes", "image_type"),
-    ("composes", "request_size"),
-    ("composes", "request_shown"),
-    ("composes", "request_without_data"),
-    ("composes", "request_summary"),
-    ("blueprints", "latest_version"),
-    ("blueprints", "changed_at"),
-    ("blueprints", "lower_name"),
-    ("blueprints", "lower_description"),
-}
-
-
-def columns(parameters: Parameters) -> list[Any]:
-    return query(
-        parameters,
-        """
-        SELECT table_name, column_name, data_type, character_maximum_length, is_nullable,
-               coalesce(column_default, 'NULL') NOT LIKE 'NULL%' AS has_default
-        FROM information_schema.columns WHERE table_schema = current_schema() ORDER BY 1, 2
-        """,
-    )
-
-
-def indexes(parameters: Parameters) -> list[str]:
-    """What each index is on; its name only where it is one of ours."""
-    found = query(
-        parameters,
-        "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema() ORDER BY 1, 2",
-    )
-    ours = (
-        INDEX,
-        "composes_listed",
-        "composes_of_version_listed",
-        "blueprints_listed",
-        "compose_starts",
-        "image_builder",
-    )
-    return sorted(
-        definition if name.startswith(ours) else re.sub(r" INDEX \S+ ON ", " INDEX ON ", definition)
-        for _, name, definition in found
-    )
-
-
-def constraints(parameters: Parameters) -> list[Any]:
-    return query(
-        parameters,
-        """
-        SELECT conrelid::regclass::text, contype::text,
-               CASE contype WHEN 'c' THEN 'a check' ELSE pg_get_constraintdef(oid) END
-        FROM pg_constraint
-        WHERE connamespace = current_schema()::regnamespace AND contype IN ('c', 'f', 'p', 'u') ORDER BY 1, 2, 3
-        """,
-    )
 
 
 def rows(parameters: Parameters) -> dict[str, list[Any]]:
@@ -116,43 +58,10 @@ def an_old_snapshot(parameters: Parameters) -> Iterator[None]:
         yield
 
 
-def test_a_new_database_and_one_at_tern_15_end_the_same(old_database: Parameters, postgres: Parameters) -> None:
-    migrate(old_database)
-    with databases.database(postgres) as new_database:
-        migrate(new_database)
-        assert columns(new_database) == columns(old_database)
-        assert indexes(new_database) == indexes(old_database)
-        assert constraints(new_database) == constraints(old_database)
-        assert rows(new_database)["schema_version"] == [({"version": 15},)]
-
-
-def test_a_new_database_has_the_tables_that_other_programs_read(database: Parameters) -> None:
-    with session(database) as connection:
-        ours = {row[:2]: row for row in columns(database) if row[0] in TABLES_OF_TERN}
-        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-        connection.execute(TERN_15)
-    theirs = {row[:2]: row for row in columns(database)}
-    assert {name: row for name, row in ours.items() if name not in ADDED} == theirs
-    assert {row[4] for name, row in ours.items() if name in ADDED} == {"YES"}, "they have to be null for others"
-
-
 def test_old_rows_are_left_as_they_are(old_database: Parameters) -> None:
     before = rows(old_database)
     migrate(old_database)
     assert rows(old_database) == before
-
-
-def test_the_program_before_this_one_can_go_on_writing(old_database: Parameters) -> None:
-    migrate(old_database)
-    with session(old_database) as connection:
-        connection.execute(
-            "INSERT INTO composes (job_id, request, created_at, account_number, org_id) "
-            "VALUES (gen_random_uuid(), '{}', CURRENT_TIMESTAMP, '', 'roll-back')"
-        )
-        connection.execute(
-            "INSERT INTO blueprints (id, org_id, account_number, name, created_at) "
-            "VALUES (gen_random_uuid(), 'roll-back', '', 'b', CURRENT_TIMESTAMP)"
-        )
 
 
 @pytest.mark.parametrize(("version", "advice"), [(14, "old program"), (1, "old program"), (16, "newer"), (99, "newer")])

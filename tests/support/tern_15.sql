@@ -1,4 +1,5 @@
--- A database as the program before this one left it: tern migration 15, with rows of all ages.
+-- A database as the Go service left it: tern migration 15, with rows of all ages. The names of the constraints
+-- blueprints_name_unique and of all indexes are tern's; names of checks are PostgreSQL's own.
 CREATE TABLE schema_version (version int4 NOT NULL);
 INSERT INTO schema_version VALUES (15);
 
@@ -10,9 +11,9 @@ CREATE TABLE composes (
     org_id varchar NOT NULL,
     CONSTRAINT composes_pkey PRIMARY KEY (job_id)
 );
-CREATE INDEX ON composes (org_id);
-ALTER TABLE composes ADD CONSTRAINT org_id_not_blank CHECK (trim(org_id) <> '');
-ALTER TABLE composes ADD COLUMN image_name varchar(100) DEFAULT NULL;
+CREATE INDEX composes_org_id_idx ON composes (org_id);
+ALTER TABLE composes ADD CHECK (btrim(org_id) <> '');
+ALTER TABLE composes ADD COLUMN image_name varchar DEFAULT NULL CHECK (char_length(image_name) <= 100);
 ALTER TABLE composes ADD COLUMN deleted boolean NOT NULL DEFAULT false;
 ALTER TABLE composes ADD COLUMN email varchar;
 ALTER TABLE composes ADD COLUMN client_id varchar;
@@ -23,11 +24,10 @@ CREATE TABLE blueprints (
     account_number varchar NOT NULL,
     name varchar(200) NOT NULL,
     description varchar(250),
-    created_at timestamp NOT NULL,
+    created_at timestamp NOT NULL DEFAULT current_timestamp,
     deleted boolean NOT NULL DEFAULT false,
     metadata jsonb,
-    CONSTRAINT blueprints_name_org_id_key UNIQUE (name, org_id),
-    CONSTRAINT blueprints_org_id_not_blank CHECK (trim(org_id) <> '')
+    CONSTRAINT blueprints_name_unique UNIQUE (name, org_id)
 );
 CREATE INDEX blueprints_org_id_idx ON blueprints (org_id);
 
@@ -36,13 +36,13 @@ CREATE TABLE blueprint_versions (
     blueprint_id uuid NOT NULL REFERENCES blueprints ON DELETE CASCADE,
     version int NOT NULL,
     body jsonb NOT NULL,
-    created_at timestamp NOT NULL,
-    service_snapshots jsonb NULL,
-    UNIQUE (blueprint_id, version)
+    created_at timestamp NOT NULL DEFAULT current_timestamp,
+    service_snapshots jsonb NULL
 );
+CREATE UNIQUE INDEX blueprint_versions_blueprint_id_version_idx ON blueprint_versions (blueprint_id, version);
 
 ALTER TABLE composes ADD COLUMN blueprint_version_id uuid NULL REFERENCES blueprint_versions ON DELETE SET NULL;
-CREATE INDEX ON composes (blueprint_version_id);
+CREATE INDEX composes_blueprint_version_id_idx ON composes (blueprint_version_id);
 
 INSERT INTO blueprints (id, org_id, account_number, name, description, created_at, deleted, metadata) VALUES
     ('b0000000-0000-4000-8000-000000000001', 'old', '7', 'kept', NULL, '2024-05-01 10:00:00.123456', false, NULL),

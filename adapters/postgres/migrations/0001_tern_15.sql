@@ -1,5 +1,6 @@
--- The tables as existing installations have them (tern migration 15). Runs on an empty database only; one that is at
--- tern 15 has all of this already.
+-- The tables of the Go service, with the defaults, limits and names of its tern migration 15, so that it can use a
+-- database that this file made. It runs on an empty database only: one at tern 15 has all of this. Databases that an
+-- earlier form of this file made are brought to the same by 0022 to 0024.
 
 CREATE TABLE schema_version (
     version integer NOT NULL
@@ -8,14 +9,14 @@ INSERT INTO schema_version (version) VALUES (15);
 
 CREATE TABLE blueprints (
     id             uuid PRIMARY KEY,
-    org_id         varchar NOT NULL CHECK (btrim(org_id) <> ''),
+    org_id         varchar NOT NULL,
     account_number varchar NOT NULL,
     name           varchar(200) NOT NULL,
     description    varchar(250),
-    created_at     timestamp NOT NULL,
+    created_at     timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP,
     deleted        boolean NOT NULL DEFAULT false,
     metadata       jsonb,
-    UNIQUE (name, org_id)
+    CONSTRAINT blueprints_name_unique UNIQUE (name, org_id)
 );
 CREATE INDEX blueprints_org_id_idx ON blueprints (org_id);
 
@@ -24,10 +25,10 @@ CREATE TABLE blueprint_versions (
     blueprint_id      uuid NOT NULL REFERENCES blueprints (id) ON DELETE CASCADE,
     version           integer NOT NULL,
     body              jsonb NOT NULL,
-    created_at        timestamp NOT NULL,
-    service_snapshots jsonb,
-    UNIQUE (blueprint_id, version)
+    created_at        timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    service_snapshots jsonb
 );
+CREATE UNIQUE INDEX blueprint_versions_blueprint_id_version_idx ON blueprint_versions (blueprint_id, version);
 
 CREATE TABLE composes (
     job_id               uuid PRIMARY KEY,
@@ -35,7 +36,7 @@ CREATE TABLE composes (
     created_at           timestamp NOT NULL,
     account_number       varchar NOT NULL,
     org_id               varchar NOT NULL CHECK (btrim(org_id) <> ''),
-    image_name           varchar(100),
+    image_name           varchar CHECK (char_length(image_name) <= 100),
     deleted              boolean NOT NULL DEFAULT false,
     email                varchar,
     client_id            varchar,

@@ -1,0 +1,6 @@
+-- As 0022, in a file of its own so that no two tables are locked at once. The index of 0023 keeps versions unique, as at
+-- tern 15; the constraint of earlier forms of 0001 was a second index for the same.
+
+ALTER TABLE blueprint_versions
+    ALTER COLUMN created_at SET DEFAULT CURRENT_TIMESTAMP,
+    DROP CONSTRAINT IF EXISTS blueprint_versions_blueprint_id_version_key;
