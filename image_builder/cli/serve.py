@@ -136,17 +136,20 @@ def _announce(settings: Settings, *, embedded: bool) -> None:
     if not embedded:
         log.info("serving", url=url + settings.serving.base_paths[0], process=os.getpid())
         return
-    click.echo(f"Serving {url}{settings.serving.base_paths[0]} (process {os.getpid()})")
     click.echo(
-        f"""
+        f"""\
+Serving {url}{settings.serving.base_paths[0]} (process {os.getpid()})
+
   API        {url}{settings.serving.base_paths[2]}
-  API docs   {url}{settings.serving.base_paths[2]}/docs/ (Authorize there with the identity's value)
-  identity   x-rh-identity: {identity_header()}
+  API docs   {url}{settings.serving.base_paths[2]}/docs/ ("Authorize" there takes the identity)
+
+An identity that may build everything, to copy into another terminal:
+  export I={identity_header()}
 
 Try next, in another terminal:
   make demo
-  curl -H 'x-rh-identity: {identity_header()}' {url}{settings.serving.base_paths[0]}/composes
+  curl -H "x-rh-identity: $I" {url}{settings.serving.base_paths[0]}/composes
 
-Ctrl-C ends it all; the next start takes up the same data.
+Ctrl-C stops everything; the next start continues with the same data.
 """
     )

@@ -87,7 +87,7 @@ def _announced(process: subprocess.Popen[str], data: Path) -> Embedded:
             break
     text = "".join(said)
     docs = re.search(r"API docs +(\S+)", text)
-    identity = re.search(r"identity +x-rh-identity: (\S+)", text)
+    identity = re.search(r"export I=(\S+)", text)
     assert docs, text
     assert identity, text
     return Embedded(docs[1], identity[1], process.pid, data, text)
