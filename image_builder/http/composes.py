@@ -16,10 +16,11 @@ from domain.compose.passwords import is_shown, shown
 from domain.composes import ComposesPage, ListedCompose
 from domain.identity import Identity
 from domain.json_size import parsed_size
-from domain.paging import Page, links
+from domain.paging import Page
 from domain.status import ImageStatus, Progress, innermost, upload_options
 from image_builder.http.answers import empty_answer, json_answer
 from image_builder.http.call import Lane, Route
+from image_builder.http.pages import page_answer
 from image_builder.http.quota import builds_left
 from image_builder.http.rate_limits import rate_limit_fields
 from image_builder.usecases.build_blueprint import BuildBlueprint
@@ -125,14 +126,8 @@ class ComposesController:
         return empty_answer()
 
     def _page(self, path: str, page: Page, found: ComposesPage, filters: Mapping[str, Sequence[str]]) -> Response:
-        ends = links(self.base + path, page, found.count, filters)
-        return json_answer(
-            {
-                "meta": {"count": found.count},
-                "links": {"first": ends.first, "last": ends.last},
-                "data": [_item(compose) for compose in found.composes],
-            }
-        )
+        data = [_item(compose) for compose in found.composes]
+        return page_answer(self.base + path, page, found.count, filters, data)
 
 
 def _started(started: Started) -> list[dict[str, str]]:

@@ -11,6 +11,7 @@ import structlog
 from starlette.exceptions import HTTPException
 
 from domain import errors
+from domain.quota import QuotaExceededError
 from domain.texts import shortened
 from image_builder.http.quota import builds_left
 from image_builder.http.rate_limits import rate_limit_fields
@@ -104,7 +105,7 @@ def _violations(error: errors.RulesViolatedError) -> tuple[errors.Violation, ...
 
 
 def _headers(error: errors.ImageBuilderError) -> dict[str, str]:
-    if isinstance(error, errors.QuotaExceededError):
+    if isinstance(error, QuotaExceededError):
         return rate_limit_fields(builds_left(error.allowance))
     waits = (errors.UnavailableError, errors.InProgressError, errors.RateLimitedError)
     if isinstance(error, waits) and error.retry_after is not None:

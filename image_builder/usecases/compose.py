@@ -29,9 +29,10 @@ from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.record import RecordBuilds
 from ports.composer import Composer
 from ports.deadline import left, until
+from ports.fingerprints import Fingerprints
 from ports.meter import SILENT, Meter
+from ports.quotas import Quotas
 from ports.store import Starts
-from ports.world import Fingerprints, Quotas
 
 log = structlog.get_logger()
 

@@ -14,8 +14,8 @@ import structlog
 from domain.errors import NotFoundError, UnavailableError
 from domain.starts import NewStart, essences_of_build
 from ports.composer import Composer
+from ports.fingerprints import Fingerprints
 from ports.store import Starts
-from ports.world import Fingerprints
 
 log = structlog.get_logger()
 

@@ -18,9 +18,9 @@ from domain.starts import LeftStart, Sighting, essences_of_build, judge
 from domain.submission import part_way
 from ports.composer import Composer
 from ports.deadline import until
+from ports.fingerprints import Fingerprints
 from ports.meter import SILENT, Meter
 from ports.store import IdempotencyKeys, LeftStarts, Starts
-from ports.world import Fingerprints
 
 log = structlog.get_logger()
 

@@ -6,7 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from domain.errors import BuildRefusedError, InvalidRequestError, QuotaExceededError, UnavailableError
+from domain.errors import BuildRefusedError, InvalidRequestError, UnavailableError
+from domain.quota import QuotaExceededError
 from domain.submission import Accepted, Refused, Unanswered
 from ports.deadline import left
 from tests.support.builders import compose_request
