@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from domain.blueprints.blueprint import BlueprintVersion
 from domain.compose import passwords
 from domain.compose.passwords import Salted
 from domain.compose.request import ComposeRequest, read
@@ -96,10 +97,12 @@ class StartComposes:
         self,
         identity: Identity,
         documents: Sequence[Json],
-        blueprint_version: UUID | None = None,
+        version: BlueprintVersion | None = None,
         key: UUID | None = None,
     ) -> Started:
-        """The builds for these documents, in their order, which a version of a blueprint may stand behind; all or none.
+        """The builds for these documents, in their order; all or none.
+
+        `version` is the version of a blueprint that they are of, None where they are of none.
 
         An Idempotency-Key that was claimed as `key` gets to know of them. The caller has reserved memory for them.
 
@@ -111,10 +114,11 @@ class StartComposes:
             return Started(())
         with until(self.deadline):
             checked = self.prepare.check(identity, requests)
-            finish = [partial(self.prepare.finish, identity, each) for each in checked]
+            blueprint_id = None if version is None else version.blueprint_id
+            finish = [partial(self.prepare.finish, identity, each, blueprint_id) for each in checked]
             prepared = run_concurrently(self.threads, identity.tenant, finish)
             quota = self.quotas.of(identity.tenant)
-            composes = _composes(identity, requests, documents, blueprint_version)
+            composes = _composes(identity, requests, documents, version)
             strip = once_for_each(strip_part)
             starts = [
                 self._start(composer_request, each.plain, compose, key, strip)
@@ -202,7 +206,7 @@ class StartComposes:
 
 
 def _composes(
-    identity: Identity, requests: Sequence[ComposeRequest], documents: Sequence[Json], blueprint_version: UUID | None
+    identity: Identity, requests: Sequence[ComposeRequest], documents: Sequence[Json], version: BlueprintVersion | None
 ) -> list[NewCompose]:
     """What the builds become. Documents that share their customizations share what is kept of them."""
     kept = once_for_each(passwords.customizations_without_passwords)
@@ -214,7 +218,7 @@ def _composes(
             request={name: kept(value) if name == "customizations" else value for name, value in document.items()},
             image_name=request.image_name,
             client_id=request.client_id,
-            blueprint_version=blueprint_version,
+            blueprint_version=None if version is None else version.id,
         )
         for request, document in zip(requests, documents, strict=True)
     ]

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from domain.blueprints.blueprint import BlueprintVersion
 from domain.errors import BuildRefusedError, InvalidRequestError, QuotaExceededError, UnavailableError
 from domain.submission import Accepted, Refused, Unanswered
 from ports.deadline import left
@@ -42,9 +43,10 @@ def test_nothing_is_asked_for_no_images(accepting):
 
 
 def test_each_row_says_which_version_of_a_blueprint_it_is_from(accepting):
-    version = uuid4()
-    accepting.several(GUEST, GCP, blueprint_version=version)
-    assert [compose.blueprint_version for compose in accepting.starts.composes.values()] == [version, version]
+    version = BlueprintVersion(uuid4(), uuid4())
+    accepting.several(GUEST, GCP, version=version)
+    assert [compose.blueprint_version for compose in accepting.starts.composes.values()] == [version.id, version.id]
+    assert [sent["blueprint_id"] for sent in accepting.composer.submitted] == [str(version.blueprint_id)] * 2
 
 
 def test_one_image_that_cannot_be_built_starts_none(accepting):
