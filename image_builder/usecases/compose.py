@@ -15,6 +15,7 @@ from domain.blueprints.blueprint import BlueprintVersion
 from domain.compose import passwords
 from domain.compose.passwords import Salted
 from domain.compose.request import ComposeRequest, read
+from domain.composer_errors import Fault
 from domain.composes import NewCompose
 from domain.errors import ImageBuilderError, ReservationUnknownError
 from domain.identity import Identity
@@ -197,12 +198,20 @@ class StartComposes:
         if isinstance(outcome, Accepted):
             return outcome.id
         if isinstance(outcome, Refused):
-            log.warning("the composer refused a build", status=outcome.status, error_id=outcome.error_id)
+            self._report(outcome)
         if outcome.may_have_started:
             log.warning("composer outcome unknown, reservation kept", start=str(start.id))
         else:
             self.record.release([start.id])
         raise outcome.error()
+
+    def _report(self, refused: Refused) -> None:
+        fault = refused.fault
+        self.meter.build_refused(fault)
+        level = "info" if fault is Fault.USER else "warning"
+        getattr(log, level)(
+            "the composer refused a build", status=refused.status, error_id=refused.error_id, fault=fault.value
+        )
 
 
 def _composes(

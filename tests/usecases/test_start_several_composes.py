@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from domain.blueprints.blueprint import BlueprintVersion
-from domain.errors import BuildRefusedError, InvalidRequestError, QuotaExceededError, UnavailableError
+from domain.errors import InvalidRequestError, QuotaExceededError, UnavailableError
 from domain.submission import Accepted, Refused, Unanswered
 from ports.deadline import left
 from tests.support.builders import compose_request
@@ -100,7 +100,7 @@ def test_images_that_wait_for_a_thread_get_no_time_of_their_own(accepting):
 
 def test_a_failure_part_way_names_what_did_start_and_gives_back_what_did_not(accepting):
     accepting.composer.by_image_type["gcp"] = Refused(400, "30", "no such thing")
-    with pytest.raises(BuildRefusedError) as refused:
+    with pytest.raises(InvalidRequestError) as refused:
         accepting.several(GUEST, GCP, OCI)
     assert "no such thing" in refused.value.detail
     for started in ids(accepting, "guest-image", "oci"):
