@@ -36,7 +36,7 @@ def profile_path(folder: Path, profile_id: str) -> Path:
 def read_profile(path: Path, accept: Accept) -> dict[str, Any]:
     """The customizations in the file. Raises `ConfigurationError` naming the field, but not the file."""
     try:
-        document = _without_nothing(orjson.loads(path.read_bytes()))
+        document = _without_null(orjson.loads(path.read_bytes()))
     except OSError as error:
         raise ConfigurationError(f"cannot be read: {error.strerror}") from None
     except ValueError as error:
@@ -83,11 +83,10 @@ def _with_sizes(customizations: dict[str, Any]) -> dict[str, Any]:
     return customizations
 
 
-def _without_nothing(value: Any) -> Any:
-    """Without the keys that hold null or an empty list: operators' files have some that the contract does not allow."""
+def _without_null(value: Any) -> Any:
+    """Without the keys that hold null: operators' files have some, which the contract does not allow."""
     if isinstance(value, dict):
-        kept = {key: _without_nothing(inner) for key, inner in value.items()}
-        return {key: inner for key, inner in kept.items() if inner is not None and inner != []}
+        return {key: _without_null(inner) for key, inner in value.items() if inner is not None}
     if isinstance(value, list):
-        return [_without_nothing(inner) for inner in value]
+        return [_without_null(inner) for inner in value]
     return value
