@@ -96,6 +96,11 @@ def test_an_empty_list_is_left_out(name):
     assert customized({name: [], "hostname": "h"}) == {"hostname": "h"}
 
 
+def test_an_empty_list_of_services_is_left_out():
+    assert customized({"services": {"enabled": [], "masked": ["a"]}}) == {"services": {"masked": ["a"]}}
+    assert customized({"services": {"enabled": [], "disabled": []}}) == {"services": {}}
+
+
 def test_an_unknown_customization_is_dropped():
     assert customized({"surprise": {"a": 1}, "hostname": "h"}) == {"hostname": "h"}
 
