@@ -170,10 +170,10 @@ def _openscap(openscap: Json) -> dict[str, Any]:
 
 _WRITERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     **dict.fromkeys(_THE_SAME, _same),
+    "services": _services,
     "filesystem": _filesystem,
     "users": _users,
     "files": _files,
     "directories": _same,
     "openscap": _openscap,
-    "services": _services,
 }
