@@ -56,7 +56,7 @@ def back_ends(settings: Settings, meter: Meter) -> BackEnds:
     recommendations = _recommendations(settings.recommendations, connections, meter)
     optional = (content_sources, provisioning, compliance, recommendations)
     return BackEnds(
-        composer=HttpComposer(composer),
+        composer=HttpComposer(composer, settings.composer_reuse),
         composer_lookups=HttpComposer(lookups),
         content_sources=None if content_sources is None else HttpContentSources(content_sources),
         provisioning=None if provisioning is None else HttpProvisioning(provisioning),

@@ -159,6 +159,13 @@ class Settings(DatabaseSettings):
     composer_client_id: str = _composer.text("COMPOSER_CLIENT_ID", "", _ID)
     composer_client_secret: str = _composer.text("COMPOSER_CLIENT_SECRET", "", _SECRET, secret=True)
     composer_ca: Path | None = _composer.file("COMPOSER_CA_PATH", "the only authorities trusted for an https composer")
+    composer_reuse: float = _composer.number(
+        "COMPOSER_REUSE",
+        0.3,
+        "seconds: a build is submitted on an open connection only if that was idle for less; must be shorter than the "
+        "idle timeouts of the composer and of proxies in front of it; 0: always on a new connection",
+        within=(0.0, 60.0),
+    )
 
     distributions: Path = _builds.folder(
         "DISTRIBUTIONS_DIR",
