@@ -182,7 +182,9 @@ def _routes(
         "getBlueprints": Route(blueprints.list),
         "createBlueprint": Route(blueprints.create, Lane.WAITING, rarely_waits=True),
         "getBlueprint": Route(blueprints.get, Lane.WAITING, rarely_waits=True),
-        "updateBlueprint": Route(blueprints.update, Lane.WAITING, rarely_waits=True),
+        "updateBlueprint": Route(
+            blueprints.update, Lane.WAITING, rarely_waits=True, memory_besides=blueprints.memory_to_update
+        ),
         "deleteBlueprint": Route(blueprints.delete),
         "exportBlueprint": Route(blueprints.export, Lane.WAITING, rarely_waits=True),
         "composeBlueprint": Route(composes.create_of_blueprint, Lane.WAITING),

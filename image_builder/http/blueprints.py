@@ -76,6 +76,10 @@ class BlueprintsController:
         version = self.keep.update(identity, id, body, wanted_versions(if_match))
         return _tagged(json_answer({"id": str(id)}), version)
 
+    def memory_to_update(self, identity: Identity, id: UUID, **_: object) -> int:  # noqa: A002
+        """See Route.memory_besides."""
+        return self.keep.memory_to_update(identity, id)
+
     def delete(self, identity: Identity, id: UUID, if_match: str | None) -> Response:  # noqa: A002
         """DELETE /blueprints/{id}"""
         self.keep.delete(identity, id, wanted_versions(if_match))
