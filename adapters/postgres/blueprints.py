@@ -48,7 +48,8 @@ SELECT 1 FROM blueprints WHERE id = %(blueprint)s AND org_id = %(tenant)s AND de
 """
 
 # PostgreSQL makes the text of the documents once. It sends them if they have at most `expected` bytes, and their size;
-# of larger ones it counts what their parsed form depends on (JsonCounts).
+# of larger ones it counts what their parsed form depends on (JsonCounts), by replace(), since translate() is 50 times
+# slower.
 _GET: Final = """
 SELECT blueprints.id, blueprints.name, COALESCE(blueprints.description, ''), versions.version, versions.id,
        documents.size,
@@ -56,10 +57,11 @@ SELECT blueprints.id, blueprints.name, COALESCE(blueprints.description, ''), ver
        CASE WHEN documents.size <= %(expected)s::bigint THEN convert_to(documents.snapshots, 'UTF8') END,
        CASE WHEN documents.size > %(expected)s::bigint THEN (
            SELECT ARRAY[
-               octet_length(joined) - length(joined),
-               octet_length(joined) - octet_length(translate(joined, '{[', '')),
-               (octet_length(joined) - octet_length(replace(joined, '{"', ''))) / 2,
-               octet_length(joined) - octet_length(translate(joined, ',:', ''))
+               documents.size - length(joined),
+               documents.size - octet_length(replace(joined, '{', '')),
+               documents.size - octet_length(replace(joined, '[', '')),
+               documents.size - octet_length(replace(joined, ',', '')),
+               documents.size - octet_length(replace(joined, ':', ''))
            ] FROM concat(documents.body, documents.snapshots) joined
        ) END
 FROM blueprints
@@ -315,8 +317,8 @@ def _counts(row: tuple[Any, ...]) -> JsonCounts | None:
     size, counts = row[5], row[8]
     if counts is None:
         return None
-    wide, containers, filled, separators = counts
-    return JsonCounts(size, wide == 0, containers, filled, separators)
+    wide, objects, arrays, commas, colons = counts
+    return JsonCounts(size, wide == 0, objects + arrays, objects, commas + colons)
 
 
 def _memory_of(counts: JsonCounts) -> int:
