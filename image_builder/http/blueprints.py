@@ -45,7 +45,9 @@ class BlueprintsController:
             "getBlueprints": Route(self.list),
             "createBlueprint": Route(self.create, Lane.WAITING, rarely_waits=True),
             "getBlueprint": Route(self.get, Lane.WAITING, rarely_waits=True),
-            "updateBlueprint": Route(self.update, Lane.WAITING, rarely_waits=True),
+            "updateBlueprint": Route(
+                self.update, Lane.WAITING, rarely_waits=True, memory_besides=self.memory_to_update
+            ),
             "deleteBlueprint": Route(self.delete),
             "exportBlueprint": Route(self.export, Lane.WAITING, rarely_waits=True),
             "fixupBlueprint": Route(self.fixup, Lane.WAITING, rarely_waits=True),
@@ -82,6 +84,10 @@ class BlueprintsController:
         """PUT /blueprints/{id}"""
         version = self.keep.update(identity, id, body, wanted_versions(if_match))
         return _tagged(json_answer({"id": str(id)}), version)
+
+    def memory_to_update(self, identity: Identity, id: UUID, **_: object) -> int:  # noqa: A002
+        """See Route.memory_besides."""
+        return self.keep.memory_to_update(identity, id)
 
     def delete(self, identity: Identity, id: UUID, if_match: str | None) -> Response:  # noqa: A002
         """DELETE /blueprints/{id}"""

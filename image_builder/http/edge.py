@@ -172,8 +172,10 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             length = next((int(value) for name, value in message["headers"] if name == b"content-length"), 0)
-            if length > _COUNTED:
-                await self._note.memory.reserve_soon(min(length, _BUFFERED))
+            memory = self._note.memory
+            # A request that has reserved memory for documents needs that no more: the answer is made of them.
+            if length > _COUNTED and memory.size < _BUFFERED:
+                await memory.reserve_soon(max(min(length, _BUFFERED) - memory.size, 0))
             self._note.status = message["status"]
             headers = [*message["headers"], *self._headers]
             message["headers"] = with_limits(headers, self._note.limits) if self._note.limits else headers

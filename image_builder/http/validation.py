@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -50,8 +51,12 @@ _COPIES: Final = 3
 _UNCOUNTED: Final = 16 * 1024
 # UTF-8 of a character beyond the first 65,536.
 _FOUR_BYTES: Final = re.compile(rb"[\xf0-\xf4]")
+# Bodies that cost more memory than this are not taken in without what is needed besides.
+_LARGE_COST: Final = 128 * 1024
 # Where larger ones are parsed, apart from all else that needs threads. Two: they take turns with the event loop.
 _PARSERS: Final = ThreadPoolExecutor(2, thread_name_prefix="parse")
+# Where the database is asked how large a document is that a large body replaces; others need not wait for that.
+_LOOKUPS: Final = ThreadPoolExecutor(2, thread_name_prefix="stored-size")
 # What a value takes besides its text: in the document as it is parsed, completed, and turned into a back-end's.
 _BYTES_OF_A_VALUE: Final = 200
 
@@ -93,7 +98,14 @@ class CheckedOperation:
         if operation.produces:
             arguments["media_type"] = _chosen(operation.produces, Headers(scope=scope))
         if operation.body is not None:
-            reader = _BodyReader(operation.body, Headers(scope=scope), self._largest_body, self._arriving, note.memory)
+            reader = _BodyReader(
+                operation.body,
+                Headers(scope=scope),
+                self._largest_body,
+                self._arriving,
+                note.memory,
+                self._route.memory_besides,
+            )
             arguments["body"] = await reader.read(receive, arguments)
         return Call(self._route, arguments)
 
@@ -113,13 +125,25 @@ class CheckedOperation:
 class _BodyReader:
     """Reads the body of one request: its length and media type first, then its bytes, values and fields."""
 
-    def __init__(self, body: Body, headers: Headers, largest: int, arriving: RequestMemory, memory: Account) -> None:
-        """`arriving` is the memory of all bodies that are not whole, `memory` what this request may hold afterwards."""
+    def __init__(
+        self,
+        body: Body,
+        headers: Headers,
+        largest: int,
+        arriving: RequestMemory,
+        memory: Account,
+        memory_besides: Callable[..., int] | None,
+    ) -> None:
+        """`arriving` is the memory of all bodies that are not whole, `memory` what this request may hold afterwards.
+
+        `memory_besides` is that of the Route.
+        """
         self._body = body
         self._headers = headers
         self._largest = largest
         self._arriving = arriving
         self._memory = memory
+        self._memory_besides = memory_besides
 
     async def read(self, receive: Receive, arguments: Mapping[str, Any]) -> Any:
         """The document, checked and completed. Raises the refusals of the contract."""
@@ -136,12 +160,22 @@ class _BodyReader:
             toml = _media_type(self._headers, self._body) == TOML
             count = count_toml_values if toml else count_values
             values = await self._run(toml, count, raw)
+            cost = _cost_of_text(raw) + _cost_of_values(values)
             # At once: requests that hold a part each would wait for each other's.
-            await self._memory.reserve_soon(_cost_of_text(raw) + _cost_of_values(values))
+            await self._memory.reserve_soon(cost, later=await self._cost_besides(cost, arguments))
         finally:
             arriving.close()
         parse = partial(_toml_document, arguments=arguments) if toml else _json_document
         return await self._run(toml, partial(_document, parse, body=self._body), raw)
+
+    async def _cost_besides(self, cost: int, arguments: Mapping[str, Any]) -> int:
+        """What the handler needs besides a body of this cost. Raises UnavailableError when the database is away."""
+        if self._memory_besides is None or cost <= _LARGE_COST:
+            return 0
+        lookup = partial(copy_context().run, partial(self._memory_besides, **arguments))
+        stored = await asyncio.get_running_loop().run_in_executor(_LOOKUPS, lookup)
+        # A request that is served meanwhile may store a document as large as this one.
+        return max(stored, cost)
 
     @staticmethod
     async def _run(toml: bool, work: Callable[[bytes], T], raw: bytes) -> T:
