@@ -27,6 +27,7 @@ from tests.support.composer_adapter import ID, a_composer
 from tests.support.idle_server import Closing, IdleServer, request_named
 from tests.support.loopback import Loopback, answer, close, hang, reset
 from tests.support.tls import authority
+from tests.support.waiting import until
 
 TRIES = int(os.environ.get("TEST_IDLE_CONNECTION_TRIES") or 200)
 PARALLEL = 20
@@ -174,7 +175,7 @@ def test_a_build_of_which_nothing_could_be_written_twice_has_not_started(monkeyp
     monkeypatch.setattr(watchdog._WatchedConnection, "connect", connected_without_writes)
     with Loopback(ACCEPTED) as server, a_composer(server.url) as composer:
         assert composer.submit({}) == Unanswered(may_have_started=False)
-    assert server.connections == 2
+        until(lambda: server.connections == 2, "two connections, which a thread of the server's accepts")
     assert server.asked == []
 
 
