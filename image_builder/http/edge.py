@@ -121,24 +121,24 @@ class Edge:
 
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         if b"%2f" in scope.get("raw_path", b"").lower():
-            await self._count_stray(scope)
+            await self._count_unrouted(scope)
             raise HTTPException(404)  # routing would take it for a separator, and no parameter can hold one
         key = self._page_key(scope["path"])
         if key is None:
             try:
                 await self._app(scope, receive, answer.send)
             except HTTPException:
-                await self._count_stray(scope)
+                await self._count_unrouted(scope)
                 raise
             return
         if scope["method"] not in {"GET", "HEAD"}:
             raise HttpError(405, "This resource does not take this method", {"Allow": "GET, HEAD"})
         await answer.document(await self._pages[key](scope["path"].removeprefix(key)))
 
-    async def _count_stray(self, scope: Scope) -> None:
+    async def _count_unrouted(self, scope: Scope) -> None:
         """What no operation was found for is counted all the same, below a base path."""
         if scope["path"].startswith(self._bases):
-            await self._limiter.admit_stray(scope)
+            await self._limiter.admit_unrouted(scope)
 
     def _page_key(self, path: str) -> str | None:
         if path in self._pages:
