@@ -6,9 +6,7 @@ Everything that can be refused is refused here, on the event loop, before a thre
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -26,6 +24,7 @@ from image_builder.http.auth import Authenticate
 from image_builder.http.call import ANNOUNCED, CALL, CONNECTION, NOTE, Call, Route
 from image_builder.http.contract import TOML, Body, Contract, Operation
 from image_builder.http.errors import HttpError
+from image_builder.http.lanes import FairLane
 from image_builder.http.limiter import Limiter, budget_of
 from image_builder.http.memory import Account, RequestMemory
 from image_builder.http.nodes import MOST_VALUES, count_toml_values, count_values
@@ -48,10 +47,13 @@ _LARGE_TOML: Final = 2 * 1024
 _COPIES: Final = 3
 # Of a body that does not say its length so many bytes are counted at first.
 _UNCOUNTED: Final = 16 * 1024
-# UTF-8 of a character beyond the first 65,536.
-_FOUR_BYTES: Final = re.compile(rb"[\xf0-\xf4]")
-# Where larger ones are parsed, apart from all else that needs threads. Two: they take turns with the event loop.
-_PARSERS: Final = ThreadPoolExecutor(2, thread_name_prefix="parse")
+# UTF-8 of a character beyond the first 65,536 begins with one of them.
+_FOUR_BYTES: Final = range(0xF0, 0xF5)
+# So would checking so many values.
+_MANY: Final = 2_000
+# Where larger ones are parsed, apart from all else that needs threads. Two, one for an organization: they take turns
+# with the event loop.
+_PARSERS: Final = FairLane("parse", 2, most_waiting=400)
 # What a value takes besides its text: in the document as it is parsed, completed, and turned into a back-end's.
 _BYTES_OF_A_VALUE: Final = 200
 
@@ -135,20 +137,18 @@ class _BodyReader:
                 return self._body.checker.accept({})
             toml = _media_type(self._headers, self._body) == TOML
             count = count_toml_values if toml else count_values
-            values = await self._run(toml, count, raw)
+            values = await self._run(len(raw) > (_LARGE_TOML if toml else _LARGE), count, raw)
             # At once: requests that hold a part each would wait for each other's.
             await self._memory.reserve_soon(_cost_of_text(raw) + _cost_of_values(values))
         finally:
             arriving.close()
         parse = partial(_toml_document, arguments=arguments) if toml else _json_document
-        return await self._run(toml, partial(_document, parse, body=self._body), raw)
+        document = partial(_document, parse, body=self._body)
+        return await self._run(values > _MANY or len(raw) > (_LARGE_TOML if toml else _LARGE), document, raw)
 
-    @staticmethod
-    async def _run(toml: bool, work: Callable[[bytes], T], raw: bytes) -> T:
+    async def _run(self, large: bool, work: Callable[[bytes], T], raw: bytes) -> T:
         """What the work makes of a body: here where that takes a moment only, else on a thread."""
-        if len(raw) <= (_LARGE_TOML if toml else _LARGE):
-            return work(raw)
-        return await asyncio.get_running_loop().run_in_executor(_PARSERS, work, raw)
+        return await _PARSERS.run(self._memory.tenant, partial(work, raw)) if large else work(raw)
 
     async def _received(self, receive: Receive, length: int, arriving: Account) -> bytes:
         """The body; nothing waits for memory while it holds some that another may wait for.
@@ -240,7 +240,7 @@ class ContractMiddleware(RoutedMiddleware[CheckedAPI]):
 def _cost_of_text(raw: bytes) -> int:
     """Bytes that a body's text costs until its request has ended: as it came, parsed, and for database and back-end."""
     # One character makes Python keep two or four bytes for each of its text.
-    width = 1 if raw.isascii() else 4 if _FOUR_BYTES.search(raw) else 2
+    width = 1 if raw.isascii() else 4 if any(lead in raw for lead in _FOUR_BYTES) else 2
     return len(raw) * (_COPIES + width)
 
 
