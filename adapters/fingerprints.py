@@ -13,7 +13,7 @@ _LENGTH_OF_MARK: Final = 4
 
 
 class HmacFingerprints:
-    """Fulfils ports.world.Fingerprints. A fingerprint begins with a mark of its secret."""
+    """Fulfils ports.fingerprints.Fingerprints. A fingerprint begins with a mark of its secret."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret.encode(errors="surrogateescape")

@@ -8,12 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from domain.texts import MOST_LISTED
-
-if TYPE_CHECKING:
-    from domain.quota import Allowance
 
 
 class ImageBuilderError(Exception):
@@ -59,14 +55,6 @@ class UnauthenticatedError(ImageBuilderError):
 
 class ForbiddenError(ImageBuilderError):
     """We know who asks, and they may not."""
-
-
-class QuotaExceededError(ForbiddenError):
-    """The tenant has started as many builds within the window that the quota does not allow these, too."""
-
-    def __init__(self, detail: str, allowance: Allowance) -> None:
-        super().__init__(detail)
-        self.allowance = allowance
 
 
 class NotFoundError(ImageBuilderError):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from domain.errors import ConfigurationError, QuotaExceededError
+from domain.errors import ConfigurationError, ForbiddenError
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,14 @@ class Allowance:
     def next_free_at(self) -> datetime | None:
         """When the next build may be started; None where one may be now, and where none ever may."""
         return None if self.remaining else self.frees_at
+
+
+class QuotaExceededError(ForbiddenError):
+    """These builds would exceed the tenant's quota; `allowance` is what it may still start."""
+
+    def __init__(self, detail: str, allowance: Allowance) -> None:
+        super().__init__(detail)
+        self.allowance = allowance
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ _DEFAULTS: Final = {"size": 0, "partitioning_mode": "auto-lvm", "hyper_v_generat
 # The database and a pod do not begin to count at the same moment, and another server's clock may be slow.
 _MARGIN: Final = timedelta(minutes=1)
 
+_BLUEPRINT_ID: Final = "blueprint_id"
+
 Strip = Callable[[Any, str], Any]
 
 
@@ -39,11 +41,15 @@ class NewStart:
 
 @dataclass(frozen=True, slots=True)
 class LeftStart:
-    """A start that nobody works at any more; `age` is the time since it was recorded."""
+    """A start that nobody works at any more; `age` is the time since it was recorded.
+
+    `of_blueprint`: the build was started from a blueprint.
+    """
 
     id: UUID
     fingerprint: bytes
     age: timedelta
+    of_blueprint: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +66,19 @@ class Sighting:
 
     `fingerprints` are those that a start of its request may have been recorded with (see `essences_of_build`), None
     where the composer does not tell the request. A `settled` one has been seen for longer than any start is worked at:
-    no process is about to record it.
+    no process is about to record it. `of_blueprint`: its request names a blueprint.
     """
 
     compose: UUID
     fingerprints: frozenset[bytes] | None
     age: timedelta
     settled: bool
+    of_blueprint: bool = False
 
     def may_be(self, start: LeftStart) -> bool:
         """Whether it may be the start's, as far as is known: a build is not there before its start."""
+        if self.of_blueprint and not start.of_blueprint:
+            return False  # otherwise an equal build without a blueprint would take the build of the blueprint's start
         matches = self.fingerprints is None or start.fingerprint in self.fingerprints
         return matches and self.age <= start.age + _MARGIN
 
@@ -118,12 +127,17 @@ def essence(composer_request: Mapping[str, Any], strip: Strip | None = None) -> 
 def essences_of_build(composer_request: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What the start of a build may be recognized by, from the request as the composer tells it.
 
-    Older versions recorded a start with the hashes of its passwords. `blueprint_id` (contract: composer v2,
-    ComposeRequest) says nothing about what is built, and a version may send it or not.
+    Older versions recorded a start with the hashes of its passwords, or without its `blueprint_id` (contract: composer
+    v2, ComposeRequest). Only a start of a blueprint may be recognized without it: see `names_blueprint`.
     """
-    anonymous = {name: value for name, value in composer_request.items() if name != "blueprint_id"}
-    variants = (composer_request, anonymous) if "blueprint_id" in composer_request else (composer_request,)
+    anonymous = {name: value for name, value in composer_request.items() if name != _BLUEPRINT_ID}
+    variants = (composer_request, anonymous) if names_blueprint(composer_request) else (composer_request,)
     return [_essence(request, strip) for request in variants for strip in (strip_part, _strip_with_hashes)]
+
+
+def names_blueprint(composer_request: Mapping[str, Any]) -> bool:
+    """Whether a composer's request says which blueprint the build is of."""
+    return composer_request.get(_BLUEPRINT_ID) is not None
 
 
 def strip_part(part: Any, name: str) -> Any:

@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+from domain.composer_errors import Fault, fault_of_refusal
 from domain.errors import BuildRefusedError, ImageBuilderError, InvalidRequestError, UnavailableError
 from domain.status import bounded_details
 from domain.texts import shortened
 
+# Errors that clients know by the texts they have always had: one of its own, and those without details.
 _OSTREE: Final = "10"
-_REQUEST_AT_FAULT: Final = frozenset({"24", "29"})
+_REASON_ALONE: Final = frozenset({"24", "29"})
 # Characters of what the composer says; ids of builds that were started come behind it.
 _LONGEST: Final = 10_000
 _FAILED: Final = "Failed posting compose request to osbuild-composer."
+_UNEXPLAINED: Final = "The composer refused the request without a reason"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +48,31 @@ class Refused:
         """Whether the composer may build it all the same."""
         return self.reason is None and not 400 <= self.status < 500
 
+    @property
+    def fault(self) -> Fault:
+        """Whose fault it is."""
+        return fault_of_refusal(self.status, self.error_id)
+
     def error(self) -> ImageBuilderError:
-        """The caller's view of the refusal."""
-        if self.error_id == _OSTREE:
-            return InvalidRequestError("Error resolving OSTree repo")
-        if self.error_id in _REQUEST_AT_FAULT and self.reason is not None:
-            return InvalidRequestError(shortened(self.reason, _LONGEST))
+        """The caller's view of the refusal: InvalidRequestError for the user's fault, else BuildRefusedError."""
+        if self.fault is Fault.USER:
+            return InvalidRequestError(self._reason_for_user() or _UNEXPLAINED)
         return BuildRefusedError(" ".join(part for part in (_FAILED, self._explanation()) if part))
 
-    def _explanation(self) -> str:
-        if self.reason is None or self.details in (None, ""):
+    def _reason_for_user(self) -> str:
+        if self.error_id == _OSTREE:
+            return "Error resolving OSTree repo"
+        if self.error_id in _REASON_ALONE:
             return shortened(self.reason or "", _LONGEST)
-        details = bounded_details(self.details)
-        text = details if isinstance(details, str) else json.dumps(details, ensure_ascii=False)
-        return shortened(f"{self.reason}: {text}", _LONGEST)
+        return self._explanation()
+
+    def _explanation(self) -> str:
+        """`<reason>: <details>`, or the one of them that there is."""
+        parts = [self.reason or ""]
+        if self.reason is not None and self.details is not None:
+            details = bounded_details(self.details)
+            parts.append(details if isinstance(details, str) else json.dumps(details, ensure_ascii=False))
+        return shortened(": ".join(filter(None, parts)), _LONGEST)
 
 
 @dataclass(frozen=True, slots=True)

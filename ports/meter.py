@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Protocol
 
+from domain.composer_errors import Fault
+
 
 class CallOutcome(StrEnum):
     """What became of a call of a back-end."""
@@ -34,6 +36,9 @@ class Meter(Protocol):
 
     def quota_refused(self) -> None:
         """Builds were refused because a tenant's quota leaves fewer."""
+
+    def build_refused(self, fault: Fault) -> None:
+        """The composer refused a build."""
 
     def rate_limited(self, budget: str) -> None:
         """A request was refused because a tenant has used up a budget (one of a few names) of requests."""
@@ -65,6 +70,9 @@ class _Silent:
         pass
 
     def quota_refused(self) -> None:
+        pass
+
+    def build_refused(self, fault: Fault) -> None:
         pass
 
     def rate_limited(self, budget: str) -> None:

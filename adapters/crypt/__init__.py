@@ -12,5 +12,5 @@ _SHA512_CRYPT: Final = sha512_crypt.using(rounds=_ROUNDS)
 
 
 def sha512_crypt_hash(password: str, salt: str) -> str:
-    """`password` as SHA-512 crypt, `$6$` (fulfils ports.world.PasswordHasher)."""
+    """`password` as SHA-512 crypt, `$6$` (fulfils ports.passwords.PasswordHasher)."""
     return str(_SHA512_CRYPT.using(salt=salt).hash(password))

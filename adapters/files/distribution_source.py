@@ -64,8 +64,9 @@ class RepositoryTemplate:
 class Entry:
     """One distribution of the source.
 
-    The texts are templates for `values`; `repositories` names groups, `profiles` a set of `oscap.yaml`; `image_types`
-    and `bootc` are by architecture.
+    The texts are templates for `values`; `repositories` names groups, `profiles` a set of `oscap.yaml`;
+    `profiles_applied_to` is the product where it is not the one that the set is written for; `image_types` and `bootc`
+    are by architecture.
     """
 
     description: str
@@ -73,6 +74,7 @@ class Entry:
     composer_name: str | None = None
     oscap_name: str | None = None
     profiles: str | None = None
+    profiles_applied_to: str | None = None
     restricted: bool = False
     no_package_list: bool = False
     image_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -203,7 +205,7 @@ def _document(source: Source, name: str, entry: Entry) -> Document:
         "oscap_name": entry.oscap_name,
         "distribution": _without_none(names),
     }
-    filled: Document = _fill(_without_none(document), _values(name, entry), name)
+    filled: Document = fill_in(_without_none(document), _values(name, entry), name)
     return filled | {
         arch: _architecture(source, name, entry, arch)
         for arch in ARCHITECTURES
@@ -220,7 +222,7 @@ def _architecture(source: Source, name: str, entry: Entry, arch: str) -> Documen
         ]
     if arch in entry.bootc:
         architecture["bootc"] = list(entry.bootc[arch])
-    filled: Document = _fill(architecture, _values(name, entry) | {"arch": arch}, name)
+    filled: Document = fill_in(architecture, _values(name, entry) | {"arch": arch}, name)
     return filled
 
 
@@ -245,7 +247,7 @@ def _repositories(
         for template in _look_up(source.repositories, group, f"{name}: repositories"):
             if arch not in template.arches:
                 continue
-            keys = _fill(template.keys, _values(name, entry), name)
+            keys = fill_in(template.keys, _values(name, entry), name)
             yield template, _look_up(source.keys, keys, f"{name}: {template.id}: keys") if keys else None
 
 
@@ -258,20 +260,23 @@ def _look_up(known: Mapping[str, _T], name: str, where: str) -> _T:
 def _values(name: str, entry: Entry) -> dict[str, str]:
     """What placeholders stand for; a value may itself hold another one (`cdn: "{version}"`)."""
     given = {"name": name, **entry.values}
-    return {key: _fill(text, given, name) for key, text in given.items()}
+    return {key: fill_in(text, given, name) for key, text in given.items()}
 
 
-def _fill(thing: Any, values: Mapping[str, str], where: str) -> Any:
-    """`thing` with the placeholders of every text in it filled in."""
+def fill_in(thing: Any, values: Mapping[str, str], where: str) -> Any:
+    """`thing` with the placeholders of every text in it filled in.
+
+    Raises `ConfigurationError`, naming `where`, for an unknown placeholder.
+    """
     if isinstance(thing, str):
         try:
             return thing.format_map(values)
         except (KeyError, ValueError, IndexError, AttributeError) as error:
             raise ConfigurationError(f"{where}: cannot fill in {thing!r}: {error!r}") from None
     if isinstance(thing, dict):
-        return {key: _fill(inner, values, where) for key, inner in thing.items()}
+        return {key: fill_in(inner, values, where) for key, inner in thing.items()}
     if isinstance(thing, list):
-        return [_fill(inner, values, where) for inner in thing]
+        return [fill_in(inner, values, where) for inner in thing]
     return thing
 
 
@@ -332,6 +337,7 @@ class _EntrySchema(_StrictSchema):
     oscap_name = fields.String()
     # Null where a family has some and the distribution none.
     profiles = fields.String(allow_none=True)
+    profiles_applied_to = fields.String()
     restricted = fields.Boolean()
     no_package_list = fields.Boolean()
     repositories = _Tuple(fields.String())

@@ -9,7 +9,6 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from adapters.files.package_list_files import originals
-from domain.compose.sizes import whole_bytes
 from domain.distributions import Distribution
 from domain.errors import ConfigurationError, InvalidRequestError
 
@@ -28,6 +27,11 @@ def profile_ids(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(e.name for e in profiles.iterdir() if e.is_dir() and not e.name.startswith(".")))
 
 
+def profile_folders(folder: Path) -> tuple[str, ...]:
+    """As `profile_ids`, without links to others. Raises OSError."""
+    return tuple(each for each in profile_ids(folder) if not (folder / _FOLDER / each).is_symlink())
+
+
 def profile_path(folder: Path, profile_id: str) -> Path:
     """Where the customizations of a profile are, if there are any, in a distribution's folder."""
     return folder / _FOLDER / profile_id / _FILE
@@ -36,15 +40,20 @@ def profile_path(folder: Path, profile_id: str) -> Path:
 def read_profile(path: Path, accept: Accept) -> dict[str, Any]:
     """The customizations in the file. Raises `ConfigurationError` naming the field, but not the file."""
     try:
-        document = _without_nothing(orjson.loads(path.read_bytes()))
+        document = orjson.loads(path.read_bytes())
     except OSError as error:
         raise ConfigurationError(f"cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise ConfigurationError(f"Not JSON: {error}.") from None
+    return accepted(document, accept)
+
+
+def accepted(document: Any, accept: Accept) -> dict[str, Any]:
+    """The customizations of a profile's file. Raises `ConfigurationError` naming the field."""
     if not isinstance(document, dict):
         raise ConfigurationError("Expected an object.")
     try:
-        return _with_sizes(accept(document))
+        return accept(_without_null(document))
     except InvalidRequestError as error:
         raise ConfigurationError(error.detail) from None
 
@@ -76,18 +85,10 @@ def load_profiles(
     }
 
 
-def _with_sizes(customizations: dict[str, Any]) -> dict[str, Any]:
-    """The customizations. Raises InvalidRequestError for a size that is none: the contract gives sizes no type."""
-    for index, filesystem in enumerate(customizations.get("filesystem", ())):
-        whole_bytes(filesystem["min_size"], f"filesystem[{index}].min_size")
-    return customizations
-
-
-def _without_nothing(value: Any) -> Any:
-    """Without the keys that hold null or an empty list: operators' files have some that the contract does not allow."""
+def _without_null(value: Any) -> Any:
+    """Without the keys that hold null: operators' files have some, which the contract does not allow."""
     if isinstance(value, dict):
-        kept = {key: _without_nothing(inner) for key, inner in value.items()}
-        return {key: inner for key, inner in kept.items() if inner is not None and inner != []}
+        return {key: _without_null(inner) for key, inner in value.items() if inner is not None}
     if isinstance(value, list):
-        return [_without_nothing(inner) for inner in value]
+        return [_without_null(inner) for inner in value]
     return value

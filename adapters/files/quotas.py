@@ -67,7 +67,7 @@ def load_quotas(path: Path) -> QuotaTable:
 
 
 class Unlimited:
-    """Fulfils ports.world.Quotas where operators set no quota file."""
+    """Fulfils ports.quotas.Quotas where operators set no quota file."""
 
     def of(self, tenant: str) -> None:  # noqa: ARG002 - everybody alike
         """See the port."""
@@ -75,7 +75,7 @@ class Unlimited:
 
 
 class FileQuotas:
-    """Fulfils ports.world.Quotas from a file that may change while the service runs.
+    """Fulfils ports.quotas.Quotas from a file that may change while the service runs.
 
     Where a change does not load, the quotas before it go on, and one line is logged. Thread-safe.
     """

@@ -22,7 +22,8 @@ RETURNING pod
 
 # An older version of this service records no fingerprint.
 _LEFT: Final = """
-SELECT id, fingerprint, statement_timestamp() AT TIME ZONE 'utc' - created_at FROM compose_starts
+SELECT id, fingerprint, statement_timestamp() AT TIME ZONE 'utc' - created_at, blueprint_version_id IS NOT NULL
+FROM compose_starts
 WHERE created_at < statement_timestamp() AT TIME ZONE 'utc' - %(lease)s::interval
   AND created_at > statement_timestamp() AT TIME ZONE 'utc' - %(patience)s::interval
   AND fingerprint IS NOT NULL

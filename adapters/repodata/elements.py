@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 from xml.parsers import expat
@@ -10,10 +10,11 @@ from xml.parsers import expat
 from adapters.repodata.errors import concerning, damaged
 from domain.errors import UnavailableError
 
-_DEEPEST: Final = 64
-_LONGEST_TEXT: Final = 64 * 1024  # characters of one element
+DEEPEST: Final = 64
+LONGEST_TEXT: Final = 64 * 1024  # characters of one element
 _LONGEST_TAG: Final = 1024 * 1024  # bytes, attributes included; expat holds a tag as a whole
 _MOST_NAMES: Final = 10_000  # of elements and attributes; expat keeps each
+_LONGEST_NAMES: Final = 4 * 1024 * 1024  # characters of all of them
 _MOST_ELEMENTS: Final = 20_000  # of a small document; each takes a hundred times its four bytes
 
 
@@ -36,29 +37,47 @@ def read_elements(pieces: Iterable[bytes], handler: Handler) -> None:
     """Hand all elements of the document to the handler; raises `UnavailableError` when it is not sound XML."""
     parser = expat.ParserCreate(intern={})
     parser.buffer_text = True
-    parser.StartDoctypeDeclHandler = _refuse_document_type
     reading = _Reading(handler, parser)
-    fed = 0
+    try:
+        feed(parser, pieces)
+    finally:
+        reading.release()
+
+
+def feed(parser: expat.XMLParserType, pieces: Iterable[bytes]) -> None:
+    """Parse the document, whose handlers are set. Document types, and with them entities, are refused.
+
+    The parser is one with `intern`, which its names are counted by. Raises `UnavailableError` when the document is not
+    sound XML, or would take too much memory.
+    """
+    parser.StartDoctypeDeclHandler = _refuse_document_type
+    fed = known = 0
     try:
         for piece in pieces:
             parser.Parse(piece)
             fed += len(piece)
             if fed - max(parser.CurrentByteIndex, 0) > _LONGEST_TAG + len(piece):
                 raise damaged(f"a tag or a comment is longer than {_LONGEST_TAG} bytes")
-            if len(parser.intern) > _MOST_NAMES:
-                raise damaged(f"there are more than {_MOST_NAMES} names of elements and attributes")
+            if len(parser.intern) > known:
+                known = len(parser.intern)
+                _bound_names(parser.intern)
         parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise damaged(f"not XML: {error}") from None
-    finally:
-        reading.release()
+
+
+def _bound_names(names: Collection[str]) -> None:
+    if len(names) > _MOST_NAMES:
+        raise damaged(f"there are more than {_MOST_NAMES} names of elements and attributes")
+    if sum(map(len, names)) > _LONGEST_NAMES:
+        raise damaged(f"the names of elements and attributes have more than {_LONGEST_NAMES} characters")
 
 
 class _Reading:
     def __init__(self, handler: Handler, parser: expat.XMLParserType) -> None:
         self._handler = handler
         self._parser = parser
-        self._deepest = min(handler.deepest, _DEEPEST)
+        self._deepest = min(handler.deepest, DEEPEST)
         self._depth = -1
         self._wanted: list[bool] = []
         self._text: list[str] = []
@@ -75,8 +94,8 @@ class _Reading:
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1
         if self._depth > self._deepest:  # most of a primary is
-            if self._depth > _DEEPEST:
-                raise damaged(f"elements are nested more than {_DEEPEST} deep")
+            if self._depth > DEEPEST:
+                raise damaged(f"elements are nested more than {DEEPEST} deep")
             return
         wanted = self._handler.start(self._depth, local_name(name), attributes)
         self._wanted.append(wanted)
@@ -94,8 +113,8 @@ class _Reading:
 
     def _characters(self, text: str) -> None:
         self._length += len(text)
-        if self._length > _LONGEST_TEXT:
-            raise damaged(f"an element's text is longer than {_LONGEST_TEXT} characters")
+        if self._length > LONGEST_TEXT:
+            raise damaged(f"an element's text is longer than {LONGEST_TEXT} characters")
         self._text.append(text)
 
 
@@ -105,7 +124,7 @@ def local_name(name: str) -> str:
 
 
 def _refuse_document_type(*_: object) -> None:
-    raise damaged("it declares a document type, which metadata does not")
+    raise damaged("it declares a document type, which is refused")
 
 
 @dataclass(slots=True)
@@ -141,7 +160,7 @@ def read_tree(content: bytes, what: str) -> Element:
 
 
 class _Tree:
-    deepest = _DEEPEST
+    deepest = DEEPEST
 
     def __init__(self) -> None:
         self.root = Element("")

@@ -83,6 +83,14 @@ class Blueprint:
         return policy_of(self.body)
 
 
+@dataclass(frozen=True, slots=True)
+class BlueprintVersion:
+    """Which version of which blueprint a build is of: `id` is the version's own id."""
+
+    blueprint_id: UUID
+    id: UUID
+
+
 class ListedBlueprint(NamedTuple):
     """A row of a list; `id` is a UUID as text, `last_modified_at` UTC without a zone."""
 

@@ -40,7 +40,8 @@ def community_urls(customizations: Json) -> tuple[str, ...]:
 
 def export(blueprint: Blueprint, known: Iterable[ContentRepository], at: datetime) -> Exported:
     """The export of a blueprint at a time (UTC); `known` is what content sources knows at `community_urls`."""
-    community = {same(repository.url): repository for repository in known if repository.origin == COMMUNITY}
+    # The answer to a question for this origin need not repeat it.
+    community = {same(repository.url): repository for repository in known if repository.origin in {"", COMMUNITY}}
     customizations = _customizations(blueprint.customizations, community)
     source = {name: blueprint.body[name] for name in ("distribution", "bootc") if name in blueprint.body}
     document = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from domain.compose import sizes, subscription, targets
 from domain.compose.customizations import Surroundings, as_given, composer_customizations
@@ -66,8 +67,10 @@ def begin(
     )
 
 
-def build(draft: Draft, findings: Findings) -> dict[str, Any]:
+def build(draft: Draft, findings: Findings, blueprint_id: UUID | None = None) -> dict[str, Any]:
     """The composer's ComposeRequest, its passwords as the draft has them.
+
+    `blueprint_id` names the blueprint that the build is of, if any; the composer writes it into the image.
 
     Raises InvalidRequestError where request and findings do not fit each other.
     """
@@ -76,6 +79,7 @@ def build(draft: Draft, findings: Findings) -> dict[str, Any]:
     return {
         **_source(draft, findings),
         **({} if customizations is None else {"customizations": customizations}),
+        **({} if blueprint_id is None else {"blueprint_id": str(blueprint_id)}),
         "image_request": _image_request(draft, findings),
     }
 

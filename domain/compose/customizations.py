@@ -23,7 +23,6 @@ _THE_SAME: Final = (
     "containers",
     "locale",
     "kernel",
-    "services",
     "firewall",
     "timezone",
     "installation_device",
@@ -123,6 +122,11 @@ def _same(value: Any) -> Any:
     return value
 
 
+def _services(services: Json) -> dict[str, Any]:
+    """Without empty lists, which the composer refuses."""
+    return {state: names for state, names in services.items() if names}
+
+
 def _filesystem(entries: list[Json]) -> list[dict[str, Any]]:
     return [{"mountpoint": entry["mountpoint"], "min_size": entry["min_size"]} for entry in entries]
 
@@ -166,6 +170,7 @@ def _openscap(openscap: Json) -> dict[str, Any]:
 
 _WRITERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     **dict.fromkeys(_THE_SAME, _same),
+    "services": _services,
     "filesystem": _filesystem,
     "users": _users,
     "files": _files,

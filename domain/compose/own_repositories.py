@@ -6,10 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from domain.compose.lookups import Answers
-from domain.compose.repositories import refuse_without_snapshots, snapshots_by_repository, template_snapshots
+from domain.compose.repositories import (
+    red_hat_ids,
+    refuse_without_snapshots,
+    snapshots_by_repository,
+    template_snapshots,
+)
 from domain.compose.request import ComposeRequest, Json
 from domain.compose.snapshots import ContentSettings, as_snapshot, latest_url, same, snapshot_url
-from domain.content import RED_HAT, UPLOAD, ContentRepository, Snapshot
+from domain.content import UPLOAD, ContentRepository, Snapshot
 from domain.errors import InvalidRequestError
 from domain.texts import listed
 
@@ -49,10 +54,11 @@ def payload_repositories(
     Raises InvalidRequestError naming one that has no snapshot for the request's date.
     """
     if request.image.content_template:
+        red_hat = red_hat_ids(answers)
         return [
             as_snapshot(repository, snapshot_url(snapshot, settings))
             for repository, snapshot in template_snapshots(request, answers)
-            if repository.origin != RED_HAT
+            if repository.uuid not in red_hat
         ]
     kept = _not_red_hat(given, answers)
     if request.image.snapshot_date:
@@ -77,7 +83,7 @@ def custom_repositories(
 
 
 def _not_red_hat(given: Iterable[Json], answers: Answers) -> list[Json]:
-    red_hat = {repository.uuid for repository in answers.red_hat}
+    red_hat = red_hat_ids(answers)
     return [entry for entry in given if _id(entry) not in red_hat]
 
 
@@ -153,7 +159,7 @@ def _custom(entry: Json, known: ContentRepository | None, settings: ContentSetti
 
 
 def _address(known: ContentRepository, settings: ContentSettings) -> str:
-    if known.origin == UPLOAD:
+    if known.origin == UPLOAD or not known.url:  # what was uploaded has no address of its own
         return latest_url(known, settings) if known.latest_snapshot_url else ""
     return known.url
 

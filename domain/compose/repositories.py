@@ -54,6 +54,14 @@ def as_it_is(repository: Repository) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def red_hat_ids(answers: Answers) -> set[str]:
+    """The ids of Red Hat's repositories.
+
+    Content sources was asked for them by origin, and need not repeat the origin in its answer.
+    """
+    return {repository.uuid for repository in answers.red_hat if repository.origin in {"", RED_HAT}}
+
+
 def named_red_hat(request: ComposeRequest, answers: Answers) -> list[ContentRepository]:
     """The Red Hat repositories that the custom ones name by id, in their order."""
     by_id = {repository.uuid: repository for repository in answers.red_hat}
@@ -65,7 +73,7 @@ def image_repository_ids(request: ComposeRequest, distribution: Distribution | N
     """The ids of the Red Hat repositories that the image is built from, without those that were only looked up."""
     if request.image.content_template:
         of_template = () if answers.template is None else answers.template.repository_uuids
-        return {repository.uuid for repository in answers.red_hat}.intersection(of_template)
+        return red_hat_ids(answers).intersection(of_template)
     urls = {same(each.baseurl) for each in image_repositories(request, distribution) if each.baseurl}
     at_urls = {repository.uuid for repository in answers.red_hat if same(repository.url) in urls}
     return at_urls.union(repository.uuid for repository in named_red_hat(request, answers))
@@ -110,10 +118,11 @@ def _add(
 
 
 def _of_template(request: ComposeRequest, answers: Answers, settings: ContentSettings) -> list[dict[str, Any]]:
+    red_hat = red_hat_ids(answers)
     found = [
         {"baseurl": snapshot_url(snapshot, settings), "rhsm": False, **signed(repository), "check_gpg": True}
         for repository, snapshot in template_snapshots(request, answers)
-        if repository.origin == RED_HAT
+        if repository.uuid in red_hat
     ]
     if not found:
         raise InvalidRequestError(

@@ -80,8 +80,6 @@ def read(document: Json) -> ComposeRequest:
 
 def _image(document: Json) -> ImageRequest:
     upload = document["upload_request"]
-    if "size" in document and document["size"] is None:
-        raise InvalidRequestError("image_requests[0].size: expected a whole number of bytes")
     return ImageRequest(
         architecture=document["architecture"],
         image_type=document["image_type"],

@@ -113,17 +113,14 @@ def _is_among(value: Any, some: tuple[Any, ...]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """A list of values of one kind; an empty one is ABSENT in v1 where v1 wants one at least."""
+    """A list of values of one kind."""
 
     item: Codec
-    at_least_one: bool = False
 
     def read(self, value: Any, at: str, lost: list[str]) -> Any:
         """See Codec."""
         if not isinstance(value, list):
             raise expected(at, "a list")
-        if self.at_least_one and not value:
-            return ABSENT
         items = [self.item.read(one, f"{at}[{index}]", lost) for index, one in enumerate(value)]
         return [one for one in items if one is not ABSENT]
 

@@ -26,7 +26,6 @@ from domain.osbuild.codecs import (
 from domain.osbuild.sizes import SizeAsText, SizeInBytes
 
 _TEXTS: Final = ListOf(TEXT)
-_SOME_TEXTS: Final = ListOf(TEXT, at_least_one=True)
 _FS_TYPE: Final = one_of("ext4", "xfs", "vfat", "swap")
 _MIN_SIZE: Final = same("minsize", SizeAsText())
 
@@ -207,7 +206,7 @@ _CUSTOMIZATIONS: Final = Table(
         same("timezone", Table((same("timezone", TEXT), same("ntpservers", _TEXTS)))),
         same("locale", Table((same("languages", _TEXTS), same("keyboard", TEXT)))),
         same("firewall", _FIREWALL),
-        same("services", Table(tuple(same(name, _SOME_TEXTS) for name in ("enabled", "disabled", "masked")))),
+        same("services", Table(tuple(same(name, _TEXTS) for name in ("enabled", "disabled", "masked")))),
         same("filesystem", ListOf(_FILESYSTEM)),
         same("disk", _DISK),
         same("installation_device", TEXT),

@@ -11,6 +11,7 @@ from adapters.files.distributions import problems
 from adapters.files.signing_keys import fetch_keys
 from image_builder.cli.options import directory_option
 from image_builder.cli.refresh_packages import refresh_packages
+from image_builder.cli.refresh_profiles import refresh_profiles
 from image_builder.http.contract import CUSTOMIZATIONS, checker_of
 
 
@@ -45,3 +46,4 @@ def fetch(directory: Path) -> None:
 
 
 distributions.add_command(refresh_packages)
+distributions.add_command(refresh_profiles)

@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from adapters.files.distributions import load_distributions
+from adapters.files.new_files import NewFiles
 from adapters.files.package_list_files import package_list_path
 from adapters.repodata.download import ClientCertificate, Downloads
-from adapters.repodata.lists import NewLists
+from adapters.repodata.lists import has_packages, written_out
 from adapters.repodata.repository import repository_packages
 from domain.distributions import Distribution, Repository
 from domain.errors import ConfigurationError, UnavailableError
@@ -91,7 +92,7 @@ class _Refresh:
     def distribution(self, distribution: Distribution) -> None:
         """Write its lists anew, or report why they stay as they are."""
         try:
-            with NewLists(self.directory / distribution.name) as lists:
+            with NewFiles(self.directory / distribution.name) as lists:
                 for architecture in distribution.architectures.values():
                     for repository in architecture.repositories:
                         self._repository(distribution, architecture.name, repository, lists)
@@ -104,7 +105,7 @@ class _Refresh:
             self.report.result(f"{distribution.name}: {written} package lists written")
 
     def _repository(
-        self, distribution: Distribution, architecture: str, repository: Repository, lists: NewLists
+        self, distribution: Distribution, architecture: str, repository: Repository, lists: NewFiles
     ) -> None:
         title = f"{distribution.name} {architecture} {repository.id}"
         if repository.rhsm and self.certificate is None:
@@ -116,9 +117,9 @@ class _Refresh:
             except UnavailableError as error:
                 raise UnavailableError(f"{title}: {error.detail}") from error
         path = package_list_path(self.directory, distribution, architecture, repository)
-        if not packages and lists.has_packages(path):
+        if not packages and has_packages(path):
             raise UnavailableError(f"{title}: the repository holds no packages, and the list that is there does")
-        lists.add(path, packages)
+        lists.add(path, written_out(packages))
         self.report.line(f"{title}: {len(packages)} packages")
 
 

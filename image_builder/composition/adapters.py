@@ -28,10 +28,11 @@ from image_builder.telemetry.metrics import Metrics
 from image_builder.telemetry.sampler import Sampler
 from image_builder.telemetry.tracing import Tracing
 from ports.features import Features
+from ports.fingerprints import Fingerprints
 from ports.packages import PackageLists
+from ports.quotas import Quotas
 from ports.rate_limits import RateLimits
 from ports.store import Blueprints, Composes, IdempotencyKeys, LeftStarts, Starts
-from ports.world import Fingerprints, Quotas
 
 if TYPE_CHECKING:
     from image_builder.composition.container import Container

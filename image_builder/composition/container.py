@@ -44,10 +44,11 @@ from image_builder.usecases.readiness import Probe
 from image_builder.usecases.reconcile import ReconcileStarts
 from image_builder.usecases.record import RecordBuilds
 from ports.features import Features
+from ports.fingerprints import Fingerprints
 from ports.packages import PackageLists
+from ports.quotas import Quotas
 from ports.rate_limits import RateLimits
 from ports.store import Blueprints, Composes, IdempotencyKeys, LeftStarts, Starts
-from ports.world import Fingerprints, Quotas
 
 
 class Container(DeclarativeContainer):

@@ -15,10 +15,11 @@ from domain.blueprints.policy import Lint
 from domain.compose.passwords import shown
 from domain.errors import InvalidRequestError
 from domain.identity import Identity
-from domain.paging import Page, links
+from domain.paging import Page
 from image_builder.http.answers import empty_answer, json_answer, toml_answer
 from image_builder.http.call import Lane, Route
 from image_builder.http.contract import TOML
+from image_builder.http.pages import page_answer
 from image_builder.http.toml import export_text
 from image_builder.http.versions import etag, wanted_versions
 from image_builder.usecases.blueprints import KeepBlueprints
@@ -54,17 +55,9 @@ class BlueprintsController:
         """GET /blueprints"""
         page = Page(limit, offset)
         found = self.keep.list(identity, page, name, search)
-        given = {"name": name, "search": search}
-        ends = links(
-            f"{self.base}/blueprints", page, found.count, {key: text for key, text in given.items() if text is not None}
-        )
-        return json_answer(
-            {
-                "meta": {"count": found.count},
-                "links": {"first": ends.first, "last": ends.last},
-                "data": [_item(blueprint) for blueprint in found.blueprints],
-            }
-        )
+        filters = {key: text for key, text in {"name": name, "search": search}.items() if text is not None}
+        data = [_item(blueprint) for blueprint in found.blueprints]
+        return page_answer(f"{self.base}/blueprints", page, found.count, filters, data)
 
     def create(self, identity: Identity, body: dict[str, Any], idempotency_key: str | None, **_image: str) -> Response:
         """POST /blueprints; what a TOML body does not say of the image is in the document already."""

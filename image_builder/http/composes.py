@@ -16,10 +16,11 @@ from domain.compose.passwords import is_shown, shown
 from domain.composes import ComposesPage, ListedCompose
 from domain.identity import Identity
 from domain.json_size import parsed_size
-from domain.paging import Page, links
+from domain.paging import Page
 from domain.status import ImageStatus, Progress, innermost, upload_options
 from image_builder.http.answers import empty_answer, json_answer
 from image_builder.http.call import Lane, Route
+from image_builder.http.pages import page_answer
 from image_builder.http.quota import builds_left
 from image_builder.http.rate_limits import rate_limit_fields
 from image_builder.usecases.build_blueprint import BuildBlueprint
@@ -32,6 +33,7 @@ log = structlog.get_logger()
 
 # A password, or a null, as PostgreSQL writes them in a jsonb column.
 _SIGNS_OF_OLD_ROWS: Final = ('"password"', ": null")
+_IMAGES: Final = "image_requests"
 # Characters of a request for which memory is reserved before it is parsed.
 _LARGE: Final = 64 * 1024
 
@@ -125,14 +127,8 @@ class ComposesController:
         return empty_answer()
 
     def _page(self, path: str, page: Page, found: ComposesPage, filters: Mapping[str, Sequence[str]]) -> Response:
-        ends = links(self.base + path, page, found.count, filters)
-        return json_answer(
-            {
-                "meta": {"count": found.count},
-                "links": {"first": ends.first, "last": ends.last},
-                "data": [_item(compose) for compose in found.composes],
-            }
-        )
+        data = [_item(compose) for compose in found.composes]
+        return page_answer(self.base + path, page, found.count, filters, data)
 
 
 def _started(started: Started) -> list[dict[str, str]]:
@@ -175,10 +171,11 @@ def _request(stored: str | bytes) -> orjson.Fragment:
     """A request of the history as it is answered (see KeptCompose).
 
     A stored one is that already, unless something has to be taken out or put in: rows of this service need neither.
+    `image_requests` is always there, because the contract promises it.
     """
     if isinstance(stored, bytes):
-        return orjson.Fragment(stored)
-    suspicious = any(sign in stored for sign in _SIGNS_OF_OLD_ROWS)
+        return orjson.Fragment(_with_images(stored))
+    suspicious = any(sign in stored for sign in _SIGNS_OF_OLD_ROWS) or f'"{_IMAGES}"' not in stored
     if not suspicious and '"users"' not in stored:
         return orjson.Fragment(stored)
     if len(stored) > _LARGE:
@@ -187,12 +184,21 @@ def _request(stored: str | bytes) -> orjson.Fragment:
         document = orjson.loads(stored)
         if isinstance(document, dict):
             clean = not suspicious and is_shown(document)
-            return orjson.Fragment(stored if clean else orjson.dumps(shown(document)))
+            return orjson.Fragment(stored if clean else orjson.dumps({_IMAGES: [], **shown(document)}))
     except (ValueError, TypeError, RecursionError):
         pass  # PostgreSQL keeps numbers and depths that nothing else reads
     # One such row does not spoil a list.
     log.warning("a stored request cannot be read")
-    return orjson.Fragment("{}")
+    return orjson.Fragment(orjson.dumps({_IMAGES: []}))
+
+
+def _with_images(shown_request: bytes) -> bytes:
+    """An object of JSON with an empty list of images where it has none; it is not parsed, because it may be large."""
+    rest = shown_request.removeprefix(b"{")
+    if f'"{_IMAGES}"'.encode() in shown_request or rest == shown_request:
+        return shown_request
+    separator = b"" if rest.strip() == b"}" else b","
+    return b"".join([b'{"', _IMAGES.encode(), b'":[]', separator, rest])
 
 
 def _image_status(status: ImageStatus) -> dict[str, Any]:

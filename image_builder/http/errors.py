@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
-import orjson
 import structlog
 from starlette.exceptions import HTTPException
 
 from domain import errors
+from domain.quota import QuotaExceededError
 from domain.texts import shortened
+from image_builder.http.json_body import json_body
 from image_builder.http.quota import builds_left
 from image_builder.http.rate_limits import rate_limit_fields
 
@@ -57,7 +58,7 @@ class Problem:
     def body(self) -> bytes:
         """The answer's body."""
         said = self.violations or (errors.Violation(str(self.status), self.detail),)
-        return orjson.dumps(
+        return json_body(
             {"errors": [{"title": each.title, "detail": shortened(each.detail, _LONGEST_DETAIL)} for each in said]}
         )
 
@@ -104,7 +105,7 @@ def _violations(error: errors.RulesViolatedError) -> tuple[errors.Violation, ...
 
 
 def _headers(error: errors.ImageBuilderError) -> dict[str, str]:
-    if isinstance(error, errors.QuotaExceededError):
+    if isinstance(error, QuotaExceededError):
         return rate_limit_fields(builds_left(error.allowance))
     waits = (errors.UnavailableError, errors.InProgressError, errors.RateLimitedError)
     if isinstance(error, waits) and error.retry_after is not None:

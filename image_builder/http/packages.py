@@ -9,14 +9,15 @@ from typing import Any, Final
 from flask import Response
 
 from domain.identity import Identity
-from domain.paging import Page, links
+from domain.paging import Page
 from image_builder.http.answers import json_answer
 from image_builder.http.call import Lane, Route
+from image_builder.http.pages import page_answer
 from image_builder.usecases.packages import SearchPackages
 from image_builder.usecases.recommendations import RecommendPackages
 
-# Of the keys of links (spec: GET /packages).
-_ORDER: Final = ("search", "distribution", "architecture", "offset", "limit")
+# The order of the keys in links, which clients compare (operation getPackages).
+_LINK_KEYS: Final = ("search", "distribution", "architecture", "offset", "limit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +42,8 @@ class PackagesController:
         page = Page(limit, offset)
         found = self.find(identity, distribution, architecture, search, page)
         filters = {"search": search, "distribution": distribution, "architecture": architecture}
-        ends = links(f"{self.base}/packages", page, found.count, filters, _ORDER)
-        return json_answer(
-            {
-                "meta": {"count": found.count},
-                "links": {"first": ends.first, "last": ends.last},
-                "data": [{"name": each.name, "summary": each.summary} for each in found.packages],
-            }
-        )
+        data = [{"name": each.name, "summary": each.summary} for each in found.packages]
+        return page_answer(f"{self.base}/packages", page, found.count, filters, data, key_order=_LINK_KEYS)
 
     def recommend(self, identity: Identity, body: dict[str, Any]) -> Response:  # noqa: ARG002 - whoever asks, the same
         """POST /experimental/recommendations"""

@@ -19,6 +19,7 @@ from prometheus_client import (
 from prometheus_client.registry import Collector
 
 from domain.budgets import Budget
+from domain.composer_errors import Fault
 from ports.meter import CallOutcome
 
 _BUCKETS: Final = (0.025, 0.05, 0.075, 0.1, 0.2, 0.5, 0.75, 1, 1.5, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20)
@@ -77,6 +78,9 @@ class Metrics:
         self._composes = counter("compose_requests_total", "Requests to start builds")
         self._failed_composes = counter("compose_errors", "Requests to start builds that failed")
         self._quota_refusals = counter("quota_refusals_total", "Builds refused because of a quota")
+        self._composer_refusals = counter(
+            "composer_refusals_total", "Builds that the composer refused, by whose fault it is", ["fault"]
+        )
         self._rate_limit_refusals = counter(
             "rate_limit_refusals_total", "Requests refused because of a rate", ["budget"]
         )
@@ -107,6 +111,8 @@ class Metrics:
         }
         for template in templates:
             self._seconds.labels(template)
+        for fault in Fault:
+            self._composer_refusals.labels(fault.value)
         for budget in Budget:
             self._rate_limit_refusals.labels(budget.value)
 
@@ -141,6 +147,10 @@ class Metrics:
     def quota_refused(self) -> None:
         """See ports.meter."""
         self._quota_refusals.inc()
+
+    def build_refused(self, fault: Fault) -> None:
+        """See ports.meter."""
+        self._composer_refusals.labels(fault.value).inc()
 
     def rate_limited(self, budget: str) -> None:
         """See ports.meter."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from domain.blueprints.blueprint import BlueprintVersion
 from domain.blueprints.composing import compose_requests
 from domain.identity import Identity
 from image_builder.usecases.compose import StartComposes, Started
@@ -43,7 +44,8 @@ class BuildBlueprint:
         requests = compose_requests(blueprint, client_id, image_types)
         spend_builds(len(requests))
         require_memory(memory_of(requests))
-        return self.start(identity, self._completed(requests), blueprint.version_id, key)
+        version = BlueprintVersion(blueprint.id, blueprint.version_id)
+        return self.start(identity, self._completed(requests), version, key)
 
     def _completed(self, requests: Sequence[Json]) -> list[Json]:
         """The requests, complete. They share their customizations, which are the same in all and may be large."""

@@ -11,9 +11,11 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from domain.blueprints.blueprint import BlueprintVersion
 from domain.compose import passwords
 from domain.compose.passwords import Salted
 from domain.compose.request import ComposeRequest, read
+from domain.composer_errors import Fault
 from domain.composes import NewCompose
 from domain.errors import ImageBuilderError, ReservationUnknownError
 from domain.identity import Identity
@@ -29,9 +31,10 @@ from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.record import RecordBuilds
 from ports.composer import Composer
 from ports.deadline import left, until
+from ports.fingerprints import Fingerprints
 from ports.meter import SILENT, Meter
+from ports.quotas import Quotas
 from ports.store import Starts
-from ports.world import Fingerprints, Quotas
 
 log = structlog.get_logger()
 
@@ -96,10 +99,12 @@ class StartComposes:
         self,
         identity: Identity,
         documents: Sequence[Json],
-        blueprint_version: UUID | None = None,
+        version: BlueprintVersion | None = None,
         key: UUID | None = None,
     ) -> Started:
-        """The builds for these documents, in their order, which a version of a blueprint may stand behind; all or none.
+        """The builds for these documents, in their order; all or none.
+
+        `version` is the version of a blueprint that they are of, None where they are of none.
 
         An Idempotency-Key that was claimed as `key` gets to know of them. The caller has reserved memory for them.
 
@@ -111,10 +116,11 @@ class StartComposes:
             return Started(())
         with until(self.deadline):
             checked = self.prepare.check(identity, requests)
-            finish = [partial(self.prepare.finish, identity, each) for each in checked]
+            blueprint_id = None if version is None else version.blueprint_id
+            finish = [partial(self.prepare.finish, identity, each, blueprint_id) for each in checked]
             prepared = run_concurrently(self.threads, identity.tenant, finish)
             quota = self.quotas.of(identity.tenant)
-            composes = _composes(identity, requests, documents, blueprint_version)
+            composes = _composes(identity, requests, documents, version)
             strip = once_for_each(strip_part)
             starts = [
                 self._start(composer_request, each.plain, compose, key, strip)
@@ -193,16 +199,24 @@ class StartComposes:
         if isinstance(outcome, Accepted):
             return outcome.id
         if isinstance(outcome, Refused):
-            log.warning("the composer refused a build", status=outcome.status, error_id=outcome.error_id)
+            self._report(outcome)
         if outcome.may_have_started:
             log.warning("composer outcome unknown, reservation kept", start=str(start.id))
         else:
             self.record.release([start.id])
         raise outcome.error()
 
+    def _report(self, refused: Refused) -> None:
+        fault = refused.fault
+        self.meter.build_refused(fault)
+        level = "info" if fault is Fault.USER else "warning"
+        getattr(log, level)(
+            "the composer refused a build", status=refused.status, error_id=refused.error_id, fault=fault.value
+        )
+
 
 def _composes(
-    identity: Identity, requests: Sequence[ComposeRequest], documents: Sequence[Json], blueprint_version: UUID | None
+    identity: Identity, requests: Sequence[ComposeRequest], documents: Sequence[Json], version: BlueprintVersion | None
 ) -> list[NewCompose]:
     """What the builds become. Documents that share their customizations share what is kept of them."""
     kept = once_for_each(passwords.customizations_without_passwords)
@@ -214,7 +228,7 @@ def _composes(
             request={name: kept(value) if name == "customizations" else value for name, value in document.items()},
             image_name=request.image_name,
             client_id=request.client_id,
-            blueprint_version=blueprint_version,
+            blueprint_version=None if version is None else version.id,
         )
         for request, document in zip(requests, documents, strict=True)
     ]

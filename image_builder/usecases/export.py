@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from domain.blueprints.export import community_urls, export
-from domain.content import CUSTOM_ORIGINS, ContentRepository
+from domain.content import COMMUNITY, CUSTOM_ORIGINS, ContentRepository
 from domain.errors import NotFoundError
 from domain.identity import Identity
 from image_builder.usecases.concurrency import set_up
@@ -47,7 +47,7 @@ class ExportBlueprint:
     def _community(self, identity: Identity, urls: tuple[str, ...]) -> tuple[ContentRepository, ...]:
         if not urls or self.content_sources is None:
             return ()
-        return self.content_sources.by_url(identity, urls, CUSTOM_ORIGINS)
+        return self.content_sources.by_url(identity, urls, (COMMUNITY,))
 
 
 def _exported(content: ContentSources, identity: Identity, uuids: tuple[str, ...]) -> list[Any]:

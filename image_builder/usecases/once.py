@@ -13,8 +13,8 @@ import structlog
 from domain.errors import InProgressError, RulesViolatedError, UnavailableError, Violation
 from domain.idempotency import Failure, Keyed, KnownRequest
 from domain.identity import Identity
+from ports.fingerprints import Fingerprints
 from ports.store import IdempotencyKeys
-from ports.world import Fingerprints
 
 log = structlog.get_logger()
 

@@ -12,10 +12,10 @@ from uuid import UUID
 import structlog
 
 from domain.errors import NotFoundError, UnavailableError
-from domain.starts import NewStart, essences_of_build
+from domain.starts import NewStart, essences_of_build, names_blueprint
 from ports.composer import Composer
+from ports.fingerprints import Fingerprints
 from ports.store import Starts
-from ports.world import Fingerprints
 
 log = structlog.get_logger()
 
@@ -81,4 +81,6 @@ class CancelOrphans:
             return False
         if request is None:
             return False
+        if names_blueprint(request) and start.compose.blueprint_version is None:
+            return True
         return start.fingerprint not in map(self.fingerprints.of, essences_of_build(request))

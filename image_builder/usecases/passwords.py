@@ -15,7 +15,7 @@ from domain.compose.passwords import Salted
 from domain.errors import UnavailableError
 from image_builder.fair_threads import FairThreads
 from ports.deadline import left
-from ports.world import PasswordHasher
+from ports.passwords import PasswordHasher
 
 _LETTERS: Final = "./" + string.digits + string.ascii_letters
 _RANDOM: Final = SystemRandom()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from domain.compose import build as building
 from domain.compose import passwords
@@ -52,8 +53,10 @@ class Prepare:
         translate = once_for_each(partial(_translated, plain=plain))
         return [self._check(identity, request, translate, plain) for request in requests]
 
-    def finish(self, identity: Identity, checked: Checked) -> dict[str, Any]:
+    def finish(self, identity: Identity, checked: Checked, blueprint_id: UUID | None = None) -> dict[str, Any]:
         """The composer's ComposeRequest; in the place of each plain password stands the beginning of its hash.
+
+        `blueprint_id` names the blueprint that the build is of, if any.
 
         Raises InvalidRequestError, ForbiddenError and, where a back-end that is needed is away, UnavailableError.
         """
@@ -66,7 +69,7 @@ class Prepare:
             answers=self.gather(identity, request, draft.distribution),
             content=self.content,
         )
-        return building.build(draft, findings)
+        return building.build(draft, findings, blueprint_id)
 
     def _check(
         self,

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from domain.identity import Identity
 from domain.quota import Allowance
+from ports.quotas import Quotas
 from ports.store import Starts
-from ports.world import Quotas
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,13 @@ import structlog
 
 from domain.errors import NotFoundError, UnavailableError
 from domain.idempotency import Failure
-from domain.starts import LeftStart, Sighting, essences_of_build, judge
+from domain.starts import LeftStart, Sighting, essences_of_build, judge, names_blueprint
 from domain.submission import part_way
 from ports.composer import Composer
 from ports.deadline import until
+from ports.fingerprints import Fingerprints
 from ports.meter import SILENT, Meter
 from ports.store import IdempotencyKeys, LeftStarts, Starts
-from ports.world import Fingerprints
 
 log = structlog.get_logger()
 
@@ -45,6 +45,7 @@ class _Seen:
 
     first: float
     fingerprints: frozenset[bytes] | None = None
+    of_blueprint: bool = False
     asked: float = -math.inf
 
 
@@ -121,7 +122,7 @@ class ReconcileStarts:
         self._ask(self._unasked(now))
         ages = {compose: timedelta(seconds=max(began - seen.first, 0)) for compose, seen in self._seen.items()}
         return [
-            Sighting(compose, seen.fingerprints, ages[compose], settled=ages[compose] >= self.lease)
+            Sighting(compose, seen.fingerprints, ages[compose], ages[compose] >= self.lease, seen.of_blueprint)
             for compose, seen in self._seen.items()
         ]
 
@@ -152,6 +153,7 @@ class ReconcileStarts:
                 unanswered = 0
                 if request is not None:
                     seen.fingerprints = frozenset(map(self.fingerprints.of, essences_of_build(request)))
+                    seen.of_blueprint = names_blueprint(request)
 
     def _still_leads(self) -> bool:
         """Whether this pod goes on alone, however long the composer takes."""

@@ -83,10 +83,15 @@ def test_unknown_keys_are_ignored(directory):
     assert loaded(directory)["test-9", "cis"] == CIS
 
 
-def test_null_and_an_empty_list_are_the_same_as_absent(directory):
-    services = {"enabled": [], "masked": ["rpcbind"], "disabled": None}
-    put(directory, {**CIS, "kernel": None, "groups": [], "services": services})
+def test_null_is_the_same_as_absent(directory):
+    put(directory, {**CIS, "kernel": None, "services": {"masked": ["rpcbind"], "disabled": None}})
     assert loaded(directory)["test-9", "cis"] == {**CIS, "services": {"masked": ["rpcbind"]}}
+
+
+def test_empty_lists_stay_as_the_file_has_them(directory):
+    document = {**CIS, "groups": [], "services": {"enabled": [], "disabled": [], "masked": []}}
+    put(directory, document)
+    assert loaded(directory)["test-9", "cis"] == document
 
 
 @pytest.mark.parametrize("alias", [False, True])

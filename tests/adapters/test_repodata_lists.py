@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from adapters.repodata.lists import NewLists
+from adapters.files.new_files import NewFiles
+from adapters.repodata.lists import written_out
 from adapters.repodata.primary import Package
 from domain.errors import ConfigurationError
 from tests.support.service import PROJECT
@@ -26,8 +27,8 @@ def content(folder):
 
 
 def test_a_list_is_an_array_of_name_and_summary(tmp_path, old):
-    with NewLists(tmp_path) as lists:
-        lists.add(old[0], NEW)
+    with NewFiles(tmp_path) as lists:
+        lists.add(old[0], written_out(NEW))
         lists.put_in_place()
     assert json.loads(old[0].read_text()) == [
         {"name": "alpha", "summary": "Größe \u2028 & \n"},
@@ -37,16 +38,16 @@ def test_a_list_is_an_array_of_name_and_summary(tmp_path, old):
 
 
 def test_a_list_without_packages_is_an_empty_array(tmp_path, old):
-    with NewLists(tmp_path) as lists:
-        lists.add(old[0], [])
+    with NewFiles(tmp_path) as lists:
+        lists.add(old[0], written_out([]))
         lists.put_in_place()
     assert json.loads(old[0].read_text()) == []
 
 
 def test_nothing_changes_before_all_are_put_in_place(tmp_path, old):
-    with NewLists(tmp_path) as lists:
+    with NewFiles(tmp_path) as lists:
         for path in old:
-            lists.add(path, NEW)
+            lists.add(path, written_out(NEW))
         assert [path.read_text() for path in old] == ["[]", "[]"]
         assert lists.put_in_place() == 2
     assert all(json.loads(path.read_text()) for path in old)
@@ -56,8 +57,8 @@ def test_what_was_not_put_in_place_leaves_no_trace(tmp_path, old):
     before = content(tmp_path)
 
     def interrupted():
-        with NewLists(tmp_path) as lists:
-            lists.add(old[0], NEW)
+        with NewFiles(tmp_path) as lists:
+            lists.add(old[0], written_out(NEW))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -68,15 +69,15 @@ def test_what_was_not_put_in_place_leaves_no_trace(tmp_path, old):
 def test_a_target_that_cannot_be_replaced_leaves_all_as_it_was(tmp_path, old):
     old[1].unlink()
     old[1].mkdir()
-    with NewLists(tmp_path) as lists:
-        lists.add(old[0], NEW)
+    with NewFiles(tmp_path) as lists:
+        lists.add(old[0], written_out(NEW))
         with pytest.raises(ConfigurationError, match=r"appstream-packages\.json: is a directory"):
-            lists.add(old[1], NEW)
+            lists.add(old[1], written_out(NEW))
     assert old[0].read_text() == "[]"
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(ConfigurationError, match="gone: No such file"), NewLists(tmp_path / "gone"):
+    with pytest.raises(ConfigurationError, match="gone: No such file"), NewFiles(tmp_path / "gone"):
         pass
 
 
@@ -85,9 +86,9 @@ def test_an_old_lists_mode_is_kept_and_a_new_one_is_readable_for_all(tmp_path, o
     old[1].unlink()
     before = os.umask(0o022)
     try:
-        with NewLists(tmp_path) as lists:
+        with NewFiles(tmp_path) as lists:
             for path in old:
-                lists.add(path, NEW)
+                lists.add(path, written_out(NEW))
             lists.put_in_place()
     finally:
         os.umask(before)
@@ -95,19 +96,20 @@ def test_an_old_lists_mode_is_kept_and_a_new_one_is_readable_for_all(tmp_path, o
 
 
 def test_two_refreshes_of_one_distribution_do_not_mix(tmp_path, old):
-    with NewLists(tmp_path) as lists:
-        lists.add(old[0], NEW)
-        with pytest.raises(ConfigurationError, match="being refreshed already"), NewLists(tmp_path):
+    with NewFiles(tmp_path) as lists:
+        lists.add(old[0], written_out(NEW))
+        with pytest.raises(ConfigurationError, match="being refreshed already"), NewFiles(tmp_path):
             pass
         lists.put_in_place()
-    with NewLists(tmp_path):  # and the next one may
+    with NewFiles(tmp_path):  # and the next one may
         pass
 
 
 CRASH = """
 import os, sys
 from pathlib import Path
-from adapters.repodata.lists import NewLists
+from adapters.files.new_files import NewFiles
+from adapters.repodata.lists import written_out
 from adapters.repodata.primary import Package
 
 replace = Path.replace
@@ -116,9 +118,9 @@ def once(self, target):
     os.kill(os.getpid(), 9)
 Path.replace = once
 
-with NewLists(Path(sys.argv[1])) as lists:
+with NewFiles(Path(sys.argv[1])) as lists:
     for path in sys.argv[2:]:
-        lists.add(Path(path), [Package("alpha", "A")] * 1000)
+        lists.add(Path(path), written_out([Package("alpha", "A")] * 1000))
     lists.put_in_place()
 """
 
@@ -128,8 +130,8 @@ def test_a_crash_between_two_files_leaves_each_whole_and_the_next_refresh_cleans
     crashed = subprocess.run(command, check=False, cwd=PROJECT, timeout=30)
     assert crashed.returncode == -9
     assert [len(json.loads(path.read_text())) for path in old] == [1000, 0]
-    with NewLists(tmp_path) as lists:
+    with NewFiles(tmp_path) as lists:
         for path in old:
-            lists.add(path, NEW)
+            lists.add(path, written_out(NEW))
         lists.put_in_place()
     assert set(tmp_path.iterdir()) == set(old)

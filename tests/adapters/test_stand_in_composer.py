@@ -201,7 +201,8 @@ def test_a_body_that_does_not_fit_is_refused(call: Client, wrong: Json) -> None:
 
 def test_a_body_that_is_no_json_is_refused(call: Client) -> None:
     headers = {"Content-Type": "application/json"}
-    assert call("POST", "/compose", data=b"{\xff", headers=headers).status_code == 400
+    answer = call("POST", "/compose", data=b"{\xff", headers=headers)
+    assert (answer.status_code, answer.json()["id"]) == (400, "20")
     assert call("POST", "/compose", data=b"{}", headers={"Content-Type": "text/plain"}).status_code == 415
 
 
@@ -212,12 +213,20 @@ def test_a_body_that_is_no_json_is_refused(call: Client) -> None:
         (a_request(customizations={"payload_repositories": [{"rhsm": False}]}), "24"),
         (a_request(image={"repositories": [{"baseurl": "https://example.com", "check_gpg": True}]}), "29"),
         (a_request(distribution="beos-5"), "4"),
+        (a_request(image={"architecture": "vax"}), "5"),
+        (a_request("network-installer", customizations={"packages": ["vim"]}), "11"),
+        (a_request("edge-installer", customizations={"kernel": {"append": "x"}, "users": [{"name": "u"}]}), "11"),
         ({"distribution": "rhel-9.6"}, "25"),
     ],
 )
 def test_what_the_composer_cannot_build_it_refuses_by_number(call: Client, body: Json, error_id: str) -> None:
     answer = call.post(body)
     assert (answer.status_code, answer.json()["id"]) == (400, error_id)
+
+
+def test_an_installer_takes_the_customizations_that_it_supports(call: Client) -> None:
+    call.queued(a_request("network-installer", customizations={"locale": {"keyboard": "us"}}))
+    call.queued(a_request("edge-installer", customizations={"users": [{"name": "u"}], "groups": [{"name": "g"}]}))
 
 
 def test_a_bootc_image_needs_no_distribution(call: Client) -> None:

@@ -258,6 +258,14 @@ def test_policies_can_be_added(call: Client) -> None:
     assert call.policy("GET", f"{policy['id']}/tailorings/10/tailoring_file.json").status_code == 204
 
 
+def test_an_origin_is_not_repeated_on_request(call: Client) -> None:
+    (shown,) = call.repositories(uuid=known.EXTERNAL, origin="external")
+    call.platform.steer(hide_origin=True)
+    (hidden,) = call.repositories(uuid=known.EXTERNAL, origin="external")
+    assert shown == {**hidden, "origin": "external"}
+    assert call.repositories(uuid=known.EXTERNAL, origin="red_hat") == []
+
+
 def test_recommendations(call: Client) -> None:
     body = {"packages": ["nginx"], "recommendedPackages": 2, "distribution": "rhel9"}
     answer = call("recommendations", "POST", "/packages/recommendations", json=body)

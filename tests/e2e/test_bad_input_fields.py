@@ -168,7 +168,7 @@ def test_null_is_refused_where_the_contract_does_not_allow_it(
         (customized(packages="vim"), "customizations.packages"),
         (customized(packages=["x"] * 10_001), "customizations.packages"),
         (customized(filesystem=[{"mountpoint": "/x", "min_size": 1}] * 129), "customizations.filesystem"),
-        (customized(services={"enabled": []}), "customizations.services.enabled"),
+        (customized(services={"enabled": "sshd"}), "customizations.services.enabled"),
         (customized(partitioning_mode="zfs"), "customizations.partitioning_mode"),
         (customized(openscap={}), "customizations.openscap"),
         (customized(openscap={"policy_id": "not-a-uuid"}), "policy_id"),

@@ -95,10 +95,12 @@ def test_what_content_sources_says_is_passed_on_as_it_comes(client: Client, plat
     assert exported(client, kept(client, with_repositories({"id": known.EXTERNAL})))["content_sources"] == odd
 
 
+@pytest.mark.parametrize("hide_origin", [False, True])
 @pytest.mark.parametrize("url", [known.COMMUNITY_URL, known.COMMUNITY_URL.rstrip("/")])
 def test_community_repositories_take_everybodys_id_and_name(
-    client: Client, platform: StandInPlatform, url: str
+    client: Client, platform: StandInPlatform, url: str, hide_origin: bool
 ) -> None:
+    platform.steer(hide_origin=hide_origin)
     document = with_repositories(
         {"id": UNKNOWN, "name": "mine", "baseurl": [url, "https://mirror.example.com/"], "enabled": True},
         payload=[{"id": UNKNOWN, "baseurl": url, "rhsm": False}],

@@ -69,7 +69,7 @@ def test_what_did_start_is_named_and_kept_the_rest_given_back(
 def test_the_first_failure_is_the_answers_whichever_image_it_is(
     client: Client, part_way: PartWayComposer, module_database: Parameters, tenant: str
 ) -> None:
-    part_way.instead |= {"guest-image": refusal_of("5", "no worker", 500), "aws": OSTREE}
+    part_way.instead |= {"guest-image": refusal_of("1001", "no worker", 500), "aws": OSTREE}
     detail = refusal(compose(client, part_way), 500)
     assert detail.startswith(f"{FAILED} no worker")
     assert named(detail, part_way) == {"gcp"}
@@ -77,7 +77,7 @@ def test_the_first_failure_is_the_answers_whichever_image_it_is(
 
 
 def test_the_first_failure_decides_the_status(client: Client, part_way: PartWayComposer) -> None:
-    part_way.instead |= {"aws": OSTREE, "gcp": refusal_of("5", "no worker", 500)}
+    part_way.instead |= {"aws": OSTREE, "gcp": refusal_of("1001", "no worker", 500)}
     assert named(refusal(compose(client, part_way), 400), part_way) == {"guest-image"}
 
 

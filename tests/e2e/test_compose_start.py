@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from adapters.embedded.composer.process import StandInComposer
-from tests.support.blueprints import blueprint
+from tests.support.blueprints import blueprint, kept
 from tests.support.builders import OPTIONS, compose_request
 from tests.support.composes import listed, status_of
 from tests.support.databases import Parameters
@@ -210,20 +210,35 @@ def test_a_refusal_does_not_repeat_a_password(client: Client) -> None:
 # The composer refuses
 
 
+FAILED = "Failed posting compose request to osbuild-composer."
+# The composer's error ids, by whose fault they are.
+OF_THE_USER = (4, 5, 6, 7, 8, 9, 11, 25, 27, 30, 32, 35, 37, 38, 39, 40, 41, 42)
+OF_THE_SERVICE = {2: 403, 3: 415, 20: 400, 21: 404, 22: 405, 23: 406, 28: 400, 401: 401}
+OF_THE_COMPOSER = (*range(1000, 1024), *range(10000, 10004))
 REFUSALS: list[tuple[dict[str, Any], int, str]] = [
     ({"status": 400, "id": "10", "reason": "r", "details": "host x"}, 400, "Error resolving OSTree repo"),
-    ({"status": 400, "id": "24", "reason": "BaseURL must be given"}, 400, "BaseURL must be given"),
-    ({"status": 400, "id": "29", "reason": "gpgkey must be given"}, 400, "gpgkey must be given"),
-    (
-        {"status": 400, "id": "30", "reason": "Not valid", "details": "why"},
-        500,
-        "Failed posting compose request to osbuild-composer. Not valid: why",
+    ({"status": 400, "id": "24", "reason": "BaseURL must be given", "details": "x"}, 400, "BaseURL must be given"),
+    ({"status": 400, "id": "29", "reason": "gpgkey must be given", "details": "x"}, 400, "gpgkey must be given"),
+    ({"status": 400, "id": "30", "reason": "Not valid"}, 400, "Not valid"),
+    ({"status": 400, "id": "4711", "reason": "New", "details": ["a"]}, 400, 'New: ["a"]'),
+    ({"status": 409, "id": "4711", "reason": "New", "details": "x"}, 500, f"{FAILED} New: x"),
+    ({"status": 500, "id": "4711", "reason": "New", "details": "x"}, 500, f"{FAILED} New: x"),
+    ({"status": 500, "id": "1000", "reason": "Oops"}, 500, f"{FAILED} Oops"),
+    *(({"status": 400, "id": str(each), "reason": "r", "details": "d"}, 400, "r: d") for each in OF_THE_USER),
+    *(
+        ({"status": status, "id": str(each), "reason": "r", "details": "d"}, 500, f"{FAILED} r: d")
+        for each, status in OF_THE_SERVICE.items()
     ),
-    ({"status": 500, "id": "1000", "reason": "Oops"}, 500, "Failed posting compose request to osbuild-composer. Oops"),
+    *(
+        ({"status": 500, "id": str(each), "reason": "r", "details": "d"}, 500, f"{FAILED} r: d")
+        for each in OF_THE_COMPOSER
+    ),
 ]
 
 
-@pytest.mark.parametrize(("theirs", "status", "detail"), REFUSALS, ids=[each[0]["id"] for each in REFUSALS])
+@pytest.mark.parametrize(
+    ("theirs", "status", "detail"), REFUSALS, ids=lambda each: str(each.get("id")) if isinstance(each, dict) else ""
+)
 def test_a_refusal_of_the_composer_is_told_and_nothing_is_kept(
     client: Client,
     composer: StandInComposer,
@@ -237,10 +252,41 @@ def test_a_refusal_of_the_composer_is_told_and_nothing_is_kept(
     answer = client.post("/compose", compose_request())
     assert answer.status_code == status, answer.text
     (error,) = answer.json()["errors"]
-    assert error["detail"].startswith(detail)
+    assert error["detail"] == detail
     assert error["title"] == str(status)
     assert counts(module_database, tenant) == (0, 0)
     assert listed(client)["data"] == []
+
+
+UNSUPPORTED = compose_request("network-installer", customizations={"packages": ["vim"]})
+UNSIGNED = compose_request(
+    customizations={"payload_repositories": [{"baseurl": "https://example.com", "rhsm": False, "check_gpg": True}]}
+)
+
+
+@pytest.mark.parametrize(
+    ("request_", "detail"),
+    [
+        (UNSUPPORTED, "Failed to get manifest: 'network-installer': customizations.packages: not supported"),
+        (UNSIGNED, "Invalid repository, when check_gpg is set, gpgkey must be specified"),
+    ],
+    ids=["a customization of another image type", "a repository without a key"],
+)
+def test_a_request_that_the_composer_cannot_build_is_the_user_s_error(
+    client: Client, request_: dict[str, Any], detail: str
+) -> None:
+    assert refusal(client.post("/compose", request_), 400) == detail
+    document = {name: request_[name] for name in ("distribution", "image_requests", "customizations")}
+    blueprint_id = kept(client, {"name": "b", "description": "", **document})
+    assert refusal(client.post(f"/blueprints/{blueprint_id}/compose"), 400) == detail
+
+
+def test_a_refusal_under_a_key_is_not_kept(client: Client, composer: StandInComposer) -> None:
+    headers = {"Idempotency-Key": "one"}
+    composer.steer(post_error={"status": 400, "id": "11", "reason": "no"})
+    assert refusal(client.post("/compose", compose_request(), headers=headers), 400) == "no"
+    composer.steer(post_error=None)
+    assert client.post("/compose", compose_request(), headers=headers).status_code == 201
 
 
 def test_a_refusal_that_is_not_the_composers_own_is_not_repeated(client: Client, composer: StandInComposer) -> None:

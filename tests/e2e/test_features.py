@@ -44,12 +44,11 @@ def told(client: Client) -> Json:
 
 
 def accepted(answer: requests.Response, *, by_us: bool = False) -> bool:
-    """Whether it was taken; a refusal must be the caller's fault. `by_us`: the composer may refuse it all the same."""
-    if by_us and answer.status_code == 500:
-        return "Failed posting compose request" in refusal(answer, 500)
-    if answer.status_code != 201:
-        refusal(answer, {400, 403})
-    return answer.status_code == 201
+    """Whether it was taken; a refusal must be the caller's fault. `by_us`: but for the composer."""
+    if answer.status_code == 201:
+        return True
+    detail = refusal(answer, {400, 403})
+    return by_us and detail.startswith("Unsupported distribution: ")
 
 
 # Image types and upload targets

@@ -214,7 +214,7 @@ def test_a_search_that_finds_nonsense_is_no_answer(client: Client, composer: Sta
 @pytest.mark.parametrize(
     "details", [deep(90), deep(254), deep(1_000), '"' + "d" * 900_000 + '"', f"[{'1,' * 100_000}1]"], ids=len
 )
-@pytest.mark.parametrize(("error_id", "status"), [("24", 400), ("30", 500)])
+@pytest.mark.parametrize(("error_id", "status"), [("24", 400), ("30", 400), ("1000", 500)])
 def test_a_build_that_is_refused_with_endless_details_is_refused_in_some_words(
     client: Client,
     composer: StandInComposer,

@@ -212,6 +212,27 @@ def test_builds_that_fail_by_no_fault_of_the_user_are_errors(
         assert now.value("compose_errors") == 3
 
 
+def test_what_the_composer_refuses_by_the_user_s_fault_is_no_error_of_the_service(
+    service: Service, composer: StandInComposer
+) -> None:
+    client = service.client(uuid4().hex)
+    blueprint_id = kept(client)
+    before = scrape(service.url)
+    for error_id, status in (("11", 400), ("30", 400), ("4711", 400), ("20", 500), ("1000", 500)):
+        composer.steer(post_error={"status": status if error_id != "20" else 400, "id": error_id, "reason": "no"})
+        assert client.post("/compose", compose_request()).status_code == status
+        assert client.post(f"/blueprints/{blueprint_id}/compose").status_code == status
+    composer.reset()
+    expected = before.value("compose_requests_total") + 10
+    now = eventually(service.url, lambda now: now.value("compose_requests_total") >= expected)
+    assert now.value("compose_errors") == before.value("compose_errors") + 4
+    refused = {
+        fault: now.value("composer_refusals_total", fault=fault) - before.value("composer_refusals_total", fault=fault)
+        for fault in ("user", "service", "composer")
+    }
+    assert refused == {"user": 6, "service": 2, "composer": 2}
+
+
 # The rest
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
+from adapters.embedded.composer.process import StandInComposer
 from adapters.embedded.platform import known
 from adapters.embedded.platform.process import StandInPlatform
 from tests.support.builders import compose_request, encoded
@@ -19,8 +21,14 @@ from tests.support.refusals import refusal
 from tests.support.service import PROJECT, Client, Service
 
 CIS = "xccdf_org.ssgproject.content_profile_cis"
+PREFIX = CIS.removesuffix("cis")
 OWN = "xccdf_com.example_profile_own"
-OWN_CUSTOMIZATIONS = {"openscap": {"profile_id": OWN}, "users": [{"name": "audit"}]}
+OWN_CUSTOMIZATIONS = {
+    "openscap": {"profile_id": OWN},
+    "users": [{"name": "audit"}],
+    "groups": [],
+    "services": {"enabled": [], "masked": ["rpcbind"]},
+}
 UNENTITLED = {"identity": {"org_id": "nobody", "type": "User"}, "entitlements": {"rhel": {"is_entitled": False}}}
 
 
@@ -79,7 +87,15 @@ def test_every_profile_that_is_listed_can_be_read_and_built(client: Client) -> N
         assert answer.status_code == 200, answer.text
         customizations = answer.json()
         assert customizations["openscap"]["profile_id"] == profile
+        assert customizations["openscap"]["profile_name"]
+        assert "Red Hat Enterprise Linux 9" in customizations["openscap"]["profile_description"]
         client.compose(compose_request(distribution="centos-9", customizations=customizations))
+
+
+def test_a_profile_says_which_benchmark_product_and_level_it_is(client: Client) -> None:
+    openscap = client.get(f"/oscap/rhel-9/{PREFIX}cis_server_l1/customizations").json()["openscap"]
+    assert openscap["profile_name"] == "CIS Red Hat Enterprise Linux 9 Benchmark for Level 1 - Server"
+    assert openscap["profile_description"].startswith("Red Hat Enterprise Linux 9 CIS Benchmark, level 1 for servers: ")
 
 
 def test_an_alias_answers_as_what_it_stands_for(client: Client) -> None:
@@ -91,6 +107,14 @@ def test_an_alias_answers_as_what_it_stands_for(client: Client) -> None:
 def test_operators_profiles_are_answered_as_they_stand(client: Client) -> None:
     assert profiles(client, "fedora-43") == [OWN, CIS]
     assert client.get(f"/oscap/fedora-43/{OWN}/customizations").json() == OWN_CUSTOMIZATIONS
+
+
+def test_empty_lists_of_a_profile_are_shown_and_can_be_built(client: Client, composer: StandInComposer) -> None:
+    customizations = client.get(f"/oscap/centos-9/{PREFIX}anssi_bp28_minimal/customizations").json()
+    assert customizations["services"] == {"enabled": []}
+    compose_id = client.compose(compose_request(distribution="centos-9", customizations=customizations))
+    metadata = requests.get(f"{composer.api_url}/composes/{compose_id}/metadata", timeout=10).json()
+    assert metadata["request"]["customizations"]["services"] == {}
 
 
 @pytest.mark.parametrize(

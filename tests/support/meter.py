@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from domain.composer_errors import Fault
 from ports.meter import CallOutcome
 
 
@@ -12,6 +13,7 @@ class FakeMeter:
         self.calls: list[tuple[str, CallOutcome]] = []
         self.seconds: list[float] = []
         self.quota_refusals = 0
+        self.composer_refusals: list[Fault] = []
         self.unmatched: list[int] = []
         self.looked_after = 0
         self.adopted = 0
@@ -24,6 +26,9 @@ class FakeMeter:
 
     def quota_refused(self) -> None:
         self.quota_refusals += 1
+
+    def build_refused(self, fault: Fault) -> None:
+        self.composer_refusals.append(fault)
 
     def rate_limited(self, budget: str) -> None:
         pass

@@ -13,6 +13,7 @@ import pytest
 
 from adapters.embedded.composer.schema import compose_request_validator
 from adapters.fingerprints import HmacFingerprints
+from domain.blueprints.blueprint import BlueprintVersion
 from domain.compose.lookups import Answers
 from domain.compose.request import ComposeRequest
 from domain.composes import NewCompose
@@ -236,9 +237,9 @@ class World:
         """Start builds of documents that are complete, and may share parts."""
         return self._start(CALLER, documents).ids
 
-    def several(self, *documents: dict[str, Any], blueprint_version: UUID | None = None) -> tuple[UUID, ...]:
+    def several(self, *documents: dict[str, Any], version: BlueprintVersion | None = None) -> tuple[UUID, ...]:
         """Start several builds at once, and give their ids."""
-        return self._start(CALLER, [completed(document) for document in documents], blueprint_version).ids
+        return self._start(CALLER, [completed(document) for document in documents], version).ids
 
     def refuses(
         self,

@@ -78,6 +78,13 @@ def test_a_customization_that_is_the_same_is_sent_as_it_is(name):
     assert customized({name: THE_SAME[name]}) == {name: THE_SAME[name]}
 
 
+def test_services_without_units_are_accepted_and_not_sent():
+    assert customized({"services": {"enabled": ["a"], "disabled": [], "masked": []}}) == {
+        "services": {"enabled": ["a"]}
+    }
+    assert customized({"services": {"enabled": []}}) == {"services": {}}
+
+
 @pytest.mark.parametrize("mode", ["raw", "lvm", "auto-lvm"])
 def test_every_partitioning_mode_is_sent(mode):
     assert customized({"partitioning_mode": mode}) == {"partitioning_mode": mode}
@@ -94,6 +101,11 @@ def test_all_of_them_together_are_sent():
 @pytest.mark.parametrize("name", LISTS)
 def test_an_empty_list_is_left_out(name):
     assert customized({name: [], "hostname": "h"}) == {"hostname": "h"}
+
+
+def test_an_empty_list_of_services_is_left_out():
+    assert customized({"services": {"enabled": [], "masked": ["a"]}}) == {"services": {"masked": ["a"]}}
+    assert customized({"services": {"enabled": [], "disabled": []}}) == {"services": {}}
 
 
 def test_an_unknown_customization_is_dropped():

@@ -260,6 +260,12 @@ def test_a_template_s_custom_snapshots_are_none_of_the_image_s():
     assert found == [snapshot(BY_DATE, check_gpg=True)]
 
 
+def test_a_template_s_repositories_need_not_say_their_origin():
+    red_hat, own = (known(1, origin=""), known(4, origin="external")), (known(2, origin=""), known(3, origin=""))
+    found = sent(TEMPLATE, red_hat=red_hat, own=own, template=a_template(2, 1, 3, 4))
+    assert found == [snapshot(BY_DATE, check_gpg=True)]
+
+
 @pytest.mark.parametrize(
     "template",
     [None, Template(TEMPLATE_ID), a_template(1, snapshots=()), replace(a_template(1), repository_uuids=())],

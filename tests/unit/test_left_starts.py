@@ -77,6 +77,14 @@ def test_a_younger_start_is_left_the_build_that_it_may_have(listed: str) -> None
     assert judge([old, young], builds, complete=True) == Verdict(adopted, ())
 
 
+def test_a_build_of_a_blueprint_is_not_a_start_s_without_one() -> None:
+    (without,) = left(ONE)
+    of_blueprint = LeftStart(uuid4(), OTHER, AGE, of_blueprint=True)
+    build = Sighting(uuid4(), frozenset({ONE, OTHER}), AGE, settled=True, of_blueprint=True)
+    verdict = judge([without, of_blueprint], [build], complete=True)
+    assert verdict == Verdict((Adoption(of_blueprint.id, build.compose),), (without.id,))
+
+
 def test_builds_without_a_start_are_nobody_s_business() -> None:
     assert judge([], seen(ONE, OTHER), complete=True) == Verdict((), ())
 

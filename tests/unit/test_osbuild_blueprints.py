@@ -210,7 +210,7 @@ def test_a_customization_is_written(toml, ours):
         ),
         ("modules = []\ngroups = []", {}),
         ("[customizations]", {}),
-        ('[customizations.services]\nenabled = []\nmasked = ["a"]', {"services": {"masked": ["a"]}}),
+        ('[customizations.services]\nenabled = []\nmasked = ["a"]', {"services": {"enabled": [], "masked": ["a"]}}),
         (
             '[[customizations.repositories]]\nid = "i"\nssl_verify = true',
             {"custom_repositories": [{"id": "i", "ssl_verify": True}]},

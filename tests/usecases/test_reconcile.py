@@ -31,6 +31,7 @@ class World:
         self.leads = True
         self.starts: dict[UUID, bytes] = {}
         self.recorded: dict[UUID, float] = {}
+        self.of_blueprints: set[UUID] = set()
         self.orders: dict[UUID, Mapping[str, Any] | None] = {}
         self.rows: set[UUID] = set()
         self.complete = True
@@ -108,7 +109,12 @@ class Left:
     def left(self, lease: timedelta, patience: timedelta, most: int) -> Sequence[LeftStart]:
         age = timedelta(seconds=self._world.now)
         return [
-            LeftStart(start, fingerprint, age - timedelta(seconds=self._world.recorded.get(start, 0)))
+            LeftStart(
+                start,
+                fingerprint,
+                age - timedelta(seconds=self._world.recorded.get(start, 0)),
+                start in self._world.of_blueprints,
+            )
             for start, fingerprint in self._world.starts.items()
         ]
 
@@ -391,6 +397,7 @@ def test_a_build_with_passwords_is_adopted_however_its_start_was_recorded(
 ) -> None:
     start = uuid4()
     world.starts[start], world.recorded[start] = PRINTS.of(recorded), world.now
+    world.of_blueprints.add(start)
     build = world.build({**WITH_PASSWORD, **told})
     world.runs_twice()
     assert world.rows == {build}

@@ -12,12 +12,11 @@ from domain.compose.passwords import LONGEST, MOST_TO_HASH
 from domain.errors import (
     ConfigurationError,
     InvalidRequestError,
-    QuotaExceededError,
     ReservationUnknownError,
     UnavailableError,
 )
 from domain.identity import Identity
-from domain.quota import Quota
+from domain.quota import Quota, QuotaExceededError
 from domain.starts import essences_of_build
 from domain.submission import Accepted, Refused, Unanswered
 from tests.support.builders import compose_request

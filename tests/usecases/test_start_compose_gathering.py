@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from domain.compose.lookups import Answers
-from domain.errors import ForbiddenError, InvalidRequestError, QuotaExceededError, UnavailableError
+from domain.errors import ForbiddenError, InvalidRequestError, UnavailableError
 from domain.identity import Identity
-from domain.quota import Quota
+from domain.quota import Quota, QuotaExceededError
 from tests.support.builders import SUBSCRIPTION, compose_request
 from tests.support.domain_builders import a_uuid
 from tests.support.starting import PAYLOAD, REFERENCE, TOO_LARGE

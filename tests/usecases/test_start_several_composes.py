@@ -6,7 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from domain.errors import BuildRefusedError, InvalidRequestError, QuotaExceededError, UnavailableError
+from domain.blueprints.blueprint import BlueprintVersion
+from domain.errors import InvalidRequestError, UnavailableError
+from domain.quota import QuotaExceededError
 from domain.submission import Accepted, Refused, Unanswered
 from ports.deadline import left
 from tests.support.builders import compose_request
@@ -42,9 +44,10 @@ def test_nothing_is_asked_for_no_images(accepting):
 
 
 def test_each_row_says_which_version_of_a_blueprint_it_is_from(accepting):
-    version = uuid4()
-    accepting.several(GUEST, GCP, blueprint_version=version)
-    assert [compose.blueprint_version for compose in accepting.starts.composes.values()] == [version, version]
+    version = BlueprintVersion(uuid4(), uuid4())
+    accepting.several(GUEST, GCP, version=version)
+    assert [compose.blueprint_version for compose in accepting.starts.composes.values()] == [version.id, version.id]
+    assert [sent["blueprint_id"] for sent in accepting.composer.submitted] == [str(version.blueprint_id)] * 2
 
 
 def test_one_image_that_cannot_be_built_starts_none(accepting):
@@ -98,7 +101,7 @@ def test_images_that_wait_for_a_thread_get_no_time_of_their_own(accepting):
 
 def test_a_failure_part_way_names_what_did_start_and_gives_back_what_did_not(accepting):
     accepting.composer.by_image_type["gcp"] = Refused(400, "30", "no such thing")
-    with pytest.raises(BuildRefusedError) as refused:
+    with pytest.raises(InvalidRequestError) as refused:
         accepting.several(GUEST, GCP, OCI)
     assert "no such thing" in refused.value.detail
     for started in ids(accepting, "guest-image", "oci"):

@@ -61,6 +61,7 @@ CUSTOMIZATIONS: Final = (
     *("repositories", "rhsm", "rpm", "services", "sshkey", "timezone", "user"),
 )
 OF_DISKS: Final = ("disk", "filesystem", "partitioning_mode")
+OF_NETWORK_INSTALLERS: Final = ("fips", "locale")
 OF_EDGE_INSTALLERS: Final = (
     "fdo",
     "ignition",
@@ -104,6 +105,12 @@ def details(name: str, architectures: Collection[str], image_types: Collection[s
     }
 
 
+def supports(image_type: str, customization: str) -> bool:
+    """Whether an installer that takes few customizations takes this one, as a request names it; others take all."""
+    options = {"network-installer": OF_NETWORK_INSTALLERS, "edge-installer": OF_EDGE_INSTALLERS}.get(image_type)
+    return options is None or {"users": "user", "groups": "group"}.get(customization, customization) in options
+
+
 def _image_types(architecture: str, wanted: Collection[str]) -> dict[str, Any]:
     aliases = {**ON_DISK, **INSTALLERS, **OSTREE}
     return {
@@ -127,14 +134,7 @@ def _image_type(name: str, aliases: tuple[str, ...]) -> dict[str, Any]:
 def _supported(name: str) -> list[str]:
     match name:
         case "network-installer":
-            return [
-                "name",
-                "version",
-                "description",
-                "distro",
-                "customizations.fips",
-                "customizations.locale",
-            ]
+            return [*PLAIN[:4], *(f"customizations.{option}" for option in OF_NETWORK_INSTALLERS)]
         case "edge-installer":
             return [*PLAIN[:4], *(f"customizations.{option}" for option in OF_EDGE_INSTALLERS)]
         case "image-installer":

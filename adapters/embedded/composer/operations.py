@@ -154,7 +154,7 @@ def _read(request: Request, body: bytes, validator: jsonschema_rs.Validator) -> 
     try:
         document: dict[str, Any] = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise RefusedError(400, "30", "Request could not be validated", str(error)) from None
+        raise RefusedError(400, "20", "Malformed json, unable to parse body", str(error)) from None
     if not validator.is_valid(document):
         wrong = next(iter(validator.iter_errors(document)))
         where = "/".join(str(step) for step in wrong.instance_path)

@@ -51,6 +51,9 @@ def plan(request: Request) -> Plan:
     """
     image = _image(request)
     _check_distribution(request)
+    if image["architecture"] not in distributions.ARCHITECTURES:
+        raise RefusedError(400, "5", "Unsupported architecture", image["architecture"])
+    _check_customizations(request, image["image_type"])
     _check_repositories(request, image)
     _check_ostree(image)
     options = image.get("upload_options") or {}
@@ -89,6 +92,15 @@ def _check_distribution(request: Request) -> None:
     known = "bootc" in request if name is None else distributions.known(name)
     if not known:
         raise RefusedError(400, "4", "Unsupported distribution", name)
+
+
+def _check_customizations(request: Request, image_type: str) -> None:
+    """Refuse what no image of this type can have. Only installers are that strict here."""
+    customizations = request.get("customizations") or {}
+    refused = [name for name in customizations if not distributions.supports(image_type, name)]
+    if refused:
+        named = ", ".join(f"customizations.{name}" for name in refused)
+        raise RefusedError(400, "11", "Failed to get manifest", f"{image_type!r}: {named}: not supported")
 
 
 def _check_repositories(request: Request, image: Request) -> None:

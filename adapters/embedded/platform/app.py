@@ -69,7 +69,7 @@ def build(store: Known, steering: Steering) -> Starlette:
 
 
 def _routes(store: Known, steering: Steering) -> Iterator[Route]:
-    content, compliance, recommendations = ContentSources(store), Compliance(store), Recommendations(steering)
+    content, compliance, recommendations = ContentSources(store, steering), Compliance(store), Recommendations(steering)
     tailorings = "/policies/{id}/tailorings"
     operations: dict[str, dict[str, Handler]] = {
         answers.CONTENT_SOURCES: {

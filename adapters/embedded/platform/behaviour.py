@@ -13,6 +13,8 @@ from marshmallow import fields as of
 from adapters.embedded.composer.behaviour import HTTP_STATUS, NOT_NEGATIVE
 from adapters.embedded.platform.answers import BACK_ENDS
 
+# What is on or off: `require_token` of recommendations, `hide_origin` of content sources.
+SWITCHES: Final = ("require_token", "hide_origin")
 ONE_OR_MORE: Final = validate.Range(1)
 
 
@@ -141,6 +143,7 @@ class BehaviourSchema(Schema):
         include: Final = {name: of.Nested(FaultsSchema, allow_none=True) for name in BACK_ENDS}
 
     require_token = of.Boolean()
+    hide_origin = of.Boolean()
     repositories = of.List(of.Nested(RepositorySchema))
     templates = of.List(of.Nested(TemplateSchema))
     policies = of.List(of.Nested(PolicySchema))
@@ -154,4 +157,4 @@ def check(document: object) -> dict[str, Any]:
     """
     loaded: dict[str, Any] = BehaviourSchema().load(document)  # type: ignore[arg-type]  # it refuses what is no object
     given = document if isinstance(document, dict) else {}
-    return {key: value if key in BACK_ENDS or key == "require_token" else given[key] for key, value in loaded.items()}
+    return {key: value if key in BACK_ENDS or key in SWITCHES else given[key] for key, value in loaded.items()}

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from adapters.embedded.platform.answers import RefusedError, answer, json_object, org_id, texts
 from adapters.embedded.platform.known import CONTENT_SOURCES_BASE, FIRST_SNAPSHOT
 from adapters.embedded.platform.state import Known
+from adapters.embedded.platform.steering import Steering
 
 RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 EXPORTED: Final = (
@@ -25,10 +26,11 @@ NOT_SHOWN: Final = ("first_snapshot", "detected_os_version")
 
 
 class ContentSources:
-    """Its operations."""
+    """Its operations. Repositories are shown without their origin while `steering` says so."""
 
-    def __init__(self, known: Known) -> None:
+    def __init__(self, known: Known, steering: Steering) -> None:
         self._known = known
+        self._steering = steering
 
     async def list_repositories(self, request: Request) -> Response:
         """The repositories that meet all conditions, one page of them."""
@@ -91,8 +93,7 @@ class ContentSources:
             exported.append({key: repository[key] for key in EXPORTED if key in repository})
         return answer(exported, 201)
 
-    @staticmethod
-    def _shown(request: Request, org: str, repository: Mapping[str, Any]) -> dict[str, Any]:
+    def _shown(self, request: Request, org: str, repository: Mapping[str, Any]) -> dict[str, Any]:
         shown = {"org_id": org, "account_id": "", **repository}
         latest, _ = _snapshot(request, org, repository, datetime.now(UTC))
         if latest:
@@ -102,7 +103,8 @@ class ContentSources:
                 "latest_snapshot_url": f"{_host(request)}/snapshots/{org}/{repository['uuid']}/latest/",
                 **shown,
             }
-        return {key: value for key, value in shown.items() if key not in NOT_SHOWN}
+        hidden = (*NOT_SHOWN, "origin") if self._steering.hide_origin else NOT_SHOWN
+        return {key: value for key, value in shown.items() if key not in hidden}
 
 
 def _snapshot(

@@ -24,6 +24,7 @@ class Steering(Waiting):
     def __init__(self) -> None:
         super().__init__()
         self.require_token = False
+        self.hide_origin = False
         self._faults = dict.fromkeys(BACK_ENDS, NO_FAULTS)
         self._calls = Calls(REMEMBERED)
         self._tokens: set[str] = set()
@@ -34,12 +35,14 @@ class Steering(Waiting):
             if back_end in changes:
                 self._faults[back_end] = self._faults[back_end].merged(changes[back_end])
         self.require_token = changes.get("require_token", self.require_token)
+        self.hide_origin = changes.get("hide_origin", self.hide_origin)
         self.wake()
 
     def behave(self) -> None:
         """Nothing is wrong any more."""
         self._faults = dict.fromkeys(BACK_ENDS, NO_FAULTS)
         self.require_token = False
+        self.hide_origin = False
         self.wake()
 
     def forget(self) -> None:
@@ -89,6 +92,7 @@ class Steering(Waiting):
         return {
             **{back_end: faults.document() for back_end, faults in self._faults.items()},
             "require_token": self.require_token,
+            "hide_origin": self.hide_origin,
             **self._calls.document(),
         }
 

@@ -1,0 +1,83 @@
+"""Files of a distribution's folder, written anew: all of them, or none."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from domain.errors import ConfigurationError
+
+
+class NewFiles:
+    """New files of one distribution's folder; runs as a context manager.
+
+    Until `put_in_place` they lie in the folder under hidden names; without it they are gone at the end, and the old
+    files are as they were. One at a time for each folder. All raises `ConfigurationError` naming the file that cannot
+    be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._written: dict[Path, Path] = {}
+        self._lock: int | None = None
+
+    def __enter__(self) -> Self:
+        with naming_file(self._folder):
+            self._lock = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(self._lock)
+                raise ConfigurationError(f"{self._folder}: is being refreshed already") from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for new in self._written.values():
+            new.unlink(missing_ok=True)
+        if self._lock is not None:
+            os.close(self._lock)
+
+    def add(self, path: Path, content: Iterable[bytes]) -> None:
+        """Write the file that is to be at `path`, in the folder or below it."""
+        # A name that stays: what a crash left is written over by the next refresh, as the lock allows only one.
+        new = self._folder / f".{'.'.join(path.relative_to(self._folder).parts)}.new"
+        with naming_file(path):
+            if path.is_dir():
+                raise ConfigurationError(f"{path}: is a directory")
+            self._written[path] = new
+            with new.open("wb") as file:
+                file.writelines(content)
+                file.flush()
+                os.fsync(file.fileno())
+            if path.exists():
+                new.chmod(path.stat().st_mode & 0o777)
+
+    def put_in_place(self) -> int:
+        """Replace the old files, and make the folders of those that are new; returns how many."""
+        count = len(self._written)
+        for path in self._written:
+            with naming_file(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+        for path, new in list(self._written.items()):
+            with naming_file(path):
+                new.replace(path)
+            del self._written[path]
+        if self._lock is not None:
+            os.fsync(self._lock)
+        return count
+
+
+@contextmanager
+def naming_file(path: Path) -> Iterator[None]:
+    """Turns an `OSError` into a `ConfigurationError` that names the file it is about, or `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigurationError(f"{error.filename or path}: {error.strerror}") from None

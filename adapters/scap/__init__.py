@@ -1,0 +1,1 @@
+"""SCAP content: security profiles as benchmarks have them."""

@@ -1,0 +1,12 @@
+"""Password hashes."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class PasswordHasher(Protocol):
+    """One-way hashing of passwords."""
+
+    def __call__(self, password: str, salt: str) -> str:
+        """The SHA-512 crypt hash (`$6$`, 5,000 rounds) with these 16 characters of salt."""

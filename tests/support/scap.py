@@ -1,0 +1,122 @@
+"""SCAP source datastreams of tests' own, and the command that reads them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.support.service import PROJECT
+
+COMMAND: Final = ("distributions", "refresh-profiles")
+PATIENCE: Final = 120
+PREFIX: Final = "xccdf_org.example.content_"
+CIS: Final = f"{PREFIX}profile_cis"
+STIG: Final = f"{PREFIX}profile_stig"
+AIDE: Final = '[[packages]]\nname = "aide"\nversion = "*"\n'
+# Of Debian's package ssg-nondebian.
+SSG: Final = Path("/usr/share/xml/scap/ssg/content")
+
+_HEAD: Final = (
+    '<?xml version="1.0"?><ds:data-stream-collection xmlns:ds="http://scap.nist.gov/schema/scap/source/1.2" '
+    'xmlns:x="http://checklists.nist.gov/xccdf/1.2" xmlns:html="http://www.w3.org/1999/xhtml">'
+    '<ds:component id="c"><x:Benchmark id="xccdf_org.example.content_benchmark_TEST">'
+)
+_TAIL: Final = "</x:Benchmark></ds:component></ds:data-stream-collection>"
+
+
+def ssg(product: str) -> Path:
+    """The SCAP Security Guide's datastream for a product; skips the test where the package is not installed."""
+    path = SSG / f"ssg-{product}-ds.xml"
+    if not path.exists():
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("ssg-nondebian is not installed here")
+    return path
+
+
+def a_profile(
+    name: str = "cis", *rules: str, title: str = "CIS", description: str = "", inner: str = "", attributes: str = ""
+) -> str:
+    """A profile that selects the rules, by their short ids."""
+    selects = "".join(f'<x:select idref="{PREFIX}rule_{rule}" selected="true"/>' for rule in rules)
+    return (
+        f'<x:Profile id="{PREFIX}profile_{name}" {attributes}><x:title>{title}</x:title>'
+        f"<x:description>{description}</x:description>{selects}{inner}</x:Profile>"
+    )
+
+
+def a_rule(
+    name: str = "aide", fix: str = AIDE, selected: str = "false", system: str = "urn:redhat:osbuild:blueprint"
+) -> str:
+    """A rule whose fix for osbuild is TOML."""
+    return (
+        f'<x:Rule id="{PREFIX}rule_{name}" selected="{selected}"><x:title>A rule</x:title>'
+        f'<x:fix system="{system}" id="{name}">{fix}</x:fix></x:Rule>'
+    )
+
+
+def a_group(name: str, *inner: str, attributes: str = "") -> str:
+    """A group around rules."""
+    return f'<x:Group id="{PREFIX}group_{name}" {attributes}><x:title>A group</x:title>{"".join(inner)}</x:Group>'
+
+
+def a_value(name: str, **alternatives: str) -> str:
+    """A value; its `default` is the one without a selector."""
+    values = "".join(
+        f"<x:value>{text}</x:value>" if selector == "default" else f'<x:value selector="{selector}">{text}</x:value>'
+        for selector, text in alternatives.items()
+    )
+    return f'<x:Value id="{PREFIX}value_{name}"><x:title>A value</x:title>{values}</x:Value>'
+
+
+def a_reference(name: str) -> str:
+    """The place of a value in a fix."""
+    return f'<x:sub idref="{PREFIX}value_{name}" use="legacy"/>'
+
+
+def a_datastream(*content: str) -> bytes:
+    """A datastream with one benchmark of this content."""
+    return f"{_HEAD}{''.join(content)}{_TAIL}".encode()
+
+
+def put_distribution(directory: Path, name: str, oscap_name: str | None = "test", **profiles: Any) -> Path:
+    """Put a distribution into the directory, with profiles by their short ids; returns its folder."""
+    folder = directory / name
+    folder.mkdir(parents=True)
+    names = {"name": name, "description": "Test", "no_package_list": True}
+    document = {"module_platform_id": "platform:el9", "oscap_name": oscap_name, "distribution": names}
+    (folder / f"{name}.json").write_text(json.dumps(document))
+    for short, customizations in profiles.items():
+        path = folder / "oscap" / f"{PREFIX}profile_{short}" / "customizations.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(customizations if isinstance(customizations, str) else json.dumps(customizations))
+    return folder
+
+
+def profile_files(folder: Path) -> dict[str, str]:
+    """The texts of all files of a distribution but its own, by path below its folder."""
+    return {
+        str(path.relative_to(folder)): path.read_text()
+        for path in folder.rglob("*")
+        if path.is_file() and path != folder / f"{folder.name}.json"
+    }
+
+
+def refresh(directory: Path, *arguments: object, memory: int | None = None) -> subprocess.CompletedProcess[str]:
+    """The ended command with these arguments, in a process that may take so many bytes of memory."""
+    limit = f"resource.setrlimit(resource.RLIMIT_DATA, ({memory},) * 2);" if memory else ""
+    command = [*COMMAND, *map(str, arguments)]
+    script = f"import resource; {limit}from image_builder.cli import main; main({command!r})"
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "DISTRIBUTIONS_DIR": str(directory)}
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        check=False,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
