@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from adapters.embedded.composer import distributions, packages, progress
-from adapters.embedded.composer.answers import RefusedError, answer, reference
+from adapters.embedded.composer.answers import RefusedError, reference
 from adapters.embedded.composer.behaviour import Refusal
 from adapters.embedded.composer.plan import plan
 from adapters.embedded.composer.schema import (
@@ -21,14 +21,15 @@ from adapters.embedded.composer.schema import (
     search_validator,
 )
 from adapters.embedded.composer.state import Compose, Composes
-from adapters.embedded.composer.steering import Steering
-from adapters.embedded.serving import cut_off
+from adapters.embedded.composer.steering import ComposerSteering
+from adapters.embedded.stand_in.answers import answer
+from adapters.embedded.stand_in.serving import cut_off
 
 
 class Operations:
     """The operations' handlers; each may raise RefusedError."""
 
-    def __init__(self, composes: Composes, steering: Steering, seconds: float) -> None:
+    def __init__(self, composes: Composes, steering: ComposerSteering, seconds: float) -> None:
         self._composes = composes
         self._steering = steering
         self._seconds = seconds

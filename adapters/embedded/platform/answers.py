@@ -1,4 +1,4 @@
-"""How the back-ends answer: documents, and errors each in its own shape."""
+"""Documents and errors of the back-ends; each has a form of its own for errors."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any, Final
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
+
+from adapters.embedded.stand_in.answers import answer
 
 CONTENT_SOURCES: Final = "content_sources"
 PROVISIONING: Final = "provisioning"
@@ -25,11 +27,6 @@ class RefusedError(Exception):
         super().__init__(reason)
         self.status = status
         self.reason = reason
-
-
-def answer(content: object, status: int = 200) -> Response:
-    """A JSON document."""
-    return Response(orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS), status, media_type="application/json")
 
 
 def refusal(back_end: str, status: int, reason: str) -> Response:

@@ -12,10 +12,11 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from starlette.requests import Request
 from starlette.responses import Response
 
-from adapters.embedded.platform.answers import RefusedError, answer, json_object, org_id, texts
+from adapters.embedded.platform.answers import RefusedError, json_object, org_id, texts
 from adapters.embedded.platform.known import CONTENT_SOURCES_BASE, FIRST_SNAPSHOT
 from adapters.embedded.platform.state import Known
-from adapters.embedded.platform.steering import Steering
+from adapters.embedded.platform.steering import PlatformSteering
+from adapters.embedded.stand_in.answers import answer
 
 RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 EXPORTED: Final = (
@@ -28,7 +29,7 @@ NOT_SHOWN: Final = ("first_snapshot", "detected_os_version")
 class ContentSources:
     """Its operations. Repositories are shown without their origin while `steering` says so."""
 
-    def __init__(self, known: Known, steering: Steering) -> None:
+    def __init__(self, known: Known, steering: PlatformSteering) -> None:
         self._known = known
         self._steering = steering
 
