@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, Final
@@ -11,13 +9,14 @@ from typing import Any, Final
 import orjson
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
 
+from domain.base64_data import decode_base64
 from domain.errors import UnauthenticatedError
 from domain.identity import Identity, RedHatClaims, fedora, red_hat
+from image_builder.http.header_limits import MOST_IDENTITY_BYTES
 
 Authenticate = Callable[[Iterable[tuple[bytes, bytes]]], Identity]
 
 _NOT_AN_IDENTITY: Final = "The identity header is not base64 of an identity document"
-_LONGEST: Final = 16_384
 # The same few headers come again and again: the console polls each row. Long ones are read each time.
 _REMEMBERED: Final = 1024
 _LONGEST_REMEMBERED: Final = 2048
@@ -95,7 +94,7 @@ def authenticator(*, fedora_accounts: bool) -> Authenticate:
         values = [value for sent, value in headers if sent == key]
         if len(values) != 1 or not values[0]:
             raise UnauthenticatedError(f"Exactly one {name} header is needed")
-        if len(values[0]) > _LONGEST:
+        if len(values[0]) > MOST_IDENTITY_BYTES:
             raise UnauthenticatedError(_NOT_AN_IDENTITY)
         return (read if len(values[0]) > _LONGEST_REMEMBERED else remember)(values[0])
 
@@ -113,6 +112,6 @@ def _fedora_identity(header: bytes) -> Identity:
 
 def _loaded(schema: Schema, header: bytes) -> Any:
     try:
-        return schema.load(orjson.loads(base64.b64decode(header, validate=True)))
-    except (binascii.Error, ValueError, ValidationError):
+        return schema.load(orjson.loads(decode_base64(header)))
+    except (ValueError, ValidationError):
         raise UnauthenticatedError(_NOT_AN_IDENTITY) from None

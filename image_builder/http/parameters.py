@@ -10,7 +10,8 @@ from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
 from domain.errors import InvalidRequestError
-from image_builder.http.schemas import is_uuid, resolved
+from domain.uuids import is_uuid
+from image_builder.http.schemas import resolved
 
 _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,30}", re.ASCII)
 _CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import jsonschema_rs
 import orjson
@@ -24,6 +24,7 @@ from adapters.embedded.composer.state import Compose, Composes
 from adapters.embedded.composer.steering import ComposerSteering
 from adapters.embedded.stand_in.answers import answer
 from adapters.embedded.stand_in.serving import cut_off
+from domain.uuids import is_uuid
 
 
 class Operations:
@@ -188,10 +189,7 @@ def _built(compose: Compose) -> dict[str, Any]:
 
 
 def _uuid(text: str) -> str | None:
-    try:
-        return str(UUID(text)) if len(text) == 36 else None
-    except ValueError:
-        return None
+    return text.lower() if is_uuid(text) else None
 
 
 def _refused(refusal: Refusal) -> RefusedError:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -12,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from adapters.embedded.stand_in.answers import answer
+from domain.base64_data import decode_base64
 
 CONTENT_SOURCES: Final = "content_sources"
 PROVISIONING: Final = "provisioning"
@@ -59,9 +58,9 @@ def org_id(request: Request, status: int = 401) -> str:
     if not header:
         raise RefusedError(status, "x-rh-identity: missing or malformed")
     try:
-        identity = orjson.loads(base64.b64decode(header))["identity"]
+        identity = orjson.loads(decode_base64(header))["identity"]
         return str(identity.get("org_id") or identity["internal"]["org_id"])
-    except (binascii.Error, ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return "stand-in"
 
 
