@@ -106,7 +106,7 @@ class Timeouts:
     total: float = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Request:
     method: str
     path: str
@@ -118,6 +118,8 @@ class _Request:
     hurried: bool = False
     # See exchange.
     max_idle: float | None = None
+    # The attempts of a call share one renewal of the access token: each of them would double the requests otherwise.
+    may_renew_token: bool = True
 
 
 class BackEnd:
@@ -243,8 +245,9 @@ class BackEnd:
             return self._send(request, None)
         token = self._token()
         answer = self._send(request, token)
-        if answer.status not in {401, 403}:
+        if answer.status not in {401, 403} or not request.may_renew_token:
             return answer
+        request.may_renew_token = False
         self._tokens.refused(token)
         return self._send(request, self._token())
 

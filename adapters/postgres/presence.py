@@ -116,7 +116,8 @@ def heard(hearing: Hearing) -> type[psycopg.Connection[Any]]:
 class Watch:
     """A thread that looks at once when it starts and when somebody doubts, and again and again while `look` says so.
 
-    Looks follow each other with a pause.
+    Looks follow each other with a pause. It is no PeriodicThread: all looks run on one event loop, because a
+    look leaves threads behind that wait for a silent server; and it waits for a doubt, not for an interval.
     """
 
     def __init__(self, look: Callable[[], Awaitable[bool]]) -> None:

@@ -15,6 +15,7 @@ from domain.blueprints.policy import Lint
 from domain.compose.passwords import shown
 from domain.errors import InvalidRequestError
 from domain.identity import Identity
+from domain.nulls import without_nulls
 from domain.paging import Page
 from image_builder.http.answers import empty_answer, json_answer, toml_answer
 from image_builder.http.call import Lane, Route
@@ -57,7 +58,7 @@ class BlueprintsController:
         """GET /blueprints"""
         page = Page(limit, offset)
         found = self.keep.list(identity, page, name, search)
-        filters = {key: text for key, text in {"name": name, "search": search}.items() if text is not None}
+        filters = without_nulls({"name": name, "search": search})
         data = [_item(blueprint) for blueprint in found.blueprints]
         return page_answer(f"{self.base}/blueprints", page, found.count, filters, data)
 

@@ -10,7 +10,8 @@ from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
 from domain.errors import InvalidRequestError
-from image_builder.http.schemas import is_uuid, resolved
+from domain.uuids import is_uuid
+from image_builder.http.schemas import resolved
 
 # A query string of 64 KiB could hold six times as many, and take the event loop 20 ms.
 MOST_PARAMETERS: Final = 5_000
