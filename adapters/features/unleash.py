@@ -18,7 +18,7 @@ from UnleashClient.utils import InstanceAllowType
 from adapters.http.answer import Answer
 from adapters.http.exchange import exchange, new_session
 from ports.deadline import left, until
-from ports.meter import SILENT, CallOutcome, Meter
+from ports.meter import NULL_METER, CallOutcome, Meter
 from ports.waiting import about_to_wait
 
 log = structlog.get_logger()
@@ -59,7 +59,7 @@ class UnleashFeatures:
         *,
         interval: float = _INTERVAL,
         patience: float = _PATIENCE,
-        meter: Meter = SILENT,
+        meter: Meter = NULL_METER,
     ) -> None:
         """Ask every `interval` seconds, for `patience` seconds at most."""
         self._url = f"{url.rstrip('/')}{FEATURES_URL}?project={_PROJECT}"

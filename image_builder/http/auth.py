@@ -12,7 +12,7 @@ import orjson
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
 
 from domain.errors import UnauthenticatedError
-from domain.identity import Identity, RedHatClaims, fedora, red_hat
+from domain.identity import Identity, RedHatClaims, fedora_identity, red_hat_identity
 
 Authenticate = Callable[[Iterable[tuple[bytes, bytes]]], Identity]
 
@@ -104,11 +104,11 @@ def authenticator(*, fedora_accounts: bool) -> Authenticate:
 
 def _red_hat_identity(header: bytes) -> Identity:
     claims: RedHatClaims = _loaded(_RED_HAT, header)
-    return red_hat(claims, header.decode("ascii"))
+    return red_hat_identity(claims, header.decode("ascii"))
 
 
 def _fedora_identity(header: bytes) -> Identity:
-    return fedora(_loaded(_FEDORA, header)["user"])
+    return fedora_identity(_loaded(_FEDORA, header)["user"])
 
 
 def _loaded(schema: Schema, header: bytes) -> Any:
