@@ -140,7 +140,7 @@ def _calls(parameters: Mapping[str, Any], number: int) -> Iterator[Callable[[], 
 
     try:
         yield lambda: [
-            Waits("read a page", lambda: composes.page(query)),
+            Waits("read a page", lambda: composes.find_page(query)),
             Waits("record a build", record),
             Waits("hide a compose that goes", lambda: composes.delete(payloads.READER, random.choice(expired))),
         ]

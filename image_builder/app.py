@@ -119,8 +119,8 @@ def _open(opened: ExitStack, container: Container, bridge: Bridge, probe_threads
     # Each worker publishes its samples, because any worker may be asked for the metrics of all.
     run_periodically("sample", container.sampler().sample, _SAMPLE_INTERVAL)
     opened.callback(probe_threads.shutdown)
-    opened.callback(container.record().end)
-    run_periodically("record", container.record().again, _RECORD_INTERVAL)
+    opened.callback(container.record().finish)
+    run_periodically("record", container.record().retry_pending, _RECORD_INTERVAL)
     opened.callback(bridge.close)
     run_periodically("reconcile", container.reconcile(), settings.builds.reconcile_interval)
 

@@ -18,7 +18,7 @@ from UnleashClient.utils import InstanceAllowType
 from adapters.http.answer import Answer
 from adapters.http.exchange import exchange, new_session
 from ports.deadline import left, until
-from ports.meter import SILENT, CallOutcome, Meter
+from ports.meter import NULL_METER, CallOutcome, Meter
 from ports.periodic_thread import PeriodicThread
 from ports.waiting import about_to_wait
 
@@ -60,7 +60,7 @@ class UnleashFeatures:
         *,
         interval: float = _INTERVAL,
         patience: float = _PATIENCE,
-        meter: Meter = SILENT,
+        meter: Meter = NULL_METER,
     ) -> None:
         """Fetch the flags every `interval` seconds; a fetch may take `patience` seconds."""
         self._url = f"{url.rstrip('/')}{FEATURES_URL}?project={_PROJECT}"

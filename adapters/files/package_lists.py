@@ -22,7 +22,7 @@ from adapters.files.package_list_files import (
 )
 from domain.distributions import Distribution
 from domain.errors import ConfigurationError
-from domain.packages import Package, PackagesPage, ranked
+from domain.packages import Package, PackagesPage, rank
 from domain.paging import Page
 
 _OFFSET: Final = "I"
@@ -67,7 +67,7 @@ class FilePackageLists:
             return None
         # Split anew for each search: that takes less than a millisecond, and all lists split take many megabytes.
         names = self._text(index.names, index.offsets).split(index.separator)[: index.count]
-        found = ranked(names, text)
+        found = rank(names, text)
         shown = found[page.offset : page.offset + page.limit]
         return PackagesPage(len(found), tuple(Package(names[at], self._summary(index, at)) for at in shown))
 

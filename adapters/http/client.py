@@ -30,7 +30,7 @@ from adapters.http.exchange import TooLargeError, exchange, new_session
 from adapters.http.tokens import TokenRefusedError, Tokens
 from adapters.http.watchdog import is_unsent
 from ports.deadline import left, until
-from ports.meter import SILENT, CallOutcome, Meter
+from ports.meter import NULL_METER, CallOutcome, Meter
 from ports.trace import current_trace
 from ports.waiting import about_to_wait
 
@@ -139,7 +139,7 @@ class BackEnd:
         ca_file: str = "",
         proxy: str = "",
         breaker: Breaker | None = None,
-        meter: Meter = SILENT,
+        meter: Meter = NULL_METER,
     ) -> None:
         self.name = name
         self._url = url.rstrip("/")

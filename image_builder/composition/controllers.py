@@ -19,13 +19,13 @@ from image_builder.http.oscap import OscapController
 from image_builder.http.packages import PackagesController
 from image_builder.http.quota import QuotaController
 from image_builder.usecases.build_blueprint import BuildBlueprint
-from image_builder.usecases.composes import WatchComposes
+from image_builder.usecases.composes import ManageComposes
 from image_builder.usecases.distributions import DescribeDistribution
 from image_builder.usecases.export import ExportBlueprint
-from image_builder.usecases.features import OptionalBackEnds, TellFeatures
+from image_builder.usecases.features import OptionalBackEnds, ShowFeatures
 from image_builder.usecases.packages import SearchPackages
 from image_builder.usecases.policies import ShowPolicy
-from image_builder.usecases.quota import TellQuota
+from image_builder.usecases.quota import ShowQuota
 from image_builder.usecases.readiness import Probe
 from image_builder.usecases.recommendations import RecommendPackages
 
@@ -65,14 +65,14 @@ def create_packages(container: Container) -> PackagesController:
 def create_composes(container: Container) -> ComposesController:
     """Builds."""
     return ComposesController(
-        once=container.once(),
+        idempotent_requests=container.idempotent_requests(),
         start=container.start_composes(),
         build=BuildBlueprint(
             blueprints=container.blueprints(),
             completed=container.contract().checker("ComposeRequest").accept,
             start=container.start_composes(),
         ),
-        watch=WatchComposes.over(container.composes(), container.blueprints(), container.back_ends().composer),
+        manage=ManageComposes.over(container.composes(), container.blueprints(), container.back_ends().composer),
         base=_link_base(container),
     )
 
@@ -80,8 +80,8 @@ def create_composes(container: Container) -> ComposesController:
 def create_blueprints(container: Container) -> BlueprintsController:
     """Blueprints."""
     return BlueprintsController(
-        once=container.once(),
-        keep=container.keep_blueprints(),
+        idempotent_requests=container.idempotent_requests(),
+        manage=container.manage_blueprints(),
         hand_on=ExportBlueprint(
             blueprints=container.blueprints(),
             content_sources=container.back_ends().content_sources,
@@ -93,14 +93,14 @@ def create_blueprints(container: Container) -> BlueprintsController:
 
 def create_quota(container: Container) -> QuotaController:
     """The caller's quota."""
-    return QuotaController(TellQuota(container.quotas(), container.starts()))
+    return QuotaController(ShowQuota(container.quotas(), container.starts()))
 
 
 def create_features(container: Container) -> FeaturesController:
     """What this deployment offers."""
     settings, back_ends = container.settings(), container.back_ends()
     return FeaturesController(
-        tell=TellFeatures(
+        show=ShowFeatures(
             catalogue=container.catalogue(),
             back_ends=OptionalBackEnds(
                 content_sources=back_ends.content_sources is not None,

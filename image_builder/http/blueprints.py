@@ -23,9 +23,9 @@ from image_builder.http.contract import TOML
 from image_builder.http.pages import page_answer
 from image_builder.http.toml import export_text
 from image_builder.http.versions import etag, parse_if_match
-from image_builder.usecases.blueprints import KeepBlueprints
+from image_builder.usecases.blueprints import ManageBlueprints
 from image_builder.usecases.export import ExportBlueprint
-from image_builder.usecases.once import Asked, Once
+from image_builder.usecases.idempotent_requests import IdempotentRequest, IdempotentRequests
 from ports.waiting import about_to_wait
 
 _LATEST = -1
@@ -35,8 +35,8 @@ _LATEST = -1
 class BlueprintsController:
     """The operations on blueprints; `base` is the path that links begin with."""
 
-    once: Once
-    keep: KeepBlueprints
+    idempotent_requests: IdempotentRequests
+    manage: ManageBlueprints
     hand_on: ExportBlueprint
     base: str
 
@@ -57,7 +57,7 @@ class BlueprintsController:
     def list(self, identity: Identity, name: str | None, search: str | None, limit: int, offset: int) -> Response:
         """GET /blueprints"""
         page = Page(limit, offset)
-        found = self.keep.list(identity, page, name, search)
+        found = self.manage.list(identity, page, name, search)
         filters = without_nulls({"name": name, "search": search})
         data = [_item(blueprint) for blueprint in found.blueprints]
         return page_answer(f"{self.base}/blueprints", page, found.count, filters, data)
@@ -66,10 +66,10 @@ class BlueprintsController:
         """POST /blueprints; what a TOML body does not say of the image is in the document already."""
         if policy_of(body) is not None:
             about_to_wait()  # before the Idempotency-Key is claimed
-        blueprint_id = self.once(
+        blueprint_id = self.idempotent_requests(
             identity,
-            Asked("/blueprints", idempotency_key, body),
-            work=partial(self.keep.create, identity, body),
+            IdempotentRequest("/blueprints", idempotency_key, body),
+            work=partial(self.manage.create, identity, body),
             known=_only,
         )
         return _tagged(json_answer({"id": str(blueprint_id)}, 201), 1)
@@ -78,31 +78,31 @@ class BlueprintsController:
         """GET /blueprints/{id}"""
         if version == 0:
             raise InvalidRequestError("version: expected a whole number from 1, or -1 for the latest")
-        blueprint = self.keep.get(identity, id, None if version == _LATEST else version)
-        return _tagged(json_answer(_blueprint(blueprint, self.keep.lint(identity, blueprint))), blueprint.version)
+        blueprint = self.manage.get(identity, id, None if version == _LATEST else version)
+        return _tagged(json_answer(_blueprint(blueprint, self.manage.lint(identity, blueprint))), blueprint.version)
 
     def update(self, identity: Identity, id: UUID, body: dict[str, Any], if_match: str | None) -> Response:  # noqa: A002
         """PUT /blueprints/{id}"""
-        version = self.keep.update(identity, id, body, parse_if_match(if_match))
+        version = self.manage.update(identity, id, body, parse_if_match(if_match))
         return _tagged(json_answer({"id": str(id)}), version)
 
     def memory_to_update(self, identity: Identity, id: UUID, **_: object) -> int:  # noqa: A002
         """See Route.memory_besides."""
-        return self.keep.memory_to_update(identity, id)
+        return self.manage.memory_to_update(identity, id)
 
     def delete(self, identity: Identity, id: UUID, if_match: str | None) -> Response:  # noqa: A002
         """DELETE /blueprints/{id}"""
-        self.keep.delete(identity, id, parse_if_match(if_match))
+        self.manage.delete(identity, id, parse_if_match(if_match))
         return empty_answer(204)
 
     def fixup(self, identity: Identity, id: UUID) -> Response:  # noqa: A002
         """POST /experimental/blueprints/{id}/fixup"""
-        return _tagged(empty_answer(), self.keep.fixup(identity, id))
+        return _tagged(empty_answer(), self.manage.fixup(identity, id))
 
     def export(self, identity: Identity, id: UUID, media_type: str) -> Response:  # noqa: A002
         """GET /blueprints/{id}/export"""
         if media_type == TOML:
-            answer = toml_answer(export_text(self.hand_on(identity, id, beside=False)))
+            answer = toml_answer(export_text(self.hand_on(identity, id, with_repositories=False)))
         else:
             answer = json_answer(self.hand_on(identity, id))
         answer.headers["Vary"] = "Accept"

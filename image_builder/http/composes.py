@@ -25,8 +25,8 @@ from image_builder.http.quota import builds_left
 from image_builder.http.rate_limits import rate_limit_fields
 from image_builder.usecases.build_blueprint import BuildBlueprint
 from image_builder.usecases.compose import StartComposes, Started
-from image_builder.usecases.composes import WatchComposes
-from image_builder.usecases.once import Asked, Once
+from image_builder.usecases.composes import ManageComposes
+from image_builder.usecases.idempotent_requests import IdempotentRequest, IdempotentRequests
 from ports.memory import reserve_memory
 
 log = structlog.get_logger()
@@ -42,10 +42,10 @@ _LARGE: Final = 64 * 1024
 class ComposesController:
     """The operations on composes; `base` is the path that links begin with."""
 
-    once: Once
+    idempotent_requests: IdempotentRequests
     start: StartComposes
     build: BuildBlueprint
-    watch: WatchComposes
+    manage: ManageComposes
     base: str
 
     def routes(self) -> Mapping[str, Route]:
@@ -62,9 +62,9 @@ class ComposesController:
 
     def create(self, identity: Identity, body: dict[str, Any], idempotency_key: str | None) -> Response:
         """POST /compose"""
-        started = self.once(
+        started = self.idempotent_requests(
             identity,
-            Asked("/compose", idempotency_key, body),
+            IdempotentRequest("/compose", idempotency_key, body),
             work=partial(self.start.one, identity, body),
             known=Started,
         )
@@ -81,9 +81,9 @@ class ComposesController:
     ) -> Response:
         """POST /blueprints/{id}/compose"""
         client_id = _client_id(x_image_builder_ui)
-        started = self.once(
+        started = self.idempotent_requests(
             identity,
-            Asked(f"/blueprints/{id}/compose", idempotency_key, body),
+            IdempotentRequest(f"/blueprints/{id}/compose", idempotency_key, body),
             work=partial(self.build, identity, id, client_id, body.get("image_types")),
             known=Started,
         )
@@ -92,7 +92,7 @@ class ComposesController:
     def list(self, identity: Identity, limit: int, offset: int, ignore_image_types: list[str]) -> Response:
         """GET /composes"""
         page = Page(limit, offset)
-        found = self.watch.list(identity, page, tuple(ignore_image_types))
+        found = self.manage.list(identity, page, tuple(ignore_image_types))
         return self._page("/composes", page, found, {"ignoreImageTypes": ignore_image_types})
 
     def list_of_blueprint(
@@ -106,24 +106,24 @@ class ComposesController:
     ) -> Response:
         """GET /blueprints/{id}/composes"""
         page = Page(limit, offset)
-        found = self.watch.of_blueprint(identity, id, blueprint_version, page, tuple(ignore_image_types))
+        found = self.manage.of_blueprint(identity, id, blueprint_version, page, tuple(ignore_image_types))
         version = [] if blueprint_version is None else [str(blueprint_version)]
         filters = {"ignoreImageTypes": ignore_image_types, "blueprint_version": version}
         return self._page(f"/blueprints/{id}/composes", page, found, filters)
 
     def status(self, identity: Identity, compose_id: UUID) -> Response:
         """GET /composes/{composeId}"""
-        watched = self.watch.status(identity, compose_id)
+        watched = self.manage.status(identity, compose_id)
         return json_answer({"image_status": _image_status(watched.status), "request": _request(watched.request)})
 
     def metadata(self, identity: Identity, compose_id: UUID) -> Response:
         """GET /composes/{composeId}/metadata"""
-        metadata = self.watch.metadata(identity, compose_id)
+        metadata = self.manage.metadata(identity, compose_id)
         return json_answer(orjson.Fragment(metadata) if isinstance(metadata, str | bytes) else metadata)
 
     def delete(self, identity: Identity, compose_id: UUID) -> Response:
         """DELETE /composes/{composeId}"""
-        self.watch.delete(identity, compose_id)
+        self.manage.delete(identity, compose_id)
         return empty_answer()
 
     def _page(self, path: str, page: Page, found: ComposesPage, filters: Mapping[str, Sequence[str]]) -> Response:
@@ -168,7 +168,7 @@ def _item(compose: ListedCompose) -> dict[str, Any]:
 
 
 def _request(stored: str | bytes) -> orjson.Fragment:
-    """A request of the history as it is answered (see KeptCompose).
+    """A request of the history as it is answered (see StoredCompose).
 
     A stored one is that already, unless something has to be taken out or put in: rows of this service need neither.
     `image_requests` is always there, because the contract promises it.

@@ -14,14 +14,14 @@ from domain.identity import Identity
 from image_builder.http.answers import json_answer
 from image_builder.http.bounds import Bounds
 from image_builder.http.call import Lane, Route
-from image_builder.usecases.features import TellFeatures
+from image_builder.usecases.features import ShowFeatures
 
 
 @dataclass(frozen=True, slots=True)
 class FeaturesController:
     """The operation on what there is; `largest_body` is in bytes."""
 
-    tell: TellFeatures
+    show: ShowFeatures
     bounds: Bounds
     largest_body: int
 
@@ -33,7 +33,7 @@ class FeaturesController:
 
     def get(self, identity: Identity) -> Response:
         """GET /features"""
-        available = self.tell(identity)
+        available = self.show(identity)
         bounds = self.bounds
         return json_answer(
             {

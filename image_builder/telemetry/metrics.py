@@ -156,7 +156,7 @@ class Metrics:
         """See ports.meter."""
         self._rate_limit_refusals.labels(budget).inc()
 
-    def rate_limit_store_away(self) -> None:
+    def rate_limit_store_unavailable(self) -> None:
         """See ports.meter."""
         self._store_failures.inc()
 
@@ -164,7 +164,7 @@ class Metrics:
         """See ports.meter."""
         self._unmatched.set(number)
 
-    def starts_looked_after(self) -> None:
+    def reconciliation_completed(self) -> None:
         """See ports.meter."""
         self._reconciled.set(time.time())
 

@@ -40,7 +40,7 @@ _SAVE_WITHIN: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class KeepBlueprints:
+class ManageBlueprints:
     """A tenant's blueprints. All raise NotFoundError unless it is theirs, and UnavailableError."""
 
     blueprints: Blueprints
@@ -50,7 +50,7 @@ class KeepBlueprints:
 
     def list(self, identity: Identity, page: Page, name: str | None, search: str | None) -> BlueprintsPage:
         """A page of the tenant's blueprints; an empty `name` or `search` is none."""
-        return self.blueprints.page(BlueprintsQuery(identity.tenant, page, name or None, search or None))
+        return self.blueprints.find_page(BlueprintsQuery(identity.tenant, page, name or None, search or None))
 
     def get(self, identity: Identity, blueprint_id: UUID, version: int | None) -> Blueprint:
         """A version, None for the latest."""

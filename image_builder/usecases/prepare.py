@@ -17,7 +17,7 @@ from domain.compose.snapshots import ContentSettings
 from domain.compose.targets import UploadSettings
 from domain.distributions import BootcImage, Catalogue, Distribution
 from domain.identity import Identity
-from domain.sharing import once_for_each
+from domain.sharing import cache_by_identity
 from image_builder.usecases.gather import Gather
 from image_builder.usecases.passwords import salted
 
@@ -49,8 +49,8 @@ class Prepare:
 
         Raises InvalidRequestError and ForbiddenError.
         """
-        plain = once_for_each(_plain_passwords)
-        translate = once_for_each(partial(_translated, plain=plain))
+        plain = cache_by_identity(_plain_passwords)
+        translate = cache_by_identity(partial(_translated, plain=plain))
         return [self._check(identity, request, translate, plain) for request in requests]
 
     def finish(self, identity: Identity, checked: Checked, blueprint_id: UUID | None = None) -> dict[str, Any]:

@@ -18,7 +18,7 @@ SHORT = Timeouts(connect=1.0, read=0.15)
 LONG = Timeouts(connect=5.0, read=10.0)
 MOST_ATTEMPTS = 3
 BREAKING = {"close": close, "reset": reset, "garbage": garbage, "truncated": truncated()}
-SILENT = {"hang": hang, "half an answer": half}
+NULL_METER = {"hang": hang, "half an answer": half}
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +85,7 @@ def test_a_connection_broken_before_anything_was_read_may_have_sent_it(method):
 
 
 @pytest.mark.parametrize("method", ["get", "delete", "post"])
-@pytest.mark.parametrize("step", SILENT.values(), ids=SILENT)
+@pytest.mark.parametrize("step", NULL_METER.values(), ids=NULL_METER)
 def test_a_back_end_that_hangs_is_given_up_in_time(method, step):
     with Loopback(step) as server, calling(server.url) as back_end:
         began = time.monotonic()

@@ -45,13 +45,13 @@ def pool(parameters: Parameters) -> Iterator[PostgresDatabase]:
 
 def builds(parameters: Parameters, *ignored: str) -> tuple[int, list[str]]:
     with pool(parameters) as database:
-        found = PostgresComposes(database).page(ComposesQuery(TENANT, ALL, ignored))
+        found = PostgresComposes(database).find_page(ComposesQuery(TENANT, ALL, ignored))
     return found.count, [compose.id for compose in found.composes]
 
 
 def blueprints(parameters: Parameters, search: str | None = None) -> list[tuple[str, int]]:
     with pool(parameters) as database:
-        found = PostgresBlueprints(database).page(BlueprintsQuery(TENANT, ALL, search=search))
+        found = PostgresBlueprints(database).find_page(BlueprintsQuery(TENANT, ALL, search=search))
     assert found.count == len(found.blueprints)
     return [(blueprint.name, blueprint.version) for blueprint in found.blueprints]
 
@@ -191,7 +191,7 @@ def test_others_do_not_wait_long_behind_a_migration_that_waits_for_a_table(old_d
 def test_a_table_that_is_never_free_is_said(old_database: Parameters) -> None:
     with psycopg.connect(**old_database) as holder:
         holder.execute("SELECT count(*) FROM blueprints")
-        with pytest.raises(UnavailableError, match="never free"):
+        with pytest.raises(UnavailableError, match="stays locked"):
             migrate(old_database, wait=0.5)
     migrate(old_database)
     assert blueprints(old_database) == []

@@ -212,7 +212,7 @@ def test_times_are_utc_whatever_the_zone_of_server_and_role(database: Parameters
         start = uuid4()
         assert starts.reserve(new_starts(start), "zone", Quota(3, timedelta(hours=1))).granted
         starts.record(start, compose, NewCompose("zone", "", "", {}, None, "api"))
-        page = PostgresComposes(pool).page(ComposesQuery("zone", Page(10, 0)))
+        page = PostgresComposes(pool).find_page(ComposesQuery("zone", Page(10, 0)))
     finally:
         pool.close()
     off = query(

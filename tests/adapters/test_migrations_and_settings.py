@@ -50,10 +50,10 @@ def test_a_vacuum_is_waited_for_long_enough_to_be_sent_away_and_nobody_waits_beh
 
 
 def test_a_vacuum_that_does_not_end_is_given_up_on(old_database: Parameters, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.postgres.migrate._VACUUM_WAIT", 100)
+    monkeypatch.setattr("adapters.postgres.migrate._AUTOVACUUM_TIMEOUT", 100)
     with psycopg.connect(**old_database) as vacuum:
         vacuum.execute("LOCK TABLE blueprints IN SHARE UPDATE EXCLUSIVE MODE")
-        with pytest.raises(UnavailableError, match="never free"):
+        with pytest.raises(UnavailableError, match="stays locked"):
             migrate(old_database, wait=0.5)
 
 

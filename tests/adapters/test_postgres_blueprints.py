@@ -48,7 +48,7 @@ def with_one_more(package: str) -> Callable[[Blueprint], Version]:
 def page(
     blueprints: PostgresBlueprints, tenant: str, limit: int = 100, offset: int = 0, **query: Any
 ) -> BlueprintsPage:
-    return blueprints.page(BlueprintsQuery(tenant, Page(limit, offset), **query))
+    return blueprints.find_page(BlueprintsQuery(tenant, Page(limit, offset), **query))
 
 
 def names(found: BlueprintsPage) -> list[str]:

@@ -22,7 +22,7 @@ def create(blueprints: PostgresBlueprints, tenant: str, name: str, description: 
 def page(
     blueprints: PostgresBlueprints, tenant: str, limit: int = 100, offset: int = 0, **query: Any
 ) -> BlueprintsPage:
-    return blueprints.page(BlueprintsQuery(tenant, Page(limit, offset), **query))
+    return blueprints.find_page(BlueprintsQuery(tenant, Page(limit, offset), **query))
 
 
 def names(found: BlueprintsPage) -> list[str]:

@@ -38,7 +38,7 @@ def tenant() -> str:
 def page(
     composes: PostgresComposes, tenant: str, limit: int = 100, offset: int = 0, ignored: tuple[str, ...] = ()
 ) -> ComposesPage:
-    return composes.page(ComposesQuery(tenant, Page(limit, offset), ignored))
+    return composes.find_page(ComposesQuery(tenant, Page(limit, offset), ignored))
 
 
 def ids(found: ComposesPage) -> list[UUID]:
@@ -197,8 +197,8 @@ def test_what_the_composer_said_is_kept_but_for_the_character_that_no_text_of_th
 ) -> None:
     compose_id = insert_compose(module_database, tenant, compose_request())
     status = {"status": "failure", "error": {"reason": "a\0b", "details": [{"log\0": ["\0", 1, None]}]}}
-    composes.keep_status(compose_id, status)
-    composes.keep_metadata(compose_id, {"packages": [{"name": "bash\0"}]})
+    composes.store_status(compose_id, status)
+    composes.store_metadata(compose_id, {"packages": [{"name": "bash\0"}]})
     kept = composes.get(tenant, compose_id)
     assert kept is not None
     assert kept.status == {"status": "failure", "error": {"reason": "ab", "details": [{"log": ["", 1, None]}]}}

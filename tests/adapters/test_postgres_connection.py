@@ -76,22 +76,22 @@ def test_a_patient_caller_outwaits_a_busy_pool_and_others_do_not(server: Embedde
     with pytest.raises(UnavailableError):
         database.check()
     threading.Timer(1.0, released.set).start()
-    database.again(lambda connection: connection.execute("SELECT 1"), attempts=4, patient=True)
+    database.run_with_retry(lambda connection: connection.execute("SELECT 1"), attempts=4, patient=True)
     holder.join()
     database.close()
 
 
 def test_the_use_of_the_pool_is_told(server: EmbeddedPostgres) -> None:
     database = opened(server, 1)
-    assert database.use()["limit"] == 1
+    assert database.pool_usage()["limit"] == 1
     waits = threading.Thread(target=database.check)
     with database.connection():
         waits.start()
         deadline = time.monotonic() + 10
-        while database.use() != {"limit": 1, "size": 1, "in_use": 1, "waiting": 1}:
-            assert time.monotonic() < deadline, database.use()
+        while database.pool_usage() != {"limit": 1, "size": 1, "in_use": 1, "waiting": 1}:
+            assert time.monotonic() < deadline, database.pool_usage()
     waits.join()
-    assert database.use() == {"limit": 1, "size": 1, "in_use": 0, "waiting": 0}
+    assert database.pool_usage() == {"limit": 1, "size": 1, "in_use": 0, "waiting": 0}
     database.close()
 
 
@@ -248,7 +248,7 @@ def test_however_many_wait_for_a_lock_none_is_refused_late(server: EmbeddedPostg
         together.wait(PATIENCE)
         began = time.monotonic()
         with pytest.raises(UnavailableError):
-            database.again(lambda connection: connection.execute("SELECT * FROM locked"))
+            database.run_with_retry(lambda connection: connection.execute("SELECT * FROM locked"))
         return time.monotonic() - began
 
     parameters = dict(server.connection_parameters())
@@ -279,10 +279,10 @@ def test_what_breaks_late_is_tried_again_for_the_patient_only(postgres: Paramete
     with pool(postgres) as database:
         attempts: list[float] = []
         with pytest.raises(UnavailableError):
-            database.again(broken_late(attempts))
+            database.run_with_retry(broken_late(attempts))
         assert len(attempts) == 1
         attempts = []
-        database.again(broken_late(attempts), patient=True)
+        database.run_with_retry(broken_late(attempts), patient=True)
         assert len(attempts) == 2
 
 
@@ -354,7 +354,7 @@ def test_who_is_patient_outwaits_a_server_that_is_away_for_a_moment(postgres: Pa
         proxy.close_port()
         is_away(database)
         threading.Timer(0.3, proxy.back).start()
-        database.again(lambda connection: connection.execute("SELECT 1"), attempts=4, patient=True)
+        database.run_with_retry(lambda connection: connection.execute("SELECT 1"), attempts=4, patient=True)
 
 
 def test_it_can_be_closed_while_the_server_is_away(postgres: Parameters) -> None:

@@ -14,10 +14,10 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from adapters.postgres import maintenance
-from adapters.postgres.maintenance import upkeep
+from adapters.postgres.maintenance import open_maintenance
 from domain.compose.passwords import is_shown, shown
 from domain.errors import ConfigurationError, UnavailableError
-from ports.maintenance import MaintainedAlreadyError
+from ports.maintenance import MaintenanceRunningError
 from tests.support.builders import compose_request
 from tests.support.databases import Parameters, session
 from tests.support.rows import insert_blueprint_version, insert_compose, now, stored_row
@@ -60,14 +60,14 @@ def scalar(database: Parameters, statement: str, *values: object) -> Any:
 
 def removed(database: Parameters, months: int = MONTHS) -> list[int]:
     """How many composes each batch removed."""
-    with upkeep(database, months) as ours:
-        return list(ours.expired(remove=True))
+    with open_maintenance(database, months) as ours:
+        return list(ours.expire_composes(dry_run=False))
 
 
 def cleaned(database: Parameters) -> list[int]:
     """In how many composes each batch changed something."""
-    with upkeep(database, MONTHS) as ours:
-        return list(ours.with_passwords(take_out=True))
+    with open_maintenance(database, MONTHS) as ours:
+        return list(ours.redact_passwords(dry_run=False))
 
 
 @contextmanager
@@ -87,11 +87,11 @@ def request_of(database: Parameters, compose: UUID) -> Any:
 
 
 def test_a_compose_goes_when_its_calendar_months_are_over_and_not_before(database: Parameters) -> None:
-    with upkeep(database, MONTHS) as ours:
+    with open_maintenance(database, MONTHS) as ours:
         cutoff = datetime.fromisoformat(ours.cutoff)
         older = insert_compose(database, "t", created_at=cutoff - timedelta(microseconds=1))
         exactly = insert_compose(database, "t", created_at=cutoff)
-        assert sum(ours.expired(remove=True)) == 1
+        assert sum(ours.expire_composes(dry_run=False)) == 1
     assert count(database) == 1
     assert stored_row(database, exactly)["job_id"] != older
 
@@ -104,7 +104,7 @@ def test_months_are_those_of_the_calendar_in_utc_whatever_the_zone(
     with session(database) as connection:
         connection.execute(f"ALTER DATABASE {database['dbname']} SET timezone TO '{zone}'".encode())
     before = now()
-    with upkeep(database, months) as ours:
+    with open_maintenance(database, months) as ours:
         cutoff = datetime.fromisoformat(ours.cutoff)
     turned = before.year * 12 + before.month - 1 - months
     assert cutoff.year * 12 + cutoff.month - 1 == turned
@@ -135,8 +135,8 @@ def test_composes_of_times_that_nobody_else_knows_go_too(database: Parameters) -
 
 def test_what_a_batch_did_stays_done_when_the_next_one_is_never_asked_for(database: Parameters) -> None:
     insert_many(database, 35)
-    with upkeep(database, MONTHS) as ours:
-        assert next(ours.expired(remove=True)) == 10
+    with open_maintenance(database, MONTHS) as ours:
+        assert next(ours.expire_composes(dry_run=False)) == 10
     assert count(database) == 25
 
 
@@ -144,9 +144,9 @@ def test_who_only_counts_counts_the_same_and_changes_nothing(database: Parameter
     insert_many(database, 25)
     insert_many(database, 15, request=with_users({"name": "u", "password": SECRET}), ago=timedelta(days=1))
     before = scalar(database, "SELECT md5(string_agg(c::text, ',' ORDER BY job_id)) FROM composes c")
-    with upkeep(database, MONTHS) as ours:
-        assert list(ours.expired(remove=False)) == [10, 10, 5]
-        assert sum(ours.with_passwords(take_out=False)) == 15
+    with open_maintenance(database, MONTHS) as ours:
+        assert list(ours.expire_composes(dry_run=True)) == [10, 10, 5]
+        assert sum(ours.redact_passwords(dry_run=True)) == 15
     assert scalar(database, "SELECT md5(string_agg(c::text, ',' ORDER BY job_id)) FROM composes c") == before
 
 
@@ -262,8 +262,8 @@ def test_a_password_in_a_row_that_somebody_holds_goes_the_next_time(database: Pa
 def test_between_batches_nothing_is_locked(database: Parameters) -> None:
     insert_many(database, 15)
     insert_many(database, 15, request=with_users({"name": "u", "password": SECRET}), ago=timedelta(days=1))
-    with upkeep(database, MONTHS) as ours:
-        for batches in (ours.expired(remove=True), ours.with_passwords(take_out=True)):
+    with open_maintenance(database, MONTHS) as ours:
+        for batches in (ours.expire_composes(dry_run=False), ours.redact_passwords(dry_run=False)):
             next(batches)
             assert scalar(database, "SELECT count(*) FROM pg_locks WHERE relation = 'composes'::regclass") == 0
             scalar(database, "SELECT count(*) FROM (SELECT 1 FROM composes FOR UPDATE NOWAIT) everything")
@@ -271,24 +271,24 @@ def test_between_batches_nothing_is_locked(database: Parameters) -> None:
 
 def test_of_two_that_run_at_once_the_second_says_so(database: Parameters) -> None:
     with (
-        upkeep(database, MONTHS),
-        pytest.raises(MaintainedAlreadyError, match="Another maintenance"),
-        upkeep(database, MONTHS),
+        open_maintenance(database, MONTHS),
+        pytest.raises(MaintenanceRunningError, match="Another maintenance"),
+        open_maintenance(database, MONTHS),
     ):
         pass
-    with upkeep(database, MONTHS) as ours:
+    with open_maintenance(database, MONTHS) as ours:
         assert ours.cutoff
 
 
 def test_nothing_is_done_to_a_database_without_the_index_that_serves_it(database: Parameters) -> None:
     with session(database) as connection:
         connection.execute("DROP INDEX composes_created_at_job_id_idx")
-    with pytest.raises(ConfigurationError, match="migrate"), upkeep(database, MONTHS):
+    with pytest.raises(ConfigurationError, match="migrate"), open_maintenance(database, MONTHS):
         pass
 
 
 def test_a_database_that_is_away_is_said_to_be(database: Parameters) -> None:
-    with pytest.raises(UnavailableError), upkeep({**database, "port": 1}, MONTHS):
+    with pytest.raises(UnavailableError), open_maintenance({**database, "port": 1}, MONTHS):
         pass
 
 
@@ -296,8 +296,8 @@ def test_a_database_that_goes_away_ends_it(database: Parameters) -> None:
     insert_many(database, 25)
 
     def run() -> None:
-        with upkeep(database, MONTHS) as ours:
-            batches = ours.expired(remove=True)
+        with open_maintenance(database, MONTHS) as ours:
+            batches = ours.expire_composes(dry_run=False)
             next(batches)
             scalar(
                 database,
@@ -313,8 +313,8 @@ def test_a_database_that_goes_away_ends_it(database: Parameters) -> None:
 
 def test_the_room_of_removed_composes_is_used_again(database: Parameters) -> None:
     insert_many(database, 200)
-    with upkeep(database, MONTHS) as ours:
-        list(ours.expired(remove=True))
+    with open_maintenance(database, MONTHS) as ours:
+        list(ours.expire_composes(dry_run=False))
         assert ours.vacuum(lambda: False)
     vacuumed = "SELECT vacuum_count > 0 AND analyze_count > 0 FROM pg_stat_user_tables WHERE relname = 'composes'"
     deadline = time.monotonic() + 10
@@ -327,7 +327,7 @@ def test_a_vacuum_that_has_to_wait_is_given_up_when_time_is_over(database: Param
     with psycopg.connect(**database) as connection:
         connection.execute("LOCK TABLE composes IN SHARE UPDATE EXCLUSIVE MODE")
         ends = time.monotonic() + 0.3
-        with upkeep(database, MONTHS) as ours:
+        with open_maintenance(database, MONTHS) as ours:
             assert not ours.vacuum(lambda: time.monotonic() > ends)
 
 
@@ -341,11 +341,11 @@ def large(module_database: Parameters) -> Parameters:
     return module_database
 
 
-@pytest.mark.parametrize("statement", ["COUNT_EXPIRED", "REMOVE_EXPIRED", "COUNT_PASSWORDS", "TAKE_OUT_PASSWORDS"])
+@pytest.mark.parametrize("statement", ["COUNT_EXPIRED", "REMOVE_EXPIRED", "COUNT_PASSWORDS", "REDACT_PASSWORDS"])
 @pytest.mark.parametrize("known", [True, False], ids=["analysed", "never analysed"])
 def test_an_index_finds_the_rows_of_every_batch(large: Parameters, statement: str, known: bool) -> None:
     values = {"cutoff": now() - timedelta(days=730), "time": now() - OLD, "id": UUID(int=0), "size": 1000}
-    with upkeep(large, MONTHS) as ours, ours._session.transaction(force_rollback=True):
+    with open_maintenance(large, MONTHS) as ours, ours._session.transaction(force_rollback=True):
         if not known:
             ours._session.execute("DELETE FROM pg_statistic WHERE starelid = 'composes'::regclass")
         explain = f"EXPLAIN (FORMAT JSON) {getattr(maintenance, statement)}"
@@ -370,9 +370,9 @@ def test_starts_as_old_as_removed_composes_go_and_younger_ones_stay(database: Pa
             connection.execute(
                 "INSERT INTO compose_starts (id, org_id, created_at) VALUES (%s, '1', %s)", (uuid4(), now() - ago)
             )
-    with upkeep(database, MONTHS) as ours:
-        assert sum(ours.expired_starts(remove=False)) == 1
-        assert sum(ours.expired_starts(remove=True)) == 1
+    with open_maintenance(database, MONTHS) as ours:
+        assert sum(ours.expire_starts(dry_run=True)) == 1
+        assert sum(ours.expire_starts(dry_run=False)) == 1
     assert scalar(database, "SELECT count(*) FROM compose_starts") == 1
 
 
@@ -384,6 +384,6 @@ def test_idempotency_keys_go_after_a_day_in_batches(database: Parameters) -> Non
     with session(database) as connection:
         for age in (timedelta(hours=23), timedelta(hours=25)):
             connection.execute(insert, {"age": str(age), "made": now() - age})
-    with upkeep(database, MONTHS) as ours:
-        assert list(ours.expired_keys(remove=True)) == [10, 10, 5]
+    with open_maintenance(database, MONTHS) as ours:
+        assert list(ours.expire_keys(dry_run=False)) == [10, 10, 5]
     assert scalar(database, "SELECT count(*) FROM idempotency_keys") == 25

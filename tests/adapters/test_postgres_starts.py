@@ -15,8 +15,8 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from adapters.postgres.abandoned_starts import PostgresAbandonedStarts
 from adapters.postgres.connection import PostgresDatabase
-from adapters.postgres.left_starts import PostgresLeftStarts
 from adapters.postgres.starts import PostgresStarts
 from domain.composes import NewCompose
 from domain.errors import BuildIdTakenError, ReservationUnknownError, UnavailableError
@@ -292,7 +292,7 @@ def test_a_large_history_is_not_counted_to_its_end(database: Parameters, tenant:
         with session(database) as connection:
             before = _rows_read(connection)
             assert not starts.reserve(new_starts(uuid4()), tenant, Quota(5, DAY)).granted
-            assert starts.usage(tenant, Quota(5, DAY)).used == 5
+            assert starts.get_usage(tenant, Quota(5, DAY)).used == 5
         opened.close()  # a session hands in its statistics when it ends
         with session(database) as connection:
             assert _rows_read(connection) - before < 2000
@@ -384,7 +384,7 @@ def test_several_starts_are_released_together(starts: PostgresStarts, tenant: st
 
 def used(starts: PostgresStarts, tenant: str, quota: Quota) -> tuple[int, timedelta | None]:
     """How many builds count, and the seconds, roughly, until one fewer does."""
-    allowance = quota.allowance(starts.usage(tenant, quota))
+    allowance = quota.allowance(starts.get_usage(tenant, quota))
     return allowance.used, allowance.frees_in and timedelta(seconds=round(allowance.frees_in.total_seconds(), -1))
 
 
@@ -426,7 +426,7 @@ def test_a_reservation_tells_what_counts_after_it(starts: PostgresStarts, tenant
     quota = Quota(limit, DAY)
     for _ in range(3):
         told = starts.reserve(new_starts(*(uuid4() for _ in range(number))), tenant, quota).usage
-        asked = starts.usage(tenant, quota)
+        asked = starts.get_usage(tenant, quota)
         assert told is not None
         assert (told.used, told.earliest) == (asked.used, asked.earliest)
         assert timedelta(0) <= asked.at - told.at < timedelta(seconds=30)
@@ -491,7 +491,7 @@ def test_an_adopted_build_may_be_recorded_again(
     compose_id, start = uuid4(), new_start(tenant=tenant)
     starts.reserve([start], tenant, None)
     with pool(module_database) as opened:
-        assert PostgresLeftStarts(opened).adopt(Adoption(start.id, compose_id))
+        assert PostgresAbandonedStarts(opened).adopt(Adoption(start.id, compose_id))
     starts.record(start.id, compose_id, start.compose)
     assert counts(module_database, tenant) == (1, 0)
 

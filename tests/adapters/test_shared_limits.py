@@ -28,7 +28,7 @@ class Counted:
     def rate_limited(self, budget):
         self.refused += 1
 
-    def rate_limit_store_away(self):
+    def rate_limit_store_unavailable(self):
         self.away += 1
 
 

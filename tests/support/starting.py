@@ -66,7 +66,7 @@ class FakeStarts:
             self.reserved.update({start.id: tenant for start in starts})
         return Reservation(granted, None if quota is None else self._used())
 
-    def usage(self, tenant: str, quota: Quota) -> Usage:
+    def get_usage(self, tenant: str, quota: Quota) -> Usage:
         """See ports.store."""
         self._called("usage")
         return self._used()
@@ -158,7 +158,7 @@ class FakeQuotas:
         self.quota: Quota | Exception | None = QUOTA
         self.asked: list[str] = []
 
-    def of(self, tenant: str) -> Quota | None:
+    def get(self, tenant: str) -> Quota | None:
         """See ports.world."""
         self.asked.append(tenant)
         if isinstance(self.quota, Exception):

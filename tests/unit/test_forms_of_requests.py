@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.composes import RequestForm, RequestSizes, forms_within
+from domain.composes import RequestForm, RequestSizes, choose_forms
 from domain.json_size import parsed_size
 
 WHOLE, WITHOUT_DATA, SUMMARY = RequestForm
 
 
 def forms(largest: int, *sizes: tuple[int, int, int]) -> list[RequestForm]:
-    return forms_within([RequestSizes(*each) for each in sizes], largest)
+    return choose_forms([RequestSizes(*each) for each in sizes], largest)
 
 
 def test_a_page_that_fits_is_whole() -> None:
@@ -51,8 +51,8 @@ size = st.integers(0, 1000)
 @given(st.lists(st.tuples(size, size, size).map(lambda each: sorted(each, reverse=True)), max_size=20), size)
 def test_a_page_is_as_large_as_it_may_be_unless_its_summaries_are_larger(sizes: list[list[int]], largest: int) -> None:
     found = [RequestSizes(*each) for each in sizes]
-    chosen = forms_within(found, largest)
-    total = sum(each.of(form) for each, form in zip(found, chosen, strict=True))
+    chosen = choose_forms(found, largest)
+    total = sum(each.size_of(form) for each, form in zip(found, chosen, strict=True))
     assert total <= max(largest, sum(each.summary for each in found))
     if SUMMARY in chosen:
         assert sum(each.without_data for each in found) > largest

@@ -27,7 +27,7 @@ from domain.compose.lookups import Answers, follow_up, questions
 from domain.compose.request import read as read_request
 from domain.content import RED_HAT, Template
 from domain.osbuild.blueprint import document, read
-from domain.starts import essence
+from domain.starts import normalize_request
 from tests.support.builders import image_request
 from tests.support.domain_builders import CONTENT, UPLOAD, a_repository, a_rhel, a_snapshot, a_uuid, known, schemas
 
@@ -144,7 +144,7 @@ def composed(ours: Json, image: Json, answers: Answers) -> None:
     questions(request, distribution, content_sources=True)
     follow_up(request, answers)
     made = build(draft, Findings(UPLOAD, (distribution,), answers, CONTENT))
-    essence(passwords.with_hashes(made, plain))
+    normalize_request(passwords.with_hashes(made, plain))
     passwords.is_shown(passwords.without_passwords(request_document))
 
 

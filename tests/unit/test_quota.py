@@ -23,7 +23,7 @@ HOUR = timedelta(hours=1)
     ],
 )
 def test_the_refusal_tells_builds_and_whole_days(quota, text):
-    error = quota.exceeded(Usage(NOON, quota.limit, None))
+    error = quota.exceeded_error(Usage(NOON, quota.limit, None))
     assert isinstance(error, ForbiddenError)
     assert error.detail == text
 
@@ -32,16 +32,16 @@ def test_the_refusal_tells_builds_and_whole_days(quota, text):
     ("tenant", "quota"), [("000001", OWN), ("000002", TWO_WEEKS), ("", TWO_WEEKS), ("default", TWO_WEEKS)]
 )
 def test_a_tenant_has_its_own_quota_or_else_the_default_one(tenant, quota):
-    assert QuotaTable({"000001": OWN}, TWO_WEEKS).of(tenant) == quota
+    assert QuotaTable({"000001": OWN}, TWO_WEEKS).get(tenant) == quota
 
 
 def test_without_a_default_a_tenant_without_an_entry_is_the_operators_mistake():
     with pytest.raises(ConfigurationError):
-        QuotaTable({"000001": OWN}, None).of("000002")
+        QuotaTable({"000001": OWN}, None).get("000002")
 
 
 def test_without_a_default_a_tenant_with_an_entry_has_it():
-    assert QuotaTable({"000001": OWN}, None).of("000001") == OWN
+    assert QuotaTable({"000001": OWN}, None).get("000001") == OWN
 
 
 @pytest.mark.parametrize(
@@ -66,4 +66,4 @@ def test_what_is_about_to_leave_the_window_is_not_waited_for_any_longer():
 
 def test_the_refusal_knows_what_is_left():
     usage = Usage(NOON, 2, NOON)
-    assert Quota(3, HOUR).exceeded(usage).allowance == Quota(3, HOUR).allowance(usage)
+    assert Quota(3, HOUR).exceeded_error(usage).allowance == Quota(3, HOUR).allowance(usage)

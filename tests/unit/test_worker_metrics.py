@@ -125,7 +125,7 @@ def test_any_worker_tells_the_sum_of_all(workers: Workers, ours: MetricsSlot) ->
 def test_the_names_are_those_of_a_single_process(workers: Workers, ours: MetricsSlot) -> None:
     worker = workers.another()
     worker.serves()
-    worker.does("metrics.starts_unmatched(0); metrics.starts_looked_after()")
+    worker.does("metrics.starts_unmatched(0); metrics.reconciliation_completed()")
     together = workers.told(ours)
     single = Metrics(["/compose"])
     single.observe("/compose", "POST", 200, 0.3)

@@ -34,8 +34,8 @@ def test_it_stays_counted_and_is_told_once(taken: World) -> None:
 def test_it_is_not_tried_for_again_under_a_key(taken: World) -> None:
     taken.key = uuid4()
     taken.refuses(error=BuildIdTakenError)
-    taken.record.again()
-    taken.record.end()
+    taken.record.retry_pending()
+    taken.record.finish()
     assert taken.starts.calls.count("record") == 2
     assert taken.keys.settled == []
 
@@ -45,9 +45,9 @@ def test_one_that_is_late_is_neither_cancelled_nor_settled(taken: World) -> None
     taken.starts.failing["record"] = AWAY
     taken.refuses(error=UnavailableError)
     taken.starts.failing.clear()
-    taken.record.again()
+    taken.record.retry_pending()
     taken.now += 1000
-    taken.record.again()
+    taken.record.retry_pending()
     assert taken.meter.conflicting_ids == 1
     assert taken.composer.cancelled == []
     assert taken.keys.settled == []
@@ -61,7 +61,7 @@ def test_one_that_this_process_recorded_is_not_cancelled_while_the_database_is_a
     taken.key = uuid4() if keyed else None
     taken.starts.failing.update(record=AWAY, is_recorded=AWAY)
     taken.refuses(error=UnavailableError)
-    taken.record.end()
+    taken.record.finish()
     assert taken.composer.cancelled == []
     assert len(taken.starts.reserved) == 1
 

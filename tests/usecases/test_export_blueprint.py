@@ -79,5 +79,5 @@ def test_a_refusal_of_content_sources_is_told():
 
 def test_without_what_lies_beside_it_nothing_is_asked():
     content = ContentSources()
-    assert "content_sources" not in exported(content, KNOWN, beside=False)
+    assert "content_sources" not in exported(content, KNOWN, with_repositories=False)
     assert content.exports == []

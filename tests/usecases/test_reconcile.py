@@ -12,7 +12,7 @@ import pytest
 from adapters.fingerprints import HmacFingerprints
 from domain.errors import NotFoundError, UnavailableError
 from domain.idempotency import Failure
-from domain.starts import Adoption, LeftStart, essence
+from domain.starts import AbandonedStart, Adoption, normalize_request
 from image_builder.usecases.reconcile import ReconcileStarts
 from ports.composer import Builds
 from tests.support.meter import FakeMeter
@@ -48,7 +48,7 @@ class World:
         self.listings = 0
         self.meter = FakeMeter()
         self.run = ReconcileStarts(
-            left=Left(self),
+            abandoned_starts=Left(self),
             starts=self,  # type: ignore[arg-type]
             keys=Keys(self),  # type: ignore[arg-type]
             composer=self,  # type: ignore[arg-type]
@@ -61,7 +61,7 @@ class World:
 
     def start(self, order: Mapping[str, Any] = ORDER, prints: HmacFingerprints = PRINTS) -> UUID:
         start = uuid4()
-        self.starts[start] = prints.of(essence(order))
+        self.starts[start] = prints.compute(normalize_request(order))
         self.recorded[start] = self.now
         return start
 
@@ -98,18 +98,18 @@ class World:
 
 
 class Left:
-    """See ports.store.LeftStarts."""
+    """See ports.store.AbandonedStarts."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def lead(self, pod: UUID, term: timedelta) -> bool:
+    def acquire_leadership(self, pod: UUID, term: timedelta) -> bool:
         return self._world.leads and self._world.now < self._world.leads_until
 
-    def left(self, lease: timedelta, patience: timedelta, most: int) -> Sequence[LeftStart]:
+    def find_abandoned(self, lease: timedelta, max_age: timedelta, limit: int) -> Sequence[AbandonedStart]:
         age = timedelta(seconds=self._world.now)
         return [
-            LeftStart(
+            AbandonedStart(
                 start,
                 fingerprint,
                 age - timedelta(seconds=self._world.recorded.get(start, 0)),
@@ -121,7 +121,7 @@ class Left:
     def count(self, lease: timedelta) -> int:
         return len(self._world.starts)
 
-    def known(self, composes: Collection[UUID]) -> frozenset[UUID]:
+    def find_recorded(self, composes: Collection[UUID]) -> frozenset[UUID]:
         return frozenset(self._world.rows.intersection(composes))
 
     def adopt(self, adoption: Adoption) -> bool:
@@ -136,13 +136,13 @@ class Keys:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def left(self, lease: timedelta, most: int) -> Sequence[tuple[UUID, tuple[UUID | None, ...]]]:
+    def find_unsettled(self, lease: timedelta, limit: int) -> Sequence[tuple[UUID, tuple[UUID | None, ...]]]:
         return self._world.unsettled
 
     def settle(self, key_id: UUID) -> None:
         self._world.settled.append(key_id)
 
-    def close(self, key_id: UUID, failure: Failure) -> None:
+    def settle_failed(self, key_id: UUID, failure: Failure) -> None:
         self._world.closed[key_id] = failure
 
 
@@ -387,7 +387,7 @@ WITH_PASSWORD = {"distribution": "centos-9", "customizations": {"users": [{"name
 @pytest.mark.parametrize(
     "recorded",
     [
-        pytest.param(essence(WITH_PASSWORD), id="before it was hashed"),
+        pytest.param(normalize_request(WITH_PASSWORD), id="before it was hashed"),
         pytest.param(WITH_PASSWORD, id="by an older version, with the hash"),
     ],
 )
@@ -396,7 +396,7 @@ def test_a_build_with_passwords_is_adopted_however_its_start_was_recorded(
     world: World, recorded: dict[str, Any], told: dict[str, str]
 ) -> None:
     start = uuid4()
-    world.starts[start], world.recorded[start] = PRINTS.of(recorded), world.now
+    world.starts[start], world.recorded[start] = PRINTS.compute(recorded), world.now
     world.of_blueprints.add(start)
     build = world.build({**WITH_PASSWORD, **told})
     world.runs_twice()
@@ -407,8 +407,8 @@ def test_a_build_with_passwords_is_adopted_however_its_start_was_recorded(
 def test_a_start_whose_pod_was_killed_before_it_hashed_the_passwords_is_released(world: World) -> None:
     start = uuid4()
     users = {"users": [{"name": "u", "password": "$6$another$"}]}
-    recorded = essence({**WITH_PASSWORD, "customizations": users})
-    world.starts[start], world.recorded[start] = PRINTS.of(recorded), world.now
+    recorded = normalize_request({**WITH_PASSWORD, "customizations": users})
+    world.starts[start], world.recorded[start] = PRINTS.compute(recorded), world.now
     world.build(WITH_PASSWORD)
     world.runs_twice()
     world.runs_twice()

@@ -32,7 +32,7 @@ def test_it_is_not_cancelled_and_counts(world: World) -> None:
 
 def test_it_is_recorded_under_the_composer_s_id_when_the_database_is_there_again(world: World) -> None:
     world.starts.failing.clear()
-    world.record.again()
+    world.record.retry_pending()
     assert list(world.starts.composes) == [world.composer.outcome.id]  # type: ignore[union-attr]
     assert world.starts.reserved == {}
     assert world.keys.settled == [world.key]
@@ -40,8 +40,8 @@ def test_it_is_recorded_under_the_composer_s_id_when_the_database_is_there_again
 
 def test_it_is_recorded_once(world: World) -> None:
     world.starts.failing.clear()
-    world.record.again()
-    world.record.again()
+    world.record.retry_pending()
+    world.record.retry_pending()
     assert world.keys.settled == [world.key]
 
 
@@ -50,9 +50,9 @@ def test_it_goes_on_also_where_its_key_cannot_be_settled(world: World, *, ending
     world.starts.failing.clear()
     world.keys.failing = AWAY
     if ending:
-        world.record.end()
+        world.record.finish()
     else:
-        world.record.again()
+        world.record.retry_pending()
     assert list(world.starts.composes) == [BUILD]
     assert world.composer.cancelled == []
 
@@ -60,26 +60,26 @@ def test_it_goes_on_also_where_its_key_cannot_be_settled(world: World, *, ending
 def test_it_is_waited_for_as_long_as_a_start_is_worked_at_and_then_cancelled(world: World) -> None:
     world.now += 299
     with pytest.raises(UnavailableError):
-        world.record.again()
+        world.record.retry_pending()
     assert world.composer.cancelled == []
     world.now += 1
-    world.record.again()
+    world.record.retry_pending()
     assert world.composer.cancelled == [world.composer.outcome.id]  # type: ignore[union-attr]
     assert world.starts.reserved == {}
-    world.record.again()
+    world.record.retry_pending()
     assert len(world.composer.cancelled) == 1
 
 
 def test_one_that_cannot_be_recorded_at_all_holds_up_no_other(world: World) -> None:
     world.starts.failing["record"] = RuntimeError("unforeseen")
-    world.record.again()
+    world.record.retry_pending()
     assert world.composer.cancelled == [BUILD]
     assert world.starts.reserved == {}
 
 
 def test_a_service_that_ends_records_it_at_the_last_moment(world: World) -> None:
     world.starts.failing.clear()
-    world.record.end()
+    world.record.finish()
     assert list(world.starts.composes) == [world.composer.outcome.id]  # type: ignore[union-attr]
     assert world.composer.cancelled == []
 
@@ -88,7 +88,7 @@ def test_a_service_that_ends_while_the_database_is_away_cancels_all_of_them(worl
     world.key = uuid4()
     world.refuses(error=UnavailableError)
     tried = world.starts.calls.count("record")
-    world.record.end()
+    world.record.finish()
     assert len(world.composer.cancelled) == 2
     assert world.starts.calls.count("record") == tried + 1
     assert world.keys.settled == []
@@ -101,6 +101,6 @@ def test_one_that_cannot_be_recorded_when_the_service_ends_takes_no_other_along(
     world.refuses(error=UnavailableError)
     world.starts.failing["record"] = RuntimeError("unforeseen")
     world.composer.cancelled_then = world.starts.failing.clear
-    world.record.end()
+    world.record.finish()
     assert world.composer.cancelled == [BUILD]
     assert list(world.starts.composes) == [other]

@@ -17,7 +17,7 @@ from domain.errors import (
 )
 from domain.identity import Identity
 from domain.quota import Quota, QuotaExceededError
-from domain.starts import essences_of_build
+from domain.starts import normalized_variants
 from domain.submission import Accepted, Refused, Unanswered
 from tests.support.builders import compose_request
 from tests.support.domain_builders import completed, hash_of
@@ -274,7 +274,7 @@ def test_a_start_is_recorded_so_that_the_build_is_recognized_as_its_own(world):
     world(PLAIN_USERS)
     (echo,), (start,) = world.composer.submitted, recorded
     prints = HmacFingerprints("secret")
-    assert start.fingerprint in set(map(prints.of, essences_of_build(echo)))
+    assert start.fingerprint in set(map(prints.compute, normalized_variants(echo)))
 
 
 def test_the_composer_gets_hashes_of_the_plain_passwords(world):

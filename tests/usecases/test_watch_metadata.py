@@ -9,11 +9,11 @@ from uuid import UUID, uuid4
 import orjson
 import pytest
 
-from domain.composes import KeptMetadata
+from domain.composes import StoredMetadata
 from domain.errors import UnavailableError
 from domain.identity import Identity
 from domain.status import ComposeStatus, ImageStatus
-from image_builder.usecases.composes import WatchComposes
+from image_builder.usecases.composes import ManageComposes
 
 CALLER = Identity("000001")
 COMPOSE = uuid4()
@@ -26,24 +26,24 @@ class World:
     def __init__(self) -> None:
         self.left = 0
         self.away: set[str] = set()
-        self.kept = KeptMetadata(ended=False)
+        self.kept = StoredMetadata(ended=False)
         everything: Any = self  # of the ports what metadata asks of them
-        self.watch = WatchComposes.over(everything, everything, everything)
+        self.watch = ManageComposes.over(everything, everything, everything)
 
     @property
     def ended(self) -> bool:
         self.left -= 1
         return self.left < 0
 
-    def get_metadata(self, tenant: str, compose_id: UUID) -> KeptMetadata:
+    def get_metadata(self, tenant: str, compose_id: UUID) -> StoredMetadata:
         return self.kept
 
-    def keep_status(self, compose_id: UUID, status: Mapping[str, Any]) -> None:
-        self.kept = KeptMetadata(True, self.kept.metadata)
+    def store_status(self, compose_id: UUID, status: Mapping[str, Any]) -> None:
+        self.kept = StoredMetadata(True, self.kept.metadata)
 
-    def keep_metadata(self, compose_id: UUID, metadata: Mapping[str, Any]) -> None:
+    def store_metadata(self, compose_id: UUID, metadata: Mapping[str, Any]) -> None:
         assert self.kept.ended
-        self.kept = KeptMetadata(True, orjson.dumps(metadata))
+        self.kept = StoredMetadata(True, orjson.dumps(metadata))
 
     def status(self, compose_id: UUID) -> ComposeStatus:
         if "status" in self.away:

@@ -8,11 +8,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from adapters.postgres.abandoned_starts import PostgresAbandonedStarts
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
-from adapters.postgres.left_starts import PostgresLeftStarts
 from adapters.postgres.starts import PostgresStarts
-from domain.idempotency import Failure, Keyed, KnownRequest
+from domain.idempotency import EarlierRequest, Failure, KeyClaim
 from domain.quota import Quota
 from domain.starts import Adoption, NewStart
 from tests.support.databases import Parameters, session
@@ -38,8 +38,8 @@ def starts(pool: PostgresDatabase) -> PostgresStarts:
 
 
 @pytest.fixture
-def left(pool: PostgresDatabase) -> PostgresLeftStarts:
-    return PostgresLeftStarts(pool)
+def abandoned(pool: PostgresDatabase) -> PostgresAbandonedStarts:
+    return PostgresAbandonedStarts(pool)
 
 
 @pytest.fixture
@@ -55,22 +55,22 @@ def reserved(starts: PostgresStarts, tenant: str, key: UUID | None = None, numbe
 
 def claimed(keys: PostgresIdempotencyKeys, tenant: str, key: str = "k") -> UUID:
     key_id = uuid4()
-    assert keys.claim(Keyed(tenant, "/compose", key, b"body"), key_id) is None
+    assert keys.claim(KeyClaim(tenant, "/compose", key, b"body"), key_id) is None
     return key_id
 
 
-def known(keys: PostgresIdempotencyKeys, tenant: str, key: str = "k") -> KnownRequest | None:
-    return keys.claim(Keyed(tenant, "/compose", key, b"body"), uuid4())
+def known(keys: PostgresIdempotencyKeys, tenant: str, key: str = "k") -> EarlierRequest | None:
+    return keys.claim(KeyClaim(tenant, "/compose", key, b"body"), uuid4())
 
 
 def test_an_adopted_start_is_a_compose_as_old_as_it(
-    module_database: Parameters, starts: PostgresStarts, left: PostgresLeftStarts, tenant: str
+    module_database: Parameters, starts: PostgresStarts, abandoned: PostgresAbandonedStarts, tenant: str
 ) -> None:
     (start,), build = reserved(starts, tenant), uuid4()
     began = now() - timedelta(hours=3)
     with session(module_database) as connection:
         connection.execute("UPDATE compose_starts SET created_at = %s WHERE id = %s", (began, start.id))
-    assert left.adopt(Adoption(start.id, build))
+    assert abandoned.adopt(Adoption(start.id, build))
     row = stored_row(module_database, build)
     expected = {"org_id": tenant, "image_name": "mine", "email": "a@example.com", "account_number": "7"}
     assert {name: row[name] for name in expected} == expected
@@ -79,72 +79,74 @@ def test_an_adopted_start_is_a_compose_as_old_as_it(
 
 
 def test_a_start_is_adopted_once(
-    module_database: Parameters, starts: PostgresStarts, left: PostgresLeftStarts, tenant: str
+    module_database: Parameters, starts: PostgresStarts, abandoned: PostgresAbandonedStarts, tenant: str
 ) -> None:
     (start,) = reserved(starts, tenant)
-    assert left.adopt(Adoption(start.id, uuid4()))
-    assert not left.adopt(Adoption(start.id, uuid4()))
+    assert abandoned.adopt(Adoption(start.id, uuid4()))
+    assert not abandoned.adopt(Adoption(start.id, uuid4()))
     assert counts(module_database, tenant) == (1, 0)
 
 
 def test_a_build_that_is_somebody_s_already_leaves_the_start(
-    module_database: Parameters, starts: PostgresStarts, left: PostgresLeftStarts, tenant: str
+    module_database: Parameters, starts: PostgresStarts, abandoned: PostgresAbandonedStarts, tenant: str
 ) -> None:
     (start,) = reserved(starts, tenant)
-    assert not left.adopt(Adoption(start.id, insert_compose(module_database, "somebody else")))
+    assert not abandoned.adopt(Adoption(start.id, insert_compose(module_database, "somebody else")))
     assert counts(module_database, tenant) == (0, 1)
 
 
 def test_a_slow_pod_that_records_its_build_after_the_adoption_changes_nothing(
-    module_database: Parameters, starts: PostgresStarts, left: PostgresLeftStarts, tenant: str
+    module_database: Parameters, starts: PostgresStarts, abandoned: PostgresAbandonedStarts, tenant: str
 ) -> None:
     (start,), build = reserved(starts, tenant), uuid4()
-    left.adopt(Adoption(start.id, build))
+    abandoned.adopt(Adoption(start.id, build))
     starts.record(start.id, build, start.compose)
     assert counts(module_database, tenant) == (1, 0)
 
 
-def test_starts_within_their_lease_are_not_left(starts: PostgresStarts, left: PostgresLeftStarts, tenant: str) -> None:
+def test_starts_within_their_lease_are_not_left(
+    starts: PostgresStarts, abandoned: PostgresAbandonedStarts, tenant: str
+) -> None:
     (start,) = reserved(starts, tenant)
-    assert start.id not in {each.id for each in left.left(DAY, 2 * DAY, 1000)}
-    assert start.id in {each.id for each in left.left(AT_ONCE, DAY, 1000)}
+    assert start.id not in {each.id for each in abandoned.find_abandoned(DAY, 2 * DAY, 1000)}
+    assert start.id in {each.id for each in abandoned.find_abandoned(AT_ONCE, DAY, 1000)}
 
 
 def test_starts_beyond_patience_are_only_counted(
-    module_database: Parameters, starts: PostgresStarts, left: PostgresLeftStarts, tenant: str
+    module_database: Parameters, starts: PostgresStarts, abandoned: PostgresAbandonedStarts, tenant: str
 ) -> None:
     (start,) = reserved(starts, tenant)
     with session(module_database) as connection:
         connection.execute("UPDATE compose_starts SET created_at = created_at - %s WHERE id = %s", (DAY, start.id))
-    assert start.id not in {each.id for each in left.left(AT_ONCE, DAY, 1000)}
-    assert left.count(AT_ONCE) >= 1
+    assert start.id not in {each.id for each in abandoned.find_abandoned(AT_ONCE, DAY, 1000)}
+    assert abandoned.count(AT_ONCE) >= 1
 
 
-def test_one_pod_leads_until_its_term_ends(left: PostgresLeftStarts) -> None:
+def test_one_pod_leads_until_its_term_ends(abandoned: PostgresAbandonedStarts) -> None:
     one, another = uuid4(), uuid4()
-    assert left.lead(one, DAY)
-    assert not left.lead(another, DAY)
-    assert left.lead(one, AT_ONCE)
-    assert left.lead(another, AT_ONCE)
+    assert abandoned.acquire_leadership(one, DAY)
+    assert not abandoned.acquire_leadership(another, DAY)
+    assert abandoned.acquire_leadership(one, AT_ONCE)
+    assert abandoned.acquire_leadership(another, AT_ONCE)
 
 
 def test_a_key_is_claimed_once_also_where_the_answer_was_lost(keys: PostgresIdempotencyKeys, tenant: str) -> None:
-    request, key_id = Keyed(tenant, "/compose", "k", b"body"), uuid4()
+    request, key_id = KeyClaim(tenant, "/compose", "k", b"body"), uuid4()
     assert keys.claim(request, key_id) is None
     assert keys.claim(request, key_id) is None
-    assert keys.claim(request, uuid4()) == KnownRequest(b"body", settled=False, made=())
+    assert keys.claim(request, uuid4()) == EarlierRequest(b"body", settled=False, made=())
 
 
 def test_a_key_gets_to_know_its_builds_in_their_order(
-    starts: PostgresStarts, left: PostgresLeftStarts, keys: PostgresIdempotencyKeys, tenant: str
+    starts: PostgresStarts, abandoned: PostgresAbandonedStarts, keys: PostgresIdempotencyKeys, tenant: str
 ) -> None:
     key_id, builds = claimed(keys, tenant), [uuid4(), uuid4(), uuid4()]
     first, second, third = reserved(starts, tenant, key_id, 3)
     starts.record(third.id, builds[2], third.compose)
-    left.adopt(Adoption(second.id, builds[1]))
+    abandoned.adopt(Adoption(second.id, builds[1]))
     starts.record(first.id, builds[0], first.compose)
     keys.settle(key_id)
-    assert known(keys, tenant) == KnownRequest(b"body", settled=True, made=tuple(builds))
+    assert known(keys, tenant) == EarlierRequest(b"body", settled=True, made=tuple(builds))
 
 
 def test_a_key_is_not_closed_while_a_start_of_it_may_become_a_build(
@@ -152,12 +154,12 @@ def test_a_key_is_not_closed_while_a_start_of_it_may_become_a_build(
 ) -> None:
     key_id = claimed(keys, tenant)
     (start,) = reserved(starts, tenant, key_id)
-    keys.close(key_id, FAILURE)
-    assert known(keys, tenant) == KnownRequest(b"body", settled=False, made=(None,))
-    assert key_id not in dict(keys.left(AT_ONCE, 1000))
+    keys.settle_failed(key_id, FAILURE)
+    assert known(keys, tenant) == EarlierRequest(b"body", settled=False, made=(None,))
+    assert key_id not in dict(keys.find_unsettled(AT_ONCE, 1000))
     starts.release([start.id])
-    assert dict(keys.left(AT_ONCE, 1000))[key_id] == (None,)
-    keys.close(key_id, FAILURE)
+    assert dict(keys.find_unsettled(AT_ONCE, 1000))[key_id] == (None,)
+    keys.settle_failed(key_id, FAILURE)
     assert known(keys, tenant) is None
 
 
@@ -168,24 +170,24 @@ def test_a_key_that_made_a_part_keeps_its_failure(
     one, another = reserved(starts, tenant, key_id, 2)
     starts.record(one.id, build, one.compose)
     starts.release([another.id])
-    keys.close(key_id, FAILURE)
-    assert known(keys, tenant) == KnownRequest(b"body", settled=True, made=(build, None), failure=FAILURE)
+    keys.settle_failed(key_id, FAILURE)
+    assert known(keys, tenant) == EarlierRequest(b"body", settled=True, made=(build, None), failure=FAILURE)
 
 
 def test_what_is_settled_is_not_closed(keys: PostgresIdempotencyKeys, tenant: str) -> None:
     key_id = claimed(keys, tenant)
     keys.settle(key_id)
-    keys.close(key_id, FAILURE)
-    assert known(keys, tenant) == KnownRequest(b"body", settled=True, made=())
+    keys.settle_failed(key_id, FAILURE)
+    assert known(keys, tenant) == EarlierRequest(b"body", settled=True, made=())
 
 
 def test_the_start_of_an_older_version_of_this_service_is_counted_and_left_alone(
-    module_database: Parameters, left: PostgresLeftStarts, tenant: str
+    module_database: Parameters, abandoned: PostgresAbandonedStarts, tenant: str
 ) -> None:
     start = uuid4()
     with session(module_database) as connection:
         connection.execute(
             "INSERT INTO compose_starts (id, org_id, created_at) VALUES (%s, %s, %s)", (start, tenant, now())
         )
-    assert start not in {each.id for each in left.left(AT_ONCE, DAY, 1000)}
+    assert start not in {each.id for each in abandoned.find_abandoned(AT_ONCE, DAY, 1000)}
     assert counts(module_database, tenant) == (0, 1)

@@ -10,39 +10,42 @@ import pytest
 
 from domain.compose.passwords import Salted, users_without_digests, with_salts
 from domain.starts import (
+    AbandonedStart,
     Adoption,
-    LeftStart,
-    Sighting,
-    Verdict,
-    essence,
-    essences_of_build,
-    judge,
+    MatchedStarts,
+    UnrecordedBuild,
+    match_starts,
+    normalize_request,
+    normalized_variants,
 )
 
 ONE, OTHER = b"one request", b"another"
 AGE = timedelta(hours=1)
 
 
-def left(*fingerprints: bytes) -> list[LeftStart]:
-    return [LeftStart(uuid4(), each, AGE) for each in fingerprints]
+def left(*fingerprints: bytes) -> list[AbandonedStart]:
+    return [AbandonedStart(uuid4(), each, AGE) for each in fingerprints]
 
 
-def seen(*fingerprints: bytes | None, settled: bool = True, age: timedelta = AGE) -> list[Sighting]:
-    return [Sighting(uuid4(), None if each is None else frozenset({each}), age, settled) for each in fingerprints]
+def seen(*fingerprints: bytes | None, is_adoptable: bool = True, age: timedelta = AGE) -> list[UnrecordedBuild]:
+    return [
+        UnrecordedBuild(uuid4(), None if each is None else frozenset({each}), age, is_adoptable)
+        for each in fingerprints
+    ]
 
 
 def test_a_build_of_the_same_request_is_adopted() -> None:
     (start,), builds = left(ONE), seen(OTHER, ONE)
-    assert judge([start], builds, complete=True) == Verdict((Adoption(start.id, builds[1].compose),), ())
+    assert match_starts([start], builds, complete=True) == MatchedStarts((Adoption(start.id, builds[1].compose),), ())
 
 
 def test_a_start_without_a_build_is_released() -> None:
     (start,) = left(ONE)
-    assert judge([start], seen(OTHER), complete=True) == Verdict((), (start.id,))
+    assert match_starts([start], seen(OTHER), complete=True) == MatchedStarts((), (start.id,))
 
 
 def test_a_build_that_somebody_may_be_about_to_record_is_waited_for() -> None:
-    assert judge(left(ONE), seen(ONE, settled=False), complete=True) == Verdict((), ())
+    assert match_starts(left(ONE), seen(ONE, is_adoptable=False), complete=True) == MatchedStarts((), ())
 
 
 @pytest.mark.parametrize(("further", "complete"), [((None,), True), ((), False)])
@@ -50,19 +53,21 @@ def test_nothing_is_released_while_there_are_builds_that_nobody_knows_the_reques
     further: tuple[None, ...], complete: bool
 ) -> None:
     starts, builds = left(ONE, OTHER), seen(ONE, *further)
-    assert judge(starts, builds, complete=complete) == Verdict((Adoption(starts[0].id, builds[0].compose),), ())
+    assert match_starts(starts, builds, complete=complete) == MatchedStarts(
+        (Adoption(starts[0].id, builds[0].compose),), ()
+    )
 
 
 @pytest.mark.parametrize("fingerprint", [ONE, None])
 def test_a_build_that_was_there_before_the_start_is_not_the_start_s(fingerprint: bytes | None) -> None:
     (start,) = left(ONE)
     builds = seen(fingerprint, age=AGE + timedelta(minutes=2))
-    assert judge([start], builds, complete=True) == Verdict((), (start.id,))
+    assert match_starts([start], builds, complete=True) == MatchedStarts((), (start.id,))
 
 
 def test_of_starts_that_look_alike_as_many_are_adopted_as_there_are_builds_the_oldest_first() -> None:
     starts, builds = left(ONE, ONE, ONE), seen(ONE, ONE)
-    verdict = judge(starts, builds, complete=True)
+    verdict = match_starts(starts, builds, complete=True)
     assert [each.start for each in verdict.adopted] == [starts[0].id, starts[1].id]
     assert {each.compose for each in verdict.adopted} == {build.compose for build in builds}
     assert verdict.released == (starts[2].id,)
@@ -70,23 +75,23 @@ def test_of_starts_that_look_alike_as_many_are_adopted_as_there_are_builds_the_o
 
 @pytest.mark.parametrize("listed", ["older first", "younger first"])
 def test_a_younger_start_is_left_the_build_that_it_may_have(listed: str) -> None:
-    old, young = LeftStart(uuid4(), ONE, AGE), LeftStart(uuid4(), ONE, AGE / 2)
+    old, young = AbandonedStart(uuid4(), ONE, AGE), AbandonedStart(uuid4(), ONE, AGE / 2)
     (older,), (younger,) = seen(ONE), seen(ONE, age=AGE / 2)
     builds = [older, younger] if listed == "older first" else [younger, older]
     adopted = Adoption(old.id, older.compose), Adoption(young.id, younger.compose)
-    assert judge([old, young], builds, complete=True) == Verdict(adopted, ())
+    assert match_starts([old, young], builds, complete=True) == MatchedStarts(adopted, ())
 
 
 def test_a_build_of_a_blueprint_is_not_a_start_s_without_one() -> None:
     (without,) = left(ONE)
-    of_blueprint = LeftStart(uuid4(), OTHER, AGE, of_blueprint=True)
-    build = Sighting(uuid4(), frozenset({ONE, OTHER}), AGE, settled=True, of_blueprint=True)
-    verdict = judge([without, of_blueprint], [build], complete=True)
-    assert verdict == Verdict((Adoption(of_blueprint.id, build.compose),), (without.id,))
+    of_blueprint = AbandonedStart(uuid4(), OTHER, AGE, has_blueprint=True)
+    build = UnrecordedBuild(uuid4(), frozenset({ONE, OTHER}), AGE, is_adoptable=True, has_blueprint=True)
+    verdict = match_starts([without, of_blueprint], [build], complete=True)
+    assert verdict == MatchedStarts((Adoption(of_blueprint.id, build.compose),), (without.id,))
 
 
 def test_builds_without_a_start_are_nobody_s_business() -> None:
-    assert judge([], seen(ONE, OTHER), complete=True) == Verdict((), ())
+    assert match_starts([], seen(ONE, OTHER), complete=True) == MatchedStarts((), ())
 
 
 @pytest.mark.parametrize(
@@ -108,7 +113,7 @@ def test_builds_without_a_start_are_nobody_s_business() -> None:
 )
 def test_what_the_composer_leaves_out_or_puts_in_for_nothing_makes_no_other_request(told: dict[str, Any]) -> None:
     sent = {"distribution": "centos-9", "image_request": {"size": 0, "repositories": [{"rhsm": True}], "tags": []}}
-    assert essence(told) == essence(sent)
+    assert normalize_request(told) == normalize_request(sent)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +127,7 @@ def test_what_the_composer_leaves_out_or_puts_in_for_nothing_makes_no_other_requ
     ],
 )
 def test_requests_that_ask_for_something_else_are_told_apart(other: dict[str, Any]) -> None:
-    assert essence(other) != essence({"distribution": "centos-9", "packages": ["a", "b"]})
+    assert normalize_request(other) != normalize_request({"distribution": "centos-9", "packages": ["a", "b"]})
 
 
 BUILD_ID = "7709b691-15a9-4dae-ae96-d6584b9f389f"
@@ -149,7 +154,7 @@ def with_hashes(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_start_is_recognized_though_its_passwords_were_hashed_after_it_was_recorded() -> None:
-    assert essence(SENT) in essences_of_build(ECHO)
+    assert normalize_request(SENT) in normalized_variants(ECHO)
 
 
 def test_a_plain_password_is_replaced_by_the_beginning_of_its_hash() -> None:
@@ -158,11 +163,11 @@ def test_a_plain_password_is_replaced_by_the_beginning_of_its_hash() -> None:
 
 
 def test_what_a_start_is_recognized_by_holds_no_password_and_no_hash() -> None:
-    assert "digest" not in str(essence(ECHO))
+    assert "digest" not in str(normalize_request(ECHO))
 
 
 def test_a_start_that_an_older_version_recorded_with_its_hashes_is_recognized() -> None:
-    assert with_hashes(ECHO) in essences_of_build(ECHO)
+    assert with_hashes(ECHO) in normalized_variants(ECHO)
 
 
 @pytest.mark.parametrize("recorded", [{}, {"blueprint_id": BUILD_ID}])
@@ -170,15 +175,15 @@ def test_a_start_that_an_older_version_recorded_with_its_hashes_is_recognized() 
 def test_the_blueprint_s_id_makes_no_difference_once_the_composer_tells_it(
     recorded: dict[str, str], told: dict[str, str]
 ) -> None:
-    starts = [essence({**SENT, **recorded}), with_hashes({**ECHO, **recorded})]
-    builds = essences_of_build({**ECHO, **told})
+    starts = [normalize_request({**SENT, **recorded}), with_hashes({**ECHO, **recorded})]
+    builds = normalized_variants({**ECHO, **told})
     # A build that tells none was not ordered with one.
     assert all((start in builds) == (not recorded or recorded == told) for start in starts)
 
 
 def test_the_same_request_with_other_passwords_is_another_request() -> None:
     other = ordered(None, f"$6${'y' * 16}$another-digest", "$6$other$digest")
-    assert essence(SENT) not in essences_of_build(other)
+    assert normalize_request(SENT) not in normalized_variants(other)
 
 
 @pytest.mark.parametrize(
@@ -202,11 +207,11 @@ def test_of_a_hash_only_its_form_and_salt_are_looked_at(hashed: str, known: str)
     "request_", [{}, {"customizations": None}, {"customizations": {"users": None}}, {"customizations": {"users": [1]}}]
 )
 def test_a_request_of_any_shape_has_an_essence(request_: dict[str, Any]) -> None:
-    assert essences_of_build(request_)
+    assert normalized_variants(request_)
 
 
 def test_what_is_large_and_stays_as_it_is_is_not_copied() -> None:
     files = [{"path": "/a", "data": "x"}]
-    made = essence({"customizations": {"files": files, "packages": []}})
+    made = normalize_request({"customizations": {"files": files, "packages": []}})
     assert made == {"customizations": {"files": files}}
     assert made["customizations"]["files"] is files

@@ -17,9 +17,9 @@ from domain.errors import (
     RulesViolatedError,
     UnavailableError,
 )
-from domain.idempotency import Failure, Keyed, KnownRequest
+from domain.idempotency import EarlierRequest, Failure, KeyClaim
 from domain.identity import Identity
-from image_builder.usecases.once import Asked, Once
+from image_builder.usecases.idempotent_requests import IdempotentRequest, IdempotentRequests
 
 CALLER = Identity("000001", account_number="7", email="", entitled=False)
 BODY = {"name": "web"}
@@ -30,35 +30,35 @@ class FakeKeys:
     """Keys in memory; `failing` names the calls that raise, with what."""
 
     def __init__(self) -> None:
-        self.known: dict[tuple[str, str, str], tuple[UUID, KnownRequest]] = {}
+        self.known: dict[tuple[str, str, str], tuple[UUID, EarlierRequest]] = {}
         self.failing: dict[str, Exception] = {}
         self.calls: list[str] = []
 
-    def claim(self, request: Keyed, key_id: UUID) -> KnownRequest | None:
+    def claim(self, request: KeyClaim, key_id: UUID) -> EarlierRequest | None:
         """See ports.store."""
         self._called("claim")
         place = (request.tenant, request.path, request.key)
         if place in self.known:
             return self.known[place][1]
-        self.known[place] = key_id, KnownRequest(request.body, settled=False, made=())
+        self.known[place] = key_id, EarlierRequest(request.body, settled=False, made=())
         return None
 
     def settle(self, key_id: UUID) -> None:
         """See ports.store."""
         self._called("settle")
 
-    def close(self, key_id: UUID, failure: Failure) -> None:
+    def settle_failed(self, key_id: UUID, failure: Failure) -> None:
         """See ports.store."""
         self._called("close")
         self.known = {place: entry for place, entry in self.known.items() if entry[0] != key_id}
 
-    def left(self, *_: Any) -> list[Any]:
+    def find_unsettled(self, *_: Any) -> list[Any]:
         """See ports.store."""
         return []
 
-    def is_known(self, asked: Asked, made: tuple[UUID, ...], failure: Failure | None = None) -> None:
+    def is_known(self, asked: IdempotentRequest, made: tuple[UUID, ...], failure: Failure | None = None) -> None:
         """The request has been carried out before."""
-        known = KnownRequest(PRINTS.of(asked.body), settled=True, made=made, failure=failure)
+        known = EarlierRequest(PRINTS.compute(asked.body), settled=True, made=made, failure=failure)
         self.known[CALLER.tenant, asked.path, str(asked.key)] = uuid4(), known
 
     def _called(self, name: str) -> None:
@@ -72,8 +72,10 @@ def keys() -> FakeKeys:
     return FakeKeys()
 
 
-def once(keys: FakeKeys, asked: Asked, work: Callable[[UUID | None], Any], prints: HmacFingerprints = PRINTS) -> Any:
-    return Once(keys, prints)(CALLER, asked, work, known=lambda ids: ids)
+def once(
+    keys: FakeKeys, asked: IdempotentRequest, work: Callable[[UUID | None], Any], prints: HmacFingerprints = PRINTS
+) -> Any:
+    return IdempotentRequests(keys, prints)(CALLER, asked, work, known=lambda ids: ids)
 
 
 def never(_: UUID | None) -> Any:
@@ -87,8 +89,8 @@ def raising(error: Exception) -> Callable[[UUID | None], Any]:
     return work
 
 
-def a_request(key: str | None = "k", body: dict[str, Any] | None = None) -> Asked:
-    return Asked("/compose", key, BODY if body is None else body)
+def a_request(key: str | None = "k", body: dict[str, Any] | None = None) -> IdempotentRequest:
+    return IdempotentRequest("/compose", key, BODY if body is None else body)
 
 
 def test_without_a_key_nothing_is_noted(keys: FakeKeys) -> None:

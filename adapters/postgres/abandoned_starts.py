@@ -1,4 +1,4 @@
-"""Starts that were left behind in `compose_starts`, and who looks after them."""
+"""Abandoned starts in the table `compose_starts`, and the leadership of the pod that reconciles them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from uuid import UUID
 import psycopg
 
 from adapters.postgres.connection import PostgresDatabase
-from domain.starts import Adoption, LeftStart
+from domain.starts import AbandonedStart, Adoption
 
-_LEAD: Final = """
+_ACQUIRE_LEADERSHIP: Final = """
 INSERT INTO reconciler (pod, until)
 VALUES (%(pod)s, clock_timestamp() AT TIME ZONE 'utc' + %(term)s::interval)
 ON CONFLICT (only_row) DO UPDATE SET pod = EXCLUDED.pod, until = EXCLUDED.until
@@ -20,24 +20,24 @@ WHERE reconciler.pod = EXCLUDED.pod OR reconciler.until < clock_timestamp() AT T
 RETURNING pod
 """
 
-# An older version of this service records no fingerprint.
-_LEFT: Final = """
+# Rows of older versions of this service have no fingerprint.
+_FIND_ABANDONED: Final = """
 SELECT id, fingerprint, statement_timestamp() AT TIME ZONE 'utc' - created_at, blueprint_version_id IS NOT NULL
 FROM compose_starts
 WHERE created_at < statement_timestamp() AT TIME ZONE 'utc' - %(lease)s::interval
-  AND created_at > statement_timestamp() AT TIME ZONE 'utc' - %(patience)s::interval
+  AND created_at > statement_timestamp() AT TIME ZONE 'utc' - %(max_age)s::interval
   AND fingerprint IS NOT NULL
-ORDER BY created_at, id LIMIT %(most)s
+ORDER BY created_at, id LIMIT %(limit)s
 """
 
 _COUNT: Final = """
 SELECT count(*) FROM compose_starts WHERE created_at < statement_timestamp() AT TIME ZONE 'utc' - %(lease)s::interval
 """
 
-_KNOWN: Final = "SELECT job_id FROM composes WHERE job_id = ANY (%(composes)s)"
+_FIND_RECORDED: Final = "SELECT job_id FROM composes WHERE job_id = ANY (%(composes)s)"
 
-# The compose is as old as its start. Whoever is first records the build, and only then is the start gone: the pod that
-# began it may be slow and still alive.
+# The compose gets the time of its start. The start is removed only if this statement records the build: the pod that
+# began the start may be slow and still alive, and may record the build itself.
 _ADOPT: Final = """
 WITH start AS (
     SELECT * FROM compose_starts WHERE id = %(start)s FOR UPDATE
@@ -55,7 +55,7 @@ WITH start AS (
     FROM start
     ON CONFLICT (job_id) DO NOTHING
     RETURNING job_id
-), told AS (
+), key_updated AS (
     UPDATE idempotency_keys SET made[start.position] = recorded.job_id FROM start, recorded
     WHERE idempotency_keys.id = start.key_id
 )
@@ -63,32 +63,35 @@ DELETE FROM compose_starts WHERE id = %(start)s AND EXISTS (SELECT 1 FROM record
 """
 
 
-class PostgresLeftStarts:
-    """Fulfils ports.store.LeftStarts."""
+class PostgresAbandonedStarts:
+    """Fulfils ports.store.AbandonedStarts."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
-    def lead(self, pod: UUID, term: timedelta) -> bool:
+    def acquire_leadership(self, pod: UUID, term: timedelta) -> bool:
         """See the port."""
         values = {"pod": pod, "term": term}
-        return self._database.again(lambda connection: connection.execute(_LEAD, values).fetchone()) is not None
+        return (
+            self._database.run_with_retry(lambda connection: connection.execute(_ACQUIRE_LEADERSHIP, values).fetchone())
+            is not None
+        )
 
-    def left(self, lease: timedelta, patience: timedelta, most: int) -> Sequence[LeftStart]:
+    def find_abandoned(self, lease: timedelta, max_age: timedelta, limit: int) -> Sequence[AbandonedStart]:
         """See the port."""
-        values = {"lease": lease, "patience": patience, "most": most}
-        rows = self._database.again(lambda connection: connection.execute(_LEFT, values).fetchall())
-        return [LeftStart(*row) for row in rows]
+        values = {"lease": lease, "max_age": max_age, "limit": limit}
+        rows = self._database.run_with_retry(lambda connection: connection.execute(_FIND_ABANDONED, values).fetchall())
+        return [AbandonedStart(*row) for row in rows]
 
     def count(self, lease: timedelta) -> int:
         """See the port."""
-        rows = self._database.again(lambda connection: connection.execute(_COUNT, {"lease": lease}).fetchall())
+        rows = self._database.run_with_retry(lambda connection: connection.execute(_COUNT, {"lease": lease}).fetchall())
         return int(rows[0][0])
 
-    def known(self, composes: Collection[UUID]) -> frozenset[UUID]:
+    def find_recorded(self, composes: Collection[UUID]) -> frozenset[UUID]:
         """See the port."""
         values = {"composes": list(composes)}
-        rows = self._database.again(lambda connection: connection.execute(_KNOWN, values).fetchall())
+        rows = self._database.run_with_retry(lambda connection: connection.execute(_FIND_RECORDED, values).fetchall())
         return frozenset(row[0] for row in rows)
 
     def adopt(self, adoption: Adoption) -> bool:
@@ -98,4 +101,4 @@ class PostgresLeftStarts:
         def work(connection: psycopg.Connection[Any]) -> bool:
             return connection.execute(_ADOPT, values).fetchone() is not None
 
-        return self._database.again(work)
+        return self._database.run_with_retry(work)

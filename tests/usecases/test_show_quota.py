@@ -3,13 +3,13 @@
 import pytest
 
 from domain.errors import ConfigurationError, UnavailableError
-from image_builder.usecases.quota import TellQuota
+from image_builder.usecases.quota import ShowQuota
 from tests.support.starting import CALLER, QUOTA
 
 
 @pytest.fixture
 def tell(world):
-    return TellQuota(world.quotas, world.starts)
+    return ShowQuota(world.quotas, world.starts)
 
 
 def test_what_was_started_is_used_and_nothing_is_reserved(world, tell):
