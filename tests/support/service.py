@@ -59,6 +59,8 @@ class Service:
             "RATE_LIMIT_READS": "1000000",
             "RATE_LIMIT_WRITES": "1000000",
             "RATE_LIMIT_BUILDS": "1000000",
+            # With `make coverage`, what the service runs is counted too.
+            **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE_PROCESS_")},
             **(environment or {}),
         }
         self._workers = workers
