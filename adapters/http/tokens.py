@@ -16,7 +16,7 @@ from marshmallow import ValidationError, fields, validate
 
 from adapters.http.exchange import exchange
 from adapters.http.schemas import AnswerSchema
-from ports.deadline import left, until
+from ports.deadline import remaining_seconds, until
 
 _MARGIN: Final = 60.0
 _CONNECT, _READ = 3.0, 10.0
@@ -78,7 +78,7 @@ class Tokens:
         if ours:
             self._fetch_into(refresh)
         try:
-            return refresh.result(timeout=max(min(_CONNECT + _READ, left()), 0.0)).text
+            return refresh.result(timeout=max(min(_CONNECT + _READ, remaining_seconds()), 0.0)).text
         except FutureTimeoutError:
             raise TokenRefusedError("no token in time") from None
 

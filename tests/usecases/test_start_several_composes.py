@@ -10,7 +10,7 @@ from domain.blueprints.blueprint import BlueprintVersion
 from domain.errors import InvalidRequestError, UnavailableError
 from domain.quota import QuotaExceededError
 from domain.submission import Accepted, Refused, Unanswered
-from ports.deadline import left
+from ports.deadline import remaining_seconds
 from tests.support.builders import compose_request
 from tests.support.domain_builders import completed, hash_of
 
@@ -88,7 +88,7 @@ def test_waiting_for_a_thread_does_not_extend_the_deadline(accepting):
     ends = []
 
     def slow(request):
-        ends.append(time.monotonic() + left())
+        ends.append(time.monotonic() + remaining_seconds())
         threading.Event().wait(0.3)
         return Accepted(uuid4())
 
