@@ -43,20 +43,20 @@ class KeyClaim:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class RequestFailure:
     """The error of a request that had started some of its builds; `kind` is the name of the error's class."""
 
     kind: str
     detail: str
 
     @classmethod
-    def of(cls, error: Exception) -> Failure:
+    def from_error(cls, error: Exception) -> RequestFailure:
         """The failure to be stored for an error."""
         detail = error.detail if isinstance(error, ImageBuilderError) else "Something went wrong on our side"
         kind = next((kind for kind in _FAILURES if isinstance(error, kind)), BuildRefusedError)
         return cls(kind.__name__, detail)
 
-    def error(self) -> ImageBuilderError:
+    def to_error(self) -> ImageBuilderError:
         """The error to be raised again."""
         kind = next((kind for kind in _FAILURES if kind.__name__ == self.kind), BuildRefusedError)
         return kind(self.detail)
@@ -66,11 +66,11 @@ class Failure:
 class EarlierRequest:
     """The first request with a key.
 
-    `body` is the fingerprint of its body. `made` are the ids of what it created, in order, None for what it did not
-    create. Until it is `settled` it is running, or its outcome is unknown.
+    `body` is the fingerprint of its body. `created_ids` are the ids of what it created, in order, None for what it did
+    not create. Until it is `settled` it is running, or its outcome is unknown.
     """
 
     body: bytes
     settled: bool
-    made: tuple[UUID | None, ...]
-    failure: Failure | None = None
+    created_ids: tuple[UUID | None, ...]
+    failure: RequestFailure | None = None

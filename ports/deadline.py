@@ -27,7 +27,7 @@ def until(seconds: float) -> Iterator[None]:
         current_deadline.reset(token)
 
 
-def left() -> float:
+def remaining_seconds() -> float:
     """The seconds until the deadline: infinity without one, negative after it."""
     deadline = current_deadline.get()
     return math.inf if deadline is None else deadline - time.monotonic()

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from domain.blueprints.blueprint import Blueprint, BlueprintsPage, BlueprintsQuery, NewBlueprint, Version
 from domain.composes import ComposesPage, ComposesQuery, NewCompose, StoredCompose, StoredMetadata
-from domain.idempotency import EarlierRequest, Failure, KeyClaim
+from domain.idempotency import EarlierRequest, KeyClaim, RequestFailure
 from domain.json_size import JsonCounts
 from domain.quota import Quota, Reservation, Usage
 from domain.starts import AbandonedStart, Adoption, NewStart
@@ -88,7 +88,7 @@ class IdempotencyKeys(Protocol):
     def settle(self, key_id: UUID) -> None:
         """Mark the request as successful, if all builds that it started are recorded."""
 
-    def settle_failed(self, key_id: UUID, failure: Failure) -> None:
+    def settle_failed(self, key_id: UUID, failure: RequestFailure) -> None:
         """Mark the request as failed: store the failure if it created something, otherwise remove the key.
 
         Does nothing while a start of the request may still become a build.

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.storable import storable
 from domain.errors import UnavailableError
-from domain.idempotency import KEY_LIFETIME, EarlierRequest, Failure, KeyClaim
+from domain.idempotency import KEY_LIFETIME, EarlierRequest, KeyClaim, RequestFailure
 
 # An expired key may be claimed again. No row is returned where another request holds the key.
 _CLAIM: Final = """
@@ -42,7 +42,7 @@ WHERE id = %(id)s AND NOT settled AND array_position(made, NULL) IS NULL
 _SETTLE_FAILED: Final = """
 WITH open AS (
     SELECT EXISTS (SELECT 1 FROM compose_starts WHERE key_id = %(id)s) AS starts
-), kept AS (
+), failed AS (
     UPDATE idempotency_keys
     SET settled = true, failure = CASE WHEN array_position(made, NULL) IS NOT NULL THEN %(failure)s::jsonb END
     WHERE id = %(id)s AND NOT settled AND array_remove(made, NULL) <> '{}' AND NOT (SELECT starts FROM open)
@@ -88,7 +88,7 @@ class PostgresIdempotencyKeys:
         """See the port."""
         self._database.run_with_retry(lambda connection: connection.execute(_SETTLE, {"id": key_id}))
 
-    def settle_failed(self, key_id: UUID, failure: Failure) -> None:
+    def settle_failed(self, key_id: UUID, failure: RequestFailure) -> None:
         """See the port."""
         values = {"id": key_id, "failure": Jsonb(storable(asdict(failure)))}
         self._database.run_with_retry(lambda connection: connection.execute(_SETTLE_FAILED, values))
@@ -101,4 +101,4 @@ class PostgresIdempotencyKeys:
 
 
 def _earlier_request(body: bytes, settled: bool, made: list[UUID | None] | None, failure: Any) -> EarlierRequest:
-    return EarlierRequest(body, settled, tuple(made or ()), None if failure is None else Failure(**failure))
+    return EarlierRequest(body, settled, tuple(made or ()), None if failure is None else RequestFailure(**failure))

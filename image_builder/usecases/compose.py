@@ -30,7 +30,7 @@ from image_builder.usecases.passwords import HashPasswords
 from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.record import RecordBuilds
 from ports.composer import Composer
-from ports.deadline import left, until
+from ports.deadline import remaining_seconds, until
 from ports.fingerprints import Fingerprints
 from ports.meter import NULL_METER, Meter
 from ports.quotas import Quotas
@@ -128,7 +128,7 @@ class StartComposes:
             ]
             allowance = self._reserve(identity.tenant, [start.new for start in starts], quota, key)
             hashes = self._hashes(identity.tenant, starts)
-            remaining = left()
+            remaining = remaining_seconds()
         at_once = max_submitted_at_once(documents)
         return Started(self._submit_all(identity.tenant, starts, hashes, at_once=at_once, within=remaining), allowance)
 

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from domain.errors import InProgressError, RulesViolatedError, UnavailableError, Violation
-from domain.idempotency import EarlierRequest, Failure, KeyClaim
+from domain.idempotency import EarlierRequest, KeyClaim, RequestFailure
 from domain.identity import Identity
 from ports.fingerprints import Fingerprints
 from ports.store import IdempotencyKeys
@@ -76,7 +76,7 @@ class IdempotentRequests:
         try:
             result = work(key_id)
         except Exception as error:
-            self._settle(partial(self.keys.settle_failed, key_id, Failure.of(error)))
+            self._settle(partial(self.keys.settle_failed, key_id, RequestFailure.from_error(error)))
             raise
         self._settle(partial(self.keys.settle, key_id))
         return result
@@ -94,5 +94,5 @@ def _created_by(earlier: EarlierRequest) -> tuple[UUID, ...]:
     if not earlier.settled:
         raise InProgressError("A request with this Idempotency-Key is not finished", retry_after=_RETRY_AFTER)
     if earlier.failure is not None:
-        raise earlier.failure.error()
-    return tuple(each for each in earlier.made if each is not None)
+        raise earlier.failure.to_error()
+    return tuple(each for each in earlier.created_ids if each is not None)

@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from domain.errors import NotFoundError, UnavailableError
-from domain.idempotency import Failure
+from domain.idempotency import RequestFailure
 from domain.starts import AbandonedStart, UnrecordedBuild, match_starts, names_blueprint, normalized_variants
 from domain.submission import name_started_builds
 from ports.composer import Composer
@@ -187,4 +187,4 @@ class ReconcileStarts:
             if created and len(builds) == len(created):
                 self.keys.settle(key_id)
             else:
-                self.keys.settle_failed(key_id, Failure.of(name_started_builds(_PARTLY_UNKNOWN, builds)))
+                self.keys.settle_failed(key_id, RequestFailure.from_error(name_started_builds(_PARTLY_UNKNOWN, builds)))

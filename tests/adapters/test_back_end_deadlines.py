@@ -13,7 +13,7 @@ import pytest
 from adapters.http.breaker import Breaker
 from adapters.http.client import Answer, BackEnd, NoAnswerError, Timeouts, new_session
 from adapters.http.tokens import Credentials, TokenRefusedError, Tokens
-from ports.deadline import left, until
+from ports.deadline import remaining_seconds, until
 from tests.support.drip import DRIPS
 from tests.support.loopback import Loopback, answer, close, hang
 
@@ -208,20 +208,20 @@ def test_attempts_end_when_too_little_is_left():
 
 
 def test_a_deadline_within_another_is_never_later():
-    assert left() == math.inf
+    assert remaining_seconds() == math.inf
     with until(5):
         with until(60):
-            assert left() <= 5
+            assert remaining_seconds() <= 5
         with until(1):
-            assert left() <= 1
-        assert 4 < left() <= 5
-    assert left() == math.inf
+            assert remaining_seconds() <= 1
+        assert 4 < remaining_seconds() <= 5
+    assert remaining_seconds() == math.inf
 
 
 def test_the_deadline_goes_along_with_the_context():
     with until(5), ThreadPoolExecutor(1) as pool:
-        assert pool.submit(contextvars.copy_context().run, left).result() <= 5
-        assert pool.submit(left).result() == math.inf
+        assert pool.submit(contextvars.copy_context().run, remaining_seconds).result() <= 5
+        assert pool.submit(remaining_seconds).result() == math.inf
 
 
 # Being put off

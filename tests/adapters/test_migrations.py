@@ -84,7 +84,7 @@ def test_a_database_whose_tern_migration_is_not_said_is_refused(old_database: Pa
         migrate(old_database)
 
 
-def test_composes_of_nobody_knows_whom_are_refused(old_database: Parameters) -> None:
+def test_a_composes_table_of_unknown_origin_is_refused(old_database: Parameters) -> None:
     with session(old_database) as connection:
         connection.execute("DROP TABLE schema_version")
     with pytest.raises(ConfigurationError, match="schema_version"):
@@ -134,7 +134,7 @@ def test_an_index_that_was_left_invalid_is_built_again(old_database: Parameters)
     assert index_is_valid(old_database)
 
 
-def test_a_build_of_an_index_that_was_cut_short_is_taken_up_again(old_database: Parameters) -> None:
+def test_an_interrupted_build_of_an_index_is_repeated(old_database: Parameters) -> None:
     with ThreadPoolExecutor(1) as pods, an_old_snapshot(old_database):
         pod = pods.submit(migrate, old_database)
         until(
@@ -179,7 +179,7 @@ def test_a_migration_waits_for_another_one_outside_of_a_transaction(old_database
     assert index_is_valid(old_database)
 
 
-def test_waiting_for_another_migration_ends_some_day(old_database: Parameters) -> None:
+def test_waiting_for_another_migration_is_limited(old_database: Parameters) -> None:
     with ThreadPoolExecutor(1) as pods:
         with an_old_snapshot(old_database):
             working = pods.submit(migrate, old_database)
@@ -192,7 +192,7 @@ def test_waiting_for_another_migration_ends_some_day(old_database: Parameters) -
         working.result(10)
 
 
-def test_a_database_that_is_away_is_said_to_be(empty_database: Parameters) -> None:
+def test_an_unavailable_database_raises_an_unavailable_error(empty_database: Parameters) -> None:
     with pytest.raises(UnavailableError):
         migrate({**empty_database, "port": 1})
 

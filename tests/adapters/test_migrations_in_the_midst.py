@@ -43,7 +43,7 @@ def all_grew(before: Any, after: Any) -> bool:
     return all(more > fewer for fewer, more in zip(before, after, strict=True))
 
 
-def test_who_reads_and_writes_before_meanwhile_and_after_is_not_refused_and_waits_for_no_lock(
+def test_readers_and_writers_are_not_refused_and_wait_for_no_lock_during_migrations(
     empty_database: Parameters,
 ) -> None:
     fill(empty_database, SIZE)

@@ -1,4 +1,4 @@
-"""Starts that were left, and the keys of their requests, on a real PostgreSQL: who comes second changes nothing."""
+"""Abandoned starts and the Idempotency-Keys of their requests on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from adapters.postgres.abandoned_starts import PostgresAbandonedStarts
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.starts import PostgresStarts
-from domain.idempotency import EarlierRequest, Failure, KeyClaim
+from domain.idempotency import EarlierRequest, KeyClaim, RequestFailure
 from domain.quota import Quota
 from domain.starts import Adoption, NewStart
 from tests.support.databases import Parameters, session
@@ -21,7 +21,7 @@ from tests.support.starts import new_start
 
 AT_ONCE = timedelta(0)
 DAY = timedelta(days=1)
-FAILURE = Failure("UnavailableError", "away")
+FAILURE = RequestFailure("UnavailableError", "away")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def known(keys: PostgresIdempotencyKeys, tenant: str, key: str = "k") -> Earlier
     return keys.claim(KeyClaim(tenant, "/compose", key, b"body"), uuid4())
 
 
-def test_an_adopted_start_is_a_compose_as_old_as_it(
+def test_an_adopted_start_becomes_a_compose_with_its_creation_time(
     module_database: Parameters, starts: PostgresStarts, abandoned: PostgresAbandonedStarts, tenant: str
 ) -> None:
     (start,), build = reserved(starts, tenant), uuid4()
@@ -87,7 +87,7 @@ def test_a_start_is_adopted_once(
     assert counts(module_database, tenant) == (1, 0)
 
 
-def test_a_build_that_is_somebody_s_already_leaves_the_start(
+def test_a_build_that_is_recorded_already_is_not_adopted(
     module_database: Parameters, starts: PostgresStarts, abandoned: PostgresAbandonedStarts, tenant: str
 ) -> None:
     (start,) = reserved(starts, tenant)
@@ -104,7 +104,7 @@ def test_a_slow_pod_that_records_its_build_after_the_adoption_changes_nothing(
     assert counts(module_database, tenant) == (1, 0)
 
 
-def test_starts_within_their_lease_are_not_left(
+def test_starts_within_their_lease_are_not_abandoned(
     starts: PostgresStarts, abandoned: PostgresAbandonedStarts, tenant: str
 ) -> None:
     (start,) = reserved(starts, tenant)
@@ -112,7 +112,7 @@ def test_starts_within_their_lease_are_not_left(
     assert start.id in {each.id for each in abandoned.find_abandoned(AT_ONCE, DAY, 1000)}
 
 
-def test_starts_beyond_patience_are_only_counted(
+def test_starts_beyond_the_maximum_age_are_only_counted(
     module_database: Parameters, starts: PostgresStarts, abandoned: PostgresAbandonedStarts, tenant: str
 ) -> None:
     (start,) = reserved(starts, tenant)
@@ -122,7 +122,7 @@ def test_starts_beyond_patience_are_only_counted(
     assert abandoned.count(AT_ONCE) >= 1
 
 
-def test_one_pod_leads_until_its_term_ends(abandoned: PostgresAbandonedStarts) -> None:
+def test_one_pod_is_the_leader_until_its_term_ends(abandoned: PostgresAbandonedStarts) -> None:
     one, another = uuid4(), uuid4()
     assert abandoned.acquire_leadership(one, DAY)
     assert not abandoned.acquire_leadership(another, DAY)
@@ -134,10 +134,10 @@ def test_a_key_is_claimed_once_also_where_the_answer_was_lost(keys: PostgresIdem
     request, key_id = KeyClaim(tenant, "/compose", "k", b"body"), uuid4()
     assert keys.claim(request, key_id) is None
     assert keys.claim(request, key_id) is None
-    assert keys.claim(request, uuid4()) == EarlierRequest(b"body", settled=False, made=())
+    assert keys.claim(request, uuid4()) == EarlierRequest(b"body", settled=False, created_ids=())
 
 
-def test_a_key_gets_to_know_its_builds_in_their_order(
+def test_a_key_stores_the_ids_of_its_builds_in_their_order(
     starts: PostgresStarts, abandoned: PostgresAbandonedStarts, keys: PostgresIdempotencyKeys, tenant: str
 ) -> None:
     key_id, builds = claimed(keys, tenant), [uuid4(), uuid4(), uuid4()]
@@ -146,16 +146,16 @@ def test_a_key_gets_to_know_its_builds_in_their_order(
     abandoned.adopt(Adoption(second.id, builds[1]))
     starts.record(first.id, builds[0], first.compose)
     keys.settle(key_id)
-    assert known(keys, tenant) == EarlierRequest(b"body", settled=True, made=tuple(builds))
+    assert known(keys, tenant) == EarlierRequest(b"body", settled=True, created_ids=tuple(builds))
 
 
-def test_a_key_is_not_closed_while_a_start_of_it_may_become_a_build(
+def test_a_key_is_not_settled_as_failed_while_a_start_may_become_a_build(
     starts: PostgresStarts, keys: PostgresIdempotencyKeys, tenant: str
 ) -> None:
     key_id = claimed(keys, tenant)
     (start,) = reserved(starts, tenant, key_id)
     keys.settle_failed(key_id, FAILURE)
-    assert known(keys, tenant) == EarlierRequest(b"body", settled=False, made=(None,))
+    assert known(keys, tenant) == EarlierRequest(b"body", settled=False, created_ids=(None,))
     assert key_id not in dict(keys.find_unsettled(AT_ONCE, 1000))
     starts.release([start.id])
     assert dict(keys.find_unsettled(AT_ONCE, 1000))[key_id] == (None,)
@@ -163,7 +163,7 @@ def test_a_key_is_not_closed_while_a_start_of_it_may_become_a_build(
     assert known(keys, tenant) is None
 
 
-def test_a_key_that_made_a_part_keeps_its_failure(
+def test_a_key_with_some_builds_stores_its_failure(
     starts: PostgresStarts, keys: PostgresIdempotencyKeys, tenant: str
 ) -> None:
     key_id, build = claimed(keys, tenant), uuid4()
@@ -171,17 +171,17 @@ def test_a_key_that_made_a_part_keeps_its_failure(
     starts.record(one.id, build, one.compose)
     starts.release([another.id])
     keys.settle_failed(key_id, FAILURE)
-    assert known(keys, tenant) == EarlierRequest(b"body", settled=True, made=(build, None), failure=FAILURE)
+    assert known(keys, tenant) == EarlierRequest(b"body", settled=True, created_ids=(build, None), failure=FAILURE)
 
 
-def test_what_is_settled_is_not_closed(keys: PostgresIdempotencyKeys, tenant: str) -> None:
+def test_a_settled_key_cannot_be_settled_as_failed(keys: PostgresIdempotencyKeys, tenant: str) -> None:
     key_id = claimed(keys, tenant)
     keys.settle(key_id)
     keys.settle_failed(key_id, FAILURE)
-    assert known(keys, tenant) == EarlierRequest(b"body", settled=True, made=())
+    assert known(keys, tenant) == EarlierRequest(b"body", settled=True, created_ids=())
 
 
-def test_the_start_of_an_older_version_of_this_service_is_counted_and_left_alone(
+def test_the_start_of_an_older_version_is_counted_and_not_found(
     module_database: Parameters, abandoned: PostgresAbandonedStarts, tenant: str
 ) -> None:
     start = uuid4()

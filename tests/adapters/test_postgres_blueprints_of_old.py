@@ -122,7 +122,7 @@ def test_bodies_of_any_shape_are_read_listed_changed_and_deleted(
     blueprints.delete(tenant, blueprint_id, None)
 
 
-def test_a_number_nobody_reads_does_not_spoil_the_rest(
+def test_a_number_that_cannot_be_parsed_does_not_affect_other_blueprints(
     blueprints: PostgresBlueprints, module_database: Parameters, tenant: str
 ) -> None:
     blueprint_id = insert_blueprint(module_database, tenant, "old", BODY)

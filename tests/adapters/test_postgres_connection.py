@@ -1,4 +1,4 @@
-"""The pool when the server goes and comes back (spec 40)."""
+"""The connection pool while the database server stops, hangs and restarts."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_patient_caller_outwaits_a_busy_pool_and_others_do_not(server: Embedde
     database.close()
 
 
-def test_the_use_of_the_pool_is_told(server: EmbeddedPostgres) -> None:
+def test_the_usage_of_the_pool_is_counted(server: EmbeddedPostgres) -> None:
     database = opened(server, 1)
     assert database.pool_usage()["limit"] == 1
     waits = threading.Thread(target=database.check)
@@ -140,9 +140,7 @@ every_way = pytest.mark.parametrize("name", WAYS)
 
 
 @every_way
-def test_a_server_that_is_away_from_the_first_connection_on_is_found_when_it_is_there(
-    postgres: Parameters, name: str
-) -> None:
+def test_a_server_that_is_unavailable_at_first_is_found_when_it_starts(postgres: Parameters, name: str) -> None:
     with DatabaseProxy(postgres) as proxy, pool(proxy.parameters) as database:
         WAYS[name](proxy)
         is_away(database)
@@ -152,7 +150,7 @@ def test_a_server_that_is_away_from_the_first_connection_on_is_found_when_it_is_
 
 
 @every_way
-def test_a_server_that_goes_away_is_found_again(postgres: Parameters, name: str) -> None:
+def test_a_server_that_stops_and_starts_is_found_again(postgres: Parameters, name: str) -> None:
     with DatabaseProxy(postgres) as proxy, pool(proxy.parameters) as database:
         fill(database, 4)
         for _ in range(2):
@@ -162,7 +160,7 @@ def test_a_server_that_goes_away_is_found_again(postgres: Parameters, name: str)
             until_there(database)
 
 
-def test_a_statement_that_is_never_answered_is_given_up(postgres: Parameters) -> None:
+def test_a_statement_without_an_answer_fails(postgres: Parameters) -> None:
     with DatabaseProxy(postgres) as proxy, pool(proxy.parameters) as database:
         until_there(database)
         began = time.monotonic()
@@ -186,7 +184,7 @@ def test_a_statement_that_takes_too_long_is_ended_and_the_connections_stay(postg
         assert idle(database) == before
 
 
-def test_statements_that_travel_together_may_each_take_long(postgres: Parameters) -> None:
+def test_each_statement_of_a_pipeline_may_take_long(postgres: Parameters) -> None:
     with pool(postgres, size=1) as database:
         before = idle(database)
         with database.connection() as connection, connection.pipeline():
@@ -195,7 +193,7 @@ def test_statements_that_travel_together_may_each_take_long(postgres: Parameters
         assert idle(database) == before
 
 
-def test_an_answer_that_comes_drop_by_drop_is_given_up(postgres: Parameters) -> None:
+def test_an_answer_that_arrives_in_drops_is_given_up(postgres: Parameters) -> None:
     def drip(database: PostgresDatabase) -> None:
         with database.connection() as connection, connection.pipeline():
             for _ in range(160):
@@ -208,7 +206,7 @@ def test_an_answer_that_comes_drop_by_drop_is_given_up(postgres: Parameters) -> 
         assert time.monotonic() - began < PATIENCE
 
 
-def test_a_connection_that_falls_silent_disturbs_none_that_is_in_use(server: EmbeddedPostgres) -> None:
+def test_a_silent_connection_does_not_disturb_those_in_use(server: EmbeddedPostgres) -> None:
     stopped, given_up = threading.Event(), threading.Event()
 
     def fall_silent(database: PostgresDatabase) -> None:
@@ -275,7 +273,7 @@ def broken_late(attempts: list[float]) -> Any:
     return work
 
 
-def test_what_breaks_late_is_tried_again_for_the_patient_only(postgres: Parameters) -> None:
+def test_a_late_error_is_retried_for_patient_callers_only(postgres: Parameters) -> None:
     with pool(postgres) as database:
         attempts: list[float] = []
         with pytest.raises(UnavailableError):
@@ -295,7 +293,7 @@ NOT_NOW = (
 
 
 @pytest.mark.parametrize("sqlstate", NOT_NOW)
-def test_a_server_that_says_it_cannot_now_is_unavailable(module_pool: PostgresDatabase, sqlstate: str) -> None:
+def test_a_server_that_refuses_connections_is_unavailable(module_pool: PostgresDatabase, sqlstate: str) -> None:
     statement = f"DO $$ BEGIN RAISE 'not now' USING ERRCODE = '{sqlstate}'; END $$"
     with pytest.raises(UnavailableError), module_pool.connection() as connection:
         connection.execute(statement.encode())
@@ -307,7 +305,7 @@ def module_pool(postgres: Parameters) -> Iterator[PostgresDatabase]:
         yield database
 
 
-def test_who_was_stopped_within_a_transaction_finds_the_database_unavailable(postgres: Parameters) -> None:
+def test_a_transaction_that_was_stopped_is_unavailable(postgres: Parameters) -> None:
     def be_stopped(database: PostgresDatabase) -> None:
         with database.connection() as connection, connection.transaction():
             connection.execute("SET idle_in_transaction_session_timeout = 20")
@@ -320,7 +318,7 @@ def test_who_was_stopped_within_a_transaction_finds_the_database_unavailable(pos
         database.check()
 
 
-def test_connections_are_kept_while_no_others_can_be_had(postgres: Parameters) -> None:
+def test_idle_connections_are_kept_while_no_new_ones_can_be_opened(postgres: Parameters) -> None:
     with DatabaseProxy(postgres) as proxy, pool(proxy.parameters, size=2) as database:
         fill(database, 2)
         first, second = idle(database), idle(database)
@@ -336,7 +334,7 @@ def test_connections_are_kept_while_no_others_can_be_had(postgres: Parameters) -
             time.sleep(0.05)
 
 
-def test_connections_that_are_busy_are_kept_while_no_others_can_be_had(postgres: Parameters) -> None:
+def test_busy_connections_are_kept_while_no_new_ones_can_be_opened(postgres: Parameters) -> None:
     with DatabaseProxy(postgres) as proxy, pool(proxy.parameters, size=1) as database:
         before = idle(database)
         proxy.refuse_newcomers("53300", "sorry, too many clients already")
@@ -348,7 +346,7 @@ def test_connections_that_are_busy_are_kept_while_no_others_can_be_had(postgres:
         assert idle(database) == before
 
 
-def test_who_is_patient_outwaits_a_server_that_is_away_for_a_moment(postgres: Parameters) -> None:
+def test_a_patient_caller_waits_for_a_server_that_restarts(postgres: Parameters) -> None:
     with DatabaseProxy(postgres) as proxy, pool(proxy.parameters) as database:
         until_there(database)
         proxy.close_port()
@@ -357,7 +355,7 @@ def test_who_is_patient_outwaits_a_server_that_is_away_for_a_moment(postgres: Pa
         database.run_with_retry(lambda connection: connection.execute("SELECT 1"), attempts=4, patient=True)
 
 
-def test_it_can_be_closed_while_the_server_is_away(postgres: Parameters) -> None:
+def test_the_database_can_be_closed_while_the_server_is_unavailable(postgres: Parameters) -> None:
     with DatabaseProxy(postgres) as proxy:
         proxy.swallow()
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""The upkeep of composes on a real PostgreSQL (spec 40, Maintenance)."""
+"""Maintenance of the tables on a real PostgreSQL (docs/operations.md, Maintenance)."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def request_of(database: Parameters, compose: UUID) -> Any:
     return stored_row(database, compose)["request"]
 
 
-def test_a_compose_goes_when_its_calendar_months_are_over_and_not_before(database: Parameters) -> None:
+def test_a_compose_is_removed_after_its_calendar_months_and_not_before(database: Parameters) -> None:
     with open_maintenance(database, MONTHS) as ours:
         cutoff = datetime.fromisoformat(ours.cutoff)
         older = insert_compose(database, "t", created_at=cutoff - timedelta(microseconds=1))
@@ -121,7 +121,7 @@ def test_batches_are_bounded_and_find_all_also_those_of_one_moment(database: Par
     assert stored_row(database, kept)
 
 
-def test_composes_of_times_that_nobody_else_knows_go_too(database: Parameters) -> None:
+def test_composes_with_times_that_python_cannot_represent_are_removed_too(database: Parameters) -> None:
     for when in ("-infinity", "0044-03-15 12:00:00 BC"):
         scalar(
             database,
@@ -133,14 +133,14 @@ def test_composes_of_times_that_nobody_else_knows_go_too(database: Parameters) -
     assert removed(database) == [10, 2]
 
 
-def test_what_a_batch_did_stays_done_when_the_next_one_is_never_asked_for(database: Parameters) -> None:
+def test_each_batch_is_committed_by_itself(database: Parameters) -> None:
     insert_many(database, 35)
     with open_maintenance(database, MONTHS) as ours:
         assert next(ours.expire_composes(dry_run=False)) == 10
     assert count(database) == 25
 
 
-def test_who_only_counts_counts_the_same_and_changes_nothing(database: Parameters) -> None:
+def test_a_dry_run_counts_the_same_and_changes_nothing(database: Parameters) -> None:
     insert_many(database, 25)
     insert_many(database, 15, request=with_users({"name": "u", "password": SECRET}), ago=timedelta(days=1))
     before = scalar(database, "SELECT md5(string_agg(c::text, ',' ORDER BY job_id)) FROM composes c")
@@ -150,7 +150,7 @@ def test_who_only_counts_counts_the_same_and_changes_nothing(database: Parameter
     assert scalar(database, "SELECT md5(string_agg(c::text, ',' ORDER BY job_id)) FROM composes c") == before
 
 
-def test_blueprints_stay_when_all_their_composes_go(database: Parameters) -> None:
+def test_blueprints_stay_when_all_their_composes_are_removed(database: Parameters) -> None:
     _, version = insert_blueprint_version(database, "t", 1)
     insert_compose(database, "t", ago=OLD, blueprint_version_id=version)
     assert removed(database) == [1]
@@ -186,7 +186,7 @@ def test_a_password_leaves_the_row_and_the_compose_is_answered_as_before(
     assert shown(kept) == shown(request)
 
 
-def test_all_else_in_the_row_stays_as_it_was_to_the_last_digit(database: Parameters) -> None:
+def test_the_rest_of_the_row_stays_unchanged_to_the_last_digit(database: Parameters) -> None:
     others = (
         '{"a": null, "b": 1.000000000000000000000000001, "c": 1e400, "d": [null, {"password": "of something else"}]}'
     )
@@ -244,7 +244,7 @@ def test_blueprints_keep_their_hashes(database: Parameters) -> None:
     assert scalar(database, "SELECT body FROM blueprint_versions") == body
 
 
-def test_a_row_that_somebody_holds_is_passed_over_and_taken_the_next_time(database: Parameters) -> None:
+def test_a_locked_row_is_skipped_and_removed_by_the_next_run(database: Parameters) -> None:
     insert_many(database, 12)
     busy = insert_compose(database, "t", ago=OLD + timedelta(days=1))
     with held(database, busy):
@@ -252,7 +252,7 @@ def test_a_row_that_somebody_holds_is_passed_over_and_taken_the_next_time(databa
     assert removed(database) == [1]
 
 
-def test_a_password_in_a_row_that_somebody_holds_goes_the_next_time(database: Parameters) -> None:
+def test_a_password_in_a_locked_row_is_removed_by_the_next_run(database: Parameters) -> None:
     busy = insert_compose(database, "t", with_users({"name": "u", "password": SECRET}))
     with held(database, busy):
         assert cleaned(database) == [0]
@@ -269,7 +269,7 @@ def test_between_batches_nothing_is_locked(database: Parameters) -> None:
             scalar(database, "SELECT count(*) FROM (SELECT 1 FROM composes FOR UPDATE NOWAIT) everything")
 
 
-def test_of_two_that_run_at_once_the_second_says_so(database: Parameters) -> None:
+def test_a_second_concurrent_run_raises_an_error(database: Parameters) -> None:
     with (
         open_maintenance(database, MONTHS),
         pytest.raises(MaintenanceRunningError, match="Another maintenance"),
@@ -280,19 +280,19 @@ def test_of_two_that_run_at_once_the_second_says_so(database: Parameters) -> Non
         assert ours.cutoff
 
 
-def test_nothing_is_done_to_a_database_without_the_index_that_serves_it(database: Parameters) -> None:
+def test_a_database_without_the_index_is_not_maintained(database: Parameters) -> None:
     with session(database) as connection:
         connection.execute("DROP INDEX composes_created_at_job_id_idx")
     with pytest.raises(ConfigurationError, match="migrate"), open_maintenance(database, MONTHS):
         pass
 
 
-def test_a_database_that_is_away_is_said_to_be(database: Parameters) -> None:
+def test_an_unavailable_database_raises_an_unavailable_error(database: Parameters) -> None:
     with pytest.raises(UnavailableError), open_maintenance({**database, "port": 1}, MONTHS):
         pass
 
 
-def test_a_database_that_goes_away_ends_it(database: Parameters) -> None:
+def test_a_database_that_becomes_unavailable_ends_the_run(database: Parameters) -> None:
     insert_many(database, 25)
 
     def run() -> None:
@@ -311,7 +311,7 @@ def test_a_database_that_goes_away_ends_it(database: Parameters) -> None:
     assert count(database) == 15
 
 
-def test_the_room_of_removed_composes_is_used_again(database: Parameters) -> None:
+def test_the_space_of_removed_composes_is_reused(database: Parameters) -> None:
     insert_many(database, 200)
     with open_maintenance(database, MONTHS) as ours:
         list(ours.expire_composes(dry_run=False))
@@ -323,7 +323,7 @@ def test_the_room_of_removed_composes_is_used_again(database: Parameters) -> Non
         time.sleep(0.05)
 
 
-def test_a_vacuum_that_has_to_wait_is_given_up_when_time_is_over(database: Parameters) -> None:
+def test_a_waiting_vacuum_is_cancelled_when_the_time_is_over(database: Parameters) -> None:
     with psycopg.connect(**database) as connection:
         connection.execute("LOCK TABLE composes IN SHARE UPDATE EXCLUSIVE MODE")
         ends = time.monotonic() + 0.3
@@ -364,7 +364,7 @@ def scans_of_composes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from scans_of_composes(part)
 
 
-def test_starts_as_old_as_removed_composes_go_and_younger_ones_stay(database: Parameters) -> None:
+def test_starts_as_old_as_removed_composes_are_removed_and_younger_ones_stay(database: Parameters) -> None:
     with session(database) as connection:
         for ago in (OLD, timedelta(days=30)):
             connection.execute(
@@ -376,7 +376,7 @@ def test_starts_as_old_as_removed_composes_go_and_younger_ones_stay(database: Pa
     assert scalar(database, "SELECT count(*) FROM compose_starts") == 1
 
 
-def test_idempotency_keys_go_after_a_day_in_batches(database: Parameters) -> None:
+def test_idempotency_keys_are_removed_after_a_day_in_batches(database: Parameters) -> None:
     insert = """
         INSERT INTO idempotency_keys (id, org_id, path, key, body, created_at)
         SELECT gen_random_uuid(), '1', '/compose', %(age)s || n::text, '', %(made)s FROM generate_series(1, 25) n

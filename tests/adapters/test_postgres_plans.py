@@ -23,7 +23,7 @@ from adapters.postgres.starts import PostgresStarts
 from benchmarks.database import LARGE, SMALL
 from domain.blueprints.blueprint import BlueprintsQuery, NewBlueprint, Version
 from domain.composes import ComposesQuery, NewCompose
-from domain.idempotency import Failure, KeyClaim
+from domain.idempotency import KeyClaim, RequestFailure
 from domain.paging import Page
 from domain.quota import Quota
 from domain.starts import Adoption
@@ -136,7 +136,7 @@ def look_after_starts(database: RecordingDatabase, tenant: str) -> None:
     abandoned.adopt(Adoption(start.id, build))
     keys.find_unsettled(timedelta(0), 10)
     keys.settle(key)
-    keys.settle_failed(key, Failure("UnavailableError", ""))
+    keys.settle_failed(key, RequestFailure("UnavailableError", ""))
 
 
 def look_after_rows(database: RecordingDatabase) -> None:
@@ -179,7 +179,7 @@ def test_no_statement_sorts_more_than_a_page(
 
 
 @every_way
-def test_what_counts_and_what_finds_a_page_reads_one_index_alone(
+def test_counts_and_pages_read_one_index_only(
     large_database: Parameters, statements: dict[str, list[Statement]], tenant: str, generic: bool
 ) -> None:
     counts = [each for each in statements[tenant] if each[0] in COUNTS]
@@ -213,7 +213,7 @@ def test_lists_of_builds_read_no_build_that_is_too_old_to_be_listed(
 
 
 @every_way
-def test_each_index_is_entered_at_its_first_column_and_not_read_to_its_end(
+def test_each_index_is_searched_by_its_first_column_and_not_read_to_its_end(
     large_database: Parameters, statements: dict[str, list[Statement]], tenant: str, generic: bool
 ) -> None:
     with session(large_database) as connection:

@@ -1,4 +1,4 @@
-"""The quota file (spec 10, Quota)."""
+"""The quota file."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""`image-builder maintenance` as an operator's job runs it (spec 40, Maintenance)."""
+"""`image-builder maintenance` as an operator's job runs it (docs/operations.md, Maintenance)."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from image_builder.usecases.orphans import CancelOrphans
 from image_builder.usecases.passwords import HashPasswords
 from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.record import RecordBuilds
-from ports.deadline import left
+from ports.deadline import remaining_seconds
 from tests.support.builders import compose_request
 from tests.support.domain_builders import CONTENT, UPLOAD, a_distribution, a_repository, completed, hash_of
 from tests.support.meter import FakeMeter
@@ -253,7 +253,7 @@ class World:
         return refused.value
 
     def _gather(self, identity: Identity, request: ComposeRequest, distribution: Distribution | None) -> Answers:
-        self.gathered.append((identity, request, distribution, left()))
+        self.gathered.append((identity, request, distribution, remaining_seconds()))
         if isinstance(self.answers, Exception):
             raise self.answers
         return self.answers

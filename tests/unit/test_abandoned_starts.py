@@ -1,4 +1,4 @@
-"""Which build at the composer is which start's (spec 40)."""
+"""Matching of abandoned starts with builds at the composer."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ ONE, OTHER = b"one request", b"another"
 AGE = timedelta(hours=1)
 
 
-def left(*fingerprints: bytes) -> list[AbandonedStart]:
+def abandoned(*fingerprints: bytes) -> list[AbandonedStart]:
     return [AbandonedStart(uuid4(), each, AGE) for each in fingerprints]
 
 
-def seen(*fingerprints: bytes | None, is_adoptable: bool = True, age: timedelta = AGE) -> list[UnrecordedBuild]:
+def unrecorded(*fingerprints: bytes | None, is_adoptable: bool = True, age: timedelta = AGE) -> list[UnrecordedBuild]:
     return [
         UnrecordedBuild(uuid4(), None if each is None else frozenset({each}), age, is_adoptable)
         for each in fingerprints
@@ -35,38 +35,38 @@ def seen(*fingerprints: bytes | None, is_adoptable: bool = True, age: timedelta 
 
 
 def test_a_build_of_the_same_request_is_adopted() -> None:
-    (start,), builds = left(ONE), seen(OTHER, ONE)
+    (start,), builds = abandoned(ONE), unrecorded(OTHER, ONE)
     assert match_starts([start], builds, complete=True) == MatchedStarts((Adoption(start.id, builds[1].compose),), ())
 
 
 def test_a_start_without_a_build_is_released() -> None:
-    (start,) = left(ONE)
-    assert match_starts([start], seen(OTHER), complete=True) == MatchedStarts((), (start.id,))
+    (start,) = abandoned(ONE)
+    assert match_starts([start], unrecorded(OTHER), complete=True) == MatchedStarts((), (start.id,))
 
 
-def test_a_build_that_somebody_may_be_about_to_record_is_waited_for() -> None:
-    assert match_starts(left(ONE), seen(ONE, is_adoptable=False), complete=True) == MatchedStarts((), ())
+def test_a_build_that_may_be_about_to_be_recorded_is_not_adopted() -> None:
+    assert match_starts(abandoned(ONE), unrecorded(ONE, is_adoptable=False), complete=True) == MatchedStarts((), ())
 
 
 @pytest.mark.parametrize(("further", "complete"), [((None,), True), ((), False)])
-def test_nothing_is_released_while_there_are_builds_that_nobody_knows_the_request_of(
+def test_no_start_is_released_while_the_request_of_a_build_is_unknown(
     further: tuple[None, ...], complete: bool
 ) -> None:
-    starts, builds = left(ONE, OTHER), seen(ONE, *further)
+    starts, builds = abandoned(ONE, OTHER), unrecorded(ONE, *further)
     assert match_starts(starts, builds, complete=complete) == MatchedStarts(
         (Adoption(starts[0].id, builds[0].compose),), ()
     )
 
 
 @pytest.mark.parametrize("fingerprint", [ONE, None])
-def test_a_build_that_was_there_before_the_start_is_not_the_start_s(fingerprint: bytes | None) -> None:
-    (start,) = left(ONE)
-    builds = seen(fingerprint, age=AGE + timedelta(minutes=2))
+def test_a_build_that_is_older_than_the_start_does_not_match(fingerprint: bytes | None) -> None:
+    (start,) = abandoned(ONE)
+    builds = unrecorded(fingerprint, age=AGE + timedelta(minutes=2))
     assert match_starts([start], builds, complete=True) == MatchedStarts((), (start.id,))
 
 
-def test_of_starts_that_look_alike_as_many_are_adopted_as_there_are_builds_the_oldest_first() -> None:
-    starts, builds = left(ONE, ONE, ONE), seen(ONE, ONE)
+def test_equal_starts_are_matched_with_as_many_builds_oldest_first() -> None:
+    starts, builds = abandoned(ONE, ONE, ONE), unrecorded(ONE, ONE)
     verdict = match_starts(starts, builds, complete=True)
     assert [each.start for each in verdict.adopted] == [starts[0].id, starts[1].id]
     assert {each.compose for each in verdict.adopted} == {build.compose for build in builds}
@@ -74,24 +74,24 @@ def test_of_starts_that_look_alike_as_many_are_adopted_as_there_are_builds_the_o
 
 
 @pytest.mark.parametrize("listed", ["older first", "younger first"])
-def test_a_younger_start_is_left_the_build_that_it_may_have(listed: str) -> None:
+def test_a_start_takes_the_oldest_build_so_that_a_younger_start_gets_the_other(listed: str) -> None:
     old, young = AbandonedStart(uuid4(), ONE, AGE), AbandonedStart(uuid4(), ONE, AGE / 2)
-    (older,), (younger,) = seen(ONE), seen(ONE, age=AGE / 2)
+    (older,), (younger,) = unrecorded(ONE), unrecorded(ONE, age=AGE / 2)
     builds = [older, younger] if listed == "older first" else [younger, older]
     adopted = Adoption(old.id, older.compose), Adoption(young.id, younger.compose)
     assert match_starts([old, young], builds, complete=True) == MatchedStarts(adopted, ())
 
 
-def test_a_build_of_a_blueprint_is_not_a_start_s_without_one() -> None:
-    (without,) = left(ONE)
+def test_a_build_of_a_blueprint_does_not_match_a_start_without_one() -> None:
+    (without,) = abandoned(ONE)
     of_blueprint = AbandonedStart(uuid4(), OTHER, AGE, has_blueprint=True)
     build = UnrecordedBuild(uuid4(), frozenset({ONE, OTHER}), AGE, is_adoptable=True, has_blueprint=True)
     verdict = match_starts([without, of_blueprint], [build], complete=True)
     assert verdict == MatchedStarts((Adoption(of_blueprint.id, build.compose),), (without.id,))
 
 
-def test_builds_without_a_start_are_nobody_s_business() -> None:
-    assert match_starts([], seen(ONE, OTHER), complete=True) == MatchedStarts((), ())
+def test_builds_without_a_start_are_ignored() -> None:
+    assert match_starts([], unrecorded(ONE, OTHER), complete=True) == MatchedStarts((), ())
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_builds_without_a_start_are_nobody_s_business() -> None:
         },
     ],
 )
-def test_what_the_composer_leaves_out_or_puts_in_for_nothing_makes_no_other_request(told: dict[str, Any]) -> None:
+def test_empty_values_and_defaults_do_not_change_the_normalized_request(told: dict[str, Any]) -> None:
     sent = {"distribution": "centos-9", "image_request": {"size": 0, "repositories": [{"rhsm": True}], "tags": []}}
     assert normalize_request(told) == normalize_request(sent)
 
@@ -126,7 +126,7 @@ def test_what_the_composer_leaves_out_or_puts_in_for_nothing_makes_no_other_requ
         {"distribution": "centos-9", "packages": ["a", "b", ""]},
     ],
 )
-def test_requests_that_ask_for_something_else_are_told_apart(other: dict[str, Any]) -> None:
+def test_different_requests_have_different_normalized_requests(other: dict[str, Any]) -> None:
     assert normalize_request(other) != normalize_request({"distribution": "centos-9", "packages": ["a", "b"]})
 
 
@@ -153,7 +153,7 @@ def with_hashes(request: dict[str, Any]) -> dict[str, Any]:
     return request
 
 
-def test_a_start_is_recognized_though_its_passwords_were_hashed_after_it_was_recorded() -> None:
+def test_a_start_matches_although_its_passwords_were_hashed_later() -> None:
     assert normalize_request(SENT) in normalized_variants(ECHO)
 
 
@@ -162,19 +162,17 @@ def test_a_plain_password_is_replaced_by_the_beginning_of_its_hash() -> None:
     assert [user["password"] for user in users] == [f"$6${SALT}$", "$6$other$digest"]
 
 
-def test_what_a_start_is_recognized_by_holds_no_password_and_no_hash() -> None:
+def test_a_normalized_request_contains_no_password_and_no_hash() -> None:
     assert "digest" not in str(normalize_request(ECHO))
 
 
-def test_a_start_that_an_older_version_recorded_with_its_hashes_is_recognized() -> None:
+def test_a_start_that_an_older_version_recorded_with_hashes_matches() -> None:
     assert with_hashes(ECHO) in normalized_variants(ECHO)
 
 
 @pytest.mark.parametrize("recorded", [{}, {"blueprint_id": BUILD_ID}])
 @pytest.mark.parametrize("told", [{}, {"blueprint_id": BUILD_ID}])
-def test_the_blueprint_s_id_makes_no_difference_once_the_composer_tells_it(
-    recorded: dict[str, str], told: dict[str, str]
-) -> None:
+def test_a_start_recorded_without_its_blueprint_id_matches(recorded: dict[str, str], told: dict[str, str]) -> None:
     starts = [normalize_request({**SENT, **recorded}), with_hashes({**ECHO, **recorded})]
     builds = normalized_variants({**ECHO, **told})
     # A build that tells none was not ordered with one.
@@ -198,7 +196,7 @@ def test_the_same_request_with_other_passwords_is_another_request() -> None:
         ("$6$a$b$c", "$6$a$b"),
     ],
 )
-def test_of_a_hash_only_its_form_and_salt_are_looked_at(hashed: str, known: str) -> None:
+def test_only_the_form_and_the_salt_of_a_hash_are_compared(hashed: str, known: str) -> None:
     (user,) = users_without_digests(ordered(hashed)["customizations"]["users"])
     assert user["password"] == known
 
@@ -206,11 +204,11 @@ def test_of_a_hash_only_its_form_and_salt_are_looked_at(hashed: str, known: str)
 @pytest.mark.parametrize(
     "request_", [{}, {"customizations": None}, {"customizations": {"users": None}}, {"customizations": {"users": [1]}}]
 )
-def test_a_request_of_any_shape_has_an_essence(request_: dict[str, Any]) -> None:
+def test_a_request_of_any_shape_can_be_normalized(request_: dict[str, Any]) -> None:
     assert normalized_variants(request_)
 
 
-def test_what_is_large_and_stays_as_it_is_is_not_copied() -> None:
+def test_unchanged_large_parts_are_not_copied() -> None:
     files = [{"path": "/a", "data": "x"}]
     made = normalize_request({"customizations": {"files": files, "packages": []}})
     assert made == {"customizations": {"files": files}}

@@ -1,4 +1,4 @@
-"""What a fingerprint of a document says, and to whom."""
+"""Fingerprints of JSON documents."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_pods_with_the_same_secret_agree() -> None:
     assert one.is_comparable(another.compute(DOCUMENT))
 
 
-def test_who_has_another_secret_learns_nothing() -> None:
+def test_fingerprints_of_different_secrets_are_not_comparable() -> None:
     ours, theirs = HmacFingerprints("secret"), HmacFingerprints("guess")
     assert ours.compute(DOCUMENT) != theirs.compute(DOCUMENT)
     assert not theirs.is_comparable(ours.compute(DOCUMENT))
@@ -30,5 +30,5 @@ def test_other_documents_have_other_fingerprints() -> None:
     assert len({prints.compute(each) for each in [DOCUMENT, *others]}) == 5
 
 
-def test_without_a_secret_there_are_fingerprints_all_the_same() -> None:
+def test_without_a_secret_fingerprints_are_computed_too() -> None:
     assert HmacFingerprints("").compute(DOCUMENT) == HmacFingerprints("").compute(DOCUMENT)

@@ -1,4 +1,4 @@
-"""Who asks (spec 10, Identity)."""
+"""Identities of callers."""
 
 import base64
 import json

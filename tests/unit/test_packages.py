@@ -1,4 +1,4 @@
-"""Which packages a search finds, and in which order (spec 10, GET /packages)."""
+"""The results of a package search and their order."""
 
 import pytest
 from hypothesis import example, given

@@ -1,4 +1,4 @@
-"""Calls that are made at the same time (image_builder.usecases.concurrency)."""
+"""Concurrent calls (image_builder.usecases.concurrency)."""
 
 from __future__ import annotations
 

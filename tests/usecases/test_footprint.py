@@ -134,13 +134,13 @@ def test_many_small_entries_count_more_than_one_large_one() -> None:
     assert memory_of([many]) > memory_of([one]) + 8 * MIB
 
 
-def test_small_requests_are_all_written_out_at_once_and_large_ones_one_at_a_time() -> None:
+def test_small_requests_are_all_serialized_at_once_and_large_ones_one_at_a_time() -> None:
     small, large = (compose_request(customizations=with_file(each)) for each in (100_000, 4_000_000))
     assert max_submitted_at_once([small] * 40) >= 40
     assert max_submitted_at_once([large] * 40) == 1
 
 
-def test_a_document_that_is_nested_too_deeply_is_left_to_be_refused() -> None:
+def test_a_too_deeply_nested_document_counts_as_empty_because_it_is_refused_later() -> None:
     deep: list[Any] = []
     for _ in range(300):
         deep = [deep]

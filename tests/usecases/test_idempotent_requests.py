@@ -1,4 +1,4 @@
-"""Requests under an Idempotency-Key: carried out once, also where noting it down fails."""
+"""Requests with an Idempotency-Key are carried out once, also when the key cannot be settled."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from domain.errors import (
     RulesViolatedError,
     UnavailableError,
 )
-from domain.idempotency import EarlierRequest, Failure, KeyClaim
+from domain.idempotency import EarlierRequest, KeyClaim, RequestFailure
 from domain.identity import Identity
 from image_builder.usecases.idempotent_requests import IdempotentRequest, IdempotentRequests
 
@@ -40,14 +40,14 @@ class FakeKeys:
         place = (request.tenant, request.path, request.key)
         if place in self.known:
             return self.known[place][1]
-        self.known[place] = key_id, EarlierRequest(request.body, settled=False, made=())
+        self.known[place] = key_id, EarlierRequest(request.body, settled=False, created_ids=())
         return None
 
     def settle(self, key_id: UUID) -> None:
         """See ports.store."""
         self._called("settle")
 
-    def settle_failed(self, key_id: UUID, failure: Failure) -> None:
+    def settle_failed(self, key_id: UUID, failure: RequestFailure) -> None:
         """See ports.store."""
         self._called("close")
         self.known = {place: entry for place, entry in self.known.items() if entry[0] != key_id}
@@ -56,9 +56,9 @@ class FakeKeys:
         """See ports.store."""
         return []
 
-    def is_known(self, asked: IdempotentRequest, made: tuple[UUID, ...], failure: Failure | None = None) -> None:
+    def is_known(self, asked: IdempotentRequest, made: tuple[UUID, ...], failure: RequestFailure | None = None) -> None:
         """The request has been carried out before."""
-        known = EarlierRequest(PRINTS.compute(asked.body), settled=True, made=made, failure=failure)
+        known = EarlierRequest(PRINTS.compute(asked.body), settled=True, created_ids=made, failure=failure)
         self.known[CALLER.tenant, asked.path, str(asked.key)] = uuid4(), known
 
     def _called(self, name: str) -> None:
@@ -93,41 +93,44 @@ def a_request(key: str | None = "k", body: dict[str, Any] | None = None) -> Idem
     return IdempotentRequest("/compose", key, BODY if body is None else body)
 
 
-def test_without_a_key_nothing_is_noted(keys: FakeKeys) -> None:
+def test_without_a_key_nothing_is_stored(keys: FakeKeys) -> None:
     assert once(keys, a_request(key=None), lambda key_id: (key_id, "made")) == (None, "made")
     assert keys.calls == []
 
 
-def test_what_is_made_is_settled(keys: FakeKeys) -> None:
+def test_a_successful_request_settles_its_key(keys: FakeKeys) -> None:
     assert once(keys, a_request(), lambda _: "made") == "made"
     assert keys.calls == ["claim", "settle"]
 
 
-def test_a_known_request_is_answered_with_what_it_made(keys: FakeKeys) -> None:
+def test_a_repeated_request_is_answered_with_the_ids_of_the_first(keys: FakeKeys) -> None:
     made = (uuid4(), uuid4())
     keys.is_known(a_request(), made)
     assert once(keys, a_request(), never) == made
 
 
-def test_a_known_failure_is_told_as_it_was(keys: FakeKeys) -> None:
+def test_a_repeated_request_gets_the_error_of_the_first(keys: FakeKeys) -> None:
     first = BuildRefusedError("no (started before: 1)")
-    keys.is_known(a_request(), (uuid4(),), Failure.of(first))
+    keys.is_known(a_request(), (uuid4(),), RequestFailure.from_error(first))
     with pytest.raises(BuildRefusedError) as again:
         once(keys, a_request(), never)
     assert again.value.detail == first.detail
 
 
-def test_an_unforeseen_failure_says_nothing_of_itself() -> None:
-    assert Failure.of(RuntimeError("host db.internal")).error().detail == "Something went wrong on our side"
+def test_an_unexpected_error_does_not_show_its_text() -> None:
+    assert (
+        RequestFailure.from_error(RuntimeError("host db.internal")).to_error().detail
+        == "Something went wrong on our side"
+    )
 
 
 @pytest.mark.parametrize("kind", [InvalidRequestError, BuildRefusedError, UnavailableError])
-def test_a_kept_failure_keeps_its_kind(kind: Callable[[str], ImageBuilderError]) -> None:
+def test_a_stored_failure_has_the_class_of_its_error(kind: Callable[[str], ImageBuilderError]) -> None:
     error = kind("detail")
-    assert type(Failure.of(error).error()) is type(error)
+    assert type(RequestFailure.from_error(error).to_error()) is type(error)
 
 
-def test_while_the_first_runs_the_second_is_asked_to_come_again(keys: FakeKeys) -> None:
+def test_while_the_first_request_runs_the_second_gets_in_progress(keys: FakeKeys) -> None:
     def work(_: UUID | None) -> Any:
         with pytest.raises(InProgressError) as refused:
             once(keys, a_request(), never)
@@ -144,31 +147,31 @@ def test_another_body_is_refused_also_while_the_first_runs(keys: FakeKeys) -> No
     once(keys, a_request(), work)
 
 
-def test_a_request_is_repeated_although_the_secret_has_changed_meanwhile(keys: FakeKeys) -> None:
+def test_a_request_can_be_repeated_after_the_secret_has_changed(keys: FakeKeys) -> None:
     made = (uuid4(),)
     keys.is_known(a_request(), made)
     assert once(keys, a_request(), never, HmacFingerprints("another")) == made
 
 
-def test_a_failure_is_noted_and_raised(keys: FakeKeys) -> None:
+def test_a_failure_is_stored_and_raised(keys: FakeKeys) -> None:
     with pytest.raises(InvalidRequestError):
         once(keys, a_request(), raising(InvalidRequestError("no")))
     assert keys.calls == ["claim", "close"]
     assert once(keys, a_request(), lambda _: "made") == "made"
 
 
-def test_what_was_made_is_answered_although_it_cannot_be_noted(keys: FakeKeys) -> None:
+def test_a_result_is_returned_although_its_key_cannot_be_settled(keys: FakeKeys) -> None:
     keys.failing["settle"] = UnavailableError("away")
     assert once(keys, a_request(), lambda _: "made") == "made"
 
 
-def test_a_failure_is_told_although_it_cannot_be_noted(keys: FakeKeys) -> None:
+def test_a_failure_is_raised_although_its_key_cannot_be_settled(keys: FakeKeys) -> None:
     keys.failing["close"] = UnavailableError("away")
     with pytest.raises(InvalidRequestError):
         once(keys, a_request(), raising(InvalidRequestError("no")))
 
 
-def test_where_a_key_cannot_be_claimed_nothing_is_carried_out(keys: FakeKeys) -> None:
+def test_a_request_whose_key_cannot_be_claimed_is_not_carried_out(keys: FakeKeys) -> None:
     keys.failing["claim"] = UnavailableError("away")
     with pytest.raises(UnavailableError):
         once(keys, a_request(), never)

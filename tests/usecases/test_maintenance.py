@@ -54,7 +54,7 @@ def outcome_of(world: World, *, dry_run: bool = False) -> dict[str, object]:
     return lines[-1]
 
 
-def test_the_steps_follow_each_other_and_their_counts_are_told() -> None:
+def test_the_steps_run_in_order_and_their_counts_are_logged() -> None:
     world = World(3, 2, starts=1, keys=2)
     told = outcome_of(world)
     assert world.done == ["remove"] * 3 + ["remove starts"] + ["remove keys"] * 2 + ["take out"] * 2 + ["vacuum"]
@@ -72,7 +72,7 @@ def test_a_dry_run_counts_only() -> None:
     assert (told["dry_run"], told["vacuumed"]) == (True, False)
 
 
-def test_when_the_time_budget_ends_the_batch_at_hand_is_the_last() -> None:
+def test_when_the_time_budget_ends_the_current_batch_is_the_last() -> None:
     world = World(3, 2, end_at=2)
     told = outcome_of(world)
     assert world.done == ["remove"] * 2

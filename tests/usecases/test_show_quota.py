@@ -1,4 +1,4 @@
-"""Tell a tenant what its quota leaves (spec 10, Quota)."""
+"""What a tenant's quota leaves."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def tell(world):
     return ShowQuota(world.quotas, world.starts)
 
 
-def test_what_was_started_is_used_and_nothing_is_reserved(world, tell):
+def test_started_builds_are_counted_and_nothing_is_reserved(world, tell):
     world()
     allowance = tell(CALLER)
     assert (allowance.limit, allowance.used, allowance.remaining) == (QUOTA.limit, 1, QUOTA.limit - 1)
@@ -20,14 +20,14 @@ def test_what_was_started_is_used_and_nothing_is_reserved(world, tell):
     assert world.quotas.asked == [CALLER.tenant, CALLER.tenant]
 
 
-def test_of_an_unlimited_tenant_nothing_is_counted(world, tell):
+def test_the_builds_of_an_unlimited_tenant_are_not_counted(world, tell):
     world.quotas.quota = None
     assert tell(CALLER) is None
     assert world.starts.calls == []
 
 
 @pytest.mark.parametrize("error", [ConfigurationError("No quota is defined"), UnavailableError("away")], ids=repr)
-def test_what_cannot_be_told_is_an_error(world, tell, error):
+def test_errors_of_the_quota_and_the_database_are_passed_on(world, tell, error):
     world.quotas.quota = error
     with pytest.raises(type(error)):
         tell(CALLER)

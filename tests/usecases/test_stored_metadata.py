@@ -1,4 +1,4 @@
-"""Which metadata of a build is kept: no other than what its end leaves."""
+"""When the metadata of a build is stored."""
 
 from __future__ import annotations
 
@@ -66,19 +66,19 @@ def world() -> World:
     return World()
 
 
-def test_an_ended_build_s_metadata_is_kept_also_where_nobody_asked_how_it_ended(world: World) -> None:
+def test_the_metadata_of_an_ended_build_is_stored_also_if_its_status_was_never_read(world: World) -> None:
     assert world.asked() == PACKAGES
     assert world.asked() == world.kept.metadata == orjson.dumps(PACKAGES)
 
 
 @pytest.mark.parametrize("answers", [1, 2])
-def test_what_is_told_before_a_build_ends_is_not_kept(world: World, answers: int) -> None:
+def test_metadata_from_before_the_end_of_a_build_is_not_stored(world: World, answers: int) -> None:
     world.left = answers
     assert world.asked() == ({} if answers == 2 else PACKAGES)
     assert world.kept.metadata is None
 
 
-def test_where_nobody_knows_whether_it_ended_nothing_is_kept(world: World) -> None:
+def test_metadata_of_a_build_of_unknown_status_is_not_stored(world: World) -> None:
     world.away.add("status")
     assert world.asked() == PACKAGES
     assert world.kept.metadata is None

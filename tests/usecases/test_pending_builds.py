@@ -1,4 +1,4 @@
-"""What becomes of a build under an Idempotency-Key whose row cannot be written at once."""
+"""Builds with an Idempotency-Key that cannot be recorded at once."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def world() -> World:
     return world
 
 
-def test_it_is_not_cancelled_and_counts(world: World) -> None:
+def test_a_pending_build_is_not_cancelled_and_counts(world: World) -> None:
     assert world.composer.cancelled == []
     assert len(world.starts.reserved) == 1
 
 
-def test_it_is_recorded_under_the_composer_s_id_when_the_database_is_there_again(world: World) -> None:
+def test_a_pending_build_is_recorded_when_the_database_is_available_again(world: World) -> None:
     world.starts.failing.clear()
     world.record.retry_pending()
     assert list(world.starts.composes) == [world.composer.outcome.id]  # type: ignore[union-attr]
@@ -38,7 +38,7 @@ def test_it_is_recorded_under_the_composer_s_id_when_the_database_is_there_again
     assert world.keys.settled == [world.key]
 
 
-def test_it_is_recorded_once(world: World) -> None:
+def test_a_pending_build_is_recorded_once(world: World) -> None:
     world.starts.failing.clear()
     world.record.retry_pending()
     world.record.retry_pending()
@@ -46,7 +46,7 @@ def test_it_is_recorded_once(world: World) -> None:
 
 
 @pytest.mark.parametrize("ending", [False, True], ids=["the service goes on", "the service ends"])
-def test_it_goes_on_also_where_its_key_cannot_be_settled(world: World, *, ending: bool) -> None:
+def test_a_pending_build_is_recorded_although_its_key_cannot_be_settled(world: World, *, ending: bool) -> None:
     world.starts.failing.clear()
     world.keys.failing = AWAY
     if ending:
@@ -57,7 +57,7 @@ def test_it_goes_on_also_where_its_key_cannot_be_settled(world: World, *, ending
     assert world.composer.cancelled == []
 
 
-def test_it_is_waited_for_as_long_as_a_start_is_worked_at_and_then_cancelled(world: World) -> None:
+def test_a_build_that_stays_pending_for_a_lease_is_cancelled(world: World) -> None:
     world.now += 299
     with pytest.raises(UnavailableError):
         world.record.retry_pending()
@@ -70,21 +70,21 @@ def test_it_is_waited_for_as_long_as_a_start_is_worked_at_and_then_cancelled(wor
     assert len(world.composer.cancelled) == 1
 
 
-def test_one_that_cannot_be_recorded_at_all_holds_up_no_other(world: World) -> None:
+def test_a_build_that_cannot_be_recorded_does_not_delay_others(world: World) -> None:
     world.starts.failing["record"] = RuntimeError("unforeseen")
     world.record.retry_pending()
     assert world.composer.cancelled == [BUILD]
     assert world.starts.reserved == {}
 
 
-def test_a_service_that_ends_records_it_at_the_last_moment(world: World) -> None:
+def test_a_service_that_ends_records_pending_builds(world: World) -> None:
     world.starts.failing.clear()
     world.record.finish()
     assert list(world.starts.composes) == [world.composer.outcome.id]  # type: ignore[union-attr]
     assert world.composer.cancelled == []
 
 
-def test_a_service_that_ends_while_the_database_is_away_cancels_all_of_them(world: World) -> None:
+def test_a_service_that_ends_without_the_database_cancels_pending_builds(world: World) -> None:
     world.key = uuid4()
     world.refuses(error=UnavailableError)
     tried = world.starts.calls.count("record")
@@ -94,7 +94,7 @@ def test_a_service_that_ends_while_the_database_is_away_cancels_all_of_them(worl
     assert world.keys.settled == []
 
 
-def test_one_that_cannot_be_recorded_when_the_service_ends_takes_no_other_along(world: World) -> None:
+def test_at_the_end_of_the_service_a_build_that_cannot_be_recorded_does_not_prevent_others(world: World) -> None:
     world.key = uuid4()
     other = uuid4()
     world.composer.outcome = Accepted(other)
