@@ -11,7 +11,7 @@ SERVICE_TESTS := tests/e2e tests/hostile tests/load
 # The output of each run as a whole, at its end, where this make can do it.
 LINES := $(if $(filter output-sync,$(.FEATURES)),--output-sync=line)
 
-.PHONY: help run demo test test-service test-others load check format lock distributions docs audit benchmarks image sbom clean
+.PHONY: help run demo test test-service test-others clients load check format lock distributions docs audit benchmarks image sbom clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -33,7 +33,7 @@ run: $(VENV)/.embedded  ## the service with everything it needs, on 127.0.0.1:80
 demo: $(VENV)/.embedded  ## queue builds and watch them, against the service of `make run` or one of its own
 	@exec $(BIN)/image-builder demo
 
-test: $(VENV)/.development  ## every test, against a real PostgreSQL; those of the running service beside the others
+test: $(VENV)/.development  ## every test but those of `make clients`, against a real PostgreSQL; those of the running service beside the others
 	@$(MAKE) --no-print-directory --jobs 2 --keep-going $(LINES) test-service test-others
 
 # Most tests wait: for servers to start, for deadlines to pass. Two runs at once take little more than half the time.
@@ -41,7 +41,10 @@ test-service: $(VENV)/.development
 	@env -u MAKEFLAGS -u MAKELEVEL $(BIN)/python -m pytest $(SERVICE_TESTS)
 
 test-others: $(VENV)/.development
-	@env -u MAKEFLAGS -u MAKELEVEL $(BIN)/python -m pytest tests $(SERVICE_TESTS:%=--ignore=%)
+	@env -u MAKEFLAGS -u MAKELEVEL $(BIN)/python -m pytest tests $(SERVICE_TESTS:%=--ignore=%) --ignore=tests/clients
+
+clients: $(VENV)/.development  ## generate clients of openapi.yaml and try them, and lint it; needs Node.js, Go and their package registries
+	@env -u MAKEFLAGS -u MAKELEVEL $(BIN)/python -m pytest tests/clients
 
 load: $(VENV)/.development  ## Locust against BASE_URL, or the embedded default: USERS=50 DURATION=60s WORKERS=1; fails where a service level is missed
 	@$(BIN)/python -m tests.load
