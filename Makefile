@@ -14,7 +14,7 @@ JOBS ?= $(if $(findstring .py,$(T)),0,auto)
 # Without the variables of this make: tests start others. The tests of one file share their services, in one process.
 PYTEST = env -u MAKEFLAGS -u MAKELEVEL $(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile
 
-.PHONY: help run demo test quick test-long coverage load check format lock distributions docs audit benchmarks image sbom clean
+.PHONY: help run demo test quick test-long coverage clients load check format lock distributions docs audit benchmarks image sbom clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -37,16 +37,19 @@ demo: $(VENV)/.embedded  ## queue builds and watch them, against the service of 
 	@exec $(BIN)/image-builder demo
 
 test: $(VENV)/.development  ## every test and a sample of the long ones, against a real PostgreSQL; T=tests/unit/test_quota.py for some
-	@$(PYTEST) $(T)
+	@$(PYTEST) --ignore=tests/clients $(T)
 
 quick: $(VENV)/.development  ## the tests that start no service: rules, use cases, architecture
 	@$(PYTEST) tests/architecture tests/usecases tests/unit
 
 test-long: $(VENV)/.development  ## every round of the long tests, of which `make test` takes a sample; T= as above
-	@TEST_LONG=1 $(PYTEST) $(T)
+	@TEST_LONG=1 $(PYTEST) --ignore=tests/clients $(T)
 
 coverage: $(VENV)/.development  ## which lines the tests reach, also in the services they start; a page in dist/coverage; T= as above
-	@$(PYTEST) --cov --cov-report=term:skip-covered --cov-report=html:dist/coverage $(T)
+	@$(PYTEST) --cov --cov-report=term:skip-covered --cov-report=html:dist/coverage --ignore=tests/clients $(T)
+
+clients: $(VENV)/.development  ## generate clients of openapi.yaml and try them, and lint it; needs Node.js, Go and their package registries
+	@env -u MAKEFLAGS -u MAKELEVEL $(BIN)/python -m pytest tests/clients
 
 load: $(VENV)/.development  ## Locust against BASE_URL, or the embedded default: USERS=50 DURATION=60s WORKERS=1; fails where a service level is missed
 	@$(BIN)/python -m tests.load

@@ -156,6 +156,7 @@ class _Pages:
             "/metrics": self._metrics,
             "/openapi.json": self._openapi,
             **{f"{base}/docs/": self._docs_page for base in ("", *base_paths)},
+            **{f"{base}/docs": self._docs_redirect for base in ("", *base_paths)},
         }
 
     async def _status(self, _path: str) -> Document:
@@ -180,6 +181,10 @@ class _Pages:
             raise HTTPException(404)
         content, media_type = asset
         return Document(content, media_type, HEADERS)
+
+    async def _docs_redirect(self, _path: str) -> Document:
+        # Relative: a gateway may serve the page below a prefix that the service does not know.
+        return Document(b"", "text/html; charset=utf-8", {"location": "docs/"}, status=308)
 
 
 class _WithLifespan:

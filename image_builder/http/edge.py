@@ -56,6 +56,7 @@ class Document:
     body: bytes
     content_type: str = "application/json"
     headers: Mapping[str, str] | None = None
+    status: int = 200
 
 
 Page = Callable[[str], Awaitable[Document]]
@@ -201,7 +202,8 @@ class _Answer:
             await self._whole(problem.status, problem.body, {"content-type": "application/json", **problem.headers})
 
     async def document(self, document: Document) -> None:
-        await self._whole(200, document.body, {"content-type": document.content_type, **(document.headers or {})})
+        headers = {"content-type": document.content_type, **(document.headers or {})}
+        await self._whole(document.status, document.body, headers)
 
     async def _whole(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
         encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
