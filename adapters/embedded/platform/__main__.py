@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from adapters.embedded.platform.built_in import DISTRIBUTIONS
 from adapters.embedded.platform.server import NAME, serve
 from adapters.embedded.serving import end_with
+from adapters.files.project_files import DISTRIBUTIONS
 
 
 def main() -> None:
