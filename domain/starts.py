@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from domain.compose.passwords import users_without_digests
+from domain.compose.passwords import strip_digests
 from domain.composes import NewCompose
 
 # What the contract fills in where a request is silent, but for nothing at all; the composer may tell it as ordered.
@@ -142,7 +142,7 @@ def names_blueprint(composer_request: Mapping[str, Any]) -> bool:
 
 def strip_part(part: Any, name: str) -> Any:
     """A part of a composer's request, or of its customizations, as `essence` has it."""
-    return _stripped(users_without_digests(part) if name == "users" else part)
+    return _stripped(strip_digests(part) if name == "users" else part)
 
 
 def _strip_with_hashes(part: Any, _name: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from adapters.files.package_list_files import originals
-from domain.compose.sizes import whole_bytes
+from domain.compose.sizes import parse_size
 from domain.distributions import Distribution
 from domain.errors import ConfigurationError, InvalidRequestError
 
@@ -89,7 +89,7 @@ def load_profiles(
 def _with_sizes(customizations: dict[str, Any]) -> dict[str, Any]:
     """The customizations. Raises InvalidRequestError for a size that is none: the contract gives sizes no type."""
     for index, filesystem in enumerate(customizations.get("filesystem", ())):
-        whole_bytes(filesystem["min_size"], f"filesystem[{index}].min_size")
+        parse_size(filesystem["min_size"], f"filesystem[{index}].min_size")
     return customizations
 
 

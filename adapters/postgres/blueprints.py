@@ -21,7 +21,7 @@ from domain.blueprints.blueprint import (
     ListedBlueprint,
     NewBlueprint,
     Version,
-    as_read,
+    normalize_body,
 )
 from domain.errors import NotFoundError, RulesViolatedError, StaleVersionError, UnavailableError, Violation
 from domain.json_size import parsed_size
@@ -289,7 +289,9 @@ def _row(values: Mapping[str, Any], connection: psycopg.Connection[Any]) -> tupl
 
 def _blueprint(row: tuple[Any, ...]) -> Blueprint:
     found_id, name, description, number, version_id, _, body, snapshots = row
-    return Blueprint(found_id, name, description, number, version_id, as_read(_document(body)), _document(snapshots))
+    return Blueprint(
+        found_id, name, description, number, version_id, normalize_body(_document(body)), _document(snapshots)
+    )
 
 
 def _add_version(

@@ -94,8 +94,8 @@ SELECT counted.rows, counted.bearing, last.created_at, last.id
 FROM (SELECT count(*) AS rows, count(*) FILTER (WHERE bears_password) AS bearing FROM page) counted {_OUTCOME}
 """  # noqa: S608
 
-# The rule is the one of domain.compose.passwords.shown. It is said again here, because a request that went through
-# Python and back would not be what it was: PostgreSQL keeps numbers that nothing else reads.
+# The rule of domain.compose.passwords.present_request in SQL: a request that went through Python and back would not be
+# the same, because PostgreSQL keeps numbers that nothing else reads.
 TAKE_OUT_PASSWORDS: Final = f"""
 WITH page AS MATERIALIZED ({_PAGE_OF_REQUESTS}),
 bearing AS (

@@ -8,7 +8,7 @@ ALTER TABLE composes
     ADD COLUMN request_without_data text,
     ADD COLUMN request_summary text;
 
--- A request as it is shown, NULL where it is stored like that: the rule of domain.compose.passwords.shown, so that the
+-- A request as it is shown, NULL where it is stored like that: the rule of domain.compose.passwords.present_request, so that the
 -- service need not parse a large request. `as_text` is the request as text.
 CREATE FUNCTION compose_request_shown(request jsonb, as_text text) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
