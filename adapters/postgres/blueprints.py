@@ -21,7 +21,7 @@ from domain.blueprints.blueprint import (
     ListedBlueprint,
     NewBlueprint,
     Version,
-    as_read,
+    normalize_body,
 )
 from domain.errors import NotFoundError, RulesViolatedError, StaleVersionError, UnavailableError, Violation
 from domain.json_size import JsonCounts
@@ -336,7 +336,13 @@ def _memory_of(counts: JsonCounts) -> int:
 def _blueprint_of(row: tuple[Any, ...]) -> Blueprint:
     found_id, name, description, number, version_id, _, body, snapshots, _ = row
     return Blueprint(
-        found_id, name, description, number, version_id, as_read(_parse_document(body)), _parse_document(snapshots)
+        found_id,
+        name,
+        description,
+        number,
+        version_id,
+        normalize_body(_parse_document(body)),
+        _parse_document(snapshots),
     )
 
 

@@ -98,8 +98,8 @@ SELECT counted.rows, counted.with_password, last.created_at, last.id
 FROM (SELECT count(*) AS rows, count(*) FILTER (WHERE has_password) AS with_password FROM page) counted {_OUTCOME}
 """  # noqa: S608
 
-# The same rule as domain.compose.passwords.shown, in SQL: a request that is read and written by Python would change,
-# because PostgreSQL stores numbers that Python cannot represent.
+# The same rule as domain.compose.passwords.present_request, in SQL: a request that is read and written by Python would
+# change, because PostgreSQL stores numbers that Python cannot represent.
 REDACT_PASSWORDS: Final = f"""
 WITH page AS MATERIALIZED ({_PAGE_OF_REQUESTS}),
 to_change AS (

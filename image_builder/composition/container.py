@@ -39,10 +39,10 @@ from image_builder.usecases.blueprints import ManageBlueprints
 from image_builder.usecases.compose import StartComposes
 from image_builder.usecases.idempotent_requests import IdempotentRequests
 from image_builder.usecases.passwords import HashPasswords
-from image_builder.usecases.policies import PolicyRequirements
 from image_builder.usecases.readiness import Probe
 from image_builder.usecases.reconcile import ReconcileStarts
 from image_builder.usecases.record import RecordBuilds
+from image_builder.usecases.requirements import PolicyRequirements
 from ports.features import Features
 from ports.fingerprints import Fingerprints
 from ports.packages import PackageLists

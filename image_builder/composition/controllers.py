@@ -24,10 +24,10 @@ from image_builder.usecases.distributions import DescribeDistribution
 from image_builder.usecases.export import ExportBlueprint
 from image_builder.usecases.features import OptionalBackEnds, ShowFeatures
 from image_builder.usecases.packages import SearchPackages
-from image_builder.usecases.policies import ShowPolicy
 from image_builder.usecases.quota import ShowQuota
 from image_builder.usecases.readiness import Probe
 from image_builder.usecases.recommendations import RecommendPackages
+from image_builder.usecases.requirements import ShowPolicy
 
 if TYPE_CHECKING:
     from image_builder.composition.container import Container

@@ -12,11 +12,11 @@ from image_builder.usecases.gather import Gather
 from image_builder.usecases.idempotent_requests import IdempotentRequests
 from image_builder.usecases.orphans import CancelOrphans
 from image_builder.usecases.passwords import HashPasswords
-from image_builder.usecases.policies import PolicyRequirements
 from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.readiness import Probe
 from image_builder.usecases.reconcile import ReconcileStarts
 from image_builder.usecases.record import RecordBuilds
+from image_builder.usecases.requirements import PolicyRequirements
 
 if TYPE_CHECKING:
     from image_builder.composition.container import Container

@@ -10,9 +10,9 @@ from uuid import UUID
 
 from flask import Response
 
-from domain.blueprints.blueprint import Blueprint, ListedBlueprint, policy_of
-from domain.blueprints.policy import Lint
-from domain.compose.passwords import shown
+from domain.blueprints.blueprint import Blueprint, ListedBlueprint, find_policy_id
+from domain.blueprints.lint import Lint
+from domain.compose.passwords import present_request
 from domain.errors import InvalidRequestError
 from domain.identity import Identity
 from domain.nulls import without_nulls
@@ -64,7 +64,7 @@ class BlueprintsController:
 
     def create(self, identity: Identity, body: dict[str, Any], idempotency_key: str | None, **_image: str) -> Response:
         """POST /blueprints; what a TOML body does not say of the image is in the document already."""
-        if policy_of(body) is not None:
+        if find_policy_id(body) is not None:
             about_to_wait()  # before the Idempotency-Key is claimed
         blueprint_id = self.idempotent_requests(
             identity,
@@ -129,5 +129,5 @@ def _blueprint(blueprint: Blueprint, lint: Lint) -> dict[str, Any]:
         "name": blueprint.name,
         "description": blueprint.description,
         "lint": asdict(lint),
-        **shown(blueprint.body),
+        **present_request(blueprint.body),
     }

@@ -12,7 +12,7 @@ import orjson
 import structlog
 from flask import Response
 
-from domain.compose.passwords import is_shown, shown
+from domain.compose.passwords import is_redacted, present_request
 from domain.composes import ComposesPage, ListedCompose
 from domain.identity import Identity
 from domain.json_size import parsed_size
@@ -183,8 +183,8 @@ def _request(stored: str | bytes) -> orjson.Fragment:
     try:
         document = orjson.loads(stored)
         if isinstance(document, dict):
-            clean = not suspicious and is_shown(document)
-            return orjson.Fragment(stored if clean else orjson.dumps({_IMAGES: [], **shown(document)}))
+            clean = not suspicious and is_redacted(document)
+            return orjson.Fragment(stored if clean else orjson.dumps({_IMAGES: [], **present_request(document)}))
     except (ValueError, TypeError, RecursionError):
         pass  # PostgreSQL keeps numbers and depths that nothing else reads
     # One such row does not spoil a list.

@@ -13,7 +13,7 @@ import structlog
 
 from domain.blueprints.blueprint import BlueprintVersion
 from domain.compose import passwords
-from domain.compose.passwords import Salted
+from domain.compose.passwords import SaltedPassword
 from domain.compose.request import ComposeRequest, read
 from domain.composer_errors import Fault
 from domain.composes import NewCompose
@@ -50,7 +50,7 @@ class _Start:
 
     new: NewStart
     composer_request: Mapping[str, Any]
-    plain: Mapping[int, Salted]
+    plain: Mapping[int, SaltedPassword]
     key: UUID | None
 
     @property
@@ -115,16 +115,16 @@ class StartComposes:
         if not requests:
             return Started(())
         with until(self.deadline):
-            checked = self.prepare.check(identity, requests)
             blueprint_id = None if version is None else version.blueprint_id
-            finish = [partial(self.prepare.finish, identity, each, blueprint_id) for each in checked]
+            contexts = self.prepare.check(identity, requests, blueprint_id)
+            finish = [partial(self.prepare.finish, identity, context) for context in contexts]
             prepared = run_concurrently(self.threads, identity.tenant, finish)
             quota = self.quotas.get(identity.tenant)
             composes = _composes(identity, requests, documents, version)
             normalize = cache_by_identity(normalize_part)
             starts = [
-                self._start(composer_request, each.plain, compose, key, normalize)
-                for composer_request, each, compose in zip(prepared, checked, composes, strict=True)
+                self._start(composer_request, context.plain_passwords, compose, key, normalize)
+                for composer_request, context, compose in zip(prepared, contexts, composes, strict=True)
             ]
             allowance = self._reserve(identity.tenant, [start.new for start in starts], quota, key)
             hashes = self._hashes(identity.tenant, starts)
@@ -161,7 +161,7 @@ class StartComposes:
     def _start(
         self,
         composer_request: Json,
-        plain: Mapping[int, Salted],
+        plain: Mapping[int, SaltedPassword],
         compose: NewCompose,
         key: UUID | None,
         normalize: NormalizePart,
@@ -198,7 +198,7 @@ class StartComposes:
 
         Releases the reservation of a build that is known not to have started.
         """
-        outcome: Submission = self.composer.submit(passwords.with_hashes(start.composer_request, hashes))
+        outcome: Submission = self.composer.submit(passwords.insert_hashes(start.composer_request, hashes))
         if isinstance(outcome, Accepted):
             return outcome.id
         if isinstance(outcome, Refused):
@@ -222,7 +222,7 @@ def _composes(
     identity: Identity, requests: Sequence[ComposeRequest], documents: Sequence[Json], version: BlueprintVersion | None
 ) -> list[NewCompose]:
     """The composes to be stored. Documents that share their customizations share the stored form of them, too."""
-    without_passwords = cache_by_identity(passwords.customizations_without_passwords)
+    without_passwords = cache_by_identity(passwords.redact_customizations)
     return [
         NewCompose(
             tenant=identity.tenant,

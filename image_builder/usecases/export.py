@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from domain.blueprints.export import community_urls, export
+from domain.blueprints.export import export_blueprint, find_community_urls
 from domain.content import COMMUNITY, CUSTOM_ORIGINS, ContentRepository
 from domain.errors import NotFoundError
 from domain.identity import Identity
@@ -37,8 +37,8 @@ class ExportBlueprint:
         """
         blueprint = self.blueprints.get(identity.tenant, blueprint_id)
         with until(_WITHIN):
-            known = self._community(identity, community_urls(blueprint.customizations))
-            exported = export(blueprint, known, self.clock())
+            known = self._community(identity, find_community_urls(blueprint.customizations))
+            exported = export_blueprint(blueprint, known, self.clock())
             repositories: list[Any] = []
             if with_repositories and exported.repositories:
                 content = set_up(self.content_sources, "content sources")

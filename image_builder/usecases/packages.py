@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from domain.compose.repositories import as_it_is
+from domain.compose.repositories import write_repository
 from domain.distributions import Catalogue
 from domain.identity import Identity
 from domain.packages import PackagesPage, search
@@ -36,6 +36,6 @@ class SearchPackages:
         if not repositories:  # without repositories the composer would search its own
             return PackagesPage(0, ())
         packages = self.composer.search_packages(
-            found.composer_distribution, architecture, [as_it_is(each) for each in repositories], text
+            found.composer_distribution, architecture, [write_repository(each) for each in repositories], text
         )
         return search(packages, text, page)

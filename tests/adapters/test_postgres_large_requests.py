@@ -19,7 +19,7 @@ from adapters.postgres.composes import PostgresComposes
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.large_requests import LARGE
 from adapters.postgres.migrate import migrate
-from domain.compose.passwords import is_shown, shown
+from domain.compose.passwords import is_redacted, present_request
 from domain.composes import ComposesQuery, ListedCompose
 from domain.paging import Page
 from ports.memory import current_memory
@@ -223,8 +223,8 @@ def test_the_database_shows_a_large_request_as_the_service_shows_a_small_one(
         "SELECT COALESCE(compose_request_shown(%s::jsonb, %s::jsonb::text), %s::jsonb)",
         *[text] * 3,
     )
-    assert orjson.loads(orjson.dumps(found)) == shown(request)
-    assert is_shown(found)
+    assert orjson.loads(orjson.dumps(found)) == present_request(request)
+    assert is_redacted(found)
 
 
 # Lists

@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 
 from adapters.postgres import maintenance
 from adapters.postgres.maintenance import open_maintenance
-from domain.compose.passwords import is_shown, shown
+from domain.compose.passwords import is_redacted, present_request
 from domain.errors import ConfigurationError, UnavailableError
 from ports.maintenance import MaintenanceRunningError
 from tests.support.builders import compose_request
@@ -182,8 +182,8 @@ def test_a_password_leaves_the_row_and_the_compose_is_answered_as_before(
     assert cleaned(database) == [1]
     kept = request_of(database, compose)
     assert SECRET not in str(kept)
-    assert is_shown(kept)
-    assert shown(kept) == shown(request)
+    assert is_redacted(kept)
+    assert present_request(kept) == present_request(request)
 
 
 def test_the_rest_of_the_row_stays_unchanged_to_the_last_digit(database: Parameters) -> None:

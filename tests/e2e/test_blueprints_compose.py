@@ -11,7 +11,7 @@ import yaml
 
 from adapters.embedded.composer.process import StandInComposer
 from adapters.files.project_files import OPENAPI
-from domain.blueprints.composing import MOST_IMAGES
+from domain.blueprints.composing import MAX_IMAGES
 from tests.support.blueprints import (
     blueprint,
     changed,
@@ -268,8 +268,8 @@ def sizes(number: int, image_type: str = "guest-image") -> list[dict[str, Any]]:
 
 
 def test_a_blueprint_has_at_most_40_images(client: Client) -> None:
-    assert client.post("/blueprints", blueprint("most", *sizes(MOST_IMAGES))).status_code == 201
-    detail = refusal(client.post("/blueprints", blueprint("more", *sizes(MOST_IMAGES + 1))), 400)
+    assert client.post("/blueprints", blueprint("most", *sizes(MAX_IMAGES))).status_code == 201
+    detail = refusal(client.post("/blueprints", blueprint("more", *sizes(MAX_IMAGES + 1))), 400)
     assert "image_requests" in detail
 
 
@@ -277,20 +277,20 @@ def test_the_contract_has_room_for_each_image_type_and_architecture() -> None:
     schemas = yaml.load(OPENAPI.read_bytes(), Loader=yaml.CSafeLoader)["components"]["schemas"]
     architectures = schemas["ImageRequest"]["properties"]["architecture"]["enum"]
     most = schemas["CreateBlueprintRequest"]["properties"]["image_requests"]["maxItems"]
-    assert most == MOST_IMAGES >= len(schemas["ImageTypes"]["enum"]) * len(architectures)
+    assert most == MAX_IMAGES >= len(schemas["ImageTypes"]["enum"]) * len(architectures)
 
 
 def test_an_old_blueprint_with_more_images_is_read_and_built_in_parts(
     client: Client, module_database: Parameters, tenant: str
 ) -> None:
-    images = [*sizes(MOST_IMAGES), *sizes(2, "wsl")]
+    images = [*sizes(MAX_IMAGES), *sizes(2, "wsl")]
     body = {"distribution": "centos-9", "image_requests": images, "customizations": {}}
     old = str(insert_blueprint(module_database, tenant, "old", body))
-    assert len(read(client, old)["image_requests"]) == MOST_IMAGES + 2
+    assert len(read(client, old)["image_requests"]) == MAX_IMAGES + 2
     assert refusal(client.post(f"/blueprints/{old}/compose"), 400) == (
         "42 images of the blueprint would be built, and at most 40 can be built at once: "
         "choose some of them with image_types"
     )
     assert counts(module_database, tenant) == (0, 0)
     assert len(composed(client, old, "wsl")) == 2
-    assert len(composed(client, old, "guest-image")) == MOST_IMAGES
+    assert len(composed(client, old, "guest-image")) == MAX_IMAGES

@@ -14,10 +14,9 @@ import pytest
 from adapters.embedded.composer.schema import compose_request_validator
 from adapters.fingerprints import HmacFingerprints
 from domain.blueprints.blueprint import BlueprintVersion
-from domain.compose.lookups import Answers
-from domain.compose.request import ComposeRequest
+from domain.compose.lookups import Answers, Questions
 from domain.composes import NewCompose
-from domain.distributions import AllowList, Architecture, BootcImage, Catalogue, Distribution
+from domain.distributions import AllowList, Architecture, BootcImage, Catalogue
 from domain.errors import BuildIdTakenError, UnavailableError
 from domain.identity import Identity
 from domain.quota import Quota, Reservation, Usage
@@ -186,7 +185,7 @@ class World:
             },
             AllowList({"000002": (re.compile("^centos-10$"),)}),
         )
-        self.gathered: list[tuple[Identity, ComposeRequest, Distribution | None, float]] = []
+        self.gathered: list[tuple[Identity, Questions, float]] = []
         self.answers: Answers | Exception = Answers()
         self.meter = FakeMeter()
         self.key: UUID | None = None
@@ -252,8 +251,8 @@ class World:
             self(document, identity)
         return refused.value
 
-    def _gather(self, identity: Identity, request: ComposeRequest, distribution: Distribution | None) -> Answers:
-        self.gathered.append((identity, request, distribution, remaining_seconds()))
+    def _gather(self, identity: Identity, questions: Questions) -> Answers:
+        self.gathered.append((identity, questions, remaining_seconds()))
         if isinstance(self.answers, Exception):
             raise self.answers
         return self.answers

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from domain.compose.passwords import Salted, users_without_digests, with_salts
+from domain.compose.passwords import SaltedPassword, insert_salts, strip_digests
 from domain.starts import (
     AbandonedStart,
     Adoption,
@@ -158,7 +158,9 @@ def test_a_start_matches_although_its_passwords_were_hashed_later() -> None:
 
 
 def test_a_plain_password_is_replaced_by_the_beginning_of_its_hash() -> None:
-    users = with_salts(ordered("plain", "$6$other$digest")["customizations"]["users"], {0: Salted("plain", SALT)})
+    users = insert_salts(
+        ordered("plain", "$6$other$digest")["customizations"]["users"], {0: SaltedPassword("plain", SALT)}
+    )
     assert [user["password"] for user in users] == [f"$6${SALT}$", "$6$other$digest"]
 
 
@@ -197,7 +199,7 @@ def test_the_same_request_with_other_passwords_is_another_request() -> None:
     ],
 )
 def test_only_the_form_and_the_salt_of_a_hash_are_compared(hashed: str, known: str) -> None:
-    (user,) = users_without_digests(ordered(hashed)["customizations"]["users"])
+    (user,) = strip_digests(ordered(hashed)["customizations"]["users"])
     assert user["password"] == known
 
 

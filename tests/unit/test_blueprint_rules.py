@@ -6,7 +6,7 @@ import pytest
 
 from domain.blueprints import rules
 from domain.errors import InvalidRequestError, RulesViolatedError
-from tests.support.blueprint_documents import LARGEST_SIZE, MIB, a_document, customizing, violations, with_users
+from tests.support.blueprint_documents import MAX_SIZE, MIB, a_document, customizing, violations, with_users
 from tests.support.builders import image_request
 
 NAME = "blueprint name rule violation"
@@ -215,7 +215,7 @@ def test_file_systems_are_mounted_anywhere(mountpoint):
     assert keeps(with_mountpoint(mountpoint))
 
 
-@pytest.mark.parametrize("size", [0, MIB, MIB + 1, 2**40, LARGEST_SIZE])
+@pytest.mark.parametrize("size", [0, MIB, MIB + 1, 2**40, MAX_SIZE])
 def test_a_file_system_has_no_least_size_or_one_of_a_mebibyte_or_more(size):
     assert keeps(with_mountpoint("/home", size))
 
@@ -275,7 +275,7 @@ def test_what_is_no_size_is_refused_before_any_rule_is_looked_at():
         rules.check({**with_mountpoint("a", "1 GiB"), "name": ""})
 
 
-@pytest.mark.parametrize("size", [0, 1, LARGEST_SIZE])
+@pytest.mark.parametrize("size", [0, 1, MAX_SIZE])
 def test_an_image_s_size_is_judged_when_it_is_composed(size):
     assert keeps(a_document(image_requests=[image_request("aws", "aws", size=size)]))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.compose.repositories import as_it_is
+from domain.compose.repositories import write_repository
 from domain.distributions import AllowList, Architecture, BootcImage, Catalogue
 from domain.errors import ForbiddenError, InvalidRequestError, UnavailableError
 from domain.identity import Identity
@@ -66,7 +66,7 @@ def test_a_search_without_a_match_in_the_lists_does_not_ask_the_composer():
 def test_without_lists_the_composer_is_asked_for_the_repositories_of_every_image_type():
     composer = FakeComposer()
     a_search(composer=composer)(CALLER, "centos-9", "aarch64", "vim", ALL)
-    assert composer.asked == [("centos-stream-9", "aarch64", [as_it_is(BASEOS)], "vim")]
+    assert composer.asked == [("centos-stream-9", "aarch64", [write_repository(BASEOS)], "vim")]
 
 
 def test_the_composer_s_packages_are_ranked_and_paged_by_the_same_rules():

@@ -7,7 +7,7 @@ from domain.distributions import AllowList, Catalogue
 from domain.errors import ForbiddenError, InvalidRequestError, NotFoundError, UnavailableError
 from domain.identity import Identity
 from image_builder.fair_threads import FairThreads
-from image_builder.usecases.policies import PolicyRequirements, ShowPolicy
+from image_builder.usecases.requirements import PolicyRequirements, ShowPolicy
 from ports.deadline import remaining_seconds
 from tests.support.domain_builders import a_distribution, a_rhel, a_uuid
 

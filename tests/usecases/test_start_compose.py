@@ -8,7 +8,7 @@ import pytest
 
 from adapters.crypt import sha512_crypt_hash
 from adapters.fingerprints import HmacFingerprints
-from domain.compose.passwords import LONGEST, MOST_TO_HASH
+from domain.compose.passwords import MAX_PASSWORD_BYTES, MAX_PLAIN_PASSWORDS
 from domain.errors import (
     ConfigurationError,
     InvalidRequestError,
@@ -240,9 +240,9 @@ def test_no_password_is_hashed_where_the_quota_does_not_suffice(world):
 
 def test_passwords_that_cannot_be_taken_are_refused_before_anything_is_reserved(world):
     for users in (
-        [{"name": "u", "password": "x" * (LONGEST + 1)}],
+        [{"name": "u", "password": "x" * (MAX_PASSWORD_BYTES + 1)}],
         [{"name": "u", "password": "$1$md5$x"}],
-        [{"name": str(number), "password": "x"} for number in range(MOST_TO_HASH + 1)],
+        [{"name": str(number), "password": "x"} for number in range(MAX_PLAIN_PASSWORDS + 1)],
     ):
         world.refuses(compose_request(customizations={"users": users}), InvalidRequestError)
     assert world.starts.calls == []

@@ -8,8 +8,8 @@ ALTER TABLE composes
     ADD COLUMN request_without_data text,
     ADD COLUMN request_summary text;
 
--- A request as it is shown, by the same rule as domain.compose.passwords.shown; NULL if that equals the stored request.
--- With it the service need not parse a large request. `as_text` is the request as text.
+-- A request as it is shown, by the same rule as domain.compose.passwords.present_request; NULL if that equals the stored
+-- request. With it the service need not parse a large request. `as_text` is the request as text.
 CREATE FUNCTION compose_request_shown(request jsonb, as_text text) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     shown jsonb;

@@ -3,8 +3,7 @@
 import pytest
 
 from domain.content import Template
-from tests.support.domain_builders import a_snapshot, a_uuid
-from tests.support.own_repositories import (
+from tests.support.customer_repositories import (
     CUSTOM,
     DATE,
     ORIGINS,
@@ -13,11 +12,12 @@ from tests.support.own_repositories import (
     TEMPLATE,
     URL,
     custom,
-    own,
+    customer_repository,
     payload,
     refused,
     sent,
 )
+from tests.support.domain_builders import a_snapshot, a_uuid
 
 SNAPSHOTS = [
     ({}, {}, {}),
@@ -36,7 +36,9 @@ def test_a_date_takes_the_snapshot_of_a_payload_repository_by_address(
     fields, expected, _in_custom, given, ours, theirs
 ):
     entry = {"baseurl": URL + ours, "rhsm": True, "ignore_ssl": True, **given}
-    answers = {"own": (own(7, "https://own.example/7"), own(url=URL + theirs, **fields))}
+    answers = {
+        "customer": (customer_repository(7, "https://own.example/7"), customer_repository(url=URL + theirs, **fields))
+    }
     found = payload(entry, image=DATE, snapshots=(a_snapshot(7), a_snapshot(2)), **answers)
     assert found == [{"baseurl": READ, "rhsm": False, **expected}]
 
@@ -49,7 +51,9 @@ def test_a_date_takes_the_snapshot_of_a_custom_repository_by_address(
     fields, _expected, expected, identifier, ours, theirs
 ):
     entry = {**CUSTOM, "id": identifier, "baseurl": [URL + ours]}
-    answers = {"own": (own(7, "https://own.example/7"), own(url=URL + theirs, **fields))}
+    answers = {
+        "customer": (customer_repository(7, "https://own.example/7"), customer_repository(url=URL + theirs, **fields))
+    }
     found = custom(entry, image=DATE, snapshots=(a_snapshot(7), a_snapshot(2)), **answers)
     assert found == [{"id": a_uuid(2), "baseurl": [REACHED], "enabled": False, **expected}]
 
@@ -57,7 +61,7 @@ def test_a_date_takes_the_snapshot_of_a_custom_repository_by_address(
 @pytest.mark.parametrize("address", [None, "https://elsewhere.example"])
 @pytest.mark.parametrize("origin", ORIGINS)
 def test_a_date_takes_a_repository_by_its_id_else(origin, address):
-    answers = {"own": (own(origin=origin),), "snapshots": (a_snapshot(2),)}
+    answers = {"customer": (customer_repository(origin=origin),), "snapshots": (a_snapshot(2),)}
     at = {} if address is None else {"baseurl": address}
     assert payload({"id": a_uuid(2), "rhsm": True, **at}, image=DATE, **answers) == [{"baseurl": READ, "rhsm": False}]
     several = {} if address is None else {"baseurl": [address]}
@@ -66,7 +70,7 @@ def test_a_date_takes_a_repository_by_its_id_else(origin, address):
     ]
 
 
-THIRD = own(3, "https://own.example/3")
+THIRD = customer_repository(3, "https://own.example/3")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +85,10 @@ THIRD = own(3, "https://own.example/3")
     ],
 )
 def test_a_date_takes_the_first_known_address_of_several_else_the_id(addresses, number):
-    answers = {"own": (own(7, "https://own.example/7"), own(), THIRD), "snapshots": tuple(map(a_snapshot, (7, 2, 3)))}
+    answers = {
+        "customer": (customer_repository(7, "https://own.example/7"), customer_repository(), THIRD),
+        "snapshots": tuple(map(a_snapshot, (7, 2, 3))),
+    }
     found = custom({"id": a_uuid(7), "baseurl": addresses}, image=DATE, **answers)
     assert [each["id"] for each in found] == [a_uuid(number)]
 
@@ -92,13 +99,21 @@ def test_one_of_several_addresses_nobody_knows_is_refused_by_all():
 
 
 def test_an_upload_without_an_address_is_not_found_by_none():
-    answers = {"own": (own(7, "", origin="upload"), own(2, "")), "snapshots": (a_snapshot(7), a_snapshot(2))}
+    answers = {
+        "customer": (customer_repository(7, "", origin="upload"), customer_repository(2, "")),
+        "snapshots": (a_snapshot(7), a_snapshot(2)),
+    }
     assert payload({"id": a_uuid(2), "rhsm": False}, image=DATE, **answers)[0]["baseurl"] == READ
 
 
 @pytest.mark.parametrize(
     "answers",
-    [{}, {"own": (own(),)}, {"own": (own(),), "snapshots": (a_snapshot(7),)}, {"snapshots": (a_snapshot(2),)}],
+    [
+        {},
+        {"customer": (customer_repository(),)},
+        {"customer": (customer_repository(),), "snapshots": (a_snapshot(7),)},
+        {"snapshots": (a_snapshot(2),)},
+    ],
 )
 @pytest.mark.parametrize(
     ("customizations", "named"),
@@ -127,7 +142,7 @@ def test_one_without_a_snapshot_for_the_date_is_refused_by_its_name(customizatio
 )
 @pytest.mark.parametrize("snapshots", [(), (a_snapshot(2),)])
 def test_one_with_snapshotting_off_is_refused(customizations, snapshots):
-    text = refused(customizations, own=(own(snapshotting=False),), snapshots=snapshots)
+    text = refused(customizations, customer=(customer_repository(snapshotting=False),), snapshots=snapshots)
     assert text == f"Repository {URL} (id: {a_uuid(2)}) has snapshotting disabled"
 
 
@@ -136,10 +151,10 @@ def templated(*numbers):
 
 
 OF_TEMPLATE = {
-    "own": (
-        own(2, gpg_key="KEY", module_hotfixes=True, metadata_verification=True),
-        own(3, origin="upload"),
-        own(4, origin="community"),
+    "customer": (
+        customer_repository(2, gpg_key="KEY", module_hotfixes=True, metadata_verification=True),
+        customer_repository(3, origin="upload"),
+        customer_repository(4, origin="community"),
     ),
     "template": templated(1, 4, 2, 3),
 }

@@ -5,8 +5,18 @@ from dataclasses import replace
 import pytest
 
 from domain.compose.snapshots import ContentSettings
+from tests.support.customer_repositories import (
+    CUSTOM,
+    DATE,
+    LATEST,
+    ORIGINS,
+    URL,
+    custom,
+    customer_repository,
+    payload,
+    sent,
+)
 from tests.support.domain_builders import a_snapshot, a_uuid, known
-from tests.support.own_repositories import CUSTOM, DATE, LATEST, ORIGINS, URL, custom, own, payload, sent
 
 PAYLOAD = {
     "baseurl": "https://given.example",
@@ -19,7 +29,7 @@ PAYLOAD = {
     "module_hotfixes": False,
     "rhsm": True,
 }
-FULL = own(
+FULL = customer_repository(
     name="theirs",
     gpg_key="KEY",
     module_hotfixes=True,
@@ -30,7 +40,7 @@ FULL = own(
 BARE = {"rhsm": False, "check_repo_gpg": False}
 
 
-@pytest.mark.parametrize("answers", [{}, {"own": (FULL,)}])
+@pytest.mark.parametrize("answers", [{}, {"customer": (FULL,)}])
 def test_what_a_request_says_is_sent_as_given(answers):
     assert payload({**PAYLOAD, "id": a_uuid(2)}, **answers) == [PAYLOAD]
     assert custom(CUSTOM, **answers) == [CUSTOM]
@@ -55,20 +65,20 @@ def test_what_is_no_field_of_a_repository_is_not_sent():
 
 @pytest.mark.parametrize("identifier", ["mine", "", a_uuid(7)])
 def test_an_id_nobody_knows_leaves_a_repository_as_given(identifier):
-    assert payload({"baseurl": URL, "rhsm": True, "id": identifier}, own=(FULL,)) == [
+    assert payload({"baseurl": URL, "rhsm": True, "id": identifier}, customer=(FULL,)) == [
         {**BARE, "baseurl": URL, "rhsm": True}
     ]
-    assert custom({"id": identifier, "baseurl": [URL]}, own=(FULL,)) == [{"id": identifier, "baseurl": [URL]}]
+    assert custom({"id": identifier, "baseurl": [URL]}, customer=(FULL,)) == [{"id": identifier, "baseurl": [URL]}]
 
 
 def test_a_repository_without_id_is_not_filled_though_its_address_is_known():
-    assert payload({"baseurl": URL, "rhsm": False}, own=(FULL,)) == [{"baseurl": URL, **BARE}]
+    assert payload({"baseurl": URL, "rhsm": False}, customer=(FULL,)) == [{"baseurl": URL, **BARE}]
 
 
 @pytest.mark.parametrize("origin", ORIGINS)
 def test_an_address_is_filled_in_by_origin(origin):
     expected = "https://content.example/latest/2/" if origin == "upload" else URL
-    answers = {"own": (own(origin=origin, latest_snapshot_url=LATEST),)}
+    answers = {"customer": (customer_repository(origin=origin, latest_snapshot_url=LATEST),)}
     assert payload({"id": a_uuid(2), "rhsm": False}, **answers) == [{**BARE, "baseurl": expected}]
     assert custom({"id": a_uuid(2)}, **answers) == [{"id": a_uuid(2), "baseurl": [expected]}]
 
@@ -77,8 +87,8 @@ def test_an_address_is_filled_in_by_origin(origin):
 @pytest.mark.parametrize("path", ["/a/b", "/a/b/"])
 def test_an_upload_s_address_has_one_slash_at_each_joint_and_no_prefix(base, path):
     settings = ContentSettings(repo_url=base, repo_prefix="prefix")
-    upload = own(origin="upload", latest_snapshot_url=f"http://theirs.example:80{path}")
-    found = payload({"id": a_uuid(2), "rhsm": False}, own=(upload,), content=settings)
+    upload = customer_repository(origin="upload", latest_snapshot_url=f"http://theirs.example:80{path}")
+    found = payload({"id": a_uuid(2), "rhsm": False}, customer=(upload,), content=settings)
     assert found == [{**BARE, "baseurl": f"https://c.example/base{path}"}]
 
 
@@ -120,32 +130,32 @@ def test_an_upload_s_address_has_one_slash_at_each_joint_and_no_prefix(base, pat
 )
 @pytest.mark.parametrize("origin", ORIGINS)
 def test_what_a_request_is_silent_about_is_filled_in(origin, theirs, ours, in_payload, in_custom):
-    repository = own(origin=origin, latest_snapshot_url="https://theirs.example/2", **theirs)
+    repository = customer_repository(origin=origin, latest_snapshot_url="https://theirs.example/2", **theirs)
     address = "https://content.example/2" if origin == "upload" else URL
-    assert payload({"id": a_uuid(2), "rhsm": False, **ours}, own=(repository,)) == [
+    assert payload({"id": a_uuid(2), "rhsm": False, **ours}, customer=(repository,)) == [
         {**BARE, "baseurl": address, **in_payload}
     ]
-    assert custom({"id": a_uuid(2), **ours}, own=(repository,)) == [
+    assert custom({"id": a_uuid(2), **ours}, customer=(repository,)) == [
         {"id": a_uuid(2), "baseurl": [address], **in_custom}
     ]
 
 
-NAMED = own(name="theirs", gpg_key="KEY")
+NAMED = customer_repository(name="theirs", gpg_key="KEY")
 FILLED = {"name": "theirs", "baseurl": [URL], "gpgkey": ["KEY"], "check_gpg": True}
 
 
 @pytest.mark.parametrize("empty", [{"baseurl": []}, {"gpgkey": []}, {"name": ""}, {"baseurl": [], "gpgkey": []}])
 def test_what_is_empty_in_a_custom_repository_is_filled_in_as_what_is_absent(empty):
-    assert custom({"id": a_uuid(2), **empty}, own=(NAMED,)) == [{"id": a_uuid(2), **FILLED}]
+    assert custom({"id": a_uuid(2), **empty}, customer=(NAMED,)) == [{"id": a_uuid(2), **FILLED}]
 
 
 @pytest.mark.parametrize("empty", [{"baseurl": ""}, {"gpgkey": ""}, {"baseurl": "", "gpgkey": ""}])
 def test_what_is_empty_in_a_payload_repository_is_filled_in_as_what_is_absent(empty):
     expected = {**BARE, "baseurl": URL, "gpgkey": "KEY", "check_gpg": True}
-    assert payload({"id": a_uuid(2), "rhsm": False, **empty}, own=(NAMED,)) == [expected]
+    assert payload({"id": a_uuid(2), "rhsm": False, **empty}, customer=(NAMED,)) == [expected]
 
 
-@pytest.mark.parametrize("answers", [{}, {"own": (own(2, ""),)}])
+@pytest.mark.parametrize("answers", [{}, {"customer": (customer_repository(2, ""),)}])
 def test_what_is_empty_and_not_filled_in_is_left_out(answers):
     texts = dict.fromkeys(("metalink", "mirrorlist", "gpgkey", "baseurl"), "")
     assert payload({"id": a_uuid(2), "rhsm": False, **texts}, **answers) == [BARE]
@@ -159,13 +169,13 @@ def test_false_and_nought_are_not_empty():
 
 
 def test_a_given_key_is_not_joined_by_theirs():
-    answers = {"own": (own(gpg_key="KEY"),)}
+    answers = {"customer": (customer_repository(gpg_key="KEY"),)}
     assert payload({"id": a_uuid(2), "rhsm": False, "gpgkey": "GIVEN"}, **answers)[0]["gpgkey"] == "GIVEN"
     assert custom({"id": a_uuid(2), "gpgkey": ["GIVEN"]}, **answers)[0]["gpgkey"] == ["GIVEN"]
 
 
 def test_repositories_keep_their_order():
-    answers = {"own": (own(2), own(3, "https://own.example/3"))}
+    answers = {"customer": (customer_repository(2), customer_repository(3, "https://own.example/3"))}
     found = payload(*({"id": a_uuid(number), "rhsm": False} for number in (3, 2)), **answers)
     assert [each["baseurl"] for each in found] == ["https://own.example/3", URL]
 
@@ -181,7 +191,7 @@ def test_red_hat_s_are_dropped(image):
 def test_the_others_stay_when_red_hat_s_are_dropped(image):
     answers = {
         "red_hat": (known(5, "https://cdn.example/5"),),
-        "own": (own(),),
+        "customer": (customer_repository(),),
         "snapshots": (a_snapshot(5), a_snapshot(2)),
     }
     assert len(payload({"id": a_uuid(5), "rhsm": True}, {"id": a_uuid(2), "rhsm": True}, image=image, **answers)) == 1
@@ -190,7 +200,7 @@ def test_the_others_stay_when_red_hat_s_are_dropped(image):
 
 @pytest.mark.parametrize("image", [None, DATE])
 def test_without_own_repositories_none_are_sent(image):
-    answers = {"own": (FULL,), "snapshots": (a_snapshot(2),)}
+    answers = {"customer": (FULL,), "snapshots": (a_snapshot(2),)}
     assert sent(None, image, **answers) is None
     assert sent({}, image, **answers) == {}
 
@@ -198,10 +208,10 @@ def test_without_own_repositories_none_are_sent(image):
 @pytest.mark.parametrize("image", [None, DATE])
 def test_an_id_is_the_same_in_capitals(image):
     small = "abcdefab-0000-4000-8000-000000000009"
-    theirs = replace(own(url="https://own.example/9"), uuid=small)
+    theirs = replace(customer_repository(url="https://own.example/9"), uuid=small)
     reached = replace(a_snapshot(2), repository_uuid=small)
     for identifier in (small, small.upper()):
-        answers = {"own": (theirs,), "snapshots": (reached,)}
+        answers = {"customer": (theirs,), "snapshots": (reached,)}
         assert payload({"id": identifier, "rhsm": False}, image=image, **answers)[0].keys() >= {"baseurl"}
         red_hat = {"red_hat": (replace(theirs, origin="red_hat"),), "snapshots": (reached,)}
         assert payload({"id": identifier, "rhsm": False}, image=image, **red_hat) is None

@@ -37,7 +37,7 @@ CUSTOM = {
 }
 
 
-def own(number: int = 2, url: str | None = None, **fields: Any) -> ContentRepository:
+def customer_repository(number: int = 2, url: str | None = None, **fields: Any) -> ContentRepository:
     """A customer's repository at URL, unless told otherwise."""
     return known(number, URL if url is None else url, **{"origin": "external", **fields})
 
