@@ -48,7 +48,8 @@ def create_distributions(container: Container) -> DistributionsController:
     """Distributions and architectures."""
     catalogue = container.catalogue()
     return DistributionsController(
-        catalogue=catalogue, describe=DescribeDistribution(catalogue, container.back_ends().composer_lookups)
+        catalogue=catalogue,
+        describe_distribution=DescribeDistribution(catalogue, container.back_ends().composer_lookups),
     )
 
 
@@ -56,38 +57,38 @@ def create_packages(container: Container) -> PackagesController:
     """Package search and recommendations."""
     back_ends = container.back_ends()
     return PackagesController(
-        find=SearchPackages(container.catalogue(), container.package_lists(), back_ends.composer_lookups),
+        search_packages=SearchPackages(container.catalogue(), container.package_lists(), back_ends.composer_lookups),
         recommend_packages=RecommendPackages(back_ends.recommendations),
-        base=_link_base(container),
+        link_base=_link_base(container),
     )
 
 
 def create_composes(container: Container) -> ComposesController:
     """Builds."""
     return ComposesController(
-        once=container.once(),
-        start=container.start_composes(),
-        build=BuildBlueprint(
+        idempotent_requests=container.once(),
+        start_composes=container.start_composes(),
+        build_blueprint=BuildBlueprint(
             blueprints=container.blueprints(),
             completed=container.contract().checker("ComposeRequest").accept,
             start=container.start_composes(),
         ),
-        watch=WatchComposes.over(container.composes(), container.blueprints(), container.back_ends().composer),
-        base=_link_base(container),
+        composes=WatchComposes.over(container.composes(), container.blueprints(), container.back_ends().composer),
+        link_base=_link_base(container),
     )
 
 
 def create_blueprints(container: Container) -> BlueprintsController:
     """Blueprints."""
     return BlueprintsController(
-        once=container.once(),
-        keep=container.keep_blueprints(),
-        hand_on=ExportBlueprint(
+        idempotent_requests=container.once(),
+        blueprints=container.keep_blueprints(),
+        export_blueprint=ExportBlueprint(
             blueprints=container.blueprints(),
             content_sources=container.back_ends().content_sources,
             clock=_now,
         ),
-        base=_link_base(container),
+        link_base=_link_base(container),
     )
 
 
@@ -100,7 +101,7 @@ def create_features(container: Container) -> FeaturesController:
     """What this deployment offers."""
     settings, back_ends = container.settings(), container.back_ends()
     return FeaturesController(
-        tell=TellFeatures(
+        show_features=TellFeatures(
             catalogue=container.catalogue(),
             back_ends=OptionalBackEnds(
                 content_sources=back_ends.content_sources is not None,

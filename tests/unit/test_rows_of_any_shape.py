@@ -17,7 +17,7 @@ from domain.blueprints.blueprint import Blueprint, as_read
 from domain.blueprints.composing import compose_requests
 from domain.blueprints.export import community_urls, export
 from domain.compose.passwords import shown
-from image_builder.http.toml import export_text
+from image_builder.http.toml import format_export
 
 Json = Any
 SCHEMAS: dict[str, Json] = yaml.load(
@@ -82,7 +82,7 @@ def used(stored: Json) -> str:
             blueprint.policy_id,
             community_urls(blueprint.customizations),
             exported,
-            export_text(exported),
+            format_export(exported),
             compose_requests(blueprint, "ui", ["guest-image"]),
             policy.fixed(blueprint.customizations, REQUIRED),
             secrets.kept({"customizations": {"users": [{"name": "u"}]}}, blueprint.body),
