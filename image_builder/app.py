@@ -21,7 +21,7 @@ from image_builder.http.application import connexion_application
 from image_builder.http.bridge import Bridge
 from image_builder.http.call import Lane
 from image_builder.http.docs import HEADERS, DocsPage
-from image_builder.http.edge import Document, Edge, Page
+from image_builder.http.edge import Document, Edge, PageHandler
 from image_builder.http.json_body import json_body
 from image_builder.http.memory import RequestMemory
 from image_builder.telemetry import logs, metrics, reports
@@ -148,7 +148,7 @@ class _Pages:
         self._probe_threads = probe_threads
         self._docs = DocsPage("../openapi.json")
 
-    def by_path(self, base_paths: Iterable[str]) -> Mapping[str, Page]:
+    def by_path(self, base_paths: Iterable[str]) -> Mapping[str, PageHandler]:
         """The pages by path. The docs page is also below the base paths, because a gateway forwards only those."""
         return {
             "/status": self._status,
@@ -173,7 +173,7 @@ class _Pages:
         return Document(await asyncio.to_thread(self._container.metrics().exposition), metrics.CONTENT_TYPE)
 
     async def _openapi(self, _path: str) -> Document:
-        return Document(self._container.contract().served)
+        return Document(self._container.contract().encoded)
 
     async def _docs_page(self, path: str) -> Document:
         asset = self._docs.asset(path)

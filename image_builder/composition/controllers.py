@@ -48,7 +48,8 @@ def create_distributions(container: Container) -> DistributionsController:
     """Distributions and architectures."""
     catalogue = container.catalogue()
     return DistributionsController(
-        catalogue=catalogue, describe=DescribeDistribution(catalogue, container.back_ends().composer_lookups)
+        catalogue=catalogue,
+        describe_distribution=DescribeDistribution(catalogue, container.back_ends().composer_lookups),
     )
 
 
@@ -56,9 +57,9 @@ def create_packages(container: Container) -> PackagesController:
     """Package search and recommendations."""
     back_ends = container.back_ends()
     return PackagesController(
-        find=SearchPackages(container.catalogue(), container.package_lists(), back_ends.composer_lookups),
+        search_packages=SearchPackages(container.catalogue(), container.package_lists(), back_ends.composer_lookups),
         recommend_packages=RecommendPackages(back_ends.recommendations),
-        base=_link_base(container),
+        link_base=_link_base(container),
     )
 
 
@@ -66,14 +67,14 @@ def create_composes(container: Container) -> ComposesController:
     """Builds."""
     return ComposesController(
         idempotent_requests=container.idempotent_requests(),
-        start=container.start_composes(),
-        build=BuildBlueprint(
+        start_composes=container.start_composes(),
+        build_blueprint=BuildBlueprint(
             blueprints=container.blueprints(),
             completed=container.contract().checker("ComposeRequest").accept,
             start=container.start_composes(),
         ),
-        manage=ManageComposes.over(container.composes(), container.blueprints(), container.back_ends().composer),
-        base=_link_base(container),
+        composes=ManageComposes.over(container.composes(), container.blueprints(), container.back_ends().composer),
+        link_base=_link_base(container),
     )
 
 
@@ -81,13 +82,13 @@ def create_blueprints(container: Container) -> BlueprintsController:
     """Blueprints."""
     return BlueprintsController(
         idempotent_requests=container.idempotent_requests(),
-        manage=container.manage_blueprints(),
-        hand_on=ExportBlueprint(
+        blueprints=container.manage_blueprints(),
+        export_blueprint=ExportBlueprint(
             blueprints=container.blueprints(),
             content_sources=container.back_ends().content_sources,
             clock=_now,
         ),
-        base=_link_base(container),
+        link_base=_link_base(container),
     )
 
 
@@ -100,7 +101,7 @@ def create_features(container: Container) -> FeaturesController:
     """What this deployment offers."""
     settings, back_ends = container.settings(), container.back_ends()
     return FeaturesController(
-        show=ShowFeatures(
+        show_features=ShowFeatures(
             catalogue=container.catalogue(),
             back_ends=OptionalBackEnds(
                 content_sources=back_ends.content_sources is not None,

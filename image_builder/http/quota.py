@@ -23,7 +23,7 @@ _SECOND: Final = timedelta(seconds=1)
 class QuotaController:
     """Operations on the quota."""
 
-    show: ShowQuota
+    show_quota: ShowQuota
 
     def routes(self) -> Mapping[str, Route]:
         """The handlers of these operations, by operation id."""
@@ -32,8 +32,8 @@ class QuotaController:
         }
 
     def get(self, identity: Identity) -> Response:
-        """GET /quota"""
-        allowance = self.show(identity)
+        """Handle GET /quota."""
+        allowance = self.show_quota(identity)
         return json_answer({"unlimited": True} if allowance is None else _quota(allowance))
 
 

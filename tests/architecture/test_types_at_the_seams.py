@@ -189,10 +189,12 @@ CHANGES = {
             "SearchPackages(container.catalogue(), container.package_lists(),",
             "SearchPackages(container.package_lists(), container.catalogue(),",
         ),
-        "another use case": ("manage=container.manage_blueprints()", "manage=container.start_composes()"),
+        "another use case": ("blueprints=container.manage_blueprints()", "blueprints=container.start_composes()"),
         "an attribute for routes": ("container.oscap_controller().routes()", "container.oscap_controller().profiles"),
     },
-    "back_ends.py": {"another adapter": ("composer=HttpComposer(composer)", "composer=HttpCompliance(composer)")},
+    "back_ends.py": {
+        "another adapter": ("composer_lookups=HttpComposer(lookups)", "composer_lookups=HttpCompliance(lookups)")
+    },
     "container.py": {
         "another factory": ("adapters.create_quotas", "adapters.create_starts"),
         "a misspelt factory": ("adapters.create_database", "adapters.create_databases"),
