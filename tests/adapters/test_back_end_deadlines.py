@@ -220,8 +220,8 @@ def test_a_deadline_within_another_is_never_later():
 
 def test_the_deadline_goes_along_with_the_context():
     with until(5), ThreadPoolExecutor(1) as pool:
-        assert pool.submit(contextvars.copy_context().run, left).result() <= 5
-        assert pool.submit(left).result() == math.inf
+        assert pool.submit(contextvars.copy_context().run, remaining_seconds).result() <= 5
+        assert pool.submit(remaining_seconds).result() == math.inf
 
 
 # Being put off
