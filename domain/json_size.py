@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 # Bytes of an empty object or array in CPython.
 _EMPTY: Final = 64
 # Bytes of the table of an object with up to five entries.
 _ENTRIES: Final = 140
-# Bytes of a value and its slot in an object or array.
-_VALUE: Final = 64
-# Bytes that a key takes besides its value.
-_KEY: Final = 64
+# Bytes of a value and its slot in an object or array, and of a key besides its value.
+_SEPARATED: Final = 64
 # Factor for texts with characters beyond ASCII: CPython may store the text with four bytes per character.
 _WIDE: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class JsonCounts:
+    """What the size of a parsed document depends on: bytes of its UTF-8 text, and how often signs stand in it.
+
+    `containers` are `{` and `[`, `filled` are `{"`, `separators` are `,` and `:`; those within texts count, too.
+    """
+
+    size: int
+    is_ascii: bool
+    containers: int
+    filled: int
+    separators: int
+
+    @property
+    def parsed_size(self) -> int:
+        """An upper estimate, in bytes, of the document as dicts, lists and strings."""
+        return (
+            self.size * (1 if self.is_ascii else _WIDE)
+            + self.containers * _EMPTY
+            + self.filled * _ENTRIES
+            + self.separators * _SEPARATED
+        )
 
 
 def parsed_size(document: bytes) -> int:
@@ -21,11 +44,15 @@ def parsed_size(document: bytes) -> int:
 
     It counts punctuation in the document, also within texts.
     """
-    texts = len(document) * (1 if document.isascii() else _WIDE)
-    return (
-        texts
-        + (document.count(b"{") + document.count(b"[")) * _EMPTY
-        + document.count(b'{"') * _ENTRIES
-        + document.count(b",") * _VALUE
-        + document.count(b":") * _KEY
+    return json_counts(document).parsed_size
+
+
+def json_counts(document: bytes) -> JsonCounts:
+    """The counts of a UTF-8 document."""
+    return JsonCounts(
+        len(document),
+        document.isascii(),
+        document.count(b"{") + document.count(b"["),
+        document.count(b'{"'),
+        document.count(b",") + document.count(b":"),
     )

@@ -10,6 +10,7 @@ from uuid import UUID
 from domain.blueprints.blueprint import Blueprint, BlueprintsPage, BlueprintsQuery, NewBlueprint, Version
 from domain.composes import ComposesPage, ComposesQuery, NewCompose, StoredCompose, StoredMetadata
 from domain.idempotency import EarlierRequest, KeyClaim, RequestFailure
+from domain.json_size import JsonCounts
 from domain.quota import Quota, Reservation, Usage
 from domain.starts import AbandonedStart, Adoption, NewStart
 
@@ -153,8 +154,21 @@ class Blueprints(Protocol):
     def find_page(self, query: BlueprintsQuery) -> BlueprintsPage:
         """A page of a tenant's list."""
 
-    def get(self, tenant: str, blueprint_id: UUID, version: int | None = None) -> Blueprint:
-        """A version of a blueprint, None for the latest. Raises NotFoundError where the tenant has none such."""
+    def get(
+        self,
+        tenant: str,
+        blueprint_id: UUID,
+        version: int | None = None,
+        needed: Callable[[JsonCounts], int] = lambda _: 0,
+    ) -> Blueprint:
+        """A version of a blueprint, None for the latest. Raises NotFoundError where the tenant has none such.
+
+        `needed` says how many bytes of memory the caller needs in all for a large document. They are reserved at once;
+        those that reading does not take are set aside.
+        """
+
+    def memory_to_change(self, tenant: str, blueprint_id: UUID) -> int:
+        """The bytes of memory that `change` reserves for the latest version; 0 for a small one, or for none."""
 
     def latest_version(self, tenant: str, blueprint_id: UUID) -> int:
         """The number of the latest version. Raises NotFoundError where the tenant has no such blueprint."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 from weakref import finalize
 
+from adapters.files.aliases import follow_alias
 from adapters.files.package_list_files import (
     PackageList,
     originals,
@@ -100,7 +101,7 @@ def index_package_lists(directory: Path, distributions: Mapping[str, Distributio
     if errors:
         os.close(descriptor)
         raise ConfigurationError("\n".join(errors))
-    folders = {name: (directory / name).resolve() for name in distributions}
+    folders = {name: follow_alias(directory / name).resolve() for name in distributions}
     by_name = {
         (name, architecture): index
         for name, folder in folders.items()

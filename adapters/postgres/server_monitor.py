@@ -123,7 +123,8 @@ def monitored_connection_class(activity: PoolActivity) -> type[psycopg.Connectio
 class ServerMonitor:
     """A thread that runs a check at its start and on request, and repeats it as long as the check returns True.
 
-    Between two checks it pauses.
+    Between two checks it pauses. It is no PeriodicThread: all checks run on one event loop, because a check leaves
+    threads behind that wait for a silent server, and the thread waits for a request, not for an interval.
     """
 
     def __init__(self, check: Callable[[], Awaitable[bool]]) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from domain.nulls import without_nested_nulls
 from domain.paging import Page
 
 Json = Mapping[str, Any]
@@ -134,7 +135,7 @@ def as_read(stored: Json) -> dict[str, Any]:
     Nulls, keys that are no body's, a policy that is none, what was said of passwords, and what is of no shape that
     could be worked on, are left out.
     """
-    entries: dict[str, Any] = without_nulls(stored)
+    entries: dict[str, Any] = without_nested_nulls(stored, in_lists=True)
     body = {name: entries[name] for name, shape in _BODY.items() if isinstance(entries.get(name), shape)}
     body["customizations"] = _with_policy(_unsaid(_in_shape(body.get("customizations", {}))))
     body["image_requests"] = _objects(body.get("image_requests", []))
@@ -180,12 +181,3 @@ def _with_policy(customizations: dict[str, Any]) -> dict[str, Any]:
     profile = {name: value for name, value in openscap.items() if name != "policy_id"}
     others = {name: value for name, value in customizations.items() if name != "openscap"}
     return {**others, "openscap": profile} if profile else others
-
-
-def without_nulls(value: Any) -> Any:
-    """A JSON document without its nulls, which older programs wrote for what there is none of."""
-    if isinstance(value, Mapping):
-        return {name: without_nulls(entry) for name, entry in value.items() if entry is not None}
-    if isinstance(value, list):
-        return [without_nulls(entry) for entry in value if entry is not None]
-    return value

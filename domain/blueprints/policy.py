@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from domain.blueprints.blueprint import Json, without_nulls
+from domain.blueprints.blueprint import Json
+from domain.nulls import without_nested_nulls
 
 SERVICES: Final = ("enabled", "masked", "disabled")
 _NAME: Final = "Compliance"
@@ -81,7 +82,7 @@ def fixed(customizations: Json, required: Json) -> dict[str, Any]:
 
 def required_when_saved(snapshots: Json, policy_id: str) -> Json:
     """What a policy asked for when the version was saved, out of its `service_snapshots`."""
-    compliance = without_nulls(snapshots).get("compliance")
+    compliance = without_nested_nulls(snapshots, in_lists=True).get("compliance")
     if not isinstance(compliance, Mapping) or str(compliance.get("policy_id")).lower() != policy_id.lower():
         return {}
     customizations = compliance.get("policy_customizations")

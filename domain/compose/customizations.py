@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from domain.base64_data import decode_base64_text
 from domain.compose import aap, policy, subscription
 from domain.compose.lookups import Answers, policy_question
 from domain.compose.own_repositories import custom_repositories, payload_repositories
@@ -159,8 +158,8 @@ def _file(file: Json) -> dict[str, Any]:
 
 def _decoded(file: Json) -> str:
     try:
-        return base64.b64decode(file["data"].replace("\r", "").replace("\n", ""), validate=True).decode()
-    except (binascii.Error, ValueError):
+        return decode_base64_text(file["data"])
+    except ValueError:
         raise InvalidRequestError(f'file "{file["path"]}": data is not base64 of UTF-8 text') from None
 
 

@@ -18,9 +18,9 @@ from domain.content import ContentRepository, Policy, Snapshot, Template
 from domain.distributions import Distribution, Repository
 from domain.errors import InvalidRequestError
 from domain.policies import PolicyMisfitError, PolicyQuestion
+from domain.uuids import is_uuid
 
 _KINDS: Final = ("payload_repositories", "custom_repositories")
-_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 
@@ -192,7 +192,7 @@ def _own_ids(request: ComposeRequest) -> Iterator[str]:
 def _ids(request: ComposeRequest, *kinds: str) -> Iterator[str]:
     for kind in kinds:
         for repository in own_repositories(request, kind):
-            if _UUID.fullmatch(repository.get("id", "")):
+            if is_uuid(repository.get("id", "")):
                 yield repository["id"].lower()
 
 

@@ -16,6 +16,7 @@ from domain.compose.request import ComposeRequest, Json
 from domain.compose.snapshots import ContentSettings, as_snapshot, latest_url, same, snapshot_url
 from domain.content import UPLOAD, ContentRepository, Snapshot
 from domain.errors import InvalidRequestError
+from domain.nulls import without_nulls
 from domain.texts import listed
 
 _PAYLOAD: Final = (
@@ -176,4 +177,4 @@ def _custom_snapshot(repository: ContentRepository, snapshot: Snapshot) -> dict[
         "module_hotfixes": repository.module_hotfixes,
         "enabled": False,
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return without_nulls(fields)

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from domain.compose.request import Json
 from domain.errors import InvalidRequestError
+from domain.nulls import without_nested_nulls
 
 # The composer takes these crypt forms as they are; it would hash the others a second time.
 _KNOWN_CRYPT: Final = ("$6$", "$5$", "$2b$")
@@ -112,7 +113,7 @@ def without_passwords(document: Json) -> dict[str, Any]:
 def shown(document: Json) -> dict[str, Any]:
     """A request as it is answered, also one that an older program stored with passwords or empty values."""
     return _with_users(
-        _without_nulls(document),
+        without_nested_nulls(document),
         lambda user: bool(user["password"]) if "password" in user else user.get("hasPassword") is True,
     )
 
@@ -145,11 +146,3 @@ def _with_users(document: Json, has_password: Callable[[Json], bool]) -> dict[st
         if isinstance(user, dict)
     ]
     return {**document, "customizations": {**customizations, "users": kept}}
-
-
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nulls(entry) for key, entry in value.items() if entry is not None}
-    if isinstance(value, list):
-        return [_without_nulls(entry) for entry in value]
-    return value

@@ -11,6 +11,7 @@ from domain.compose.snapshots import ContentSettings, as_snapshot, latest_url, s
 from domain.content import RED_HAT, ContentRepository, Snapshot
 from domain.distributions import Distribution, Repository
 from domain.errors import InvalidRequestError
+from domain.nulls import without_nulls
 from domain.texts import listed
 
 
@@ -51,7 +52,7 @@ def as_it_is(repository: Repository) -> dict[str, Any]:
         "gpgkey": repository.gpgkey,
         "check_gpg": repository.check_gpg,
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return without_nulls(fields)
 
 
 def red_hat_ids(answers: Answers) -> set[str]:

@@ -11,13 +11,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from adapters.files.project_files import DISTRIBUTIONS
 from domain.budgets import Budget
 from domain.compose.targets import UploadSettings
 from domain.composes import LARGEST_LIST
 from image_builder.configuration.variables import Section
 from image_builder.telemetry.logs import LEVELS
-
-PROJECT: Final = Path(__file__).parent.parent.parent
 
 _MiB: Final = 1024 * 1024
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -166,6 +165,13 @@ class ComposerSettings:
     client_id: str = _composer.text("COMPOSER_CLIENT_ID", "", _CLIENT_ID)
     client_secret: str = _composer.text("COMPOSER_CLIENT_SECRET", "", _CLIENT_SECRET, secret=True)
     ca_file: Path | None = _composer.file("COMPOSER_CA_PATH", "the only certificate authorities trusted for its URL")
+    reuse_seconds: float = _composer.number(
+        "COMPOSER_REUSE",
+        0.3,
+        "seconds; a build is submitted on an open connection only if it was idle for less. Must be shorter than the "
+        "idle timeouts of the composer and of proxies in front of it; 0: always on a new connection",
+        within=(0.0, 60.0),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +180,7 @@ class BuildSettings:
 
     distributions: Path = _builds.folder(
         "DISTRIBUTIONS_DIR",
-        PROJECT / "distributions",
+        DISTRIBUTIONS,
         "distribution directory: a folder for each distribution",
         shown_default="the one that comes with the service",
     )

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import yaml
 
+from adapters.files.project_files import OPENAPI
 from image_builder.http.json_body import json_body
 from image_builder.http.parameters import Parameter
 from image_builder.http.schemas import Checker
 
-DOCUMENT: Final = Path(__file__).parent.parent.parent / "openapi.yaml"
 TOML: Final = "application/toml"
 CUSTOMIZATIONS: Final = "Customizations"
 _JSON: Final = "application/json"
@@ -48,7 +48,7 @@ class Operation:
     produces: tuple[str, ...]
 
 
-def checker_of(schema: str, document: Path = DOCUMENT) -> Checker:
+def checker_of(schema: str, document: Path = OPENAPI) -> Checker:
     """What checks documents of one of the contract's schemas, where nothing else of the contract is wanted."""
     components = yaml.load(document.read_bytes(), Loader=yaml.CSafeLoader)["components"]["schemas"]
     return Checker(components[schema], components)
@@ -63,7 +63,7 @@ class Contract:
         profiles: Iterable[str],
         base_paths: tuple[str, ...],
         identity_header: str,
-        document: Path = DOCUMENT,
+        document: Path = OPENAPI,
     ) -> None:
         """`installed` are the names of the distribution directory: a folder added there is a value allowed here.
 

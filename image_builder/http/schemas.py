@@ -6,28 +6,22 @@ fills in defaults and drops keys the contract does not know.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import jsonschema_rs
 
 from domain.errors import InvalidRequestError
+from domain.uuids import is_uuid
 from image_builder.http.schema_errors import MASK, Path, SchemaErrors
 
 Schema = Mapping[str, Any]
 Normalise = Callable[[Any], Any]
 
-_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # A person reads it.
 _LONGEST_COMPLAINT: Final = 1000
 # More levels than anybody needs where any shape is allowed; what writes JSON ends at 254.
 DEEPEST: Final = 64
-
-
-def is_uuid(text: str) -> bool:
-    """Whether `text` is a UUID in its usual form, in either case."""
-    return _UUID.fullmatch(text) is not None
 
 
 def resolved(schema: Schema, components: Mapping[str, Schema]) -> Schema:

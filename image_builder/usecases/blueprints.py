@@ -31,6 +31,7 @@ from domain.policies import Misfit, PolicyMisfitError
 from image_builder.usecases.passwords import HashPasswords, salted
 from image_builder.usecases.policies import PolicyRequirements
 from ports.deadline import until
+from ports.memory import temporary_memory
 from ports.store import Blueprints
 
 # Seconds that a blueprint to be read may wait for its policy, and one to be saved.
@@ -103,6 +104,10 @@ class ManageBlueprints:
 
         return self.blueprints.change(identity.tenant, blueprint_id, wanted, change)
 
+    def memory_to_update(self, identity: Identity, blueprint_id: UUID) -> int:
+        """How many bytes of memory an update takes besides the new document."""
+        return self.blueprints.memory_to_change(identity.tenant, blueprint_id)
+
     def delete(self, identity: Identity, blueprint_id: UUID, wanted: frozenset[int] | None) -> None:
         """Hide a blueprint and its builds, which keep counting. Raises StaleVersionError."""
         self.blueprints.delete(identity.tenant, blueprint_id, wanted)
@@ -130,19 +135,22 @@ class ManageBlueprints:
         Raises InvalidRequestError for a blueprint of no distribution, or whose policy does not apply to it,
         NotFoundError where the policy has nothing for the minor version, and ForbiddenError.
         """
-        blueprint = self.blueprints.get(identity.tenant, blueprint_id)
-        if blueprint.distribution is None:
+        with temporary_memory():  # the blueprint is read once more when it is changed
+            blueprint = self.blueprints.get(identity.tenant, blueprint_id)
+            policy_id, distribution = blueprint.policy_id, blueprint.distribution
+            del blueprint
+        if distribution is None:
             raise InvalidRequestError("The blueprint has no distribution to follow a policy for")
         required: dict[str, Any] = {}
-        if blueprint.policy_id is not None:
+        if policy_id is not None:
             try:
-                required = self._required(identity, blueprint.policy_id, blueprint.distribution)
+                required = self._required(identity, policy_id, distribution)
             except PolicyMisfitError as misfit:
                 kind = NotFoundError if misfit.misfit is Misfit.NO_TAILORING else InvalidRequestError
                 raise kind(misfit.detail) from None
 
         def change(latest: Blueprint) -> Version:
-            if (latest.policy_id, latest.distribution) != (blueprint.policy_id, blueprint.distribution):
+            if (latest.policy_id, latest.distribution) != (policy_id, distribution):
                 raise UnavailableError("The blueprint has come to follow another policy meanwhile", retry_after=1)
             customizations = policy.fixed(latest.customizations, required)
             snapshots = None if latest.policy_id is None else policy.snapshots(latest.policy_id, required)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import Any, Final, Self
 from uuid import UUID
 
 import structlog
@@ -15,12 +15,15 @@ from domain.errors import NotFoundError, UnavailableError
 from domain.identity import Identity
 from domain.paging import Page
 from domain.status import ComposeStatus, ImageStatus, as_document, from_document
-from image_builder.usecases.shared import Shared
 from ports.composer import Composer
+from ports.shared_calls import SharedCalls
 from ports.store import Blueprints, Composes
 from ports.waiting import about_to_wait
 
 log = structlog.get_logger()
+
+# Seconds for which a status of the composer serves others who ask for the same build.
+_STATUS_VALID_FOR: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +44,12 @@ class ManageComposes:
     composes: Composes
     blueprints: Blueprints
     composer: Composer
-    asked: Shared[UUID, ComposeStatus]
+    composer_statuses: SharedCalls[UUID, ComposeStatus]
 
     @classmethod
     def over(cls, composes: Composes, blueprints: Blueprints, composer: Composer) -> Self:
         """Create it so that simultaneous requests for the status of one build share one call of the composer."""
-        return cls(composes, blueprints, composer, Shared(composer.status))
+        return cls(composes, blueprints, composer, SharedCalls(composer.status, valid_for=_STATUS_VALID_FOR))
 
     def list(self, identity: Identity, page: Page, ignored: tuple[str, ...]) -> ComposesPage:
         """A page of the tenant's builds, newest first."""
@@ -104,7 +107,7 @@ class ManageComposes:
     def _read_status(self, compose_id: UUID) -> ComposeStatus:
         """The composer's status of a build; a final one is stored."""
         about_to_wait()  # before the shared call: only requests that may wait may share it
-        status = self.asked(compose_id)
+        status = self.composer_statuses(compose_id)
         if status.is_final:
             _try_to_store(partial(self.composes.store_status, compose_id, as_document(status.image)))
         return status

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import orjson
 
+from domain.json_size import JsonCounts
 from domain.sharing import cache_by_identity
 
 # All values are measured, in bytes. The memory of any start:
@@ -37,6 +38,16 @@ def memory_of(documents: Sequence[Json]) -> int:
         + _FOR_EACH_BYTE * largest
         + _FOR_EACH_CONTAINER * containers
         + _FOR_EACH_SERIALIZED_BYTE * serialized
+    )
+
+
+def most_memory_of(blueprint: JsonCounts) -> int:
+    """The largest result of `memory_of` for the compose requests of a blueprint with this document, in bytes."""
+    return (
+        _ANY_START
+        + _FOR_EACH_BYTE * blueprint.size
+        + _FOR_EACH_CONTAINER * blueprint.containers
+        + _FOR_EACH_SERIALIZED_BYTE * max(_MAX_SERIALIZED, blueprint.size)
     )
 
 

@@ -138,9 +138,13 @@ def test_a_name_may_be_empty(directory):
     assert directory.search().packages == (Package("", "nothing"),)
 
 
-def test_an_alias_has_the_lists_of_its_target(directory):
+@pytest.mark.parametrize("as_file", [False, True])
+def test_an_alias_has_the_lists_of_its_target(directory, as_file):
     directory.distribution().put({"a": ""})
-    (directory.path / "test").symlink_to("test-9")
+    if as_file:
+        (directory.path / "test").write_text("test-9")
+    else:
+        (directory.path / "test").symlink_to("test-9")
     assert directory.search(distribution="test").packages == (Package("a", ""),)
 
 

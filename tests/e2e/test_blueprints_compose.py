@@ -10,8 +10,8 @@ import requests
 import yaml
 
 from adapters.embedded.composer.process import StandInComposer
+from adapters.files.project_files import OPENAPI
 from domain.blueprints.composing import MOST_IMAGES
-from image_builder.http.contract import DOCUMENT
 from tests.support.blueprints import (
     blueprint,
     changed,
@@ -274,7 +274,7 @@ def test_a_blueprint_has_at_most_40_images(client: Client) -> None:
 
 
 def test_the_contract_has_room_for_each_image_type_and_architecture() -> None:
-    schemas = yaml.load(DOCUMENT.read_bytes(), Loader=yaml.CSafeLoader)["components"]["schemas"]
+    schemas = yaml.load(OPENAPI.read_bytes(), Loader=yaml.CSafeLoader)["components"]["schemas"]
     architectures = schemas["ImageRequest"]["properties"]["architecture"]["enum"]
     most = schemas["CreateBlueprintRequest"]["properties"]["image_requests"]["maxItems"]
     assert most == MOST_IMAGES >= len(schemas["ImageTypes"]["enum"]) * len(architectures)

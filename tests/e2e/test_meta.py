@@ -184,6 +184,14 @@ def test_the_interactive_page_is_open_to_everybody_and_needs_nothing_from_elsewh
     assert "https://" not in page.text
 
 
+@pytest.mark.parametrize("base", ["", *BASES])
+def test_the_page_without_its_slash_redirects_to_the_page(nobody: Client, base: str) -> None:
+    redirect = nobody.get("/docs", base=base, allow_redirects=False)
+    assert (redirect.status_code, redirect.headers["Location"]) == (308, "docs/")
+    followed = nobody.get("/docs", base=base)
+    assert (followed.status_code, followed.url.endswith(f"{base}/docs/")) == (200, True)
+
+
 def test_metrics_are_served_to_everybody(nobody: Client) -> None:
     answer = nobody.get("/metrics", base="")
     assert answer.status_code == 200

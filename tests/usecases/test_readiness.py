@@ -20,7 +20,7 @@ class Clock:
 
 def test_between_two_questions_the_last_answer_stands() -> None:
     asked, clock = [], Clock()
-    probe = Probe(lambda: asked.append(1), good_for=2.0, clock=clock)
+    probe = Probe(lambda: asked.append(1), valid_for=2.0, clock=clock)
     for clock.now in (0.0, 1.0, 1.9, 2.0, 3.9):
         probe()
     assert len(asked) == 2
@@ -33,7 +33,7 @@ def test_a_bad_answer_stands_as_long_and_is_forgotten_then() -> None:
         if answers:
             raise answers.pop()
 
-    probe = Probe(check, good_for=2.0, clock=clock)
+    probe = Probe(check, valid_for=2.0, clock=clock)
     for clock.now in (0.0, 1.0):
         with pytest.raises(UnavailableError):
             probe()
@@ -50,7 +50,7 @@ def test_while_one_asks_the_others_take_the_last_answer() -> None:
             asking.set()
             go_on.wait(5)
 
-    probe = Probe(check, good_for=2.0, clock=clock)
+    probe = Probe(check, valid_for=2.0, clock=clock)
     probe()
     slow[0], clock.now = True, 5.0
     asker = threading.Thread(target=probe)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import os
 import signal
@@ -30,7 +31,7 @@ class Protocol(HttpToolsProtocol):
 
 
 class Server(uvicorn.Server):
-    """Announces itself once it listens, and lets nobody wait when it ends."""
+    """Announces itself once it listens, and releases the calls that wait when it ends."""
 
     def __init__(
         self, config: uvicorn.Config, event: str, url: str, release: Callable[[], None], early: Collection[int]
@@ -41,7 +42,7 @@ class Server(uvicorn.Server):
         self._early = early
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and say where; end at once when a signal was there first."""
+        """Listen, and print the address; end at once if a signal came before."""
         await super().startup(sockets)
         if self._early:
             self.should_exit = True
@@ -50,15 +51,15 @@ class Server(uvicorn.Server):
         sys.stdout.flush()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Release whoever waits, then end."""
+        """Release the calls that wait, then end."""
         self._release()
         await super().shutdown(sockets)
 
 
 def serve(name: str, host: str, port: int, app: Starlette, release: Callable[[], None]) -> None:
-    """Answer until SIGTERM or SIGINT comes; then `release` lets go of the calls that wait."""
-    # uvicorn raises the signal that ended it again for the handlers it found here: these let it end with 0. What comes
-    # before uvicorn listens for signals is remembered for it: whoever sent it would wait in vain.
+    """Answer until SIGTERM or SIGINT comes; then `release` releases the calls that wait."""
+    # uvicorn raises the signal that ended it again for the handlers it found here: with these the process ends with 0.
+    # They also keep a signal that comes before uvicorn installs its own handlers.
     early: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: early.append(number))
@@ -79,8 +80,25 @@ def serve(name: str, host: str, port: int, app: Starlette, release: Callable[[],
         Server(config, f"{name} listening", f"http://{bound}:{chosen}", release, early).run(sockets=[listener])
 
 
-def end_with(parent: int, name: str) -> None:
-    """End when the process `parent`, which started this one, does."""
+def argument_parser(name: str, description: str, *, state_help: str) -> argparse.ArgumentParser:
+    """A parser of the options that all stand-ins have."""
+    parser = argparse.ArgumentParser(prog=name, description=description)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0, help="0: a free one")
+    parser.add_argument("--state", required=True, help=state_help)
+    parser.add_argument("--parent-death", type=int, help="end with this process, which started this one")
+    return parser
+
+
+def parse_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The options of the command line. The process ends with its parent from now on, if they say so."""
+    arguments = parser.parse_args()
+    if arguments.parent_death is not None:
+        _end_with(arguments.parent_death, parser.prog)
+    return arguments
+
+
+def _end_with(parent: int, name: str) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:

@@ -1,4 +1,4 @@
-"""A stand-in as a child process of whoever needs one: `make run`, the demo, tests, benchmarks."""
+"""A stand-in as a child process: for `make run`, the demo, tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class StandInProcess:
     def __init__(self, name: str, module: str, options: Mapping[str, object], *, parent_death: bool) -> None:
         """Start it and wait until it listens.
 
-        Raises RuntimeError when it does not within ten seconds; what it had to say is on stderr.
+        Raises RuntimeError when it does not within ten seconds; its messages are on stderr.
         """
         self._name = name
         command = [sys.executable, "-m", module, *(f"--{option}={value}" for option, value in options.items())]
@@ -46,7 +46,7 @@ class StandInProcess:
         return self._process.pid
 
     def steer(self, **behaviour: object) -> dict[str, Any]:
-        """Change these keys of its behaviour, and hand back all of it.
+        """Change these keys of its behaviour, and return all of it.
 
         Raises ValueError for a key or value it does not know.
         """
