@@ -115,7 +115,7 @@ def _open(opened: ExitStack, container: Container, bridge: Bridge, probe_threads
     opened.callback(container.database().close)
     container.feature_flags().start()
     opened.callback(container.feature_flags().stop)
-    container.metrics().started()
+    container.metrics().record_start()
     # Each worker publishes its samples, because any worker may be asked for the metrics of all.
     run_periodically("sample", container.sampler().sample, _SAMPLE_INTERVAL)
     opened.callback(probe_threads.shutdown)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from image_builder.telemetry.secrets import MASK, is_secret, masked_text
+from image_builder.telemetry.secrets import MASK, is_secret, mask_secrets_in_text
 from tests.support import output
 from tests.support.builders import identity
 from tests.support.service import PROJECT
@@ -160,7 +160,7 @@ LEFT = (SECRET[:8], "correct", "horse", "battery", "abc.def", identity("leak")[:
 
 @pytest.mark.parametrize("text", LEAKING.values(), ids=LEAKING.keys())
 def test_what_looks_like_a_secret_is_masked(text: str) -> None:
-    assert [left for left in LEFT if left in masked_text(text)] == []
+    assert [left for left in LEFT if left in mask_secrets_in_text(text)] == []
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_what_looks_like_a_secret_is_masked(text: str) -> None:
     ],
 )
 def test_what_does_not_look_like_one_stays(text: str) -> None:
-    assert masked_text(text) == text
+    assert mask_secrets_in_text(text) == text
 
 
 def test_the_search_at_the_end_of_the_tests_finds_secrets() -> None:

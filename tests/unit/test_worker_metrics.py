@@ -33,7 +33,7 @@ from image_builder.telemetry.metrics import Metrics
 from image_builder.telemetry.workers import MetricsMemory, MetricsSlot
 slot = MetricsSlot(MetricsMemory([int(file) for file in sys.argv[1:]]))
 metrics = Metrics(["/compose"], slot)
-metrics.pool({POOL})
+metrics.set_pool_usage({POOL})
 print(slot.number, flush=True)
 for line in sys.stdin:
     exec(line)
