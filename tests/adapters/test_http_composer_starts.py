@@ -1,4 +1,4 @@
-"""Starting builds at the composer over HTTP: what its answers are taken for (spec 20, What the composer answers)."""
+"""Starting builds at the composer over HTTP: what its answers are taken for."""
 
 import time
 

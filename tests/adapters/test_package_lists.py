@@ -1,4 +1,4 @@
-"""Package lists in the operators' format, indexed and shared (spec 10, Distributions, Package lists)."""
+"""Package lists in the operators' format, indexed and shared."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Feature flags from Unleash over real sockets (spec 30)."""
+"""Feature flags from Unleash over real sockets."""
 
 import threading
 import time

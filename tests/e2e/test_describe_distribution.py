@@ -1,4 +1,4 @@
-"""What can be built of a distribution, as clients see it (spec 10, GET /distributions/{distro})."""
+"""What can be built of a distribution, as clients see it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the service makes of its environment at start (spec 30, names of environment variables)."""
+"""What the service makes of its environment at start."""
 
 from __future__ import annotations
 

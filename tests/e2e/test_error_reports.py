@@ -1,4 +1,4 @@
-"""Unforeseen errors are reported to Sentry or GlitchTip, where there is one, with nothing of the request (spec 50)."""
+"""Unforeseen errors are reported to Sentry or GlitchTip, where there is one, with nothing of the request."""
 
 from __future__ import annotations
 

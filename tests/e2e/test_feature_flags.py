@@ -1,4 +1,4 @@
-"""Feature flags as the running service follows them (spec 30: Unleash)."""
+"""Feature flags as the running service follows them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a build ended is answered from storage, whatever the composer has to say later (spec 10, Composes)."""
+"""How a build ended is answered from storage, whatever the composer has to say later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starts that the composer did not answer are found again at the composer (spec 40; spec 10, Composes)."""
+"""Starts that the composer did not answer are found again at the composer."""
 
 from __future__ import annotations
 

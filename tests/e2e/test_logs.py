@@ -1,4 +1,4 @@
-"""What the running service writes: one JSON object a line, and who asked on each line of a request (spec 50, Logs)."""
+"""What the running service writes: one JSON object a line, and who asked on each line of a request."""
 
 from __future__ import annotations
 

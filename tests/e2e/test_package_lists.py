@@ -1,4 +1,4 @@
-"""Package lists and the processes of a running service (spec 10, Distributions, Package lists)."""
+"""Package lists and the processes of a running service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A database at tern migration 15 with rows of every old shape (spec 40), taken over: all operations answer each.
+"""A database at tern migration 15 with rows of every old shape, taken over: all operations answer each.
 
 The rows are there before our migrations and before the service.
 """

@@ -1,4 +1,4 @@
-"""How the service ends: no accepted request is cut, nobody waits for ever, nothing is left (spec 50, Shutdown)."""
+"""How the service ends: no accepted request is cut, nobody waits for ever, nothing is left."""
 
 from __future__ import annotations
 

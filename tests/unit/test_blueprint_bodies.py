@@ -1,4 +1,4 @@
-"""Bodies of blueprints, whichever program stored them, and what is composed of them (spec 40; spec 10, Blueprints)."""
+"""Bodies of blueprints, whichever program stored them, and what is composed of them."""
 
 import copy
 

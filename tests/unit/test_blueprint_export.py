@@ -1,4 +1,4 @@
-"""A blueprint to be handed on (spec 10, Blueprints: export)."""
+"""A blueprint to be handed on."""
 
 import copy
 from datetime import datetime

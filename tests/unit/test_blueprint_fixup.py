@@ -1,4 +1,4 @@
-"""A blueprint gets what its compliance policy asks for (spec 10, Blueprints: fixup)."""
+"""A blueprint gets what its compliance policy asks for."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""What a blueprint must keep to besides the contract (spec 10, Blueprints: rules on create and update)."""
+"""What a blueprint must keep to besides the contract."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""One JSON object a line, with what its readers ask for, and without secrets (spec 50, Logs)."""
+"""One JSON object a line, with what its readers ask for, and without secrets."""
 
 from __future__ import annotations
 

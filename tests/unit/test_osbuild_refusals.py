@@ -1,4 +1,4 @@
-"""What is no osbuild blueprint in TOML, and is refused by its name (spec 30, a TOML blueprint)."""
+"""What is no osbuild blueprint in TOML, and is refused by its name."""
 
 import time
 import tracemalloc

@@ -1,4 +1,4 @@
-"""Each variable is declared once; reading, checking, `image-builder config` and the document follow (spec 30)."""
+"""Each variable is declared once; reading, checking, `image-builder config` and the document follow."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.service import PROJECT
 COMPOSER = {"COMPOSER_URL": "http://composer.example.com"}
 SECRET = "s3cr3t-of-this-test"
 
-# What operators set today (spec 30).
+# What operators set today.
 GIVEN = [
     "COMPOSER_URL",
     "COMPOSER_TOKEN_URL",

@@ -1,4 +1,4 @@
-"""Look-ups: which are made at the same time, what becomes of those that fail (spec 20, Look-ups; spec 30)."""
+"""Look-ups: which are made at the same time, what becomes of those that fail."""
 
 import threading
 from contextvars import ContextVar

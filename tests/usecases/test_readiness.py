@@ -1,4 +1,4 @@
-"""Probes ask little, however often they come (spec 10, Meta)."""
+"""Probes ask little, however often they come."""
 
 from __future__ import annotations
 

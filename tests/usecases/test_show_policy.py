@@ -1,4 +1,4 @@
-"""What a compliance policy asks for: who may know, and what is said where it does not apply (spec 10, GET /oscap)."""
+"""What a compliance policy asks for: who may know, and what is said where it does not apply."""
 
 import pytest
 
