@@ -13,7 +13,7 @@ from adapters.postgres.migrate import migrate
 from domain.errors import UnavailableError
 from tests.support.databases import Parameters, query, session
 from tests.support.rows import insert_blueprint_version, insert_compose
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, SOON, until
 
 # As long as an autovacuum is waited for before it is sent away: `deadlock_timeout`, and a little.
 SENT_AWAY = 1.1
@@ -44,9 +44,9 @@ def test_a_vacuum_is_waited_for_long_enough_to_be_sent_away_and_nobody_waits_beh
             began = time.monotonic()
             insert_compose(old_database, "beside")
             insert_blueprint_version(old_database, "beside", 1)
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < SOON
             assert not migrating.done()
-        assert migrating.result(30)
+        assert migrating.result(PATIENCE)
 
 
 def test_a_vacuum_that_does_not_end_is_given_up_on(old_database: Parameters, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +67,7 @@ def test_what_a_role_or_a_database_has_set_ends_no_migration(old_database: Param
             migrating = pods.submit(migrate, old_database)
             until(lambda: waits_for_a_lock(old_database, 0.3), "an index waits for a transaction that is older")
             assert not migrating.done()
-        assert migrating.result(30)
+        assert migrating.result(PATIENCE)
 
 
 def test_rows_can_be_restored_where_no_path_leads_to_the_tables(database: Parameters) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from domain.errors import UnavailableError
 from image_builder.usecases.shared import Shared
+from tests.support.waiting import PATIENCE
 
 
 class Clock:
@@ -32,14 +33,14 @@ def test_those_who_ask_at_the_same_time_wait_for_one_answer():
 
     def ask(key):
         asked.append(key)
-        assert go.wait(10)
+        assert go.wait(PATIENCE)
         return object()
 
     shared = Shared(ask)
     with ThreadPoolExecutor(8) as threads:
         answers = [threads.submit(shared, "a") for _ in range(8)]
         go.set()
-        assert len({id(answer.result(10)) for answer in answers}) == 1
+        assert len({id(answer.result(PATIENCE)) for answer in answers}) == 1
     assert asked == ["a"]
 
 
@@ -64,7 +65,7 @@ def test_an_error_reaches_all_who_wait_for_it():
 
     def ask(key):
         asked.append(key)
-        assert go.wait(10)
+        assert go.wait(PATIENCE)
         raise UnavailableError("away")
 
     shared = Shared(ask)
@@ -75,7 +76,7 @@ def test_an_error_reaches_all_who_wait_for_it():
         go.set()
         for answer in answers:
             with pytest.raises(UnavailableError):
-                answer.result(10)
+                answer.result(PATIENCE)
 
 
 def test_what_nobody_asks_for_any_more_is_forgotten():
