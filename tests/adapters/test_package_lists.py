@@ -16,6 +16,7 @@ from adapters.files.package_lists import index_package_lists
 from domain.errors import ConfigurationError
 from domain.packages import Package, PackagesPage, search
 from domain.paging import Page
+from tests.support.waiting import PATIENCE
 
 ALL = Page(limit=1000, offset=0)
 # Whatever JSON can hold: no lone surrogates, but zeros, line ends, and characters of one to four bytes.
@@ -274,7 +275,7 @@ def searched_by_another_process(lists, distribution):
     process.start()
     there.close()
     found = here.recv()
-    process.join(30)
+    process.join(PATIENCE)
     here.close()
     assert process.exitcode == 0
     process.close()

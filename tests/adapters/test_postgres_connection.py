@@ -20,6 +20,7 @@ from domain.errors import UnavailableError
 from tests.support.database_proxy import WAYS, DatabaseProxy
 from tests.support.databases import Parameters, session
 from tests.support.folders import open_folder
+from tests.support.waiting import PATIENCE, STRETCH
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def fill(database: PostgresDatabase, connections: int) -> None:
     def take() -> None:
         with database.connection() as connection:
             connection.execute("SELECT 1")
-            together.wait(5)
+            together.wait(PATIENCE)
 
     threads = [threading.Thread(target=take) for _ in range(connections)]
     for thread in threads:
@@ -68,11 +69,11 @@ def test_a_patient_caller_outwaits_a_busy_pool_and_others_do_not(server: Embedde
     def hold() -> None:
         with database.connection():
             taken.set()
-            released.wait(10)
+            released.wait(PATIENCE)
 
     holder = threading.Thread(target=hold)
     holder.start()
-    taken.wait(5)
+    taken.wait(PATIENCE)
     with pytest.raises(UnavailableError):
         database.check()
     threading.Timer(1.0, released.set).start()
@@ -87,7 +88,7 @@ def test_the_usage_of_the_pool_is_counted(server: EmbeddedPostgres) -> None:
     waits = threading.Thread(target=database.check)
     with database.connection():
         waits.start()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while database.pool_usage() != {"limit": 1, "size": 1, "in_use": 1, "waiting": 1}:
             assert time.monotonic() < deadline, database.pool_usage()
     waits.join()
@@ -132,10 +133,8 @@ def sleep(connection: psycopg.Connection[Any], seconds: float) -> None:
     connection.execute("SELECT pg_sleep(%s)", (seconds,))
 
 
-# Seconds; what is promised is less, but a busy machine has other things to do.
-PATIENCE = 6.0
 # What is promised of a refusal.
-REFUSED_WITHIN = 2.0
+REFUSED_WITHIN = 2.0 * STRETCH
 every_way = pytest.mark.parametrize("name", WAYS)
 
 

@@ -21,6 +21,7 @@ from ports.maintenance import MaintenanceRunningError
 from tests.support.builders import compose_request
 from tests.support.databases import Parameters, session
 from tests.support.rows import insert_blueprint_version, insert_compose, now, stored_row
+from tests.support.waiting import PATIENCE
 
 MONTHS = 24
 OLD = timedelta(days=3 * 366)
@@ -317,7 +318,7 @@ def test_the_space_of_removed_composes_is_reused(database: Parameters) -> None:
         list(ours.expire_composes(dry_run=False))
         assert ours.vacuum(lambda: False)
     vacuumed = "SELECT vacuum_count > 0 AND analyze_count > 0 FROM pg_stat_user_tables WHERE relname = 'composes'"
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while not scalar(database, vacuumed):  # the statistics come some time after
         assert time.monotonic() < deadline, "neither vacuumed nor analysed"
         time.sleep(0.05)

@@ -26,6 +26,7 @@ from tests.support import databases
 from tests.support.databases import Parameters, session
 from tests.support.rows import counts, insert_compose, now, stored_row
 from tests.support.starts import new_start, new_starts
+from tests.support.waiting import PATIENCE
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -251,7 +252,7 @@ def test_a_count_sees_either_the_start_or_the_compose(
         for start in pending:
             starts.record(start, uuid4(), new_compose(tenant))
         done.set()
-        counted.result(10)
+        counted.result(PATIENCE)
     assert len(seen) > 5
     assert set(seen) == {100}
 

@@ -11,6 +11,7 @@ from adapters.repodata.lists import written_out
 from adapters.repodata.primary import Package
 from domain.errors import ConfigurationError
 from tests.support.service import PROJECT
+from tests.support.waiting import PATIENCE
 
 NEW = [Package("alpha", "Größe \u2028 & \n"), Package("zsh", "")]
 
@@ -128,7 +129,7 @@ with NewFiles(Path(sys.argv[1])) as lists:
 
 def test_a_crash_between_two_files_leaves_each_whole_and_the_next_refresh_cleans_up(tmp_path, old):
     command = [sys.executable, "-c", CRASH, str(tmp_path), *map(str, old)]
-    crashed = subprocess.run(command, check=False, cwd=PROJECT, timeout=30)
+    crashed = subprocess.run(command, check=False, cwd=PROJECT, timeout=PATIENCE)
     assert crashed.returncode == -9
     assert [len(json.loads(path.read_text())) for path in old] == [1000, 0]
     with NewFiles(tmp_path) as lists:

@@ -13,7 +13,8 @@ from adapters.rate_limits.redis import SharedLimits
 from domain.budgets import Budget
 from domain.errors import ConfigurationError
 from tests.support.hostile_server import HostileServer, redis_answering
-from tests.support.redis_server import PATIENCE, RedisServer
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import PATIENCE
 
 WINDOW = 60
 AMOUNTS = {Budget.READS: 30, Budget.WRITES: 2, Budget.BUILD_REQUESTS: 1}

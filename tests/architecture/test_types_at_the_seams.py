@@ -17,13 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import PATIENCE
+
 PROJECT = Path(__file__).parents[2]
 PACKAGES = ("domain", "ports", "adapters", "image_builder")
 FULFILS = re.compile(r"[Ff]ulfils\s+ports\.(\w+)\.(\w+)")
-# The first check reads everything, each further one what a change concerns.
-FIRST_CHECK_SECONDS, CHECK_SECONDS = 500, 200
-
-pytestmark = pytest.mark.timeout(FIRST_CHECK_SECONDS + CHECK_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -82,8 +80,8 @@ class Copy:
             shutil.copytree(PROJECT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(PROJECT / "pyproject.toml", folder)
 
-    def check(self, within: float = CHECK_SECONDS) -> str:
-        """What mypy reports; empty for nothing. The first call starts the daemon."""
+    def check(self, within: float = PATIENCE) -> str:
+        """What mypy reports; empty for nothing. The first call starts the daemon, which reads everything."""
         ran = self._dmypy("run", "--timeout", "600", "--", within=within)
         assert ran.returncode in {0, 1}, ran.stdout + ran.stderr
         return "" if ran.returncode == 0 else ran.stdout
@@ -113,7 +111,7 @@ class Copy:
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
     copied = Copy(tmp_path_factory.mktemp("seams"))
     try:
-        assert copied.check(FIRST_CHECK_SECONDS) == ""
+        assert copied.check(within=4 * PATIENCE) == ""
         yield copied
     finally:
         copied.stop()

@@ -14,7 +14,8 @@ from tests.support import raw_http
 from tests.support.builders import compose_request
 from tests.support.databases import Parameters
 from tests.support.loopback import Loopback, answer
-from tests.support.service import BASE, PATIENCE, Service
+from tests.support.service import BASE, Service
+from tests.support.waiting import PATIENCE
 
 Lines = list[dict[str, Any]]
 

@@ -17,8 +17,8 @@ from tests.support.builders import compose_request
 from tests.support.databases import Parameters, session
 from tests.support.output import said
 from tests.support.rows import insert_compose, stored_row
-from tests.support.service import PATIENCE, PROJECT
-from tests.support.waiting import until
+from tests.support.service import PROJECT
+from tests.support.waiting import PATIENCE, until
 
 OLD = timedelta(days=3 * 366)
 ON = {"ENABLE_DB_MAINTENANCE": "true", "DRY_RUN": "false"}

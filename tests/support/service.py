@@ -17,11 +17,10 @@ import requests
 
 from tests.support import output
 from tests.support.builders import identity
+from tests.support.waiting import PATIENCE
 
 PROJECT = Path(__file__).parent.parent.parent
 BASE = "/api/image-builder/v1"
-PATIENCE = 60.0
-START_PATIENCE = 100.0
 
 
 class Service:
@@ -85,7 +84,7 @@ class Service:
                 stderr=errors,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + START_PATIENCE
+        deadline = time.monotonic() + PATIENCE
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()

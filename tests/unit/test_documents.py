@@ -47,10 +47,10 @@ def test_a_large_value_is_not_within(document: Any) -> None:
 
 @pytest.mark.parametrize("document", [ENDLESS, [None] * 10_000_000, nested(100_000)], ids=["endless", "wide", "deep"])
 def test_no_more_of_a_value_is_read_than_the_limit(document: Any) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     for _ in range(100):
         assert not is_within(document, LARGEST_DETAILS)
-    assert time.perf_counter() - began < 5
+    assert time.thread_time() - began < 5
 
 
 def test_an_error_that_is_small_stays_as_it_is() -> None:

@@ -23,7 +23,6 @@ from image_builder.telemetry.workers import MetricsMemory, MetricsSlot
 from tests.support.metrics import Exposition
 
 PROJECT = Path(__file__).parent.parent.parent
-PATIENCE = 30.0
 POOL = {"limit": 20, "size": 2, "in_use": 1, "waiting": 0}
 
 # A worker that does as it is told, a line at a time, and says when it is done.

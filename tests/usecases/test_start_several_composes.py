@@ -13,11 +13,14 @@ from domain.submission import Accepted, Refused, Unanswered
 from ports.deadline import remaining_seconds
 from tests.support.builders import compose_request
 from tests.support.domain_builders import completed, hash_of
+from tests.support.waiting import PATIENCE
 
 GUEST = compose_request("guest-image", "aws.s3")
 GCP = compose_request("gcp", "gcp")
 OCI = compose_request("oci", "oci.objectstorage")
 UNFIT = compose_request("guest-image", "gcp")
+# Seconds after which a thread is free for the next image.
+LATER = 0.5
 
 
 @pytest.fixture
@@ -73,7 +76,7 @@ def test_a_quota_that_does_not_suffice_for_all_starts_none(accepting):
 
 
 def test_the_images_are_submitted_at_the_same_time(accepting):
-    everybody = threading.Barrier(3, timeout=10)
+    everybody = threading.Barrier(3, timeout=PATIENCE)
     submit = accepting.composer.submit
 
     def meeting(request):
@@ -89,14 +92,14 @@ def test_waiting_for_a_thread_does_not_extend_the_deadline(accepting):
 
     def slow(request):
         ends.append(time.monotonic() + remaining_seconds())
-        threading.Event().wait(0.3)
+        threading.Event().wait(LATER)
         return Accepted(uuid4())
 
     accepting.quotas.quota = None
     accepting.composer.submit = slow
     accepting.several(*[GUEST] * 12)
     assert len(ends) == 12
-    assert max(ends) - min(ends) < 0.2
+    assert max(ends) - min(ends) < LATER
 
 
 def test_a_partial_failure_names_the_started_builds_and_releases_the_others(accepting):
