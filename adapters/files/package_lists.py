@@ -25,8 +25,11 @@ from domain.distributions import Distribution
 from domain.errors import ConfigurationError
 from domain.packages import Package, PackagesPage, rank
 from domain.paging import Page
+from domain.similar_names import NameIndex
 
 _OFFSET: Final = "I"
+# Each takes about 1 MB for 8,000 names.
+_MAX_NAME_INDEXES: Final = 4
 # No text out of a JSON file holds lone surrogates, but one may have to part the names: see `_separator`.
 _SURROGATES: Final = "surrogatepass"
 
@@ -60,6 +63,7 @@ class FilePackageLists:
         self._indexes = indexes
         # Nothing cannot be mapped, and nobody looks into it.
         self._memory = mmap(descriptor, 0, access=ACCESS_READ) if indexes else b""
+        self._name_indexes: dict[_Index, NameIndex] = {}
 
     def search(self, distribution: Distribution, architecture: str, text: str, page: Page) -> PackagesPage | None:
         """See the port."""
@@ -67,14 +71,31 @@ class FilePackageLists:
         if index is None:
             return None
         # Split anew for each search: that takes less than a millisecond, and all lists split take many megabytes.
-        names = self._text(index.names, index.offsets).split(index.separator)[: index.count]
+        names = self._names(index)
         found = rank(names, text)
         shown = found[page.offset : page.offset + page.limit]
         return PackagesPage(len(found), tuple(Package(names[at], self._summary(index, at)) for at in shown))
 
+    def find_similar(
+        self, distribution: Distribution, architecture: str, names: Sequence[str]
+    ) -> Mapping[str, Sequence[str]]:
+        """See the port."""
+        index = self._indexes.get((distribution.name, architecture))
+        if index is None:
+            return {}
+        similar = self._name_indexes.get(index)
+        if similar is None:
+            if len(self._name_indexes) >= _MAX_NAME_INDEXES:
+                self._name_indexes.clear()
+            similar = self._name_indexes[index] = NameIndex(self._names(index))
+        return {name: similar.closest(name) for name in names}
+
     def __reduce__(self) -> tuple[Any, ...]:
         """For `multiprocessing`'s spawn, which hands the descriptor on."""
         return _inherited, (DupFd(self._descriptor), self._indexes)
+
+    def _names(self, index: _Index) -> list[str]:
+        return self._text(index.names, index.offsets).split(index.separator)[: index.count]
 
     def _summary(self, index: _Index, position: int) -> str:
         size = array(_OFFSET).itemsize
