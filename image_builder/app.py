@@ -21,7 +21,7 @@ from image_builder.http.application import connexion_application
 from image_builder.http.bridge import Bridge
 from image_builder.http.call import Lane
 from image_builder.http.docs import HEADERS, DocsPage
-from image_builder.http.edge import Document, Edge, Page
+from image_builder.http.edge import Document, Edge, PageHandler
 from image_builder.http.json_body import json_body
 from image_builder.http.memory import RequestMemory
 from image_builder.telemetry import logs, metrics, reports
@@ -115,12 +115,12 @@ def _open(opened: ExitStack, container: Container, bridge: Bridge, probe_threads
     opened.callback(container.database().close)
     container.feature_flags().start()
     opened.callback(container.feature_flags().stop)
-    container.metrics().started()
+    container.metrics().record_start()
     # Each worker publishes its samples, because any worker may be asked for the metrics of all.
     run_periodically("sample", container.sampler().sample, _SAMPLE_INTERVAL)
     opened.callback(probe_threads.shutdown)
-    opened.callback(container.record().end)
-    run_periodically("record", container.record().again, _RECORD_INTERVAL)
+    opened.callback(container.record().finish)
+    run_periodically("record", container.record().retry_pending, _RECORD_INTERVAL)
     opened.callback(bridge.close)
     run_periodically("reconcile", container.reconcile(), settings.builds.reconcile_interval)
 
@@ -148,7 +148,7 @@ class _Pages:
         self._probe_threads = probe_threads
         self._docs = DocsPage("../openapi.json")
 
-    def by_path(self, base_paths: Iterable[str]) -> Mapping[str, Page]:
+    def by_path(self, base_paths: Iterable[str]) -> Mapping[str, PageHandler]:
         """The pages by path. The docs page is also below the base paths, because a gateway forwards only those."""
         return {
             "/status": self._status,
@@ -156,6 +156,7 @@ class _Pages:
             "/metrics": self._metrics,
             "/openapi.json": self._openapi,
             **{f"{base}/docs/": self._docs_page for base in ("", *base_paths)},
+            **{f"{base}/docs": self._docs_redirect for base in ("", *base_paths)},
         }
 
     async def _status(self, _path: str) -> Document:
@@ -172,7 +173,7 @@ class _Pages:
         return Document(await asyncio.to_thread(self._container.metrics().exposition), metrics.CONTENT_TYPE)
 
     async def _openapi(self, _path: str) -> Document:
-        return Document(self._container.contract().served)
+        return Document(self._container.contract().encoded)
 
     async def _docs_page(self, path: str) -> Document:
         asset = self._docs.asset(path)
@@ -180,6 +181,10 @@ class _Pages:
             raise HTTPException(404)
         content, media_type = asset
         return Document(content, media_type, HEADERS)
+
+    async def _docs_redirect(self, _path: str) -> Document:
+        # Relative: a gateway may serve the page below a prefix that the service does not know.
+        return Document(b"", "text/html; charset=utf-8", {"location": "docs/"}, status=308)
 
 
 class _WithLifespan:

@@ -17,8 +17,8 @@ from UnleashClient.utils import InstanceAllowType
 
 from adapters.http.answer import Answer
 from adapters.http.exchange import exchange, new_session
-from ports.deadline import left, until
-from ports.meter import SILENT, CallOutcome, Meter
+from ports.deadline import remaining_seconds, until
+from ports.meter import NULL_METER, CallOutcome, Meter
 from ports.periodic_thread import PeriodicThread
 from ports.waiting import about_to_wait
 
@@ -60,7 +60,7 @@ class UnleashFeatures:
         *,
         interval: float = _INTERVAL,
         patience: float = _PATIENCE,
-        meter: Meter = SILENT,
+        meter: Meter = NULL_METER,
     ) -> None:
         """Fetch the flags every `interval` seconds; a fetch may take `patience` seconds."""
         self._url = f"{url.rstrip('/')}{FEATURES_URL}?project={_PROJECT}"
@@ -92,7 +92,7 @@ class UnleashFeatures:
         """See the port. Waits until the first fetch has ended."""
         if not self._first_fetch_ended.is_set():
             about_to_wait()
-        self._first_fetch_ended.wait(max(min(self._patience, left()), 0.0))
+        self._first_fetch_ended.wait(max(min(self._patience, remaining_seconds()), 0.0))
         return self._flags is None or bool(self._flags.is_enabled(_COMPLIANCE_POLICIES))
 
     def _fetch_flags(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
+from adapters.files.aliases import follow_alias
 from adapters.files.package_list_files import originals
 from domain.distributions import Distribution
 from domain.errors import ConfigurationError, InvalidRequestError
@@ -83,5 +84,5 @@ def load_profiles(
     return {
         (name, profile_id): document
         for name in distributions
-        for profile_id, document in read[(directory / name).resolve()].items()
+        for profile_id, document in read[follow_alias(directory / name).resolve()].items()
     }

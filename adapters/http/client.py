@@ -29,8 +29,8 @@ from adapters.http.breaker import Breaker
 from adapters.http.exchange import TooLargeError, exchange, new_session
 from adapters.http.tokens import TokenRefusedError, Tokens
 from adapters.http.watchdog import is_unsent
-from ports.deadline import left, until
-from ports.meter import SILENT, CallOutcome, Meter
+from ports.deadline import remaining_seconds, until
+from ports.meter import NULL_METER, CallOutcome, Meter
 from ports.trace import current_trace
 from ports.waiting import about_to_wait
 
@@ -139,7 +139,7 @@ class BackEnd:
         ca_file: str = "",
         proxy: str = "",
         breaker: Breaker | None = None,
-        meter: Meter = SILENT,
+        meter: Meter = NULL_METER,
     ) -> None:
         self.name = name
         self._url = url.rstrip("/")
@@ -216,7 +216,7 @@ class BackEnd:
 
     def _guarded(self, request: _Request) -> Answer:
         about_to_wait()
-        if left() <= 0:
+        if remaining_seconds() <= 0:
             raise NoAnswerError(self.name, sent=False)
         if not self.breaker.admits():
             self._meter.back_end_called(self.name, CallOutcome.TURNED_AWAY, 0.0)
@@ -310,7 +310,7 @@ def _request(
         None if body is None else orjson.dumps(body),
         headers or {},
         largest,
-        hurried=left() < min(timeouts.read, timeouts.total),
+        hurried=remaining_seconds() < min(timeouts.read, timeouts.total),
     )
 
 
@@ -335,11 +335,11 @@ def _another_attempt() -> Callable[[Exception], bool | float]:
         nonlocal was_put_off
         if isinstance(error, _PutOffError):
             seconds = error.seconds
-            if was_put_off or seconds is None or seconds > _PATIENCE or left() < seconds + _LEAST:
+            if was_put_off or seconds is None or seconds > _PATIENCE or remaining_seconds() < seconds + _LEAST:
                 return False
             was_put_off = True
             return seconds
-        return isinstance(error, _TryAgainError) and left() > _LONGEST_PAUSE + _JITTER + _LEAST
+        return isinstance(error, _TryAgainError) and remaining_seconds() > _LONGEST_PAUSE + _JITTER + _LEAST
 
     return decide
 

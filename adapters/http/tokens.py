@@ -13,7 +13,7 @@ from marshmallow import ValidationError, fields, validate
 
 from adapters.http.exchange import exchange
 from adapters.http.schemas import AnswerSchema
-from ports.deadline import left, until
+from ports.deadline import remaining_seconds, until
 from ports.shared_calls import NoResultError, SharedCall
 
 _MARGIN: Final = 60.0
@@ -67,7 +67,7 @@ class Tokens:
     def get(self) -> str:
         """The token, fetched anew a minute before it ends. Raises TokenRefusedError."""
         try:
-            return self._current(timeout=max(min(_CONNECT + _READ, left()), 0.0)).text
+            return self._current(timeout=max(min(_CONNECT + _READ, remaining_seconds()), 0.0)).text
         except NoResultError:
             raise TokenRefusedError("no token") from None
 

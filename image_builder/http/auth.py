@@ -11,7 +11,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
 
 from domain.base64_data import decode_base64
 from domain.errors import UnauthenticatedError
-from domain.identity import Identity, RedHatClaims, fedora, red_hat
+from domain.identity import Identity, RedHatClaims, fedora_identity, red_hat_identity
 from image_builder.http.header_limits import MOST_IDENTITY_BYTES
 
 Authenticate = Callable[[Iterable[tuple[bytes, bytes]]], Identity]
@@ -107,11 +107,11 @@ def authenticator(*, fedora_accounts: bool) -> Authenticate:
 
 def _red_hat_identity(header: bytes) -> Identity:
     claims: RedHatClaims = _load(_RED_HAT, header)
-    return red_hat(claims, header.decode("ascii"))
+    return red_hat_identity(claims, header.decode("ascii"))
 
 
 def _fedora_identity(header: bytes) -> Identity:
-    return fedora(_load(_FEDORA, header)["user"])
+    return fedora_identity(_load(_FEDORA, header)["user"])
 
 
 def _load(schema: Schema, header: bytes) -> Any:

@@ -1,4 +1,4 @@
-"""OAuth2 client credentials: one token for all calls, one refresh for all who wait (spec 30, composer)."""
+"""OAuth2 client credentials: one token for all calls, one refresh for all who wait."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor

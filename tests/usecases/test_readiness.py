@@ -1,4 +1,4 @@
-"""Probes ask little, however often they come (spec 10, Meta)."""
+"""Probes ask little, however often they come."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from domain.errors import UnavailableError
 from image_builder.usecases.readiness import Probe
+from tests.support.waiting import PATIENCE
 
 
 class Clock:
@@ -48,14 +49,14 @@ def test_while_one_asks_the_others_take_the_last_answer() -> None:
     def check() -> None:
         if slow[0]:
             asking.set()
-            go_on.wait(5)
+            go_on.wait(PATIENCE)
 
     probe = Probe(check, valid_for=2.0, clock=clock)
     probe()
     slow[0], clock.now = True, 5.0
     asker = threading.Thread(target=probe)
     asker.start()
-    asking.wait(5)
+    asking.wait(PATIENCE)
     probe()  # would wait for the asker, and fail the test by its time
     assert asker.is_alive()
     go_on.set()

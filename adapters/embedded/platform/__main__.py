@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from adapters.embedded.platform.app import build
-from adapters.embedded.platform.built_in import DISTRIBUTIONS, built_in
+from adapters.embedded.platform.built_in import built_in
 from adapters.embedded.platform.state import Known
 from adapters.embedded.platform.steering import PlatformSteering
 from adapters.embedded.stand_in.serving import argument_parser, parse_arguments, serve
+from adapters.files.project_files import DISTRIBUTIONS
 
 
 def main() -> None:
