@@ -13,12 +13,17 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from adapters.files.distributions import load_allow_list, load_distributions
-from domain.compose.build import Findings, begin, build
-from domain.compose.passwords import without_passwords
+from domain.compose.build import write_request
+from domain.compose.checks import check_request
+from domain.compose.context import BuildContext
+from domain.compose.customizations import translate_customizations
+from domain.compose.lookups import create_questions
+from domain.compose.passwords import redact_request
 from domain.compose.request import read
+from domain.compose.source import resolve_source
 from domain.compose.targets import UploadSettings
 from domain.distributions import Catalogue
-from image_builder.configuration.sections import PROJECT
+from tests.support.service import PROJECT
 
 BASE: Final = "/api/image-builder/v1"
 # Who reads a history of fixed length, and who makes builds.
@@ -116,21 +121,22 @@ def compose_request() -> dict[str, Any]:
 def composer_request() -> dict[str, Any]:
     """What the service makes of `compose_request` for the composer."""
     request = read(compose_request())
-    assert request.distribution is not None
     catalogue = Catalogue(load_distributions(PROJECT / "distributions"), load_allow_list(None))
-    distribution = catalogue.get_for(request.distribution, org_id=BUILDER, entitled=True)
+    source = resolve_source(request, catalogue, org_id=BUILDER, entitled=True)
     upload = UploadSettings(
         aws_region=CLOUDS["OSBUILD_AWS_REGION"],
         gcp_region=CLOUDS["OSBUILD_GCP_REGION"],
         gcp_bucket=CLOUDS["OSBUILD_GCP_BUCKET"],
     )
-    return build(begin(request, distribution), Findings(upload))
+    check_request(request, source)
+    customizations = translate_customizations(request.customizations)
+    return write_request(BuildContext(request, source, customizations, create_questions(request, source), upload))
 
 
 def seed(database: Mapping[str, Any], *, composes: int, user_every: int) -> None:
     """Give READER a history of that many builds, every `user_every`th (none for 0) with a user."""
-    plain = Jsonb(without_passwords(small_request()), dumps=orjson.dumps)
-    with_user = Jsonb(without_passwords(request_with_user()), dumps=orjson.dumps)
+    plain = Jsonb(redact_request(small_request()), dumps=orjson.dumps)
+    with_user = Jsonb(redact_request(request_with_user()), dumps=orjson.dumps)
     with psycopg.connect(**database, autocommit=True) as session:
         for number in range(composes):
             request = with_user if user_every and number % user_every == 0 else plain

@@ -1,1 +1,1 @@
-"""Blueprints: what images are made from, kept in versions (contract: /blueprints)."""
+"""Blueprints: named, versioned descriptions of images (openapi.yaml, operations on /blueprints)."""

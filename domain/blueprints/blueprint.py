@@ -1,4 +1,4 @@
-"""A blueprint as it is kept: a name, a description, and one body for each version of it."""
+"""A blueprint as the database stores it: a name, a description, and one body for each version."""
 
 from __future__ import annotations
 
@@ -8,25 +8,27 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from domain.nulls import without_nested_nulls
 from domain.paging import Page
 
 Json = Mapping[str, Any]
 
-# A policy that older programs wrote where a blueprint has a profile only.
+# Older programs stored this policy id in blueprints that have a security profile and no policy.
 _NO_POLICY: Final = str(UUID(int=0))
-# What the body of a version holds, and in which shape; older programs left more there.
+# The keys of a version's body and their types; older programs stored more keys.
 _BODY: Final[Mapping[str, type]] = {"distribution": str, "bootc": dict, "image_requests": list, "customizations": dict}
-# Of the customizations, those that are worked on: lists of objects, and objects.
+# The customizations that this service reads: lists of objects, and objects.
 _LISTS: Final = ("users", "files", "custom_repositories", "payload_repositories")
 _TABLES: Final = ("aap_registration",)
 
 
 @dataclass(frozen=True, slots=True)
 class NewBlueprint:
-    """A blueprint to be kept, at version 1.
+    """A blueprint to be stored, at version 1.
 
-    `body` as `body_of` makes it, `metadata` where it came from (contract: BlueprintMetadata) or None, `snapshots` what
-    other services said of it when it was saved (`service_snapshots`) or None.
+    `body` is the result of `extract_body`. `metadata` says where an imported blueprint comes from (openapi.yaml, schema
+    BlueprintMetadata). `snapshots` is what other services answered when it was saved (the column `service_snapshots`).
+    Both are None where there is none.
     """
 
     tenant: str
@@ -40,7 +42,7 @@ class NewBlueprint:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version to be kept of a blueprint that is kept already."""
+    """A version to be added to a stored blueprint."""
 
     name: str
     description: str
@@ -50,7 +52,10 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """One version of a blueprint, under its present name and description; `version_id` is that version's own id."""
+    """One version of a blueprint; `version_id` is the version's id.
+
+    `name` and `description` are the blueprint's present ones, whatever the version.
+    """
 
     id: UUID
     name: str
@@ -62,37 +67,37 @@ class Blueprint:
 
     @property
     def distribution(self) -> str | None:
-        """What it is a blueprint of, where it says so."""
+        """The distribution's name; None for a bootable container, or where a blueprint of an older program has none."""
         return self.body.get("distribution")
 
     @property
     def customizations(self) -> Json:
-        """What it adds to an image (contract: Customizations)."""
+        """The customizations (openapi.yaml, schema Customizations)."""
         customizations: Json = self.body["customizations"]
         return customizations
 
     @property
     def image_requests(self) -> list[Json]:
-        """The images that are built from it (contract: ImageRequest)."""
+        """The images that are built from the blueprint (openapi.yaml, schema ImageRequest)."""
         requests: list[Json] = self.body["image_requests"]
         return requests
 
     @property
     def policy_id(self) -> str | None:
-        """The compliance policy it follows."""
-        return policy_of(self.body)
+        """The id of the compliance policy that the blueprint follows, if any."""
+        return find_policy_id(self.body)
 
 
 @dataclass(frozen=True, slots=True)
 class BlueprintVersion:
-    """Which version of which blueprint a build is of: `id` is the version's own id."""
+    """The version of a blueprint that a build is of; `id` is the version's id."""
 
     blueprint_id: UUID
     id: UUID
 
 
 class ListedBlueprint(NamedTuple):
-    """A row of a list; `id` is a UUID as text, `last_modified_at` UTC without a zone."""
+    """A blueprint in a list; `id` is a UUID as text, `last_modified_at` a time in UTC without a time zone."""
 
     id: str
     version: int
@@ -103,10 +108,10 @@ class ListedBlueprint(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BlueprintsQuery:
-    """A tenant's blueprints, those changed last first.
+    """A search for a tenant's blueprints, ordered by their last change, latest first.
 
-    `name` matches exactly, and then `page` and `search` mean nothing; `search` is a part of the name or the
-    description in any case. None where not asked for.
+    `name` is the exact name; with it, `page` and `search` are ignored. `search` is a part of the name or the
+    description, upper and lower case are equal. Each is None where the caller gave none.
     """
 
     tenant: str
@@ -117,75 +122,64 @@ class BlueprintsQuery:
 
 @dataclass(frozen=True, slots=True)
 class BlueprintsPage:
-    """`count` counts all that match, not the page's."""
+    """A page of a list of blueprints; `count` is the number of all blueprints that match, on all pages."""
 
     count: int
     blueprints: tuple[ListedBlueprint, ...]
 
 
-def body_of(document: Json) -> dict[str, Any]:
-    """What a version keeps of a document that fits the contract's CreateBlueprintRequest."""
+def extract_body(document: Json) -> dict[str, Any]:
+    """The part of a valid CreateBlueprintRequest (openapi.yaml) that a version stores."""
     return {name: document[name] for name in _BODY if name in document}
 
 
-def as_read(stored: Json) -> dict[str, Any]:
-    """A stored body as this service understands it, whichever program stored it.
+def normalize_body(stored: Json) -> dict[str, Any]:
+    """A stored body in the form that this service uses, whichever program stored it.
 
-    Nulls, keys that are no body's, a policy that is none, what was said of passwords, and what is of no shape that
-    could be worked on, are left out.
+    It leaves out nulls, unknown keys, the policy id that means no policy, `hasPassword` of users, and values of another
+    type than this service can use.
     """
-    entries: dict[str, Any] = without_nulls(stored)
+    entries: dict[str, Any] = without_nested_nulls(stored, in_lists=True)
     body = {name: entries[name] for name, shape in _BODY.items() if isinstance(entries.get(name), shape)}
-    body["customizations"] = _with_policy(_unsaid(_in_shape(body.get("customizations", {}))))
-    body["image_requests"] = _objects(body.get("image_requests", []))
+    body["customizations"] = _drop_no_policy(_drop_has_password(_drop_wrong_types(body.get("customizations", {}))))
+    body["image_requests"] = _keep_objects(body.get("image_requests", []))
     return body
 
 
-def policy_of(body: Json) -> str | None:
-    """The compliance policy that a body names."""
+def find_policy_id(body: Json) -> str | None:
+    """The id of the compliance policy that a body names, if any."""
     openscap = body.get("customizations", {}).get("openscap")
     policy = openscap.get("policy_id") if isinstance(openscap, Mapping) else None
     return policy if isinstance(policy, str) and policy and policy != _NO_POLICY else None
 
 
-def _objects(entries: list[Any]) -> list[dict[str, Any]]:
+def _keep_objects(entries: list[Any]) -> list[dict[str, Any]]:
     return [entry for entry in entries if isinstance(entry, dict)]
 
 
-def _in_shape(customizations: dict[str, Any]) -> dict[str, Any]:
-    made = {}
+def _drop_wrong_types(customizations: dict[str, Any]) -> dict[str, Any]:
+    kept = {}
     for name, value in customizations.items():
         if name in _LISTS:
             if isinstance(value, list):
-                made[name] = _objects(value)
+                kept[name] = _keep_objects(value)
         elif name not in _TABLES or isinstance(value, dict):
-            made[name] = value
-    return made
+            kept[name] = value
+    return kept
 
 
-def _unsaid(customizations: dict[str, Any]) -> dict[str, Any]:
-    # Fixups lost passwords and kept the word that there are some.
+def _drop_has_password(customizations: dict[str, Any]) -> dict[str, Any]:
+    # The fixup of older programs removed passwords and kept `hasPassword`.
     if "users" not in customizations:
         return customizations
-    unsaid = [
-        {name: value for name, value in user.items() if name != "hasPassword"} for user in customizations["users"]
-    ]
-    return {**customizations, "users": unsaid}
+    users = [{name: value for name, value in user.items() if name != "hasPassword"} for user in customizations["users"]]
+    return {**customizations, "users": users}
 
 
-def _with_policy(customizations: dict[str, Any]) -> dict[str, Any]:
+def _drop_no_policy(customizations: dict[str, Any]) -> dict[str, Any]:
     openscap = customizations.get("openscap")
     if not isinstance(openscap, dict) or openscap.get("policy_id") != _NO_POLICY:
         return customizations
     profile = {name: value for name, value in openscap.items() if name != "policy_id"}
     others = {name: value for name, value in customizations.items() if name != "openscap"}
     return {**others, "openscap": profile} if profile else others
-
-
-def without_nulls(value: Any) -> Any:
-    """A JSON document without its nulls, which older programs wrote for what there is none of."""
-    if isinstance(value, Mapping):
-        return {name: without_nulls(entry) for name, entry in value.items() if entry is not None}
-    if isinstance(value, list):
-        return [without_nulls(entry) for entry in value if entry is not None]
-    return value

@@ -1,4 +1,4 @@
-"""The compose requests that a blueprint stands for (contract: composeBlueprint)."""
+"""Compose requests from a blueprint (openapi.yaml, operation composeBlueprint)."""
 
 from __future__ import annotations
 
@@ -8,34 +8,35 @@ from typing import Any, Final
 from domain.blueprints.blueprint import Blueprint
 from domain.errors import InvalidRequestError
 
-_LONGEST_IMAGE_NAME: Final = 100
-_LONGEST_DESCRIPTION: Final = 250
-# As many as the contract lets a blueprint have; older programs allowed more.
-MOST_IMAGES: Final = 40
+# In characters (openapi.yaml, schema ComposeRequest). Blueprints of older programs may have longer names.
+_MAX_IMAGE_NAME_LENGTH: Final = 100
+_MAX_DESCRIPTION_LENGTH: Final = 250
+# The largest number of image requests in a blueprint (openapi.yaml); older programs stored blueprints with more.
+MAX_IMAGES: Final = 40
 
 
-def compose_requests(
+def create_compose_requests(
     blueprint: Blueprint, client_id: str, image_types: Sequence[str] | None
 ) -> tuple[dict[str, Any], ...]:
-    """One ComposeRequest for each image of a blueprint, or for those of these types; a bootc one names no distribution.
+    """One ComposeRequest (openapi.yaml) for each image of the blueprint.
 
-    Old blueprints may have longer names than an image.
+    `image_types` selects images by type; None selects all. The requests share one object with the customizations.
 
-    Raises InvalidRequestError for more than MOST_IMAGES.
+    Raises InvalidRequestError for more than MAX_IMAGES images.
     """
     images = [
         image for image in blueprint.image_requests if image_types is None or image.get("image_type") in image_types
     ]
-    if len(images) > MOST_IMAGES:
+    if len(images) > MAX_IMAGES:
         raise InvalidRequestError(
-            f"{len(images)} images of the blueprint would be built, and at most {MOST_IMAGES} can be built at once: "
+            f"{len(images)} images of the blueprint would be built, and at most {MAX_IMAGES} can be built at once: "
             "choose some of them with image_types"
         )
     body = blueprint.body
     source = "bootc" if "bootc" in body else "distribution"
     common = {
-        "image_name": blueprint.name[:_LONGEST_IMAGE_NAME],
-        "image_description": blueprint.description[:_LONGEST_DESCRIPTION],
+        "image_name": blueprint.name[:_MAX_IMAGE_NAME_LENGTH],
+        "image_description": blueprint.description[:_MAX_DESCRIPTION_LENGTH],
         "client_id": client_id,
         "customizations": blueprint.customizations,
         **({source: body[source]} if source in body else {}),

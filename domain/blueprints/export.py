@@ -1,4 +1,4 @@
-"""A blueprint to be handed on: without secrets, and bound to nobody's organization (contract: exportBlueprint)."""
+"""Export a blueprint without secrets, for use in any organization (openapi.yaml, operation exportBlueprint)."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from datetime import datetime
 from typing import Any, Final
 
 from domain.blueprints.blueprint import Blueprint, Json
-from domain.compose.passwords import shown
-from domain.compose.snapshots import same
+from domain.compose.passwords import present_request
+from domain.compose.snapshots import normalize_url
 from domain.content import COMMUNITY, ContentRepository
 
 COMMUNITY_URLS: Final = tuple(
     f"https://dl.fedoraproject.org/pub/epel/{major}/Everything/x86_64/" for major in (10, 9, 8)
 )
 _SECRET: Final = ("subscription", "cacerts")
-# What registers a machine holds keys.
+# These files register a machine, and hold keys.
 _SECRET_FILES: Final = (
     "/etc/systemd/system/register-satellite.service",
     "/usr/local/sbin/register-satellite",
@@ -26,23 +26,28 @@ _SECRET_FILES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A blueprint's export but for what content sources adds; `repositories` are the ids to be exported there."""
+    """The export without the part that content sources adds; `repositories` are the ids that it has to describe."""
 
     document: dict[str, Any]
     repositories: tuple[str, ...]
 
 
-def community_urls(customizations: Json) -> tuple[str, ...]:
-    """The addresses of community repositories among the custom ones, as they are known to everybody."""
-    named = {_first_address(repository) for repository in customizations.get("custom_repositories", ())}
-    return tuple(url for url in COMMUNITY_URLS if same(url) in named)
+def find_community_urls(customizations: Json) -> tuple[str, ...]:
+    """Those of COMMUNITY_URLS that custom repositories of the blueprint have."""
+    named = {_get_first_url(repository) for repository in customizations.get("custom_repositories", ())}
+    return tuple(url for url in COMMUNITY_URLS if normalize_url(url) in named)
 
 
-def export(blueprint: Blueprint, known: Iterable[ContentRepository], at: datetime) -> Exported:
-    """The export of a blueprint at a time (UTC); `known` is what content sources knows at `community_urls`."""
-    # The answer to a question for this origin need not repeat it.
-    community = {same(repository.url): repository for repository in known if repository.origin in {"", COMMUNITY}}
-    customizations = _customizations(blueprint.customizations, community)
+def export_blueprint(blueprint: Blueprint, known: Iterable[ContentRepository], at: datetime) -> Exported:
+    """Export a blueprint.
+
+    `known` are the repositories that content sources knows at `find_community_urls`; `at` is the present time in UTC.
+    """
+    # Content sources was asked for repositories of this origin, and may leave the origin out of its answer.
+    community = {
+        normalize_url(repository.url): repository for repository in known if repository.origin in {"", COMMUNITY}
+    }
+    customizations = _export_customizations(blueprint.customizations, community)
     source = {name: blueprint.body[name] for name in ("distribution", "bootc") if name in blueprint.body}
     document = {
         "name": blueprint.name,
@@ -54,48 +59,52 @@ def export(blueprint: Blueprint, known: Iterable[ContentRepository], at: datetim
             "exported_at": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "is_on_prem": False,
         },
-        **_snapshot_date(blueprint),
+        **_export_snapshot_date(blueprint),
     }
     repositories = (repository.get("id") for repository in customizations.get("custom_repositories", ()))
     return Exported(document, tuple(dict.fromkeys(each for each in repositories if each and isinstance(each, str))))
 
 
-def _customizations(customizations: Json, community: Mapping[str, ContentRepository]) -> dict[str, Any]:
+def _export_customizations(customizations: Json, community: Mapping[str, ContentRepository]) -> dict[str, Any]:
     public = {name: value for name, value in customizations.items() if name not in _SECRET}
-    made: dict[str, Any] = shown({"customizations": public})["customizations"]
-    if "aap_registration" in made:
-        made["aap_registration"] = {**made["aap_registration"], "host_config_key": ""}
-    if "files" in made:
-        made["files"] = [file for file in made["files"] if file.get("path") not in _SECRET_FILES]
-        if not made["files"]:
-            del made["files"]
-    if "custom_repositories" in made:
-        made["custom_repositories"] = [_custom(repository, community) for repository in made["custom_repositories"]]
-    if "payload_repositories" in made:
-        made["payload_repositories"] = [_payload(repository, community) for repository in made["payload_repositories"]]
-    return made
+    exported: dict[str, Any] = present_request({"customizations": public})["customizations"]
+    if "aap_registration" in exported:
+        exported["aap_registration"] = {**exported["aap_registration"], "host_config_key": ""}
+    if "files" in exported:
+        exported["files"] = [file for file in exported["files"] if file.get("path") not in _SECRET_FILES]
+        if not exported["files"]:
+            del exported["files"]
+    if "custom_repositories" in exported:
+        exported["custom_repositories"] = [
+            _describe_custom(repository, community) for repository in exported["custom_repositories"]
+        ]
+    if "payload_repositories" in exported:
+        exported["payload_repositories"] = [
+            _describe_payload(repository, community) for repository in exported["payload_repositories"]
+        ]
+    return exported
 
 
-def _custom(repository: Json, community: Mapping[str, ContentRepository]) -> dict[str, Any]:
-    known = community.get(_first_address(repository))
+def _describe_custom(repository: Json, community: Mapping[str, ContentRepository]) -> dict[str, Any]:
+    known = community.get(_get_first_url(repository))
     return dict(repository) if known is None else {**repository, "id": known.uuid, "name": known.name}
 
 
-def _payload(repository: Json, community: Mapping[str, ContentRepository]) -> dict[str, Any]:
-    known = community.get(_address(repository.get("baseurl")))
+def _describe_payload(repository: Json, community: Mapping[str, ContentRepository]) -> dict[str, Any]:
+    known = community.get(_normalize(repository.get("baseurl")))
     return dict(repository) if known is None else {**repository, "id": known.uuid}
 
 
-def _first_address(repository: Json) -> str:
+def _get_first_url(repository: Json) -> str:
     addresses = repository.get("baseurl")
-    return _address(addresses[0]) if isinstance(addresses, list) and addresses else ""
+    return _normalize(addresses[0]) if isinstance(addresses, list) and addresses else ""
 
 
-def _address(said: Any) -> str:
-    """An address as it is compared; empty for what is none."""
-    return same(said) if isinstance(said, str) else ""
+def _normalize(url: Any) -> str:
+    """The address in the form in which addresses are compared; empty for a value that is no text."""
+    return normalize_url(url) if isinstance(url, str) else ""
 
 
-def _snapshot_date(blueprint: Blueprint) -> dict[str, str]:
+def _export_snapshot_date(blueprint: Blueprint) -> dict[str, str]:
     date = blueprint.image_requests[0].get("snapshot_date") if blueprint.image_requests else None
     return {"snapshot_date": date} if date else {}

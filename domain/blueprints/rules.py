@@ -1,4 +1,4 @@
-"""What a blueprint must keep to besides the contract; all that is wrong is said at once (contract: Blueprints)."""
+"""Rules for blueprints that the schema in openapi.yaml does not express; all violations are reported together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from domain.blueprints.blueprint import Json
 from domain.compose import passwords
-from domain.compose.sizes import whole_bytes
+from domain.compose.sizes import parse_size
 from domain.errors import RulesViolatedError, Violation
 
 _DENIED: Final = (
@@ -31,7 +31,8 @@ _DENIED: Final = (
     "/var/run",
     "/var/tmp",  # noqa: S108 - likewise
 )
-_ALLOWED_ALL_THE_SAME: Final = "/usr/local"
+# Allowed although it is below a denied directory.
+_ALLOWED: Final = "/usr/local"
 _DENIED_FILES: Final = frozenset({"/etc/fstab", "/etc/group", "/etc/passwd", "/etc/shadow"})
 
 _MODE: Final = re.compile(r"[0-7]+", re.ASCII)
@@ -42,28 +43,28 @@ _MIB: Final = 1024**2
 
 
 def check(document: Json) -> None:
-    """Raise what is wrong with a document that fits the contract's CreateBlueprintRequest.
+    """Check a document that is a valid CreateBlueprintRequest (openapi.yaml).
 
-    RulesViolatedError counts every violation and lists the first: of the name, users, files, directories and file
-    systems, in this order. InvalidRequestError names a size that is no number of bytes.
+    Raises RulesViolatedError, which counts all violations and lists the first ones, in the order name, users, files,
+    directories, file systems. Raises InvalidRequestError for a size that is no number of bytes.
     """
     customizations = document["customizations"]
     _check_sizes(document["image_requests"], customizations)
     found = RulesViolatedError(
         chain(
-            _name(document["name"]),
-            _users(customizations.get("users", ())),
-            _nodes("file", customizations.get("files", ())),
-            _nodes("directory", customizations.get("directories", ())),
-            _filesystems(customizations.get("filesystem", ())),
+            _check_name(document["name"]),
+            _check_users(customizations.get("users", ())),
+            _check_nodes("file", customizations.get("files", ())),
+            _check_nodes("directory", customizations.get("directories", ())),
+            _check_filesystems(customizations.get("filesystem", ())),
         )
     )
     if found.total:
         raise found
 
 
-def path_complaint(path: str, *, is_file: bool) -> str | None:
-    """Why a file or a directory may not be made there, None where it may."""
+def find_path_fault(path: str, *, is_file: bool) -> str | None:
+    """Why a file or a directory must not be created at this path; None where it may be."""
     if not path.startswith("/"):
         return f'path "{path}" must be absolute'
     if not _is_canonical(path):
@@ -76,41 +77,41 @@ def path_complaint(path: str, *, is_file: bool) -> str | None:
 def _check_sizes(image_requests: Any, customizations: Json) -> None:
     for index, image in enumerate(image_requests):
         if "size" in image:
-            whole_bytes(image["size"], f"image_requests[{index}].size")
+            parse_size(image["size"], f"image_requests[{index}].size")
     for index, filesystem in enumerate(customizations.get("filesystem", ())):
-        whole_bytes(filesystem["min_size"], f"customizations.filesystem[{index}].min_size")
+        parse_size(filesystem["min_size"], f"customizations.filesystem[{index}].min_size")
 
 
-def _name(name: str) -> Iterator[Violation]:
+def _check_name(name: str) -> Iterator[Violation]:
     if not name.strip():
         yield Violation("blueprint name rule violation", "the blueprint's name must not be blank")
 
 
-def _users(users: Any) -> Iterator[Violation]:
+def _check_users(users: Any) -> Iterator[Violation]:
     title = "user rule violation"
     for user in users:
         if not user["name"].strip():
             yield Violation(title, "missing user name")
-        complaint = passwords.complaint(user)
-        if complaint is not None:
-            yield Violation(title, complaint)
+        fault = passwords.find_password_fault(user)
+        if fault is not None:
+            yield Violation(title, fault)
 
 
-def _nodes(kind: str, nodes: Any) -> Iterator[Violation]:
+def _check_nodes(kind: str, nodes: Any) -> Iterator[Violation]:
     for node in nodes:
-        complaint = path_complaint(node["path"], is_file=kind == "file") or _access_complaint(node)
-        if complaint is not None:
-            yield Violation(f"{kind} rule violation", f'{kind} "{node["path"]}": {complaint}')
+        fault = find_path_fault(node["path"], is_file=kind == "file") or _find_access_fault(node)
+        if fault is not None:
+            yield Violation(f"{kind} rule violation", f'{kind} "{node["path"]}": {fault}')
 
 
-def _access_complaint(node: Json) -> str | None:
+def _find_access_fault(node: Json) -> str | None:
     mode = node.get("mode")
     if mode is not None and not (_MODE.fullmatch(mode) and int(mode, 8) <= _HIGHEST_MODE):
         return f'mode "{mode}" must be octal, at most 07777'
-    return _owner_complaint("user", node.get("user"), _USER) or _owner_complaint("group", node.get("group"), _GROUP)
+    return _find_owner_fault("user", node.get("user"), _USER) or _find_owner_fault("group", node.get("group"), _GROUP)
 
 
-def _owner_complaint(kind: str, owner: str | int | None, pattern: re.Pattern[str]) -> str | None:
+def _find_owner_fault(kind: str, owner: str | int | None, pattern: re.Pattern[str]) -> str | None:
     if isinstance(owner, str) and not pattern.fullmatch(owner):
         return f'{kind} name "{owner}" must match {pattern.pattern}'
     if isinstance(owner, int) and owner < 0:
@@ -118,18 +119,18 @@ def _owner_complaint(kind: str, owner: str | int | None, pattern: re.Pattern[str
     return None
 
 
-def _filesystems(filesystems: Any) -> Iterator[Violation]:
+def _check_filesystems(filesystems: Any) -> Iterator[Violation]:
     title = "filesystem rule violation"
     for filesystem in filesystems:
         mountpoint = filesystem["mountpoint"]
-        complaint = _mountpoint_complaint(mountpoint)
-        if complaint is not None:
-            yield Violation(title, complaint)
+        fault = _find_mountpoint_fault(mountpoint)
+        if fault is not None:
+            yield Violation(title, fault)
         if 0 < filesystem["min_size"] < _MIB:
             yield Violation(title, f'mountpoint "{mountpoint}" minimum size must be at least 1MB')
 
 
-def _mountpoint_complaint(mountpoint: str) -> str | None:
+def _find_mountpoint_fault(mountpoint: str) -> str | None:
     if not mountpoint:
         return "mountpoint must not be empty"
     if not mountpoint.startswith("/"):
@@ -140,12 +141,12 @@ def _mountpoint_complaint(mountpoint: str) -> str | None:
 
 
 def _is_canonical(path: str) -> bool:
-    # Two leading slashes mean something to POSIX, but not here.
+    # `normpath` keeps two leading slashes, which POSIX gives a meaning of their own.
     return normpath(path) == path and not path.startswith("//")
 
 
 def _is_denied(path: str) -> bool:
-    if _is_within(path, _ALLOWED_ALL_THE_SAME):
+    if _is_within(path, _ALLOWED):
         return False
     return any(_is_within(path, tree) for tree in _DENIED)
 

@@ -1,13 +1,18 @@
-"""Registering the machine with Ansible Automation Platform at its first boot (contract: AAPRegistration)."""
+"""Registration of the machine with Ansible Automation Platform at its first boot.
+
+Source: openapi.yaml, schema AAPRegistration.
+"""
 
 from __future__ import annotations
 
 import shlex
-from typing import Any, Final
+from typing import Final
 
+from domain.compose.additions import Additions
+from domain.compose.context import BuildContext
 from domain.compose.request import Json
 
-SERVICE: Final = "aap-first-boot-reg.service"
+_SERVICE: Final = "aap-first-boot-reg.service"
 _SCRIPT: Final = "/usr/local/sbin/aap-first-boot-reg"
 _DONE: Final = "/var/local/.aap-first-boot-reg-done"
 
@@ -28,21 +33,26 @@ WantedBy=basic.target
 """
 
 
-def files(registration: Json) -> list[dict[str, Any]]:
-    """The script that registers, and the unit that runs it once."""
-    return [
-        {"path": _SCRIPT, "mode": "0774", "data": _script(registration), "ensure_parents": True},
-        {"path": f"/etc/systemd/system/{SERVICE}", "data": _UNIT, "ensure_parents": True},
-    ]
+def add_aap_registration(context: BuildContext) -> Additions:
+    """The script that registers the machine, the unit that runs it once, and the platform's certificate authority.
 
-
-def certificates(registration: Json) -> list[str]:
-    """The authority that signed the platform's certificate, where one is given."""
+    Nothing where the request has no `aap_registration`.
+    """
+    registration = context.request.get_customization("aap_registration")
+    if registration is None:
+        return Additions()
     authority = registration.get("tls_certificate_authority")
-    return [authority] if authority else []
+    return Additions(
+        last_files=(
+            {"path": _SCRIPT, "mode": "0774", "data": _write_script(registration), "ensure_parents": True},
+            {"path": f"/etc/systemd/system/{_SERVICE}", "data": _UNIT, "ensure_parents": True},
+        ),
+        certificates=(authority,) if authority else (),
+        services=(_SERVICE,),
+    )
 
 
-def _script(registration: Json) -> str:
+def _write_script(registration: Json) -> str:
     insecure = "-k " if registration.get("skip_tls_verification") else ""
     key = shlex.quote(f"host_config_key={registration['host_config_key']}")
     url = shlex.quote(registration["ansible_callback_url"])

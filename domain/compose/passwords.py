@@ -1,4 +1,4 @@
-"""Passwords on their way through: hashed for the composer, never kept (contract: User)."""
+"""Passwords of users (openapi.yaml, schema User): hashed for the composer, never stored and never shown."""
 
 from __future__ import annotations
 
@@ -8,29 +8,31 @@ from typing import Any, Final, NamedTuple
 
 from domain.compose.request import Json
 from domain.errors import InvalidRequestError
+from domain.nulls import without_nested_nulls
 
-# The composer takes these crypt forms as they are; it would hash the others a second time.
+# The composer keeps passwords in these crypt forms as they are; it would hash a password in another form again.
 _KNOWN_CRYPT: Final = ("$6$", "$5$", "$2b$")
 _OTHER_CRYPT: Final = re.compile(r"\$(1|2|2a|2x|2y|3|7|y|gy|md5|sha1|scrypt|argon2i|argon2d|argon2id)[$,]")
 
-# A hash takes milliseconds of CPU, more for a long password: a request may not keep a worker busy for minutes.
-MOST_TO_HASH: Final = 200
-LONGEST: Final = 512
+# A hash takes milliseconds of CPU, more for a long password: these limits keep one request from busying a worker for
+# minutes.
+MAX_PLAIN_PASSWORDS: Final = 200
+MAX_PASSWORD_BYTES: Final = 512
 
 _BCRYPT: Final = "$2b$"
-# Of "$2b$12$", and the 22 characters of salt, which no sign separates from the hash.
-_BEFORE_BCRYPT_DIGEST: Final = 29
+# The length of "$2b$12$" and of the salt's 22 characters; no separator follows the salt.
+_BCRYPT_PREFIX_LENGTH: Final = 29
 
 
-class Salted(NamedTuple):
-    """A plain password and the salt that it is to be hashed with."""
+class SaltedPassword(NamedTuple):
+    """A plain password and the salt that it will be hashed with."""
 
     text: str
     salt: str
 
 
-def complaint(user: Json) -> str | None:
-    """Why a user's password cannot be taken, naming the user: it has a crypt form that the composer does not know."""
+def find_password_fault(user: Json) -> str | None:
+    """The error text for a password in a crypt form that the composer does not know; None for every other password."""
     if not _OTHER_CRYPT.match(user.get("password", "")):
         return None
     return (
@@ -39,86 +41,92 @@ def complaint(user: Json) -> str | None:
     )
 
 
-def to_hash(users: Iterable[Json]) -> dict[int, str]:
-    """The plain passwords of these users (contract: User), by the number of the user.
+def find_plain_passwords(users: Iterable[Json]) -> dict[int, str]:
+    """The passwords of these users that have to be hashed, by the index of the user.
 
-    Raises InvalidRequestError for a crypt form the composer does not know, for a password longer than LONGEST bytes,
-    and for more than MOST_TO_HASH.
+    Raises InvalidRequestError for a crypt form that the composer does not know, for a plain password longer than
+    MAX_PASSWORD_BYTES, and for more than MAX_PLAIN_PASSWORDS plain passwords.
     """
     plain: dict[int, str] = {}
-    for number, user in enumerate(users):
+    for index, user in enumerate(users):
         password = user.get("password", "")
         if not password or password.startswith(_KNOWN_CRYPT):
             continue
-        wrong = complaint(user)
-        if wrong is not None:
-            raise InvalidRequestError(wrong)
-        if len(password.encode()) > LONGEST:
-            raise InvalidRequestError(f'user "{user["name"]}": the password is longer than {LONGEST} bytes')
-        plain[number] = password
-    if len(plain) > MOST_TO_HASH:
-        raise InvalidRequestError(f"customizations.users: at most {MOST_TO_HASH} plain passwords in a request")
+        fault = find_password_fault(user)
+        if fault is not None:
+            raise InvalidRequestError(fault)
+        if len(password.encode()) > MAX_PASSWORD_BYTES:
+            raise InvalidRequestError(f'user "{user["name"]}": the password is longer than {MAX_PASSWORD_BYTES} bytes')
+        plain[index] = password
+    if len(plain) > MAX_PLAIN_PASSWORDS:
+        raise InvalidRequestError(f"customizations.users: at most {MAX_PLAIN_PASSWORDS} plain passwords in a request")
     return plain
 
 
-def with_hashes(composer_request: Json, hashes: Mapping[int, str]) -> dict[str, Any]:
-    """The composer's request with the passwords of these users replaced by their hashes."""
+def insert_hashes(composer_request: Json, hashes: Mapping[int, str]) -> dict[str, Any]:
+    """The composer's request with passwords replaced by their hashes; `hashes` are by the index of the user."""
     if not hashes:
         return dict(composer_request)
     customizations = composer_request["customizations"]
-    users = _with_hashes(customizations["users"], hashes)
+    users = _replace_passwords(customizations["users"], hashes)
     return {**composer_request, "customizations": {**customizations, "users": users}}
 
 
-def _with_hashes(users: list[Json], hashes: Mapping[int, str]) -> list[Json]:
-    return [{**user, "password": hashes[number]} if number in hashes else user for number, user in enumerate(users)]
+def insert_salts(users: list[Json], passwords: Mapping[int, SaltedPassword]) -> list[Json]:
+    """The composer's users with plain passwords replaced by the crypt form and salt that their hashes begin with.
+
+    `passwords` are by the index of the user.
+    """
+    return _replace_passwords(users, {index: f"$6${password.salt}$" for index, password in passwords.items()})
 
 
-def with_salts(users: list[Json], passwords: Mapping[int, Salted]) -> list[Json]:
-    """The composer's users, in the place of each of these plain passwords the beginning of its hash: form and salt."""
-    return _with_hashes(users, {number: f"$6${password.salt}$" for number, password in passwords.items()})
+def _replace_passwords(users: list[Json], passwords: Mapping[int, str]) -> list[Json]:
+    return [{**user, "password": passwords[index]} if index in passwords else user for index, user in enumerate(users)]
 
 
-def users_without_digests(users: Any) -> Any:
-    """The composer's users with each hash of a password cut down to its beginning: form and salt.
+def strip_digests(users: Any) -> Any:
+    """The composer's users with each hash cut down to crypt form and salt; a value that is no list stays as it is.
 
-    That is known before the passwords are hashed, and differs from what another caller has who orders the same with
-    other passwords: salts are random. What is no list of users stays as it is.
+    Form and salt are known before the passwords are hashed. They differ between two callers who order the same image
+    with other passwords, because salts are random.
     """
     if not isinstance(users, list):
         return users
     return [
-        {**user, "password": _form_and_salt(user["password"])}
+        {**user, "password": _cut_digest(user["password"])}
         if isinstance(user, Mapping) and isinstance(user.get("password"), str)
         else user
         for user in users
     ]
 
 
-def _form_and_salt(hashed: str) -> str:
-    return hashed[:_BEFORE_BCRYPT_DIGEST] if hashed.startswith(_BCRYPT) else hashed.rpartition("$")[0]
+def _cut_digest(hashed: str) -> str:
+    return hashed[:_BCRYPT_PREFIX_LENGTH] if hashed.startswith(_BCRYPT) else hashed.rpartition("$")[0]
 
 
-def customizations_without_passwords(customizations: Any) -> Any:
-    """The customizations of a request as a row keeps them (see `without_passwords`)."""
-    return without_passwords({"customizations": customizations})["customizations"]
+def redact_customizations(customizations: Any) -> Any:
+    """The customizations of a request as the database stores them (see `redact_request`)."""
+    return redact_request({"customizations": customizations})["customizations"]
 
 
-def without_passwords(document: Json) -> dict[str, Any]:
-    """A request as a row keeps it: every user has `hasPassword`, none a password; the caller's own is ignored."""
+def redact_request(document: Json) -> dict[str, Any]:
+    """A request as the database stores it: each user has `hasPassword` instead of a password.
+
+    A `hasPassword` that the caller sent is ignored.
+    """
     return _with_users(document, lambda user: bool(user.get("password")))
 
 
-def shown(document: Json) -> dict[str, Any]:
-    """A request as it is answered, also one that an older program stored with passwords or empty values."""
+def present_request(document: Json) -> dict[str, Any]:
+    """A stored request as answers show it. Older programs stored requests with passwords and nulls."""
     return _with_users(
-        _without_nulls(document),
+        without_nested_nulls(document),
         lambda user: bool(user["password"]) if "password" in user else user.get("hasPassword") is True,
     )
 
 
-def is_shown(document: Json) -> bool:
-    """Whether each user of a request says `hasPassword` already, as in every row that `without_passwords` made."""
+def is_redacted(document: Json) -> bool:
+    """Whether each user of a stored request has `hasPassword` and no password, as `redact_request` leaves them."""
     customizations = document.get("customizations")
     users = customizations.get("users", ()) if isinstance(customizations, dict) else ()
     return isinstance(users, list | tuple) and all(
@@ -134,7 +142,7 @@ def _with_users(document: Json, has_password: Callable[[Json], bool]) -> dict[st
     users = customizations.get("users")
     if users is None:
         return dict(document)
-    if not isinstance(users, list):  # nothing we know how to take a password out of
+    if not isinstance(users, list):  # of an unknown shape, which may hold passwords anywhere
         return {**document, "customizations": {key: value for key, value in customizations.items() if key != "users"}}
     kept = [
         {
@@ -145,11 +153,3 @@ def _with_users(document: Json, has_password: Callable[[Json], bool]) -> dict[st
         if isinstance(user, dict)
     ]
     return {**document, "customizations": {**customizations, "users": kept}}
-
-
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nulls(entry) for key, entry in value.items() if entry is not None}
-    if isinstance(value, list):
-        return [_without_nulls(entry) for entry in value]
-    return value

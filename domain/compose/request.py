@@ -1,4 +1,4 @@
-"""A compose request, read from a document that fits the contract's `ComposeRequest`."""
+"""A compose request, read from a document that has passed validation (openapi.yaml, schema ComposeRequest)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Bootc:
-    """The bootable container an image is made from."""
+class BootcReference:
+    """The bootable container that a request names (openapi.yaml, schema BootcBody).
+
+    `iso_payload_reference` is the container that an installer ISO installs; None where the request names none.
+    """
 
     reference: str
     iso_payload_reference: str | None
@@ -21,7 +24,11 @@ class Bootc:
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """The one image a compose makes; `size` in bytes and `upload_options` as sent, not yet checked."""
+    """The one image of a compose request (openapi.yaml, schema ImageRequest).
+
+    `size` is in bytes, None where the request gives none. `size` and `upload_options` are as the caller sent them:
+    `domain.compose.sizes` and `domain.compose.targets` check them. Texts are empty where the request leaves them out.
+    """
 
     architecture: str
     image_type: str
@@ -35,42 +42,45 @@ class ImageRequest:
 
     @property
     def has_snapshots(self) -> bool:
-        """Whether the image is built from snapshots, by date or of a template."""
+        """Whether the image is built from the snapshots of a date or of a content template."""
         return bool(self.snapshot_date or self.content_template)
 
 
 @dataclass(frozen=True, slots=True)
 class ComposeRequest:
-    """What a caller wants built; exactly one of `distribution` and `bootc` is set.
+    """A request for one image.
 
-    `customizations` is None where the request has none, which is not the same as empty.
+    `source` is the name of a distribution, or the bootable container that the image is built from. `customizations` is
+    None where the request has none; an empty object is a different request.
     """
 
-    distribution: str | None
-    bootc: Bootc | None
+    source: str | BootcReference
     image: ImageRequest
     customizations: Json | None
     image_name: str | None
     client_id: str
 
+    def has_customization(self, name: str) -> bool:
+        """Whether the request has the customization of that name (openapi.yaml, schema Customizations)."""
+        return self.customizations is not None and name in self.customizations
+
+    def get_customization(self, name: str, default: Any = None) -> Any:
+        """The customization of that name, or `default` where the request has none."""
+        return default if self.customizations is None else self.customizations.get(name, default)
+
 
 def read(document: Json) -> ComposeRequest:
-    """The request in a document that fits the contract.
+    """Read the request from a document that has passed validation.
 
-    Raises InvalidRequestError unless exactly one of distribution and bootc is given, and at most one of snapshot
-    date and content template.
+    Raises InvalidRequestError unless the document gives exactly one of `distribution` and `bootc`, at most one of
+    snapshot date and content template, and no null as the image's size.
     """
-    distribution, bootc = document.get("distribution"), document.get("bootc")
-    if distribution is None and bootc is None:
-        raise InvalidRequestError("either distribution or bootc needs to be set")
-    if distribution is not None and bootc is not None:
-        raise InvalidRequestError("either distribution or bootc needs to be set, but not both")
-    image = _image(document["image_requests"][0])
+    source = _read_source(document)
+    image = _read_image(document["image_requests"][0])
     if image.snapshot_date and image.content_template:
         raise InvalidRequestError("Either a snapshot date or content template can be specified, but not both")
     return ComposeRequest(
-        distribution=distribution,
-        bootc=None if bootc is None else Bootc(bootc["reference"], bootc.get("iso_payload_reference")),
+        source=source,
         image=image,
         customizations=document.get("customizations"),
         image_name=document.get("image_name"),
@@ -78,7 +88,19 @@ def read(document: Json) -> ComposeRequest:
     )
 
 
-def _image(document: Json) -> ImageRequest:
+def _read_source(document: Json) -> str | BootcReference:
+    distribution: str | None = document.get("distribution")
+    bootc: Json | None = document.get("bootc")
+    if distribution is not None and bootc is not None:
+        raise InvalidRequestError("either distribution or bootc needs to be set, but not both")
+    if distribution is not None:
+        return distribution
+    if bootc is not None:
+        return BootcReference(bootc["reference"], bootc.get("iso_payload_reference"))
+    raise InvalidRequestError("either distribution or bootc needs to be set")
+
+
+def _read_image(document: Json) -> ImageRequest:
     upload = document["upload_request"]
     return ImageRequest(
         architecture=document["architecture"],

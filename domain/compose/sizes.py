@@ -1,4 +1,4 @@
-"""How large an image may be (spec: the cloud's own limits)."""
+"""Limits of image sizes."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from domain.compose.request import ComposeRequest
 from domain.errors import InvalidRequestError
 
 GIB: Final = 1024**3
-LARGEST_SIZE: Final = 2**64 - 1
+# In bytes: the composer reads a size as an unsigned number of 64 bits.
+MAX_SIZE: Final = 2**64 - 1
+# For each image type of a cloud: the cloud's name, and the largest image that the cloud accepts, in bytes.
 LIMITS: Final = {
     "aws": ("AWS", 64 * GIB),
     "ami": ("AWS", 64 * GIB),
     "azure": ("Azure", 128 * GIB),
     "vhd": ("Azure", 128 * GIB),
 }
-_NO_CLOUD: Final = ("", LARGEST_SIZE)
+_NO_CLOUD: Final = ("", MAX_SIZE)
 
 
-def check(request: ComposeRequest) -> None:
-    """Raise InvalidRequestError where a size is no number of bytes, or the image larger than its target takes."""
+def check_sizes(request: ComposeRequest) -> None:
+    """Raise InvalidRequestError for a size that is no number of bytes, and for an image too large for its cloud."""
     image = request.image
-    size = 0 if image.size is None else whole_bytes(image.size, "image_requests[0].size")
-    filesystems = (request.customizations or {}).get("filesystem", ())
+    size = 0 if image.size is None else parse_size(image.size, "image_requests[0].size")
+    filesystems = request.get_customization("filesystem", ())
     total = sum(
-        whole_bytes(filesystem["min_size"], f"customizations.filesystem[{index}].min_size")
+        parse_size(filesystem["min_size"], f"customizations.filesystem[{index}].min_size")
         for index, filesystem in enumerate(filesystems)
     )
     cloud, limit = LIMITS.get(image.image_type, _NO_CLOUD)
@@ -32,14 +34,17 @@ def check(request: ComposeRequest) -> None:
         raise InvalidRequestError(f"Total {cloud} image size cannot exceed {limit} bytes")
 
 
-def largest(image_type: str) -> int:
-    """How many bytes an image of this type may have."""
+def get_size_limit(image_type: str) -> int:
+    """The largest size in bytes of an image of this type."""
     _cloud, limit = LIMITS.get(image_type, _NO_CLOUD)
     return limit
 
 
-def whole_bytes(value: object, field: str) -> int:
-    """`value` as a number of bytes. Raises InvalidRequestError for all but whole numbers from 0 to 2^64-1."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_SIZE:
-        raise InvalidRequestError(f"{field}: expected a whole number of bytes from 0 to {LARGEST_SIZE}")
+def parse_size(value: object, field: str) -> int:
+    """The value of a field as a number of bytes.
+
+    Raises InvalidRequestError, naming the field, for all but whole numbers from 0 to MAX_SIZE.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SIZE:
+        raise InvalidRequestError(f"{field}: expected a whole number of bytes from 0 to {MAX_SIZE}")
     return value

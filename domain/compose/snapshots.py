@@ -1,4 +1,4 @@
-"""Where content sources keeps what, and how the composer is told of it."""
+"""Addresses at which builds read repositories from content sources, and how the composer is given them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from domain.content import ContentRepository, Snapshot
+from domain.nulls import without_nulls
 
 
 @dataclass(frozen=True, slots=True)
 class ContentSettings:
-    """Where builds read content: snapshots lie below `repo_url`, those by date and template below `repo_prefix` there.
+    """Where builds and machines reach Red Hat's services.
 
-    `insights_client_proxy` and `patch_url` go to the machines that are registered.
+    Builds read snapshots below `repo_url`; snapshots of a date and of a template lie below `repo_prefix` there.
+    `insights_client_proxy` and `patch_url` are given to the machines that register with Red Hat.
     """
 
     repo_url: str = ""
@@ -22,13 +24,13 @@ class ContentSettings:
     patch_url: str = ""
 
 
-def same(url: str) -> str:
-    """The form in which two addresses of one repository are equal."""
+def normalize_url(url: str) -> str:
+    """The form of a repository's address that addresses are compared in: without a slash at the end."""
     return url.rstrip("/")
 
 
-def joined(*parts: str) -> str:
-    """The parts of an address with one slash at each joint; a trailing one stays."""
+def join_url(*parts: str) -> str:
+    """Join the parts of an address with one slash between them; a slash at the end stays."""
     given = [part for part in parts if part]
     first, *others = given
     for part in others:
@@ -36,23 +38,23 @@ def joined(*parts: str) -> str:
     return first
 
 
-def snapshot_url(snapshot: Snapshot, settings: ContentSettings) -> str:
-    """Where a build reads a snapshot by date or of a template."""
-    return joined(settings.repo_url, settings.repo_prefix, snapshot.repository_path)
+def find_snapshot_url(snapshot: Snapshot, settings: ContentSettings) -> str:
+    """Where a build reads a snapshot of a date or of a template."""
+    return join_url(settings.repo_url, settings.repo_prefix, snapshot.repository_path)
 
 
-def latest_url(repository: ContentRepository, settings: ContentSettings) -> str:
-    """Where a build reads a repository's latest snapshot."""
-    return joined(settings.repo_url, urlsplit(repository.latest_snapshot_url).path)
+def find_latest_url(repository: ContentRepository, settings: ContentSettings) -> str:
+    """Where a build reads the latest snapshot of a repository."""
+    return join_url(settings.repo_url, urlsplit(repository.latest_snapshot_url).path)
 
 
-def signed(repository: ContentRepository) -> dict[str, Any]:
-    """The repository's key and that it is to be checked; nothing where it has none."""
+def write_signature(repository: ContentRepository) -> dict[str, Any]:
+    """The composer's fields for a repository's key, and that packages are checked with it; none without a key."""
     return {"gpgkey": repository.gpg_key, "check_gpg": True} if repository.gpg_key else {}
 
 
-def as_snapshot(repository: ContentRepository, baseurl: str) -> dict[str, Any]:
-    """The composer's repository for a snapshot at `baseurl`."""
+def write_snapshot(repository: ContentRepository, baseurl: str) -> dict[str, Any]:
+    """The composer's repository for a snapshot that a build reads at `baseurl`."""
     flags = {
         "module_hotfixes": repository.module_hotfixes,
         "check_repo_gpg": repository.metadata_verification,
@@ -60,6 +62,6 @@ def as_snapshot(repository: ContentRepository, baseurl: str) -> dict[str, Any]:
     return {
         "baseurl": baseurl,
         "rhsm": False,
-        **signed(repository),
-        **{name: flag for name, flag in flags.items() if flag is not None},
+        **write_signature(repository),
+        **without_nulls(flags),
     }

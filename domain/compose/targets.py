@@ -1,4 +1,7 @@
-"""Where an image goes: which upload target takes which image type, and what the composer is told of it."""
+"""Upload targets: which target accepts which image type, and the composer's options for it.
+
+Source: openapi.yaml, schemas UploadRequest and UploadTypes.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import Any, Final
 from domain.compose.request import ImageRequest, Json
 from domain.errors import InvalidRequestError
 
-# Our image type -> the composer's, for each upload target.
+# For each upload target: our image types, and the composer's names of them.
 IMAGE_TYPES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
         "aws": {"aws": "aws", "ami": "aws"},
@@ -35,8 +38,8 @@ IMAGE_TYPES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     }
 )
 
-# How many characters the image's name may have there, where it may be given.
-LONGEST_IMAGE_NAMES: Final[Mapping[str, int]] = MappingProxyType({"azure": 60})
+# The largest number of characters of an image name, for each target at which callers may name the image.
+MAX_IMAGE_NAME_LENGTHS: Final[Mapping[str, int]] = MappingProxyType({"azure": 60})
 
 _AZURE_IMAGE_NAME: Final = re.compile(r"[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9_.-]*[a-zA-Z0-9_]")
 _OPTIONS: Final = "image_requests[0].upload_request.options"
@@ -44,63 +47,67 @@ _OPTIONS: Final = "image_requests[0].upload_request.options"
 
 @dataclass(frozen=True, slots=True)
 class UploadSettings:
-    """Where the composer's own cloud accounts are: operators' settings."""
+    """Regions and the bucket of the composer's own cloud accounts, set by operators."""
 
     aws_region: str
     gcp_region: str
     gcp_bucket: str
 
 
-def takes(upload_type: str, image_type: str) -> bool:
-    """Whether an image of this type may go to this target."""
+def accepts(upload_type: str, image_type: str) -> bool:
+    """Whether the target accepts images of this type."""
     return image_type in IMAGE_TYPES.get(upload_type, {})
 
 
-def composer_image_type(image: ImageRequest) -> str:
-    """The composer's name of the image type. Raises InvalidRequestError where the target does not take it."""
+def translate_image_type(image: ImageRequest) -> str:
+    """The composer's name of the image type. Raises InvalidRequestError where the target does not accept the type."""
     try:
         return IMAGE_TYPES[image.upload_type][image.image_type]
     except KeyError:
         raise InvalidRequestError("Invalid image type for upload target") from None
 
 
-def upload_options(image: ImageRequest, settings: UploadSettings, accounts: Mapping[str, str | None]) -> dict[str, Any]:
-    """The composer's `upload_options`; `accounts` is the cloud account of each source, None for one that has none.
+def write_upload_options(
+    image: ImageRequest, settings: UploadSettings, accounts: Mapping[str, str | None]
+) -> dict[str, Any]:
+    """The composer's `upload_options`.
+
+    `accounts` is the cloud account of each source (`share_with_sources`), None for a source that has none.
 
     Raises InvalidRequestError where the request's options do not fit the target, or a source has no account.
     """
     if image.upload_type == "aws":
-        return _aws(image.upload_options, settings, accounts)
+        return _write_aws(image.upload_options, settings, accounts)
     return _WRITERS[image.upload_type](image.upload_options, settings)
 
 
-def check_options(image: ImageRequest) -> None:
-    """Raise InvalidRequestError where the options do not fit the target, before anybody is asked about them."""
-    sources = _texts(image.upload_options, "share_with_sources") if image.upload_type == "aws" else []
-    upload_options(image, UploadSettings("", "", ""), dict.fromkeys(sources, "-"))
+def check_upload_options(image: ImageRequest) -> None:
+    """Raise InvalidRequestError where the request's options do not fit the target, whatever accounts sources have."""
+    sources = _get_texts(image.upload_options, "share_with_sources") if image.upload_type == "aws" else []
+    write_upload_options(image, UploadSettings("", "", ""), dict.fromkeys(sources, "-"))
 
 
-def _aws(options: Json, settings: UploadSettings, accounts: Mapping[str, str | None]) -> dict[str, Any]:
-    given, sources = _texts(options, "share_with_accounts"), _texts(options, "share_with_sources")
+def _write_aws(options: Json, settings: UploadSettings, accounts: Mapping[str, str | None]) -> dict[str, Any]:
+    given, sources = _get_texts(options, "share_with_accounts"), _get_texts(options, "share_with_sources")
     if not given and not sources:
         raise InvalidRequestError("Expected at least one source or account to share the image with")
-    resolved = [_account(source, accounts) for source in sources]
+    resolved = [_get_account(source, accounts) for source in sources]
     return {"region": settings.aws_region, "share_with_accounts": list(dict.fromkeys([*given, *resolved]))}
 
 
-def _account(source: str, accounts: Mapping[str, str | None]) -> str:
+def _get_account(source: str, accounts: Mapping[str, str | None]) -> str:
     account = accounts.get(source)
     if account is None:
         raise InvalidRequestError(f"Unable to resolve source {source} to an aws account id")
     return account
 
 
-def _aws_s3(_options: Json, settings: UploadSettings) -> dict[str, Any]:
+def _write_aws_s3(_options: Json, settings: UploadSettings) -> dict[str, Any]:
     return {"region": settings.aws_region}
 
 
-def _gcp(options: Json, settings: UploadSettings) -> dict[str, Any]:
-    accounts = _texts(options, "share_with_accounts")
+def _write_gcp(options: Json, settings: UploadSettings) -> dict[str, Any]:
+    accounts = _get_texts(options, "share_with_accounts")
     return {
         "region": settings.gcp_region,
         "bucket": settings.gcp_bucket,
@@ -108,18 +115,18 @@ def _gcp(options: Json, settings: UploadSettings) -> dict[str, Any]:
     }
 
 
-def _azure(options: Json, _settings: UploadSettings) -> dict[str, Any]:
+def _write_azure(options: Json, _settings: UploadSettings) -> dict[str, Any]:
     given = {
         name: text
         for name in ("tenant_id", "subscription_id", "resource_group", "image_name", "hyper_v_generation")
-        if (text := _text(options, name)) is not None
+        if (text := _get_text(options, name)) is not None
     }
     if not given.get("tenant_id") or not given.get("subscription_id"):
         raise InvalidRequestError("Request must contain tenant and subscription ids.")
     if "resource_group" not in given:
         raise InvalidRequestError(f"{_OPTIONS}.resource_group: expected the name of a resource group")
     image_name = given.get("image_name")
-    longest = LONGEST_IMAGE_NAMES["azure"]
+    longest = MAX_IMAGE_NAME_LENGTHS["azure"]
     if image_name is not None and (len(image_name) > longest or not _AZURE_IMAGE_NAME.fullmatch(image_name)):
         raise InvalidRequestError(
             f"{_OPTIONS}.image_name: expected 1 to {longest} letters, digits, '_', '.' and '-', "
@@ -130,19 +137,19 @@ def _azure(options: Json, _settings: UploadSettings) -> dict[str, Any]:
     return given
 
 
-def _oci(_options: Json, _settings: UploadSettings) -> dict[str, Any]:
+def _write_oci(_options: Json, _settings: UploadSettings) -> dict[str, Any]:
     return {}
 
 
 _WRITERS: Final[Mapping[str, Callable[[Json, UploadSettings], dict[str, Any]]]] = {
-    "aws.s3": _aws_s3,
-    "gcp": _gcp,
-    "azure": _azure,
-    "oci.objectstorage": _oci,
+    "aws.s3": _write_aws_s3,
+    "gcp": _write_gcp,
+    "azure": _write_azure,
+    "oci.objectstorage": _write_oci,
 }
 
 
-def _text(options: Json, name: str) -> str | None:
+def _get_text(options: Json, name: str) -> str | None:
     if name not in options:
         return None
     if not isinstance(options[name], str):
@@ -150,7 +157,7 @@ def _text(options: Json, name: str) -> str | None:
     return str(options[name])
 
 
-def _texts(options: Json, name: str) -> list[str]:
+def _get_texts(options: Json, name: str) -> list[str]:
     values = options.get(name, [])
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise InvalidRequestError(f"{_OPTIONS}.{name}: expected a list of text")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
-from domain.compose.sizes import LARGEST_SIZE
+from domain.compose.sizes import MAX_SIZE
 from domain.osbuild.codecs import CannotSayError, expected
 
 _UNITS: Final = {
@@ -17,7 +17,7 @@ _UNITS: Final = {
 # No number of bytes, in whatever unit, needs more digits.
 _SIZE: Final = re.compile(rf"(?P<whole>[0-9]{{1,20}})(?P<rest>\.[0-9]{{1,20}})?(?: *(?P<unit>{'|'.join(_UNITS)}))?")
 _WHAT: Final = (
-    f'a size: a whole number of bytes from 0 to {LARGEST_SIZE}, or text such as "10 GiB" (units: {", ".join(_UNITS)})'
+    f'a size: a whole number of bytes from 0 to {MAX_SIZE}, or text such as "10 GiB" (units: {", ".join(_UNITS)})'
 )
 _LARGEST_TOML_NUMBER: Final = 2**63 - 1
 
@@ -26,7 +26,7 @@ def size_in_bytes(value: Any) -> int | None:
     """`value` as a whole number of bytes; None for what is no size."""
     if isinstance(value, str):
         value = _parsed(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_SIZE:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SIZE:
         return None
     return value
 

@@ -19,15 +19,15 @@ from image_builder.http.oscap import OscapController
 from image_builder.http.packages import PackagesController
 from image_builder.http.quota import QuotaController
 from image_builder.usecases.build_blueprint import BuildBlueprint
-from image_builder.usecases.composes import WatchComposes
+from image_builder.usecases.composes import ManageComposes
 from image_builder.usecases.distributions import DescribeDistribution
 from image_builder.usecases.export import ExportBlueprint
-from image_builder.usecases.features import OptionalBackEnds, TellFeatures
+from image_builder.usecases.features import OptionalBackEnds, ShowFeatures
 from image_builder.usecases.packages import SearchPackages
-from image_builder.usecases.policies import ShowPolicy
-from image_builder.usecases.quota import TellQuota
+from image_builder.usecases.quota import ShowQuota
 from image_builder.usecases.readiness import Probe
 from image_builder.usecases.recommendations import RecommendPackages
+from image_builder.usecases.requirements import ShowPolicy
 
 if TYPE_CHECKING:
     from image_builder.composition.container import Container
@@ -66,14 +66,14 @@ def create_packages(container: Container) -> PackagesController:
 def create_composes(container: Container) -> ComposesController:
     """Builds."""
     return ComposesController(
-        idempotent_requests=container.once(),
+        idempotent_requests=container.idempotent_requests(),
         start_composes=container.start_composes(),
         build_blueprint=BuildBlueprint(
             blueprints=container.blueprints(),
             completed=container.contract().checker("ComposeRequest").accept,
             start=container.start_composes(),
         ),
-        composes=WatchComposes.over(container.composes(), container.blueprints(), container.back_ends().composer),
+        composes=ManageComposes.over(container.composes(), container.blueprints(), container.back_ends().composer),
         link_base=_link_base(container),
     )
 
@@ -81,8 +81,8 @@ def create_composes(container: Container) -> ComposesController:
 def create_blueprints(container: Container) -> BlueprintsController:
     """Blueprints."""
     return BlueprintsController(
-        idempotent_requests=container.once(),
-        blueprints=container.keep_blueprints(),
+        idempotent_requests=container.idempotent_requests(),
+        blueprints=container.manage_blueprints(),
         export_blueprint=ExportBlueprint(
             blueprints=container.blueprints(),
             content_sources=container.back_ends().content_sources,
@@ -94,14 +94,14 @@ def create_blueprints(container: Container) -> BlueprintsController:
 
 def create_quota(container: Container) -> QuotaController:
     """The caller's quota."""
-    return QuotaController(TellQuota(container.quotas(), container.starts()))
+    return QuotaController(ShowQuota(container.quotas(), container.starts()))
 
 
 def create_features(container: Container) -> FeaturesController:
     """What this deployment offers."""
     settings, back_ends = container.settings(), container.back_ends()
     return FeaturesController(
-        show_features=TellFeatures(
+        show_features=ShowFeatures(
             catalogue=container.catalogue(),
             back_ends=OptionalBackEnds(
                 content_sources=back_ends.content_sources is not None,

@@ -10,11 +10,12 @@ from uuid import UUID
 
 from flask import Response
 
-from domain.blueprints.blueprint import Blueprint, ListedBlueprint, policy_of
-from domain.blueprints.policy import Lint
-from domain.compose.passwords import shown
+from domain.blueprints.blueprint import Blueprint, ListedBlueprint, find_policy_id
+from domain.blueprints.lint import Lint
+from domain.compose.passwords import present_request
 from domain.errors import InvalidRequestError
 from domain.identity import Identity
+from domain.nulls import without_nulls
 from domain.paging import Page
 from image_builder.http.answers import empty_answer, json_answer, toml_answer
 from image_builder.http.call import Lane, Route
@@ -22,9 +23,9 @@ from image_builder.http.contract import TOML
 from image_builder.http.pages import page_answer
 from image_builder.http.toml import format_export
 from image_builder.http.versions import etag, parse_if_match
-from image_builder.usecases.blueprints import KeepBlueprints
+from image_builder.usecases.blueprints import ManageBlueprints
 from image_builder.usecases.export import ExportBlueprint
-from image_builder.usecases.once import Asked, Once
+from image_builder.usecases.idempotent_requests import IdempotentRequest, IdempotentRequests
 from ports.waiting import about_to_wait
 
 # The value of the parameter `version` that stands for the latest version.
@@ -35,8 +36,8 @@ _LATEST = -1
 class BlueprintsController:
     """Operations on blueprints; `link_base` is the path that links in answers begin with."""
 
-    idempotent_requests: Once
-    blueprints: KeepBlueprints
+    idempotent_requests: IdempotentRequests
+    blueprints: ManageBlueprints
     export_blueprint: ExportBlueprint
     link_base: str
 
@@ -56,7 +57,7 @@ class BlueprintsController:
         """Handle GET /blueprints."""
         page = Page(limit, offset)
         found = self.blueprints.list(identity, page, name, search)
-        filters = {key: text for key, text in {"name": name, "search": search}.items() if text is not None}
+        filters = without_nulls({"name": name, "search": search})
         data = [_item(blueprint) for blueprint in found.blueprints]
         return page_answer(f"{self.link_base}/blueprints", page, found.count, filters, data)
 
@@ -65,11 +66,11 @@ class BlueprintsController:
 
         `_image` holds the query parameters of TOML bodies; the validation has merged them into `body`.
         """
-        if policy_of(body) is not None:
+        if find_policy_id(body) is not None:
             about_to_wait()  # before the Idempotency-Key is stored
         blueprint_id = self.idempotent_requests(
             identity,
-            Asked("/blueprints", idempotency_key, body),
+            IdempotentRequest("/blueprints", idempotency_key, body),
             work=partial(self.blueprints.create, identity, body),
             known=_single_id,
         )
@@ -105,7 +106,7 @@ class BlueprintsController:
     def export(self, identity: Identity, id: UUID, media_type: str) -> Response:  # noqa: A002
         """Handle GET /blueprints/{id}/export."""
         if media_type == TOML:
-            answer = toml_answer(format_export(self.export_blueprint(identity, id, beside=False)))
+            answer = toml_answer(format_export(self.export_blueprint(identity, id, with_repositories=False)))
         else:
             answer = json_answer(self.export_blueprint(identity, id))
         answer.headers["Vary"] = "Accept"
@@ -132,5 +133,5 @@ def _blueprint(blueprint: Blueprint, lint: Lint) -> dict[str, Any]:
         "name": blueprint.name,
         "description": blueprint.description,
         "lint": asdict(lint),
-        **shown(blueprint.body),
+        **present_request(blueprint.body),
     }

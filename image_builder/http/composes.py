@@ -12,7 +12,7 @@ import orjson
 import structlog
 from flask import Response
 
-from domain.compose.passwords import is_shown, shown
+from domain.compose.passwords import is_redacted, present_request
 from domain.composes import ComposesPage, ListedCompose
 from domain.identity import Identity
 from domain.json_size import parsed_size
@@ -25,8 +25,8 @@ from image_builder.http.quota import builds_left
 from image_builder.http.rate_limits import rate_limit_fields
 from image_builder.usecases.build_blueprint import BuildBlueprint
 from image_builder.usecases.compose import StartComposes, Started
-from image_builder.usecases.composes import WatchComposes
-from image_builder.usecases.once import Asked, Once
+from image_builder.usecases.composes import ManageComposes
+from image_builder.usecases.idempotent_requests import IdempotentRequest, IdempotentRequests
 from ports.memory import reserve_memory
 
 log = structlog.get_logger()
@@ -43,10 +43,10 @@ _LARGE: Final = 64 * 1024
 class ComposesController:
     """Operations on composes; `link_base` is the path that links in answers begin with."""
 
-    idempotent_requests: Once
+    idempotent_requests: IdempotentRequests
     start_composes: StartComposes
     build_blueprint: BuildBlueprint
-    composes: WatchComposes
+    composes: ManageComposes
     link_base: str
 
     def routes(self) -> Mapping[str, Route]:
@@ -65,7 +65,7 @@ class ComposesController:
         """Handle POST /compose."""
         started = self.idempotent_requests(
             identity,
-            Asked("/compose", idempotency_key, body),
+            IdempotentRequest("/compose", idempotency_key, body),
             work=partial(self.start_composes.one, identity, body),
             known=Started,
         )
@@ -84,7 +84,7 @@ class ComposesController:
         client_id = _client_id(x_image_builder_ui)
         started = self.idempotent_requests(
             identity,
-            Asked(f"/blueprints/{id}/compose", idempotency_key, body),
+            IdempotentRequest(f"/blueprints/{id}/compose", idempotency_key, body),
             work=partial(self.build_blueprint, identity, id, client_id, body.get("image_types")),
             known=Started,
         )
@@ -185,8 +185,8 @@ def _request(stored: str | bytes) -> orjson.Fragment:
     try:
         document = orjson.loads(stored)
         if isinstance(document, dict):
-            unchanged = not may_need_change and is_shown(document)
-            return orjson.Fragment(stored if unchanged else orjson.dumps({_IMAGES: [], **shown(document)}))
+            unchanged = not may_need_change and is_redacted(document)
+            return orjson.Fragment(stored if unchanged else orjson.dumps({_IMAGES: [], **present_request(document)}))
     except (ValueError, TypeError, RecursionError):
         pass  # PostgreSQL stores numbers and depths of nesting that orjson cannot read
     # The list of builds is answered all the same, with an empty request in this place.

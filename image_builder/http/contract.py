@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import yaml
 
+from adapters.files.project_files import OPENAPI
 from image_builder.http.json_body import json_body
 from image_builder.http.parameters import Parameter
 from image_builder.http.schemas import Checker
 
-DOCUMENT: Final = Path(__file__).parent.parent.parent / "openapi.yaml"
 TOML: Final = "application/toml"
 CUSTOMIZATIONS: Final = "Customizations"
 _JSON: Final = "application/json"
@@ -51,7 +51,7 @@ class Operation:
     produces: tuple[str, ...]
 
 
-def checker_of(schema: str, document: Path = DOCUMENT) -> Checker:
+def checker_of(schema: str, document: Path = OPENAPI) -> Checker:
     """The Checker of one schema of openapi.yaml, for programs that need no Contract; `schema` is the schema's name."""
     components = yaml.load(document.read_bytes(), Loader=yaml.CSafeLoader)["components"]["schemas"]
     return Checker(components[schema], components)
@@ -70,7 +70,7 @@ class Contract:
         profiles: Iterable[str],
         base_paths: tuple[str, ...],
         identity_header: str,
-        document: Path = DOCUMENT,
+        document: Path = OPENAPI,
     ) -> None:
         """Read the document, and adapt it to this installation.
 

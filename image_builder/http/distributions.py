@@ -10,6 +10,7 @@ from flask import Response
 
 from domain.distributions import Architecture, BootcListing, Catalogue, Repository
 from domain.identity import Identity
+from domain.nulls import without_nulls
 from image_builder.http.answers import json_answer
 from image_builder.http.call import Lane, Route
 from image_builder.usecases.distributions import DescribeDistribution
@@ -78,4 +79,4 @@ def _architecture(architecture: Architecture) -> dict[str, Any]:
 
 def _repository(repository: Repository) -> dict[str, Any]:
     fields = {"baseurl": repository.baseurl, "metalink": repository.metalink, "rhsm": repository.rhsm}
-    return {name: value for name, value in fields.items() if value is not None}
+    return without_nulls(fields)

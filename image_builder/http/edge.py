@@ -59,6 +59,7 @@ class Document:
     body: bytes
     content_type: str = "application/json"
     headers: Mapping[str, str] | None = None
+    status: int = 200
 
 
 PageHandler = Callable[[str], Awaitable[Document]]
@@ -211,7 +212,8 @@ class _Answer:
             )
 
     async def send_document(self, document: Document) -> None:
-        await self._send_whole(200, document.body, {"content-type": document.content_type, **(document.headers or {})})
+        headers = {"content-type": document.content_type, **(document.headers or {})}
+        await self._send_whole(document.status, document.body, headers)
 
     async def _send_whole(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
         encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]

@@ -14,14 +14,14 @@ from domain.identity import Identity
 from image_builder.http.answers import json_answer
 from image_builder.http.bounds import Bounds
 from image_builder.http.call import Lane, Route
-from image_builder.usecases.features import TellFeatures
+from image_builder.usecases.features import ShowFeatures
 
 
 @dataclass(frozen=True, slots=True)
 class FeaturesController:
     """The operation getFeatures; `largest_body` is the maximum size of a request body in bytes."""
 
-    show_features: TellFeatures
+    show_features: ShowFeatures
     bounds: Bounds
     largest_body: int
 
@@ -75,15 +75,15 @@ def _architecture(architecture: Architecture) -> dict[str, Any]:
 def _image_type(name: str, upload_targets: tuple[str, ...]) -> dict[str, Any]:
     return {
         "name": name,
-        "upload_targets": [target for target in upload_targets if targets.takes(target, name)],
-        "largest_size": sizes.largest(name),
+        "upload_targets": [target for target in upload_targets if targets.accepts(target, name)],
+        "largest_size": sizes.get_size_limit(name),
     }
 
 
 def _upload_target(name: str, image_types: tuple[str, ...]) -> dict[str, Any]:
-    longest = targets.LONGEST_IMAGE_NAMES.get(name)
+    longest = targets.MAX_IMAGE_NAME_LENGTHS.get(name)
     return {
         "name": name,
-        "image_types": [image_type for image_type in image_types if targets.takes(name, image_type)],
+        "image_types": [image_type for image_type in image_types if targets.accepts(name, image_type)],
         **({} if longest is None else {"longest_image_name": longest}),
     }

@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.types import Scope
 
-from domain.budgets import Budget, Spent
+from domain.budgets import Budget, BudgetSpending
 from domain.errors import ForbiddenError, RateLimitedError, UnauthenticatedError, UnavailableError
 from image_builder.http.auth import Authenticate
 from image_builder.http.call import REQUEST_RECORD, RequestRecord
@@ -74,7 +74,7 @@ class Limiter:
         record.tenant = identity.tenant
         await self.admit(record, identity.tenant, budget_of(scope["method"], scope["path"]))
 
-    async def _spend(self, record: RequestRecord, tenant: str, budget: Budget, amount: int) -> Spent | None:
+    async def _spend(self, record: RequestRecord, tenant: str, budget: Budget, amount: int) -> BudgetSpending | None:
         spent = await self._limits.spend(tenant, budget, amount)
         if spent is not None:
             record.limits = (RateLimit(budget.value, spent.limit, spent.window, spent.remaining, spent.frees_in),)
@@ -106,7 +106,7 @@ class _BuildBudget:
             raise UnavailableError("The builds could not be counted") from None
 
 
-def _refusal(spent: Spent, budget: Budget) -> RateLimitedError:
+def _refusal(spent: BudgetSpending, budget: Budget) -> RateLimitedError:
     seconds = max(1, whole_seconds(spent.frees_in))
     window = whole_seconds(spent.window)
     return RateLimitedError(
@@ -116,7 +116,7 @@ def _refusal(spent: Spent, budget: Budget) -> RateLimitedError:
     )
 
 
-def _refusal_of_builds(spent: Spent, builds: int) -> RateLimitedError:
+def _refusal_of_builds(spent: BudgetSpending, builds: int) -> RateLimitedError:
     window = whole_seconds(spent.window)
     if spent.retry_in is None:  # more builds than a whole window allows
         seconds, advice = window, "Choose fewer of them with image_types"

@@ -12,7 +12,7 @@ from domain.identity import Identity
 from domain.profiles import Profiles
 from image_builder.http.answers import json_answer
 from image_builder.http.call import Lane, Route
-from image_builder.usecases.policies import ShowPolicy
+from image_builder.usecases.requirements import ShowPolicy
 
 
 @dataclass(frozen=True, slots=True)

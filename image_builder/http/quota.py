@@ -14,7 +14,7 @@ from domain.quota import Allowance
 from image_builder.http.answers import json_answer
 from image_builder.http.call import Route
 from image_builder.http.rate_limits import RateLimit, whole_seconds
-from image_builder.usecases.quota import TellQuota
+from image_builder.usecases.quota import ShowQuota
 
 _SECOND: Final = timedelta(seconds=1)
 
@@ -23,7 +23,7 @@ _SECOND: Final = timedelta(seconds=1)
 class QuotaController:
     """Operations on the quota."""
 
-    show_quota: TellQuota
+    show_quota: ShowQuota
 
     def routes(self) -> Mapping[str, Route]:
         """The handlers of these operations, by operation id."""

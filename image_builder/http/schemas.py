@@ -6,7 +6,6 @@ For each schema a validator and a normaliser are built once, at start. Validator
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -14,21 +13,16 @@ import jsonschema_rs
 
 from domain.errors import InvalidRequestError
 from domain.texts import shortened
+from domain.uuids import is_uuid
 from image_builder.http.schema_errors import VALUE_PLACEHOLDER, Path, SchemaErrors
 
 Schema = Mapping[str, Any]
 Normalise = Callable[[Any], Any]
 
-_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # Characters of an error message.
 _MAX_MESSAGE_LENGTH: Final = 1000
 # Levels of nesting in values of any shape. Far above real use, and below 254, the limit of orjson.
 _MAX_DEPTH: Final = 64
-
-
-def is_uuid(text: str) -> bool:
-    """Whether `text` is a UUID in its usual form, in either case."""
-    return _UUID.fullmatch(text) is not None
 
 
 def resolve_references(schema: Schema, components: Mapping[str, Schema]) -> Schema:

@@ -17,6 +17,7 @@ import orjson
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from domain.nulls import without_nulls
 from image_builder.telemetry.reports import report_tracebacks
 from image_builder.telemetry.secrets import mask_secret_fields, mask_secrets
 from ports.trace import current_trace
@@ -52,7 +53,7 @@ def configure(level: str) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
             report_tracebacks,
             structlog.processors.format_exc_info,
-            _remove_none,
+            _without_nulls,
             mask_secret_fields,
             structlog.processors.JSONRenderer(serializer=_dumps),
             _finish_line,
@@ -134,8 +135,8 @@ def _add_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> E
     return event
 
 
-def _remove_none(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    return {key: value for key, value in event.items() if value is not None}
+def _without_nulls(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return without_nulls(event)
 
 
 def _dumps(event: Any, **_: Any) -> bytes:

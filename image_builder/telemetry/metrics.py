@@ -164,7 +164,7 @@ class Metrics:
         """See the port."""
         self._rate_limit_refusals.labels(budget).inc()
 
-    def rate_limit_store_away(self) -> None:
+    def rate_limit_store_unavailable(self) -> None:
         """See the port."""
         self._store_failures.inc()
 
@@ -172,7 +172,7 @@ class Metrics:
         """See the port."""
         self._unmatched.set(number)
 
-    def starts_looked_after(self) -> None:
+    def reconciliation_completed(self) -> None:
         """See the port."""
         self._reconciled.set(time.time())
 

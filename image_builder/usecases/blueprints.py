@@ -1,4 +1,4 @@
-"""Keep blueprints: in versions, within the rules, their passwords hashed (contract: /blueprints)."""
+"""Store blueprints in versions, with checked rules and hashed passwords (openapi.yaml, operations on /blueprints)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,25 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from domain.blueprints import policy, rules, secrets
+from domain.applicability import Inapplicability, PolicyNotApplicableError
+from domain.blueprints import rules, secrets
 from domain.blueprints.blueprint import (
     Blueprint,
     BlueprintsPage,
     BlueprintsQuery,
     NewBlueprint,
     Version,
-    body_of,
-    policy_of,
+    extract_body,
+    find_policy_id,
+)
+from domain.blueprints.lint import (
+    NO_DEFINITION,
+    Lint,
+    add_requirements,
+    create_service_snapshots,
+    lint_customizations,
+    read_saved_requirements,
+    report_unchecked,
 )
 from domain.distributions import Catalogue, Distribution
 from domain.errors import (
@@ -27,21 +37,23 @@ from domain.errors import (
 )
 from domain.identity import Identity
 from domain.paging import Page
-from domain.policies import Misfit, PolicyMisfitError
-from image_builder.usecases.passwords import HashPasswords, salted
-from image_builder.usecases.policies import PolicyRequirements
+from image_builder.usecases.passwords import HashPasswords, salt_passwords
+from image_builder.usecases.requirements import PolicyRequirements
 from ports.deadline import until
 from ports.memory import temporary_memory
 from ports.store import Blueprints
 
-# Seconds that a blueprint to be read may wait for its policy, and one to be saved.
+# Seconds that reading a blueprint waits for its policy, and that saving one does.
 _LINT_WITHIN: Final = 5.0
 _SAVE_WITHIN: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class KeepBlueprints:
-    """A tenant's blueprints. All raise NotFoundError unless it is theirs, and UnavailableError."""
+class ManageBlueprints:
+    """Operations on a tenant's blueprints.
+
+    All raise NotFoundError for a blueprint that is not the tenant's, and UnavailableError where the database is away.
+    """
 
     blueprints: Blueprints
     catalogue: Catalogue
@@ -49,25 +61,25 @@ class KeepBlueprints:
     hash_passwords: HashPasswords
 
     def list(self, identity: Identity, page: Page, name: str | None, search: str | None) -> BlueprintsPage:
-        """A page of the tenant's blueprints; an empty `name` or `search` is none."""
-        return self.blueprints.page(BlueprintsQuery(identity.tenant, page, name or None, search or None))
+        """A page of the tenant's blueprints; an empty `name` or `search` does not filter."""
+        return self.blueprints.find_page(BlueprintsQuery(identity.tenant, page, name or None, search or None))
 
     def get(self, identity: Identity, blueprint_id: UUID, version: int | None) -> Blueprint:
-        """A version, None for the latest."""
+        """One version of a blueprint; None is the latest."""
         return self.blueprints.get(identity.tenant, blueprint_id, version)
 
     def create(self, identity: Identity, document: Mapping[str, Any], key: UUID | None = None) -> UUID:
-        """Keep a document that fits the contract's CreateBlueprintRequest as version 1.
+        """Store a valid CreateBlueprintRequest (openapi.yaml) as version 1 of a blueprint, and return its id.
 
-        An Idempotency-Key that was claimed as `key` is settled with it.
+        `key` is the claimed Idempotency-Key of the request; storing the blueprint settles it.
 
-        Raises RulesViolatedError, InvalidRequestError and, where a policy refuses the caller, ForbiddenError.
+        Raises RulesViolatedError, InvalidRequestError, and ForbiddenError where compliance refuses the caller.
         """
         rules.check(document)
-        asked = body_of(document)
-        plain = secrets.plain_passwords(asked)
-        snapshots = self._snapshots(identity, asked)
-        body = secrets.without_empty(self._hashed(identity, asked, plain))
+        requested = extract_body(document)
+        plain = secrets.find_plain_passwords(requested)
+        snapshots = self._create_snapshots(identity, requested)
+        body = secrets.drop_empty_secrets(self._hash_passwords(identity, requested, plain))
         return self.blueprints.create(
             NewBlueprint(
                 tenant=identity.tenant,
@@ -84,22 +96,27 @@ class KeepBlueprints:
     def update(
         self, identity: Identity, blueprint_id: UUID, document: Mapping[str, Any], wanted: frozenset[int] | None
     ) -> int:
-        """Keep a document as the next version, whose number it returns; users keep the secrets they do not say.
+        """Store a valid CreateBlueprintRequest (openapi.yaml) as the next version, and return the version's number.
 
-        `wanted` are the versions that the caller means to change, None for whichever there is. Raises as `create`
-        does, and StaleVersionError.
+        Users for whom the document gives no password or key keep those of the latest version. `wanted` are the versions
+        that the caller allows to be replaced (If-Match); None allows every version.
+
+        Raises as `create` does, and StaleVersionError where the latest version is not among `wanted`.
         """
         rules.check(document)
-        # Another tenant's blueprint makes this service ask no back-end.
+        # Refuses another tenant's blueprint before any back-end is asked.
         self.blueprints.latest_version(identity.tenant, blueprint_id)
-        asked = body_of(document)
-        plain = secrets.plain_passwords(asked)
-        snapshots = self._snapshots(identity, asked)
-        body = self._hashed(identity, asked, plain)
+        requested = extract_body(document)
+        plain = secrets.find_plain_passwords(requested)
+        snapshots = self._create_snapshots(identity, requested)
+        body = self._hash_passwords(identity, requested, plain)
 
         def change(latest: Blueprint) -> Version:
             return Version(
-                document["name"], document.get("description", ""), secrets.kept(body, latest.body), snapshots
+                document["name"],
+                document.get("description", ""),
+                secrets.carry_over_secrets(body, latest.body),
+                snapshots,
             )
 
         return self.blueprints.change(identity.tenant, blueprint_id, wanted, change)
@@ -109,31 +126,38 @@ class KeepBlueprints:
         return self.blueprints.memory_to_change(identity.tenant, blueprint_id)
 
     def delete(self, identity: Identity, blueprint_id: UUID, wanted: frozenset[int] | None) -> None:
-        """Hide a blueprint and its builds, which keep counting. Raises StaleVersionError."""
+        """Hide a blueprint and its builds; the builds still count towards the quota.
+
+        Raises StaleVersionError where the latest version is not among `wanted` (see `update`).
+        """
         self.blueprints.delete(identity.tenant, blueprint_id, wanted)
 
-    def lint(self, identity: Identity, blueprint: Blueprint) -> policy.Lint:
-        """What to say of a blueprint that follows a policy. Never raises: a remark is not worth the blueprint."""
+    def lint(self, identity: Identity, blueprint: Blueprint) -> Lint:
+        """The remarks about a blueprint that follows a policy.
+
+        Raises no error: a blueprint can be read while its policy cannot be looked up.
+        """
         policy_id, name = blueprint.policy_id, blueprint.distribution
         if policy_id is None or name is None:
-            return policy.Lint()
+            return Lint()
         try:
             with until(_LINT_WITHIN):
-                distribution = self._distribution(identity, name)
+                distribution = self._find_distribution(identity, name)
                 required = self.requirements(identity, policy_id, distribution, create=False)
-        except PolicyMisfitError as misfit:
-            untold = misfit.misfit is Misfit.NO_TAILORING
-            return policy.NO_DEFINITION if untold else policy.not_checked(misfit.detail)
+        except PolicyNotApplicableError as error:
+            undefined = error.reason is Inapplicability.NO_TAILORING
+            return NO_DEFINITION if undefined else report_unchecked(error.detail)
         except ImageBuilderError as error:
-            return policy.not_checked(error.detail)
-        before = policy.required_when_saved(blueprint.snapshots, policy_id)
-        return policy.lint(blueprint.customizations, required, before)
+            return report_unchecked(error.detail)
+        before = read_saved_requirements(blueprint.snapshots, policy_id)
+        return lint_customizations(blueprint.customizations, required, before)
 
     def fixup(self, identity: Identity, blueprint_id: UUID) -> int:
-        """Add what the policy asks for and the blueprint lacks, as the next version, whose number it returns.
+        """Store the blueprint with all requirements of its policy as the next version, and return the version's number.
 
-        Raises InvalidRequestError for a blueprint of no distribution, or whose policy does not apply to it,
-        NotFoundError where the policy has nothing for the minor version, and ForbiddenError.
+        Raises InvalidRequestError for a blueprint without a distribution, or whose policy does not apply to it,
+        NotFoundError where the policy has no tailoring for the minor version, and ForbiddenError where compliance
+        refuses the caller.
         """
         with temporary_memory():  # the blueprint is read once more when it is changed
             blueprint = self.blueprints.get(identity.tenant, blueprint_id)
@@ -144,42 +168,47 @@ class KeepBlueprints:
         required: dict[str, Any] = {}
         if policy_id is not None:
             try:
-                required = self._required(identity, policy_id, distribution)
-            except PolicyMisfitError as misfit:
-                kind = NotFoundError if misfit.misfit is Misfit.NO_TAILORING else InvalidRequestError
-                raise kind(misfit.detail) from None
+                required = self._find_requirements(identity, policy_id, distribution)
+            except PolicyNotApplicableError as error:
+                kind = NotFoundError if error.reason is Inapplicability.NO_TAILORING else InvalidRequestError
+                raise kind(error.detail) from None
 
         def change(latest: Blueprint) -> Version:
             if (latest.policy_id, latest.distribution) != (policy_id, distribution):
-                raise UnavailableError("The blueprint has come to follow another policy meanwhile", retry_after=1)
-            customizations = policy.fixed(latest.customizations, required)
-            snapshots = None if latest.policy_id is None else policy.snapshots(latest.policy_id, required)
+                raise UnavailableError(
+                    "The policy changed while the blueprint was being fixed; try again", retry_after=1
+                )
+            customizations = add_requirements(latest.customizations, required)
+            snapshots = None if latest.policy_id is None else create_service_snapshots(latest.policy_id, required)
             return Version(
                 latest.name, latest.description, {**latest.body, "customizations": customizations}, snapshots
             )
 
         return self.blueprints.change(identity.tenant, blueprint_id, None, change)
 
-    def _hashed(self, identity: Identity, body: Mapping[str, Any], plain: Mapping[int, str]) -> dict[str, Any]:
-        """The body with these passwords hashed. Raises UnavailableError where that takes too long."""
+    def _hash_passwords(self, identity: Identity, body: Mapping[str, Any], plain: Mapping[int, str]) -> dict[str, Any]:
+        """The body with these passwords hashed. Raises UnavailableError where hashing takes too long."""
         with until(_SAVE_WITHIN):
-            return secrets.with_hashes(body, self.hash_passwords(identity.tenant, salted(plain)))
+            return secrets.insert_hashes(body, self.hash_passwords(identity.tenant, salt_passwords(plain)))
 
-    def _snapshots(self, identity: Identity, body: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """What the policy asks for today. Raises InvalidRequestError, ForbiddenError and UnavailableError."""
-        policy_id, name = policy_of(body), body.get("distribution")
+    def _create_snapshots(self, identity: Identity, body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The present requirements of the body's policy, to be stored with the version; None without a policy.
+
+        Raises InvalidRequestError, ForbiddenError and UnavailableError.
+        """
+        policy_id, name = find_policy_id(body), body.get("distribution")
         if policy_id is None or name is None:
             return None
         try:
-            return policy.snapshots(policy_id, self._required(identity, policy_id, name))
-        except PolicyMisfitError as misfit:
-            raise InvalidRequestError(misfit.detail) from None
+            return create_service_snapshots(policy_id, self._find_requirements(identity, policy_id, name))
+        except PolicyNotApplicableError as error:
+            raise InvalidRequestError(error.detail) from None
 
-    def _required(self, identity: Identity, policy_id: str, name: str) -> dict[str, Any]:
+    def _find_requirements(self, identity: Identity, policy_id: str, name: str) -> dict[str, Any]:
         with until(_SAVE_WITHIN):
-            return self.requirements(identity, policy_id, self._distribution(identity, name), create=True)
+            return self.requirements(identity, policy_id, self._find_distribution(identity, name), create=True)
 
-    def _distribution(self, identity: Identity, name: str) -> Distribution:
+    def _find_distribution(self, identity: Identity, name: str) -> Distribution:
         try:
             return self.catalogue.get_for(name, org_id=identity.tenant, entitled=identity.entitled)
         except (InvalidRequestError, ForbiddenError):

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.blueprints.blueprint import BlueprintVersion
-from domain.blueprints.composing import compose_requests
+from domain.blueprints.composing import create_compose_requests
 from domain.identity import Identity
 from image_builder.usecases.compose import StartComposes, Started
 from image_builder.usecases.footprint import memory_of, most_memory_of
@@ -41,7 +41,7 @@ class BuildBlueprint:
         where the rate limit allows fewer builds, and whatever StartComposes raises.
         """
         blueprint = self.blueprints.get(identity.tenant, blueprint_id, needed=most_memory_of)
-        requests = compose_requests(blueprint, client_id, image_types)
+        requests = create_compose_requests(blueprint, client_id, image_types)
         spend_builds(len(requests))
         require_memory(memory_of(requests))
         release_set_aside()  # the composer may take long

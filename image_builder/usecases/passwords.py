@@ -11,10 +11,10 @@ from functools import partial
 from random import SystemRandom
 from typing import Final
 
-from domain.compose.passwords import Salted
+from domain.compose.passwords import SaltedPassword
 from domain.errors import UnavailableError
 from image_builder.fair_threads import FairThreads
-from ports.deadline import left
+from ports.deadline import remaining_seconds
 from ports.passwords import PasswordHasher
 
 _LETTERS: Final = "./" + string.digits + string.ascii_letters
@@ -22,14 +22,14 @@ _RANDOM: Final = SystemRandom()
 _SALT: Final = 16
 
 
-def salted(plain: Mapping[int, str]) -> dict[int, Salted]:
+def salt_passwords(plain: Mapping[int, str]) -> dict[int, SaltedPassword]:
     """Plain passwords, each with a new random salt."""
-    return {number: Salted(text, "".join(_RANDOM.choices(_LETTERS, k=_SALT))) for number, text in plain.items()}
+    return {number: SaltedPassword(text, "".join(_RANDOM.choices(_LETTERS, k=_SALT))) for number, text in plain.items()}
 
 
 def _seconds_left() -> float | None:
     """As futures take it."""
-    seconds = left()
+    seconds = remaining_seconds()
     return None if math.isinf(seconds) else max(seconds, 0.0)
 
 
@@ -40,7 +40,7 @@ class HashPasswords:
     hasher: PasswordHasher
     threads: FairThreads
 
-    def __call__(self, organization: str, passwords: Mapping[int, Salted]) -> dict[int, str]:
+    def __call__(self, organization: str, passwords: Mapping[int, SaltedPassword]) -> dict[int, str]:
         """The hashes, by the same numbers. Raises UnavailableError where the deadline at hand passes first."""
         hashing: dict[int, Future[str]] = {
             number: self.threads.submit(organization, partial(self.hasher, password.text, password.salt))

@@ -1,104 +1,98 @@
-"""Turn compose requests into the composer's: find out what they need to know, and build them."""
+"""Turn compose requests into the composer's: check them, ask back-ends, write the composer's request."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from domain.compose import build as building
 from domain.compose import passwords
-from domain.compose.customizations import as_given
-from domain.compose.passwords import Salted
+from domain.compose.build import write_request
+from domain.compose.checks import check_request
+from domain.compose.context import BuildContext
+from domain.compose.customizations import translate_customizations
+from domain.compose.lookups import create_questions
+from domain.compose.passwords import SaltedPassword
 from domain.compose.request import ComposeRequest, Json
 from domain.compose.snapshots import ContentSettings
+from domain.compose.source import resolve_source
 from domain.compose.targets import UploadSettings
-from domain.distributions import BootcImage, Catalogue, Distribution
+from domain.distributions import Catalogue
 from domain.identity import Identity
-from domain.sharing import once_for_each
+from domain.sharing import cache_by_identity
 from image_builder.usecases.gather import Gather
-from image_builder.usecases.passwords import salted
+from image_builder.usecases.passwords import salt_passwords
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """A request that is possible as far as the service can tell without asking anybody.
+class _Translation(NamedTuple):
+    """The composer's customizations with salts instead of plain passwords, and these by the index of the user."""
 
-    `plain` are the passwords that have to be hashed, by the number of the user.
-    """
-
-    draft: building.Draft
-    plain: Mapping[int, Salted]
+    customizations: Json | None
+    plain_passwords: Mapping[int, SaltedPassword]
 
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """Starts nothing and counts nothing."""
+    """Prepares builds: starts none, and does not touch the quota."""
 
     catalogue: Catalogue
     gather: Gather
     upload: UploadSettings
     content: ContentSettings
 
-    def check(self, identity: Identity, requests: Sequence[ComposeRequest]) -> list[Checked]:
-        """What needs no back-end: the parts of the composer's requests that depend on nothing else, checked.
+    def check(
+        self, identity: Identity, requests: Sequence[ComposeRequest], blueprint_id: UUID | None = None
+    ) -> list[BuildContext]:
+        """Check the requests as far as no back-end is needed, and create their contexts, without answers.
 
-        Requests with the same customizations, as the images of a blueprint have, share what is made of them.
+        `blueprint_id` is the blueprint that the builds are of, if any. The images of a blueprint share one object with
+        their customizations; it is translated once.
 
-        Raises InvalidRequestError and ForbiddenError.
+        Raises InvalidRequestError, and ForbiddenError for a distribution that the allow list keeps from the caller.
         """
-        plain = once_for_each(_plain_passwords)
-        translate = once_for_each(partial(_translated, plain=plain))
-        return [self._check(identity, request, translate, plain) for request in requests]
+        translate = cache_by_identity(_translate)
+        return [self._create_context(identity, request, translate, blueprint_id) for request in requests]
 
-    def finish(self, identity: Identity, checked: Checked, blueprint_id: UUID | None = None) -> dict[str, Any]:
-        """The composer's ComposeRequest; in the place of each plain password stands the beginning of its hash.
+    def finish(self, identity: Identity, context: BuildContext) -> dict[str, Any]:
+        """Ask the back-ends, and write the composer's ComposeRequest.
 
-        `blueprint_id` names the blueprint that the build is of, if any.
+        Plain passwords are replaced by the crypt form and salt that their hashes will begin with.
 
-        Raises InvalidRequestError, ForbiddenError and, where a back-end that is needed is away, UnavailableError.
+        Raises InvalidRequestError, ForbiddenError where a back-end refuses the caller, and UnavailableError where a
+        back-end that is needed gives no usable answer.
         """
-        draft = checked.draft
-        request = draft.request
-        findings = building.Findings(
-            upload=self.upload,
-            # Going through all distributions costs as much as the rest of the mapping: only snapshots ask for it.
-            entitled=self.catalogue.entitled_to(entitled=identity.entitled) if request.image.has_snapshots else (),
-            answers=self.gather(identity, request, draft.distribution),
-            content=self.content,
-        )
-        return building.build(draft, findings, blueprint_id)
+        return write_request(context.with_answers(self.gather(identity, context.questions)))
 
-    def _check(
+    def _create_context(
         self,
         identity: Identity,
         request: ComposeRequest,
-        translate: Callable[[Json | None], Json | None],
-        plain: Callable[[Json | None], Mapping[int, Salted]],
-    ) -> Checked:
-        distribution: Distribution | None = None
-        bootc: tuple[BootcImage, ...] = ()
-        if request.distribution is not None:
-            distribution = self.catalogue.get_for(
-                request.distribution, org_id=identity.tenant, entitled=identity.entitled
-            )
-            distribution.architecture(request.image.architecture)
-        elif request.bootc is not None:
-            bootc = self.catalogue.bootc_image(request.bootc.reference, entitled=identity.entitled)
-        draft = building.begin(request, distribution, bootc, translate)
-        return Checked(draft, plain(request.customizations))
+        translate: Callable[[Json | None], _Translation],
+        blueprint_id: UUID | None,
+    ) -> BuildContext:
+        source = resolve_source(request, self.catalogue, org_id=identity.tenant, entitled=identity.entitled)
+        check_request(request, source)
+        translation = translate(request.customizations)
+        return BuildContext(
+            request=request,
+            source=source,
+            customizations=translation.customizations,
+            plain_passwords=translation.plain_passwords,
+            questions=create_questions(request, source),
+            upload=self.upload,
+            content=self.content,
+            # Going through all distributions costs as much as the rest of the preparation.
+            entitled=self.catalogue.entitled_to(entitled=identity.entitled) if request.image.has_snapshots else (),
+            blueprint_id=blueprint_id,
+        )
 
 
-def _translated(customizations: Json | None, plain: Callable[[Json | None], Mapping[int, Salted]]) -> Json | None:
-    """The composer's customizations, as far as they depend on nothing else; without plain passwords."""
-    given = as_given(customizations)
-    to_hash = plain(customizations)
-    if given is None or not to_hash:
-        return given
-    return {**given, "users": passwords.with_salts(given["users"], to_hash)}
-
-
-def _plain_passwords(customizations: Json | None) -> Mapping[int, Salted]:
-    return salted(passwords.to_hash((customizations or {}).get("users", ())))
+def _translate(customizations: Json | None) -> _Translation:
+    translated = translate_customizations(customizations)
+    if customizations is None or translated is None:
+        return _Translation(None, {})
+    plain = salt_passwords(passwords.find_plain_passwords(customizations.get("users", ())))
+    if plain:
+        translated["users"] = passwords.insert_salts(translated["users"], plain)
+    return _Translation(translated, plain)

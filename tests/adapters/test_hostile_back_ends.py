@@ -20,7 +20,7 @@ from adapters.http.composer import HttpComposer
 from adapters.http.content_sources import HttpContentSources
 from adapters.http.provisioning import HttpProvisioning
 from adapters.http.recommendations import HttpRecommendations
-from domain.compose.snapshots import ContentSettings, latest_url
+from domain.compose.snapshots import ContentSettings, find_latest_url
 from domain.errors import ImageBuilderError, InvalidRequestError, UnavailableError
 from domain.submission import Refused, Unanswered
 from ports.memory import current_memory
@@ -171,9 +171,9 @@ def test_a_value_that_is_a_list_without_end_takes_bounded_time(
 ) -> None:
     wide = b"[" + b",".join([entry] * (500_000 // len(entry))) + b"]"
     for document in changed(usual, "WIDE"):
-        began = time.perf_counter()
+        began = time.process_time()
         heard(call, status, orjson.dumps(document).replace(b'"WIDE"', wide))
-        assert time.perf_counter() - began < 10
+        assert time.process_time() - began < 10
 
 
 def test_a_submission_that_is_answered_with_nonsense_may_have_started() -> None:
@@ -188,7 +188,7 @@ def test_an_address_that_is_read_can_be_taken_apart() -> None:
             document = {"data": [{**REPOSITORY, "latest_snapshot_url": odd}], "meta": {"count": 1}}
             found = heard(CALLS["repositories"][0], 200, document)
             if not isinstance(found, Exception):
-                latest_url(found[0], ContentSettings("https://content"))
+                find_latest_url(found[0], ContentSettings("https://content"))
 
 
 # JSON

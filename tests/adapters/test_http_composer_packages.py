@@ -1,4 +1,4 @@
-"""Asking the composer for packages (contract: composer v2, /search/packages)."""
+"""Asking the composer for packages."""
 
 import json
 from fnmatch import fnmatchcase
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from adapters.embedded.composer.schema import search_validator
 from adapters.http.composer import _glob
-from domain.compose.repositories import as_it_is
+from domain.compose.repositories import write_repository
 from domain.errors import UnavailableError
 from domain.packages import Package
 from tests.support.composer_adapter import HastyBackEnd, a_composer, asking
@@ -19,8 +19,8 @@ from tests.support.domain_builders import a_repository
 from tests.support.loopback import answer, close, garbage, refused_url, reset, truncated
 
 REPOSITORIES = [
-    as_it_is(a_repository()),
-    as_it_is(a_repository("second", baseurl=None, metalink="https://m", rhsm=True)),
+    write_repository(a_repository()),
+    write_repository(a_repository("second", baseurl=None, metalink="https://m", rhsm=True)),
 ]
 HTML = answer(200, b"<html>busy</html>", "text/html")
 

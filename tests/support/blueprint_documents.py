@@ -32,7 +32,7 @@ REGISTERING_FILES: Final = (
     "/usr/local/sbin/aap-first-boot-reg",
 )
 MIB: Final = 1024**2
-LARGEST_SIZE: Final = 2**64 - 1
+MAX_SIZE: Final = 2**64 - 1
 
 
 def a_document(**fields: Any) -> Json:
@@ -71,8 +71,8 @@ def hashed(password: str) -> str:
 
 def with_hashed_passwords(body: Json) -> Json:
     """A body as it is kept, its passwords hashed."""
-    plain = domain_secrets.plain_passwords(body)
-    return domain_secrets.with_hashes(body, {number: hashed(text) for number, text in plain.items()})
+    plain = domain_secrets.find_plain_passwords(body)
+    return domain_secrets.insert_hashes(body, {number: hashed(text) for number, text in plain.items()})
 
 
 def violations(document: Json) -> list[tuple[str, str]]:
@@ -128,7 +128,7 @@ def policy_wants() -> dict[str, Strategy]:
     packages, mountpoints = st.sampled_from(["aide", "vim", "@core"]), st.sampled_from(["/home", "/var", "/srv"])
     services = st.sampled_from(["auditd", "sshd"])
     arguments = st.lists(st.sampled_from(["audit=1", "audit", "quiet", "fips=1", "audit=10"]), max_size=3)
-    sizes = st.just(0) | st.integers(MIB, LARGEST_SIZE)
+    sizes = st.just(0) | st.integers(MIB, MAX_SIZE)
     return {
         "packages": _listed(packages),
         "filesystem": _listed(st.fixed_dictionaries({"mountpoint": mountpoints, "min_size": sizes})),
@@ -183,7 +183,7 @@ def documents() -> Strategy:
     images = st.sampled_from(["guest-image", "aws", "vsphere"]).flatmap(
         lambda kind: st.builds(
             lambda size: image_request(kind, "aws" if kind == "aws" else "aws.s3", size=size),
-            st.integers(0, LARGEST_SIZE),
+            st.integers(0, MAX_SIZE),
         )
     )
     return _some(

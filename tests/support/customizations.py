@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 Strategy = st.SearchStrategy[Any]
 
 UNITS = ("kB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB")
-LARGEST_SIZE = 2**64 - 1
+MAX_SIZE = 2**64 - 1
 # All that JSON in UTF-8 can carry.
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 names = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=8)
 numbers = st.integers(0, 2**63 - 1)
 flags = st.booleans()
 owners = names | numbers
-sizes_in_bytes = st.integers(0, LARGEST_SIZE) | st.integers(0, 2**40)
+sizes_in_bytes = st.integers(0, MAX_SIZE) | st.integers(0, 2**40)
 sizes_as_text = st.builds(
     "{}{}{}".format, st.integers(0, 9_999), st.sampled_from(["", " "]), st.sampled_from(UNITS)
 ) | sizes_in_bytes.map(str)

@@ -1,4 +1,4 @@
-"""Builders for tests of the domain: distributions, and the composer's request of a document."""
+"""Builders for tests of the domain: distributions, build contexts, and the composer's request for a document."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ import yaml
 
 from adapters.embedded.composer.schema import compose_request_validator
 from adapters.files.distributions import load_distributions
+from adapters.files.project_files import DISTRIBUTIONS, OPENAPI
 from domain.compose import passwords
-from domain.compose.build import Findings, begin, build
-from domain.compose.lookups import Answers, questions
-from domain.compose.request import read
+from domain.compose.build import write_request
+from domain.compose.checks import check_request
+from domain.compose.context import BuildContext
+from domain.compose.customizations import translate_customizations
+from domain.compose.lookups import Answers, create_questions
+from domain.compose.request import BootcReference, ComposeRequest, read
 from domain.compose.snapshots import ContentSettings
+from domain.compose.source import BootableContainer, ImageSource
 from domain.compose.targets import UploadSettings
 from domain.content import RED_HAT, ContentRepository, Snapshot
 from domain.distributions import Architecture, BootcImage, Distribution, Repository
 from domain.errors import InvalidRequestError
-from image_builder.configuration.sections import PROJECT
-from image_builder.http.contract import DOCUMENT
 from image_builder.http.schemas import Checker
 from tests.support.builders import compose_request
 
@@ -36,7 +39,7 @@ CONTENT: Final = ContentSettings(
 )
 UPLOAD: Final = UploadSettings(aws_region="us-east-1", gcp_region="us-east1", gcp_bucket="bucket")
 
-# Every pair the spec has, with the composer's name of the image type.
+# Every upload target with each image type that it accepts, and the composer's name of the image type.
 FITTING: Final = {
     ("aws", "aws"): "aws",
     ("aws", "ami"): "aws",
@@ -61,14 +64,14 @@ FITTING: Final = {
 
 @cache
 def real_distributions() -> dict[str, Distribution]:
-    """What the repository installs, by the name callers use."""
-    return load_distributions(PROJECT / "distributions")
+    """The distributions of this repository, by the names that callers use."""
+    return load_distributions(DISTRIBUTIONS)
 
 
 @cache
 def schemas() -> dict[str, Json]:
-    """The contract's schemas by name, with what is installed."""
-    known: dict[str, Json] = yaml.load(DOCUMENT.read_bytes(), Loader=yaml.CSafeLoader)["components"]["schemas"]
+    """The schemas of openapi.yaml by name; `Distributions` allows this repository's distributions too."""
+    known: dict[str, Json] = yaml.load(OPENAPI.read_bytes(), Loader=yaml.CSafeLoader)["components"]["schemas"]
     distributions = known["Distributions"]
     distributions["enum"] = list({*distributions["enum"], *real_distributions()})
     return known
@@ -80,7 +83,7 @@ def _compose_request() -> Checker:
 
 
 def accept_customizations(document: Any) -> Json:
-    """The document as the contract's Customizations; see `Checker.accept`."""
+    """The document checked as Customizations (openapi.yaml), with defaults; see `Checker.accept`."""
     accepted: Json = _customizations().accept(document)
     return accepted
 
@@ -109,7 +112,7 @@ def a_rhel(name: str = "rhel-9.8", *repositories: Repository, **fields: Any) -> 
 
 
 def a_uuid(number: int) -> str:
-    """The number as the id of a thing of a back-end."""
+    """A UUID with this number, for an object of a back-end."""
     return f"00000000-0000-4000-8000-{number:012}"
 
 
@@ -126,14 +129,35 @@ def a_snapshot(number: int, **fields: Any) -> Snapshot:
 
 
 def completed(document: Json) -> Json:
-    """A document that fits the contract, with the contract's defaults: what handlers get."""
+    """A valid ComposeRequest (openapi.yaml) with its defaults, as handlers get it."""
     accepted: Json = _compose_request().accept(json.loads(json.dumps(document)))
     return accepted
 
 
 def hash_of(password: str) -> str:
-    """What `built` takes for the hash of a password."""
+    """The text that `built` uses as the hash of a password."""
     return f"$6$salt$hash-of-{password}"
+
+
+def resolve(
+    request: ComposeRequest, distribution: Distribution | None = None, bootc: tuple[BootcImage, ...] = ()
+) -> ImageSource:
+    """The source of a request: `distribution`, or a simple one of the name, or the container with these entries."""
+    if isinstance(request.source, BootcReference):
+        return BootableContainer(request.source.reference, request.source.iso_payload_reference, bootc)
+    return distribution or a_distribution(request.source, a_repository())
+
+
+def a_context(request: ComposeRequest, source: ImageSource, **fields: Any) -> BuildContext:
+    """The context of a request after its checks; raises what they raise."""
+    check_request(request, source)
+    return BuildContext(
+        request=request,
+        source=source,
+        customizations=translate_customizations(request.customizations),
+        questions=create_questions(request, source),
+        **{"upload": UPLOAD, **fields},
+    )
 
 
 def built(
@@ -145,29 +169,30 @@ def built(
     answers: Answers | None = None,
     content: ContentSettings | None = None,
 ) -> Json:
-    """The composer's request, which the composer's schema has to accept; the distribution is for non-bootc ones."""
+    """The composer's request, checked against the composer's schema.
+
+    `distribution` is the source of a request that names one, `bootc` are the catalogue's entries of the container that
+    a request names.
+    """
     request = read(completed(compose_request() if document is None else document))
-    if request.distribution is not None and distribution is None:
-        distribution = a_distribution(request.distribution, a_repository())
-    draft = begin(request, distribution, bootc)
-    questions(request, distribution, content_sources=True)  # what cannot be asked is refused
-    users = (request.customizations or {}).get("users", ())
-    hashes = {user: hash_of(password) for user, password in passwords.to_hash(users).items()}
-    findings = Findings(UPLOAD, entitled, answers or Answers(), content or ContentSettings())
-    theirs = passwords.with_hashes(build(draft, findings), hashes)
+    source = resolve(request, distribution, bootc)
+    context = a_context(request, source, content=content or ContentSettings(), entitled=entitled)
+    users = request.get_customization("users", ())
+    hashes = {user: hash_of(password) for user, password in passwords.find_plain_passwords(users).items()}
+    theirs = passwords.insert_hashes(write_request(context.with_answers(answers or Answers())), hashes)
     compose_request_validator().validate(theirs)
     sent: Json = orjson.loads(orjson.dumps(theirs))
-    assert sent == theirs, "what is sent is plain JSON"
+    assert sent == theirs, "the request holds values that JSON does not have"
     return sent
 
 
 def refusal(document: Json, **arguments: Any) -> str:
-    """The text with which a document is refused that must not be built."""
+    """The error text with which a document is refused."""
     with pytest.raises(InvalidRequestError) as refused:
         built(document, **arguments)
     return refused.value.detail
 
 
 def customized(ours: Json | None, **arguments: Any) -> Any:
-    """The composer's customizations of ours."""
+    """The composer's customizations for ours."""
     return built(compose_request(customizations=ours), **arguments).get("customizations")

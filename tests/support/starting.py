@@ -14,10 +14,9 @@ import pytest
 from adapters.embedded.composer.schema import compose_request_validator
 from adapters.fingerprints import HmacFingerprints
 from domain.blueprints.blueprint import BlueprintVersion
-from domain.compose.lookups import Answers
-from domain.compose.request import ComposeRequest
+from domain.compose.lookups import Answers, Questions
 from domain.composes import NewCompose
-from domain.distributions import AllowList, Architecture, BootcImage, Catalogue, Distribution
+from domain.distributions import AllowList, Architecture, BootcImage, Catalogue
 from domain.errors import BuildIdTakenError, UnavailableError
 from domain.identity import Identity
 from domain.quota import Quota, Reservation, Usage
@@ -29,7 +28,7 @@ from image_builder.usecases.orphans import CancelOrphans
 from image_builder.usecases.passwords import HashPasswords
 from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.record import RecordBuilds
-from ports.deadline import left
+from ports.deadline import remaining_seconds
 from tests.support.builders import compose_request
 from tests.support.domain_builders import CONTENT, UPLOAD, a_distribution, a_repository, completed, hash_of
 from tests.support.meter import FakeMeter
@@ -66,7 +65,7 @@ class FakeStarts:
             self.reserved.update({start.id: tenant for start in starts})
         return Reservation(granted, None if quota is None else self._used())
 
-    def usage(self, tenant: str, quota: Quota) -> Usage:
+    def get_usage(self, tenant: str, quota: Quota) -> Usage:
         """See ports.store."""
         self._called("usage")
         return self._used()
@@ -158,7 +157,7 @@ class FakeQuotas:
         self.quota: Quota | Exception | None = QUOTA
         self.asked: list[str] = []
 
-    def of(self, tenant: str) -> Quota | None:
+    def get(self, tenant: str) -> Quota | None:
         """See ports.world."""
         self.asked.append(tenant)
         if isinstance(self.quota, Exception):
@@ -186,7 +185,7 @@ class World:
             },
             AllowList({"000002": (re.compile("^centos-10$"),)}),
         )
-        self.gathered: list[tuple[Identity, ComposeRequest, Distribution | None, float]] = []
+        self.gathered: list[tuple[Identity, Questions, float]] = []
         self.answers: Answers | Exception = Answers()
         self.meter = FakeMeter()
         self.key: UUID | None = None
@@ -252,8 +251,8 @@ class World:
             self(document, identity)
         return refused.value
 
-    def _gather(self, identity: Identity, request: ComposeRequest, distribution: Distribution | None) -> Answers:
-        self.gathered.append((identity, request, distribution, left()))
+    def _gather(self, identity: Identity, questions: Questions) -> Answers:
+        self.gathered.append((identity, questions, remaining_seconds()))
         if isinstance(self.answers, Exception):
             raise self.answers
         return self.answers

@@ -1,12 +1,12 @@
-"""Bodies of blueprints, whichever program stored them, and what is composed of them (spec 40; spec 10, Blueprints)."""
+"""Bodies of blueprints, whichever program stored them, and what is composed of them."""
 
 import copy
 
 import pytest
 
-from domain.blueprints.blueprint import as_read, body_of, policy_of
-from domain.blueprints.composing import compose_requests
-from domain.compose.passwords import shown
+from domain.blueprints.blueprint import extract_body, find_policy_id, normalize_body
+from domain.blueprints.composing import create_compose_requests
+from domain.compose.passwords import present_request
 from tests.support.blueprint_documents import POLICY, a_blueprint, a_document, checker
 from tests.support.builders import image_request
 
@@ -21,13 +21,13 @@ def a_body(**fields):
 
 
 def as_customized(customizations):
-    return as_read(a_body(customizations=customizations))["customizations"]
+    return normalize_body(a_body(customizations=customizations))["customizations"]
 
 
 @pytest.mark.parametrize("source", [{}, {"distribution": "rhel-9"}, {"bootc": BOOTC}])
 def test_a_body_is_what_a_version_keeps_of_a_document(source):
     document = a_document(description="d", metadata={"parent_id": None}, **source)
-    assert body_of(document) == {
+    assert extract_body(document) == {
         "image_requests": document["image_requests"],
         "customizations": document["customizations"],
         **source,
@@ -36,15 +36,15 @@ def test_a_body_is_what_a_version_keeps_of_a_document(source):
 
 @pytest.mark.parametrize("source", [{}, {"distribution": "rhel-9"}, {"bootc": BOOTC}])
 def test_a_body_is_read_as_it_was_kept(source):
-    body = body_of(a_document(image_requests=IMAGES, customizations={"openscap": PROFILE, "users": []}, **source))
-    assert as_read(body) == body
+    body = extract_body(a_document(image_requests=IMAGES, customizations={"openscap": PROFILE, "users": []}, **source))
+    assert normalize_body(body) == body
 
 
 @pytest.mark.parametrize(
     "more", [{"name": "n"}, {"description": ""}, {"metadata": {"parent_id": None}}, {"id": "x"}, {"lint": {}}]
 )
 def test_what_an_old_fixup_left_in_a_body_is_not_read(more):
-    assert as_read(a_body(**more)) == a_body()
+    assert normalize_body(a_body(**more)) == a_body()
 
 
 @pytest.mark.parametrize(
@@ -64,11 +64,11 @@ def test_nulls_are_as_if_they_were_not_there(stored, read):
 
 @pytest.mark.parametrize("name", ["distribution", "bootc"])
 def test_a_null_source_is_none(name):
-    assert as_read(a_body(**{name: None})) == a_body()
+    assert normalize_body(a_body(**{name: None})) == a_body()
 
 
 def test_a_body_of_nothing_is_read_as_an_empty_one():
-    assert as_read({}) == {"image_requests": [], "customizations": {}}
+    assert normalize_body({}) == {"image_requests": [], "customizations": {}}
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_a_policy_of_zeros_is_none(stored, read):
 @pytest.mark.parametrize("said", [True, False])
 @pytest.mark.parametrize(("password", "has_password"), [({}, False), ({"password": "$6$salt$h"}, True)])
 def test_a_user_has_a_password_where_one_is_stored_whatever_else_is(said, password, has_password):
-    body = as_read(a_body(customizations={"users": [{"name": "u", "hasPassword": said, **password}]}))
-    assert shown(body)["customizations"]["users"] == [{"name": "u", "hasPassword": has_password}]
+    body = normalize_body(a_body(customizations={"users": [{"name": "u", "hasPassword": said, **password}]}))
+    assert present_request(body)["customizations"]["users"] == [{"name": "u", "hasPassword": has_password}]
 
 
 def test_a_policy_of_zeros_without_a_profile_is_no_openscap_at_all():
@@ -108,23 +108,23 @@ def test_a_policy_of_zeros_without_a_profile_is_no_openscap_at_all():
 )
 def test_the_policy_that_a_body_follows_is_never_that_of_zeros(openscap, policy):
     customizations = {} if openscap is None else {"openscap": openscap}
-    assert policy_of(a_body(customizations=customizations)) == policy
+    assert find_policy_id(a_body(customizations=customizations)) == policy
     assert a_blueprint(customizations=customizations).policy_id == policy
 
 
 def test_a_body_without_customizations_follows_no_policy():
-    assert policy_of({}) is None
+    assert find_policy_id({}) is None
 
 
 def test_the_stored_body_is_not_changed_by_reading_it():
     stored = a_body(name="n", distribution=None, customizations={"openscap": {**PROFILE, "policy_id": NO_POLICY}})
     before = copy.deepcopy(stored)
-    as_read(stored)
+    normalize_body(stored)
     assert stored == before
 
 
 def composed(blueprint, image_types=None, client_id="api"):
-    requests = compose_requests(blueprint, client_id, image_types)
+    requests = create_compose_requests(blueprint, client_id, image_types)
     assert all(checker("ComposeRequest").is_valid(request) for request in requests)
     return requests
 
@@ -208,7 +208,7 @@ def test_an_old_body_is_composed_as_it_is_read():
             "kernel": {"append": " audit=1"},
         },
     }
-    [request] = composed(a_blueprint(**{"bootc": None, **as_read(stored)}))
+    [request] = composed(a_blueprint(**{"bootc": None, **normalize_body(stored)}))
     assert request["customizations"]["openscap"] == PROFILE
     assert request["customizations"]["users"][0]["password"] == "$6$salt$h"
     assert request["image_name"] == "b"

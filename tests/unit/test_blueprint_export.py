@@ -1,11 +1,11 @@
-"""A blueprint to be handed on (spec 10, Blueprints: export)."""
+"""A blueprint to be handed on."""
 
 import copy
 from datetime import datetime
 
 import pytest
 
-from domain.blueprints.export import COMMUNITY_URLS, community_urls, export
+from domain.blueprints.export import COMMUNITY_URLS, export_blueprint, find_community_urls
 from domain.content import COMMUNITY, RED_HAT, UPLOAD
 from tests.support.blueprint_documents import ID, MARK, REGISTERING_FILES, a_blueprint, checker
 from tests.support.builders import SUBSCRIPTION, image_request
@@ -20,7 +20,7 @@ KNOWN = (COMMUNITY_EPEL_9, COMMUNITY_EPEL_10)
 
 
 def exported(*known_repositories, **fields):
-    return export(a_blueprint(**fields), known_repositories, AT)
+    return export_blueprint(a_blueprint(**fields), known_repositories, AT)
 
 
 def document(**fields):
@@ -128,12 +128,12 @@ def test_without_custom_repositories_nothing_is_asked_for(ours):
 
 @pytest.mark.parametrize("url", [EPEL_10, EPEL_9, EPEL_8])
 def test_community_repositories_are_asked_for_by_their_addresses(url):
-    assert community_urls({"custom_repositories": [{"id": "c", "baseurl": [url]}]}) == (url,)
+    assert find_community_urls({"custom_repositories": [{"id": "c", "baseurl": [url]}]}) == (url,)
 
 
 def test_each_community_address_is_asked_for_once():
     ours = [{"id": "c", "baseurl": [EPEL_9]}, {"id": "d", "baseurl": [EPEL_8]}, {"id": "e", "baseurl": [EPEL_9]}]
-    assert sorted(community_urls({"custom_repositories": ours})) == [EPEL_8, EPEL_9]
+    assert sorted(find_community_urls({"custom_repositories": ours})) == [EPEL_8, EPEL_9]
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_each_community_address_is_asked_for_once():
     ],
 )
 def test_nothing_is_asked_for_where_no_first_address_is_a_community_s(ours):
-    assert community_urls(ours) == ()
+    assert find_community_urls(ours) == ()
 
 
 def test_the_community_addresses_are_those_of_epel():
@@ -232,5 +232,5 @@ def test_a_blueprint_is_not_changed_by_its_export():
         }
     )
     before = copy.deepcopy(blueprint)
-    export(blueprint, KNOWN, AT)
+    export_blueprint(blueprint, KNOWN, AT)
     assert blueprint == before

@@ -1,10 +1,10 @@
-"""A blueprint gets what its compliance policy asks for (spec 10, Blueprints: fixup)."""
+"""A blueprint gets what its compliance policy asks for."""
 
 import copy
 
 import pytest
 
-from domain.blueprints.policy import fixed, lint
+from domain.blueprints.lint import add_requirements, lint_customizations
 from tests.support.blueprint_documents import checker
 
 EVERYTHING = {
@@ -68,15 +68,15 @@ def home(size):
     ],
 )
 def test_what_lacks_is_added(has, wants, gets):
-    assert fixed(has, wants) == gets
+    assert add_requirements(has, wants) == gets
 
 
 def test_all_that_lacks_is_added_at_once():
-    assert not lint(fixed({}, EVERYTHING), EVERYTHING, {}).errors
+    assert not lint_customizations(add_requirements({}, EVERYTHING), EVERYTHING, {}).errors
 
 
 def test_all_of_the_blueprint_s_own_stays():
-    found = fixed(OWN, EVERYTHING)
+    found = add_requirements(OWN, EVERYTHING)
     assert found["hostname"] == "h"
     assert found["users"] == OWN["users"]
     assert found["packages"] == ["vim", "aide", "audit"]
@@ -87,17 +87,17 @@ def test_all_of_the_blueprint_s_own_stays():
 
 @pytest.mark.parametrize("has", [OWN, EVERYTHING, {}])
 def test_where_nothing_lacks_nothing_changes(has):
-    assert fixed(has, {}) == has
-    assert fixed(has, has) == has
+    assert add_requirements(has, {}) == has
+    assert add_requirements(has, has) == has
 
 
 def test_a_second_fixup_changes_nothing():
-    once = fixed(OWN, EVERYTHING)
-    assert fixed(once, EVERYTHING) == once
+    once = add_requirements(OWN, EVERYTHING)
+    assert add_requirements(once, EVERYTHING) == once
 
 
 def test_the_blank_that_an_old_fixup_left_before_the_first_argument_goes_with_the_next():
-    found = fixed({"kernel": {"append": " audit=1"}}, {"kernel": {"append": "audit=1 quiet"}})
+    found = add_requirements({"kernel": {"append": " audit=1"}}, {"kernel": {"append": "audit=1 quiet"}})
     assert found["kernel"] == {"append": "audit=1 quiet"}
 
 
@@ -107,37 +107,37 @@ def test_the_blank_that_an_old_fixup_left_before_the_first_argument_goes_with_th
 )
 def test_a_service_leaves_the_state_that_the_policy_contradicts(state, contradicting):
     has, wants = {"services": {contradicting: ["a"]}}, {"services": {state: ["a"]}}
-    assert fixed(has, wants) == wants
+    assert add_requirements(has, wants) == wants
 
 
 @pytest.mark.parametrize(("state", "other"), [("masked", "disabled"), ("disabled", "masked")])
 def test_a_service_may_be_both_masked_and_disabled(state, other):
-    assert fixed({"services": {other: ["a"]}}, {"services": {state: ["a"]}}) == {
+    assert add_requirements({"services": {other: ["a"]}}, {"services": {state: ["a"]}}) == {
         "services": {state: ["a"], other: ["a"]}
     }
 
 
 def test_a_service_in_two_states_stays_in_that_asked_for():
     has = {"services": {"enabled": ["a", "b"], "disabled": ["a", "b"]}}
-    found = fixed(has, {"services": {"enabled": ["a"]}})
+    found = add_requirements(has, {"services": {"enabled": ["a"]}})
     assert found == {"services": {"enabled": ["a", "b"], "disabled": ["b"]}}
 
 
 def test_what_is_fixed_fits_the_contract():
-    assert checker("Customizations").is_valid(fixed({"services": {"masked": ["auditd"]}}, EVERYTHING))
+    assert checker("Customizations").is_valid(add_requirements({"services": {"masked": ["auditd"]}}, EVERYTHING))
 
 
 def test_what_the_policy_does_not_ask_for_in_lint_s_terms_is_not_added():
-    found = fixed({"openscap": {"policy_id": "p"}}, {"openscap": {"profile_id": "x"}, "packages": ["a"]})
+    found = add_requirements({"openscap": {"policy_id": "p"}}, {"openscap": {"profile_id": "x"}, "packages": ["a"]})
     assert found == {"openscap": {"policy_id": "p"}, "packages": ["a"]}
 
 
 def test_neither_the_blueprint_nor_the_policy_is_changed_in_place():
     copies = copy.deepcopy((OWN, EVERYTHING))
-    fixed(OWN, EVERYTHING)
+    add_requirements(OWN, EVERYTHING)
     assert copies == (OWN, EVERYTHING)
 
 
 def test_an_old_row_of_another_shape_gets_what_it_lacks():
     odd = {"packages": "aide", "services": [], "kernel": "kernel-rt", "fips": 1, "filesystem": "/home"}
-    assert lint(fixed(odd, EVERYTHING), EVERYTHING, {}).errors == ()
+    assert lint_customizations(add_requirements(odd, EVERYTHING), EVERYTHING, {}).errors == ()

@@ -1,8 +1,15 @@
-"""What a blueprint lacks of what its compliance policy asks for (spec 10, Blueprints: lint)."""
+"""What a blueprint lacks of what its compliance policy asks for."""
 
 import pytest
 
-from domain.blueprints.policy import NO_DEFINITION, Lint, lint, not_checked, required_when_saved, snapshots
+from domain.blueprints.lint import (
+    NO_DEFINITION,
+    Lint,
+    create_service_snapshots,
+    lint_customizations,
+    read_saved_requirements,
+    report_unchecked,
+)
 from tests.support.blueprint_documents import POLICY
 from tests.support.domain_builders import a_uuid
 
@@ -28,14 +35,14 @@ def kernel(**fields):
 
 
 def errors(customizations, required):
-    found = lint(customizations, required, {})
+    found = lint_customizations(customizations, required, {})
     assert not found.warnings
     return texts(found.errors)
 
 
 def warnings(required, before):
     """The remarks on a blueprint that has all that was ever asked for."""
-    found = lint({**before, **required}, required, before)
+    found = lint_customizations({**before, **required}, required, before)
     assert not found.errors
     return texts(found.warnings)
 
@@ -94,7 +101,7 @@ def test_what_the_policy_asks_for_only_since_is_no_warning(required, _text):
 
 @pytest.mark.parametrize(("required", "text"), ONE_OF_EACH)
 def test_what_was_asked_for_before_and_is_still_is_an_error_where_it_lacks(required, text):
-    found = lint({}, required, required)
+    found = lint_customizations({}, required, required)
     assert (texts(found.errors), found.warnings) == ([text], ())
 
 
@@ -195,20 +202,20 @@ def test_another_kernel_is_not_the_one_asked_for():
 
 
 def test_a_kernel_that_was_asked_for_and_is_another_now_is_an_error_and_a_warning():
-    found = lint(kernel(name="kernel"), kernel(name="kernel-rt"), kernel(name="kernel"))
+    found = lint_customizations(kernel(name="kernel"), kernel(name="kernel-rt"), kernel(name="kernel"))
     assert texts(found.errors) == ["kernel name kernel-rt required by policy not set"]
     assert texts(found.warnings) == ["kernel name kernel is no longer required by policy"]
 
 
 def test_a_service_that_is_asked_for_in_another_state_now_is_an_error_and_a_warning():
-    found = lint(services(enabled=["s"]), services(masked=["s"]), services(enabled=["s"]))
+    found = lint_customizations(services(enabled=["s"]), services(masked=["s"]), services(enabled=["s"]))
     assert texts(found.errors) == ["service s required as masked by policy is not present"]
     assert texts(found.warnings) == ["service s is no longer required as enabled by policy"]
 
 
 @pytest.mark.parametrize("required", [{}, {"packages": [], "filesystem": [], "services": {}, "kernel": {}, "fips": {}}])
 def test_a_policy_that_asks_for_nothing_finds_nothing(required):
-    assert lint({"packages": ["vim"], **kernel(append="quiet")}, required, required) == Lint()
+    assert lint_customizations({"packages": ["vim"], **kernel(append="quiet")}, required, required) == Lint()
 
 
 def test_what_the_blueprint_has_of_its_own_is_no_remark():
@@ -222,21 +229,21 @@ def test_without_a_tailoring_for_the_minor_version_there_is_one_error():
 
 
 def test_a_policy_that_could_not_be_checked_is_one_warning_saying_so():
-    found = not_checked("compliance is away")
+    found = report_unchecked("compliance is away")
     assert found.errors == ()
     [text] = texts(found.warnings)
     assert "compliance is away" in text
 
 
 def test_what_the_policy_asks_for_is_stored_where_other_programs_look_for_it():
-    stored = snapshots(POLICY, EVERYTHING)
+    stored = create_service_snapshots(POLICY, EVERYTHING)
     assert stored["compliance"]["policy_id"] == POLICY
     assert stored["compliance"]["policy_customizations"].items() >= EVERYTHING.items()
 
 
 def test_what_the_policy_asked_for_when_saved_is_read_back():
     stored = {"compliance": {"policy_id": POLICY, "policy_customizations": EVERYTHING}}
-    assert warnings({}, required_when_saved(stored, POLICY)) == warnings({}, EVERYTHING)
+    assert warnings({}, read_saved_requirements(stored, POLICY)) == warnings({}, EVERYTHING)
 
 
 @pytest.mark.parametrize(
@@ -252,7 +259,7 @@ def test_what_the_policy_asked_for_when_saved_is_read_back():
     ids=["none", "null", "empty", "no customizations", "null customizations", "another policy's"],
 )
 def test_where_nothing_of_this_policy_was_stored_nothing_is_no_longer_required(stored):
-    assert lint({}, {}, required_when_saved(stored, POLICY)) == Lint()
+    assert lint_customizations({}, {}, read_saved_requirements(stored, POLICY)) == Lint()
 
 
 OF_ANY_AGE = [
@@ -264,7 +271,7 @@ OF_ANY_AGE = [
 @pytest.mark.parametrize("nulls", OF_ANY_AGE)
 def test_a_stored_tailoring_of_nulls_asked_for_nothing(nulls):
     stored = {"compliance": {"policy_id": POLICY, "policy_customizations": nulls}}
-    assert lint({}, {}, required_when_saved(stored, POLICY)) == Lint()
+    assert lint_customizations({}, {}, read_saved_requirements(stored, POLICY)) == Lint()
 
 
 ODD = {
@@ -278,9 +285,9 @@ ODD = {
 
 @pytest.mark.parametrize("section", ODD)
 def test_what_an_old_row_says_in_another_shape_says_nothing(section):
-    assert lint({section: ODD[section]}, EVERYTHING, {}) == lint({}, EVERYTHING, {})
+    assert lint_customizations({section: ODD[section]}, EVERYTHING, {}) == lint_customizations({}, EVERYTHING, {})
 
 
 @pytest.mark.parametrize("section", ODD)
 def test_what_was_asked_for_in_another_shape_is_not_missed(section):
-    assert lint(EVERYTHING, EVERYTHING, {section: ODD[section]}) == Lint()
+    assert lint_customizations(EVERYTHING, EVERYTHING, {section: ODD[section]}) == Lint()

@@ -8,11 +8,11 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from domain.blueprints import rules, secrets
-from domain.blueprints.blueprint import as_read, body_of
-from domain.blueprints.composing import compose_requests
-from domain.blueprints.export import COMMUNITY_URLS, community_urls, export
-from domain.blueprints.policy import fixed, lint
-from domain.compose.passwords import shown
+from domain.blueprints.blueprint import extract_body, normalize_body
+from domain.blueprints.composing import create_compose_requests
+from domain.blueprints.export import COMMUNITY_URLS, export_blueprint, find_community_urls
+from domain.blueprints.lint import add_requirements, lint_customizations
+from domain.compose.passwords import present_request
 from domain.content import COMMUNITY
 from tests.support.blueprint_documents import (
     MARK,
@@ -40,8 +40,8 @@ often = settings(deadline=None, max_examples=100)
 
 def stored(document):
     """The body of a new blueprint, as it is read of its row."""
-    body = secrets.without_empty(with_hashed_passwords(body_of(document)))
-    return as_read(json.loads(json.dumps(body)))
+    body = secrets.drop_empty_secrets(with_hashed_passwords(extract_body(document)))
+    return normalize_body(json.loads(json.dumps(body)))
 
 
 def users_of(body):
@@ -72,9 +72,9 @@ def test_a_document_at_random_breaks_no_rule(document):
 def test_an_export_never_contains_a_secret(document):
     """Not of a blueprint stored today, nor of an old one that was stored as it was sent."""
     event(f"marked: {MARK in json.dumps(document)}")
-    for body in (stored(document), as_read(document)):
+    for body in (stored(document), normalize_body(document)):
         blueprint = a_blueprint(name=document["name"], **body)
-        text = json.dumps(export(blueprint, KNOWN, AT).document)
+        text = json.dumps(export_blueprint(blueprint, KNOWN, AT).document)
         assert MARK not in text
         assert not any(path in text for path in REGISTERING_FILES)
         assert not any(user["password"] in text for user in users_of(body) if user.get("password"))
@@ -84,7 +84,7 @@ def test_an_export_never_contains_a_secret(document):
 @given(document=documents())
 def test_an_export_has_all_that_binds_to_nobody(document):
     body = stored(document)
-    found = export(a_blueprint(**body), (), AT).document
+    found = export_blueprint(a_blueprint(**body), (), AT).document
     ours = without(body["customizations"], "subscription", "cacerts", "users", "files", "aap_registration")
     assert without(found["customizations"], "users", "files", "aap_registration") == ours
     for name in ("distribution", "bootc"):
@@ -101,7 +101,7 @@ def test_what_is_stored_has_no_plain_password(document):
 @often
 @given(document=documents())
 def test_a_blueprint_is_read_back_as_it_was_sent_less_the_secrets(document):
-    sent, read = body_of(document), shown(stored(document))
+    sent, read = extract_body(document), present_request(stored(document))
     assert with_users_as(read, without_secrets) == with_users_as(sent, without_secrets)
     assert '"password"' not in json.dumps(users_of(read))
     assert [user["hasPassword"] for user in users_of(read)] == [bool(user.get("password")) for user in users_of(sent)]
@@ -111,10 +111,10 @@ def test_a_blueprint_is_read_back_as_it_was_sent_less_the_secrets(document):
 @given(document=documents())
 def test_saving_what_was_read_changes_nothing(document):
     before = stored(document)
-    read = {**document, **shown(before)}
+    read = {**document, **present_request(before)}
     sent = checker("CreateBlueprintRequest").accept(json.loads(json.dumps(read)))
     rules.check(sent)
-    assert secrets.kept(with_hashed_passwords(body_of(sent)), before) == before
+    assert secrets.carry_over_secrets(with_hashed_passwords(extract_body(sent)), before) == before
 
 
 left_over = st.dictionaries(st.sampled_from(["name", "description", "metadata"]), st.none() | st.text(max_size=3))
@@ -129,13 +129,13 @@ def test_what_older_programs_left_in_a_body_is_as_if_it_were_not_there(document,
     old = {**dict.fromkeys(nulls), **old}
     if "profile_id" in (old.get("openscap") or {}):
         old["openscap"] = {**old["openscap"], "policy_id": NO_POLICY}
-    assert as_read({**left_over, **body, "customizations": old}) == body
+    assert normalize_body({**left_over, **body, "customizations": old}) == body
 
 
 @often
 @given(document=documents(), name=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200))
 def test_every_image_of_a_blueprint_is_a_compose_request(document, name):
-    requests = compose_requests(a_blueprint(name=name, **stored(document)), "api", None)
+    requests = create_compose_requests(a_blueprint(name=name, **stored(document)), "api", None)
     assert [request["image_requests"] for request in requests] == [[image] for image in document["image_requests"]]
     for request in requests:
         assert name.startswith(request["image_name"])
@@ -145,17 +145,17 @@ def test_every_image_of_a_blueprint_is_a_compose_request(document, name):
 @often
 @given(ours=any_customizations, required=policies())
 def test_a_fixed_blueprint_lacks_nothing(ours, required):
-    event(f"lacked something: {bool(lint(ours, required, {}).errors)}")
-    made = fixed(ours, required)
-    assert lint(made, required, {}).errors == ()
-    assert fixed(made, required) == made
+    event(f"lacked something: {bool(lint_customizations(ours, required, {}).errors)}")
+    made = add_requirements(ours, required)
+    assert lint_customizations(made, required, {}).errors == ()
+    assert add_requirements(made, required) == made
     assert checker("Customizations").is_valid(json.loads(json.dumps(made)))
 
 
 @often
 @given(ours=any_customizations, required=policies())
 def test_a_fixed_blueprint_has_lost_nothing_that_the_policy_does_not_contradict(ours, required):
-    made = fixed(ours, required)
+    made = add_requirements(ours, required)
     theirs = {"packages", "filesystem", "services", "kernel", "fips"}
     assert {name: ours[name] for name in ours if name not in theirs} == {
         name: made[name] for name in made if name not in theirs
@@ -174,7 +174,7 @@ def test_a_fixed_blueprint_has_lost_nothing_that_the_policy_does_not_contradict(
 @often
 @given(ours=any_customizations, required=policies())
 def test_a_fixed_blueprint_has_nothing_that_neither_had(ours, required):
-    made = fixed(ours, required)
+    made = add_requirements(ours, required)
     assert set(made) <= {*ours, *required}
     for state in STATES:
         assert units(made, state) <= units(ours, state) | units(required, state)
@@ -223,7 +223,7 @@ def may_be_made(path, *, is_file):
 @settings(deadline=None, max_examples=500)
 @given(path=paths)
 def test_a_path_is_accepted_exactly_when_it_is_in_no_denied_tree(is_file, path):
-    accepted = rules.path_complaint(path, is_file=is_file) is None
+    accepted = rules.find_path_fault(path, is_file=is_file) is None
     event(f"accepted: {accepted}")
     assert accepted == may_be_made(path, is_file=is_file)
 
@@ -231,4 +231,4 @@ def test_a_path_is_accepted_exactly_when_it_is_in_no_denied_tree(is_file, path):
 @often
 @given(document=documents())
 def test_only_known_addresses_are_asked_for(document):
-    assert set(community_urls(document["customizations"])) <= set(COMMUNITY_URLS)
+    assert set(find_community_urls(document["customizations"])) <= set(COMMUNITY_URLS)

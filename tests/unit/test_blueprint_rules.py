@@ -1,4 +1,4 @@
-"""What a blueprint must keep to besides the contract (spec 10, Blueprints: rules on create and update)."""
+"""What a blueprint must keep to besides the contract."""
 
 import time
 
@@ -6,7 +6,7 @@ import pytest
 
 from domain.blueprints import rules
 from domain.errors import InvalidRequestError, RulesViolatedError
-from tests.support.blueprint_documents import LARGEST_SIZE, MIB, a_document, customizing, violations, with_users
+from tests.support.blueprint_documents import MAX_SIZE, MIB, a_document, customizing, violations, with_users
 from tests.support.builders import image_request
 
 NAME = "blueprint name rule violation"
@@ -215,7 +215,7 @@ def test_file_systems_are_mounted_anywhere(mountpoint):
     assert keeps(with_mountpoint(mountpoint))
 
 
-@pytest.mark.parametrize("size", [0, MIB, MIB + 1, 2**40, LARGEST_SIZE])
+@pytest.mark.parametrize("size", [0, MIB, MIB + 1, 2**40, MAX_SIZE])
 def test_a_file_system_has_no_least_size_or_one_of_a_mebibyte_or_more(size):
     assert keeps(with_mountpoint("/home", size))
 
@@ -275,7 +275,7 @@ def test_what_is_no_size_is_refused_before_any_rule_is_looked_at():
         rules.check({**with_mountpoint("a", "1 GiB"), "name": ""})
 
 
-@pytest.mark.parametrize("size", [0, 1, LARGEST_SIZE])
+@pytest.mark.parametrize("size", [0, 1, MAX_SIZE])
 def test_an_image_s_size_is_judged_when_it_is_composed(size):
     assert keeps(a_document(image_requests=[image_request("aws", "aws", size=size)]))
 
@@ -300,6 +300,6 @@ def test_all_violations_are_counted_and_the_first_are_listed(number):
     ids=lambda long: f"{list(long)[-1]} {list(long.values())[-1][:9]}",
 )
 def test_one_long_value_is_judged_in_linear_time(long):
-    began = time.perf_counter()
+    began = time.thread_time()
     assert len(node_violations("files", long)) == 1
-    assert time.perf_counter() - began < 5
+    assert time.thread_time() - began < 5

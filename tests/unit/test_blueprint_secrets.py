@@ -1,11 +1,11 @@
-"""The secrets of a blueprint's users (spec 10, Blueprints: hashed before they are stored, kept on update)."""
+"""The secrets of a blueprint's users."""
 
 import copy
 
 import pytest
 
 from domain.blueprints import secrets
-from domain.compose.passwords import LONGEST, MOST_TO_HASH
+from domain.compose.passwords import MAX_PASSWORD_BYTES, MAX_PLAIN_PASSWORDS
 from domain.errors import InvalidRequestError
 from tests.support.blueprint_documents import a_document, hashed, with_hashed_passwords, with_users
 
@@ -20,12 +20,12 @@ def users_of(body):
 
 def created(*users):
     """The users of a new body, as it is stored."""
-    return users_of(secrets.without_empty(with_hashed_passwords(with_users(*users))))
+    return users_of(secrets.drop_empty_secrets(with_hashed_passwords(with_users(*users))))
 
 
 def updated(now, before):
     """The users of a changed body, as it is stored over another."""
-    return users_of(secrets.kept(with_hashed_passwords(with_users(*now)), with_users(*before)))
+    return users_of(secrets.carry_over_secrets(with_hashed_passwords(with_users(*now)), with_users(*before)))
 
 
 def test_a_plain_password_is_hashed():
@@ -66,8 +66,8 @@ def test_groups_and_keys_are_stored_as_sent():
 
 def test_a_body_without_users_stays_as_it_is():
     body = a_document(customizations={"packages": ["vim"]})
-    assert secrets.without_empty(with_hashed_passwords(body)) == body
-    assert secrets.kept(body, with_users({"name": "u", "password": HASHED})) == body
+    assert secrets.drop_empty_secrets(with_hashed_passwords(body)) == body
+    assert secrets.carry_over_secrets(body, with_users({"name": "u", "password": HASHED})) == body
 
 
 def test_no_users_stay_no_users():
@@ -153,7 +153,7 @@ def test_an_empty_secret_of_an_old_row_is_not_kept():
 
 @pytest.mark.parametrize("before", [{}, {"customizations": {}}, {"customizations": {"users": []}}])
 def test_where_nobody_was_before_nothing_is_kept(before):
-    assert users_of(secrets.kept(with_users({"name": "u"}), before)) == [{"name": "u"}]
+    assert users_of(secrets.carry_over_secrets(with_users({"name": "u"}), before)) == [{"name": "u"}]
 
 
 def test_neither_body_is_changed_in_place():
@@ -162,15 +162,15 @@ def test_neither_body_is_changed_in_place():
         with_users({"name": "v", "password": "$6$"}),
     )
     copies = copy.deepcopy((now, before))
-    secrets.kept(secrets.without_empty(with_hashed_passwords(now)), before)
+    secrets.carry_over_secrets(secrets.drop_empty_secrets(with_hashed_passwords(now)), before)
     assert (now, before) == copies
 
 
 @pytest.mark.parametrize(
     "users",
     [
-        [{"name": "smith", "password": "x" * (LONGEST + 1)}],
-        [{"name": f"smith{number}", "password": "x"} for number in range(MOST_TO_HASH + 1)],
+        [{"name": "smith", "password": "x" * (MAX_PASSWORD_BYTES + 1)}],
+        [{"name": f"smith{number}", "password": "x"} for number in range(MAX_PLAIN_PASSWORDS + 1)],
     ],
     ids=["too long", "too many"],
 )

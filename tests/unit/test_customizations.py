@@ -1,10 +1,10 @@
-"""What a caller adds to an image, in the composer's words (spec 20, Customizations)."""
+"""What a caller adds to an image, in the composer's words."""
 
 import base64
 
 import pytest
 
-from domain.compose.passwords import LONGEST, MOST_TO_HASH, to_hash
+from domain.compose.passwords import MAX_PASSWORD_BYTES, MAX_PLAIN_PASSWORDS, find_plain_passwords
 from tests.support.builders import compose_request
 from tests.support.domain_builders import built, customized, hash_of, refusal
 
@@ -139,7 +139,9 @@ def test_an_empty_field_of_a_user_is_none(empty):
     assert user(**empty) == {"name": "u"}
 
 
-@pytest.mark.parametrize("password", ["secret", "p$ss", "$", "$ecret", "$6", "6$", "é\u00f1", " ", "x" * LONGEST])
+@pytest.mark.parametrize(
+    "password", ["secret", "p$ss", "$", "$ecret", "$6", "6$", "é\u00f1", " ", "x" * MAX_PASSWORD_BYTES]
+)
 def test_a_plain_password_is_sent_as_its_hash(password):
     assert user(password=password)["password"] == hash_of(password)
 
@@ -162,23 +164,25 @@ def test_a_password_hashed_in_another_form_is_refused_naming_the_user(password):
 
 
 def test_a_password_too_long_to_hash_is_refused_naming_the_user():
-    text = refusal(compose_request(customizations={"users": [{"name": "long", "password": "x" * (LONGEST + 1)}]}))
+    text = refusal(
+        compose_request(customizations={"users": [{"name": "long", "password": "x" * (MAX_PASSWORD_BYTES + 1)}]})
+    )
     assert '"long"' in text
 
 
 def test_a_request_with_too_many_passwords_to_hash_is_refused():
-    users = [{"name": f"u{number}", "password": f"p{number}"} for number in range(MOST_TO_HASH + 1)]
+    users = [{"name": f"u{number}", "password": f"p{number}"} for number in range(MAX_PLAIN_PASSWORDS + 1)]
     assert "customizations.users" in refusal(compose_request(customizations={"users": users}))
 
 
 def test_only_plain_passwords_are_hashed_and_each_users_on_its_own():
     users = [{"name": "u", "password": password} for password in ("a", "b", "a", "", "$6$salt$abc")]
-    assert to_hash(users) == {0: "a", 1: "b", 2: "a"}
+    assert find_plain_passwords(users) == {0: "a", 1: "b", 2: "a"}
 
 
 def test_a_plain_password_that_begins_like_money_is_hashed():
     users = [{"name": "u", "password": "$ecret$1"}]
-    assert to_hash(users) == {0: "$ecret$1"}
+    assert find_plain_passwords(users) == {0: "$ecret$1"}
 
 
 @pytest.mark.parametrize(

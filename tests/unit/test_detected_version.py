@@ -1,4 +1,4 @@
-"""The RHEL that an image's snapshots turn out to be of (spec 20, Shape)."""
+"""The RHEL that an image's snapshots turn out to be of."""
 
 import pytest
 
@@ -90,7 +90,7 @@ def test_the_latest_snapshots_detect_nothing():
 def test_a_version_of_a_customer_s_own_repository_is_none_of_the_image_s():
     own = (known(3, "https://own.example", origin="external"),)
     ours = {"payload_repositories": [{"baseurl": "https://own.example", "rhsm": False}]}
-    assert distribution_of(DATE, ("", "", "9.6"), own=own, customizations=ours) == "rhel-9.8"
+    assert distribution_of(DATE, ("", "", "9.6"), customer=own, customizations=ours) == "rhel-9.8"
 
 
 def test_a_red_hat_repository_that_joins_the_image_counts():

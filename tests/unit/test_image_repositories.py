@@ -1,4 +1,4 @@
-"""The repositories an image is built from: by date, by template, the latest (spec 20, Repositories of the image)."""
+"""The repositories an image is built from: by date, by template, the latest."""
 
 from dataclasses import replace
 
@@ -256,13 +256,13 @@ def test_a_template_replaces_all_of_the_distribution_s():
 
 def test_a_template_s_custom_snapshots_are_none_of_the_image_s():
     own = (known(2, origin="external"), known(3, origin="upload"), known(4, origin="community"))
-    found = sent(TEMPLATE, red_hat=(known(1),), own=own, template=a_template(2, 1, 3, 4))
+    found = sent(TEMPLATE, red_hat=(known(1),), customer=own, template=a_template(2, 1, 3, 4))
     assert found == [snapshot(BY_DATE, check_gpg=True)]
 
 
 def test_a_template_s_repositories_need_not_say_their_origin():
     red_hat, own = (known(1, origin=""), known(4, origin="external")), (known(2, origin=""), known(3, origin=""))
-    found = sent(TEMPLATE, red_hat=red_hat, own=own, template=a_template(2, 1, 3, 4))
+    found = sent(TEMPLATE, red_hat=red_hat, customer=own, template=a_template(2, 1, 3, 4))
     assert found == [snapshot(BY_DATE, check_gpg=True)]
 
 

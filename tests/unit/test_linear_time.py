@@ -17,19 +17,19 @@ from uuid import UUID
 import pytest
 import tomli_w
 
-from domain.blueprints import policy, rules, secrets
-from domain.blueprints.blueprint import Blueprint, as_read, body_of
-from domain.blueprints.composing import compose_requests
-from domain.blueprints.export import export
+from domain.blueprints import lint, rules, secrets
+from domain.blueprints.blueprint import Blueprint, extract_body, normalize_body
+from domain.blueprints.composing import create_compose_requests
+from domain.blueprints.export import export_blueprint
 from domain.compose import passwords
-from domain.compose.build import Findings, begin, build
-from domain.compose.lookups import Answers, follow_up, questions
+from domain.compose.build import write_request
+from domain.compose.lookups import Answers, create_follow_up
 from domain.compose.request import read as read_request
 from domain.content import RED_HAT, Template
 from domain.osbuild.blueprint import document, read
-from domain.starts import essence
+from domain.starts import normalize_request
 from tests.support.builders import image_request
-from tests.support.domain_builders import CONTENT, UPLOAD, a_repository, a_rhel, a_snapshot, a_uuid, known, schemas
+from tests.support.domain_builders import CONTENT, a_context, a_repository, a_rhel, a_snapshot, a_uuid, known, schemas
 
 Json = Any
 
@@ -114,21 +114,21 @@ def a_blueprint(ours: Json) -> Blueprint:
 
 def saved_and_read(ours: Json) -> None:
     """Save it, save it again, read it, and hold it against a policy that asks for the same and for as much again."""
-    body = body_of({"name": "long", **a_blueprint(ours).body})
+    body = extract_body({"name": "long", **a_blueprint(ours).body})
     rules.check({"name": "long", **body})
-    hashed = secrets.with_hashes(body, secrets.plain_passwords(body))
-    kept = secrets.without_empty(hashed)
-    secrets.kept(hashed, kept)
-    passwords.shown(as_read(kept))
+    hashed = secrets.insert_hashes(body, secrets.find_plain_passwords(body))
+    kept = secrets.drop_empty_secrets(hashed)
+    secrets.carry_over_secrets(hashed, kept)
+    passwords.present_request(normalize_body(kept))
     wanted = {**ours, "kernel": {"append": " ".join(map(str, range(LENGTH)))}}
     before = {"packages": [f"b{number}" for number in range(LENGTH)]}
-    policy.lint({"packages": ["b1"]}, wanted, before)
-    policy.lint(ours, wanted, ours)
-    policy.fixed(policy.fixed(before, wanted), before)
+    lint.lint_customizations({"packages": ["b1"]}, wanted, before)
+    lint.lint_customizations(ours, wanted, ours)
+    lint.add_requirements(lint.add_requirements(before, wanted), before)
 
 
 def exported_and_read_back(ours: Json) -> None:
-    exported = export(a_blueprint(ours), (), datetime.now(UTC)).document
+    exported = export_blueprint(a_blueprint(ours), (), datetime.now(UTC)).document
     written, _ = document("long", "", "rhel-9.8", exported["customizations"])
     read(tomli_w.dumps(written))
 
@@ -136,16 +136,15 @@ def exported_and_read_back(ours: Json) -> None:
 def composed(ours: Json, image: Json, answers: Answers) -> None:
     """Put the composer's request together, with answers of as many repositories as were asked for."""
     distribution = a_rhel("rhel-9.8", *(a_repository(f"r{number}", rhsm=True) for number in range(3)))
-    (request_document,) = compose_requests(a_blueprint(ours), "api", None)
+    (request_document,) = create_compose_requests(a_blueprint(ours), "api", None)
     request_document["image_requests"][0].update(image)
     request = read_request(request_document)
-    draft = begin(request, distribution)
-    plain = passwords.to_hash((request.customizations or {}).get("users", ()))
-    questions(request, distribution, content_sources=True)
-    follow_up(request, answers)
-    made = build(draft, Findings(UPLOAD, (distribution,), answers, CONTENT))
-    essence(passwords.with_hashes(made, plain))
-    passwords.is_shown(passwords.without_passwords(request_document))
+    context = a_context(request, distribution, content=CONTENT, entitled=(distribution,))
+    plain = passwords.find_plain_passwords(request.get_customization("users", ()))
+    create_follow_up(context.questions, answers)
+    made = write_request(context.with_answers(answers))
+    normalize_request(passwords.insert_hashes(made, plain))
+    passwords.is_redacted(passwords.redact_request(request_document))
 
 
 EACH_LIST: Final = pytest.mark.parametrize(
@@ -198,9 +197,9 @@ OF_TEMPLATE: Final = Template(a_uuid(7), "t", tuple(map(a_uuid, range(LENGTH))),
 @pytest.mark.parametrize(
     ("image", "answers"),
     [
-        ({}, Answers(red_hat=BASE, own=OWN)),
+        ({}, Answers(red_hat=BASE, customer=OWN)),
         ({}, Answers(red_hat=(*BASE, *THEIRS))),
-        (DATE, Answers(red_hat=BASE, own=OWN, snapshots=(*BASE_SNAPSHOTS, *SNAPSHOTS))),
+        (DATE, Answers(red_hat=BASE, customer=OWN, snapshots=(*BASE_SNAPSHOTS, *SNAPSHOTS))),
         (DATE, Answers(red_hat=(*BASE, *THEIRS), snapshots=(*BASE_SNAPSHOTS, *SNAPSHOTS))),
         (TEMPLATE, Answers(red_hat=THEIRS, template=OF_TEMPLATE)),
     ],

@@ -1,18 +1,28 @@
-"""What back-ends are asked for a request, in which of two rounds (spec 20, Look-ups in few trips)."""
+"""What back-ends are asked for a request, in which of two rounds."""
 
 from dataclasses import replace
 
 import pytest
 
-from domain.compose.lookups import Answers, FollowUp, Questions, follow_up, questions, snapshot_date
+from domain.applicability import PolicyQuestion
+from domain.compose.lookups import Answers, FollowUp, Questions, create_follow_up, create_questions, parse_snapshot_date
 from domain.compose.request import read
 from domain.content import Template
 from domain.errors import InvalidRequestError
-from domain.policies import PolicyQuestion
 from tests.support.builders import SUBSCRIPTION, compose_request
-from tests.support.domain_builders import a_distribution, a_repository, a_rhel, a_snapshot, a_uuid, completed, known
+from tests.support.domain_builders import (
+    a_distribution,
+    a_repository,
+    a_rhel,
+    a_snapshot,
+    a_uuid,
+    completed,
+    known,
+    resolve,
+)
 
 DATE = {"snapshot_date": "2026-01-31"}
+MIDNIGHT = "2026-01-31T00:00:00Z"
 TEMPLATE = {"content_template": a_uuid(99)}
 RHSM = a_repository("rhsm", rhsm=True)
 PLAIN = a_repository("plain")
@@ -24,13 +34,17 @@ ALL = a_rhel("rhel-9.8", RHSM, PLAIN, TAGGED, TAGGED_RHSM, OTHER_TYPE, METALINK)
 POLICY = a_uuid(50)
 
 
-def a_request(customizations=None, image=None, **fields):
-    given = {} if customizations is None else {"customizations": customizations}
-    return read(completed(compose_request(image=image, **given, **fields)))
+def asked(customizations=None, image=None, *, distribution=ALL, **fields):
+    return questions_of(compose_request(image=image, **given(customizations), **fields), distribution)
 
 
-def asked(customizations=None, image=None, *, distribution=ALL, content_sources=True, **fields):
-    return questions(a_request(customizations, image, **fields), distribution, content_sources=content_sources)
+def given(customizations):
+    return {} if customizations is None else {"customizations": customizations}
+
+
+def questions_of(document, distribution=ALL):
+    request = read(completed(document))
+    return create_questions(request, resolve(request, distribution))
 
 
 def urls(*names):
@@ -50,35 +64,30 @@ def custom(**fields):
 
 
 @pytest.mark.parametrize("image", [None, {"snapshot_date": ""}, {"content_template": ""}])
-@pytest.mark.parametrize("content_sources", [True, False])
-def test_a_request_that_needs_nothing_asks_nothing(content_sources, image):
+def test_a_request_that_needs_nothing_asks_nothing(image):
     plain = a_distribution("centos-9", PLAIN, TAGGED, METALINK)
-    found = asked(image=image, distribution=plain, content_sources=content_sources)
+    found = asked(image=image, distribution=plain)
     assert found == Questions()
-    assert not found.need_content_sources
+    assert not found.concern_content_sources
 
 
 def test_without_date_and_template_red_hat_s_repositories_of_the_image_are_asked_for():
     assert asked() == Questions(red_hat_urls=urls("rhsm", "tagged-rhsm"))
-    assert asked().need_content_sources
+    assert asked().concern_content_sources
 
 
-def test_without_content_sources_the_latest_snapshots_are_not_asked_for():
-    assert asked(content_sources=False) == Questions()
+@pytest.mark.parametrize(("image", "required"), [(None, False), (DATE, True), (TEMPLATE, True)])
+def test_content_sources_is_required_for_a_date_and_for_a_template_only(image, required):
+    assert asked(image=image).require_content_sources is required
 
 
 def test_for_a_date_all_repositories_but_tagged_ones_are_asked_for():
-    assert asked(image=DATE) == Questions(red_hat_urls=urls("rhsm", "plain", "tagged-rhsm"))
+    assert asked(image=DATE) == DATED
 
 
 def test_for_a_template_the_distribution_s_repositories_are_not_asked_for():
     assert asked(image=TEMPLATE) == Questions(template=a_uuid(99))
-    assert asked(image=TEMPLATE).need_content_sources
-
-
-@pytest.mark.parametrize("image", [DATE, TEMPLATE])
-def test_what_cannot_be_had_otherwise_is_asked_for_without_content_sources_too(image):
-    assert asked(image=image, content_sources=False) == asked(image=image)
+    assert asked(image=TEMPLATE).concern_content_sources
 
 
 def test_the_architecture_and_type_decide_what_is_asked_for():
@@ -93,8 +102,8 @@ def test_one_address_is_asked_for_once():
 
 @pytest.mark.parametrize("image", [None, DATE])
 def test_a_bootable_container_has_no_repositories_to_ask_for(image):
-    request = read(completed(compose_request(image=image, distribution=None, bootc={"reference": "r"})))
-    assert questions(request, None, content_sources=True) == Questions()
+    found = questions_of(compose_request(image=image, distribution=None, bootc={"reference": "r"}))
+    assert replace(found, snapshot_date=None) == Questions()
 
 
 @pytest.mark.parametrize(
@@ -120,9 +129,9 @@ def test_a_bootable_container_has_no_repositories_to_ask_for(image):
     ],
 )
 def test_a_customer_s_repositories_are_asked_for_by_address_for_a_date_only(customizations, expected):
-    assert asked(customizations, DATE).own_urls == expected
-    assert asked(customizations).own_urls == ()
-    assert asked(customizations, TEMPLATE).own_urls == ()
+    assert asked(customizations, DATE).customer_urls == expected
+    assert asked(customizations).customer_urls == ()
+    assert asked(customizations, TEMPLATE).customer_urls == ()
 
 
 @pytest.mark.parametrize("image", [None, DATE])
@@ -152,7 +161,7 @@ def test_a_customer_s_repositories_are_asked_for_by_address_for_a_date_only(cust
 )
 def test_only_uuids_are_asked_for_by_id(customizations, expected, image):
     found = asked(customizations, image)
-    assert (found.red_hat_ids, found.own_ids) == (expected, expected)
+    assert (found.red_hat_ids, found.customer_ids) == (expected, expected)
 
 
 # What a request has of its own: by address, and by ids that may turn out to be Red Hat's.
@@ -165,17 +174,17 @@ OWN = {
     "both by id": {**payload(id=a_uuid(1)), **custom(id=a_uuid(2))},
 }
 LATEST = Questions(red_hat_urls=urls("rhsm", "tagged-rhsm"))
-DATED = Questions(red_hat_urls=urls("rhsm", "plain", "tagged-rhsm"))
+DATED = Questions(red_hat_urls=urls("rhsm", "plain", "tagged-rhsm"), snapshot_date=MIDNIGHT)
 TEMPLATED = Questions(template=a_uuid(99))
-EITHER = {"red_hat_ids": (a_uuid(1), a_uuid(2)), "own_ids": (a_uuid(1), a_uuid(2))}
-PAYLOAD_ID = {"red_hat_ids": (a_uuid(1),), "own_ids": (a_uuid(1),)}
-CUSTOM_ID = {"red_hat_ids": (a_uuid(2),), "own_ids": (a_uuid(2),)}
+EITHER = {"red_hat_ids": (a_uuid(1), a_uuid(2)), "customer_ids": (a_uuid(1), a_uuid(2))}
+PAYLOAD_ID = {"red_hat_ids": (a_uuid(1),), "customer_ids": (a_uuid(1),)}
+CUSTOM_ID = {"red_hat_ids": (a_uuid(2),), "customer_ids": (a_uuid(2),)}
 # What is asked beyond the image's own: neither date nor template, a date, a template, a template with a subscription.
 ASKED = {
     "nothing": ({}, {}, {}, {}),
-    "payload by address": ({}, {"own_urls": ("https://own.example/a",)}, {}, {}),
+    "payload by address": ({}, {"customer_urls": ("https://own.example/a",)}, {}, {}),
     "payload by id": (PAYLOAD_ID, PAYLOAD_ID, {}, {}),
-    "custom by address": ({}, {"own_urls": ("https://own.example/b",)}, {}, {}),
+    "custom by address": ({}, {"customer_urls": ("https://own.example/b",)}, {}, {}),
     "custom by id": (CUSTOM_ID, CUSTOM_ID, {}, {"red_hat_ids": (a_uuid(2),)}),
     "both by id": (EITHER, EITHER, {}, {"red_hat_ids": (a_uuid(2),)}),
 }
@@ -190,15 +199,9 @@ def test_each_kind_of_own_repository_makes_us_ask_what_it_needs_and_no_more(imag
     assert asked(ours, image) == replace(always, **ASKED[kind][3 if by_template else column])
 
 
-@pytest.mark.parametrize("kind", OWN)
-def test_without_content_sources_and_need_nothing_of_it_is_asked(kind):
-    found = asked({**OWN[kind], "subscription": SUBSCRIPTION}, content_sources=False)
-    assert found == Questions()
-
-
 def test_ids_are_asked_for_each_once_whatever_the_distribution():
     found = asked(custom(id=a_uuid(1)), distribution=a_distribution("centos-9", PLAIN))
-    assert found == Questions(red_hat_ids=(a_uuid(1),), own_ids=(a_uuid(1),))
+    assert found == Questions(red_hat_ids=(a_uuid(1),), customer_ids=(a_uuid(1),))
 
 
 @pytest.mark.parametrize(
@@ -214,7 +217,8 @@ def test_ids_are_asked_for_each_once_whatever_the_distribution():
 def test_each_source_of_an_aws_image_is_asked_for_once(options, expected):
     document = completed(compose_request("aws", "aws"))
     document["image_requests"][0]["upload_request"]["options"] = options
-    assert questions(read(document), a_distribution(), content_sources=True).sources == expected
+    request = read(document)
+    assert create_questions(request, a_distribution()).sources == expected
 
 
 @pytest.mark.parametrize(
@@ -222,7 +226,7 @@ def test_each_source_of_an_aws_image_is_asked_for_once(options, expected):
 )
 def test_sources_of_another_target_are_not_asked_for(image_type, upload):
     document = compose_request(image_type, upload, image={"options": {"share_with_sources": ["1"]}})
-    assert questions(read(completed(document)), a_distribution(), content_sources=True).sources == ()
+    assert questions_of(document, a_distribution()).sources == ()
 
 
 @pytest.mark.parametrize(
@@ -230,7 +234,7 @@ def test_sources_of_another_target_are_not_asked_for(image_type, upload):
     [("rhel-84", 8, 4), ("rhel-8.10", 8, 10), ("rhel-9.8", 9, 8), ("rhel-10.2", 10, 2)],
 )
 def test_a_policy_is_asked_for_with_the_distribution_s_version(name, major, minor):
-    found = asked({"openscap": {"policy_id": POLICY}}, distribution=a_rhel(name), content_sources=False)
+    found = asked({"openscap": {"policy_id": POLICY}}, distribution=a_rhel(name))
     assert found.policy == PolicyQuestion(POLICY, major, minor)
 
 
@@ -270,9 +274,9 @@ def test_no_policy_is_asked_for_without_one(customizations):
     ],
 )
 def test_a_date_is_sent_in_utc_and_whole_seconds(given, sent):
-    request = a_request(image={"snapshot_date": given})
-    assert snapshot_date(request) == sent
-    assert follow_up(request, Answers(red_hat=(known(1),))).date == sent
+    assert parse_snapshot_date(given) == sent
+    asked_first = asked(image={"snapshot_date": given})
+    assert create_follow_up(asked_first, Answers(red_hat=(known(1),))).date == sent
 
 
 @pytest.mark.parametrize(
@@ -318,30 +322,30 @@ def test_what_is_no_date_is_refused_before_anybody_is_asked(given):
     assert "snapshot_date" in refused.value.detail
 
 
-ANSWERS = Answers(red_hat=(known(1), known(2)), own=(known(3, origin="external"), known(1)))
+ANSWERS = Answers(red_hat=(known(1), known(2)), customer=(known(3, origin="external"), known(1)))
 
 
 @pytest.mark.parametrize("image", [None, {"snapshot_date": ""}])
 @pytest.mark.parametrize("answers", [Answers(), ANSWERS])
 def test_without_date_and_template_nothing_more_is_asked(answers, image):
-    assert follow_up(a_request(image=image), answers) == FollowUp()
+    assert create_follow_up(asked(image=image), answers) == FollowUp()
 
 
 def test_for_a_date_each_repository_s_snapshot_is_asked_for_once():
-    found = follow_up(a_request(image=DATE), ANSWERS)
-    assert found == FollowUp(date="2026-01-31T00:00:00Z", snapshots_of=(a_uuid(1), a_uuid(2), a_uuid(3)))
+    found = create_follow_up(asked(image=DATE), ANSWERS)
+    assert found == FollowUp(date=MIDNIGHT, snapshots_of=(a_uuid(1), a_uuid(2), a_uuid(3)))
 
 
 def test_for_a_date_of_nothing_that_is_known_no_snapshots_are_asked_for():
-    assert follow_up(a_request(image=DATE), Answers()).snapshots_of == ()
+    assert create_follow_up(asked(image=DATE), Answers()).snapshots_of == ()
 
 
 def test_a_template_s_repositories_are_asked_for():
     template = Template(a_uuid(99), "t", (a_uuid(1), a_uuid(2)), (a_snapshot(1), a_snapshot(2)))
-    found = follow_up(a_request(image=TEMPLATE), Answers(template=template))
+    found = create_follow_up(asked(image=TEMPLATE), Answers(template=template))
     assert found == FollowUp(template_repositories=(a_uuid(1), a_uuid(2)))
 
 
 @pytest.mark.parametrize("template", [None, Template(a_uuid(99))])
 def test_of_a_template_without_repositories_nothing_more_is_asked(template):
-    assert follow_up(a_request(image=TEMPLATE), Answers(template=template)) == FollowUp()
+    assert create_follow_up(asked(image=TEMPLATE), Answers(template=template)) == FollowUp()

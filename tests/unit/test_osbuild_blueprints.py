@@ -1,4 +1,4 @@
-"""osbuild blueprints in TOML and v1 customizations, row by row (spec 30, a TOML blueprint)."""
+"""osbuild blueprints in TOML and v1 customizations, row by row."""
 
 import base64
 import tomllib

@@ -1,4 +1,4 @@
-"""Passwords are hashed on their way to the composer, and neither kept nor shown (spec 10, Composes)."""
+"""Passwords are hashed on their way to the composer, and neither kept nor shown."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from passlib.handlers.sha2_crypt import sha512_crypt
 
 from adapters.crypt import sha512_crypt_hash
-from domain.compose.passwords import shown, without_passwords
+from domain.compose.passwords import present_request, redact_request
 from tests.support.builders import compose_request
 
 SECRET = "correct horse battery"
@@ -57,10 +57,10 @@ def users_of(document):
 
 
 def kept_and_shown(document):
-    return [without_passwords(document), shown(document)]
+    return [redact_request(document), present_request(document)]
 
 
-@pytest.mark.parametrize("hide", [without_passwords, shown])
+@pytest.mark.parametrize("hide", [redact_request, present_request])
 @often
 @given(document=fitting)
 def test_no_password_is_left_in_any_list_of_users(hide, document):
@@ -72,13 +72,13 @@ def test_no_password_is_left_in_any_list_of_users(hide, document):
 @often
 @given(document=of_any_age)
 def test_no_password_is_shown_of_a_row_of_any_age(document):
-    assert SECRET not in json.dumps(shown(document))
+    assert SECRET not in json.dumps(present_request(document))
 
 
 @often
 @given(document=of_any_age)
 def test_no_field_of_what_is_shown_is_null(document):
-    assert all(value is not None for value in _values_of_fields(shown(document)))
+    assert all(value is not None for value in _values_of_fields(present_request(document)))
 
 
 def _values_of_fields(value):
@@ -91,8 +91,8 @@ def _values_of_fields(value):
 @often
 @given(document=fitting)
 def test_a_row_is_shown_as_it_was_kept(document):
-    once = shown(without_passwords(document))
-    assert shown(once) == once
+    once = present_request(redact_request(document))
+    assert present_request(once) == once
     for user, kept in zip(_objects(document), _objects(once), strict=True):
         assert kept["hasPassword"] is bool(user.get("password"))
 
@@ -120,23 +120,23 @@ def test_hiding_leaves_the_document_as_it_was(document):
         ({"password": "", "hasPassword": True}, False),
     ],
 )
-@pytest.mark.parametrize("hide", [without_passwords, shown])
+@pytest.mark.parametrize("hide", [redact_request, present_request])
 def test_a_user_with_a_password_is_said_to_have_one(hide, user, has_password):
     assert users_of(hide(with_users({"name": "u", **user}))) == [{"name": "u", "hasPassword": has_password}]
 
 
 def test_what_a_request_says_of_having_a_password_is_ignored():
     document = with_users({"name": "u", "hasPassword": True})
-    assert users_of(without_passwords(document)) == [{"name": "u", "hasPassword": False}]
+    assert users_of(redact_request(document)) == [{"name": "u", "hasPassword": False}]
 
 
 @pytest.mark.parametrize("has_password", [True, False])
 def test_what_a_row_says_of_having_a_password_is_shown(has_password):
     document = with_users({"name": "u", "hasPassword": has_password})
-    assert users_of(shown(document)) == [{"name": "u", "hasPassword": has_password}]
+    assert users_of(present_request(document)) == [{"name": "u", "hasPassword": has_password}]
 
 
-@pytest.mark.parametrize("hide", [without_passwords, shown])
+@pytest.mark.parametrize("hide", [redact_request, present_request])
 def test_everything_else_stays(hide):
     user = {"name": "u", "groups": ["wheel"], "ssh_key": "ssh-ed25519 AAAA"}
     document = with_users(user)
@@ -144,7 +144,7 @@ def test_everything_else_stays(hide):
     assert hide(document) == expected
 
 
-@pytest.mark.parametrize("hide", [without_passwords, shown])
+@pytest.mark.parametrize("hide", [redact_request, present_request])
 def test_a_document_without_users_stays_as_it_is(hide):
     assert hide(STORED) == STORED
 
@@ -169,11 +169,11 @@ def test_a_document_without_users_stays_as_it_is(hide):
     ],
 )
 def test_an_old_row_is_shown(customizations, expected):
-    assert shown({"customizations": customizations}) == expected
+    assert present_request({"customizations": customizations}) == expected
 
 
 def test_users_that_are_no_list_show_no_password():
-    assert SECRET not in json.dumps(shown({"customizations": {"users": {"name": "u", "password": SECRET}}}))
+    assert SECRET not in json.dumps(present_request({"customizations": {"users": {"name": "u", "password": SECRET}}}))
 
 
 def test_a_hash_is_sha512_crypt_of_the_salt():

@@ -12,11 +12,11 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from domain.blueprints import policy, secrets
-from domain.blueprints.blueprint import Blueprint, as_read
-from domain.blueprints.composing import compose_requests
-from domain.blueprints.export import community_urls, export
-from domain.compose.passwords import shown
+from domain.blueprints import lint, secrets
+from domain.blueprints.blueprint import Blueprint, normalize_body
+from domain.blueprints.composing import create_compose_requests
+from domain.blueprints.export import export_blueprint, find_community_urls
+from domain.compose.passwords import present_request
 from image_builder.http.toml import format_export
 
 Json = Any
@@ -74,18 +74,18 @@ PLACES = list(places(BODY))
 
 def used(stored: Json) -> str:
     """All that is answered, handed on and made of a stored body, as text."""
-    blueprint = Blueprint(uuid4(), "web", "", 1, uuid4(), as_read(stored))
-    exported = export(blueprint, [], datetime.now(UTC)).document
+    blueprint = Blueprint(uuid4(), "web", "", 1, uuid4(), normalize_body(stored))
+    exported = export_blueprint(blueprint, [], datetime.now(UTC)).document
     return json.dumps(
         [
-            shown(blueprint.body),
+            present_request(blueprint.body),
             blueprint.policy_id,
-            community_urls(blueprint.customizations),
+            find_community_urls(blueprint.customizations),
             exported,
             format_export(exported),
-            compose_requests(blueprint, "ui", ["guest-image"]),
-            policy.fixed(blueprint.customizations, REQUIRED),
-            secrets.kept({"customizations": {"users": [{"name": "u"}]}}, blueprint.body),
+            create_compose_requests(blueprint, "ui", ["guest-image"]),
+            lint.add_requirements(blueprint.customizations, REQUIRED),
+            secrets.carry_over_secrets({"customizations": {"users": [{"name": "u"}]}}, blueprint.body),
         ]
     )
 

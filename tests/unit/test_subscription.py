@@ -1,4 +1,4 @@
-"""Registering the machine with Red Hat (spec 20, Customizations: subscription, rhcd)."""
+"""Registering the machine with Red Hat."""
 
 from dataclasses import replace
 
@@ -152,7 +152,7 @@ LABELS = Answers(
         known(6, label="not-named"),
         known(7, label="rhel-9-for-x86_64-appstream-eus-rpms"),
     ),
-    own=(known(8, origin="external", label="of-the-customer"),),
+    customer=(known(8, origin="external", label="of-the-customer"),),
 )
 
 

@@ -1,4 +1,4 @@
-"""Look-ups: which are made at the same time, what becomes of those that fail (spec 20, Look-ups; spec 30)."""
+"""Look-ups: which are made at the same time, what becomes of those that fail."""
 
 import threading
 from contextvars import ContextVar
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from domain.compose.lookups import Answers
+from domain.compose.lookups import Answers, create_questions
 from domain.compose.request import read
 from domain.content import CUSTOM_ORIGINS, RED_HAT, Policy, Template
 from domain.errors import ForbiddenError, InvalidRequestError, NotFoundError, UnavailableError
@@ -15,6 +15,7 @@ from image_builder.fair_threads import FairThreads
 from image_builder.usecases.gather import Gather
 from tests.support.builders import SUBSCRIPTION, compose_request
 from tests.support.domain_builders import a_distribution, a_repository, a_rhel, a_snapshot, a_uuid, completed, known
+from tests.support.waiting import PATIENCE
 
 CALLER = Identity("000001", header="aWQ=")
 POLICY = a_uuid(50)
@@ -35,7 +36,7 @@ class Rounds:
 
     def __call__(self, call):
         if call in self.barriers:
-            self.barriers[call].wait(1.0)
+            self.barriers[call].wait(PATIENCE)
 
 
 @dataclass
@@ -44,7 +45,7 @@ class World:
 
     rounds: Rounds = field(default_factory=Rounds)
     red_hat: tuple = ()
-    own: tuple = ()
+    customer: tuple = ()
     snapshots_known: tuple = ()
     template_known: object = None
     accounts: dict = field(default_factory=dict)
@@ -60,13 +61,13 @@ class World:
         self.rounds(call)
         waiting, error = self.failing.get(call[0], (None, None))
         if waiting is not None:
-            assert waiting.wait(1.0)
+            assert waiting.wait(PATIENCE)
         self.ended.append(call)
         if error is not None:
             raise error
 
     def _of(self, origins):
-        return self.red_hat if origins == (RED_HAT,) else self.own
+        return self.red_hat if origins == (RED_HAT,) else self.customer
 
     def by_url(self, identity, urls, origins):
         assert identity is CALLER
@@ -123,9 +124,8 @@ def gathered(threads):
             name: None if name in without else world for name in ("content_sources", "provisioning", "compliance")
         }
         request = read(completed(document or everything()))
-        return Gather(**back_ends, features=world, threads=threads)(
-            CALLER, request, distribution or a_rhel("rhel-9.8", a_repository(rhsm=True))
-        )
+        questions = create_questions(request, distribution or a_rhel("rhel-9.8", a_repository(rhsm=True)))
+        return Gather(**back_ends, features=world, threads=threads)(CALLER, questions)
 
     return gather
 
@@ -160,7 +160,7 @@ OF_TEMPLATE = (a_uuid(1), a_uuid(2))
 SECOND_TEMPLATED = {("by_uuid", OF_TEMPLATE, (RED_HAT,)), ("by_uuid", OF_TEMPLATE, CUSTOM_ORIGINS)}
 KNOWN = {
     "red_hat": (known(1, BASEOS), known(4, "https://cdn.example/4")),
-    "own": (
+    "customer": (
         known(2, "https://own.example/2", origin="external"),
         known(3, "https://own.example/3", origin="upload"),
         known(5, "https://own.example/5", origin="community"),
@@ -193,7 +193,7 @@ def test_everything_is_asked_for_at_once_and_each_once(gathered):
     once(world, *FIRST)
     assert found == Answers(
         red_hat=KNOWN["red_hat"],
-        own=(known(3, "https://own.example/3", origin="upload"),),
+        customer=(known(3, "https://own.example/3", origin="upload"),),
         accounts={"1": "111111111111", "2": None},
         policy=Policy(POLICY, "ref", 9),
         tailoring="{}",
@@ -209,7 +209,7 @@ def test_a_date_takes_two_rounds(gathered):
     once(world, *FIRST_DATED, last)
     assert len(last[2]) == len(SNAPSHOTS[2])
     assert found.snapshots == KNOWN["snapshots_known"]
-    assert {*found.own} == {*KNOWN["own"]}
+    assert {*found.customer} == {*KNOWN["customer"]}
     assert {*found.red_hat} == {*KNOWN["red_hat"]}
 
 
@@ -221,7 +221,7 @@ def test_a_template_takes_two_rounds(gathered):
     assert second == SECOND_TEMPLATED
     assert found.template == KNOWN["template_known"]
     assert found.red_hat == (known(1, BASEOS),)
-    assert found.own == (known(2, "https://own.example/2", origin="external"),)
+    assert found.customer == (known(2, "https://own.example/2", origin="external"),)
 
 
 def test_a_template_with_a_subscription_asks_for_red_hat_s_among_the_custom_ones_too(gathered):
@@ -288,9 +288,18 @@ def test_a_back_end_that_is_not_set_up_and_needed_is_unavailable_for_good(gather
     assert without_flag(world) == []
 
 
-def test_without_content_sources_repositories_go_as_they_are(gathered):
+@pytest.mark.parametrize(
+    "customizations",
+    [
+        {},
+        {"payload_repositories": [{"id": a_uuid(1), "baseurl": "https://own.example/1", "rhsm": False}]},
+        {"custom_repositories": [{"id": a_uuid(1)}], "subscription": SUBSCRIPTION},
+    ],
+)
+def test_the_latest_content_is_built_without_content_sources(gathered, customizations):
     world = World()
-    assert gathered(world, compose_request(), without=("content_sources", "provisioning", "compliance")) == Answers()
+    document = compose_request(customizations=customizations)
+    assert gathered(world, document, without=("content_sources", "provisioning", "compliance")) == Answers()
     assert world.calls == []
 
 

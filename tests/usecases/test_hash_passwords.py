@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from domain.compose.passwords import Salted
+from domain.compose.passwords import SaltedPassword
 from domain.errors import UnavailableError
 from image_builder.fair_threads import FairThreads
-from image_builder.usecases.passwords import HashPasswords, salted
+from image_builder.usecases.passwords import HashPasswords, salt_passwords
 from ports.deadline import until
 
 
@@ -45,7 +45,7 @@ def threads() -> Iterator[FairThreads]:
 
 def test_each_password_gets_its_hash(threads: FairThreads) -> None:
     hash_passwords = HashPasswords(Hasher(), threads)
-    hashes = hash_passwords("a", {3: Salted("a3", "salt"), 1: Salted("a1", "other")})
+    hashes = hash_passwords("a", {3: SaltedPassword("a3", "salt"), 1: SaltedPassword("a1", "other")})
     assert hashes == {3: "salt-a3", 1: "other-a1"}
     assert hash_passwords("a", {}) == {}
 
@@ -55,7 +55,7 @@ def test_one_organization_hashes_one_at_a_time_and_all_of_them_two(threads: Fair
     hash_passwords = HashPasswords(hasher, threads)
     with ThreadPoolExecutor(9) as callers:
         for calling in [
-            callers.submit(hash_passwords, organization, salted(dict.fromkeys(range(10), organization)))
+            callers.submit(hash_passwords, organization, salt_passwords(dict.fromkeys(range(10), organization)))
             for organization in "aaabbbccc"
         ]:
             assert len(calling.result()) == 10
@@ -71,12 +71,12 @@ def test_past_the_deadline_it_is_given_up_and_what_waits_is_not_hashed(threads: 
         return ""
 
     with pytest.raises(UnavailableError), until(0.05):
-        HashPasswords(slow, threads)("a", salted(dict.fromkeys(range(50), "x")))
+        HashPasswords(slow, threads)("a", salt_passwords(dict.fromkeys(range(50), "x")))
     time.sleep(0.3)
     assert len(hashed) <= 2
 
 
 def test_every_salt_is_another_one_of_16_characters() -> None:
-    salts = [password.salt for password in salted(dict.fromkeys(range(100), "x")).values()]
+    salts = [password.salt for password in salt_passwords(dict.fromkeys(range(100), "x")).values()]
     assert len(set(salts)) == 100
     assert all(re.fullmatch(r"[./0-9A-Za-z]{16}", salt) for salt in salts)

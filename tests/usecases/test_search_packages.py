@@ -1,8 +1,8 @@
-"""Search packages: who may, and who answers (spec 10, GET /packages)."""
+"""Package search: who may search, in lists or at the composer."""
 
 import pytest
 
-from domain.compose.repositories import as_it_is
+from domain.compose.repositories import write_repository
 from domain.distributions import AllowList, Architecture, BootcImage, Catalogue
 from domain.errors import ForbiddenError, InvalidRequestError, UnavailableError
 from domain.identity import Identity
@@ -50,14 +50,14 @@ def a_search(*distributions, lists=None, composer=None):
     return SearchPackages(catalogue, lists or FakeLists(), composer or FakeComposer())
 
 
-def test_the_lists_answer_where_there_are_any():
+def test_package_lists_are_searched_where_they_exist():
     lists, composer = FakeLists(LISTED), FakeComposer(Package("vim", ""))
     page = Page(5, 10)
     assert a_search(lists=lists, composer=composer)(CALLER, "centos-9", "aarch64", "li", page) == LISTED
     assert (lists.asked, composer.asked) == ([("centos-9", "aarch64", "li", page)], [])
 
 
-def test_lists_that_hold_nothing_of_it_answer_too():
+def test_a_search_without_a_match_in_the_lists_does_not_ask_the_composer():
     nothing = PackagesPage(0, ())
     composer = FakeComposer(Package("vim", ""))
     assert a_search(lists=FakeLists(nothing), composer=composer)(CALLER, "centos-9", "x86_64", "vim", ALL) == nothing
@@ -66,7 +66,7 @@ def test_lists_that_hold_nothing_of_it_answer_too():
 def test_without_lists_the_composer_is_asked_for_the_repositories_of_every_image_type():
     composer = FakeComposer()
     a_search(composer=composer)(CALLER, "centos-9", "aarch64", "vim", ALL)
-    assert composer.asked == [("centos-stream-9", "aarch64", [as_it_is(BASEOS)], "vim")]
+    assert composer.asked == [("centos-stream-9", "aarch64", [write_repository(BASEOS)], "vim")]
 
 
 def test_the_composer_s_packages_are_ranked_and_paged_by_the_same_rules():
@@ -83,7 +83,7 @@ def test_a_distribution_without_repositories_has_no_packages():
     assert composer.asked == []
 
 
-def test_a_composer_that_is_away_is_told():
+def test_an_unavailable_composer_raises_an_unavailable_error():
     search = a_search(composer=FakeComposer(error=UnavailableError("away")))
     with pytest.raises(UnavailableError):
         search(CALLER, "centos-9", "x86_64", "vim", ALL)

@@ -1,10 +1,10 @@
-"""Before a build starts: who may ask for what, in which order it is refused, who is asked (spec 10, Composes)."""
+"""Before a build starts: who may ask for what, in which order it is refused, who is asked ."""
 
 from datetime import timedelta
 
 import pytest
 
-from domain.compose.lookups import Answers
+from domain.compose.lookups import Answers, Questions
 from domain.errors import ForbiddenError, InvalidRequestError, UnavailableError
 from domain.identity import Identity
 from domain.quota import Quota, QuotaExceededError
@@ -114,9 +114,9 @@ def test_a_request_refused_for_what_it_asks_costs_no_hashing(world):
 
 def test_back_ends_are_asked_once_for_the_caller_within_the_deadline(world):
     world(compose_request(distribution="rhel-9.8"), Identity("1", entitled=True))
-    ((identity, request, distribution, seconds),) = world.gathered
+    ((identity, questions, seconds),) = world.gathered
     assert identity == Identity("1", entitled=True)
-    assert (request.distribution, distribution.name) == ("rhel-9.8", "rhel-9.8")
+    assert questions == Questions(red_hat_urls=("https://mirror.example/baseos",))
     assert 29 < seconds <= 30
 
 
@@ -172,6 +172,6 @@ def test_the_upload_target_is_looked_at_before_what_the_image_is_made_of(world):
         assert world.refuses(document, InvalidRequestError).detail == "Invalid image type for upload target"
 
 
-def test_a_bootc_image_has_no_distribution_to_ask_for(world):
+def test_a_bootc_image_has_no_repositories_to_ask_for(world):
     world(from_bootc(iso_payload_reference=PAYLOAD))
-    assert [distribution for _, _, distribution, _ in world.gathered] == [None]
+    assert [questions for _, questions, _ in world.gathered] == [Questions()]
