@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 
-class AlwaysOn:
-    """Fulfils ports.features.Features without Unleash: all flags are on."""
+class EnabledFeatureFlags:
+    """Fulfils ports.features.FeatureFlags without Unleash: all flags are on."""
 
     def compliance_policies(self) -> bool:
         """See the port."""

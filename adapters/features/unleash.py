@@ -43,8 +43,8 @@ class _UnusableError(Exception):
     """Unleash's answer does not hold feature flags; the text says why."""
 
 
-class UnleashFeatures:
-    """Fulfils ports.features.Features with the flags of the Unleash at `url`, such as `https://unleash.example.com/api`.
+class UnleashFeatureFlags:
+    """Fulfils ports.features.FeatureFlags with the flags of the Unleash at `url`, such as `https://unleash.example.com/api`.
 
     Until the first fetch succeeds, every flag is on; then the flags of the last fetch that succeeded apply. A flag that
     Unleash does not know is off, as for all of Unleash's clients.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from domain.budgets import Budget, BudgetSpending
 
 
-class NoLimits:
+class UnlimitedRequests:
     """Fulfils ports.rate_limits.RateLimits where nothing is limited."""
 
     async def spend(self, _tenant: str, _budget: Budget, _amount: int = 1) -> BudgetSpending | None:

@@ -16,7 +16,7 @@ from domain.budgets import Budget, BudgetSpending
 Clock = Callable[[], float]
 
 
-class MemoryLimits:
+class InMemoryRateLimits:
     """Fulfils ports.rate_limits.RateLimits: at most so many requests in any window, exactly, and 7 us each.
 
     Everything happens on the caller's thread, which has to be one and the same.
@@ -27,7 +27,7 @@ class MemoryLimits:
         self._clock = clock
         self._window = timedelta(seconds=window)
         self._items = {budget: RateLimitItemPerSecond(amount, window) for budget, amount in amounts.items()}
-        self._memory = PromptMemory(clock)
+        self._memory = MovingWindowStorage(clock)
         self._limiter = MovingWindowRateLimiter(self._memory)
 
     async def spend(self, tenant: str, budget: Budget, amount: int = 1) -> BudgetSpending | None:
@@ -50,7 +50,7 @@ class MemoryLimits:
         """Nothing runs."""
 
 
-class PromptMemory(MemoryStorage):
+class MovingWindowStorage(MemoryStorage):
     """The memory of `limits`, but for moving windows that forget as they go, and for a clock of one's choice.
 
     The library's own starts a thread every 10 ms while it is used, which copies all windows of all keys: with 3,000

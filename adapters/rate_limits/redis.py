@@ -36,7 +36,7 @@ _TRIAL: Final = RateLimitItemPerSecond(1_000_000, namespace="TRIAL")
 _SCRIPT: Final = (Path(__file__).parent / "spend.lua").read_text()
 
 
-class SharedLimits:
+class RedisRateLimits:
     """Fulfils ports.rate_limits.RateLimits: a sliding window over all processes, by the store's clock.
 
     A store that does not answer within `patience` seconds is away, until a trial in the background went well: meanwhile

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from marshmallow import EXCLUDE, Schema, fields, post_load, validate
 
-from adapters.repodata.errors import damaged
+from adapters.repodata.errors import content_error
 
 # `sha` is what createrepo of old called SHA-1. MD5 no longer tells anything.
 _TYPES: Final = ("sha", "sha1", "sha224", "sha256", "sha384", "sha512")
@@ -44,7 +44,7 @@ class Digest:
     def verify(self, what: str, promised_by: str) -> None:
         """Raises `UnavailableError` when the content was another one."""
         if self._hash.hexdigest() != self._expected.value:
-            raise damaged(f"{what} does not have the {self._expected.type} checksum that {promised_by} gives")
+            raise content_error(f"{what} does not have the {self._expected.type} checksum that {promised_by} gives")
 
 
 class ChecksumSchema(Schema):

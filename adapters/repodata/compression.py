@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Final, Protocol
 
 import zstandard
 
-from adapters.repodata.errors import damaged
+from adapters.repodata.errors import content_error
 
 _PIECE: Final = 256 * 1024
 _READ: Final = 64 * 1024
@@ -38,17 +38,17 @@ class _Timed(io.RawIOBase):
 
     def readinto(self, buffer: Any, /) -> int:
         if time.monotonic() > self._deadline:
-            raise damaged("the time is up")
+            raise content_error("timed out")
         piece = self._file.read(len(buffer))
         buffer[: len(piece)] = piece
         return len(piece)
 
 
-def opened(file: BinaryIO, deadline: float) -> Iterator[bytes]:
+def decompress(file: BinaryIO, deadline: float) -> Iterator[bytes]:
     """The content of the file, opened if it is gzip, xz, zstd or bzip2, in pieces of at most 256 KiB.
 
     The file's first bytes decide, not its name. `deadline` is of `time.monotonic()`. Raises `UnavailableError` when
-    the file is damaged or the time is up.
+    the file is damaged or timed out.
     """
     start = file.read(6)
     file.seek(0)
@@ -56,10 +56,10 @@ def opened(file: BinaryIO, deadline: float) -> Iterator[bytes]:
     try:
         for piece in open_(io.BufferedReader(_Timed(file, deadline), _READ)):
             if time.monotonic() > deadline:
-                raise damaged("the time is up")
+                raise content_error("timed out")
             yield piece
     except _FAULTS as error:
-        raise damaged(f"it cannot be opened: {error}") from None
+        raise content_error(f"it cannot be decompressed: {error}") from None
 
 
 def _plain(file: BinaryIO) -> Iterator[bytes]:

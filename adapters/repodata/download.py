@@ -17,7 +17,7 @@ import urllib3
 
 from adapters.http.bounded import RedirectsToCaller
 from adapters.http.watchdog import Watch, WatchedAdapter
-from adapters.repodata.errors import damaged, final
+from adapters.repodata.errors import content_error, permanent_error
 from domain.errors import ConfigurationError, UnavailableError
 
 _CONNECT: Final = 10.0
@@ -34,7 +34,7 @@ _WORDS: Final[dict[type[BaseException], str]] = {
     urllib3.exceptions.IncompleteRead: "cut off before its end",
     http.client.IncompleteRead: "cut off before its end",
     urllib3.exceptions.NameResolutionError: "its host is not known",
-    urllib3.exceptions.NewConnectionError: "nobody answers",
+    urllib3.exceptions.NewConnectionError: "cannot connect",
     urllib3.exceptions.TimeoutError: "no answer in time",
     TimeoutError: "no answer in time",
 }
@@ -108,15 +108,15 @@ class Downloads:
         """
         left = deadline - time.monotonic()
         if left <= 0:
-            raise final(f"{what}: the time is up")
+            raise permanent_error(f"{what}: timed out")
         with Watch(deadline) as watch:
             try:
                 self._copy(file, address, what, largest, left, take)
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-                reason = "the time is up" if watch.expired else _reason(error)
-                raise damaged(f"{what}: {reason}") from error
+                reason = "timed out" if watch.expired else _reason(error)
+                raise content_error(f"{what}: {reason}") from error
         if watch.expired:  # what lasts until the connection ends looks whole
-            raise damaged(f"{what}: the time is up")
+            raise content_error(f"{what}: timed out")
 
     def _copy(
         self, file: BinaryIO, address: str, what: str, largest: int, left: float, take: Callable[[bytes], None]
@@ -128,7 +128,7 @@ class Downloads:
             for piece in response.raw.stream(_PIECE, decode_content=False):
                 size += len(piece)
                 if size > largest:
-                    raise damaged(f"{what}: larger than {largest} bytes")
+                    raise content_error(f"{what}: larger than {largest} bytes")
                 take(piece)
                 file.write(piece)
 
@@ -140,7 +140,7 @@ class Downloads:
                 return response
             response.close()
             address = _sent_on(address, response.headers["Location"], what)
-        raise final(f"{what}: sent on too often")
+        raise permanent_error(f"{what}: redirected too often")
 
 
 def _sent_on(address: str, location: str, what: str) -> str:
@@ -149,14 +149,14 @@ def _sent_on(address: str, location: str, what: str) -> str:
         old, new = urlsplit(address), urlsplit(urljoin(address, location))
         ports = _port(old), _port(new)
     except ValueError:
-        raise final(f"{what}: sent on to what is no address") from None
+        raise permanent_error(f"{what}: redirected to an invalid address") from None
     if new.scheme not in _PORTS:
-        raise final(f"{what}: sent on to {new.scheme}, neither http nor https")
+        raise permanent_error(f"{what}: redirected to {new.scheme}, neither http nor https")
     if old.scheme == "https" and new.scheme == "http":
-        raise final(f"{what}: sent on from https to http")
+        raise permanent_error(f"{what}: redirected from https to http")
     # A server may send all its callers from its usual port for http to that for https.
     if new.hostname != old.hostname or (ports[0] != ports[1] and ports != (_PORTS["http"], _PORTS["https"])):
-        raise final(f"{what}: sent on to another host, {new.hostname}:{ports[1]}")
+        raise permanent_error(f"{what}: redirected to another host, {new.hostname}:{ports[1]}")
     return new.geturl()
 
 
@@ -166,8 +166,8 @@ def _port(address: SplitResult) -> int | None:
 
 def _status(what: str, status: int) -> UnavailableError:
     if status in _PASSING or status >= 500:
-        return damaged(f"{what}: status {status}")
-    return final(f"{what}: status {status}")
+        return content_error(f"{what}: status {status}")
+    return permanent_error(f"{what}: status {status}")
 
 
 def _reason(error: Exception) -> str:

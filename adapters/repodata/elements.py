@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 from xml.parsers import expat
 
-from adapters.repodata.errors import concerning, damaged
+from adapters.repodata.errors import add_context, content_error
 from domain.errors import UnavailableError
 
 DEEPEST: Final = 64
@@ -57,20 +57,20 @@ def feed(parser: expat.XMLParserType, pieces: Iterable[bytes]) -> None:
             parser.Parse(piece)
             fed += len(piece)
             if fed - max(parser.CurrentByteIndex, 0) > _LONGEST_TAG + len(piece):
-                raise damaged(f"a tag or a comment is longer than {_LONGEST_TAG} bytes")
+                raise content_error(f"a tag or a comment is longer than {_LONGEST_TAG} bytes")
             if len(parser.intern) > known:
                 known = len(parser.intern)
                 _bound_names(parser.intern)
         parser.Parse(b"", True)
     except expat.ExpatError as error:
-        raise damaged(f"not XML: {error}") from None
+        raise content_error(f"not XML: {error}") from None
 
 
 def _bound_names(names: Collection[str]) -> None:
     if len(names) > _MOST_NAMES:
-        raise damaged(f"there are more than {_MOST_NAMES} names of elements and attributes")
+        raise content_error(f"there are more than {_MOST_NAMES} names of elements and attributes")
     if sum(map(len, names)) > _LONGEST_NAMES:
-        raise damaged(f"the names of elements and attributes have more than {_LONGEST_NAMES} characters")
+        raise content_error(f"the names of elements and attributes have more than {_LONGEST_NAMES} characters")
 
 
 class _Reading:
@@ -95,7 +95,7 @@ class _Reading:
         self._depth += 1
         if self._depth > self._deepest:  # most of a primary is
             if self._depth > DEEPEST:
-                raise damaged(f"elements are nested more than {DEEPEST} deep")
+                raise content_error(f"elements are nested more than {DEEPEST} deep")
             return
         wanted = self._handler.start(self._depth, local_name(name), attributes)
         self._wanted.append(wanted)
@@ -114,7 +114,7 @@ class _Reading:
     def _characters(self, text: str) -> None:
         self._length += len(text)
         if self._length > LONGEST_TEXT:
-            raise damaged(f"an element's text is longer than {LONGEST_TEXT} characters")
+            raise content_error(f"an element's text is longer than {LONGEST_TEXT} characters")
         self._text.append(text)
 
 
@@ -124,7 +124,7 @@ def local_name(name: str) -> str:
 
 
 def _refuse_document_type(*_: object) -> None:
-    raise damaged("it declares a document type, which is refused")
+    raise content_error("it declares a document type, which is refused")
 
 
 @dataclass(slots=True)
@@ -155,7 +155,7 @@ def read_tree(content: bytes, what: str) -> Element:
     try:
         read_elements([content], tree)
     except UnavailableError as error:
-        raise concerning(what, error) from None
+        raise add_context(what, error) from None
     return tree.root
 
 
@@ -170,7 +170,7 @@ class _Tree:
     def start(self, depth: int, name: str, attributes: dict[str, str]) -> bool:
         self._elements += 1
         if self._elements > _MOST_ELEMENTS:
-            raise damaged(f"there are more than {_MOST_ELEMENTS} elements")
+            raise content_error(f"there are more than {_MOST_ELEMENTS} elements")
         element = Element(name, {local_name(key): value for key, value in attributes.items()})
         if depth:
             self._open[-1].children.append(element)

@@ -6,16 +6,16 @@ from adapters.repodata.text import printable
 from domain.errors import UnavailableError
 
 
-def damaged(what: str) -> UnavailableError:
+def content_error(what: str) -> UnavailableError:
     """What came is not what was promised; a repository that changes while it is read looks so, too."""
     return UnavailableError(printable(what))
 
 
-def final(what: str) -> UnavailableError:
+def permanent_error(what: str) -> UnavailableError:
     """Asking the same place again will not help."""
     return UnavailableError(printable(what), retry_after=None)
 
 
-def concerning(what: str, error: UnavailableError) -> UnavailableError:
+def add_context(what: str, error: UnavailableError) -> UnavailableError:
     """The error, naming what it is about."""
     return UnavailableError(printable(f"{what}: {error.detail}"), retry_after=error.retry_after)

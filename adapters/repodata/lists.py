@@ -8,7 +8,7 @@ from typing import Final
 
 import orjson
 
-from adapters.files.new_files import naming_file
+from adapters.files.new_files import name_file_in_errors
 from adapters.repodata.primary import Package
 
 _EMPTY_WITHIN: Final = 64
@@ -20,7 +20,7 @@ def has_packages(path: Path) -> bool:
 
     Raises `ConfigurationError` naming the file when it cannot be read.
     """
-    with naming_file(path):
+    with name_file_in_errors(path):
         try:
             with path.open("rb") as file:
                 return file.read(_EMPTY_WITHIN).split() not in ([b"[]"], [b"[", b"]"])
@@ -28,7 +28,7 @@ def has_packages(path: Path) -> bool:
             return False
 
 
-def written_out(packages: Iterable[Package]) -> Iterator[bytes]:
+def format_package_list(packages: Iterable[Package]) -> Iterator[bytes]:
     """The list as its file has it: an array of `{name, summary}`, a package a line."""
     before = b"[\n"
     for package in packages:

@@ -10,7 +10,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from adapters.repodata.checksum import Checksum, ChecksumSchema
 from adapters.repodata.elements import Element, read_tree
-from adapters.repodata.errors import damaged
+from adapters.repodata.errors import content_error
 
 _REPOMD: Final = "repodata/repomd.xml"
 _MOST_MIRRORS: Final = 100
@@ -35,10 +35,10 @@ def read_metalink(content: bytes) -> Metalink:
     root = read_tree(content, "the metalink")
     files = [file for file in root.all("files", "file") if file.attributes.get("name") == "repomd.xml"]
     if root.name != "metalink" or not files:
-        raise damaged("the metalink does not name repomd.xml")
+        raise content_error("the metalink does not name repomd.xml")
     mirrors = sorted(_mirrors(files[0]), key=lambda mirror: -mirror[0])
     if not mirrors:
-        raise damaged("the metalink names no http or https mirror")
+        raise content_error("the metalink names no http or https mirror")
     addresses = list(dict.fromkeys(address for _, address in mirrors))
     return Metalink(_checksum(files[0]), tuple(addresses[:_MOST_MIRRORS]))
 
@@ -50,9 +50,9 @@ def _checksum(file: Element) -> Checksum:
             try:
                 checksum: Checksum = ChecksumSchema().load({"type": type_, "value": given[type_]})
             except ValidationError:
-                raise damaged(f"the metalink's {type_} checksum is none") from None
+                raise content_error(f"the metalink's {type_} checksum is invalid") from None
             return checksum
-    raise damaged("the metalink has no sha256 checksum of repomd.xml, nor a stronger one")
+    raise content_error("the metalink has no sha256 checksum of repomd.xml, nor a stronger one")
 
 
 class _UrlSchema(Schema):

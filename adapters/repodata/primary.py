@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from adapters.repodata.elements import read_elements
-from adapters.repodata.errors import damaged
+from adapters.repodata.errors import content_error
 from adapters.repodata.text import has_controls, without_controls
 from adapters.repodata.versions import Version
 
@@ -60,7 +60,7 @@ class _Primary:
             self._texts, self._version = {}, {}
             self._is_rpm = name == "package" and attributes.get("type", "rpm") == "rpm"
         elif name != "metadata":
-            raise damaged("the primary is no package metadata")
+            raise content_error("the primary is no package metadata")
         return False
 
     def end(self, depth: int, name: str, text: str) -> None:
@@ -72,9 +72,9 @@ class _Primary:
     def _add(self) -> None:
         name, architecture = self._texts.get("name"), self._texts.get("arch")
         if not name or not architecture:
-            raise damaged("the primary has a package without name or architecture")
+            raise content_error("the primary has a package without name or architecture")
         if has_controls(name):
-            raise damaged(f"the primary has a package with control characters in its name, {name[:100]}")
+            raise content_error(f"the primary has a package with control characters in its name, {name[:100]}")
         if architecture not in self._architectures:
             return
         package = self._parsed_version(name), without_controls(self._texts.get("summary", ""))
@@ -82,16 +82,16 @@ class _Primary:
         if known is None or known[0] < package[0]:
             self._size += _size(name, *package) - (_size(name, *known) if known else 0)
             if self._size > _LARGEST_LIST:
-                raise damaged("the primary has more packages than fit into memory")
+                raise content_error("the primary has more packages than fit into memory")
             self.newest[name] = package
 
     def _parsed_version(self, name: str) -> Version:
         epoch = self._version.get("epoch") or "0"
         if not (epoch.isascii() and epoch.isdigit() and len(epoch) < 20):
-            raise damaged(f"the primary has an epoch of {name[:100]} that is no number")
+            raise content_error(f"the primary has an epoch of {name[:100]} that is no number")
         version = Version(int(epoch), self._version.get("ver", ""), self._version.get("rel", ""))
         if max(len(version.version), len(version.release)) > _LONGEST_VERSION:
-            raise damaged(f"the primary has a version of {name[:100]} longer than {_LONGEST_VERSION} characters")
+            raise content_error(f"the primary has a version of {name[:100]} longer than {_LONGEST_VERSION} characters")
         return version
 
 

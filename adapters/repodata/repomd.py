@@ -11,7 +11,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, val
 
 from adapters.repodata.checksum import Checksum, ChecksumSchema
 from adapters.repodata.elements import Element, read_tree
-from adapters.repodata.errors import damaged, final
+from adapters.repodata.errors import content_error, permanent_error
 from domain.nulls import without_nulls
 
 LARGEST_PRIMARY: Final = 512 * 1024 * 1024
@@ -42,11 +42,11 @@ def read_repomd(content: bytes) -> Primary:
     root = read_tree(content, "repomd.xml")
     found = [data for data in root.all("data") if data.attributes.get("type") == "primary"]
     if root.name != "repomd" or not found:
-        raise damaged("repomd.xml names no primary")
+        raise content_error("repomd.xml names no primary")
     try:
         primary: Primary = _PrimarySchema().load(_document(found[0]))
     except ValidationError as error:
-        raise final(f"repomd.xml: the primary's {_first(error.messages)}") from None
+        raise permanent_error(f"repomd.xml: the primary's {_first(error.messages)}") from None
     return primary
 
 

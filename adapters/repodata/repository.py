@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import BinaryIO, Final, Protocol, TypeVar
 
 from adapters.repodata.checksum import Checksum
-from adapters.repodata.compression import opened
+from adapters.repodata.compression import decompress
 from adapters.repodata.download import Downloads
-from adapters.repodata.errors import concerning, damaged, final
+from adapters.repodata.errors import add_context, content_error, permanent_error
 from adapters.repodata.metalink import read_metalink
 from adapters.repodata.primary import Package, read_packages
 from adapters.repodata.repomd import Primary, read_repomd
@@ -55,7 +55,7 @@ def repository_packages(
     try:
         return _twice(lambda: _packages(place, architecture, downloads, progress), deadline)
     except UnavailableError as error:
-        raise final(f"{place.base}: {error.detail}") from error
+        raise permanent_error(f"{place.base}: {error.detail}") from error
 
 
 def _from_mirrors(
@@ -74,7 +74,7 @@ def _from_mirrors(
             return _packages(place, architecture, downloads, progress)
         except UnavailableError as error:
             failures.append(f"{mirror}: {error.detail}")
-    raise final(f"no mirror of its metalink serves it: {_some(failures)}")
+    raise permanent_error(f"no mirror of its metalink serves it: {_some(failures)}")
 
 
 def _twice(action: Callable[[], _Result], deadline: float) -> _Result:
@@ -105,7 +105,7 @@ def _packages(place: _Place, architecture: str, downloads: Downloads, progress: 
         try:
             return read_packages(_checked(primary, file, place.deadline, progress), architecture)
         except UnavailableError as error:
-            raise concerning(primary.location, error) from error
+            raise add_context(primary.location, error) from error
 
 
 def _download(primary: Primary, place: _Place, downloads: Downloads, file: BinaryIO, progress: Progress) -> None:
@@ -127,16 +127,16 @@ def _checked(primary: Primary, file: BinaryIO, deadline: float, progress: Progre
     """The opened primary, as long as it is what repomd.xml promises."""
     digest = primary.open_checksum.digest() if primary.open_checksum else None
     done = 0
-    for piece in opened(file, deadline):
+    for piece in decompress(file, deadline):
         done += len(piece)
         if done > primary.open_size:
-            raise damaged(f"opens to more than {primary.open_size} bytes")
+            raise content_error(f"decompresses to more than {primary.open_size} bytes")
         if digest:
             digest.update(piece)
         progress("reading", done, primary.open_size)
         yield piece
     if digest:
-        digest.verify("what it opens to", "repomd.xml")
+        digest.verify("its decompressed content", "repomd.xml")
 
 
 def _address(place: _Place, location: str) -> str:

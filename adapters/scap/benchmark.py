@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from adapters.repodata.errors import damaged
+from adapters.repodata.errors import content_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Benchmark:
             whole.values |= part.values
         for item in whole.selected:
             if item not in self.rules and item not in self.groups:
-                raise damaged(f"{profile_id} selects {item}, which the benchmark does not have")
+                raise content_error(f"{profile_id} selects {item}, which the benchmark does not have")
         return whole
 
     def fixes(self, profile: Profile) -> Iterator[tuple[str, str]]:
@@ -95,9 +95,9 @@ class Benchmark:
         following: str | None = profile_id
         while following is not None:
             if following in seen:
-                raise damaged(f"{profile_id} extends itself")
+                raise content_error(f"{profile_id} extends itself")
             if following not in self.profiles:
-                raise damaged(f"{profile_id} extends {following}, which the benchmark does not have")
+                raise content_error(f"{profile_id} extends {following}, which the benchmark does not have")
             seen[following] = self.profiles[following]
             following = seen[following].extends
         return list(seen.values())
@@ -111,5 +111,5 @@ class Benchmark:
         value = self.values.get(part.value_id, {}).get(selector)
         if value is None:
             which = f"value {part.value_id}" + (f" with the selector {selector}" if selector else "")
-            raise damaged(f"the fix of {rule_id} refers to the {which}, which the benchmark does not have")
+            raise content_error(f"the fix of {rule_id} refers to the {which}, which the benchmark does not have")
         return value

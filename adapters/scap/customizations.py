@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from adapters.repodata.errors import damaged
+from adapters.repodata.errors import content_error
 from adapters.repodata.text import has_controls
 from adapters.scap.benchmark import Benchmark
 from domain.errors import InvalidRequestError
@@ -49,7 +49,7 @@ class ProfileReader:
             try:
                 wanted.add(self._customizations_of(fix))
             except InvalidRequestError as error:
-                raise damaged(f"the fix of {rule_id}: {error.detail}") from None
+                raise content_error(f"the fix of {rule_id}: {error.detail}") from None
         return document | wanted.document()
 
     def _customizations_of(self, fix: str) -> Mapping[str, Any]:
@@ -57,7 +57,7 @@ class ProfileReader:
         if known is None:
             self._left -= len(fix)
             if self._left < 0:
-                raise damaged(f"the benchmark has fixes of more than {_MOST_TOML} characters")
+                raise content_error(f"the benchmark has fixes of more than {_MOST_TOML} characters")
             read = blueprint.read(fix)
             self.ignored.update(read.unknown, read.customizations.keys() - _TAKEN)
             known = self._read[fix] = read.customizations
@@ -101,11 +101,11 @@ class _Wanted:
 def _openscap(profile_id: str, title: str, description: str) -> dict[str, str]:
     name = _BLANKS.sub(" ", title).strip()
     if not name:
-        raise damaged(f"{profile_id} has no title")
+        raise content_error(f"{profile_id} has no title")
     paragraphs = [_BLANKS.sub(" ", part).strip() for part in _PARAGRAPH.split(description.strip())]
     for text in (profile_id, name, *paragraphs):
         if has_controls(text):
-            raise damaged(f"{profile_id} has control characters in its id, title or description")
+            raise content_error(f"{profile_id} has control characters in its id, title or description")
     said = {"profile_description": "\n\n".join(paragraphs)} if description.strip() else {}
     return {"profile_id": profile_id, "profile_name": name, **said}
 

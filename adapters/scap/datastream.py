@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 from xml.parsers import expat
 
-from adapters.repodata.compression import opened
+from adapters.repodata.compression import decompress
 from adapters.repodata.elements import DEEPEST, LONGEST_TEXT, feed, local_name
-from adapters.repodata.errors import damaged
+from adapters.repodata.errors import content_error
 from adapters.scap.benchmark import Benchmark, Group, Profile, Rule, ValueReference
 from domain.errors import ConfigurationError, UnavailableError
 
@@ -38,7 +38,7 @@ def read_datastream(path: Path) -> tuple[Benchmark, ...]:
         if not path.is_file():  # a pipe could keep us waiting for ever
             raise ConfigurationError(f"{path}: is not there, or not a regular file")
         with path.open("rb") as file:
-            return parse_datastream(opened(file, time.monotonic() + _TIMEOUT))
+            return parse_datastream(decompress(file, time.monotonic() + _TIMEOUT))
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
     except UnavailableError as error:
@@ -55,7 +55,7 @@ def parse_datastream(pieces: Iterable[bytes]) -> tuple[Benchmark, ...]:
     finally:
         reading.release()
     if not any(benchmark.profiles for benchmark in reading.benchmarks):
-        raise damaged("the datastream has no profiles")
+        raise content_error("the datastream has no profiles")
     return tuple(reading.benchmarks)
 
 
@@ -64,7 +64,7 @@ def _bounded(pieces: Iterable[bytes]) -> Iterator[bytes]:
     for piece in pieces:
         size += len(piece)
         if size > _LARGEST:
-            raise damaged(f"the datastream is larger than {_LARGEST} bytes")
+            raise content_error(f"the datastream is larger than {_LARGEST} bytes")
         yield piece
 
 
@@ -98,9 +98,9 @@ class _Reading:
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         local = local_name(name)
         if not self._path and local != "data-stream-collection":
-            raise damaged("it is no SCAP source datastream")
+            raise content_error("it is no SCAP source datastream")
         if len(self._path) >= DEEPEST:
-            raise damaged(f"elements are nested more than {DEEPEST} deep")
+            raise content_error(f"elements are nested more than {DEEPEST} deep")
         self._path.append(local)
         depth = len(self._path)
         if self._text_at:
@@ -122,7 +122,7 @@ class _Reading:
         benchmark, id_, extends = self.benchmarks[-1], attributes.get("id", ""), attributes.get("extends")
         self._keep(id_, extends or "")
         if not id_ or id_ in self._known(kind):
-            raise damaged(f"the benchmark has a {kind} without an id, or two with the id {id_}")
+            raise content_error(f"the benchmark has a {kind} without an id, or two with the id {id_}")
         parent = self._groups[-1][1] if self._groups else None
         selected = _is_true(attributes.get("selected", "true"))
         if kind == "Group":
@@ -137,7 +137,7 @@ class _Reading:
         else:
             self._item = benchmark.profiles[id_] = Profile(extends)
             if len(benchmark.profiles) > _MOST_PROFILES:
-                raise damaged(f"the benchmark has more than {_MOST_PROFILES} profiles")
+                raise content_error(f"the benchmark has more than {_MOST_PROFILES} profiles")
 
     def _known(self, kind: str) -> Container[str]:
         benchmark = self.benchmarks[-1]
@@ -187,7 +187,7 @@ class _Reading:
     def _characters(self, text: str) -> None:
         self._length += len(text)
         if self._length > LONGEST_TEXT:
-            raise damaged(f"an element's text is longer than {LONGEST_TEXT} characters")
+            raise content_error(f"an element's text is longer than {LONGEST_TEXT} characters")
         self._text.append(text)
 
     def _take_text(self) -> None:
@@ -211,7 +211,7 @@ class _Reading:
         """Count what an entry takes."""
         self._left -= _PER_ENTRY + sum(map(sys.getsizeof, texts))
         if self._left < 0:
-            raise damaged("the datastream has more profiles, rules and values than fit into memory")
+            raise content_error("the datastream has more profiles, rules and values than fit into memory")
 
 
 def _is_true(text: str) -> bool:

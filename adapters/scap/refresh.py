@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import orjson
 
-from adapters.files.distribution_source import as_text
-from adapters.files.new_files import NewFiles, naming_file
-from adapters.files.profiles import Accept, accepted, profile_folders, profile_path
-from adapters.repodata.errors import concerning, damaged
+from adapters.files.distribution_source import format_document
+from adapters.files.new_files import NewFiles, name_file_in_errors
+from adapters.files.profiles import Accept, check_profile, profile_folders, profile_path
+from adapters.repodata.errors import add_context, content_error
 from adapters.scap.customizations import ProfileReader
 from domain.errors import ConfigurationError, UnavailableError
 
@@ -23,11 +23,11 @@ _ID: Final = re.compile(r"xccdf_[A-Za-z0-9._-]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
-class Refreshed:
+class RefreshResult:
     """What has become of a folder: the number of profiles written, and the ids of those that were left alone."""
 
     written: int
-    left_alone: tuple[str, ...]
+    skipped: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,14 @@ class ProfileRefresh:
     keep_missing: bool = False
     add_new: bool = False
 
-    def folder(self, folder: Path) -> Refreshed:
+    def folder(self, folder: Path) -> RefreshResult:
         """Write the folder's profiles; those of the datastream where it has none.
 
         Raises `ConfigurationError` or `UnavailableError` when one of them cannot be read or written, or is missing in
         the datastream; then all are as they were.
         """
         with NewFiles(folder) as files:
-            with naming_file(folder):
+            with name_file_in_errors(folder):
                 known = profile_folders(folder)
             by_id = self._readers_by_id()
             missing = tuple(profile_id for profile_id in known if profile_id not in by_id)
@@ -60,7 +60,7 @@ class ProfileRefresh:
             for profile_id, reader in by_id.items():
                 if profile_id in known or not known or self.add_new:
                     files.add(path := profile_path(folder, profile_id), [self._document(path, profile_id, reader)])
-            return Refreshed(files.put_in_place(), missing)
+            return RefreshResult(files.commit(), missing)
 
     @property
     def ignored(self) -> tuple[str, ...]:
@@ -72,14 +72,14 @@ class ProfileRefresh:
 
     def _document(self, path: Path, profile_id: str, reader: ProfileReader) -> bytes:
         if not _ID.fullmatch(profile_id):
-            raise damaged(f"the id of the profile {profile_id} is none: xccdf_, letters, digits, dots, dashes")
+            raise content_error(f"the id of the profile {profile_id} is none: xccdf_, letters, digits, dots, dashes")
         document = reader.customizations(profile_id)
         document |= {key: value for key, value in _rest(path).items() if key not in document}
         try:
-            accepted(document, self.accept)
+            check_profile(document, self.accept)
         except ConfigurationError as error:
-            raise concerning(profile_id, UnavailableError(error.detail)) from None
-        return as_text(document).encode()
+            raise add_context(profile_id, UnavailableError(error.detail)) from None
+        return format_document(document).encode()
 
 
 def _rest(path: Path) -> Mapping[str, Any]:

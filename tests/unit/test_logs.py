@@ -133,13 +133,15 @@ def test_secret_fields_are_masked_on_all_levels() -> None:
 
 @pytest.mark.parametrize("secret", ["p@ss wörd/1", 'with"quote', "with\\backslash", "two\nlines"])
 def test_the_settings_secrets_are_masked_wherever_they_stand(secret: str) -> None:
-    (line,) = lines(f"secrets.hide([{secret!r}]); log.info('before ' + {secret!r} + ' after', text=[{secret!r}])")
+    (line,) = lines(
+        f"secrets.register_secrets([{secret!r}]); log.info('before ' + {secret!r} + ' after', text=[{secret!r}])"
+    )
     assert (line["event"], line["text"]) == (f"before {MASK} after", [MASK])
 
 
 @pytest.mark.parametrize("text", ["{'client_secret': 'tr0ub4dor'}", "grant_type=x&client_secret=tr0ub4dor&y=z"])
 def test_a_secret_of_the_settings_that_is_a_common_word_lets_no_other_pass(text: str) -> None:
-    (line,) = lines(f"secrets.hide(['secret']); log.info('event', text={text!r})")
+    (line,) = lines(f"secrets.register_secrets(['secret']); log.info('event', text={text!r})")
     assert "tr0ub4dor" not in line["text"]
 
 
