@@ -9,7 +9,6 @@ from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanag
 from datetime import timedelta
 from typing import Final
 
-import orjson
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -21,6 +20,7 @@ from image_builder.http.bridge import Bridge
 from image_builder.http.call import Lane
 from image_builder.http.docs import HEADERS, DocsPage
 from image_builder.http.edge import Document, Edge, Page
+from image_builder.http.json_body import json_body
 from image_builder.http.memory import RequestMemory
 from image_builder.recurring import Recurring
 from image_builder.telemetry import logs, metrics, reports
@@ -204,4 +204,4 @@ class _WithLifespan:
 
 
 def _json(document: object) -> Document:
-    return Document(orjson.dumps(document))
+    return Document(json_body(document))

@@ -10,6 +10,7 @@ from uuid import UUID
 from domain.blueprints.blueprint import Blueprint, BlueprintsPage, BlueprintsQuery, NewBlueprint, Version
 from domain.composes import ComposesPage, ComposesQuery, KeptCompose, KeptMetadata, NewCompose
 from domain.idempotency import Failure, Keyed, KnownRequest
+from domain.json_size import JsonCounts
 from domain.quota import Quota, Reservation, Usage
 from domain.starts import Adoption, LeftStart, NewStart
 
@@ -144,8 +145,21 @@ class Blueprints(Protocol):
     def page(self, query: BlueprintsQuery) -> BlueprintsPage:
         """A page of a tenant's list."""
 
-    def get(self, tenant: str, blueprint_id: UUID, version: int | None = None) -> Blueprint:
-        """A version, None for the latest. Raises NotFoundError for none of this tenant's undeleted ones."""
+    def get(
+        self,
+        tenant: str,
+        blueprint_id: UUID,
+        version: int | None = None,
+        needed: Callable[[JsonCounts], int] = lambda _: 0,
+    ) -> Blueprint:
+        """A version, None for the latest. Raises NotFoundError for none of this tenant's undeleted ones.
+
+        `needed` says how many bytes of memory the caller needs in all for a large document; they are reserved at once,
+        and set aside where they are more than reading it takes.
+        """
+
+    def memory_to_change(self, tenant: str, blueprint_id: UUID) -> int:
+        """How many bytes of memory `change` reserves for the latest version; 0 for a small one, or for none."""
 
     def latest_version(self, tenant: str, blueprint_id: UUID) -> int:
         """The number of the latest version. Raises NotFoundError unless it is this tenant's undeleted blueprint."""

@@ -127,8 +127,7 @@ class UnleashFeatures:
                     self._url,
                     data=None,
                     headers=self._headers,
-                    connect=self._patience,
-                    read=self._patience,
+                    timeout=(self._patience, self._patience),
                     largest=_LARGEST_ANSWER,
                 )
         except requests.Timeout:

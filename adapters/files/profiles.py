@@ -9,7 +9,6 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from adapters.files.package_list_files import originals
-from domain.compose.sizes import parse_size
 from domain.distributions import Distribution
 from domain.errors import ConfigurationError, InvalidRequestError
 
@@ -54,7 +53,7 @@ def accepted(document: Any, accept: Accept) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ConfigurationError("Expected an object.")
     try:
-        return _with_sizes(accept(_without_null(document)))
+        return accept(_without_null(document))
     except InvalidRequestError as error:
         raise ConfigurationError(error.detail) from None
 
@@ -84,13 +83,6 @@ def load_profiles(
         for name in distributions
         for profile_id, document in read[(directory / name).resolve()].items()
     }
-
-
-def _with_sizes(customizations: dict[str, Any]) -> dict[str, Any]:
-    """The customizations. Raises InvalidRequestError for a size that is none: the contract gives sizes no type."""
-    for index, filesystem in enumerate(customizations.get("filesystem", ())):
-        parse_size(filesystem["min_size"], f"filesystem[{index}].min_size")
-    return customizations
 
 
 def _without_null(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,9 +23,11 @@ from adapters.files.distribution_source import (
     write_if_changed,
 )
 from adapters.files.distributions import load_distributions
+from adapters.http.watchdog import Watch, WatchedAdapter
 from domain.errors import ConfigurationError, UnavailableError
 
 _TIMEOUT = (5.0, 15.0)  # seconds to connect, seconds between two pieces of an answer
+_SECONDS = 60.0  # for what an address serves, all attempts together
 _LARGEST = 4 * 1024 * 1024  # bytes; a vendor's keyring has some tens of thousands
 _ATTEMPTS = 3
 
@@ -64,27 +67,43 @@ def fetch_keys(source: Source, directory: Path, fetch: Fetch | None = None) -> t
 
 
 def download(address: str) -> bytes:
-    """What the address serves, at most 4 MiB; raises `UnavailableError` after three attempts."""
+    """What the address serves: at most 4 MiB, within a minute; raises `UnavailableError` after three attempts."""
+    deadline = time.monotonic() + _SECONDS
     try:
         for attempt in stamina.retry_context(
             on=_is_passing, attempts=_ATTEMPTS, wait_initial=0.2, wait_max=2.0, wait_jitter=0.2
         ):
             with attempt:
-                return _download_once(address)
+                return _download_once(address, deadline)
     except requests.RequestException as error:
         raise UnavailableError(_reason(error)) from error
     raise AssertionError("stamina raises the last attempt's error")  # pragma: no cover
 
 
-def _download_once(address: str) -> bytes:
+def _download_once(address: str, deadline: float) -> bytes:
     content = bytearray()
-    with requests.get(address, timeout=_TIMEOUT, stream=True) as response:
-        response.raise_for_status()
-        for piece in response.iter_content(64 * 1024):
-            content += piece
-            if len(content) > _LARGEST:
-                raise UnavailableError(f"more than {_LARGEST} bytes")
+    with Watch(deadline) as watch:
+        try:
+            with _session() as session, session.get(address, timeout=_TIMEOUT, stream=True) as response:
+                response.raise_for_status()
+                for piece in response.iter_content(64 * 1024):
+                    content += piece
+                    if len(content) > _LARGEST:
+                        raise UnavailableError(f"more than {_LARGEST} bytes")
+        except requests.RequestException:
+            if not watch.expired:
+                raise
+    if watch.expired:  # what lasts until the connection ends looks whole
+        raise UnavailableError(f"not whole within {_SECONDS:g} seconds")
     return bytes(content)
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    session.headers["Accept-Encoding"] = "identity"  # no small answer becomes a large one
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, WatchedAdapter())
+    return session
 
 
 def _is_passing(error: Exception) -> bool:

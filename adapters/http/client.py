@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from ssl import SSLCertVerificationError
 from typing import Any, Final
@@ -18,6 +18,7 @@ from urllib3.exceptions import (
     ConnectTimeoutError,
     MaxRetryError,
     NewConnectionError,
+    ProtocolError,
     ProxyError,
     ReadTimeoutError,
     SSLError,
@@ -27,12 +28,23 @@ from adapters.http.answer import Answer
 from adapters.http.breaker import Breaker
 from adapters.http.exchange import TooLargeError, exchange, new_session
 from adapters.http.tokens import TokenRefusedError, Tokens
+from adapters.http.watchdog import is_unsent
 from ports.deadline import left, until
 from ports.meter import SILENT, CallOutcome, Meter
 from ports.trace import current_trace
 from ports.waiting import about_to_wait
 
-__all__ = ["LARGEST_COMMON", "Answer", "BackEnd", "NoAnswerError", "Query", "Timeouts", "new_session", "segment"]
+__all__ = [
+    "LARGEST_COMMON",
+    "MAX_IDLE",
+    "Answer",
+    "BackEnd",
+    "NoAnswerError",
+    "Query",
+    "Timeouts",
+    "new_session",
+    "segment",
+]
 
 log = structlog.get_logger()
 
@@ -45,6 +57,8 @@ _LEAST: Final = 0.1
 _LONGEST_PAUSE: Final = 0.5
 _JITTER: Final = 0.1
 
+# Seconds: a connection that was idle for longer is not used for a request that the back-end must not get twice.
+MAX_IDLE: Final = 0.3
 # Bytes of an answer of a call that says nothing else: the common ones have some kilobytes.
 LARGEST_COMMON: Final = 1024 * 1024
 
@@ -102,6 +116,8 @@ class _Request:
     largest: int = LARGEST_COMMON
     # Whether the caller had less time left than the back-end is usually given.
     hurried: bool = False
+    # See exchange.
+    max_idle: float | None = None
 
 
 class BackEnd:
@@ -173,10 +189,15 @@ class BackEnd:
         *,
         headers: Mapping[str, str] | None = None,
         params: Query = (),
+        max_idle: float = MAX_IDLE,
     ) -> Answer:
-        """POST once: whether it may be repeated is not ours to know. Raises NoAnswerError."""
+        """A POST that the back-end must not get twice; only if nothing of it was written it is sent once more.
+
+        It uses a pooled connection only if that was idle for less than `max_idle` seconds. Raises NoAnswerError.
+        """
+        request = replace(_request("POST", path, timeouts, body, headers, params), max_idle=max_idle)
         with until(timeouts.total):
-            return self._guarded(_request("POST", path, timeouts, body, headers, params))
+            return self._guarded(request)
 
     def _repeated(self, request: _Request) -> Answer:
         with until(request.timeouts.total):
@@ -242,9 +263,9 @@ class BackEnd:
                 self._url + request.path,
                 data=request.body,
                 headers=_headers(request, token),
-                connect=request.timeouts.connect,
-                read=request.timeouts.read,
+                timeout=(request.timeouts.connect, request.timeouts.read),
                 largest=request.largest,
+                max_idle=request.max_idle,
             )
         except requests.Timeout as error:
             raise _LateError(self.name, sent=not isinstance(error, requests.ConnectTimeout)) from error
@@ -327,6 +348,8 @@ def _stalled(error: requests.RequestException) -> bool:
 
 def _failed_before_sending(error: requests.RequestException) -> bool:
     cause = error.args[0] if error.args else None
+    if isinstance(cause, ProtocolError):
+        return is_unsent(cause)
     if not isinstance(cause, MaxRetryError):
         return False
     reason = cause.reason

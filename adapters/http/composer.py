@@ -10,7 +10,7 @@ from uuid import UUID
 
 from marshmallow import INCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate
 
-from adapters.http.client import Answer, BackEnd, NoAnswerError, Query, Timeouts, segment
+from adapters.http.client import MAX_IDLE, Answer, BackEnd, NoAnswerError, Query, Timeouts, segment
 from adapters.http.exchange import LARGEST_ANSWER
 from adapters.http.schemas import AnswerSchema, Records, ShortList
 from domain.documents import LARGEST_DETAILS, is_within
@@ -199,13 +199,15 @@ _ERROR: Final = _ErrorSchema()
 class HttpComposer:
     """Fulfils ports.composer.Composer."""
 
-    def __init__(self, back_end: BackEnd) -> None:
+    def __init__(self, back_end: BackEnd, max_idle: float = MAX_IDLE) -> None:
+        """A build is submitted on a pooled connection only if that was idle for less than `max_idle` seconds."""
         self._back_end = back_end
+        self._max_idle = max_idle
 
     def submit(self, request: Mapping[str, Any]) -> Submission:
         """See the port."""
         try:
-            answer = self._back_end.post(f"{_BASE}/compose", request, _LONG)
+            answer = self._back_end.post(f"{_BASE}/compose", request, _LONG, max_idle=self._max_idle)
         except NoAnswerError as error:
             return Unanswered(may_have_started=error.sent)
         if answer.status != HTTPStatus.CREATED:

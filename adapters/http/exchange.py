@@ -63,11 +63,15 @@ def exchange(
     *,
     data: bytes | Mapping[str, str] | None,
     headers: Mapping[str, str] | None,
-    connect: float,
-    read: float,
+    timeout: tuple[float, float],
     largest: int = LARGEST_ANSWER,
+    max_idle: float | None = None,
 ) -> Answer:
     """The answer, of at most `largest` bytes.
+
+    `timeout` holds the seconds to wait for a connection and for each part of the answer. `max_idle` is None for an
+    idempotent request, which is sent again if a pooled connection has ended. Any other request uses a pooled connection
+    only if that was idle for less than so many seconds, and is sent again only if nothing of it was written.
 
     Raises requests.RequestException, OverdueError and TooLargeError among them, and OSError.
     """
@@ -78,13 +82,13 @@ def exchange(
         raise requests.ConnectTimeout
     with _call_span(method, url) as call:
         answer = _watched(
-            deadline,
+            Watch(deadline, max_idle),
             lambda: session.request(
                 method,
                 url,
                 data=data,
                 headers={**(headers or {}), **call.headers},
-                timeout=(min(connect, left), min(read, left)),
+                timeout=(min(timeout[0], left), min(timeout[1], left)),
                 allow_redirects=False,
                 stream=True,
             ),
@@ -94,8 +98,8 @@ def exchange(
         return answer
 
 
-def _watched(deadline: float, request: Callable[[], requests.Response], largest: int) -> Answer:
-    with Watch(deadline) as watch:
+def _watched(watch: Watch, request: Callable[[], requests.Response], largest: int) -> Answer:
+    with watch:
         try:
             response = request()
             body = _body(response, largest)

@@ -120,8 +120,7 @@ class Tokens:
                     self._credentials.token_url,
                     data=form,
                     headers=None,
-                    connect=_CONNECT,
-                    read=_READ,
+                    timeout=(_CONNECT, _READ),
                     largest=_LARGEST,
                 )
             if answer.status != HTTPStatus.OK:

@@ -5,6 +5,11 @@ holds its caller for ever. Here one thread for all calls breaks the connection o
 from it finds it ended. What has no connection yet may be held by the resolver of host names, which nothing can break:
 connections are made on a thread of their own, which the caller leaves behind when its time is up. That costs a fifth of
 a millisecond, and only where no pooled connection is at hand.
+
+A server may close an idle connection just when a request is written to it. The client cannot tell then whether the
+server has read the request. A request that is not idempotent therefore uses a pooled connection only if that was idle
+for a very short time. A request is sent once more, on a new connection, if nothing of it was written, or if it is
+idempotent and the connection came from the pool.
 """
 
 from __future__ import annotations
@@ -21,20 +26,38 @@ from threading import Condition, Thread, local
 from typing import Any, Final, Self
 
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, ProtocolError, ReadTimeoutError
 
 from adapters.http.bounded import BoundedResponse
+
+
+class UnsentError(ConnectionError):
+    """A connection that ended before any byte of the request was written to it."""
+
+
+def is_unsent(error: BaseException) -> bool:
+    """Whether urllib3's `error` says that no byte of the request was written."""
+    return isinstance(error, ProtocolError) and any(isinstance(cause, UnsentError) for cause in error.args)
 
 
 class Watch:
     """One call of this thread, over connections of a WatchedAdapter; runs as a context manager."""
 
-    __slots__ = ("deadline", "ended", "expired", "handle")
+    __slots__ = ("deadline", "ended", "expired", "handle", "max_idle", "needs_new_connection", "reuses_connection")
 
-    def __init__(self, deadline: float) -> None:
+    def __init__(self, deadline: float, max_idle: float | None = None) -> None:
+        """`deadline` is of `time.monotonic()`.
+
+        `max_idle` is None if the requests are idempotent. Otherwise they use a pooled connection only if that was idle
+        for less than so many seconds.
+        """
         self.deadline = deadline
+        self.max_idle = max_idle
+        # Whether the last request went out on a pooled connection, and whether the next one must not.
+        self.reuses_connection = False
+        self.needs_new_connection = False
         self.expired = False
         self.ended = False
         # Our own number for the call's socket: nobody else closes it, so it is never another call's.
@@ -48,6 +71,21 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         _this_thread.watch = None
         _watchdog.end(self)
+
+    def may_reuse(self, idle_since: float) -> bool:
+        """Whether a connection that has been idle since then (`time.monotonic()`) may be used again."""
+        if self.needs_new_connection:
+            return False
+        return self.max_idle is None or time.monotonic() - idle_since < self.max_idle
+
+    def may_send_again(self, error: Exception) -> bool:
+        """Whether the request that failed with this error, one of urllib3's, may be sent again at once."""
+        if self.expired:
+            return False
+        if is_unsent(error):
+            return True
+        # After a read timeout the server has the request, and is slow.
+        return self.max_idle is None and self.reuses_connection and not isinstance(error, ReadTimeoutError)
 
 
 class _ThisThread(local):
@@ -142,6 +180,13 @@ def _discard(made: Future[socket.socket]) -> None:
 
 class _WatchedConnection(HTTPConnection):
     response_class = BoundedResponse
+    # When it was put into its pool (`time.monotonic()`); None for a connection that has carried no request yet.
+    idle_since: float | None = None
+    _is_first_write = False
+
+    def connect(self) -> None:
+        self.idle_since = None
+        super().connect()
 
     def _new_conn(self) -> socket.socket:
         watch = _this_thread.watch
@@ -161,20 +206,83 @@ class _WatchedConnection(HTTPConnection):
 
     def request(self, *args: Any, **options: Any) -> None:
         watch = _this_thread.watch
-        if watch is not None and watch.handle is None and self.sock is not None:  # it is used again
-            _watchdog.attach(watch, self.sock)
+        if watch is not None:
+            watch.reuses_connection = self.sock is not None and self.idle_since is not None
+            if watch.handle is None and self.sock is not None:  # it is used again
+                _watchdog.attach(watch, self.sock)
+        self._is_first_write = True
         super().request(*args, **options)
+
+    def send(self, data: Any) -> None:
+        """See http.client. Raises UnsentError where nothing of a request could be written.
+
+        urllib3 hides from its callers whether that was so.
+        """
+        if not self._is_first_write:
+            super().send(data)
+            return
+        self._is_first_write = False
+        if self.sock is None:
+            self.connect()
+        elif self.idle_since is not None and not self._is_reusable(self.idle_since):
+            raise UnsentError
+        try:
+            written = self.sock.send(data)
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise UnsentError from error
+        if written < len(data):
+            super().send(data[written:])
+
+    def _is_reusable(self, idle_since: float) -> bool:
+        """Asked just before the first write: the pool has looked, and this thread may have been held up since."""
+        watch = _this_thread.watch
+        return self.is_connected and (watch is None or watch.may_reuse(idle_since))
 
 
 class _WatchedSecureConnection(_WatchedConnection, HTTPSConnection):
     pass
 
 
-class _WatchedPool(HTTPConnectionPool):
+class _ReusingPool(HTTPConnectionPool):
+    """Gives a call the pooled connections that its Watch allows, and replaces one that turns out to have ended."""
+
+    def urlopen(self, method: str, url: str, *args: Any, **options: Any) -> BaseHTTPResponse:
+        """See urllib3."""
+        watch = _this_thread.watch
+        if watch is not None:
+            watch.reuses_connection = False
+        try:
+            return super().urlopen(method, url, *args, **options)
+        except (HTTPError, OSError) as error:
+            if watch is None or not watch.may_send_again(error):
+                raise
+        watch.needs_new_connection = True
+        try:
+            return super().urlopen(method, url, *args, **options)
+        finally:
+            watch.needs_new_connection = False
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        connection: Any = super()._get_conn(timeout)
+        watch = _this_thread.watch
+        idle_since = connection.idle_since
+        if watch is not None and idle_since is not None and not watch.may_reuse(idle_since):
+            connection.close()
+        return connection
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            conn.idle_since = time.monotonic()
+        super()._put_conn(conn)
+
+
+class _WatchedPool(_ReusingPool):
     ConnectionCls = _WatchedConnection
 
 
-class _WatchedSecurePool(HTTPSConnectionPool):
+class _WatchedSecurePool(_ReusingPool, HTTPSConnectionPool):
     ConnectionCls = _WatchedSecureConnection
 
 

@@ -145,10 +145,10 @@ def _write_openscap_profile(openscap: Json) -> dict[str, Any]:
 
 _WRITERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     **dict.fromkeys(_SAME_IN_BOTH, _copy),
+    "services": _write_services,
     "filesystem": _write_filesystem,
     "users": _write_users,
     "files": _write_files,
     "directories": _copy,
     "openscap": _write_openscap_profile,
-    "services": _write_services,
 }

@@ -59,7 +59,7 @@ def connect_back_ends(settings: Settings, meter: Meter) -> BackEnds:
     recommendations = _recommendations_client(settings.recommendations, connections, meter)
     optional = (content_sources, provisioning, compliance, recommendations)
     return BackEnds(
-        composer=HttpComposer(composer),
+        composer=HttpComposer(composer, settings.composer.reuse_seconds),
         composer_lookups=HttpComposer(lookups),
         content_sources=None if content_sources is None else HttpContentSources(content_sources),
         provisioning=None if provisioning is None else HttpProvisioning(provisioning),

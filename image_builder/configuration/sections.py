@@ -166,6 +166,13 @@ class ComposerSettings:
     client_id: str = _composer.text("COMPOSER_CLIENT_ID", "", _CLIENT_ID)
     client_secret: str = _composer.text("COMPOSER_CLIENT_SECRET", "", _CLIENT_SECRET, secret=True)
     ca_file: Path | None = _composer.file("COMPOSER_CA_PATH", "the only certificate authorities trusted for its URL")
+    reuse_seconds: float = _composer.number(
+        "COMPOSER_REUSE",
+        0.3,
+        "seconds; a build is submitted on an open connection only if it was idle for less. Must be shorter than the "
+        "idle timeouts of the composer and of proxies in front of it; 0: always on a new connection",
+        within=(0.0, 60.0),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import orjson
 from flask import Response
 
+from image_builder.http.json_body import json_body
+
 _JSON: Final = "application/json"
-_TIMES: Final = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS
 
 
 def json_answer(body: Any, status: int = 200) -> Response:
-    """`body` as JSON, times without a zone as UTC to the second; an orjson.Fragment in it goes out as it is."""
-    return Response(orjson.dumps(body, option=_TIMES), status, content_type=_JSON)
+    """`body` as `json_body` writes it."""
+    return Response(json_body(body), status, content_type=_JSON)
 
 
 def toml_answer(text: str) -> Response:
@@ -22,7 +22,7 @@ def toml_answer(text: str) -> Response:
 
 
 def stored_json(served: bytes) -> Response:
-    """JSON that is bytes already."""
+    """JSON that `json_body` wrote before."""
     return Response(served, 200, content_type=_JSON)
 
 

@@ -1,4 +1,4 @@
-"""The identity header, as the gateway sets it, into an Identity."""
+"""Identity headers, which the gateway sets (openapi.yaml, securitySchemes), parsed into an Identity."""
 
 from __future__ import annotations
 
@@ -16,27 +16,29 @@ from domain.identity import Identity, RedHatClaims, fedora, red_hat
 
 Authenticate = Callable[[Iterable[tuple[bytes, bytes]]], Identity]
 
-_NOT_AN_IDENTITY: Final = "The identity header is not base64 of an identity document"
-_LONGEST: Final = 16_384
-# The same few headers come again and again: the console polls each row. Long ones are read each time.
-_REMEMBERED: Final = 1024
-_LONGEST_REMEMBERED: Final = 2048
+_INVALID_HEADER: Final = "The identity header is not base64 of an identity document"
+# Characters of a header; longer ones are refused.
+_MAX_LENGTH: Final = 16_384
+# Parsed headers are cached, because the console polls with the same header for each row. Headers with more characters
+# than this are parsed each time, so that the cache stays small.
+_CACHE_ENTRIES: Final = 1024
+_MAX_CACHED_LENGTH: Final = 2048
 
 
-class _Lenient(Schema):
+class _LenientSchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
 
-class _InternalSchema(_Lenient):
+class _InternalSchema(_LenientSchema):
     org_id = fields.String(allow_none=True)
 
 
-class _UserSchema(_Lenient):
+class _UserSchema(_LenientSchema):
     email = fields.String(allow_none=True)
 
 
-class _IdentitySchema(_Lenient):
+class _IdentitySchema(_LenientSchema):
     org_id = fields.String(allow_none=True)
     account_number = fields.String(allow_none=True)
     type = fields.String(allow_none=True)
@@ -44,16 +46,16 @@ class _IdentitySchema(_Lenient):
     user = fields.Nested(_UserSchema, allow_none=True)
 
 
-def _a_boolean(value: object) -> None:
+def _check_boolean(value: object) -> None:
     if not isinstance(value, bool):
         raise ValidationError("expected true or false")
 
 
-class _EntitlementSchema(_Lenient):
-    is_entitled = fields.Raw(load_default=False, validate=_a_boolean)
+class _EntitlementSchema(_LenientSchema):
+    is_entitled = fields.Raw(load_default=False, validate=_check_boolean)
 
 
-class _RedHatSchema(_Lenient):
+class _RedHatSchema(_LenientSchema):
     identity = fields.Nested(_IdentitySchema, required=True)
     entitlements = fields.Dict(keys=fields.String(), values=fields.Nested(_EntitlementSchema), allow_none=True)
 
@@ -71,7 +73,7 @@ class _RedHatSchema(_Lenient):
         )
 
 
-class _FedoraSchema(_Lenient):
+class _FedoraSchema(_LenientSchema):
     user = fields.String(required=True)
 
 
@@ -80,39 +82,42 @@ _FEDORA: Final = _FedoraSchema()
 
 
 def identity_header(*, fedora_accounts: bool) -> str:
-    """The header that says who calls."""
+    """The name of the header that holds the caller's identity."""
     return "x-fedora-identity" if fedora_accounts else "x-rh-identity"
 
 
 def authenticator(*, fedora_accounts: bool) -> Authenticate:
-    """What turns a request's headers into an Identity; it raises UnauthenticatedError or ForbiddenError."""
+    """A function that reads the caller's Identity from a request's headers.
+
+    The function raises UnauthenticatedError, or ForbiddenError if the identity may not use the service.
+    """
     name = identity_header(fedora_accounts=fedora_accounts)
     key = name.encode()
     read = _fedora_identity if fedora_accounts else _red_hat_identity
-    remember = lru_cache(_REMEMBERED)(read)
+    read_cached = lru_cache(_CACHE_ENTRIES)(read)
 
     def authenticate(headers: Iterable[tuple[bytes, bytes]]) -> Identity:
         values = [value for sent, value in headers if sent == key]
         if len(values) != 1 or not values[0]:
             raise UnauthenticatedError(f"Exactly one {name} header is needed")
-        if len(values[0]) > _LONGEST:
-            raise UnauthenticatedError(_NOT_AN_IDENTITY)
-        return (read if len(values[0]) > _LONGEST_REMEMBERED else remember)(values[0])
+        if len(values[0]) > _MAX_LENGTH:
+            raise UnauthenticatedError(_INVALID_HEADER)
+        return (read if len(values[0]) > _MAX_CACHED_LENGTH else read_cached)(values[0])
 
     return authenticate
 
 
 def _red_hat_identity(header: bytes) -> Identity:
-    claims: RedHatClaims = _loaded(_RED_HAT, header)
+    claims: RedHatClaims = _load(_RED_HAT, header)
     return red_hat(claims, header.decode("ascii"))
 
 
 def _fedora_identity(header: bytes) -> Identity:
-    return fedora(_loaded(_FEDORA, header)["user"])
+    return fedora(_load(_FEDORA, header)["user"])
 
 
-def _loaded(schema: Schema, header: bytes) -> Any:
+def _load(schema: Schema, header: bytes) -> Any:
     try:
         return schema.load(orjson.loads(base64.b64decode(header, validate=True)))
     except (binascii.Error, ValueError, ValidationError):
-        raise UnauthenticatedError(_NOT_AN_IDENTITY) from None
+        raise UnauthenticatedError(_INVALID_HEADER) from None

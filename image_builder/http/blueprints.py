@@ -21,7 +21,7 @@ from image_builder.http.call import Lane, Route
 from image_builder.http.contract import TOML
 from image_builder.http.pages import page_answer
 from image_builder.http.toml import export_text
-from image_builder.http.versions import etag, wanted_versions
+from image_builder.http.versions import etag, parse_if_match
 from image_builder.usecases.blueprints import KeepBlueprints
 from image_builder.usecases.export import ExportBlueprint
 from image_builder.usecases.once import Asked, Once
@@ -45,7 +45,9 @@ class BlueprintsController:
             "getBlueprints": Route(self.list),
             "createBlueprint": Route(self.create, Lane.WAITING, rarely_waits=True),
             "getBlueprint": Route(self.get, Lane.WAITING, rarely_waits=True),
-            "updateBlueprint": Route(self.update, Lane.WAITING, rarely_waits=True),
+            "updateBlueprint": Route(
+                self.update, Lane.WAITING, rarely_waits=True, memory_besides=self.memory_to_update
+            ),
             "deleteBlueprint": Route(self.delete),
             "exportBlueprint": Route(self.export, Lane.WAITING, rarely_waits=True),
             "fixupBlueprint": Route(self.fixup, Lane.WAITING, rarely_waits=True),
@@ -80,12 +82,16 @@ class BlueprintsController:
 
     def update(self, identity: Identity, id: UUID, body: dict[str, Any], if_match: str | None) -> Response:  # noqa: A002
         """PUT /blueprints/{id}"""
-        version = self.keep.update(identity, id, body, wanted_versions(if_match))
+        version = self.keep.update(identity, id, body, parse_if_match(if_match))
         return _tagged(json_answer({"id": str(id)}), version)
+
+    def memory_to_update(self, identity: Identity, id: UUID, **_: object) -> int:  # noqa: A002
+        """See Route.memory_besides."""
+        return self.keep.memory_to_update(identity, id)
 
     def delete(self, identity: Identity, id: UUID, if_match: str | None) -> Response:  # noqa: A002
         """DELETE /blueprints/{id}"""
-        self.keep.delete(identity, id, wanted_versions(if_match))
+        self.keep.delete(identity, id, parse_if_match(if_match))
         return empty_answer(204)
 
     def fixup(self, identity: Identity, id: UUID) -> Response:  # noqa: A002

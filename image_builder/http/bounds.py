@@ -1,4 +1,4 @@
-"""What the contract allows and where it ends, read from its schemas so that nothing has to be said twice."""
+"""Allowed names and limits of requests, read from the schemas of openapi.yaml, for operation getFeatures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from image_builder.http.contract import Contract
 from image_builder.http.nodes import MOST_VALUES
 from image_builder.http.schemas import Schema, resolved
 
-# The operations whose bodies the limits are told of, by the name that they are told under.
+# Operations whose bodies have limits, by the key under which getFeatures answers them.
 _BODIES: Final = {
     "compose": "composeImage",
     "blueprint": "createBlueprint",
@@ -21,7 +21,7 @@ _BODIES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class PageSizes:
-    """How many entries a page of a list may have, and has where nobody says."""
+    """The largest and the default number of entries on a page of a list."""
 
     largest: int
     default: int
@@ -29,9 +29,9 @@ class PageSizes:
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """The most characters of texts and the most entries of lists, by field, such as `customizations.packages`.
+    """The maximum characters of texts and the maximum entries of lists, by field.
 
-    The entries of a list are `customizations.packages[]`.
+    A field is a path such as `customizations.packages`; `customizations.packages[]` are the entries of that list.
     """
 
     texts: Mapping[str, int]
@@ -42,7 +42,8 @@ class Lengths:
 class Bounds:
     """Names that requests may use, limits of bodies and parameters, and page sizes by the lists' paths.
 
-    `values` is the most values of a body; `lengths` are the limits of each kind of body, and of `parameters` by name.
+    `values` is the maximum number of values in a body; `lengths` holds the limits of each kind of body, and under
+    `parameters` those of parameters by name.
     """
 
     architectures: tuple[str, ...]
@@ -55,7 +56,7 @@ class Bounds:
 
 
 def bounds(contract: Contract) -> Bounds:
-    """The bounds of the contract in force."""
+    """Collect the bounds of the contract."""
     schemas = contract.document["components"]["schemas"]
     bodies = dict(_bodies(contract.document["paths"]))
     return Bounds(
@@ -96,13 +97,13 @@ def _lengths(fields: Iterable[tuple[str, Schema]], schemas: Mapping[str, Schema]
     for name, schema in fields:
         for field, keyword, limit in _limits(schema, schemas, name):
             known = lengths[keyword]
-            # A field of several forms may be as long as the most generous of them allows.
+            # A field that may have several forms has the largest limit of them.
             known[field] = max(limit, known.get(field, 0))
     return Lengths(texts=lengths["maxLength"], lists=lengths["maxItems"])
 
 
 def _limits(schema: Schema, schemas: Mapping[str, Schema], field: str) -> Iterator[tuple[str, str, int]]:
-    """Each limit at and below `field`, in whichever form of it: the limited field, the keyword, and the limit."""
+    """Each limit of the field and of the fields inside it: the limited field, the keyword, and the limit."""
     schema = resolved(schema, schemas)
     for keyword in ("maxLength", "maxItems"):
         if keyword in schema:

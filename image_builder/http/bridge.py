@@ -62,13 +62,13 @@ class Bridge:
             return await self._heavy.run(organization, partial(copy_context().run, run))
         lane = self._lanes[route.lane]
         if route.rarely_waits and not lane.is_free_for(organization):
-            held = note.memory.size
+            held = note.memory.snapshot()
             try:
                 return await self._lanes[Lane.DIRECT].run(
                     organization, partial(copy_context().run, _without_waiting, run)
                 )
             except MustWaitError:
-                note.memory.shrink(held)  # it needs a back-end after all, and gets in line
+                note.memory.restore(held)  # it needs a back-end after all, and gets in line
         return await lane.run(organization, partial(copy_context().run, run))
 
     def _run(self, environment: dict[str, Any]) -> _Answer:

@@ -38,6 +38,9 @@ class Route:
     lane: Lane = Lane.DIRECT
     # Of the lane WAITING, and most of its calls need no back-end: those do not wait there.
     rarely_waits: bool = False
+    # For a handler that reads a large stored document while it holds the body: the bytes of memory that takes. Called
+    # with the other arguments, on a thread, for large bodies.
+    memory_besides: Callable[..., int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ log = structlog.get_logger()
 
 # A password, or a null, as PostgreSQL writes them in a jsonb column.
 _SIGNS_OF_OLD_ROWS: Final = ('"password"', ": null")
+_IMAGES: Final = "image_requests"
 # Characters of a request for which memory is reserved before it is parsed.
 _LARGE: Final = 64 * 1024
 
@@ -170,10 +171,11 @@ def _request(stored: str | bytes) -> orjson.Fragment:
     """A request of the history as it is answered (see KeptCompose).
 
     A stored one is that already, unless something has to be taken out or put in: rows of this service need neither.
+    `image_requests` is always there, because the contract promises it.
     """
     if isinstance(stored, bytes):
-        return orjson.Fragment(stored)
-    suspicious = any(sign in stored for sign in _SIGNS_OF_OLD_ROWS)
+        return orjson.Fragment(_with_images(stored))
+    suspicious = any(sign in stored for sign in _SIGNS_OF_OLD_ROWS) or f'"{_IMAGES}"' not in stored
     if not suspicious and '"users"' not in stored:
         return orjson.Fragment(stored)
     if len(stored) > _LARGE:
@@ -182,12 +184,21 @@ def _request(stored: str | bytes) -> orjson.Fragment:
         document = orjson.loads(stored)
         if isinstance(document, dict):
             clean = not suspicious and is_redacted(document)
-            return orjson.Fragment(stored if clean else orjson.dumps(present_request(document)))
+            return orjson.Fragment(stored if clean else orjson.dumps({_IMAGES: [], **present_request(document)}))
     except (ValueError, TypeError, RecursionError):
         pass  # PostgreSQL keeps numbers and depths that nothing else reads
     # One such row does not spoil a list.
     log.warning("a stored request cannot be read")
-    return orjson.Fragment("{}")
+    return orjson.Fragment(orjson.dumps({_IMAGES: []}))
+
+
+def _with_images(shown_request: bytes) -> bytes:
+    """An object of JSON with an empty list of images where it has none; it is not parsed, because it may be large."""
+    rest = shown_request.removeprefix(b"{")
+    if f'"{_IMAGES}"'.encode() in shown_request or rest == shown_request:
+        return shown_request
+    separator = b"" if rest.strip() == b"}" else b","
+    return b"".join([b'{"', _IMAGES.encode(), b'":[]', separator, rest])
 
 
 def _image_status(status: ImageStatus) -> dict[str, Any]:

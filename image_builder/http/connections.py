@@ -1,4 +1,4 @@
-"""The open connections of a server: how many there may be, and which of them make room for new ones."""
+"""The open connections of a server: their maximum number, and which one is closed for a new one."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ if TYPE_CHECKING:
 
 
 class Connections(ServerState):
-    """A server's open connections; once it is `ending`, each is closed with the next answer.
+    """A server's open connections. While the server is `ending`, each is closed with its next answer.
 
-    At most `most` are open, and at most half as many that have shown no identity yet. A further connection takes the
-    place of the one that has been idle for longest.
+    At most `most` connections are open; at most half as many have not shown a valid identity. When a limit is exceeded,
+    the connection that has been idle for longest is closed.
     """
 
     def __init__(self, most: int) -> None:
         super().__init__()
         self.ending = False
-        # Bytes of heads that are not whole, beyond what an ordinary head has.
+        # Bytes of incomplete request heads, beyond the size of an ordinary head.
         self.bytes_of_heads = 0
         self._most = most
-        # In the order in which they became idle, or were opened.
+        # Both in the order in which connections became idle or were opened.
         self._idle: dict[ContractProtocol, None] = {}
         self._unidentified: dict[ContractProtocol, None] = {}
 
     def opened(self, connection: ContractProtocol) -> None:
-        """Make room for a new connection."""
+        """Register a new connection, and close another one if there are too many."""
         self._idle[connection] = None
         self._unidentified[connection] = None
         if len(self._unidentified) > self._most // 2:
@@ -38,19 +38,19 @@ class Connections(ServerState):
             self._evict(next(iter(self._idle), connection))
 
     def busy(self, connection: ContractProtocol) -> None:
-        """A request arrived on it."""
+        """Record that a request has arrived on the connection."""
         self._idle.pop(connection, None)
 
     def idle(self, connection: ContractProtocol) -> None:
-        """Its request was answered."""
+        """Record that the request on the connection was answered."""
         self._idle[connection] = None
 
     def identified(self, connection: ContractProtocol) -> None:
-        """A request on it has shown a valid identity."""
+        """Record that a request on the connection had a valid identity."""
         self._unidentified.pop(connection, None)
 
     def closed(self, connection: ContractProtocol) -> None:
-        """It is gone."""
+        """Remove a closed connection."""
         self._idle.pop(connection, None)
         self._unidentified.pop(connection, None)
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
 import yaml
 
+from image_builder.http.json_body import json_body
 from image_builder.http.parameters import Parameter
 from image_builder.http.schemas import Checker
 
@@ -79,7 +79,7 @@ class Contract:
         self._allow("Distributions", installed)
         self._allow("DistributionProfileItem", profiles)
         self.operations = {operation.id: operation for operation in self._operations()}
-        self.served = orjson.dumps(self.document)
+        self.served = json_body(self.document)
 
     @property
     def version(self) -> str:

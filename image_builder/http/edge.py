@@ -121,24 +121,24 @@ class Edge:
 
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         if b"%2f" in scope.get("raw_path", b"").lower():
-            await self._count_stray(scope)
+            await self._count_unrouted(scope)
             raise HTTPException(404)  # routing would take it for a separator, and no parameter can hold one
         key = self._page_key(scope["path"])
         if key is None:
             try:
                 await self._app(scope, receive, answer.send)
             except HTTPException:
-                await self._count_stray(scope)
+                await self._count_unrouted(scope)
                 raise
             return
         if scope["method"] not in {"GET", "HEAD"}:
             raise HttpError(405, "This resource does not take this method", {"Allow": "GET, HEAD"})
         await answer.document(await self._pages[key](scope["path"].removeprefix(key)))
 
-    async def _count_stray(self, scope: Scope) -> None:
+    async def _count_unrouted(self, scope: Scope) -> None:
         """What no operation was found for is counted all the same, below a base path."""
         if scope["path"].startswith(self._bases):
-            await self._limiter.admit_stray(scope)
+            await self._limiter.admit_unrouted(scope)
 
     def _page_key(self, path: str) -> str | None:
         if path in self._pages:
@@ -172,8 +172,10 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             length = next((int(value) for name, value in message["headers"] if name == b"content-length"), 0)
-            if length > _COUNTED:
-                await self._note.memory.reserve_soon(min(length, _BUFFERED))
+            memory = self._note.memory
+            # A request that has reserved memory for documents needs that no more: the answer is made of them.
+            if length > _COUNTED and memory.size < _BUFFERED:
+                await memory.reserve_soon(max(min(length, _BUFFERED) - memory.size, 0))
             self._note.status = message["status"]
             headers = [*message["headers"], *self._headers]
             message["headers"] = with_limits(headers, self._note.limits) if self._note.limits else headers

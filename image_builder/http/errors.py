@@ -1,4 +1,4 @@
-"""The one place where errors become answers (contract: HTTPErrorList)."""
+"""Errors as answers (openapi.yaml, schema HTTPErrorList). No other module turns errors into answers."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
-import orjson
 import structlog
 from starlette.exceptions import HTTPException
 
 from domain import errors
 from domain.quota import QuotaExceededError
 from domain.texts import shortened
+from image_builder.http.json_body import json_body
 from image_builder.http.quota import builds_left
 from image_builder.http.rate_limits import rate_limit_fields
 
@@ -33,10 +33,10 @@ _STATUS: Final[tuple[tuple[type[errors.ImageBuilderError], HTTPStatus], ...]] = 
     (errors.ConfigurationError, HTTPStatus.INTERNAL_SERVER_ERROR),
 )
 
-# A detail is for a person. The domain cuts its own; this bounds what a request or a back-end brings into any other.
-_LONGEST_DETAIL: Final = 16_384
+# Characters of an error's detail: a request or a back-end may have put a long text into it.
+_MAX_DETAIL_LENGTH: Final = 16_384
 
-_SENTENCES: Final = {
+_DETAILS: Final = {
     404: "There is no such resource in this API",
     405: "This resource does not take this method",
 }
@@ -44,9 +44,9 @@ _SENTENCES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An error answer: status, the sentence for the user, and headers besides the usual.
+    """An error answer: status, a sentence for the user, and additional headers.
 
-    `violations`, where there are any, are what is said in the place of the sentence.
+    `violations`, if there are any, replace the sentence.
     """
 
     status: int
@@ -57,14 +57,13 @@ class Problem:
     @property
     def body(self) -> bytes:
         """The answer's body."""
-        said = self.violations or (errors.Violation(str(self.status), self.detail),)
-        return orjson.dumps(
-            {"errors": [{"title": each.title, "detail": shortened(each.detail, _LONGEST_DETAIL)} for each in said]}
-        )
+        entries = self.violations or (errors.Violation(str(self.status), self.detail),)
+        errors_list = [{"title": each.title, "detail": shortened(each.detail, _MAX_DETAIL_LENGTH)} for each in entries]
+        return json_body({"errors": errors_list})
 
 
 class HttpError(Exception):
-    """A refusal that only HTTP knows: media type, length, and the like."""
+    """A refusal for a reason that only HTTP knows, such as media type or length."""
 
     def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(detail)
@@ -72,29 +71,29 @@ class HttpError(Exception):
 
 
 def problem_of(error: Exception) -> Problem:
-    """What to answer for `error`; the unforeseen is logged and answered without a word about it."""
+    """The answer for an error. An unforeseen error is logged, and its answer says nothing about it."""
     if isinstance(error, HttpError):
         return error.problem
     if isinstance(error, HTTPException):
-        sentence = _SENTENCES.get(error.status_code, HTTPStatus(error.status_code).phrase)
-        return Problem(error.status_code, sentence, dict(error.headers or {}))
+        detail = _DETAILS.get(error.status_code, HTTPStatus(error.status_code).phrase)
+        return Problem(error.status_code, detail, dict(error.headers or {}))
     if isinstance(error, errors.ImageBuilderError):
-        return _foreseen(error)
+        return _foreseen_problem(error)
     log.error("unforeseen error", exc_info=error)
     return Problem(500, "Something went wrong on our side")
 
 
-def _foreseen(error: errors.ImageBuilderError) -> Problem:
+def _foreseen_problem(error: errors.ImageBuilderError) -> Problem:
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        reason = shortened(error.detail, _LONGEST_DETAIL)
+        reason = shortened(error.detail, _MAX_DETAIL_LENGTH)
         log.warning("request failed", reason=reason, cause=type(error.__cause__).__name__)
     violations = _violations(error) if isinstance(error, errors.RulesViolatedError) else ()
     return Problem(status.value, error.detail, _headers(error), violations)
 
 
 def _violations(error: errors.RulesViolatedError) -> tuple[errors.Violation, ...]:
-    """Those that the error lists, and one entry more where it has counted more."""
+    """The violations that the error lists, and an entry with their number if it counted more."""
     first = len(error.violations)
     if error.total == first:
         return error.violations
@@ -107,7 +106,7 @@ def _violations(error: errors.RulesViolatedError) -> tuple[errors.Violation, ...
 def _headers(error: errors.ImageBuilderError) -> dict[str, str]:
     if isinstance(error, QuotaExceededError):
         return rate_limit_fields(builds_left(error.allowance))
-    waits = (errors.UnavailableError, errors.InProgressError, errors.RateLimitedError)
-    if isinstance(error, waits) and error.retry_after is not None:
+    retryable = (errors.UnavailableError, errors.InProgressError, errors.RateLimitedError)
+    if isinstance(error, retryable) and error.retry_after is not None:
         return {"Retry-After": str(error.retry_after)}
     return {}

@@ -27,11 +27,12 @@ _FIELD: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++):[\t ]*+([^\0-\x08\
 _MOST_FIELDS: Final = 2000
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[!$%&'()*+,\-.0-9;=A-Z_a-z~]*)(?::[0-9]*)?")
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
-_CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[\t ]*+;[^\0-\x08\n-\x1f\x7f]*+)?")
+_CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[\t ]*+;[^\0-\x08\n-\x1f\x7f]*+)?\r\n")
 _LONGEST_LINE: Final = 16 * 1024
-# Bytes of chunk sizes and extensions that may be more than those of the data: a body in chunks of one byte costs a
-# hundred times as much to read as the same body in one.
-_CHUNK_OVERHEAD: Final = 16 * 1024
+# Bytes that sizes, extensions and trailers of a chunked body may take, and one more for each 32 bytes of data: a chunk
+# of one byte costs as much time as one of a kilobyte. Chunks of 128 bytes or more always pass.
+_CHUNK_OVERHEAD: Final = 32 * 1024
+_DATA_PER_OVERHEAD: Final = 32
 
 END_OF_HEAD: Final = b"\r\n\r\n"
 
@@ -191,30 +192,38 @@ class ChunkedDecoder:
                     raise FramingError
                 at += len(part)
                 self._break_left = self._break_left[len(part) :]
+            elif self._in_trailer or (chunk := _CHUNK_LINE.match(data, at)) is None:
+                at = self._read_other_line(data, at)
             else:
-                end = data.find(b"\r\n", at)
-                if end < 0:
-                    self._keep(data[at:])
-                    return b"".join(parts), b""
-                self._read_line(data[at:end])
-                at = end + 2
+                self._count_overhead(chunk.end() - at)
+                size, at = int(chunk[1], 16), chunk.end()
+                if size and data.startswith(b"\r\n", at + size):  # the chunk is whole, as small ones mostly are
+                    parts.append(data[at : at + size])
+                    self._data += size
+                    at += size + 2
+                else:
+                    self._data_left = size
+                    self._in_trailer = size == 0
+                    self._break_left = b"" if self._in_trailer else b"\r\n"
         return b"".join(parts), data[at:]
 
-    def _read_line(self, line: bytes) -> None:
-        self._overhead += len(line) + 2
-        if self._overhead > _CHUNK_OVERHEAD + self._data:
+    def _read_other_line(self, data: bytes, at: int) -> int:
+        """Read a line that begins no chunk, and return where it ends; or keep what there is of a line."""
+        end = data.find(b"\r\n", at)
+        if end < 0:
+            self._keep(data[at:])
+            return len(data)
+        line = data[at:end]
+        if not self._in_trailer or (line and _FIELD.fullmatch(line) is None):
             raise FramingError
-        if self._in_trailer:
-            self.done = not line
-            if line and _FIELD.fullmatch(line) is None:
-                raise FramingError
-            return
-        match = _CHUNK_LINE.fullmatch(line)
-        if match is None:
+        self._count_overhead(len(line) + 2)
+        self.done = not line
+        return end + 2
+
+    def _count_overhead(self, size: int) -> None:
+        self._overhead += size
+        if self._overhead > _CHUNK_OVERHEAD + self._data // _DATA_PER_OVERHEAD:
             raise FramingError
-        self._data_left = int(match[1], 16)
-        self._in_trailer = self._data_left == 0
-        self._break_left = b"" if self._in_trailer else b"\r\n"
 
     def _keep(self, begun: bytes) -> None:
         if len(begun) > _LONGEST_LINE or b"\n" in begun:

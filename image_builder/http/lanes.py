@@ -1,4 +1,4 @@
-"""The threads of a lane, which serve organizations in turn."""
+"""Thread pools for request handlers that serve organizations in turn."""
 
 from __future__ import annotations
 
@@ -14,52 +14,52 @@ T = TypeVar("T")
 
 
 class FairLane:
-    """A pool of threads and the calls that wait for one. Lives on the event loop.
+    """A thread pool with a queue of waiting calls. Use it on the event loop only.
 
-    Organizations are served in turn; one organization gets at most half of the threads and half of the waiting places.
+    Organizations take turns; one organization gets at most half of the threads and half of the places in the queue.
     """
 
     def __init__(self, name: str, threads: int, most_waiting: int) -> None:
-        """`name` is what the names of the threads begin with."""
+        """`name` is the prefix of the threads' names; `most_waiting` is the length of the queue."""
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        # A future for each call that waits: done when it may run, or is refused.
+        # One future for each waiting call: resolved when the call may run, failed when the call is refused.
         self._queue: FairQueue[asyncio.Future[None]] = FairQueue(threads, most_waiting)
 
     def is_free_for(self, organization: str) -> bool:
-        """Whether a call of this organization would get a thread at once."""
+        """Whether a call of this organization would get a thread without waiting."""
         return self._queue.has_place(organization)
 
     async def run(self, organization: str, call: Callable[[], T]) -> T:
-        """The result of the call, made on a thread when it is the organization's turn.
+        """Run the call on a thread when it is the organization's turn, and return its result.
 
-        Raises UnavailableError where too many calls wait already, and whatever the call raises.
+        Raises UnavailableError if the queue is full, and what the call raises.
         """
-        await self._turn(organization)
+        await self._wait_for_turn(organization)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, call)
         finally:
             self._finish(organization)
 
     def close(self) -> None:
-        """End the threads. Those whose call hangs are not waited for."""
+        """Stop the threads without waiting for calls that hang."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _turn(self, organization: str) -> None:
-        """Wait until a call may run. Raises UnavailableError where it is refused."""
+    async def _wait_for_turn(self, organization: str) -> None:
+        """Return when the call may run. Raises UnavailableError if it is refused."""
         turn = asyncio.get_running_loop().create_future()
         refused = self._queue.put(organization, turn)
         if refused is not None and not refused.done():
             refused.set_exception(UnavailableError("Too many requests are waiting already"))
-        self._start()
+        self._start_next()
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self._finish(organization)  # the turn came after the caller had been cancelled
+                self._finish(organization)  # its turn came, but the caller was cancelled
             raise
 
-    def _start(self) -> None:
-        """Tell those whose turn it is."""
+    def _start_next(self) -> None:
+        """Resolve the futures of the calls that may run now."""
         while (due := self._queue.take()) is not None:
             organization, turn = due
             if turn.done():  # cancelled while it waited
@@ -69,4 +69,4 @@ class FairLane:
 
     def _finish(self, organization: str) -> None:
         self._queue.finish(organization)
-        self._start()
+        self._start_next()

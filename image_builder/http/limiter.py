@@ -1,4 +1,4 @@
-"""Rate limits over HTTP: which budget a request spends of, and the refusal when it is spent."""
+"""Rate limits of requests: the budget that a request counts towards, and the refusal when it is used up."""
 
 from __future__ import annotations
 
@@ -17,30 +17,28 @@ from ports.build_budget import current_build_budget
 from ports.meter import Meter
 from ports.rate_limits import RateLimits
 
-_WORDS: Final = {
+_BUDGET_NAMES: Final = {
     Budget.READS: "requests",
     Budget.WRITES: "requests that change something",
     Budget.BUILD_REQUESTS: "requests to start builds",
 }
 
-
-# Seconds that a thread waits for the event loop to count.
-_COUNTED_WITHIN: Final = 5.0
+# Seconds that a thread waits until the event loop has counted.
+_COUNT_TIMEOUT: Final = 5.0
 
 
 def budget_of(method: str, path: str) -> Budget:
-    """What a request spends of; `path` may be a path or the template of one."""
+    """The budget that a request counts towards; `path` is a path or a path template."""
     if method in {"GET", "HEAD", "OPTIONS"}:
         return Budget.READS
     return Budget.BUILD_REQUESTS if method == "POST" and path.endswith("/compose") else Budget.WRITES
 
 
 class Limiter:
-    """Lets requests through as long as their tenant's budget lasts.
+    """Counts requests, and refuses those of a tenant whose budget is used up.
 
-    Only requests whose identity is known: without one there is nobody to count for. A budget of all strangers together
-    would let one of them spend it for all, the gateway's address is the same for everybody, and a refusal for want of
-    an identity costs little more than this one would.
+    Requests without a valid identity are not counted. One client could use up a budget that all of them share, the
+    gateway's address is the same for all clients, and refusing them as unauthenticated costs little more than counting.
     """
 
     def __init__(self, limits: RateLimits, authenticate: Authenticate, meter: Meter) -> None:
@@ -49,9 +47,10 @@ class Limiter:
         self._meter = meter
 
     async def admit(self, note: Note, tenant: str, budget: Budget) -> None:
-        """Count a request, and note what every answer to it says. Raises RateLimitedError when the budget is spent.
+        """Count a request, and record the limits for its RateLimit headers.
 
-        A request that starts builds counts as one; it may count more of them by `ports.build_budget`.
+        Raises RateLimitedError when the budget is used up. A request that starts builds counts as one build; its use
+        case may count more through `ports.build_budget`.
         """
         spent = await self._spend(note, tenant, budget, 1)
         if spent is not None and not spent.admitted:
@@ -60,13 +59,13 @@ class Limiter:
             current_build_budget.set(_BuildBudget(self, note, tenant, asyncio.get_running_loop()))
 
     async def admit_builds(self, note: Note, tenant: str, builds: int) -> None:
-        """Count what a request starts beyond its first build. Raises RateLimitedError when the budget is spent."""
+        """Count all builds of a request but the first. Raises RateLimitedError when the budget is used up."""
         spent = await self._spend(note, tenant, Budget.BUILD_REQUESTS, builds - 1)
         if spent is not None and not spent.admitted:
             raise _refusal_of_builds(spent, builds)
 
-    async def admit_stray(self, scope: Scope) -> None:
-        """The same for a request that no operation was found for, which needs no identity."""
+    async def admit_unrouted(self, scope: Scope) -> None:
+        """Count a request that matches no operation, if it has a valid identity. Raises RateLimitedError."""
         try:
             identity = self._authenticate(scope["headers"])
         except (UnauthenticatedError, ForbiddenError):
@@ -94,14 +93,14 @@ class _BuildBudget:
     loop: asyncio.AbstractEventLoop
 
     def spend(self, builds: int) -> None:
-        """See the port. Raises UnavailableError where the event loop does not get to it, as when the service ends."""
+        """See the port. Raises UnavailableError if the event loop does not count in time, as during shutdown."""
         if builds <= 1:
             return
         counting = asyncio.run_coroutine_threadsafe(
             self.limiter.admit_builds(self.note, self.tenant, builds), self.loop
         )
         try:
-            counting.result(_COUNTED_WITHIN)
+            counting.result(_COUNT_TIMEOUT)
         except TimeoutError:
             counting.cancel()
             raise UnavailableError("The builds could not be counted") from None
@@ -111,19 +110,19 @@ def _refusal(spent: Spent, budget: Budget) -> RateLimitedError:
     seconds = max(1, whole_seconds(spent.frees_in))
     window = whole_seconds(spent.window)
     return RateLimitedError(
-        f"Too many requests: this organization may make {spent.limit} {_WORDS[budget]} in {window} seconds. "
-        f"Try again in {_seconds(seconds)}",
+        f"Too many requests: this organization may make {spent.limit} {_BUDGET_NAMES[budget]} in {window} seconds. "
+        f"Try again in {_format_seconds(seconds)}",
         retry_after=seconds,
     )
 
 
 def _refusal_of_builds(spent: Spent, builds: int) -> RateLimitedError:
     window = whole_seconds(spent.window)
-    if spent.retry_in is None:  # not even a window of their own would do
+    if spent.retry_in is None:  # more builds than a whole window allows
         seconds, advice = window, "Choose fewer of them with image_types"
     else:
         seconds = max(1, whole_seconds(spent.retry_in))
-        advice = f"Try again in {_seconds(seconds)}"
+        advice = f"Try again in {_format_seconds(seconds)}"
     return RateLimitedError(
         f"Too many images: the request starts {builds} builds, and this organization may start {spent.limit} in "
         f"{window} seconds, of which {spent.remaining + 1} were left. {advice}",
@@ -131,5 +130,5 @@ def _refusal_of_builds(spent: Spent, builds: int) -> RateLimitedError:
     )
 
 
-def _seconds(number: int) -> str:
+def _format_seconds(number: int) -> str:
     return f"{number} {'second' if number == 1 else 'seconds'}"

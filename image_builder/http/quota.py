@@ -1,4 +1,4 @@
-"""The quota over HTTP: GET /quota, and the RateLimit fields of what starts builds (contract: Quota)."""
+"""Quotas over HTTP (openapi.yaml, operation getQuota), and as RateLimit fields of answers to builds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SECOND: Final = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class QuotaController:
-    """The operation on the quota."""
+    """Operations on the quota."""
 
     tell: TellQuota
 
@@ -38,7 +38,7 @@ class QuotaController:
 
 
 def builds_left(allowance: Allowance) -> RateLimit:
-    """The quota as a rate limit is told."""
+    """The quota in the form of a rate limit."""
     return RateLimit("builds", allowance.limit, allowance.window, allowance.remaining, allowance.frees_in)
 
 
@@ -51,10 +51,10 @@ def _quota(allowance: Allowance) -> dict[str, Any]:
         "window": whole_seconds(allowance.window),
     }
     if allowance.next_free_at is not None:
-        answer["next_free_at"] = _to_the_second(allowance.next_free_at)
+        answer["next_free_at"] = _round_up_to_second(allowance.next_free_at)
     return answer
 
 
-def _to_the_second(moment: datetime) -> datetime:
-    """Rounded up: who waits until then has waited long enough."""
+def _round_up_to_second(moment: datetime) -> datetime:
+    """Rounded up, so that a client that waits until then has waited long enough."""
     return moment.replace(microsecond=0) + (_SECOND if moment.microsecond else timedelta(0))

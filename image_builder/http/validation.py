@@ -6,9 +6,9 @@ Everything that can be refused is refused here, on the event loop, before a thre
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -26,6 +26,7 @@ from image_builder.http.auth import Authenticate
 from image_builder.http.call import ANNOUNCED, CALL, CONNECTION, NOTE, Call, Route
 from image_builder.http.contract import TOML, Body, Contract, Operation
 from image_builder.http.errors import HttpError
+from image_builder.http.lanes import FairLane
 from image_builder.http.limiter import Limiter, budget_of
 from image_builder.http.memory import Account, RequestMemory
 from image_builder.http.nodes import MOST_VALUES, count_toml_values, count_values
@@ -37,6 +38,8 @@ from image_builder.telemetry import logs
 T = TypeVar("T")
 
 _JSON: Final = "application/json"
+# Characters of an Accept header; browsers send 200. Those of a whole head would take the event loop 80 ms.
+_LONGEST_ACCEPT: Final = 2_000
 # A client that sends its body drop by drop does not hold a connection for ever.
 _SECONDS_FOR_A_BODY: Final = 60.0
 # Above this the parsing of a body would be felt by the other requests of the event loop.
@@ -48,10 +51,17 @@ _LARGE_TOML: Final = 2 * 1024
 _COPIES: Final = 3
 # Of a body that does not say its length so many bytes are counted at first.
 _UNCOUNTED: Final = 16 * 1024
-# UTF-8 of a character beyond the first 65,536.
-_FOUR_BYTES: Final = re.compile(rb"[\xf0-\xf4]")
-# Where larger ones are parsed, apart from all else that needs threads. Two: they take turns with the event loop.
-_PARSERS: Final = ThreadPoolExecutor(2, thread_name_prefix="parse")
+# UTF-8 of a character beyond the first 65,536 begins with one of these bytes.
+_FOUR_BYTES: Final = range(0xF0, 0xF5)
+# Bodies that cost more memory than this are not taken in without what is needed besides.
+_LARGE_COST: Final = 128 * 1024
+# Checking this many values would delay the other requests of the event loop, too.
+_MANY: Final = 2_000
+# Large bodies are parsed apart from everything else that needs threads. Two threads, one for an organization: they
+# compete with the event loop for the interpreter.
+_PARSERS: Final = FairLane("parse", 2, most_waiting=400)
+# Threads that look up the size of a stored document that a large body replaces; others need not wait for that.
+_LOOKUPS: Final = ThreadPoolExecutor(2, thread_name_prefix="stored-size")
 # What a value takes besides its text: in the document as it is parsed, completed, and turned into a back-end's.
 _BYTES_OF_A_VALUE: Final = 200
 
@@ -93,7 +103,14 @@ class CheckedOperation:
         if operation.produces:
             arguments["media_type"] = _chosen(operation.produces, Headers(scope=scope))
         if operation.body is not None:
-            reader = _BodyReader(operation.body, Headers(scope=scope), self._largest_body, self._arriving, note.memory)
+            reader = _BodyReader(
+                operation.body,
+                Headers(scope=scope),
+                self._largest_body,
+                self._arriving,
+                note.memory,
+                self._route.memory_besides,
+            )
             arguments["body"] = await reader.read(receive, arguments)
         return Call(self._route, arguments)
 
@@ -113,13 +130,25 @@ class CheckedOperation:
 class _BodyReader:
     """Reads the body of one request: its length and media type first, then its bytes, values and fields."""
 
-    def __init__(self, body: Body, headers: Headers, largest: int, arriving: RequestMemory, memory: Account) -> None:
-        """`arriving` is the memory of all bodies that are not whole, `memory` what this request may hold afterwards."""
+    def __init__(
+        self,
+        body: Body,
+        headers: Headers,
+        largest: int,
+        arriving: RequestMemory,
+        memory: Account,
+        memory_besides: Callable[..., int] | None,
+    ) -> None:
+        """`arriving` is the memory of all bodies that are not whole, `memory` what this request may hold afterwards.
+
+        `memory_besides` is that of the Route.
+        """
         self._body = body
         self._headers = headers
         self._largest = largest
         self._arriving = arriving
         self._memory = memory
+        self._memory_besides = memory_besides
 
     async def read(self, receive: Receive, arguments: Mapping[str, Any]) -> Any:
         """The document, checked and completed. Raises the refusals of the contract."""
@@ -135,20 +164,28 @@ class _BodyReader:
                 return self._body.checker.accept({})
             toml = _media_type(self._headers, self._body) == TOML
             count = count_toml_values if toml else count_values
-            values = await self._run(toml, count, raw)
+            values = await self._run(len(raw) > (_LARGE_TOML if toml else _LARGE), count, raw)
+            cost = _cost_of_text(raw) + _cost_of_values(values)
             # At once: requests that hold a part each would wait for each other's.
-            await self._memory.reserve_soon(_cost_of_text(raw) + _cost_of_values(values))
+            await self._memory.reserve_soon(cost, later=await self._cost_besides(cost, arguments))
         finally:
             arriving.close()
         parse = partial(_toml_document, arguments=arguments) if toml else _json_document
-        return await self._run(toml, partial(_document, parse, body=self._body), raw)
+        document = partial(_document, parse, body=self._body)
+        return await self._run(values > _MANY or len(raw) > (_LARGE_TOML if toml else _LARGE), document, raw)
 
-    @staticmethod
-    async def _run(toml: bool, work: Callable[[bytes], T], raw: bytes) -> T:
+    async def _cost_besides(self, cost: int, arguments: Mapping[str, Any]) -> int:
+        """What the handler needs besides a body of this cost. Raises UnavailableError when the database is away."""
+        if self._memory_besides is None or cost <= _LARGE_COST:
+            return 0
+        lookup = partial(copy_context().run, partial(self._memory_besides, **arguments))
+        stored = await asyncio.get_running_loop().run_in_executor(_LOOKUPS, lookup)
+        # A request that is served meanwhile may store a document as large as this one.
+        return max(stored, cost)
+
+    async def _run(self, large: bool, work: Callable[[bytes], T], raw: bytes) -> T:
         """What the work makes of a body: here where that takes a moment only, else on a thread."""
-        if len(raw) <= (_LARGE_TOML if toml else _LARGE):
-            return work(raw)
-        return await asyncio.get_running_loop().run_in_executor(_PARSERS, work, raw)
+        return await _PARSERS.run(self._memory.tenant, partial(work, raw)) if large else work(raw)
 
     async def _received(self, receive: Receive, length: int, arriving: Account) -> bytes:
         """The body; nothing waits for memory while it holds some that another may wait for.
@@ -240,7 +277,7 @@ class ContractMiddleware(RoutedMiddleware[CheckedAPI]):
 def _cost_of_text(raw: bytes) -> int:
     """Bytes that a body's text costs until its request has ended: as it came, parsed, and for database and back-end."""
     # One character makes Python keep two or four bytes for each of its text.
-    width = 1 if raw.isascii() else 4 if _FOUR_BYTES.search(raw) else 2
+    width = 1 if raw.isascii() else 4 if any(lead in raw for lead in _FOUR_BYTES) else 2
     return len(raw) * (_COPIES + width)
 
 
@@ -280,7 +317,10 @@ def _toml_document(raw: bytes, arguments: Mapping[str, Any]) -> Any:
 
 
 def _chosen(media_types: tuple[str, ...], headers: Headers) -> str:
-    accept = parse_accept_header(", ".join(headers.getlist("accept")), MIMEAccept)
+    wanted = ", ".join(headers.getlist("accept"))
+    if len(wanted) > _LONGEST_ACCEPT:  # a server may disregard the header (RFC 9110, section 12.5.1)
+        return media_types[0]
+    accept = parse_accept_header(wanted, MIMEAccept)
     return accept.best_match(media_types, media_types[0])
 
 

@@ -8,23 +8,23 @@ from typing import Final
 from domain.errors import InvalidRequestError
 
 _TAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
-# Empty elements of a list mean nothing (section 5.6.1.2).
+# Recipients ignore empty list elements (section 5.6.1.2).
 _TAGS: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
-_OURS: Final = re.compile(r'(?<!W/)"([1-9][0-9]{0,18})"')
+_VERSION_TAG: Final = re.compile(r'(?<!W/)"([1-9][0-9]{0,18})"')
 
 
 def etag(version: int) -> str:
-    """The strong tag of a version."""
+    """The strong entity tag of a version."""
     return f'"{version}"'
 
 
-def wanted_versions(if_match: str | None) -> frozenset[int] | None:
-    """The versions that an If-Match header means, None for any; tags that are none of ours match nothing.
+def parse_if_match(if_match: str | None) -> frozenset[int] | None:
+    """The versions that an If-Match header allows; None for any. Tags of other forms match no version.
 
-    Raises InvalidRequestError for what is no list of tags.
+    Raises InvalidRequestError if the header is no list of entity tags.
     """
     if if_match is None or if_match.strip(" \t") == "*":
         return None
     if not _TAGS.fullmatch(if_match):
         raise InvalidRequestError('If-Match: expected entity tags, such as "3" with its quotation marks')
-    return frozenset(int(number) for number in _OURS.findall(if_match))
+    return frozenset(int(number) for number in _VERSION_TAG.findall(if_match))

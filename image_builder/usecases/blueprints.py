@@ -40,6 +40,7 @@ from domain.paging import Page
 from image_builder.usecases.passwords import HashPasswords, salt_passwords
 from image_builder.usecases.requirements import PolicyRequirements
 from ports.deadline import until
+from ports.memory import temporary_memory
 from ports.store import Blueprints
 
 # Seconds that reading a blueprint waits for its policy, and that saving one does.
@@ -120,6 +121,10 @@ class KeepBlueprints:
 
         return self.blueprints.change(identity.tenant, blueprint_id, wanted, change)
 
+    def memory_to_update(self, identity: Identity, blueprint_id: UUID) -> int:
+        """How many bytes of memory an update takes besides the new document."""
+        return self.blueprints.memory_to_change(identity.tenant, blueprint_id)
+
     def delete(self, identity: Identity, blueprint_id: UUID, wanted: frozenset[int] | None) -> None:
         """Hide a blueprint and its builds; the builds still count towards the quota.
 
@@ -154,19 +159,22 @@ class KeepBlueprints:
         NotFoundError where the policy has no tailoring for the minor version, and ForbiddenError where compliance
         refuses the caller.
         """
-        blueprint = self.blueprints.get(identity.tenant, blueprint_id)
-        if blueprint.distribution is None:
+        with temporary_memory():  # the blueprint is read once more when it is changed
+            blueprint = self.blueprints.get(identity.tenant, blueprint_id)
+            policy_id, distribution = blueprint.policy_id, blueprint.distribution
+            del blueprint
+        if distribution is None:
             raise InvalidRequestError("The blueprint has no distribution to follow a policy for")
         required: dict[str, Any] = {}
-        if blueprint.policy_id is not None:
+        if policy_id is not None:
             try:
-                required = self._find_requirements(identity, blueprint.policy_id, blueprint.distribution)
+                required = self._find_requirements(identity, policy_id, distribution)
             except PolicyNotApplicableError as error:
                 kind = NotFoundError if error.reason is Inapplicability.NO_TAILORING else InvalidRequestError
                 raise kind(error.detail) from None
 
         def change(latest: Blueprint) -> Version:
-            if (latest.policy_id, latest.distribution) != (blueprint.policy_id, blueprint.distribution):
+            if (latest.policy_id, latest.distribution) != (policy_id, distribution):
                 raise UnavailableError(
                     "The policy changed while the blueprint was being fixed; try again", retry_after=1
                 )

@@ -11,9 +11,9 @@ from domain.blueprints.blueprint import BlueprintVersion
 from domain.blueprints.composing import create_compose_requests
 from domain.identity import Identity
 from image_builder.usecases.compose import StartComposes, Started
-from image_builder.usecases.footprint import memory_of
+from image_builder.usecases.footprint import memory_of, most_memory_of
 from ports.build_budget import spend_builds
-from ports.memory import require_memory
+from ports.memory import release_set_aside, require_memory
 from ports.store import Blueprints
 
 Json = Mapping[str, Any]
@@ -40,10 +40,11 @@ class BuildBlueprint:
         Raises NotFoundError unless it is this tenant's, InvalidRequestError for too many images, RateLimitedError
         where the rate limit allows fewer builds, and whatever StartComposes raises.
         """
-        blueprint = self.blueprints.get(identity.tenant, blueprint_id)
+        blueprint = self.blueprints.get(identity.tenant, blueprint_id, needed=most_memory_of)
         requests = create_compose_requests(blueprint, client_id, image_types)
         spend_builds(len(requests))
         require_memory(memory_of(requests))
+        release_set_aside()  # the composer may take long
         version = BlueprintVersion(blueprint.id, blueprint.version_id)
         return self.start(identity, self._completed(requests), version, key)
 

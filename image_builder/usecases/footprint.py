@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import orjson
 
+from domain.json_size import JsonCounts
 from domain.sharing import once_for_each
 
 # Measured, in bytes. Of any start; for each byte of a document as JSON; for each object and list in it, of which
@@ -31,6 +32,16 @@ def memory_of(documents: Sequence[Json]) -> int:
     containers = max(map(_containers, documents), default=0)
     written = min(len(documents), written_at_once(documents)) * largest
     return _ANY_START + _FOR_EACH_BYTE * largest + _FOR_EACH_CONTAINER * containers + _WRITTEN * written
+
+
+def most_memory_of(blueprint: JsonCounts) -> int:
+    """Bytes that `memory_of` the compose requests of a blueprint with this document comes to at most."""
+    return (
+        _ANY_START
+        + _FOR_EACH_BYTE * blueprint.size
+        + _FOR_EACH_CONTAINER * blueprint.containers
+        + _WRITTEN * max(_MOST_WRITTEN, blueprint.size)
+    )
 
 
 def written_at_once(documents: Sequence[Json]) -> int:

@@ -251,7 +251,8 @@ class Account:
         self._most = most
         self._error = error
 
-    def reserve(self, size: int) -> None:
+    def reserve(self, size: int, later: int = 0) -> None:
+        assert not later
         self.reserved.append(size)
         if sum(self.reserved) > self._most:
             raise self._error

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
+import orjson
 import pytest
 
 from adapters.postgres.blueprints import PostgresBlueprints
 from domain.blueprints.blueprint import Blueprint, NewBlueprint, Version
 from domain.errors import NotFoundError, StaleVersionError
+from domain.json_size import parsed_size
 from tests.support.databases import Parameters, session
 from tests.support.memory import RecordedMemory, recorded_memory
 
@@ -90,3 +92,38 @@ def test_the_latest_version_is_of_the_organization_s_own_undeleted_blueprint(
             blueprints.delete(tenant, key, None)
         with pytest.raises(NotFoundError, match="Blueprint not found"):
             blueprints.latest_version(other, key)
+
+
+@pytest.mark.parametrize(
+    "customizations",
+    [
+        {"packages": [f"package-{number}" for number in range(10_000)]},
+        {"files": [{"path": f"/etc/{number}", "data": "ä"} for number in range(4_000)]},
+        {"files": [{"path": "/etc/a", "data": "{[,:" * 100_000}]},
+    ],
+)
+def test_memory_for_reading_is_reserved_at_once_and_suffices_for_the_parsed_form(
+    blueprints: PostgresBlueprints, tenant: str, memory: RecordedMemory, customizations: dict[str, Any]
+) -> None:
+    body = {"customizations": customizations, "image_requests": []}
+    key = blueprints.create(new(tenant, body))
+    reservations: list[int] = []
+    memory.before_reserving = lambda: reservations.append(1)
+    assert blueprints.get(tenant, key).body == body
+    assert reservations == [1]
+    text = orjson.dumps(body)
+    assert memory.reserved >= 3 * len(text) + parsed_size(text)
+    assert memory.reserved == blueprints.memory_to_change(tenant, key)
+
+
+def test_what_the_caller_needs_besides_is_set_aside_with_it(
+    blueprints: PostgresBlueprints, tenant: str, memory: RecordedMemory
+) -> None:
+    key = blueprints.create(new(tenant, LARGE))
+    blueprints.get(tenant, key, needed=lambda counts: 10 * counts.size)
+    assert 9 * MiB < memory.set_aside + memory.reserved < 11 * MiB
+
+
+def test_changing_a_small_blueprint_or_none_needs_no_memory(blueprints: PostgresBlueprints, tenant: str) -> None:
+    assert blueprints.memory_to_change(tenant, blueprints.create(new(tenant, SMALL))) == 0
+    assert blueprints.memory_to_change(tenant, uuid4()) == 0

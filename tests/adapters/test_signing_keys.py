@@ -1,5 +1,7 @@
 import json
 import threading
+import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -27,11 +29,13 @@ class Vendor:
         self.pages = {}
         self.failures = {}
         self.asked = []
+        self.encodings = []
         vendor = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 vendor.asked.append(self.path)
+                vendor.encodings.append(self.headers["Accept-Encoding"])
                 failing = vendor.failures.get(self.path, 0)
                 vendor.failures[self.path] = failing - 1
                 status = 503 if failing > 0 else 200 if self.path in vendor.pages else 404
@@ -226,3 +230,34 @@ def test_an_answer_without_end_is_cut_off(vendor, monkeypatch):
     vendor.pages = {"/key": b"x" * 101}
     with pytest.raises(UnavailableError, match="more than 100 bytes"):
         download(vendor.address("/key"))
+
+
+def test_an_answer_that_drips_is_cut_off_in_time(monkeypatch):
+    monkeypatch.setattr(signing_keys, "_SECONDS", 1.0)
+    ended = threading.Event()
+
+    class Dripping(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):
+                while not ended.wait(0.05):
+                    self.wfile.write(b"x")
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Dripping) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        began = time.monotonic()
+        with pytest.raises(UnavailableError, match="not whole within 1 seconds"):
+            download(f"http://127.0.0.1:{server.server_address[1]}/key")
+        assert time.monotonic() - began < 20
+        ended.set()
+        server.shutdown()
+
+
+def test_what_claims_to_be_compressed_is_not_asked_for(vendor):
+    vendor.pages = {"/key": b"content"}
+    download(vendor.address("/key"))
+    assert vendor.encodings == ["identity"]

@@ -14,7 +14,13 @@ from typing import Any
 
 import pytest
 
+from adapters.embedded.composer.process import StandInComposer
+from tests.support import stand_in
+from tests.support.blueprints import insert_blueprint
 from tests.support.builders import compose_request, identity
+from tests.support.databases import Parameters
+from tests.support.old_rows import BODIES, BUILDS, REQUESTS
+from tests.support.rows import insert_compose
 from tests.support.service import BASE, Service
 
 pytestmark = pytest.mark.usefixtures("composer")
@@ -50,16 +56,18 @@ def generated(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Ite
         def module(name: str) -> Any:
             return importlib.import_module(f"{PACKAGE}.{name}")
 
-        client_type = module("client").AuthenticatedClient
-        with client_type(
-            base_url=service.url + BASE,
-            token=identity("generated"),
-            prefix="",
-            auth_header_name="x-rh-identity",
-            raise_on_unexpected_status=True,
-            timeout=20,
-        ) as client:
-            yield SimpleNamespace(module=module, models=module("models"), client=client)
+        def client_of(organization: str) -> Any:
+            return module("client").AuthenticatedClient(
+                base_url=service.url + BASE,
+                token=identity(organization),
+                prefix="",
+                auth_header_name="x-rh-identity",
+                raise_on_unexpected_status=True,
+                timeout=20,
+            )
+
+        with client_of("generated") as client:
+            yield SimpleNamespace(module=module, models=module("models"), client=client, client_of=client_of)
     for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
         del sys.modules[name]
 
@@ -116,6 +124,56 @@ def test_a_generated_client_reads_what_can_be_built(generated: SimpleNamespace) 
     assert generated.module("api.meta.get_version").sync(client=generated.client).version
     document = generated.module("api.meta.get_openapi_json").sync(client=generated.client)
     assert document.to_dict()["openapi"].startswith("3.")
+
+
+def test_a_generated_client_reads_builds_of_any_age(
+    generated: SimpleNamespace, module_database: Parameters, composer: StandInComposer
+) -> None:
+    models = generated.models
+    jobs = {name: stand_in.Client(composer).queued() for name in [*REQUESTS, *BUILDS]}
+    for name, job in jobs.items():
+        request, columns = REQUESTS.get(name, compose_request()), BUILDS.get(name, {})
+        insert_compose(module_database, "builds of old", request, job_id=job, **columns)
+    with generated.client_of("builds of old") as client:
+        page = generated.module("api.compose.get_composes").sync(client=client)
+        read = {str(item.id): item.request for item in page.data}
+        assert read.keys() == set(jobs.values())
+        assert {type(request) for request in read.values()} == {models.StoredComposeRequest}
+        (image,) = read[jobs["an image type of long ago"]].image_requests
+        assert (image.image_type, image.upload_request.type_) == ("no-longer-known", "nowhere")
+        assert read[jobs["keys of long ago"]].client_id == "of-long-ago"
+        assert read[jobs["empty"]].image_requests == []
+        (image,) = read[jobs["as today"]].image_requests
+        assert image.image_type is models.ImageTypes.GUEST_IMAGE
+        for job in jobs.values():
+            status = generated.module("api.compose.get_compose_status").sync(client=client, compose_id=job)
+            assert isinstance(status, models.ComposeStatus)
+
+
+def test_a_generated_client_reads_blueprints_of_any_age(
+    generated: SimpleNamespace, module_database: Parameters
+) -> None:
+    models, operations = generated.models, "api.blueprint"
+    with generated.client_of("blueprints of old") as client:
+        for name, stored in BODIES.items():
+            key = insert_blueprint(module_database, "blueprints of old", name, stored)
+            found = generated.module(f"{operations}.get_blueprint").sync(client=client, id=key)
+            assert isinstance(found, models.BlueprintResponse), name
+            export = generated.module(f"{operations}.export_blueprint").sync(client=client, id=key)
+            assert isinstance(export, models.BlueprintExportResponse), name
+
+
+def test_a_generated_client_reads_words_of_a_newer_composer(
+    generated: SimpleNamespace, composer: StandInComposer
+) -> None:
+    request = generated.models.ComposeRequest.from_dict(compose_request())
+    with generated.client_of("newer composer") as client:
+        started = generated.module("api.compose.compose_image").sync(client=client, body=request)
+        upload = {"status": "queued", "type": "ftp", "options": {"path": "/x"}}
+        composer.steer(image_status={"status": "resting", "upload_status": upload})
+        status = generated.module("api.compose.get_compose_status").sync(client=client, compose_id=started.id)
+    assert status.image_status.status == "resting"
+    assert status.image_status.upload_status.options.to_dict() == {"path": "/x"}
 
 
 def _watch(generated: SimpleNamespace, compose_id: Any) -> Any:

@@ -108,6 +108,11 @@ def test_an_offset_that_is_no_whole_number_is_refused(service: Service, text: st
     assert "offset" in detail or "query string" in detail
 
 
+def test_a_query_string_of_very_many_parameters_is_refused(service: Service) -> None:
+    assert ask(service, f"/composes?{'a=1&' * 900}limit=1").status_code == 200
+    assert "more than 5000 parameters" in refusal(ask(service, f"/composes?{'a&' * 30_000}limit=1"), 400)
+
+
 @pytest.mark.parametrize("offset", [0, 1, 10**6, 2**31, 2**32, 10**17])
 def test_an_offset_past_the_end_is_an_empty_page(service: Service, offset: int) -> None:
     page = json.loads(raw_http.call(service.url, "GET", f"{BASE}/composes?offset={offset}", _nobody()).content)

@@ -150,4 +150,4 @@ def test_old_requests_of_any_shape_are_answered(client: Client, tenant: str, mod
     (compose_id,) = composed(client, blueprint_id)
     with session(module_database) as connection:
         connection.execute("UPDATE composes SET request = '{\"of_old\": null}' WHERE job_id = %s", (compose_id,))
-    assert composes_of(client, blueprint_id)["data"][0]["request"] == {}
+    assert composes_of(client, blueprint_id)["data"][0]["request"] == {"image_requests": []}

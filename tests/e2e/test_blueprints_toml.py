@@ -235,5 +235,12 @@ def test_json_is_the_default(client: Client, accept: str | None, media_type: str
     assert "accept" in answer.headers["Vary"].lower()
 
 
+def test_an_accept_header_longer_than_any_client_sends_is_disregarded(client: Client) -> None:
+    path = f"/blueprints/{kept(client)}/export"
+    for repeated, media_type in ((100, TOML), (200, "application/json")):
+        answer = client.get(path, headers={"Accept": TOML + ", a/b;q=0.1" * repeated})
+        assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, media_type)
+
+
 def test_a_refusal_is_json_all_the_same(client: Client) -> None:
     refusal(client.get("/blueprints/7709b691-15a9-4dae-ae96-d6584b9f389f/export", headers={"Accept": TOML}), 404)

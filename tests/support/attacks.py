@@ -211,13 +211,19 @@ def _slow_bodies(target: Target) -> Sequence[bytes]:
     return [head[:-1000]]
 
 
-def _tiny_chunks(target: Target) -> Sequence[bytes]:
-    headers = {
-        "x-rh-identity": identity(target.tenant),
-        "Content-Type": "application/json",
-        "Transfer-Encoding": "chunked",
-    }
-    return [raw_http.head("POST", f"{BASE}/compose", headers) + b"1\r\na\r\n" * 400_000]
+def _in_chunks(size: int, body: int) -> Messages:
+    """POST /compose with a body of so many bytes in chunks of this size."""
+
+    def messages(target: Target) -> Sequence[bytes]:
+        headers = {
+            "x-rh-identity": identity(target.tenant),
+            "Content-Type": "application/json",
+            "Transfer-Encoding": "chunked",
+        }
+        chunk = b"%x\r\n%b\r\n" % (size, b"a" * size)
+        return [raw_http.head("POST", f"{BASE}/compose", headers) + chunk * (body // size) + b"0\r\n\r\n"]
+
+    return messages
 
 
 _DOCS = raw_http.head("GET", "/docs/swagger-ui-bundle.js")
@@ -235,7 +241,9 @@ ATTACKS = (
     Attack("lists 2 million deep", composing(b"[" * 2_000_000 + b"]" * 2_000_000), flood()),
     Attack("one file of 4 MB", composing(customized(**_file(_WHOLE))), flood()),
     Attack("one file of 4 MB with an emoji", composing(customized(**_file(_WHOLE, more="\U0001f600"))), flood()),
-    Attack("chunks of one byte", _tiny_chunks, flood(8)),
+    Attack("chunks of one byte", _in_chunks(1, 400_000), flood(8)),
+    Attack("chunks of three bytes, 4 MB", _in_chunks(3, _WHOLE), flood(8)),
+    Attack("chunks of 128 bytes, 4 MB", _in_chunks(128, _WHOLE), flood(8)),
     Attack(
         "200 passwords of 512 bytes",
         composing(customized(users=[{"name": f"u{n}", "password": "p" * 512} for n in range(200)])),

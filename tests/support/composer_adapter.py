@@ -28,8 +28,8 @@ class HastyBackEnd(BackEnd):
     def delete(self, path: str, _timeouts: Timeouts) -> Answer:
         return super().delete(path, HASTE)
 
-    def post(self, path: str, body: Mapping[str, Any], _timeouts: Timeouts) -> Answer:
-        return super().post(path, body, HASTE)
+    def post(self, path: str, body: Mapping[str, Any], _timeouts: Timeouts, **options: Any) -> Answer:
+        return super().post(path, body, HASTE, **options)
 
     def ask(self, path: str, body: Mapping[str, Any], _timeouts: Timeouts, **options: Any) -> Answer:
         return super().ask(path, body, HASTE, **options)

@@ -7,14 +7,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from ports.memory import current_memory
+from ports.memory import Reserved, current_memory
 
 
 @dataclass(slots=True)
 class RecordedMemory:
-    """Fulfils ports.memory.MemoryAccount: how many bytes are `reserved`, raises MemoryError beyond `limit`."""
+    """Fulfils ports.memory.MemoryAccount: how many bytes are `reserved`, without those `set_aside`.
+
+    Raises MemoryError beyond `limit`.
+    """
 
     reserved: int = 0
+    set_aside: int = 0
     limit: float = math.inf
     before_reserving: Callable[[], None] = field(default=lambda: None)
 
@@ -22,11 +26,18 @@ class RecordedMemory:
     def size(self) -> int:
         return self.reserved
 
-    def reserve(self, size: int) -> None:
+    def snapshot(self) -> Reserved:
+        return Reserved(self.reserved + self.set_aside, self.set_aside)
+
+    def reserve(self, size: int, later: int = 0) -> None:
         self.before_reserving()
         self.reserved += size
+        self.set_aside = max(self.set_aside - size, later)
         if self.reserved > self.limit:
             raise MemoryError
+
+    def restore(self, reserved: Reserved) -> None:
+        self.reserved, self.set_aside = reserved.size - reserved.set_aside, reserved.set_aside
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from uuid import UUID
 import requests
 import yaml
 
+from adapters.embedded.platform.known import POLICY_RHEL9
 from tests.support.blueprints import blueprint
 from tests.support.builders import compose_request
 from tests.support.service import Client
@@ -70,6 +71,6 @@ OTHERS: dict[str, Call] = {
         "/oscap/rhel-9/xccdf_org.ssgproject.content_profile_cis/customizations"
     ),
     "getOscapCustomizationsForPolicy": lambda client: client.get(
-        "/oscap/00000000-0000-4000-8000-000000000001/rhel-9/policy_customizations"
+        f"/oscap/{POLICY_RHEL9}/rhel-9.6/policy_customizations"
     ),
 }

@@ -30,6 +30,14 @@ class Answered(Protocol):
     def content(self) -> bytes: ...
 
 
+def assert_is_one_line(answer: Answered) -> None:
+    """The answer has a JSON body with one line break, at its end, and says its length."""
+    json.loads(answer.content)
+    assert answer.content.endswith(b"\n"), answer.content[-200:]
+    assert answer.content.count(b"\n") == 1, answer.content[-200:]
+    assert answer.headers.get("content-length") == str(len(answer.content))
+
+
 def refusal(answer: Answered | None, status: int | set[int]) -> str:
     """The detail of an answer that must be the contract's error body with this status, or one of these."""
     assert answer is not None, "no answer at all"
@@ -37,6 +45,7 @@ def refusal(answer: Answered | None, status: int | set[int]) -> str:
     assert answer.status_code in allowed, f"{answer.status_code}: {answer.content[:500]!r}"
     assert answer.headers.get("content-type") == "application/json", answer.content[:200]
     assert answer.headers.get(REQUEST_ID)
+    assert_is_one_line(answer)
     document = json.loads(answer.content)
     assert list(document) == ["errors"]
     assert [set(error) for error in document["errors"]] == [{"title", "detail"}]

@@ -78,6 +78,13 @@ def test_a_customization_that_is_the_same_is_sent_as_it_is(name):
     assert customized({name: THE_SAME[name]}) == {name: THE_SAME[name]}
 
 
+def test_services_without_units_are_accepted_and_not_sent():
+    assert customized({"services": {"enabled": ["a"], "disabled": [], "masked": []}}) == {
+        "services": {"enabled": ["a"]}
+    }
+    assert customized({"services": {"enabled": []}}) == {"services": {}}
+
+
 @pytest.mark.parametrize("mode", ["raw", "lvm", "auto-lvm"])
 def test_every_partitioning_mode_is_sent(mode):
     assert customized({"partitioning_mode": mode}) == {"partitioning_mode": mode}

@@ -3,18 +3,18 @@
 import pytest
 
 from domain.errors import InvalidRequestError
-from image_builder.http.versions import etag, wanted_versions
+from image_builder.http.versions import etag, parse_if_match
 
 
 @pytest.mark.parametrize("version", [1, 7, 10, 2**31 - 1])
 def test_a_version_s_tag_is_strong_and_means_that_version(version):
     assert etag(version) == f'"{version}"'
-    assert wanted_versions(etag(version)) == {version}
+    assert parse_if_match(etag(version)) == {version}
 
 
 @pytest.mark.parametrize("if_match", [None, "*", " * ", "\t*"])
 def test_without_the_header_or_with_a_star_any_version_is_meant(if_match):
-    assert wanted_versions(if_match) is None
+    assert parse_if_match(if_match) is None
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_without_the_header_or_with_a_star_any_version_is_meant(if_match):
     ],
 )
 def test_each_strong_tag_of_a_list_means_a_version(if_match, versions):
-    assert wanted_versions(if_match) == versions
+    assert parse_if_match(if_match) == versions
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_each_strong_tag_of_a_list_means_a_version(if_match, versions):
     ],
 )
 def test_weak_tags_and_those_of_no_version_match_nothing(if_match):
-    assert wanted_versions(if_match) == frozenset()
+    assert parse_if_match(if_match) == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -60,4 +60,4 @@ def test_weak_tags_and_those_of_no_version_match_nothing(if_match):
 )
 def test_what_is_no_list_of_tags_is_refused(if_match):
     with pytest.raises(InvalidRequestError, match="If-Match"):
-        wanted_versions(if_match)
+        parse_if_match(if_match)

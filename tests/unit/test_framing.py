@@ -145,12 +145,20 @@ def test_a_chunked_body_is_the_same_however_it_arrives(cuts: list[int]) -> None:
         b"0\r\n folded\r\n\r\n",
         b"5;" + b"a" * 100_000,
         b"1\r\na\r\n" * 100_000,
+        b"3\r\nabc\r\n" * 100_000,
+        (b"40\r\n" + b"a" * 64 + b"\r\n") * 20_000,
     ],
     ids=lambda raw: ascii(raw[:20]),
 )
 def test_a_chunked_body_that_leaves_a_doubt_or_costs_too_much_is_refused(raw: bytes) -> None:
     with pytest.raises(FramingError):
         decoded(raw)
+
+
+@pytest.mark.parametrize(("size", "count"), [(1, 6_000), (20, 5_000), (128, 30_000)])
+def test_a_body_may_come_in_many_small_chunks(size: int, count: int) -> None:
+    raw = (b"%x\r\n%b\r\n" % (size, b"a" * size)) * count + b"0\r\n\r\n"
+    assert decoded(raw, *range(1000, len(raw), 1000)) == (b"a" * size * count, b"", True)
 
 
 def test_a_body_by_length_ends_at_its_length() -> None:

@@ -7,6 +7,7 @@ import time
 import tomllib
 import tracemalloc
 from typing import Any
+from unittest.mock import patch
 
 import orjson
 import pytest
@@ -15,7 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import InvalidRequestError
+from domain.osbuild import toml
 from domain.osbuild.toml import parsed
+from image_builder.http import nodes
 from image_builder.http.nodes import MOST_VALUES, count_toml_values, count_values
 
 MIB = 1024 * 1024
@@ -47,6 +50,14 @@ def test_the_values_of_json_are_counted_exactly_in_any_layout(document: Any) -> 
     assert count_values(orjson.dumps(document)) == expected
     assert count_values(json.dumps(document, indent=3).encode()) == expected
     assert count_values(json.dumps(document, separators=(" ,\r\n", "\t:")).encode()) == expected
+
+
+@pytest.mark.parametrize("size", [2, 3, 7])
+@given(documents)
+def test_json_counts_the_same_however_it_is_cut_into_blocks(size: int, document: Any) -> None:
+    with patch.object(nodes, "_BLOCK", size):
+        assert count_values(orjson.dumps(document)) == values_of(document)
+        assert count_values(json.dumps(document, indent=1).encode()) == values_of(document)
 
 
 @pytest.mark.parametrize(
@@ -125,6 +136,16 @@ def test_the_values_of_toml_are_never_undercounted(text: str) -> None:
     assert count_toml_values(text.encode()) >= values_of(document)
 
 
+@pytest.mark.parametrize("size", [4, 5, 11])
+@given(toml_files())
+def test_toml_counts_the_same_however_it_is_cut_into_blocks(size: int, text: str) -> None:
+    whole = count_toml_values(text.encode())
+    with patch.object(nodes, "_BLOCK", size):
+        assert count_toml_values(text.encode()) == whole
+    with patch.object(toml, "_BLOCK", size):
+        assert count_toml_values(text.encode()) >= values_of(tomllib.loads(text.removeprefix("\ufeff")))
+
+
 @given(st.dictionaries(tricky, documents.filter(lambda document: document is not None), max_size=4), st.booleans())
 def test_the_values_of_written_toml_are_never_undercounted(document: dict[str, Any], multiline: bool) -> None:
     try:
@@ -148,6 +169,14 @@ def test_the_values_of_written_toml_are_never_undercounted(document: dict[str, A
 )
 def test_tables_that_dots_and_headers_make_count(text: str) -> None:
     assert count_toml_values(text.encode()) >= values_of(tomllib.loads(text))
+
+
+@pytest.mark.parametrize("quotes", ["'''", '"""'])
+def test_quotes_in_a_text_that_blocks_cut_do_not_end_it(quotes: str) -> None:
+    lines = f"{quotes[:2]}x\n," * 20_000
+    body = f"a = {quotes}{lines}{quotes}\n".encode()
+    for shift in range(4):
+        assert count_toml_values(b" " * shift + body) == count_toml_values(b"a = 1\n")
 
 
 @pytest.mark.parametrize("quotes", ["'''", '"""'])

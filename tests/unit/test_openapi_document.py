@@ -289,7 +289,7 @@ def test_a_stored_request_of_any_age_can_be_answered() -> None:
         "name": "from long ago",
         "distribution": "rhel-7",
         "client_id": "cli",
-        "image_requests": [{"image_type": "openstack", "upload_request": {"type": "ftp", "options": None}}],
+        "image_requests": [{"image_type": "openstack", "upload_request": {"type": "ftp"}}],
         "customizations": {"users": [{"name": "alice", "hasPassword": True}], "no_longer_there": 1},
     }
     assert complaints(SCHEMAS["StoredComposeRequest"], old) == []

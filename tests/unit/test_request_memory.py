@@ -9,6 +9,7 @@ import pytest
 
 from domain.errors import InvalidRequestError, UnavailableError
 from image_builder.http.memory import Account, RequestMemory
+from ports.memory import current_memory, release_set_aside, reserve_memory, temporary_memory
 
 
 def impatient() -> RequestMemory:
@@ -108,3 +109,77 @@ def test_a_closed_account_counts_nothing_more() -> None:
     account.close()
     account.reserve(10)
     assert memory.used == 0
+
+
+def test_what_is_set_aside_is_taken_first_by_later_reservations() -> None:
+    memory = impatient()
+    account = Account(memory, "a")
+    account.reserve(10, later=20)
+    assert (account.size, account.total, memory.used) == (10, 30, 30)
+    account.reserve(15)
+    assert (account.size, account.total, memory.used) == (25, 30, 30)
+    account.reserve(15)
+    assert (account.size, account.total, memory.used) == (40, 40, 40)
+
+
+def test_no_more_is_set_aside_than_one_request_may_have() -> None:
+    memory = impatient()
+    account = Account(memory, "a")
+    account.reserve(10, later=1000)
+    account.reserve(40)
+    assert account.total == 50
+    with pytest.raises(InvalidRequestError):
+        account.reserve(1)
+
+
+def test_what_is_set_aside_already_is_not_set_aside_again() -> None:
+    account = Account(impatient(), "a")
+    account.reserve(10, later=20)
+    account.reserve(5, later=10)
+    assert (account.size, account.total) == (15, 30)
+
+
+def test_a_reservation_that_was_given_up_leaves_set_aside_what_was() -> None:
+    memory = impatient()
+    account = Account(memory, "a")
+    account.reserve(10, later=10)
+    Account(memory, "a").reserve(30)
+    with pytest.raises(UnavailableError):
+        account.reserve(15)
+    account.reserve(10)
+    assert account.total == 20
+
+
+def test_requests_that_set_aside_what_they_need_later_do_not_wait_for_each_other() -> None:
+    memory = RequestMemory(100, patience=60, patience_in_line=60)
+
+    async def serve() -> None:
+        account = Account(memory, "a")
+        await account.reserve_soon(20, later=20)
+        await asyncio.sleep(0)
+        await account.reserve_soon(20)
+        account.close()
+
+    async def serve_all() -> None:
+        async with asyncio.timeout(30):
+            await asyncio.gather(*[serve() for _ in range(10)])
+
+    asyncio.run(serve_all())
+    assert memory.used == 0
+
+
+def test_what_was_reserved_since_a_snapshot_is_released() -> None:
+    memory = impatient()
+    account = Account(memory, "a")
+    account.reserve(10, later=10)
+    before = account.snapshot()
+    account.reserve(25)
+    account.restore(before)
+    assert (account.size, account.total, memory.used) == (10, 20, 20)
+    token = current_memory.set(account)
+    with temporary_memory():
+        reserve_memory(30)
+    assert (account.size, account.total) == (10, 20)
+    release_set_aside()
+    assert (account.size, account.total, memory.used) == (10, 10, 10)
+    current_memory.reset(token)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from uuid import uuid4
 
+import orjson
 import pytest
 
 from domain.blueprints.blueprint import Blueprint
 from domain.errors import UnavailableError
+from domain.json_size import JsonCounts, json_counts
 from domain.submission import Accepted
 from image_builder.usecases.build_blueprint import BuildBlueprint
 from image_builder.usecases.footprint import memory_of, written_at_once
-from ports.memory import current_memory
+from ports.memory import Reserved, current_memory
 from tests.support.builders import compose_request, image_request
 from tests.support.domain_builders import completed
 from tests.support.starting import CALLER, World
@@ -33,8 +35,17 @@ class Account:
         """See ports.memory."""
         return 1000 + sum(self.reserved)
 
-    def reserve(self, size: int) -> None:
+    def snapshot(self) -> Reserved:
         """See ports.memory."""
+        return Reserved(self.size, 0)
+
+    def restore(self, reserved: Reserved) -> None:
+        """See ports.memory."""
+        assert reserved == self.snapshot()
+
+    def reserve(self, size: int, later: int = 0) -> None:
+        """See ports.memory."""
+        assert not later
         if self.full:
             raise UnavailableError("Too much memory is in use")
         self.reserved.append(size)
@@ -54,8 +65,9 @@ class OneBlueprint:
     def __init__(self, body: Mapping[str, Any]) -> None:
         self._blueprint = Blueprint(uuid4(), "b", "", 1, uuid4(), body)
 
-    def get(self, _tenant: str, _blueprint_id: object, _version: object = None) -> Blueprint:
+    def get(self, _tenant: str, _blueprint_id: object, *, needed: Callable[[JsonCounts], int]) -> Blueprint:
         """See ports.store."""
+        self.most_needed = needed(json_counts(orjson.dumps(self._blueprint.body)))
         return self._blueprint
 
 
@@ -97,6 +109,17 @@ def test_a_blueprint_of_200_kb_with_36_images_takes_less_than_an_organization_ma
     building(world, with_file(200_000), 36)(CALLER, uuid4(), "api", None)
     (reserved,) = account.reserved
     assert 36 * 200_000 < reserved < 32 * MIB
+
+
+@pytest.mark.parametrize("images", [1, 2, 36])
+@pytest.mark.parametrize("customizations", [with_file(3_000_000), with_file(10), with_files(4_000)])
+def test_what_is_reserved_before_a_blueprint_is_read_suffices_for_its_builds(
+    world: World, account: Account, customizations: Mapping[str, Any], images: int
+) -> None:
+    world.quotas.quota = None
+    build = building(world, customizations, images)
+    build(CALLER, uuid4(), "api", None)
+    assert build.blueprints.most_needed >= account.size  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("size", [1_000_000, 2_000_000, 3_000_000, 3_900_000, 4_190_000])
