@@ -11,6 +11,7 @@ COPY requirements/runtime.txt requirements/sbom.txt requirements/runtime.in requ
 RUN /tools/bin/pip --python .venv/bin/python install --no-cache-dir --require-hashes -r requirements/runtime.txt \
     && /tools/bin/pip install --no-cache-dir --require-hashes -r requirements/sbom.txt
 COPY pyproject.toml README.md LICENSE openapi.yaml ./
+COPY tools/build_commands.py tools/
 COPY domain domain
 COPY ports ports
 COPY adapters adapters

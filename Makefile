@@ -7,11 +7,14 @@ DATA ?= .data
 ENGINE ?= docker
 UV_COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet
 
-SERVICE_TESTS := tests/e2e tests/hostile tests/load
-# The output of each run as a whole, at its end, where this make can do it.
-LINES := $(if $(filter output-sync,$(.FEATURES)),--output-sync=line)
+# What `make test` and `make coverage` run: folders, files or tests.
+T ?= tests
+# How many processes pytest-xdist shares tests out to; auto is two for each core, and 0 none. A single file needs none.
+JOBS ?= $(if $(findstring .py,$(T)),0,auto)
+# Without the variables of this make: tests start others. The tests of one file share their services, in one process.
+PYTEST = env -u MAKEFLAGS -u MAKELEVEL $(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile
 
-.PHONY: help run demo test test-service test-others load check format lock distributions docs audit benchmarks image sbom clean
+.PHONY: help run demo test quick test-long coverage clients load check format lock distributions docs audit benchmarks image sbom clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -33,15 +36,20 @@ run: $(VENV)/.embedded  ## the service with everything it needs, on 127.0.0.1:80
 demo: $(VENV)/.embedded  ## queue builds and watch them, against the service of `make run` or one of its own
 	@exec $(BIN)/image-builder demo
 
-test: $(VENV)/.development  ## every test, against a real PostgreSQL; those of the running service beside the others
-	@$(MAKE) --no-print-directory --jobs 2 --keep-going $(LINES) test-service test-others
+test: $(VENV)/.development  ## every test and a sample of the long ones, against a real PostgreSQL; T=tests/unit/test_quota.py for some
+	@$(PYTEST) --ignore=tests/clients $(T)
 
-# Most tests wait: for servers to start, for deadlines to pass. Two runs at once take little more than half the time.
-test-service: $(VENV)/.development
-	@env -u MAKEFLAGS -u MAKELEVEL $(BIN)/python -m pytest $(SERVICE_TESTS)
+quick: $(VENV)/.development  ## the tests that start no service: rules, use cases, architecture
+	@$(PYTEST) tests/architecture tests/usecases tests/unit
 
-test-others: $(VENV)/.development
-	@env -u MAKEFLAGS -u MAKELEVEL $(BIN)/python -m pytest tests $(SERVICE_TESTS:%=--ignore=%)
+test-long: $(VENV)/.development  ## every round of the long tests, of which `make test` takes a sample; T= as above
+	@TEST_LONG=1 $(PYTEST) --ignore=tests/clients $(T)
+
+coverage: $(VENV)/.development  ## which lines the tests reach, also in the services they start; a page in dist/coverage; T= as above
+	@$(PYTEST) --cov --cov-report=term:skip-covered --cov-report=html:dist/coverage --ignore=tests/clients $(T)
+
+clients: $(VENV)/.development  ## generate clients of openapi.yaml and try them, and lint it; needs Node.js, Go and their package registries
+	@env -u MAKEFLAGS -u MAKELEVEL $(BIN)/python -m pytest tests/clients
 
 load: $(VENV)/.development  ## Locust against BASE_URL, or the embedded default: USERS=50 DURATION=60s WORKERS=1; fails where a service level is missed
 	@$(BIN)/python -m tests.load

@@ -19,11 +19,11 @@ class HmacFingerprints:
         self._secret = secret.encode(errors="surrogateescape")
         self._mark = self._digest(b"mark")[:_LENGTH_OF_MARK]
 
-    def of(self, document: Mapping[str, Any]) -> bytes:
+    def compute(self, document: Mapping[str, Any]) -> bytes:
         """See the port."""
         return self._mark + self._digest(b"document", orjson.dumps(document, option=orjson.OPT_SORT_KEYS))
 
-    def comparable(self, fingerprint: bytes) -> bool:
+    def is_comparable(self, fingerprint: bytes) -> bool:
         """See the port."""
         return fingerprint.startswith(self._mark)
 

@@ -26,7 +26,7 @@ from adapters.postgres.starts import _RECORD_COMPOSE, _RECORD_FIRST
 from benchmarks.payloads import BASE, BUILDER, READER, composer_request
 from image_builder.configuration.settings import Settings, load_settings
 from image_builder.http.bridge import Bridge
-from image_builder.http.call import CALL, NOTE, Call, Lane, Note, Route
+from image_builder.http.call import CALL, REQUEST_RECORD, Call, Lane, RequestRecord, Route
 from image_builder.http.memory import Account, RequestMemory
 
 _JSON: Final = "application/json"
@@ -80,7 +80,7 @@ class Shim:
         self._direct, self._waiting = Route(Response), Route(Response, Lane.WAITING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope[NOTE] = Note("", Account(_MEMORY), tenant=BUILDER)
+        scope[REQUEST_RECORD] = RequestRecord("", Account(_MEMORY), tenant=BUILDER)
         if scope["method"] == "POST":
             scope[CALL] = Call(self._waiting, {"body": await _body(receive)})
         else:

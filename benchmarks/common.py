@@ -22,8 +22,8 @@ from adapters.embedded.composer.process import StandInComposer
 from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.postgres.migrate import migrate
 from benchmarks import payloads
-from image_builder.configuration.sections import PROJECT
 from image_builder.telemetry import logs
+from tests.support.service import PROJECT
 
 _PATIENCE: Final = 30.0
 _TICKS: Final = os.sysconf("SC_CLK_TCK")

@@ -26,7 +26,7 @@ from rich.table import Table
 from adapters.embedded.postgres import EmbeddedPostgres
 
 # The very statements of the service.
-from adapters.postgres.blueprints import _BY_NAME, _COUNT_ALL, _COUNT_SOUGHT, _PAGE_OF_ALL, _PAGE_OF_SOUGHT
+from adapters.postgres.blueprints import _BY_NAME, _COUNT_ALL, _COUNT_SEARCH, _PAGE_OF_ALL, _PAGE_OF_SEARCH
 from adapters.postgres.composes import (
     _COUNT,
     _COUNT_OF_BLUEPRINT,
@@ -101,11 +101,11 @@ def cases(size: Size) -> Iterator[Case]:
     yield Case("blueprints, page of 100", _PAGE_OF_ALL, listed, True)
     yield Case("blueprints, page of 10", _PAGE_OF_ALL, {**listed, "limit": 10}, True)
     yield Case("blueprints by name", _BY_NAME, {}, True)
-    yield Case("blueprints, search that finds many, page of 100", _PAGE_OF_SOUGHT, many, True)
+    yield Case("blueprints, search that finds many, page of 100", _PAGE_OF_SEARCH, many, True)
     yield Case("blueprints, count", _COUNT_ALL, listed, False)
-    yield Case("blueprints, search that finds many, count", _COUNT_SOUGHT, many, False)
-    yield Case("blueprints, search that finds nothing, count", _COUNT_SOUGHT, none, False)
-    yield Case("blueprints, search that finds nothing, page", _PAGE_OF_SOUGHT, none, False)
+    yield Case("blueprints, search that finds many, count", _COUNT_SEARCH, many, False)
+    yield Case("blueprints, search that finds nothing, count", _COUNT_SEARCH, none, False)
+    yield Case("blueprints, search that finds nothing, page", _PAGE_OF_SEARCH, none, False)
     half = {**listed, "offset": size.blueprints * 3 // 10}
     yield Case(f"blueprints, page at offset {half['offset']:,}", _PAGE_OF_ALL, half, False)
 

@@ -16,9 +16,9 @@ import click
 import requests
 from rich.table import Table
 
-from adapters.embedded.child import StandInProcess
 from adapters.embedded.platform import known
 from adapters.embedded.platform.process import StandInPlatform
+from adapters.embedded.stand_in.process import StandInProcess
 from benchmarks import payloads, rounds
 from benchmarks.common import OURS, Server, surroundings
 from benchmarks.rounds import Target

@@ -39,8 +39,8 @@ from domain.composes import ComposesQuery, NewCompose
 from domain.paging import Page
 from domain.quota import Quota
 from domain.starts import NewStart
-from image_builder.configuration.sections import PROJECT
 from image_builder.telemetry import logs
+from tests.support.service import PROJECT
 
 _LONGEST_WAIT_MS: Final = 250
 # Long enough to see what the machine's other work alone makes anybody wait.
@@ -140,7 +140,7 @@ def _calls(parameters: Mapping[str, Any], number: int) -> Iterator[Callable[[], 
 
     try:
         yield lambda: [
-            Waits("read a page", lambda: composes.page(query)),
+            Waits("read a page", lambda: composes.find_page(query)),
             Waits("record a build", record),
             Waits("hide a compose that goes", lambda: composes.delete(payloads.READER, random.choice(expired))),
         ]

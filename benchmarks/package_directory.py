@@ -11,7 +11,7 @@ import orjson
 
 from adapters.files.distributions import load_distributions
 from adapters.files.package_list_files import originals, package_list_paths
-from image_builder.configuration.sections import PROJECT
+from tests.support.service import PROJECT
 
 _LISTS: Final = 120
 _PACKAGES: Final = (2_000, 8_000)

@@ -23,7 +23,7 @@ from domain.compose.request import read
 from domain.compose.source import resolve_source
 from domain.compose.targets import UploadSettings
 from domain.distributions import Catalogue
-from image_builder.configuration.sections import PROJECT
+from tests.support.service import PROJECT
 
 BASE: Final = "/api/image-builder/v1"
 # Who reads a history of fixed length, and who makes builds.

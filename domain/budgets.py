@@ -1,4 +1,4 @@
-"""What an organization may ask for within a short time, so that none takes the service from the others."""
+"""Budgets of rate limits: the requests that an organization may make within a short time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import Enum
 
 
 class Budget(Enum):
-    """The kinds of requests, each counted on its own; the value is the name callers are told."""
+    """The kinds of requests, each with its own limit; the values are the names that callers see."""
 
     READS = "reads"
     WRITES = "writes"
@@ -16,11 +16,12 @@ class Budget(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
-    """Requests, or builds, that were counted or refused: at most `limit` within any `window`.
+class BudgetSpending:
+    """The outcome of counting requests or builds against a budget of `limit` within any `window`.
 
-    `remaining` are left after them, and one more in `frees_in`. In `retry_in` as many as were refused may pass,
-    together with the request that asks for them; None where none were refused, or where these are more than the limit.
+    `admitted`: they were counted; otherwise they were refused. `remaining` is what the budget leaves afterwards, and
+    `frees_in` the time until it leaves one more. `retry_in` is the time after which the refused ones will be admitted;
+    None where none were refused, or where they are more than the limit.
     """
 
     admitted: bool

@@ -1,4 +1,4 @@
-"""A compose as the history keeps it."""
+"""Composes in the history, and the pages of their lists."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from uuid import UUID
 
 from domain.paging import Page
 
-# Lists go back this far; older composes are still answered by id.
+# The age up to which lists show a compose; older composes can still be read by id.
 LISTED_FOR: Final = timedelta(days=14)
-# Bytes of a page of a list, unless the operator says otherwise.
+# Default limit of the requests in one page of a list, in bytes (setting MAX_LIST_BYTES).
 LARGEST_LIST: Final = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class NewCompose:
-    """A compose to be kept; `request` is a v1 ComposeRequest without passwords.
+    """A compose to be stored.
 
-    `blueprint_version` is the id of the blueprint's version it was started from.
+    `request` is a ComposeRequest of openapi.yaml without passwords. `blueprint_version` is the id of the version of the
+    blueprint that the build was started from; None for a build without a blueprint.
     """
 
     tenant: str
@@ -34,11 +35,11 @@ class NewCompose:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptCompose:
+class StoredCompose:
     """A compose of the history.
 
-    `request` is JSON: text as it is stored, or UTF-8 where the store has brought a large one into the form that is
-    answered. `status` is what the composer said at the end (domain.status.as_document), None before a client has asked.
+    `request` is JSON: a string as it is stored, or UTF-8 bytes where the store returns a large request in the form that
+    is shown. `status` is the final status (a document of `domain.status.as_document`), None until it is stored.
     """
 
     request: str | bytes
@@ -46,11 +47,11 @@ class KeptCompose:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptMetadata:
-    """What the history knows of a build's metadata.
+class StoredMetadata:
+    """What the history stores about a build's metadata.
 
-    `ended`: its final status is kept. `metadata` is JSON (contract: ComposeMetadata), as text or UTF-8; None before a
-    client has asked.
+    `ended`: the final status is stored. `metadata` is JSON (openapi.yaml, schema ComposeMetadata) as a string or UTF-8
+    bytes; None until it is stored.
     """
 
     ended: bool
@@ -61,35 +62,36 @@ class RequestForm(IntEnum):
     """How much of a request a list shows."""
 
     WHOLE = 0
-    # Without `data` of each of `customizations.files`.
+    # Without `data` in `customizations.files`.
     WITHOUT_DATA = 1
-    # Without customizations, the largest first, and without all else that is large.
+    # At most 16 kB: customizations are left out, the largest first, and then other large values.
     SUMMARY = 2
 
 
 @dataclass(frozen=True, slots=True)
 class RequestSizes:
-    """The sizes of a request's forms in bytes; a form that is no smaller than the one before it has that one's size."""
+    """The sizes of a request's forms in bytes. A form that would be no smaller than the one before it has its size."""
 
     whole: int
     without_data: int
     summary: int
 
-    def of(self, form: RequestForm) -> int:
-        """The size of this form."""
+    def size_of(self, form: RequestForm) -> int:
+        """The size of this form in bytes."""
         return (self.whole, self.without_data, self.summary)[form]
 
 
-def forms_within(sizes: Sequence[RequestSizes], largest: int) -> list[RequestForm]:
-    """In which form a page shows each of its requests, so that all together are at most `largest` bytes.
+def choose_forms(sizes: Sequence[RequestSizes], largest: int) -> list[RequestForm]:
+    """Choose the form in which a page shows each of its requests, so that their total is at most `largest` bytes.
 
-    As few as possible are shortened, those first that become smaller by most: the contents of files are left out of as
-    many as it takes, and only where that does not suffice, further customizations. What cannot be made smaller stays.
+    As few requests as possible are shortened, beginning with those that shrink most. First the contents of files are
+    left out; if that does not suffice, further customizations. Requests that do not shrink stay whole, so that the
+    total may still exceed `largest`.
     """
     forms = [RequestForm.WHOLE] * len(sizes)
     total = sum(each.whole for each in sizes)
     for shorter in (RequestForm.WITHOUT_DATA, RequestForm.SUMMARY):
-        saved = [each.of(form) - each.of(shorter) for each, form in zip(sizes, forms, strict=True)]
+        saved = [each.size_of(form) - each.size_of(shorter) for each, form in zip(sizes, forms, strict=True)]
         for number in sorted(range(len(sizes)), key=saved.__getitem__, reverse=True):
             if total <= largest or saved[number] <= 0:
                 break
@@ -99,10 +101,10 @@ def forms_within(sizes: Sequence[RequestSizes], largest: int) -> list[RequestFor
 
 
 class ListedCompose(NamedTuple):
-    """A row of a list: a tuple, because a page makes a hundred of them.
+    """A row of a list; a tuple, because a page has a hundred of them.
 
-    Ids are UUIDs as text, `request` is as in KeptCompose, `created_at` is UTC without a zone. `shortened`: the request
-    is not whole, because the page would have been too large.
+    Ids are UUIDs as text, `request` is as in StoredCompose, `created_at` is UTC without a time zone. `shortened`: parts
+    of the request are left out, because the page would have been too large.
     """
 
     id: str
@@ -117,9 +119,10 @@ class ListedCompose(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ComposesQuery:
-    """The undeleted composes of a tenant, newest first, less the image types `ignored` (as requested).
+    """A query for undeleted composes of a tenant, newest first.
 
-    `blueprint` and `version`: only those of a blueprint, or of one of its versions.
+    Image types in `ignored` (names as in the request) are left out. `blueprint` and `version` restrict the result to
+    the composes of a blueprint, or of one of its versions.
     """
 
     tenant: str
@@ -131,7 +134,7 @@ class ComposesQuery:
 
 @dataclass(frozen=True, slots=True)
 class ComposesPage:
-    """`count` counts all that match, not the page's."""
+    """A page of composes; `count` is the number of all that match the query."""
 
     count: int
     composes: tuple[ListedCompose, ...]

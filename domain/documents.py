@@ -1,20 +1,21 @@
-"""JSON documents that others wrote, and how much of one is kept or shown."""
+"""Limits for JSON documents of other programs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-# Of what others say of an error, or of where an image is: characters of all texts, and VALUE for each value. Real ones
+# Limit of the composer's details of an error or options of an upload, in the size that `is_within` measures. Real ones
 # have some kilobytes.
 LARGEST_DETAILS: Final = 64 * 1024
+# What each value adds to that size, besides the characters of its texts.
 VALUE: Final = 32
-# Levels of lists and objects; what writes JSON ends at 254.
+# Levels of lists and objects; orjson cannot serialize more than 254.
 DEEPEST: Final = 64
 
 
 def is_within(document: Any, largest: int, deepest: int = DEEPEST) -> bool:
-    """Whether a JSON value is no larger, and nested no deeper. Looks at no more of it than that."""
+    """Whether a JSON value has at most the size `largest` and `deepest` levels; stops reading at the limit."""
     waiting: list[tuple[Any, int]] = [(document, 0)]
     left = largest
     while waiting:

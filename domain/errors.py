@@ -1,6 +1,6 @@
-"""Every way in which the service says no, in the domain's terms.
+"""The errors of the domain.
 
-The presentation layer turns each class into one HTTP status; nothing else in the service knows about statuses.
+Only the presentation layer (`image_builder/http/errors.py`) maps each class to an HTTP status.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from domain.texts import MOST_LISTED
 
 
 class ImageBuilderError(Exception):
-    """Base of all errors whose text may be shown to the caller: `detail` holds no secret and no host name."""
+    """Base of all errors whose text may be shown to the caller: `detail` contains no secret and no host name."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -21,21 +21,21 @@ class ImageBuilderError(Exception):
 
 
 class InvalidRequestError(ImageBuilderError):
-    """The request cannot be carried out as it stands; `detail` names the field or thing and what was expected."""
+    """The request cannot be carried out; `detail` names the field or value, and what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A rule that a document breaks: `title` is the rule's own, `detail` names the entry."""
+    """A rule that a document breaks: `title` names the rule, `detail` the entry of the document."""
 
     title: str
     detail: str
 
 
 class RulesViolatedError(ImageBuilderError):
-    """The request fits the contract and breaks rules beyond it.
+    """The request is valid by openapi.yaml but breaks further rules.
 
-    `violations` are the first of them, at most MOST_LISTED; `total` is how many there are.
+    `violations` are the first MOST_LISTED of them; `total` is their number.
     """
 
     def __init__(self, violations: Iterable[Violation]) -> None:
@@ -46,25 +46,25 @@ class RulesViolatedError(ImageBuilderError):
 
 
 class StaleVersionError(ImageBuilderError):
-    """The caller wants to change another version than the one in force."""
+    """The caller wants to change a version that is not the latest."""
 
 
 class UnauthenticatedError(ImageBuilderError):
-    """Nobody, or nobody we can tell, asks."""
+    """The caller could not be identified."""
 
 
 class ForbiddenError(ImageBuilderError):
-    """We know who asks, and they may not."""
+    """The caller is identified and lacks the permission."""
 
 
 class NotFoundError(ImageBuilderError):
-    """There is no such thing for this tenant: unknown, deleted, or another tenant's."""
+    """The object does not exist, was deleted, or belongs to another tenant."""
 
 
 class UnavailableError(ImageBuilderError):
-    """Something we depend on gives no usable answer now.
+    """The database or a back-end gives no usable answer now.
 
-    Asking again after `retry_after` seconds may help; None where it will not, until an operator does something.
+    A retry after `retry_after` seconds may succeed; None where an operator has to act first.
     """
 
     def __init__(self, detail: str, *, retry_after: int | None = 5) -> None:
@@ -73,7 +73,7 @@ class UnavailableError(ImageBuilderError):
 
 
 class RateLimitedError(ImageBuilderError):
-    """The organization has made too many requests, or started too many builds; in `retry_after` seconds it may."""
+    """The organization made too many requests or started too many builds; it may retry after `retry_after` seconds."""
 
     def __init__(self, detail: str, *, retry_after: int) -> None:
         super().__init__(detail)
@@ -81,11 +81,11 @@ class RateLimitedError(ImageBuilderError):
 
 
 class ReservationUnknownError(UnavailableError):
-    """The database did not answer a reservation: it may have been recorded."""
+    """The database did not answer a reservation, which may have been recorded."""
 
 
 class BuildIdTakenError(UnavailableError):
-    """The composer named a new build with the id of another build, which the history has.
+    """The composer answered with an id that belongs to another build in the history.
 
     It is unknown whether the composer started the new build, so its reservation stays.
     """
@@ -99,7 +99,7 @@ class BuildIdTakenError(UnavailableError):
 
 
 class InProgressError(ImageBuilderError):
-    """The same request is being carried out, or nobody knows yet what came of it; in `retry_after` seconds maybe."""
+    """The same request has not ended or its outcome is unknown; the caller may retry after `retry_after` seconds."""
 
     def __init__(self, detail: str, *, retry_after: int) -> None:
         super().__init__(detail)
@@ -107,8 +107,8 @@ class InProgressError(ImageBuilderError):
 
 
 class BuildRefusedError(ImageBuilderError):
-    """The composer answered, and refused the build for a reason that is not the caller's request."""
+    """The composer refused the build for a reason other than the caller's request."""
 
 
 class ConfigurationError(ImageBuilderError):
-    """Something an operator set up cannot be used; at start it stops the start."""
+    """The configuration is unusable; at the start of the service it stops the service."""

@@ -1,4 +1,4 @@
-"""A request that is sent again is carried out once (spec: Idempotency-Key)."""
+"""Idempotency-Keys: a request that is sent again with the same key is carried out once."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from domain.errors import (
     UnavailableError,
 )
 
-# For so long a key stands for its first request.
-KEPT_FOR: Final = timedelta(hours=24)
+# How long a key identifies its first request.
+KEY_LIFETIME: Final = timedelta(hours=24)
 
-# What a request that started some of its builds may have failed with.
+# Errors with which a request may fail after it started some of its builds.
 _FAILURES: Final[tuple[type[ImageBuilderError], ...]] = (
     BuildRefusedError,
     ConfigurationError,
@@ -30,10 +30,10 @@ _FAILURES: Final[tuple[type[ImageBuilderError], ...]] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Keyed:
-    """A request under a key: `path` says what is asked for, `body` is the fingerprint of with what.
+class KeyClaim:
+    """A request that claims an Idempotency-Key.
 
-    `path` begins below the base paths, which are the same to everybody.
+    `path` is that of the operation, without the base path; `body` is the fingerprint of the body.
     """
 
     tenant: str
@@ -43,33 +43,34 @@ class Keyed:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """What a request ended with after it had started some of its builds; `kind` is the error's class."""
+class RequestFailure:
+    """The error of a request that had started some of its builds; `kind` is the name of the error's class."""
 
     kind: str
     detail: str
 
     @classmethod
-    def of(cls, error: Exception) -> Failure:
-        """The failure as it is kept."""
+    def from_error(cls, error: Exception) -> RequestFailure:
+        """The failure to be stored for an error."""
         detail = error.detail if isinstance(error, ImageBuilderError) else "Something went wrong on our side"
         kind = next((kind for kind in _FAILURES if isinstance(error, kind)), BuildRefusedError)
         return cls(kind.__name__, detail)
 
-    def error(self) -> ImageBuilderError:
-        """The failure as it was told."""
+    def to_error(self) -> ImageBuilderError:
+        """The error to be raised again."""
         kind = next((kind for kind in _FAILURES if kind.__name__ == self.kind), BuildRefusedError)
         return kind(self.detail)
 
 
 @dataclass(frozen=True, slots=True)
-class KnownRequest:
-    """What is known of a key's first request: `made` are the ids of what it made, in order, None for what it did not.
+class EarlierRequest:
+    """The first request with a key.
 
-    Until it is `settled` it runs, or nobody knows what came of it.
+    `body` is the fingerprint of its body. `created_ids` are the ids of what it created, in order, None for what it did
+    not create. Until it is `settled` it is running, or its outcome is unknown.
     """
 
     body: bytes
     settled: bool
-    made: tuple[UUID | None, ...]
-    failure: Failure | None = None
+    created_ids: tuple[UUID | None, ...]
+    failure: RequestFailure | None = None

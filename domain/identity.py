@@ -1,4 +1,4 @@
-"""Who asks: the tenant, what they are entitled to, and what a row keeps of them (contract: identity header)."""
+"""Identities of callers, from the identity header (openapi.yaml, security schemes)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Final
 
 from domain.errors import ForbiddenError, UnauthenticatedError
 
-# The name space of tenants that have no organization.
+# The prefix of the keys of tenants without an organization.
 _ACCOUNT: Final = "account:"
-# Bytes of an organization's id, an account number or a user name: together with a blueprint's name they have to fit
-# into an entry of an index of the database, which holds 2,704 bytes.
+# Bytes of an organization's id, an account number or a user name: together with a blueprint's name they must fit into
+# an index entry of PostgreSQL, which is limited to 2,704 bytes.
 LONGEST_ID: Final = 1000
 # Bytes of an e-mail address: local part, at sign and domain (RFC 5321, section 4.5.3.1).
 LONGEST_EMAIL: Final = 320
@@ -21,8 +21,8 @@ LONGEST_EMAIL: Final = 320
 class Identity:
     """The caller.
 
-    `tenant` is the key all rows and quotas hang on; `header` the identity header as received, for the back-ends
-    that get it, or None where the caller has no Red Hat identity.
+    `tenant` is the key of all rows and quotas. `entitled`: the caller has the entitlement for RHEL. `header` is the
+    identity header as received, which is passed on to back-ends; None for a caller without a Red Hat identity.
     """
 
     tenant: str
@@ -34,9 +34,9 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class RedHatClaims:
-    """What the `x-rh-identity` document says, as far as this service reads it; text is `""` where it says nothing.
+    """The values of an `x-rh-identity` document that this service uses; missing texts are `""`.
 
-    `entitlements` maps a bundle's name to `is_entitled`.
+    `entitlements` maps the name of a bundle to its `is_entitled`.
     """
 
     org_id: str
@@ -46,43 +46,43 @@ class RedHatClaims:
     entitlements: Mapping[str, bool]
 
 
-def red_hat(claims: RedHatClaims, header: str) -> Identity:
-    """The identity behind a platform header.
+def red_hat_identity(claims: RedHatClaims, header: str) -> Identity:
+    """The identity of a caller with a Red Hat identity header.
 
-    An account number alone makes a tenant too, under a prefix: an organization may have the same digits. An e-mail
-    address that is longer than LONGEST_EMAIL, or holds characters that cannot be printed, is left out: no build fails
-    for it, and a part of it could be the address of another person.
+    A caller without an organization is identified by the account number with a prefix, because an organization may have
+    the same digits. An e-mail address that is longer than LONGEST_EMAIL or not printable is ignored: a build must not
+    fail because of it, and a shortened address could be that of another person.
 
-    Raises UnauthenticatedError where there is no tenant key, or one of more than LONGEST_ID bytes or with characters
-    that cannot be printed, and for an e-mail address with a NUL; ForbiddenError for an associate.
+    Raises UnauthenticatedError where organization and account are missing, longer than LONGEST_ID bytes or not
+    printable, and for an e-mail address with NUL; ForbiddenError for an associate.
     """
     if claims.kind == "Associate":
         raise ForbiddenError("Associate identities may not use this service")
     org_id, account_number = claims.org_id.strip(), claims.account_number.strip()
     if not org_id and not account_number:
         raise UnauthenticatedError("The identity header names neither an organization nor an account")
-    possible = _fits(org_id, LONGEST_ID) and _fits(account_number, LONGEST_ID) and "\0" not in claims.email
+    possible = _is_usable(org_id, LONGEST_ID) and _is_usable(account_number, LONGEST_ID) and "\0" not in claims.email
     if org_id.startswith(_ACCOUNT) or not possible:
         raise UnauthenticatedError("The identity header names no possible organization, account or e-mail address")
     return Identity(
         tenant=org_id or f"{_ACCOUNT}{account_number}",
         account_number=account_number,
-        email=claims.email if _fits(claims.email, LONGEST_EMAIL) else "",
+        email=claims.email if _is_usable(claims.email, LONGEST_EMAIL) else "",
         entitled=claims.entitlements.get("rhel", bool(account_number)),
         header=header,
     )
 
 
-def fedora(user: str) -> Identity:
-    """The identity of a Fedora account: the user name is the tenant, and never entitled.
+def fedora_identity(user: str) -> Identity:
+    """The identity of a Fedora account: the user name is the tenant, which is never entitled.
 
-    Raises UnauthenticatedError for a blank name, and for one that `red_hat` would not take as an organization's id.
+    Raises UnauthenticatedError for a blank name, and for one that is longer than LONGEST_ID bytes or not printable.
     """
-    if not user.strip() or not _fits(user, LONGEST_ID):
+    if not user.strip() or not _is_usable(user, LONGEST_ID):
         raise UnauthenticatedError("The identity header names no possible user")
     return Identity(tenant=user)
 
 
-def _fits(text: str, longest: int) -> bool:
-    """Whether a text has no more bytes than that, and only characters that can be printed: no NUL, no surrogate."""
+def _is_usable(text: str, longest: int) -> bool:
+    """Whether a text has at most `longest` bytes and only printable characters, hence no NUL and no surrogates."""
     return text.isprintable() and len(text.encode()) <= longest

@@ -1,16 +1,17 @@
-"""How much memory a JSON document takes once it is parsed."""
+"""Estimates the memory of a parsed JSON document."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-# Bytes that CPython takes for an empty object or array, for the entries of an object (up to five), and for a value and
-# its place in either, or a key besides its value.
+# Bytes of an empty object or array in CPython.
 _EMPTY: Final = 64
+# Bytes of the table of an object with up to five entries.
 _ENTRIES: Final = 140
+# Bytes of a value and its slot in an object or array, and of a key besides its value.
 _SEPARATED: Final = 64
-# A character beyond ASCII makes its whole text up to four times as large as in UTF-8.
+# Factor for texts with characters beyond ASCII: CPython may store the text with four bytes per character.
 _WIDE: Final = 4
 
 
@@ -39,7 +40,10 @@ class JsonCounts:
 
 
 def parsed_size(document: bytes) -> int:
-    """An upper estimate, in bytes, of a UTF-8 document as dicts, lists and strings; signs within texts count, too."""
+    """An upper estimate, in bytes, of the dicts, lists and strings of a UTF-8 document.
+
+    It counts punctuation in the document, also within texts.
+    """
     return json_counts(document).parsed_size
 
 

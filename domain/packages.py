@@ -1,4 +1,4 @@
-"""Packages that can be put into an image, and which of them a search finds (spec: GET /packages)."""
+"""Packages of distributions, and the search for them (openapi.yaml, operation getPackages)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from domain.paging import Page
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A package of a repository; `summary` is a line of prose, and may be empty."""
+    """A package of a repository; `summary` is one line of text, which may be empty."""
 
     name: str
     summary: str
@@ -19,20 +19,20 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class PackagesPage:
-    """`count` counts all that match, not the page's."""
+    """A page of search results; `count` is the number of all packages found."""
 
     count: int
     packages: tuple[Package, ...]
 
 
-def ranked(names: Sequence[str], text: str) -> list[int]:
-    """The positions of the names that hold `text`, as it is written, in the order they are shown.
+def rank(names: Sequence[str], text: str) -> list[int]:
+    """The positions of the names that contain `text` (case-sensitive), in the order in which they are shown.
 
-    First the text itself, then what begins with it, then the rest, each alphabetical (by code points). `names` must
-    be sorted so, and hold each name once. An empty text is in all of them.
+    The name that equals the text comes first, then the names that begin with it, then the others, each sorted by code
+    points. `names` must be sorted in this way, without repetition. An empty text is contained in all names.
     """
     found = [position for position, name in enumerate(names) if text in name]
-    # What begins with the text stands together, the text itself at its head: only the block has to be moved.
+    # The names that begin with the text are one block, led by the text itself: only this block has to be moved.
     block = bisect_left(names, text)
     behind = bisect_left(names, True, lo=block, key=lambda name: not name.startswith(text))
     begin = bisect_left(found, block)
@@ -41,11 +41,11 @@ def ranked(names: Sequence[str], text: str) -> list[int]:
 
 
 def search(packages: Iterable[Package], text: str, page: Page) -> PackagesPage:
-    """A page of the packages that `text` finds, ranked; of several of one name the first is shown."""
+    """A page of the packages whose names contain `text`, ranked; of several packages of one name the first is used."""
     by_name: dict[str, Package] = {}
     for package in packages:
         by_name.setdefault(package.name, package)
     names = sorted(by_name)
-    found = ranked(names, text)
+    found = rank(names, text)
     shown = found[page.offset : page.offset + page.limit]
     return PackagesPage(len(found), tuple(by_name[names[position]] for position in shown))

@@ -1,4 +1,4 @@
-"""How much a tenant may build: a number of starts in a sliding window."""
+"""Quotas: how many builds a tenant may start within a sliding window of time."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from domain.errors import ConfigurationError, ForbiddenError
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The builds that count at `at`, of a tenant whose quota is `limit`.
+    """The builds of a tenant that count towards its quota at the time `at`.
 
-    `used` goes no higher than the limit; `earliest` is when the first of these was started, None where there is none.
-    Of more builds than the limit (it was higher once) the newest are meant: until the first of those has left the
-    window, none may be started. Times are naive UTC, by the clock that counts.
+    `used` is at most the limit of the quota; `earliest` is when the first of these builds was started, None for no
+    builds. If more builds than the limit are in the window (because the limit was lowered), only the newest are
+    counted: the next build may be started when the first of those leaves the window. Times are UTC without a time zone,
+    by the clock of the database.
     """
 
     at: datetime
@@ -25,9 +26,9 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What a tenant may start yet; `frees_at` is when that becomes one more, `frees_in` the time until then.
+    """What a quota leaves: `used` of `limit` builds in the `window`.
 
-    Both are None where nothing counts that could leave the window.
+    `frees_at` is when the next build leaves the window, `frees_in` the time until then; None where no build counts.
     """
 
     limit: int
@@ -38,17 +39,17 @@ class Allowance:
 
     @property
     def remaining(self) -> int:
-        """How many builds may be started now."""
+        """The number of builds that may be started now."""
         return self.limit - self.used
 
     @property
     def next_free_at(self) -> datetime | None:
-        """When the next build may be started; None where one may be now, and where none ever may."""
+        """When the next build may be started; None where one may be started now, or never."""
         return None if self.remaining else self.frees_at
 
 
 class QuotaExceededError(ForbiddenError):
-    """These builds would exceed the tenant's quota; `allowance` is what it may still start."""
+    """These builds would exceed the tenant's quota; `allowance` is what the quota leaves."""
 
     def __init__(self, detail: str, allowance: Allowance) -> None:
         super().__init__(detail)
@@ -57,26 +58,26 @@ class QuotaExceededError(ForbiddenError):
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """At most `limit` builds started within any `window`; deleted builds count like the others."""
+    """At most `limit` builds may be started within any `window`; deleted builds count, too."""
 
     limit: int
     window: timedelta
 
     def allowance(self, usage: Usage) -> Allowance:
-        """What `usage` leaves."""
+        """What the quota leaves after `usage`."""
         frees_at = None if usage.earliest is None else usage.earliest + self.window
         frees_in = None if frees_at is None else max(frees_at - usage.at, timedelta(0))
         return Allowance(self.limit, self.window, usage.used, frees_at, frees_in)
 
-    def exceeded(self, usage: Usage) -> QuotaExceededError:
-        """The refusal for a tenant whose usage leaves too little, in the words clients know."""
+    def exceeded_error(self, usage: Usage) -> QuotaExceededError:
+        """The error for a tenant whose usage leaves too few builds, with the text of the Go service."""
         detail = f"Quota of {self.limit} builds per {self.window.days} days exceeded for user"
         return QuotaExceededError(detail, self.allowance(usage))
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Whether starts were reserved, and the usage after that, or after the refusal; None where there is no quota."""
+    """Whether the starts were reserved, and the usage afterwards; None for an unlimited tenant."""
 
     granted: bool
     usage: Usage | None
@@ -84,13 +85,13 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class QuotaTable:
-    """Each tenant's quota, and the one for everybody else; `default` None where operators gave none."""
+    """The quotas by tenant, and the default for all other tenants; None for no default."""
 
     by_tenant: Mapping[str, Quota]
     default: Quota | None
 
-    def of(self, tenant: str) -> Quota:
-        """The tenant's own quota, else the default one. Raises ConfigurationError where there is neither."""
+    def get(self, tenant: str) -> Quota:
+        """The tenant's own quota, otherwise the default. Raises ConfigurationError where neither is defined."""
         quota = self.by_tenant.get(tenant, self.default)
         if quota is None:
             raise ConfigurationError("No quota is defined for this organization")

@@ -1,4 +1,4 @@
-"""What is made of large parts of documents is made once, where several documents share the parts."""
+"""Caches results by the identity of large objects that several documents share."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def once_for_each(function: Callable[Concatenate[A, P], R]) -> Callable[Concatenate[A, P], R]:
-    """The function, called once for each object that is its first argument, which may be of a kind without a hash.
+def cache_by_identity(function: Callable[Concatenate[A, P], R]) -> Callable[Concatenate[A, P], R]:
+    """A function that calls `function` once for each object passed as its first argument, and returns the same result.
 
-    The other arguments are positional and have a hash. What is returned keeps the objects and the results alive.
+    The first argument need not be hashable; the other arguments are positional and must be. The returned function keeps
+    the objects and the results alive.
     """
-    # With the object itself: while it lives, no other has its id.
+    # Each entry holds its object, because another object could get the same id after its end.
     results: dict[Hashable, tuple[A, R]] = {}
 
     def call(argument: A, /, *others: P.args, **named: P.kwargs) -> R:

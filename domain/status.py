@@ -1,4 +1,4 @@
-"""How a build goes, out of what the composer says of it (contract: ImageStatus)."""
+"""The status of a build (openapi.yaml, schema ImageStatus)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from typing import Any, Final
 from domain.documents import LARGEST_DETAILS, is_within
 from domain.texts import shortened
 
-# Errors that only wrap the one that tells the user something.
+# Ids of composer errors that only wrap the error that explains the failure.
 _WRAPPERS: Final = frozenset({5, 9, 26, 28})
 
-# Stands for details that are not kept.
+# The text that replaces details that are too large to be stored.
 TOO_LARGE: Final = "The details are left out, because they are too large or nested too deeply."
 
-_ON_ITS_WAY: Final = frozenset({"pending", "running"})
+# Statuses of an upload that has not ended.
+_UNFINISHED: Final = frozenset({"pending", "running"})
 
+# The names of the options of each upload type.
 _UPLOAD_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "aws": ("ami", "region"),
@@ -31,7 +33,7 @@ _UPLOAD_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class BuildError:
-    """Why a build failed; `details` is any JSON value, None where there are none."""
+    """Why a build failed; `details` is any JSON value, None for no details."""
 
     id: int
     reason: str
@@ -40,7 +42,7 @@ class BuildError:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`done` of `total` steps, and the same of the step at hand."""
+    """`done` of `total` steps; `subprogress` is the progress of the current step."""
 
     done: int
     total: int
@@ -49,7 +51,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class UploadStatus:
-    """How the upload goes; `options` say where the image is, by `type`."""
+    """The status of an upload; `options` say where the image is, and depend on `type`."""
 
     status: str
     type: str
@@ -58,7 +60,7 @@ class UploadStatus:
 
 @dataclass(frozen=True, slots=True)
 class ImageStatus:
-    """How the build of one image goes."""
+    """The status of the build of one image."""
 
     status: str
     progress: Progress | None = None
@@ -68,8 +70,10 @@ class ImageStatus:
 
 @dataclass(frozen=True, slots=True)
 class ComposeStatus:
-    """What the composer says of a build: its `status` as a whole (`success`, `failure`, else on its way), how its image
-    goes, and the statuses of all its uploads.
+    """The status of a build at the composer.
+
+    `status` is `success` or `failure`, and anything else while the build is running; `image` is the status of its
+    image; `uploads` are the statuses of all its uploads.
     """
 
     status: str
@@ -78,12 +82,12 @@ class ComposeStatus:
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing of it will change any more."""
-        return self.status in {"success", "failure"} and not _ON_ITS_WAY.intersection(self.uploads)
+        """Whether the status will not change any more."""
+        return self.status in {"success", "failure"} and not _UNFINISHED.intersection(self.uploads)
 
 
 def as_document(status: ImageStatus) -> dict[str, Any]:
-    """A final status as it is kept; how far it had come is of no interest any more."""
+    """A final status as a JSON document to be stored, without its progress."""
     document: dict[str, Any] = {"status": status.status}
     if status.upload_status is not None:
         document["upload_status"] = asdict(status.upload_status)
@@ -93,7 +97,7 @@ def as_document(status: ImageStatus) -> dict[str, Any]:
 
 
 def from_document(document: Mapping[str, Any]) -> ImageStatus:
-    """The status that `as_document` made a document of, maybe when errors were not bounded yet."""
+    """The status of a document that `as_document` made. The error is bounded: older versions stored any size."""
     upload, error = document.get("upload_status"), document.get("error")
     return ImageStatus(
         document["status"],
@@ -103,10 +107,9 @@ def from_document(document: Mapping[str, Any]) -> ImageStatus:
 
 
 def bounded(error: BuildError) -> BuildError:
-    """The error with no more of its reason and details than can be kept and shown.
+    """The error with its reason and details limited to LARGEST_DETAILS.
 
-    Of details that are too large, or nested too deeply, the error that tells what went wrong remains, and of its own
-    only a text.
+    If the details are too large or too deeply nested, the innermost error replaces the error, and a text its details.
     """
     if not is_within(error.details, LARGEST_DETAILS):
         error = innermost(error)
@@ -114,14 +117,14 @@ def bounded(error: BuildError) -> BuildError:
 
 
 def bounded_details(details: Any) -> Any:
-    """Details that are small enough; of a long text its beginning, of anything else a text that says so."""
+    """The details if they are small enough; otherwise the beginning of a text, or TOO_LARGE for any other value."""
     if isinstance(details, str):
         return shortened(details, LARGEST_DETAILS)
     return details if is_within(details, LARGEST_DETAILS) else TOO_LARGE
 
 
 def innermost(error: BuildError) -> BuildError:
-    """The error that tells what went wrong: wrapping errors are followed through their details."""
+    """The error that explains the failure, found by following wrapping errors through their details."""
     while error.id in _WRAPPERS:
         details = error.details
         inner = details[0] if isinstance(details, list) and details else details
@@ -135,9 +138,9 @@ def innermost(error: BuildError) -> BuildError:
 
 
 def upload_options(upload: UploadStatus) -> dict[str, Any]:
-    """The options that belong to the upload's type, empty where the composer does not know them yet.
+    """The options that belong to the upload's type, with empty text for those that the composer does not know yet.
 
-    Clients read them by type and break on others; a type unknown here passes with what it has.
+    Other options are left out, because typed clients fail on them. For a type unknown here all options are returned.
     """
     names = _UPLOAD_OPTIONS.get(upload.type)
     if names is None:

@@ -1,4 +1,4 @@
-"""What came of handing a build to the composer (contract: composer v2, Error)."""
+"""The outcome of submitting a build to the composer."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from domain.errors import BuildRefusedError, ImageBuilderError, InvalidRequestEr
 from domain.status import bounded_details
 from domain.texts import shortened
 
-# Errors that clients know by the texts they have always had: one of its own, and those without details.
+# Ids of composer errors for which clients expect the texts of the Go service: one has a text of its own, the others are
+# shown without details.
 _OSTREE: Final = "10"
 _REASON_ALONE: Final = frozenset({"24", "29"})
-# Characters of what the composer says; ids of builds that were started come behind it.
+# Characters of the composer's text that are shown; ids of started builds may follow it.
 _LONGEST: Final = 10_000
 _FAILED: Final = "Failed posting compose request to osbuild-composer."
 _UNEXPLAINED: Final = "The composer refused the request without a reason"
@@ -25,17 +26,17 @@ _UNEXPLAINED: Final = "The composer refused the request without a reason"
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The composer builds it, under this id."""
+    """The composer accepted the build, with this id."""
 
     id: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The composer, or something in front of it, answered with an error.
+    """The composer, or a proxy in front of it, answered with an error.
 
-    `error_id` and `reason` are None unless the answer is the composer's own; only then, or for a 4xx, is it
-    certain that nothing was started.
+    `error_id` and `reason` are None unless the answer is the composer's own. A build is certain not to have started
+    only if they are set, or for a status 4xx.
     """
 
     status: int
@@ -45,16 +46,16 @@ class Refused:
 
     @property
     def may_have_started(self) -> bool:
-        """Whether the composer may build it all the same."""
+        """Whether the composer may be building in spite of the error."""
         return self.reason is None and not 400 <= self.status < 500
 
     @property
     def fault(self) -> Fault:
-        """Whose fault it is."""
+        """Who caused the refusal."""
         return fault_of_refusal(self.status, self.error_id)
 
     def error(self) -> ImageBuilderError:
-        """The caller's view of the refusal: InvalidRequestError for the user's fault, else BuildRefusedError."""
+        """The error for the caller: InvalidRequestError if the caller's request caused it, else BuildRefusedError."""
         if self.fault is Fault.USER:
             return InvalidRequestError(self._reason_for_user() or _UNEXPLAINED)
         return BuildRefusedError(" ".join(part for part in (_FAILED, self._explanation()) if part))
@@ -67,7 +68,7 @@ class Refused:
         return self._explanation()
 
     def _explanation(self) -> str:
-        """`<reason>: <details>`, or the one of them that there is."""
+        """`<reason>: <details>`, or the one of them that is set."""
         parts = [self.reason or ""]
         if self.reason is not None and self.details is not None:
             details = bounded_details(self.details)
@@ -77,19 +78,21 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """No usable answer; `may_have_started` where the request may have reached the composer."""
+    """No usable answer; `may_have_started` is True where the request may have reached the composer."""
 
     may_have_started: bool
 
     def error(self) -> ImageBuilderError:
-        """The caller's view of the silence."""
+        """The error for the caller."""
         if self.may_have_started:
-            return UnavailableError("The composer does not answer, and nobody knows yet whether the build was queued")
+            return UnavailableError(
+                "The composer does not answer, and it is not known yet whether the build was queued"
+            )
         return UnavailableError("The composer does not answer, the build was not queued")
 
 
-def part_way(error: Exception, started: Sequence[UUID]) -> Exception:
-    """The error that ended the start of several builds, naming those that had `started` all the same."""
+def name_started_builds(error: Exception, started: Sequence[UUID]) -> Exception:
+    """A copy of the error that ended the start of several builds; its text lists the builds that had `started`."""
     if not started:
         return error
     named = (

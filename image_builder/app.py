@@ -7,25 +7,27 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from domain.errors import UnavailableError
 from image_builder.composition.container import Container
 from image_builder.configuration.settings import load_settings
 from image_builder.http.application import connexion_application
 from image_builder.http.bridge import Bridge
 from image_builder.http.call import Lane
 from image_builder.http.docs import HEADERS, DocsPage
-from image_builder.http.edge import Document, Edge, Page
+from image_builder.http.edge import Document, Edge, PageHandler
 from image_builder.http.json_body import json_body
 from image_builder.http.memory import RequestMemory
-from image_builder.recurring import Recurring
 from image_builder.telemetry import logs, metrics, reports
 from image_builder.telemetry.workers import MetricsMemory, MetricsSlot
 from ports.packages import PackageLists
+from ports.periodic_thread import PeriodicThread
 
 log = structlog.get_logger()
 
@@ -98,9 +100,9 @@ def _open(opened: ExitStack, container: Container, bridge: Bridge, probe_threads
     settings = container.settings()
 
     def run_periodically(name: str, task: Callable[[], object], interval: timedelta) -> None:
-        periodic = Recurring(name, task, interval)
-        periodic.start()
-        opened.callback(periodic.stop)
+        thread = PeriodicThread(name, task, interval.total_seconds(), on_error=partial(_log_failure, name))
+        thread.start()
+        opened.callback(thread.stop)
 
     reports.start(settings.telemetry.error_report_dsn, settings.build_info.commit)
     opened.callback(reports.stop)
@@ -113,14 +115,21 @@ def _open(opened: ExitStack, container: Container, bridge: Bridge, probe_threads
     opened.callback(container.database().close)
     container.feature_flags().start()
     opened.callback(container.feature_flags().stop)
-    container.metrics().started()
+    container.metrics().record_start()
     # Each worker publishes its samples, because any worker may be asked for the metrics of all.
     run_periodically("sample", container.sampler().sample, _SAMPLE_INTERVAL)
     opened.callback(probe_threads.shutdown)
-    opened.callback(container.record().end)
-    run_periodically("record", container.record().again, _RECORD_INTERVAL)
+    opened.callback(container.record().finish)
+    run_periodically("record", container.record().retry_pending, _RECORD_INTERVAL)
     opened.callback(bridge.close)
     run_periodically("reconcile", container.reconcile(), settings.builds.reconcile_interval)
+
+
+def _log_failure(task: str, error: Exception) -> None:
+    if isinstance(error, UnavailableError):
+        log.warning("periodic task postponed", task=task, reason=error.detail)
+    else:
+        log.error("unforeseen error in a periodic task", task=task, exc_info=error)
 
 
 async def _close_on_thread(opened: ExitStack) -> None:
@@ -139,7 +148,7 @@ class _Pages:
         self._probe_threads = probe_threads
         self._docs = DocsPage("../openapi.json")
 
-    def by_path(self, base_paths: Iterable[str]) -> Mapping[str, Page]:
+    def by_path(self, base_paths: Iterable[str]) -> Mapping[str, PageHandler]:
         """The pages by path. The docs page is also below the base paths, because a gateway forwards only those."""
         return {
             "/status": self._status,
@@ -147,6 +156,7 @@ class _Pages:
             "/metrics": self._metrics,
             "/openapi.json": self._openapi,
             **{f"{base}/docs/": self._docs_page for base in ("", *base_paths)},
+            **{f"{base}/docs": self._docs_redirect for base in ("", *base_paths)},
         }
 
     async def _status(self, _path: str) -> Document:
@@ -163,7 +173,7 @@ class _Pages:
         return Document(await asyncio.to_thread(self._container.metrics().exposition), metrics.CONTENT_TYPE)
 
     async def _openapi(self, _path: str) -> Document:
-        return Document(self._container.contract().served)
+        return Document(self._container.contract().encoded)
 
     async def _docs_page(self, path: str) -> Document:
         asset = self._docs.asset(path)
@@ -171,6 +181,10 @@ class _Pages:
             raise HTTPException(404)
         content, media_type = asset
         return Document(content, media_type, HEADERS)
+
+    async def _docs_redirect(self, _path: str) -> Document:
+        # Relative: a gateway may serve the page below a prefix that the service does not know.
+        return Document(b"", "text/html; charset=utf-8", {"location": "docs/"}, status=308)
 
 
 class _WithLifespan:

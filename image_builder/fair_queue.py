@@ -1,4 +1,4 @@
-"""Work of several organizations that share a limited number of places, served in turn (round robin)."""
+"""A queue of work of several organizations, served in turn (round robin) with a limited number of places."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ W = TypeVar("W")
 
 
 class FairQueue(Generic[W]):
-    """Work that waits, and the number of pieces that run, by organization. Not thread-safe.
+    """Waiting and running work items by organization. Not thread-safe.
 
-    Organizations are served in turn, one piece of work each, however much one of them has waiting. One organization
-    runs at most half of what may run at once, and waits with at most half of what may wait: the others always find
-    room. What has no organization shares one that is named by the empty text.
+    Organizations are served in turn, one work item each, however many items one of them has waiting. One organization
+    has at most half of the running items and half of the waiting items, so there is room for the others. Work without
+    an organization belongs to an organization whose name is the empty text.
     """
 
     def __init__(self, places: int, most_waiting: float = math.inf) -> None:
-        """`places` is how many pieces of work may run at once, `most_waiting` (from 1) how many may wait."""
+        """`places` is the number of items that may run at once, `most_waiting` (from 1) the number that may wait."""
         self._places = places
         self._places_of_one = max(1, places // 2)
         self._most_waiting = most_waiting
         self._most_waiting_of_one = max(1.0, most_waiting / 2)
-        # The organization whose turn is next comes first; none is empty.
+        # In the order of turns, the next organization first. No entry is empty.
         self._waiting: dict[str, deque[W]] = {}
         self._number_waiting = 0
         self._running: Counter[str] = Counter()
         self._number_running = 0
 
     def has_place(self, organization: str) -> bool:
-        """Whether work of this organization would run at once."""
+        """Whether work of this organization would run without waiting."""
         return self._number_running < self._places and self._running[organization] < self._places_of_one
 
     def put(self, organization: str, work: W) -> W | None:
-        """Let work wait for its turn.
+        """Add a work item to the queue.
 
-        Returns the work that has to be refused, None where there is none: this one where its organization has its
-        share waiting already; where the queue is full, the newest of the organization that has most waiting.
+        Returns the work item that the caller has to refuse, or None. It is the new one if its organization has half of
+        the queue already; if the queue is full, it is the newest item of the organization with the most waiting items.
         """
         own = len(self._waiting.get(organization, ()))
         if own + 1 > self._most_waiting_of_one:
@@ -54,7 +54,7 @@ class FairQueue(Generic[W]):
         return refused
 
     def take(self) -> tuple[str, W] | None:
-        """The work whose turn it is, and its organization; from now on it runs. None where none may run now."""
+        """Start the next work item: returns its organization and the item, or None if no item may run now."""
         if self._number_running >= self._places:
             return None
         organization = next(filter(self.has_place, self._waiting), None)
@@ -65,20 +65,20 @@ class FairQueue(Generic[W]):
         self._number_waiting -= 1
         del self._waiting[organization]
         if waiting:
-            self._waiting[organization] = waiting  # behind all others
+            self._waiting[organization] = waiting  # its next turn comes after all others
         self._running[organization] += 1
         self._number_running += 1
         return organization, work
 
     def finish(self, organization: str) -> None:
-        """Free the place of a piece of work that ran."""
+        """Free the place of a work item that has ended."""
         self._number_running -= 1
         self._running[organization] -= 1
         if not self._running[organization]:
             del self._running[organization]
 
     def clear(self) -> list[W]:
-        """Take out all work that waits."""
+        """Remove all waiting work items, and return them."""
         work = [each for waiting in self._waiting.values() for each in waiting]
         self._waiting.clear()
         self._number_waiting = 0

@@ -1,4 +1,4 @@
-"""Threads that several organizations share, served in turn."""
+"""A pool of threads that several organizations share, served in turn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """A call that waits for a thread, and the future of its outcome."""
+    """A call that waits for a thread, and the future of its result."""
 
     future: Future[Any]
     call: Callable[[], Any]
@@ -25,34 +25,34 @@ class _Task:
             return
         try:
             result = self.call()
-        except BaseException as error:  # noqa: BLE001 - the caller that waits for the outcome gets it
+        except BaseException as error:  # noqa: BLE001 - the future raises it for its owner
             self.future.set_exception(error)
         else:
             self.future.set_result(result)
 
 
 class FairThreads:
-    """A pool of threads of which one organization gets at most half, in turn with the others. Thread-safe."""
+    """A pool of threads that serves organizations in turn; one organization gets at most half of them. Thread-safe."""
 
     def __init__(self, threads: int, name: str) -> None:
-        """`name` is what the names of the threads begin with."""
+        """`name` is the prefix of the threads' names."""
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._queue: FairQueue[_Task] = FairQueue(threads)
         self._lock = Lock()
         self._ended = False
 
     def submit(self, organization: str, call: Callable[[], T]) -> Future[T]:
-        """Make the call on a thread when it is the organization's turn. Raises RuntimeError after `shutdown`."""
+        """Run the call on a thread when it is the organization's turn. Raises RuntimeError after `shutdown`."""
         future: Future[T] = Future()
         with self._lock:
             if self._ended:
-                raise RuntimeError("no calls are taken after the shutdown")
+                raise RuntimeError("cannot run calls after the shutdown")
             self._queue.put(organization, _Task(future, call))
-            self._start()
+            self._start_next()
         return future
 
     def shutdown(self, *, wait: bool = True, cancel_futures: bool = False) -> None:
-        """End the threads, as `concurrent.futures.Executor.shutdown` does; calls that wait for a turn are cancelled."""
+        """Stop the threads, as `concurrent.futures.Executor.shutdown` does, and cancel the waiting calls."""
         with self._lock:
             self._ended = True
             waiting = self._queue.clear()
@@ -66,8 +66,8 @@ class FairThreads:
     def __exit__(self, *_: object) -> None:
         self.shutdown()
 
-    def _start(self) -> None:
-        """Hand threads to those whose turn it is; called with the lock held."""
+    def _start_next(self) -> None:
+        """Start the calls that may run now. The caller holds the lock."""
         while not self._ended and (due := self._queue.take()) is not None:
             self._threads.submit(self._run, *due)
 
@@ -77,4 +77,4 @@ class FairThreads:
         finally:
             with self._lock:
                 self._queue.finish(organization)
-                self._start()
+                self._start_next()

@@ -1,1 +1,1 @@
-"""The protocols by which use cases reach a database, a composer, and the rest outside."""
+"""Ports: the protocols through which use cases reach the database, the back-ends and files."""

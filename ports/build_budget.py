@@ -1,10 +1,9 @@
-"""The builds that the organization of the request at hand may start within a window of time.
+"""The rate limit of builds, as the request that starts them sees it (docs/rate-limits.md).
 
-The rate limit counts a request that starts builds as one build when it comes in. A request that starts several counts
-them here, before it reserves or submits anything.
+When a request that starts builds arrives, the rate limit counts it as one build. A request that starts several builds
+counts the others here, before it reserves or submits anything.
 
-A thread that is handed a part of the work takes the budget along with the context it runs in
-(`contextvars.copy_context().run`).
+Work on another thread needs the context of the request (`contextvars.copy_context().run`).
 """
 
 from __future__ import annotations
@@ -14,21 +13,21 @@ from typing import Protocol
 
 
 class BuildBudget(Protocol):
-    """The budget of one request's organization."""
+    """The budget of builds of the current request's organization."""
 
     def spend(self, builds: int) -> None:
-        """Count that the request starts so many builds in all; blocks the calling thread for a moment.
+        """Count the request as `builds` builds in all; blocks the calling thread for up to the storage's time limit.
 
-        Raises RateLimitedError where the budget does not suffice: then none of them is counted but for the first.
+        Raises RateLimitedError where the budget does not suffice: then only the first build stays counted.
         """
 
 
-# None where nothing is limited.
+# None where builds are not limited.
 current_build_budget: ContextVar[BuildBudget | None] = ContextVar("current_build_budget", default=None)
 
 
 def spend_builds(builds: int) -> None:
-    """Count that the request at hand starts so many builds in all. Raises RateLimitedError."""
+    """Count the current request as `builds` builds in all. Raises RateLimitedError."""
     budget = current_build_budget.get()
     if budget is not None:
         budget.spend(builds)

@@ -1,4 +1,4 @@
-"""The service that keeps compliance policies (contract: compliance v2)."""
+"""The port of the compliance service, which stores compliance policies (API v2)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from domain.identity import Identity
 
 
 class Compliance(Protocol):
-    """Asked in the name of the caller. All raise ForbiddenError where the caller is not authorized there, NotFoundError
-    for a policy it does not know, and UnavailableError where there is no usable answer.
+    """Calls are made with the identity of the caller.
+
+    All raise ForbiddenError where the service does not authorize the caller, NotFoundError for an unknown policy, and
+    UnavailableError for no usable answer.
     """
 
     def policy(self, identity: Identity, policy_id: str) -> Policy:
         """The policy."""
 
     def tailoring(self, identity: Identity, policy_id: str, minor: int) -> str | None:
-        """The policy's tailoring for a minor version as JSON text, byte for byte; None where it asks for nothing.
+        """The policy's tailoring for a minor version as JSON text, unchanged; None for an empty tailoring.
 
         Raises NotFoundError where there is no tailoring for that minor version.
         """
@@ -26,11 +28,11 @@ class Compliance(Protocol):
         """Whether the policy has a tailoring for a minor version."""
 
     def create_tailoring(self, identity: Identity, policy_id: str, minor: int) -> None:
-        """Make the policy's tailoring for a minor version; one that is there already, whoever made it, is as good."""
+        """Create the policy's tailoring for a minor version; succeeds also if it exists."""
 
     def blueprint(self, identity: Identity, policy_id: str, minor: int) -> str:
-        """What the policy's tailoring for a minor version asks for, an osbuild blueprint in TOML; empty for nothing.
+        """The policy's requirements for a minor version as an osbuild blueprint in TOML; the text may be empty.
 
-        Raises NotFoundError where there is no tailoring for that minor version, which an unknown policy does not have
-        either: `policy` and `has_tailoring` tell.
+        Raises NotFoundError for a missing tailoring as well as for an unknown policy; `policy` and `has_tailoring`
+        distinguish them.
         """

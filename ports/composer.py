@@ -1,4 +1,4 @@
-"""The service that builds the images (contract: composer v2)."""
+"""The port of the composer, which builds the images (osbuild-composer, API v2)."""
 
 from __future__ import annotations
 
@@ -14,47 +14,48 @@ from domain.submission import Submission
 
 @dataclass(frozen=True, slots=True)
 class Builds:
-    """The composer's builds; `complete` is False where there are more than it lists."""
+    """The ids of the composer's builds; `complete` is False where it has more builds than it listed."""
 
     ids: frozenset[UUID]
     complete: bool
 
 
 class Composer(Protocol):
-    """Every call ends within its timeouts, and raises UnavailableError where there is no usable answer."""
+    """Every call ends within its time limits, and raises UnavailableError for no usable answer."""
 
     def submit(self, request: Mapping[str, Any]) -> Submission:
-        """Hand over a build. Never repeated, never raises: the outcome says whether it may have started."""
+        """Submit a build, once. Never raises: the outcome says whether the build may have started."""
 
     def cancel(self, compose_id: UUID) -> None:
-        """Have the composer drop a build; one it does not know counts as dropped. Raises UnavailableError."""
+        """Cancel a build; a build that the composer does not know counts as cancelled. Raises UnavailableError."""
 
     def status(self, compose_id: UUID) -> ComposeStatus:
-        """How the build goes. Raises NotFoundError for one the composer does not know."""
+        """The status of a build. Raises NotFoundError for a build that the composer does not know."""
 
     def metadata(self, compose_id: UUID) -> dict[str, Any]:
         """`packages` and `ostree_commit` of the built image. Raises NotFoundError as `status` does."""
 
     def builds(self) -> Builds:
-        """All builds that the composer has, whoever ordered them. Raises UnavailableError."""
+        """All builds of the composer, of any client. Raises UnavailableError."""
 
     def request(self, compose_id: UUID) -> Mapping[str, Any] | None:
-        """What was ordered with a build, None where the composer does not tell. Raises NotFoundError as `status`."""
+        """The request of a build, None where the composer does not show it. Raises NotFoundError as `status` does."""
 
     def search_packages(
         self, distribution: str, architecture: str, repositories: Sequence[Mapping[str, Any]], text: str
     ) -> tuple[Package, ...]:
-        """Every package whose name holds `text`, and maybe others, in no order, a name as often as it is built.
+        """All packages whose names contain `text`, and possibly others, unordered; a name may occur several times.
 
-        The distribution's name and the repositories (v2's Repository) are the composer's. Raises UnavailableError.
+        The name of the distribution and the repositories (schema Repository of its API) are the composer's. Raises
+        UnavailableError.
         """
 
     def distribution(self, name: str, image_types: Sequence[str], architectures: Sequence[str]) -> dict[str, Any]:
-        """What can be built of a distribution, of these image types and architectures where any are given.
+        """The details of a distribution, restricted to these image types and architectures unless they are empty.
 
-        The name is the composer's. What it answers (v2's DistributionDetails) is passed on as it comes, but for what
-        makes it a reference: `id`, `kind`, `href`. Raises NotFoundError for one the composer does not know, and
-        UnavailableError.
+        The name is the composer's. The answer (schema DistributionDetails of its API) is returned unchanged, except
+        that `id`, `kind` and `href` are left out. Raises NotFoundError for a distribution that the composer does not
+        know, and UnavailableError.
         """
 
     def check(self) -> None:

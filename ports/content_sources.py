@@ -1,4 +1,4 @@
-"""The service that knows repositories and keeps their snapshots (contract: content sources v1)."""
+"""The port of content sources, which stores repositories and their snapshots (API v1)."""
 
 from __future__ import annotations
 
@@ -10,25 +10,27 @@ from domain.identity import Identity
 
 
 class ContentSources(Protocol):
-    """Asked in the name of the caller. All raise ForbiddenError where the caller may not read repositories there, and
-    UnavailableError where there is no usable answer. Nothing is asked for an empty sequence.
+    """Calls are made with the identity of the caller; none is made for an empty sequence.
+
+    All raise ForbiddenError where the caller may not read repositories, and UnavailableError for no usable answer.
     """
 
     def by_url(self, identity: Identity, urls: Sequence[str], origins: Sequence[str]) -> tuple[ContentRepository, ...]:
-        """All repositories of these origins at these addresses."""
+        """All repositories of these origins with these URLs."""
 
     def by_uuid(
         self, identity: Identity, uuids: Sequence[str], origins: Sequence[str]
     ) -> tuple[ContentRepository, ...]:
-        """All repositories of these origins with these ids; what is no UUID is not asked for."""
+        """All repositories of these origins with these ids; texts that are no UUIDs are ignored."""
 
     def snapshots(self, identity: Identity, date: str, uuids: Sequence[str]) -> tuple[Snapshot, ...]:
-        """The snapshot of each repository for `date` (RFC 3339, UTC), those left out that have none."""
+        """The snapshot of each repository for `date` (RFC 3339, UTC); repositories without one are left out."""
 
     def template(self, identity: Identity, uuid: str) -> Template:
-        """A template. Raises NotFoundError for one content sources does not know, or an id that is none."""
+        """A template. Raises NotFoundError for an unknown id, or a text that is no UUID."""
 
     def bulk_export(self, identity: Identity, uuids: Sequence[str]) -> list[Any]:
-        """The repositories with these ids as they may be imported elsewhere, as content sources writes them; what is
-        no UUID is not asked for. Raises NotFoundError where content sources does not know one of them.
+        """The repositories with these ids, in content sources' export format; texts that are no UUIDs are ignored.
+
+        Raises NotFoundError where content sources does not know one of them.
         """

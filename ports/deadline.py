@@ -1,7 +1,6 @@
-"""By when the work at hand has to be done, whoever waits for something on its behalf.
+"""The deadline of the current work, which every call of a back-end on its behalf respects.
 
-A thread that is handed a part of the work takes the deadline along with the context it runs in
-(`contextvars.copy_context().run`).
+Work on another thread needs the context of the request (`contextvars.copy_context().run`).
 """
 
 from __future__ import annotations
@@ -12,13 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-# Of `time.monotonic`; None: there is none.
+# In the time of `time.monotonic`; None for no deadline.
 current_deadline: ContextVar[float | None] = ContextVar("current_deadline", default=None)
 
 
 @contextmanager
 def until(seconds: float) -> Iterator[None]:
-    """What is done within has `seconds` at most, or less where less was left before."""
+    """Limit the work within the context to `seconds`, or to an earlier deadline that is set already."""
     deadline = time.monotonic() + seconds
     before = current_deadline.get()
     token = current_deadline.set(deadline if before is None else min(before, deadline))
@@ -28,7 +27,7 @@ def until(seconds: float) -> Iterator[None]:
         current_deadline.reset(token)
 
 
-def left() -> float:
-    """Seconds left, infinity where there is no deadline; negative once it has passed."""
+def remaining_seconds() -> float:
+    """The seconds until the deadline: infinity without one, negative after it."""
     deadline = current_deadline.get()
     return math.inf if deadline is None else deadline - time.monotonic()

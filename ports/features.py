@@ -1,4 +1,4 @@
-"""Feature flags, which operators switch without a new version (Unleash)."""
+"""The port of feature flags, which operators switch while the service runs (Unleash)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Protocol
 
 
 class Features(Protocol):
-    """The feature flags. All are on while the flag service was never reached."""
+    """The feature flags. All are on until the flag service has answered for the first time."""
 
     def start(self) -> None:
-        """Begin to follow the flag service, in the background."""
+        """Begin to fetch the flags periodically, on a thread of their own."""
 
     def stop(self) -> None:
-        """Stop following it."""
+        """Stop fetching."""
 
     def compliance_policies(self) -> bool:
-        """Whether images may be built by a compliance policy."""
+        """Whether images may be built with a compliance policy."""

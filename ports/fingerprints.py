@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 
 class Fingerprints(Protocol):
-    """Keyed hashes of JSON documents, the same in every pod. Without the secret nobody can test a guessed document."""
+    """Keyed hashes of JSON documents, equal in all pods. A guessed document cannot be verified without the secret."""
 
-    def of(self, document: Mapping[str, Any]) -> bytes:
-        """The document's fingerprint, whatever the order of its keys."""
+    def compute(self, document: Mapping[str, Any]) -> bytes:
+        """The fingerprint of the document; it does not depend on the order of keys."""
 
-    def comparable(self, fingerprint: bytes) -> bool:
-        """Whether the fingerprint was made with the current secret."""
+    def is_comparable(self, fingerprint: bytes) -> bool:
+        """Whether the fingerprint was computed with the current secret."""

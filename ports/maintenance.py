@@ -1,4 +1,4 @@
-"""The upkeep of the database, beside the service that goes on using it."""
+"""Maintenance of the database while the service uses it (docs/operations.md, Maintenance)."""
 
 from __future__ import annotations
 
@@ -8,35 +8,37 @@ from typing import Protocol
 from domain.errors import ImageBuilderError
 
 
-class MaintainedAlreadyError(ImageBuilderError):
-    """Another maintenance of the same database runs."""
+class MaintenanceRunningError(ImageBuilderError):
+    """Another maintenance run of the same database has not ended."""
 
 
-class Upkeep(Protocol):
-    """What one run of the maintenance may do; it is the only one as long as it lasts.
+class DatabaseMaintenance(Protocol):
+    """The steps of one maintenance run; no other run of the same database takes place at the same time.
 
-    The iterators do a bounded batch for each item that is taken from them, done for good when it is there, and give
-    the number of rows that the batch found; what somebody else holds locked is left to the next run. All raise
-    UnavailableError when the database is away.
+    Each iterator processes one bounded batch per item, committed when the item is returned, and yields the number of
+    rows that the batch affected; in a `dry_run` it only counts them. Rows that are locked are left to the next run. All
+    raise UnavailableError when the database is unavailable.
     """
 
     @property
     def cutoff(self) -> str:
-        """Composes made before are too old, UTC, in the database's form."""
+        """The time before which composes are too old: UTC, as the database's text."""
 
-    def expired(self, *, remove: bool) -> Iterator[int]:
-        """Find composes that are too old, and remove them if told so."""
+    def expire_composes(self, *, dry_run: bool) -> Iterator[int]:
+        """Remove composes from before the cutoff."""
 
-    def expired_starts(self, *, remove: bool) -> Iterator[int]:
-        """Find starts as old as such composes, of which nobody ever knew whether they are builds."""
+    def expire_starts(self, *, dry_run: bool) -> Iterator[int]:
+        """Remove starts from before the cutoff, whose outcome was never found."""
 
-    def expired_keys(self, *, remove: bool) -> Iterator[int]:
-        """Find idempotency keys that stand for nothing any more."""
+    def expire_keys(self, *, dry_run: bool) -> Iterator[int]:
+        """Remove expired idempotency keys."""
 
-    def with_passwords(self, *, take_out: bool) -> Iterator[int]:
-        """Find composes of older programs that hold passwords, and put `hasPassword` in their place if told so."""
+    def redact_passwords(self, *, dry_run: bool) -> Iterator[int]:
+        """Replace passwords in composes that older programs stored by `hasPassword`."""
 
-    def vacuum(self, over: Callable[[], bool]) -> bool:
-        """Make the room of removed composes fit for use; False where it was given up because time was `over`, or where
-        the database did not let us.
+    def vacuum(self, is_over: Callable[[], bool]) -> bool:
+        """Vacuum the table of composes, so that the space of removed ones can be reused.
+
+        Returns False where it was cancelled because `is_over` returned True, or where the database role lacks the
+        privilege.
         """

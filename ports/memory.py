@@ -1,13 +1,12 @@
-"""Memory that the request at hand may use.
+"""Reservations of memory for the current request.
 
-Code that is about to hold something large for a request (its body, a stored document, an answer) reserves the bytes
-first. The account of the request releases all of them when the request has ended.
+Code that is about to hold large data for a request (its body, a stored document, an answer) reserves the bytes first.
+The account of the request releases all reservations when the request has ended.
 
 Two requests that each hold memory and wait for more would wait for each other. Code that knows it will need more later
 therefore reserves that at the same time, as `later`: further reservations of the request are taken from it first.
 
-A thread that is handed a part of the work takes the account along with the context it runs in
-(`contextvars.copy_context().run`).
+Work on another thread needs the context of the request (`contextvars.copy_context().run`).
 """
 
 from __future__ import annotations
@@ -26,47 +25,50 @@ class Reserved(NamedTuple):
 
 
 class MemoryAccount(Protocol):
-    """The reservations of one request."""
+    """The memory reservations of one request."""
 
     @property
     def size(self) -> int:
-        """The bytes that are reserved for it, without those set aside."""
+        """The number of reserved bytes, without those set aside for later."""
 
     def snapshot(self) -> Reserved:
-        """What is reserved for it now."""
+        """The current reservations."""
 
     def reserve(self, size: int, later: int = 0) -> None:
-        """Reserve `size` more bytes; blocks the calling thread while other requests use too much.
+        """Reserve `size` more bytes; blocks the calling thread while other requests use too much memory.
 
-        `later` bytes, or as many as one request may have, are set aside besides.
+        In addition, `later` bytes (at most what one request may have) are set aside for later reservations.
 
-        Raises UnavailableError when the memory is not available in time, and InvalidRequestError when one request may
-        never have so much.
+        Raises UnavailableError when the memory is not available in time, and InvalidRequestError where the total
+        exceeds the limit of one request.
         """
 
     def restore(self, reserved: Reserved) -> None:
         """Release what has been reserved since then."""
 
 
-# None outside a request: periodic tasks and commands bound what they hold by themselves.
+# None outside a request: periodic tasks and commands limit their memory themselves.
 current_memory: ContextVar[MemoryAccount | None] = ContextVar("current_memory", default=None)
 
 
 def reserved_memory() -> int:
-    """The bytes that are reserved for the request at hand, without those set aside; 0 outside a request."""
+    """The number of bytes that are reserved for the current request, without those set aside; 0 outside a request."""
     account = current_memory.get()
     return 0 if account is None else account.size
 
 
 def require_memory(size: int) -> None:
-    """Reserve what is missing to `size` bytes in all for the request at hand. Raises as MemoryAccount."""
+    """Increase the reservation of the current request to `size` bytes.
+
+    Raises the errors of MemoryAccount.reserve.
+    """
     reserve_memory(max(size - reserved_memory(), 0))
 
 
 def reserve_memory(size: int, later: int = 0) -> None:
-    """Reserve `size` more bytes for the request at hand; does nothing outside a request.
+    """Reserve `size` more bytes for the current request; does nothing outside a request.
 
-    `later` bytes are set aside for its later reservations. Raises as MemoryAccount.
+    `later` bytes are set aside for its later reservations. Raises the errors of MemoryAccount.reserve.
     """
     account = current_memory.get()
     if account is not None:

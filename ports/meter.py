@@ -1,4 +1,4 @@
-"""What the service reports of its work as it goes, to be counted."""
+"""The port of metrics that use cases and adapters report."""
 
 from __future__ import annotations
 
@@ -9,63 +9,64 @@ from domain.composer_errors import Fault
 
 
 class CallOutcome(StrEnum):
-    """What became of a call of a back-end."""
+    """The outcome of a call of a back-end; the values are labels of metrics."""
 
     SUCCESS = "success"
-    # An answer of 4xx, and one of 5xx.
+    # An answer with status 4xx.
     REFUSED = "refused"
+    # An answer with status 5xx.
     FAILED = "failed"
     LATE = "late"
     NO_ANSWER = "no_answer"
-    # Not made at all: the back-end is left alone for a while.
+    # The circuit breaker was open, so that no call was made.
     TURNED_AWAY = "turned_away"
 
     @classmethod
     def of(cls, status: int) -> CallOutcome:
-        """What an answer's status makes of a call."""
+        """The outcome of a call that was answered with this HTTP status."""
         if status < 400:
             return cls.SUCCESS
         return cls.REFUSED if status < 500 else cls.FAILED
 
 
 class Meter(Protocol):
-    """Every method returns at once."""
+    """Counts events; every method returns at once."""
 
     def back_end_called(self, back_end: str, outcome: CallOutcome, seconds: float) -> None:
         """A call of a back-end ended."""
 
     def quota_refused(self) -> None:
-        """Builds were refused because a tenant's quota leaves fewer."""
+        """Builds were refused because they exceed the tenant's quota."""
 
     def build_refused(self, fault: Fault) -> None:
         """The composer refused a build."""
 
     def rate_limited(self, budget: str) -> None:
-        """A request was refused because a tenant has used up a budget (one of a few names) of requests."""
+        """A request was refused because of a rate limit; `budget` is the value of a `domain.budgets.Budget`."""
 
-    def rate_limit_store_away(self) -> None:
-        """A request passed uncounted because the shared store of rate limits could not be asked."""
+    def rate_limit_store_unavailable(self) -> None:
+        """A request was admitted uncounted because the shared storage of rate limits is unavailable."""
 
     def starts_unmatched(self, number: int) -> None:
-        """There are so many starts that a crash cut short or the composer did not answer, in all of the database.
+        """The number of abandoned starts in the whole database.
 
-        The latest number stands, whichever process reported it.
+        Each report replaces the one before it, also of another process.
         """
 
-    def starts_looked_after(self) -> None:
-        """Somebody has tried to find out what became of them, and the composer could be asked."""
+    def reconciliation_completed(self) -> None:
+        """A run of the reconciler ended in which the composer, if asked, answered."""
 
     def starts_adopted(self, number: int = 1) -> None:
-        """Starts that a crash cut short were found to be builds, and became composes."""
+        """Abandoned starts were matched with builds, and became composes."""
 
     def starts_released(self, number: int = 1) -> None:
-        """Starts that a crash cut short were found to be no builds, and count no more."""
+        """Abandoned starts had no build, and were released."""
 
     def build_id_conflicted(self) -> None:
-        """The composer named a new build with the id of another one."""
+        """The composer answered a submission with the id of another build."""
 
 
-class _Silent:
+class _NullMeter:
     def back_end_called(self, back_end: str, outcome: CallOutcome, seconds: float) -> None:
         pass
 
@@ -78,13 +79,13 @@ class _Silent:
     def rate_limited(self, budget: str) -> None:
         pass
 
-    def rate_limit_store_away(self) -> None:
+    def rate_limit_store_unavailable(self) -> None:
         pass
 
     def starts_unmatched(self, number: int) -> None:
         pass
 
-    def starts_looked_after(self) -> None:
+    def reconciliation_completed(self) -> None:
         pass
 
     def starts_adopted(self, number: int = 1) -> None:
@@ -97,5 +98,5 @@ class _Silent:
         pass
 
 
-# Where nobody counts.
-SILENT: Meter = _Silent()
+# A meter that counts nothing.
+NULL_METER: Meter = _NullMeter()

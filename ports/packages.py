@@ -1,4 +1,4 @@
-"""Which packages there are, as far as operators have written it down."""
+"""The port of package lists that operators provide."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from domain.paging import Page
 
 
 class PackageLists(Protocol):
-    """The lists of the repositories that every image type uses."""
+    """Lists of the packages in the repositories that every image type uses."""
 
     def search(self, distribution: Distribution, architecture: str, text: str, page: Page) -> PackagesPage | None:
-        """What `domain.packages.search` finds in them; None where the distribution has none for the architecture."""
+        """The result of `domain.packages.search` in a list; None for no list of the distribution and architecture."""

@@ -1,4 +1,4 @@
-"""The service that knows customers' cloud accounts (contract: provisioning v1)."""
+"""The port of the provisioning service, which stores customers' cloud accounts (API v1)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from domain.identity import Identity
 
 
 class Provisioning(Protocol):
-    """Asked in the name of the caller."""
+    """Calls are made with the identity of the caller."""
 
     def aws_account(self, identity: Identity, source: str) -> str | None:
-        """The 12-digit account behind a source, None where there is none. Raises UnavailableError."""
+        """The 12-digit AWS account of a source, None for no account. Raises UnavailableError."""

@@ -1,4 +1,4 @@
-"""Quotas that operators set."""
+"""The port of the quotas that operators set."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from domain.quota import Quota
 
 
 class Quotas(Protocol):
-    """The quotas in force."""
+    """The current quotas of all tenants."""
 
-    def of(self, tenant: str) -> Quota | None:
-        """The tenant's quota; None for unlimited. Raises ConfigurationError if no quota is defined for it."""
+    def get(self, tenant: str) -> Quota | None:
+        """The tenant's quota; None for unlimited. Raises ConfigurationError where no quota applies to it."""

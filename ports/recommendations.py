@@ -1,4 +1,4 @@
-"""The service that knows which packages go together (contract: recommendations v3)."""
+"""The port of the recommendations service, which suggests packages (API v3)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Recommended:
-    """Names of packages, the best first; `model_version` says what found them, None where nothing does."""
+    """Names of packages, best first, and the version of the model that found them; None where it is not known."""
 
     packages: tuple[str, ...]
     model_version: str | None = None
 
 
 class Recommendations(Protocol):
-    """Asked in our own name."""
+    """Calls are made with the identity of this service."""
 
     def recommend(self, packages: Sequence[str], count: int, distribution: str) -> Recommended:
-        """Up to `count` packages that go with `packages` in a distribution such as `rhel9`. Raises UnavailableError."""
+        """Up to `count` packages that fit `packages`, in a distribution such as `rhel9`. Raises UnavailableError."""

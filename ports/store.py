@@ -1,4 +1,4 @@
-"""What is kept of composes, and of starts that are not composes yet (database)."""
+"""Ports of the database: starts of builds, Idempotency-Keys, composes and blueprints."""
 
 from __future__ import annotations
 
@@ -8,141 +8,150 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from domain.blueprints.blueprint import Blueprint, BlueprintsPage, BlueprintsQuery, NewBlueprint, Version
-from domain.composes import ComposesPage, ComposesQuery, KeptCompose, KeptMetadata, NewCompose
-from domain.idempotency import Failure, Keyed, KnownRequest
+from domain.composes import ComposesPage, ComposesQuery, NewCompose, StoredCompose, StoredMetadata
+from domain.idempotency import EarlierRequest, KeyClaim, RequestFailure
 from domain.json_size import JsonCounts
 from domain.quota import Quota, Reservation, Usage
-from domain.starts import Adoption, LeftStart, NewStart
+from domain.starts import AbandonedStart, Adoption, NewStart
 
 
 class Starts(Protocol):
-    """Builds on their way to the composer.
+    """Starts of builds, which are reservations of the tenant's quota.
 
-    Each start is recorded before the composer hears of it, and counts towards the tenant's quota until it has
-    become a compose or is released: with k builds left, any number of reservations over any number of
-    processes yields starts for exactly k. All raise UnavailableError when the database is away.
+    Each start is recorded before its build is submitted to the composer, and counts towards the tenant's quota until it
+    becomes a compose or is released. If the quota leaves k builds, concurrent reservations of any number of processes
+    are granted for exactly k. All methods raise UnavailableError when the database is unavailable.
     """
 
     def reserve(
         self, starts: Sequence[NewStart], tenant: str, quota: Quota | None, key: UUID | None = None
     ) -> Reservation:
-        """Record all these starts, or none where the quota (None: unlimited) leaves fewer; holds nothing afterwards.
+        """Record all these starts, or none where the quota (None: unlimited) leaves fewer. No lock is held afterwards.
 
-        `key` is the id under which an Idempotency-Key was claimed: it gets to know, in this order, what they become.
+        `key` is the id under which an Idempotency-Key was claimed: the ids of the builds are stored there, in this
+        order.
 
-        Raises ReservationUnknownError where they may have been recorded all the same.
+        Raises ReservationUnknownError where the database did not answer, so that they may have been recorded.
         """
 
-    def usage(self, tenant: str, quota: Quota) -> Usage:
-        """What counts towards the quota, counted as `reserve` counts."""
+    def get_usage(self, tenant: str, quota: Quota) -> Usage:
+        """The builds that count towards the quota, by the same count as in `reserve`."""
 
     def release(self, starts: Sequence[UUID]) -> None:
-        """Forget starts that are known not to have become builds."""
+        """Remove starts that are known not to have become builds."""
 
     def record(self, start: UUID, compose_id: UUID, compose: NewCompose) -> None:
-        """Turn the start into a compose, at once; repeating it changes nothing.
+        """Replace the start by a compose, atomically; a repetition changes nothing.
 
-        Raises BuildIdTakenError where another build in the history, of whichever tenant, has the id: nothing is changed
-        then, and the start stays.
+        Raises BuildIdTakenError where another build in the history, of any tenant, has the id; then nothing changes.
         """
 
     def is_recorded(self, compose_id: UUID) -> bool:
-        """Whether the history has a build of this id, of whichever tenant, deleted or not."""
+        """Whether the history has a build with this id, of any tenant, deleted or not."""
 
 
-class LeftStarts(Protocol):
-    """Starts older than their lease: nobody works at them any more. All raise UnavailableError.
+class AbandonedStarts(Protocol):
+    """Abandoned starts: starts that are older than their lease, so that no request is working on them any more.
 
-    Those that an older version of this service recorded are only counted.
+    Starts without a fingerprint, which older versions recorded, are counted but not found. All methods raise
+    UnavailableError.
     """
 
-    def lead(self, pod: UUID, term: timedelta) -> bool:
-        """Whether this pod, and no other, looks after them for the next `term`."""
+    def acquire_leadership(self, pod: UUID, term: timedelta) -> bool:
+        """Try to become or stay the only pod that reconciles, for the next `term`; returns whether it succeeded."""
 
-    def left(self, lease: timedelta, patience: timedelta, most: int) -> Sequence[LeftStart]:
-        """The oldest of them, but for those that are older than anybody's patience."""
+    def find_abandoned(self, lease: timedelta, max_age: timedelta, limit: int) -> Sequence[AbandonedStart]:
+        """Up to `limit` abandoned starts, oldest first, without those older than `max_age`."""
 
     def count(self, lease: timedelta) -> int:
-        """How many there are, the oldest included."""
+        """The number of all abandoned starts, of any age."""
 
-    def known(self, composes: Collection[UUID]) -> frozenset[UUID]:
-        """Which of these are in the history, deleted or not, whoever's they are."""
+    def find_recorded(self, composes: Collection[UUID]) -> frozenset[UUID]:
+        """Those of these ids that the history contains, of any tenant, deleted or not."""
 
     def adopt(self, adoption: Adoption) -> bool:
-        """Turn the start into a compose, at once, as old as the start; False where either is somebody's already."""
+        """Replace the start by a compose with its creation time, atomically.
+
+        Returns False, and changes nothing, where the start no longer exists or the build is recorded.
+        """
 
 
 class IdempotencyKeys(Protocol):
-    """What became of requests under an Idempotency-Key, for KEPT_FOR. All raise UnavailableError."""
+    """Idempotency-Keys and the outcome of their requests, stored for KEY_LIFETIME.
 
-    def claim(self, request: Keyed, key_id: UUID) -> KnownRequest | None:
-        """None where the key is new: from now on it stands for this request, as `key_id`. Else what is known of it."""
+    All methods raise UnavailableError.
+    """
+
+    def claim(self, request: KeyClaim, key_id: UUID) -> EarlierRequest | None:
+        """Claim the key as `key_id` for this request and return None, or return the earlier request that has it."""
 
     def settle(self, key_id: UUID) -> None:
-        """The request made what is recorded, if that is all that it began."""
+        """Mark the request as successful, if all builds that it started are recorded."""
 
-    def close(self, key_id: UUID, failure: Failure) -> None:
-        """The request failed: keep the failure where it made something, forget the key where it made nothing.
+    def settle_failed(self, key_id: UUID, failure: RequestFailure) -> None:
+        """Mark the request as failed: store the failure if it created something, otherwise remove the key.
 
-        Does nothing as long as a start of the request may yet become a build.
+        Does nothing while a start of the request may still become a build.
         """
 
-    def left(self, lease: timedelta, most: int) -> Sequence[tuple[UUID, tuple[UUID | None, ...]]]:
-        """Ids of keys that are older than the lease, neither settled nor forgotten, and whose starts have all become
-        something; with what was made, in the order of the request, None where it came to nothing.
+    def find_unsettled(self, lease: timedelta, limit: int) -> Sequence[tuple[UUID, tuple[UUID | None, ...]]]:
+        """Unsettled keys that are older than the lease and have no starts left.
+
+        Returns their ids with the ids of the builds in the order of the request, None for a build that was not created.
         """
 
 
 class Composes(Protocol):
-    """The history of builds. All raise UnavailableError when the database is away.
+    """The history of builds. All methods raise UnavailableError when the database is unavailable.
 
-    What reads a large document reserves memory for it first, and raises as `ports.memory.reserve_memory`.
+    Before a large document is read, memory is reserved for it; this raises the errors of `ports.memory.reserve_memory`.
     """
 
-    def page(self, query: ComposesQuery) -> ComposesPage:
-        """A page of a tenant's list, shortened where its requests are too large together."""
+    def find_page(self, query: ComposesQuery) -> ComposesPage:
+        """A page of a tenant's list; requests are shortened where the page would be too large."""
 
-    def get(self, tenant: str, compose_id: UUID) -> KeptCompose | None:
-        """A compose; None unless it is this tenant's and not deleted."""
+    def get(self, tenant: str, compose_id: UUID) -> StoredCompose | None:
+        """A compose; None where the tenant has none with this id, or deleted it."""
 
-    def get_metadata(self, tenant: str, compose_id: UUID) -> KeptMetadata | None:
-        """What is kept of a compose's metadata; None unless it is this tenant's and not deleted."""
+    def get_metadata(self, tenant: str, compose_id: UUID) -> StoredMetadata | None:
+        """The stored metadata of a compose; None where the tenant has no compose with this id, or deleted it."""
 
-    def keep_status(self, compose_id: UUID, status: Mapping[str, Any]) -> None:
-        """Keep a final status, once: the first one stands."""
+    def store_status(self, compose_id: UUID, status: Mapping[str, Any]) -> None:
+        """Store a final status; does nothing if one is stored."""
 
-    def keep_metadata(self, compose_id: UUID, metadata: Mapping[str, Any]) -> None:
-        """Keep the metadata of a build whose final status is kept, once."""
+    def store_metadata(self, compose_id: UUID, metadata: Mapping[str, Any]) -> None:
+        """Store the metadata of a build whose final status is stored; does nothing if metadata is stored."""
 
     def delete(self, tenant: str, compose_id: UUID) -> bool:
-        """Hide a compose; False unless it is this tenant's, True also when it was hidden before."""
+        """Mark a compose as deleted; False where the tenant has none with this id. A repetition returns True."""
 
 
 class Blueprints(Protocol):
-    """Blueprints and all their versions. All raise UnavailableError when the database is away.
+    """Blueprints and all their versions. All methods raise UnavailableError when the database is unavailable.
 
-    What reads a large document reserves memory for it first, and raises as `ports.memory.reserve_memory`.
+    Before a large document is read, memory is reserved for it; this raises the errors of `ports.memory.reserve_memory`.
     """
 
     def create(self, blueprint: NewBlueprint, key: UUID | None = None) -> UUID:
-        """Keep a new blueprint, and settle the Idempotency-Key that was claimed as `key` with it.
+        """Store a new blueprint, and settle the Idempotency-Key that was claimed as `key`; returns the blueprint's id.
 
-        Raises RulesViolatedError where the tenant has one of this name.
+        Raises RulesViolatedError where the tenant has a blueprint of this name.
         """
 
     def change(
         self, tenant: str, blueprint_id: UUID, wanted: frozenset[int] | None, change: Callable[[Blueprint], Version]
     ) -> int:
-        """Keep what `change`, which waits for nothing, makes of the latest version as the next one; its number.
+        """Store the result of `change`, called with the latest version, as the next version; returns its number.
 
-        Changes of one blueprint follow each other, none is lost. `wanted` are the versions that the caller means to
-        change, None for whichever there is.
+        `change` must not wait for anything. Concurrent changes of a blueprint are serialized, and none is lost.
+        `wanted` are the versions that the caller means to change, None for any version.
 
-        Raises NotFoundError unless it is this tenant's undeleted blueprint, StaleVersionError where the latest version
-        is none of `wanted`, RulesViolatedError where another blueprint has the name, and whatever `change` raises.
+        Raises NotFoundError where the tenant has no undeleted blueprint with this id, StaleVersionError where the
+        latest version is not in `wanted`, RulesViolatedError where another blueprint has the name, and the errors of
+        `change`.
         """
 
-    def page(self, query: BlueprintsQuery) -> BlueprintsPage:
+    def find_page(self, query: BlueprintsQuery) -> BlueprintsPage:
         """A page of a tenant's list."""
 
     def get(
@@ -152,17 +161,20 @@ class Blueprints(Protocol):
         version: int | None = None,
         needed: Callable[[JsonCounts], int] = lambda _: 0,
     ) -> Blueprint:
-        """A version, None for the latest. Raises NotFoundError for none of this tenant's undeleted ones.
+        """A version of a blueprint, None for the latest. Raises NotFoundError where the tenant has none such.
 
-        `needed` says how many bytes of memory the caller needs in all for a large document; they are reserved at once,
-        and set aside where they are more than reading it takes.
+        `needed` says how many bytes of memory the caller needs in all for a large document. They are reserved at once;
+        those that reading does not take are set aside.
         """
 
     def memory_to_change(self, tenant: str, blueprint_id: UUID) -> int:
-        """How many bytes of memory `change` reserves for the latest version; 0 for a small one, or for none."""
+        """The bytes of memory that `change` reserves for the latest version; 0 for a small one, or for none."""
 
     def latest_version(self, tenant: str, blueprint_id: UUID) -> int:
-        """The number of the latest version. Raises NotFoundError unless it is this tenant's undeleted blueprint."""
+        """The number of the latest version. Raises NotFoundError where the tenant has no such blueprint."""
 
     def delete(self, tenant: str, blueprint_id: UUID, wanted: frozenset[int] | None) -> None:
-        """Hide a blueprint and all builds of it, and free its name. Raises NotFoundError and StaleVersionError."""
+        """Mark a blueprint and all its builds as deleted, and free its name.
+
+        Raises NotFoundError and StaleVersionError as `change` does.
+        """

@@ -1,4 +1,4 @@
-"""The request at hand, for what is logged and passed on about it, and for traces."""
+"""Ids of the current request for logs and calls of back-ends, and its span for traces."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """`request_id` goes by x-rh-insights-request-id, `trace_id` by X-Strc-Trace-ID."""
+    """Ids of a request: `request_id` of the header x-rh-insights-request-id, `trace_id` of X-Strc-Trace-ID."""
 
     request_id: str
     trace_id: str
@@ -21,22 +21,25 @@ current_trace: ContextVar[Trace | None] = ContextVar("current_trace", default=No
 
 
 class CallSpan(Protocol):
-    """A call of a back-end, as traces show it."""
+    """The span of a call of a back-end."""
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """What goes along with the call, for the back-end's own spans (W3C Trace Context)."""
+        """Headers for the call, by which the back-end continues the trace (W3C Trace Context)."""
 
     def answered(self, status: int) -> None:
-        """The back-end gave an answer."""
+        """Record the HTTP status of the back-end's answer."""
 
 
 class Span(Protocol):
-    """The request at hand, as traces show it."""
+    """The span of the current request."""
 
     def call(self, method: str, url: str) -> AbstractContextManager[CallSpan]:
-        """A call made on its behalf, as long as the context lasts; an error that leaves the context is the call's."""
+        """The span of a call on behalf of the request, which lasts as long as the context.
+
+        An error that leaves the context is recorded as the call's error.
+        """
 
 
-# None where no traces are kept.
+# None where tracing is off.
 current_span: ContextVar[Span | None] = ContextVar("current_span", default=None)

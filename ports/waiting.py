@@ -1,10 +1,10 @@
-"""Whether the work at hand may wait for back-ends on the thread that it runs on.
+"""Whether the current work may wait for a back-end on its thread.
 
-Some requests need a back-end only now and then, which the database tells. While the threads for requests that wait are
-busy, such a request is tried on a thread of the others, where it must not wait: `about_to_wait` ends the attempt.
+Some operations need a back-end only for a few requests, which is known only after reading the database. While the
+threads for waiting requests are busy, such a request is first tried on a thread for direct requests, where it must not
+wait: `about_to_wait` ends the attempt.
 
-A thread that is handed a part of the work takes this along with the context it runs in
-(`contextvars.copy_context().run`).
+Work on another thread needs the context of the request (`contextvars.copy_context().run`).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ _allowed: ContextVar[bool] = ContextVar("may_wait_for_back_ends", default=True)
 
 
 class MustWaitError(Exception):
-    """The work needs a back-end and may not wait for one here; nothing has been changed yet."""
+    """The work needs a back-end but may not wait for it on this thread; it has changed nothing yet."""
 
 
 @contextmanager
 def waiting_forbidden() -> Iterator[None]:
-    """What is done within may not wait for back-ends."""
+    """Forbid the work within the context to wait for back-ends."""
     token = _allowed.set(False)
     try:
         yield
@@ -31,9 +31,9 @@ def waiting_forbidden() -> Iterator[None]:
 
 
 def about_to_wait() -> None:
-    """Say that the work at hand will wait for a back-end now. Raises MustWaitError where it may not.
+    """Announce that the work will wait for a back-end now. Raises MustWaitError where that is forbidden.
 
-    A request that changes something says so before it changes anything.
+    It must be called before the request changes anything.
     """
     if not _allowed.get():
         raise MustWaitError

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -11,13 +13,19 @@ from adapters.postgres.migrate import migrate
 from tests.support import databases, output
 from tests.support.databases import Parameters
 from tests.support.service import Service
+from tests.support.shared_server import SharedServer
+
+LEAKS = pytest.StashKey[list[str]]()
+SERVER = pytest.StashKey[SharedServer]()
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Parameters]:
-    """Connection parameters of the tests' database server."""
-    with databases.server() as parameters:
-        yield parameters
+def postgres(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Parameters:
+    """Connection parameters of the database server of this test run."""
+    folder = tmp_path_factory.getbasetemp()
+    server = SharedServer(folder.parent if is_worker(request.config) else folder)
+    request.config.stash[SERVER] = server
+    return server.parameters()
 
 
 @pytest.fixture
@@ -63,7 +71,25 @@ def service(module_database: Parameters, composer_process: StandInComposer) -> I
         yield running
 
 
-LEAKS = pytest.StashKey[list[str]]()
+def is_worker(config: pytest.Config) -> bool:
+    """Whether this is one of several processes that pytest-xdist shares the tests out to."""
+    return hasattr(config, "workerinput")
+
+
+def distributes(config: pytest.Config) -> bool:
+    """Whether this process shares the tests out to others, and runs none itself."""
+    return config.getoption("dist", "no") != "no" and not is_worker(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Twice as many processes as cores with `-n auto`: most tests wait, for servers to start and deadlines to pass."""
+    return 2 * len(os.sched_getaffinity(0))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin without leaks."""
+    config.stash[LEAKS] = []
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -73,19 +99,30 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
             output.said(f"{report.nodeid}, {title}", text)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Collect what a worker found in the output of the programs that it ran."""
+    node.config.stash[LEAKS].extend(getattr(node, "workeroutput", {}).get("leaks", []))
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """No output of the whole run holds a secret that the tests used."""
-    leaks = output.found()
-    session.config.stash[LEAKS] = leaks
+    """No output of the whole run holds a secret that the tests used. Each worker searches what its own tests ran."""
+    leaks = session.config.stash[LEAKS]
+    if not distributes(session.config):
+        leaks += output.found()
+    if is_worker(session.config):
+        session.config.workeroutput["leaks"] = leaks
     if leaks:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     else:
         output.clean_up()
+    if SERVER in session.config.stash:
+        session.config.stash[SERVER].close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say where secrets were found."""
-    leaks = config.stash.get(LEAKS, [])
+    leaks = config.stash[LEAKS]
     if leaks:
         terminalreporter.section("secrets in what the programs wrote", red=True)
         for leak in leaks:

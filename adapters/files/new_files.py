@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -45,9 +45,9 @@ class NewFiles:
             os.close(self._lock)
 
     def add(self, path: Path, content: Iterable[bytes]) -> None:
-        """Write the file that is to be at `path`, in the folder or below it."""
+        """Write the file that is to be at `path`, in the folder or below it. Where `path` is a link, its target."""
         # A name that stays: what a crash left is written over by the next refresh, as the lock allows only one.
-        new = self._folder / f".{'.'.join(path.relative_to(self._folder).parts)}.new"
+        new = self._hidden(path, "new")
         with naming_file(path):
             if path.is_dir():
                 raise ConfigurationError(f"{path}: is a directory")
@@ -60,18 +60,48 @@ class NewFiles:
                 new.chmod(path.stat().st_mode & 0o777)
 
     def put_in_place(self) -> int:
-        """Replace the old files, and make the folders of those that are new; returns how many."""
+        """Replace the old files, and make the folders of new ones; returns how many files were written.
+
+        If a file cannot be replaced, those that were are put back and new folders are removed.
+        """
+        with ExitStack() as undo:
+            for path in self._written:
+                self._make_folder(path.parent, undo)
+            for path, new in self._written.items():
+                self._replace(path, new, undo)
+            undo.pop_all()
         count = len(self._written)
         for path in self._written:
-            with naming_file(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-        for path, new in list(self._written.items()):
-            with naming_file(path):
-                new.replace(path)
-            del self._written[path]
+            self._hidden(path, "old").unlink(missing_ok=True)
+        self._written = {}
         if self._lock is not None:
             os.fsync(self._lock)
         return count
+
+    def _make_folder(self, folder: Path, undo: ExitStack) -> None:
+        missing = [each for each in (folder, *folder.parents) if not each.exists()]
+        for each in reversed(missing):
+            with naming_file(each):
+                each.mkdir()
+            undo.callback(each.rmdir)
+
+    def _replace(self, path: Path, new: Path, undo: ExitStack) -> None:
+        target, old = path.resolve(), self._hidden(path, "old")
+        try:
+            old.unlink(missing_ok=True)
+            if target.exists():
+                os.link(target, old)
+                undo.callback(old.unlink, missing_ok=True)
+            new.replace(target)
+        except OSError as error:
+            raise ConfigurationError(f"{path}: {error.strerror}") from None
+        if old.exists():
+            undo.callback(old.replace, target)
+        else:
+            undo.callback(target.unlink)
+
+    def _hidden(self, path: Path, ending: str) -> Path:
+        return self._folder / f".{'.'.join(path.relative_to(self._folder).parts)}.{ending}"
 
 
 @contextmanager

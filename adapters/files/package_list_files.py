@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import orjson
 
+from adapters.files.aliases import follow_alias, is_alias
 from domain.distributions import Distribution, Repository
 from domain.errors import ConfigurationError
 
@@ -22,7 +23,7 @@ class PackageList(NamedTuple):
 def package_list_path(directory: Path, distribution: Distribution, architecture: str, repository: Repository) -> Path:
     """Where the repository's package list is, if there is one."""
     file = f"{distribution.canonical_name}-{architecture}-{repository.id}-packages.json"
-    return directory / distribution.name / file
+    return follow_alias(directory / distribution.name) / file
 
 
 def package_list_paths(directory: Path, distribution: Distribution) -> Iterator[tuple[str, Repository, Path]]:
@@ -36,8 +37,8 @@ def package_list_paths(directory: Path, distribution: Distribution) -> Iterator[
 def originals(directory: Path, distributions: Mapping[str, Distribution]) -> dict[Path, Distribution]:
     """The distributions by their folders with all links followed, each once: an alias only where it leads outside."""
     found: dict[Path, Distribution] = {}
-    for name in sorted(distributions, key=lambda name: ((directory / name).is_symlink(), name)):
-        found.setdefault((directory / name).resolve(), distributions[name])
+    for name in sorted(distributions, key=lambda name: (is_alias(directory / name), name)):
+        found.setdefault(follow_alias(directory / name).resolve(), distributions[name])
     return found
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 from weakref import finalize
 
+from adapters.files.aliases import follow_alias
 from adapters.files.package_list_files import (
     PackageList,
     originals,
@@ -22,7 +23,7 @@ from adapters.files.package_list_files import (
 )
 from domain.distributions import Distribution
 from domain.errors import ConfigurationError
-from domain.packages import Package, PackagesPage, ranked
+from domain.packages import Package, PackagesPage, rank
 from domain.paging import Page
 
 _OFFSET: Final = "I"
@@ -67,7 +68,7 @@ class FilePackageLists:
             return None
         # Split anew for each search: that takes less than a millisecond, and all lists split take many megabytes.
         names = self._text(index.names, index.offsets).split(index.separator)[: index.count]
-        found = ranked(names, text)
+        found = rank(names, text)
         shown = found[page.offset : page.offset + page.limit]
         return PackagesPage(len(found), tuple(Package(names[at], self._summary(index, at)) for at in shown))
 
@@ -100,7 +101,7 @@ def index_package_lists(directory: Path, distributions: Mapping[str, Distributio
     if errors:
         os.close(descriptor)
         raise ConfigurationError("\n".join(errors))
-    folders = {name: (directory / name).resolve() for name in distributions}
+    folders = {name: follow_alias(directory / name).resolve() for name in distributions}
     by_name = {
         (name, architecture): index
         for name, folder in folders.items()

@@ -8,9 +8,11 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
+from adapters.files.aliases import follow_alias
 from adapters.files.package_list_files import originals
 from domain.distributions import Distribution
 from domain.errors import ConfigurationError, InvalidRequestError
+from domain.nulls import without_nested_nulls
 
 _FOLDER: Final = "oscap"
 _FILE: Final = "customizations.json"
@@ -53,7 +55,8 @@ def accepted(document: Any, accept: Accept) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ConfigurationError("Expected an object.")
     try:
-        return accept(_without_null(document))
+        # Files of operators hold nulls, which the contract does not allow.
+        return accept(without_nested_nulls(document))
     except InvalidRequestError as error:
         raise ConfigurationError(error.detail) from None
 
@@ -81,14 +84,5 @@ def load_profiles(
     return {
         (name, profile_id): document
         for name in distributions
-        for profile_id, document in read[(directory / name).resolve()].items()
+        for profile_id, document in read[follow_alias(directory / name).resolve()].items()
     }
-
-
-def _without_null(value: Any) -> Any:
-    """Without the keys that hold null: operators' files have some, which the contract does not allow."""
-    if isinstance(value, dict):
-        return {key: _without_null(inner) for key, inner in value.items() if inner is not None}
-    if isinstance(value, list):
-        return [_without_null(inner) for inner in value]
-    return value

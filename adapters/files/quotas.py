@@ -69,7 +69,7 @@ def load_quotas(path: Path) -> QuotaTable:
 class Unlimited:
     """Fulfils ports.quotas.Quotas where operators set no quota file."""
 
-    def of(self, tenant: str) -> None:  # noqa: ARG002 - everybody alike
+    def get(self, tenant: str) -> None:  # noqa: ARG002 - everybody alike
         """See the port."""
         return
 
@@ -91,10 +91,10 @@ class FileQuotas:
         if self._table.default is None:
             log.warning("the quota file has no default: organizations without an entry cannot build")
 
-    def of(self, tenant: str) -> Quota:
+    def get(self, tenant: str) -> Quota:
         """See the port."""
         self._look_again()
-        return self._table.of(tenant)
+        return self._table.get(tenant)
 
     def _look_again(self) -> None:
         with self._lock:

@@ -29,8 +29,8 @@ from adapters.http.breaker import Breaker
 from adapters.http.exchange import TooLargeError, exchange, new_session
 from adapters.http.tokens import TokenRefusedError, Tokens
 from adapters.http.watchdog import is_unsent
-from ports.deadline import left, until
-from ports.meter import SILENT, CallOutcome, Meter
+from ports.deadline import remaining_seconds, until
+from ports.meter import NULL_METER, CallOutcome, Meter
 from ports.trace import current_trace
 from ports.waiting import about_to_wait
 
@@ -106,7 +106,7 @@ class Timeouts:
     total: float = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Request:
     method: str
     path: str
@@ -118,6 +118,8 @@ class _Request:
     hurried: bool = False
     # See exchange.
     max_idle: float | None = None
+    # The attempts of a call share one renewal of the access token: each of them would double the requests otherwise.
+    may_renew_token: bool = True
 
 
 class BackEnd:
@@ -137,7 +139,7 @@ class BackEnd:
         ca_file: str = "",
         proxy: str = "",
         breaker: Breaker | None = None,
-        meter: Meter = SILENT,
+        meter: Meter = NULL_METER,
     ) -> None:
         self.name = name
         self._url = url.rstrip("/")
@@ -214,7 +216,7 @@ class BackEnd:
 
     def _guarded(self, request: _Request) -> Answer:
         about_to_wait()
-        if left() <= 0:
+        if remaining_seconds() <= 0:
             raise NoAnswerError(self.name, sent=False)
         if not self.breaker.admits():
             self._meter.back_end_called(self.name, CallOutcome.TURNED_AWAY, 0.0)
@@ -243,8 +245,9 @@ class BackEnd:
             return self._send(request, None)
         token = self._token()
         answer = self._send(request, token)
-        if answer.status not in {401, 403}:
+        if answer.status not in {401, 403} or not request.may_renew_token:
             return answer
+        request.may_renew_token = False
         self._tokens.refused(token)
         return self._send(request, self._token())
 
@@ -307,7 +310,7 @@ def _request(
         None if body is None else orjson.dumps(body),
         headers or {},
         largest,
-        hurried=left() < min(timeouts.read, timeouts.total),
+        hurried=remaining_seconds() < min(timeouts.read, timeouts.total),
     )
 
 
@@ -332,11 +335,11 @@ def _another_attempt() -> Callable[[Exception], bool | float]:
         nonlocal was_put_off
         if isinstance(error, _PutOffError):
             seconds = error.seconds
-            if was_put_off or seconds is None or seconds > _PATIENCE or left() < seconds + _LEAST:
+            if was_put_off or seconds is None or seconds > _PATIENCE or remaining_seconds() < seconds + _LEAST:
                 return False
             was_put_off = True
             return seconds
-        return isinstance(error, _TryAgainError) and left() > _LONGEST_PAUSE + _JITTER + _LEAST
+        return isinstance(error, _TryAgainError) and remaining_seconds() > _LONGEST_PAUSE + _JITTER + _LEAST
 
     return decide
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Any, Final
@@ -16,11 +15,11 @@ from adapters.http.schemas import AnswerSchema, ShortList
 from domain.content import ContentRepository, Snapshot, Template
 from domain.errors import NotFoundError
 from domain.identity import Identity
+from domain.uuids import is_uuid
 
 _FORBIDDEN: Final = (
     "user is not authorized - please check your 'Repositories viewer' or 'Content Template viewer' permissions"
 )
-_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 # Repositories on one page; how many pages are read before the list counts as endless.
 _PAGE: Final = 200
 _MOST_PAGES: Final = 100
@@ -149,7 +148,7 @@ class HttpContentSources:
 
     def template(self, identity: Identity, uuid: str) -> Template:
         """See the port."""
-        if not _UUID.fullmatch(uuid):
+        if not is_uuid(uuid):
             raise _unknown_template()
         answer = self._back_end.get(identity, f"/templates/{segment(uuid)}")
         if answer.status == HTTPStatus.NOT_FOUND:
@@ -201,7 +200,7 @@ class HttpContentSources:
 
 
 def _only_uuids(texts: Sequence[str]) -> list[str]:
-    return [text for text in dict.fromkeys(texts) if _UUID.fullmatch(text)]
+    return [text for text in dict.fromkeys(texts) if is_uuid(text)]
 
 
 def _batches(values: Sequence[str]) -> Iterator[list[str]]:

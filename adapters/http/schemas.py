@@ -7,6 +7,8 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
 
+from domain.nulls import without_nulls
+
 
 class AnswerSchema(Schema):
     """Takes what it knows and passes over the rest; a null is nothing."""
@@ -16,7 +18,7 @@ class AnswerSchema(Schema):
 
     @pre_load
     def _without_nulls(self, data: Any, **_: Any) -> Any:
-        return {key: value for key, value in data.items() if value is not None} if isinstance(data, dict) else data
+        return without_nulls(data) if isinstance(data, dict) else data
 
 
 class ShortList(fields.List[Any]):

@@ -1,14 +1,11 @@
-"""OAuth2 client credentials (RFC 6749, section 4.4): one token for all calls, one refresh for all who wait."""
+"""OAuth2 client credentials (RFC 6749, section 4.4): all calls use one token, all who wait share one refresh."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from http import HTTPStatus
-from threading import Lock
 from typing import Any, Final
 
 import requests
@@ -16,7 +13,8 @@ from marshmallow import ValidationError, fields, validate
 
 from adapters.http.exchange import exchange
 from adapters.http.schemas import AnswerSchema
-from ports.deadline import left, until
+from ports.deadline import remaining_seconds, until
+from ports.shared_calls import NoResultError, SharedCall
 
 _MARGIN: Final = 60.0
 _CONNECT, _READ = 3.0, 10.0
@@ -36,7 +34,7 @@ class _TokenSchema(AnswerSchema):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who we are at the token endpoint."""
+    """The token endpoint and the client's credentials there."""
 
     token_url: str
     client_id: str
@@ -50,7 +48,7 @@ class _Token:
 
 
 class Tokens:
-    """The token in force. Thread-safe."""
+    """The current access token. Thread-safe."""
 
     def __init__(
         self,
@@ -62,48 +60,20 @@ class Tokens:
         self._credentials = credentials
         self._session = session
         self._clock = clock
-        self._lock = Lock()
-        self._token: _Token | None = None
-        self._refresh: Future[_Token] | None = None
+        self._current = SharedCall(
+            self._fetch, valid_until=lambda token: token.good_until, shared_errors=TokenRefusedError, clock=clock
+        )
 
     def get(self) -> str:
         """The token, fetched anew a minute before it ends. Raises TokenRefusedError."""
-        with self._lock:
-            if self._token is not None and self._clock() < self._token.good_until:
-                return self._token.text
-            ours = self._refresh is None
-            if self._refresh is None:
-                self._refresh = Future()
-            refresh = self._refresh
-        if ours:
-            self._fetch_into(refresh)
         try:
-            return refresh.result(timeout=max(min(_CONNECT + _READ, left()), 0.0)).text
-        except FutureTimeoutError:
-            raise TokenRefusedError("no token in time") from None
+            return self._current(timeout=max(min(_CONNECT + _READ, remaining_seconds()), 0.0)).text
+        except NoResultError:
+            raise TokenRefusedError("no token") from None
 
     def refused(self, token: str) -> None:
-        """A back-end did not take `token`: fetch another, unless somebody did already."""
-        with self._lock:
-            if self._token is not None and self._token.text == token:
-                self._token = None
-
-    def _fetch_into(self, refresh: Future[_Token]) -> None:
-        try:
-            token = self._fetch()
-        except TokenRefusedError as error:
-            with self._lock:
-                self._refresh = None
-            refresh.set_exception(error)
-        except BaseException as error:
-            with self._lock:
-                self._refresh = None
-            refresh.set_exception(TokenRefusedError("no token"))
-            raise error from None
-        else:
-            with self._lock:
-                self._token, self._refresh = token, None
-            refresh.set_result(token)
+        """A back-end did not take `token`: fetch another, unless another caller has done so already."""
+        self._current.forget_if(lambda current: current.text == token)
 
     def _fetch(self) -> _Token:
         asked_at = self._clock()

@@ -1,4 +1,4 @@
-"""Blueprints and their versions, in `blueprints` and `blueprint_versions`."""
+"""Blueprints and their versions, in the tables `blueprints` and `blueprint_versions`."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ _SETTLE_KEY: Final = """
 UPDATE idempotency_keys SET settled = true, made = ARRAY[%(blueprint)s::uuid] WHERE id = %(key)s::uuid
 """
 
-# Whoever changes or deletes a blueprint has it to himself until he is done.
+# Changes and deletions of a blueprint lock its row until their transaction ends.
 _LOCK: Final = """
 SELECT 1 FROM blueprints WHERE id = %(blueprint)s AND org_id = %(tenant)s AND deleted = false FOR UPDATE
 """
 
-# PostgreSQL makes the text of the documents once. It sends them if they have at most `expected` bytes, and their size;
-# of larger ones it counts what their parsed form depends on (JsonCounts), by replace(), since translate() is 50 times
-# slower.
+# OFFSET 0 makes PostgreSQL convert the documents to text once. It sends them if they have at most `expected` bytes, and
+# their size. In larger ones it counts what their parsed form depends on (JsonCounts), by replace(): translate() is 50
+# times slower.
 _GET: Final = """
 SELECT blueprints.id, blueprints.name, COALESCE(blueprints.description, ''), versions.version, versions.id,
        documents.size,
@@ -81,28 +81,29 @@ FROM blueprints
 WHERE id = %(blueprint)s AND org_id = %(tenant)s AND deleted = false
 """
 
-# Bytes of a version's documents that the first statement reads, without a reservation of memory.
+# Bytes of a version's documents up to which the first statement reads them, without a reservation of memory.
 _EXPECTED: Final = 64 * 1024
-# How often the bytes of large documents are held at once besides the parsed form: as the driver got them, as they are
-# parsed from, and in an answer that grows by doubling. The parsed form is held as stored and as it is answered.
+# How many copies of large documents exist at once as bytes: in the driver, as the input of the parser, and in the
+# answer's buffer, which grows by doubling.
 _COPIES: Final = 3
+# How many copies of them exist at once in their parsed form.
 _PARSED_COPIES: Final = 1
 
 _RENAME: Final = "UPDATE blueprints SET name = %(name)s, description = %(description)s WHERE id = %(blueprint)s"
 
 _DELETE: Final = "UPDATE blueprints SET deleted = true, name = id::text WHERE id = %(blueprint)s"
 
-# A statement of its own, after the lock: it sees the builds of whoever held the blueprint before.
+# A separate statement after the lock, because it must see builds that the previous holder of the lock recorded.
 _SHOWN_COMPOSES: Final = """
 SELECT job_id FROM composes
 WHERE blueprint_version_id = ANY (ARRAY(SELECT id FROM blueprint_versions WHERE blueprint_id = %(blueprint)s))
   AND deleted = false
 """
 _HIDE_COMPOSES: Final = "UPDATE composes SET deleted = true WHERE job_id = ANY (%(composes)s)"
-# So many at a time that no statement comes near its limit, however many builds a blueprint has.
+# Composes that one statement hides, so that none reaches its time limit however many builds a blueprint has.
 _HIDDEN_AT_ONCE: Final = 2000
 
-# Those with a version: the older program may have died between the two.
+# `changed_at` is set with the first version: the older program may have stopped between the two inserts.
 _LISTED: Final = "org_id = %(tenant)s AND deleted = false AND changed_at IS NOT NULL"
 
 _BY_NAME: Final = f"""
@@ -110,12 +111,13 @@ SELECT id::text, latest_version, name, COALESCE(description, ''), changed_at FRO
 WHERE {_LISTED} AND name = %(name)s
 """  # noqa: S608 - constants, as all below
 
-# The pattern is turned into lower case once, not for every row.
-_SOUGHT: Final = f"""{_LISTED}
+# The subselects convert the pattern to lower case once, not for every row.
+_SEARCHED: Final = f"""{_LISTED}
   AND (lower_name LIKE (SELECT lower(%(search)s::text)) OR lower_description LIKE (SELECT lower(%(search)s::text)))
 """
 
-# An index alone counts, and tells which blueprints are on a page; LIMIT 1 keeps the planner from turning this around.
+# Both statements read only an index in order to count, or to find the blueprints of a page. LIMIT 1 keeps the planner
+# from joining the other way round.
 _COUNT: Final = "SELECT count(*) FROM blueprints WHERE {listed}"
 _PAGE: Final = """
 SELECT page.id::text, listed.*, page.changed_at
@@ -128,15 +130,15 @@ ORDER BY page.changed_at DESC, page.id DESC
 """
 _COUNT_ALL: Final = _COUNT.format(listed=_LISTED)
 _PAGE_OF_ALL: Final = _PAGE.format(listed=_LISTED)
-_COUNT_SOUGHT: Final = _COUNT.format(listed=_SOUGHT)
-_PAGE_OF_SOUGHT: Final = _PAGE.format(listed=_SOUGHT)
+_COUNT_SEARCH: Final = _COUNT.format(listed=_SEARCHED)
+_PAGE_OF_SEARCH: Final = _PAGE.format(listed=_SEARCHED)
 
 
 _NOT_UNIQUE: Final = Violation("Name not unique", "A blueprint with the same name already exists.")
 
 
-class _LargerError(Exception):
-    """The documents of a version are larger than was expected."""
+class _DocumentsTooLargeError(Exception):
+    """The documents of a version are larger than the memory that is reserved for them."""
 
     def __init__(self, counts: JsonCounts) -> None:
         super().__init__()
@@ -144,10 +146,10 @@ class _LargerError(Exception):
 
 
 class _VersionTakenError(UnavailableError):
-    """Somebody else has added the version meanwhile."""
+    """Another transaction has added the version meanwhile."""
 
     def __init__(self) -> None:
-        super().__init__("The blueprint is being changed by somebody else", retry_after=1)
+        super().__init__("Another request is changing the blueprint", retry_after=1)
 
 
 class PostgresBlueprints:
@@ -168,7 +170,12 @@ class PostgresBlueprints:
             "description": blueprint.description,
             "metadata": None if blueprint.metadata is None else _jsonb(blueprint.metadata),
         }
-        with _clashes(), self._database.connection() as connection, connection.pipeline(), connection.transaction():
+        with (
+            _translate_conflicts(),
+            self._database.connection() as connection,
+            connection.pipeline(),
+            connection.transaction(),
+        ):
             connection.execute(_CREATE, values)
             _add_version(connection, blueprint_id, 1, blueprint)
             if key is not None:
@@ -182,8 +189,8 @@ class PostgresBlueprints:
         expected, reserved = _EXPECTED, 0
 
         def work(connection: psycopg.Connection[Any]) -> int:
-            with _clashes(), connection.transaction():
-                before = _locked(connection, tenant, blueprint_id, wanted, expected)
+            with _translate_conflicts(), connection.transaction():
+                before = _lock_and_read(connection, tenant, blueprint_id, wanted, expected)
                 after = change(before)
                 values = {"blueprint": blueprint_id, "name": after.name, "description": after.description}
                 with connection.pipeline():
@@ -191,26 +198,26 @@ class PostgresBlueprints:
                     _add_version(connection, blueprint_id, before.version + 1, after)
             return before.version + 1
 
-        # The older program, which may run beside this one, takes no lock before it adds a version, but while it does:
-        # it waits for us to let go of the blueprint, and we for it to have added the version or not.
+        # The older program, which may run beside this one, locks the blueprint only by its insert of a version. Then
+        # the insert waits for our transaction, or our insert waits for its transaction and fails if that commits.
         while True:
             try:
-                return self._database.again(work, attempts=5, after=(_VersionTakenError,))
-            except _LargerError as larger:
-                # The reservation may block, so it is made while the blueprint is not locked.
-                memory = _memory_of(larger.counts)
+                return self._database.run_with_retry(work, attempts=5, after=(_VersionTakenError,))
+            except _DocumentsTooLargeError as error:
+                # Memory is reserved while the blueprint is not locked, because the reservation may block.
+                memory = _memory_of(error.counts)
                 reserve_memory(max(memory - reserved, 0))
-                reserved, expected = max(memory, reserved), larger.counts.size
+                reserved, expected = max(memory, reserved), error.counts.size
 
-    def page(self, query: BlueprintsQuery) -> BlueprintsPage:
-        """See the port. Count and page travel together."""
+    def find_page(self, query: BlueprintsQuery) -> BlueprintsPage:
+        """See the port. One round trip reads the count and the page."""
         if query.name is not None:
             return self._named(query.tenant, query.name)
         values = {"tenant": query.tenant, "limit": query.page.limit, "offset": query.page.offset}
         count, page = _COUNT_ALL, _PAGE_OF_ALL
         if query.search is not None:
-            values["search"] = f"%{_literal(query.search)}%"
-            count, page = _COUNT_SOUGHT, _PAGE_OF_SOUGHT
+            values["search"] = f"%{_escape_like(query.search)}%"
+            count, page = _COUNT_SEARCH, _PAGE_OF_SEARCH
 
         def read(connection: psycopg.Connection[Any]) -> BlueprintsPage:
             with connection.pipeline():
@@ -219,11 +226,11 @@ class PostgresBlueprints:
             (number,) = counted.fetchone() or (0,)
             return BlueprintsPage(number, tuple(map(ListedBlueprint._make, rows.fetchall())))
 
-        return self._database.again(read)
+        return self._database.run_with_retry(read)
 
     def _named(self, tenant: str, name: str) -> BlueprintsPage:
         values = {"tenant": tenant, "name": name}
-        rows = self._database.again(lambda connection: connection.execute(_BY_NAME, values).fetchall())
+        rows = self._database.run_with_retry(lambda connection: connection.execute(_BY_NAME, values).fetchall())
         return BlueprintsPage(len(rows), tuple(map(ListedBlueprint._make, rows)))
 
     def get(
@@ -237,10 +244,10 @@ class PostgresBlueprints:
         values = {"blueprint": blueprint_id, "tenant": tenant, "version": version}
         expected, reserved = _EXPECTED, 0
         while True:
-            row = self._database.again(partial(_row, {**values, "expected": expected}))
+            row = self._database.run_with_retry(partial(_fetch_row, {**values, "expected": expected}))
             counts = _counts(row)
             if counts is None:
-                return _blueprint(row)
+                return _blueprint_of(row)
             memory = _memory_of(counts)
             reserve_memory(max(memory - reserved, 0), later=max(needed(counts) - memory, 0))
             reserved, expected = max(memory, reserved), counts.size
@@ -249,45 +256,45 @@ class PostgresBlueprints:
         """See the port."""
         values = {"blueprint": blueprint_id, "tenant": tenant, "version": None, "expected": _EXPECTED}
         try:
-            counts = _counts(self._database.again(partial(_row, values)))
+            counts = _counts(self._database.run_with_retry(partial(_fetch_row, values)))
         except NotFoundError:
             return 0
         return 0 if counts is None else _memory_of(counts)
 
     def latest_version(self, tenant: str, blueprint_id: UUID) -> int:
         """See the port."""
-        return self._database.again(lambda connection: _latest_version(connection, tenant, blueprint_id))
+        return self._database.run_with_retry(lambda connection: _latest_version(connection, tenant, blueprint_id))
 
     def delete(self, tenant: str, blueprint_id: UUID, wanted: frozenset[int] | None) -> None:
         """See the port."""
         with self._database.connection() as connection, connection.transaction():
             connection.execute(_LOCK, {"blueprint": blueprint_id, "tenant": tenant})
-            _check(_latest_version(connection, tenant, blueprint_id), wanted)
+            _check_version(_latest_version(connection, tenant, blueprint_id), wanted)
             connection.execute(_DELETE, {"blueprint": blueprint_id})
             _hide_composes(connection, blueprint_id)
 
 
-def _locked(
+def _lock_and_read(
     connection: psycopg.Connection[Any],
     tenant: str,
     blueprint_id: UUID,
     wanted: frozenset[int] | None,
     expected: int,
 ) -> Blueprint:
-    """The latest version of a blueprint, locked against other changes until the transaction ends.
+    """Lock a blueprint until the transaction ends, and return its latest version.
 
-    Raises _LargerError where its documents are larger than `expected` bytes.
+    Raises _DocumentsTooLargeError where its documents are larger than `expected` bytes.
     """
     connection.execute(_LOCK, {"blueprint": blueprint_id, "tenant": tenant})
-    row = _row({"blueprint": blueprint_id, "tenant": tenant, "version": None, "expected": expected}, connection)
-    _check(row[3], wanted)
+    row = _fetch_row({"blueprint": blueprint_id, "tenant": tenant, "version": None, "expected": expected}, connection)
+    _check_version(row[3], wanted)
     counts = _counts(row)
     if counts is not None:
-        raise _LargerError(counts)
-    return _blueprint(row)
+        raise _DocumentsTooLargeError(counts)
+    return _blueprint_of(row)
 
 
-def _check(latest: int, wanted: frozenset[int] | None) -> None:
+def _check_version(latest: int, wanted: frozenset[int] | None) -> None:
     if wanted is not None and latest not in wanted:
         raise StaleVersionError(f"The blueprint is at version {latest} now")
 
@@ -305,7 +312,7 @@ def _hide_composes(connection: psycopg.Connection[Any], blueprint_id: UUID) -> N
         connection.execute(_HIDE_COMPOSES, {"composes": shown[start : start + _HIDDEN_AT_ONCE]})
 
 
-def _row(values: Mapping[str, Any], connection: psycopg.Connection[Any]) -> tuple[Any, ...]:
+def _fetch_row(values: Mapping[str, Any], connection: psycopg.Connection[Any]) -> tuple[Any, ...]:
     row: tuple[Any, ...] | None = connection.execute(_GET, values, binary=True).fetchone()
     if row is None:
         raise NotFoundError("Blueprint not found" if values["version"] is None else "Blueprint version not found")
@@ -313,7 +320,7 @@ def _row(values: Mapping[str, Any], connection: psycopg.Connection[Any]) -> tupl
 
 
 def _counts(row: tuple[Any, ...]) -> JsonCounts | None:
-    """None where the row has the documents themselves."""
+    """The counts of documents that were too large to be sent; None where the row has the documents themselves."""
     size, counts = row[5], row[8]
     if counts is None:
         return None
@@ -322,14 +329,20 @@ def _counts(row: tuple[Any, ...]) -> JsonCounts | None:
 
 
 def _memory_of(counts: JsonCounts) -> int:
-    """Bytes of memory that it takes to read such documents."""
+    """Bytes of memory that reading such documents takes."""
     return _COPIES * counts.size + _PARSED_COPIES * max(counts.parsed_size, counts.size)
 
 
-def _blueprint(row: tuple[Any, ...]) -> Blueprint:
+def _blueprint_of(row: tuple[Any, ...]) -> Blueprint:
     found_id, name, description, number, version_id, _, body, snapshots, _ = row
     return Blueprint(
-        found_id, name, description, number, version_id, normalize_body(_document(body)), _document(snapshots)
+        found_id,
+        name,
+        description,
+        number,
+        version_id,
+        normalize_body(_parse_document(body)),
+        _parse_document(snapshots),
     )
 
 
@@ -350,8 +363,10 @@ def _jsonb(document: Any) -> Jsonb:
     return Jsonb(document, dumps=orjson.dumps)
 
 
-def _document(text: bytes | None) -> dict[str, Any]:
-    """A stored document; empty for what is none: PostgreSQL keeps numbers and depths that nothing else reads."""
+def _parse_document(text: bytes | None) -> dict[str, Any]:
+    """A stored document; empty where it cannot be parsed or is no object: PostgreSQL stores numbers and depths that the
+    parser refuses.
+    """
     try:
         document = orjson.loads(text or b"{}")
     except ValueError:
@@ -359,14 +374,14 @@ def _document(text: bytes | None) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _literal(text: str) -> str:
-    """`text` within a pattern of LIKE, where it means itself."""
+def _escape_like(text: str) -> str:
+    """`text` escaped for a pattern of LIKE, so that it matches itself."""
     return text.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
 
 
 @contextmanager
-def _clashes() -> Iterator[None]:
-    """Say which of the two unique things there is already."""
+def _translate_conflicts() -> Iterator[None]:
+    """Raise RulesViolatedError for a taken name, and _VersionTakenError for a taken version or a deadlock."""
     try:
         yield
     except errors.UniqueViolation as error:

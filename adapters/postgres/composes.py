@@ -1,4 +1,4 @@
-"""The history of builds, in `composes`."""
+"""The history of builds, in the tables `composes` and `compose_results`."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from domain.composes import (
     LISTED_FOR,
     ComposesPage,
     ComposesQuery,
-    KeptCompose,
-    KeptMetadata,
     ListedCompose,
     RequestForm,
     RequestSizes,
-    forms_within,
+    StoredCompose,
+    StoredMetadata,
+    choose_forms,
 )
 from domain.json_size import parsed_size
 from ports.memory import reserve_memory
 
-# What a list shows of a tenant's builds, or of a version's. The time is fixed while a statement runs, so that an index
-# can be entered there.
+# The condition for builds that a list shows. `statement_timestamp` is constant while a statement runs, so that an index
+# can be searched by it.
 _LISTED: Final = """
       org_id = %(tenant)s
   AND deleted = false
@@ -44,20 +44,22 @@ SELECT id FROM blueprint_versions
 WHERE blueprint_id = %(blueprint)s AND (%(version)s::bigint IS NULL OR version = %(version)s::bigint)
 """
 
+# The largest LIMIT that PostgreSQL accepts.
 _LARGEST_LIMIT: Final = 2**63 - 1
 
 _COUNT: Final = f"SELECT count(*) FROM composes WHERE {_LISTED}"  # noqa: S608 - constants, as all below
 
-# An index alone tells which builds are on the page.
+# Reads only an index in order to find the builds of the page.
 _PAGE_IDS: Final = f"""
 SELECT job_id, created_at FROM composes WHERE {_LISTED}
 ORDER BY created_at DESC, job_id DESC
 LIMIT %(limit)s OFFSET %(offset)s
 """  # noqa: S608
 
-# Where types are ignored, a page near the beginning is put together of those that are not: the builds of a type that is
-# ignored are not read, however many there are. The index is walked from type to type. A build without a type, which
-# only a restored database may have, is one more; the order by a type that is none has no other index taken for it.
+# Where image types are ignored, a page near the beginning is merged from the types that are not: builds of ignored
+# types are not read, however many there are. The recursive query walks the index from type to type. Builds without a
+# type, which only a restored database has, are one more group; their ORDER BY names the type so that the planner uses
+# the same index.
 _PAGE_IDS_BY_TYPE: Final = f"""
 WITH RECURSIVE types (image_type) AS (
     (SELECT image_type FROM composes WHERE org_id = %(tenant)s AND deleted = false ORDER BY image_type LIMIT 1)
@@ -85,7 +87,7 @@ FROM (
 ORDER BY created_at DESC, job_id DESC
 LIMIT %(limit)s OFFSET %(offset)s
 """  # noqa: S608
-# Rows that are sorted for it, of each type; a page farther behind costs less where all types are read in order.
+# Rows of each type up to which that is used. For a page further on, reading all types in order costs less than sorting.
 _REACH_BY_TYPE: Final = 1000
 
 _COUNT_OF_BLUEPRINT: Final = f"""
@@ -94,9 +96,9 @@ FROM ({_VERSIONS}) versions
 CROSS JOIN LATERAL (SELECT count(*) FROM composes WHERE blueprint_version_id = versions.id AND {_LISTED}) of_version
 """  # noqa: S608
 
-# Of each version no more than could be on the page. A page far behind therefore sorts what comes before it, some
-# 20 ms for 50,000 builds: no index has the builds of all versions of a blueprint in one order, since a column for that
-# would be one more that older programs do not write. Types that are ignored are read, too.
+# Reads of each version no more builds than could be on the page. A page far from the beginning therefore sorts all
+# builds before it (20 ms for 50,000 builds): no index orders the builds of all versions of a blueprint, because that
+# would need a column that older programs do not write. Builds of ignored types are read, too.
 _PAGE_IDS_OF_BLUEPRINT: Final = f"""
 SELECT of_version.job_id, of_version.created_at
 FROM ({_VERSIONS}) versions
@@ -109,8 +111,9 @@ ORDER BY of_version.created_at DESC, of_version.job_id DESC
 LIMIT %(limit)s OFFSET %(offset)s
 """  # noqa: S608
 
-# All else is looked up for the page's rows only: LIMIT 1 keeps the planner from turning this around. The text of a
-# large request is NULL here; further statements read it. Where no size is stored, the stored bytes decide.
+# The other columns are looked up for the rows of the page only: LIMIT 1 keeps the planner from joining the other way
+# round. The text of a large request is NULL here, because further statements read it. Where no size is stored, the
+# stored bytes decide.
 _ROWS: Final = """
 SELECT listed.*
 FROM ({ids}) page
@@ -127,13 +130,14 @@ CROSS JOIN LATERAL (
 ) listed
 ORDER BY page.created_at DESC, page.job_id DESC
 """
-# PostgreSQL compresses only rows larger than about 2,000 bytes: a request of fewer stored bytes is most likely small.
+# Stored bytes up to which a request counts as small: PostgreSQL compresses only rows larger than about 2,000 bytes.
 _STORED: Final = 2000
 _PAGE: Final = _ROWS.format(ids=_PAGE_IDS, large=LARGE, stored=_STORED)
 _PAGE_BY_TYPE: Final = _ROWS.format(ids=_PAGE_IDS_BY_TYPE, large=LARGE, stored=_STORED)
 _PAGE_OF_BLUEPRINT: Final = _ROWS.format(ids=_PAGE_IDS_OF_BLUEPRINT, large=LARGE, stored=_STORED)
 
-# PostgreSQL makes the text of each document once. It sends a document of at most `expected` bytes, and the size of any.
+# OFFSET 0 makes PostgreSQL convert each document to text once. It sends documents of at most `expected` bytes, and the
+# size of any document.
 _GET: Final = f"""
 SELECT COALESCE(composes.request_size, octet_length(request.as_text)),
        CASE WHEN octet_length(request.as_text) <= {LARGE} THEN request.as_text END,
@@ -157,23 +161,23 @@ LEFT JOIN compose_results results ON results.job_id = composes.job_id
 LEFT JOIN LATERAL (SELECT results.metadata::text AS as_text OFFSET 0) metadata ON true
 WHERE composes.job_id = %(compose)s AND composes.org_id = %(tenant)s AND composes.deleted = false
 """
-# Bytes of a document that the first statement reads, without a reservation of memory.
+# Bytes of a document up to which the first statement reads it, without a reservation of memory.
 _EXPECTED: Final = 64 * 1024
-# How often the bytes of a document are held at once: as the driver got them, as they are handed on, and in an answer
-# that grows by doubling.
+# How many copies of a document exist at once: in the driver, as the value that this module returns, and in the answer's
+# buffer, which grows by doubling.
 _COPIES: Final = 4
 
-# Bytes of an item of a list besides its request.
+# Bytes of an item of a list without its request.
 _ITEM: Final = 512
 
-# A compose that maintenance has removed meanwhile needs no result.
-_KEEP_STATUS: Final = """
+# Inserts nothing for a compose that the maintenance has removed meanwhile.
+_STORE_STATUS: Final = """
 INSERT INTO compose_results (job_id, status)
 SELECT job_id, %(status)s FROM composes WHERE job_id = %(compose)s
 ON CONFLICT (job_id) DO NOTHING
 """
 
-_KEEP_METADATA: Final = """
+_STORE_METADATA: Final = """
 UPDATE compose_results SET metadata = %(metadata)s WHERE job_id = %(compose)s AND metadata IS NULL
 """
 
@@ -181,14 +185,14 @@ _DELETE: Final = "UPDATE composes SET deleted = true WHERE job_id = %(compose)s 
 
 
 class PostgresComposes:
-    """Fulfils ports.store.Composes; the requests of a page are at most `largest_list` bytes together."""
+    """Fulfils ports.store.Composes. `largest_list` limits the requests of a page, in bytes."""
 
     def __init__(self, database: PostgresDatabase, largest_list: int = LARGEST_LIST) -> None:
         self._database = database
         self._largest_list = largest_list
 
-    def page(self, query: ComposesQuery) -> ComposesPage:
-        """See the port. Count and page travel together; where requests are large, they follow."""
+    def find_page(self, query: ComposesQuery) -> ComposesPage:
+        """See the port. One round trip reads the count and the page; further ones read large requests."""
         reach = min(query.page.limit + query.page.offset, _LARGEST_LIMIT)
         values = {
             "tenant": query.tenant,
@@ -214,84 +218,89 @@ class PostgresComposes:
             (number,) = counted.fetchone() or (0,)
             return number, list(map(ListedCompose._make, rows.fetchall()))
 
-        number, composes = self._database.again(read)
+        number, composes = self._database.run_with_retry(read)
         requests = [compose.request for compose in composes]  # None for a large one
         if None in requests or sum(map(len, requests)) > self._largest_list:
-            composes = self._with_large(composes)
+            composes = self._with_large_requests(composes)
         else:
             reserve_memory(_COPIES * sum(map(len, requests)))
         return ComposesPage(number, tuple(composes))
 
-    def _with_large(self, composes: Sequence[ListedCompose]) -> list[ListedCompose]:
-        """These composes with their large requests, in such forms that the page is not too large."""
+    def _with_large_requests(self, composes: Sequence[ListedCompose]) -> list[ListedCompose]:
+        """These composes with their large requests, in forms that keep the page within its limit."""
         texts = {each.id: each.request for each in composes if each.request is not None and len(each.request) <= LARGE}
         small, large = large_requests.measure(self._database, [each.id for each in composes if each.id not in texts])
         texts.update(small)
         sizes = {key: RequestSizes(*[len(text)] * 3) for key, text in texts.items()}
         sizes.update({key: request.sizes for key, request in large.items()})
-        chosen = forms_within(list(sizes.values()), self._largest_list - _ITEM * len(sizes))
+        chosen = choose_forms(list(sizes.values()), self._largest_list - _ITEM * len(sizes))
         forms = dict(zip(sizes, chosen, strict=True))
-        reserve_memory(_COPIES * sum(each.of(forms[key]) for key, each in sizes.items()))
+        reserve_memory(_COPIES * sum(each.size_of(forms[key]) for key, each in sizes.items()))
         texts.update(large_requests.read(self._database, large, forms))
         return [
             each._replace(request=texts[each.id], shortened=forms[each.id] != RequestForm.WHOLE)
             for each in composes
-            if each.id in texts  # else it has been removed meanwhile
+            if each.id in texts  # otherwise the compose was removed meanwhile
         ]
 
-    def get(self, tenant: str, compose_id: UUID) -> KeptCompose | None:
+    def get(self, tenant: str, compose_id: UUID) -> StoredCompose | None:
         """See the port."""
         values = {"tenant": tenant, "compose": compose_id}
-        row = self._sized(_GET, values)
+        row = self._row_with_document(_GET, values)
         if row is None:
             return None
         request_size, request, _, status = row
         if request is None:
             reserve_memory(_COPIES * request_size)
             key = str(compose_id)
-            large = LargeRequest.of(request_size, None, None)
+            large = LargeRequest.with_forms(request_size, None, None)
             request = large_requests.read(self._database, {key: large}, {key: RequestForm.WHOLE}).get(key)
             if request is None:
                 return None
-        return KeptCompose(request, None if status is None else _parsed(status))
+        return StoredCompose(request, None if status is None else _parse(status))
 
-    def get_metadata(self, tenant: str, compose_id: UUID) -> KeptMetadata | None:
+    def get_metadata(self, tenant: str, compose_id: UUID) -> StoredMetadata | None:
         """See the port."""
-        row = self._sized(_GET_METADATA, {"tenant": tenant, "compose": compose_id})
-        return None if row is None else KeptMetadata(row[0], row[2])
+        row = self._row_with_document(_GET_METADATA, {"tenant": tenant, "compose": compose_id})
+        return None if row is None else StoredMetadata(row[0], row[2])
 
-    def _sized(self, statement: str, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
-        """The row, whose last two columns are a document and before it its size; memory is reserved for a large one."""
+    def _row_with_document(self, statement: str, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
+        """The row of a statement whose last two columns are the size of a document and the document, None for no row.
+
+        Reserves memory for a large document before reading it.
+        """
         expected = _EXPECTED
         while True:
-            row = self._database.again(partial(_one, statement, {**values, "expected": expected}))
+            row = self._database.run_with_retry(partial(_fetch_row, statement, {**values, "expected": expected}))
             if row is None or row[-2] is None or row[-1] is not None:
                 return row
             expected = row[-2]
             reserve_memory(_COPIES * expected)
 
-    def keep_status(self, compose_id: UUID, status: Mapping[str, Any]) -> None:
+    def store_status(self, compose_id: UUID, status: Mapping[str, Any]) -> None:
         """See the port."""
         values = {"compose": compose_id, "status": Jsonb(storable(status), dumps=orjson.dumps)}
-        self._database.again(lambda connection: connection.execute(_KEEP_STATUS, values))
+        self._database.run_with_retry(lambda connection: connection.execute(_STORE_STATUS, values))
 
-    def keep_metadata(self, compose_id: UUID, metadata: Mapping[str, Any]) -> None:
+    def store_metadata(self, compose_id: UUID, metadata: Mapping[str, Any]) -> None:
         """See the port."""
         values = {"compose": compose_id, "metadata": Jsonb(storable(metadata), dumps=orjson.dumps)}
-        self._database.again(lambda connection: connection.execute(_KEEP_METADATA, values))
+        self._database.run_with_retry(lambda connection: connection.execute(_STORE_METADATA, values))
 
     def delete(self, tenant: str, compose_id: UUID) -> bool:
         """See the port."""
         values = {"tenant": tenant, "compose": compose_id}
-        return self._database.again(lambda connection: connection.execute(_DELETE, values).rowcount) == 1
+        return self._database.run_with_retry(lambda connection: connection.execute(_DELETE, values).rowcount) == 1
 
 
-def _one(statement: str, values: Mapping[str, Any], connection: psycopg.Connection[Any]) -> tuple[Any, ...] | None:
+def _fetch_row(
+    statement: str, values: Mapping[str, Any], connection: psycopg.Connection[Any]
+) -> tuple[Any, ...] | None:
     row: tuple[Any, ...] | None = connection.execute(statement.encode(), values, binary=True).fetchone()
     return row
 
 
-def _parsed(document: bytes) -> Any:
+def _parse(document: bytes) -> Any:
     if len(document) > _EXPECTED:
         reserve_memory(parsed_size(document))
     return orjson.loads(document)

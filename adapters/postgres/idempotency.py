@@ -1,4 +1,4 @@
-"""Requests under an Idempotency-Key, in `idempotency_keys`."""
+"""Requests with an Idempotency-Key, in the table `idempotency_keys`."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from psycopg.types.json import Jsonb
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.storable import storable
 from domain.errors import UnavailableError
-from domain.idempotency import KEPT_FOR, Failure, Keyed, KnownRequest
+from domain.idempotency import KEY_LIFETIME, EarlierRequest, KeyClaim, RequestFailure
 
-# An expired key is as good as none. Without a row the key is somebody's.
+# An expired key may be claimed again. No row is returned where another request holds the key.
 _CLAIM: Final = """
 INSERT INTO idempotency_keys (id, org_id, path, key, body, created_at)
 VALUES (%(id)s, %(tenant)s, %(path)s, %(key)s, %(body)s, clock_timestamp() AT TIME ZONE 'utc')
 ON CONFLICT (org_id, path, key) DO UPDATE
 SET id = EXCLUDED.id, body = EXCLUDED.body, created_at = EXCLUDED.created_at, settled = false, made = NULL,
     failure = NULL
-WHERE idempotency_keys.created_at < EXCLUDED.created_at - %(kept_for)s::interval
+WHERE idempotency_keys.created_at < EXCLUDED.created_at - %(lifetime)s::interval
 RETURNING id
 """
 
@@ -37,12 +37,12 @@ UPDATE idempotency_keys SET settled = true, made = COALESCE(made, '{}')
 WHERE id = %(id)s AND NOT settled AND array_position(made, NULL) IS NULL
 """
 
-# Nothing is decided as long as a start may yet turn out to be a build. Who made all has not failed, whatever they were
-# told: the answer to the last record was lost.
-_CLOSE: Final = """
+# Nothing is changed while a start of the request may still become a build. A request whose builds all exist has not
+# failed, even if its caller got an error: only the answer to the last recording was lost.
+_SETTLE_FAILED: Final = """
 WITH open AS (
     SELECT EXISTS (SELECT 1 FROM compose_starts WHERE key_id = %(id)s) AS starts
-), kept AS (
+), failed AS (
     UPDATE idempotency_keys
     SET settled = true, failure = CASE WHEN array_position(made, NULL) IS NOT NULL THEN %(failure)s::jsonb END
     WHERE id = %(id)s AND NOT settled AND array_remove(made, NULL) <> '{}' AND NOT (SELECT starts FROM open)
@@ -51,15 +51,15 @@ DELETE FROM idempotency_keys
 WHERE id = %(id)s AND NOT settled AND COALESCE(array_remove(made, NULL), '{}') = '{}' AND NOT (SELECT starts FROM open)
 """
 
-_LEFT: Final = """
+_FIND_UNSETTLED: Final = """
 SELECT id, made FROM idempotency_keys
 WHERE NOT settled AND created_at < statement_timestamp() AT TIME ZONE 'utc' - %(lease)s::interval
   AND NOT EXISTS (SELECT 1 FROM compose_starts WHERE key_id = idempotency_keys.id)
-ORDER BY created_at LIMIT %(most)s
+ORDER BY created_at LIMIT %(limit)s
 """
 
-# How often a key is tried for that comes and goes.
-_ATTEMPTS: Final = 3
+# Attempts to claim a key that other requests claim and release meanwhile.
+_CLAIM_ATTEMPTS: Final = 3
 
 
 class PostgresIdempotencyKeys:
@@ -68,37 +68,37 @@ class PostgresIdempotencyKeys:
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
-    def claim(self, request: Keyed, key_id: UUID) -> KnownRequest | None:
+    def claim(self, request: KeyClaim, key_id: UUID) -> EarlierRequest | None:
         """See the port."""
-        values = {**asdict(request), "id": key_id, "kept_for": KEPT_FOR}
+        values = {**asdict(request), "id": key_id, "lifetime": KEY_LIFETIME}
 
-        def work(connection: psycopg.Connection[Any]) -> KnownRequest | None:
-            for _ in range(_ATTEMPTS):
+        def work(connection: psycopg.Connection[Any]) -> EarlierRequest | None:
+            for _ in range(_CLAIM_ATTEMPTS):
                 if connection.execute(_CLAIM, values).fetchone() is not None:
                     return None
                 row = connection.execute(_FIND, values).fetchone()
                 if row is not None:
-                    # The answer to an attempt before may have been lost on the way.
-                    return None if row[0] == key_id else _known(*row[1:])
-            raise UnavailableError("Others use the same Idempotency-Key", retry_after=1)
+                    # It is our own claim if the answer to an earlier attempt was lost.
+                    return None if row[0] == key_id else _earlier_request(*row[1:])
+            raise UnavailableError("Other requests use the same Idempotency-Key at the same time", retry_after=1)
 
-        return self._database.again(work)
+        return self._database.run_with_retry(work)
 
     def settle(self, key_id: UUID) -> None:
         """See the port."""
-        self._database.again(lambda connection: connection.execute(_SETTLE, {"id": key_id}))
+        self._database.run_with_retry(lambda connection: connection.execute(_SETTLE, {"id": key_id}))
 
-    def close(self, key_id: UUID, failure: Failure) -> None:
+    def settle_failed(self, key_id: UUID, failure: RequestFailure) -> None:
         """See the port."""
         values = {"id": key_id, "failure": Jsonb(storable(asdict(failure)))}
-        self._database.again(lambda connection: connection.execute(_CLOSE, values))
+        self._database.run_with_retry(lambda connection: connection.execute(_SETTLE_FAILED, values))
 
-    def left(self, lease: timedelta, most: int) -> Sequence[tuple[UUID, tuple[UUID | None, ...]]]:
+    def find_unsettled(self, lease: timedelta, limit: int) -> Sequence[tuple[UUID, tuple[UUID | None, ...]]]:
         """See the port."""
-        values = {"lease": lease, "most": most}
-        rows = self._database.again(lambda connection: connection.execute(_LEFT, values).fetchall())
+        values = {"lease": lease, "limit": limit}
+        rows = self._database.run_with_retry(lambda connection: connection.execute(_FIND_UNSETTLED, values).fetchall())
         return [(key_id, tuple(made or ())) for key_id, made in rows]
 
 
-def _known(body: bytes, settled: bool, made: list[UUID | None] | None, failure: Any) -> KnownRequest:
-    return KnownRequest(body, settled, tuple(made or ()), None if failure is None else Failure(**failure))
+def _earlier_request(body: bytes, settled: bool, made: list[UUID | None] | None, failure: Any) -> EarlierRequest:
+    return EarlierRequest(body, settled, tuple(made or ()), None if failure is None else RequestFailure(**failure))

@@ -1,4 +1,4 @@
-"""Large requests of builds: read a few at a time, so that no statement and no answer of the server grows large."""
+"""Reads large requests of composes in small batches, so that no statement and no answer of the server grows large."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import psycopg
 from adapters.postgres.connection import PostgresDatabase
 from domain.composes import RequestForm, RequestSizes
 
-# Bytes of a request: what is larger has its forms stored beside it (migration 0020).
+# Bytes of a request above which the trigger of migration 0020 stores shorter forms beside it.
 LARGE: Final = 16 * 1024
-# Bytes that one statement goes through, and bytes of compressed requests, where no more is known of their sizes.
+# Bytes of JSON text that one statement reads.
 _BATCH: Final = 4 * 1024 * 1024
+# Bytes of compressed requests that one statement reads where the sizes of their texts are not known.
 _STORED_BATCH: Final = 128 * 1024
 
 _SIZES: Final = """
@@ -28,8 +29,8 @@ CROSS JOIN LATERAL (
 ) sizes
 """
 
-# Rows from before the sizes, or restored without the trigger, have neither size nor forms. What is made of them here
-# has to be cheap; the service brings it into the form that is answered.
+# Rows from before migration 0020, or restored without its trigger, have neither a size nor shorter forms. The statement
+# below therefore makes only forms that are cheap to make; the service brings them into the form that is shown.
 _MEASURE: Final = f"""
 SELECT sizes.job_id, octet_length(sizes.as_text),
        CASE WHEN octet_length(sizes.as_text) <= {LARGE} THEN sizes.as_text END
@@ -58,31 +59,34 @@ CROSS JOIN LATERAL (
 
 @dataclass(frozen=True, slots=True)
 class LargeRequest:
-    """A request that is read by itself; `has_forms`: its forms are stored beside it, else they are made when read."""
+    """A large request, which is read by itself.
+
+    `has_forms`: its shorter forms are stored; otherwise the statement makes them from the whole request.
+    """
 
     sizes: RequestSizes
     has_forms: bool
 
     @classmethod
-    def of(cls, whole: int, without_data: int | None, summary: int | None) -> Self:
-        """A request with forms of these sizes, None for one that it does not have."""
+    def with_forms(cls, whole: int, without_data: int | None, summary: int | None) -> Self:
+        """A request with stored forms of these sizes in bytes, None for a form that it does not have."""
         smaller = whole if without_data is None else without_data
         return cls(RequestSizes(whole, smaller, smaller if summary is None else summary), has_forms=True)
 
     @classmethod
     def without_forms(cls, whole: int) -> Self:
-        """A request of which nothing but its size is known; of a summary it is known that it is small."""
+        """A request of this size in bytes without stored forms; its summary has at most LARGE bytes."""
         return cls(RequestSizes(whole, whole, LARGE), has_forms=False)
 
     def cost(self, form: RequestForm) -> int:
-        """How many bytes the server goes through to read this form."""
-        return self.sizes.of(form if self.has_forms else RequestForm.WHOLE)
+        """How many bytes the server reads for this form."""
+        return self.sizes.size_of(form if self.has_forms else RequestForm.WHOLE)
 
 
 def measure(database: PostgresDatabase, composes: Sequence[str]) -> tuple[dict[str, str], dict[str, LargeRequest]]:
-    """The texts of the small ones among the requests of these composes, and the others, by their ids.
+    """The requests of these composes by compose id: the texts of the small ones, and the sizes of the large ones.
 
-    Raises UnavailableError.
+    A compose that was removed meanwhile is in neither. Raises UnavailableError.
     """
     small: dict[str, str] = {}
     large: dict[str, LargeRequest] = {}
@@ -91,7 +95,7 @@ def measure(database: PostgresDatabase, composes: Sequence[str]) -> tuple[dict[s
         if sizes[0] is None:
             unknown[compose] = stored
         else:
-            large[compose] = LargeRequest.of(*sizes)
+            large[compose] = LargeRequest.with_forms(*sizes)
     for ids in _batches(unknown.items(), _STORED_BATCH):
         for compose, size, text in _rows(database, _MEASURE, {"ids": ids}):
             if text is not None:
@@ -104,7 +108,7 @@ def measure(database: PostgresDatabase, composes: Sequence[str]) -> tuple[dict[s
 def read(
     database: PostgresDatabase, requests: Mapping[str, LargeRequest], forms: Mapping[str, RequestForm]
 ) -> dict[str, str | bytes]:
-    """These requests, each in its form, as KeptCompose has them; all by the ids of their composes.
+    """These requests, each in the form that `forms` says, as in StoredCompose.request; all by compose id.
 
     Raises UnavailableError.
     """
@@ -117,12 +121,12 @@ def read(
     return found
 
 
-def _batches(items: Iterable[tuple[str, int]], most: int) -> Iterator[list[str]]:
-    """The ids in their order, as many at a time as have at most so many bytes, but at least one."""
+def _batches(items: Iterable[tuple[str, int]], max_bytes: int) -> Iterator[list[str]]:
+    """The ids of `items` (id and size) in their order, in batches of at most `max_bytes` but at least one id."""
     batch: list[str] = []
     total = 0
     for compose, size in items:
-        if batch and total + size > most:
+        if batch and total + size > max_bytes:
             yield batch
             batch, total = [], 0
         batch.append(compose)
@@ -137,4 +141,4 @@ def _rows(
     def work(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
         return connection.execute(statement.encode(), values, binary=binary).fetchall()
 
-    return database.again(work)
+    return database.run_with_retry(work)

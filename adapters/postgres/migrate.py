@@ -1,10 +1,11 @@
-"""Brings a database to the tables this version wants, or takes over one that an older program made.
+"""Migrates a database to the schema of this version; takes over a database that the Go service created.
 
-Any number of pods may call `migrate` at once: one works, the others wait, polling. They do not wait inside a
-transaction, which would block the building of an index. Migrations only add, so that older programs run on.
+Any number of pods may call `migrate` at the same time: one migrates, the others poll until it has ended. They do not
+wait inside a transaction, because that would block the concurrent building of an index. Migrations only add to the
+schema, so that older programs keep working.
 
-A file is applied in a transaction, unless its first line says that it builds an index concurrently, or runs outside a
-transaction because it commits batches of its own.
+Each file is applied in a transaction, unless its first line says that it builds an index concurrently, or that it runs
+outside a transaction because it commits its own batches.
 """
 
 from __future__ import annotations
@@ -27,22 +28,26 @@ _DIRECTORY: Final = Path(__file__).parent / "migrations"
 _FILE_NAME: Final = re.compile(r"(?P<number>\d{4})_(?P<name>\w+)\.sql")
 _CONCURRENT: Final = re.compile(r"\A-- concurrently: (?P<index>\w+)\n")
 _OUTSIDE: Final = "-- outside a transaction\n"
-# What may stand where a table does that the statements lock.
+# Finds names of tables that the statements of a migration may lock.
 _TABLE: Final = re.compile(r"\b(?:ALTER TABLE|ON|REFERENCES) (\w+)")
-# Nothing of a role's or a database's own: an index takes as long as it takes to build, and a fill sees what others have
-# committed before each of its statements.
+# These override settings of the role and the database: building an index may take any time, and each statement of a
+# fill must see what was committed before it.
 _OPTIONS: Final = (
     "-c timezone=UTC -c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=5000 "
     r"-c default_transaction_isolation=read\ committed"
 )
-# Who wants a table for himself makes all others wait behind him: he gives up after this many milliseconds, and comes
-# again after a pause of that many seconds.
-_TABLE_WAIT: Final = 300
-_TABLE_PAUSE: Final = 0.5
-# An autovacuum gives way to whoever has waited for it for `deadlock_timeout`, a second where nobody has changed it.
-_VACUUM_WAIT: Final = 5000
+# Milliseconds that a migration waits for an exclusive lock of a table: all later requests queue behind it meanwhile.
+_LOCK_TIMEOUT: Final = 300
+# Seconds before it tries again.
+_RETRY_PAUSE: Final = 0.5
+# Milliseconds that it waits for an autovacuum, which PostgreSQL cancels after `deadlock_timeout` (one second by
+# default).
+_AUTOVACUUM_TIMEOUT: Final = 5000
+# The advisory lock of migrations: any number that no other advisory lock of this database uses.
 _LOCK: Final = 0x1B0002
+# The last migration of the Go service, by its tool tern.
 _TERN_VERSION: Final = 15
+# The migration of ours that creates the same tables.
 _BASELINE: Final = 1
 
 log = structlog.get_logger()
@@ -50,7 +55,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """A file of SQL; `concurrent_index` names the index it builds outside a transaction, if it does."""
+    """A file of SQL statements."""
 
     number: int
     name: str
@@ -58,23 +63,23 @@ class Migration:
 
     @property
     def concurrent_index(self) -> str | None:
-        """The index of a file that begins with `-- concurrently: <index>`."""
+        """The index that the file builds concurrently: its first line is `-- concurrently: <index>`; otherwise None."""
         found = _CONCURRENT.match(self.statements)
         return found["index"] if found else None
 
     @property
     def tables(self) -> list[str]:
-        """What its statements may lock, once each; not all of these are tables, or there yet."""
+        """Names that its statements may lock, without repetition; some are no tables, or do not exist yet."""
         return list(dict.fromkeys(_TABLE.findall(self.statements)))
 
     @property
-    def outside(self) -> bool:
-        """Whether the file begins with `-- outside a transaction`: one statement, which may be repeated."""
+    def runs_outside_transaction(self) -> bool:
+        """Whether the file begins with `-- outside a transaction`: it holds one statement, which may be repeated."""
         return self.statements.startswith(_OUTSIDE)
 
 
 def migrations(directory: Path = _DIRECTORY) -> list[Migration]:
-    """The migrations of this version in their order."""
+    """The migrations in the directory, in the order of their numbers."""
     found = ((_FILE_NAME.fullmatch(path.name), path) for path in sorted(directory.iterdir()))
     return [
         Migration(int(match["number"]), match["name"], path.read_text(encoding="utf-8"))
@@ -84,15 +89,16 @@ def migrations(directory: Path = _DIRECTORY) -> list[Migration]:
 
 
 def migrate(parameters: Mapping[str, Any], *, wait: float = 600.0) -> list[str]:
-    """Apply what is missing and return the names of what was applied.
+    """Apply the missing migrations and return their names.
 
-    `wait` is for how many seconds it waits for another pod's migration, and each migration for a table. Raises
-    ConfigurationError for a database this version cannot take over, UnavailableError when it is away, another pod never
-    finishes or a table is never free.
+    `wait` is the number of seconds to wait for the migration of another pod, and for each migration to lock its tables.
+
+    Raises ConfigurationError for a database that this version cannot migrate, and UnavailableError when the database is
+    unavailable, another pod does not finish in time, or a table stays locked.
     """
     try:
         with psycopg.connect(**{**session_parameters(parameters), "options": _OPTIONS}, autocommit=True) as session:
-            _take_turn(session, wait)
+            _acquire_lock(session, wait)
             missing = _missing(session)
             for migration in missing:
                 _apply(session, migration, wait)
@@ -103,23 +109,23 @@ def migrate(parameters: Mapping[str, Any], *, wait: float = 600.0) -> list[str]:
         raise ConfigurationError(f"The database cannot be migrated: {first_line(error)}") from error
 
 
-def _take_turn(session: psycopg.Connection[Any], wait: float) -> None:
+def _acquire_lock(session: psycopg.Connection[Any], wait: float) -> None:
     deadline = time.monotonic() + wait
     while not _scalar(session, "SELECT pg_try_advisory_lock(%s)", _LOCK):
         if time.monotonic() > deadline:
-            raise UnavailableError("Another migration of this database does not end")
+            raise UnavailableError("Another migration of this database has not ended in time")
         time.sleep(0.1)
 
 
 def _missing(session: psycopg.Connection[Any]) -> list[Migration]:
-    _begin_counting(session)
+    _prepare_versions(session)
     done = {row[0] for row in session.execute("SELECT version FROM image_builder_migrations")}
     return [migration for migration in migrations() if migration.number not in done]
 
 
-def _begin_counting(session: psycopg.Connection[Any]) -> None:
+def _prepare_versions(session: psycopg.Connection[Any]) -> None:
     with session.transaction():
-        taken_over = _at_tern_version(session)
+        taken_over = _is_at_tern_version(session)
         session.execute(
             """
             CREATE TABLE IF NOT EXISTS image_builder_migrations (
@@ -136,11 +142,17 @@ def _begin_counting(session: psycopg.Connection[Any]) -> None:
             )
 
 
-def _at_tern_version(session: psycopg.Connection[Any]) -> bool:
-    """Whether the tables of tern 15 are there; False for an empty database. Refuses all others."""
+def _is_at_tern_version(session: psycopg.Connection[Any]) -> bool:
+    """Whether the database has the tables of tern migration 15; False for an empty database.
+
+    Raises ConfigurationError for any other database.
+    """
     if not _scalar(session, "SELECT to_regclass('schema_version') IS NOT NULL"):
         if _scalar(session, "SELECT to_regclass('composes') IS NOT NULL"):
-            raise ConfigurationError("The database has a table `composes` and no `schema_version`: whose is it?")
+            raise ConfigurationError(
+                "Refusing to migrate: `composes` exists without `schema_version`, "
+                "so image-builder did not create this database"
+            )
         return False
     version = _scalar(session, "SELECT max(version) FROM schema_version")
     if version != _TERN_VERSION:
@@ -160,43 +172,46 @@ def _apply(session: psycopg.Connection[Any], migration: Migration, wait: float) 
     if migration.concurrent_index is not None:
         _drop_if_invalid(session, migration.concurrent_index)
         session.execute(migration.statements.encode())
-        _count(session, migration)
-    elif migration.outside:
+        _store_version(session, migration)
+    elif migration.runs_outside_transaction:
         session.execute(migration.statements.encode())
-        _count(session, migration)
+        _store_version(session, migration)
     else:
-        while not _applied_at_once(session, migration, last=time.monotonic() - began > wait):
-            time.sleep(_TABLE_PAUSE)
+        while not _try_in_transaction(session, migration, last=time.monotonic() - began > wait):
+            time.sleep(_RETRY_PAUSE)
     log.info("migrated", migration=migration.name, seconds=round(time.monotonic() - began, 3))
 
 
-def _applied_at_once(session: psycopg.Connection[Any], migration: Migration, *, last: bool) -> bool:
-    """Apply it within a transaction; False where somebody else does not let go of a table."""
+def _try_in_transaction(session: psycopg.Connection[Any], migration: Migration, *, last: bool) -> bool:
+    """Apply the migration in a transaction; returns False where a table stays locked.
+
+    In the `last` attempt it raises UnavailableError instead.
+    """
     try:
         with session.transaction():
-            _keep_vacuum_out(session, migration)
-            session.execute(f"SET LOCAL lock_timeout = {_TABLE_WAIT}".encode())
+            _cancel_autovacuum(session, migration)
+            session.execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT}".encode())
             session.execute(migration.statements.encode())
-            _count(session, migration)
+            _store_version(session, migration)
     except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
         if last:
-            raise UnavailableError(f"A table is never free: {first_line(error)}") from error
+            raise UnavailableError(f"A table stays locked: {first_line(error)}") from error
         return False
     return True
 
 
-def _keep_vacuum_out(session: psycopg.Connection[Any], migration: Migration) -> None:
-    """Send an autovacuum away that the statements would not wait for long enough.
+def _cancel_autovacuum(session: psycopg.Connection[Any], migration: Migration) -> None:
+    """Have PostgreSQL cancel an autovacuum of the tables: the statements would not wait long enough for it.
 
-    The lock is one that vacuums and migrations take, and holds up nobody who reads or writes.
+    The lock conflicts with vacuums and other migrations only, not with readers and writers.
     """
-    session.execute(f"SET LOCAL lock_timeout = {_VACUUM_WAIT}".encode())
+    session.execute(f"SET LOCAL lock_timeout = {_AUTOVACUUM_TIMEOUT}".encode())
     for table in migration.tables:
         if _scalar(session, "SELECT relkind = 'r' FROM pg_class WHERE oid = to_regclass(%s)", table):
             session.execute(sql.SQL("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE").format(sql.Identifier(table)))
 
 
-def _count(session: psycopg.Connection[Any], migration: Migration) -> None:
+def _store_version(session: psycopg.Connection[Any], migration: Migration) -> None:
     session.execute(
         "INSERT INTO image_builder_migrations (version, name) VALUES (%s, %s)",
         (migration.number, migration.name),
@@ -204,7 +219,7 @@ def _count(session: psycopg.Connection[Any], migration: Migration) -> None:
 
 
 def _drop_if_invalid(session: psycopg.Connection[Any], index: str) -> None:
-    """A concurrent build that was cut short leaves an index nobody uses and everybody maintains."""
+    """Drop the index that an interrupted concurrent build left: each write maintains it, and no query can use it."""
     if _scalar(session, "SELECT NOT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", index):
         session.execute(sql.SQL("DROP INDEX CONCURRENTLY {}").format(sql.Identifier(index)))
 

@@ -1,4 +1,4 @@
-"""Builds on their way to the composer, in `compose_starts`; they become rows of `composes`."""
+"""Starts of builds in the table `compose_starts`: reservations, which become rows of `composes`."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from domain.errors import BuildIdTakenError, ReservationUnknownError, Unavailabl
 from domain.quota import Quota, Reservation, Usage
 from domain.starts import NewStart
 
-# Any number will do that no other advisory lock of this database uses.
+# The class of the advisory locks of tenants: any number that no other advisory lock of this database uses.
 _QUOTA_LOCK: Final = 0x1B0001
 
-# Reservations of one tenant queue for its lock and hold a connection each: so many at a time, as other tenants need
-# connections too. Seconds that one more waits before it asks for a connection, as long as for the connection itself.
+# Reservations of one tenant that may wait for its lock at the same time. Each holds a connection while it waits, and
+# other tenants need connections too.
 _RESERVATIONS_AT_ONCE: Final = 5
+# Seconds that a further reservation waits for its turn; as long as a call waits for a connection.
 _WAIT: Final = 0.7
 
-# `made` gets a place for each build of the request.
+# `made` is an array with a place for the id of each build of the request.
 _EXPECT: Final = """
 expected AS (
     UPDATE idempotency_keys SET made = array_fill(NULL::uuid, ARRAY[%(number)s::integer]) WHERE id = %(key)s::uuid
@@ -46,12 +47,12 @@ INSERT INTO compose_starts {_COLUMNS}
 SELECT {_START}, clock_timestamp() AT TIME ZONE 'utc'
 """
 
-# One reservation of a tenant at a time; taken and given back within one trip to the server.
+# One reservation of a tenant at a time. The lock is taken and released within one round trip to the server.
 _LOCK_TENANT: Final = "SELECT pg_advisory_xact_lock(%(lock)s, hashtext(%(tenant)s))"
 
-# The newest builds inside the window. Reads no more rows of a table than the limit, however long the history is.
-# The clock of another program may be ahead. A time more than a day ahead is damaged and does not count: such a build
-# would never leave the window.
+# The newest builds inside the window. It reads at most as many rows of a table as the limit, however long the history
+# is. Times may lie a little ahead, because another program's clock may be fast. A time more than a day ahead is damaged
+# and does not count: such a build would never leave the window (docs/operations.md, Damaged timestamps).
 _COUNTED: Final = """
 WITH present AS (
     SELECT clock_timestamp() AT TIME ZONE 'utc' AS at
@@ -86,12 +87,13 @@ SELECT at, used, earliest, (SELECT count(*) FROM recorded) FROM present, usage
 
 _RELEASE: Final = "DELETE FROM compose_starts WHERE id = ANY (%(starts)s)"
 
-# One statement: a count sees the start or the compose, never both, never neither. A blueprint that is deleted
-# meanwhile takes the compose along, one that is being deleted is waited for.
+# One statement, so that a count of builds sees either the start or the compose, never both and never none. The compose
+# of a deleted blueprint is recorded as deleted; the statement waits for a deletion that is in progress.
 #
-# The start is locked before the compose is inserted, and removed only if it was inserted. So an attempt whose answer
-# was lost, or an adoption, has ended when this statement looks: if the start is still there, the compose of this id is
-# not the start's. A start that is gone (released in error, or adopted) does not keep its build from being recorded.
+# The start is locked before the compose is inserted, and removed only if the compose was inserted. Therefore an earlier
+# attempt whose answer was lost, or an adoption, has ended when this statement reads the start: if the start still
+# exists, a compose with this id is another build. The build is recorded even if the start no longer exists, because it
+# was released in error or adopted.
 _RECORD_COMPOSE: Final = """
 WITH start AS (
     SELECT key_id, position FROM compose_starts WHERE id = %(start)s FOR UPDATE
@@ -109,7 +111,7 @@ WITH start AS (
     FROM (SELECT count(*) FROM start) locked
     ON CONFLICT (job_id) DO NOTHING
     RETURNING job_id
-), told AS (
+), key_updated AS (
     UPDATE idempotency_keys SET made[start.position] = recorded.job_id FROM start, recorded
     WHERE idempotency_keys.id = start.key_id
 ), ended AS (
@@ -118,8 +120,8 @@ WITH start AS (
 SELECT EXISTS (SELECT 1 FROM recorded), EXISTS (SELECT 1 FROM start)
 """
 
-# Whether the compose is what an earlier attempt, or an adoption, made of the start. A statement of its own: it sees
-# what was committed while the one above waited.
+# Whether an earlier attempt, or an adoption, made this compose of the start. A separate statement, because it must see
+# what was committed while the statement above waited for the lock.
 _IS_OF_START: Final = """
 SELECT org_id = %(tenant)s::varchar AND request = %(request)s::jsonb FROM composes WHERE job_id = %(compose)s
 """
@@ -137,9 +139,9 @@ class PostgresStarts:
     def reserve(
         self, starts: Sequence[NewStart], tenant: str, quota: Quota | None, key: UUID | None = None
     ) -> Reservation:
-        """See the port. Exact, because reservations of one tenant queue for an advisory lock of the database.
+        """See the port. The count is exact, because an advisory lock serializes the reservations of a tenant.
 
-        Starts are inserted one by one: they may hold large documents, and all of them at once much more.
+        Starts are inserted one by one, which bounds the memory: each may hold a large document.
         """
         common = {"tenant": tenant, "key": key, "number": len(starts)}
         first, *others = ({**common, **_values(start, position)} for position, start in enumerate(starts, 1))
@@ -153,17 +155,17 @@ class PostgresStarts:
                 raise
             raise ReservationUnknownError(error.detail) from error
 
-    def usage(self, tenant: str, quota: Quota) -> Usage:
+    def get_usage(self, tenant: str, quota: Quota) -> Usage:
         """See the port."""
-        values = {"tenant": tenant, **_of(quota)}
-        return Usage(*self._database.again(lambda connection: _row(connection.execute(_USAGE, values))))
+        values = {"tenant": tenant, **_quota_values(quota)}
+        return Usage(*self._database.run_with_retry(lambda connection: _row(connection.execute(_USAGE, values))))
 
     def release(self, starts: Sequence[UUID]) -> None:
         """See the port."""
-        self._database.again(lambda connection: connection.execute(_RELEASE, {"starts": list(starts)}))
+        self._database.run_with_retry(lambda connection: connection.execute(_RELEASE, {"starts": list(starts)}))
 
     def record(self, start: UUID, compose_id: UUID, compose: NewCompose) -> None:
-        """See the port. Tried again whatever the reason, and however late: the composer already builds it."""
+        """See the port. Any error is retried, however late it gets, because the composer is already building."""
         values = {
             "start": start,
             "compose": compose_id,
@@ -175,7 +177,7 @@ class PostgresStarts:
             "client_id": compose.client_id,
             "blueprint_version": compose.blueprint_version,
         }
-        is_of_start = self._database.again(
+        is_of_start = self._database.run_with_retry(
             lambda connection: _record_compose(connection, values),
             attempts=4,
             after=(UnavailableError, psycopg.Error),
@@ -187,14 +189,14 @@ class PostgresStarts:
     def is_recorded(self, compose_id: UUID) -> bool:
         """See the port."""
         values = {"compose": compose_id}
-        (found,) = self._database.again(lambda connection: _row(connection.execute(_IS_RECORDED, values)))
+        (found,) = self._database.run_with_retry(lambda connection: _row(connection.execute(_IS_RECORDED, values)))
         return bool(found)
 
 
 def _record_compose(connection: psycopg.Connection[Any], values: dict[str, Any]) -> bool:
-    """Whether the compose of this id is the start's now."""
-    recorded, start_is_there = _row(connection.execute(_RECORD_COMPOSE, values))
-    if recorded or start_is_there:
+    """Record the compose; returns whether the compose with this id is the one of the start."""
+    recorded, start_exists = _row(connection.execute(_RECORD_COMPOSE, values))
+    if recorded or start_exists:
         return bool(recorded)
     return connection.execute(_IS_OF_START, values).fetchone() == (True,)
 
@@ -216,32 +218,32 @@ def _record_all(
 
 
 def _record_first(connection: psycopg.Connection[Any], values: Mapping[str, Any], quota: Quota | None) -> Reservation:
-    """Count all starts of a request, and record the first of them if the quota suffices for all."""
+    """Count all starts of a request against the quota; if it suffices for all of them, record the first."""
     if quota is None:
         connection.execute(_RECORD_FIRST, values)
         return Reservation(granted=True, usage=None)
     with connection.pipeline(), connection.transaction():
         connection.execute(_LOCK_TENANT, {"lock": _QUOTA_LOCK, "tenant": values["tenant"]})
-        counted = connection.execute(_RECORD_FIRST_WITHIN_QUOTA, {**values, **_of(quota)})
+        counted = connection.execute(_RECORD_FIRST_WITHIN_QUOTA, {**values, **_quota_values(quota)})
     at, used, earliest, recorded = _row(counted)
     number = values["number"] if recorded else 0
-    # The first build of all is the first that leaves the window.
+    # If nothing counted before, the first build of this request is the first that leaves the window.
     return Reservation(granted=bool(recorded), usage=Usage(at, used + number, earliest or (at if recorded else None)))
 
 
 def _values(start: NewStart, position: int) -> dict[str, Any]:
-    """What is stored of a start; its document is written out only when the statement is sent."""
+    """The parameters of the statements that record a start. The document is serialized when the statement is sent."""
     return {
         "start": start.id,
         "fingerprint": start.fingerprint,
-        "compose": _as_kept(start.compose),
+        "compose": _compose_document(start.compose),
         "version": start.compose.blueprint_version,
         "position": position,
     }
 
 
-def _as_kept(compose: NewCompose) -> Jsonb:
-    """What adopting a start makes a compose of."""
+def _compose_document(compose: NewCompose) -> Jsonb:
+    """The document that `compose_starts.compose` stores, from which an adoption makes the compose."""
     return Jsonb(
         {
             "request": compose.request,
@@ -254,12 +256,12 @@ def _as_kept(compose: NewCompose) -> Jsonb:
     )
 
 
-def _of(quota: Quota) -> dict[str, Any]:
+def _quota_values(quota: Quota) -> dict[str, Any]:
     return {"window": quota.window, "limit": quota.limit}
 
 
 def _row(cursor: psycopg.Cursor[Any]) -> Any:
-    """The one row of an aggregate."""
+    """The only row of a statement that always returns one."""
     row = cursor.fetchone()
     assert row is not None  # noqa: S101 - for the type checker
     return row

@@ -1,4 +1,4 @@
-"""What others say, in the form in which PostgreSQL stores it."""
+"""JSON documents of other programs, in a form that PostgreSQL can store."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def storable(document: Any) -> Any:
-    """A JSON value without the one character that PostgreSQL stores in no text: logs hold anything."""
+    """A copy of a JSON value without NUL, which PostgreSQL cannot store in text; logs of builds may contain it."""
     if isinstance(document, str):
         return document.replace("\0", "")
     if isinstance(document, Mapping):

@@ -1,4 +1,4 @@
-"""A bound on the connections that one tenant's work takes of the pool."""
+"""Limits how many connections of the pool the requests of one tenant use at the same time."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from domain.errors import UnavailableError
 
 @dataclass(slots=True)
 class _Slots:
-    """The slots of one tenant, and how many threads use them or wait for one."""
+    """The slots of one tenant; `users` counts the threads that hold one or wait for one."""
 
     free: BoundedSemaphore
     users: int = 0
 
 
 class TenantSlots:
-    """Lets at most `number` threads at a time work for one tenant. Thread-safe.
+    """Lets at most `number` threads work for one tenant at the same time. Thread-safe.
 
-    The others wait for a slot, `within` seconds at most.
+    Further threads wait up to `within` seconds for a slot.
     """
 
     def __init__(self, number: int, within: float) -> None:
@@ -32,7 +32,7 @@ class TenantSlots:
 
     @contextmanager
     def slot(self, tenant: str) -> Iterator[None]:
-        """Work for the tenant. Raises UnavailableError where no slot gets free in time."""
+        """Hold a slot of the tenant within the context. Raises UnavailableError where no slot becomes free in time."""
         with self._lock:
             slots = self._tenants.setdefault(tenant, _Slots(BoundedSemaphore(self._number)))
             slots.users += 1

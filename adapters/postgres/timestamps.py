@@ -1,4 +1,4 @@
-"""Timestamps that Python has no value for: PostgreSQL knows infinities, and years before 1 and after 9999."""
+"""Reads timestamps for which Python has no value: PostgreSQL knows infinities, and years before 1 and after 9999."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ EARLIEST: Final = datetime.min
 LATEST: Final = datetime(9999, 12, 31, 23, 59, 59)
 
 _TIMESTAMP: Final = "timestamp"
-# psycopg's own, which parses by machine code where that is installed.
+# psycopg's own loader, which is compiled code where psycopg's C extension is installed.
 _OID: Final = psycopg.adapters.types[_TIMESTAMP].oid
 _LOADER: Final = psycopg.adapters.get_loader(_OID, Format.TEXT)
 
 
 class ClampedTimestampLoader(Loader):
-    """Reads `timestamp`; what is earlier than EARLIEST or later than LATEST is read as these."""
+    """Reads `timestamp`; times out of range as EARLIEST or LATEST (docs/operations.md, Damaged timestamps)."""
 
     def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
         super().__init__(oid, context)
@@ -29,7 +29,7 @@ class ClampedTimestampLoader(Loader):
         self._load: Callable[[Buffer], datetime] = _LOADER(oid, context).load
 
     def load(self, data: Buffer) -> datetime:
-        """The time; raises psycopg.DataError for what is no timestamp in the form `DateStyle = ISO`."""
+        """The time. Raises psycopg.DataError for text that is no timestamp in the form `DateStyle = ISO`."""
         try:
             return self._load(data)
         except psycopg.DataError:
@@ -42,5 +42,5 @@ class ClampedTimestampLoader(Loader):
 
 
 def read_all_timestamps(connection: psycopg.Connection[Any]) -> None:
-    """Have the connection read every timestamp that PostgreSQL stores."""
+    """Register the loader that reads every timestamp that PostgreSQL can store."""
     connection.adapters.register_loader(_TIMESTAMP, ClampedTimestampLoader)

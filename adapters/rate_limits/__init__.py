@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from domain.budgets import Budget, Spent
+from domain.budgets import Budget, BudgetSpending
 
 
 class NoLimits:
     """Fulfils ports.rate_limits.RateLimits where nothing is limited."""
 
-    async def spend(self, _tenant: str, _budget: Budget, _amount: int = 1) -> Spent | None:
+    async def spend(self, _tenant: str, _budget: Budget, _amount: int = 1) -> BudgetSpending | None:
         """Let it pass."""
         return None
 

@@ -11,7 +11,7 @@ from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from domain.budgets import Budget, Spent
+from domain.budgets import Budget, BudgetSpending
 
 Clock = Callable[[], float]
 
@@ -30,7 +30,7 @@ class MemoryLimits:
         self._memory = PromptMemory(clock)
         self._limiter = MovingWindowRateLimiter(self._memory)
 
-    async def spend(self, tenant: str, budget: Budget, amount: int = 1) -> Spent | None:
+    async def spend(self, tenant: str, budget: Budget, amount: int = 1) -> BudgetSpending | None:
         """See the port."""
         item = self._items[budget]
         admitted = self._limiter.hit(item, budget.value, tenant, cost=amount)
@@ -41,7 +41,7 @@ class MemoryLimits:
             leaving = amount + 1 - remaining
             moment = self._memory.moment(item.key_for(budget.value, tenant), leaving)
             retry_in = self._until(moment + item.get_expiry())
-        return Spent(admitted, item.amount, self._window, remaining, self._until(frees_at), retry_in)
+        return BudgetSpending(admitted, item.amount, self._window, remaining, self._until(frees_at), retry_in)
 
     def _until(self, moment: float) -> timedelta:
         return timedelta(seconds=max(0.0, moment - self._clock()))

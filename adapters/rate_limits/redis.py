@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as NoConnectionError
 from redis.exceptions import InvalidResponse, RedisError
 
-from domain.budgets import Budget, Spent
+from domain.budgets import Budget, BudgetSpending
 from domain.errors import ConfigurationError
 from ports.meter import Meter
 
@@ -57,7 +57,7 @@ class SharedLimits:
         # What finds out when the store is back; there is one while it is away.
         self._trials: asyncio.Task[None] | None = None
 
-    async def spend(self, tenant: str, budget: Budget, amount: int = 1) -> Spent | None:
+    async def spend(self, tenant: str, budget: Budget, amount: int = 1) -> BudgetSpending | None:
         """See the port. None while the store is away."""
         if self._trials is None:
             try:
@@ -65,7 +65,7 @@ class SharedLimits:
                     return await self._store.spend(self._items[budget], budget.value, tenant, amount=amount)
             except Exception as error:  # noqa: BLE001 - no failure of the store may become a caller's
                 self._gone(error)
-        self._meter.rate_limit_store_away()
+        self._meter.rate_limit_store_unavailable()
         return None
 
     async def aclose(self) -> None:
@@ -164,7 +164,7 @@ class _Store:
             raise ConfigurationError(f"RATE_LIMIT_STORAGE_URL cannot be used: {type(error).__name__}") from None
         self._script = Redis(connection_pool=self._pool).register_script(_SCRIPT)
 
-    async def spend(self, item: RateLimitItem, *identifiers: str, amount: int = 1) -> Spent:
+    async def spend(self, item: RateLimitItem, *identifiers: str, amount: int = 1) -> BudgetSpending:
         """Count `amount` if the item allows all. Raises RedisError, and what else a connection may come to."""
         window = timedelta(seconds=item.get_expiry())
         longest = window // timedelta(microseconds=1)
@@ -175,7 +175,7 @@ class _Store:
                 frees_in = timedelta(microseconds=min(max(frees, 0), longest))
                 retry_in = timedelta(microseconds=min(retry, longest)) if retry >= 0 else None
                 left = min(max(remaining, 0), item.amount)
-                return Spent(bool(admitted), item.amount, window, left, frees_in, retry_in)
+                return BudgetSpending(bool(admitted), item.amount, window, left, frees_in, retry_in)
         raise InvalidResponse("no answer of the script")
 
     async def disconnect(self) -> None:

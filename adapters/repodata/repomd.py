@@ -12,6 +12,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, val
 from adapters.repodata.checksum import Checksum, ChecksumSchema
 from adapters.repodata.elements import Element, read_tree
 from adapters.repodata.errors import damaged, final
+from domain.nulls import without_nulls
 
 LARGEST_PRIMARY: Final = 512 * 1024 * 1024
 """Bytes as downloaded; that of Fedora has some 20 million."""
@@ -56,7 +57,7 @@ def _document(data: Element) -> dict[str, object]:
             document[name] = {"type": element.attributes.get("type"), "value": element.text}
     for name in ("size", "open-size"):
         document[name] = data.text_at(name)
-    return {name: value for name, value in document.items() if value is not None}
+    return without_nulls(document)
 
 
 def _attribute(data: Element, name: str, attribute: str) -> str | None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from domain.nulls import without_nested_nulls
 from domain.paging import Page
 
 Json = Mapping[str, Any]
@@ -138,7 +139,7 @@ def normalize_body(stored: Json) -> dict[str, Any]:
     It leaves out nulls, unknown keys, the policy id that means no policy, `hasPassword` of users, and values of another
     type than this service can use.
     """
-    entries: dict[str, Any] = without_nulls(stored)
+    entries: dict[str, Any] = without_nested_nulls(stored, in_lists=True)
     body = {name: entries[name] for name, shape in _BODY.items() if isinstance(entries.get(name), shape)}
     body["customizations"] = _drop_no_policy(_drop_has_password(_drop_wrong_types(body.get("customizations", {}))))
     body["image_requests"] = _keep_objects(body.get("image_requests", []))
@@ -182,12 +183,3 @@ def _drop_no_policy(customizations: dict[str, Any]) -> dict[str, Any]:
     profile = {name: value for name, value in openscap.items() if name != "policy_id"}
     others = {name: value for name, value in customizations.items() if name != "openscap"}
     return {**others, "openscap": profile} if profile else others
-
-
-def without_nulls(value: Any) -> Any:
-    """A JSON document without its nulls, which older programs stored for absent values."""
-    if isinstance(value, Mapping):
-        return {name: without_nulls(entry) for name, entry in value.items() if entry is not None}
-    if isinstance(value, list):
-        return [without_nulls(entry) for entry in value if entry is not None]
-    return value

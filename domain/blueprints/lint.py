@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from domain.blueprints.blueprint import Json, without_nulls
+from domain.blueprints.blueprint import Json
+from domain.nulls import without_nested_nulls
 
 SERVICES: Final = ("enabled", "masked", "disabled")
 _NAME: Final = "Compliance"
@@ -95,7 +96,7 @@ def add_requirements(customizations: Json, required: Json) -> dict[str, Any]:
 
 def read_saved_requirements(service_snapshots: Json, policy_id: str) -> Json:
     """The customizations that the policy required when the version was saved; empty where they are unknown."""
-    compliance = without_nulls(service_snapshots).get("compliance")
+    compliance = without_nested_nulls(service_snapshots, in_lists=True).get("compliance")
     if not isinstance(compliance, Mapping) or str(compliance.get("policy_id")).lower() != policy_id.lower():
         return {}
     customizations = compliance.get("policy_customizations")

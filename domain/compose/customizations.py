@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from domain.base64_data import decode_base64_text
 from domain.compose.aap import add_aap_registration
 from domain.compose.additions import Additions
 from domain.compose.context import BuildContext
@@ -134,8 +133,8 @@ def _write_file(file: Json) -> dict[str, Any]:
 
 def _decode(file: Json) -> str:
     try:
-        return base64.b64decode(file["data"].replace("\r", "").replace("\n", ""), validate=True).decode()
-    except (binascii.Error, ValueError):
+        return decode_base64_text(file["data"])
+    except ValueError:
         raise InvalidRequestError(f'file "{file["path"]}": data is not base64 of UTF-8 text') from None
 
 
@@ -145,10 +144,10 @@ def _write_openscap_profile(openscap: Json) -> dict[str, Any]:
 
 _WRITERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     **dict.fromkeys(_SAME_IN_BOTH, _copy),
-    "services": _write_services,
     "filesystem": _write_filesystem,
     "users": _write_users,
     "files": _write_files,
     "directories": _copy,
     "openscap": _write_openscap_profile,
+    "services": _write_services,
 }

@@ -20,9 +20,9 @@ from domain.compose.source import ImageSource, get_rhel_version, list_repositori
 from domain.content import ContentRepository, Policy, Snapshot, Template
 from domain.distributions import Repository
 from domain.errors import InvalidRequestError
+from domain.uuids import is_uuid
 
 _CUSTOMER_REPOSITORIES: Final = ("payload_repositories", "custom_repositories")
-_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 
@@ -196,7 +196,7 @@ def _list_ids(request: ComposeRequest, *kinds: str) -> Iterator[str]:
     for kind in kinds:
         repositories: tuple[Json, ...] = request.get_customization(kind, ())
         for repository in repositories:
-            if _UUID.fullmatch(repository.get("id", "")):
+            if is_uuid(repository.get("id", "")):
                 yield repository["id"].lower()
 
 

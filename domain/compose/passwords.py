@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from domain.compose.request import Json
 from domain.errors import InvalidRequestError
+from domain.nulls import without_nested_nulls
 
 # The composer keeps passwords in these crypt forms as they are; it would hash a password in another form again.
 _KNOWN_CRYPT: Final = ("$6$", "$5$", "$2b$")
@@ -119,7 +120,7 @@ def redact_request(document: Json) -> dict[str, Any]:
 def present_request(document: Json) -> dict[str, Any]:
     """A stored request as answers show it. Older programs stored requests with passwords and nulls."""
     return _with_users(
-        _without_nulls(document),
+        without_nested_nulls(document),
         lambda user: bool(user["password"]) if "password" in user else user.get("hasPassword") is True,
     )
 
@@ -152,11 +153,3 @@ def _with_users(document: Json, has_password: Callable[[Json], bool]) -> dict[st
         if isinstance(user, dict)
     ]
     return {**document, "customizations": {**customizations, "users": kept}}
-
-
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nulls(entry) for key, entry in value.items() if entry is not None}
-    if isinstance(value, list):
-        return [_without_nulls(entry) for entry in value]
-    return value

@@ -18,6 +18,7 @@ from domain.compose.source import BootableContainer, list_repositories
 from domain.content import RED_HAT, ContentRepository, Snapshot
 from domain.distributions import Repository
 from domain.errors import InvalidRequestError
+from domain.nulls import without_nulls
 from domain.texts import listed
 
 
@@ -44,7 +45,7 @@ def write_repository(repository: Repository) -> dict[str, Any]:
         "gpgkey": repository.gpgkey,
         "check_gpg": repository.check_gpg,
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return without_nulls(fields)
 
 
 def index_snapshots(snapshots: Iterable[Snapshot]) -> dict[str, Snapshot]:

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from domain.content import ContentRepository, Snapshot
+from domain.nulls import without_nulls
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,5 +63,5 @@ def write_snapshot(repository: ContentRepository, baseurl: str) -> dict[str, Any
         "baseurl": baseurl,
         "rhsm": False,
         **write_signature(repository),
-        **{name: flag for name, flag in flags.items() if flag is not None},
+        **without_nulls(flags),
     }

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from domain.base64_data import decode_base64_text
 from domain.osbuild.codecs import (
     FLAG,
     NUMBER,
@@ -68,9 +67,11 @@ class _File:
 
 
 def _decoded(data: Any) -> str:
+    if not isinstance(data, str):
+        raise CannotSayError
     try:
-        return base64.b64decode(data.replace("\r", "").replace("\n", ""), validate=True).decode()
-    except (AttributeError, binascii.Error, ValueError):
+        return decode_base64_text(data)
+    except ValueError:
         raise CannotSayError from None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from domain.errors import ConfigurationError, UnavailableError
+from image_builder import __version__
 from image_builder.cli.config import config
 from image_builder.cli.demo import demo
 from image_builder.cli.distributions import distributions
@@ -26,6 +27,7 @@ class _PlainErrors(click.Group):
 
 
 @click.group(cls=_PlainErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="image-builder", message="%(prog)s %(version)s")
 def main() -> None:
     """Queue operating-system image builds and watch them: the public API in front of composer.
 

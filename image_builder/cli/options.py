@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from adapters.files.project_files import DISTRIBUTIONS
 from image_builder.configuration.environment import load_environment
-from image_builder.configuration.sections import PROJECT
 
 
 def directory_option(command: click.decorators.FC) -> click.decorators.FC:
@@ -22,4 +22,4 @@ def directory_option(command: click.decorators.FC) -> click.decorators.FC:
 
 
 def _directory() -> str:
-    return load_environment().values.get("DISTRIBUTIONS_DIR") or str(PROJECT / "distributions")
+    return load_environment().values.get("DISTRIBUTIONS_DIR") or str(DISTRIBUTIONS)

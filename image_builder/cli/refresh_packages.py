@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from adapters.files.aliases import follow_alias
 from adapters.files.distributions import load_distributions
 from adapters.files.new_files import NewFiles
 from adapters.files.package_list_files import package_list_path
@@ -72,7 +73,7 @@ def _chosen(directory: Path, names: tuple[str, ...], report: _Report) -> Iterato
         if distribution is None:
             report.failure(f"{name}: there is no such distribution in {directory}")
             continue
-        folder = (directory / name).resolve()
+        folder = follow_alias(directory / name).resolve()
         if folder in seen:
             continue
         seen.add(folder)
@@ -92,7 +93,7 @@ class _Refresh:
     def distribution(self, distribution: Distribution) -> None:
         """Write its lists anew, or report why they stay as they are."""
         try:
-            with NewFiles(self.directory / distribution.name) as lists:
+            with NewFiles(follow_alias(self.directory / distribution.name)) as lists:
                 for architecture in distribution.architectures.values():
                     for repository in architecture.repositories:
                         self._repository(distribution, architecture.name, repository, lists)

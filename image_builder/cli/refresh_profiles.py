@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from adapters.files.aliases import follow_alias
 from adapters.files.distributions import load_distributions
 from adapters.files.package_list_files import originals
 from adapters.repodata.text import printable
@@ -106,7 +107,7 @@ def _chosen(directory: Path, names: Sequence[str], report: _Report) -> Iterator[
         if distribution is None:
             report.failure(f"{name}: there is no such distribution in {directory}")
             continue
-        folder = (directory / name).resolve()
+        folder = follow_alias(directory / name).resolve()
         if folder not in seen:
             seen.add(folder)
             yield distribution
@@ -131,7 +132,7 @@ def _refresh(
     refresh = ProfileRefresh(tuple(map(ProfileReader, benchmarks)), accept, keep_missing, add_new)
     for distribution in distributions:
         try:
-            done = refresh.folder((directory / distribution.name).resolve())
+            done = refresh.folder(follow_alias(directory / distribution.name).resolve())
         except (ConfigurationError, UnavailableError) as error:
             report.failure(
                 f"{distribution.name}: {printable(error.detail)} ({file}); its profiles are left as they were"

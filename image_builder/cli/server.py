@@ -1,4 +1,4 @@
-"""The HTTP server of one process, which ends without cutting a request that it accepted (spec: Shutdown)."""
+"""The HTTP server of one process, which ends without cutting a request that it accepted."""
 
 from __future__ import annotations
 

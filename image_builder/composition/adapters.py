@@ -10,11 +10,11 @@ from adapters.files.package_lists import FilePackageLists, index_package_lists
 from adapters.files.profiles import load_profiles
 from adapters.files.quotas import FileQuotas, Unlimited
 from adapters.fingerprints import HmacFingerprints
+from adapters.postgres.abandoned_starts import PostgresAbandonedStarts
 from adapters.postgres.blueprints import PostgresBlueprints
 from adapters.postgres.composes import PostgresComposes
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
-from adapters.postgres.left_starts import PostgresLeftStarts
 from adapters.postgres.starts import PostgresStarts
 from adapters.rate_limits import NoLimits
 from domain.distributions import Catalogue
@@ -32,7 +32,7 @@ from ports.fingerprints import Fingerprints
 from ports.packages import PackageLists
 from ports.quotas import Quotas
 from ports.rate_limits import RateLimits
-from ports.store import Blueprints, Composes, IdempotencyKeys, LeftStarts, Starts
+from ports.store import AbandonedStarts, Blueprints, Composes, IdempotencyKeys, Starts
 
 if TYPE_CHECKING:
     from image_builder.composition.container import Container
@@ -103,9 +103,9 @@ def create_starts(container: Container) -> Starts:
     return PostgresStarts(container.database())
 
 
-def create_left_starts(container: Container) -> LeftStarts:
+def create_abandoned_starts(container: Container) -> AbandonedStarts:
     """Starts that a crash or an unknown outcome left behind."""
-    return PostgresLeftStarts(container.database())
+    return PostgresAbandonedStarts(container.database())
 
 
 def create_idempotency_keys(container: Container) -> IdempotencyKeys:
@@ -160,7 +160,7 @@ def create_fingerprints(container: Container) -> Fingerprints:
 def create_sampler(container: Container) -> Sampler:
     """Metrics of connection pool and circuit breakers."""
     breakers = {back_end.name: back_end.breaker for back_end in container.back_ends().used}
-    return Sampler(container.metrics(), container.database().use, breakers)
+    return Sampler(container.metrics(), container.database().pool_usage, breakers)
 
 
 def create_lookup_threads(container: Container) -> FairThreads:

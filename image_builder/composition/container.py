@@ -35,9 +35,9 @@ from image_builder.telemetry.metrics import Metrics
 from image_builder.telemetry.sampler import Sampler
 from image_builder.telemetry.tracing import Tracing
 from image_builder.telemetry.workers import MetricsSlot
-from image_builder.usecases.blueprints import KeepBlueprints
+from image_builder.usecases.blueprints import ManageBlueprints
 from image_builder.usecases.compose import StartComposes
-from image_builder.usecases.once import Once
+from image_builder.usecases.idempotent_requests import IdempotentRequests
 from image_builder.usecases.passwords import HashPasswords
 from image_builder.usecases.readiness import Probe
 from image_builder.usecases.reconcile import ReconcileStarts
@@ -48,7 +48,7 @@ from ports.fingerprints import Fingerprints
 from ports.packages import PackageLists
 from ports.quotas import Quotas
 from ports.rate_limits import RateLimits
-from ports.store import Blueprints, Composes, IdempotencyKeys, LeftStarts, Starts
+from ports.store import AbandonedStarts, Blueprints, Composes, IdempotencyKeys, Starts
 
 
 class Container(DeclarativeContainer):
@@ -76,7 +76,7 @@ class Container(DeclarativeContainer):
     composes: Provider[Composes] = ThreadSafeSingleton(adapters.create_composes, __self__)
     blueprints: Provider[Blueprints] = ThreadSafeSingleton(adapters.create_blueprints, __self__)
     starts: Provider[Starts] = ThreadSafeSingleton(adapters.create_starts, __self__)
-    left_starts: Provider[LeftStarts] = ThreadSafeSingleton(adapters.create_left_starts, __self__)
+    abandoned_starts: Provider[AbandonedStarts] = ThreadSafeSingleton(adapters.create_abandoned_starts, __self__)
     idempotency_keys: Provider[IdempotencyKeys] = ThreadSafeSingleton(adapters.create_idempotency_keys, __self__)
     back_ends: Provider[BackEnds] = ThreadSafeSingleton(adapters.create_back_ends, __self__)
     feature_flags: Provider[Features] = ThreadSafeSingleton(adapters.create_feature_flags, __self__)
@@ -91,14 +91,16 @@ class Container(DeclarativeContainer):
     # Use cases that several others, or the service itself, need.
     database_probe: Provider[Probe] = ThreadSafeSingleton(use_cases.create_database_probe, __self__)
     hash_passwords: Provider[HashPasswords] = ThreadSafeSingleton(use_cases.create_hash_passwords, __self__)
-    once: Provider[Once] = ThreadSafeSingleton(use_cases.create_once, __self__)
+    idempotent_requests: Provider[IdempotentRequests] = ThreadSafeSingleton(
+        use_cases.create_idempotent_requests, __self__
+    )
     record: Provider[RecordBuilds] = ThreadSafeSingleton(use_cases.create_record, __self__)
     start_composes: Provider[StartComposes] = ThreadSafeSingleton(use_cases.create_start_composes, __self__)
     reconcile: Provider[ReconcileStarts] = ThreadSafeSingleton(use_cases.create_reconcile, __self__)
     policy_requirements: Provider[PolicyRequirements] = ThreadSafeSingleton(
         use_cases.create_policy_requirements, __self__
     )
-    keep_blueprints: Provider[KeepBlueprints] = ThreadSafeSingleton(use_cases.create_keep_blueprints, __self__)
+    manage_blueprints: Provider[ManageBlueprints] = ThreadSafeSingleton(use_cases.create_manage_blueprints, __self__)
 
     # Controllers, and what stands before them.
     meta_controller: Provider[MetaController] = ThreadSafeSingleton(controllers.create_meta, __self__)

@@ -19,12 +19,12 @@ from image_builder.http.oscap import OscapController
 from image_builder.http.packages import PackagesController
 from image_builder.http.quota import QuotaController
 from image_builder.usecases.build_blueprint import BuildBlueprint
-from image_builder.usecases.composes import WatchComposes
+from image_builder.usecases.composes import ManageComposes
 from image_builder.usecases.distributions import DescribeDistribution
 from image_builder.usecases.export import ExportBlueprint
-from image_builder.usecases.features import OptionalBackEnds, TellFeatures
+from image_builder.usecases.features import OptionalBackEnds, ShowFeatures
 from image_builder.usecases.packages import SearchPackages
-from image_builder.usecases.quota import TellQuota
+from image_builder.usecases.quota import ShowQuota
 from image_builder.usecases.readiness import Probe
 from image_builder.usecases.recommendations import RecommendPackages
 from image_builder.usecases.requirements import ShowPolicy
@@ -48,7 +48,8 @@ def create_distributions(container: Container) -> DistributionsController:
     """Distributions and architectures."""
     catalogue = container.catalogue()
     return DistributionsController(
-        catalogue=catalogue, describe=DescribeDistribution(catalogue, container.back_ends().composer_lookups)
+        catalogue=catalogue,
+        describe_distribution=DescribeDistribution(catalogue, container.back_ends().composer_lookups),
     )
 
 
@@ -56,51 +57,51 @@ def create_packages(container: Container) -> PackagesController:
     """Package search and recommendations."""
     back_ends = container.back_ends()
     return PackagesController(
-        find=SearchPackages(container.catalogue(), container.package_lists(), back_ends.composer_lookups),
+        search_packages=SearchPackages(container.catalogue(), container.package_lists(), back_ends.composer_lookups),
         recommend_packages=RecommendPackages(back_ends.recommendations),
-        base=_link_base(container),
+        link_base=_link_base(container),
     )
 
 
 def create_composes(container: Container) -> ComposesController:
     """Builds."""
     return ComposesController(
-        once=container.once(),
-        start=container.start_composes(),
-        build=BuildBlueprint(
+        idempotent_requests=container.idempotent_requests(),
+        start_composes=container.start_composes(),
+        build_blueprint=BuildBlueprint(
             blueprints=container.blueprints(),
             completed=container.contract().checker("ComposeRequest").accept,
             start=container.start_composes(),
         ),
-        watch=WatchComposes.over(container.composes(), container.blueprints(), container.back_ends().composer),
-        base=_link_base(container),
+        composes=ManageComposes.over(container.composes(), container.blueprints(), container.back_ends().composer),
+        link_base=_link_base(container),
     )
 
 
 def create_blueprints(container: Container) -> BlueprintsController:
     """Blueprints."""
     return BlueprintsController(
-        once=container.once(),
-        keep=container.keep_blueprints(),
-        hand_on=ExportBlueprint(
+        idempotent_requests=container.idempotent_requests(),
+        blueprints=container.manage_blueprints(),
+        export_blueprint=ExportBlueprint(
             blueprints=container.blueprints(),
             content_sources=container.back_ends().content_sources,
             clock=_now,
         ),
-        base=_link_base(container),
+        link_base=_link_base(container),
     )
 
 
 def create_quota(container: Container) -> QuotaController:
     """The caller's quota."""
-    return QuotaController(TellQuota(container.quotas(), container.starts()))
+    return QuotaController(ShowQuota(container.quotas(), container.starts()))
 
 
 def create_features(container: Container) -> FeaturesController:
     """What this deployment offers."""
     settings, back_ends = container.settings(), container.back_ends()
     return FeaturesController(
-        tell=TellFeatures(
+        show_features=ShowFeatures(
             catalogue=container.catalogue(),
             back_ends=OptionalBackEnds(
                 content_sources=back_ends.content_sources is not None,

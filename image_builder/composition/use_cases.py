@@ -6,10 +6,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from adapters.crypt import sha512_crypt_hash
-from image_builder.usecases.blueprints import KeepBlueprints
+from image_builder.usecases.blueprints import ManageBlueprints
 from image_builder.usecases.compose import StartComposes
 from image_builder.usecases.gather import Gather
-from image_builder.usecases.once import Once
+from image_builder.usecases.idempotent_requests import IdempotentRequests
 from image_builder.usecases.orphans import CancelOrphans
 from image_builder.usecases.passwords import HashPasswords
 from image_builder.usecases.prepare import Prepare
@@ -32,9 +32,9 @@ def create_hash_passwords(container: Container) -> HashPasswords:
     return HashPasswords(sha512_crypt_hash, container.hash_threads())
 
 
-def create_once(container: Container) -> Once:
+def create_idempotent_requests(container: Container) -> IdempotentRequests:
     """Requests with an Idempotency-Key."""
-    return Once(container.idempotency_keys(), container.fingerprints())
+    return IdempotentRequests(container.idempotency_keys(), container.fingerprints())
 
 
 def create_record(container: Container) -> RecordBuilds:
@@ -86,7 +86,7 @@ def create_reconcile(container: Container) -> ReconcileStarts:
     """The reconciler of abandoned starts."""
     builds = container.settings().builds
     return ReconcileStarts(
-        left=container.left_starts(),
+        abandoned_starts=container.abandoned_starts(),
         starts=container.starts(),
         keys=container.idempotency_keys(),
         composer=container.back_ends().composer_lookups,
@@ -103,9 +103,9 @@ def create_policy_requirements(container: Container) -> PolicyRequirements:
     return PolicyRequirements(compliance=container.back_ends().compliance, threads=container.lookup_threads())
 
 
-def create_keep_blueprints(container: Container) -> KeepBlueprints:
+def create_manage_blueprints(container: Container) -> ManageBlueprints:
     """Blueprints: create, read, update, delete, fix up."""
-    return KeepBlueprints(
+    return ManageBlueprints(
         blueprints=container.blueprints(),
         catalogue=container.catalogue(),
         requirements=container.policy_requirements(),

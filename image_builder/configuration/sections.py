@@ -11,13 +11,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from adapters.files.project_files import DISTRIBUTIONS
 from domain.budgets import Budget
 from domain.compose.targets import UploadSettings
 from domain.composes import LARGEST_LIST
 from image_builder.configuration.variables import Section
 from image_builder.telemetry.logs import LEVELS
-
-PROJECT: Final = Path(__file__).parent.parent.parent
 
 _MiB: Final = 1024 * 1024
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -181,7 +180,7 @@ class BuildSettings:
 
     distributions: Path = _builds.folder(
         "DISTRIBUTIONS_DIR",
-        PROJECT / "distributions",
+        DISTRIBUTIONS,
         "distribution directory: a folder for each distribution",
         shown_default="the one that comes with the service",
     )

@@ -32,7 +32,7 @@ from image_builder.configuration.variables import (
     secret_values,
     variables,
 )
-from image_builder.telemetry.secrets import hide
+from image_builder.telemetry.secrets import register_secrets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,5 +116,5 @@ def _load(settings_class: type[SettingsT]) -> SettingsT:
     if faults:
         raise ConfigurationError(format_faults(faults))
     export_local_lines(frozenset(ALL_VARIABLES))
-    hide(secret_values(settings_class, environment.values))
+    register_secrets(secret_values(settings_class, environment.values))
     return build_settings(settings_class, values)

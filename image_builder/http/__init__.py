@@ -1,6 +1,6 @@
-"""The HTTP side of the service: what the contract says, turned into use cases and back."""
+"""The HTTP layer: it validates requests by openapi.yaml, calls use cases, and formats answers."""
 
 import warnings
 
-# Connexion imports Starlette's test client along with itself; what that one prefers concerns nobody here.
+# Connexion imports Starlette's test client, which warns of a library that this service does not use.
 warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient` is deprecated")

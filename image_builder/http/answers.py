@@ -1,4 +1,4 @@
-"""What handlers answer with."""
+"""Answers of handlers, as Flask responses."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _JSON: Final = "application/json"
 
 
 def json_answer(body: Any, status: int = 200) -> Response:
-    """`body` as `json_body` writes it."""
+    """An answer whose body is `body` as JSON."""
     return Response(json_body(body), status, content_type=_JSON)
 
 
 def toml_answer(text: str) -> Response:
-    """`text` as TOML."""
+    """An answer whose body is a TOML document."""
     return Response(text, 200, content_type="application/toml")
 
 
-def stored_json(served: bytes) -> Response:
-    """JSON that `json_body` wrote before."""
-    return Response(served, 200, content_type=_JSON)
+def encoded_json_answer(encoded: bytes) -> Response:
+    """An answer whose body is a result of `json_body`."""
+    return Response(encoded, 200, content_type=_JSON)
 
 
 def empty_answer(status: int = 200) -> Response:

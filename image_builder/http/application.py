@@ -1,7 +1,7 @@
-"""Connexion and Flask put together for one process (docs/architecture.md, a request's way).
+"""The ASGI application of the API's operations, of Connexion and Flask (docs/architecture.md, A request's way).
 
-Connexion routes, ContractMiddleware validates, both from openapi.yaml; Flask carries the request context of the
-handlers. The same operations are served below three base paths.
+Connexion routes requests and ContractMiddleware validates them, both by openapi.yaml; Flask runs the handlers. All base
+paths serve the same operations.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from image_builder.http.validation import ContractMiddleware
 
 
 class StrictRoutingMiddleware(RoutingMiddleware):
-    """Connexion's routing without its redirects: a path with a slash too many is an unknown path."""
+    """Connexion's routing without redirects: a path with an additional slash at its end is an unknown path."""
 
     def add_api(
         self,
@@ -48,7 +48,7 @@ class StrictRoutingMiddleware(RoutingMiddleware):
             api.redirect_slashes = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Route a request. Raises HTTPException 405 that says which methods the path takes."""
+        """Route a request. Raises HTTPException with status 405 and the allowed methods, or with status 404."""
         try:
             await super().__call__(scope, receive, send)
         except HTTPException as error:
@@ -57,15 +57,15 @@ class StrictRoutingMiddleware(RoutingMiddleware):
             raise
 
     def _methods_of(self, scope: Scope) -> str:
-        """All methods of a path: the router itself knows those of the first route that matches."""
-        asked = {"type": "http", "method": scope["method"], "path": scope["path"], "root_path": ""}
+        """The methods that a path allows. Starlette's own error names only those of the first matching route."""
+        path_scope = {"type": "http", "method": scope["method"], "path": scope["path"], "root_path": ""}
         methods: set[str] = set()
         for mount in self.router.routes:
-            match, below = mount.matches(asked)
+            match, mount_scope = mount.matches(path_scope)
             if match is not Match.NONE and isinstance(mount, Mount):
-                child = {**asked, **below}
+                child_scope = {**path_scope, **mount_scope}
                 for route in mount.routes:
-                    if isinstance(route, Route) and route.matches(child)[0] is not Match.NONE:
+                    if isinstance(route, Route) and route.matches(child_scope)[0] is not Match.NONE:
                         methods |= route.methods or set()
         return ", ".join(sorted(methods))
 
@@ -86,9 +86,13 @@ def connexion_application(
     arriving: RequestMemory,
     threads: Mapping[Lane, int],
 ) -> tuple[ConnexionMiddleware, Bridge]:
-    """The contract's operations as an ASGI application, and the bridge to be closed at its end."""
+    """Build the ASGI application of the API's operations; returns it with its bridge, which the caller has to close.
+
+    `routes` are the handlers by operation id, `largest_body` is in bytes, `arriving` the memory that all bodies share
+    while they arrive, and `threads` the number of threads of each lane.
+    """
     bridge = Bridge(_flask_application().wsgi_app, threads)
-    checking = partial(
+    validating = partial(
         ContractMiddleware,
         settings={
             "contract": contract,
@@ -102,28 +106,28 @@ def connexion_application(
     application = ConnexionMiddleware(
         bridge,
         import_name=__name__,
-        middlewares=[StrictRoutingMiddleware, checking],  # type: ignore[list-item]
+        middlewares=[StrictRoutingMiddleware, validating],  # type: ignore[list-item]
         resolver=Resolver(lambda operation_id: routes[operation_id].handler),
     )
     for base_path in base_paths:
-        application.add_api(contract.outline, base_path=base_path)
+        application.add_api(contract.routing_document, base_path=base_path)
     return application, bridge
 
 
 class _RoutedFlask(Flask):
-    """Flask for requests that Connexion has routed: it carries the request context, and runs the call that is given."""
+    """Flask for requests that Connexion has routed: it provides the request context and runs the request's Call."""
 
     def create_url_adapter(self, request: Request | None) -> None:
-        """No rules are matched: they were, against the contract."""
+        """Match no URL rules: Connexion has routed the request already."""
 
     def dispatch_request(self) -> Response:
-        """Run the call that the contract's middleware checked."""
+        """Run the Call that ContractMiddleware has validated."""
         response: Response = current_request.environ[CALL].run()
         return response
 
 
 def _flask_application() -> Flask:
     application = _RoutedFlask(__name__, static_folder=None)
-    # Errors leave the application: the edge is the one place that answers them.
+    # Exceptions leave Flask, because the Edge turns them into answers.
     application.config["PROPAGATE_EXCEPTIONS"] = True
     return application

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, Final
@@ -11,14 +9,14 @@ from typing import Any, Final
 import orjson
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
 
+from domain.base64_data import decode_base64
 from domain.errors import UnauthenticatedError
-from domain.identity import Identity, RedHatClaims, fedora, red_hat
+from domain.identity import Identity, RedHatClaims, fedora_identity, red_hat_identity
+from image_builder.http.header_limits import MOST_IDENTITY_BYTES
 
 Authenticate = Callable[[Iterable[tuple[bytes, bytes]]], Identity]
 
 _INVALID_HEADER: Final = "The identity header is not base64 of an identity document"
-# Characters of a header; longer ones are refused.
-_MAX_LENGTH: Final = 16_384
 # Parsed headers are cached, because the console polls with the same header for each row. Headers with more characters
 # than this are parsed each time, so that the cache stays small.
 _CACHE_ENTRIES: Final = 1024
@@ -100,7 +98,7 @@ def authenticator(*, fedora_accounts: bool) -> Authenticate:
         values = [value for sent, value in headers if sent == key]
         if len(values) != 1 or not values[0]:
             raise UnauthenticatedError(f"Exactly one {name} header is needed")
-        if len(values[0]) > _MAX_LENGTH:
+        if len(values[0]) > MOST_IDENTITY_BYTES:
             raise UnauthenticatedError(_INVALID_HEADER)
         return (read if len(values[0]) > _MAX_CACHED_LENGTH else read_cached)(values[0])
 
@@ -109,15 +107,15 @@ def authenticator(*, fedora_accounts: bool) -> Authenticate:
 
 def _red_hat_identity(header: bytes) -> Identity:
     claims: RedHatClaims = _load(_RED_HAT, header)
-    return red_hat(claims, header.decode("ascii"))
+    return red_hat_identity(claims, header.decode("ascii"))
 
 
 def _fedora_identity(header: bytes) -> Identity:
-    return fedora(_load(_FEDORA, header)["user"])
+    return fedora_identity(_load(_FEDORA, header)["user"])
 
 
 def _load(schema: Schema, header: bytes) -> Any:
     try:
-        return schema.load(orjson.loads(base64.b64decode(header, validate=True)))
-    except (binascii.Error, ValueError, ValidationError):
+        return schema.load(orjson.loads(decode_base64(header)))
+    except (ValueError, ValidationError):
         raise UnauthenticatedError(_INVALID_HEADER) from None

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from image_builder.http.contract import Contract
 from image_builder.http.nodes import MOST_VALUES
-from image_builder.http.schemas import Schema, resolved
+from image_builder.http.schemas import Schema, resolve_references
 
 # Operations whose bodies have limits, by the key under which getFeatures answers them.
 _BODIES: Final = {
@@ -104,7 +104,7 @@ def _lengths(fields: Iterable[tuple[str, Schema]], schemas: Mapping[str, Schema]
 
 def _limits(schema: Schema, schemas: Mapping[str, Schema], field: str) -> Iterator[tuple[str, str, int]]:
     """Each limit of the field and of the fields inside it: the limited field, the keyword, and the limit."""
-    schema = resolved(schema, schemas)
+    schema = resolve_references(schema, schemas)
     for keyword in ("maxLength", "maxItems"):
         if keyword in schema:
             yield field, keyword, schema[keyword]

@@ -1,10 +1,10 @@
-"""Runs Flask below ASGI: a request changes to a thread once, and back once.
+"""Runs a WSGI application (Flask) in an ASGI server: a request moves to a thread once, and back once.
 
-Plumbing of our own because it pays: the general bridges cost 230 us a request, most of it for streaming bodies either
-way, which no operation here does. A request's body is read and checked before the hop, its answer is whole.
+General bridges cost 230 us per request, mostly for streaming bodies, which no operation of this service does: a
+request's body is read and validated before the request moves to a thread, and its answer is sent as a whole.
 
-The threads come in lanes: handlers that wait for back-ends fill theirs when a back-end hangs, and the others go on.
-Each lane serves organizations in turn. Requests without an identity count as one organization.
+The threads are divided into lanes, so that a hanging back-end blocks only handlers that wait for back-ends. Each lane
+serves organizations in turn. Requests without an identity count as one organization.
 """
 
 from __future__ import annotations
@@ -18,57 +18,56 @@ from typing import Any, Final
 
 from starlette.types import Receive, Scope, Send
 
-from image_builder.http.call import CALL, NOTE, Call, Lane, Note, Route
+from image_builder.http.call import CALL, REQUEST_RECORD, Call, Lane, RequestRecord, Route
 from image_builder.http.lanes import FairLane
 from ports.waiting import MustWaitError, waiting_forbidden
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-# Status, headers, body.
+# Status, headers and body of an answer.
 _Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
-# Calls with bodies that take more memory, in bytes, have few threads of their own: they compute for long, and threads
-# that compute take turns with the event loop.
+# Bytes of memory; calls that hold more have a lane of their own. They compute for long, and each thread that computes
+# slows down the event loop.
 _HEAVY: Final = 512 * 1024
+# Threads of that lane.
 _HEAVY_THREADS: Final = 6
-
-_NO_INPUT: Final = b""
 
 
 class Bridge:
-    """An ASGI application that runs a WSGI one."""
+    """An ASGI application that runs a WSGI application on threads."""
 
     def __init__(self, app: WsgiApp, threads: Mapping[Lane, int], *, queue: int = 10) -> None:
-        """`threads` says how many each lane has; `queue` how many calls may wait for each of them."""
+        """`threads` is the number of threads of each lane, `queue` the number of calls that may wait per thread."""
         self._app = app
         self._lanes = {lane: FairLane(lane.value, count, most_waiting=count * queue) for lane, count in threads.items()}
         self._heavy = FairLane("heavy", _HEAVY_THREADS, most_waiting=_HEAVY_THREADS * queue)
 
     def close(self) -> None:
-        """End the threads. Those whose call hangs, though the server waited for it, are not waited for."""
+        """Stop the threads without waiting for calls that hang."""
         for lane in (*self._lanes.values(), self._heavy):
             lane.close()
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        """Run the call of the scope. Raises UnavailableError when its lane is full, and whatever the handler raises."""
+        """Run the call of the scope. Raises UnavailableError if its lane is full, and what the handler raises."""
         call: Call = scope[CALL]
         run = partial(self._run, _environment(scope, call))
-        status, headers, body = await self._answer(call.route, scope[NOTE], run)
+        status, headers, body = await self._run_on_thread(call.route, scope[REQUEST_RECORD], run)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def _answer(self, route: Route, note: Note, run: Callable[[], _Answer]) -> _Answer:
-        organization = note.tenant
-        if note.memory.size > _HEAVY:
+    async def _run_on_thread(self, route: Route, record: RequestRecord, run: Callable[[], _Answer]) -> _Answer:
+        organization = record.tenant
+        if record.memory.size > _HEAVY:
             return await self._heavy.run(organization, partial(copy_context().run, run))
         lane = self._lanes[route.lane]
         if route.rarely_waits and not lane.is_free_for(organization):
-            held = note.memory.snapshot()
+            snapshot = record.memory.snapshot()
             try:
                 return await self._lanes[Lane.DIRECT].run(
                     organization, partial(copy_context().run, _without_waiting, run)
                 )
             except MustWaitError:
-                note.memory.restore(held)  # it needs a back-end after all, and gets in line
+                record.memory.restore(snapshot)  # the call needs a back-end: it waits for a thread of the other lane
         return await lane.run(organization, partial(copy_context().run, run))
 
     def _run(self, environment: dict[str, Any]) -> _Answer:
@@ -95,7 +94,7 @@ def _without_waiting(run: Callable[[], _Answer]) -> _Answer:
 
 
 def _environment(scope: Scope, call: Call) -> dict[str, Any]:
-    """What Flask needs to route and run the call (PEP 3333); headers and body have been dealt with."""
+    """The WSGI environment (PEP 3333) of the call. It has no headers and no body: both were read before."""
     server = scope.get("server") or ("localhost", 80)
     return {
         "REQUEST_METHOD": scope["method"],
@@ -107,7 +106,7 @@ def _environment(scope: Scope, call: Call) -> dict[str, Any]:
         "SERVER_PROTOCOL": "HTTP/1.1",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scope["scheme"],
-        "wsgi.input": io.BytesIO(_NO_INPUT),
+        "wsgi.input": io.BytesIO(),
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,

@@ -1,4 +1,4 @@
-"""A call of an operation, on its way from the contract's check to its handler."""
+"""Types that carry a request from its validation to the handler of its operation."""
 
 from __future__ import annotations
 
@@ -14,17 +14,21 @@ from image_builder.http.rate_limits import RateLimit
 
 Handler = Callable[..., Response]
 
-# Where an ASGI scope and a WSGI environment carry the call and the note; and the scope the connection of a request, on
-# which `identified()` is called once the request has shown a valid identity.
+# Key of the Call in ASGI scopes and WSGI environments.
 CALL: Final = "image_builder.call"
-NOTE: Final = "image_builder.note"
+# Key of the RequestRecord in ASGI scopes.
+REQUEST_RECORD: Final = "image_builder.request_record"
+# Key of the connection in ASGI scopes; `identified()` is called on it when a request has shown a valid identity.
 CONNECTION: Final = "image_builder.connection"
-# Where an ASGI message says how many bytes of the body are known to come, those included that came before.
+# Key in ASGI messages: the bytes of the request's body that have arrived, or that its headers or chunks announce.
 ANNOUNCED: Final = "image_builder.announced"
 
 
 class Lane(Enum):
-    """Whom a handler waits for: those that wait for back-ends have threads of their own, and never hold up others."""
+    """The pool of threads that runs a handler.
+
+    Handlers that wait for back-ends have a pool of their own, so that a hanging back-end blocks no other handlers.
+    """
 
     DIRECT = "direct"
     WAITING = "waiting"
@@ -32,32 +36,38 @@ class Lane(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How an operation is carried out."""
+    """The handler of an operation, and how it is run."""
 
     handler: Handler
     lane: Lane = Lane.DIRECT
-    # Of the lane WAITING, and most of its calls need no back-end: those do not wait there.
+    # For handlers in the lane WAITING whose calls seldom need a back-end. While that lane is busy, a call runs in the
+    # lane DIRECT first, and returns to WAITING only if it turns out to need a back-end (ports.waiting).
     rarely_waits: bool = False
-    # For a handler that reads a large stored document while it holds the body: the bytes of memory that takes. Called
-    # with the other arguments, on a thread, for large bodies.
-    memory_besides: Callable[..., int] | None = None
+    # For a handler that reads a large stored document while it holds the request's body: a function that returns the
+    # bytes of memory for that document. It is called on a thread, for large bodies only, with the handler's arguments
+    # except the body.
+    extra_memory: Callable[..., int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A checked request: what to run, where, and with which arguments."""
+    """A validated request: its route, and the arguments of the handler."""
 
     route: Route
     arguments: Mapping[str, Any]
 
     def run(self) -> Response:
-        """The handler's answer."""
+        """Call the handler, and return its answer."""
         return self.route.handler(**self.arguments)
 
 
 @dataclass(slots=True)
-class Note:
-    """What the access log and the metrics get to know of a request while it is served; and the memory it holds."""
+class RequestRecord:
+    """What the access log and the metrics report of a request, and the memory that it holds.
+
+    `operation` is the operation id, `template` the path template, `tenant` the organization; each is empty until known,
+    and `status` is 0 until the answer begins.
+    """
 
     request_id: str
     memory: Account
@@ -65,5 +75,5 @@ class Note:
     template: str = ""
     tenant: str = ""
     status: int = 0
-    # Those that every answer to it tells of.
+    # The rate limits that each answer to the request reports in its headers.
     limits: tuple[RateLimit, ...] = ()

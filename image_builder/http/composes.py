@@ -1,4 +1,4 @@
-"""Composes over HTTP: parse, call, present (contract: /compose, /composes)."""
+"""Builds ("composes") over HTTP (openapi.yaml, operations composeImage, getComposes and others)."""
 
 from __future__ import annotations
 
@@ -25,28 +25,29 @@ from image_builder.http.quota import builds_left
 from image_builder.http.rate_limits import rate_limit_fields
 from image_builder.usecases.build_blueprint import BuildBlueprint
 from image_builder.usecases.compose import StartComposes, Started
-from image_builder.usecases.composes import WatchComposes
-from image_builder.usecases.once import Asked, Once
+from image_builder.usecases.composes import ManageComposes
+from image_builder.usecases.idempotent_requests import IdempotentRequest, IdempotentRequests
 from ports.memory import reserve_memory
 
 log = structlog.get_logger()
 
-# A password, or a null, as PostgreSQL writes them in a jsonb column.
-_SIGNS_OF_OLD_ROWS: Final = ('"password"', ": null")
+# A password and a null, in the form in which PostgreSQL writes jsonb. Rows of older programs may hold them, rows of
+# this service do not.
+_MARKS_OF_OLD_ROWS: Final = ('"password"', ": null")
 _IMAGES: Final = "image_requests"
-# Characters of a request for which memory is reserved before it is parsed.
+# Characters; memory is reserved before a longer request is parsed.
 _LARGE: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class ComposesController:
-    """The operations on composes; `base` is the path that links begin with."""
+    """Operations on composes; `link_base` is the path that links in answers begin with."""
 
-    once: Once
-    start: StartComposes
-    build: BuildBlueprint
-    watch: WatchComposes
-    base: str
+    idempotent_requests: IdempotentRequests
+    start_composes: StartComposes
+    build_blueprint: BuildBlueprint
+    composes: ManageComposes
+    link_base: str
 
     def routes(self) -> Mapping[str, Route]:
         """The handlers of these operations, by operation id."""
@@ -61,89 +62,89 @@ class ComposesController:
         }
 
     def create(self, identity: Identity, body: dict[str, Any], idempotency_key: str | None) -> Response:
-        """POST /compose"""
-        started = self.once(
+        """Handle POST /compose."""
+        started = self.idempotent_requests(
             identity,
-            Asked("/compose", idempotency_key, body),
-            work=partial(self.start.one, identity, body),
+            IdempotentRequest("/compose", idempotency_key, body),
+            work=partial(self.start_composes.one, identity, body),
             known=Started,
         )
-        (answer,) = _started(started)
-        return _limited(json_answer(answer, 201), started)
+        (answer,) = _ids(started)
+        return _with_quota(json_answer(answer, 201), started)
 
     def create_of_blueprint(
         self,
         identity: Identity,
-        id: UUID,  # noqa: A002 - the contract's name
+        id: UUID,  # noqa: A002 - its name in openapi.yaml
         body: dict[str, Any],
         x_image_builder_ui: str | None,
         idempotency_key: str | None,
     ) -> Response:
-        """POST /blueprints/{id}/compose"""
+        """Handle POST /blueprints/{id}/compose."""
         client_id = _client_id(x_image_builder_ui)
-        started = self.once(
+        started = self.idempotent_requests(
             identity,
-            Asked(f"/blueprints/{id}/compose", idempotency_key, body),
-            work=partial(self.build, identity, id, client_id, body.get("image_types")),
+            IdempotentRequest(f"/blueprints/{id}/compose", idempotency_key, body),
+            work=partial(self.build_blueprint, identity, id, client_id, body.get("image_types")),
             known=Started,
         )
-        return _limited(json_answer(_started(started), 201), started)
+        return _with_quota(json_answer(_ids(started), 201), started)
 
     def list(self, identity: Identity, limit: int, offset: int, ignore_image_types: list[str]) -> Response:
-        """GET /composes"""
+        """Handle GET /composes."""
         page = Page(limit, offset)
-        found = self.watch.list(identity, page, tuple(ignore_image_types))
+        found = self.composes.list(identity, page, tuple(ignore_image_types))
         return self._page("/composes", page, found, {"ignoreImageTypes": ignore_image_types})
 
     def list_of_blueprint(
         self,
         identity: Identity,
-        id: UUID,  # noqa: A002 - the contract's name
+        id: UUID,  # noqa: A002 - its name in openapi.yaml
         blueprint_version: int | None,
         limit: int,
         offset: int,
         ignore_image_types: Sequence[str],
     ) -> Response:
-        """GET /blueprints/{id}/composes"""
+        """Handle GET /blueprints/{id}/composes."""
         page = Page(limit, offset)
-        found = self.watch.of_blueprint(identity, id, blueprint_version, page, tuple(ignore_image_types))
+        found = self.composes.of_blueprint(identity, id, blueprint_version, page, tuple(ignore_image_types))
         version = [] if blueprint_version is None else [str(blueprint_version)]
         filters = {"ignoreImageTypes": ignore_image_types, "blueprint_version": version}
         return self._page(f"/blueprints/{id}/composes", page, found, filters)
 
     def status(self, identity: Identity, compose_id: UUID) -> Response:
-        """GET /composes/{composeId}"""
-        watched = self.watch.status(identity, compose_id)
-        return json_answer({"image_status": _image_status(watched.status), "request": _request(watched.request)})
+        """Handle GET /composes/{composeId}."""
+        compose = self.composes.status(identity, compose_id)
+        return json_answer({"image_status": _image_status(compose.status), "request": _request(compose.request)})
 
     def metadata(self, identity: Identity, compose_id: UUID) -> Response:
-        """GET /composes/{composeId}/metadata"""
-        metadata = self.watch.metadata(identity, compose_id)
+        """Handle GET /composes/{composeId}/metadata."""
+        metadata = self.composes.metadata(identity, compose_id)
         return json_answer(orjson.Fragment(metadata) if isinstance(metadata, str | bytes) else metadata)
 
     def delete(self, identity: Identity, compose_id: UUID) -> Response:
-        """DELETE /composes/{composeId}"""
-        self.watch.delete(identity, compose_id)
+        """Handle DELETE /composes/{composeId}."""
+        self.composes.delete(identity, compose_id)
         return empty_answer()
 
     def _page(self, path: str, page: Page, found: ComposesPage, filters: Mapping[str, Sequence[str]]) -> Response:
         data = [_item(compose) for compose in found.composes]
-        return page_answer(self.base + path, page, found.count, filters, data)
+        return page_answer(self.link_base + path, page, found.count, filters, data)
 
 
-def _started(started: Started) -> list[dict[str, str]]:
+def _ids(started: Started) -> list[dict[str, str]]:
     return [{"id": str(compose_id)} for compose_id in started.ids]
 
 
-def _limited(answer: Response, started: Started) -> Response:
-    """The answer, with what the quota leaves."""
+def _with_quota(answer: Response, started: Started) -> Response:
+    """Add the rest of the quota to the answer, as RateLimit headers."""
     if started.allowance is not None:
         answer.headers.update(rate_limit_fields(builds_left(started.allowance)))
     return answer
 
 
 def _client_id(interface: str | None) -> str:
-    """Which program asks, by its own word for its interface (spec: Blueprints)."""
+    """The kind of program that sent the request, by its header X-ImageBuilder-ui."""
     if not interface:
         return "api"
     return "mcp" if interface == "mcp" else "ui"
@@ -168,32 +169,33 @@ def _item(compose: ListedCompose) -> dict[str, Any]:
 
 
 def _request(stored: str | bytes) -> orjson.Fragment:
-    """A request of the history as it is answered (see KeptCompose).
+    """The request of a stored compose in the form in which it is answered.
 
-    A stored one is that already, unless something has to be taken out or put in: rows of this service need neither.
-    `image_requests` is always there, because the contract promises it.
+    Bytes are in that form already, but for `image_requests`, which openapi.yaml requires. Text is the request as
+    stored: it needs a change only in rows of older programs, where passwords and nulls are removed and `image_requests`
+    is added.
     """
     if isinstance(stored, bytes):
         return orjson.Fragment(_with_images(stored))
-    suspicious = any(sign in stored for sign in _SIGNS_OF_OLD_ROWS) or f'"{_IMAGES}"' not in stored
-    if not suspicious and '"users"' not in stored:
+    may_need_change = any(mark in stored for mark in _MARKS_OF_OLD_ROWS) or f'"{_IMAGES}"' not in stored
+    if not may_need_change and '"users"' not in stored:
         return orjson.Fragment(stored)
     if len(stored) > _LARGE:
         reserve_memory(parsed_size(stored.encode()))
     try:
         document = orjson.loads(stored)
         if isinstance(document, dict):
-            clean = not suspicious and is_redacted(document)
-            return orjson.Fragment(stored if clean else orjson.dumps({_IMAGES: [], **present_request(document)}))
+            unchanged = not may_need_change and is_redacted(document)
+            return orjson.Fragment(stored if unchanged else orjson.dumps({_IMAGES: [], **present_request(document)}))
     except (ValueError, TypeError, RecursionError):
-        pass  # PostgreSQL keeps numbers and depths that nothing else reads
-    # One such row does not spoil a list.
-    log.warning("a stored request cannot be read")
+        pass  # PostgreSQL stores numbers and depths of nesting that orjson cannot read
+    # The list of builds is answered all the same, with an empty request in this place.
+    log.warning("stored request cannot be read, answered without its content")
     return orjson.Fragment(orjson.dumps({_IMAGES: []}))
 
 
 def _with_images(shown_request: bytes) -> bytes:
-    """An object of JSON with an empty list of images where it has none; it is not parsed, because it may be large."""
+    """Add an empty list of image requests to a JSON object without one. It is not parsed, because it may be large."""
     rest = shown_request.removeprefix(b"{")
     if f'"{_IMAGES}"'.encode() in shown_request or rest == shown_request:
         return shown_request

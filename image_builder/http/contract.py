@@ -1,4 +1,4 @@
-"""openapi.yaml, read once at start: what is served of it, and what each operation takes."""
+"""openapi.yaml, read once at start: the served document, and the parameters and body of each operation."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import yaml
 
+from adapters.files.project_files import OPENAPI
 from image_builder.http.json_body import json_body
 from image_builder.http.parameters import Parameter
 from image_builder.http.schemas import Checker
 
-DOCUMENT: Final = Path(__file__).parent.parent.parent / "openapi.yaml"
 TOML: Final = "application/toml"
 CUSTOMIZATIONS: Final = "Customizations"
 _JSON: Final = "application/json"
@@ -22,9 +22,9 @@ _METHODS: Final = frozenset({"get", "post", "put", "delete", "patch"})
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What an operation takes as its body: JSON that `checker` accepts; `required` False where it may be absent.
+    """The request body of an operation: JSON that `checker` accepts.
 
-    `toml`: an osbuild blueprint in TOML will do as well.
+    `required` is False if the body may be absent; `toml` is True if an osbuild blueprint in TOML is allowed too.
     """
 
     checker: Checker
@@ -34,28 +34,35 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation of the contract; `path` is the template below the base path, as `/composes/{composeId}`."""
+    """An operation of openapi.yaml.
+
+    `path` is the path template below the base path, such as `/composes/{composeId}`. `produces` holds the media types
+    among which a client may choose, the default first; it is empty if there is one media type only.
+    """
 
     id: str
     method: str
     path: str
-    identified: bool
+    needs_identity: bool
     path_parameters: tuple[Parameter, ...]
     query_parameters: tuple[Parameter, ...]
     header_parameters: tuple[Parameter, ...]
     body: Body | None
-    # Media types of its answer, where the caller may choose; the first is the default.
     produces: tuple[str, ...]
 
 
-def checker_of(schema: str, document: Path = DOCUMENT) -> Checker:
-    """What checks documents of one of the contract's schemas, where nothing else of the contract is wanted."""
+def checker_of(schema: str, document: Path = OPENAPI) -> Checker:
+    """The Checker of one schema of openapi.yaml, for programs that need no Contract; `schema` is the schema's name."""
     components = yaml.load(document.read_bytes(), Loader=yaml.CSafeLoader)["components"]["schemas"]
     return Checker(components[schema], components)
 
 
 class Contract:
-    """The document in force, its operations, and the bytes that are served."""
+    """openapi.yaml as this service serves it.
+
+    `document` is the document with the names of this installation, `operations` its operations by id, and `encoded` the
+    document as JSON for getOpenapiJson.
+    """
 
     def __init__(
         self,
@@ -63,13 +70,14 @@ class Contract:
         profiles: Iterable[str],
         base_paths: tuple[str, ...],
         identity_header: str,
-        document: Path = DOCUMENT,
+        document: Path = OPENAPI,
     ) -> None:
-        """`installed` are the names of the distribution directory: a folder added there is a value allowed here.
+        """Read the document, and adapt it to this installation.
 
-        `profiles` are the ids of its OpenSCAP profiles, which are allowed likewise.
-        `base_paths` are where the service answers, in the order of the document's servers;
-        `identity_header` is the name of the header that says who calls.
+        `installed` and `profiles` are the names of the distributions and OpenSCAP profiles in the distribution
+        directory; they are added to the values that requests may use. `base_paths` are the base paths of the service,
+        in the order of the document's servers. `identity_header` is the name of the header that holds the caller's
+        identity.
         """
         self.document: dict[str, Any] = yaml.load(document.read_bytes(), Loader=yaml.CSafeLoader)
         self._components: Mapping[str, Mapping[str, Any]] = self.document["components"]["schemas"]
@@ -79,19 +87,19 @@ class Contract:
         self._allow("Distributions", installed)
         self._allow("DistributionProfileItem", profiles)
         self.operations = {operation.id: operation for operation in self._operations()}
-        self.served = json_body(self.document)
+        self.encoded = json_body(self.document)
 
     @property
     def version(self) -> str:
-        """The contract's version."""
+        """The version of the API."""
         return str(self.document["info"]["version"])
 
     @property
-    def outline(self) -> dict[str, Any]:
-        """The document as far as routing needs it: paths, methods, names of operations.
+    def routing_document(self) -> dict[str, Any]:
+        """The part of the document that routing needs: paths, methods and operation ids.
 
-        Connexion checks and resolves what it gets for each base path anew, which takes a third of a start for the whole
-        document; what clients send is checked here, from the whole.
+        Connexion validates and resolves its document once for each base path, which would take a third of the start-up
+        time for the whole document. Requests are validated against the whole document by ContractMiddleware instead.
         """
         paths: dict[str, dict[str, Any]] = {}
         for operation in self.operations.values():
@@ -106,7 +114,7 @@ class Contract:
         return {"openapi": self.document["openapi"], "info": self.document["info"], "paths": paths}
 
     def checker(self, schema: str) -> Checker:
-        """What checks documents of one of the contract's schemas, named in its components."""
+        """The Checker of one schema, by its name in the document's components."""
         return Checker(self._components[schema], self._components)
 
     def _allow(self, schema: str, names: Iterable[str]) -> None:
@@ -121,13 +129,13 @@ class Contract:
     def _operation(
         self, method: str, path: str, specification: Mapping[str, Any], shared: list[Mapping[str, Any]]
     ) -> Operation:
-        parameters = [self._followed(each) for each in (*shared, *specification.get("parameters", []))]
+        parameters = [self._resolve_parameter(each) for each in (*shared, *specification.get("parameters", []))]
         body = specification.get("requestBody")
         return Operation(
             id=specification["operationId"],
             method=method.upper(),
             path=path,
-            identified=specification.get("security", self.document["security"]) != [],
+            needs_identity=specification.get("security", self.document["security"]) != [],
             path_parameters=self._parameters(parameters, "path"),
             query_parameters=self._parameters(parameters, "query"),
             header_parameters=self._parameters(parameters, "header"),
@@ -135,7 +143,7 @@ class Contract:
             produces=_produces(specification["responses"]),
         )
 
-    def _followed(self, parameter: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _resolve_parameter(self, parameter: Mapping[str, Any]) -> Mapping[str, Any]:
         name = parameter.get("$ref", "").rpartition("/")[2]
         return self.document["components"]["parameters"][name] if name else parameter
 

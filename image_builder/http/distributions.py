@@ -1,4 +1,4 @@
-"""Distributions over HTTP (contract: /distributions, /architectures)."""
+"""Distributions over HTTP (openapi.yaml, operations getDistributions, getDistribution, getArchitectures)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from flask import Response
 
 from domain.distributions import Architecture, BootcListing, Catalogue, Repository
 from domain.identity import Identity
+from domain.nulls import without_nulls
 from image_builder.http.answers import json_answer
 from image_builder.http.call import Lane, Route
 from image_builder.usecases.distributions import DescribeDistribution
@@ -17,10 +18,10 @@ from image_builder.usecases.distributions import DescribeDistribution
 
 @dataclass(frozen=True, slots=True)
 class DistributionsController:
-    """The operations on what can be built: the catalogue is in memory, so most have no use case in between."""
+    """Operations on distributions. Most read the catalogue directly, because it is in memory."""
 
     catalogue: Catalogue
-    describe: DescribeDistribution
+    describe_distribution: DescribeDistribution
 
     def routes(self) -> Mapping[str, Route]:
         """The handlers of these operations, by operation id."""
@@ -38,7 +39,7 @@ class DistributionsController:
         arch: str | None,
         type: str | None,  # noqa: A002
     ) -> Response:
-        """GET /distributions"""
+        """Handle GET /distributions."""
         if kind == "bootc":
             listings = self.catalogue.bootc_images(distro or None, arch or None, type or None)
             return json_answer([_listing(listing) for listing in listings])
@@ -46,11 +47,11 @@ class DistributionsController:
         return json_answer([{"name": each.name, "description": each.description} for each in visible])
 
     def get(self, identity: Identity, distro: str, image_type: Sequence[str], architecture: Sequence[str]) -> Response:
-        """GET /distributions/{distro}"""
-        return json_answer(self.describe(identity, distro, image_type, architecture))
+        """Handle GET /distributions/{distro}."""
+        return json_answer(self.describe_distribution(identity, distro, image_type, architecture))
 
     def architectures(self, identity: Identity, distribution: str) -> Response:
-        """GET /architectures/{distribution}"""
+        """Handle GET /architectures/{distribution}."""
         found = self.catalogue.get_for(distribution, org_id=identity.tenant, entitled=identity.entitled)
         return json_answer([_architecture(architecture) for architecture in found.architectures.values()])
 
@@ -78,4 +79,4 @@ def _architecture(architecture: Architecture) -> dict[str, Any]:
 
 def _repository(repository: Repository) -> dict[str, Any]:
     fields = {"baseurl": repository.baseurl, "metalink": repository.metalink, "rhsm": repository.rhsm}
-    return {name: value for name, value in fields.items() if value is not None}
+    return without_nulls(fields)

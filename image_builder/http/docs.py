@@ -44,8 +44,9 @@ class DocsPage:
                 page.replace("{{ openapi_url }}", html.escape(openapi_url)).encode(),
                 "text/html; charset=utf-8",
             ),
-            "start.js": ((own / "start.js").read_bytes(), "text/javascript; charset=utf-8"),
         }
+        for name in ("defaults.js", "start.js"):
+            self._assets[name] = ((own / name).read_bytes(), "text/javascript; charset=utf-8")
         for name, media_type in _MEDIA_TYPES.items():
             self._assets[name] = ((swagger_ui_path / name).read_bytes(), media_type)
 

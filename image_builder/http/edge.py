@@ -1,7 +1,7 @@
-"""The outermost layer: what holds for every request, whatever becomes of it.
+"""The outermost ASGI application, which all requests pass (docs/architecture.md, A request's way).
 
-It gives each request its id, answers the probes and documents that lie outside the contract, turns every error into
-the contract's error body, and writes the access log.
+It gives each request an id, answers pages that are not in openapi.yaml (probes, documents), turns every exception into
+an error body, counts requests in the metrics, and writes the access log.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from domain.errors import UnavailableError
-from image_builder.http.call import NOTE, Note
+from image_builder.http.call import REQUEST_RECORD, RequestRecord
 from image_builder.http.errors import HttpError, Problem, problem_of
 from image_builder.http.limiter import Limiter
 from image_builder.http.memory import Account, RequestMemory
-from image_builder.http.rate_limits import with_limits
+from image_builder.http.rate_limits import add_rate_limits
 from image_builder.telemetry.metrics import Metrics
 from image_builder.telemetry.tracing import Tracing
 from ports.memory import current_memory
@@ -35,43 +35,48 @@ log = structlog.get_logger()
 
 _REQUEST_ID: Final = b"x-rh-insights-request-id"
 _TRACE_ID: Final = b"x-strc-trace-id"
-_PLAIN: Final = re.compile(rb"[\x21-\x7e]{1,128}")
-_TRACE_LETTERS: Final = 15
-_TO_LETTERS: Final = bytes(ord(string.ascii_letters[byte % len(string.ascii_letters)]) for byte in range(256))
-# What is answered is what it says it is, and somebody's own: nothing between us keeps it.
-_ALWAYS: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
-# The largest part of an answer that is written at once; and what a client that does not read its answer makes the
-# process and the kernel buffer, in bytes.
-_PART: Final = 64 * 1024
-_BUFFERED: Final = 256 * 1024
-# Smaller answers are not counted.
-_COUNTED: Final = 8 * 1024
+# Ids of clients that are safe to log and to send on; others are replaced.
+_SAFE_ID: Final = re.compile(rb"[\x21-\x7e]{1,128}")
+# Letters of a trace id that this service makes.
+_TRACE_ID_LENGTH: Final = 15
+# Maps random bytes to letters.
+_LETTER_OF_BYTE: Final = bytes(ord(string.ascii_letters[byte % len(string.ascii_letters)]) for byte in range(256))
+# Headers of every answer: browsers must not guess other content types, and caches must not store tenants' data.
+_COMMON_HEADERS: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+# Bytes; larger answers are written in parts of this size.
+_PART_SIZE: Final = 64 * 1024
+# Bytes that the process and the kernel buffer at most for a client that does not read its answer.
+_MAX_BUFFERED: Final = 256 * 1024
+# Bytes; smaller answers reserve no memory.
+_MIN_RESERVED: Final = 8 * 1024
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """An answer of the edge's own."""
+    """The answer to a request for a page that is not in openapi.yaml."""
 
     body: bytes
     content_type: str = "application/json"
     headers: Mapping[str, str] | None = None
+    status: int = 200
 
 
-Page = Callable[[str], Awaitable[Document]]
+PageHandler = Callable[[str], Awaitable[Document]]
 
 
 class Edge:
-    """An ASGI application around the contract's.
+    """An ASGI application around the application of the API's operations.
 
-    `pages` maps a path outside the contract to what answers a GET there (it gets the path below a key that ends
-    with a slash); whatever it raises is answered like any error.
+    `pages` maps a path that is not in openapi.yaml to the handler of GET requests there. A key that ends with a slash
+    stands for all paths below it; its handler gets the rest of the path. Exceptions of handlers are answered like any
+    error. `base_paths` are the base paths of the API: rate limits and metrics apply to requests below them.
     """
 
     def __init__(
         self,
         app: ASGIApp,
-        pages: Mapping[str, Page],
+        pages: Mapping[str, PageHandler],
         base_paths: tuple[str, ...],
         limiter: Limiter,
         metrics: Metrics,
@@ -88,41 +93,44 @@ class Edge:
         self._memory = memory
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request; other kinds of scope (lifespan) go on unchanged."""
+        """Serve one request. Scopes of other types (lifespan) are passed on unchanged."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        trace = _trace(scope)
+        trace = _read_trace(scope)
         current_trace.set(trace)
         account = Account(self._memory)
         current_memory.set(account)
-        note = scope[NOTE] = Note(trace.request_id, account)
+        record = scope[REQUEST_RECORD] = RequestRecord(trace.request_id, account)
         below_base = scope["path"].startswith(self._bases)
-        span = self._tracing.request(_known(scope["method"]), scope["headers"], trace) if below_base else None
-        answer = _Answer(send, note)
+        span = self._tracing.request(_method_label(scope["method"]), scope["headers"], trace) if below_base else None
+        answer = _Answer(send, record)
         try:
             await self._answer(scope, receive, answer)
         except asyncio.CancelledError:
-            # The server ends, and waited for this one as long as it may.
-            await answer.problem(problem_of(UnavailableError("The service has ended before there was an answer")))
+            # The server shuts down, and the request did not end within SHUTDOWN_TIMEOUT.
+            await answer.send_problem(problem_of(UnavailableError("The service has ended before there was an answer")))
         except Exception as error:  # noqa: BLE001 - the last place where an error can become an answer
-            await answer.problem(problem_of(error))
+            await answer.send_problem(problem_of(error))
         finally:
             account.close()
-            self._finished(scope, note, time.perf_counter() - began)
+            self._report(scope, record, time.perf_counter() - began)
             if span is not None:
-                span.end(template=note.template, operation=note.operation, tenant=note.tenant, status=note.status)
+                span.end(
+                    template=record.template, operation=record.operation, tenant=record.tenant, status=record.status
+                )
 
     def refused(self, method: str, path: str, status: int) -> None:
-        """Count a request that was refused before all of its headers were there."""
+        """Count a request that was refused before all of its headers had arrived."""
         if path.startswith(self._bases):
-            self._metrics.observe("", _known(method), status, 0.0)
+            self._metrics.observe("", _method_label(method), status, 0.0)
 
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         if b"%2f" in scope.get("raw_path", b"").lower():
             await self._count_unrouted(scope)
-            raise HTTPException(404)  # routing would take it for a separator, and no parameter can hold one
+            # An escaped slash: routing would decode it to a separator, and no parameter allows one.
+            raise HTTPException(404)
         key = self._page_key(scope["path"])
         if key is None:
             try:
@@ -133,10 +141,10 @@ class Edge:
             return
         if scope["method"] not in {"GET", "HEAD"}:
             raise HttpError(405, "This resource does not take this method", {"Allow": "GET, HEAD"})
-        await answer.document(await self._pages[key](scope["path"].removeprefix(key)))
+        await answer.send_document(await self._pages[key](scope["path"].removeprefix(key)))
 
     async def _count_unrouted(self, scope: Scope) -> None:
-        """What no operation was found for is counted all the same, below a base path."""
+        """Count a request below a base path that matches no operation towards the rate limits."""
         if scope["path"].startswith(self._bases):
             await self._limiter.admit_unrouted(scope)
 
@@ -145,76 +153,81 @@ class Edge:
             return path
         return next((folder for folder in self._folders if path.startswith(folder)), None)
 
-    def _finished(self, scope: Scope, note: Note, seconds: float) -> None:
+    def _report(self, scope: Scope, record: RequestRecord, seconds: float) -> None:
         below_base = scope["path"].startswith(self._bases)
         if below_base:
-            self._metrics.observe(note.template, _known(scope["method"]), note.status, seconds)
-        level = "warning" if note.status >= 500 else "info" if below_base else "debug"
+            self._metrics.observe(record.template, _method_label(scope["method"]), record.status, seconds)
+        level = "warning" if record.status >= 500 else "info" if below_base else "debug"
         getattr(log, level)(
             "request",
             method=scope["method"],
-            operation_id=note.operation or None,
-            path=None if note.operation else scope["path"],
-            status=note.status,
-            org_id=note.tenant or None,
+            operation_id=record.operation or None,
+            path=None if record.operation else scope["path"],
+            status=record.status,
+            org_id=record.tenant or None,
             duration_ms=round(seconds * 1000, 2),
         )
 
 
 class _Answer:
-    """The answer to one request, with what every answer carries."""
+    """Sends the answer to one request, with the headers that every answer has."""
 
-    def __init__(self, send: Send, note: Note) -> None:
+    def __init__(self, send: Send, record: RequestRecord) -> None:
         self._send = send
-        self._note = note
-        self._headers = ((_REQUEST_ID, note.request_id.encode()), *_ALWAYS)
+        self._record = record
+        self._headers = ((_REQUEST_ID, record.request_id.encode()), *_COMMON_HEADERS)
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             length = next((int(value) for name, value in message["headers"] if name == b"content-length"), 0)
-            memory = self._note.memory
-            # A request that has reserved memory for documents needs that no more: the answer is made of them.
-            if length > _COUNTED and memory.size < _BUFFERED:
-                await memory.reserve_soon(max(min(length, _BUFFERED) - memory.size, 0))
-            self._note.status = message["status"]
+            memory = self._record.memory
+            # Memory that the request has reserved for documents counts for the answer, which replaces them.
+            if length > _MIN_RESERVED and memory.size < _MAX_BUFFERED:
+                await memory.reserve_soon(max(min(length, _MAX_BUFFERED) - memory.size, 0))
+            self._record.status = message["status"]
             headers = [*message["headers"], *self._headers]
-            message["headers"] = with_limits(headers, self._note.limits) if self._note.limits else headers
+            message["headers"] = add_rate_limits(headers, self._record.limits) if self._record.limits else headers
         body = memoryview(message.get("body", b""))
-        # In parts: the server waits between two of them until the client has read on, and the request ends only then.
-        while len(body) > _PART:
-            await self._send_part({**message, "body": body[:_PART], "more_body": True})
-            body = body[_PART:]
+        # After each part the server waits until the client has read most of it, so little is buffered.
+        while len(body) > _PART_SIZE:
+            await self._send_part({**message, "body": body[:_PART_SIZE], "more_body": True})
+            body = body[_PART_SIZE:]
         await self._send_part({**message, "body": body} if "body" in message else message)
 
     async def _send_part(self, message: Message) -> None:
         try:
             await self._send(message)
         except RuntimeError as error:
-            # The client has gone, which uvloop may know before uvicorn does.
+            # The client has closed the connection; uvloop may notice this before uvicorn does.
             if "closed=True" not in str(error):
                 raise
 
-    async def problem(self, problem: Problem) -> None:
-        if self._note.status:
-            return  # half an answer is out already, and the connection as good as gone
+    async def send_problem(self, problem: Problem) -> None:
+        """Answer with an error, unless an answer has begun."""
+        if self._record.status:
+            return  # the answer has begun, so its status cannot be changed
         with suppress(OSError):
-            await self._whole(problem.status, problem.body, {"content-type": "application/json", **problem.headers})
+            await self._send_whole(
+                problem.status, problem.body, {"content-type": "application/json", **problem.headers}
+            )
 
-    async def document(self, document: Document) -> None:
-        await self._whole(200, document.body, {"content-type": document.content_type, **(document.headers or {})})
+    async def send_document(self, document: Document) -> None:
+        headers = {"content-type": document.content_type, **(document.headers or {})}
+        await self._send_whole(document.status, document.body, headers)
 
-    async def _whole(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+    async def _send_whole(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
         encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
         encoded.append((b"content-length", str(len(body)).encode()))
         await self.send({"type": "http.response.start", "status": status, "headers": encoded})
         await self.send({"type": "http.response.body", "body": body})
 
 
-def _known(method: str) -> str:
+def _method_label(method: str) -> str:
+    """The value of a metric's label; clients may send any method, and each value takes memory."""
     return method if method in _METHODS else "other"
 
 
-def _trace(scope: Scope) -> Trace:
+def _read_trace(scope: Scope) -> Trace:
     request_id = trace_id = b""
     for name, value in scope["headers"]:
         if name == _REQUEST_ID:
@@ -222,10 +235,10 @@ def _trace(scope: Scope) -> Trace:
         elif name == _TRACE_ID:
             trace_id = value
     return Trace(
-        request_id.decode() if _PLAIN.fullmatch(request_id) else os.urandom(16).hex(),
-        trace_id.decode() if _PLAIN.fullmatch(trace_id) else _new_trace_id(),
+        request_id.decode() if _SAFE_ID.fullmatch(request_id) else os.urandom(16).hex(),
+        trace_id.decode() if _SAFE_ID.fullmatch(trace_id) else _new_trace_id(),
     )
 
 
 def _new_trace_id() -> str:
-    return os.urandom(_TRACE_LETTERS).translate(_TO_LETTERS).decode()
+    return os.urandom(_TRACE_ID_LENGTH).translate(_LETTER_OF_BYTE).decode()

@@ -1,4 +1,4 @@
-"""What can be built, over HTTP (contract: /features)."""
+"""What a caller can build with this installation (openapi.yaml, operation getFeatures)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from domain.identity import Identity
 from image_builder.http.answers import json_answer
 from image_builder.http.bounds import Bounds
 from image_builder.http.call import Lane, Route
-from image_builder.usecases.features import TellFeatures
+from image_builder.usecases.features import ShowFeatures
 
 
 @dataclass(frozen=True, slots=True)
 class FeaturesController:
-    """The operation on what there is; `largest_body` is in bytes."""
+    """The operation getFeatures; `largest_body` is the maximum size of a request body in bytes."""
 
-    tell: TellFeatures
+    show_features: ShowFeatures
     bounds: Bounds
     largest_body: int
 
@@ -32,8 +32,8 @@ class FeaturesController:
         }
 
     def get(self, identity: Identity) -> Response:
-        """GET /features"""
-        available = self.tell(identity)
+        """Handle GET /features."""
+        available = self.show_features(identity)
         bounds = self.bounds
         return json_answer(
             {

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from image_builder.http.header_limits import MOST_FIELDS
+
 # The registered methods of requests that have an end: all but CONNECT.
 _METHODS: Final = frozenset(
     b"GET HEAD POST PUT DELETE PATCH OPTIONS TRACE ACL BIND CHECKOUT COPY LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL "
@@ -23,8 +25,6 @@ _REQUEST_LINE_FAULTY: Final = re.compile(rb"([A-Z]+) (?:[a-zA-Z]+://[^/]*)?([!-~
 # Optional white space around a value is none of it (RFC 9110, section 5.5). Nothing is matched twice: a value of blanks
 # would take quadratic time.
 _FIELD: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++):[\t ]*+([^\0-\x08\n-\x1f\x7f]*+)")
-# A field takes more memory than its bytes.
-_MOST_FIELDS: Final = 2000
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[!$%&'()*+,\-.0-9;=A-Z_a-z~]*)(?::[0-9]*)?")
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 _CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[\t ]*+;[^\0-\x08\n-\x1f\x7f]*+)?\r\n")
@@ -63,7 +63,7 @@ class Head:
 
 def parse_head(raw: bytes) -> Head:
     """The head of a request: everything before the blank line. Raises FramingError and TooManyFieldsError."""
-    if raw.count(b"\n") > _MOST_FIELDS:
+    if raw.count(b"\n") > MOST_FIELDS:
         raise TooManyFieldsError
     line, *fields = raw.split(b"\r\n")
     request = _REQUEST_LINE.fullmatch(line)

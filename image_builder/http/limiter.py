@@ -8,10 +8,10 @@ from typing import Final
 
 from starlette.types import Scope
 
-from domain.budgets import Budget, Spent
+from domain.budgets import Budget, BudgetSpending
 from domain.errors import ForbiddenError, RateLimitedError, UnauthenticatedError, UnavailableError
 from image_builder.http.auth import Authenticate
-from image_builder.http.call import NOTE, Note
+from image_builder.http.call import REQUEST_RECORD, RequestRecord
 from image_builder.http.rate_limits import RateLimit, whole_seconds
 from ports.build_budget import current_build_budget
 from ports.meter import Meter
@@ -46,21 +46,21 @@ class Limiter:
         self._authenticate = authenticate
         self._meter = meter
 
-    async def admit(self, note: Note, tenant: str, budget: Budget) -> None:
+    async def admit(self, record: RequestRecord, tenant: str, budget: Budget) -> None:
         """Count a request, and record the limits for its RateLimit headers.
 
         Raises RateLimitedError when the budget is used up. A request that starts builds counts as one build; its use
         case may count more through `ports.build_budget`.
         """
-        spent = await self._spend(note, tenant, budget, 1)
+        spent = await self._spend(record, tenant, budget, 1)
         if spent is not None and not spent.admitted:
             raise _refusal(spent, budget)
         if spent is not None and budget is Budget.BUILD_REQUESTS:
-            current_build_budget.set(_BuildBudget(self, note, tenant, asyncio.get_running_loop()))
+            current_build_budget.set(_BuildBudget(self, record, tenant, asyncio.get_running_loop()))
 
-    async def admit_builds(self, note: Note, tenant: str, builds: int) -> None:
+    async def admit_builds(self, record: RequestRecord, tenant: str, builds: int) -> None:
         """Count all builds of a request but the first. Raises RateLimitedError when the budget is used up."""
-        spent = await self._spend(note, tenant, Budget.BUILD_REQUESTS, builds - 1)
+        spent = await self._spend(record, tenant, Budget.BUILD_REQUESTS, builds - 1)
         if spent is not None and not spent.admitted:
             raise _refusal_of_builds(spent, builds)
 
@@ -70,14 +70,14 @@ class Limiter:
             identity = self._authenticate(scope["headers"])
         except (UnauthenticatedError, ForbiddenError):
             return
-        note = scope[NOTE]
-        note.tenant = identity.tenant
-        await self.admit(note, identity.tenant, budget_of(scope["method"], scope["path"]))
+        record = scope[REQUEST_RECORD]
+        record.tenant = identity.tenant
+        await self.admit(record, identity.tenant, budget_of(scope["method"], scope["path"]))
 
-    async def _spend(self, note: Note, tenant: str, budget: Budget, amount: int) -> Spent | None:
+    async def _spend(self, record: RequestRecord, tenant: str, budget: Budget, amount: int) -> BudgetSpending | None:
         spent = await self._limits.spend(tenant, budget, amount)
         if spent is not None:
-            note.limits = (RateLimit(budget.value, spent.limit, spent.window, spent.remaining, spent.frees_in),)
+            record.limits = (RateLimit(budget.value, spent.limit, spent.window, spent.remaining, spent.frees_in),)
             if not spent.admitted:
                 self._meter.rate_limited(budget.value)
         return spent
@@ -88,7 +88,7 @@ class _BuildBudget:
     """Fulfils ports.build_budget.BuildBudget for one request, whose handler runs on a thread."""
 
     limiter: Limiter
-    note: Note
+    record: RequestRecord
     tenant: str
     loop: asyncio.AbstractEventLoop
 
@@ -97,7 +97,7 @@ class _BuildBudget:
         if builds <= 1:
             return
         counting = asyncio.run_coroutine_threadsafe(
-            self.limiter.admit_builds(self.note, self.tenant, builds), self.loop
+            self.limiter.admit_builds(self.record, self.tenant, builds), self.loop
         )
         try:
             counting.result(_COUNT_TIMEOUT)
@@ -106,7 +106,7 @@ class _BuildBudget:
             raise UnavailableError("The builds could not be counted") from None
 
 
-def _refusal(spent: Spent, budget: Budget) -> RateLimitedError:
+def _refusal(spent: BudgetSpending, budget: Budget) -> RateLimitedError:
     seconds = max(1, whole_seconds(spent.frees_in))
     window = whole_seconds(spent.window)
     return RateLimitedError(
@@ -116,7 +116,7 @@ def _refusal(spent: Spent, budget: Budget) -> RateLimitedError:
     )
 
 
-def _refusal_of_builds(spent: Spent, builds: int) -> RateLimitedError:
+def _refusal_of_builds(spent: BudgetSpending, builds: int) -> RateLimitedError:
     window = whole_seconds(spent.window)
     if spent.retry_in is None:  # more builds than a whole window allows
         seconds, advice = window, "Choose fewer of them with image_types"

@@ -1,4 +1,4 @@
-"""The service about itself over HTTP (contract: /version, /ready, /openapi.json)."""
+"""Version, readiness and API document (openapi.yaml, operations getVersion, getReadiness, getOpenapiJson)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flask import Response
 
 from domain.errors import UnavailableError
 from domain.identity import Identity
-from image_builder.http.answers import json_answer, stored_json
+from image_builder.http.answers import encoded_json_answer, json_answer
 from image_builder.http.call import Lane, Route
 from image_builder.http.contract import Contract
 from image_builder.http.errors import HttpError
@@ -18,7 +18,7 @@ from image_builder.usecases.readiness import Probe
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """Which build of the service runs; empty where nobody said."""
+    """The commit and the time of the running build; each is empty if unknown."""
 
     commit: str
     time: str
@@ -26,7 +26,7 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class MetaController:
-    """The operations about the service itself."""
+    """Operations about the service itself."""
 
     contract: Contract
     build: Build
@@ -41,17 +41,17 @@ class MetaController:
             "getOpenapiJson": Route(self.openapi),
         }
 
-    def version(self, identity: Identity | None = None) -> Response:  # noqa: ARG002 - whoever asks, the same
-        """GET /version"""
+    def version(self, identity: Identity | None = None) -> Response:  # noqa: ARG002 - the same for all callers
+        """Handle GET /version."""
         return json_answer(self.version_document())
 
     def version_document(self) -> dict[str, str]:
-        """The body of /version, and of the liveness probe."""
+        """The body of answers to GET /version and to the liveness probe."""
         known = {"build_commit": self.build.commit, "build_time": self.build.time}
         return {"version": self.contract.version, **{name: value for name, value in known.items() if value}}
 
-    def ready(self, identity: Identity) -> Response:  # noqa: ARG002 - whoever asks, the same
-        """GET /ready"""
+    def ready(self, identity: Identity) -> Response:  # noqa: ARG002 - the same for all callers
+        """Handle GET /ready."""
         self.database()
         try:
             self.composer()
@@ -60,5 +60,5 @@ class MetaController:
         return json_answer({"readiness": "ready"})
 
     def openapi(self) -> Response:
-        """GET /openapi.json"""
-        return stored_json(self.contract.served)
+        """Handle GET /openapi.json."""
+        return encoded_json_answer(self.contract.encoded)

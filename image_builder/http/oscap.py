@@ -1,4 +1,4 @@
-"""OpenSCAP profiles and compliance policies over HTTP (contract: /oscap)."""
+"""OpenSCAP profiles and compliance policies (openapi.yaml, operations getOscap…)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from image_builder.usecases.requirements import ShowPolicy
 
 @dataclass(frozen=True, slots=True)
 class OscapController:
-    """The operations on profiles, which are in memory and everybody's, and on policies."""
+    """Operations on profiles, which are in memory and the same for all organizations, and on policies."""
 
     profiles: Profiles
     show_policy: ShowPolicy
@@ -30,14 +30,14 @@ class OscapController:
             "getOscapCustomizationsForPolicy": Route(self.policy_customizations, Lane.WAITING),
         }
 
-    def profiles_of(self, identity: Identity, distribution: str) -> Response:  # noqa: ARG002 - everybody's
-        """GET /oscap/{distribution}/profiles"""
+    def profiles_of(self, identity: Identity, distribution: str) -> Response:  # noqa: ARG002 - the same for all
+        """Handle GET /oscap/{distribution}/profiles."""
         return json_answer(self.profiles.of(distribution))
 
-    def customizations(self, identity: Identity, distribution: str, profile: str) -> Response:  # noqa: ARG002 - see there
-        """GET /oscap/{distribution}/{profile}/customizations"""
+    def customizations(self, identity: Identity, distribution: str, profile: str) -> Response:  # noqa: ARG002 - as above
+        """Handle GET /oscap/{distribution}/{profile}/customizations."""
         return json_answer(self.profiles.customizations(distribution, profile))
 
     def policy_customizations(self, identity: Identity, policy: UUID, distribution: str) -> Response:
-        """GET /oscap/{policy}/{distribution}/policy_customizations"""
+        """Handle GET /oscap/{policy}/{distribution}/policy_customizations."""
         return json_answer(self.show_policy(identity, str(policy), distribution))

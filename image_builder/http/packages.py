@@ -1,4 +1,4 @@
-"""Packages over HTTP: parse, call, present (contract: /packages, /experimental/recommendations)."""
+"""Packages over HTTP (openapi.yaml, operations getPackages and recommendPackage)."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from image_builder.http.pages import page_answer
 from image_builder.usecases.packages import SearchPackages
 from image_builder.usecases.recommendations import RecommendPackages
 
-# The order of the keys in links, which clients compare (operation getPackages).
+# The order of the keys in links, which clients compare as text.
 _LINK_KEYS: Final = ("search", "distribution", "architecture", "offset", "limit")
 
 
 @dataclass(frozen=True, slots=True)
 class PackagesController:
-    """The operations on packages; `base` is the path that links begin with."""
+    """Operations on packages; `link_base` is the path that links in answers begin with."""
 
-    find: SearchPackages
+    search_packages: SearchPackages
     recommend_packages: RecommendPackages
-    base: str
+    link_base: str
 
     def routes(self) -> Mapping[str, Route]:
         """The handlers of these operations, by operation id."""
@@ -38,15 +38,15 @@ class PackagesController:
     def search(
         self, identity: Identity, distribution: str, architecture: str, search: str, limit: int, offset: int
     ) -> Response:
-        """GET /packages"""
+        """Handle GET /packages."""
         page = Page(limit, offset)
-        found = self.find(identity, distribution, architecture, search, page)
+        found = self.search_packages(identity, distribution, architecture, search, page)
         filters = {"search": search, "distribution": distribution, "architecture": architecture}
         data = [{"name": each.name, "summary": each.summary} for each in found.packages]
-        return page_answer(f"{self.base}/packages", page, found.count, filters, data, key_order=_LINK_KEYS)
+        return page_answer(f"{self.link_base}/packages", page, found.count, filters, data, key_order=_LINK_KEYS)
 
-    def recommend(self, identity: Identity, body: dict[str, Any]) -> Response:  # noqa: ARG002 - whoever asks, the same
-        """POST /experimental/recommendations"""
+    def recommend(self, identity: Identity, body: dict[str, Any]) -> Response:  # noqa: ARG002 - the same for all
+        """Handle POST /experimental/recommendations."""
         found = self.recommend_packages(body["packages"], body["recommendedPackages"], body["distribution"])
         model = {} if found.model_version is None else {"modelVersion": found.model_version}
         return json_answer({"packages": found.packages, **model})

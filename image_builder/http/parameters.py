@@ -1,4 +1,4 @@
-"""Path, query and header parameters: text in, typed values out (contract: parameters of each operation)."""
+"""Path, query and header parameters of operations, parsed by their schemas in openapi.yaml."""
 
 from __future__ import annotations
 
@@ -10,17 +10,23 @@ from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
 from domain.errors import InvalidRequestError
-from image_builder.http.schemas import is_uuid, resolved
+from domain.uuids import is_uuid
+from image_builder.http.schemas import resolve_references
 
-# A query string of 64 KiB could hold six times as many, and take the event loop 20 ms.
+# A query string of 64 KiB could hold six times as many, which would take the event loop 20 ms.
 MOST_PARAMETERS: Final = 5_000
-_WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,30}", re.ASCII)
-_CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_INTEGER: Final = re.compile(r"-?[0-9]{1,30}", re.ASCII)
+# The boundary between two words of a camelCase name.
+_WORD_BOUNDARY: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter; `schema` and `items` have no references, `items` is None unless the parameter repeats."""
+    """One parameter of an operation.
+
+    `argument` is the name of the handler's argument. `schema` and `items` have no references; `items` is the schema of
+    each value if the parameter may be repeated, else None.
+    """
 
     name: str
     argument: str
@@ -30,18 +36,24 @@ class Parameter:
 
     @classmethod
     def of(cls, specification: Mapping[str, Any], components: Mapping[str, Mapping[str, Any]]) -> Parameter:
-        """The parameter as the contract describes it; its argument is the name in lower case with underscores."""
-        schema = resolved(specification["schema"], components)
+        """The parameter of a parameter object of openapi.yaml.
+
+        Its argument is its name in lower case with underscores.
+        """
+        schema = resolve_references(specification["schema"], components)
         return cls(
             name=specification["name"],
-            argument=_CAPITAL.sub("_", specification["name"]).lower().replace("-", "_"),
+            argument=_WORD_BOUNDARY.sub("_", specification["name"]).lower().replace("-", "_"),
             required=bool(specification.get("required")),
             schema=schema,
-            items=resolved(schema["items"], components) if schema.get("type") == "array" else None,
+            items=resolve_references(schema["items"], components) if schema.get("type") == "array" else None,
         )
 
-    def value(self, texts: Sequence[str]) -> Any:
-        """The value of the texts given for it. Raises InvalidRequestError."""
+    def parse(self, texts: Sequence[str]) -> Any:
+        """The typed value of the texts that the request holds for the parameter.
+
+        Raises InvalidRequestError if a value is missing, repeated or not allowed.
+        """
         if not texts:
             if self.required:
                 raise InvalidRequestError(f"{self.name}: expected a value")
@@ -50,19 +62,19 @@ class Parameter:
             most = self.schema.get("maxItems")
             if most is not None and len(texts) > most:
                 raise InvalidRequestError(f"{self.name}: expected at most {most} values")
-            return [self._single(text, self.items) for text in texts]
+            return [self._parse_text(text, self.items) for text in texts]
         if len(texts) > 1:
             raise InvalidRequestError(f"{self.name}: expected one value")
-        return self._single(texts[0], self.schema)
+        return self._parse_text(texts[0], self.schema)
 
-    def _single(self, text: str, schema: Mapping[str, Any]) -> Any:
+    def _parse_text(self, text: str, schema: Mapping[str, Any]) -> Any:
         longest = schema.get("maxLength")
         if longest is not None and len(text) > longest:
             raise InvalidRequestError(f"{self.name}: expected at most {longest} characters")
         if "\0" in text:
             raise InvalidRequestError(f"{self.name}: holds a NUL character")
         if schema.get("type") == "integer":
-            return self._whole_number(text, schema)
+            return self._parse_integer(text, schema)
         if schema.get("format") == "uuid":
             if not is_uuid(text):
                 raise InvalidRequestError(f"{self.name}: expected a UUID")
@@ -73,9 +85,9 @@ class Parameter:
             raise InvalidRequestError(f"{self.name}: expected one of {', '.join(schema['enum'])}")
         return text
 
-    def _whole_number(self, text: str, schema: Mapping[str, Any]) -> int:
+    def _parse_integer(self, text: str, schema: Mapping[str, Any]) -> int:
         lowest, highest = schema.get("minimum"), schema.get("maximum")
-        number = int(text) if _WHOLE_NUMBER.fullmatch(text) else None
+        number = int(text) if _INTEGER.fullmatch(text) else None
         if number is None or (lowest is not None and number < lowest) or (highest is not None and number > highest):
             limits = [
                 f"from {lowest}" if lowest is not None else "",
@@ -85,21 +97,21 @@ class Parameter:
         return number
 
 
-def query_texts(query: bytes) -> dict[str, list[str]]:
-    """The texts of a query string by name, commas left alone.
+def parse_query(query: bytes) -> dict[str, list[str]]:
+    """The values of a query string by name. A comma does not separate values.
 
-    Raises InvalidRequestError where a name or a text is not UTF-8, and for more than MOST_PARAMETERS.
+    Raises InvalidRequestError if a name or a value is not UTF-8, and for more than MOST_PARAMETERS parameters.
     """
     if query.count(b"&") >= MOST_PARAMETERS:
         raise InvalidRequestError(f"the query string has more than {MOST_PARAMETERS} parameters")
     texts: dict[str, list[str]] = {}
     for pair in filter(None, query.split(b"&")):
         name, _, text = pair.partition(b"=")
-        texts.setdefault(_decoded(name), []).append(_decoded(text))
+        texts.setdefault(_decode(name), []).append(_decode(text))
     return texts
 
 
-def _decoded(part: bytes) -> str:
+def _decode(part: bytes) -> str:
     try:
         return unquote_to_bytes(part.replace(b"+", b" ")).decode()
     except UnicodeDecodeError:

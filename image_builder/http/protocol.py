@@ -20,15 +20,13 @@ import structlog
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from image_builder.http import framing
+from image_builder.http import framing, header_limits
 from image_builder.http.call import ANNOUNCED, CONNECTION
 from image_builder.http.connections import Connections
 from image_builder.http.errors import Problem
 
 log = structlog.get_logger()
 
-MOST_HEADER_BYTES: Final = 64 * 1024
-_SECONDS_FOR_HEADERS: Final = 30.0
 # Seconds for a client to take in the next part of an answer, and the whole of it.
 _SECONDS_FOR_A_PART: Final = 30.0
 _SECONDS_FOR_AN_ANSWER: Final = 300.0
@@ -37,9 +35,6 @@ _UNREAD: Final = 16 * 1024
 # Seconds for which a client that still sends is read from before its connection is closed. Closed at once, it would be
 # reset, and could lose the answer before it has read it.
 _LINGER: Final = 2.0
-# Heads longer than this count towards what all heads that are not whole may hold together.
-_ORDINARY_HEAD: Final = 8 * 1024
-_MOST_BYTES_OF_HEADS: Final = 8 * 1024 * 1024
 
 _NOT_HTTP: Final = Problem(400, "The request is not valid HTTP")
 _TOO_LARGE: Final = Problem(431, "The request's headers are too large")
@@ -248,15 +243,15 @@ class ContractProtocol(HttpToolsProtocol):
             self._wait_for_head()
         self._head += data
         end = self._head.find(framing.END_OF_HEAD)
-        if max(end, 0) > MOST_HEADER_BYTES or (end < 0 and len(self._head) > MOST_HEADER_BYTES):
+        if (end if end >= 0 else len(self._head)) > header_limits.MOST_HEADER_BYTES:
             self._refuse(_TOO_LARGE)
         elif end >= 0:
             self._begin(self._head[:end], self._head[end + len(framing.END_OF_HEAD) :])
         elif not framing.may_become_head(self._head):
             self._refuse(_NOT_HTTP)
         else:
-            self._count_head_bytes(max(len(self._head) - _ORDINARY_HEAD, 0))
-            if self.server_state.bytes_of_heads > _MOST_BYTES_OF_HEADS:
+            self._count_head_bytes(max(len(self._head) - header_limits.ORDINARY_HEADER_BYTES, 0))
+            if self.server_state.bytes_of_heads > header_limits.MOST_INCOMPLETE_BYTES:
                 self._refuse(_BUSY)
 
     def _begin(self, raw: bytes, behind: bytes) -> None:
@@ -362,7 +357,7 @@ class ContractProtocol(HttpToolsProtocol):
 
     def _wait_for_head(self) -> None:
         self._stop_head_clock()
-        self._head_clock = self._later(_SECONDS_FOR_HEADERS, partial(self._refuse, _LATE))
+        self._head_clock = self._later(header_limits.SECONDS_FOR_HEADERS, partial(self._refuse, _LATE))
 
     def _later(self, seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
         """A call without the context of the request at hand: the context keeps the request in memory."""

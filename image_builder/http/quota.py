@@ -14,7 +14,7 @@ from domain.quota import Allowance
 from image_builder.http.answers import json_answer
 from image_builder.http.call import Route
 from image_builder.http.rate_limits import RateLimit, whole_seconds
-from image_builder.usecases.quota import TellQuota
+from image_builder.usecases.quota import ShowQuota
 
 _SECOND: Final = timedelta(seconds=1)
 
@@ -23,7 +23,7 @@ _SECOND: Final = timedelta(seconds=1)
 class QuotaController:
     """Operations on the quota."""
 
-    tell: TellQuota
+    show_quota: ShowQuota
 
     def routes(self) -> Mapping[str, Route]:
         """The handlers of these operations, by operation id."""
@@ -32,8 +32,8 @@ class QuotaController:
         }
 
     def get(self, identity: Identity) -> Response:
-        """GET /quota"""
-        allowance = self.tell(identity)
+        """Handle GET /quota."""
+        allowance = self.show_quota(identity)
         return json_answer({"unlimited": True} if allowance is None else _quota(allowance))
 
 

@@ -1,6 +1,6 @@
-"""The fields `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10).
+"""The headers `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10).
 
-Both are lists of structured fields (RFC 9651) with an item for each limit that holds for a request.
+Both are structured fields (RFC 9651): lists with one item for each limit that applies to the request.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """At most `limit` within any `window`, `remaining` of them left; one more in `frees_in`, None where none will come.
+    """The state of a rate limit: `limit` requests or builds are allowed within any `window`.
 
-    `name` is plain ASCII without quotes and backslashes.
+    `remaining` of them are left; after `frees_in` there will be one more, None if there will be no more. `name` is
+    ASCII without quotes and backslashes.
     """
 
     name: str
@@ -24,26 +25,26 @@ class RateLimit:
 
 
 def rate_limit_fields(*limits: RateLimit) -> dict[str, str]:
-    """The fields of an answer that these limits hold for; none where there are none."""
+    """The headers that report these limits; no headers without limits."""
     if not limits:
         return {}
     return {"RateLimit-Policy": ", ".join(map(_policy, limits)), "RateLimit": ", ".join(map(_state, limits))}
 
 
-def with_limits(headers: list[tuple[bytes, bytes]], limits: tuple[RateLimit, ...]) -> list[tuple[bytes, bytes]]:
-    """An answer's headers, names in lower case, with these limits after those that it tells of already."""
+def add_rate_limits(headers: list[tuple[bytes, bytes]], limits: tuple[RateLimit, ...]) -> list[tuple[bytes, bytes]]:
+    """Add limits to an answer's headers, after limits that the headers report already. Names must be in lower case."""
     fields = {name.lower().encode(): value.encode() for name, value in rate_limit_fields(*limits).items()}
-    kept = []
+    others = []
     for name, value in headers:
         if name in fields:
             fields[name] = value + b", " + fields[name]
         else:
-            kept.append((name, value))
-    return [*kept, *fields.items()]
+            others.append((name, value))
+    return [*others, *fields.items()]
 
 
 def whole_seconds(duration: timedelta) -> int:
-    """Rounded up: who waits that long has waited long enough."""
+    """The duration in seconds, rounded up, so that a client that waits that long has waited long enough."""
     return -(-duration // timedelta(seconds=1))
 
 
@@ -52,5 +53,5 @@ def _policy(limit: RateLimit) -> str:
 
 
 def _state(limit: RateLimit) -> str:
-    more = "" if limit.frees_in is None else f";t={whole_seconds(limit.frees_in)}"
-    return f'"{limit.name}";r={limit.remaining}{more}'
+    frees_in = "" if limit.frees_in is None else f";t={whole_seconds(limit.frees_in)}"
+    return f'"{limit.name}";r={limit.remaining}{frees_in}'

@@ -1,8 +1,8 @@
-"""What is wrong with a document that does not fit its schema: a few errors, found without building all of them.
+"""Schema errors of a document, found in bounded memory.
 
 jsonschema-rs builds every error, with a copy of the value, before it returns the first: a body of 28 kB could cost
-hundreds of megabytes. Here the document is walked along its schema, parts that fit are skipped, and the walk ends after
-a number of errors.
+hundreds of megabytes. Here the document is walked along its schema. Valid parts are skipped, and the walk stops after
+MAX_ERRORS errors.
 """
 
 from __future__ import annotations
@@ -17,31 +17,33 @@ import jsonschema_rs
 Schema = Mapping[str, Any]
 Path = tuple[str | int, ...]
 
-MASK: Final = "the value"
-# After so many errors the walk ends.
-MOST_ERRORS: Final = 20
-# Entries of a list that is not copied into an error.
-_LONG: Final = 1000
-_FORMS: Final = ("oneOf", "anyOf")
+# Error messages hold this text in place of values, which may be secrets.
+VALUE_PLACEHOLDER: Final = "the value"
+# Errors of one document; the walk stops there.
+MAX_ERRORS: Final = 20
+# Entries; longer lists are not copied into errors.
+_MAX_COPIED_ENTRIES: Final = 1000
+_ALTERNATIVES: Final = ("oneOf", "anyOf")
 
 
-def _shell(value: Any) -> Any:
-    """The value without its parts, as far as what a schema says of the value itself is concerned.
+def _without_parts(value: Any) -> Any:
+    """The value with placeholders for its entries, because each error holds a copy of the value.
 
-    Each error holds a copy of the value. The entries of a list stay different from each other.
+    Keywords about the value itself, such as `maxItems`, `uniqueItems` and `required`, give the same result for both:
+    the placeholders in a list differ from each other.
     """
     if isinstance(value, list):
-        return list(range(len(value))) if len(value) > _LONG else value
+        return list(range(len(value))) if len(value) > _MAX_COPIED_ENTRIES else value
     if isinstance(value, dict):
         return dict.fromkeys(value)
     return value
 
 
 class SchemaErrors:
-    """The errors of documents of one schema.
+    """Finds the errors in documents of one schema.
 
-    `resolve` follows the references of a schema; `validator_of` compiles one. Both are called when a document has
-    errors, once for each part of the schema that has some.
+    `resolve` follows the references of a schema; `validator_of` compiles a schema. Both are called when a document has
+    errors, once for each part of the schema where errors occur.
     """
 
     def __init__(
@@ -53,18 +55,21 @@ class SchemaErrors:
         self._schema = resolve(schema)
         self._resolve = resolve
         self._validator_of = validator_of
-        self._below: dict[str, SchemaErrors] = {}
+        self._parts: dict[str, SchemaErrors] = {}
 
     def first(self, document: Any) -> list[tuple[Path, str]]:
-        """At most MOST_ERRORS of them: where, and what was expected. Raises ValueError for endless nesting."""
-        return list(islice(self._walk(document, ()), MOST_ERRORS))
+        """The first MAX_ERRORS errors, each with its path and message.
+
+        Raises ValueError if the document is nested too deeply.
+        """
+        return list(islice(self._walk(document, ()), MAX_ERRORS))
 
     def _walk(self, value: Any, path: Path) -> Iterator[tuple[Path, str]]:
         if self._whole.is_valid(value):
             return
-        if self._forms:
-            yield from self._of_forms(value, path)
-        yield from ((path, error.message) for error in self._itself.iter_errors(_shell(value)))
+        if self._alternatives:
+            yield from self._walk_alternatives(value, path)
+        yield from ((path, error.message) for error in self._without_subschemas.iter_errors(_without_parts(value)))
         if isinstance(value, dict):
             for name, schema in self._schema.get("properties", {}).items():
                 if name in value:
@@ -74,44 +79,48 @@ class SchemaErrors:
             for index, entry in enumerate(value):
                 yield from items._walk(entry, (*path, index))  # noqa: SLF001
 
-    def _of_forms(self, value: Any, path: Path) -> Iterator[tuple[Path, str]]:
-        """Of several forms of which none fits, the error of the one that was meant: the fewest and deepest errors.
+    def _walk_alternatives(self, value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+        """If no alternative of `oneOf` or `anyOf` is valid, an error of the one that the client most likely meant.
 
-        Where all complain of the value itself, all are told.
+        That is the alternative with the fewest and deepest errors. If each alternative has one error, at the value
+        itself, their messages are joined.
         """
-        of_forms = [list(islice(form._walk(value, path), MOST_ERRORS)) for form in self._forms]  # noqa: SLF001
-        fitting = sum(not errors for errors in of_forms)
-        if fitting:
-            if fitting > 1 and "oneOf" in self._schema:
-                yield path, f"{MASK} fits more than one form"
-        elif all(len(errors) == 1 and errors[0][0] == path for errors in of_forms):
-            messages = [errors[0][1].removeprefix(MASK).strip() for errors in of_forms]
-            yield path, f"{MASK} {' and '.join(messages)}"
+        by_alternative = [list(islice(each._walk(value, path), MAX_ERRORS)) for each in self._alternatives]  # noqa: SLF001
+        valid = sum(not errors for errors in by_alternative)
+        if valid:
+            if valid > 1 and "oneOf" in self._schema:
+                yield path, f"{VALUE_PLACEHOLDER} fits more than one form"
+        elif all(len(errors) == 1 and errors[0][0] == path for errors in by_alternative):
+            messages = [errors[0][1].removeprefix(VALUE_PLACEHOLDER).strip() for errors in by_alternative]
+            yield path, f"{VALUE_PLACEHOLDER} {' and '.join(messages)}"
         else:
-            yield min(of_forms, key=lambda errors: (len(errors), -max(len(each) for each, _ in errors)))[0]
+            yield min(by_alternative, key=lambda errors: (len(errors), -max(len(each) for each, _ in errors)))[0]
 
     @cached_property
     def _whole(self) -> jsonschema_rs.Draft4Validator:
         return self._validator_of(self._schema)
 
     @cached_property
-    def _itself(self) -> jsonschema_rs.Draft4Validator:
-        """What the schema says of the value itself, and not of its parts."""
-        said = {key: entry for key, entry in self._schema.items() if key not in {"items", "properties", *_FORMS}}
+    def _without_subschemas(self) -> jsonschema_rs.Draft4Validator:
+        """The validator of the keywords about the value itself, such as `type`, without those about its parts."""
+        keywords = {
+            key: entry for key, entry in self._schema.items() if key not in {"items", "properties", *_ALTERNATIVES}
+        }
         if "properties" in self._schema:
-            said["properties"] = {
+            # Only the defaults: they make properties optional.
+            keywords["properties"] = {
                 name: {key: entry for key, entry in self._resolve(schema).items() if key == "default"}
                 for name, schema in self._schema["properties"].items()
             }
-        return self._validator_of(said)
+        return self._validator_of(keywords)
 
     @cached_property
-    def _forms(self) -> tuple[SchemaErrors, ...]:
-        forms = next((self._schema[key] for key in _FORMS if key in self._schema), ())
-        return tuple(SchemaErrors(form, self._resolve, self._validator_of) for form in forms)
+    def _alternatives(self) -> tuple[SchemaErrors, ...]:
+        schemas = next((self._schema[key] for key in _ALTERNATIVES if key in self._schema), ())
+        return tuple(SchemaErrors(schema, self._resolve, self._validator_of) for schema in schemas)
 
     def _part(self, name: str, schema: Schema) -> SchemaErrors:
-        part = self._below.get(name)
+        part = self._parts.get(name)
         if part is None:
-            part = self._below[name] = SchemaErrors(schema, self._resolve, self._validator_of)
+            part = self._parts[name] = SchemaErrors(schema, self._resolve, self._validator_of)
         return part

@@ -1,105 +1,101 @@
-"""The contract's schemas made ready once, at start: one validator and one normaliser for each.
+"""Validation of JSON documents by the schemas of openapi.yaml.
 
-A validator is jsonschema-rs' for draft 4, which OpenAPI 3.0 is built on (there `1.0` is no integer). A normaliser
-fills in defaults and drops keys the contract does not know.
+For each schema a validator and a normaliser are built once, at start. Validators are those of jsonschema-rs for draft
+4, which OpenAPI 3.0 is based on (in draft 4, `1.0` is no integer). A normaliser adds defaults and removes unknown keys.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import jsonschema_rs
 
 from domain.errors import InvalidRequestError
-from image_builder.http.schema_errors import MASK, Path, SchemaErrors
+from domain.texts import shortened
+from domain.uuids import is_uuid
+from image_builder.http.schema_errors import VALUE_PLACEHOLDER, Path, SchemaErrors
 
 Schema = Mapping[str, Any]
 Normalise = Callable[[Any], Any]
 
-_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-# A person reads it.
-_LONGEST_COMPLAINT: Final = 1000
-# More levels than anybody needs where any shape is allowed; what writes JSON ends at 254.
-DEEPEST: Final = 64
+# Characters of an error message.
+_MAX_MESSAGE_LENGTH: Final = 1000
+# Levels of nesting in values of any shape. Far above real use, and below 254, the limit of orjson.
+_MAX_DEPTH: Final = 64
 
 
-def is_uuid(text: str) -> bool:
-    """Whether `text` is a UUID in its usual form, in either case."""
-    return _UUID.fullmatch(text) is not None
+def resolve_references(schema: Schema, components: Mapping[str, Schema]) -> Schema:
+    """Follow `$ref`, and merge an `allOf` of one schema into the schema around it.
 
-
-def resolved(schema: Schema, components: Mapping[str, Schema]) -> Schema:
-    """The schema that a reference leads to, with what `allOf` of it alone adds; or the schema itself."""
+    `components` are the schemas by name. Other schemas are returned unchanged.
+    """
     while "$ref" in schema:
         schema = components[schema["$ref"].rpartition("/")[2]]
     if "allOf" in schema:
         (base,) = schema["allOf"]
         added = {key: value for key, value in schema.items() if key != "allOf"}
-        return {**resolved(base, components), **added}
+        return {**resolve_references(base, components), **added}
     return schema
 
 
 class Checker:
-    """Checks and completes the documents of one schema of the contract."""
+    """Validates and completes documents of one schema."""
 
     def __init__(self, schema: Schema, components: Mapping[str, Schema]) -> None:
-        """`components` are the contract's schemas by name."""
+        """`components` are the schemas of openapi.yaml by name."""
 
         def validator_of(part: Schema) -> jsonschema_rs.Draft4Validator:
-            # Only what it needs: a validator that holds the whole contract takes a megabyte.
-            needed = {name: _translated(components[name]) for name in _reached(part, components)}
+            # With the referenced components only: a validator that holds all of them takes a megabyte.
+            needed = {name: _to_draft_4(components[name]) for name in _referenced_names(part, components)}
             return jsonschema_rs.Draft4Validator(
-                {**_translated(part), "components": {"schemas": needed}},
-                mask=MASK,
+                {**_to_draft_4(part), "components": {"schemas": needed}},
+                mask=VALUE_PLACEHOLDER,
                 formats={"uuid": is_uuid},
                 validate_formats=True,
             )
 
         self._validator = validator_of(schema)
-        self._errors = SchemaErrors(schema, lambda part: resolved(part, components), validator_of)
+        self._errors = SchemaErrors(schema, lambda part: resolve_references(part, components), validator_of)
         self._normalise = _normaliser(schema, components)
 
     def accept(self, document: Any) -> Any:
-        """The document with defaults and without unknown keys.
+        """Return the document with defaults and without unknown keys.
 
-        Raises InvalidRequestError naming the field and what was expected of it; values are not repeated, they may
-        be secrets.
+        Raises InvalidRequestError, which names the field and what is allowed. It does not repeat values, because they
+        may be secrets.
         """
-        if not self.fits(document):
-            raise InvalidRequestError(self._complaint(document))
+        if not self.is_valid(document):
+            raise InvalidRequestError(self._error_message(document))
         return self.complete(document)
 
-    def fits(self, document: Any) -> bool:
+    def is_valid(self, document: Any) -> bool:
         """Whether the document is valid."""
         return self._validator.is_valid(document)
 
     def complete(self, document: Any) -> Any:
-        """A valid document with defaults and without unknown keys. Raises InvalidRequestError for endless nesting."""
+        """Return a valid document with defaults and without unknown keys.
+
+        Raises InvalidRequestError if a value of any shape is nested too deeply.
+        """
         return self._normalise(document)
 
-    def _complaint(self, document: Any) -> str:
+    def _error_message(self, document: Any) -> str:
         try:
-            # The deepest error is the one nearest to what the caller got wrong.
+            # The deepest error is the one nearest to the client's mistake.
             path, message = max(self._errors.first(document), key=lambda error: len(error[0]))
-        except ValueError:  # what writes errors ends at some depth
+        except ValueError:  # jsonschema-rs formats errors up to some depth only
             return "body: nested too deeply"
-        return shortened(f"{_field(path) or 'body'}: {message}")
+        return shortened(f"{_format_path(path) or 'body'}: {message}", _MAX_MESSAGE_LENGTH)
 
 
-def shortened(text: str) -> str:
-    """`text` as far as a person reads."""
-    return text if len(text) <= _LONGEST_COMPLAINT else text[: _LONGEST_COMPLAINT - 1] + "…"
-
-
-def _field(path: Path) -> str:
+def _format_path(path: Path) -> str:
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".")
 
 
-def _reached(schema: Schema, components: Mapping[str, Schema]) -> set[str]:
-    """The names of the components that a schema refers to, directly or by others."""
+def _referenced_names(schema: Schema, components: Mapping[str, Schema]) -> set[str]:
+    """The names of the components that a schema refers to, directly or through other components."""
     names: set[str] = set()
     waiting: list[Any] = [schema]
     while waiting:
@@ -115,21 +111,21 @@ def _reached(schema: Schema, components: Mapping[str, Schema]) -> set[str]:
     return names
 
 
-def _translated(schema: Any) -> Any:
-    """An OpenAPI 3.0 schema in JSON Schema's terms."""
+def _to_draft_4(schema: Any) -> Any:
+    """Translate an OpenAPI 3.0 schema to JSON Schema draft 4."""
     if isinstance(schema, list):
-        return [_translated(entry) for entry in schema]
+        return [_to_draft_4(entry) for entry in schema]
     if not isinstance(schema, Mapping):
         return schema
     translated = {
-        key: {name: _translated(value) for name, value in entry.items()} if key == "properties" else _translated(entry)
+        key: {name: _to_draft_4(value) for name, value in entry.items()} if key == "properties" else _to_draft_4(entry)
         for key, entry in schema.items()
         if key not in {"example", "description", "nullable", "default"} and not (key == "format" and entry != "uuid")
     }
     if schema.get("nullable"):
         translated["type"] = [schema["type"], "null"]
     if "required" in translated:
-        # What has a default may be left out, also where the contract requires it.
+        # Clients may omit a required property that has a default.
         properties = schema.get("properties", {})
         required = [name for name in schema["required"] if "default" not in properties.get(name, {})]
         translated.pop("required")
@@ -139,9 +135,9 @@ def _translated(schema: Any) -> Any:
 
 
 def _normaliser(schema: Schema, components: Mapping[str, Schema]) -> Normalise:
-    schema = resolved(schema, components)
+    schema = resolve_references(schema, components)
     if "anyOf" in schema:
-        return _shallow  # the contract's only one in a request is the upload options, which are kept as sent
+        return _check_depth  # the only `anyOf` of a request is the upload options, which are stored unchanged
     if "oneOf" in schema:
         return _one_of(schema["oneOf"], components)
     if "properties" in schema:
@@ -176,9 +172,9 @@ def _object(properties: Mapping[str, Schema], components: Mapping[str, Schema]) 
 
 def _defaults(properties: Mapping[str, Schema], components: Mapping[str, Schema]) -> Iterator[tuple[str, Any]]:
     for name, schema in properties.items():
-        meant = resolved(schema, components)
-        if "default" in meant:
-            yield name, meant["default"]
+        resolved = resolve_references(schema, components)
+        if "default" in resolved:
+            yield name, resolved["default"]
 
 
 def _one_of(branches: list[Schema], components: Mapping[str, Schema]) -> Normalise:
@@ -188,7 +184,7 @@ def _one_of(branches: list[Schema], components: Mapping[str, Schema]) -> Normali
 
     def normalise(value: Any) -> Any:
         for option in options:
-            if option.fits(value):
+            if option.is_valid(value):
                 return option.complete(value)
         return value
 
@@ -196,7 +192,7 @@ def _one_of(branches: list[Schema], components: Mapping[str, Schema]) -> Normali
 
 
 def refuse_nul(document: Any) -> None:
-    """Raise InvalidRequestError for a NUL in any text of the document: no JSON column can hold one."""
+    """Raise InvalidRequestError if a text of the document holds a NUL, because no JSON column of PostgreSQL can."""
     if any("\0" in text for text in _texts(document)):
         raise InvalidRequestError("the body holds a NUL character")
 
@@ -209,15 +205,15 @@ def _texts(document: Any) -> Iterator[str]:
             yield from value.keys()
 
 
-def _shallow(value: Any) -> Any:
-    """What the contract lets pass in any shape, as it is, unless it is nested without end."""
-    if any(depth > DEEPEST for _, depth in _walk(value)):
-        raise InvalidRequestError(f"the body is nested more than {DEEPEST} levels deep")
+def _check_depth(value: Any) -> Any:
+    """Return a value of any shape unchanged. Raises InvalidRequestError if it is nested too deeply."""
+    if any(depth > _MAX_DEPTH for _, depth in _walk(value)):
+        raise InvalidRequestError(f"the body is nested more than {_MAX_DEPTH} levels deep")
     return value
 
 
 def _walk(document: Any) -> Iterator[tuple[Any, int]]:
-    """Every value of a document, with the number of levels it is below the top."""
+    """Every value of a document, with its number of levels below the top."""
     waiting: list[tuple[Any, int]] = [(document, 0)]
     while waiting:
         value, depth = waiting.pop()

@@ -1,4 +1,4 @@
-"""Blueprints as TOML text (contract: application/toml)."""
+"""osbuild blueprints in TOML, as request bodies and exports (openapi.yaml, media type application/toml)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from domain.errors import InvalidRequestError
 from domain.osbuild.blueprint import document, read
 from domain.texts import listed
 
-_ONLY_OURS: Final = ("bootc", "snapshot_date", "content_sources")
+# Fields of an export, beside the customizations, that osbuild blueprints do not have.
+_API_ONLY_FIELDS: Final = ("bootc", "snapshot_date", "content_sources")
 
 
-def blueprint_document(text: str, image: Mapping[str, Any]) -> dict[str, Any]:
-    """The CreateBlueprintRequest, not checked yet, of an osbuild blueprint.
+def create_request_from_toml(text: str, image: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert an osbuild blueprint to a CreateBlueprintRequest (openapi.yaml), which is not validated yet.
 
-    TOML says nothing of images: `image` names `architecture`, `image_type` and `upload_type`. Raises
-    InvalidRequestError for what is no such blueprint, and for fields that have no place in ours: it names the first of
-    them and tells how many there are.
+    osbuild blueprints do not describe images: `image` holds `architecture`, `image_type` and `upload_type`, from the
+    query parameters. Raises InvalidRequestError if the text is no osbuild blueprint, or has fields that the API does
+    not support; it names the first of these fields and their number.
     """
     blueprint = read(text)
     if blueprint.unknown:
@@ -39,27 +40,31 @@ def blueprint_document(text: str, image: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def export_text(exported: Mapping[str, Any]) -> str:
-    """The TOML of an export (contract: BlueprintExportResponse)."""
-    written, lost = document(
+def format_export(exported: Mapping[str, Any]) -> str:
+    """Format an export (openapi.yaml, schema BlueprintExportResponse) as TOML."""
+    osbuild_document, unsupported = document(
         exported["name"],
         exported["description"],
         exported.get("distribution"),
-        _without_remarks(exported["customizations"]),
+        _without_has_password(exported["customizations"]),
     )
-    return blueprint_text(written, [*(name for name in _ONLY_OURS if exported.get(name)), *lost])
+    return format_blueprint(
+        osbuild_document, [*(name for name in _API_ONLY_FIELDS if exported.get(name)), *unsupported]
+    )
 
 
-def blueprint_text(written: Mapping[str, Any], left_out: Sequence[str] = ()) -> str:
-    """The TOML of an osbuild blueprint, of a document and what it leaves out as `domain.osbuild.blueprint.document`
-    gives them; the latter becomes a comment at the top.
+def format_blueprint(osbuild_document: Mapping[str, Any], left_out: Sequence[str] = ()) -> str:
+    """Format an osbuild blueprint as TOML.
+
+    `left_out` are the paths of fields that an osbuild blueprint cannot express; they are listed in a comment at the
+    top.
     """
     comment = ["# Left out, as an osbuild blueprint has no place for it:", *(f"# - {path}" for path in left_out), ""]
-    return "\n".join([*(comment if left_out else ()), tomli_w.dumps(written)])
+    return "\n".join([*(comment if left_out else ()), tomli_w.dumps(osbuild_document)])
 
 
-def _without_remarks(customizations: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what is only said about users."""
+def _without_has_password(customizations: Mapping[str, Any]) -> dict[str, Any]:
+    """The customizations without `hasPassword` of users, which is no customization."""
     if "users" not in customizations:
         return dict(customizations)
     users = [{name: each for name, each in user.items() if name != "hasPassword"} for user in customizations["users"]]

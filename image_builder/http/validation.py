@@ -23,16 +23,16 @@ from werkzeug.http import parse_accept_header
 
 from domain.errors import InvalidRequestError
 from image_builder.http.auth import Authenticate
-from image_builder.http.call import ANNOUNCED, CALL, CONNECTION, NOTE, Call, Route
+from image_builder.http.call import ANNOUNCED, CALL, CONNECTION, REQUEST_RECORD, Call, Route
 from image_builder.http.contract import TOML, Body, Contract, Operation
 from image_builder.http.errors import HttpError
 from image_builder.http.lanes import FairLane
 from image_builder.http.limiter import Limiter, budget_of
 from image_builder.http.memory import Account, RequestMemory
 from image_builder.http.nodes import MOST_VALUES, count_toml_values, count_values
-from image_builder.http.parameters import query_texts
+from image_builder.http.parameters import parse_query
 from image_builder.http.schemas import refuse_nul
-from image_builder.http.toml import blueprint_document
+from image_builder.http.toml import create_request_from_toml
 from image_builder.telemetry import logs
 
 T = TypeVar("T")
@@ -88,16 +88,16 @@ class CheckedOperation:
 
     async def read(self, scope: Scope, receive: Receive) -> Call:
         """The call that the request asks for. Raises the refusals of the contract."""
-        operation, note = self._operation, scope[NOTE]
-        note.operation, note.template = operation.id, operation.path
+        operation, record = self._operation, scope[REQUEST_RECORD]
+        record.operation, record.template = operation.id, operation.path
         logs.bind(operation_id=operation.id)
         arguments: dict[str, Any] = {}
-        if operation.identified:
+        if operation.needs_identity:
             identity = self._authenticate(scope["headers"])
             scope[CONNECTION].identified()
-            note.tenant = note.memory.tenant = identity.tenant
+            record.tenant = record.memory.tenant = identity.tenant
             logs.bind(org_id=identity.tenant)
-            await self._limiter.admit(note, identity.tenant, self._budget)
+            await self._limiter.admit(record, identity.tenant, self._budget)
             arguments["identity"] = identity
         self._read_parameters(scope, arguments)
         if operation.produces:
@@ -108,23 +108,23 @@ class CheckedOperation:
                 Headers(scope=scope),
                 self._largest_body,
                 self._arriving,
-                note.memory,
-                self._route.memory_besides,
+                record.memory,
+                self._route.extra_memory,
             )
             arguments["body"] = await reader.read(receive, arguments)
         return Call(self._route, arguments)
 
     def _read_parameters(self, scope: Scope, arguments: dict[str, Any]) -> None:
         for parameter in self._operation.path_parameters:
-            arguments[parameter.argument] = parameter.value([scope["path_params"][parameter.name]])
+            arguments[parameter.argument] = parameter.parse([scope["path_params"][parameter.name]])
         if self._operation.query_parameters:
-            texts = query_texts(scope["query_string"])
+            texts = parse_query(scope["query_string"])
             for parameter in self._operation.query_parameters:
-                arguments[parameter.argument] = parameter.value(texts.get(parameter.name, []))
+                arguments[parameter.argument] = parameter.parse(texts.get(parameter.name, []))
         for parameter in self._operation.header_parameters:
             values = Headers(scope=scope).getlist(parameter.name)
             # Several lines of one header are one list (RFC 9110, section 5.3).
-            arguments[parameter.argument] = parameter.value([", ".join(values)] if values else [])
+            arguments[parameter.argument] = parameter.parse([", ".join(values)] if values else [])
 
 
 class _BodyReader:
@@ -137,18 +137,18 @@ class _BodyReader:
         largest: int,
         arriving: RequestMemory,
         memory: Account,
-        memory_besides: Callable[..., int] | None,
+        extra_memory: Callable[..., int] | None,
     ) -> None:
         """`arriving` is the memory of all bodies that are not whole, `memory` what this request may hold afterwards.
 
-        `memory_besides` is that of the Route.
+        `extra_memory` is that of the Route.
         """
         self._body = body
         self._headers = headers
         self._largest = largest
         self._arriving = arriving
         self._memory = memory
-        self._memory_besides = memory_besides
+        self._extra_memory = extra_memory
 
     async def read(self, receive: Receive, arguments: Mapping[str, Any]) -> Any:
         """The document, checked and completed. Raises the refusals of the contract."""
@@ -176,9 +176,9 @@ class _BodyReader:
 
     async def _cost_besides(self, cost: int, arguments: Mapping[str, Any]) -> int:
         """What the handler needs besides a body of this cost. Raises UnavailableError when the database is away."""
-        if self._memory_besides is None or cost <= _LARGE_COST:
+        if self._extra_memory is None or cost <= _LARGE_COST:
             return 0
-        lookup = partial(copy_context().run, partial(self._memory_besides, **arguments))
+        lookup = partial(copy_context().run, partial(self._extra_memory, **arguments))
         stored = await asyncio.get_running_loop().run_in_executor(_LOOKUPS, lookup)
         # A request that is served meanwhile may store a document as large as this one.
         return max(stored, cost)
@@ -309,7 +309,7 @@ def _toml_document(raw: bytes, arguments: Mapping[str, Any]) -> Any:
         raise InvalidRequestError("The body is not TOML: it is not UTF-8") from None
     try:
         # TOML has numbers and texts that no JSON can hold.
-        document = orjson.loads(orjson.dumps(blueprint_document(text, arguments)))
+        document = orjson.loads(orjson.dumps(create_request_from_toml(text, arguments)))
     except TypeError as error:
         raise InvalidRequestError(f"The blueprint cannot be kept as JSON: {error}") from None
     refuse_nul(document)

@@ -1,1 +1,1 @@
-"""What the service tells its operators: logs and metrics."""
+"""Logs, metrics, traces and error reports for operators."""

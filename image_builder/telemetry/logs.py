@@ -1,7 +1,7 @@
-"""One JSON object a line on standard output (spec: Running it, Logs).
+"""The log: one JSON object per line on standard output (docs/operations.md, Logs, traces, error reports).
 
-Lines of a request hold its `request_id`, and as soon as they are known `operation_id` and `org_id`: in each thread that
-works at it, because contexts are handed on (`contextvars.copy_context().run`).
+Lines about a request hold its `request_id`, and `operation_id` and `org_id` once they are known. This holds for each
+thread that works for the request, because threads run in copies of its context (`contextvars.copy_context().run`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import orjson
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from domain.nulls import without_nulls
 from image_builder.telemetry.reports import report_tracebacks
-from image_builder.telemetry.secrets import masked, without_secrets
+from image_builder.telemetry.secrets import mask_secret_fields, mask_secrets
 from ports.trace import current_trace
 
 LEVELS: Final = {
@@ -31,52 +32,52 @@ LEVELS: Final = {
     "FATAL": logging.CRITICAL,
     "CRITICAL": logging.CRITICAL,
 }
-# In UTF-8: what orjson writes as it is although it may steer the terminal of the log's reader, namely DEL, C1,
-# separators of lines and paragraphs, and characters that change the direction of writing.
-_STEERING: Final = re.compile(
+# Characters, in UTF-8, that orjson does not escape although they may control the terminal of a reader: DEL, C1
+# controls, line and paragraph separators, and characters that change the direction of writing.
+_TERMINAL_CONTROLS: Final = re.compile(
     rb"\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]",
 )
 
 
 def configure(level: str) -> None:
-    """Set up structlog, the libraries' own logging, warnings, and what becomes of errors that nobody caught.
+    """Configure the log of this process: structlog, the libraries' logging, warnings, and uncaught exceptions.
 
-    For this process. An unknown `level` counts as INFO.
+    `level` is a key of LEVELS in any case; any other text counts as INFO.
     """
     lowest = LEVELS.get(level.upper(), logging.INFO)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
-            _request_id,
+            _add_request_id,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
             report_tracebacks,
             structlog.processors.format_exc_info,
-            _without_nothing,
-            without_secrets,
+            _without_nulls,
+            mask_secret_fields,
             structlog.processors.JSONRenderer(serializer=_dumps),
-            _as_line,
+            _finish_line,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(lowest),
         logger_factory=lambda *_: _Output(sys.stdout.buffer),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(handlers=[_ToStructlog()], level=max(lowest, logging.WARNING), force=True)
-    # What the server says of processes that start and end.
+    logging.basicConfig(handlers=[_StructlogHandler()], level=max(lowest, logging.WARNING), force=True)
+    # uvicorn reports at level INFO that processes start and end.
     logging.getLogger("uvicorn").setLevel(lowest)
     logging.captureWarnings(capture=True)
-    sys.excepthook = _uncaught
-    sys.unraisablehook = _unraisable
-    threading.excepthook = _uncaught_in_thread
+    sys.excepthook = _log_uncaught
+    sys.unraisablehook = _log_unraisable
+    threading.excepthook = _log_uncaught_in_thread
 
 
 def bind(**fields: str) -> None:
-    """Have all further lines of the request at hand hold `fields`."""
+    """Add fields to all later lines about the current request."""
     structlog.contextvars.bind_contextvars(**fields)
 
 
 class _Output:
-    """Writes lines whole. That nobody takes them any more is no reason to fail."""
+    """Writes each line as a whole. Errors are ignored: the service keeps running when its output is closed."""
 
     _lock: Final = threading.Lock()
 
@@ -95,31 +96,31 @@ class _Output:
     log = debug = info = warn = warning = error = err = critical = fatal = exception = msg
 
 
-class _ToStructlog(logging.Handler):
-    """Lines of the libraries, in the same form."""
+class _StructlogHandler(logging.Handler):
+    """Writes the libraries' log records with structlog, so that they have the same form."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             text = record.getMessage()
         except (TypeError, ValueError):
             text = str(record.msg)
-        # Some have levels of their own.
+        # Some libraries have levels between the standard ones.
         level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)
         structlog.get_logger().log(level, text, logger=record.name, exc_info=record.exc_info or None)
 
 
-def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt):
         return
     structlog.get_logger().critical("uncaught error", exc_info=(kind, error, trace))
 
 
-def _unraisable(unraisable: Any) -> None:
+def _log_unraisable(unraisable: Any) -> None:
     error = unraisable.exc_value or unraisable.exc_type()
-    structlog.get_logger().error("error that could not be raised", exc_info=error, where=repr(unraisable.object))
+    structlog.get_logger().error("uncaught error outside of a call", exc_info=error, where=repr(unraisable.object))
 
 
-def _uncaught_in_thread(arguments: threading.ExceptHookArgs) -> None:
+def _log_uncaught_in_thread(arguments: threading.ExceptHookArgs) -> None:
     if arguments.exc_type is SystemExit:
         return
     error = arguments.exc_value or arguments.exc_type()
@@ -127,15 +128,15 @@ def _uncaught_in_thread(arguments: threading.ExceptHookArgs) -> None:
     structlog.get_logger().error("uncaught error in a thread", exc_info=error, thread=name)
 
 
-def _request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+def _add_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     trace = current_trace.get()
     if trace is not None:
         event["request_id"] = trace.request_id
     return event
 
 
-def _without_nothing(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    return {key: value for key, value in event.items() if value is not None}
+def _without_nulls(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return without_nulls(event)
 
 
 def _dumps(event: Any, **_: Any) -> bytes:
@@ -149,8 +150,8 @@ def _printable(value: Any) -> str:
     return str(value).encode("utf-8", "backslashreplace").decode()
 
 
-def _as_line(_logger: WrappedLogger, _method: str, line: Any) -> bytes:
-    return _STEERING.sub(_escape, masked(line)) + b"\n"
+def _finish_line(_logger: WrappedLogger, _method: str, line: Any) -> bytes:
+    return _TERMINAL_CONTROLS.sub(_escape, mask_secrets(line)) + b"\n"
 
 
 def _escape(found: re.Match[bytes]) -> bytes:

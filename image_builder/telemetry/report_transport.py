@@ -1,4 +1,4 @@
-"""How sentry-sdk sends reports. It is imported where there is a server to report to."""
+"""The HTTP transport of error reports. It imports sentry-sdk, so import it only if reports are enabled."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from urllib3 import BaseHTTPResponse, HTTPResponse, PoolManager
 from adapters.http.sending import Collector, discard_body
 from adapters.http.watchdog import WATCHED_POOLS
 
-# Seconds for one try to send a report.
-_PATIENCE: Final = 5.0
-# The header that is obeyed. Others of Sentry's would be remembered for as long as the server wants, one by one.
+# Seconds for one attempt to send a report.
+_ATTEMPT_TIMEOUT: Final = 5.0
+# The only header that sentry-sdk gets to see. Sentry's rate limit headers would take memory for as long as the server
+# wants.
 _RETRY_AFTER: Final = "Retry-After"
 
 
 class ReportTransport(HttpTransport):
-    """Sentry's own transport, but a request ends in time, its answer's body is not kept, and no redirect is followed.
+    """sentry-sdk's transport with a deadline for each request. It discards bodies of answers and follows no redirects.
 
-    A redirect would take tracebacks and the key of the DSN to an address that no operator has named.
+    A redirect would send tracebacks and the key of the DSN to an address that operators have not configured.
     """
 
     def __init__(self, options: dict[str, Any]) -> None:
@@ -37,7 +38,7 @@ class ReportTransport(HttpTransport):
         self, method: str, endpoint_type: EndpointType, body: Any, headers: Mapping[str, str]
     ) -> BaseHTTPResponse:
         url = self._auth.get_api_url(endpoint_type)
-        with self._collector.request(_PATIENCE):
+        with self._collector.request(_ATTEMPT_TIMEOUT):
             answer = self._pool.request(
                 method,
                 url,
@@ -46,9 +47,9 @@ class ReportTransport(HttpTransport):
                 preload_content=False,
                 redirect=False,
                 retries=False,
-                timeout=_PATIENCE,
+                timeout=_ATTEMPT_TIMEOUT,
             )
             discard_body(answer)
         self._collector.answered(answer.status)
-        obeyed = {_RETRY_AFTER: answer.headers[_RETRY_AFTER]} if _RETRY_AFTER in answer.headers else {}
-        return HTTPResponse(b"", headers=obeyed, status=answer.status)
+        headers_kept = {_RETRY_AFTER: answer.headers[_RETRY_AFTER]} if _RETRY_AFTER in answer.headers else {}
+        return HTTPResponse(b"", headers=headers_kept, status=answer.status)

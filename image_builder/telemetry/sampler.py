@@ -1,4 +1,4 @@
-"""Tells the metrics what nobody reports as it happens: the use of the database pool, and which breakers are open."""
+"""Gauges that are read at intervals: the usage of the database pool, and the state of circuit breakers."""
 
 from __future__ import annotations
 
@@ -9,24 +9,27 @@ from typing import Protocol
 from image_builder.telemetry.metrics import Metrics
 
 
-class Openable(Protocol):
-    """A circuit breaker."""
+class CircuitBreaker(Protocol):
+    """A circuit breaker of a back-end."""
 
     @property
     def is_open(self) -> bool:
-        """Whether it leaves the back-end alone until a trial is answered."""
+        """Whether calls are refused until a trial call succeeds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sampler:
-    """`pool` gives what Metrics.pool takes; `breakers` go by their back-ends' names."""
+    """Copies the state of the process to gauges.
+
+    `pool` returns the argument of Metrics.set_pool_usage; `breakers` are by the names of their back-ends.
+    """
 
     metrics: Metrics
     pool: Callable[[], Mapping[str, int]]
-    breakers: Mapping[str, Openable]
+    breakers: Mapping[str, CircuitBreaker]
 
     def sample(self) -> None:
-        """Tell how things are now."""
-        self.metrics.pool(self.pool())
+        """Set the gauges to the present state."""
+        self.metrics.set_pool_usage(self.pool())
         for back_end, breaker in self.breakers.items():
-            self.metrics.breaker(back_end, is_open=breaker.is_open)
+            self.metrics.set_breaker(back_end, is_open=breaker.is_open)

@@ -1,8 +1,9 @@
-"""Traces by OpenTelemetry, where a collector is named: a span for each request, and one for each call it makes.
+"""OpenTelemetry traces (docs/operations.md, Logs, traces, error reports).
 
-OpenTelemetry is imported when traces are kept, and not before: it takes a tenth of a second. Spans are sent by a thread
-that no request waits for, and dropped where the collector does not take them; at most OTEL_BSP_MAX_QUEUE_SIZE (2048)
-wait. Whatever the collector answers, a try to send ends within seconds, and nothing of the answer is kept.
+There is a span for each request and for each call to a back-end. OpenTelemetry is imported only if a collector is
+configured, because the import takes a tenth of a second. A thread of its own sends the spans, so that requests do not
+wait. At most OTEL_BSP_MAX_QUEUE_SIZE (2048) spans wait; further ones, and those that the collector does not accept, are
+dropped. Each attempt to send ends within seconds, and the collector's answer is discarded.
 """
 
 from __future__ import annotations
@@ -22,17 +23,23 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
 _SERVICE: Final = "image-builder"
-# Seconds: for one try to send spans, and for what is left at the end.
-_PATIENCE: Final = 5.0
-_AT_THE_END: Final = 3.0
-_CARRIED: Final = {b"traceparent": "traceparent", b"tracestate": "tracestate"}
+# Seconds for one attempt to send spans.
+_ATTEMPT_TIMEOUT: Final = 5.0
+# Seconds to send waiting spans at shutdown.
+_SHUTDOWN_TIMEOUT: Final = 3.0
+# Headers that hold the caller's trace (W3C Trace Context).
+_TRACE_HEADERS: Final = {b"traceparent": "traceparent", b"tracestate": "tracestate"}
 
 
 class Tracing:
-    """The traces of one process. Start it in the process that it is for, and before there are requests."""
+    """The tracer of one process. Call `start` in that process, not before a fork, and before the first request."""
 
     def __init__(self, endpoint: str, headers: str, version: str) -> None:
-        """`endpoint` is the collector, empty for none; `headers` go along to it, as OTEL_EXPORTER_OTLP_HEADERS."""
+        """`endpoint` is the URL of the collector, empty to disable traces.
+
+        `headers` are sent to the collector, in the form of OTEL_EXPORTER_OTLP_HEADERS; `version` is that of the
+        service.
+        """
         self._endpoint = endpoint
         self._headers = headers
         self._version = version
@@ -40,7 +47,7 @@ class Tracing:
         self._tracer: Tracer | None = None
 
     def start(self) -> None:
-        """Begin to keep traces, where there is a collector."""
+        """Start to send traces, if a collector is configured."""
         if not self._endpoint:
             return
         # ruff: disable[PLC0415]
@@ -57,45 +64,45 @@ class Tracing:
         exporter = trace_exporter.OTLPSpanExporter(
             f"{self._endpoint.rstrip('/')}/v1/traces",
             headers=parse_env_headers(self._headers, liberal=True),
-            timeout=_PATIENCE,
+            timeout=_ATTEMPT_TIMEOUT,
             session=SendingSession(Collector("trace collector", "spans")),
         )
-        # The collector logs when it goes away: the exporter would log every try that fails.
+        # The Collector logs once when the collector becomes unavailable; the exporter would log each failed attempt.
         logging.getLogger(trace_exporter.__name__).setLevel(logging.CRITICAL)
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer(_SERVICE, self._version)
 
     def stop(self) -> None:
-        """Send what is left, as far as that is possible in a few seconds."""
+        """Send waiting spans, for a few seconds at most, and stop tracing."""
         provider, self._provider, self._tracer = self._provider, None, None
         if provider is not None:
-            ending = Thread(target=provider.shutdown, name="last-spans", daemon=True)
-            ending.start()
-            ending.join(_AT_THE_END)
+            shutdown = Thread(target=provider.shutdown, name="last-spans", daemon=True)
+            shutdown.start()
+            shutdown.join(_SHUTDOWN_TIMEOUT)
 
     def request(self, method: str, headers: Iterable[tuple[bytes, bytes]], trace: Trace) -> RequestSpan | None:
-        """The span of a request that begins, for the context at hand; None where no traces are kept."""
+        """Start the span of a request, and make it the current one. Returns None if traces are disabled."""
         if self._tracer is None:
             return None
-        carried = {_CARRIED[name]: value.decode("latin-1") for name, value in headers if name in _CARRIED}
-        span = RequestSpan(self._tracer, method, carried, trace)
+        parent = {_TRACE_HEADERS[name]: value.decode("latin-1") for name, value in headers if name in _TRACE_HEADERS}
+        span = RequestSpan(self._tracer, method, parent, trace)
         current_span.set(span)
         return span
 
 
 class RequestSpan:
-    """Fulfils ports.trace.Span."""
+    """The span of a request. Fulfils ports.trace.Span."""
 
-    def __init__(self, tracer: Tracer, method: str, carried: Mapping[str, str], trace: Trace) -> None:
-        """`carried` are the headers by which the caller's own trace goes on."""
-        from opentelemetry.trace import SpanKind, set_span_in_context  # noqa: PLC0415 - see above
+    def __init__(self, tracer: Tracer, method: str, parent: Mapping[str, str], trace: Trace) -> None:
+        """`parent` holds the headers of the caller's trace, which the span continues."""
+        from opentelemetry.trace import SpanKind, set_span_in_context  # noqa: PLC0415 - see the module's docstring
 
         self._tracer = tracer
         self._method = method
         self._span: OpenSpan = tracer.start_span(
             method,
-            context=_propagator().extract(carried),
+            context=_propagator().extract(parent),
             kind=SpanKind.SERVER,
             attributes={"http.request.method": method, "image_builder.request_id": trace.request_id},
         )
@@ -106,48 +113,51 @@ class RequestSpan:
         return self._call(method, url)
 
     def end(self, *, template: str, operation: str, tenant: str, status: int) -> None:
-        """The request was answered; `template` is the route's, empty where there is none."""
+        """End the span when the request was answered.
+
+        Texts are empty if unknown, such as `template` without an operation.
+        """
         if template:
             self._span.update_name(f"{self._method} {template}")
             self._span.set_attribute("http.route", template)
         known = {"image_builder.operation_id": operation, "image_builder.org_id": tenant}
         self._span.set_attributes({name: value for name, value in known.items() if value})
-        _answered(self._span, status, erroneous=500)
+        _set_status(self._span, status, first_error=500)
         self._span.end()
 
     @contextmanager
     def _call(self, method: str, url: str) -> Iterator[CallSpan]:
-        from opentelemetry.trace import SpanKind, set_span_in_context  # noqa: PLC0415 - see above
+        from opentelemetry.trace import SpanKind, set_span_in_context  # noqa: PLC0415 - see the module's docstring
 
         span = self._tracer.start_span(
-            method, context=self._context, kind=SpanKind.CLIENT, attributes=_of_call(method, url)
+            method, context=self._context, kind=SpanKind.CLIENT, attributes=_call_attributes(method, url)
         )
         headers: dict[str, str] = {}
         _propagator().inject(headers, set_span_in_context(span))
         try:
-            yield _Call(span, headers)
+            yield _CallSpan(span, headers)
         except BaseException as error:
-            # Not the error itself: what it says may hold more than an address.
+            # The type only: the error's message may hold data of the request.
             span.set_attribute("error.type", type(error).__name__)
-            _failed(span)
+            _set_error(span)
             raise
         finally:
             span.end()
 
 
-class _Call:
-    """Fulfils ports.trace.CallSpan."""
+class _CallSpan:
+    """The span of a call to a back-end. Fulfils ports.trace.CallSpan."""
 
     def __init__(self, span: OpenSpan, headers: Mapping[str, str]) -> None:
         self._span = span
         self.headers = headers
 
     def answered(self, status: int) -> None:
-        _answered(self._span, status, erroneous=400)
+        _set_status(self._span, status, first_error=400)
 
 
-def _of_call(method: str, url: str) -> dict[str, Any]:
-    """Of the address neither who asks nor the query: that holds what customers named."""
+def _call_attributes(method: str, url: str) -> dict[str, Any]:
+    """The attributes of a call's span. The URL is without user and query, which may hold data of customers."""
     parts = urlsplit(url)
     attributes: dict[str, Any] = {
         "http.request.method": method,
@@ -159,19 +169,19 @@ def _of_call(method: str, url: str) -> dict[str, Any]:
     return attributes
 
 
-def _answered(span: OpenSpan, status: int, *, erroneous: int) -> None:
+def _set_status(span: OpenSpan, status: int, *, first_error: int) -> None:
     span.set_attribute("http.response.status_code", status)
-    if status >= erroneous:
-        _failed(span)
+    if status >= first_error:
+        _set_error(span)
 
 
-def _failed(span: OpenSpan) -> None:
-    from opentelemetry.trace import StatusCode  # noqa: PLC0415 - see above
+def _set_error(span: OpenSpan) -> None:
+    from opentelemetry.trace import StatusCode  # noqa: PLC0415 - see the module's docstring
 
     span.set_status(StatusCode.ERROR)
 
 
 def _propagator() -> Any:
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415 - see above
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415 - see the module's docstring
 
     return TraceContextTextMapPropagator()

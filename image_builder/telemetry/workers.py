@@ -1,13 +1,13 @@
-"""Memory in which the worker processes of one service count together, so that each of them can tell the sum.
+"""Metrics of several worker processes, in shared memory, so that each worker can report the sums over all of them.
 
-prometheus-client itself uses files in a directory: a cleaner of temporary files may remove them, and a disk may have no
-room for them. Here every worker counts in a file in memory (`memfd_create`, Linux), which the parent process makes and
-all workers inherit: it has no name under which it could be removed, it outlives the worker, and it ends with the last
-process of the service.
+prometheus-client's own multi-process mode keeps files in a directory, where a cleaner of temporary files may remove
+them and a disk may be full. Here each worker counts in a file in memory (`memfd_create`, Linux), its slot. The parent
+process creates the slots and all workers inherit them. A slot has no name under which it could be removed, outlives its
+worker, and ends with the last process of the service.
 
-A worker takes the first slot that no process holds, by a lock that ends with the process, and counts on from where the
-slot's last holder stopped. So there are never more slots than there were workers at one time, no counter ever goes
-back, and nothing counts twice.
+A worker takes the first free slot by a lock that ends with the process, and continues the counters of the slot's
+previous holder. So the number of slots stays the largest number of workers at one time, counters never decrease, and
+nothing is counted twice.
 """
 
 from __future__ import annotations
@@ -32,34 +32,34 @@ from domain.errors import ConfigurationError
 
 log = structlog.get_logger()
 
-# Kinds of metrics, as they are written in front of a metric's key; those of gauges hold their multiprocess mode.
+# Prefixes of keys: the type of the metric, for gauges with their multiprocess mode.
 _HISTOGRAM: Final = "histogram"
 _SUM_OF_LIVE_WORKERS: Final = "gauge_livesum"
 _MOST_RECENT: Final = "gauge_mostrecent"
-# Bytes of a file at first; pages that were never written take no memory. MmapedDict doubles a file that is full.
+# Initial size of a file in bytes; pages that were never written take no memory. MmapedDict doubles a file that is full.
 _FILE_SIZE: Final = 256 * 1024
-# To take a slot.
-_TRIES: Final = 5
-_SECONDS_BETWEEN_TRIES: Final = 0.05
+# Attempts to take a slot.
+_ATTEMPTS: Final = 5
+_SECONDS_BETWEEN_ATTEMPTS: Final = 0.05
 
 
 class MetricsMemory:
-    """A file in memory for each of a service's worker processes. It can be handed to processes that are spawned.
+    """The slots of a service: one file in memory for each worker process.
 
-    Runs as a context manager in the process that makes it.
+    It can be an argument of processes that are spawned. The process that creates it uses it as a context manager.
     """
 
     def __init__(self, files: Sequence[int]) -> None:
-        """`files` are the numbers of the open files."""
+        """`files` are the file descriptors of the slots."""
         self._files = list(files)
 
     @classmethod
     def of(cls, workers: int) -> Self:
-        """The memory for so many workers. Raises ConfigurationError where there is none."""
+        """Create slots for this number of workers. Raises ConfigurationError if the system refuses the memory."""
         try:
             return cls([_memory_file() for _ in range(workers)])
         except OSError as error:
-            raise ConfigurationError(f"No memory for the workers' metrics: {error.strerror}") from None
+            raise ConfigurationError(f"Cannot create the memory for the workers' metrics: {error.strerror}") from None
 
     def __enter__(self) -> Self:
         return self
@@ -69,45 +69,45 @@ class MetricsMemory:
             os.close(file)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """What multiprocessing hands to a process: the files themselves, inherited."""
-        return _inherited, ([reduction.DupFd(file) for file in self._files],)
+        """Let multiprocessing pass on duplicates of the file descriptors to a spawned process."""
+        return _rebuild, ([reduction.DupFd(file) for file in self._files],)
 
     @property
     def paths(self) -> list[str]:
-        """Where this process can open the files once more, by slot."""
+        """Paths at which this process can open the files again, by slot."""
         return [f"/proc/self/fd/{file}" for file in self._files]
 
     def take_slot(self) -> tuple[int, int]:
-        """The number of a slot that was free, and the open file that holds it as long as this process runs."""
-        for _ in range(_TRIES):
+        """Lock a free slot; returns its number and the descriptor that holds the lock until this process ends."""
+        for _ in range(_ATTEMPTS):
             for number, path in enumerate(self.paths):
                 if (lock := _lock(path, fcntl.LOCK_EX)) is not None:
                     return number, lock
-            # Another worker that looks whether a slot is free holds it meanwhile.
-            time.sleep(_SECONDS_BETWEEN_TRIES)
-        # A process that a killed worker had forked may hold its slot still.
-        log.warning("no slot for this worker's metrics is free: only this worker itself reports them")
+            # Another worker that checks whether a slot is free locks it for a moment.
+            time.sleep(_SECONDS_BETWEEN_ATTEMPTS)
+        # A child process of a killed worker may still hold the worker's slot.
+        log.warning("no free slot for the metrics of this worker: other workers do not report them")
         self._files.append(_memory_file())
         return self.take_slot()
 
 
 class MetricsSlot(Collector):
-    """The slot of this process: all metrics that it makes from now on are kept there. Collects those of all slots."""
+    """The slot of this process, in which all metrics created later are stored; it collects the metrics of all slots."""
 
     def __init__(self, memory: MetricsMemory) -> None:
-        """Take a slot. Raises OSError where no file can be opened."""
+        """Take a slot. Raises OSError if no file can be opened."""
         self._memory = memory
-        self.number, self._held = memory.take_slot()
+        self.number, self._lock = memory.take_slot()
         self._entries = MmapedDict(memory.paths[self.number])  # type: ignore[no-untyped-call]
         values.ValueClass = _value_class(self._entries)
 
     def close(self) -> None:
-        """Leave the slot to another process, as the end of this one does. Nothing can be counted any more."""
+        """Free the slot, as the end of the process does. Metrics cannot be counted afterwards."""
         self._entries.close()  # type: ignore[no-untyped-call]
-        os.close(self._held)
+        os.close(self._lock)
 
     def collect(self) -> Iterable[Metric]:
-        """The metrics of all slots; of those that no process holds no gauges that are about a process."""
+        """The metrics of all slots. Gauges of processes count only in slots that a process holds."""
         totals: dict[str, float] = defaultdict(float)
         latest: dict[str, tuple[float, float]] = {}
         for path in self._memory.paths:
@@ -120,7 +120,7 @@ class MetricsSlot(Collector):
         return _metrics({**totals, **{key: value for key, (timestamp, value) in latest.items() if timestamp}})
 
 
-def _inherited(files: Iterable[Any]) -> MetricsMemory:
+def _rebuild(files: Iterable[Any]) -> MetricsMemory:
     return MetricsMemory([file.detach() for file in files])
 
 
@@ -131,7 +131,7 @@ def _memory_file() -> int:
 
 
 def _lock(path: str, operation: int) -> int | None:
-    """The file, opened once more and locked until this process ends; None where another process has locked it."""
+    """Open the file again and lock it until this process ends. None if another process has locked it."""
     handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         fcntl.flock(handle, operation | fcntl.LOCK_NB)
@@ -142,7 +142,7 @@ def _lock(path: str, operation: int) -> int | None:
 
 
 def _is_free(path: str) -> bool:
-    # Shared: two that look at once do not take each other for a holder.
+    # A shared lock: two processes that check at once do not take each other for the holder.
     handle = _lock(path, fcntl.LOCK_SH)
     if handle is not None:
         os.close(handle)
@@ -150,15 +150,18 @@ def _is_free(path: str) -> bool:
 
 
 def _entries(path: str) -> Iterator[tuple[str, float, float]]:
-    """Key, value, and when it was set (of the most recent ones only), while others may write."""
+    """Key, value and timestamp of each entry of a slot; other processes may write meanwhile.
+
+    The timestamp is 0 but for gauges of the mode `mostrecent`.
+    """
     entries: Iterator[tuple[str, float, float, int]]
     entries = MmapedDict.read_all_values_from_file(path)  # type: ignore[no-untyped-call]
     return ((key, value, timestamp) for key, value, timestamp, _ in entries)
 
 
 def _value_class(entries: Any) -> type:
-    """What prometheus-client keeps the value of each sample in: here one entry of this process' file."""
-    # Of all values, because MmapedDict is not thread-safe.
+    """The class in which prometheus-client stores the value of a sample: here one entry of this process' slot."""
+    # One lock for all values, because MmapedDict is not thread-safe.
     lock = Lock()
 
     class Value:
@@ -194,7 +197,7 @@ def _value_class(entries: Any) -> type:
             return float(self._value)
 
         def set_exemplar(self, exemplar: Any) -> None:
-            """Exemplars are not kept."""
+            """Exemplars are not stored."""
 
         def get_exemplar(self) -> None:
             return None
@@ -203,7 +206,7 @@ def _value_class(entries: Any) -> type:
 
 
 def _metrics(totals: Mapping[str, float]) -> Iterable[Metric]:
-    """The totals by keys as prometheus-client writes them out; of a histogram each bucket holds those below it, too."""
+    """The totals, by key, as metrics. Each bucket of a histogram includes the counts of the buckets below it."""
     metrics: dict[str, Metric] = {}
     buckets: dict[tuple[str, tuple[tuple[str, str], ...]], list[tuple[float, str, float]]] = defaultdict(list)
     for key, total in totals.items():

@@ -49,7 +49,7 @@ _SAVE_WITHIN: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class KeepBlueprints:
+class ManageBlueprints:
     """Operations on a tenant's blueprints.
 
     All raise NotFoundError for a blueprint that is not the tenant's, and UnavailableError where the database is away.
@@ -62,7 +62,7 @@ class KeepBlueprints:
 
     def list(self, identity: Identity, page: Page, name: str | None, search: str | None) -> BlueprintsPage:
         """A page of the tenant's blueprints; an empty `name` or `search` does not filter."""
-        return self.blueprints.page(BlueprintsQuery(identity.tenant, page, name or None, search or None))
+        return self.blueprints.find_page(BlueprintsQuery(identity.tenant, page, name or None, search or None))
 
     def get(self, identity: Identity, blueprint_id: UUID, version: int | None) -> Blueprint:
         """One version of a blueprint; None is the latest."""

@@ -1,4 +1,4 @@
-"""Start builds: within the quota, and never lost once the composer has accepted them (spec: Composes)."""
+"""Start builds: reserve the quota, submit to the composer, record (docs/architecture.md, Starting a build)."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from domain.composes import NewCompose
 from domain.errors import ImageBuilderError, ReservationUnknownError
 from domain.identity import Identity
 from domain.quota import Allowance, Quota
-from domain.sharing import once_for_each
-from domain.starts import NewStart, Strip, essence, strip_part
-from domain.submission import Accepted, Refused, Submission, part_way
+from domain.sharing import cache_by_identity
+from domain.starts import NewStart, NormalizePart, normalize_part, normalize_request
+from domain.submission import Accepted, Refused, Submission, name_started_builds
 from image_builder.fair_threads import FairThreads
 from image_builder.usecases.concurrency import run_concurrently
-from image_builder.usecases.footprint import written_at_once
+from image_builder.usecases.footprint import max_submitted_at_once
 from image_builder.usecases.passwords import HashPasswords
 from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.record import RecordBuilds
 from ports.composer import Composer
-from ports.deadline import left, until
+from ports.deadline import remaining_seconds, until
 from ports.fingerprints import Fingerprints
-from ports.meter import SILENT, Meter
+from ports.meter import NULL_METER, Meter
 from ports.quotas import Quotas
 from ports.store import Starts
 
@@ -43,9 +43,9 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """A build on its way, what the composer is asked for, and the Idempotency-Key that gets to know of it.
+    """A start with its composer request, and the claimed Idempotency-Key in which the build's id is stored.
 
-    `plain` are the passwords that are to be put into the composer's request as hashes, by the number of the user.
+    `plain` are the passwords that replace those of the composer request as hashes, by the position of the user.
     """
 
     new: NewStart
@@ -55,13 +55,13 @@ class _Start:
 
     @property
     def id(self) -> UUID:
-        """Its name until the composer gives it one."""
+        """The id of the start, which identifies it until the composer assigns an id to the build."""
         return self.new.id
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The ids of builds that were started, and what the quota leaves after them; None where there is none."""
+    """The ids of started builds, and what the quota leaves; None for an unlimited tenant."""
 
     ids: tuple[UUID, ...]
     allowance: Allowance | None = None
@@ -69,10 +69,10 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class StartComposes:
-    """The way of compose requests to the composer and into the history.
+    """Starts the builds of compose requests.
 
-    `deadline` is in seconds, for all that happens before the composer has answered; `threads` run several images of one
-    caller at the same time.
+    `deadline` limits the time until the composer has answered, in seconds. `threads` run the calls for several images
+    of one request at the same time.
     """
 
     prepare: Prepare
@@ -84,14 +84,14 @@ class StartComposes:
     composer: Composer
     threads: FairThreads
     fingerprints: Fingerprints
-    meter: Meter = SILENT
+    meter: Meter = NULL_METER
 
     def one(self, identity: Identity, document: Json, key: UUID | None = None) -> Started:
-        """The one build that was started for a document that fits the contract's ComposeRequest.
+        """Start one build, for a document that is valid by the schema ComposeRequest of openapi.yaml.
 
-        Raises InvalidRequestError, ForbiddenError, QuotaExceededError, BuildRefusedError, ConfigurationError where
-        the tenant has no quota, and UnavailableError when the composer or the database is away. After any of these
-        the caller has no build, unless the composer started it and could not say so: then it stays counted.
+        Raises InvalidRequestError, ForbiddenError, QuotaExceededError, BuildRefusedError, ConfigurationError where no
+        quota applies to the tenant, and UnavailableError when the composer or the database is unavailable. After an
+        error there is no build, unless the composer started it without answering: then the reservation keeps counting.
         """
         return self(identity, (document,), key=key)
 
@@ -102,14 +102,14 @@ class StartComposes:
         version: BlueprintVersion | None = None,
         key: UUID | None = None,
     ) -> Started:
-        """The builds for these documents, in their order; all or none.
+        """Start the builds of these documents; returns their ids in the same order.
 
-        `version` is the version of a blueprint that they are of, None where they are of none.
+        `version` is the version of the blueprint that the documents come from, None for no blueprint. `key` is the id
+        of a claimed Idempotency-Key, in which the ids of the builds are stored. The caller must have reserved memory
+        (`footprint.memory_of`).
 
-        An Idempotency-Key that was claimed as `key` gets to know of them. The caller has reserved memory for them.
-
-        Raises as `one` does. Nothing is started unless all of them may be and the quota suffices for all. Where the
-        composer fails some of them after that, the error names those that did start.
+        No build is started unless all documents are valid and the quota suffices for all of them. Raises the errors of
+        `one`; if the composer fails only some of the builds, the text of the error lists the started ones.
         """
         requests = [read(document) for document in documents]
         if not requests:
@@ -119,42 +119,42 @@ class StartComposes:
             contexts = self.prepare.check(identity, requests, blueprint_id)
             finish = [partial(self.prepare.finish, identity, context) for context in contexts]
             prepared = run_concurrently(self.threads, identity.tenant, finish)
-            quota = self.quotas.of(identity.tenant)
+            quota = self.quotas.get(identity.tenant)
             composes = _composes(identity, requests, documents, version)
-            strip = once_for_each(strip_part)
+            normalize = cache_by_identity(normalize_part)
             starts = [
-                self._start(composer_request, context.plain_passwords, compose, key, strip)
+                self._start(composer_request, context.plain_passwords, compose, key, normalize)
                 for composer_request, context, compose in zip(prepared, contexts, composes, strict=True)
             ]
             allowance = self._reserve(identity.tenant, [start.new for start in starts], quota, key)
             hashes = self._hashes(identity.tenant, starts)
-            remaining = left()
-        at_once = written_at_once(documents)
-        return Started(self._all(identity.tenant, starts, hashes, at_once=at_once, within=remaining), allowance)
+            remaining = remaining_seconds()
+        at_once = max_submitted_at_once(documents)
+        return Started(self._submit_all(identity.tenant, starts, hashes, at_once=at_once, within=remaining), allowance)
 
-    def _all(
+    def _submit_all(
         self, tenant: str, starts: Sequence[_Start], hashes: Sequence[Mapping[int, str]], *, at_once: int, within: float
     ) -> tuple[UUID, ...]:
-        # One moment for all: those that wait for a thread get no time of their own.
+        # One deadline for all builds: waiting for a thread does not extend it.
         ends = time.monotonic() + within
-        calls = [partial(self._outcome, *each, ends) for each in zip(starts, hashes, strict=True)]
+        calls = [partial(self._submit_and_record, *each, ends) for each in zip(starts, hashes, strict=True)]
         results = run_concurrently(self.threads, tenant, calls, at_once=at_once)
         started = tuple(result for result in results if isinstance(result, UUID))
         failures = [result for result in results if isinstance(result, Exception)]
         if failures:
-            raise part_way(failures[0], started)
+            raise name_started_builds(failures[0], started)
         return started
 
-    def _outcome(self, start: _Start, hashes: Mapping[int, str], ends: float) -> UUID | Exception:
+    def _submit_and_record(self, start: _Start, hashes: Mapping[int, str], ends: float) -> UUID | Exception:
         try:
             with until(ends - time.monotonic()):
                 compose_id = self._submit(start, hashes)
-            # However late it is, what the composer builds is recorded.
+            # Outside the deadline: a build that the composer has started must be recorded, however late it is.
             self.record(start.new, compose_id, start.key)
         except ImageBuilderError as error:
             return error
         except Exception as error:
-            log.error("unforeseen error in the start of a build", exc_info=error)
+            log.error("unexpected error in the start of a build", exc_info=error)
             return error
         return compose_id
 
@@ -164,14 +164,14 @@ class StartComposes:
         plain: Mapping[int, SaltedPassword],
         compose: NewCompose,
         key: UUID | None,
-        strip: Strip,
+        normalize: NormalizePart,
     ) -> _Start:
-        fingerprint = self.fingerprints.of(essence(composer_request, strip))
+        fingerprint = self.fingerprints.compute(normalize_request(composer_request, normalize))
         return _Start(NewStart(uuid4(), compose, fingerprint), composer_request, plain, key)
 
     def _hashes(self, tenant: str, starts: Sequence[_Start]) -> list[Mapping[int, str]]:
-        """The hashes of each start's plain passwords. Releases all reservations where they cannot be made."""
-        hash_all = once_for_each(partial(self.hash_passwords, tenant))
+        """The hashes of each start's plain passwords. Releases all reservations on an error."""
+        hash_all = cache_by_identity(partial(self.hash_passwords, tenant))
         try:
             return [hash_all(start.plain) for start in starts]
         except Exception:
@@ -190,11 +190,14 @@ class StartComposes:
             return None
         if not reservation.granted:
             self.meter.quota_refused()
-            raise quota.exceeded(reservation.usage)
+            raise quota.exceeded_error(reservation.usage)
         return quota.allowance(reservation.usage)
 
     def _submit(self, start: _Start, hashes: Mapping[int, str]) -> UUID:
-        """The composer's id. The reservation of a build that is known not to have started is released."""
+        """Submit a build and return its id at the composer.
+
+        Releases the reservation of a build that is known not to have started.
+        """
         outcome: Submission = self.composer.submit(passwords.insert_hashes(start.composer_request, hashes))
         if isinstance(outcome, Accepted):
             return outcome.id
@@ -211,21 +214,24 @@ class StartComposes:
         self.meter.build_refused(fault)
         level = "info" if fault is Fault.USER else "warning"
         getattr(log, level)(
-            "the composer refused a build", status=refused.status, error_id=refused.error_id, fault=fault.value
+            "composer refused a build", status=refused.status, error_id=refused.error_id, fault=fault.value
         )
 
 
 def _composes(
     identity: Identity, requests: Sequence[ComposeRequest], documents: Sequence[Json], version: BlueprintVersion | None
 ) -> list[NewCompose]:
-    """What the builds become. Documents that share their customizations share what is kept of them."""
-    kept = once_for_each(passwords.redact_customizations)
+    """The composes to be stored. Documents that share their customizations share the stored form of them, too."""
+    without_passwords = cache_by_identity(passwords.redact_customizations)
     return [
         NewCompose(
             tenant=identity.tenant,
             account_number=identity.account_number,
             email=identity.email,
-            request={name: kept(value) if name == "customizations" else value for name, value in document.items()},
+            request={
+                name: without_passwords(value) if name == "customizations" else value
+                for name, value in document.items()
+            },
             image_name=request.image_name,
             client_id=request.client_id,
             blueprint_version=None if version is None else version.id,

@@ -1,4 +1,4 @@
-"""Calls that do not need each other's results are made at the same time."""
+"""Runs independent calls at the same time."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ T = TypeVar("T")
 def run_concurrently(
     threads: FairThreads, organization: str, calls: Sequence[Callable[[], T]], *, at_once: int | None = None
 ) -> list[T]:
-    """The results of the calls, in their order; at most `at_once` run at the same time.
+    """Run the calls, at most `at_once` at the same time, and return their results in the same order.
 
-    The calling thread makes the first call, and those that no thread of the pool has begun when it is free again: a
-    busy pool slows a request down and never stops it. The calls run in copies of the caller's context.
+    The calling thread takes part: it makes the first call, and then those that no thread of the pool has begun.
+    Therefore a busy pool delays a request but does not block it. Each call runs in a copy of the caller's context.
 
-    Raises the first error in the order of the calls, when all of them have ended.
+    When all calls have ended, raises the first error in their order.
     """
     outcomes: list[Callable[[], T]] = list(calls)
     pending = deque(range(len(calls)))
@@ -46,10 +46,10 @@ def run_concurrently(
 
 
 def _outcome(call: Callable[[], T]) -> Callable[[], T]:
-    """Make the call; returns what returns its result, or raises its error."""
+    """Make the call; returns a function that returns its result or raises its error."""
     try:
         result = call()
-    except Exception as error:  # noqa: BLE001 - raised by what is returned
+    except Exception as error:  # noqa: BLE001 - the returned function raises it
         return partial(_raise, error)
     return lambda: result
 
@@ -59,7 +59,7 @@ def _raise(error: Exception) -> Any:
 
 
 def set_up(back_end: T | None, name: str) -> T:
-    """The back-end. Raises UnavailableError where it is None: asking again will not help."""
+    """The back-end. Raises UnavailableError without a time to retry where it is None, that is, not configured."""
     if back_end is None:
         raise UnavailableError(f"This needs {name}, which is not set up here", retry_after=None)
     return back_end

@@ -1,4 +1,4 @@
-"""Look into a distribution: what the composer says can be built of it (spec: GET /distributions/{distro})."""
+"""Show the composer's details of a distribution (openapi.yaml, operation getDistribution)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ports.composer import Composer
 
 @dataclass(frozen=True, slots=True)
 class DescribeDistribution:
-    """Who is not on the allow list may look, and not build."""
+    """Describes distributions, also those that the caller may not build because of the allow list."""
 
     catalogue: Catalogue
     composer: Composer
@@ -22,10 +22,10 @@ class DescribeDistribution:
     def __call__(
         self, identity: Identity, name: str, image_types: Sequence[str], architectures: Sequence[str]
     ) -> dict[str, Any]:
-        """The composer's details (contract: DistributionDetails) under the name asked for.
+        """The composer's details (openapi.yaml, schema DistributionDetails) with the requested `name`.
 
-        Raises NotFoundError where the caller or the composer has no such distribution, InvalidRequestError for one of
-        bootable containers alone, of which the composer knows nothing, and UnavailableError.
+        Raises NotFoundError where the distribution is unknown, or hidden from the caller, InvalidRequestError for a
+        distribution of bootable containers only, which the composer does not know, and UnavailableError.
         """
         found = self.catalogue.find(name, entitled=identity.entitled)
         if found is None:

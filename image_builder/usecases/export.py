@@ -1,4 +1,4 @@
-"""Hand a blueprint on: without secrets, its own repositories beside it (contract: exportBlueprint)."""
+"""Export a blueprint without secrets, and its custom repositories (openapi.yaml, operation exportBlueprint)."""
 
 from __future__ import annotations
 
@@ -17,32 +17,33 @@ from ports.content_sources import ContentSources
 from ports.deadline import until
 from ports.store import Blueprints
 
+# Seconds for all calls of content sources.
 _WITHIN: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class ExportBlueprint:
-    """Content sources is None where operators did not set it up; `clock` says the time in UTC."""
+    """Exports blueprints. `content_sources` is None where it is not configured; `clock` returns the time in UTC."""
 
     blueprints: Blueprints
     content_sources: ContentSources | None
     clock: Callable[[], datetime]
 
-    def __call__(self, identity: Identity, blueprint_id: UUID, *, beside: bool = True) -> dict[str, Any]:
-        """The export (contract: BlueprintExportResponse), with what content sources has to add `beside` it.
+    def __call__(self, identity: Identity, blueprint_id: UUID, *, with_repositories: bool = True) -> dict[str, Any]:
+        """The export (openapi.yaml, schema BlueprintExportResponse); `with_repositories` adds `content_sources`.
 
-        Raises NotFoundError unless it is this tenant's, ForbiddenError where content sources refuses the caller, and
-        UnavailableError.
+        Raises NotFoundError where the tenant has no such blueprint, ForbiddenError where content sources refuses the
+        caller, and UnavailableError.
         """
         blueprint = self.blueprints.get(identity.tenant, blueprint_id)
         with until(_WITHIN):
             known = self._community(identity, find_community_urls(blueprint.customizations))
             exported = export_blueprint(blueprint, known, self.clock())
             repositories: list[Any] = []
-            if beside and exported.repositories:
+            if with_repositories and exported.repositories:
                 content = set_up(self.content_sources, "content sources")
-                repositories = _exported(content, identity, exported.repositories)
-        return {**exported.document, **({"content_sources": repositories} if beside else {})}
+                repositories = _export_repositories(content, identity, exported.repositories)
+        return {**exported.document, **({"content_sources": repositories} if with_repositories else {})}
 
     def _community(self, identity: Identity, urls: tuple[str, ...]) -> tuple[ContentRepository, ...]:
         if not urls or self.content_sources is None:
@@ -50,10 +51,10 @@ class ExportBlueprint:
         return self.content_sources.by_url(identity, urls, (COMMUNITY,))
 
 
-def _exported(content: ContentSources, identity: Identity, uuids: tuple[str, ...]) -> list[Any]:
+def _export_repositories(content: ContentSources, identity: Identity, uuids: tuple[str, ...]) -> list[Any]:
     try:
         return content.bulk_export(identity, uuids)
     except NotFoundError:
-        # One that was deleted over there spoils the whole question; the others are worth a second one.
+        # The call fails as a whole if one of the repositories was deleted: it is repeated for the existing ones.
         known = content.by_uuid(identity, uuids, CUSTOM_ORIGINS)
         return content.bulk_export(identity, [repository.uuid for repository in known])

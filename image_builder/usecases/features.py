@@ -1,4 +1,4 @@
-"""Tell a caller what can be built, and with whose help."""
+"""Show what a caller can build (openapi.yaml, operation getFeatures)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ports.features import Features
 
 @dataclass(frozen=True, slots=True)
 class OptionalBackEnds:
-    """Which back-ends operators set up that the service can do without."""
+    """Which of the optional back-ends are configured."""
 
     content_sources: bool
     provisioning: bool
@@ -22,7 +22,7 @@ class OptionalBackEnds:
 
 @dataclass(frozen=True, slots=True)
 class Available:
-    """What a caller may build, sorted by name; `compliance_policies` says whether images may be built by a policy."""
+    """What a caller may build: distributions sorted by name, and whether compliance policies may be used."""
 
     distributions: tuple[Distribution, ...]
     back_ends: OptionalBackEnds
@@ -30,15 +30,15 @@ class Available:
 
 
 @dataclass(frozen=True, slots=True)
-class TellFeatures:
-    """No back-end is asked but for the switches."""
+class ShowFeatures:
+    """Shows the available features; calls no back-end, and reads the feature flags only."""
 
     catalogue: Catalogue
     back_ends: OptionalBackEnds
     features: Features
 
     def __call__(self, identity: Identity) -> Available:
-        """What there is for this caller now."""
+        """The features that are available to this caller now."""
         return Available(
             distributions=self.catalogue.visible_to(org_id=identity.tenant, entitled=identity.entitled),
             back_ends=self.back_ends,

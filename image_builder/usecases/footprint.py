@@ -1,4 +1,4 @@
-"""How much memory the start of builds takes."""
+"""Estimates the memory that starting builds takes."""
 
 from __future__ import annotations
 
@@ -8,62 +8,69 @@ from typing import Any, Final
 import orjson
 
 from domain.json_size import JsonCounts
-from domain.sharing import once_for_each
+from domain.sharing import cache_by_identity
 
-# Measured, in bytes. Of any start; for each byte of a document as JSON; for each object and list in it, of which
-# several are made on the way.
+# All values are measured, in bytes. The memory of any start:
 _ANY_START: Final = 256 * 1024
+# for each byte of a document as JSON:
 _FOR_EACH_BYTE: Final = 4
+# for each object and list of a document, of which several copies are made:
 _FOR_EACH_CONTAINER: Final = 1024
-# For each byte that is written out to be sent to the composer or the database, with the libraries' own copies; at most
-# so many bytes are written out at once for one request.
-_WRITTEN: Final = 3
-_MOST_WRITTEN: Final = 6 * 1024 * 1024
+# for each byte that is serialized for the composer or the database, including the copies that libraries make:
+_FOR_EACH_SERIALIZED_BYTE: Final = 3
+
+# The largest number of bytes that are serialized at the same time for one request.
+_MAX_SERIALIZED: Final = 6 * 1024 * 1024
 
 Json = Mapping[str, Any]
 
 
 def memory_of(documents: Sequence[Json]) -> int:
-    """Bytes that starting builds of these compose requests takes, including everything that is made of the documents.
+    """The bytes that starting builds of these compose requests takes, including all documents derived from them.
 
-    The documents share their customizations, as those of a blueprint do: what is made of them exists once.
+    The documents must share their customizations, as those of a blueprint do, so that derived parts exist once.
     """
     largest = _largest(documents)
     containers = max(map(_containers, documents), default=0)
-    written = min(len(documents), written_at_once(documents)) * largest
-    return _ANY_START + _FOR_EACH_BYTE * largest + _FOR_EACH_CONTAINER * containers + _WRITTEN * written
+    serialized = min(len(documents), max_submitted_at_once(documents)) * largest
+    return (
+        _ANY_START
+        + _FOR_EACH_BYTE * largest
+        + _FOR_EACH_CONTAINER * containers
+        + _FOR_EACH_SERIALIZED_BYTE * serialized
+    )
 
 
 def most_memory_of(blueprint: JsonCounts) -> int:
-    """Bytes that `memory_of` the compose requests of a blueprint with this document comes to at most."""
+    """The largest result of `memory_of` for the compose requests of a blueprint with this document, in bytes."""
     return (
         _ANY_START
         + _FOR_EACH_BYTE * blueprint.size
         + _FOR_EACH_CONTAINER * blueprint.containers
-        + _WRITTEN * max(_MOST_WRITTEN, blueprint.size)
+        + _FOR_EACH_SERIALIZED_BYTE * max(_MAX_SERIALIZED, blueprint.size)
     )
 
 
-def written_at_once(documents: Sequence[Json]) -> int:
-    """How many of these requests may be on their way to the composer at the same time."""
-    return max(1, _MOST_WRITTEN // max(1, _largest(documents)))
+def max_submitted_at_once(documents: Sequence[Json]) -> int:
+    """How many of these requests may be submitted to the composer at the same time."""
+    return max(1, _MAX_SERIALIZED // max(1, _largest(documents)))
 
 
 def _largest(documents: Sequence[Json]) -> int:
-    """The bytes of the largest document as JSON."""
-    size = once_for_each(_size)
+    """The size of the largest document as JSON, in bytes."""
+    size = cache_by_identity(_size)
     return max((sum(size(value) for value in document.values()) for document in documents), default=0)
 
 
 def _size(value: Any) -> int:
     try:
         return len(orjson.dumps(value))
-    except TypeError:  # nested too deeply: it will be refused
+    except TypeError:  # nested too deeply: the request will be refused
         return 0
 
 
 def _containers(document: Json) -> int:
-    """How many objects and lists a document has."""
+    """The number of objects and lists in a document."""
     number = 0
     waiting: list[Any] = [document]
     while waiting:

@@ -1,4 +1,4 @@
-"""Maintain the database: what is too old goes, what should never have been kept too (spec: State)."""
+"""Maintain the database: remove old rows and passwords of older programs (docs/operations.md, Maintenance)."""
 
 from __future__ import annotations
 
@@ -8,71 +8,68 @@ from typing import Final
 
 import structlog
 
-from ports.maintenance import Upkeep
+from ports.maintenance import DatabaseMaintenance
 
-# Seconds between two lines that tell how far it is.
-_TOLD_EVERY: Final = 10.0
-_HEARD_WITHIN: Final = 0.1
+# Seconds between two log lines about the progress.
+_LOG_INTERVAL: Final = 10.0
+# Seconds between two looks at whether the time budget was ended.
+_POLL_INTERVAL: Final = 0.1
 
-# How many times as long as it worked it rests: most of the time the database is the service's alone, the more so the
-# busier it is. A million composes go within minutes all the same.
-_REST: Final = 3
+# After each batch the maintenance pauses for this many times the duration of the batch, so that it uses at most a
+# quarter of the time, and less of a busy database. A million composes are still removed within minutes.
+_PAUSE_FACTOR: Final = 3
 
 log = structlog.get_logger()
 
 
-class Shift:
-    """The time there is to work: `seconds` of it, or less when somebody ends it."""
+class TimeBudget:
+    """The time within which work may begin: `seconds` from its creation, or until `end` is called."""
 
     def __init__(self, seconds: float) -> None:
         self._until = time.monotonic() + seconds
         self._ended = False
 
     def end(self) -> None:
-        """End it now; may be called by a signal's handler."""
+        """End the budget now; may be called by a signal handler."""
         self._ended = True
 
-    def over(self) -> bool:
-        """Whether no work should be begun any more."""
+    def is_over(self) -> bool:
+        """Whether no further work may begin."""
         return self._ended or time.monotonic() >= self._until
 
-    def rest(self, seconds: float) -> None:
-        """Do nothing for that long, or until the shift is over."""
+    def pause(self, seconds: float) -> None:
+        """Sleep for that long, or until the budget is over."""
         until = time.monotonic() + seconds
-        while not self.over() and (left := until - time.monotonic()) > 0:
-            time.sleep(min(left, _HEARD_WITHIN))
+        while not self.is_over() and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _POLL_INTERVAL))
 
 
-def maintain(upkeep: Upkeep, shift: Shift, *, dry_run: bool) -> None:
-    """Do all there is to do, or only count it in a `dry_run`, until the shift is over; the log tells what was done.
+def maintain(run: DatabaseMaintenance, budget: TimeBudget, *, dry_run: bool) -> None:
+    """Run all steps of the maintenance until the budget is over, and log the numbers of rows; a `dry_run` only counts.
 
-    Raises UnavailableError when the database goes away; the next run takes up what is left.
+    Raises UnavailableError when the database becomes unavailable; the next run continues with the remaining rows.
     """
-    log.info("maintenance begins", dry_run=dry_run, composes_older_than=upkeep.cutoff)
+    log.info("maintenance started", dry_run=dry_run, composes_older_than=run.cutoff)
     counts = {
-        "composes_expired": _work_off("composes_expired", upkeep.expired(remove=not dry_run), shift),
-        "starts_expired": _work_off("starts_expired", upkeep.expired_starts(remove=not dry_run), shift),
-        "idempotency_keys_expired": _work_off(
-            "idempotency_keys_expired", upkeep.expired_keys(remove=not dry_run), shift
-        ),
-        "composes_with_passwords": _work_off(
-            "composes_with_passwords", upkeep.with_passwords(take_out=not dry_run), shift
-        ),
+        "composes_expired": _process("composes_expired", run.expire_composes(dry_run=dry_run), budget),
+        "starts_expired": _process("starts_expired", run.expire_starts(dry_run=dry_run), budget),
+        "idempotency_keys_expired": _process("idempotency_keys_expired", run.expire_keys(dry_run=dry_run), budget),
+        "composes_with_passwords": _process("composes_with_passwords", run.redact_passwords(dry_run=dry_run), budget),
     }
-    vacuumed = not dry_run and not shift.over() and upkeep.vacuum(shift.over)
-    log.info("maintenance ended", dry_run=dry_run, complete=not shift.over(), vacuumed=vacuumed, **counts)
+    vacuumed = not dry_run and not budget.is_over() and run.vacuum(budget.is_over)
+    log.info("maintenance ended", dry_run=dry_run, complete=not budget.is_over(), vacuumed=vacuumed, **counts)
 
 
-def _work_off(step: str, batches: Iterator[int], shift: Shift) -> int:
-    """How many rows the batches found that were taken before the shift was over."""
+def _process(step: str, batches: Iterator[int], budget: TimeBudget) -> int:
+    """Process batches until the budget is over; returns the number of rows that they affected."""
     total = 0
-    told = began = time.monotonic()
-    while not shift.over() and (found := next(batches, None)) is not None:
+    logged = began = time.monotonic()
+    while not budget.is_over() and (found := next(batches, None)) is not None:
         total += found
         now = time.monotonic()
-        if now - told > _TOLD_EVERY:
-            told = now
-            log.info("maintenance goes on", step=step, so_far=total)
-        shift.rest(_REST * (now - began))
+        if now - logged > _LOG_INTERVAL:
+            logged = now
+            log.info("maintenance progress", step=step, so_far=total)
+        budget.pause(_PAUSE_FACTOR * (now - began))
         began = time.monotonic()
     return total

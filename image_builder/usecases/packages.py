@@ -1,4 +1,4 @@
-"""Search packages: in the lists that operators keep, else at the composer (spec: GET /packages)."""
+"""Search packages in the operators' package lists, otherwise at the composer (openapi.yaml, operation getPackages)."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ from ports.packages import PackageLists
 
 @dataclass(frozen=True, slots=True)
 class SearchPackages:
-    """What a caller can put into images of a distribution."""
+    """Searches the packages that a caller can install in images of a distribution."""
 
     catalogue: Catalogue
     lists: PackageLists
     composer: Composer
 
     def __call__(self, identity: Identity, distribution: str, architecture: str, text: str, page: Page) -> PackagesPage:
-        """A page of the packages whose names hold `text`, as it is written, ranked.
+        """A page of the packages whose names contain `text` (case-sensitive), ranked.
 
-        Raises InvalidRequestError and ForbiddenError as `Catalogue.get_for` does and for an architecture that the
-        distribution lacks, UnavailableError where there are no lists and the composer is away.
+        Raises InvalidRequestError and ForbiddenError as `Catalogue.get_for` does, InvalidRequestError for an
+        architecture that the distribution lacks, and UnavailableError where no list exists and the composer is
+        unavailable.
         """
         found = self.catalogue.get_for(distribution, org_id=identity.tenant, entitled=identity.entitled)
         repositories = found.architecture(architecture).untagged_repositories
         listed = self.lists.search(found, architecture, text, page)
         if listed is not None:
             return listed
-        if not repositories:  # asked without any, the composer searches its own
+        if not repositories:  # without repositories the composer would search its own
             return PackagesPage(0, ())
         packages = self.composer.search_packages(
             found.composer_distribution, architecture, [write_repository(each) for each in repositories], text

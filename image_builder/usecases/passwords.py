@@ -14,7 +14,7 @@ from typing import Final
 from domain.compose.passwords import SaltedPassword
 from domain.errors import UnavailableError
 from image_builder.fair_threads import FairThreads
-from ports.deadline import left
+from ports.deadline import remaining_seconds
 from ports.passwords import PasswordHasher
 
 _LETTERS: Final = "./" + string.digits + string.ascii_letters
@@ -29,7 +29,7 @@ def salt_passwords(plain: Mapping[int, str]) -> dict[int, SaltedPassword]:
 
 def _seconds_left() -> float | None:
     """As futures take it."""
-    seconds = left()
+    seconds = remaining_seconds()
     return None if math.isinf(seconds) else max(seconds, 0.0)
 
 

@@ -20,7 +20,7 @@ from domain.compose.source import resolve_source
 from domain.compose.targets import UploadSettings
 from domain.distributions import Catalogue
 from domain.identity import Identity
-from domain.sharing import once_for_each
+from domain.sharing import cache_by_identity
 from image_builder.usecases.gather import Gather
 from image_builder.usecases.passwords import salt_passwords
 
@@ -51,7 +51,7 @@ class Prepare:
 
         Raises InvalidRequestError, and ForbiddenError for a distribution that the allow list keeps from the caller.
         """
-        translate = once_for_each(_translate)
+        translate = cache_by_identity(_translate)
         return [self._create_context(identity, request, translate, blueprint_id) for request in requests]
 
     def finish(self, identity: Identity, context: BuildContext) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Tell a tenant what its quota leaves (spec: Quota)."""
+"""Show what a tenant's quota leaves (openapi.yaml, operation getQuota)."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from ports.store import Starts
 
 
 @dataclass(frozen=True, slots=True)
-class TellQuota:
-    """Reserves nothing, and counts what a start would."""
+class ShowQuota:
+    """Shows the quota of a tenant, by the same count as a start of builds, without a reservation."""
 
     quotas: Quotas
     starts: Starts
 
     def __call__(self, identity: Identity) -> Allowance | None:
-        """What the caller's tenant may start yet, None for unlimited.
+        """What the quota of the caller's tenant leaves, None for unlimited.
 
-        Raises ConfigurationError where the tenant has no quota, and UnavailableError when the database is away.
+        Raises ConfigurationError where no quota applies to the tenant, and UnavailableError when the database is
+        unavailable.
         """
-        quota = self.quotas.of(identity.tenant)
-        return None if quota is None else quota.allowance(self.starts.usage(identity.tenant, quota))
+        quota = self.quotas.get(identity.tenant)
+        return None if quota is None else quota.allowance(self.starts.get_usage(identity.tenant, quota))

@@ -1,59 +1,38 @@
-"""Whether the service can do its work, asked by probes however often they like (spec: Meta)."""
+"""Whether the service can do its work, however often probes ask (operation getReadiness)."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from threading import Lock
 from typing import Final
 
 from domain.errors import UnavailableError
+from ports.shared_calls import SharedCall
 
-# Seconds for which an answer stands.
-_GOOD_FOR: Final = 2.0
-
-Check = Callable[[], None]
+# Seconds for which an outcome of the check is valid.
+_VALID_FOR: Final = 2.0
 
 
 class Probe:
-    """`check`, asked at most once in a while: between two questions the last answer stands.
+    """Runs a check at most once every two seconds, and answers with the last outcome in between.
 
-    While somebody asks, the others take the last answer too, unless there is none yet. Thread-safe.
+    While the check runs, other callers get the last outcome, too, unless there is none yet. Thread-safe.
     """
 
     def __init__(
-        self, check: Check, *, good_for: float = _GOOD_FOR, clock: Callable[[], float] = time.monotonic
+        self, check: Callable[[], None], *, valid_for: float = _VALID_FOR, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._check = check
-        self._good_for = good_for
-        self._clock = clock
-        self._lock = Lock()
-        self._asked_at: float | None = None
-        self._error: Exception | None = None
+        self._check = SharedCall(
+            check, valid_for=valid_for, errors_valid_for=valid_for, serve_last_while_running=True, clock=clock
+        )
         self._ending = False
 
     def end(self) -> None:
-        """The service is about to end: from now on the answer is that."""
+        """The service is about to end: from now on the probe raises UnavailableError."""
         self._ending = True
 
     def __call__(self) -> None:
         """Return when all is well. Raises what the check raised, and UnavailableError when the service ends."""
         if self._ending:
             raise UnavailableError("The service is about to end")
-        if self._lock.acquire(blocking=self._asked_at is None):
-            try:
-                if self._asked_at is None or self._clock() - self._asked_at >= self._good_for:
-                    self._ask()
-            finally:
-                self._lock.release()
-        if self._error is not None:
-            raise self._error
-
-    def _ask(self) -> None:
-        try:
-            self._check()
-        except Exception as error:  # noqa: BLE001 - kept to be raised until the next question
-            self._error = error
-        else:
-            self._error = None
-        self._asked_at = self._clock()
+        self._check()

@@ -1,4 +1,4 @@
-"""Recommend packages that go with those chosen already (contract: recommendPackage)."""
+"""Recommend packages that fit the chosen ones (openapi.yaml, operation recommendPackage)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ports.recommendations import Recommendations, Recommended
 
 @dataclass(frozen=True, slots=True)
 class RecommendPackages:
-    """Asks the recommendations service, which is None where operators did not set it up."""
+    """Calls the recommendations service, which is None where it is not configured."""
 
     recommendations: Recommendations | None
 
     def __call__(self, packages: Sequence[str], count: int, distribution: str) -> Recommended:
-        """Up to `count` packages; that there are none is no model's merit. Raises UnavailableError."""
+        """Up to `count` packages. An empty result has no model version. Raises UnavailableError."""
         service = set_up(self.recommendations, "recommendations")
         recommended = service.recommend(packages, count, distribution)
         return recommended if recommended.packages else Recommended(())

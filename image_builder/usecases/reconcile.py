@@ -1,4 +1,8 @@
-"""Find out what became of starts that were left behind by a crash, or by a composer that did not answer."""
+"""Reconcile abandoned starts: find out whether the composer has their builds.
+
+Starts are abandoned by a crash, or by a composer that did not answer (docs/operations.md, Reservations and the
+reconciler).
+"""
 
 from __future__ import annotations
 
@@ -13,96 +17,103 @@ from uuid import UUID, uuid4
 import structlog
 
 from domain.errors import NotFoundError, UnavailableError
-from domain.idempotency import Failure
-from domain.starts import LeftStart, Sighting, essences_of_build, judge, names_blueprint
-from domain.submission import part_way
+from domain.idempotency import RequestFailure
+from domain.starts import AbandonedStart, UnrecordedBuild, match_starts, names_blueprint, normalized_variants
+from domain.submission import name_started_builds
 from ports.composer import Composer
 from ports.deadline import until
 from ports.fingerprints import Fingerprints
-from ports.meter import SILENT, Meter
-from ports.store import IdempotencyKeys, LeftStarts, Starts
+from ports.meter import NULL_METER, Meter
+from ports.store import AbandonedStarts, IdempotencyKeys, Starts
 
 log = structlog.get_logger()
 
-# Starts and keys that one run looks at, and builds whose request it asks the composer for.
-_MOST: Final = 1000
-# After so long a start is left alone: the composer may have forgotten its build. It counts until its window ends.
-_PATIENCE: Final = timedelta(hours=24)
-# Seconds for which one run may ask the composer.
-_WITHIN: Final = 60.0
-# After so many builds in a row that it gives no answer about, it is the composer that gives none.
-_UNANSWERED: Final = 3
+# Starts, keys, and requests of builds that one run reads.
+_BATCH: Final = 1000
+# The age after which a start is ignored, because the composer may have forgotten its build. It counts towards the quota
+# until its window ends.
+_MAX_AGE: Final = timedelta(hours=24)
+# Seconds for which one run may ask the composer for requests of builds.
+_REQUESTS_WITHIN: Final = 60.0
+# Unanswered calls in a row after which the run assumes that the composer is unavailable.
+_MAX_UNANSWERED: Final = 3
 
-_UNKNOWN: Final = UnavailableError("The composer did not answer for every image")
+_PARTLY_UNKNOWN: Final = UnavailableError("The composer did not answer for every image")
 
 
 @dataclass(slots=True)
-class _Seen:
-    """A build that no compose stood for when seen `first`, and its request's fingerprints as soon as it is told.
+class _BuildRecord:
+    """An unrecorded build at the composer; times are of the reconciler's clock.
 
-    The composer was `asked` for it then.
+    `fingerprints` are None until the composer shows the request; `requested_at` is when it was last asked for it.
     """
 
-    first: float
+    first_seen: float
     fingerprints: frozenset[bytes] | None = None
-    of_blueprint: bool = False
-    asked: float = -math.inf
+    has_blueprint: bool = False
+    requested_at: float = -math.inf
 
 
 @dataclass(slots=True)
 class ReconcileStarts:
-    """One pod's part in it. Not thread-safe: runs follow each other.
+    """The reconciler of one pod. Not thread-safe: runs must follow each other.
 
-    It touches only starts of ours that are older than `lease`, and adopts only builds that nobody else has recorded for
-    as long; it never cancels one. It releases what two runs did not find. `term` is for how long this pod goes on alone
-    after a run.
+    It only handles starts with a fingerprint that are older than `lease`, and adopts only builds that have stayed
+    unrecorded for as long. It never cancels a build. It releases a start when two runs in a row found no build of it.
+    After a run, this pod remains the only one that reconciles for `term`.
     """
 
-    left: LeftStarts
+    abandoned_starts: AbandonedStarts
     starts: Starts
     keys: IdempotencyKeys
     composer: Composer
     fingerprints: Fingerprints
     lease: timedelta
     term: timedelta
-    meter: Meter = SILENT
+    meter: Meter = NULL_METER
     clock: Callable[[], float] = time.monotonic
     pod: UUID = field(default_factory=uuid4)
-    _seen: dict[UUID, _Seen] = field(default_factory=dict)
-    _missed: frozenset[UUID] = frozenset()
-    _led: float = 0.0
+    _builds: dict[UUID, _BuildRecord] = field(default_factory=dict)
+    # Starts without a build in the last run.
+    _missing: frozenset[UUID] = frozenset()
+    _leadership_acquired_at: float = 0.0
 
     def __call__(self) -> int:
-        """Look after them once; how many there are still. Raises UnavailableError when the database goes away."""
-        if self._leads():
-            looked = self._starts()
-            self._keys()
-            if looked:
-                self.meter.starts_looked_after()
-        left = self.left.count(self.lease)
-        self.meter.starts_unmatched(left)
-        return left
+        """Run once, if this pod is the leader; returns how many abandoned starts remain.
 
-    def _starts(self) -> bool:
-        """Whether that was possible."""
-        began = self.clock()  # before ages are told: no build seems older than its start because it takes long to list
-        left = [start for start in self.left.left(self.lease, _PATIENCE, _MOST) if self._comparable(start)]
-        if not left:
+        Raises UnavailableError when the database becomes unavailable.
+        """
+        if self._acquire_leadership():
+            reconciled = self._reconcile_starts()
+            self._settle_keys()
+            if reconciled:
+                self.meter.reconciliation_completed()
+        remaining = self.abandoned_starts.count(self.lease)
+        self.meter.starts_unmatched(remaining)
+        return remaining
+
+    def _reconcile_starts(self) -> bool:
+        """Adopt and release starts; returns False where the composer cannot list its builds."""
+        # The time is taken before the ages are read, so that a slow listing makes no build seem older than its start.
+        began = self.clock()
+        found = self.abandoned_starts.find_abandoned(self.lease, _MAX_AGE, _BATCH)
+        abandoned = [start for start in found if self._is_comparable(start)]
+        if not abandoned:
             return True
         try:
             builds = self.composer.builds()
         except UnavailableError:
-            log.warning("the composer cannot be asked about starts that were left", starts=len(left))
+            log.warning("composer unavailable, abandoned starts not reconciled", starts=len(abandoned))
             return False
-        verdict = judge(left, self._look(builds.ids, began), complete=builds.complete)
-        for adoption in verdict.adopted:
-            if self.left.adopt(adoption):
+        matched = match_starts(abandoned, self._unrecorded_builds(builds.ids, began), complete=builds.complete)
+        for adoption in matched.adopted:
+            if self.abandoned_starts.adopt(adoption):
                 self.meter.starts_adopted()
                 log.warning("adopted a build", compose=str(adoption.compose), start=str(adoption.start))
-        # A list may lack a build for a moment.
-        missed = frozenset(verdict.released)
-        self._release(sorted(missed & self._missed))
-        self._missed = missed
+        # Only after the second run, because the composer's list may lack a build for a moment.
+        missing = frozenset(matched.released)
+        self._release(sorted(missing & self._missing))
+        self._missing = missing
         return True
 
     def _release(self, starts: Sequence[UUID]) -> None:
@@ -111,65 +122,69 @@ class ReconcileStarts:
             self.meter.starts_released(len(starts))
             log.warning("released reservations without a build", starts=[str(start) for start in starts])
 
-    def _comparable(self, start: LeftStart) -> bool:
-        return self.fingerprints.comparable(start.fingerprint)
+    def _is_comparable(self, start: AbandonedStart) -> bool:
+        return self.fingerprints.is_comparable(start.fingerprint)
 
-    def _look(self, builds: frozenset[UUID], began: float) -> list[Sighting]:
-        """What the composer builds that is in no history."""
-        unknown = builds - self.left.known(builds)
+    def _unrecorded_builds(self, builds: frozenset[UUID], began: float) -> list[UnrecordedBuild]:
+        """The composer's builds that the history does not contain, with their requests' fingerprints."""
+        unrecorded = builds - self.abandoned_starts.find_recorded(builds)
         now = self.clock()
-        self._seen = {compose: self._seen.get(compose) or _Seen(now) for compose in sorted(unknown)}
-        self._ask(self._unasked(now))
-        ages = {compose: timedelta(seconds=max(began - seen.first, 0)) for compose, seen in self._seen.items()}
+        self._builds = {compose: self._builds.get(compose) or _BuildRecord(now) for compose in sorted(unrecorded)}
+        self._read_requests(self._without_request(now))
+        ages = {compose: timedelta(seconds=max(began - build.first_seen, 0)) for compose, build in self._builds.items()}
         return [
-            Sighting(compose, seen.fingerprints, ages[compose], ages[compose] >= self.lease, seen.of_blueprint)
-            for compose, seen in self._seen.items()
+            UnrecordedBuild(
+                compose, build.fingerprints, ages[compose], ages[compose] >= self.lease, build.has_blueprint
+            )
+            for compose, build in self._builds.items()
         ]
 
-    def _unasked(self, now: float) -> list[UUID]:
-        """Builds nobody knows the request of, those never asked for first; the others again after a lease."""
+    def _without_request(self, now: float) -> list[UUID]:
+        """Builds whose request is unknown, never requested ones first; each is requested once per lease."""
         lease = self.lease.total_seconds()
-        untold = [
-            compose for compose, seen in self._seen.items() if seen.fingerprints is None and now - seen.asked >= lease
+        unknown = [
+            compose
+            for compose, build in self._builds.items()
+            if build.fingerprints is None and now - build.requested_at >= lease
         ]
-        return sorted(untold, key=lambda compose: self._seen[compose].asked)[:_MOST]
+        return sorted(unknown, key=lambda compose: self._builds[compose].requested_at)[:_BATCH]
 
-    def _ask(self, composes: Sequence[UUID]) -> None:
-        """Get to know what was ordered with these builds, as far as the composer tells."""
+    def _read_requests(self, composes: Sequence[UUID]) -> None:
+        """Ask the composer for the requests of these builds, and store their fingerprints."""
         unanswered = 0
-        with until(_WITHIN):
+        with until(_REQUESTS_WITHIN):
             for compose in composes:
-                if unanswered == _UNANSWERED or not self._still_leads():
+                if unanswered == _MAX_UNANSWERED or not self._keep_leadership():
                     return
-                seen = self._seen[compose]
-                seen.asked = self.clock()
+                build = self._builds[compose]
+                build.requested_at = self.clock()
                 try:
                     request = self.composer.request(compose)
                 except NotFoundError:
                     request = None
                 except UnavailableError:
-                    unanswered += 1  # one build that cannot be told of holds up no other's adoption
+                    unanswered += 1  # a build whose request cannot be read does not delay the adoption of others
                     continue
                 unanswered = 0
                 if request is not None:
-                    seen.fingerprints = frozenset(map(self.fingerprints.of, essences_of_build(request)))
-                    seen.of_blueprint = names_blueprint(request)
+                    build.fingerprints = frozenset(map(self.fingerprints.compute, normalized_variants(request)))
+                    build.has_blueprint = names_blueprint(request)
 
-    def _still_leads(self) -> bool:
-        """Whether this pod goes on alone, however long the composer takes."""
-        if self.clock() - self._led < self.term.total_seconds() / 3:
+    def _keep_leadership(self) -> bool:
+        """Renew the leadership in time, however slowly the composer answers; returns whether this pod has it."""
+        if self.clock() - self._leadership_acquired_at < self.term.total_seconds() / 3:
             return True
-        return self._leads()
+        return self._acquire_leadership()
 
-    def _leads(self) -> bool:
-        self._led = self.clock()
-        return self.left.lead(self.pod, self.term)
+    def _acquire_leadership(self) -> bool:
+        self._leadership_acquired_at = self.clock()
+        return self.abandoned_starts.acquire_leadership(self.pod, self.term)
 
-    def _keys(self) -> None:
-        """Settle keys whose request ended, or died, without saying so."""
-        for key_id, made in self.keys.left(self.lease, _MOST):
-            done = [each for each in made if each is not None]
-            if made and len(done) == len(made):
+    def _settle_keys(self) -> None:
+        """Settle Idempotency-Keys whose request has ended, or was interrupted, without settling its key."""
+        for key_id, created in self.keys.find_unsettled(self.lease, _BATCH):
+            builds = [each for each in created if each is not None]
+            if created and len(builds) == len(created):
                 self.keys.settle(key_id)
             else:
-                self.keys.close(key_id, Failure.of(part_way(_UNKNOWN, done)))
+                self.keys.settle_failed(key_id, RequestFailure.from_error(name_started_builds(_PARTLY_UNKNOWN, builds)))

@@ -1,4 +1,7 @@
-"""Bring builds that the composer accepted into the history; what cannot be brought there is cancelled (spec 10)."""
+"""Record builds that the composer accepted in the history; a build that cannot be recorded is cancelled.
+
+docs/operations.md, Orphaned builds and kept reservations, explains the log lines.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,15 @@ import structlog
 from domain.errors import BuildIdTakenError, UnavailableError
 from domain.starts import NewStart
 from image_builder.usecases.orphans import CancelOrphans
-from ports.meter import SILENT, Meter
+from ports.meter import NULL_METER, Meter
 from ports.store import IdempotencyKeys, Starts
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class _Late:
-    """A build whose row is still wanted; tried for `since` then."""
+class _PendingBuild:
+    """A build that is to be recorded later; `since` is when its recording first failed (of the clock)."""
 
     start: NewStart
     compose: UUID
@@ -33,44 +36,44 @@ class _Late:
 
 @dataclass(slots=True)
 class RecordBuilds:
-    """The end of a start: a row of the history, or nothing.
+    """Ends a start: its build is recorded, or cancelled and the reservation released. Thread-safe.
 
-    A build that was ordered under an Idempotency-Key goes on where the database goes away: its row may be there
-    already, and then the key names it. It is tried for again, for `patience`. A reservation whose release the database
-    did not answer is released later. Thread-safe.
+    While the database is unavailable, a build that was started with an Idempotency-Key stays pending for up to
+    `patience` instead of being cancelled: it may have been recorded, and then the key names it. Releases of
+    reservations that the database did not answer are repeated later.
     """
 
     starts: Starts
     keys: IdempotencyKeys
     cancel: CancelOrphans
     patience: timedelta
-    meter: Meter = SILENT
+    meter: Meter = NULL_METER
     clock: Callable[[], float] = time.monotonic
-    _late: deque[_Late] = field(default_factory=deque)
-    _trying: Lock = field(default_factory=Lock)
-    # Starts to be released, and whether they are known to have been recorded.
+    _pending: deque[_PendingBuild] = field(default_factory=deque)
+    _retrying: Lock = field(default_factory=Lock)
+    # Starts whose release is to be repeated, and whether they are known to have been recorded.
     _unreleased: dict[UUID, bool] = field(default_factory=dict)
 
     def __call__(self, start: NewStart, compose: UUID, key: UUID | None = None) -> None:
-        """Record it now.
+        """Record the build `compose` of a start.
 
-        Raises BuildIdTakenError where the id is another build's: then the start stays, and nothing is cancelled. Raises
-        UnavailableError where it cannot be recorded: then it is cancelled, or under a key tried for again.
+        Raises BuildIdTakenError where the id belongs to another build: the start stays, and nothing is cancelled.
+        Raises UnavailableError where the build cannot be recorded: it is cancelled or, with a `key`, pending.
         """
         try:
             self._record(start, compose)
         except BuildIdTakenError:
             raise
-        except Exception as error:  # whatever it is: a build without a row is not left running
+        except Exception as error:  # any error: a build without a row must not stay running
             if key is not None and isinstance(error, UnavailableError):
-                log.warning("a build is not recorded yet", compose=str(compose), start=str(start.id))
-                self._late.append(_Late(start, compose, key, self.clock()))
+                log.warning("recording of a build postponed", compose=str(compose), start=str(start.id))
+                self._pending.append(_PendingBuild(start, compose, key, self.clock()))
             else:
                 self._give_up(start, compose)
             raise UnavailableError("The build could not be recorded") from error
 
     def release(self, starts: Sequence[UUID], *, recorded: bool = True) -> None:
-        """Release the reservations of starts that became no builds: now, or when the database is there again.
+        """Release the reservations of starts without a build: now, or when the database is available again.
 
         `recorded` is False where the database did not answer the reservation.
         """
@@ -80,34 +83,37 @@ class RecordBuilds:
             log.warning("release of reservations postponed", starts=[str(start) for start in starts])
             self._unreleased.update(dict.fromkeys(starts, recorded))
 
-    def again(self) -> None:
-        """Try for what is late once more, the oldest first. Raises UnavailableError as long as the database is away."""
-        with self._trying:
-            self._release_postponed()
-            while self._late:
-                late = self._late[0]
-                error = self._tried(late)
-                if isinstance(error, UnavailableError) and self.clock() - late.since < self.patience.total_seconds():
-                    raise error
-                self._late.popleft()
-                if error is not None:
-                    self._give_up(late.start, late.compose)
+    def retry_pending(self) -> None:
+        """Retry postponed releases and pending builds, oldest first.
 
-    def end(self) -> None:
-        """Leave nothing late behind; for a service that ends. A database that is away is tried for once, for all."""
-        with self._trying:
-            away: Exception | None = None
-            while self._late:
-                late = self._late.popleft()
-                error = away or self._tried(late)
+        Raises UnavailableError while the database is unavailable.
+        """
+        with self._retrying:
+            self._retry_releases()
+            while self._pending:
+                pending = self._pending[0]
+                error = self._try_to_record(pending)
+                if isinstance(error, UnavailableError) and self.clock() - pending.since < self.patience.total_seconds():
+                    raise error
+                self._pending.popleft()
                 if error is not None:
-                    self._give_up(late.start, late.compose)
+                    self._give_up(pending.start, pending.compose)
+
+    def finish(self) -> None:
+        """Record or cancel all pending builds before the service ends; an unavailable database is tried once."""
+        with self._retrying:
+            unavailable: Exception | None = None
+            while self._pending:
+                pending = self._pending.popleft()
+                error = unavailable or self._try_to_record(pending)
+                if error is not None:
+                    self._give_up(pending.start, pending.compose)
                 if isinstance(error, UnavailableError):
-                    away = error
+                    unavailable = error
             try:
-                self._release_postponed()
+                self._retry_releases()
             except UnavailableError:
-                self._tell_unreleased()
+                self._log_unreleased()
 
     def _record(self, start: NewStart, compose: UUID) -> None:
         try:
@@ -122,38 +128,41 @@ class RecordBuilds:
             raise
         self.cancel.remember(compose)
 
-    def _tried(self, late: _Late) -> Exception | None:
-        """Why it is not recorded and may be given up; None where it is, or is another build."""
+    def _try_to_record(self, pending: _PendingBuild) -> Exception | None:
+        """Record a pending build and settle its key; returns the error because of which it is not recorded.
+
+        Returns None also where the id belongs to another build: then nothing may be cancelled.
+        """
         try:
-            self._record(late.start, late.compose)
+            self._record(pending.start, pending.compose)
         except BuildIdTakenError:
-            return None  # the reconciler settles the start, and after it the key
+            return None  # the reconciler settles the start, and then the key
         except UnavailableError as error:
             return error
-        except Exception as error:  # whatever it is: one build that has no row holds up no other's
-            log.error("a build cannot be recorded", compose=str(late.compose), exc_info=error)
+        except Exception as error:  # any error: one build that cannot be recorded must not delay the others
+            log.error("a build cannot be recorded", compose=str(pending.compose), exc_info=error)
             return error
-        log.warning("recorded a build late", compose=str(late.compose), start=str(late.start.id))
+        log.warning("recorded a build late", compose=str(pending.compose), start=str(pending.start.id))
         try:
-            self.keys.settle(late.key)
+            self.keys.settle(pending.key)
         except UnavailableError:
-            log.warning("the key of a build that was recorded late is not settled: the reconciler will do it")
+            log.warning("idempotency key of a late build not settled: the reconciler settles it")
         return None
 
     def _give_up(self, start: NewStart, compose: UUID) -> None:
-        # Nobody would ever see this build, so nobody shall pay for it either.
+        # A cancelled build must not count towards the quota, because its owner cannot see it.
         if self.cancel(start, compose):
             self.release([start.id])
 
-    def _release_postponed(self) -> None:
+    def _retry_releases(self) -> None:
         starts = list(self._unreleased)
         if starts:
             self.starts.release(starts)
             for start in starts:
                 self._unreleased.pop(start, None)
 
-    def _tell_unreleased(self) -> None:
-        """Say, once for each start, that it keeps counting towards its tenant's quota."""
+    def _log_unreleased(self) -> None:
+        """Log once for each unreleased start that it keeps counting towards its tenant's quota."""
         while self._unreleased:
             start, recorded = self._unreleased.popitem()
             if recorded:

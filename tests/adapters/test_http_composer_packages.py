@@ -1,4 +1,4 @@
-"""Asking the composer for packages (contract: composer v2, /search/packages)."""
+"""Asking the composer for packages."""
 
 import json
 from fnmatch import fnmatchcase

@@ -1,4 +1,4 @@
-"""Asking content sources over HTTP (spec 30)."""
+"""Asking content sources over HTTP."""
 
 import json
 from contextlib import AbstractContextManager

@@ -1,4 +1,4 @@
-"""Asking provisioning over HTTP (spec 30)."""
+"""Asking provisioning over HTTP."""
 
 import pytest
 import stamina

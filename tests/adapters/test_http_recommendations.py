@@ -1,4 +1,4 @@
-"""Asking for recommended packages over HTTP (spec 30)."""
+"""Asking for recommended packages over HTTP."""
 
 import pytest
 import stamina

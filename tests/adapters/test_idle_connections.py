@@ -1,4 +1,4 @@
-"""Requests on pooled connections that the back-end closes (spec 30, decision 7), over real sockets.
+"""Requests on pooled connections that the back-end closes, over real sockets.
 
 TEST_IDLE_CONNECTION_TRIES is how many builds are submitted over connections that are just being closed.
 """

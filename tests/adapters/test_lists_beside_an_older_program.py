@@ -23,7 +23,7 @@ from domain.paging import Page
 from tests.support.blueprints import insert_blueprint, insert_version
 from tests.support.databases import Parameters, session
 from tests.support.rows import insert_compose
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 ALL = Page(100, 0)
 TENANT = "beside"
@@ -45,13 +45,13 @@ def pool(parameters: Parameters) -> Iterator[PostgresDatabase]:
 
 def builds(parameters: Parameters, *ignored: str) -> tuple[int, list[str]]:
     with pool(parameters) as database:
-        found = PostgresComposes(database).page(ComposesQuery(TENANT, ALL, ignored))
+        found = PostgresComposes(database).find_page(ComposesQuery(TENANT, ALL, ignored))
     return found.count, [compose.id for compose in found.composes]
 
 
 def blueprints(parameters: Parameters, search: str | None = None) -> list[tuple[str, int]]:
     with pool(parameters) as database:
-        found = PostgresBlueprints(database).page(BlueprintsQuery(TENANT, ALL, search=search))
+        found = PostgresBlueprints(database).find_page(BlueprintsQuery(TENANT, ALL, search=search))
     assert found.count == len(found.blueprints)
     return [(blueprint.name, blueprint.version) for blueprint in found.blueprints]
 
@@ -157,7 +157,7 @@ def test_rows_that_somebody_has_locked_are_filled_in_later_and_hold_nobody_up(da
             until(lambda: unfilled(database) == 1, "all but the locked one is filled in")
             statement(database, "UPDATE composes SET image_name = 'not held up' WHERE job_id = %s", free)
             assert not migrating.done()
-        assert migrating.result(20) == ["fill_image_types"]
+        assert migrating.result(PATIENCE) == ["fill_image_types"]
     assert unfilled(database) == 0
 
 
@@ -183,7 +183,7 @@ def test_others_do_not_wait_long_behind_a_migration_that_waits_for_a_table(old_d
                 time.sleep(0.05)
             assert not migrating.done()
             assert not _has_column(old_database)
-        migrating.result(20)
+        migrating.result(PATIENCE)
     assert slowest < 1
     assert _has_column(old_database)
 
@@ -191,7 +191,7 @@ def test_others_do_not_wait_long_behind_a_migration_that_waits_for_a_table(old_d
 def test_a_table_that_is_never_free_is_said(old_database: Parameters) -> None:
     with psycopg.connect(**old_database) as holder:
         holder.execute("SELECT count(*) FROM blueprints")
-        with pytest.raises(UnavailableError, match="never free"):
+        with pytest.raises(UnavailableError, match="stays locked"):
             migrate(old_database, wait=0.5)
     migrate(old_database)
     assert blueprints(old_database) == []

@@ -25,7 +25,7 @@ from domain.quota import Quota
 from tests.support.databases import Parameters, query, session
 from tests.support.schema import ADDED, TABLES_OF_TERN, columns, indexes
 from tests.support.starts import new_starts
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 INDEX = "composes_org_id_created_at_idx"
 
@@ -84,7 +84,7 @@ def test_a_database_whose_tern_migration_is_not_said_is_refused(old_database: Pa
         migrate(old_database)
 
 
-def test_composes_of_nobody_knows_whom_are_refused(old_database: Parameters) -> None:
+def test_a_composes_table_of_unknown_origin_is_refused(old_database: Parameters) -> None:
     with session(old_database) as connection:
         connection.execute("DROP TABLE schema_version")
     with pytest.raises(ConfigurationError, match="schema_version"):
@@ -134,7 +134,7 @@ def test_an_index_that_was_left_invalid_is_built_again(old_database: Parameters)
     assert index_is_valid(old_database)
 
 
-def test_a_build_of_an_index_that_was_cut_short_is_taken_up_again(old_database: Parameters) -> None:
+def test_an_interrupted_build_of_an_index_is_repeated(old_database: Parameters) -> None:
     with ThreadPoolExecutor(1) as pods, an_old_snapshot(old_database):
         pod = pods.submit(migrate, old_database)
         until(
@@ -146,7 +146,7 @@ def test_a_build_of_an_index_that_was_cut_short_is_taken_up_again(old_database: 
             "AND query LIKE '%CREATE INDEX CONCURRENTLY%' AND pid <> pg_backend_pid()",
         )
         with pytest.raises(UnavailableError):
-            pod.result(10)
+            pod.result(PATIENCE)
     assert not index_is_valid(old_database)
     migrate(old_database)
     assert index_is_valid(old_database)
@@ -172,14 +172,14 @@ def test_a_migration_waits_for_another_one_outside_of_a_transaction(old_database
                 time.sleep(0.02)
             assert not working.done()
             assert not late.done()
-        assert working.result(10)
-        assert late.result(10) == []
+        assert working.result(PATIENCE)
+        assert late.result(PATIENCE) == []
     assert {pid for pid, _ in seen}
     assert sum(begun is None for _, begun in seen) > len(seen) / 2
     assert index_is_valid(old_database)
 
 
-def test_waiting_for_another_migration_ends_some_day(old_database: Parameters) -> None:
+def test_waiting_for_another_migration_is_limited(old_database: Parameters) -> None:
     with ThreadPoolExecutor(1) as pods:
         with an_old_snapshot(old_database):
             working = pods.submit(migrate, old_database)
@@ -189,10 +189,10 @@ def test_waiting_for_another_migration_ends_some_day(old_database: Parameters) -
             )
             with pytest.raises(UnavailableError):
                 migrate(old_database, wait=0.3)
-        working.result(10)
+        working.result(PATIENCE)
 
 
-def test_a_database_that_is_away_is_said_to_be(empty_database: Parameters) -> None:
+def test_an_unavailable_database_raises_an_unavailable_error(empty_database: Parameters) -> None:
     with pytest.raises(UnavailableError):
         migrate({**empty_database, "port": 1})
 
@@ -212,7 +212,7 @@ def test_times_are_utc_whatever_the_zone_of_server_and_role(database: Parameters
         start = uuid4()
         assert starts.reserve(new_starts(start), "zone", Quota(3, timedelta(hours=1))).granted
         starts.record(start, compose, NewCompose("zone", "", "", {}, None, "api"))
-        page = PostgresComposes(pool).page(ComposesQuery("zone", Page(10, 0)))
+        page = PostgresComposes(pool).find_page(ComposesQuery("zone", Page(10, 0)))
     finally:
         pool.close()
     off = query(

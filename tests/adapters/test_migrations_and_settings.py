@@ -13,7 +13,7 @@ from adapters.postgres.migrate import migrate
 from domain.errors import UnavailableError
 from tests.support.databases import Parameters, query, session
 from tests.support.rows import insert_blueprint_version, insert_compose
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, SOON, until
 
 # As long as an autovacuum is waited for before it is sent away: `deadlock_timeout`, and a little.
 SENT_AWAY = 1.1
@@ -33,7 +33,7 @@ def waits_for_a_lock(parameters: Parameters, seconds: float) -> bool:
 
 # Not composes: the first index is built before, and that waits for as long as it takes.
 @pytest.mark.parametrize("table", ["blueprints", "blueprint_versions"])
-def test_a_vacuum_is_waited_for_long_enough_to_be_sent_away_and_nobody_waits_behind(
+def test_a_migration_waits_until_an_autovacuum_is_cancelled_and_blocks_no_other_request(
     old_database: Parameters, table: str
 ) -> None:
     with ThreadPoolExecutor(1) as pods:
@@ -44,20 +44,22 @@ def test_a_vacuum_is_waited_for_long_enough_to_be_sent_away_and_nobody_waits_beh
             began = time.monotonic()
             insert_compose(old_database, "beside")
             insert_blueprint_version(old_database, "beside", 1)
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < SOON
             assert not migrating.done()
-        assert migrating.result(30)
+        assert migrating.result(PATIENCE)
 
 
-def test_a_vacuum_that_does_not_end_is_given_up_on(old_database: Parameters, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.postgres.migrate._VACUUM_WAIT", 100)
+def test_a_migration_gives_up_on_a_vacuum_that_does_not_end(
+    old_database: Parameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.postgres.migrate._AUTOVACUUM_TIMEOUT", 100)
     with psycopg.connect(**old_database) as vacuum:
         vacuum.execute("LOCK TABLE blueprints IN SHARE UPDATE EXCLUSIVE MODE")
-        with pytest.raises(UnavailableError, match="never free"):
+        with pytest.raises(UnavailableError, match="stays locked"):
             migrate(old_database, wait=0.5)
 
 
-def test_what_a_role_or_a_database_has_set_ends_no_migration(old_database: Parameters) -> None:
+def test_settings_of_a_role_or_database_end_no_migration(old_database: Parameters) -> None:
     for setting in ("statement_timeout = 100", "lock_timeout = 100", "default_transaction_isolation = 'serializable'"):
         with session(old_database) as connection:
             connection.execute(f"ALTER DATABASE {old_database['dbname']} SET {setting}".encode())
@@ -67,10 +69,10 @@ def test_what_a_role_or_a_database_has_set_ends_no_migration(old_database: Param
             migrating = pods.submit(migrate, old_database)
             until(lambda: waits_for_a_lock(old_database, 0.3), "an index waits for a transaction that is older")
             assert not migrating.done()
-        assert migrating.result(30)
+        assert migrating.result(PATIENCE)
 
 
-def test_rows_can_be_restored_where_no_path_leads_to_the_tables(database: Parameters) -> None:
+def test_rows_can_be_restored_with_an_empty_search_path(database: Parameters) -> None:
     blueprint = uuid4()
     with session(database) as connection:
         connection.execute("SELECT pg_catalog.set_config('search_path', '', false)")

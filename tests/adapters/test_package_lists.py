@@ -1,4 +1,4 @@
-"""Package lists in the operators' format, indexed and shared (spec 10, Distributions, Package lists)."""
+"""Package lists in the operators' format, indexed and shared."""
 
 import json
 import os
@@ -16,6 +16,7 @@ from adapters.files.package_lists import index_package_lists
 from domain.errors import ConfigurationError
 from domain.packages import Package, PackagesPage, search
 from domain.paging import Page
+from tests.support.waiting import PATIENCE
 
 ALL = Page(limit=1000, offset=0)
 # Whatever JSON can hold: no lone surrogates, but zeros, line ends, and characters of one to four bytes.
@@ -138,9 +139,13 @@ def test_a_name_may_be_empty(directory):
     assert directory.search().packages == (Package("", "nothing"),)
 
 
-def test_an_alias_has_the_lists_of_its_target(directory):
+@pytest.mark.parametrize("as_file", [False, True])
+def test_an_alias_has_the_lists_of_its_target(directory, as_file):
     directory.distribution().put({"a": ""})
-    (directory.path / "test").symlink_to("test-9")
+    if as_file:
+        (directory.path / "test").write_text("test-9")
+    else:
+        (directory.path / "test").symlink_to("test-9")
     assert directory.search(distribution="test").packages == (Package("a", ""),)
 
 
@@ -270,7 +275,7 @@ def searched_by_another_process(lists, distribution):
     process.start()
     there.close()
     found = here.recv()
-    process.join(30)
+    process.join(PATIENCE)
     here.close()
     assert process.exitcode == 0
     process.close()

@@ -48,7 +48,7 @@ def with_one_more(package: str) -> Callable[[Blueprint], Version]:
 def page(
     blueprints: PostgresBlueprints, tenant: str, limit: int = 100, offset: int = 0, **query: Any
 ) -> BlueprintsPage:
-    return blueprints.page(BlueprintsQuery(tenant, Page(limit, offset), **query))
+    return blueprints.find_page(BlueprintsQuery(tenant, Page(limit, offset), **query))
 
 
 def names(found: BlueprintsPage) -> list[str]:
@@ -114,13 +114,13 @@ def test_name_and_description_are_the_present_ones_whatever_the_version(
 
 
 @pytest.mark.parametrize("number", [2, 2**31, 2**63 - 1])
-def test_a_version_that_never_was_is_not_found(blueprints: PostgresBlueprints, tenant: str, number: int) -> None:
+def test_an_unknown_version_is_not_found(blueprints: PostgresBlueprints, tenant: str, number: int) -> None:
     blueprint_id = blueprints.create(new(tenant, "web"))
     with pytest.raises(NotFoundError):
         blueprints.get(tenant, blueprint_id, number)
 
 
-def test_the_change_is_told_the_latest_version(blueprints: PostgresBlueprints, tenant: str) -> None:
+def test_a_change_gets_the_latest_version(blueprints: PostgresBlueprints, tenant: str) -> None:
     blueprint_id = blueprints.create(new(tenant, "web", "of mine", body=packages("a")))
     seen: list[Blueprint] = []
 
@@ -132,7 +132,7 @@ def test_the_change_is_told_the_latest_version(blueprints: PostgresBlueprints, t
     assert [(each.version, each.description, each.body) for each in seen] == [(1, "of mine", packages("a"))]
 
 
-def test_a_change_that_comes_to_nothing_changes_nothing(
+def test_a_change_that_raises_changes_nothing(
     blueprints: PostgresBlueprints, module_database: Parameters, tenant: str
 ) -> None:
     blueprint_id = blueprints.create(new(tenant, "web"))
@@ -145,7 +145,7 @@ def test_a_change_that_comes_to_nothing_changes_nothing(
     assert stored_versions(module_database, blueprint_id) == [(1, BODY, None)]
 
 
-def test_a_change_leaves_where_it_came_from_as_it_is(
+def test_a_change_does_not_modify_the_version_it_starts_from(
     blueprints: PostgresBlueprints, module_database: Parameters, tenant: str
 ) -> None:
     blueprint_id = blueprints.create(new(tenant, "web", metadata={"parent_id": "x"}))
@@ -164,7 +164,7 @@ def test_the_wanted_version_is_changed(
 
 
 @pytest.mark.parametrize("wanted", [frozenset(), frozenset({1}), frozenset({3, 4})])
-def test_another_version_than_the_wanted_is_neither_changed_nor_deleted(
+def test_a_version_that_is_not_wanted_is_neither_changed_nor_deleted(
     blueprints: PostgresBlueprints, tenant: str, wanted: frozenset[int]
 ) -> None:
     blueprint_id = blueprints.create(new(tenant, "web"))
@@ -177,7 +177,7 @@ def test_another_version_than_the_wanted_is_neither_changed_nor_deleted(
     assert (found.version, found.name) == (2, "web")
 
 
-def test_changes_at_once_follow_each_other_and_none_is_lost(blueprints: PostgresBlueprints, tenant: str) -> None:
+def test_concurrent_changes_are_serialized_and_none_is_lost(blueprints: PostgresBlueprints, tenant: str) -> None:
     blueprint_id = blueprints.create(new(tenant, "web"))
     with ThreadPoolExecutor(12) as threads:
         numbers = list(
@@ -278,7 +278,7 @@ def test_another_tenants_blueprint_is_not_found_and_stays(blueprints: PostgresBl
     assert blueprints.get(tenant, blueprint_id).version == 1
 
 
-def test_one_that_never_was_is_not_found(blueprints: PostgresBlueprints, tenant: str) -> None:
+def test_an_unknown_blueprint_is_not_found(blueprints: PostgresBlueprints, tenant: str) -> None:
     is_not_found(blueprints, tenant, uuid4())
 
 
@@ -299,7 +299,7 @@ def test_however_many_builds_there_are_all_are_deleted_with_it(
         assert shown.fetchone() == (0,)
 
 
-def test_a_database_that_is_away_is_said_to_be(database: Parameters, tenant: str) -> None:
+def test_an_unavailable_database_raises_an_unavailable_error(database: Parameters, tenant: str) -> None:
     pool = PostgresDatabase({**database, "port": 1}, size=1)
     pool.open()
     away = PostgresBlueprints(pool)

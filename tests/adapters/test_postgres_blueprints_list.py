@@ -22,7 +22,7 @@ def create(blueprints: PostgresBlueprints, tenant: str, name: str, description: 
 def page(
     blueprints: PostgresBlueprints, tenant: str, limit: int = 100, offset: int = 0, **query: Any
 ) -> BlueprintsPage:
-    return blueprints.page(BlueprintsQuery(tenant, Page(limit, offset), **query))
+    return blueprints.find_page(BlueprintsQuery(tenant, Page(limit, offset), **query))
 
 
 def names(found: BlueprintsPage) -> list[str]:
@@ -130,7 +130,7 @@ def test_rows_without_a_description_are_searched_by_name(
 
 
 @pytest.mark.parametrize(("name", "found"), [("web", ["web"]), ("Web", []), ("we", []), ("w%", []), ("w_b", [])])
-def test_a_name_is_asked_for_exactly(blueprints: PostgresBlueprints, tenant: str, name: str, found: list[str]) -> None:
+def test_a_name_is_matched_exactly(blueprints: PostgresBlueprints, tenant: str, name: str, found: list[str]) -> None:
     for each in ("web", "web 2"):
         create(blueprints, tenant, each)
     assert names(page(blueprints, tenant, name=name)) == found
@@ -149,7 +149,7 @@ def test_a_tenant_sees_its_own_only(blueprints: PostgresBlueprints, tenant: str)
     assert page(blueprints, tenant, search="web") == BlueprintsPage(0, ())
 
 
-def test_deleted_ones_are_found_by_nothing(blueprints: PostgresBlueprints, tenant: str) -> None:
+def test_deleted_blueprints_are_never_found(blueprints: PostgresBlueprints, tenant: str) -> None:
     blueprint_id = create(blueprints, tenant, "web")
     blueprints.delete(tenant, blueprint_id, None)
     for query in ({}, {"name": "web"}, {"name": str(blueprint_id)}, {"search": "web"}, {"search": str(blueprint_id)}):

@@ -92,7 +92,7 @@ def test_rows_are_read_with_what_they_lack(
     blueprint_id = insert_blueprint(module_database, tenant, "n" * 200, BODY, description=None, metadata=None)
     found = blueprints.get(tenant, blueprint_id)
     assert (found.name, found.description, found.body) == ("n" * 200, "", BODY)
-    (item,) = blueprints.page(BlueprintsQuery(tenant, Page(100, 0))).blueprints
+    (item,) = blueprints.find_page(BlueprintsQuery(tenant, Page(100, 0))).blueprints
     assert (item.name, item.description) == ("n" * 200, "")
 
 
@@ -117,12 +117,12 @@ def test_bodies_of_any_shape_are_read_listed_changed_and_deleted(
     found = blueprints.get(tenant, blueprint_id)
     assert (found.name, found.policy_id, set(found.body) <= set(BODY)) == ("old", None, True)
     assert found.image_requests in ([], BODY["image_requests"])
-    assert blueprints.page(BlueprintsQuery(tenant, Page(100, 0))).count == 1
+    assert blueprints.find_page(BlueprintsQuery(tenant, Page(100, 0))).count == 1
     assert blueprints.change(tenant, blueprint_id, None, with_ours) == 2
     blueprints.delete(tenant, blueprint_id, None)
 
 
-def test_a_number_nobody_reads_does_not_spoil_the_rest(
+def test_a_number_that_cannot_be_parsed_does_not_affect_other_blueprints(
     blueprints: PostgresBlueprints, module_database: Parameters, tenant: str
 ) -> None:
     blueprint_id = insert_blueprint(module_database, tenant, "old", BODY)
@@ -132,7 +132,7 @@ def test_a_number_nobody_reads_does_not_spoil_the_rest(
             ('{"customizations": {"x": 1' + "0" * 400 + "}}", blueprint_id),
         )
     assert blueprints.get(tenant, blueprint_id).name == "old"
-    assert blueprints.page(BlueprintsQuery(tenant, Page(100, 0))).count == 1
+    assert blueprints.find_page(BlueprintsQuery(tenant, Page(100, 0))).count == 1
 
 
 @pytest.mark.parametrize("snapshots", [None, ["odd"], "odd", 7])

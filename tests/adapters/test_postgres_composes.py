@@ -38,7 +38,7 @@ def tenant() -> str:
 def page(
     composes: PostgresComposes, tenant: str, limit: int = 100, offset: int = 0, ignored: tuple[str, ...] = ()
 ) -> ComposesPage:
-    return composes.page(ComposesQuery(tenant, Page(limit, offset), ignored))
+    return composes.find_page(ComposesQuery(tenant, Page(limit, offset), ignored))
 
 
 def ids(found: ComposesPage) -> list[UUID]:
@@ -84,7 +84,7 @@ def test_the_count_is_of_all_that_match_not_of_the_page(
     assert (found.count, len(found.composes)) == (5, 1)
 
 
-def test_past_the_end_there_is_nothing_but_the_count(
+def test_a_page_behind_the_end_is_empty_and_has_the_count(
     composes: PostgresComposes, module_database: Parameters, tenant: str
 ) -> None:
     insert_compose(module_database, tenant)
@@ -120,12 +120,14 @@ def test_deleted_ones_are_hidden_and_keep_their_row(
     assert stored_row(module_database, compose)["deleted"] is True
 
 
-def test_deleting_again_finds_it_again(composes: PostgresComposes, module_database: Parameters, tenant: str) -> None:
+def test_deleting_a_compose_again_succeeds(
+    composes: PostgresComposes, module_database: Parameters, tenant: str
+) -> None:
     compose = insert_compose(module_database, tenant, deleted=True)
     assert composes.delete(tenant, compose)
 
 
-def test_one_that_never_was_cannot_be_deleted(composes: PostgresComposes, tenant: str) -> None:
+def test_an_unknown_compose_cannot_be_deleted(composes: PostgresComposes, tenant: str) -> None:
     assert not composes.delete(tenant, uuid4())
 
 
@@ -153,7 +155,7 @@ def test_image_types_are_ignored_by_the_name_that_was_asked_for(
     assert ids(found) == kept
 
 
-def test_a_blueprint_and_its_version_are_told(
+def test_a_listed_compose_names_its_blueprint_and_version(
     composes: PostgresComposes, module_database: Parameters, tenant: str
 ) -> None:
     blueprint, version_3 = insert_blueprint_version(module_database, tenant, 3)
@@ -184,7 +186,7 @@ def test_rows_of_any_shape_are_listed(
     assert listed == OLD_REQUESTS[::-1]
 
 
-def test_a_row_with_nothing_but_what_must_be_is_listed_with_nothing_else(
+def test_a_row_with_required_columns_only_is_listed(
     composes: PostgresComposes, module_database: Parameters, tenant: str
 ) -> None:
     insert_compose(module_database, tenant)
@@ -192,13 +194,13 @@ def test_a_row_with_nothing_but_what_must_be_is_listed_with_nothing_else(
     assert (listed.image_name, listed.client_id, listed.blueprint_id, listed.blueprint_version) == (None,) * 4
 
 
-def test_what_the_composer_said_is_kept_but_for_the_character_that_no_text_of_the_database_holds(
+def test_a_status_is_stored_without_nul_characters(
     composes: PostgresComposes, module_database: Parameters, tenant: str
 ) -> None:
     compose_id = insert_compose(module_database, tenant, compose_request())
     status = {"status": "failure", "error": {"reason": "a\0b", "details": [{"log\0": ["\0", 1, None]}]}}
-    composes.keep_status(compose_id, status)
-    composes.keep_metadata(compose_id, {"packages": [{"name": "bash\0"}]})
+    composes.store_status(compose_id, status)
+    composes.store_metadata(compose_id, {"packages": [{"name": "bash\0"}]})
     kept = composes.get(tenant, compose_id)
     assert kept is not None
     assert kept.status == {"status": "failure", "error": {"reason": "ab", "details": [{"log": ["", 1, None]}]}}
@@ -208,7 +210,7 @@ def test_what_the_composer_said_is_kept_but_for_the_character_that_no_text_of_th
     assert json.loads(kept_metadata.metadata or "") == {"packages": [{"name": "bash"}]}
 
 
-def test_a_database_that_is_away_is_said_to_be(database: Parameters, tenant: str) -> None:
+def test_an_unavailable_database_raises_an_unavailable_error(database: Parameters, tenant: str) -> None:
     pool = PostgresDatabase({**database, "port": 1}, size=1)
     pool.open()
     try:

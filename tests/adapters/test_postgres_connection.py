@@ -1,4 +1,4 @@
-"""The pool when the server goes and comes back (spec 40)."""
+"""The connection pool while the database server stops, hangs and restarts."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from domain.errors import UnavailableError
 from tests.support.database_proxy import WAYS, DatabaseProxy
 from tests.support.databases import Parameters, session
 from tests.support.folders import open_folder
+from tests.support.waiting import PATIENCE, STRETCH
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def fill(database: PostgresDatabase, connections: int) -> None:
     def take() -> None:
         with database.connection() as connection:
             connection.execute("SELECT 1")
-            together.wait(5)
+            together.wait(PATIENCE)
 
     threads = [threading.Thread(target=take) for _ in range(connections)]
     for thread in threads:
@@ -68,30 +69,30 @@ def test_a_patient_caller_outwaits_a_busy_pool_and_others_do_not(server: Embedde
     def hold() -> None:
         with database.connection():
             taken.set()
-            released.wait(10)
+            released.wait(PATIENCE)
 
     holder = threading.Thread(target=hold)
     holder.start()
-    taken.wait(5)
+    taken.wait(PATIENCE)
     with pytest.raises(UnavailableError):
         database.check()
     threading.Timer(1.0, released.set).start()
-    database.again(lambda connection: connection.execute("SELECT 1"), attempts=4, patient=True)
+    database.run_with_retry(lambda connection: connection.execute("SELECT 1"), attempts=4, patient=True)
     holder.join()
     database.close()
 
 
-def test_the_use_of_the_pool_is_told(server: EmbeddedPostgres) -> None:
+def test_the_usage_of_the_pool_is_counted(server: EmbeddedPostgres) -> None:
     database = opened(server, 1)
-    assert database.use()["limit"] == 1
+    assert database.pool_usage()["limit"] == 1
     waits = threading.Thread(target=database.check)
     with database.connection():
         waits.start()
-        deadline = time.monotonic() + 10
-        while database.use() != {"limit": 1, "size": 1, "in_use": 1, "waiting": 1}:
-            assert time.monotonic() < deadline, database.use()
+        deadline = time.monotonic() + PATIENCE
+        while database.pool_usage() != {"limit": 1, "size": 1, "in_use": 1, "waiting": 1}:
+            assert time.monotonic() < deadline, database.pool_usage()
     waits.join()
-    assert database.use() == {"limit": 1, "size": 1, "in_use": 0, "waiting": 0}
+    assert database.pool_usage() == {"limit": 1, "size": 1, "in_use": 0, "waiting": 0}
     database.close()
 
 
@@ -132,17 +133,13 @@ def sleep(connection: psycopg.Connection[Any], seconds: float) -> None:
     connection.execute("SELECT pg_sleep(%s)", (seconds,))
 
 
-# Seconds; what is promised is less, but a busy machine has other things to do.
-PATIENCE = 6.0
 # What is promised of a refusal.
-REFUSED_WITHIN = 2.0
+REFUSED_WITHIN = 2.0 * STRETCH
 every_way = pytest.mark.parametrize("name", WAYS)
 
 
 @every_way
-def test_a_server_that_is_away_from_the_first_connection_on_is_found_when_it_is_there(
-    postgres: Parameters, name: str
-) -> None:
+def test_a_server_that_is_unavailable_at_first_is_found_when_it_starts(postgres: Parameters, name: str) -> None:
     with DatabaseProxy(postgres) as proxy, pool(proxy.parameters) as database:
         WAYS[name](proxy)
         is_away(database)
@@ -152,7 +149,7 @@ def test_a_server_that_is_away_from_the_first_connection_on_is_found_when_it_is_
 
 
 @every_way
-def test_a_server_that_goes_away_is_found_again(postgres: Parameters, name: str) -> None:
+def test_a_server_that_stops_and_starts_is_found_again(postgres: Parameters, name: str) -> None:
     with DatabaseProxy(postgres) as proxy, pool(proxy.parameters) as database:
         fill(database, 4)
         for _ in range(2):
@@ -162,7 +159,7 @@ def test_a_server_that_goes_away_is_found_again(postgres: Parameters, name: str)
             until_there(database)
 
 
-def test_a_statement_that_is_never_answered_is_given_up(postgres: Parameters) -> None:
+def test_a_statement_without_an_answer_fails(postgres: Parameters) -> None:
     with DatabaseProxy(postgres) as proxy, pool(proxy.parameters) as database:
         until_there(database)
         began = time.monotonic()
@@ -186,7 +183,7 @@ def test_a_statement_that_takes_too_long_is_ended_and_the_connections_stay(postg
         assert idle(database) == before
 
 
-def test_statements_that_travel_together_may_each_take_long(postgres: Parameters) -> None:
+def test_each_statement_of_a_pipeline_may_take_long(postgres: Parameters) -> None:
     with pool(postgres, size=1) as database:
         before = idle(database)
         with database.connection() as connection, connection.pipeline():
@@ -195,7 +192,7 @@ def test_statements_that_travel_together_may_each_take_long(postgres: Parameters
         assert idle(database) == before
 
 
-def test_an_answer_that_comes_drop_by_drop_is_given_up(postgres: Parameters) -> None:
+def test_an_answer_that_arrives_in_drops_is_given_up(postgres: Parameters) -> None:
     def drip(database: PostgresDatabase) -> None:
         with database.connection() as connection, connection.pipeline():
             for _ in range(160):
@@ -208,7 +205,7 @@ def test_an_answer_that_comes_drop_by_drop_is_given_up(postgres: Parameters) -> 
         assert time.monotonic() - began < PATIENCE
 
 
-def test_a_connection_that_falls_silent_disturbs_none_that_is_in_use(server: EmbeddedPostgres) -> None:
+def test_a_silent_connection_does_not_disturb_those_in_use(server: EmbeddedPostgres) -> None:
     stopped, given_up = threading.Event(), threading.Event()
 
     def fall_silent(database: PostgresDatabase) -> None:
@@ -248,7 +245,7 @@ def test_however_many_wait_for_a_lock_none_is_refused_late(server: EmbeddedPostg
         together.wait(PATIENCE)
         began = time.monotonic()
         with pytest.raises(UnavailableError):
-            database.again(lambda connection: connection.execute("SELECT * FROM locked"))
+            database.run_with_retry(lambda connection: connection.execute("SELECT * FROM locked"))
         return time.monotonic() - began
 
     parameters = dict(server.connection_parameters())
@@ -275,14 +272,14 @@ def broken_late(attempts: list[float]) -> Any:
     return work
 
 
-def test_what_breaks_late_is_tried_again_for_the_patient_only(postgres: Parameters) -> None:
+def test_a_late_error_is_retried_for_patient_callers_only(postgres: Parameters) -> None:
     with pool(postgres) as database:
         attempts: list[float] = []
         with pytest.raises(UnavailableError):
-            database.again(broken_late(attempts))
+            database.run_with_retry(broken_late(attempts))
         assert len(attempts) == 1
         attempts = []
-        database.again(broken_late(attempts), patient=True)
+        database.run_with_retry(broken_late(attempts), patient=True)
         assert len(attempts) == 2
 
 
@@ -295,7 +292,7 @@ NOT_NOW = (
 
 
 @pytest.mark.parametrize("sqlstate", NOT_NOW)
-def test_a_server_that_says_it_cannot_now_is_unavailable(module_pool: PostgresDatabase, sqlstate: str) -> None:
+def test_a_server_that_refuses_connections_is_unavailable(module_pool: PostgresDatabase, sqlstate: str) -> None:
     statement = f"DO $$ BEGIN RAISE 'not now' USING ERRCODE = '{sqlstate}'; END $$"
     with pytest.raises(UnavailableError), module_pool.connection() as connection:
         connection.execute(statement.encode())
@@ -307,7 +304,7 @@ def module_pool(postgres: Parameters) -> Iterator[PostgresDatabase]:
         yield database
 
 
-def test_who_was_stopped_within_a_transaction_finds_the_database_unavailable(postgres: Parameters) -> None:
+def test_a_transaction_that_was_stopped_is_unavailable(postgres: Parameters) -> None:
     def be_stopped(database: PostgresDatabase) -> None:
         with database.connection() as connection, connection.transaction():
             connection.execute("SET idle_in_transaction_session_timeout = 20")
@@ -320,7 +317,7 @@ def test_who_was_stopped_within_a_transaction_finds_the_database_unavailable(pos
         database.check()
 
 
-def test_connections_are_kept_while_no_others_can_be_had(postgres: Parameters) -> None:
+def test_idle_connections_are_kept_while_no_new_ones_can_be_opened(postgres: Parameters) -> None:
     with DatabaseProxy(postgres) as proxy, pool(proxy.parameters, size=2) as database:
         fill(database, 2)
         first, second = idle(database), idle(database)
@@ -336,7 +333,7 @@ def test_connections_are_kept_while_no_others_can_be_had(postgres: Parameters) -
             time.sleep(0.05)
 
 
-def test_connections_that_are_busy_are_kept_while_no_others_can_be_had(postgres: Parameters) -> None:
+def test_busy_connections_are_kept_while_no_new_ones_can_be_opened(postgres: Parameters) -> None:
     with DatabaseProxy(postgres) as proxy, pool(proxy.parameters, size=1) as database:
         before = idle(database)
         proxy.refuse_newcomers("53300", "sorry, too many clients already")
@@ -348,16 +345,16 @@ def test_connections_that_are_busy_are_kept_while_no_others_can_be_had(postgres:
         assert idle(database) == before
 
 
-def test_who_is_patient_outwaits_a_server_that_is_away_for_a_moment(postgres: Parameters) -> None:
+def test_a_patient_caller_waits_for_a_server_that_restarts(postgres: Parameters) -> None:
     with DatabaseProxy(postgres) as proxy, pool(proxy.parameters) as database:
         until_there(database)
         proxy.close_port()
         is_away(database)
         threading.Timer(0.3, proxy.back).start()
-        database.again(lambda connection: connection.execute("SELECT 1"), attempts=4, patient=True)
+        database.run_with_retry(lambda connection: connection.execute("SELECT 1"), attempts=4, patient=True)
 
 
-def test_it_can_be_closed_while_the_server_is_away(postgres: Parameters) -> None:
+def test_the_database_can_be_closed_while_the_server_is_unavailable(postgres: Parameters) -> None:
     with DatabaseProxy(postgres) as proxy:
         proxy.swallow()
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""What becomes of an Idempotency-Key whose request ended badly, on a real PostgreSQL."""
+"""Idempotency-Keys of failed requests, on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.starts import PostgresStarts
-from domain.idempotency import Failure, Keyed, KnownRequest
+from domain.idempotency import EarlierRequest, KeyClaim, RequestFailure
 from tests.support.databases import Parameters
 from tests.support.starts import new_start
 
-LOST = Failure("UnavailableError", "The build could not be recorded")
+LOST = RequestFailure("UnavailableError", "The build could not be recorded")
 
 
 class Request:
@@ -23,7 +23,7 @@ class Request:
     def __init__(self, database: PostgresDatabase, number: int) -> None:
         self.keys, self._starts = PostgresIdempotencyKeys(database), PostgresStarts(database)
         self.id, tenant = uuid4(), uuid4().hex
-        self._keyed = Keyed(tenant, "/compose", "key", b"body")
+        self._keyed = KeyClaim(tenant, "/compose", "key", b"body")
         assert self.keys.claim(self._keyed, self.id) is None
         self._left = [new_start(tenant=tenant) for _ in range(number)]
         self._starts.reserve(self._left, tenant, None, self.id)
@@ -38,7 +38,7 @@ class Request:
         """The next build is none."""
         self._starts.release([self._left.pop(0).id])
 
-    def known(self) -> KnownRequest | None:
+    def known(self) -> EarlierRequest | None:
         """What who repeats it is told; None where it may be carried out."""
         return self.keys.claim(self._keyed, uuid4())
 
@@ -51,30 +51,30 @@ def database(module_database: Parameters) -> Iterator[PostgresDatabase]:
     opened.close()
 
 
-def test_where_all_builds_are_recorded_after_all_the_request_has_not_failed(database: PostgresDatabase) -> None:
+def test_a_request_whose_builds_are_all_recorded_has_not_failed(database: PostgresDatabase) -> None:
     request = Request(database, 2)
     made = (request.builds(), request.builds())
-    request.keys.close(request.id, LOST)
-    assert request.known() == KnownRequest(b"body", settled=True, made=made)
+    request.keys.settle_failed(request.id, LOST)
+    assert request.known() == EarlierRequest(b"body", settled=True, created_ids=made)
 
 
-def test_where_a_part_was_built_the_failure_is_kept(database: PostgresDatabase) -> None:
+def test_the_failure_of_a_partly_successful_request_is_stored(database: PostgresDatabase) -> None:
     request = Request(database, 2)
     made = (request.builds(), None)
     request.comes_to_nothing()
-    request.keys.close(request.id, LOST)
-    assert request.known() == KnownRequest(b"body", settled=True, made=made, failure=LOST)
+    request.keys.settle_failed(request.id, LOST)
+    assert request.known() == EarlierRequest(b"body", settled=True, created_ids=made, failure=LOST)
 
 
-def test_where_a_start_may_yet_be_a_build_nothing_is_decided(database: PostgresDatabase) -> None:
+def test_a_request_is_not_settled_while_a_start_may_become_a_build(database: PostgresDatabase) -> None:
     request = Request(database, 2)
     made = (request.builds(), None)
-    request.keys.close(request.id, LOST)
-    assert request.known() == KnownRequest(b"body", settled=False, made=made)
+    request.keys.settle_failed(request.id, LOST)
+    assert request.known() == EarlierRequest(b"body", settled=False, created_ids=made)
 
 
-def test_where_nothing_was_built_the_request_may_be_carried_out(database: PostgresDatabase) -> None:
+def test_a_request_without_builds_may_be_repeated(database: PostgresDatabase) -> None:
     request = Request(database, 1)
     request.comes_to_nothing()
-    request.keys.close(request.id, LOST)
+    request.keys.settle_failed(request.id, LOST)
     assert request.known() is None

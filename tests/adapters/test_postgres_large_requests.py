@@ -66,7 +66,7 @@ def without_data(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def listed(composes: PostgresComposes, tenant: str, **fields: Any) -> tuple[ListedCompose, ...]:
-    return composes.page(ComposesQuery(tenant, Page(100, 0), **fields)).composes
+    return composes.find_page(ComposesQuery(tenant, Page(100, 0), **fields)).composes
 
 
 def shown_in(found: tuple[ListedCompose, ...]) -> list[Any]:
@@ -346,7 +346,7 @@ def test_no_statement_reads_more_than_a_batch(module_database: Parameters, tenan
     database = RecordingDatabase(module_database)
     database.open()
     try:
-        found = PostgresComposes(database, 8 * MiB).page(ComposesQuery(tenant, Page(100, 0)))
+        found = PostgresComposes(database, 8 * MiB).find_page(ComposesQuery(tenant, Page(100, 0)))
     finally:
         database.close()
     assert not any(each.shortened for each in found.composes)
@@ -360,7 +360,7 @@ def test_an_ordinary_page_takes_no_further_statement(module_database: Parameters
     database = RecordingDatabase(module_database)
     database.open()
     try:
-        PostgresComposes(database).page(ComposesQuery(tenant, Page(100, 0)))
+        PostgresComposes(database).find_page(ComposesQuery(tenant, Page(100, 0)))
     finally:
         database.close()
     assert len(database.statements) == 2, "count and page"
@@ -402,8 +402,8 @@ def test_memory_is_reserved_before_large_results_are_read(
     compose = insert_compose(module_database, tenant)
     details = ["log " * 1000] * 300
     status = {"status": "failure", "error": {"id": 1, "reason": "r", "details": details}}
-    composes.keep_status(compose, status)
-    composes.keep_metadata(compose, {"packages": details})
+    composes.store_status(compose, status)
+    composes.store_metadata(compose, {"packages": details})
     found = composes.get(tenant, compose)
     assert found is not None
     assert found.status == status

@@ -1,4 +1,4 @@
-"""The upkeep of composes on a real PostgreSQL (spec 40, Maintenance)."""
+"""Maintenance of the tables on a real PostgreSQL (docs/operations.md, Maintenance)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from adapters.postgres import maintenance
-from adapters.postgres.maintenance import upkeep
+from adapters.postgres.maintenance import open_maintenance
 from domain.compose.passwords import is_redacted, present_request
 from domain.errors import ConfigurationError, UnavailableError
-from ports.maintenance import MaintainedAlreadyError
+from ports.maintenance import MaintenanceRunningError
 from tests.support.builders import compose_request
 from tests.support.databases import Parameters, session
 from tests.support.rows import insert_blueprint_version, insert_compose, now, stored_row
+from tests.support.waiting import PATIENCE
 
 MONTHS = 24
 OLD = timedelta(days=3 * 366)
@@ -60,14 +61,14 @@ def scalar(database: Parameters, statement: str, *values: object) -> Any:
 
 def removed(database: Parameters, months: int = MONTHS) -> list[int]:
     """How many composes each batch removed."""
-    with upkeep(database, months) as ours:
-        return list(ours.expired(remove=True))
+    with open_maintenance(database, months) as ours:
+        return list(ours.expire_composes(dry_run=False))
 
 
 def cleaned(database: Parameters) -> list[int]:
     """In how many composes each batch changed something."""
-    with upkeep(database, MONTHS) as ours:
-        return list(ours.with_passwords(take_out=True))
+    with open_maintenance(database, MONTHS) as ours:
+        return list(ours.redact_passwords(dry_run=False))
 
 
 @contextmanager
@@ -86,12 +87,12 @@ def request_of(database: Parameters, compose: UUID) -> Any:
     return stored_row(database, compose)["request"]
 
 
-def test_a_compose_goes_when_its_calendar_months_are_over_and_not_before(database: Parameters) -> None:
-    with upkeep(database, MONTHS) as ours:
+def test_a_compose_is_removed_after_its_calendar_months_and_not_before(database: Parameters) -> None:
+    with open_maintenance(database, MONTHS) as ours:
         cutoff = datetime.fromisoformat(ours.cutoff)
         older = insert_compose(database, "t", created_at=cutoff - timedelta(microseconds=1))
         exactly = insert_compose(database, "t", created_at=cutoff)
-        assert sum(ours.expired(remove=True)) == 1
+        assert sum(ours.expire_composes(dry_run=False)) == 1
     assert count(database) == 1
     assert stored_row(database, exactly)["job_id"] != older
 
@@ -104,7 +105,7 @@ def test_months_are_those_of_the_calendar_in_utc_whatever_the_zone(
     with session(database) as connection:
         connection.execute(f"ALTER DATABASE {database['dbname']} SET timezone TO '{zone}'".encode())
     before = now()
-    with upkeep(database, months) as ours:
+    with open_maintenance(database, months) as ours:
         cutoff = datetime.fromisoformat(ours.cutoff)
     turned = before.year * 12 + before.month - 1 - months
     assert cutoff.year * 12 + cutoff.month - 1 == turned
@@ -121,7 +122,7 @@ def test_batches_are_bounded_and_find_all_also_those_of_one_moment(database: Par
     assert stored_row(database, kept)
 
 
-def test_composes_of_times_that_nobody_else_knows_go_too(database: Parameters) -> None:
+def test_composes_with_times_that_python_cannot_represent_are_removed_too(database: Parameters) -> None:
     for when in ("-infinity", "0044-03-15 12:00:00 BC"):
         scalar(
             database,
@@ -133,24 +134,24 @@ def test_composes_of_times_that_nobody_else_knows_go_too(database: Parameters) -
     assert removed(database) == [10, 2]
 
 
-def test_what_a_batch_did_stays_done_when_the_next_one_is_never_asked_for(database: Parameters) -> None:
+def test_each_batch_is_committed_by_itself(database: Parameters) -> None:
     insert_many(database, 35)
-    with upkeep(database, MONTHS) as ours:
-        assert next(ours.expired(remove=True)) == 10
+    with open_maintenance(database, MONTHS) as ours:
+        assert next(ours.expire_composes(dry_run=False)) == 10
     assert count(database) == 25
 
 
-def test_who_only_counts_counts_the_same_and_changes_nothing(database: Parameters) -> None:
+def test_a_dry_run_counts_the_same_and_changes_nothing(database: Parameters) -> None:
     insert_many(database, 25)
     insert_many(database, 15, request=with_users({"name": "u", "password": SECRET}), ago=timedelta(days=1))
     before = scalar(database, "SELECT md5(string_agg(c::text, ',' ORDER BY job_id)) FROM composes c")
-    with upkeep(database, MONTHS) as ours:
-        assert list(ours.expired(remove=False)) == [10, 10, 5]
-        assert sum(ours.with_passwords(take_out=False)) == 15
+    with open_maintenance(database, MONTHS) as ours:
+        assert list(ours.expire_composes(dry_run=True)) == [10, 10, 5]
+        assert sum(ours.redact_passwords(dry_run=True)) == 15
     assert scalar(database, "SELECT md5(string_agg(c::text, ',' ORDER BY job_id)) FROM composes c") == before
 
 
-def test_blueprints_stay_when_all_their_composes_go(database: Parameters) -> None:
+def test_blueprints_stay_when_all_their_composes_are_removed(database: Parameters) -> None:
     _, version = insert_blueprint_version(database, "t", 1)
     insert_compose(database, "t", ago=OLD, blueprint_version_id=version)
     assert removed(database) == [1]
@@ -186,7 +187,7 @@ def test_a_password_leaves_the_row_and_the_compose_is_answered_as_before(
     assert present_request(kept) == present_request(request)
 
 
-def test_all_else_in_the_row_stays_as_it_was_to_the_last_digit(database: Parameters) -> None:
+def test_the_rest_of_the_row_stays_unchanged_to_the_last_digit(database: Parameters) -> None:
     others = (
         '{"a": null, "b": 1.000000000000000000000000001, "c": 1e400, "d": [null, {"password": "of something else"}]}'
     )
@@ -244,7 +245,7 @@ def test_blueprints_keep_their_hashes(database: Parameters) -> None:
     assert scalar(database, "SELECT body FROM blueprint_versions") == body
 
 
-def test_a_row_that_somebody_holds_is_passed_over_and_taken_the_next_time(database: Parameters) -> None:
+def test_a_locked_row_is_skipped_and_removed_by_the_next_run(database: Parameters) -> None:
     insert_many(database, 12)
     busy = insert_compose(database, "t", ago=OLD + timedelta(days=1))
     with held(database, busy):
@@ -252,7 +253,7 @@ def test_a_row_that_somebody_holds_is_passed_over_and_taken_the_next_time(databa
     assert removed(database) == [1]
 
 
-def test_a_password_in_a_row_that_somebody_holds_goes_the_next_time(database: Parameters) -> None:
+def test_a_password_in_a_locked_row_is_removed_by_the_next_run(database: Parameters) -> None:
     busy = insert_compose(database, "t", with_users({"name": "u", "password": SECRET}))
     with held(database, busy):
         assert cleaned(database) == [0]
@@ -262,42 +263,42 @@ def test_a_password_in_a_row_that_somebody_holds_goes_the_next_time(database: Pa
 def test_between_batches_nothing_is_locked(database: Parameters) -> None:
     insert_many(database, 15)
     insert_many(database, 15, request=with_users({"name": "u", "password": SECRET}), ago=timedelta(days=1))
-    with upkeep(database, MONTHS) as ours:
-        for batches in (ours.expired(remove=True), ours.with_passwords(take_out=True)):
+    with open_maintenance(database, MONTHS) as ours:
+        for batches in (ours.expire_composes(dry_run=False), ours.redact_passwords(dry_run=False)):
             next(batches)
             assert scalar(database, "SELECT count(*) FROM pg_locks WHERE relation = 'composes'::regclass") == 0
             scalar(database, "SELECT count(*) FROM (SELECT 1 FROM composes FOR UPDATE NOWAIT) everything")
 
 
-def test_of_two_that_run_at_once_the_second_says_so(database: Parameters) -> None:
+def test_a_second_concurrent_run_raises_an_error(database: Parameters) -> None:
     with (
-        upkeep(database, MONTHS),
-        pytest.raises(MaintainedAlreadyError, match="Another maintenance"),
-        upkeep(database, MONTHS),
+        open_maintenance(database, MONTHS),
+        pytest.raises(MaintenanceRunningError, match="Another maintenance"),
+        open_maintenance(database, MONTHS),
     ):
         pass
-    with upkeep(database, MONTHS) as ours:
+    with open_maintenance(database, MONTHS) as ours:
         assert ours.cutoff
 
 
-def test_nothing_is_done_to_a_database_without_the_index_that_serves_it(database: Parameters) -> None:
+def test_a_database_without_the_index_is_not_maintained(database: Parameters) -> None:
     with session(database) as connection:
         connection.execute("DROP INDEX composes_created_at_job_id_idx")
-    with pytest.raises(ConfigurationError, match="migrate"), upkeep(database, MONTHS):
+    with pytest.raises(ConfigurationError, match="migrate"), open_maintenance(database, MONTHS):
         pass
 
 
-def test_a_database_that_is_away_is_said_to_be(database: Parameters) -> None:
-    with pytest.raises(UnavailableError), upkeep({**database, "port": 1}, MONTHS):
+def test_an_unavailable_database_raises_an_unavailable_error(database: Parameters) -> None:
+    with pytest.raises(UnavailableError), open_maintenance({**database, "port": 1}, MONTHS):
         pass
 
 
-def test_a_database_that_goes_away_ends_it(database: Parameters) -> None:
+def test_a_database_that_becomes_unavailable_ends_the_run(database: Parameters) -> None:
     insert_many(database, 25)
 
     def run() -> None:
-        with upkeep(database, MONTHS) as ours:
-            batches = ours.expired(remove=True)
+        with open_maintenance(database, MONTHS) as ours:
+            batches = ours.expire_composes(dry_run=False)
             next(batches)
             scalar(
                 database,
@@ -311,23 +312,23 @@ def test_a_database_that_goes_away_ends_it(database: Parameters) -> None:
     assert count(database) == 15
 
 
-def test_the_room_of_removed_composes_is_used_again(database: Parameters) -> None:
+def test_the_space_of_removed_composes_is_reused(database: Parameters) -> None:
     insert_many(database, 200)
-    with upkeep(database, MONTHS) as ours:
-        list(ours.expired(remove=True))
+    with open_maintenance(database, MONTHS) as ours:
+        list(ours.expire_composes(dry_run=False))
         assert ours.vacuum(lambda: False)
     vacuumed = "SELECT vacuum_count > 0 AND analyze_count > 0 FROM pg_stat_user_tables WHERE relname = 'composes'"
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while not scalar(database, vacuumed):  # the statistics come some time after
         assert time.monotonic() < deadline, "neither vacuumed nor analysed"
         time.sleep(0.05)
 
 
-def test_a_vacuum_that_has_to_wait_is_given_up_when_time_is_over(database: Parameters) -> None:
+def test_a_waiting_vacuum_is_cancelled_when_the_time_is_over(database: Parameters) -> None:
     with psycopg.connect(**database) as connection:
         connection.execute("LOCK TABLE composes IN SHARE UPDATE EXCLUSIVE MODE")
         ends = time.monotonic() + 0.3
-        with upkeep(database, MONTHS) as ours:
+        with open_maintenance(database, MONTHS) as ours:
             assert not ours.vacuum(lambda: time.monotonic() > ends)
 
 
@@ -341,11 +342,11 @@ def large(module_database: Parameters) -> Parameters:
     return module_database
 
 
-@pytest.mark.parametrize("statement", ["COUNT_EXPIRED", "REMOVE_EXPIRED", "COUNT_PASSWORDS", "TAKE_OUT_PASSWORDS"])
+@pytest.mark.parametrize("statement", ["COUNT_EXPIRED", "REMOVE_EXPIRED", "COUNT_PASSWORDS", "REDACT_PASSWORDS"])
 @pytest.mark.parametrize("known", [True, False], ids=["analysed", "never analysed"])
 def test_an_index_finds_the_rows_of_every_batch(large: Parameters, statement: str, known: bool) -> None:
     values = {"cutoff": now() - timedelta(days=730), "time": now() - OLD, "id": UUID(int=0), "size": 1000}
-    with upkeep(large, MONTHS) as ours, ours._session.transaction(force_rollback=True):
+    with open_maintenance(large, MONTHS) as ours, ours._session.transaction(force_rollback=True):
         if not known:
             ours._session.execute("DELETE FROM pg_statistic WHERE starelid = 'composes'::regclass")
         explain = f"EXPLAIN (FORMAT JSON) {getattr(maintenance, statement)}"
@@ -364,19 +365,19 @@ def scans_of_composes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from scans_of_composes(part)
 
 
-def test_starts_as_old_as_removed_composes_go_and_younger_ones_stay(database: Parameters) -> None:
+def test_starts_as_old_as_removed_composes_are_removed_and_younger_ones_stay(database: Parameters) -> None:
     with session(database) as connection:
         for ago in (OLD, timedelta(days=30)):
             connection.execute(
                 "INSERT INTO compose_starts (id, org_id, created_at) VALUES (%s, '1', %s)", (uuid4(), now() - ago)
             )
-    with upkeep(database, MONTHS) as ours:
-        assert sum(ours.expired_starts(remove=False)) == 1
-        assert sum(ours.expired_starts(remove=True)) == 1
+    with open_maintenance(database, MONTHS) as ours:
+        assert sum(ours.expire_starts(dry_run=True)) == 1
+        assert sum(ours.expire_starts(dry_run=False)) == 1
     assert scalar(database, "SELECT count(*) FROM compose_starts") == 1
 
 
-def test_idempotency_keys_go_after_a_day_in_batches(database: Parameters) -> None:
+def test_idempotency_keys_are_removed_after_a_day_in_batches(database: Parameters) -> None:
     insert = """
         INSERT INTO idempotency_keys (id, org_id, path, key, body, created_at)
         SELECT gen_random_uuid(), '1', '/compose', %(age)s || n::text, '', %(made)s FROM generate_series(1, 25) n
@@ -384,6 +385,6 @@ def test_idempotency_keys_go_after_a_day_in_batches(database: Parameters) -> Non
     with session(database) as connection:
         for age in (timedelta(hours=23), timedelta(hours=25)):
             connection.execute(insert, {"age": str(age), "made": now() - age})
-    with upkeep(database, MONTHS) as ours:
-        assert list(ours.expired_keys(remove=True)) == [10, 10, 5]
+    with open_maintenance(database, MONTHS) as ours:
+        assert list(ours.expire_keys(dry_run=False)) == [10, 10, 5]
     assert scalar(database, "SELECT count(*) FROM idempotency_keys") == 25

@@ -13,17 +13,17 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from adapters.postgres import blueprints, composes, idempotency, large_requests, left_starts, maintenance, starts
+from adapters.postgres import abandoned_starts, blueprints, composes, idempotency, large_requests, maintenance, starts
+from adapters.postgres.abandoned_starts import PostgresAbandonedStarts
 from adapters.postgres.blueprints import PostgresBlueprints
 from adapters.postgres.composes import PostgresComposes
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
-from adapters.postgres.left_starts import PostgresLeftStarts
-from adapters.postgres.maintenance import PostgresUpkeep
+from adapters.postgres.maintenance import PostgresMaintenance
 from adapters.postgres.starts import PostgresStarts
 from benchmarks.database import LARGE, SMALL
 from domain.blueprints.blueprint import BlueprintsQuery, NewBlueprint, Version
 from domain.composes import ComposesQuery, NewCompose
-from domain.idempotency import Failure, Keyed
+from domain.idempotency import KeyClaim, RequestFailure
 from domain.paging import Page
 from domain.quota import Quota
 from domain.starts import Adoption
@@ -37,14 +37,14 @@ COUNTS = (
     composes._COUNT,
     composes._COUNT_OF_BLUEPRINT,
     blueprints._COUNT_ALL,
-    blueprints._COUNT_SOUGHT,
+    blueprints._COUNT_SEARCH,
 )
 PAGES = (
     composes._PAGE,
     composes._PAGE_BY_TYPE,
     composes._PAGE_OF_BLUEPRINT,
     blueprints._PAGE_OF_ALL,
-    blueprints._PAGE_OF_SOUGHT,
+    blueprints._PAGE_OF_SEARCH,
 )
 LISTED_BY_AGE = ("composes_listed_idx", "composes_of_version_listed_idx")
 # What has more rows the longer the service runs, or the more there is to do.
@@ -55,7 +55,7 @@ OF_THE_MOMENT = ("idempotency_keys_unsettled_idx",)
 TEMPLATE = re.compile(r"\{[a-z_]+\}")
 # Some of the starts in the database are older than that, most are not: to count all of them any index is good.
 LEASE = timedelta(hours=12)
-OF_NO_TABLE = ("_CUTOFF", "_INDEX_IS_THERE")
+OF_NO_TABLE = ("_CUTOFF", "_INDEX_EXISTS")
 FORGET_SIZE = "UPDATE composes SET request_size = NULL WHERE job_id = %(compose)s"
 LARGE_REQUEST = {"customizations": {"packages": ["a" * 20_000]}}
 
@@ -88,21 +88,21 @@ def use(database: RecordingDatabase, tenant: str, blueprint: UUID) -> None:
     """Call everything the adapters have."""
     history, kept, starting = PostgresComposes(database), PostgresBlueprints(database), PostgresStarts(database)
     for page in (Page(100, 0), Page(10, 0), Page(100, 5_000)):
-        history.page(ComposesQuery(tenant, page))
-        history.page(ComposesQuery(tenant, page, ("rhel-edge-commit", "rhel-edge-installer")))
-        history.page(ComposesQuery(tenant, page, blueprint=blueprint))
-        history.page(ComposesQuery(tenant, page, ("wsl",), blueprint, 2))
-        kept.page(BlueprintsQuery(tenant, page))
+        history.find_page(ComposesQuery(tenant, page))
+        history.find_page(ComposesQuery(tenant, page, ("rhel-edge-commit", "rhel-edge-installer")))
+        history.find_page(ComposesQuery(tenant, page, blueprint=blueprint))
+        history.find_page(ComposesQuery(tenant, page, ("wsl",), blueprint, 2))
+        kept.find_page(BlueprintsQuery(tenant, page))
         for search in ("server", "server 12", "nowhere"):
-            kept.page(BlueprintsQuery(tenant, page, search=search))
-    kept.page(BlueprintsQuery(tenant, Page(100, 0), name="Web server 0 of region 0"))
+            kept.find_page(BlueprintsQuery(tenant, page, search=search))
+    kept.find_page(BlueprintsQuery(tenant, Page(100, 0), name="Web server 0 of region 0"))
     new = kept.create(NewBlueprint(tenant, "", "new", "", {}))
     kept.change(tenant, new, None, lambda _: Version("newer", "", {}))
     version = kept.get(tenant, new, 1).version_id
     for quota in (None, Quota(10, timedelta(days=1)), Quota(1_000_000, timedelta(days=14))):
         starting.reserve(new_starts(uuid4()), tenant, quota)
         if quota is not None:
-            starting.usage(tenant, quota)
+            starting.get_usage(tenant, quota)
     start, compose = uuid4(), uuid4()
     for _ in range(2):
         starting.record(start, compose, NewCompose(tenant, "", "", LARGE_REQUEST, None, "api", version))
@@ -111,8 +111,8 @@ def use(database: RecordingDatabase, tenant: str, blueprint: UUID) -> None:
     look_after_starts(database, tenant)
     look_after_rows(database)
     history.get(tenant, compose)
-    history.keep_status(compose, {"status": "success"})
-    history.keep_metadata(compose, {})
+    history.store_status(compose, {"status": "success"})
+    history.store_metadata(compose, {})
     history.get_metadata(tenant, compose)
     with database.connection() as connection:
         connection.execute(FORGET_SIZE, {"compose": compose})
@@ -122,34 +122,34 @@ def use(database: RecordingDatabase, tenant: str, blueprint: UUID) -> None:
 
 
 def look_after_starts(database: RecordingDatabase, tenant: str) -> None:
-    keys, left = PostgresIdempotencyKeys(database), PostgresLeftStarts(database)
+    keys, abandoned = PostgresIdempotencyKeys(database), PostgresAbandonedStarts(database)
     key, build = uuid4(), uuid4()
-    keys.claim(Keyed(tenant, "/compose", str(key), b""), key)
-    keys.claim(Keyed(tenant, "/compose", str(key), b""), uuid4())
+    keys.claim(KeyClaim(tenant, "/compose", str(key), b""), key)
+    keys.claim(KeyClaim(tenant, "/compose", str(key), b""), uuid4())
     start = new_start(tenant=tenant)
     PostgresStarts(database).reserve([start], tenant, None, key)
     PostgresBlueprints(database).create(NewBlueprint(tenant, "", str(key), "", {}), uuid4())
-    left.lead(UUID(int=0), timedelta(0))
-    left.left(LEASE, timedelta(days=1), 10)
-    left.count(LEASE)
-    left.known([build])
-    left.adopt(Adoption(start.id, build))
-    keys.left(timedelta(0), 10)
+    abandoned.acquire_leadership(UUID(int=0), timedelta(0))
+    abandoned.find_abandoned(LEASE, timedelta(days=1), 10)
+    abandoned.count(LEASE)
+    abandoned.find_recorded([build])
+    abandoned.adopt(Adoption(start.id, build))
+    keys.find_unsettled(timedelta(0), 10)
     keys.settle(key)
-    keys.close(key, Failure("UnavailableError", ""))
+    keys.settle_failed(key, RequestFailure("UnavailableError", ""))
 
 
 def look_after_rows(database: RecordingDatabase) -> None:
     with database.connection() as connection:
-        upkeep = PostgresUpkeep(connection, "2000-01-01", "2000-01-01")
+        maintenance = PostgresMaintenance(connection, "2000-01-01", "2000-01-01")
         for do in (False, True):
             for batches in (
-                upkeep.expired(remove=do),
-                upkeep.expired_starts(remove=do),
-                upkeep.expired_keys(remove=do),
+                maintenance.expire_composes(dry_run=not do),
+                maintenance.expire_starts(dry_run=not do),
+                maintenance.expire_keys(dry_run=not do),
             ):
                 assert sum(batches) == 0
-            assert next(upkeep.with_passwords(take_out=do)) == 0
+            assert next(maintenance.redact_passwords(dry_run=not do)) == 0
 
 
 def plans(parameters: Parameters, statements: list[Statement], generic: bool) -> Iterator[tuple[str, Node]]:
@@ -179,7 +179,7 @@ def test_no_statement_sorts_more_than_a_page(
 
 
 @every_way
-def test_what_counts_and_what_finds_a_page_reads_one_index_alone(
+def test_counts_and_pages_read_one_index_only(
     large_database: Parameters, statements: dict[str, list[Statement]], tenant: str, generic: bool
 ) -> None:
     counts = [each for each in statements[tenant] if each[0] in COUNTS]
@@ -213,7 +213,7 @@ def test_lists_of_builds_read_no_build_that_is_too_old_to_be_listed(
 
 
 @every_way
-def test_each_index_is_entered_at_its_first_column_and_not_read_to_its_end(
+def test_each_index_is_searched_by_its_first_column_and_not_read_to_its_end(
     large_database: Parameters, statements: dict[str, list[Statement]], tenant: str, generic: bool
 ) -> None:
     with session(large_database) as connection:
@@ -235,7 +235,7 @@ def test_each_statement_of_the_adapters_is_among_these(statements: dict[str, lis
     ran = [text for text, _ in statements[LARGE]]
     written = [
         (name, text)
-        for module in (blueprints, composes, idempotency, large_requests, left_starts, maintenance, starts)
+        for module in (blueprints, composes, idempotency, large_requests, abandoned_starts, maintenance, starts)
         for name, text in vars(module).items()
         if isinstance(text, str) and text.lstrip().startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH"))
     ]

@@ -15,8 +15,8 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from adapters.postgres.abandoned_starts import PostgresAbandonedStarts
 from adapters.postgres.connection import PostgresDatabase
-from adapters.postgres.left_starts import PostgresLeftStarts
 from adapters.postgres.starts import PostgresStarts
 from domain.composes import NewCompose
 from domain.errors import BuildIdTakenError, ReservationUnknownError, UnavailableError
@@ -26,6 +26,7 @@ from tests.support import databases
 from tests.support.databases import Parameters, session
 from tests.support.rows import counts, insert_compose, now, stored_row
 from tests.support.starts import new_start, new_starts
+from tests.support.waiting import PATIENCE
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -65,7 +66,7 @@ def new_compose(tenant: str, image_name: str | None = None) -> NewCompose:
 
 
 @pytest.mark.parametrize(("limit", "built", "starting"), [(7, 0, 0), (7, 2, 1), (1, 0, 0), (3, 3, 0), (0, 0, 0)])
-def test_with_k_left_any_number_at_once_over_two_pools_get_exactly_k(
+def test_with_k_builds_left_concurrent_reservations_over_two_pools_get_exactly_k(
     module_database: Parameters, starts: PostgresStarts, tenant: str, limit: int, built: int, starting: int
 ) -> None:
     for _ in range(built):
@@ -86,7 +87,7 @@ def test_with_k_left_any_number_at_once_over_two_pools_get_exactly_k(
 
 
 @pytest.mark.parametrize("level", ["repeatable read", "serializable"])
-def test_with_k_left_exactly_k_get_through_whatever_isolation_the_server_is_set_to(
+def test_with_k_builds_left_exactly_k_are_granted_at_any_default_isolation(
     database: Parameters, tenant: str, level: str
 ) -> None:
     with session(database) as connection:
@@ -102,7 +103,7 @@ def test_with_k_left_exactly_k_get_through_whatever_isolation_the_server_is_set_
     assert counts(database, tenant) == (0, 7)
 
 
-def test_reserving_and_recording_at_once_never_lets_one_more_through(
+def test_concurrent_reserving_and_recording_never_exceeds_the_quota(
     module_database: Parameters, starts: PostgresStarts, tenant: str
 ) -> None:
     def caller(_: int) -> bool:
@@ -145,7 +146,7 @@ def test_the_window_slides(starts: PostgresStarts, tenant: str) -> None:
     reserved(starts, tenant, quota)
 
 
-def test_a_start_that_nobody_heard_of_again_leaves_the_window_too(
+def test_an_abandoned_start_leaves_the_window_too(
     module_database: Parameters, starts: PostgresStarts, tenant: str
 ) -> None:
     with session(module_database) as connection:
@@ -172,12 +173,12 @@ def test_without_a_quota_nothing_is_refused(module_database: Parameters, starts:
     assert counts(module_database, tenant) == (0, 50)
 
 
-def test_what_started_without_a_quota_counts_once_there_is_one(starts: PostgresStarts, tenant: str) -> None:
+def test_builds_from_before_a_quota_count_towards_it(starts: PostgresStarts, tenant: str) -> None:
     reserved(starts, tenant, None)
     assert not starts.reserve(new_starts(uuid4()), tenant, Quota(1, DAY)).granted
 
 
-def test_a_released_start_can_be_had_again(starts: PostgresStarts, tenant: str) -> None:
+def test_a_released_start_can_be_reserved_again(starts: PostgresStarts, tenant: str) -> None:
     start = reserved(starts, tenant, Quota(1, DAY))
     starts.release([start])
     reserved(starts, tenant, Quota(1, DAY))
@@ -191,7 +192,7 @@ def test_releasing_twice_gives_back_one(starts: PostgresStarts, tenant: str) -> 
     assert not starts.reserve(new_starts(uuid4()), tenant, Quota(2, DAY)).granted
 
 
-def test_a_recorded_start_becomes_a_compose_with_all_of_it(
+def test_a_recorded_start_becomes_a_compose_with_all_its_values(
     module_database: Parameters, starts: PostgresStarts, tenant: str
 ) -> None:
     compose_id = uuid4()
@@ -228,7 +229,7 @@ def test_recording_twice_changes_nothing(module_database: Parameters, starts: Po
     assert counts(module_database, tenant) == (1, 0)
 
 
-def test_whoever_counts_sees_the_start_or_the_compose_never_both_never_neither(
+def test_a_count_sees_either_the_start_or_the_compose(
     module_database: Parameters, starts: PostgresStarts, tenant: str
 ) -> None:
     pending = [reserved(starts, tenant, None) for _ in range(100)]
@@ -251,13 +252,13 @@ def test_whoever_counts_sees_the_start_or_the_compose_never_both_never_neither(
         for start in pending:
             starts.record(start, uuid4(), new_compose(tenant))
         done.set()
-        counted.result(10)
+        counted.result(PATIENCE)
     assert len(seen) > 5
     assert set(seen) == {100}
 
 
 @pytest.mark.parametrize("quota", [None, Quota(100, DAY), Quota(0, DAY)], ids=["unlimited", "granted", "refused"])
-def test_nothing_is_held_once_a_reservation_has_returned(
+def test_a_reservation_holds_no_lock_when_it_has_returned(
     database: Parameters, tenant: str, quota: Quota | None
 ) -> None:
     with pool(database, size=1) as only_one:
@@ -292,7 +293,7 @@ def test_a_large_history_is_not_counted_to_its_end(database: Parameters, tenant:
         with session(database) as connection:
             before = _rows_read(connection)
             assert not starts.reserve(new_starts(uuid4()), tenant, Quota(5, DAY)).granted
-            assert starts.usage(tenant, Quota(5, DAY)).used == 5
+            assert starts.get_usage(tenant, Quota(5, DAY)).used == 5
         opened.close()  # a session hands in its statistics when it ends
         with session(database) as connection:
             assert _rows_read(connection) - before < 2000
@@ -319,7 +320,7 @@ def test_a_broken_connection_does_not_lose_a_compose(database: Parameters, tenan
     assert counts(database, tenant) == (1, 0)
 
 
-def test_a_database_that_is_away_is_said_to_be(database: Parameters, tenant: str) -> None:
+def test_an_unavailable_database_raises_an_unavailable_error(database: Parameters, tenant: str) -> None:
     with pool({**database, "port": 1}, size=1) as nowhere, pytest.raises(UnavailableError):
         PostgresStarts(nowhere).reserve(new_starts(uuid4()), tenant, None)
 
@@ -384,15 +385,15 @@ def test_several_starts_are_released_together(starts: PostgresStarts, tenant: st
 
 def used(starts: PostgresStarts, tenant: str, quota: Quota) -> tuple[int, timedelta | None]:
     """How many builds count, and the seconds, roughly, until one fewer does."""
-    allowance = quota.allowance(starts.usage(tenant, quota))
+    allowance = quota.allowance(starts.get_usage(tenant, quota))
     return allowance.used, allowance.frees_in and timedelta(seconds=round(allowance.frees_in.total_seconds(), -1))
 
 
-def test_nothing_counts_of_a_tenant_who_built_nothing(starts: PostgresStarts, tenant: str) -> None:
+def test_a_tenant_without_builds_has_no_usage(starts: PostgresStarts, tenant: str) -> None:
     assert used(starts, tenant, Quota(3, DAY)) == (0, None)
 
 
-def test_deleted_composes_and_starts_are_told_and_other_tenants_and_old_ones_are_not(
+def test_the_usage_counts_deleted_composes_and_starts_but_no_old_ones_nor_other_tenants(
     module_database: Parameters, starts: PostgresStarts, tenant: str
 ) -> None:
     insert_compose(module_database, tenant, deleted=True, ago=HOUR)
@@ -404,7 +405,7 @@ def test_deleted_composes_and_starts_are_told_and_other_tenants_and_old_ones_are
 
 
 @pytest.mark.parametrize(("limit", "leaves"), [(3, 6 * HOUR), (2, 4 * HOUR), (1, 2 * HOUR), (0, None)])
-def test_of_more_builds_than_the_limit_those_count_that_have_to_leave_before_one_may_start(
+def test_of_more_builds_than_the_limit_only_the_newest_count(
     module_database: Parameters, starts: PostgresStarts, tenant: str, limit: int, leaves: timedelta | None
 ) -> None:
     for hours in (2, 4, 6):
@@ -422,21 +423,21 @@ def test_a_start_is_the_first_to_leave_where_it_is_the_earliest(
 
 
 @pytest.mark.parametrize(("limit", "number"), [(5, 1), (5, 3), (4, 3), (1, 1), (0, 1)])
-def test_a_reservation_tells_what_counts_after_it(starts: PostgresStarts, tenant: str, limit: int, number: int) -> None:
+def test_a_reservation_returns_the_usage_after_it(starts: PostgresStarts, tenant: str, limit: int, number: int) -> None:
     quota = Quota(limit, DAY)
     for _ in range(3):
         told = starts.reserve(new_starts(*(uuid4() for _ in range(number))), tenant, quota).usage
-        asked = starts.usage(tenant, quota)
+        asked = starts.get_usage(tenant, quota)
         assert told is not None
         assert (told.used, told.earliest) == (asked.used, asked.earliest)
         assert timedelta(0) <= asked.at - told.at < timedelta(seconds=30)
 
 
-def test_without_a_quota_nothing_is_told(starts: PostgresStarts, tenant: str) -> None:
+def test_without_a_quota_no_usage_is_returned(starts: PostgresStarts, tenant: str) -> None:
     assert starts.reserve(new_starts(uuid4()), tenant, None).usage is None
 
 
-def test_of_simultaneous_reservations_each_is_told_another_number(starts: PostgresStarts, tenant: str) -> None:
+def test_simultaneous_reservations_return_different_usages(starts: PostgresStarts, tenant: str) -> None:
     with ThreadPoolExecutor(10) as callers:
         told = list(callers.map(lambda _: starts.reserve(new_starts(uuid4()), tenant, Quota(7, DAY)), range(AT_ONCE)))
     assert sorted(each.usage.used for each in told if each.granted and each.usage) == [1, 2, 3, 4, 5, 6, 7]
@@ -461,7 +462,7 @@ def test_an_id_of_another_build_changes_nothing(
     assert counts(module_database, tenant) == (1, 0)
 
 
-def test_a_start_of_the_same_request_does_not_get_the_build_of_the_one_before(
+def test_a_start_does_not_get_the_build_of_an_earlier_start_of_an_equal_request(
     module_database: Parameters, starts: PostgresStarts, tenant: str
 ) -> None:
     first, second, compose_id = reserved(starts, tenant, None), reserved(starts, tenant, None), uuid4()
@@ -473,7 +474,7 @@ def test_a_start_of_the_same_request_does_not_get_the_build_of_the_one_before(
 
 
 @pytest.mark.parametrize("theirs", [{"tenant": "another"}, {"request": {"image_requests": [{"a": 2}]}}], ids=repr)
-def test_a_start_that_is_gone_does_not_make_another_build_its_own(
+def test_a_start_that_no_longer_exists_does_not_take_another_build(
     module_database: Parameters, starts: PostgresStarts, tenant: str, theirs: dict[str, Any]
 ) -> None:
     compose_id, start = uuid4(), reserved(starts, tenant, None)
@@ -491,12 +492,12 @@ def test_an_adopted_build_may_be_recorded_again(
     compose_id, start = uuid4(), new_start(tenant=tenant)
     starts.reserve([start], tenant, None)
     with pool(module_database) as opened:
-        assert PostgresLeftStarts(opened).adopt(Adoption(start.id, compose_id))
+        assert PostgresAbandonedStarts(opened).adopt(Adoption(start.id, compose_id))
     starts.record(start.id, compose_id, start.compose)
     assert counts(module_database, tenant) == (1, 0)
 
 
-def test_of_starts_that_get_one_id_at_once_one_becomes_the_build(
+def test_of_concurrent_starts_with_one_build_id_one_is_recorded(
     module_database: Parameters, starts: PostgresStarts, tenant: str
 ) -> None:
     pending, compose_id, gate = [reserved(starts, tenant, None) for _ in range(8)], uuid4(), threading.Barrier(8)
@@ -523,7 +524,9 @@ def test_of_simultaneous_attempts_of_one_start_all_succeed(
     assert counts(module_database, tenant) == (1, 0)
 
 
-def test_a_build_is_known_to_be_recorded(module_database: Parameters, starts: PostgresStarts, tenant: str) -> None:
+def test_a_recorded_build_is_reported_as_recorded(
+    module_database: Parameters, starts: PostgresStarts, tenant: str
+) -> None:
     assert starts.is_recorded(insert_compose(module_database, tenant, deleted=True))
     assert not starts.is_recorded(uuid4())
 

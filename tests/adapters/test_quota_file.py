@@ -1,4 +1,4 @@
-"""The quota file (spec 10, Quota)."""
+"""The quota file."""
 
 import json
 import os
@@ -67,13 +67,13 @@ def levels(logged):
 def test_a_tenant_has_its_entry_and_everybody_else_the_default(file):
     file.holds({"000001": entry(5, 1), "default": entry(100, 14)})
     quotas = file.quotas()
-    assert quotas.of("000001") == Quota(5, timedelta(days=1))
-    assert quotas.of("000002") == Quota(100, timedelta(days=14))
+    assert quotas.get("000001") == Quota(5, timedelta(days=1))
+    assert quotas.get("000002") == Quota(100, timedelta(days=14))
 
 
 def test_a_quota_of_nothing_is_a_quota(file):
     file.holds({"default": entry(0)})
-    assert file.quotas().of("000001").limit == 0
+    assert file.quotas().get("000001").limit == 0
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_unknown_keys_are_ignored(file):
 
 
 def test_without_a_file_nothing_is_limited():
-    assert Unlimited().of("000001") is None
+    assert Unlimited().get("000001") is None
 
 
 def test_a_missing_file_stops_the_start(file):
@@ -152,19 +152,19 @@ def test_a_file_without_a_default_is_warned_of_once(file, logged):
     file.holds({"000001": entry()})
     quotas = file.quotas()
     for _ in range(3):
-        quotas.of("000001")
+        quotas.get("000001")
     assert levels(logged) == ["warning"]
 
 
 def test_without_a_default_an_organization_without_an_entry_cannot_build(file):
     file.holds({"000001": entry()})
     with pytest.raises(ConfigurationError):
-        file.quotas().of("000002")
+        file.quotas().get("000002")
 
 
 def test_a_file_with_a_default_is_not_warned_of(file, logged):
     file.holds({"default": entry()})
-    file.quotas().of("000001")
+    file.quotas().get("000001")
     assert logged == []
 
 
@@ -173,7 +173,7 @@ def test_a_change_is_picked_up(file):
     quotas = file.quotas()
     file.holds({"default": entry(2)})
     file.clock.now += 5
-    assert quotas.of("000001").limit == 2
+    assert quotas.get("000001").limit == 2
 
 
 def test_a_change_of_the_same_length_by_a_switched_link_is_picked_up(file, tmp_path):
@@ -186,7 +186,7 @@ def test_a_change_of_the_same_length_by_a_switched_link_is_picked_up(file, tmp_p
     file.path.unlink()
     file.path.symlink_to("version-2")
     file.clock.now += 5
-    assert quotas.of("000001").limit == 2
+    assert quotas.get("000001").limit == 2
 
 
 @pytest.mark.parametrize("bad", [b"", b"{", b"[]", b'{"default": {"quota": -1, "slidingWindow": 1}}'])
@@ -195,7 +195,7 @@ def test_a_change_that_does_not_load_leaves_the_last_good_one_in_force(file, log
     quotas = file.quotas()
     file.holds(bad)
     file.clock.now += 5
-    assert quotas.of("000001").limit == 1
+    assert quotas.get("000001").limit == 1
     assert levels(logged) == ["error"]
 
 
@@ -204,7 +204,7 @@ def test_a_file_that_goes_leaves_the_last_good_one_in_force(file, logged):
     quotas = file.quotas()
     file.path.unlink()
     file.clock.now += 5
-    assert quotas.of("000001").limit == 1
+    assert quotas.get("000001").limit == 1
     assert levels(logged) == ["error"]
 
 
@@ -214,7 +214,7 @@ def test_a_bad_change_is_logged_once(file, logged):
     file.holds(b"{")
     for _ in range(3):
         file.clock.now += 5
-        quotas.of("000001")
+        quotas.get("000001")
     assert levels(logged) == ["error"]
 
 
@@ -224,15 +224,15 @@ def test_a_good_change_after_a_bad_one_is_picked_up(file):
     for content in (b"{", {"default": entry(3)}):
         file.holds(content)
         file.clock.now += 5
-        quotas.of("000001")
-    assert quotas.of("000001").limit == 3
+        quotas.get("000001")
+    assert quotas.get("000001").limit == 3
 
 
 def test_the_file_is_not_looked_at_for_every_build(file):
     file.holds({"default": entry(1)})
     quotas = file.quotas()
     file.holds({"default": entry(2)})
-    assert quotas.of("000001").limit == 1
+    assert quotas.get("000001").limit == 1
 
 
 def test_a_change_that_drops_the_default_is_in_force(file):
@@ -240,6 +240,6 @@ def test_a_change_that_drops_the_default_is_in_force(file):
     quotas = file.quotas()
     file.holds({"000001": entry(2)})
     file.clock.now += 5
-    assert quotas.of("000001").limit == 2
+    assert quotas.get("000001").limit == 2
     with pytest.raises(ConfigurationError):
-        quotas.of("000002")
+        quotas.get("000002")

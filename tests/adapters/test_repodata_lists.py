@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from adapters.repodata.lists import written_out
 from adapters.repodata.primary import Package
 from domain.errors import ConfigurationError
 from tests.support.service import PROJECT
+from tests.support.waiting import PATIENCE
 
 NEW = [Package("alpha", "Größe \u2028 & \n"), Package("zsh", "")]
 
@@ -127,7 +129,7 @@ with NewFiles(Path(sys.argv[1])) as lists:
 
 def test_a_crash_between_two_files_leaves_each_whole_and_the_next_refresh_cleans_up(tmp_path, old):
     command = [sys.executable, "-c", CRASH, str(tmp_path), *map(str, old)]
-    crashed = subprocess.run(command, check=False, cwd=PROJECT, timeout=30)
+    crashed = subprocess.run(command, check=False, cwd=PROJECT, timeout=PATIENCE)
     assert crashed.returncode == -9
     assert [len(json.loads(path.read_text())) for path in old] == [1000, 0]
     with NewFiles(tmp_path) as lists:
@@ -135,3 +137,36 @@ def test_a_crash_between_two_files_leaves_each_whole_and_the_next_refresh_cleans
             lists.add(path, written_out(NEW))
         lists.put_in_place()
     assert set(tmp_path.iterdir()) == set(old)
+
+
+def test_if_one_file_cannot_be_replaced_all_stay_as_they_were(tmp_path, monkeypatch):
+    old = {tmp_path / name: name.encode() for name in ("a", "b", "c")}
+    for path, content in old.items():
+        path.write_bytes(content)
+    replace = Path.replace
+
+    def failing_at_the_second(self, target):
+        if self.name == ".b.new":
+            raise PermissionError(13, "Permission denied", str(self))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", failing_at_the_second)
+    with NewFiles(tmp_path) as files:
+        for path in (*old, tmp_path / "folder" / "d"):
+            files.add(path, [b"new"])
+        with pytest.raises(ConfigurationError, match=f"{tmp_path}/b: Permission denied"):
+            files.put_in_place()
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == old
+
+
+def test_the_target_of_a_link_is_replaced_and_the_link_stays(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "folder" / "link"
+    target.write_bytes(b"old")
+    link.parent.mkdir()
+    link.symlink_to(target)
+    with NewFiles(tmp_path) as files:
+        files.add(link, [b"new"])
+        files.put_in_place()
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "target"]

@@ -11,6 +11,7 @@ from tests.support.drip import DRIPS
 from tests.support.file_server import FileServer
 from tests.support.loopback import Loopback, answer, hang, refused_url, truncated
 from tests.support.rpm_repositories import AARCH64, X86_64, RpmRepository, build_rpms, metalink
+from tests.support.waiting import SOON
 
 
 @pytest.fixture(scope="session")
@@ -187,7 +188,7 @@ def test_a_server_that_never_ends_its_answer_is_left_in_time(step):
     with Loopback(step) as server:
         started = time.monotonic()
         detail = refusal(server.url, timeout=1.0)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < SOON
     assert detail.startswith(f"{server.url}: repomd.xml: ")
     assert "time" in detail
 
@@ -242,7 +243,7 @@ class TestMetalink:
             link = address(metalink("0" * 64, *((n, f"{hanging.url}/{n}") for n in range(9))))
             started = time.monotonic()
             assert "time" in refusal(metalink=link, timeout=2.0)
-            assert time.monotonic() - started < 6
+            assert time.monotonic() - started < SOON
 
     @pytest.mark.parametrize(
         ("text", "reason"),

@@ -13,7 +13,8 @@ from adapters.rate_limits.redis import SharedLimits
 from domain.budgets import Budget
 from domain.errors import ConfigurationError
 from tests.support.hostile_server import HostileServer, redis_answering
-from tests.support.redis_server import PATIENCE, RedisServer
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import PATIENCE
 
 WINDOW = 60
 AMOUNTS = {Budget.READS: 30, Budget.WRITES: 2, Budget.BUILD_REQUESTS: 1}
@@ -28,7 +29,7 @@ class Counted:
     def rate_limited(self, budget):
         self.refused += 1
 
-    def rate_limit_store_away(self):
+    def rate_limit_store_unavailable(self):
         self.away += 1
 
 

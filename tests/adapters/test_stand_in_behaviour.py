@@ -16,10 +16,11 @@ import requests
 
 from adapters.embedded.composer.process import StandInComposer
 from tests.support.stand_in import Client, a_request
+from tests.support.waiting import PATIENCE, SOON
 
 
 def until(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > deadline:
             return False
@@ -187,15 +188,17 @@ def test_it_ends_at_once_and_cleanly_even_while_calls_hang(number: signal.Signal
         line = process.stdout.readline()
         assert line.startswith('{"event":"stand-in composer listening","url":"http://127.0.0.1:')
         url = line.split('"')[-2]
-        requests.put(f"{url}/stand-in/behaviour", json={"hang": True}, timeout=5)
+        requests.put(f"{url}/stand-in/behaviour", json={"hang": True}, timeout=PATIENCE)
         with ThreadPoolExecutor(1) as thread:
-            hanging = thread.submit(requests.post, f"{url}/api/image-builder-composer/v2/compose", timeout=5)
+            hanging = thread.submit(requests.post, f"{url}/api/image-builder-composer/v2/compose", timeout=PATIENCE)
             counted = {"POST /compose": 1}
-            assert until(lambda: requests.get(f"{url}/stand-in/behaviour", timeout=5).json()["counters"] == counted)
+            assert until(
+                lambda: requests.get(f"{url}/stand-in/behaviour", timeout=PATIENCE).json()["counters"] == counted
+            )
             started = time.monotonic()
             process.send_signal(number)
-            assert process.wait(5) == 0
-            assert time.monotonic() - started < 1
+            assert process.wait(PATIENCE) == 0
+            assert time.monotonic() - started < SOON
             assert isinstance(hanging.exception(), requests.ConnectionError)
         assert process.stderr.read() == ""
 
@@ -210,12 +213,12 @@ time.sleep(60)
     with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         url = process.stdout.readline().strip()
-        assert requests.get(f"{url}/stand-in/behaviour", timeout=5).status_code == 200
+        assert requests.get(f"{url}/stand-in/behaviour", timeout=PATIENCE).status_code == 200
         process.kill()
 
     def is_gone() -> bool:
         try:
-            requests.get(url, timeout=5)
+            requests.get(url, timeout=PATIENCE)
         except requests.ConnectionError:
             return True
         return False
@@ -225,7 +228,7 @@ time.sleep(60)
 
 def test_it_ends_when_its_parent_was_gone_before_it_looked() -> None:
     command = [sys.executable, "-m", "adapters.embedded.composer", "--state=:memory:", f"--parent-death={os.getppid()}"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert ended.stderr == "stand-in composer: the process that started this one has ended\n"
     assert ended.stdout == ""
 
@@ -244,7 +247,7 @@ uvicorn.Config = Config
 sys.argv[1:] = ["--state=:memory:"]
 main()
 """
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=20, check=False)
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=PATIENCE, check=False)
     assert (ended.returncode, ended.stderr) == (0, b"")
 
 

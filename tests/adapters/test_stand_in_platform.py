@@ -21,6 +21,7 @@ import requests
 from adapters.embedded.platform import known
 from adapters.embedded.platform.process import StandInPlatform
 from adapters.files.distributions import load_distributions
+from tests.support.waiting import PATIENCE
 
 IDENTITY = base64.b64encode(json.dumps({"identity": {"org_id": "4711"}}).encode()).decode()
 DISTRIBUTIONS = Path(__file__).parents[2] / "distributions"
@@ -273,7 +274,7 @@ def test_recommendations(call: Client) -> None:
     call.platform.steer(require_token=True)
     assert call("recommendations", "POST", "/packages/recommendations", json=body).status_code == 401
     form = {"grant_type": "client_credentials", "client_id": "us", "client_secret": "secret"}
-    token = call.session.post(call.platform.token_url, data=form, timeout=5).json()["access_token"]
+    token = call.session.post(call.platform.token_url, data=form, timeout=PATIENCE).json()["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
     assert call("recommendations", "POST", "/packages/recommendations", json=body, headers=headers).status_code == 200
 
@@ -417,7 +418,7 @@ def test_it_announces_itself_and_ends_cleanly() -> None:
         assert running.stderr
         announced = json.loads(running.stdout.readline())
         assert announced["event"] == "stand-in platform listening"
-        requests.put(f"{announced['url']}/stand-in/behaviour", json={"provisioning": {"hang": True}}, timeout=5)
+        requests.put(f"{announced['url']}/stand-in/behaviour", json={"provisioning": {"hang": True}}, timeout=PATIENCE)
         running.send_signal(signal.SIGTERM)
-        assert running.wait(5) == 0
+        assert running.wait(PATIENCE) == 0
         assert running.stderr.read() == ""

@@ -10,7 +10,7 @@ from adapters.postgres.tenant_slots import TenantSlots
 from domain.errors import UnavailableError
 
 
-def test_one_more_is_refused_after_a_while_and_another_tenant_is_not() -> None:
+def test_a_further_thread_is_refused_after_its_wait_and_another_tenant_is_not() -> None:
     slots = TenantSlots(2, 0.05)
     with slots.slot("a"), slots.slot("a"):
         with pytest.raises(UnavailableError), slots.slot("a"):
@@ -21,7 +21,7 @@ def test_one_more_is_refused_after_a_while_and_another_tenant_is_not() -> None:
         pass
 
 
-def test_who_waits_gets_the_slot_that_becomes_free() -> None:
+def test_a_waiting_thread_gets_the_slot_that_becomes_free() -> None:
     slots = TenantSlots(1, 20.0)
     done = []
 

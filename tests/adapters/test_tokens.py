@@ -1,4 +1,4 @@
-"""OAuth2 client credentials: one token for all calls, one refresh for all who wait (spec 30, composer)."""
+"""OAuth2 client credentials: one token for all calls, one refresh for all who wait."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -221,6 +221,18 @@ def test_a_call_refused_with_a_fresh_token_is_answered_so(status):
     ):
         assert back_end.get("/x", LONG).status == status
     assert (len(server.asked), len(endpoint.asked)) == (2, 2)
+
+
+def test_a_call_renews_its_token_once_however_many_attempts_it_takes():
+    with (
+        Loopback(a_token("one"), a_token("two"), a_token("three")) as endpoint,
+        Loopback(answer(401), answer(503), answer(401)) as server,
+        tokens_from(endpoint.url) as tokens,
+        calling(server.url, tokens) as back_end,
+    ):
+        assert back_end.get("/x", LONG).status == 401
+    assert [asked.headers["authorization"] for asked in server.asked] == ["Bearer one", "Bearer two", "Bearer two"]
+    assert len(endpoint.asked) == 2
 
 
 def test_without_credentials_a_401_is_the_answer():

@@ -12,6 +12,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packaging.utils import canonicalize_name
 
+from image_builder import __version__
 from tests.support.containers import ended
 from tests.support.service import PROJECT
 
@@ -99,7 +100,7 @@ def test_the_sbom_is_valid(sbom: str) -> None:
 
 def test_the_sbom_tells_every_python_package_that_is_installed(sbom: str, installed: dict[str, str]) -> None:
     found = {str(canonicalize_name(name)): version for name, version in components(sbom, "pkg:pypi/").items()}
-    assert found == {name: version for name, version in installed.items() if name != "image-builder"}
+    assert found == {name: version for name, version in installed.items() if name != "image-builder-api"}
 
 
 def test_the_sbom_tells_the_packages_of_the_system(engine: docker.DockerClient, image: str, sbom: str) -> None:
@@ -111,5 +112,5 @@ def test_the_sbom_tells_what_the_service_itself_needs(sbom: str) -> None:
     document = json.loads(sbom)
     root = document["metadata"]["component"]
     needed = next(each["dependsOn"] for each in document["dependencies"] if each["ref"] == root["bom-ref"])
-    assert root["name"] == "image-builder"
+    assert (root["name"], root["version"]) == ("image-builder-api", __version__)
     assert {canonicalize_name(ref.partition("==")[0]) for ref in needed} >= {"connexion", "psycopg", "structlog"}

@@ -13,10 +13,11 @@ from docker.models.containers import Container
 
 from tests.containers.conftest import Surroundings
 from tests.support.builders import compose_request
-from tests.support.containers import MEMORY, PATIENCE, ended, running, until
+from tests.support.containers import MEMORY, ended, running, until
 from tests.support.databases import session
 from tests.support.rows import insert_compose
 from tests.support.service import Client
+from tests.support.waiting import PATIENCE
 
 
 def test_a_build_goes_from_request_to_success(client: Client) -> None:

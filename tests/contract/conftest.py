@@ -14,6 +14,7 @@ from adapters.embedded.platform.process import StandInPlatform
 from tests.support.databases import Parameters
 from tests.support.platform import service_with
 from tests.support.service import BASE, Service
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -31,5 +32,5 @@ def contract(service: Service) -> Any:
 
 @pytest.fixture(scope="module")
 def document(service: Service) -> dict[str, Any]:
-    served: dict[str, Any] = requests.get(f"{service.url}{BASE}/openapi.json", timeout=10).json()
+    served: dict[str, Any] = requests.get(f"{service.url}{BASE}/openapi.json", timeout=PATIENCE).json()
     return served

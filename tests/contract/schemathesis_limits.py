@@ -1,4 +1,4 @@
-"""What schemathesis does not know: TOML, and that addresses may be anything (spec: formats other than UUIDs)."""
+"""What schemathesis does not know: TOML, and that addresses may be anything."""
 
 from __future__ import annotations
 

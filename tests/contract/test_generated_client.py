@@ -22,12 +22,12 @@ from tests.support.databases import Parameters
 from tests.support.old_rows import BODIES, BUILDS, REQUESTS
 from tests.support.rows import insert_compose
 from tests.support.service import BASE, Service
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("composer")
 
 PACKAGE = "generated_image_builder_client"
 BIN = Path(sys.executable).parent
-SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def generated(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Ite
         capture_output=True,
         text=True,
         check=False,
-        timeout=SECONDS,
+        timeout=PATIENCE,
     )
     assert run.returncode == 0, run.stdout + run.stderr
     with pytest.MonkeyPatch.context() as patch:
@@ -63,7 +63,7 @@ def generated(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Ite
                 prefix="",
                 auth_header_name="x-rh-identity",
                 raise_on_unexpected_status=True,
-                timeout=20,
+                timeout=PATIENCE,
             )
 
         with client_of("generated") as client:
@@ -178,7 +178,7 @@ def test_a_generated_client_reads_words_of_a_newer_composer(
 
 def _watch(generated: SimpleNamespace, compose_id: Any) -> Any:
     """The status of the build once it is built."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE
     while True:
         status = generated.module("api.compose.get_compose_status").sync(client=generated.client, compose_id=compose_id)
         assert isinstance(status, generated.models.ComposeStatus)

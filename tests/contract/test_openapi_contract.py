@@ -20,6 +20,7 @@ from tests.support.blueprints import blueprint, kept
 from tests.support.builders import compose_request, identity
 from tests.support.refusals import REQUEST_ID
 from tests.support.service import BASE, PROJECT, Service
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("composer")
 
@@ -68,7 +69,6 @@ def numbers(pattern: str, run: subprocess.CompletedProcess[str]) -> list[int]:
     return [int(number) for number in found.groups()]
 
 
-@pytest.mark.timeout(320)
 def test_every_operation_keeps_the_contract(service: Service, tmp_path: Path) -> None:
     hooks = "tests.contract.schemathesis_limits"
     run = walked(service, tmp_path, "examples,coverage,fuzzing", SCHEMATHESIS_HOOKS=hooks)
@@ -139,7 +139,7 @@ def test_every_link_leads_to_an_answer(service: Service, contract: Any, document
 
 def _answered(client: Any, method: str, path: str) -> requests.Response:
     """The answer, when there is something to answer: what is in an image is known when it is built."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE
     while True:
         answer: requests.Response = client.request(method, path)
         if answer.status_code != 404 or time.monotonic() > deadline:
@@ -208,7 +208,7 @@ def test_a_build_fits_its_schemas_from_start_to_end(
     compose_id = started.json()["id"]
     assert_fits(contract, "/composes", "GET", client.get("/composes"))
     seen: dict[str, requests.Response] = {}
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE
     while "success" not in seen:
         assert time.monotonic() < deadline, seen.keys()
         answer = client.get(f"/composes/{compose_id}")

@@ -33,16 +33,16 @@ def test_the_set_up_is_whole():
 
 
 @EACH
-def test_images_are_of_a_version_that_somebody_chose(name: str):
+def test_images_are_of_one_minor_version_or_digest(name: str):
     image = SERVICES[name]["image"]
-    assert image == OURS or re.fullmatch(r"[a-z/]+:v?\d+(\.\d+)*", image)
+    assert image == OURS or re.fullmatch(r"[a-z/]+(:v?\d+(\.\d+)+|@sha256:[0-9a-f]{64})", image)
 
 
 @EACH
-def test_what_is_mounted_is_there_and_cannot_be_written(name: str):
+def test_what_is_mounted_is_there_cannot_be_written_and_is_labelled_for_selinux(name: str):
     files = [mount for mount in mounts(name) if mount[0].startswith(".")]
     missing = [source for source, *_ in files if not (PROJECT / source).exists()]
-    assert (missing, {tuple(mode) for _, _, *mode in files} - {("ro",)}) == ([], set())
+    assert (missing, {tuple(mode) for _, _, *mode in files} - {("ro,z",)}) == ([], set())
 
 
 @EACH
@@ -84,6 +84,13 @@ def test_whoever_runs_on_is_watched(name: str):
 @EACH
 def test_ports_are_open_to_this_host_only(name: str):
     assert [port for port in SERVICES[name].get("ports", ()) if not port.startswith("127.0.0.1:")] == []
+
+
+def test_every_port_can_be_chosen():
+    environment = {"PORT": "1001", "PROMETHEUS_PORT": "1002", "GRAFANA_PORT": "1003"}
+    services = compose_file(**environment)["services"]
+    published = [port.split(":")[1] for service in services.values() for port in service.get("ports", ())]
+    assert sorted(published) == sorted(environment.values())
 
 
 def test_database_counters_and_stand_ins_are_out_of_reach():

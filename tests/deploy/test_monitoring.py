@@ -35,7 +35,6 @@ def test_prometheus_takes_the_rules() -> None:
 
 
 @needs_promtool
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("file", sorted(PROMETHEUS.glob("*.tests.yml")), ids=lambda file: file.name)
 def test_the_alerts_fire_when_they_should_and_only_then(file: Path) -> None:
     accepted("test", "rules", file)

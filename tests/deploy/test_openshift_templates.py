@@ -1,4 +1,4 @@
-"""deploy/openshift against what clusters take, and against what installations have today (spec 50, its end)."""
+"""deploy/openshift against what clusters take, and against what installations have today."""
 
 from __future__ import annotations
 

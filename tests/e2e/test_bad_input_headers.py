@@ -18,6 +18,7 @@ from tests.support.databases import Parameters
 from tests.support.raw_http import Answer
 from tests.support.refusals import REQUEST_ID, refusal
 from tests.support.service import BASE, Service
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("composer")
 
@@ -303,7 +304,7 @@ def test_a_header_the_http_parser_does_not_take_is_refused_in_the_contracts_word
 
 
 def test_headers_that_do_not_end_are_refused_before_they_fill_the_memory(service: Service) -> None:
-    with socket.create_connection(("127.0.0.1", service.port), timeout=5) as endless:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=PATIENCE) as endless:
         endless.sendall(b"GET /status HTTP/1.1\r\nhost: x\r\n")
         with suppress(OSError):
             for _ in range(1000):

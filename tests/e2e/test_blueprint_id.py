@@ -20,8 +20,8 @@ from tests.support.databases import Parameters, session
 from tests.support.refusals import refusal
 from tests.support.rows import counts, insert_blueprint_version, now, stored_row
 from tests.support.service import Client, Service
+from tests.support.waiting import PATIENCE
 
-PATIENCE = 60.0
 SECRET = "secret-of-the-rows"
 HASTY = {
     "COMPOSE_DEADLINE": "1",
@@ -41,7 +41,7 @@ def service(module_database: Parameters, composer: StandInComposer) -> Iterator[
 
 def told(composer: StandInComposer, compose_id: str) -> dict[str, Any]:
     """The request of a build as the composer has it."""
-    metadata = requests.get(f"{composer.api_url}/composes/{compose_id}/metadata", timeout=10).json()
+    metadata = requests.get(f"{composer.api_url}/composes/{compose_id}/metadata", timeout=PATIENCE).json()
     request: dict[str, Any] = metadata["request"]
     return request
 
@@ -54,7 +54,7 @@ def in_time(seen: Callable[[], bool]) -> None:
 
 
 def ids_at(composer: StandInComposer) -> list[str]:
-    return [item["id"] for item in requests.get(f"{composer.api_url}/composes/", timeout=5).json()["items"]]
+    return [item["id"] for item in requests.get(f"{composer.api_url}/composes/", timeout=PATIENCE).json()["items"]]
 
 
 def row_ids(database: Parameters, tenant: str) -> list[str]:
@@ -177,7 +177,7 @@ def test_a_build_that_an_older_version_started_is_adopted(
     of_blueprint: bool,
 ) -> None:
     version = insert_blueprint_version(module_database, tenant, 1)[1] if of_blueprint else None
-    taken = requests.post(f"{composer.api_url}/compose", json=order(**fields), timeout=5)
+    taken = requests.post(f"{composer.api_url}/compose", json=order(**fields), timeout=PATIENCE)
     assert taken.status_code == 201, taken.text
     insert_start(module_database, tenant, fingerprint, version)
     in_time(lambda: counts(module_database, tenant) == (1, 0))

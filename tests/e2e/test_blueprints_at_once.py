@@ -33,6 +33,7 @@ from tests.support.databases import Parameters, session
 from tests.support.refusals import refusal
 from tests.support.rows import counts
 from tests.support.service import Client, Service
+from tests.support.waiting import PATIENCE
 
 ROUNDS = 12
 FEW = {"DB_POOL_SIZE": "4"}
@@ -196,7 +197,7 @@ def test_a_deletion_before_the_composer_answers_takes_the_build_along(
     blueprint_id = kept(client, TWO)
 
     def delete_meanwhile() -> Any:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + PATIENCE
         while composer.counters().get("POST /compose", 0) < 2:
             assert time.monotonic() < deadline, "the composer is not asked"
         return other.delete(f"/blueprints/{blueprint_id}")

@@ -28,6 +28,7 @@ from tests.support.databases import Parameters
 from tests.support.refusals import refusal
 from tests.support.rows import stored_row
 from tests.support.service import Client
+from tests.support.waiting import PATIENCE
 
 PLAIN = "correct horse battery staple"
 HASHES = ["$6$salt$hash", "$5$salt$hash", "$2b$12$hash"]
@@ -191,7 +192,7 @@ def test_the_composer_is_told_the_hash_and_the_builds_row_none(
 ) -> None:
     blueprint_id = kept(client, with_users("web", {"name": "a", "password": PLAIN}))
     (compose_id,) = composed(client, blueprint_id)
-    told = requests.get(f"{composer.api_url}/composes/{compose_id}/metadata", timeout=10).json()["request"]
+    told = requests.get(f"{composer.api_url}/composes/{compose_id}/metadata", timeout=PATIENCE).json()["request"]
     assert told["customizations"]["users"][0]["password"] == users(module_database, blueprint_id)[0]["password"]
     row = stored_row(module_database, compose_id)
     assert row["request"]["customizations"]["users"] == [{"name": "a", "hasPassword": True}]

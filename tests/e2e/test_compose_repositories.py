@@ -17,6 +17,7 @@ from tests.support.builders import compose_request
 from tests.support.databases import Parameters
 from tests.support.platform import service_with
 from tests.support.service import Client, Service
+from tests.support.waiting import PATIENCE
 
 DATE = {"snapshot_date": "2025-03-01"}
 TEMPLATE = {"content_template": known.TEMPLATE}
@@ -70,7 +71,7 @@ def ordered_service(
 def sent(client: Client, composer: StandInComposer, request: dict[str, Any]) -> dict[str, Any]:
     """The composer's request of a build that must be accepted."""
     compose_id = client.compose(request)
-    metadata = requests.get(f"{composer.api_url}/composes/{compose_id}/metadata", timeout=10).json()
+    metadata = requests.get(f"{composer.api_url}/composes/{compose_id}/metadata", timeout=PATIENCE).json()
     told: dict[str, Any] = metadata["request"]
     return told
 

@@ -20,11 +20,12 @@ from tests.support.domain_builders import FITTING
 from tests.support.refusals import refusal
 from tests.support.rows import counts, now, stored_row
 from tests.support.service import Client, Service
+from tests.support.waiting import PATIENCE
 
 
 def received(composer: StandInComposer, compose_id: str) -> Any:
     """What the composer was asked to build."""
-    answer = requests.get(f"{composer.api_url}/composes/{compose_id}/metadata", timeout=5)
+    answer = requests.get(f"{composer.api_url}/composes/{compose_id}/metadata", timeout=PATIENCE)
     return answer.json()["request"]
 
 

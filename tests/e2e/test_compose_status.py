@@ -17,6 +17,7 @@ from tests.support.databases import Parameters, away
 from tests.support.refusals import refusal
 from tests.support.rows import counts, insert_compose
 from tests.support.service import Client, Service
+from tests.support.waiting import PATIENCE
 
 NOWHERE = "http://127.0.0.1:1"
 
@@ -43,7 +44,7 @@ def test_a_build_goes_from_pending_to_success(service: Service, composer: StandI
     client = service.client("watching")
     compose_id = client.compose(compose_request(image_name="mine"))
     seen = set()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while "success" not in seen and time.monotonic() < deadline:
         seen.add(client.get(f"/composes/{compose_id}").json()["image_status"]["status"])
         time.sleep(0.05)
@@ -135,7 +136,7 @@ def test_an_error_is_unwrapped_to_the_innermost(
 
 def test_a_built_images_packages_are_told(client: Client, composer: StandInComposer) -> None:
     compose_id = client.compose(compose_request(customizations={"packages": ["tmux"]}))
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while status_of(client, compose_id)["image_status"]["status"] != "success" and time.monotonic() < deadline:
         time.sleep(0.05)
     metadata = client.get(f"/composes/{compose_id}/metadata").json()
@@ -147,7 +148,7 @@ def test_a_built_images_packages_are_told(client: Client, composer: StandInCompo
 
 def test_a_built_commit_is_told(client: Client, composer: StandInComposer) -> None:
     compose_id = client.compose(compose_request("edge-commit"))
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while status_of(client, compose_id)["image_status"]["status"] != "success" and time.monotonic() < deadline:
         time.sleep(0.05)
     assert client.get(f"/composes/{compose_id}/metadata").json()["ostree_commit"]
@@ -294,7 +295,7 @@ def test_while_the_database_is_away_everybody_is_told_to_come_again(
             unavailable(client.post("/compose", compose_request()), database["dbname"])
             assert composer.counters()["POST /compose"] == 1
             assert client.get("/version").status_code == 200
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while client.get("/composes").status_code != 200 and time.monotonic() < deadline:
             time.sleep(0.1)
         assert listed(client)["meta"]["count"] == 1

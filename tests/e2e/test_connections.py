@@ -25,6 +25,7 @@ from tests.support.blueprints import blueprint
 from tests.support.builders import compose_request, identity
 from tests.support.databases import Parameters
 from tests.support.service import BASE, Service
+from tests.support.waiting import PATIENCE
 
 LARGE = 8 * 1024 * 1024
 
@@ -62,7 +63,7 @@ def serving(application: Any, keep_alive: int = 75) -> Iterator[tuple[str, int]]
 def closed_within(opened: socket.socket, seconds: float) -> bool:
     """Whether the other side closes the connection, of which no byte is read before."""
     time.sleep(seconds)
-    opened.settimeout(raw_http.PATIENCE)
+    opened.settimeout(PATIENCE)
     received = 0
     try:
         while part := opened.recv(1024 * 1024):
@@ -75,13 +76,13 @@ def closed_within(opened: socket.socket, seconds: float) -> bool:
 @pytest.mark.parametrize("limit", ["_SECONDS_FOR_A_PART", "_SECONDS_FOR_AN_ANSWER"])
 def test_a_client_that_does_not_read_its_answer_is_cut(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
     monkeypatch.setattr(protocol, limit, 0.5)
-    with serving(large_answer) as address, socket.create_connection(address, raw_http.PATIENCE) as opened:
+    with serving(large_answer) as address, socket.create_connection(address, PATIENCE) as opened:
         opened.sendall(raw_http.head("GET", "/"))
         assert closed_within(opened, 2.0)
 
 
 def test_a_client_that_reads_slowly_gets_its_whole_answer() -> None:
-    with serving(large_answer) as address, socket.create_connection(address, raw_http.PATIENCE) as opened:
+    with serving(large_answer) as address, socket.create_connection(address, PATIENCE) as opened:
         opened.sendall(raw_http.head("GET", "/", {"Connection": "close"}))
         received = 0
         while part := opened.recv(256 * 1024):

@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 
 from adapters.embedded.composer.process import StandInComposer
-from adapters.postgres.maintenance import upkeep
+from adapters.postgres.maintenance import open_maintenance
 from tests.support import blueprints as kept
 from tests.support.builders import compose_request
 from tests.support.composes import listed, status_of
@@ -169,11 +169,11 @@ def test_maintenance_passes_such_times_and_removes_what_is_too_old(database: Par
                 "VALUES (gen_random_uuid(), 't', '', %s, '', %s)",
                 (time, time),
             )
-    with upkeep(database, 24) as work:
+    with open_maintenance(database, 24) as work:
         assert re.match(r"\d{4}-", work.cutoff)
-        for batches in (work.expired, work.expired_starts, work.expired_keys):
-            assert sum(batches(remove=remove)) == len(PAST)
-        assert sum(work.with_passwords(take_out=remove)) == len(FUTURE)
+        for batches in (work.expire_composes, work.expire_starts, work.expire_keys):
+            assert sum(batches(dry_run=not remove)) == len(PAST)
+        assert sum(work.redact_passwords(dry_run=not remove)) == len(FUTURE)
     with session(database) as connection:
         left = connection.execute("SELECT count(*) FROM composes").fetchone()
     assert left == (len(FUTURE) if remove else len(FUTURE) + len(PAST),)

@@ -26,13 +26,12 @@ from tests.support.operations import OTHERS, Call, of_the_database, operation_id
 from tests.support.refusals import refusal
 from tests.support.rows import counts, insert_compose, stored_row
 from tests.support.service import Client, Service
+from tests.support.waiting import PATIENCE
 
 # Seconds: what waits for nobody takes.
 AT_ONCE = 1.0 + SLACK
 # What the composer takes for a build.
 LATENCY = 0.5
-# What all services of a test take to start, and to be asked for everything.
-PATIENCE = 120.0
 # For so long an answer to a probe stands.
 PROBED = 2.0
 

@@ -26,6 +26,7 @@ from tests.support.database_promises import BACK_WITHIN, all_refused, in_time, r
 from tests.support.databases import Parameters, session
 from tests.support.folders import open_folder
 from tests.support.service import Client, Service
+from tests.support.waiting import PATIENCE
 
 CLIENTS = 16
 # The stand-in composer lists its hundred newest builds.
@@ -91,7 +92,7 @@ def backends(parameters: Parameters) -> list[int]:
 
 def builds_at(composer: StandInComposer) -> set[str]:
     """The builds that the composer knows: neither refused nor cancelled."""
-    document = requests.get(f"{composer.api_url}/composes/", timeout=5).json()
+    document = requests.get(f"{composer.api_url}/composes/", timeout=PATIENCE).json()
     assert document["total"] == len(document["items"])
     return {build["id"] for build in document["items"]}
 

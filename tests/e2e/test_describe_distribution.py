@@ -1,4 +1,4 @@
-"""What can be built of a distribution, as clients see it (spec 10, GET /distributions/{distro})."""
+"""What can be built of a distribution, as clients see it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.support.databases import Parameters
 from tests.support.loopback import Loopback, Visit, answer, close
 from tests.support.refusals import refusal
 from tests.support.service import Client, Service
+from tests.support.waiting import PATIENCE
 
 ASKED = "GET /distributions/{distribution}"
 
@@ -27,7 +28,7 @@ def described(client: Client, path: str) -> dict[str, Any]:
 
 def told(composer: StandInComposer, path: str) -> dict[str, Any]:
     """What the composer itself says."""
-    document: dict[str, Any] = requests.get(f"{composer.api_url}/distributions/{path}", timeout=10).json()
+    document: dict[str, Any] = requests.get(f"{composer.api_url}/distributions/{path}", timeout=PATIENCE).json()
     return document
 
 

@@ -14,7 +14,8 @@ import requests
 from tests.support.builders import compose_request
 from tests.support.embedded import embedded
 from tests.support.processes import running
-from tests.support.service import BASE, PATIENCE, PROJECT
+from tests.support.service import BASE, PROJECT
+from tests.support.waiting import PATIENCE
 
 OTHERS = 0o077
 

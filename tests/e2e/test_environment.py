@@ -1,4 +1,4 @@
-"""What the service makes of its environment at start (spec 30, names of environment variables)."""
+"""What the service makes of its environment at start."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from adapters.embedded.composer.process import StandInComposer
 from tests.support.builders import compose_request
 from tests.support.databases import Parameters
 from tests.support.loopback import Loopback, answer
-from tests.support.service import PATIENCE, Service
+from tests.support.service import Service
 from tests.support.tls import authority
+from tests.support.waiting import PATIENCE
 
 SINKS = {
     "SPLUNK_HEC_HOST": "value-splunk.example.com",

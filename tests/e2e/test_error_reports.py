@@ -1,4 +1,4 @@
-"""Unforeseen errors are reported to Sentry or GlitchTip, where there is one, with nothing of the request (spec 50)."""
+"""Unforeseen errors are reported to Sentry or GlitchTip, where there is one, with nothing of the request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from image_builder.telemetry import reports
 from tests.support.builders import compose_request, identity
 from tests.support.databases import Parameters
 from tests.support.loopback import Asked, Loopback, answer, hang, refused_url
-from tests.support.service import PATIENCE, Service
+from tests.support.service import Service
+from tests.support.waiting import PATIENCE
 
 SECRET = "a-secret-of-a-report"
 REQUEST = compose_request(customizations={"users": [{"name": "u", "password": SECRET}]})

@@ -1,4 +1,4 @@
-"""The same request sent again makes nothing more (spec 10, Idempotency-Key)."""
+"""The same request sent again makes nothing more."""
 
 from __future__ import annotations
 

@@ -23,7 +23,8 @@ from tests.support.builders import compose_request
 from tests.support.databases import Parameters, session
 from tests.support.roles import APP, MAINTENANCE, OWNER, apply_roles, database_with_roles, logged_in
 from tests.support.rows import insert_compose, now, stored_row
-from tests.support.service import PATIENCE, PROJECT, Client, Service
+from tests.support.service import PROJECT, Client, Service
+from tests.support.waiting import PATIENCE
 
 SECRET = "correct horse battery"
 TOO_OLD = timedelta(days=3 * 366)

@@ -1,4 +1,4 @@
-"""Starts that the composer did not answer are found again at the composer (spec 40; spec 10, Composes)."""
+"""Starts that the composer did not answer are found again at the composer."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tests.support.databases import Parameters
 from tests.support.refusals import refusal
 from tests.support.rows import counts
 from tests.support.service import Client, Service
+from tests.support.waiting import PATIENCE
 
 HASTY = {"COMPOSE_DEADLINE": "1", "START_LEASE": "1", "RECONCILE_INTERVAL": "0.1"}
-PATIENCE = 15.0
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def keyed(key: str | None) -> dict[str, str]:
 
 
 def ids_at(composer: StandInComposer) -> list[str]:
-    return [item["id"] for item in requests.get(f"{composer.api_url}/composes/", timeout=5).json()["items"]]
+    return [item["id"] for item in requests.get(f"{composer.api_url}/composes/", timeout=PATIENCE).json()["items"]]
 
 
 def test_a_build_whose_answer_was_lost_comes_to_be_listed(
@@ -106,7 +106,7 @@ def test_builds_of_others_are_left_alone(
             "upload_options": {"region": "us-east-1", "share_with_accounts": ["1"]},
         },
     }
-    taken = requests.post(f"{composer.api_url}/compose", json=order, timeout=5)
+    taken = requests.post(f"{composer.api_url}/compose", json=order, timeout=PATIENCE)
     assert taken.status_code == 201, taken.text
     in_time(lambda: counts(module_database, tenant) == (0, 0))
     assert ids_at(composer) == [taken.json()["id"]]

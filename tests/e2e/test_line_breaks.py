@@ -19,6 +19,7 @@ from tests.support.databases import Parameters
 from tests.support.operations import OTHERS, of_the_database, operation_ids
 from tests.support.refusals import assert_is_one_line, refusal
 from tests.support.service import BASE, Service
+from tests.support.waiting import PATIENCE
 
 TYPE = {"Content-Type": "application/json"}
 IDENTITY = {"x-rh-identity": identity("line breaks")}
@@ -123,7 +124,9 @@ def test_a_script_reads_the_status_from_the_last_line_that_curl_prints(
         pytest.skip("curl is not installed")
     said = f"x-rh-identity: {IDENTITY['x-rh-identity']}"
     command = [curl, "--silent", "--noproxy", "*", "--write-out", "%{http_code}", "--header", said]
-    run = subprocess.run([*command, service.url + BASE + path], capture_output=True, text=True, check=True, timeout=60)
+    run = subprocess.run(
+        [*command, service.url + BASE + path], capture_output=True, text=True, check=True, timeout=PATIENCE
+    )
     document, last = run.stdout.split("\n")
     parsed: dict[str, Any] = json.loads(document)
     assert (last, "data" in parsed or "errors" in parsed) == (str(status), True)

@@ -1,4 +1,4 @@
-"""What the running service writes: one JSON object a line, and who asked on each line of a request (spec 50, Logs)."""
+"""What the running service writes: one JSON object a line, and who asked on each line of a request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from tests.support import raw_http
 from tests.support.builders import compose_request
 from tests.support.databases import Parameters
 from tests.support.loopback import Loopback, answer
-from tests.support.service import BASE, PATIENCE, Service
+from tests.support.service import BASE, Service
+from tests.support.waiting import PATIENCE
 
 Lines = list[dict[str, Any]]
 

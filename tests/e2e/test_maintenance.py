@@ -1,4 +1,4 @@
-"""`image-builder maintenance` as an operator's job runs it (spec 40, Maintenance)."""
+"""`image-builder maintenance` as an operator's job runs it (docs/operations.md, Maintenance)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from adapters.postgres.maintenance import upkeep
+from adapters.postgres.maintenance import open_maintenance
 from tests.support.builders import compose_request
 from tests.support.databases import Parameters, session
 from tests.support.output import said
 from tests.support.rows import insert_compose, stored_row
-from tests.support.service import PATIENCE, PROJECT
-from tests.support.waiting import until
+from tests.support.service import PROJECT
+from tests.support.waiting import PATIENCE, until
 
 OLD = timedelta(days=3 * 366)
 ON = {"ENABLE_DB_MAINTENANCE": "true", "DRY_RUN": "false"}
@@ -193,7 +193,7 @@ def test_a_database_that_is_away_is_an_error(database: Parameters) -> None:
 
 def test_the_second_of_two_at_once_ends_and_says_so(database: Parameters) -> None:
     insert_expired(database, 3)
-    with upkeep(database, 24):
+    with open_maintenance(database, 24):
         told = run(database, **ON)
     assert "Another maintenance" in told["reason"]
     assert count(database) == 3

@@ -13,6 +13,7 @@ from tests.support.builders import compose_request, identity
 from tests.support.databases import Parameters, away
 from tests.support.refusals import REQUEST_ID, refusal
 from tests.support.service import BASE, Client, Service
+from tests.support.waiting import PATIENCE
 
 BASES = ("/api/image-builder/v1", "/api/image-builder/v1.0", "/api/v1/image-builder")
 # Probes are not passed on more often than this.
@@ -85,7 +86,7 @@ def test_without_a_database_nobody_is_ready_until_it_is_back(
                 assert int(answer.headers["Retry-After"]) > 0
                 assert database["dbname"] not in answer.text
             assert probe.get("/status", base="").status_code == 200
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while probe.get("/ready", base="").status_code != 200:
             assert time.monotonic() < deadline
             time.sleep(0.1)
@@ -182,6 +183,14 @@ def test_the_interactive_page_is_open_to_everybody_and_needs_nothing_from_elsewh
     assert page.headers["Content-Type"].startswith("text/html")
     assert "default-src 'self'" in page.headers["Content-Security-Policy"]
     assert "https://" not in page.text
+
+
+@pytest.mark.parametrize("base", ["", *BASES])
+def test_the_page_without_its_slash_redirects_to_the_page(nobody: Client, base: str) -> None:
+    redirect = nobody.get("/docs", base=base, allow_redirects=False)
+    assert (redirect.status_code, redirect.headers["Location"]) == (308, "docs/")
+    followed = nobody.get("/docs", base=base)
+    assert (followed.status_code, followed.url.endswith(f"{base}/docs/")) == (200, True)
 
 
 def test_metrics_are_served_to_everybody(nobody: Client) -> None:

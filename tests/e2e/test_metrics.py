@@ -17,10 +17,10 @@ from tests.support import raw_http
 from tests.support.blueprints import composed, kept
 from tests.support.builders import compose_request, identity
 from tests.support.databases import Parameters
-from tests.support.metrics import PATIENCE, Exposition, eventually, scrape
+from tests.support.metrics import Exposition, eventually, scrape
 from tests.support.processes import children_of
 from tests.support.service import BASE, Client, Service
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 BASES = ("/api/image-builder/v1", "/api/image-builder/v1.0", "/api/v1/image-builder")
 

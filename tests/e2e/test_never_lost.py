@@ -19,7 +19,7 @@ from tests.support.databases import Parameters, away, session
 from tests.support.refusals import refusal
 from tests.support.rows import counts
 from tests.support.service import Client, Service
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 BREAKING = "PERFORM pg_terminate_backend(pg_backend_pid());"
 RAISING = "RAISE EXCEPTION 'no room at db.internal.example';"
@@ -66,7 +66,7 @@ def given_up(client: Client, composer: StandInComposer) -> None:
 
 
 def works_again(client: Client, composer: StandInComposer) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while (answer := client.post("/compose", compose_request())).status_code != 201:
         assert time.monotonic() < deadline, answer.text
         time.sleep(0.1)
@@ -157,11 +157,11 @@ def test_a_build_accepted_while_the_database_goes_away_is_cancelled_and_all_work
     ):
         client = service.client("outage")
         asked = caller.submit(client.post, "/compose", compose_request())
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + PATIENCE
         while "POST /compose" not in composer.counters() and time.monotonic() < deadline:
             time.sleep(0.01)
         with away(database, postgres):
-            answer = asked.result(20)
+            answer = asked.result(PATIENCE)
             refusal(answer, 503)
             assert int(answer.headers["Retry-After"]) > 0
             assert len(composer.behaviour()["deleted"]) == 1
@@ -187,7 +187,7 @@ def test_a_build_under_a_key_is_recorded_as_soon_as_the_database_takes_it(
     with rows_refused(module_database, BREAKING):
         accepted_and_not_recorded(client, composer, key)
         refusal(ordered(), 409)
-    until(lambda: ordered().status_code != 409, "the key tells of the build", within=10)
+    until(lambda: ordered().status_code != 409, "the key tells of the build")
     again = ordered()
     assert again.status_code == 201
     assert [each["id"] for each in client.get("/composes").json()["data"]] == [again.json()["id"]]

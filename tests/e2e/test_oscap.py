@@ -19,6 +19,7 @@ from tests.support.databases import Parameters
 from tests.support.platform import service_with
 from tests.support.refusals import refusal
 from tests.support.service import PROJECT, Client, Service
+from tests.support.waiting import PATIENCE
 
 CIS = "xccdf_org.ssgproject.content_profile_cis"
 PREFIX = CIS.removesuffix("cis")
@@ -113,7 +114,7 @@ def test_empty_lists_of_a_profile_are_shown_and_can_be_built(client: Client, com
     customizations = client.get(f"/oscap/centos-9/{PREFIX}anssi_bp28_minimal/customizations").json()
     assert customizations["services"] == {"enabled": []}
     compose_id = client.compose(compose_request(distribution="centos-9", customizations=customizations))
-    metadata = requests.get(f"{composer.api_url}/composes/{compose_id}/metadata", timeout=10).json()
+    metadata = requests.get(f"{composer.api_url}/composes/{compose_id}/metadata", timeout=PATIENCE).json()
     assert metadata["request"]["customizations"]["services"] == {}
 
 

@@ -1,4 +1,4 @@
-"""Package lists and the processes of a running service (spec 10, Distributions, Package lists)."""
+"""Package lists and the processes of a running service."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from adapters.embedded.composer.process import StandInComposer
 from tests.support.databases import Parameters
 from tests.support.service import Service
+from tests.support.waiting import PATIENCE
 
 LIST = "test-9-x86_64-baseos-packages.json"
 
@@ -61,7 +62,7 @@ def test_workers_share_the_lists_that_their_parent_read_also_one_that_replaces_a
 
 def workers_that_map_what_is_mapped_by(parent: int, count: int) -> set[int]:
     """The processes below the parent that have its lists in memory, once they are so many."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while True:
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
         found = {int(child) for child in children if mapped(int(child)) == mapped(parent) != set()}

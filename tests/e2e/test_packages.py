@@ -1,4 +1,4 @@
-"""Package search and recommendations as clients see them (spec 10: packages)."""
+"""Package search and recommendations as clients see them."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ from tests.support import raw_http
 from tests.support.builders import compose_request, identity
 from tests.support.databases import Parameters
 from tests.support.service import BASE, Service
+from tests.support.waiting import PATIENCE
 
 HEADERS = {"x-rh-identity": identity("pipelining")}
 BODY = json.dumps(compose_request()).encode()
@@ -84,7 +85,7 @@ def test_bytes_behind_a_request_without_an_answer_yet_are_not_read_without_end(
             while sent < 64 * 1024 * 1024:
                 sent += opened.send(b"0" * 65536)
         assert sent < 64 * 1024 * 1024
-        opened.settimeout(raw_http.PATIENCE)
+        opened.settimeout(PATIENCE)
         answer = raw_http.read(opened)
     assert answer is not None
     assert (answer.status_code, answer.headers["connection"]) == (201, "close")

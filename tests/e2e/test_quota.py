@@ -20,6 +20,7 @@ from tests.support.databases import Parameters
 from tests.support.refusals import refusal
 from tests.support.rows import counts, insert_compose
 from tests.support.service import Client, Service
+from tests.support.waiting import PATIENCE
 
 DAYS = 14
 WINDOW = DAYS * 24 * 3600 * 10**9
@@ -59,7 +60,7 @@ def written(folder: Path, document: Any) -> Path:
 
 
 def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 8
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, "it does not come to that"
         time.sleep(0.1)

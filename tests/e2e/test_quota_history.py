@@ -163,5 +163,5 @@ def until_refused(running: list[Pod], tenant: str) -> list[Told]:
         answers.append(told(next(clients)))
         return bool(of_status(answers[-1:], 403))
 
-    until(refused, "the quota is used up", within=60)
+    until(refused, "the quota is used up")
     return answers

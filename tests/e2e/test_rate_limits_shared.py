@@ -16,7 +16,8 @@ from tests.support.builders import image_request
 from tests.support.databases import Parameters
 from tests.support.rate_limits import left, metric, policies
 from tests.support.redis_server import RedisServer
-from tests.support.service import PATIENCE, Client, Service
+from tests.support.service import Client, Service
+from tests.support.waiting import PATIENCE
 
 READS = 20
 BUILDS = 5

@@ -28,7 +28,6 @@ from tests.support.previous import Previous, before_the_latest_migrations, check
 from tests.support.rows import counts
 from tests.support.service import Client, Service
 
-pytestmark = pytest.mark.timeout(400)
 QUOTA = 7
 COMMITS = {"the commit before": revision("HEAD~1"), "before the latest migrations": before_the_latest_migrations()}
 

@@ -1,4 +1,4 @@
-"""A database at tern migration 15 with rows of every old shape (spec 40), taken over: all operations answer each.
+"""A database at tern migration 15 with rows of every old shape, taken over: all operations answer each.
 
 The rows are there before our migrations and before the service.
 """
@@ -16,7 +16,7 @@ import requests
 
 from adapters.embedded.composer.process import StandInComposer
 from adapters.embedded.platform.process import StandInPlatform
-from adapters.postgres.maintenance import upkeep
+from adapters.postgres.maintenance import open_maintenance
 from adapters.postgres.migrate import migrate
 from tests.support import databases, stand_in
 from tests.support.blueprints import (
@@ -199,8 +199,8 @@ def test_maintenance_takes_the_passwords_out_of_old_builds_and_nothing_else_chan
 ) -> None:
     clients = {name: service.client(f"compose, {name}") for name in taken.composes}
     before = {name: listed_composes(each) for name, each in clients.items()}
-    with upkeep(taken.parameters, 12_000) as work:
-        assert sum(work.with_passwords(take_out=True)) >= 2
+    with open_maintenance(taken.parameters, 12_000) as work:
+        assert sum(work.redact_passwords(dry_run=False)) >= 2
     with session(taken.parameters) as connection:
         kept = connection.execute("SELECT request::text FROM composes").fetchall()
     assert [row for (row,) in kept if PLAIN in row or '"password"' in row] == []

@@ -1,4 +1,4 @@
-"""How the service ends: no accepted request is cut, nobody waits for ever, nothing is left (spec 50, Shutdown)."""
+"""How the service ends: no accepted request is cut, nobody waits for ever, nothing is left."""
 
 from __future__ import annotations
 
@@ -25,12 +25,10 @@ from tests.support.processes import children_of, is_alive
 from tests.support.refusals import refusal
 from tests.support.rows import counts
 from tests.support.service import BASE, Service
+from tests.support.waiting import PATIENCE
 
-# Generous: the machine may be busy with other things.
-PATIENCE = 60.0
 until = partial(waiting.until, what="it comes to that", within=PATIENCE)
 IDENTITY = {"x-rh-identity": identity("shutdown")}
-pytestmark = pytest.mark.timeout(300)
 both = pytest.mark.parametrize("workers", [1, 2], ids=["one process", "two workers"])
 
 

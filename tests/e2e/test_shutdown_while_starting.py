@@ -17,10 +17,8 @@ import pytest
 from tests.support.folders import open_folder
 from tests.support.processes import command_of, running
 from tests.support.service import PROJECT
+from tests.support.waiting import PATIENCE
 
-pytestmark = pytest.mark.timeout(200)
-# Much more than it takes on a machine with nothing else to do, and less than something that is waited for in vain.
-PATIENCE = 60.0
 SEEDED = random.Random(8)  # noqa: S311 - nothing secret
 # Seconds since the process was started, while it imports what it needs; then since its first line, until it serves.
 IMPORTING = [round(SEEDED.uniform(0, 1), 3) for _ in range(3)]

@@ -13,7 +13,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from tests.support.builders import compose_request
 from tests.support.databases import Parameters
 from tests.support.loopback import Loopback, answer, hang, refused_url
-from tests.support.service import BASE, PATIENCE, Service
+from tests.support.service import BASE, Service
+from tests.support.waiting import PATIENCE
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER = "00f067aa0ba902b7"

@@ -24,11 +24,9 @@ from tests.support.rate_limits import left, policies
 from tests.support.refusals import refusal
 from tests.support.service import Service
 from tests.support.unleash import TOKEN
-from tests.support.waiting import until
+from tests.support.waiting import SOON, until
 
 NO_DATABASE = {"host": "127.0.0.1", "port": 1, "dbname": "none", "user": "nobody"}
-# Seconds that a request may take on a busy machine.
-PROMPT = 10.0
 # What a huge answer would take is more.
 MOST_MEMORY = 64 * MIB
 MOST_THREADS = 10
@@ -74,7 +72,7 @@ def ask(service: Service) -> None:
     for _ in range(30):
         answered = client.get("/version")
         assert answered.status_code == 200
-        assert answered.elapsed.total_seconds() < PROMPT
+        assert answered.elapsed.total_seconds() < SOON
         # What is told of limits can be read, and holds no nonsense.
         if "reads" in policies(answered):
             assert 0 <= left(answered)["reads"]["r"] <= 20
@@ -117,5 +115,5 @@ def test_whatever_unleash_answers_flags_are_on_and_memory_is_as_usual(limited: L
             for _ in range(20):  # by a connection of its own each
                 answered = service.client().post("/compose", WITH_POLICY)
                 assert refusal(answered, 503) == "This needs compliance, which is not set up here"
-                assert answered.elapsed.total_seconds() < PROMPT
+                assert answered.elapsed.total_seconds() < SOON
             assert peak_memory(service.process.pid) < limited.memory + MOST_MEMORY

@@ -15,15 +15,14 @@ from tests.support.builders import compose_request
 from tests.support.databases import Parameters, session
 from tests.support.rows import insert_blueprint_version, insert_compose
 from tests.support.service import Client, Service
-
-pytestmark = pytest.mark.timeout(300)
+from tests.support.waiting import SOON
 
 MiB: Final = 1024 * 1024
 ROWS: Final = 100
 TENANT: Final = "large"
 # What an answer may have besides its requests, and the time that a busy machine may take for it.
 MARGIN: Final = 256 * 1024
-SECONDS: Final = 20.0
+SECONDS: Final = 2 * SOON
 # By how much a process may grow for a page.
 GROWTH: Final = 100 * MiB
 

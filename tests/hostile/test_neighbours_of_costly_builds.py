@@ -22,10 +22,8 @@ from tests.support.refusals import refusal
 from tests.support.rows import counts
 from tests.support.service import Service
 from tests.support.stand_in import Client as ComposerClient
-from tests.support.waiting import until
+from tests.support.waiting import SOON, until
 
-# Seconds: one organization's passwords took longer than that by several times.
-SOON = 15.0
 # More than a start of 36 images takes, less than a fifth of what it took when each image had everything of its own.
 MOST_GROWTH = 120 * 1024**2
 

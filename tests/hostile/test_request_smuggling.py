@@ -37,9 +37,9 @@ from tests.support.smuggling.messages import (
     hidden_requests,
     victims_blueprint,
 )
+from tests.support.waiting import PATIENCE
 
 # A run of the whole corpus belongs to the first test that asks for it.
-pytestmark = pytest.mark.timeout(600)
 
 REFUSALS = {*range(400, 500), 501, 505}
 GROUPS = sorted({entry.name.partition(":")[0] for entry in ENTRIES})
@@ -144,7 +144,7 @@ def test_curl_that_offers_http2_gets_its_build(service: Service, composer: Stand
         json.dumps(compose_request()),
         f"{service.url}{BASE}/compose",
     ]
-    done = subprocess.run(sent, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(sent, capture_output=True, text=True, timeout=PATIENCE, check=True)
     assert "> Upgrade: h2c" in done.stderr
     assert "< HTTP/1.1 201" in done.stderr
     assert list(json.loads(done.stdout)) == ["id"]

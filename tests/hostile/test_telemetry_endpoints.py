@@ -15,11 +15,10 @@ from tests.support.footprint import MIB, forget_peak_memory, peak_memory, thread
 from tests.support.hostile_server import HTTP_TREATMENTS, SLOW_HTTP_TREATMENTS, HostileServer, Treatment, hang, http
 from tests.support.loopback import Loopback, answer, refused_url
 from tests.support.service import Service
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import PATIENCE, SOON, until
 
-SOON = {"OTEL_BSP_SCHEDULE_DELAY": "50"}
+AT_SHORT_INTERVALS = {"OTEL_BSP_SCHEDULE_DELAY": "50"}
 # Seconds that a request may take on a busy machine.
-PROMPT = 10.0
 # What a huge answer would take is more.
 MOST_MEMORY = 64 * MIB
 MOST_THREADS = 10
@@ -51,18 +50,18 @@ def send_telemetry(service: Service) -> None:
     for _ in range(10):
         answered = client.get("/version")
         assert answered.status_code == 200
-        assert answered.elapsed.total_seconds() < PROMPT
+        assert answered.elapsed.total_seconds() < SOON
     # The database has no tables.
     answered = client.get("/composes")
     assert answered.status_code == 500
-    assert answered.elapsed.total_seconds() < PROMPT
+    assert answered.elapsed.total_seconds() < SOON
 
 
 def sending(database: Parameters, traces: HostileServer, reports: HostileServer, log: Path) -> Service:
     environment = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{traces.port}",
         "GLITCHTIP_DSN": f"http://key@127.0.0.1:{reports.port}/7",
-        **SOON,
+        **AT_SHORT_INTERVALS,
     }
     return Service(database, refused_url(), environment=environment, log=log)
 

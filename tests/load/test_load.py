@@ -13,7 +13,6 @@ from adapters.embedded.composer.process import StandInComposer
 from tests.load.levels import Levels
 from tests.support.service import PROJECT, Service
 
-pytestmark = pytest.mark.timeout(300)
 # The machine may be busy: only what the composer is told to take counts as slow.
 PATIENT = {"LATENCY_SECONDS": "60", "COMPOSE_SECONDS": "60"}
 

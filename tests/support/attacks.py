@@ -26,6 +26,7 @@ from tests.support.blueprints import blueprint
 from tests.support.builders import compose_request, identity, image_request
 from tests.support.databases import Parameters, session
 from tests.support.rows import now
+from tests.support.waiting import PATIENCE
 
 BASE = "/api/image-builder/v1"
 MIB = 1024 * 1024
@@ -283,7 +284,7 @@ def neighbour_until(url: str, ends: float) -> Neighbour:
     def ask(path: str, times: list[float]) -> None:
         began = time.monotonic()
         try:
-            answer = requests.get(url + path, headers=headers, timeout=60)
+            answer = requests.get(url + path, headers=headers, timeout=PATIENCE)
             if answer.status_code != 200:
                 found.failures.append(f"{path}: {answer.status_code} {answer.text}")
         except requests.RequestException as error:

@@ -13,7 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-PATIENCE = 15.0
+from tests.support.waiting import PATIENCE
+
 # The descriptors that --remote-debugging-pipe reads commands from and writes answers to.
 _COMMANDS, _ANSWERS = 3, 4
 _END = b"\0"

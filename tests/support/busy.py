@@ -11,8 +11,7 @@ from typing import Any
 
 from tests.support.builders import compose_request, identity
 from tests.support.service import BASE
-
-PATIENCE = 60.0
+from tests.support.waiting import PATIENCE
 
 
 class Busy:

@@ -13,14 +13,16 @@ from tests.support.service import PROJECT
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
-def compose_file() -> Any:
-    """The whole file, where the environment says nothing."""
-    return _interpolated(yaml.safe_load((PROJECT / "compose.yaml").read_text(encoding="utf-8")))
+def compose_file(**environment: str) -> Any:
+    """The whole file, with these variables in the environment and no others."""
+    return _interpolated(yaml.safe_load((PROJECT / "compose.yaml").read_text(encoding="utf-8")), environment)
 
 
-def _interpolated(value: Any) -> Any:
+def _interpolated(value: Any, environment: Mapping[str, str]) -> Any:
     if isinstance(value, Mapping):
-        return {key: _interpolated(each) for key, each in value.items()}
+        return {key: _interpolated(each, environment) for key, each in value.items()}
     if isinstance(value, list):
-        return [_interpolated(each) for each in value]
-    return _VARIABLE.sub(lambda found: found[2] or "", value) if isinstance(value, str) else value
+        return [_interpolated(each, environment) for each in value]
+    if isinstance(value, str):
+        return _VARIABLE.sub(lambda found: environment.get(found[1]) or found[2] or "", value)
+    return value

@@ -15,8 +15,8 @@ from docker.errors import DockerException
 from docker.models.containers import Container
 
 from tests.support.databases import LABEL
+from tests.support.waiting import PATIENCE
 
-PATIENCE = 120.0
 MEMORY = 256 * 1024 * 1024
 
 RESTRICTED: Mapping[str, Any] = {

@@ -11,12 +11,13 @@ import requests
 
 from tests.support.refusals import refusal
 from tests.support.service import Service
+from tests.support.waiting import STRETCH
 
 # Seconds.
-REFUSED_WITHIN: Final = 2.0
-BACK_WITHIN: Final = 5.0
+REFUSED_WITHIN: Final = 2.0 * STRETCH
+BACK_WITHIN: Final = 5.0 * STRETCH
 # What a busy machine may add to the slowest of several.
-SLACK: Final = 3.0
+SLACK: Final = 3.0 * STRETCH
 
 
 def refused(answer: requests.Response, within: float = REFUSED_WITHIN) -> None:

@@ -14,9 +14,9 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from tests.support.databases import Parameters
+from tests.support.waiting import PATIENCE
 
 _LOOK: Final = 0.02
-_PATIENCE: Final = 10.0
 # What a client asks before it says who it is: whether it may encrypt (PostgreSQL's protocol, SSLRequest and the like).
 _MAY_I_ENCRYPT: Final = (80877103, 80877104)
 
@@ -63,7 +63,7 @@ class DatabaseProxy:
         self._ending.set()
         self._change(breaks=True)
         for thread in self._threads:
-            thread.join(_PATIENCE)
+            thread.join(PATIENCE)
 
     def back(self) -> None:
         """Pass new connections on again; those that were cut or silenced stay so."""
@@ -103,7 +103,7 @@ class DatabaseProxy:
         self._era.over.set()
         self._era = _Era()
         if self._accepting is not None:
-            self._accepting.join(_PATIENCE)  # as long as it looks at the port, the port is taken
+            self._accepting.join(PATIENCE)  # as long as it looks at the port, the port is taken
             self._accepting = None
         for each in self._sockets:
             each.close()
@@ -143,7 +143,7 @@ class DatabaseProxy:
             self._ending.wait()
 
     def _pass_on(self, connection: socket.socket, era: _Era) -> None:
-        with socket.create_connection((self._server["host"], int(self._server["port"])), _PATIENCE) as upstream:
+        with socket.create_connection((self._server["host"], int(self._server["port"])), PATIENCE) as upstream:
             ways = {upstream: connection, connection: upstream}
             while not era.over.is_set():
                 for one in select.select(ways, [], [], _LOOK)[0]:
@@ -157,7 +157,7 @@ class DatabaseProxy:
 
 def _refuse(sqlstate: str, message: str, connection: socket.socket, _era: _Era) -> None:
     """An ErrorResponse, in the place of an answer to the StartupMessage."""
-    connection.settimeout(_PATIENCE)
+    connection.settimeout(PATIENCE)
     while _startup(connection) in _MAY_I_ENCRYPT:
         connection.sendall(b"N")
     fields = {"S": "FATAL", "V": "FATAL", "C": sqlstate, "M": message}

@@ -18,13 +18,13 @@ from testcontainers.community.postgres import PostgresContainer
 
 from adapters.embedded.postgres import EmbeddedPostgres
 from tests.support.folders import open_folder
+from tests.support.waiting import PATIENCE
 
 IMAGE = os.environ.get("TEST_POSTGRES_IMAGE", "postgres:15")
 Parameters = Mapping[str, Any]
 # Of all containers of tests.
 LABEL = "image-builder-test"
 _FAST_AND_MANY = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=300"
-_PATIENCE = 5.0
 
 
 @contextmanager
@@ -74,7 +74,7 @@ def _drop(session: psycopg.Connection[Any], name: str, *, old: bool) -> None:
         session.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
         return
     session.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + PATIENCE
     while True:
         session.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
         try:
@@ -140,7 +140,7 @@ def away(parameters: Parameters, server_parameters: Parameters) -> Iterator[None
 
 def until_it_waits(parameters: Parameters, waiting: psycopg.Connection[Any]) -> None:
     """Return when that session waits for a lock of somebody else."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + PATIENCE
     pid = waiting.info.backend_pid
     with session(parameters) as connection:
         while not connection.execute(

@@ -12,6 +12,7 @@ import yaml
 
 from adapters.embedded.composer.schema import compose_request_validator
 from adapters.files.distributions import load_distributions
+from adapters.files.project_files import DISTRIBUTIONS, OPENAPI
 from domain.compose import passwords
 from domain.compose.build import write_request
 from domain.compose.checks import check_request
@@ -25,8 +26,6 @@ from domain.compose.targets import UploadSettings
 from domain.content import RED_HAT, ContentRepository, Snapshot
 from domain.distributions import Architecture, BootcImage, Distribution, Repository
 from domain.errors import InvalidRequestError
-from image_builder.configuration.sections import PROJECT
-from image_builder.http.contract import DOCUMENT
 from image_builder.http.schemas import Checker
 from tests.support.builders import compose_request
 
@@ -66,13 +65,13 @@ FITTING: Final = {
 @cache
 def real_distributions() -> dict[str, Distribution]:
     """The distributions of this repository, by the names that callers use."""
-    return load_distributions(PROJECT / "distributions")
+    return load_distributions(DISTRIBUTIONS)
 
 
 @cache
 def schemas() -> dict[str, Json]:
     """The schemas of openapi.yaml by name; `Distributions` allows this repository's distributions too."""
-    known: dict[str, Json] = yaml.load(DOCUMENT.read_bytes(), Loader=yaml.CSafeLoader)["components"]["schemas"]
+    known: dict[str, Json] = yaml.load(OPENAPI.read_bytes(), Loader=yaml.CSafeLoader)["components"]["schemas"]
     distributions = known["Distributions"]
     distributions["enum"] = list({*distributions["enum"], *real_distributions()})
     return known

@@ -16,7 +16,8 @@ from pathlib import Path
 import requests
 
 from tests.support.folders import open_folder
-from tests.support.service import PATIENCE, PROJECT, START_PATIENCE
+from tests.support.service import PROJECT
+from tests.support.waiting import PATIENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def _announced(process: subprocess.Popen[str], data: Path) -> Embedded:
 
 def _wait_until_ready(url: str) -> None:
     """Return when it answers; several workers are announced before they do."""
-    deadline = time.monotonic() + START_PATIENCE
+    deadline = time.monotonic() + PATIENCE
     while True:
         with suppress(requests.RequestException):
             if requests.get(f"{url}/ready", timeout=PATIENCE).ok:

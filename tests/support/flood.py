@@ -14,8 +14,7 @@ from urllib.parse import urlsplit
 from tests.support.builders import identity
 from tests.support.raw_http import head
 from tests.support.service import BASE, Service
-
-_PATIENCE = 60.0
+from tests.support.waiting import PATIENCE
 
 
 class Flood:
@@ -51,7 +50,7 @@ class Flood:
 
     async def _one(self) -> None:
         with suppress(OSError, TimeoutError, ValueError, IndexError):
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(PATIENCE):
                 reader, writer = await asyncio.open_connection(*self._place)
                 try:
                     writer.write(self._request)

@@ -33,13 +33,13 @@ class FakeMeter:
     def rate_limited(self, budget: str) -> None:
         pass
 
-    def rate_limit_store_away(self) -> None:
+    def rate_limit_store_unavailable(self) -> None:
         pass
 
     def starts_unmatched(self, number: int) -> None:
         self.unmatched.append(number)
 
-    def starts_looked_after(self) -> None:
+    def reconciliation_completed(self) -> None:
         self.looked_after += 1
 
     def starts_adopted(self, number: int = 1) -> None:

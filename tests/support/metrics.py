@@ -10,9 +10,9 @@ from typing import Any, Self
 
 import requests
 
+from tests.support.waiting import PATIENCE
+
 CRC = "image_builder_crc_"
-# As long as a worker process may take to begin on a busy machine.
-PATIENCE = 90.0
 # prometheus-client's own parser does not tell names as they are: it adds `_total` where a counter has none.
 _SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')

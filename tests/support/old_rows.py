@@ -1,4 +1,4 @@
-"""What the older program, in one version or another, left in its rows (spec 40)."""
+"""What the older program, in one version or another, left in its rows."""
 
 from __future__ import annotations
 

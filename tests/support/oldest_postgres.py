@@ -15,8 +15,8 @@ import psycopg
 from adapters.embedded.unprivileged import Account
 from tests.support.databases import Parameters
 from tests.support.folders import open_folder
+from tests.support.waiting import PATIENCE
 
-_PATIENCE = 60.0
 _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300")
 
 
@@ -28,9 +28,7 @@ def server(binaries: Path) -> Iterator[Parameters]:
         account.take(folder)
         data = ["-D", str(folder / "data")]
         made = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
-        assert (
-            account.launch(binaries / "initdb", data + made, last_signal=signal.SIGKILL, log=log).wait(_PATIENCE) == 0
-        )
+        assert account.launch(binaries / "initdb", data + made, last_signal=signal.SIGKILL, log=log).wait(PATIENCE) == 0
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -47,11 +45,11 @@ def server(binaries: Path) -> Iterator[Parameters]:
             yield parameters
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(_PATIENCE)
+            process.wait(PATIENCE)
 
 
 def _wait(parameters: Parameters) -> None:
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             psycopg.connect(**parameters, connect_timeout=5).close()

@@ -19,17 +19,22 @@ Call = Callable[[Client], requests.Response]
 _DOCUMENT = Path(__file__).parents[2] / "openapi.yaml"
 
 
-def operation_ids() -> set[str]:
-    """The operations of openapi.yaml."""
+def operations() -> dict[str, Mapping[str, Any]]:
+    """The operations of openapi.yaml by their ids."""
     document: Mapping[str, Mapping[str, Any]] = yaml.load(
         _DOCUMENT.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader
     )
     return {
-        operation["operationId"]
+        operation["operationId"]: operation
         for item in document["paths"].values()
         for operation in item.values()
         if isinstance(operation, dict) and "operationId" in operation
     }
+
+
+def operation_ids() -> set[str]:
+    """The ids of the operations of openapi.yaml."""
+    return set(operations())
 
 
 def of_the_database(compose_id: str | UUID, blueprint_id: str | UUID, name: str) -> dict[str, Call]:

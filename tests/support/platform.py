@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from adapters.embedded.platform.process import StandInPlatform
 from tests.support.databases import Parameters
 from tests.support.service import Service
+from tests.support.waiting import STRETCH
+
+# Seconds, in which a busy machine starts a build too.
+COMPOSE_DEADLINE: Final = 2 + STRETCH
 
 
 def service_with(database: Parameters, composer_url: str, platform: StandInPlatform, **environment: str) -> Service:
@@ -21,7 +27,7 @@ def service_with(database: Parameters, composer_url: str, platform: StandInPlatf
         "RECOMMENDATIONS_CLIENT_SECRET": "client-secret-of-the-tests",
         "INSIGHTS_CLIENT_PROXY": "http://proxy.example.com",
         "PATCH_URL": "https://patch.example.com",
-        "COMPOSE_DEADLINE": "3",
+        "COMPOSE_DEADLINE": f"{COMPOSE_DEADLINE:.1f}",
         **environment,
     }
     return Service(database, composer_url, environment=settings)

@@ -10,7 +10,8 @@ import tarfile
 from pathlib import Path
 
 from tests.support.databases import Parameters
-from tests.support.service import PATIENCE, PROJECT, Service
+from tests.support.service import PROJECT, Service
+from tests.support.waiting import PATIENCE
 
 _MIGRATIONS = "adapters/postgres/migrations"
 _LOCK = "requirements/runtime.txt"

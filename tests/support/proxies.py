@@ -17,9 +17,9 @@ import pytest
 from tests.support import output
 from tests.support.folders import open_folder
 from tests.support.service import PROJECT
+from tests.support.waiting import PATIENCE
 
 CONFIGURATIONS: Final = PROJECT / "deploy" / "proxy"
-_PATIENCE: Final = 30.0
 # The addresses of deploy/proxy that stand for an installation's own.
 _UPSTREAM: Final = "127.0.0.1:8000"
 _GATEWAYS: Final = "192.0.2.0/24"
@@ -119,11 +119,11 @@ def _running(name: str, command: list[str], folder: Path, replaced: Mapping[str,
         yield port
     finally:
         process.terminate()
-        process.wait(_PATIENCE)
+        process.wait(PATIENCE)
 
 
 def _await_listening(process: subprocess.Popen[bytes], port: int, errors: Path) -> None:
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             with socket.create_connection(("127.0.0.1", port), 1):

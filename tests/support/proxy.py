@@ -8,9 +8,9 @@ from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 from tests.support.loopback import Visit, answer
+from tests.support.waiting import PATIENCE
 
 _LOOK = 0.02
-_PATIENCE = 10.0
 
 
 def proxying(visit: Visit) -> bool:
@@ -21,7 +21,7 @@ def proxying(visit: Visit) -> bool:
 def _forward(visit: Visit) -> bool:
     asked = visit.asked
     url = urlsplit(asked.path)
-    upstream = HTTPConnection(url.netloc, timeout=_PATIENCE)
+    upstream = HTTPConnection(url.netloc, timeout=PATIENCE)
     try:
         upstream.request(asked.method, asked.path.partition(url.netloc)[2], asked.body, asked.headers)
         response = upstream.getresponse()
@@ -33,7 +33,7 @@ def _forward(visit: Visit) -> bool:
 
 def _tunnel(visit: Visit) -> bool:
     host, _, port = visit.asked.path.rpartition(":")
-    with socket.create_connection((host, int(port)), _PATIENCE) as upstream:
+    with socket.create_connection((host, int(port)), PATIENCE) as upstream:
         visit.connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
         ways = {upstream: visit.connection, visit.connection: upstream}
         while not visit.ending.is_set():

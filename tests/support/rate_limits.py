@@ -8,7 +8,8 @@ from typing import Protocol
 
 import requests
 
-from tests.support.service import PATIENCE, Service
+from tests.support.service import Service
+from tests.support.waiting import PATIENCE
 
 # Names and parameters as the service uses them: no commas, semicolons or quotes within.
 _ITEM = re.compile(r'"([a-z-]+)"((?:;[a-z]+=\d+)+)')

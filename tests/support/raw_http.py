@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from http.client import HTTPException, HTTPMessage, HTTPResponse
 from urllib.parse import urlsplit
 
-PATIENCE = 20.0
+from tests.support.waiting import PATIENCE
+
 Headers = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
 
 

@@ -15,7 +15,7 @@ from typing import Self
 import pytest
 from redis import Redis, RedisError
 
-PATIENCE = 20.0
+from tests.support.waiting import PATIENCE
 
 
 class RedisServer:

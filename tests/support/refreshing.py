@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.support.service import PROJECT
+from tests.support.waiting import PATIENCE
 
 COMMAND: Final = [sys.executable, "-m", "image_builder", "distributions", "refresh-packages"]
-PATIENCE: Final = 60
 # Of distribution test-9 with a repository r.
 LIST: Final = "test-9-x86_64-r-packages.json"
 

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from tests.support.waiting import PATIENCE
+
 TOOLS = ("rpmbuild", "createrepo_c")
 
 
@@ -92,7 +94,7 @@ def _build(folder: Path, rpm: Rpm, built: Path) -> None:
     folders = [f"{key} {built}" for key in ("_rpmdir", "_srcrpmdir")]
     for define in [*folders, "_rpmfilename %%{NAME}-%%{VERSION}.%%{ARCH}.rpm"]:
         command += ["--define", define]
-    subprocess.run([*command, str(spec)], check=True, capture_output=True, timeout=60)
+    subprocess.run([*command, str(spec)], check=True, capture_output=True, timeout=PATIENCE)
 
 
 class RpmRepository:
@@ -104,7 +106,7 @@ class RpmRepository:
         own = compression in ("zstd", "plain")  # createrepo_c of Debian 12 knows no zstd yet
         asked = "gz" if own else compression
         command = ["createrepo_c", "--quiet", "--no-database", f"--general-compress-type={asked}", str(folder)]
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
         if own:
             opened = gzip.decompress(self.primary.read_bytes())
             packed = zstandard.compress(opened) if compression == "zstd" else opened

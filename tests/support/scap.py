@@ -12,9 +12,9 @@ from typing import Any, Final
 import pytest
 
 from tests.support.service import PROJECT
+from tests.support.waiting import PATIENCE
 
 COMMAND: Final = ("distributions", "refresh-profiles")
-PATIENCE: Final = 120
 PREFIX: Final = "xccdf_org.example.content_"
 CIS: Final = f"{PREFIX}profile_cis"
 STIG: Final = f"{PREFIX}profile_stig"

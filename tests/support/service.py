@@ -17,11 +17,10 @@ import requests
 
 from tests.support import output
 from tests.support.builders import identity
+from tests.support.waiting import PATIENCE
 
 PROJECT = Path(__file__).parent.parent.parent
 BASE = "/api/image-builder/v1"
-PATIENCE = 60.0
-START_PATIENCE = 100.0
 
 
 class Service:
@@ -36,6 +35,7 @@ class Service:
         workers: int = 1,
         log: Path | None = None,
         cgroup: Path | None = None,
+        python: Path | None = None,
     ) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -59,10 +59,13 @@ class Service:
             "RATE_LIMIT_READS": "1000000",
             "RATE_LIMIT_WRITES": "1000000",
             "RATE_LIMIT_BUILDS": "1000000",
+            # With `make coverage`, what the service runs is counted too.
+            **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE_PROCESS_")},
             **(environment or {}),
         }
         self._workers = workers
         self._cgroup = cgroup
+        self._program = [str(python or sys.executable), "-m", "image_builder"]
         output.configured(self.environment)
         self._log = log or output.file("service")
         self._errors = output.file("service-errors")
@@ -74,14 +77,14 @@ class Service:
         """Start it and wait until it answers."""
         with self._log.open("ab") as log, self._errors.open("ab") as errors:
             self.process = subprocess.Popen(
-                [*self._entering(), sys.executable, "-m", "image_builder", "serve", "--workers", str(self._workers)],
+                [*self._entering(), *self._program, "serve", "--workers", str(self._workers)],
                 env=self.environment,
                 cwd="/",
                 stdout=log,
                 stderr=errors,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + START_PATIENCE
+        deadline = time.monotonic() + PATIENCE
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
@@ -110,7 +113,7 @@ class Service:
     def command(self, *arguments: str) -> tuple[int, str]:
         """The exit status and all the output of a command in the same environment."""
         ended = subprocess.run(
-            [sys.executable, "-m", "image_builder", *arguments],
+            [*self._program, *arguments],
             env=self.environment,
             cwd="/",
             stdout=subprocess.PIPE,

@@ -7,6 +7,7 @@ from typing import Any
 import requests
 
 from adapters.embedded.composer.process import StandInComposer
+from tests.support.waiting import PATIENCE
 
 Json = dict[str, Any]
 CREDENTIALS = {"grant_type": "client_credentials", "client_id": "us", "client_secret": "secret"}
@@ -57,4 +58,4 @@ class Client:
         return metadata
 
     def token(self, **form: str) -> requests.Response:
-        return self.session.post(self.composer.token_url, data={**CREDENTIALS, **form}, timeout=5)
+        return self.session.post(self.composer.token_url, data={**CREDENTIALS, **form}, timeout=PATIENCE)

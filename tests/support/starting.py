@@ -28,7 +28,7 @@ from image_builder.usecases.orphans import CancelOrphans
 from image_builder.usecases.passwords import HashPasswords
 from image_builder.usecases.prepare import Prepare
 from image_builder.usecases.record import RecordBuilds
-from ports.deadline import left
+from ports.deadline import remaining_seconds
 from tests.support.builders import compose_request
 from tests.support.domain_builders import CONTENT, UPLOAD, a_distribution, a_repository, completed, hash_of
 from tests.support.meter import FakeMeter
@@ -65,7 +65,7 @@ class FakeStarts:
             self.reserved.update({start.id: tenant for start in starts})
         return Reservation(granted, None if quota is None else self._used())
 
-    def usage(self, tenant: str, quota: Quota) -> Usage:
+    def get_usage(self, tenant: str, quota: Quota) -> Usage:
         """See ports.store."""
         self._called("usage")
         return self._used()
@@ -157,7 +157,7 @@ class FakeQuotas:
         self.quota: Quota | Exception | None = QUOTA
         self.asked: list[str] = []
 
-    def of(self, tenant: str) -> Quota | None:
+    def get(self, tenant: str) -> Quota | None:
         """See ports.world."""
         self.asked.append(tenant)
         if isinstance(self.quota, Exception):
@@ -252,7 +252,7 @@ class World:
         return refused.value
 
     def _gather(self, identity: Identity, questions: Questions) -> Answers:
-        self.gathered.append((identity, questions, left()))
+        self.gathered.append((identity, questions, remaining_seconds()))
         if isinstance(self.answers, Exception):
             raise self.answers
         return self.answers

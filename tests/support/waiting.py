@@ -1,12 +1,36 @@
-"""Waiting for what has to come, at a time that nobody can tell."""
+"""How long tests wait. All deadlines of tests come from here and stretch with the machine.
+
+A deadline here only ends a test that would fail. Tests do not measure speed; that is what `benchmarks/` is for.
+"""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Final
 
-PATIENCE = 30.0
-_LOOK = 0.01
+_LOOK: Final = 0.01
+
+
+def _stretch() -> float:
+    """By how much deadlines are longer than on an idle machine: TEST_STRETCH, else how many processes share a core.
+
+    These are the ones that run or wait for a core now, or did in the last minute, and the processes of this test run.
+    """
+    if told := os.environ.get("TEST_STRETCH"):
+        return float(told)
+    average, _, _, running, _ = Path("/proc/loadavg").read_text().split()
+    ours = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return max(1.0, (max(float(average), float(running.partition("/")[0])) + ours) / len(os.sched_getaffinity(0)))
+
+
+STRETCH: Final = _stretch()
+# Seconds for what has to come at a time that no test can tell: an answer, a log line, the end of a process.
+PATIENCE: Final = 120.0 * STRETCH
+# Seconds within which something ends that would otherwise last much longer, or for ever.
+SOON: Final = 10.0 * STRETCH
 
 
 def comes_true(condition: Callable[[], object], within: float = PATIENCE) -> bool:

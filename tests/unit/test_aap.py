@@ -1,4 +1,4 @@
-"""Registering with Ansible Automation Platform at the first boot (spec 20, Customizations: aap_registration)."""
+"""Registering with Ansible Automation Platform at the first boot."""
 
 import os
 import shutil

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.waiting import PATIENCE
 from tools.audit import unlocked
 
 PROJECT = Path(__file__).parent.parent.parent
@@ -31,7 +32,6 @@ ADVISORY = {
         }
     ],
 }
-PATIENCE = 60.0
 
 
 class Database(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Bodies of blueprints, whichever program stored them, and what is composed of them (spec 40; spec 10, Blueprints)."""
+"""Bodies of blueprints, whichever program stored them, and what is composed of them."""
 
 import copy
 
@@ -125,7 +125,7 @@ def test_the_stored_body_is_not_changed_by_reading_it():
 
 def composed(blueprint, image_types=None, client_id="api"):
     requests = create_compose_requests(blueprint, client_id, image_types)
-    assert all(checker("ComposeRequest").fits(request) for request in requests)
+    assert all(checker("ComposeRequest").is_valid(request) for request in requests)
     return requests
 
 

@@ -1,4 +1,4 @@
-"""A blueprint gets what its compliance policy asks for (spec 10, Blueprints: fixup)."""
+"""A blueprint gets what its compliance policy asks for."""
 
 import copy
 
@@ -124,7 +124,7 @@ def test_a_service_in_two_states_stays_in_that_asked_for():
 
 
 def test_what_is_fixed_fits_the_contract():
-    assert checker("Customizations").fits(add_requirements({"services": {"masked": ["auditd"]}}, EVERYTHING))
+    assert checker("Customizations").is_valid(add_requirements({"services": {"masked": ["auditd"]}}, EVERYTHING))
 
 
 def test_what_the_policy_does_not_ask_for_in_lint_s_terms_is_not_added():

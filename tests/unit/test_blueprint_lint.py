@@ -1,4 +1,4 @@
-"""What a blueprint lacks of what its compliance policy asks for (spec 10, Blueprints: lint)."""
+"""What a blueprint lacks of what its compliance policy asks for."""
 
 import pytest
 

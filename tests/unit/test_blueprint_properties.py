@@ -89,7 +89,7 @@ def test_an_export_has_all_that_binds_to_nobody(document):
     assert without(found["customizations"], "users", "files", "aap_registration") == ours
     for name in ("distribution", "bootc"):
         assert found.get(name) == body.get(name)
-    assert checker("BlueprintExportResponse").fits(found)
+    assert checker("BlueprintExportResponse").is_valid(found)
 
 
 @often
@@ -149,7 +149,7 @@ def test_a_fixed_blueprint_lacks_nothing(ours, required):
     made = add_requirements(ours, required)
     assert lint_customizations(made, required, {}).errors == ()
     assert add_requirements(made, required) == made
-    assert checker("Customizations").fits(json.loads(json.dumps(made)))
+    assert checker("Customizations").is_valid(json.loads(json.dumps(made)))
 
 
 @often

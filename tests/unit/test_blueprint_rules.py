@@ -1,4 +1,4 @@
-"""What a blueprint must keep to besides the contract (spec 10, Blueprints: rules on create and update)."""
+"""What a blueprint must keep to besides the contract."""
 
 import time
 
@@ -300,6 +300,6 @@ def test_all_violations_are_counted_and_the_first_are_listed(number):
     ids=lambda long: f"{list(long)[-1]} {list(long.values())[-1][:9]}",
 )
 def test_one_long_value_is_judged_in_linear_time(long):
-    began = time.perf_counter()
+    began = time.thread_time()
     assert len(node_violations("files", long)) == 1
-    assert time.perf_counter() - began < 5
+    assert time.thread_time() - began < 5

@@ -1,4 +1,4 @@
-"""The secrets of a blueprint's users (spec 10, Blueprints: hashed before they are stored, kept on update)."""
+"""The secrets of a blueprint's users."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""Images made from a bootable container (spec 20, Shape)."""
+"""Images made from a bootable container."""
 
 import pytest
 

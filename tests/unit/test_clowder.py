@@ -1,4 +1,4 @@
-"""What Clowder's file says is what the variables would (spec 30, its end)."""
+"""What Clowder's file says is what the variables would."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A customer's own repositories: of the build (payload) and of the machine (custom) (spec 20, Customizations)."""
+"""A customer's own repositories: of the build (payload) and of the machine (custom)."""
 
 from dataclasses import replace
 

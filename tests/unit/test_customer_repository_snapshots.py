@@ -1,4 +1,4 @@
-"""A customer's own repositories as of a date, or replaced by a content template's (spec 20, Customizations)."""
+"""A customer's own repositories as of a date, or replaced by a content template's."""
 
 import pytest
 

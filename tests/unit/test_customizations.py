@@ -1,4 +1,4 @@
-"""What a caller adds to an image, in the composer's words (spec 20, Customizations)."""
+"""What a caller adds to an image, in the composer's words."""
 
 import base64
 

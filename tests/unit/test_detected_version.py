@@ -1,4 +1,4 @@
-"""The RHEL that an image's snapshots turn out to be of (spec 20, Shape)."""
+"""The RHEL that an image's snapshots turn out to be of."""
 
 import pytest
 

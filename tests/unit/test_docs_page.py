@@ -26,6 +26,7 @@ def files_named_by(page: str) -> list[str]:
     ("path", "media_type", "beginning"),
     [
         ("", "text/html; charset=utf-8", b"<!DOCTYPE html>"),
+        ("defaults.js", "text/javascript; charset=utf-8", b'"use strict";'),
         ("start.js", "text/javascript; charset=utf-8", b'"use strict";'),
         ("swagger-ui.css", "text/css; charset=utf-8", b".swagger-ui"),
         ("swagger-ui-bundle.js", "text/javascript; charset=utf-8", b"/*! For license information"),
@@ -67,6 +68,7 @@ def test_the_page_names_only_files_beside_it_and_the_description(docs: DocsPage)
         "favicon-32x32.png",
         "swagger-ui.css",
         "swagger-ui-bundle.js",
+        "defaults.js",
         "start.js",
     }
     assert all(docs.asset(name) for name in named - {"../openapi.json"})

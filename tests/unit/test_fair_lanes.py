@@ -11,8 +11,7 @@ import pytest
 
 from domain.errors import UnavailableError
 from image_builder.http.lanes import FairLane
-
-PATIENCE = 20.0
+from tests.support.waiting import PATIENCE
 
 
 def in_a_lane(test: Callable[[FairLane], Awaitable[None]], threads: int = 4, most_waiting: int = 8) -> None:

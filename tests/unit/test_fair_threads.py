@@ -10,9 +10,7 @@ from functools import partial
 import pytest
 
 from image_builder.fair_threads import FairThreads
-from tests.support.waiting import until
-
-PATIENCE = 20.0
+from tests.support.waiting import PATIENCE, until
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What a fingerprint of a document says, and to whom."""
+"""Fingerprints of JSON documents."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ DOCUMENT = {"a": 1, "b": {"c": [1, 2]}}
 
 def test_the_order_of_keys_does_not_matter() -> None:
     prints = HmacFingerprints("secret")
-    assert prints.of({"b": {"c": [1, 2]}, "a": 1}) == prints.of(DOCUMENT)
+    assert prints.compute({"b": {"c": [1, 2]}, "a": 1}) == prints.compute(DOCUMENT)
 
 
 def test_pods_with_the_same_secret_agree() -> None:
     one, another = HmacFingerprints("secret"), HmacFingerprints("secret")
-    assert one.of(DOCUMENT) == another.of(DOCUMENT)
-    assert one.comparable(another.of(DOCUMENT))
+    assert one.compute(DOCUMENT) == another.compute(DOCUMENT)
+    assert one.is_comparable(another.compute(DOCUMENT))
 
 
-def test_who_has_another_secret_learns_nothing() -> None:
+def test_fingerprints_of_different_secrets_are_not_comparable() -> None:
     ours, theirs = HmacFingerprints("secret"), HmacFingerprints("guess")
-    assert ours.of(DOCUMENT) != theirs.of(DOCUMENT)
-    assert not theirs.comparable(ours.of(DOCUMENT))
+    assert ours.compute(DOCUMENT) != theirs.compute(DOCUMENT)
+    assert not theirs.is_comparable(ours.compute(DOCUMENT))
 
 
 def test_other_documents_have_other_fingerprints() -> None:
     prints = HmacFingerprints("secret")
     others = [{"a": 2, "b": {"c": [1, 2]}}, {"a": 1, "b": {"c": [2, 1]}}, {"a": 1}, {}]
-    assert len({prints.of(each) for each in [DOCUMENT, *others]}) == 5
+    assert len({prints.compute(each) for each in [DOCUMENT, *others]}) == 5
 
 
-def test_without_a_secret_there_are_fingerprints_all_the_same() -> None:
-    assert HmacFingerprints("").of(DOCUMENT) == HmacFingerprints("").of(DOCUMENT)
+def test_without_a_secret_fingerprints_are_computed_too() -> None:
+    assert HmacFingerprints("").compute(DOCUMENT) == HmacFingerprints("").compute(DOCUMENT)

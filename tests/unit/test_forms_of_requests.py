@@ -1,4 +1,4 @@
-"""In which forms a page shows its requests, so that it is not too large; and what a parsed document takes."""
+"""The forms in which a page shows requests, and the memory of parsed documents."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.composes import RequestForm, RequestSizes, forms_within
+from domain.composes import RequestForm, RequestSizes, choose_forms
 from domain.json_size import parsed_size
 
 WHOLE, WITHOUT_DATA, SUMMARY = RequestForm
 
 
 def forms(largest: int, *sizes: tuple[int, int, int]) -> list[RequestForm]:
-    return forms_within([RequestSizes(*each) for each in sizes], largest)
+    return choose_forms([RequestSizes(*each) for each in sizes], largest)
 
 
 def test_a_page_that_fits_is_whole() -> None:
@@ -25,13 +25,13 @@ def test_a_page_that_fits_is_whole() -> None:
     assert forms(0) == []
 
 
-def test_the_request_with_the_largest_files_goes_without_their_contents_first() -> None:
+def test_the_contents_of_the_largest_files_are_left_out_first() -> None:
     assert forms(29, (10, 1, 1), (20, 1, 1)) == [WHOLE, WITHOUT_DATA]
     assert forms(29, (10, 1, 1), (20, 19, 1)) == [WITHOUT_DATA, WHOLE]
     assert forms(10, (10, 1, 1), (20, 1, 1)) == [WITHOUT_DATA, WITHOUT_DATA]
 
 
-def test_one_that_gains_nothing_without_the_contents_of_files_stays_whole() -> None:
+def test_a_request_that_does_not_shrink_without_file_contents_stays_whole() -> None:
     assert forms(15, (20, 20, 1), (10, 1, 1)) == [SUMMARY, WITHOUT_DATA]
     assert forms(21, (20, 20, 1), (10, 1, 1)) == [WHOLE, WITHOUT_DATA]
 
@@ -41,7 +41,7 @@ def test_further_customizations_are_left_out_only_where_the_contents_of_files_do
     assert forms(19, (100, 10, 1), (80, 9, 1)) == [WITHOUT_DATA, WITHOUT_DATA]
 
 
-def test_what_cannot_be_made_smaller_stays() -> None:
+def test_a_request_that_cannot_shrink_stays_whole() -> None:
     assert forms(5, (10, 10, 10), (20, 20, 20)) == [WHOLE, WHOLE]
 
 
@@ -49,10 +49,10 @@ size = st.integers(0, 1000)
 
 
 @given(st.lists(st.tuples(size, size, size).map(lambda each: sorted(each, reverse=True)), max_size=20), size)
-def test_a_page_is_as_large_as_it_may_be_unless_its_summaries_are_larger(sizes: list[list[int]], largest: int) -> None:
+def test_a_page_stays_within_its_limit_unless_its_summaries_exceed_it(sizes: list[list[int]], largest: int) -> None:
     found = [RequestSizes(*each) for each in sizes]
-    chosen = forms_within(found, largest)
-    total = sum(each.of(form) for each, form in zip(found, chosen, strict=True))
+    chosen = choose_forms(found, largest)
+    total = sum(each.size_of(form) for each, form in zip(found, chosen, strict=True))
     assert total <= max(largest, sum(each.summary for each in found))
     if SUMMARY in chosen:
         assert sum(each.without_data for each in found) > largest

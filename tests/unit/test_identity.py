@@ -1,4 +1,4 @@
-"""Who asks (spec 10, Identity)."""
+"""Identities of callers."""
 
 import base64
 import json
@@ -6,7 +6,7 @@ import json
 import pytest
 
 from domain.errors import ForbiddenError, UnauthenticatedError
-from domain.identity import RedHatClaims, fedora, red_hat
+from domain.identity import RedHatClaims, fedora_identity, red_hat_identity
 from image_builder.http.auth import authenticator
 from tests.support.builders import encoded
 
@@ -258,12 +258,12 @@ def test_text_no_database_can_hold_is_nobody(text):
 
 
 def test_claims_alone_make_an_identity():
-    identity = red_hat(claims(org_id="1", account_number="7", email="e"), "header")
+    identity = red_hat_identity(claims(org_id="1", account_number="7", email="e"), "header")
     assert (identity.tenant, identity.entitled, identity.header) == ("1", True, "header")
 
 
 def test_a_fedora_name_alone_makes_an_identity():
-    assert fedora("chris").tenant == "chris"
+    assert fedora_identity("chris").tenant == "chris"
 
 
 IMPOSSIBLE = ["x" * 1001, "é" * 501, "0123456789abcdef" * 576, "a\0b", "a\nb", "a\x1b[0m", "\ud800"]
@@ -273,22 +273,22 @@ IMPOSSIBLE = ["x" * 1001, "é" * 501, "0123456789abcdef" * 576, "a\0b", "a\nb", 
 def test_an_id_that_no_index_holds_or_nobody_can_print_is_nobody_s(text):
     for fields in ({"org_id": text}, {"account_number": text}, {"org_id": "1", "account_number": text}):
         with pytest.raises(UnauthenticatedError):
-            red_hat(claims(**fields), "header")
+            red_hat_identity(claims(**fields), "header")
     with pytest.raises(UnauthenticatedError):
-        fedora(text)
+        fedora_identity(text)
 
 
 def test_the_longest_ids_are_somebody_s():
-    assert red_hat(claims(org_id="x" * 1000, account_number="7" * 1000), "header").tenant == "x" * 1000
-    assert red_hat(claims(account_number="7" * 1000), "header").tenant == "account:" + "7" * 1000
-    assert fedora("x" * 1000).tenant == "x" * 1000
+    assert red_hat_identity(claims(org_id="x" * 1000, account_number="7" * 1000), "header").tenant == "x" * 1000
+    assert red_hat_identity(claims(account_number="7" * 1000), "header").tenant == "account:" + "7" * 1000
+    assert fedora_identity("x" * 1000).tenant == "x" * 1000
 
 
 @pytest.mark.parametrize("email", ["e" * 321, "a\n@example.com", "\ud800@example.com"], ids=ascii)
 def test_an_address_that_cannot_be_kept_is_left_out(email):
-    identity = red_hat(claims(org_id="1", email=email), "header")
+    identity = red_hat_identity(claims(org_id="1", email=email), "header")
     assert (identity.tenant, identity.email) == ("1", "")
 
 
 def test_the_longest_address_is_kept():
-    assert red_hat(claims(org_id="1", email="e" * 320), "header").email == "e" * 320
+    assert red_hat_identity(claims(org_id="1", email="e" * 320), "header").email == "e" * 320

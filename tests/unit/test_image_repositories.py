@@ -1,4 +1,4 @@
-"""The repositories an image is built from: by date, by template, the latest (spec 20, Repositories of the image)."""
+"""The repositories an image is built from: by date, by template, the latest."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""How large an image may be, and what counts as a size (spec 20, Size; spec 10, Reading requests)."""
+"""How large an image may be, and what counts as a size."""
 
 import pytest
 

@@ -27,7 +27,7 @@ from domain.compose.lookups import Answers, create_follow_up
 from domain.compose.request import read as read_request
 from domain.content import RED_HAT, Template
 from domain.osbuild.blueprint import document, read
-from domain.starts import essence
+from domain.starts import normalize_request
 from tests.support.builders import image_request
 from tests.support.domain_builders import CONTENT, a_context, a_repository, a_rhel, a_snapshot, a_uuid, known, schemas
 
@@ -143,7 +143,7 @@ def composed(ours: Json, image: Json, answers: Answers) -> None:
     plain = passwords.find_plain_passwords(request.get_customization("users", ()))
     create_follow_up(context.questions, answers)
     made = write_request(context.with_answers(answers))
-    essence(passwords.insert_hashes(made, plain))
+    normalize_request(passwords.insert_hashes(made, plain))
     passwords.is_redacted(passwords.redact_request(request_document))
 
 

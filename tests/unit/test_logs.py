@@ -1,4 +1,4 @@
-"""One JSON object a line, with what its readers ask for, and without secrets (spec 50, Logs)."""
+"""One JSON object a line, with what its readers ask for, and without secrets."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from image_builder.telemetry.secrets import MASK, is_secret, masked_text
+from image_builder.telemetry.secrets import MASK, is_secret, mask_secrets_in_text
 from tests.support import output
 from tests.support.builders import identity
 from tests.support.service import PROJECT
+from tests.support.waiting import PATIENCE
 
 SECRET = "tr0ub4dor&3"
 SETUP = """
@@ -34,7 +35,7 @@ def lines(program: str, status: int = 0) -> list[dict[str, Any]]:
         cwd=PROJECT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert ended.returncode == status, ended.stderr
@@ -160,7 +161,7 @@ LEFT = (SECRET[:8], "correct", "horse", "battery", "abc.def", identity("leak")[:
 
 @pytest.mark.parametrize("text", LEAKING.values(), ids=LEAKING.keys())
 def test_what_looks_like_a_secret_is_masked(text: str) -> None:
-    assert [left for left in LEFT if left in masked_text(text)] == []
+    assert [left for left in LEFT if left in mask_secrets_in_text(text)] == []
 
 
 @pytest.mark.parametrize(
@@ -173,7 +174,7 @@ def test_what_looks_like_a_secret_is_masked(text: str) -> None:
     ],
 )
 def test_what_does_not_look_like_one_stays(text: str) -> None:
-    assert masked_text(text) == text
+    assert mask_secrets_in_text(text) == text
 
 
 def test_the_search_at_the_end_of_the_tests_finds_secrets() -> None:
@@ -197,7 +198,7 @@ def test_that_passes():
         cwd=PROJECT,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=PATIENCE,
         check=False,
     )
     assert ended.returncode == pytest.ExitCode.TESTS_FAILED, ended.stdout + ended.stderr
@@ -210,7 +211,7 @@ def test_what_could_steer_a_terminal_is_escaped_and_stays_the_same_text() -> Non
     text = f"{steering} é\xa0 \u20ac ☃ \u202f\u2070"
     program = f"log.info({text!r}, **{{{text!r}: {text!r}}})"
     ended = subprocess.run(
-        [sys.executable, "-c", SETUP + program], cwd=PROJECT, capture_output=True, timeout=60, check=True
+        [sys.executable, "-c", SETUP + program], cwd=PROJECT, capture_output=True, timeout=PATIENCE, check=True
     )
     line = ended.stdout.decode()
     assert [character for character in text if character in line and not character.isprintable()] == ["\xa0", "\u202f"]

@@ -1,4 +1,4 @@
-"""What back-ends are asked for a request, in which of two rounds (spec 20, Look-ups in few trips)."""
+"""What back-ends are asked for a request, in which of two rounds."""
 
 from dataclasses import replace
 

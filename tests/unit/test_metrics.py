@@ -117,7 +117,7 @@ def test_refusals_by_rate_go_by_budget(metrics: Metrics) -> None:
 def test_what_becomes_of_starts_cut_short_is_told(metrics: Metrics) -> None:
     metrics.starts_unmatched(7)
     metrics.starts_unmatched(4)
-    metrics.starts_looked_after()
+    metrics.reconciliation_completed()
     metrics.starts_adopted()
     metrics.starts_released(2)
     exposition = told(metrics)

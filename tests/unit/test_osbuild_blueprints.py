@@ -1,4 +1,4 @@
-"""osbuild blueprints in TOML and v1 customizations, row by row (spec 30, a TOML blueprint)."""
+"""osbuild blueprints in TOML and v1 customizations, row by row."""
 
 import base64
 import tomllib
@@ -6,7 +6,7 @@ import tomllib
 import pytest
 
 from domain.osbuild.blueprint import Blueprint, document, policy_customizations, read
-from image_builder.http.toml import blueprint_text
+from image_builder.http.toml import format_blueprint
 
 LARGEST = 2**64 - 1
 BOTH_WAYS = {
@@ -274,7 +274,7 @@ def test_a_blueprint_s_own_fields_are_written():
 
 
 def test_a_text_begins_with_what_it_leaves_out():
-    text = blueprint_text({"name": "n"}, ("customizations.subscription", r'customizations."a\nb"'))
+    text = format_blueprint({"name": "n"}, ("customizations.subscription", r'customizations."a\nb"'))
     assert text.splitlines() == [
         "# Left out, as an osbuild blueprint has no place for it:",
         "# - customizations.subscription",
@@ -285,7 +285,7 @@ def test_a_text_begins_with_what_it_leaves_out():
 
 
 def test_a_text_that_leaves_nothing_out_has_no_comment():
-    assert blueprint_text({"name": "n"}) == 'name = "n"\n'
+    assert format_blueprint({"name": "n"}) == 'name = "n"\n'
 
 
 def test_a_policy_asks_for_packages_filesystems_services_kernel_and_fips():
@@ -302,11 +302,11 @@ def test_a_policy_asks_for_packages_filesystems_services_kernel_and_fips():
 
 
 def test_secrets_are_written_as_given():
-    text = blueprint_text(*document("n", "", None, {"users": [{"name": "u", "password": "$6$salt$hash"}]}))
+    text = format_blueprint(*document("n", "", None, {"users": [{"name": "u", "password": "$6$salt$hash"}]}))
     assert tomllib.loads(text)["customizations"]["user"][0]["password"] == "$6$salt$hash"
 
 
 def test_base64_of_text_is_written_as_the_text():
     data = base64.b64encode("é\r\n".encode()).decode()
     ours = {"files": [{"path": "/a", "data": data, "data_encoding": "base64"}]}
-    assert read(blueprint_text(*document("n", "", None, ours))).customizations["files"][0]["data"] == "é\r\n"
+    assert read(format_blueprint(*document("n", "", None, ours))).customizations["files"][0]["data"] == "é\r\n"

@@ -1,4 +1,4 @@
-"""What is no osbuild blueprint in TOML, and is refused by its name (spec 30, a TOML blueprint)."""
+"""What is no osbuild blueprint in TOML, and is refused by its name."""
 
 import time
 import tracemalloc
@@ -9,6 +9,8 @@ from domain.errors import InvalidRequestError
 from domain.osbuild.blueprint import read
 
 LARGEST = 2**64 - 1
+# Seconds of the processor; work that grows with the square takes minutes.
+LINEAR = 5.0
 
 
 @pytest.mark.parametrize("key", ["size", "minsize"])
@@ -205,10 +207,10 @@ def test_text_that_is_no_toml_is_refused(text):
     ],
 )
 def test_keys_without_end_are_refused_at_once(text):
-    began = time.monotonic()
+    began = time.thread_time()
     with pytest.raises(InvalidRequestError, match="keys of at most 20 parts"):
         read(text)
-    assert time.monotonic() - began < 2.0
+    assert time.thread_time() - began < LINEAR
 
 
 @pytest.mark.parametrize(
@@ -232,7 +234,7 @@ def test_dots_within_text_make_no_long_key(quote):
 
 @pytest.mark.parametrize("text", ['"' * 300_000, "'" * 300_000, '"' + '\\"' * 150_000, 'a = """' + '"" ' * 100_000])
 def test_quotes_without_end_are_refused_at_once(text):
-    began = time.monotonic()
+    began = time.thread_time()
     with pytest.raises(InvalidRequestError, match=r"^blueprint: expected TOML"):
         read(text)
-    assert time.monotonic() - began < 2.0
+    assert time.thread_time() - began < LINEAR

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from domain.errors import InvalidRequestError
 from domain.osbuild.blueprint import document, policy_customizations, read
-from image_builder.http.toml import blueprint_text
+from image_builder.http.toml import format_blueprint
 from tests.support.customizations import customizations, listed, names, some, texts
 
 often = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
@@ -28,7 +28,7 @@ def fits():
 
 
 def a_text(ours, name="n", description="", distribution=None):
-    return blueprint_text(*document(name, description, distribution, ours))
+    return format_blueprint(*document(name, description, distribution, ours))
 
 
 def packages_first(ours):

@@ -1,10 +1,10 @@
-"""Which packages a search finds, and in which order (spec 10, GET /packages)."""
+"""The results of a package search and their order."""
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from domain.packages import Package, PackagesPage, ranked, search
+from domain.packages import Package, PackagesPage, rank, search
 from domain.paging import Page
 
 ALL = Page(limit=1000, offset=0)
@@ -68,4 +68,4 @@ def test_a_search_is_what_sorting_by_the_rules_gives(names, text):
 
 
 def test_positions_are_those_in_the_names_given():
-    assert ranked(["ab", "b", "ba", "c"], "b") == [1, 2, 0]
+    assert rank(["ab", "b", "ba", "c"], "b") == [1, 2, 0]

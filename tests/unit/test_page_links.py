@@ -1,4 +1,4 @@
-"""Links to the first and last page of a list (spec 10, Lists)."""
+"""Links to the first and last page of a list."""
 
 from urllib.parse import parse_qs, urlsplit
 

@@ -1,4 +1,4 @@
-"""Passwords are hashed on their way to the composer, and neither kept nor shown (spec 10, Composes)."""
+"""Passwords are hashed on their way to the composer, and neither kept nor shown."""
 
 import json
 import re

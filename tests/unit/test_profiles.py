@@ -1,4 +1,4 @@
-"""OpenSCAP profiles: which there are, and what they ask for (spec 10, GET /oscap)."""
+"""OpenSCAP profiles: which there are, and what they ask for."""
 
 import pytest
 

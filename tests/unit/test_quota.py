@@ -1,4 +1,4 @@
-"""How much a tenant may build (spec 10, Quota)."""
+"""Quotas and what they leave."""
 
 from datetime import datetime, timedelta
 
@@ -22,8 +22,8 @@ HOUR = timedelta(hours=1)
         (Quota(5, timedelta(hours=23, minutes=59)), "Quota of 5 builds per 0 days exceeded for user"),
     ],
 )
-def test_the_refusal_tells_builds_and_whole_days(quota, text):
-    error = quota.exceeded(Usage(NOON, quota.limit, None))
+def test_the_refusal_names_the_limit_and_whole_days(quota, text):
+    error = quota.exceeded_error(Usage(NOON, quota.limit, None))
     assert isinstance(error, ForbiddenError)
     assert error.detail == text
 
@@ -32,16 +32,16 @@ def test_the_refusal_tells_builds_and_whole_days(quota, text):
     ("tenant", "quota"), [("000001", OWN), ("000002", TWO_WEEKS), ("", TWO_WEEKS), ("default", TWO_WEEKS)]
 )
 def test_a_tenant_has_its_own_quota_or_else_the_default_one(tenant, quota):
-    assert QuotaTable({"000001": OWN}, TWO_WEEKS).of(tenant) == quota
+    assert QuotaTable({"000001": OWN}, TWO_WEEKS).get(tenant) == quota
 
 
-def test_without_a_default_a_tenant_without_an_entry_is_the_operators_mistake():
+def test_without_a_default_a_tenant_without_an_entry_is_a_configuration_error():
     with pytest.raises(ConfigurationError):
-        QuotaTable({"000001": OWN}, None).of("000002")
+        QuotaTable({"000001": OWN}, None).get("000002")
 
 
 def test_without_a_default_a_tenant_with_an_entry_has_it():
-    assert QuotaTable({"000001": OWN}, None).of("000001") == OWN
+    assert QuotaTable({"000001": OWN}, None).get("000001") == OWN
 
 
 @pytest.mark.parametrize(
@@ -54,16 +54,18 @@ def test_without_a_default_a_tenant_with_an_entry_has_it():
         (0, 0, None, 0, None, None),
     ],
 )
-def test_what_is_left_and_when_one_more_can_be_had(limit, used, earliest, remaining, frees_in, next_free_at):
+def test_the_allowance_says_what_is_left_and_when_the_next_build_is_possible(
+    limit, used, earliest, remaining, frees_in, next_free_at
+):
     allowance = Quota(limit, 3 * HOUR).allowance(Usage(NOON, used, earliest))
     assert (allowance.remaining, allowance.frees_in, allowance.next_free_at) == (remaining, frees_in, next_free_at)
 
 
-def test_what_is_about_to_leave_the_window_is_not_waited_for_any_longer():
+def test_the_time_to_wait_is_never_negative():
     usage = Usage(NOON, 1, NOON - HOUR - timedelta(microseconds=1))
     assert Quota(1, HOUR).allowance(usage).frees_in == timedelta(0)
 
 
-def test_the_refusal_knows_what_is_left():
+def test_the_refusal_has_the_allowance():
     usage = Usage(NOON, 2, NOON)
-    assert Quota(3, HOUR).exceeded(usage).allowance == Quota(3, HOUR).allowance(usage)
+    assert Quota(3, HOUR).exceeded_error(usage).allowance == Quota(3, HOUR).allowance(usage)

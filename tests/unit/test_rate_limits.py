@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from image_builder.http.rate_limits import RateLimit, rate_limit_fields, with_limits
+from image_builder.http.rate_limits import RateLimit, add_rate_limits, rate_limit_fields
 
 DAY = timedelta(days=1)
 
@@ -41,7 +41,7 @@ def test_no_limit_is_no_field():
 def test_limits_of_requests_stand_after_those_that_an_answer_tells_of_already():
     builds, requests = RateLimit("builds", 9, DAY, 8, DAY), RateLimit("requests", 7, DAY, 6, DAY)
     headers = [(name.lower().encode(), value.encode()) for name, value in rate_limit_fields(builds).items()]
-    both = with_limits([(b"x-other", b"1"), *headers], (requests,))
+    both = add_rate_limits([(b"x-other", b"1"), *headers], (requests,))
     assert dict(both) == {
         b"x-other": b"1",
         b"ratelimit-policy": b'"builds";q=9;w=86400, "requests";q=7;w=86400',

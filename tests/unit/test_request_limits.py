@@ -11,7 +11,7 @@ from domain.errors import InvalidRequestError
 from image_builder.http.bounds import Bounds, bounds
 from image_builder.http.contract import Contract, Operation
 from image_builder.http.parameters import Parameter
-from image_builder.http.schemas import resolved
+from image_builder.http.schemas import resolve_references
 
 Json = Any
 
@@ -41,7 +41,7 @@ def parameters(operation: Operation) -> tuple[Parameter, ...]:
 
 
 def schemas_below(schema: Json, field: str) -> Iterator[tuple[str, Json]]:
-    schema = resolved(schema, SCHEMAS)
+    schema = resolve_references(schema, SCHEMAS)
     yield field, schema
     for form in (*schema.get("oneOf", ()), *schema.get("anyOf", ())):
         yield from schemas_below(form, field)
@@ -121,7 +121,7 @@ def test_a_parameter_of_several_operations_is_told_with_the_largest_limit(told: 
 
 def smallest(schema: Json, number: int = 0) -> Json:
     """A value that the schema takes; another one for each number, where that is possible."""
-    schema = resolved(schema, SCHEMAS)
+    schema = resolve_references(schema, SCHEMAS)
     for forms in ("oneOf", "anyOf"):
         if forms in schema:
             return smallest(schema[forms][0], number)
@@ -143,14 +143,14 @@ def with_field(schema: Json, field: list[str], value: Json) -> Json:
     """A document as small as the schema allows, with this value of a field, such as `["users", "[]", "name"]`."""
     if not field:
         return value
-    schema = resolved(schema, SCHEMAS)
+    schema = resolve_references(schema, SCHEMAS)
     name, *below = field
     if name == "[]":
         return [with_field(schema["items"], below, value)]
     if name in schema.get("properties", {}):
         others = smallest({key: each for key, each in schema.items() if key not in {"oneOf", "anyOf"}})
         return {**others, name: with_field(schema["properties"][name], below, value)}
-    form = next(each for each in schema["oneOf"] if name in resolved(each, SCHEMAS)["properties"])
+    form = next(each for each in schema["oneOf"] if name in resolve_references(each, SCHEMAS)["properties"])
     return with_field(form, field, value)
 
 
@@ -189,7 +189,7 @@ def test_a_field_may_be_as_long_as_its_limit_and_no_longer(kind: str, field: str
             ]
         return with_field(schema, field.replace("[]", ".[]").split("."), value)
 
-    assert checker.fits(document(most))
+    assert checker.is_valid(document(most))
     with pytest.raises(InvalidRequestError) as refused:
         checker.accept(document(most + 1))
     assert refused.value.detail.replace("[0]", "[]").startswith(f"{field}: ")
@@ -202,7 +202,7 @@ def test_a_field_may_be_as_long_as_its_limit_and_no_longer(kind: str, field: str
 def test_the_limits_of_upload_options_are_those_of_the_target_that_has_them() -> None:
     limits = SCHEMAS["UploadRequest"]["properties"]["options"]
     for form in limits["anyOf"]:
-        for name, schema in resolved(form, SCHEMAS).get("properties", {}).items():
+        for name, schema in resolve_references(form, SCHEMAS).get("properties", {}).items():
             if name in limits["properties"]:
                 general = limits["properties"][name]
                 assert general.get("maxItems") == schema.get("maxItems"), name
@@ -248,21 +248,21 @@ def parameter(operation: str, name: str) -> Parameter:
 )
 def test_a_parameter_may_be_as_long_as_its_limit_and_no_longer(operation: str, name: str, longest: int) -> None:
     found = parameter(operation, name)
-    assert found.value(["x" * longest]) == "x" * longest
+    assert found.parse(["x" * longest]) == "x" * longest
     with pytest.raises(InvalidRequestError) as refused:
-        found.value(["x" * (longest + 1)])
+        found.parse(["x" * (longest + 1)])
     assert refused.value.detail == f"{name}: expected at most {longest} characters"
 
 
 def test_each_value_of_a_repeated_parameter_is_held_to_its_limit() -> None:
     found = parameter("getDistribution", "image_type")
     with pytest.raises(InvalidRequestError, match="image_type: expected at most 255 characters"):
-        found.value(["x", "x" * 256])
+        found.parse(["x", "x" * 256])
 
 
 def test_a_parameter_may_be_repeated_as_often_as_its_limit_and_no_more() -> None:
     found = parameter("getComposes", "ignoreImageTypes")
-    assert len(found.value(["aws"] * 1000)) == 1000
+    assert len(found.parse(["aws"] * 1000)) == 1000
     with pytest.raises(InvalidRequestError) as refused:
-        found.value(["aws"] * 1001)
+        found.parse(["aws"] * 1001)
     assert refused.value.detail == "ignoreImageTypes: expected at most 1000 values"

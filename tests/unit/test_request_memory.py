@@ -10,6 +10,7 @@ import pytest
 from domain.errors import InvalidRequestError, UnavailableError
 from image_builder.http.memory import Account, RequestMemory
 from ports.memory import current_memory, release_set_aside, reserve_memory, temporary_memory
+from tests.support.waiting import PATIENCE
 
 
 def impatient() -> RequestMemory:
@@ -49,7 +50,7 @@ def test_a_request_waits_for_another_to_end() -> None:
     waiting = threading.Thread(target=second.reserve, args=(40,))
     waiting.start()
     first.close()
-    waiting.join(60)
+    waiting.join(PATIENCE)
     assert (second.size, memory.used) == (40, 40)
 
 

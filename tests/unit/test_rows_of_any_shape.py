@@ -17,7 +17,7 @@ from domain.blueprints.blueprint import Blueprint, normalize_body
 from domain.blueprints.composing import create_compose_requests
 from domain.blueprints.export import export_blueprint, find_community_urls
 from domain.compose.passwords import present_request
-from image_builder.http.toml import export_text
+from image_builder.http.toml import format_export
 
 Json = Any
 SCHEMAS: dict[str, Json] = yaml.load(
@@ -82,7 +82,7 @@ def used(stored: Json) -> str:
             blueprint.policy_id,
             find_community_urls(blueprint.customizations),
             exported,
-            export_text(exported),
+            format_export(exported),
             create_compose_requests(blueprint, "ui", ["guest-image"]),
             lint.add_requirements(blueprint.customizations, REQUIRED),
             secrets.carry_over_secrets({"customizations": {"users": [{"name": "u"}]}}, blueprint.body),

@@ -10,19 +10,20 @@ import jsonschema_rs
 import pytest
 import yaml
 
+from adapters.files.project_files import OPENAPI
 from domain.errors import InvalidRequestError
-from image_builder.http.contract import DOCUMENT, checker_of
-from image_builder.http.schema_errors import MOST_ERRORS, SchemaErrors
-from image_builder.http.schemas import resolved
+from image_builder.http.contract import checker_of
+from image_builder.http.schema_errors import MAX_ERRORS, SchemaErrors
+from image_builder.http.schemas import resolve_references
 from tests.support.cgroups import resident_of
 
 MIB = 1024 * 1024
-SCHEMAS = yaml.load(DOCUMENT.read_bytes(), Loader=yaml.CSafeLoader)["components"]["schemas"]
+SCHEMAS = yaml.load(OPENAPI.read_bytes(), Loader=yaml.CSafeLoader)["components"]["schemas"]
 
 
 def wrong_documents(schema: Any, wrap: Callable[[Any], Any], depth: int = 0) -> Iterator[Any]:
     """A document for each place of the schema, with a null there."""
-    schema = resolved(schema, SCHEMAS)
+    schema = resolve_references(schema, SCHEMAS)
     yield wrap(None)
     if depth < 6:
         for name, below in schema.get("properties", {}).items():
@@ -45,7 +46,7 @@ def test_an_error_at_each_place_of_the_contract_takes_little_memory() -> None:
 
 def test_errors_are_found_up_to_a_number() -> None:
     found = errors_of({"type": "array", "items": {"type": "string"}}, [1] * 100_000)
-    assert len(found) == MOST_ERRORS
+    assert len(found) == MAX_ERRORS
     assert found[0][0] == (0,)
 
 

@@ -1,4 +1,4 @@
-"""Each variable is declared once; reading, checking, `image-builder config` and the document follow (spec 30)."""
+"""Each variable is declared once; reading, checking, `image-builder config` and the document follow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from domain.errors import ConfigurationError
 from image_builder.cli.config import config as command
 from image_builder.cli.config import document
 from image_builder.configuration.preflight import report_all_faults
-from image_builder.configuration.sections import PROJECT
 from image_builder.configuration.settings import (
     ALL_VARIABLES,
     Settings,
@@ -24,11 +23,12 @@ from image_builder.configuration.settings import (
     load_settings,
 )
 from image_builder.configuration.variables import secret_values, without_credentials
+from tests.support.service import PROJECT
 
 COMPOSER = {"COMPOSER_URL": "http://composer.example.com"}
 SECRET = "s3cr3t-of-this-test"
 
-# What operators set today (spec 30).
+# What operators set today.
 GIVEN = [
     "COMPOSER_URL",
     "COMPOSER_TOKEN_URL",

@@ -1,23 +1,23 @@
-"""What is made once for each object (domain.sharing)."""
+"""The cache by identity of domain.sharing."""
 
 from __future__ import annotations
 
-from domain.sharing import once_for_each
+from domain.sharing import cache_by_identity
 
 
-def test_an_object_is_worked_on_once_and_an_equal_one_by_itself() -> None:
+def test_the_function_is_called_once_for_an_object_and_again_for_an_equal_one() -> None:
     worked_on: list[dict[str, int]] = []
-    make = once_for_each(lambda value: worked_on.append(value) or len(worked_on))
+    make = cache_by_identity(lambda value: worked_on.append(value) or len(worked_on))
     one, other = {"a": 1}, {"a": 1}
     assert [make(one), make(other), make(one)] == [1, 2, 1]
 
 
-def test_other_arguments_make_a_difference() -> None:
-    make = once_for_each(lambda value, name: f"{name}{len(value)}")
+def test_results_depend_on_the_other_arguments() -> None:
+    make = cache_by_identity(lambda value, name: f"{name}{len(value)}")
     value = [1]
     assert [make(value, "a"), make(value, "b"), make(value, "a")] == ["a1", "b1", "a1"]
 
 
-def test_an_object_that_nobody_else_holds_is_not_taken_for_a_later_one() -> None:
-    make = once_for_each(lambda value: value[0])
+def test_an_object_without_other_references_is_not_confused_with_a_later_one() -> None:
+    make = cache_by_identity(lambda value: value[0])
     assert [make([number]) for number in range(1000)] == list(range(1000))

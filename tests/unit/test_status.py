@@ -1,4 +1,4 @@
-"""How a build goes, out of what the composer says (spec 10, Composes)."""
+"""The status of a build, from the composer's answers."""
 
 import pytest
 
@@ -78,7 +78,7 @@ def test_an_inner_error_may_have_no_details():
     assert innermost(wrapped({"id": 21, "reason": "r"})) == BuildError(21, "r", None)
 
 
-def test_a_thousand_wrappers_are_no_trouble():
+def test_a_thousand_wrapping_errors_are_followed():
     details = INNER
     for _ in range(1000):
         details = {"id": 5, "reason": "w", "details": [details]}
@@ -93,7 +93,7 @@ def test_an_upload_s_options_are_those_of_its_type(kind):
 
 @pytest.mark.parametrize("kind", OPTIONS)
 @pytest.mark.parametrize("value", [None, ""])
-def test_what_the_composer_does_not_know_yet_is_empty_text(kind, value):
+def test_options_that_the_composer_does_not_know_yet_are_empty_text(kind, value):
     empty = dict.fromkeys(OPTIONS[kind], "")
     assert upload_options(an_upload(kind, **dict.fromkeys(OPTIONS[kind], value))) == empty
     assert upload_options(an_upload(kind)) == empty

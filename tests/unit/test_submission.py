@@ -1,4 +1,4 @@
-"""What came of handing a build to the composer (spec 20, What the composer answers)."""
+"""Outcomes of submitting a build to the composer."""
 
 from uuid import uuid4
 
@@ -31,7 +31,7 @@ FAILED = "Failed posting compose request to osbuild-composer."
         (Refused(400, "29", ""), "The composer refused the request without a reason"),
     ],
 )
-def test_what_is_the_request_s_fault_is_said_to_the_caller(refused, text):
+def test_an_error_of_the_request_is_an_invalid_request(refused, text):
     error = refused.error()
     assert isinstance(error, InvalidRequestError)
     assert error.detail == text
@@ -54,14 +54,14 @@ def test_what_is_the_request_s_fault_is_said_to_the_caller(refused, text):
         (Refused(302), FAILED),
     ],
 )
-def test_any_other_refusal_is_ours_with_the_composer_s_reason(refused, text):
+def test_any_other_refusal_has_the_composer_s_reason(refused, text):
     error = refused.error()
     assert isinstance(error, BuildRefusedError)
     assert error.detail == text
 
 
 @pytest.mark.parametrize("may_have_started", [True, False])
-def test_silence_is_something_to_try_again(may_have_started):
+def test_no_answer_is_unavailable(may_have_started):
     error = Unanswered(may_have_started).error()
     assert isinstance(error, UnavailableError)
     assert error.retry_after > 0
@@ -83,12 +83,12 @@ def test_silence_is_something_to_try_again(may_have_started):
         (Refused(504), True),
     ],
 )
-def test_only_the_composer_s_word_or_a_4xx_says_that_nothing_started(refused, may_have_started):
+def test_only_an_error_of_the_composer_or_a_4xx_proves_that_nothing_started(refused, may_have_started):
     assert refused.may_have_started is may_have_started
 
 
 @pytest.mark.parametrize("status", [200, 202, 204])
-def test_a_success_other_than_the_one_agreed_may_have_started(status):
+def test_an_unexpected_success_status_may_have_started_a_build(status):
     assert Refused(status).may_have_started
 
 

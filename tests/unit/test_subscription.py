@@ -1,4 +1,4 @@
-"""Registering the machine with Red Hat (spec 20, Customizations: subscription, rhcd)."""
+"""Registering the machine with Red Hat."""
 
 from dataclasses import replace
 

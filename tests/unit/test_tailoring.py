@@ -1,4 +1,4 @@
-"""Building by a compliance policy (spec 20, Customizations: openscap.policy_id)."""
+"""Building by a compliance policy."""
 
 import pytest
 

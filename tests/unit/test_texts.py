@@ -1,4 +1,4 @@
-"""Texts for people: how long they are, and how much they list."""
+"""Shortened texts and lists of names."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Upload targets: which takes which image type, and what the composer is told (spec 20, the table)."""
+"""Upload targets: which takes which image type, and what the composer is told."""
 
 import pytest
 

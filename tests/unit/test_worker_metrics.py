@@ -23,7 +23,6 @@ from image_builder.telemetry.workers import MetricsMemory, MetricsSlot
 from tests.support.metrics import Exposition
 
 PROJECT = Path(__file__).parent.parent.parent
-PATIENCE = 30.0
 POOL = {"limit": 20, "size": 2, "in_use": 1, "waiting": 0}
 
 # A worker that does as it is told, a line at a time, and says when it is done.
@@ -33,7 +32,7 @@ from image_builder.telemetry.metrics import Metrics
 from image_builder.telemetry.workers import MetricsMemory, MetricsSlot
 slot = MetricsSlot(MetricsMemory([int(file) for file in sys.argv[1:]]))
 metrics = Metrics(["/compose"], slot)
-metrics.pool({POOL})
+metrics.set_pool_usage({POOL})
 print(slot.number, flush=True)
 for line in sys.stdin:
     exec(line)
@@ -125,7 +124,7 @@ def test_any_worker_tells_the_sum_of_all(workers: Workers, ours: MetricsSlot) ->
 def test_the_names_are_those_of_a_single_process(workers: Workers, ours: MetricsSlot) -> None:
     worker = workers.another()
     worker.serves()
-    worker.does("metrics.starts_unmatched(0); metrics.starts_looked_after()")
+    worker.does("metrics.starts_unmatched(0); metrics.reconciliation_completed()")
     together = workers.told(ours)
     single = Metrics(["/compose"])
     single.observe("/compose", "POST", 200, 0.3)

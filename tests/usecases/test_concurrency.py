@@ -1,4 +1,4 @@
-"""Calls that are made at the same time (image_builder.usecases.concurrency)."""
+"""Concurrent calls (image_builder.usecases.concurrency)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from image_builder.fair_threads import FairThreads
 from image_builder.usecases.concurrency import run_concurrently
+from tests.support.waiting import PATIENCE
 
-PATIENCE = 20.0
 ROLE: ContextVar[str] = ContextVar("ROLE", default="nobody")
 
 

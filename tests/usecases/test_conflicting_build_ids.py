@@ -1,4 +1,4 @@
-"""A build whose id is another build's, and one that cannot be recorded and may be another's: neither is cancelled."""
+"""A build whose id belongs, or may belong, to another build is not cancelled."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def taken(world: World) -> World:
     return world
 
 
-def test_it_stays_counted_and_is_told_once(taken: World) -> None:
+def test_a_conflicting_id_keeps_the_reservation_and_is_logged_once(taken: World) -> None:
     with capture_logs() as logged:
         error = taken.refuses(error=BuildIdTakenError)
     assert "composer" in error.detail
@@ -31,23 +31,23 @@ def test_it_stays_counted_and_is_told_once(taken: World) -> None:
     assert taken.composer.cancelled == []
 
 
-def test_it_is_not_tried_for_again_under_a_key(taken: World) -> None:
+def test_a_conflicting_id_is_not_retried_with_an_idempotency_key(taken: World) -> None:
     taken.key = uuid4()
     taken.refuses(error=BuildIdTakenError)
-    taken.record.again()
-    taken.record.end()
+    taken.record.retry_pending()
+    taken.record.finish()
     assert taken.starts.calls.count("record") == 2
     assert taken.keys.settled == []
 
 
-def test_one_that_is_late_is_neither_cancelled_nor_settled(taken: World) -> None:
+def test_a_conflicting_id_in_a_retry_neither_cancels_the_build_nor_settles_the_key(taken: World) -> None:
     taken.key = uuid4()
     taken.starts.failing["record"] = AWAY
     taken.refuses(error=UnavailableError)
     taken.starts.failing.clear()
-    taken.record.again()
+    taken.record.retry_pending()
     taken.now += 1000
-    taken.record.again()
+    taken.record.retry_pending()
     assert taken.meter.conflicting_ids == 1
     assert taken.composer.cancelled == []
     assert taken.keys.settled == []
@@ -55,18 +55,18 @@ def test_one_that_is_late_is_neither_cancelled_nor_settled(taken: World) -> None
 
 
 @pytest.mark.parametrize("keyed", [False, True])
-def test_one_that_this_process_recorded_is_not_cancelled_while_the_database_is_away(
+def test_a_build_that_this_process_recorded_is_not_cancelled_while_the_database_is_unavailable(
     taken: World, *, keyed: bool
 ) -> None:
     taken.key = uuid4() if keyed else None
     taken.starts.failing.update(record=AWAY, is_recorded=AWAY)
     taken.refuses(error=UnavailableError)
-    taken.record.end()
+    taken.record.finish()
     assert taken.composer.cancelled == []
     assert len(taken.starts.reserved) == 1
 
 
-def test_one_that_the_history_has_is_not_cancelled(world: World) -> None:
+def test_a_build_in_the_history_is_not_cancelled(world: World) -> None:
     world()
     world.record.cancel._recorded.clear()
     world.starts.failing["record"] = RuntimeError("unforeseen")
@@ -74,7 +74,7 @@ def test_one_that_the_history_has_is_not_cancelled(world: World) -> None:
     assert world.composer.cancelled == []
 
 
-def test_one_that_was_ordered_otherwise_is_not_cancelled(world: World) -> None:
+def test_a_build_with_another_request_is_not_cancelled(world: World) -> None:
     world.composer.ordered = {"distribution": "another"}
     world.starts.failing.update(record=AWAY, is_recorded=AWAY)
     world.refuses(error=UnavailableError)
@@ -82,7 +82,7 @@ def test_one_that_was_ordered_otherwise_is_not_cancelled(world: World) -> None:
     assert len(world.starts.reserved) == 1
 
 
-def test_one_that_was_ordered_so_is_cancelled(world: World) -> None:
+def test_a_build_with_the_same_request_is_cancelled(world: World) -> None:
     world()
     world.composer.ordered = world.composer.submitted[0]
     world.composer.outcome = type(world.composer.outcome)(uuid4())  # type: ignore[call-arg]

@@ -1,4 +1,4 @@
-"""Look into a distribution: who may, and what comes of the composer's answer (spec 10, GET /distributions/{distro})."""
+"""The details of a distribution: who may read them, and the composer's answers."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def described(distribution, composer, image_types=(), architectures=(), name=Non
     return DescribeDistribution(catalogue, composer)(CALLER, name or distribution.name, image_types, architectures)
 
 
-def test_the_composer_is_asked_by_its_own_name_with_all_that_narrows_the_answer():
+def test_the_composer_gets_its_own_name_of_the_distribution_and_all_filters():
     composer = FakeComposer()
     described(
         a_distribution("centos-9", a_repository(), composer_name="centos-stream-9"),
@@ -41,12 +41,12 @@ def test_the_composer_is_asked_by_its_own_name_with_all_that_narrows_the_answer(
     assert composer.asked == [("centos-stream-9", ["aws", "guest-image"], ["x86_64"])]
 
 
-def test_the_answer_is_the_composer_s_under_the_name_asked_for():
+def test_the_answer_is_the_composer_s_with_the_requested_name():
     answer = {"name": "centos-stream-9", "architectures": {"x86_64": {"of_the_future": None}}, "more": [1]}
     assert described(a_distribution("centos-9", a_repository()), FakeComposer(answer)) == {**answer, "name": "centos-9"}
 
 
-def test_who_is_not_on_the_allow_list_may_look():
+def test_a_caller_who_is_not_on_the_allow_list_may_read_the_details():
     assert described(a_distribution("centos-9", restricted=True), FakeComposer())["name"] == "centos-9"
 
 
@@ -72,6 +72,6 @@ def test_a_distribution_of_both_kinds_is_described():
 
 
 @pytest.mark.parametrize("error", [NotFoundError("no"), UnavailableError("away")])
-def test_what_the_composer_cannot_tell_is_said(error):
+def test_errors_of_the_composer_are_passed_on(error):
     with pytest.raises(type(error)):
         described(a_distribution("centos-9"), FakeComposer(error=error))

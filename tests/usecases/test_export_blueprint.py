@@ -1,4 +1,4 @@
-"""What an export asks of content sources (spec 10, Blueprints: export)."""
+"""The calls of content sources for an export of a blueprint."""
 
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -54,11 +54,11 @@ def exported(content_sources, *ids, **options):
     return export(CALLER, blueprint.id, **options)
 
 
-def test_custom_repositories_are_exported_as_content_sources_says():
+def test_custom_repositories_are_exported_as_content_sources_answers():
     assert exported(ContentSources(), KNOWN)["content_sources"] == [{"name": KNOWN, "url": None}]
 
 
-def test_without_custom_repositories_nothing_is_asked_and_nobody_has_to_be_there():
+def test_without_custom_repositories_content_sources_is_neither_called_nor_needed():
     assert exported(None)["content_sources"] == []
 
 
@@ -68,16 +68,16 @@ def test_custom_repositories_need_content_sources():
     assert refused.value.retry_after is None
 
 
-def test_a_repository_that_is_gone_does_not_spoil_the_export_of_the_others():
+def test_a_deleted_repository_does_not_prevent_the_export_of_the_others():
     assert exported(ContentSources(), KNOWN, GONE)["content_sources"] == [{"name": KNOWN, "url": None}]
 
 
-def test_a_refusal_of_content_sources_is_told():
+def test_a_refusal_of_content_sources_is_passed_on():
     with pytest.raises(ForbiddenError):
         exported(ContentSources(ForbiddenError("no")), KNOWN)
 
 
-def test_without_what_lies_beside_it_nothing_is_asked():
+def test_without_the_repositories_content_sources_is_not_called():
     content = ContentSources()
-    assert "content_sources" not in exported(content, KNOWN, beside=False)
+    assert "content_sources" not in exported(content, KNOWN, with_repositories=False)
     assert content.exports == []

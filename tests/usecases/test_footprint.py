@@ -14,7 +14,7 @@ from domain.errors import UnavailableError
 from domain.json_size import JsonCounts, json_counts
 from domain.submission import Accepted
 from image_builder.usecases.build_blueprint import BuildBlueprint
-from image_builder.usecases.footprint import memory_of, written_at_once
+from image_builder.usecases.footprint import max_submitted_at_once, memory_of
 from ports.memory import Reserved, current_memory
 from tests.support.builders import compose_request, image_request
 from tests.support.domain_builders import completed
@@ -134,13 +134,13 @@ def test_many_small_entries_count_more_than_one_large_one() -> None:
     assert memory_of([many]) > memory_of([one]) + 8 * MIB
 
 
-def test_small_requests_are_all_written_out_at_once_and_large_ones_one_at_a_time() -> None:
+def test_small_requests_are_all_serialized_at_once_and_large_ones_one_at_a_time() -> None:
     small, large = (compose_request(customizations=with_file(each)) for each in (100_000, 4_000_000))
-    assert written_at_once([small] * 40) >= 40
-    assert written_at_once([large] * 40) == 1
+    assert max_submitted_at_once([small] * 40) >= 40
+    assert max_submitted_at_once([large] * 40) == 1
 
 
-def test_a_document_that_is_nested_too_deeply_is_left_to_be_refused() -> None:
+def test_a_too_deeply_nested_document_counts_as_empty_because_it_is_refused_later() -> None:
     deep: list[Any] = []
     for _ in range(300):
         deep = [deep]

@@ -1,4 +1,4 @@
-"""Look-ups: which are made at the same time, what becomes of those that fail (spec 20, Look-ups; spec 30)."""
+"""Look-ups: which are made at the same time, what becomes of those that fail."""
 
 import threading
 from contextvars import ContextVar
@@ -15,6 +15,7 @@ from image_builder.fair_threads import FairThreads
 from image_builder.usecases.gather import Gather
 from tests.support.builders import SUBSCRIPTION, compose_request
 from tests.support.domain_builders import a_distribution, a_repository, a_rhel, a_snapshot, a_uuid, completed, known
+from tests.support.waiting import PATIENCE
 
 CALLER = Identity("000001", header="aWQ=")
 POLICY = a_uuid(50)
@@ -35,7 +36,7 @@ class Rounds:
 
     def __call__(self, call):
         if call in self.barriers:
-            self.barriers[call].wait(1.0)
+            self.barriers[call].wait(PATIENCE)
 
 
 @dataclass
@@ -60,7 +61,7 @@ class World:
         self.rounds(call)
         waiting, error = self.failing.get(call[0], (None, None))
         if waiting is not None:
-            assert waiting.wait(1.0)
+            assert waiting.wait(PATIENCE)
         self.ended.append(call)
         if error is not None:
             raise error

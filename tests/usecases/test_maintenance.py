@@ -1,60 +1,60 @@
-"""When the upkeep of the database goes on, and when it ends (spec 40, Maintenance)."""
+"""When the maintenance of the database goes on, and when it ends (docs/operations.md, Maintenance)."""
 
 import time
 from collections.abc import Callable, Iterator
 
 import structlog
 
-from image_builder.usecases.maintenance import Shift, maintain
+from image_builder.usecases.maintenance import TimeBudget, maintain
 
 CUTOFF = "2024-02-29 12:00:00"
 
 
 class World:
-    """A database with work of so many batches in each step; `end_at` is the batch in which the shift ends."""
+    """A database with work of so many batches in each step; `end_at` is the batch in which the budget ends."""
 
     cutoff = CUTOFF
 
     def __init__(
         self, expired: int, with_passwords: int, end_at: int | None = None, *, starts: int = 0, keys: int = 0
     ) -> None:
-        self.shift = Shift(60)
+        self.budget = TimeBudget(60)
         self.done: list[str] = []
         self._expired, self._with_passwords, self._end_at = expired, with_passwords, end_at
         self._starts, self._keys = starts, keys
 
-    def expired(self, *, remove: bool) -> Iterator[int]:
-        return self._batches("remove" if remove else "count", self._expired)
+    def expire_composes(self, *, dry_run: bool) -> Iterator[int]:
+        return self._batches("count" if dry_run else "remove", self._expired)
 
-    def expired_starts(self, *, remove: bool) -> Iterator[int]:
-        return self._batches("remove starts" if remove else "count", self._starts)
+    def expire_starts(self, *, dry_run: bool) -> Iterator[int]:
+        return self._batches("count" if dry_run else "remove starts", self._starts)
 
-    def expired_keys(self, *, remove: bool) -> Iterator[int]:
-        return self._batches("remove keys" if remove else "count", self._keys)
+    def expire_keys(self, *, dry_run: bool) -> Iterator[int]:
+        return self._batches("count" if dry_run else "remove keys", self._keys)
 
-    def with_passwords(self, *, take_out: bool) -> Iterator[int]:
-        return self._batches("take out" if take_out else "count", self._with_passwords)
+    def redact_passwords(self, *, dry_run: bool) -> Iterator[int]:
+        return self._batches("count" if dry_run else "take out", self._with_passwords)
 
-    def vacuum(self, over: Callable[[], bool]) -> bool:
+    def vacuum(self, is_over: Callable[[], bool]) -> bool:
         self.done.append("vacuum")
-        return not over()
+        return not is_over()
 
     def _batches(self, what: str, number: int) -> Iterator[int]:
         for _ in range(number):
             self.done.append(what)
             if len(self.done) == self._end_at:
-                self.shift.end()
+                self.budget.end()
             yield 10
 
 
 def outcome_of(world: World, *, dry_run: bool = False) -> dict[str, object]:
     with structlog.testing.capture_logs() as lines:
-        maintain(world, world.shift, dry_run=dry_run)
+        maintain(world, world.budget, dry_run=dry_run)
     assert lines[0]["composes_older_than"] == CUTOFF
     return lines[-1]
 
 
-def test_the_steps_follow_each_other_and_their_counts_are_told() -> None:
+def test_the_steps_run_in_order_and_their_counts_are_logged() -> None:
     world = World(3, 2, starts=1, keys=2)
     told = outcome_of(world)
     assert world.done == ["remove"] * 3 + ["remove starts"] + ["remove keys"] * 2 + ["take out"] * 2 + ["vacuum"]
@@ -72,21 +72,21 @@ def test_a_dry_run_counts_only() -> None:
     assert (told["dry_run"], told["vacuumed"]) == (True, False)
 
 
-def test_when_the_shift_ends_the_batch_at_hand_is_the_last() -> None:
+def test_when_the_time_budget_ends_the_current_batch_is_the_last() -> None:
     world = World(3, 2, end_at=2)
     told = outcome_of(world)
     assert world.done == ["remove"] * 2
     assert (told["complete"], told["composes_expired"], told["composes_with_passwords"]) == (False, 20, 0)
 
 
-def test_a_shift_is_over_when_its_seconds_are() -> None:
-    shift = Shift(0.05)
-    assert not shift.over()
+def test_a_time_budget_is_over_when_its_seconds_are() -> None:
+    budget = TimeBudget(0.05)
+    assert not budget.is_over()
     time.sleep(0.06)
-    assert shift.over()
+    assert budget.is_over()
 
 
-def test_nobody_rests_longer_than_the_shift() -> None:
-    shift = Shift(0.05)
-    shift.rest(3600)
-    assert shift.over()
+def test_no_pause_is_longer_than_the_time_budget() -> None:
+    budget = TimeBudget(0.05)
+    budget.pause(3600)
+    assert budget.is_over()

@@ -1,4 +1,4 @@
-"""Probes ask little, however often they come (spec 10, Meta)."""
+"""Probes ask little, however often they come."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from domain.errors import UnavailableError
 from image_builder.usecases.readiness import Probe
+from tests.support.waiting import PATIENCE
 
 
 class Clock:
@@ -20,7 +21,7 @@ class Clock:
 
 def test_between_two_questions_the_last_answer_stands() -> None:
     asked, clock = [], Clock()
-    probe = Probe(lambda: asked.append(1), good_for=2.0, clock=clock)
+    probe = Probe(lambda: asked.append(1), valid_for=2.0, clock=clock)
     for clock.now in (0.0, 1.0, 1.9, 2.0, 3.9):
         probe()
     assert len(asked) == 2
@@ -33,7 +34,7 @@ def test_a_bad_answer_stands_as_long_and_is_forgotten_then() -> None:
         if answers:
             raise answers.pop()
 
-    probe = Probe(check, good_for=2.0, clock=clock)
+    probe = Probe(check, valid_for=2.0, clock=clock)
     for clock.now in (0.0, 1.0):
         with pytest.raises(UnavailableError):
             probe()
@@ -48,14 +49,14 @@ def test_while_one_asks_the_others_take_the_last_answer() -> None:
     def check() -> None:
         if slow[0]:
             asking.set()
-            go_on.wait(5)
+            go_on.wait(PATIENCE)
 
-    probe = Probe(check, good_for=2.0, clock=clock)
+    probe = Probe(check, valid_for=2.0, clock=clock)
     probe()
     slow[0], clock.now = True, 5.0
     asker = threading.Thread(target=probe)
     asker.start()
-    asking.wait(5)
+    asking.wait(PATIENCE)
     probe()  # would wait for the asker, and fail the test by its time
     assert asker.is_alive()
     go_on.set()

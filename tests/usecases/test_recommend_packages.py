@@ -1,4 +1,4 @@
-"""Recommend packages (spec 10, POST /experimental/recommendations)."""
+"""Recommendation of packages."""
 
 import pytest
 
@@ -19,7 +19,7 @@ class FakeRecommendations:
         return self.answer
 
 
-def test_the_question_is_passed_on_and_the_answer_with_its_model():
+def test_the_request_is_passed_on_and_the_answer_names_its_model():
     service = FakeRecommendations(Recommended(("b", "a"), "7"))
     assert RecommendPackages(service)(["nginx"], 2, "rhel9") == Recommended(("b", "a"), "7")
     assert service.asked == [(["nginx"], 2, "rhel9")]
@@ -34,7 +34,7 @@ def test_a_service_that_fails_is_an_error_and_not_an_empty_answer():
         RecommendPackages(FakeRecommendations(UnavailableError("away")))(["nginx"], 2, "rhel9")
 
 
-def test_without_a_service_it_is_no_use_to_ask_again():
+def test_without_a_service_the_error_has_no_time_to_retry():
     with pytest.raises(UnavailableError, match="recommendations, which is not set up") as refused:
         RecommendPackages(None)(["nginx"], 2, "rhel9")
     assert refused.value.retry_after is None

@@ -1,4 +1,4 @@
-"""When a pod looks after starts that were left, whom it asks, and what it touches (spec 40)."""
+"""The reconciler: when a pod reconciles abandoned starts, and what it changes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 from adapters.fingerprints import HmacFingerprints
 from domain.errors import NotFoundError, UnavailableError
-from domain.idempotency import Failure
-from domain.starts import Adoption, LeftStart, essence
+from domain.idempotency import RequestFailure
+from domain.starts import AbandonedStart, Adoption, normalize_request
 from image_builder.usecases.reconcile import ReconcileStarts
 from ports.composer import Builds
 from tests.support.meter import FakeMeter
@@ -24,7 +24,7 @@ OTHER = {"distribution": "centos-10", "image_request": {"image_type": "guest-ima
 
 
 class World:
-    """A database with starts that were left, and a composer with `orders`, in memory; `now` is the time."""
+    """A database with abandoned starts, and a composer with `orders`, in memory; `now` is the time."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -43,14 +43,14 @@ class World:
         self.leads_until = float("inf")
         self.unsettled: list[tuple[UUID, tuple[UUID | None, ...]]] = []
         self.settled: list[UUID] = []
-        self.closed: dict[UUID, Failure] = {}
+        self.closed: dict[UUID, RequestFailure] = {}
         self.asked: list[UUID] = []
         self.listings = 0
         self.meter = FakeMeter()
         self.run = ReconcileStarts(
-            left=Left(self),
+            abandoned_starts=FakeAbandonedStarts(self),
             starts=self,  # type: ignore[arg-type]
-            keys=Keys(self),  # type: ignore[arg-type]
+            keys=FakeKeys(self),  # type: ignore[arg-type]
             composer=self,  # type: ignore[arg-type]
             fingerprints=PRINTS,
             lease=LEASE,
@@ -61,7 +61,7 @@ class World:
 
     def start(self, order: Mapping[str, Any] = ORDER, prints: HmacFingerprints = PRINTS) -> UUID:
         start = uuid4()
-        self.starts[start] = prints.of(essence(order))
+        self.starts[start] = prints.compute(normalize_request(order))
         self.recorded[start] = self.now
         return start
 
@@ -97,19 +97,19 @@ class World:
         return self.orders[compose_id]
 
 
-class Left:
-    """See ports.store.LeftStarts."""
+class FakeAbandonedStarts:
+    """See ports.store.AbandonedStarts."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def lead(self, pod: UUID, term: timedelta) -> bool:
+    def acquire_leadership(self, pod: UUID, term: timedelta) -> bool:
         return self._world.leads and self._world.now < self._world.leads_until
 
-    def left(self, lease: timedelta, patience: timedelta, most: int) -> Sequence[LeftStart]:
+    def find_abandoned(self, lease: timedelta, max_age: timedelta, limit: int) -> Sequence[AbandonedStart]:
         age = timedelta(seconds=self._world.now)
         return [
-            LeftStart(
+            AbandonedStart(
                 start,
                 fingerprint,
                 age - timedelta(seconds=self._world.recorded.get(start, 0)),
@@ -121,7 +121,7 @@ class Left:
     def count(self, lease: timedelta) -> int:
         return len(self._world.starts)
 
-    def known(self, composes: Collection[UUID]) -> frozenset[UUID]:
+    def find_recorded(self, composes: Collection[UUID]) -> frozenset[UUID]:
         return frozenset(self._world.rows.intersection(composes))
 
     def adopt(self, adoption: Adoption) -> bool:
@@ -130,19 +130,19 @@ class Left:
         return True
 
 
-class Keys:
+class FakeKeys:
     """See ports.store.IdempotencyKeys."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def left(self, lease: timedelta, most: int) -> Sequence[tuple[UUID, tuple[UUID | None, ...]]]:
+    def find_unsettled(self, lease: timedelta, limit: int) -> Sequence[tuple[UUID, tuple[UUID | None, ...]]]:
         return self._world.unsettled
 
     def settle(self, key_id: UUID) -> None:
         self._world.settled.append(key_id)
 
-    def close(self, key_id: UUID, failure: Failure) -> None:
+    def settle_failed(self, key_id: UUID, failure: RequestFailure) -> None:
         self._world.closed[key_id] = failure
 
 
@@ -151,7 +151,7 @@ def world() -> World:
     return World()
 
 
-def test_a_build_that_nobody_recorded_for_a_lease_becomes_the_start_s(world: World) -> None:
+def test_a_build_that_stays_unrecorded_for_a_lease_is_adopted(world: World) -> None:
     world.start()
     build = world.build()
     world.runs_twice()
@@ -159,7 +159,7 @@ def test_a_build_that_nobody_recorded_for_a_lease_becomes_the_start_s(world: Wor
     assert world.starts == {}
 
 
-def test_a_build_that_was_just_seen_first_is_not_touched(world: World) -> None:
+def test_a_build_that_was_first_seen_now_is_not_adopted(world: World) -> None:
     world.start()
     world.build()
     world.run()
@@ -168,7 +168,7 @@ def test_a_build_that_was_just_seen_first_is_not_touched(world: World) -> None:
     assert world.rows == set()
 
 
-def test_a_start_that_two_runs_do_not_find_at_the_composer_is_released(world: World) -> None:
+def test_a_start_without_a_build_in_two_runs_is_released(world: World) -> None:
     world.start()
     world.build(OTHER)
     assert world.run() == 1
@@ -176,7 +176,7 @@ def test_a_start_that_two_runs_do_not_find_at_the_composer_is_released(world: Wo
     assert world.rows == set()
 
 
-def test_a_build_that_a_list_lacks_once_is_not_lost(world: World) -> None:
+def test_a_build_that_is_missing_in_one_list_is_still_adopted(world: World) -> None:
     world.start()
     build = world.build()
     del world.orders[build]
@@ -186,7 +186,7 @@ def test_a_build_that_a_list_lacks_once_is_not_lost(world: World) -> None:
     assert world.rows == {build}
 
 
-def test_builds_that_are_in_the_history_are_not_asked_for(world: World) -> None:
+def test_the_requests_of_recorded_builds_are_not_read(world: World) -> None:
     world.start()
     world.rows.add(world.build())
     world.runs_twice()
@@ -194,7 +194,7 @@ def test_builds_that_are_in_the_history_are_not_asked_for(world: World) -> None:
     assert world.asked == []
 
 
-def test_a_build_s_order_is_asked_for_once(world: World) -> None:
+def test_the_request_of_a_build_is_read_once(world: World) -> None:
     world.complete = False
     world.start()
     build = world.build(OTHER)
@@ -208,7 +208,7 @@ def test_without_starts_the_composer_is_not_asked(world: World) -> None:
     assert world.listings == 0
 
 
-def test_a_pod_that_does_not_lead_touches_nothing_and_counts(world: World) -> None:
+def test_a_pod_that_is_not_the_leader_changes_nothing_and_counts(world: World) -> None:
     world.leads = False
     world.start()
     world.unsettled.append((uuid4(), ()))
@@ -216,7 +216,7 @@ def test_a_pod_that_does_not_lead_touches_nothing_and_counts(world: World) -> No
     assert (world.listings, world.closed) == (0, {})
 
 
-def test_a_pod_that_leads_again_remembers_what_it_has_seen(world: World) -> None:
+def test_a_pod_that_becomes_leader_again_remembers_the_builds_it_has_seen(world: World) -> None:
     world.start()
     build = world.build()
     world.run()
@@ -228,7 +228,7 @@ def test_a_pod_that_leads_again_remembers_what_it_has_seen(world: World) -> None
     assert world.rows == {build}
 
 
-def test_a_build_whose_order_the_composer_cannot_tell_holds_up_no_other(world: World) -> None:
+def test_a_build_whose_request_cannot_be_read_does_not_delay_others(world: World) -> None:
     world.start()
     world.untold.add(world.build())
     build = world.build()
@@ -236,7 +236,7 @@ def test_a_build_whose_order_the_composer_cannot_tell_holds_up_no_other(world: W
     assert world.rows == {build}
 
 
-def test_a_pod_that_another_takes_over_from_asks_no_further(world: World) -> None:
+def test_a_pod_that_loses_the_leadership_reads_no_further_requests(world: World) -> None:
     world.start()
     for _ in range(5):
         world.build(OTHER)
@@ -247,14 +247,14 @@ def test_a_pod_that_another_takes_over_from_asks_no_further(world: World) -> Non
     assert len(world.starts) == 1
 
 
-def test_while_the_composer_is_away_starts_stay(world: World) -> None:
+def test_starts_stay_while_the_composer_is_unavailable(world: World) -> None:
     world.start()
     world.away = True
     assert world.run() == 1
 
 
 @pytest.mark.parametrize("spoil", ["list", "order"])
-def test_nothing_is_released_as_long_as_some_builds_are_unknown(world: World, spoil: str) -> None:
+def test_no_start_is_released_while_the_requests_of_some_builds_are_unknown(world: World, spoil: str) -> None:
     world.start()
     if spoil == "list":
         world.complete = False
@@ -264,7 +264,7 @@ def test_nothing_is_released_as_long_as_some_builds_are_unknown(world: World, sp
     assert len(world.starts) == 1
 
 
-def test_a_build_that_goes_while_it_is_asked_for_holds_nothing_up_for_longer(world: World) -> None:
+def test_a_build_that_disappears_while_its_request_is_read_delays_nothing_further(world: World) -> None:
     world.start()
     build = world.build()
     world.gone.add(build)
@@ -274,7 +274,7 @@ def test_a_build_that_goes_while_it_is_asked_for_holds_nothing_up_for_longer(wor
     assert world.starts == {}
 
 
-def test_a_build_that_the_composer_cannot_tell_of_is_asked_for_until_it_can(world: World) -> None:
+def test_an_unreadable_request_is_read_again_until_it_succeeds(world: World) -> None:
     world.start()
     build = world.build()
     world.untold.add(build)
@@ -286,7 +286,7 @@ def test_a_build_that_the_composer_cannot_tell_of_is_asked_for_until_it_can(worl
     assert world.rows == {build}
 
 
-def test_however_many_builds_the_composer_cannot_tell_of_each_gets_its_turn(world: World) -> None:
+def test_each_of_many_unreadable_requests_is_tried(world: World) -> None:
     world.start()
     world.untold.update(world.build() for _ in range(20))
     others = {world.build(None) for _ in range(1500)}
@@ -298,14 +298,14 @@ def test_however_many_builds_the_composer_cannot_tell_of_each_gets_its_turn(worl
     assert world.rows == {build}
 
 
-def test_a_composer_that_answers_about_no_build_is_left_alone(world: World) -> None:
+def test_a_composer_that_answers_for_no_build_is_not_called_further(world: World) -> None:
     world.start()
     world.untold.update(world.build() for _ in range(20))
     world.run()
     assert len(world.asked) == 3
 
 
-def test_a_build_is_no_older_than_its_start_because_the_list_takes_long(world: World) -> None:
+def test_a_slow_list_does_not_make_a_build_older_than_its_start(world: World) -> None:
     start = world.start(OTHER)
     world.run()
     world.start()
@@ -318,7 +318,7 @@ def test_a_build_is_no_older_than_its_start_because_the_list_takes_long(world: W
     assert world.rows == {build}
 
 
-def test_a_start_of_before_the_secret_changed_stays(world: World) -> None:
+def test_a_start_with_a_fingerprint_of_another_secret_stays(world: World) -> None:
     world.start(prints=HmacFingerprints("the one before"))
     world.build()
     world.runs_twice()
@@ -326,23 +326,23 @@ def test_a_start_of_before_the_secret_changed_stays(world: World) -> None:
     assert world.rows == set()
 
 
-def test_a_key_whose_builds_are_all_there_is_settled(world: World) -> None:
+def test_a_key_whose_builds_are_all_recorded_is_settled(world: World) -> None:
     key = uuid4()
     world.unsettled.append((key, (uuid4(), uuid4())))
     world.run()
     assert world.settled == [key]
 
 
-def test_a_key_that_made_a_part_tells_which(world: World) -> None:
+def test_the_failure_of_a_key_with_some_builds_names_them(world: World) -> None:
     key, made = uuid4(), uuid4()
     world.unsettled.append((key, (None, made)))
     world.run()
     assert str(made) in world.closed[key].detail
-    assert isinstance(world.closed[key].error(), UnavailableError)
+    assert isinstance(world.closed[key].to_error(), UnavailableError)
 
 
 @pytest.mark.parametrize("made", [(), (None, None)])
-def test_a_key_that_made_nothing_is_closed(world: World, made: tuple[None, ...]) -> None:
+def test_a_key_without_builds_is_settled_as_failed(world: World, made: tuple[None, ...]) -> None:
     key = uuid4()
     world.unsettled.append((key, made))
     world.run()
@@ -353,7 +353,7 @@ def test_a_key_that_made_nothing_is_closed(world: World, made: tuple[None, ...])
 # What is told
 
 
-def test_what_became_of_starts_and_what_is_left_is_told(world: World) -> None:
+def test_metrics_count_adopted_released_and_remaining_starts(world: World) -> None:
     world.start()
     world.build()
     world.start(OTHER)
@@ -363,7 +363,7 @@ def test_what_became_of_starts_and_what_is_left_is_told(world: World) -> None:
     assert world.meter.looked_after == 2
 
 
-def test_a_pod_that_does_not_lead_tells_what_is_left(world: World) -> None:
+def test_a_pod_that_is_not_the_leader_reports_the_remaining_starts(world: World) -> None:
     world.start()
     world.leads = False
     world.run()
@@ -371,7 +371,7 @@ def test_a_pod_that_does_not_lead_tells_what_is_left(world: World) -> None:
     assert world.meter.looked_after == 0
 
 
-def test_who_cannot_ask_the_composer_has_not_looked_after_anything_but_keys(world: World) -> None:
+def test_a_run_without_the_composer_settles_keys_and_counts_as_incomplete(world: World) -> None:
     world.start()
     world.away = True
     key = uuid4()
@@ -387,7 +387,7 @@ WITH_PASSWORD = {"distribution": "centos-9", "customizations": {"users": [{"name
 @pytest.mark.parametrize(
     "recorded",
     [
-        pytest.param(essence(WITH_PASSWORD), id="before it was hashed"),
+        pytest.param(normalize_request(WITH_PASSWORD), id="before it was hashed"),
         pytest.param(WITH_PASSWORD, id="by an older version, with the hash"),
     ],
 )
@@ -396,7 +396,7 @@ def test_a_build_with_passwords_is_adopted_however_its_start_was_recorded(
     world: World, recorded: dict[str, Any], told: dict[str, str]
 ) -> None:
     start = uuid4()
-    world.starts[start], world.recorded[start] = PRINTS.of(recorded), world.now
+    world.starts[start], world.recorded[start] = PRINTS.compute(recorded), world.now
     world.of_blueprints.add(start)
     build = world.build({**WITH_PASSWORD, **told})
     world.runs_twice()
@@ -407,8 +407,8 @@ def test_a_build_with_passwords_is_adopted_however_its_start_was_recorded(
 def test_a_start_whose_pod_was_killed_before_it_hashed_the_passwords_is_released(world: World) -> None:
     start = uuid4()
     users = {"users": [{"name": "u", "password": "$6$another$"}]}
-    recorded = essence({**WITH_PASSWORD, "customizations": users})
-    world.starts[start], world.recorded[start] = PRINTS.of(recorded), world.now
+    recorded = normalize_request({**WITH_PASSWORD, "customizations": users})
+    world.starts[start], world.recorded[start] = PRINTS.compute(recorded), world.now
     world.build(WITH_PASSWORD)
     world.runs_twice()
     world.runs_twice()

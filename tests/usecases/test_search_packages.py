@@ -1,4 +1,4 @@
-"""Search packages: who may, and who answers (spec 10, GET /packages)."""
+"""Package search: who may search, in lists or at the composer."""
 
 import pytest
 
@@ -50,14 +50,14 @@ def a_search(*distributions, lists=None, composer=None):
     return SearchPackages(catalogue, lists or FakeLists(), composer or FakeComposer())
 
 
-def test_the_lists_answer_where_there_are_any():
+def test_package_lists_are_searched_where_they_exist():
     lists, composer = FakeLists(LISTED), FakeComposer(Package("vim", ""))
     page = Page(5, 10)
     assert a_search(lists=lists, composer=composer)(CALLER, "centos-9", "aarch64", "li", page) == LISTED
     assert (lists.asked, composer.asked) == ([("centos-9", "aarch64", "li", page)], [])
 
 
-def test_lists_that_hold_nothing_of_it_answer_too():
+def test_a_search_without_a_match_in_the_lists_does_not_ask_the_composer():
     nothing = PackagesPage(0, ())
     composer = FakeComposer(Package("vim", ""))
     assert a_search(lists=FakeLists(nothing), composer=composer)(CALLER, "centos-9", "x86_64", "vim", ALL) == nothing
@@ -83,7 +83,7 @@ def test_a_distribution_without_repositories_has_no_packages():
     assert composer.asked == []
 
 
-def test_a_composer_that_is_away_is_told():
+def test_an_unavailable_composer_raises_an_unavailable_error():
     search = a_search(composer=FakeComposer(error=UnavailableError("away")))
     with pytest.raises(UnavailableError):
         search(CALLER, "centos-9", "x86_64", "vim", ALL)

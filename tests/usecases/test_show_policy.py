@@ -1,4 +1,4 @@
-"""What a compliance policy asks for: who may know, and what is said where it does not apply (spec 10, GET /oscap)."""
+"""What a compliance policy asks for: who may know, and what is said where it does not apply."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from domain.errors import ForbiddenError, InvalidRequestError, NotFoundError, Un
 from domain.identity import Identity
 from image_builder.fair_threads import FairThreads
 from image_builder.usecases.requirements import PolicyRequirements, ShowPolicy
-from ports.deadline import left
+from ports.deadline import remaining_seconds
 from tests.support.domain_builders import a_distribution, a_rhel, a_uuid
 
 CALLER = Identity("000001", account_number="7", email="u@example.com", entitled=True)
@@ -36,7 +36,7 @@ class FakeCompliance:
         self.seconds = []
 
     def policy(self, _identity, policy_id):
-        self.seconds.append(left())
+        self.seconds.append(remaining_seconds())
         if self.error:
             raise self.error
         if self.major is None:

@@ -1,4 +1,4 @@
-"""Start a build: what becomes of the reservation, and what is kept of it (spec 10, Composes, Quota)."""
+"""Starting a build: its reservation and the stored compose."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ from domain.errors import (
 )
 from domain.identity import Identity
 from domain.quota import Quota, QuotaExceededError
-from domain.starts import essences_of_build
+from domain.starts import normalized_variants
 from domain.submission import Accepted, Refused, Unanswered
 from tests.support.builders import compose_request
 from tests.support.domain_builders import completed, hash_of
@@ -51,7 +51,7 @@ def test_with_k_builds_left_k_are_started(world):
     assert len(world.composer.submitted) == QUOTA.limit
 
 
-def test_what_the_quota_leaves_is_told_with_the_build_and_with_the_refusal(world):
+def test_builds_and_refusals_report_what_the_quota_leaves(world):
     left = []
     for _ in range(QUOTA.limit):
         world.composer.outcome = Accepted(uuid4())
@@ -71,12 +71,12 @@ def test_a_refusal_by_the_quota_is_counted_and_a_build_is_not(world):
     assert world.meter.quota_refusals == 1
 
 
-def test_an_unlimited_tenant_is_told_of_no_quota(world):
+def test_an_unlimited_tenant_gets_no_allowance(world):
     world.quotas.quota = None
     assert world.started().allowance is None
 
 
-def test_the_quota_asked_for_is_the_tenant_s(world):
+def test_the_quota_of_the_tenant_is_read(world):
     world()
     assert world.quotas.asked == ["000001"]
 
@@ -98,14 +98,14 @@ def test_without_the_database_nothing_is_submitted(world):
     assert world.composer.submitted == []
 
 
-def test_a_reservation_that_may_have_been_made_all_the_same_is_given_back(world):
+def test_an_unanswered_reservation_is_released(world):
     world.starts.failing["reserve"] = ReservationUnknownError("The connection broke")
     world.refuses(error=UnavailableError)
     assert world.starts.calls == ["reserve", "release"]
 
 
 @pytest.mark.parametrize("outcome", KNOWN_NOT_STARTED, ids=repr)
-def test_a_start_known_to_have_failed_gives_its_reservation_back(world, outcome):
+def test_a_start_that_is_known_to_have_failed_is_released(world, outcome):
     world.composer.outcome = outcome
     error = world.refuses()
     assert (type(error), error.detail) == (type(outcome.error()), outcome.error().detail)
@@ -122,7 +122,7 @@ def test_a_start_of_unknown_outcome_stays_counted(world, outcome):
     assert len(world.starts.reserved) == 1
 
 
-def test_a_build_is_submitted_once_whatever_comes_of_it(world):
+def test_a_build_is_submitted_once_whatever_the_outcome(world):
     for outcome in [*KNOWN_NOT_STARTED, *UNKNOWN]:
         world = World()
         world.composer.outcome = outcome
@@ -130,21 +130,21 @@ def test_a_build_is_submitted_once_whatever_comes_of_it(world):
         assert len(world.composer.submitted) == 1
 
 
-def test_a_reservation_that_cannot_be_given_back_does_not_hide_the_reason(world):
+def test_a_failed_release_does_not_hide_the_error(world):
     world.composer.outcome = Refused(400, "24", "the reason")
     world.starts.failing["release"] = UnavailableError("The database does not answer")
     assert world.refuses(error=InvalidRequestError).detail == "the reason"
 
 
 @pytest.mark.parametrize("error", [UnavailableError("The database does not answer"), RuntimeError("unforeseen")])
-def test_a_build_that_cannot_be_recorded_is_cancelled_and_given_back(world, error):
+def test_a_build_that_cannot_be_recorded_is_cancelled_and_its_reservation_released(world, error):
     world.starts.failing["record"] = error
     assert world.refuses(error=UnavailableError).retry_after > 0
     assert world.composer.cancelled == [world.composer.outcome.id]
     assert world.starts.reserved == {}
 
 
-def test_cancelling_is_tried_again(world):
+def test_a_failed_cancellation_is_retried(world):
     world.starts.failing["record"] = UnavailableError("The database does not answer")
     world.composer.cancel_fails = 2
     world.refuses(error=UnavailableError)
@@ -160,13 +160,13 @@ def test_a_build_that_can_neither_be_recorded_nor_cancelled_stays_counted(world)
     assert len(world.starts.reserved) == 1
 
 
-def test_a_cancelled_build_whose_reservation_cannot_be_given_back_is_503(world):
+def test_a_cancelled_build_whose_reservation_cannot_be_released_is_unavailable(world):
     world.starts.failing.update(record=UnavailableError("away"), release=UnavailableError("away"))
     world.refuses(error=UnavailableError)
     assert world.composer.cancelled == [world.composer.outcome.id]
 
 
-def test_a_build_that_is_known_not_to_be_recorded_is_cancelled_under_a_key_too(world):
+def test_a_build_that_cannot_be_recorded_is_cancelled_with_a_key_too(world):
     world.key = uuid4()
     world.starts.failing["record"] = RuntimeError("unforeseen")
     world.refuses(error=UnavailableError)
@@ -174,21 +174,21 @@ def test_a_build_that_is_known_not_to_be_recorded_is_cancelled_under_a_key_too(w
     assert world.starts.reserved == {}
 
 
-def test_the_row_knows_whose_build_it_is(world):
+def test_the_stored_compose_names_its_owner(world):
     world(compose_request(image_name="mine", client_id="ui"))
     row = world.row
     assert (row.tenant, row.account_number, row.email) == ("000001", "7", "u@example.com")
     assert (row.image_name, row.client_id) == ("mine", "ui")
 
 
-def test_a_row_of_a_nameless_build_by_a_fedora_account(world):
+def test_the_stored_compose_of_a_fedora_account_without_an_image_name(world):
     world(identity=Identity("chris"))
     row = world.row
     assert (row.tenant, row.account_number, row.email) == ("chris", "", "")
     assert (row.image_name, row.client_id) == (None, "api")
 
 
-def test_the_row_holds_the_request_as_sent_with_defaults(world):
+def test_the_stored_compose_has_the_request_with_defaults(world):
     document = compose_request(
         customizations={
             "files": [{"path": "/etc/x", "data": "dGV4dA==", "data_encoding": "base64"}],
@@ -206,7 +206,7 @@ def test_the_row_holds_the_request_as_sent_with_defaults(world):
     }
 
 
-def test_the_row_holds_no_password_and_tells_who_has_one(world):
+def test_the_stored_compose_has_no_password_and_says_which_users_have_one(world):
     users = [
         {"name": "plain", "password": "the-secret"},
         {"name": "crypt", "password": "$6$salt$the-secret"},
@@ -248,7 +248,7 @@ def test_passwords_that_cannot_be_taken_are_refused_before_anything_is_reserved(
     assert world.starts.calls == []
 
 
-def test_a_failure_while_hashing_gives_the_reservation_back(world):
+def test_a_failure_of_hashing_releases_the_reservation(world):
     def fail():
         raise ValueError("no")
 
@@ -258,7 +258,7 @@ def test_a_failure_while_hashing_gives_the_reservation_back(world):
     assert world.composer.submitted == []
 
 
-def test_passwords_that_are_not_hashed_before_the_deadline_are_a_503_and_give_the_reservation_back(world):
+def test_passwords_that_are_not_hashed_in_time_are_unavailable_and_release_the_reservation(world):
     world.hurry(0.3)
     world.hashing = lambda: threading.Event().wait(0.5)
     error = world.refuses(PLAIN_USERS, UnavailableError)
@@ -274,7 +274,7 @@ def test_a_start_is_recorded_so_that_the_build_is_recognized_as_its_own(world):
     world(PLAIN_USERS)
     (echo,), (start,) = world.composer.submitted, recorded
     prints = HmacFingerprints("secret")
-    assert start.fingerprint in set(map(prints.of, essences_of_build(echo)))
+    assert start.fingerprint in set(map(prints.compute, normalized_variants(echo)))
 
 
 def test_the_composer_gets_hashes_of_the_plain_passwords(world):

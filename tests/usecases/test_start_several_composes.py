@@ -1,4 +1,4 @@
-"""Start the builds of a blueprint: all or none, at the same time (spec 10, Blueprints)."""
+"""Starting the builds of a blueprint: all or none, at the same time."""
 
 import threading
 import time
@@ -10,14 +10,17 @@ from domain.blueprints.blueprint import BlueprintVersion
 from domain.errors import InvalidRequestError, UnavailableError
 from domain.quota import QuotaExceededError
 from domain.submission import Accepted, Refused, Unanswered
-from ports.deadline import left
+from ports.deadline import remaining_seconds
 from tests.support.builders import compose_request
 from tests.support.domain_builders import completed, hash_of
+from tests.support.waiting import PATIENCE
 
 GUEST = compose_request("guest-image", "aws.s3")
 GCP = compose_request("gcp", "gcp")
 OCI = compose_request("oci", "oci.objectstorage")
 UNFIT = compose_request("guest-image", "gcp")
+# Seconds after which a thread is free for the next image.
+LATER = 0.5
 
 
 @pytest.fixture
@@ -38,7 +41,7 @@ def test_the_ids_are_in_the_order_of_the_images(accepting):
     assert accepting.starts.reserved == {}
 
 
-def test_nothing_is_asked_for_no_images(accepting):
+def test_without_images_no_back_end_is_called(accepting):
     assert accepting.several() == ()
     assert accepting.starts.calls == []
 
@@ -73,7 +76,7 @@ def test_a_quota_that_does_not_suffice_for_all_starts_none(accepting):
 
 
 def test_the_images_are_submitted_at_the_same_time(accepting):
-    everybody = threading.Barrier(3, timeout=10)
+    everybody = threading.Barrier(3, timeout=PATIENCE)
     submit = accepting.composer.submit
 
     def meeting(request):
@@ -84,22 +87,22 @@ def test_the_images_are_submitted_at_the_same_time(accepting):
     assert len(accepting.several(GUEST, GCP, OCI)) == 3
 
 
-def test_images_that_wait_for_a_thread_get_no_time_of_their_own(accepting):
+def test_waiting_for_a_thread_does_not_extend_the_deadline(accepting):
     ends = []
 
     def slow(request):
-        ends.append(time.monotonic() + left())
-        threading.Event().wait(0.3)
+        ends.append(time.monotonic() + remaining_seconds())
+        threading.Event().wait(LATER)
         return Accepted(uuid4())
 
     accepting.quotas.quota = None
     accepting.composer.submit = slow
     accepting.several(*[GUEST] * 12)
     assert len(ends) == 12
-    assert max(ends) - min(ends) < 0.2
+    assert max(ends) - min(ends) < LATER
 
 
-def test_a_failure_part_way_names_what_did_start_and_gives_back_what_did_not(accepting):
+def test_a_partial_failure_names_the_started_builds_and_releases_the_others(accepting):
     accepting.composer.by_image_type["gcp"] = Refused(400, "30", "no such thing")
     with pytest.raises(InvalidRequestError) as refused:
         accepting.several(GUEST, GCP, OCI)
@@ -110,7 +113,7 @@ def test_a_failure_part_way_names_what_did_start_and_gives_back_what_did_not(acc
     assert accepting.starts.reserved == {}
 
 
-def test_the_first_of_several_failures_is_told(accepting):
+def test_the_first_of_several_failures_is_raised(accepting):
     accepting.composer.by_image_type["gcp"] = Unanswered(may_have_started=False)
     accepting.composer.by_image_type["oci"] = Refused(400, "10", "no")
     with pytest.raises(UnavailableError) as failed:
@@ -119,7 +122,7 @@ def test_the_first_of_several_failures_is_told(accepting):
     assert str(ids(accepting, "guest-image")[0]) in failed.value.detail
 
 
-def test_a_failure_of_all_names_none(accepting):
+def test_a_failure_of_all_builds_names_none(accepting):
     for image_type in ("guest-image", "gcp"):
         accepting.composer.by_image_type[image_type] = Refused(400, "10", "no")
     with pytest.raises(InvalidRequestError) as refused:
@@ -127,7 +130,7 @@ def test_a_failure_of_all_names_none(accepting):
     assert refused.value.detail == "Error resolving OSTree repo"
 
 
-def test_what_may_have_started_stays_counted_and_the_others_are_built(accepting):
+def test_a_build_that_may_have_started_keeps_counting_and_the_others_are_built(accepting):
     accepting.composer.by_image_type["gcp"] = Unanswered(may_have_started=True)
     with pytest.raises(UnavailableError):
         accepting.several(GUEST, GCP)
@@ -146,7 +149,7 @@ def test_the_passwords_of_a_blueprint_are_hashed_once_for_all_images(accepting):
     assert sent == [hash_of("one")] * 3
 
 
-def test_images_of_a_blueprint_share_what_is_made_of_their_customizations(accepting):
+def test_images_of_a_blueprint_share_derived_customizations(accepting):
     customizations = {"files": [{"path": "/etc/a", "data": "eA==", "data_encoding": "base64"}]}
     documents = [{**completed(document), "customizations": customizations} for document in (GUEST, GCP, OCI)]
     accepting.start_documents(documents)
@@ -155,7 +158,7 @@ def test_images_of_a_blueprint_share_what_is_made_of_their_customizations(accept
     assert files[0] is files[1] is files[2]
 
 
-def test_large_requests_are_written_out_two_at_a_time(accepting):
+def test_large_requests_are_submitted_two_at_a_time(accepting):
     running, most = 0, 0
     lock = threading.Lock()
     submit = accepting.composer.submit

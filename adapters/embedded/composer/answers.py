@@ -1,12 +1,13 @@
-"""How the composer answers: documents and errors, and a connection cut off without either."""
+"""Documents and errors in the composer's form."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 from uuid import uuid4
 
-import orjson
 from starlette.responses import Response
+
+from adapters.embedded.stand_in.answers import answer
 
 BASE: Final = "/api/image-builder-composer/v2"
 
@@ -34,11 +35,6 @@ class RefusedError(Exception):
         if self.details is not None:
             body["details"] = self.details
         return answer(body, self.status)
-
-
-def answer(content: object, status: int = 200) -> Response:
-    """A JSON document."""
-    return Response(orjson.dumps(content), status, media_type="application/json")
 
 
 def reference(kind: str, id: str, path: str) -> dict[str, Any]:  # noqa: A002 - its name on the wire

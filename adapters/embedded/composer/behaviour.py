@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Final
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-import orjson
 from marshmallow import Schema, post_load, validate
 from marshmallow import fields as of
-from starlette.responses import Response
 
-HTTP_STATUS: Final = validate.Range(200, 599)
-NOT_NEGATIVE: Final = validate.Range(0)
+from adapters.embedded.stand_in.behaviour import HTTP_STATUS, NOT_NEGATIVE, RawAnswer, RawAnswerSchema, changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,35 +23,22 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Raw:
-    """An answer of any shape, as from a proxy in between."""
-
-    status: int
-    body: bytes
-    content_type: str
-
-    def response(self) -> Response:
-        """The answer."""
-        return Response(self.body, self.status, media_type=self.content_type)
-
-
-@dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What differs from how the real composer behaves; as it stands, nothing does.
+    """How the stand-in differs from the real composer; by default it does not.
 
-    `post_id` is answered in the place of a new build's own id. `raw` are answers by operation, such as `GET /openapi`.
+    `post_id` replaces the id of a new build in the answer. `raw` are answers by operation, such as `GET /openapi`.
     """
 
     latency: float = 0.0
     post_latency: float = 0.0
     post_error: Refusal | None = None
-    post_raw: Raw | None = None
+    post_raw: RawAnswer | None = None
     post_drop: str | None = None
     post_id: str | None = None
-    status_raw: Raw | None = None
+    status_raw: RawAnswer | None = None
     image_status: dict[str, Any] | None = None
     status: str | None = None
-    raw: Mapping[str, Raw] = field(default_factory=dict)
+    raw: Mapping[str, RawAnswer] = field(default_factory=dict)
     forget: bool = False
     hang: bool = False
     openapi_status: int = 200
@@ -64,17 +48,15 @@ class Behaviour:
     token_expires_in: float = 900.0
 
     def merged(self, document: Mapping[str, Any]) -> Behaviour:
-        """Give this behaviour with the keys of the document changed; a null goes back to what is usual.
+        """Return this behaviour with the keys of the document changed; a null resets a key.
 
         Raises marshmallow's ValidationError, which names every key that does not fit.
         """
-        usual = Behaviour()
-        loaded = BehaviourSchema().load(document)
-        return replace(self, **{key: getattr(usual, key) if value is None else value for key, value in loaded.items()})
+        return changed(self, Behaviour(), BehaviourSchema().load(document))
 
     def document(self) -> dict[str, Any]:
         """The behaviour as a document."""
-        return {field.name: _shown(getattr(self, field.name)) for field in fields(self)}
+        return asdict(self)
 
 
 class RefusalSchema(Schema):
@@ -91,37 +73,19 @@ class RefusalSchema(Schema):
         return Refusal(data["status"], str(data["id"]), data["reason"], data["details"])
 
 
-class RawSchema(Schema):
-    """An answer of any shape; a body that is not text is written as JSON."""
-
-    status = of.Integer(load_default=502, validate=HTTP_STATUS)
-    body = of.Raw(load_default="")
-    content_type = of.String(load_default="text/html")
-
-    @post_load
-    def build(self, data: dict[str, Any], **_: object) -> Raw:
-        """The object, its body in bytes."""
-        body = data["body"]
-        return Raw(
-            data["status"],
-            body.encode() if isinstance(body, str) else orjson.dumps(body),
-            data["content_type"],
-        )
-
-
 class BehaviourSchema(Schema):
     """The document; every key may be left out, or be null."""
 
     latency = of.Float(allow_none=True, validate=NOT_NEGATIVE)
     post_latency = of.Float(allow_none=True, validate=NOT_NEGATIVE)
     post_error = of.Nested(RefusalSchema, allow_none=True)
-    post_raw = of.Nested(RawSchema, allow_none=True)
+    post_raw = of.Nested(RawAnswerSchema, allow_none=True)
     post_drop = of.String(allow_none=True, validate=validate.OneOf(["before", "after"]))
     post_id = of.String(allow_none=True)
-    status_raw = of.Nested(RawSchema, allow_none=True)
+    status_raw = of.Nested(RawAnswerSchema, allow_none=True)
     image_status = of.Dict(keys=of.String(), allow_none=True)
     status = of.String(allow_none=True)
-    raw = of.Dict(keys=of.String(), values=of.Nested(RawSchema), allow_none=True)
+    raw = of.Dict(keys=of.String(), values=of.Nested(RawAnswerSchema), allow_none=True)
     forget = of.Boolean(allow_none=True)
     hang = of.Boolean(allow_none=True)
     openapi_status = of.Integer(allow_none=True, validate=HTTP_STATUS)
@@ -129,14 +93,3 @@ class BehaviourSchema(Schema):
     require_token = of.Boolean(allow_none=True)
     token_status = of.Integer(allow_none=True, validate=HTTP_STATUS)
     token_expires_in = of.Float(allow_none=True, validate=NOT_NEGATIVE)
-
-
-def _shown(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {key: _shown(part) for key, part in value.items()}
-    if isinstance(value, Refusal | Raw):
-        document = {field.name: getattr(value, field.name) for field in fields(value)}
-        return {
-            key: part.decode(errors="replace") if isinstance(part, bytes) else part for key, part in document.items()
-        }
-    return value

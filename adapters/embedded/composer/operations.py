@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import jsonschema_rs
 import orjson
@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from adapters.embedded.composer import distributions, packages, progress
-from adapters.embedded.composer.answers import RefusedError, answer, reference
+from adapters.embedded.composer.answers import RefusedError, reference
 from adapters.embedded.composer.behaviour import Refusal
 from adapters.embedded.composer.plan import plan
 from adapters.embedded.composer.schema import (
@@ -21,14 +21,16 @@ from adapters.embedded.composer.schema import (
     search_validator,
 )
 from adapters.embedded.composer.state import Compose, Composes
-from adapters.embedded.composer.steering import Steering
-from adapters.embedded.serving import cut_off
+from adapters.embedded.composer.steering import ComposerSteering
+from adapters.embedded.stand_in.answers import answer
+from adapters.embedded.stand_in.serving import cut_off
+from domain.uuids import is_uuid
 
 
 class Operations:
     """The operations' handlers; each may raise RefusedError."""
 
-    def __init__(self, composes: Composes, steering: Steering, seconds: float) -> None:
+    def __init__(self, composes: Composes, steering: ComposerSteering, seconds: float) -> None:
         self._composes = composes
         self._steering = steering
         self._seconds = seconds
@@ -187,10 +189,7 @@ def _built(compose: Compose) -> dict[str, Any]:
 
 
 def _uuid(text: str) -> str | None:
-    try:
-        return str(UUID(text)) if len(text) == 36 else None
-    except ValueError:
-        return None
+    return text.lower() if is_uuid(text) else None
 
 
 def _refused(refusal: Refusal) -> RefusedError:

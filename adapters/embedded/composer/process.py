@@ -1,11 +1,11 @@
-"""The stand-in composer as a child process of whoever needs one: `make run`, the demo, tests, benchmarks."""
+"""The stand-in composer as a child process: for `make run`, the demo, tests and benchmarks."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from adapters.embedded.child import StandInProcess
 from adapters.embedded.composer.answers import BASE
+from adapters.embedded.stand_in.process import StandInProcess
 
 
 class StandInComposer(StandInProcess):
@@ -22,7 +22,7 @@ class StandInComposer(StandInProcess):
     ) -> None:
         """Start it and wait until it listens.
 
-        Raises RuntimeError when it does not within ten seconds; what it had to say is on stderr.
+        Raises RuntimeError when it does not within ten seconds; its messages are on stderr.
         """
         options = {"host": host, "port": port, "state": state, "seconds": seconds}
         super().__init__("stand-in composer", "adapters.embedded.composer", options, parent_death=parent_death)
@@ -34,5 +34,5 @@ class StandInComposer(StandInProcess):
 
     @property
     def token_url(self) -> str:
-        """Where access tokens are given out."""
+        """The address of the token endpoint."""
         return f"{self.url}/token"

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
-from adapters.embedded.platform.built_in import DISTRIBUTIONS
-from adapters.embedded.platform.server import NAME, serve
-from adapters.embedded.serving import end_with
+from adapters.embedded.platform.app import build
+from adapters.embedded.platform.built_in import built_in
+from adapters.embedded.platform.state import Known
+from adapters.embedded.platform.steering import PlatformSteering
+from adapters.embedded.stand_in.serving import argument_parser, parse_arguments, serve
+from adapters.files.project_files import DISTRIBUTIONS
 
 
 def main() -> None:
-    """Read the arguments and answer."""
-    description = "Content sources, provisioning, compliance and recommendations, none of them real."
-    parser = argparse.ArgumentParser(prog=NAME, description=description)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0: a free one")
-    parser.add_argument(
-        "--state", required=True, help="JSON file that what is added is kept in; :memory: keeps nothing"
+    """Read the arguments, and answer until SIGTERM or SIGINT comes."""
+    parser = argument_parser(
+        "stand-in platform",
+        "Content sources, provisioning, compliance and recommendations, none of them real.",
+        state_help="JSON file that what is added is kept in; :memory: keeps nothing",
     )
     parser.add_argument(
         "--distributions", type=Path, default=DISTRIBUTIONS, help="whose Red Hat repositories are known"
     )
-    parser.add_argument("--parent-death", type=int, help="end with this process, which started this one")
-    arguments = parser.parse_args()
-    if arguments.parent_death is not None:
-        end_with(arguments.parent_death, NAME)
-    serve(arguments.host, arguments.port, arguments.state, arguments.distributions)
+    arguments = parse_arguments(parser)
+    steering = PlatformSteering()
+    application = build(Known(arguments.state, built_in(arguments.distributions)), steering)
+    serve(parser.prog, arguments.host, arguments.port, application, steering.close)
 
 
 if __name__ == "__main__":

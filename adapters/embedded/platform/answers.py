@@ -1,15 +1,16 @@
-"""How the back-ends answer: documents, and errors each in its own shape."""
+"""Documents and errors of the back-ends; each has a form of its own for errors."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
+
+from adapters.embedded.stand_in.answers import answer
+from domain.base64_data import decode_base64
 
 CONTENT_SOURCES: Final = "content_sources"
 PROVISIONING: Final = "provisioning"
@@ -25,11 +26,6 @@ class RefusedError(Exception):
         super().__init__(reason)
         self.status = status
         self.reason = reason
-
-
-def answer(content: object, status: int = 200) -> Response:
-    """A JSON document."""
-    return Response(orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS), status, media_type="application/json")
 
 
 def refusal(back_end: str, status: int, reason: str) -> Response:
@@ -62,9 +58,9 @@ def org_id(request: Request, status: int = 401) -> str:
     if not header:
         raise RefusedError(status, "x-rh-identity: missing or malformed")
     try:
-        identity = orjson.loads(base64.b64decode(header))["identity"]
+        identity = orjson.loads(decode_base64(header))["identity"]
         return str(identity.get("org_id") or identity["internal"]["org_id"])
-    except (binascii.Error, ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return "stand-in"
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from starlette.applications import Starlette
@@ -11,18 +12,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from adapters.embedded.own_routes import own_routes
 from adapters.embedded.platform import answers, behaviour, known
-from adapters.embedded.platform.answers import RefusedError, answer, refusal
+from adapters.embedded.platform.answers import RefusedError, refusal
 from adapters.embedded.platform.behaviour import Faults
 from adapters.embedded.platform.compliance import Compliance
 from adapters.embedded.platform.content_sources import ContentSources
 from adapters.embedded.platform.smaller import Provisioning, Recommendations
 from adapters.embedded.platform.state import Known
-from adapters.embedded.platform.steering import Steering
-from adapters.embedded.serving import cut_off
+from adapters.embedded.platform.steering import PlatformSteering
+from adapters.embedded.stand_in.answers import answer
+from adapters.embedded.stand_in.application import Handler, create_application
+from adapters.embedded.stand_in.serving import cut_off
 
-Handler = Callable[[Request], Awaitable[Response]]
 BASES: Final = {
     answers.CONTENT_SOURCES: known.CONTENT_SOURCES_BASE,
     answers.PROVISIONING: known.PROVISIONING_BASE,
@@ -32,7 +33,7 @@ BASES: Final = {
 NO_ROUTE: Final = "no such route"
 
 
-def build(store: Known, steering: Steering) -> Starlette:
+def build(store: Known, steering: PlatformSteering) -> Starlette:
     """The application."""
 
     def change(document: object) -> None:
@@ -44,31 +45,24 @@ def build(store: Known, steering: Steering) -> Starlette:
         store.clear()
         steering.forget()
 
-    async def no_such_route(request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else 500
+    async def no_such_route(request: Request, error: HTTPException) -> Response:
         for back_end, base in BASES.items():
             if request.scope["path"].startswith(f"{base}/"):
-                with steering.call(back_end, NO_ROUTE, request, await request.body()):
-                    return refusal(back_end, status, str(error))
-        return answer({"detail": str(error)}, status)
+                async with _recorded(steering, back_end, NO_ROUTE, request):
+                    return refusal(back_end, error.status_code, str(error))
+        return answer({"detail": str(error)}, error.status_code)
 
-    app = Starlette(
-        routes=[
-            *_routes(store, steering),
-            *own_routes(
-                change=change,
-                behave=steering.behave,
-                forget=forget,
-                shown=lambda: {**steering.document(), "added": store.added()},
-            ),
-        ],
-        exception_handlers={HTTPException: no_such_route},
+    return create_application(
+        _routes(store, steering),
+        no_such_route,
+        change=change,
+        behave=steering.behave,
+        forget=forget,
+        shown=lambda: {**steering.document(), "added": store.added()},
     )
-    app.router.redirect_slashes = False
-    return app
 
 
-def _routes(store: Known, steering: Steering) -> Iterator[Route]:
+def _routes(store: Known, steering: PlatformSteering) -> Iterator[Route]:
     content, compliance, recommendations = ContentSources(store, steering), Compliance(store), Recommendations(steering)
     tailorings = "/policies/{id}/tailorings"
     operations: dict[str, dict[str, Handler]] = {
@@ -98,9 +92,9 @@ def _routes(store: Known, steering: Steering) -> Iterator[Route]:
             yield Route(BASES[back_end] + path, endpoint, methods=[method])
 
 
-def _operation(back_end: str, operation: str, handler: Handler, steering: Steering) -> Handler:
+def _operation(back_end: str, operation: str, handler: Handler, steering: PlatformSteering) -> Handler:
     async def endpoint(request: Request) -> Response:
-        with steering.call(back_end, operation, request, await request.body()):
+        async with _recorded(steering, back_end, operation, request):
             faults = await steering.faults(back_end, operation)
             if steering.closing or faults.drop == "before":
                 return await cut_off(request)
@@ -115,11 +109,17 @@ def _operation(back_end: str, operation: str, handler: Handler, steering: Steeri
     return endpoint
 
 
+@asynccontextmanager
+async def _recorded(steering: PlatformSteering, back_end: str, operation: str, request: Request) -> AsyncIterator[None]:
+    body = (await request.body()).decode(errors="replace") or None
+    call = f"{back_end} {operation}"
+    with steering.calls.record(call, request, back_end=back_end, query=request.url.query, body=body):
+        yield
+
+
 def _faulty(back_end: str, faults: Faults) -> Response | None:
     if faults.raw:
-        # Not Starlette's `media_type`, which would add a charset.
-        headers = {**faults.raw.headers, "content-type": faults.raw.content_type}
-        return Response(faults.raw.body, faults.raw.status, headers)
+        return faults.raw.response()
     if faults.status:
         return refusal(back_end, faults.status, "refused, as the stand-in platform was told to")
     return None

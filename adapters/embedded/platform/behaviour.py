@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-import orjson
 from marshmallow import INCLUDE, Schema, ValidationError, post_load, validate, validates_schema
 from marshmallow import fields as of
 
-from adapters.embedded.composer.behaviour import HTTP_STATUS, NOT_NEGATIVE
 from adapters.embedded.platform.answers import BACK_ENDS
+from adapters.embedded.stand_in.behaviour import HTTP_STATUS, NOT_NEGATIVE, RawAnswer, RawAnswerSchema, changed
 
 # What is on or off: `require_token` of recommendations, `hide_origin` of content sources.
 SWITCHES: Final = ("require_token", "hide_origin")
@@ -19,24 +18,14 @@ ONE_OR_MORE: Final = validate.Range(1)
 
 
 @dataclass(frozen=True, slots=True)
-class Raw:
-    """An answer of any shape, as from a proxy in between."""
-
-    status: int
-    body: str
-    content_type: str
-    headers: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
 class Faults:
-    """What is wrong with a back-end; as it stands, nothing is.
+    """What is wrong with a back-end; by default nothing is.
 
-    `only` names the operations it is wrong with, such as `GET /policies/{id}`; `times` how many calls more.
+    `only` names the operations that fail, such as `GET /policies/{id}`; `times` is how many more calls fail.
     """
 
     latency: float = 0.0
-    raw: Raw | None = None
+    raw: RawAnswer | None = None
     status: int | None = None
     hang: bool = False
     drop: str | None = None
@@ -44,11 +33,8 @@ class Faults:
     times: int | None = None
 
     def merged(self, changes: Mapping[str, Any] | None) -> Faults:
-        """These faults with the keys given changed; a null goes back to what is usual."""
-        usual = Faults()
-        if changes is None:
-            return usual
-        return replace(self, **{key: getattr(usual, key) if value is None else value for key, value in changes.items()})
+        """These faults with the keys given changed; a null resets a key, None all of them."""
+        return NO_FAULTS if changes is None else changed(self, NO_FAULTS, changes)
 
     def document(self) -> dict[str, Any]:
         """The faults as a document."""
@@ -56,21 +42,6 @@ class Faults:
 
 
 NO_FAULTS: Final = Faults()
-
-
-class RawSchema(Schema):
-    """An answer of any shape; a body that is not text is written as JSON."""
-
-    status = of.Integer(load_default=502, validate=HTTP_STATUS)
-    body = of.Raw(load_default="")
-    content_type = of.String(load_default="text/html")
-    headers = of.Dict(keys=of.String(), values=of.String(), load_default=dict)
-
-    @post_load
-    def build(self, data: dict[str, Any], **_: object) -> Raw:
-        """The object, its body as text."""
-        body = data["body"] if isinstance(data["body"], str) else orjson.dumps(data["body"]).decode()
-        return Raw(data["status"], body, data["content_type"], data["headers"])
 
 
 class FaultsSchema(Schema):
@@ -82,7 +53,7 @@ class FaultsSchema(Schema):
         include: Final = {"only": of.List(of.String(), allow_none=True)}
 
     latency = of.Float(allow_none=True, validate=NOT_NEGATIVE)
-    raw = of.Nested(RawSchema, allow_none=True)
+    raw = of.Nested(RawAnswerSchema, allow_none=True)
     status = of.Integer(allow_none=True, validate=HTTP_STATUS)
     hang = of.Boolean(allow_none=True)
     drop = of.String(allow_none=True, validate=validate.OneOf(["before", "after"]))

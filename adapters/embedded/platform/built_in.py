@@ -12,9 +12,9 @@ import orjson
 from adapters.embedded.platform import known
 from adapters.embedded.platform.state import Documents, repository
 from adapters.files.distributions import load_distributions
+from adapters.files.project_files import DISTRIBUTIONS
 from domain.distributions import Distribution, rhel_version
 
-DISTRIBUTIONS: Final = Path(__file__).resolve().parents[3] / "distributions"
 RED_HAT_PATH: Final = re.compile(
     r".*/content/(?P<stage>dist|beta)/(?:layered/)?rhel(?P<major>\d+)/(?:(?P<version>[\d.]+)/)?(?P<arch>\w+)/(?P<what>.+)/os/?"
 )

@@ -9,8 +9,9 @@ from uuid import NAMESPACE_URL, uuid5
 from starlette.requests import Request
 from starlette.responses import Response
 
-from adapters.embedded.platform.answers import RefusedError, answer, json_object, org_id
+from adapters.embedded.platform.answers import RefusedError, json_object, org_id
 from adapters.embedded.platform.state import Known
+from adapters.embedded.stand_in.answers import answer
 
 FILTER: Final = re.compile(r"\s*os_minor_version\s*=\s*\"?(\d+)\"?\s*")
 

@@ -7,15 +7,17 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlencode
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import NAMESPACE_URL, uuid5
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from adapters.embedded.platform.answers import RefusedError, answer, json_object, org_id, texts
+from adapters.embedded.platform.answers import RefusedError, json_object, org_id, texts
 from adapters.embedded.platform.known import CONTENT_SOURCES_BASE, FIRST_SNAPSHOT
 from adapters.embedded.platform.state import Known
-from adapters.embedded.platform.steering import Steering
+from adapters.embedded.platform.steering import PlatformSteering
+from adapters.embedded.stand_in.answers import answer
+from domain.uuids import is_uuid
 
 RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 EXPORTED: Final = (
@@ -28,7 +30,7 @@ NOT_SHOWN: Final = ("first_snapshot", "detected_os_version")
 class ContentSources:
     """Its operations. Repositories are shown without their origin while `steering` says so."""
 
-    def __init__(self, known: Known, steering: Steering) -> None:
+    def __init__(self, known: Known, steering: PlatformSteering) -> None:
         self._known = known
         self._steering = steering
 
@@ -143,10 +145,9 @@ def _listed(text: str | None, canonical: Callable[[str], str]) -> set[str] | Non
 
 
 def _uuid(text: str) -> str:
-    try:
-        return str(UUID(text))
-    except ValueError:
-        raise RefusedError(400, f"{text!r} is not a UUID") from None
+    if not is_uuid(text):
+        raise RefusedError(400, f"{text!r} is not a UUID")
+    return text.lower()
 
 
 def _number(text: str | None, usual: int) -> int:

@@ -1,11 +1,11 @@
-"""The stand-ins as a child process of whoever needs them: `make run`, the demo, tests, benchmarks."""
+"""The stand-in platform as a child process: for `make run`, the demo, tests and benchmarks."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from adapters.embedded.child import StandInProcess
 from adapters.embedded.platform import known
+from adapters.embedded.stand_in.process import StandInProcess
 
 
 class StandInPlatform(StandInProcess):
@@ -22,7 +22,7 @@ class StandInPlatform(StandInProcess):
     ) -> None:
         """Start it and wait until it listens; the Red Hat repositories it knows are those of `distributions`.
 
-        Raises RuntimeError when it does not within ten seconds; what it had to say is on stderr.
+        Raises RuntimeError when it does not within ten seconds; its messages are on stderr.
         """
         options: dict[str, object] = {"host": host, "port": port, "state": state}
         options |= {"distributions": distributions} if distributions else {}

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
-from urllib.parse import parse_qs
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from adapters.embedded.platform.answers import RefusedError, answer, json_object, org_id, texts
+from adapters.embedded.platform.answers import RefusedError, json_object, org_id, texts
 from adapters.embedded.platform.state import Known
-from adapters.embedded.platform.steering import Steering
+from adapters.embedded.platform.steering import PlatformSteering
+from adapters.embedded.stand_in.answers import answer, token_answer
 
+# Seconds.
+_TOKEN_EXPIRES_IN: Final = 900
 MODEL: Final = "stand-in-1"
 TOGETHER: Final = (
     ("nginx", "httpd", "mod_ssl", "certbot"),
@@ -44,21 +46,16 @@ class Provisioning:
 class Recommendations:
     """Its operations."""
 
-    def __init__(self, steering: Steering) -> None:
+    def __init__(self, steering: PlatformSteering) -> None:
         self._steering = steering
 
     async def post_token(self, request: Request) -> Response:
         """An access token for client credentials, as an OAuth2 server gives it."""
-        form = parse_qs((await request.body()).decode(errors="replace"))
-        if form.get("grant_type") != ["client_credentials"]:
-            return answer({"error": "unsupported_grant_type"}, 400)
-        if not (form.get("client_id") and form.get("client_secret")):
-            return answer({"error": "invalid_client"}, 401)
-        return answer({"access_token": self._steering.issue_token(), "expires_in": 900, "token_type": "Bearer"})
+        return await token_answer(request, self._steering.tokens, _TOKEN_EXPIRES_IN)
 
     async def post_recommendations(self, request: Request) -> Response:
         """Names that go with the ones given."""
-        self._steering.authorize(request.headers.get("authorization"))
+        self._steering.authorize(request)
         body = await json_object(request)
         packages, wanted = texts(body, "packages"), body.get("recommendedPackages", 3)
         if isinstance(wanted, bool) or not isinstance(wanted, int) or not isinstance(body.get("distribution"), str):

@@ -1,6 +1,6 @@
--- The tables of the Go service, with the defaults, limits and names of its tern migration 15, so that it can use a
--- database that this file made. It runs on an empty database only: one at tern 15 has all of this. Databases that an
--- earlier form of this file made are brought to the same by 0022 to 0024.
+-- Creates the tables of the Go service, with the defaults, limits and names of its tern migration 15, so that the Go
+-- service can use the database, too. It runs on an empty database only, because a database at tern 15 has these tables.
+-- Migrations 0022 to 0024 bring databases that an earlier form of this file created to the same schema.
 
 CREATE TABLE schema_version (
     version integer NOT NULL

@@ -1,5 +1,5 @@
--- Builds on their way to the composer: recorded before it hears of them, gone once they are composes. What a crash
--- or a silent composer leaves here still counts towards the quota.
+-- Starts of builds. A start is recorded before its build is submitted to the composer, and removed when the build
+-- becomes a compose. A start that a crash or an unanswered submission leaves here counts towards the quota.
 
 CREATE TABLE compose_starts (
     id         uuid PRIMARY KEY,

@@ -1,5 +1,6 @@
--- What lists of builds ask of a request, in a column of its own: an index can hold it, so that lists and counts read
--- nothing else. A trigger keeps it, since older programs, which know nothing of it, write beside this one.
+-- A column for the image type of a request, by which lists of builds are filtered: an index can include it, so that
+-- lists and counts read only the index. A trigger sets it, because older programs write to the same table and do not
+-- know it.
 
 ALTER TABLE composes ADD COLUMN image_type varchar(100);
 

@@ -1,5 +1,5 @@
--- What lists of blueprints are ordered and searched by, kept by triggers as in 0005: the latest version and when it
--- was made, and the texts as a search compares them. ILIKE would turn each row's text into lower case every time.
+-- Columns by which lists of blueprints are ordered and searched, set by triggers as in 0005: the latest version and its
+-- time, and name and description in lower case. ILIKE would convert the texts of each row in every search.
 
 ALTER TABLE blueprints
     ADD COLUMN latest_version integer,

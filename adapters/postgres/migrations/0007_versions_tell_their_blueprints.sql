@@ -1,4 +1,4 @@
--- A file of its own, so that no two tables are locked at once.
+-- A trigger that copies the latest version to its blueprint. A separate file, so that no two tables are locked at once.
 
 CREATE FUNCTION blueprint_versions_tell_blueprint() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,7 +1,7 @@
 -- outside a transaction
--- Builds from before 0005, as far as lists go back, with a day to spare; in the order they lie in. Batches are short,
--- and pass over rows that somebody else has locked: nobody waits for long, and none waits while it holds locks. The
--- next round takes what was left.
+-- Fills the image type of builds from before 0005: those that lists show, and one more day, in the order in which they
+-- are stored. Batches are small and skip locked rows, so that no transaction waits while it holds locks. Skipped rows
+-- are filled in the next round.
 DO $$
 DECLARE
     since    CONSTANT timestamp := (now() AT TIME ZONE 'utc') - interval '15 days';

@@ -1,6 +1,6 @@
 -- outside a transaction
--- Blueprints from before 0006 and 0007, in batches as in 0008. Their versions are read once the blueprints are locked:
--- whoever adds one later waits for that at the trigger, and what was added before is seen.
+-- Fills the columns of blueprints from before 0006 and 0007, in batches as in 0008. Versions are read while their
+-- blueprints are locked: versions that were added before are read, and later inserts wait for the lock in the trigger.
 DO $$
 DECLARE
     batch    uuid[];

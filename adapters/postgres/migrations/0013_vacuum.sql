@@ -1,3 +1,3 @@
 -- outside a transaction
--- The fills left rows that index-only scans would have to look up, and columns the planner knows nothing about.
+-- After the fills, index-only scans would have to read many rows, and the planner lacks statistics of the new columns.
 VACUUM (ANALYZE) composes, blueprints, blueprint_versions;

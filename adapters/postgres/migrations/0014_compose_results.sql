@@ -1,4 +1,4 @@
--- What the composer said of a build when nothing of it would change any more: it forgets builds, the history does not.
+-- The final status and the metadata of builds: the composer forgets builds after some time, the history keeps them.
 
 CREATE TABLE compose_results (
     job_id   uuid PRIMARY KEY REFERENCES composes (job_id) ON DELETE CASCADE,

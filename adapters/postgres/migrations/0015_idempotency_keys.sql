@@ -1,5 +1,6 @@
--- Requests under an Idempotency-Key: what each made, so that the same one, sent again, makes nothing more. Until it is
--- settled it runs, or nobody knows what came of it. `body` is an HMAC.
+-- Requests with an Idempotency-Key, and the ids of what each created (`made`), so that a repeated request creates
+-- nothing more. Until a request is settled it is running, or its outcome is unknown. `body` is an HMAC of the request's
+-- body.
 
 CREATE TABLE idempotency_keys (
     id         uuid PRIMARY KEY,

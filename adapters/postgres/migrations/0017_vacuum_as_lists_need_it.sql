@@ -1,7 +1,8 @@
--- An index-only scan looks up each row whose page has changed since the last vacuum. By itself autovacuum comes when a
--- fifth of a table has changed, which is more than all that lists of builds show: let it come for so many rows instead,
--- however many there are. Before PostgreSQL 13 nothing makes it come for new rows of composes (docs/operations.md); a
--- new blueprint is changed once, by its first version, so that there it comes anyway.
+-- An index-only scan reads each row whose page has changed since the last vacuum. By default autovacuum runs when a
+-- fifth of a table has changed, which may be more than lists of builds show. Here it runs after a fixed number of
+-- changed rows, whatever the size of the table. Before PostgreSQL 13 new rows do not trigger autovacuum
+-- (docs/operations.md, Vacuum); for blueprints that is no problem, because each new blueprint is updated once, by its
+-- first version.
 
 DO $$
 BEGIN

@@ -1,2 +1,2 @@
--- The one of our functions that names a table finds it whatever the session's path is: pg_restore's is empty.
+-- The function names a table, and must find it whatever the search_path of the session is: that of pg_restore is empty.
 ALTER FUNCTION blueprint_versions_tell_blueprint() SET search_path FROM CURRENT;

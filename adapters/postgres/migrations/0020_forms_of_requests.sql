@@ -1,6 +1,6 @@
--- How large a request is, in bytes, and forms of a large one that are answered without work: as it is shown, where it is
--- stored otherwise; and where a page would be too large, without the contents of its files, or a summary of at most
--- 16 kB. Kept by a trigger as in 0005.
+-- The size of a request in bytes, and stored forms of a large one that can be answered without being parsed:
+-- `request_shown`, if it differs from the stored request; and for pages that would be too large, `request_without_data`
+-- (without the contents of its files) and `request_summary` (at most 16 kB). A trigger sets them, as in 0005.
 
 ALTER TABLE composes
     ADD COLUMN request_size integer,
@@ -8,8 +8,8 @@ ALTER TABLE composes
     ADD COLUMN request_without_data text,
     ADD COLUMN request_summary text;
 
--- A request as it is shown, NULL where it is stored like that: the rule of domain.compose.passwords.present_request, so that the
--- service need not parse a large request. `as_text` is the request as text.
+-- A request as it is shown, by the same rule as domain.compose.passwords.present_request; NULL if that equals the stored
+-- request. With it the service need not parse a large request. `as_text` is the request as text.
 CREATE FUNCTION compose_request_shown(request jsonb, as_text text) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     shown jsonb;
@@ -43,11 +43,11 @@ BEGIN
 END
 $$;
 
--- The size of a request as it is stored or, if that is larger, as it is shown; and the forms of a large one. `shown` is
--- NULL where it is stored as it is shown. `without_data` lacks the contents of files;
--- it is NULL where that makes the request no smaller, or where there are too many files to go through. `summary` is
--- NULL where `without_data` is small enough. It lacks customizations, the largest first, and at the end all that is
--- large. A request that PostgreSQL cannot write as text is as large as can be.
+-- `size` is the size of a request as stored or, if that is larger, as shown; the forms are those of a large request.
+-- `shown` is NULL if it equals the stored request. `without_data` lacks the contents of files; it is NULL if it would
+-- not be smaller, or if there are too many files. `summary` is NULL if `without_data` is small enough. It lacks
+-- customizations, the largest first, and then all other large values. A request that PostgreSQL cannot convert to text
+-- gets the largest possible size.
 CREATE FUNCTION compose_request_forms(
     request jsonb, OUT size integer, OUT shown text, OUT without_data text, OUT summary text)
 LANGUAGE plpgsql IMMUTABLE AS $$
@@ -132,6 +132,6 @@ $$;
 CREATE TRIGGER composes_keep_request_forms BEFORE INSERT OR UPDATE OF request ON composes
     FOR EACH ROW EXECUTE FUNCTION composes_keep_request_forms();
 
--- They find each other whatever the session's path is (0018).
+-- The functions must find each other whatever the search_path of the session is, as in 0018.
 ALTER FUNCTION compose_request_forms(jsonb) SET search_path FROM CURRENT;
 ALTER FUNCTION composes_keep_request_forms() SET search_path FROM CURRENT;

@@ -1,6 +1,6 @@
 -- outside a transaction
--- Large requests from before 0020, as far as lists go back, in batches as in 0008. A stored form of up to 2,000 bytes
--- belongs to a small request: lists do without its size.
+-- Fills the sizes and forms of large requests from before 0020 that lists show, in batches as in 0008. Requests with at
+-- most 2,000 stored bytes are small: lists do not need their size.
 DO $$
 DECLARE
     since    CONSTANT timestamp := (now() AT TIME ZONE 'utc') - interval '15 days';

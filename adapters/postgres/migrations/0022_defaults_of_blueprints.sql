@@ -1,7 +1,7 @@
--- Earlier forms of 0001 lacked this default, which the Go service's INSERTs rely on, and the constraint's name. A
--- database at tern 15 has both: nothing changes there. Two differences stay in databases from before, because they
--- refuse nothing that the Go service writes: org_id may not be blank, and composes.image_name is varchar(100), whose
--- type cannot change without failing the statements that running pods have prepared.
+-- Earlier forms of 0001 lacked this default, on which INSERTs of the Go service rely, and the name of the constraint. A
+-- database at tern 15 has both and is not changed. Two differences remain in older databases, because they refuse
+-- nothing that the Go service writes: org_id must not be blank, and composes.image_name is varchar(100). Its type
+-- cannot be changed, because statements that running pods have prepared would fail.
 
 ALTER TABLE blueprints ALTER COLUMN created_at SET DEFAULT CURRENT_TIMESTAMP;
 

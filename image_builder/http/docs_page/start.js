@@ -24,7 +24,11 @@ SwaggerUIBundle({
       statePlugins: {
         spec: {
           wrapActions: {
-            updateJsonSpec: (update) => (document) => update(ownServerFirst(document)),
+            updateJsonSpec: (update) => (document) => update(formDefaults.inDocument(ownServerFirst(document))),
+            execute: (execute, system) => async (operation) => {
+              await formDefaults.fillIn(system, operation.path, operation.method);
+              return execute(operation);
+            },
           },
         },
       },

@@ -18,11 +18,11 @@ import zstandard
 from tests.support.drip import DRIPS, dripping
 from tests.support.floods import unending
 from tests.support.loopback import Loopback, answer
-from tests.support.refreshing import PATIENCE, a_package, a_repository, lists, old_list, put
+from tests.support.refreshing import a_package, a_repository, lists, old_list, put
 from tests.support.rpm_repositories import RpmRepository, metalink
 from tests.support.service import PROJECT
+from tests.support.waiting import PATIENCE
 
-pytestmark = pytest.mark.timeout(200)
 # What the command takes without any harm is some 90 million.
 MEMORY = 300_000_000
 

@@ -16,7 +16,6 @@ from tests.support.loopback import Loopback, answer
 from tests.support.refreshing import (
     COMMAND,
     LIST,
-    PATIENCE,
     a_package,
     a_primary,
     a_repository,
@@ -28,9 +27,8 @@ from tests.support.refreshing import (
 )
 from tests.support.rpm_repositories import RpmRepository, metalink
 from tests.support.service import PROJECT
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
-pytestmark = pytest.mark.timeout(200)
 HARMFUL = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 # Erases the screen in C1, reverses what follows, ends a line for some terminals, deletes.
 EVIL = "\x9b2J\u202eevil\u2028\x7f\x85"

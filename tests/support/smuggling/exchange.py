@@ -15,9 +15,8 @@ from typing import Final
 
 from tests.support.raw_http import Answer
 from tests.support.smuggling.messages import GET_LINE, HOST, IDENTITY, AwaitAnswer, Entry, Outcome, Pause, head
+from tests.support.waiting import SOON
 
-# Seconds for an answer to come, or for the connection to close; far more than a busy machine needs.
-PATIENCE: Final = 20.0
 _AT_ONCE: Final = 16
 _REQUEST_ID: Final = "x-rh-insights-request-id"
 _PROBE: Final = "probe-of-the-connection"
@@ -57,7 +56,7 @@ def exchange_all(address: tuple[str, int], entries: Iterable[Entry]) -> dict[str
 def exchange(address: tuple[str, int], entry: Entry) -> Exchange:
     """Send one entry on a connection of its own, and read until the connection closes or nothing comes for too long."""
     done = Exchange()
-    with socket.create_connection(address, PATIENCE) as connection:
+    with socket.create_connection(address, SOON) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _send(connection, entry, done)
         if entry.outcome is Outcome.INCOMPLETE:
@@ -156,7 +155,7 @@ def _transmit(connection: socket.socket, done: Exchange, data: bytes) -> bool:
 
 def _receive(connection: socket.socket, done: Exchange, enough: Callable[[], bool]) -> None:
     """Read until it is enough, the connection closes, or nothing comes for too long."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + SOON
     while not done.closed and not enough():
         connection.settimeout(max(deadline - time.monotonic(), 0.001))
         try:

@@ -1,0 +1,38 @@
+"""Aliases in a distribution directory: a second name of a distribution, which has no folder of its own.
+
+An alias is a symbolic link to the distribution's folder. Where links cannot be stored, as in a wheel, it is a file that
+holds the name of the folder: the form that git gives to links on such systems.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+_LARGEST: Final = 255
+_NAME: Final = re.compile(rb"[\w.-]+\s?")
+
+
+def is_alias(entry: Path) -> bool:
+    """Whether the entry of a distribution directory is an alias in either form."""
+    return entry.is_symlink() or _named_folder(entry) is not None
+
+
+def follow_alias(entry: Path) -> Path:
+    """The folder that the entry of a distribution directory names, if it is a file of that form; else the entry.
+
+    Links are not followed.
+    """
+    return _named_folder(entry) or entry
+
+
+def _named_folder(entry: Path) -> Path | None:
+    try:
+        if entry.is_symlink() or not entry.is_file() or entry.stat().st_size > _LARGEST:
+            return None
+        content = entry.read_bytes()
+    except OSError:
+        return None
+    folder = entry.with_name(content.decode().strip()) if _NAME.fullmatch(content) else entry
+    return folder if folder.is_dir() else None

@@ -1,0 +1,170 @@
+"""Detects that the database server does not answer, and checks on one thread whether it can be reached.
+
+Neither libpq nor the server ends a wait for a server that has stopped, or whose packets a network drops: the socket
+stays open and no data arrives. Therefore each wait for an answer is bounded here. As soon as a connection suspects that
+the server is unavailable, one thread checks the server for all connections of the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from threading import Thread
+from typing import Any, Final, Self, TypeVar
+
+import psycopg
+import structlog
+from psycopg import errors
+from psycopg.abc import PQGen
+from psycopg.waiting import Ready
+
+RV = TypeVar("RV")
+
+# Seconds without data from the server after which a connection requests a check of the server.
+_CHECK_AFTER: Final = 0.6
+# Seconds without data after which the connection is closed; longer than one statement may take.
+SILENT_AFTER: Final = 1.5
+# Seconds after which the connection is closed although some data arrived; longer than a pipeline of statements may
+# take.
+_TOO_SLOW_AFTER: Final = 3.0
+# Seconds between two reads of `PoolActivity.server_lost` while a connection waits.
+_POLL_INTERVAL: Final = 0.1
+# Seconds between two checks, and between two checks of an unavailable server.
+_PAUSE: Final = 0.1
+_PAUSE_WHILE_AWAY: Final = 0.5
+# Seconds that `stop` waits for the thread.
+_STOP_TIMEOUT: Final = 2.0
+
+log = structlog.get_logger()
+
+
+class ServerSilentError(psycopg.OperationalError):
+    """The server did not answer in time, or is known to be unavailable: the outcome of the statement is unknown."""
+
+
+class PoolActivity:
+    """What the connections of one pool observe of the server.
+
+    `received_at` is the time of `time.monotonic` at which a connection last received data. Setting `server_lost` makes
+    all connections that wait for an answer give up.
+    """
+
+    __slots__ = ("received_at", "request_check", "server_lost")
+
+    def __init__(self, request_check: Callable[[], None]) -> None:
+        """`request_check` asks for a check of the server; it returns at once."""
+        self.request_check = request_check
+        self.received_at = -math.inf
+        self.server_lost = False
+
+    def limit_wait(self, answer: PQGen[RV]) -> PQGen[RV]:
+        """Run psycopg's generator `answer`, and end it when the server does not answer. Raises ServerSilentError."""
+        began = last_sign = time.monotonic()
+        check_requested = False
+        ready: int = Ready.NONE
+        try:
+            wanted = next(answer)
+            while True:
+                ready = yield wanted
+                now = time.monotonic()
+                if ready:
+                    last_sign = now
+                elif self.server_lost or now - last_sign > SILENT_AFTER:
+                    raise ServerSilentError("the server does not answer")
+                elif now - last_sign > _CHECK_AFTER and not check_requested:
+                    check_requested = True
+                    self.request_check()
+                wanted = answer.send(ready)
+                self._note_received(ready)
+                if now - began > _TOO_SLOW_AFTER:
+                    raise ServerSilentError("the server does not finish its answer")
+        except StopIteration as end:
+            self._note_received(ready)
+            result: RV = end.value
+            return result
+        except errors.QueryCanceled:
+            self._note_received(ready)
+            raise
+
+    def _note_received(self, ready: int) -> None:
+        # Only a readable socket proves that the server lives: data can be sent without an answer.
+        if ready & Ready.R:
+            self.received_at = time.monotonic()
+
+
+def monitored_connection_class(activity: PoolActivity) -> type[psycopg.Connection[Any]]:
+    """A class of connections that report to `activity`, and close themselves when the server does not answer."""
+
+    class MonitoredConnection(psycopg.Connection[Any]):
+        @classmethod
+        def connect(cls, *arguments: Any, **parameters: Any) -> Self:
+            try:
+                return super().connect(*arguments, **parameters)
+            except psycopg.Error:
+                activity.request_check()
+                raise
+
+        def wait(self, gen: PQGen[RV], interval: float = _POLL_INTERVAL, timeout: float | None = None) -> RV:
+            # Without a flush, the server holds back the answers of a pipeline until its last statement has ended.
+            if self.pgconn.pipeline_status:
+                self.pgconn.send_flush_request()
+            try:
+                return super().wait(activity.limit_wait(gen), interval, timeout)
+            except ServerSilentError:
+                self.close()
+                raise
+
+    return MonitoredConnection
+
+
+class ServerMonitor:
+    """A thread that runs a check at its start and on request, and repeats it as long as the check returns True.
+
+    Between two checks it pauses. It is no PeriodicThread: all checks run on one event loop, because a check leaves
+    threads behind that wait for a silent server, and the thread waits for a request, not for an interval.
+    """
+
+    def __init__(self, check: Callable[[], Awaitable[bool]]) -> None:
+        """`check` returns whether it must be repeated soon."""
+        self._check = check
+        self._stopping = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._requested: asyncio.Event | None = None
+        self._thread = Thread(target=lambda: asyncio.run(self._run()), name="database-monitor", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread, which runs the first check at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; waits for it for a bounded time."""
+        self._stopping = True
+        self.request_check()
+        if self._thread.is_alive():
+            self._thread.join(_STOP_TIMEOUT)
+
+    def request_check(self) -> None:
+        """Have a check run soon; may be called from any thread."""
+        if self._loop is not None and self._requested is not None:
+            with suppress(RuntimeError):  # the event loop is closed: the monitor has stopped
+                self._loop.call_soon_threadsafe(self._requested.set)
+
+    async def _run(self) -> None:
+        self._requested = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        while not self._stopping:
+            self._requested.clear()
+            repeat = await self._checked()
+            await asyncio.sleep(_PAUSE)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._requested.wait(), _PAUSE_WHILE_AWAY if repeat else None)
+
+    async def _checked(self) -> bool:
+        try:
+            return await self._check()
+        except Exception as error:
+            log.error("unexpected error in the check of the database server", exc_info=error)
+            return True

@@ -1,0 +1,85 @@
+"""Existing package names that are close to a misspelt one.
+
+An index of letter pairs finds the names that share most pairs with the misspelt one; only those are compared letter by
+letter.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+# Names that are looked at more closely: by the share of common pairs, then letter by letter.
+_MOST_SHARING: Final = 200
+_MOST_COMPARED: Final = 40
+# Characters of a name; longer ones have no similar names.
+_LONGEST: Final = 80
+
+
+class NameIndex:
+    """The names that suggestions come from. Takes about 0.2 s and 1 MB for 8,000 names."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._known = frozenset(names)
+        self._by_pair: dict[str, array[int]] = {}
+        for position, name in enumerate(names):
+            for pair in _pairs(name):
+                self._by_pair.setdefault(pair, array("I")).append(position)
+
+    def closest(self, name: str, most: int = 3) -> list[str]:
+        """At most `most` names that are close to `name`, the closest first; none for a name that exists."""
+        if not 2 <= len(name) <= _LONGEST or name in self._known:
+            return []
+        wanted, limit = _normalized(name), 1 + len(name) // 4
+        found = []
+        for candidate in self._sharing_pairs(name):
+            distance = edit_distance(wanted, _normalized(candidate), limit)
+            if distance is not None:
+                found.append((distance, candidate[0] != name[0], abs(len(candidate) - len(name)), candidate))
+        return [candidate for *_, candidate in sorted(found)[:most]]
+
+    def _sharing_pairs(self, name: str) -> list[str]:
+        """The names that share the largest part of their letter pairs with `name`."""
+        pairs = _pairs(name)
+        shared: Counter[int] = Counter()
+        for pair in pairs:
+            shared.update(self._by_pair.get(pair, ()))
+        scored = [
+            (count / (len(pairs) + len(self._names[position])), self._names[position])
+            for position, count in shared.most_common(_MOST_SHARING)
+        ]
+        return [candidate for _, candidate in sorted(scored, reverse=True)[:_MOST_COMPARED]]
+
+
+def _pairs(name: str) -> set[str]:
+    """Pairs of neighbouring letters, and pairs with one letter between, which survive a letter too much or too few."""
+    text = f" {_normalized(name)} "
+    near = (text[start : start + 2] for start in range(len(text) - 1))
+    far = (text[start] + text[start + 2] for start in range(len(text) - 2))
+    return {*near, *far}
+
+
+def _normalized(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def edit_distance(first: str, second: str, limit: int) -> int | None:
+    """Insertions, deletions, replacements and swaps of neighbours that make one text the other; None above `limit`."""
+    if abs(len(first) - len(second)) > limit:
+        return None
+    before_last: list[int] = []
+    last = list(range(len(second) + 1))
+    for row, letter in enumerate(first, start=1):
+        current = [row] + [0] * len(second)
+        for column, other in enumerate(second, start=1):
+            cost = letter != other
+            best = min(last[column] + 1, current[column - 1] + 1, last[column - 1] + cost)
+            swapped = row > 1 and column > 1 and letter == second[column - 2] and first[row - 2] == other
+            current[column] = min(best, before_last[column - 2] + 1) if swapped else best
+        if min(current) > limit:
+            return None
+        before_last, last = last, current
+    return last[-1] if last[-1] <= limit else None
