@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from adapters.postgres.migrate import migrate, migrations
+from adapters.postgres.migrate import migrate
+from adapters.postgres.migration_files import migrations
 from benchmarks.database import Size, fill
 from benchmarks.lists import others
 from tests.support.databases import Parameters, query
