@@ -19,10 +19,11 @@ import click
 import requests
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Column, Table
+from rich.text import Text
 
 from adapters.embedded.platform import known
 from image_builder.cli.embedded import identity_header
+from image_builder.telemetry.logs import DEMO_USER_AGENT
 
 _BASE: Final = "/api/image-builder/v1"
 _DEFAULT_URL: Final = "http://127.0.0.1:8086"
@@ -71,7 +72,8 @@ def demo(url: str, timeout: int) -> None:
                 for title, compose_id in zip(_BLUEPRINT_IMAGES, api.build(blueprint_id), strict=True)
             ]
             _watch(api, builds, console, time.monotonic() + timeout)
-    console.print(_table(builds))
+    for build in builds:
+        _print_result(console, build)
     wrong = [build.title for build in builds if build.outcome != build.expected]
     if wrong:
         raise click.ClickException(f"not as they should be: {', '.join(wrong)}")
@@ -84,7 +86,7 @@ class _Api:
     def __init__(self, url: str) -> None:
         self._base = url + _BASE
         self._session = requests.Session()
-        self._session.headers["x-rh-identity"] = identity_header()
+        self._session.headers.update({"x-rh-identity": identity_header(), "User-Agent": DEMO_USER_AGENT})
 
     def start(self, request: dict[str, Any]) -> str:
         return str(self._answer("POST", "/compose", request)["id"])
@@ -205,11 +207,13 @@ def _image(image_type: str, upload: str, options: dict[str, Any] | None = None) 
 def _watch(api: _Api, builds: list[_Build], console: Console, deadline: float) -> None:
     columns = (
         TextColumn("{task.description:<36}"),
-        BarColumn(),
+        BarColumn(bar_width=20),
         TextColumn("{task.fields[status]:<10}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console) as progress:
+    if not console.is_terminal:
+        console.print(f"Waiting for {len(builds)} builds ...")
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         tasks = [progress.add_task(build.title, total=100, status="pending") for build in builds]
         while any(build.outcome not in _FINAL for build in builds) and time.monotonic() < deadline:
             for build, task in zip(builds, tasks, strict=True):
@@ -229,20 +233,21 @@ def _show(progress: Progress, task: TaskID, build: _Build) -> None:
         progress.stop_task(task)
 
 
-def _table(builds: list[_Build]) -> Table:
-    table = Table("build", Column("id", no_wrap=True), "status", Column("where it is, or why not", overflow="fold"))
-    for build in builds:
-        style = "green" if build.outcome == "success" else "red"
-        table.add_row(build.title, build.id, f"[{style}]{build.outcome}[/{style}]", _result(build))
-    return table
+def _print_result(console: Console, build: _Build) -> None:
+    """Print one fact a line: long ones are not broken, so that they can be copied at any width and out of a pipe."""
+    style = "green" if build.outcome == "success" else "red"
+    console.print(Text.assemble((f"{build.outcome:<9}", style), build.title), soft_wrap=True)
+    for name, value in (("id", build.id), *_result(build)):
+        console.print(Text(f"  {name}: {value}"), soft_wrap=True)
 
 
-def _result(build: _Build) -> str:
+def _result(build: _Build) -> list[tuple[str, str]]:
+    """Where the image is, or why the build failed: names and values."""
     error = build.status.get("error")
     if error:
-        return f"{error['reason']}: {error['details']}" if "details" in error else str(error["reason"])
+        return [("error", f"{error['reason']}: {error['details']}" if "details" in error else str(error["reason"]))]
     options = build.status.get("upload_status", {}).get("options", {})
-    return ", ".join(str(value) for value in options.values())
+    return [(name, str(value)) for name, value in options.items()]
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from adapters.embedded.platform.process import StandInPlatform
 from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.postgres.migrate import migrate
 from image_builder.configuration.settings import load_database_settings
+from image_builder.telemetry import logs
 
 _IDENTITY: Final = {
     "identity": {
@@ -83,7 +84,9 @@ def surroundings(data: Path, check: Callable[[], None]) -> Iterator[None]:
             )
             for name, value in _ANY.items():
                 os.environ.setdefault(name, value)
-            migrate(load_database_settings().parameters)
+            applied = migrate(load_database_settings().parameters, log_each=not logs.is_console())
+            if applied and logs.is_console():
+                click.echo(f"Migrated the database: {len(applied)} migrations.")
             try:
                 yield
             finally:
