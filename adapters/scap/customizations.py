@@ -59,7 +59,7 @@ class ProfileReader:
             self._characters_left -= len(fix)
             if self._characters_left < 0:
                 raise content_error(f"the benchmark has fixes of more than {_MAX_TOML} characters")
-            read = blueprint.read(fix)
+            read = blueprint.parse_blueprint(fix)
             self.ignored.update(read.unknown, read.customizations.keys() - _USED)
             known = self._read[fix] = read.customizations
             _refuse_controls(known)
