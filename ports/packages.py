@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from domain.distributions import Distribution
@@ -14,3 +15,8 @@ class PackageLists(Protocol):
 
     def search(self, distribution: Distribution, architecture: str, text: str, page: Page) -> PackagesPage | None:
         """The result of `domain.packages.search` in a list; None for no list of the distribution and architecture."""
+
+    def find_similar(
+        self, distribution: Distribution, architecture: str, names: Sequence[str]
+    ) -> Mapping[str, Sequence[str]]:
+        """For each misspelt name the names in the list that are closest to it; empty for no list."""

@@ -25,9 +25,12 @@ from domain.distributions import Distribution
 from domain.errors import ConfigurationError
 from domain.packages import Package, PackagesPage, rank
 from domain.paging import Page
+from domain.similar_names import NameIndex
 
 # The type code of offsets in `array` and `memoryview`: unsigned integers.
 _OFFSET: Final = "I"
+# Each takes about 1 MB for 8,000 names.
+_MAX_NAME_INDEXES: Final = 4
 # The separator of names may be a lone surrogate (see `_separator`); texts of JSON files hold none.
 _SURROGATES: Final = "surrogatepass"
 
@@ -64,6 +67,7 @@ class FilePackageLists:
         self._indexes = indexes
         # An empty file cannot be mapped.
         self._memory = mmap(descriptor, 0, access=ACCESS_READ) if indexes else b""
+        self._name_indexes: dict[_Index, NameIndex] = {}
 
     def search(self, distribution: Distribution, architecture: str, text: str, page: Page) -> PackagesPage | None:
         """See the port."""
@@ -72,14 +76,31 @@ class FilePackageLists:
             return None
         # Split for each search: this takes less than a millisecond, and keeping all split lists would take many
         # megabytes.
-        names = self._text(index.names, index.offsets).split(index.separator)[: index.count]
+        names = self._names(index)
         found = rank(names, text)
         on_page = found[page.offset : page.offset + page.limit]
         return PackagesPage(len(found), tuple(Package(names[at], self._summary(index, at)) for at in on_page))
 
+    def find_similar(
+        self, distribution: Distribution, architecture: str, names: Sequence[str]
+    ) -> Mapping[str, Sequence[str]]:
+        """See the port."""
+        index = self._indexes.get((distribution.name, architecture))
+        if index is None:
+            return {}
+        similar = self._name_indexes.get(index)
+        if similar is None:
+            if len(self._name_indexes) >= _MAX_NAME_INDEXES:
+                self._name_indexes.clear()
+            similar = self._name_indexes[index] = NameIndex(self._names(index))
+        return {name: similar.closest(name) for name in names}
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Let multiprocessing pass on a duplicate of the descriptor to a spawned process."""
         return _rebuild, (DupFd(self._descriptor), self._indexes)
+
+    def _names(self, index: _Index) -> list[str]:
+        return self._text(index.names, index.offsets).split(index.separator)[: index.count]
 
     def _summary(self, index: _Index, position: int) -> str:
         size = array(_OFFSET).itemsize

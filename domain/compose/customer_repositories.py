@@ -25,6 +25,7 @@ from domain.compose.snapshots import (
 )
 from domain.content import UPLOAD, ContentRepository, Snapshot
 from domain.errors import InvalidRequestError
+from domain.nulls import without_nulls
 from domain.texts import listed
 
 _PAYLOAD_FIELDS: Final = (
@@ -191,4 +192,4 @@ def _write_custom_snapshot(repository: ContentRepository, snapshot: Snapshot) ->
         "module_hotfixes": repository.module_hotfixes,
         "enabled": False,
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return without_nulls(fields)

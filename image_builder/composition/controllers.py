@@ -22,6 +22,7 @@ from image_builder.usecases.build_blueprint import BuildBlueprint
 from image_builder.usecases.composes import ManageComposes
 from image_builder.usecases.distributions import DescribeDistribution
 from image_builder.usecases.export import ExportBlueprint
+from image_builder.usecases.failures import ExplainFailure
 from image_builder.usecases.features import OptionalBackEnds, ShowFeatures
 from image_builder.usecases.packages import SearchPackages
 from image_builder.usecases.quota import ShowQuota
@@ -74,6 +75,7 @@ def create_composes(container: Container) -> ComposesController:
             start=container.start_composes(),
         ),
         composes=ManageComposes.over(container.composes(), container.blueprints(), container.back_ends().composer),
+        explain_failure=ExplainFailure(container.catalogue(), container.package_lists()),
         link_base=_link_base(container),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -14,6 +14,7 @@ from flask import Response
 
 from domain.compose.passwords import is_redacted, present_request
 from domain.composes import ComposesPage, ListedCompose
+from domain.failures import Explanation
 from domain.identity import Identity
 from domain.json_size import parsed_size
 from domain.paging import Page
@@ -26,6 +27,7 @@ from image_builder.http.rate_limits import rate_limit_fields
 from image_builder.usecases.build_blueprint import BuildBlueprint
 from image_builder.usecases.compose import StartComposes, Started
 from image_builder.usecases.composes import ManageComposes
+from image_builder.usecases.failures import ExplainFailure
 from image_builder.usecases.idempotent_requests import IdempotentRequest, IdempotentRequests
 from ports.memory import reserve_memory
 
@@ -47,6 +49,7 @@ class ComposesController:
     start_composes: StartComposes
     build_blueprint: BuildBlueprint
     composes: ManageComposes
+    explain_failure: ExplainFailure
     link_base: str
 
     def routes(self) -> Mapping[str, Route]:
@@ -115,7 +118,11 @@ class ComposesController:
     def status(self, identity: Identity, compose_id: UUID) -> Response:
         """Handle GET /composes/{composeId}."""
         compose = self.composes.status(identity, compose_id)
-        return json_answer({"image_status": _image_status(compose.status), "request": _request(compose.request)})
+        error = compose.status.error
+        explanation = None if error is None else self.explain_failure(error, compose.request)
+        return json_answer(
+            {"image_status": _image_status(compose.status, explanation), "request": _request(compose.request)}
+        )
 
     def metadata(self, identity: Identity, compose_id: UUID) -> Response:
         """Handle GET /composes/{composeId}/metadata."""
@@ -203,7 +210,7 @@ def _with_images(shown_request: bytes) -> bytes:
     return b"".join([b'{"', _IMAGES.encode(), b'":[]', separator, rest])
 
 
-def _image_status(status: ImageStatus) -> dict[str, Any]:
+def _image_status(status: ImageStatus, explanation: Explanation | None) -> dict[str, Any]:
     answer: dict[str, Any] = {"status": status.status}
     if status.progress is not None:
         answer["progress"] = _progress(status.progress)
@@ -217,7 +224,8 @@ def _image_status(status: ImageStatus) -> dict[str, Any]:
     if status.error is not None:
         error = innermost(status.error)
         details = {} if error.details is None else {"details": error.details}
-        answer["error"] = {"id": error.id, "reason": error.reason, **details}
+        explained = {} if explanation is None else asdict(explanation)
+        answer["error"] = {"id": error.id, "reason": error.reason, **details, **explained}
     return answer
 
 

@@ -10,13 +10,15 @@ from typing import Any, Final
 import yaml
 
 from adapters.files.project_files import OPENAPI
+from domain.distribution_names import normalize_distribution_name
 from image_builder.http.json_body import json_body
 from image_builder.http.parameters import Parameter
-from image_builder.http.schemas import Checker
+from image_builder.http.schemas import Checker, resolve_references
 
 TOML: Final = "application/toml"
 CUSTOMIZATIONS: Final = "Customizations"
 _JSON: Final = "application/json"
+_DISTRIBUTIONS: Final = "Distributions"
 _METHODS: Final = frozenset({"get", "post", "put", "delete", "patch"})
 
 
@@ -25,11 +27,23 @@ class Body:
     """The request body of an operation: JSON that `checker` accepts.
 
     `required` is False if the body may be absent; `toml` is True if an osbuild blueprint in TOML is allowed too.
+    `distributions` are the names that its key `distribution` may have; empty if it has no such key.
     """
 
     checker: Checker
     required: bool
     toml: bool
+    distributions: frozenset[str]
+
+    def accept(self, document: Any) -> Any:
+        """The document with defaults, without unknown keys, and with the distribution's own name.
+
+        Raises InvalidRequestError as `Checker.accept` does.
+        """
+        if self.distributions and isinstance(document, dict) and isinstance(document.get("distribution"), str):
+            name = normalize_distribution_name(document["distribution"], self.distributions)
+            document = {**document, "distribution": name}
+        return self.checker.accept(document)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +98,7 @@ class Contract:
         for server, base_path in zip(self.document["servers"], base_paths, strict=True):
             server["url"] = base_path
         self.document["components"]["securitySchemes"]["identity"]["name"] = identity_header
-        self._allow("Distributions", installed)
+        self._allow(_DISTRIBUTIONS, installed)
         self._allow("DistributionProfileItem", profiles)
         self.operations = {operation.id: operation for operation in self._operations()}
         self.encoded = json_body(self.document)
@@ -148,12 +162,24 @@ class Contract:
         return self.document["components"]["parameters"][name] if name else parameter
 
     def _parameters(self, parameters: list[Mapping[str, Any]], place: str) -> tuple[Parameter, ...]:
-        return tuple(Parameter.of(each, self._components) for each in parameters if each["in"] == place)
+        return tuple(
+            Parameter.of(each, self._components, self._distributions()) for each in parameters if each["in"] == place
+        )
+
+    def _distributions(self) -> frozenset[str]:
+        return frozenset(self._components[_DISTRIBUTIONS]["enum"])
 
     def _body(self, body: Mapping[str, Any]) -> Body:
         content = body["content"]
         schema = content[_JSON]["schema"]
-        return Body(Checker(schema, self._components), bool(body.get("required")), toml=TOML in content)
+        properties = resolve_references(schema, self._components).get("properties", {})
+        named = resolve_references(properties.get("distribution", {}), self._components).get("enum", ())
+        return Body(
+            Checker(schema, self._components),
+            required=bool(body.get("required")),
+            toml=TOML in content,
+            distributions=self._distributions() if self._distributions() == set(named) else frozenset(),
+        )
 
 
 def _produces(responses: Mapping[str, Any]) -> tuple[str, ...]:

@@ -9,12 +9,14 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
+from domain.distribution_names import normalize_distribution_name
 from domain.errors import InvalidRequestError
 from domain.uuids import is_uuid
 from image_builder.http.schemas import resolve_references
 
 # A query string of 64 KiB could hold six times as many, which would take the event loop 20 ms.
 MOST_PARAMETERS: Final = 5_000
+_DISTRIBUTION_PARAMETERS: Final = frozenset({"distribution", "distro"})
 _INTEGER: Final = re.compile(r"-?[0-9]{1,30}", re.ASCII)
 # The boundary between two words of a camelCase name.
 _WORD_BOUNDARY: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -25,7 +27,8 @@ class Parameter:
     """One parameter of an operation.
 
     `argument` is the name of the handler's argument. `schema` and `items` have no references; `items` is the schema of
-    each value if the parameter may be repeated, else None.
+    each value if the parameter may be repeated, else None. `distributions` are the known names of distributions if the
+    parameter is one, else empty.
     """
 
     name: str
@@ -33,10 +36,16 @@ class Parameter:
     required: bool
     schema: Mapping[str, Any]
     items: Mapping[str, Any] | None
+    distributions: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, specification: Mapping[str, Any], components: Mapping[str, Mapping[str, Any]]) -> Parameter:
-        """The parameter of a parameter object of openapi.yaml.
+    def of(
+        cls,
+        specification: Mapping[str, Any],
+        components: Mapping[str, Mapping[str, Any]],
+        distributions: frozenset[str] = frozenset(),
+    ) -> Parameter:
+        """The parameter of a parameter object of openapi.yaml; `distributions` are all known names of distributions.
 
         Its argument is its name in lower case with underscores.
         """
@@ -47,6 +56,7 @@ class Parameter:
             required=bool(specification.get("required")),
             schema=schema,
             items=resolve_references(schema["items"], components) if schema.get("type") == "array" else None,
+            distributions=distributions if specification["name"] in _DISTRIBUTION_PARAMETERS else frozenset(),
         )
 
     def parse(self, texts: Sequence[str]) -> Any:
@@ -73,6 +83,8 @@ class Parameter:
             raise InvalidRequestError(f"{self.name}: expected at most {longest} characters")
         if "\0" in text:
             raise InvalidRequestError(f"{self.name}: holds a NUL character")
+        if self.distributions:
+            text = normalize_distribution_name(text, self.distributions)
         if schema.get("type") == "integer":
             return self._parse_integer(text, schema)
         if schema.get("format") == "uuid":

@@ -161,7 +161,7 @@ class _BodyReader:
         try:
             raw = await self._received(receive, length, arriving)
             if not raw and not self._body.required:
-                return self._body.checker.accept({})
+                return self._body.accept({})
             toml = _media_type(self._headers, self._body) == TOML
             count = count_toml_values if toml else count_values
             values = await self._run(len(raw) > (_LARGE_TOML if toml else _LARGE), count, raw)
@@ -289,7 +289,7 @@ def _cost_of_values(values: int) -> int:
 
 
 def _document(parse: Callable[[bytes], Any], raw: bytes, body: Body) -> Any:
-    return body.checker.accept(parse(raw))
+    return body.accept(parse(raw))
 
 
 def _json_document(raw: bytes) -> Any:

@@ -293,3 +293,11 @@ def file_behind(lists):
 
 def memory_of(lists):
     return os.fstat(lists._descriptor).st_size
+
+
+def test_similar_names_come_from_the_list_of_the_distribution_and_architecture(directory):
+    directory.distribution().put({"nginx": "", "httpd": "", "vim": ""})
+    lists = directory.lists()
+    found = lists.find_similar(directory.get("test-9"), "x86_64", ["ngnix", "htppd", "zzzzzz", "vim"])
+    assert found == {"ngnix": ["nginx"], "htppd": ["httpd"], "zzzzzz": [], "vim": []}
+    assert lists.find_similar(directory.get("test-9"), "aarch64", ["ngnix"]) == {}

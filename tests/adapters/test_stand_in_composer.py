@@ -83,8 +83,8 @@ def test_a_missing_package_fails_the_build_with_the_cause_inside(watched: list[l
     assert [status["status"] for status in watched[1]] == ["pending", "building", "failure"]
     error = watched[1][-1]["error"]
     assert error["id"] == 5
-    assert error["details"][0]["id"] == 22
-    assert "no match for argument: no-such-package-x" in error["details"][0]["details"]
+    assert error["details"][0]["id"] == 21
+    assert "missing packages: no-such-package-x" in error["details"][0]["details"]
 
 
 def test_an_upload_can_fail(watched: list[list[Json]]) -> None:

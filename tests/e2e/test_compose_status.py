@@ -17,7 +17,7 @@ from tests.support.databases import Parameters, away
 from tests.support.refusals import refusal
 from tests.support.rows import counts, insert_compose
 from tests.support.service import Client, Service
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, until
 
 NOWHERE = "http://127.0.0.1:1"
 
@@ -128,7 +128,22 @@ def test_an_error_is_unwrapped_to_the_innermost(
 ) -> None:
     compose_id = client.compose(compose_request())
     composer.steer(image_status={"status": "failure", "error": theirs})
-    assert status_of(client, compose_id)["image_status"] == {"status": "failure", "error": ours}
+    found = status_of(client, compose_id)["image_status"]
+    explained = {name: found["error"].pop(name) for name in ("code", "responsible", "retryable", "hint")}
+    assert found == {"status": "failure", "error": ours}
+    assert None not in explained.values()
+
+
+def test_a_failed_build_is_explained_also_when_the_composer_has_forgotten_it(
+    client: Client, composer: StandInComposer
+) -> None:
+    compose_id = client.compose(compose_request(customizations={"packages": ["vim", "no-such-package-x"]}))
+    until(lambda: status_of(client, compose_id)["image_status"]["status"] == "failure", "the end of the build")
+    composer.reset()
+    error = status_of(client, compose_id)["image_status"]["error"]
+    assert (error["code"], error["responsible"], error["retryable"]) == ("packages-not-found", "request", False)
+    assert "no-such-package-x" in error["hint"]
+    assert "Correct the names" in error["hint"]
 
 
 # The metadata

@@ -90,10 +90,10 @@ def _options(plan: Plan, compose_id: str) -> dict[str, str]:
 
 def _not_depsolved(plan: Plan) -> dict[str, Any]:
     cause = {
-        "id": 22,
+        "id": 21,
         "reason": "DNF error occurred: MarkingErrors",
-        "details": "Error occurred when marking packages for installation: "
-        + ", ".join(f"no match for argument: {name}" for name in plan.packages),
+        "details": "Error occurred when marking packages for installation: Problems in request:\nmissing packages: "
+        + ", ".join(plan.packages),
     }
     return {"id": 5, "reason": "Manifest dependency failed: error in depsolve job", "details": [cause]}
 

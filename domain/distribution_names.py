@@ -1,0 +1,27 @@
+"""Spellings of distribution names.
+
+osbuild knows several spellings of one distribution: with and without a dot in the version, and `centos-stream` for
+`centos`. The name of the folder in the distribution directory is the one that is stored and answered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Final
+
+_WITH_DOT: Final = re.compile(r"(rhel-[0-9]+)\.([0-9]+)", re.ASCII)
+_WITHOUT_DOT: Final = re.compile(r"(rhel-[0-9])([0-9]+)", re.ASCII)
+_CENTOS_STREAM: Final = re.compile(r"centos-stream-([0-9]+)", re.ASCII)
+
+
+def normalize_distribution_name(name: str, known: Collection[str]) -> str:
+    """The known name that `name` is a spelling of; `name` itself if it is known, or no spelling of a known one."""
+    if name in known:
+        return name
+    for pattern, spelling in ((_WITH_DOT, r"\1\2"), (_WITHOUT_DOT, r"\1.\2"), (_CENTOS_STREAM, r"centos-\1")):
+        match = pattern.fullmatch(name)
+        other = match.expand(spelling) if match else ""
+        if other in known:
+            return other
+    return name

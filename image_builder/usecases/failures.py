@@ -1,0 +1,54 @@
+"""Explain why a build failed (openapi.yaml, operation getComposeStatus)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import orjson
+
+from domain.distributions import Catalogue
+from domain.failures import Explanation, explain
+from domain.status import BuildError
+from ports.packages import PackageLists
+
+# Bytes of a stored request that is parsed for its distribution. Without it a hint lacks similar names, nothing else.
+_MAX_REQUEST_SIZE: Final = 256 * 1024
+# Misspelt names for which similar names are searched; each search takes a few milliseconds.
+_MAX_NAMES: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainFailure:
+    """Explains the errors of builds, with names from the package lists of the build's distribution."""
+
+    catalogue: Catalogue
+    lists: PackageLists
+
+    def __call__(self, error: BuildError, request: str | bytes) -> Explanation:
+        """The explanation of a build's error; `request` is the build's request as JSON."""
+        return explain(error, partial(self._find_similar, request))
+
+    def _find_similar(self, request: str | bytes, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        image = _image_of(request)
+        if image is None:
+            return {}
+        name, architecture = image
+        distribution = self.catalogue.find(name, entitled=True)
+        if distribution is None:
+            return {}
+        return self.lists.find_similar(distribution, architecture, names[:_MAX_NAMES])
+
+
+def _image_of(request: str | bytes) -> tuple[str, str] | None:
+    """Distribution and architecture of a stored request; None if it has none, or cannot be read."""
+    if len(request) > _MAX_REQUEST_SIZE:
+        return None
+    try:
+        document = orjson.loads(request)
+        distribution, architecture = document["distribution"], document["image_requests"][0]["architecture"]
+    except (ValueError, TypeError, KeyError, IndexError):
+        return None
+    return (distribution, architecture) if isinstance(distribution, str) and isinstance(architecture, str) else None
