@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class EnabledFeatureFlags:
-    """Fulfils ports.features.FeatureFlags without Unleash: all flags are on."""
+    """Feature flags that are all on, for installations without Unleash. Fulfils ports.features.FeatureFlags."""
 
     def compliance_policies(self) -> bool:
         """See the port."""

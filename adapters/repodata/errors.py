@@ -1,4 +1,4 @@
-"""How a repository fails, in the words of the domain's errors; servers' text in them is harmless on a terminal."""
+"""Errors of repositories, as UnavailableError. Texts of servers in them are made safe for terminals."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from domain.errors import UnavailableError
 
 
 def content_error(what: str) -> UnavailableError:
-    """What came is not what was promised; a repository that changes while it is read looks so, too."""
+    """The error for content that is damaged or differs from its checksum.
+
+    It can be retried, because a repository that changes during the download looks the same.
+    """
     return UnavailableError(printable(what))
 
 
 def permanent_error(what: str) -> UnavailableError:
-    """Asking the same place again will not help."""
+    """An error that another attempt at the same address would not avoid."""
     return UnavailableError(printable(what), retry_after=None)
 
 
 def add_context(what: str, error: UnavailableError) -> UnavailableError:
-    """The error, naming what it is about."""
+    """The error with `what` in front of its message."""
     return UnavailableError(printable(f"{what}: {error.detail}"), retry_after=error.retry_after)

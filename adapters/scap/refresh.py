@@ -1,4 +1,4 @@
-"""The profiles of a distribution's folder, written anew from a benchmark: all of them, or none."""
+"""Replaces the OpenSCAP profiles of a distribution with those of a datastream: all of them or none."""
 
 from __future__ import annotations
 
@@ -17,14 +17,19 @@ from adapters.repodata.errors import add_context, content_error
 from adapters.scap.customizations import ProfileReader
 from domain.errors import ConfigurationError, UnavailableError
 
+# Keys of a profile's file that a refresh replaces; others stay.
 _REPLACED: Final = frozenset({"openscap", "filesystem", "kernel", "packages", "services"})
-# What may be the name of a folder.
-_ID: Final = re.compile(r"xccdf_[A-Za-z0-9._-]{1,200}")
+# Profile ids are names of folders.
+_PROFILE_ID: Final = re.compile(r"xccdf_[A-Za-z0-9._-]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshResult:
-    """What has become of a folder: the number of profiles written, and the ids of those that were left alone."""
+    """The result for one folder.
+
+    `written` is the number of profiles that were written; `skipped` are the ids of profiles that the datastream lacks,
+    which stayed unchanged.
+    """
 
     written: int
     skipped: tuple[str, ...]
@@ -32,10 +37,11 @@ class RefreshResult:
 
 @dataclass(frozen=True, slots=True)
 class ProfileRefresh:
-    """Writes profiles from the benchmarks of one datastream; of two that have a profile the first counts.
+    """Writes the profiles of one datastream to folders of distributions.
 
-    `accept` takes a document for the contract's Customizations. `keep_missing`: profiles that the datastream lacks stay
-    as they are. `add_new`: profiles that the folder lacks are added.
+    `readers` are those of the datastream's benchmarks; if several have a profile, the first is used. `accept` validates
+    documents by the schema Customizations. `keep_missing` allows profiles that the datastream lacks, which stay
+    unchanged. `add_new` adds profiles that the folder lacks.
     """
 
     readers: tuple[ProfileReader, ...]
@@ -43,11 +49,11 @@ class ProfileRefresh:
     keep_missing: bool = False
     add_new: bool = False
 
-    def folder(self, folder: Path) -> RefreshResult:
-        """Write the folder's profiles; those of the datastream where it has none.
+    def refresh_folder(self, folder: Path) -> RefreshResult:
+        """Replace the folder's profiles; if it has none, write all profiles of the datastream.
 
-        Raises `ConfigurationError` or `UnavailableError` when one of them cannot be read or written, or is missing in
-        the datastream; then all are as they were.
+        Raises ConfigurationError or UnavailableError, and changes no file, if a profile cannot be read or written, or
+        is missing in the datastream.
         """
         with NewFiles(folder) as files:
             with name_file_in_errors(folder):
@@ -64,17 +70,19 @@ class ProfileRefresh:
 
     @property
     def ignored(self) -> tuple[str, ...]:
-        """The keys of osbuild fixes that profiles were not made from, sorted."""
+        """The keys of osbuild fixes that have no place in profiles and were ignored, sorted."""
         return tuple(sorted({key for reader in self.readers for key in reader.ignored}))
 
     def _readers_by_id(self) -> dict[str, ProfileReader]:
         return {each: reader for reader in reversed(self.readers) for each in reader.benchmark.profiles}
 
     def _document(self, path: Path, profile_id: str, reader: ProfileReader) -> bytes:
-        if not _ID.fullmatch(profile_id):
-            raise content_error(f"the id of the profile {profile_id} is none: xccdf_, letters, digits, dots, dashes")
+        if not _PROFILE_ID.fullmatch(profile_id):
+            raise content_error(
+                f"the id of the profile {profile_id} is invalid: expected xccdf_, then letters, digits, dots, dashes"
+            )
         document = reader.customizations(profile_id)
-        document |= {key: value for key, value in _rest(path).items() if key not in document}
+        document |= {key: value for key, value in _other_keys(path).items() if key not in document}
         try:
             check_profile(document, self.accept)
         except ConfigurationError as error:
@@ -82,8 +90,8 @@ class ProfileRefresh:
         return format_document(document).encode()
 
 
-def _rest(path: Path) -> Mapping[str, Any]:
-    """What the file holds beside what is replaced."""
+def _other_keys(path: Path) -> Mapping[str, Any]:
+    """The keys of the file that a refresh does not replace."""
     try:
         document = orjson.loads(path.read_bytes())
     except FileNotFoundError:

@@ -132,7 +132,7 @@ def _refresh(
     refresh = ProfileRefresh(tuple(map(ProfileReader, benchmarks)), accept, keep_missing, add_new)
     for distribution in distributions:
         try:
-            done = refresh.folder(follow_alias(directory / distribution.name).resolve())
+            done = refresh.refresh_folder(follow_alias(directory / distribution.name).resolve())
         except (ConfigurationError, UnavailableError) as error:
             report.failure(
                 f"{distribution.name}: {printable(error.detail)} ({file}); its profiles are left as they were"
