@@ -25,7 +25,7 @@ $(VENV)/.embedded: requirements/embedded.txt pyproject.toml
 			"Name another one: make $(or $(MAKECMDGOALS),run) PYTHON=python3.12" >&2; exit 1; }
 	@echo "Making the virtual environment in $(VENV) (once) ..."
 	@# An interrupted installation leaves broken packages, and a failed one an environment without pip: begin anew.
-	@{ test ! -e $(VENV)/.incomplete && $(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))'; } 2>/dev/null || \
+	@{ test ! -e $(VENV)/.incomplete && $(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11) or sys.prefix == sys.base_prefix)'; } 2>/dev/null || \
 		$(PYTHON) -m venv --clear $(VENV) || { \
 		echo "The virtual environment cannot be made. On Debian and Ubuntu: apt install python3-venv;" \
 			"then run make $(or $(MAKECMDGOALS),run) again." >&2; exit 1; }
