@@ -24,6 +24,9 @@ $(VENV)/.embedded: requirements/embedded.txt pyproject.toml
 		echo "Python 3.11 or newer is needed, and $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
 			"Name another one: make $(or $(MAKECMDGOALS),run) PYTHON=python3.12" >&2; exit 1; }
 	@echo "Making the virtual environment in $(VENV) (once) ..."
+	@# Making an environment anew empties its folder.
+	@test ! -e $(VENV) || test -e $(VENV)/pyvenv.cfg || test -z "$$(ls -A $(VENV))" || { \
+		echo "$(VENV) is not a virtual environment: name another folder with VENV=." >&2; exit 1; }
 	@# An interrupted installation leaves broken packages, and a failed one an environment without pip: begin anew.
 	@{ test ! -e $(VENV)/.incomplete && $(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11) or sys.prefix == sys.base_prefix)'; } 2>/dev/null || \
 		$(PYTHON) -m venv --clear $(VENV) || { \
