@@ -37,10 +37,12 @@ class InMemoryRateLimits:
         frees_at, remaining = self._limiter.get_window_stats(item, budget.value, tenant)
         retry_in = None
         if not admitted and amount + 1 <= item.amount:
-            # The number of entries that must leave the window before `amount` requests and the next one fit.
-            leaving = amount + 1 - remaining
-            moment = self._memory.entry_time(item.key_for(budget.value, tenant), leaving)
-            retry_in = self._until(moment + item.get_expiry())
+            # A retry counts as a request and then, again, as `amount`. Entries may have expired since they were refused.
+            to_expire = amount + 1 - remaining
+            retry_in = timedelta(0)
+            if to_expire > 0:
+                last = self._memory.entry_time(item.key_for(budget.value, tenant), to_expire)
+                retry_in = self._until(last + item.get_expiry())
         return BudgetSpending(admitted, item.amount, self._window, remaining, self._until(frees_at), retry_in)
 
     def _until(self, moment: float) -> timedelta:

@@ -131,3 +131,13 @@ def test_a_tenant_that_is_still_counted_is_not_forgotten(clock):
     for _ in range(5):
         memory.acquire_entry("others", 100, WINDOW)
     assert not memory.acquire_entry("somebody", 1, WINDOW)
+
+
+def test_entries_that_expire_just_after_a_refusal_leave_nothing_to_wait_for():
+    # Two requests are admitted, and a third is refused; each reads the clock several times.
+    for expired_from in range(20):
+        readings = iter([1000.0] * expired_from + [1060.0] * 20)
+        advancing = InMemoryRateLimits(AMOUNTS, WINDOW, lambda readings=readings: next(readings))
+        for amount in (1, 1, 2):
+            counted = asyncio.run(advancing.spend("somebody", Budget.READS, amount))
+            assert counted.admitted == (counted.retry_in is None)
