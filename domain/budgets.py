@@ -21,7 +21,7 @@ class BudgetSpending:
 
     `admitted`: they were counted; otherwise they were refused. `remaining` is what the budget leaves afterwards, and
     `frees_in` the time until it leaves one more. `retry_in` is the time after which the refused ones will be admitted,
-    together with the request that asks for them again; None if they were admitted, or do not fit into the limit with it.
+    together with the request that repeats them; None if they were admitted, or exceed the limit with that request.
     """
 
     admitted: bool

@@ -37,7 +37,7 @@ class InMemoryRateLimits:
         frees_at, remaining = self._limiter.get_window_stats(item, budget.value, tenant)
         retry_in = None
         if not admitted and amount + 1 <= item.amount:
-            # A retry counts as a request and then, again, as `amount`. Entries may have expired since they were refused.
+            # A retry counts as one request, and then again as `amount`. Entries may have expired since the refusal.
             to_expire = amount + 1 - remaining
             retry_in = timedelta(0)
             if to_expire > 0:
