@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from adapters.embedded.platform import known
+from adapters.embedded.platform import sample_data
 from image_builder.cli.embedded import find_address, identity_header
 from image_builder.cli.ending import SIGNALS, Ending
 from image_builder.telemetry.logs import DEMO_USER_AGENT
@@ -151,7 +151,7 @@ def _blueprint() -> dict[str, Any]:
         "name": f"demo {os.urandom(4).hex()}",
         "distribution": "rhel-9",
         "image_requests": [_image(*images[title]) for title in _BLUEPRINT_IMAGES],
-        "customizations": {"openscap": {"policy_id": known.POLICY_RHEL9}},
+        "customizations": {"openscap": {"policy_id": sample_data.POLICY_RHEL9}},
     }
 
 
