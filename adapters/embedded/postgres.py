@@ -167,7 +167,8 @@ class EmbeddedPostgres:
                 self._run(binaries, account, log)
         except OSError as error:
             raise ConfigurationError(
-                f"The embedded PostgreSQL cannot use {self._data}: {_describe(error)}; choose another folder with --data."
+                f"The embedded PostgreSQL cannot use {self._data}: {_describe(error)}; "
+                "choose another folder with --data."
             ) from error
 
     def stop(self) -> None:
