@@ -61,7 +61,7 @@ def data(folder: Path, template: Path) -> Path:
     """A copy to write to."""
     account = Account.for_folder(template)
     shutil.copytree(template, folder / "postgresql")
-    account.take(folder / "postgresql")
+    account.take_ownership(folder / "postgresql")
     return folder / "postgresql"
 
 
@@ -118,7 +118,7 @@ def interpreter_for(account: Account) -> Path:
     ours = Path(sys.executable).resolve()
     systems = Path("/usr/bin", ours.name)
     for candidate in (ours, systems):
-        if candidate.exists() and not account.first_closed((*reversed(candidate.parents), candidate)):
+        if candidate.exists() and not account.find_inaccessible((*reversed(candidate.parents), candidate)):
             return candidate
     pytest.skip(f"{account} can run no {ours.name} here")
 

@@ -57,14 +57,14 @@ def open_data(template: Path) -> Iterator[Path]:
 
 def copy(template: Path, target: Path) -> None:
     shutil.copytree(template, target)
-    Account.for_folder(template).take(target)
+    Account.for_folder(template).take_ownership(target)
 
 
 def opened(template: Path, target: Path) -> Path:
     copy(template, target)
     (target / "pg_hba.conf").write_text(TRUST)
     with (target.with_name("log")).open("ab") as log:
-        binaries = postgres.postgres_binaries.find(Account.for_folder(target))
+        binaries = postgres.postgres_binaries.find_binaries(Account.for_folder(target))
         process = Account.for_folder(target).launch(
             binaries / "postgres",
             ["--single", "-D", str(target), "postgres"],
@@ -159,7 +159,7 @@ def test_a_folder_that_was_open_to_all_is_closed_before_the_server_listens(open_
 def test_a_folder_whose_settings_name_other_access_rules_is_closed_too(open_data: Path) -> None:
     (open_data / "open.conf").write_text(TRUST)
     (open_data / "postgresql.auto.conf").write_text(f"hba_file = '{open_data}/open.conf'\n")
-    Account.for_folder(open_data).take(open_data)
+    Account.for_folder(open_data).take_ownership(open_data)
     with EmbeddedPostgres(open_data, settings=FAST) as server:
         assert_closed_and_whole(server)
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 import stamina
 
-from adapters.embedded.platform import known
+from adapters.embedded.platform import sample_data
 from adapters.embedded.platform.process import StandInPlatform
 from adapters.http.compliance import HttpCompliance
 from domain.content import Policy
@@ -233,26 +233,26 @@ def stand_in(process):
 
 def test_a_tailoring_that_was_made_is_there_with_its_blueprint(stand_in):
     minor = 17
-    assert not stand_in.has_tailoring(CUSTOMER, known.POLICY_RHEL9, minor)
+    assert not stand_in.has_tailoring(CUSTOMER, sample_data.POLICY_RHEL9, minor)
     with pytest.raises(NotFoundError, match="no tailoring"):
-        stand_in.blueprint(CUSTOMER, known.POLICY_RHEL9, minor)
-    stand_in.create_tailoring(CUSTOMER, known.POLICY_RHEL9, minor)
-    stand_in.create_tailoring(CUSTOMER, known.POLICY_RHEL9, minor)
-    assert stand_in.has_tailoring(CUSTOMER, known.POLICY_RHEL9, minor)
+        stand_in.blueprint(CUSTOMER, sample_data.POLICY_RHEL9, minor)
+    stand_in.create_tailoring(CUSTOMER, sample_data.POLICY_RHEL9, minor)
+    stand_in.create_tailoring(CUSTOMER, sample_data.POLICY_RHEL9, minor)
+    assert stand_in.has_tailoring(CUSTOMER, sample_data.POLICY_RHEL9, minor)
     assert tuple(
-        parse_blueprint(stand_in.blueprint(CUSTOMER, known.POLICY_RHEL9, minor)).customizations["packages"]
-    ) == (known.POLICY_PACKAGES)
+        parse_blueprint(stand_in.blueprint(CUSTOMER, sample_data.POLICY_RHEL9, minor)).customizations["packages"]
+    ) == (sample_data.POLICY_PACKAGES)
 
 
 def test_tailorings_made_at_once_are_all_there(stand_in):
     minors = [minor for minor in range(20, 24) for _ in range(4)]
     with ThreadPoolExecutor(len(minors)) as threads:
-        list(threads.map(lambda minor: stand_in.create_tailoring(CUSTOMER, known.POLICY_RHEL9, minor), minors))
-    assert all(stand_in.has_tailoring(CUSTOMER, known.POLICY_RHEL9, minor) for minor in minors)
+        list(threads.map(lambda minor: stand_in.create_tailoring(CUSTOMER, sample_data.POLICY_RHEL9, minor), minors))
+    assert all(stand_in.has_tailoring(CUSTOMER, sample_data.POLICY_RHEL9, minor) for minor in minors)
 
 
 def test_a_policy_that_asks_for_nothing_has_an_empty_blueprint(stand_in):
-    assert stand_in.blueprint(CUSTOMER, known.POLICY_EMPTY, 6) == ""
+    assert stand_in.blueprint(CUSTOMER, sample_data.POLICY_EMPTY, 6) == ""
 
 
 @pytest.mark.parametrize("name", ["policy", "has tailoring", "create tailoring"])

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import stamina
 
-from adapters.embedded.platform import known
+from adapters.embedded.platform import sample_data
 from adapters.embedded.platform.process import StandInPlatform
 from adapters.http.content_sources import HttpContentSources
 from domain.content import CUSTOM_ORIGINS, RED_HAT, ContentRepository, Snapshot, Template
@@ -257,12 +257,12 @@ def test_an_export_of_what_is_not_known_is_not_found():
 
 def test_the_stand_in_exports_its_repositories():
     with StandInPlatform() as running, reaching(HttpContentSources, running.content_sources_url) as it:
-        exported = it.bulk_export(CUSTOMER, [known.EXTERNAL, known.COMMUNITY])
+        exported = it.bulk_export(CUSTOMER, [sample_data.EXTERNAL, sample_data.COMMUNITY])
         with pytest.raises(NotFoundError):
             it.bulk_export(CUSTOMER, [ONE])
     assert [(one["url"], one["origin"]) for one in exported] == [
-        (known.EXTERNAL_URL, "external"),
-        (known.COMMUNITY_URL, "community"),
+        (sample_data.EXTERNAL_URL, "external"),
+        (sample_data.COMMUNITY_URL, "community"),
     ]
 
 

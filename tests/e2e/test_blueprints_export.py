@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from adapters.embedded.composer.process import StandInComposer
-from adapters.embedded.platform import known
+from adapters.embedded.platform import sample_data
 from adapters.embedded.platform.process import StandInPlatform
 from tests.support.blueprints import UNKNOWN, blueprint, changed, exported, kept
 from tests.support.builders import image_request
@@ -83,20 +83,22 @@ def test_without_own_repositories_nobody_is_asked(
 
 
 def test_own_repositories_are_described_as_content_sources_does(client: Client, platform: StandInPlatform) -> None:
-    document = exported(client, kept(client, with_repositories({"id": known.EXTERNAL}, {"id": known.UPLOAD})))
+    document = exported(
+        client, kept(client, with_repositories({"id": sample_data.EXTERNAL}, {"id": sample_data.UPLOAD}))
+    )
     assert [repository["name"] for repository in document["content_sources"]] == ["tools", "uploaded"]
-    assert document["content_sources"][0]["url"] == known.EXTERNAL_URL
-    assert asked_to_export(platform) == [[known.EXTERNAL, known.UPLOAD]]
+    assert document["content_sources"][0]["url"] == sample_data.EXTERNAL_URL
+    assert asked_to_export(platform) == [[sample_data.EXTERNAL, sample_data.UPLOAD]]
 
 
 def test_what_content_sources_says_is_passed_on_as_it_comes(client: Client, platform: StandInPlatform) -> None:
     odd = [{"name": "tools", "of_tomorrow": {"null": None, "list": []}}, {}]
     platform.steer(content_sources={"raw": {"status": 201, "body": odd, "content_type": "application/json"}})
-    assert exported(client, kept(client, with_repositories({"id": known.EXTERNAL})))["content_sources"] == odd
+    assert exported(client, kept(client, with_repositories({"id": sample_data.EXTERNAL})))["content_sources"] == odd
 
 
 @pytest.mark.parametrize("hide_origin", [False, True])
-@pytest.mark.parametrize("url", [known.COMMUNITY_URL, known.COMMUNITY_URL.rstrip("/")])
+@pytest.mark.parametrize("url", [sample_data.COMMUNITY_URL, sample_data.COMMUNITY_URL.rstrip("/")])
 def test_community_repositories_take_everybodys_id_and_name(
     client: Client, platform: StandInPlatform, url: str, hide_origin: bool
 ) -> None:
@@ -107,27 +109,27 @@ def test_community_repositories_take_everybodys_id_and_name(
     )
     customizations = exported(client, kept(client, document))["customizations"]
     (custom,), (payload,) = customizations["custom_repositories"], customizations["payload_repositories"]
-    assert (custom["id"], custom["name"]) == (known.COMMUNITY, "EPEL 9 Everything x86_64")
+    assert (custom["id"], custom["name"]) == (sample_data.COMMUNITY, "EPEL 9 Everything x86_64")
     assert custom["baseurl"] == [url, "https://mirror.example.com/"]
-    assert (payload["id"], payload["baseurl"]) == (known.COMMUNITY, url)
-    assert asked_to_export(platform) == [[known.COMMUNITY]]
+    assert (payload["id"], payload["baseurl"]) == (sample_data.COMMUNITY, url)
+    assert asked_to_export(platform) == [[sample_data.COMMUNITY]]
 
 
 def test_other_repositories_stay_as_they_are(client: Client, platform: StandInPlatform) -> None:
-    later = {"id": known.EXTERNAL, "baseurl": [known.EXTERNAL_URL, known.COMMUNITY_URL]}
+    later = {"id": sample_data.EXTERNAL, "baseurl": [sample_data.EXTERNAL_URL, sample_data.COMMUNITY_URL]}
     customizations = exported(client, kept(client, with_repositories(later)))["customizations"]
-    assert customizations["custom_repositories"][0]["id"] == known.EXTERNAL
-    assert asked_to_export(platform) == [[known.EXTERNAL]]
+    assert customizations["custom_repositories"][0]["id"] == sample_data.EXTERNAL
+    assert asked_to_export(platform) == [[sample_data.EXTERNAL]]
 
 
 def test_an_own_repository_at_a_communitys_address_is_not_the_communitys(
     client: Client, platform: StandInPlatform
 ) -> None:
-    external = {"uuid": UNKNOWN, "url": known.COMMUNITY_URL, "name": "mirror", "origin": "external"}
-    platform.steer(repositories=[external, {"uuid": known.COMMUNITY, "origin": "external"}])
-    document = with_repositories({"id": known.EXTERNAL, "baseurl": [known.COMMUNITY_URL]})
+    external = {"uuid": UNKNOWN, "url": sample_data.COMMUNITY_URL, "name": "mirror", "origin": "external"}
+    platform.steer(repositories=[external, {"uuid": sample_data.COMMUNITY, "origin": "external"}])
+    document = with_repositories({"id": sample_data.EXTERNAL, "baseurl": [sample_data.COMMUNITY_URL]})
     customizations = exported(client, kept(client, document))["customizations"]
-    assert customizations["custom_repositories"][0]["id"] == known.EXTERNAL
+    assert customizations["custom_repositories"][0]["id"] == sample_data.EXTERNAL
 
 
 @pytest.mark.parametrize("only", [None, ["POST /repositories/bulk_export/"]])
@@ -135,7 +137,9 @@ def test_an_own_repository_at_a_communitys_address_is_not_the_communitys(
 def test_a_caller_whom_content_sources_refuses_is_told_which_permission(
     client: Client, platform: StandInPlatform, status: int, only: list[str] | None
 ) -> None:
-    blueprint_id = kept(client, with_repositories({"id": known.COMMUNITY, "baseurl": [known.COMMUNITY_URL]}))
+    blueprint_id = kept(
+        client, with_repositories({"id": sample_data.COMMUNITY, "baseurl": [sample_data.COMMUNITY_URL]})
+    )
     platform.steer(content_sources={"raw": {"status": status, "body": "{}"}, "only": only})
     detail = refusal(client.get(f"/blueprints/{blueprint_id}/export"), 403)
     assert detail.startswith("user is not authorized - please check your 'Repositories viewer'")
@@ -148,7 +152,7 @@ def test_content_sources_away_is_said_by_name(
     unspoiled: Service, platform: StandInPlatform, tenant: str, fault: dict[str, Any]
 ) -> None:
     client = unspoiled.client(tenant)
-    blueprint_id = kept(client, with_repositories({"id": known.EXTERNAL}))
+    blueprint_id = kept(client, with_repositories({"id": sample_data.EXTERNAL}))
     platform.steer(content_sources=fault)
     answer = client.get(f"/blueprints/{blueprint_id}/export")
     assert "content sources" in refusal(answer, 503).lower()

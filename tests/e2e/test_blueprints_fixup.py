@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adapters.embedded.composer.process import StandInComposer
-from adapters.embedded.platform import known
+from adapters.embedded.platform import sample_data
 from adapters.embedded.platform.process import StandInPlatform
 from tests.support.blueprints import (
     blueprint,
@@ -32,7 +32,7 @@ def client(platform_service: Service, composer: StandInComposer, platform: Stand
     return platform_service.client(tenant)
 
 
-def following(policy_id: str = known.POLICY_RHEL9, **customizations: Any) -> dict[str, Any]:
+def following(policy_id: str = sample_data.POLICY_RHEL9, **customizations: Any) -> dict[str, Any]:
     """A blueprint that follows a policy."""
     return blueprint(
         "web", distribution="rhel-9.6", customizations={"openscap": {"policy_id": policy_id}, **customizations}
@@ -117,12 +117,12 @@ def test_what_was_asked_for_is_stored_beside_the_new_version(client: Client, mod
     fix(client, blueprint_id)
     first, second = (snapshots for _, _, snapshots in stored_versions(module_database, blueprint_id))
     assert first == second
-    assert second["compliance"]["policy_id"] == known.POLICY_RHEL9
+    assert second["compliance"]["policy_id"] == sample_data.POLICY_RHEL9
 
 
 def test_a_tailoring_is_made_where_there_is_none(client: Client, platform: StandInPlatform) -> None:
     blueprint_id = kept(client, following())
-    platform.steer(policies=[{"id": known.POLICY_RHEL9, "minors": [2]}])
+    platform.steer(policies=[{"id": sample_data.POLICY_RHEL9, "minors": [2]}])
     assert "aide" in fix(client, blueprint_id)["packages"]
     assert platform.counters()["compliance POST /policies/{id}/tailorings"] == 1
 
@@ -153,7 +153,9 @@ def is_not_fixed(client: Client, blueprint_id: str, status: int) -> str:
     return detail
 
 
-@pytest.mark.parametrize("policy", [{}, {"openscap": {"policy_id": known.POLICY_RHEL9}}], ids=["no policy", "a policy"])
+@pytest.mark.parametrize(
+    "policy", [{}, {"openscap": {"policy_id": sample_data.POLICY_RHEL9}}], ids=["no policy", "a policy"]
+)
 def test_without_a_distribution_it_is_refused(client: Client, policy: dict[str, Any]) -> None:
     blueprint_id = kept(client, blueprint(distribution=None, bootc=BOOTC, customizations=policy))
     assert "distribution" in is_not_fixed(client, blueprint_id, 400)

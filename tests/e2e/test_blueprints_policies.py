@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from adapters.embedded.composer.process import StandInComposer
-from adapters.embedded.platform import known
+from adapters.embedded.platform import sample_data
 from adapters.embedded.platform.process import StandInPlatform
 from tests.support.blueprints import (
     UNKNOWN,
@@ -73,7 +73,7 @@ def client(platform_service: Service, composer: StandInComposer, platform: Stand
 
 
 def following(
-    policy_id: str = known.POLICY_RHEL9, distribution: str | None = "rhel-9.6", **more: Any
+    policy_id: str = sample_data.POLICY_RHEL9, distribution: str | None = "rhel-9.6", **more: Any
 ) -> dict[str, Any]:
     """A blueprint that follows a policy."""
     return blueprint("web", distribution=distribution, customizations={"openscap": {"policy_id": policy_id}, **more})
@@ -117,23 +117,23 @@ def test_what_is_nearly_asked_for_is_not_enough(client: Client, customizations: 
 
 def test_what_was_asked_for_once_and_is_no_longer_is_a_warning(client: Client, platform: StandInPlatform) -> None:
     blueprint_id = kept(client, following(**ASKED_FOR))
-    platform.steer(policies=[{"id": known.POLICY_RHEL9, "toml": None}])
+    platform.steer(policies=[{"id": sample_data.POLICY_RHEL9, "toml": None}])
     assert lint(client, blueprint_id) == ([], WARNINGS)
 
 
 def test_a_warning_is_about_the_version_that_is_read(client: Client, platform: StandInPlatform) -> None:
     blueprint_id = kept(client, following())
-    platform.steer(policies=[{"id": known.POLICY_RHEL9, "toml": '[[packages]]\nname = "aide"\n'}])
+    platform.steer(policies=[{"id": sample_data.POLICY_RHEL9, "toml": '[[packages]]\nname = "aide"\n'}])
     changed(client, blueprint_id, following())
     assert lint(client, blueprint_id) == (ERRORS[:1], [])
     assert lint(client, blueprint_id, "?version=1") == (ERRORS[:1], WARNINGS[1:])
 
 
 def test_a_kernel_name_is_asked_for_too(client: Client, platform: StandInPlatform) -> None:
-    platform.steer(policies=[{"id": known.POLICY_RHEL9, "toml": '[customizations.kernel]\nname = "kernel-rt"\n'}])
+    platform.steer(policies=[{"id": sample_data.POLICY_RHEL9, "toml": '[customizations.kernel]\nname = "kernel-rt"\n'}])
     blueprint_id = kept(client, following(kernel={"name": "kernel", "append": "quiet"}))
     assert lint(client, blueprint_id) == (["kernel name kernel-rt required by policy not set"], [])
-    platform.steer(policies=[{"id": known.POLICY_RHEL9, "toml": None}])
+    platform.steer(policies=[{"id": sample_data.POLICY_RHEL9, "toml": None}])
     assert lint(client, blueprint_id) == ([], ["kernel name kernel-rt is no longer required by policy"])
 
 
@@ -142,8 +142,10 @@ def test_a_kernel_name_is_asked_for_too(client: Client, platform: StandInPlatfor
     [
         blueprint("web", distribution="rhel-9.6"),
         following(distribution=None),
-        blueprint("web", distribution="rhel-9.6", customizations={"openscap": {"profile_id": known.PROFILE_RHEL9}}),
-        following(known.POLICY_EMPTY),
+        blueprint(
+            "web", distribution="rhel-9.6", customizations={"openscap": {"profile_id": sample_data.PROFILE_RHEL9}}
+        ),
+        following(sample_data.POLICY_EMPTY),
     ],
     ids=["no policy", "no distribution", "a profile", "a policy that asks for nothing"],
 )
@@ -156,7 +158,7 @@ def test_without_a_policy_or_a_distribution_compliance_is_not_asked(
 ) -> None:
     for document in (following(distribution=None), {**blueprint(distribution="rhel-9.6"), "name": "none"}):
         read(client, kept(client, document))
-    old = {"openscap": {"profile_id": known.PROFILE_RHEL9, "policy_id": NO_POLICY}}
+    old = {"openscap": {"profile_id": sample_data.PROFILE_RHEL9, "policy_id": NO_POLICY}}
     old_id = insert_blueprint(module_database, tenant, "old", blueprint(distribution="rhel-9.6", customizations=old))
     assert read(client, str(old_id))["lint"] == NOTHING_TO_SAY
     assert asked(platform) == []
@@ -166,7 +168,7 @@ def test_a_policy_without_a_tailoring_for_the_minor_version_is_one_error_and_non
     client: Client, platform: StandInPlatform
 ) -> None:
     blueprint_id = kept(client, following())
-    platform.steer(policies=[{"id": known.POLICY_RHEL9, "minors": [2]}])
+    platform.steer(policies=[{"id": sample_data.POLICY_RHEL9, "minors": [2]}])
     error = "Compliance policy does not have a definition for the latest minor version"
     assert lint(client, blueprint_id) == ([error], [])
     assert "compliance POST /policies/{id}/tailorings" not in asked(platform)
@@ -197,7 +199,7 @@ def test_compliance_away_never_hides_a_blueprint(
 
 @pytest.mark.parametrize(
     ("policy_id", "distribution"),
-    [(UNKNOWN, "rhel-9.6"), (known.POLICY_RHEL10, "rhel-9.6"), (known.POLICY_RHEL9, "centos-9")],
+    [(UNKNOWN, "rhel-9.6"), (sample_data.POLICY_RHEL10, "rhel-9.6"), (sample_data.POLICY_RHEL9, "centos-9")],
     ids=["unknown", "other major", "not RHEL"],
 )
 def test_a_policy_that_does_not_apply_is_one_warning(
@@ -243,21 +245,21 @@ def test_what_the_policy_asks_for_is_stored_beside_the_version(client: Client, m
     ((_, _, snapshots),) = stored_versions(module_database, blueprint_id)
     assert snapshots == {
         "compliance": {
-            "policy_id": known.POLICY_RHEL9,
-            "policy_customizations": {**ASKED_FOR, "openscap": {"profile_id": known.PROFILE_RHEL9}},
+            "policy_id": sample_data.POLICY_RHEL9,
+            "policy_customizations": {**ASKED_FOR, "openscap": {"profile_id": sample_data.PROFILE_RHEL9}},
         }
     }
 
 
 def test_each_version_has_what_was_asked_for_then(client: Client, module_database: Parameters) -> None:
-    blueprint_id = kept(client, following(known.POLICY_EMPTY))
+    blueprint_id = kept(client, following(sample_data.POLICY_EMPTY))
     changed(client, blueprint_id, following())
     changed(client, blueprint_id, blueprint("web"))
     found = [
         snapshots and snapshots["compliance"] for _, _, snapshots in stored_versions(module_database, blueprint_id)
     ]
-    assert found[0] == {"policy_id": known.POLICY_EMPTY, "policy_customizations": {}}
-    assert found[1]["policy_id"] == known.POLICY_RHEL9
+    assert found[0] == {"policy_id": sample_data.POLICY_EMPTY, "policy_customizations": {}}
+    assert found[1]["policy_id"] == sample_data.POLICY_RHEL9
     assert found[2] is None
 
 
@@ -282,9 +284,9 @@ def is_not_saved(client: Client, document: dict[str, Any], status: int, check: C
     ("policy_id", "distribution", "named"),
     [
         (UNKNOWN, "rhel-9.6", UNKNOWN),
-        (known.POLICY_RHEL10, "rhel-9.6", known.POLICY_RHEL10),
-        (known.POLICY_RHEL9, "centos-9", known.POLICY_RHEL9),
-        (known.POLICY_RHEL9, "rhel-9-nightly", "rhel-9-nightly"),
+        (sample_data.POLICY_RHEL10, "rhel-9.6", sample_data.POLICY_RHEL10),
+        (sample_data.POLICY_RHEL9, "centos-9", sample_data.POLICY_RHEL9),
+        (sample_data.POLICY_RHEL9, "rhel-9-nightly", "rhel-9-nightly"),
     ],
     ids=["unknown", "other major", "not RHEL", "no access"],
 )
@@ -304,7 +306,7 @@ def test_a_caller_without_the_entitlement_saves_nothing(
 def test_without_a_tailoring_in_spite_of_all_nothing_is_saved(client: Client, platform: StandInPlatform) -> None:
     file = "GET /policies/{id}/tailorings/{minor}/tailoring_file.toml"
     platform.steer(compliance={"raw": {"status": 404, "body": "{}"}, "only": [file]})
-    is_not_saved(client, following(), 400, lambda detail: known.POLICY_RHEL9 in detail)
+    is_not_saved(client, following(), 400, lambda detail: sample_data.POLICY_RHEL9 in detail)
 
 
 @pytest.mark.parametrize("status", [401, 403])

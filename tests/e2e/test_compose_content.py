@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from adapters.embedded.composer.process import StandInComposer
-from adapters.embedded.platform import known
+from adapters.embedded.platform import sample_data
 from adapters.embedded.platform.process import StandInPlatform
 from benchmarks.lookups import Start
 from tests.support.builders import compose_request
@@ -89,7 +89,7 @@ def test_centos_has_no_snapshots_and_that_is_said_by_name(client: Client) -> Non
 
 
 def test_a_build_by_template_has_the_templates_repositories(client: Client, composer: StandInComposer) -> None:
-    told = sent(client, composer, rhel_request(image={"content_template": known.TEMPLATE}))
+    told = sent(client, composer, rhel_request(image={"content_template": sample_data.TEMPLATE}))
     assert told["image_request"]["repositories"]
     for repository in told["image_request"]["repositories"]:
         assert set(repository) <= {"baseurl", "rhsm", "gpgkey", "check_gpg"}
@@ -103,24 +103,24 @@ def test_an_unknown_template_is_refused_by_name(client: Client) -> None:
 
 def test_own_repositories_are_filled_in_by_their_ids(client: Client, composer: StandInComposer) -> None:
     request = rhel_request(
-        payload_repositories=[{"id": known.EXTERNAL, "rhsm": False}],
-        custom_repositories=[{"id": known.EXTERNAL}, {"id": known.UPLOAD}],
+        payload_repositories=[{"id": sample_data.EXTERNAL, "rhsm": False}],
+        custom_repositories=[{"id": sample_data.EXTERNAL}, {"id": sample_data.UPLOAD}],
     )
     customizations = sent(client, composer, request)["customizations"]
-    assert customizations["payload_repositories"][0]["baseurl"] == known.EXTERNAL_URL
-    assert customizations["custom_repositories"][0]["baseurl"] == [known.EXTERNAL_URL]
+    assert customizations["payload_repositories"][0]["baseurl"] == sample_data.EXTERNAL_URL
+    assert customizations["custom_repositories"][0]["baseurl"] == [sample_data.EXTERNAL_URL]
     assert customizations["custom_repositories"][1]["baseurl"][0].startswith("https://content.example.com/")
 
 
 def test_a_repository_with_snapshotting_off_is_refused_as_of_a_date(client: Client) -> None:
-    request = rhel_request(image={"snapshot_date": DATE}, custom_repositories=[{"id": known.WITHOUT_SNAPSHOTS}])
+    request = rhel_request(image={"snapshot_date": DATE}, custom_repositories=[{"id": sample_data.WITHOUT_SNAPSHOTS}])
     assert refused(client, request, 400).endswith("has snapshotting disabled")
 
 
 def test_sources_become_accounts(client: Client, composer: StandInComposer) -> None:
     request = rhel_request("aws", "aws", image={"options": {"share_with_sources": ["1", "2"]}})
     told = sent(client, composer, request)
-    assert told["image_request"]["upload_options"]["share_with_accounts"] == list(known.AWS_ACCOUNTS.values())
+    assert told["image_request"]["upload_options"]["share_with_accounts"] == list(sample_data.AWS_ACCOUNTS.values())
 
 
 @pytest.mark.parametrize("source", ["999", "../../x", "", "3"])
@@ -130,15 +130,15 @@ def test_a_source_without_an_account_is_refused_by_name(client: Client, source: 
 
 
 def test_a_policy_brings_its_profile_and_tailoring(client: Client, composer: StandInComposer) -> None:
-    told = sent(client, composer, rhel_request(openscap={"policy_id": known.POLICY_RHEL9}))["customizations"]
-    assert told["openscap"]["policy_id"] == known.POLICY_RHEL9
+    told = sent(client, composer, rhel_request(openscap={"policy_id": sample_data.POLICY_RHEL9}))["customizations"]
+    assert told["openscap"]["policy_id"] == sample_data.POLICY_RHEL9
     assert told["openscap"]["json_tailoring"]["filepath"] == "/etc/osbuild/openscap-tailoring.json"
     assert told["files"][0]["path"] == "/etc/osbuild/openscap-tailoring.json"
 
 
 def test_a_policy_of_another_major_version_is_refused_by_name(client: Client) -> None:
-    request = rhel_request(openscap={"policy_id": known.POLICY_RHEL10})
-    assert known.POLICY_RHEL10 in refused(client, request, 400)
+    request = rhel_request(openscap={"policy_id": sample_data.POLICY_RHEL10})
+    assert sample_data.POLICY_RHEL10 in refused(client, request, 400)
 
 
 def test_a_machine_is_registered(client: Client, composer: StandInComposer) -> None:
@@ -153,9 +153,12 @@ def test_everything_at_once_is_built(client: Client, composer: StandInComposer, 
         "aws",
         image={"snapshot_date": DATE, "options": {"share_with_sources": ["1", "2"]}},
         subscription=SUBSCRIPTION,
-        openscap={"policy_id": known.POLICY_RHEL9},
-        payload_repositories=[{"baseurl": known.EXTERNAL_URL, "rhsm": False}, {"id": known.COMMUNITY, "rhsm": False}],
-        custom_repositories=[{"id": known.EXTERNAL}, {"id": known.COMMUNITY}],
+        openscap={"policy_id": sample_data.POLICY_RHEL9},
+        payload_repositories=[
+            {"baseurl": sample_data.EXTERNAL_URL, "rhsm": False},
+            {"id": sample_data.COMMUNITY, "rhsm": False},
+        ],
+        custom_repositories=[{"id": sample_data.EXTERNAL}, {"id": sample_data.COMMUNITY}],
     )
     told = sent(client, composer, request)
     assert len(told["customizations"]["payload_repositories"]) == 2
@@ -176,9 +179,12 @@ def test_everything_at_once_takes_three_waits(
         "aws",
         "aws",
         image={"snapshot_date": DATE, "options": {"share_with_sources": ["1", "2"]}},
-        openscap={"policy_id": known.POLICY_RHEL9},
-        payload_repositories=[{"id": known.EXTERNAL, "rhsm": False}, {"id": known.COMMUNITY, "rhsm": False}],
-        custom_repositories=[{"id": known.EXTERNAL}, {"id": known.COMMUNITY}],
+        openscap={"policy_id": sample_data.POLICY_RHEL9},
+        payload_repositories=[
+            {"id": sample_data.EXTERNAL, "rhsm": False},
+            {"id": sample_data.COMMUNITY, "rhsm": False},
+        ],
+        custom_repositories=[{"id": sample_data.EXTERNAL}, {"id": sample_data.COMMUNITY}],
     )
     began = time.monotonic()
     client.compose(request)
@@ -197,7 +203,7 @@ def test_a_back_end_that_is_away_is_named_within_the_deadline(
         "aws",
         "aws",
         image={"options": {"share_with_sources": ["1"]}},
-        openscap={"policy_id": known.POLICY_RHEL9},
+        openscap={"policy_id": sample_data.POLICY_RHEL9},
     )
     began = time.monotonic()
     answer = unspoiled_client.post("/compose", request)
@@ -222,9 +228,9 @@ def test_a_caller_whom_content_sources_refuses_is_told_which_permission(
     ("image", "customizations"),
     [
         ({"snapshot_date": DATE}, {}),
-        ({"content_template": known.TEMPLATE}, {}),
+        ({"content_template": sample_data.TEMPLATE}, {}),
         ({"options": {"share_with_sources": ["1"]}}, {}),
-        ({}, {"openscap": {"policy_id": known.POLICY_RHEL9}}),
+        ({}, {"openscap": {"policy_id": sample_data.POLICY_RHEL9}}),
     ],
 )
 def test_a_back_end_that_is_not_set_up_is_said_so(

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from adapters.embedded.composer.process import StandInComposer
-from adapters.embedded.platform import known
+from adapters.embedded.platform import sample_data
 from adapters.embedded.platform.process import StandInPlatform
 from tests.support.builders import compose_request
 from tests.support.databases import Parameters
@@ -20,14 +20,14 @@ from tests.support.service import Client, Service
 from tests.support.waiting import PATIENCE
 
 DATE = {"snapshot_date": "2025-03-01"}
-TEMPLATE = {"content_template": known.TEMPLATE}
+TEMPLATE = {"content_template": sample_data.TEMPLATE}
 FIRST, LAST = "https://packages.example.com/first", "https://packages.example.com/last"
 TAGGED = "https://packages.example.com/gcp"
 # A tagged repository between others, one that needs a subscription behind it.
 REPOSITORIES = [
     {"id": "first", "baseurl": FIRST, "rhsm": False},
     {"id": "gce", "baseurl": TAGGED, "rhsm": False, "image_type_tags": ["gcp"]},
-    {"id": "baseos", "baseurl": known.RHEL9_BASEOS_URL, "rhsm": True},
+    {"id": "baseos", "baseurl": sample_data.RHEL9_BASEOS_URL, "rhsm": True},
     {"id": "other", "baseurl": f"{TAGGED}-other", "rhsm": False, "image_type_tags": ["aws"]},
     {"id": "last", "baseurl": LAST, "rhsm": False},
 ]
@@ -95,19 +95,19 @@ def test_a_template_s_snapshots_are_found(
     client: Client, composer: StandInComposer, customizations: dict[str, Any]
 ) -> None:
     told = sent(client, composer, rhel(TEMPLATE, **customizations))
-    assert paths(told["image_request"]["repositories"]) == of(known.RHEL9_BASEOS, known.RHEL9_APPSTREAM)
-    assert paths(told["customizations"]["payload_repositories"]) == of(known.EXTERNAL)
+    assert paths(told["image_request"]["repositories"]) == of(sample_data.RHEL9_BASEOS, sample_data.RHEL9_APPSTREAM)
+    assert paths(told["customizations"]["payload_repositories"]) == of(sample_data.EXTERNAL)
 
 
 def test_a_template_s_snapshots_decide_the_minor_version(
     client: Client, composer: StandInComposer, platform: StandInPlatform
 ) -> None:
-    platform.steer(repositories=[{"uuid": known.RHEL9_BASEOS, "detected_os_version": "9.7"}])
+    platform.steer(repositories=[{"uuid": sample_data.RHEL9_BASEOS, "detected_os_version": "9.7"}])
     assert sent(client, composer, rhel(TEMPLATE))["distribution"] == "rhel-9.7"
 
 
 def test_a_template_without_red_hat_s_is_refused_by_name(client: Client, platform: StandInPlatform) -> None:
-    only_own = {"uuid": "22222222-3333-4444-8555-666666666666", "repository_uuids": [known.EXTERNAL]}
+    only_own = {"uuid": "22222222-3333-4444-8555-666666666666", "repository_uuids": [sample_data.EXTERNAL]}
     platform.steer(templates=[only_own])
     answer = client.post("/compose", rhel({"content_template": only_own["uuid"]}))
     assert answer.status_code == 400, answer.text
@@ -115,20 +115,20 @@ def test_a_template_without_red_hat_s_is_refused_by_name(client: Client, platfor
 
 
 def test_snapshots_of_a_date_are_found(client: Client, composer: StandInComposer) -> None:
-    request = rhel(DATE, payload_repositories=[{"id": known.EXTERNAL, "rhsm": False}])
+    request = rhel(DATE, payload_repositories=[{"id": sample_data.EXTERNAL, "rhsm": False}])
     told = sent(client, composer, request)
     assert len(told["image_request"]["repositories"]) == 2
-    assert paths(told["customizations"]["payload_repositories"]) == [f"/{known.EXTERNAL}/2025-03-01"]
+    assert paths(told["customizations"]["payload_repositories"]) == [f"/{sample_data.EXTERNAL}/2025-03-01"]
 
 
 def test_repositories_named_by_id_are_found_whatever_their_origin(client: Client, composer: StandInComposer) -> None:
-    supplementary = known.red_hat(known.RHEL9_SUPPLEMENTARY_URL)
-    named = [{"id": each} for each in (known.EXTERNAL, known.UPLOAD, known.COMMUNITY, supplementary)]
+    supplementary = sample_data.red_hat(sample_data.RHEL9_SUPPLEMENTARY_URL)
+    named = [{"id": each} for each in (sample_data.EXTERNAL, sample_data.UPLOAD, sample_data.COMMUNITY, supplementary)]
     told = sent(client, composer, rhel({}, custom_repositories=named))
     external, upload, community = told["customizations"]["custom_repositories"]
-    assert external["baseurl"] == [known.EXTERNAL_URL]
+    assert external["baseurl"] == [sample_data.EXTERNAL_URL]
     assert upload["baseurl"][0].startswith("https://content.example.com/")
-    assert community["baseurl"] == [known.COMMUNITY_URL]
+    assert community["baseurl"] == [sample_data.COMMUNITY_URL]
     assert supplementary in told["image_request"]["repositories"][-1]["baseurl"]
 
 
@@ -141,7 +141,7 @@ def test_repositories_keep_the_order_of_the_file(
     told = sent(ordered_service.client(tenant), composer, request)
     first, *between, baseos, last = (each["baseurl"] for each in told["image_request"]["repositories"])
     assert (first, between, last) == (FIRST, [TAGGED] if image_type == "gcp" else [], LAST)
-    assert known.RHEL9_BASEOS in baseos
+    assert sample_data.RHEL9_BASEOS in baseos
 
 
 def test_repositories_as_of_a_date_keep_the_order_of_the_file(
@@ -151,6 +151,6 @@ def test_repositories_as_of_a_date_keep_the_order_of_the_file(
     platform.steer(repositories=red_hat)
     request = compose_request("gcp", "gcp", image=DATE, distribution="rhel-9.6")
     told = sent(ordered_service.client(tenant), composer, request)["image_request"]["repositories"]
-    uuids = [known.red_hat(url) for url in (FIRST, known.RHEL9_BASEOS_URL, LAST)]
+    uuids = [sample_data.red_hat(url) for url in (FIRST, sample_data.RHEL9_BASEOS_URL, LAST)]
     assert [each["baseurl"] for each in told][1] == TAGGED
     assert paths([*told[:1], *told[2:]]) == [f"/{uuid}/2025-03-01" for uuid in uuids]

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from adapters.embedded.composer.process import StandInComposer
-from adapters.embedded.platform import known
+from adapters.embedded.platform import sample_data
 from adapters.embedded.platform.process import StandInPlatform
 from adapters.postgres.migrate import migrate
 from tests.support.builders import compose_request
@@ -53,7 +53,7 @@ def test_what_needs_the_platform_is_built(client: Client) -> None:
             "aws",
             distribution="rhel-9.6",
             image={"snapshot_date": "2025-03-01", "options": {"share_with_sources": ["1"]}},
-            customizations={"openscap": {"policy_id": known.POLICY_RHEL9}},
+            customizations={"openscap": {"policy_id": sample_data.POLICY_RHEL9}},
         )
     )
 

@@ -16,7 +16,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from adapters.embedded.composer.process import StandInComposer
-from image_builder.cli.server import Server, configuration
+from image_builder.cli.server import Server, create_uvicorn_config
 from image_builder.configuration.settings import Settings
 from image_builder.configuration.variables import build_settings, read_variables
 from image_builder.http import protocol
@@ -48,7 +48,7 @@ def serving(application: Any, keep_alive: int = 75) -> Iterator[tuple[str, int]]
     """The address of the application behind the service's own server."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         settings = build_settings(Settings, read_variables(Settings, {"COMPOSER_URL": "http://composer"})[0])
-        config = configuration(settings, application, factory=False)
+        config = create_uvicorn_config(settings, application, factory=False)
         config.timeout_keep_alive = keep_alive
         server = Server(config, 0)
         thread = threading.Thread(target=server.run, args=([listener],))

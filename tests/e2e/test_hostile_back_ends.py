@@ -15,7 +15,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from adapters.embedded.composer.process import StandInComposer
-from adapters.embedded.platform import known
+from adapters.embedded.platform import sample_data
 from adapters.embedded.platform.process import StandInPlatform
 from tests.support.blueprints import blueprint, kept
 from tests.support.builders import compose_request, image_request
@@ -256,7 +256,7 @@ def customer(platform_service: Service, composer: StandInComposer, platform: Sta
 def test_repositories_that_are_exported_as_nonsense_are_no_answer(
     customer: Client, platform: StandInPlatform, body: str
 ) -> None:
-    custom = {"id": known.COMMUNITY, "baseurl": ["https://h/a"]}
+    custom = {"id": sample_data.COMMUNITY, "baseurl": ["https://h/a"]}
     blueprint_id = kept(customer, blueprint("web", customizations={"custom_repositories": [custom]}))
     platform.steer(content_sources={"raw": told(body)})
     refusal(customer.get(f"/blueprints/{blueprint_id}/export"), 503)
@@ -281,9 +281,11 @@ def test_a_policy_s_blueprint_that_is_nonsense_is_no_answer(
             "only": ["GET /policies/{id}/tailorings/{minor}/tailoring_file.toml"],
         }
     )
-    document = blueprint("web", distribution="rhel-9.6", customizations={"openscap": {"policy_id": known.POLICY_RHEL9}})
+    document = blueprint(
+        "web", distribution="rhel-9.6", customizations={"openscap": {"policy_id": sample_data.POLICY_RHEL9}}
+    )
     refusal(customer.post("/blueprints", document), 503)
-    refusal(customer.get(f"/oscap/{known.POLICY_RHEL9}/rhel-9.6/policy_customizations"), 503)
+    refusal(customer.get(f"/oscap/{sample_data.POLICY_RHEL9}/rhel-9.6/policy_customizations"), 503)
 
 
 @pytest.mark.parametrize("body", ['{"packages": ' + deep(500) + "}", '{"packages": [' + "1," * 200_000 + "1]}"])

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from adapters.embedded.composer.process import StandInComposer
-from adapters.embedded.platform import known
+from adapters.embedded.platform import sample_data
 from adapters.embedded.platform.process import StandInPlatform
 from tests.support.builders import compose_request, encoded
 from tests.support.databases import Parameters
@@ -69,7 +69,9 @@ def profiles(client: Client, distribution: str) -> list[str]:
     return found
 
 
-def policy_customizations(client: Client, policy: str = known.POLICY_RHEL9, distribution: str = "rhel-9.6") -> Any:
+def policy_customizations(
+    client: Client, policy: str = sample_data.POLICY_RHEL9, distribution: str = "rhel-9.6"
+) -> Any:
     return client.get(f"/oscap/{policy}/{distribution}/policy_customizations")
 
 
@@ -151,28 +153,28 @@ def test_a_policy_is_shown_as_customizations_without_openscap(client: Client) ->
     answer = policy_customizations(client)
     assert answer.status_code == 200, answer.text
     customizations = answer.json()
-    assert customizations["packages"] == list(known.POLICY_PACKAGES)
+    assert customizations["packages"] == list(sample_data.POLICY_PACKAGES)
     assert "openscap" not in customizations
 
 
 def test_a_policy_that_asks_for_nothing_is_empty(client: Client) -> None:
-    assert policy_customizations(client, known.POLICY_EMPTY).json() == {}
+    assert policy_customizations(client, sample_data.POLICY_EMPTY).json() == {}
 
 
 def test_a_minor_version_without_a_tailoring_gets_one(client: Client, platform: StandInPlatform) -> None:
-    assert 1 not in known.TAILORED[known.POLICY_RHEL9]
-    assert policy_customizations(client, distribution="rhel-91").json()["packages"] == list(known.POLICY_PACKAGES)
+    assert 1 not in sample_data.TAILORED[sample_data.POLICY_RHEL9]
+    assert policy_customizations(client, distribution="rhel-91").json()["packages"] == list(sample_data.POLICY_PACKAGES)
     assert platform.counters()["compliance POST /policies/{id}/tailorings"] == 1
 
 
 @pytest.mark.parametrize(
     ("policy", "distribution", "status"),
     [
-        (known.POLICY_RHEL9, "centos-9", 400),
-        (known.POLICY_RHEL9, "unheard-of", 400),
+        (sample_data.POLICY_RHEL9, "centos-9", 400),
+        (sample_data.POLICY_RHEL9, "unheard-of", 400),
         ("no-uuid", "rhel-9.6", 400),
-        (known.POLICY_RHEL9, "rhel-9-nightly", 403),
-        (known.POLICY_RHEL10, "rhel-9.6", 404),
+        (sample_data.POLICY_RHEL9, "rhel-9-nightly", 403),
+        (sample_data.POLICY_RHEL10, "rhel-9.6", 404),
         ("11111111-2222-3333-4444-555555555555", "rhel-9.6", 404),
     ],
 )

@@ -14,7 +14,7 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from adapters.embedded.composer.process import StandInComposer
-from image_builder.cli.server import Server, configuration
+from image_builder.cli.server import Server, create_uvicorn_config
 from image_builder.configuration.settings import Settings
 from image_builder.configuration.variables import build_settings, read_variables
 from tests.support import raw_http
@@ -138,7 +138,7 @@ def test_a_request_takes_over_nothing_that_is_known_of_the_one_before() -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         settings = build_settings(Settings, read_variables(Settings, {"COMPOSER_URL": "http://composer"})[0])
-        server = Server(configuration(settings, application, factory=False), 0)
+        server = Server(create_uvicorn_config(settings, application, factory=False), 0)
         serving = threading.Thread(target=server.run, args=([listener],))
         serving.start()
         try:

@@ -121,8 +121,8 @@ def test_an_unknown_name_and_one_without_repositories_are_named_and_the_others_g
     put(directory, "image-mode")
     done = run(directory, "nonsense", "image-mode", "test-9")
     assert done.returncode == 1
-    assert f"Error: nonsense: there is no such distribution in {directory}\n" in done.stderr
-    assert "Error: image-mode: has no repositories\n" in done.stderr
+    assert f"Error: nonsense: no such distribution in {directory}\n" in done.stderr
+    assert "Error: image-mode: the distribution has no repositories\n" in done.stderr
     assert len(lists(folder)) == 2
 
 
@@ -149,7 +149,7 @@ def test_a_damaged_repository_leaves_that_distributions_lists_and_the_others_go_
     assert errors[0].startswith(f"Error: test-8 x86_64 appstream: {server.url}/appstream: repodata/")
     assert errors[0].endswith(
         "primary.xml.xz does not have the sha256 checksum that repomd.xml gives; "
-        "the distribution's lists are left as they were"
+        "the lists of the distribution are unchanged"
     )
     assert lists(bad) == before
     assert len(lists(whole)) == 2
@@ -232,7 +232,7 @@ class TestRedHatRepositories:
         done = run(directory)
         assert done.returncode == 0
         assert (
-            "rhel-9.9 x86_64 baseos: skipped, it wants a client certificate (--client-cert); its old list stays\n"
+            "rhel-9.9 x86_64 baseos: skipped: it requires a client certificate (--client-cert); its list is unchanged\n"
         ) in done.stderr
         assert done.stdout == "rhel-9.9: 1 package lists written\n"
         after = lists(folder)
@@ -295,7 +295,7 @@ class TestRedHatRepositories:
     def test_a_key_without_a_certificate_is_refused(self, directory, certificates):
         done = run(directory, "--client-key", certificates["key"])
         assert done.returncode == 2
-        assert "--client-key and --ca go with --client-cert" in done.stderr
+        assert "--client-key and --ca require --client-cert" in done.stderr
 
 
 def test_a_broken_directory_is_refused_before_anything_is_asked(directory, server):

@@ -97,7 +97,7 @@ def test_a_file_of_any_name_is_for_the_distributions_that_are_named(directory: P
     folders = [put_distribution(directory, name, None, cis=OLD) for name in ("a-9", "b-9", "c-9")]
     assert refresh(directory, "--datastream", path, "a-9", "b-9").returncode == 0
     assert [customizations(folder) for folder in folders] == [WRITTEN, WRITTEN, OLD]
-    assert "name distributions" in refresh(directory, "--datastream", path).stderr
+    assert "name the distributions" in refresh(directory, "--datastream", path).stderr
 
 
 def test_several_datastreams_each_serve_their_product(directory: Path, datastream: Path, tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_profile_that_is_missing_may_stay_as_it_is(directory: Path, datastream
     folder = put_distribution(directory, "test-9", cis=OLD, gone=OLD)
     done = refresh(directory, "--datastream", datastream, "--keep-missing")
     assert (done.returncode, done.stdout) == (0, "test-9: 1 profiles written\n")
-    assert f"left alone: {PREFIX}profile_gone" in done.stderr
+    assert f"unchanged: {PREFIX}profile_gone" in done.stderr
     assert [customizations(folder, each) for each in (CIS, f"{PREFIX}profile_gone")] == [WRITTEN, OLD]
 
 
@@ -153,9 +153,9 @@ def test_a_datastream_with_none_of_the_profiles_is_never_taken(directory: Path, 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["gone-9"], "gone-9: there is no such distribution"),
-        (["other-9"], "for no distribution"),
-        (["other-9", "--datastream", "ssg-x-ds.xml"], "other-9: no datastream is for it, whose oscap_name is other"),
+        (["gone-9"], "gone-9: no such distribution"),
+        (["other-9"], "no distribution with profiles"),
+        (["other-9", "--datastream", "ssg-x-ds.xml"], "other-9: no datastream applies to its oscap_name other"),
     ],
 )
 def test_what_cannot_be_assigned_is_said(directory: Path, datastream: Path, arguments: list[str], reason: str) -> None:
@@ -237,7 +237,7 @@ def test_a_damaged_datastream_is_refused_and_replaces_nothing(directory: Path, t
     done = refresh(directory, "--datastream", put(tmp_path, content), "--add-new")
     assert (done.returncode, done.stdout) == (1, "")
     assert reason in done.stderr
-    assert "left as they were" in done.stderr
+    assert "are unchanged" in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.rstrip("\n").isprintable()
     assert profile_files(folder) == before

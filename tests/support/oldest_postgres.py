@@ -25,7 +25,7 @@ def server(binaries: Path) -> Iterator[Parameters]:
     """Connection parameters of a superuser; the server and its data are gone at the end."""
     with open_folder() as folder, tempfile.TemporaryFile() as log:
         account = Account.for_folder(folder)
-        account.take(folder)
+        account.take_ownership(folder)
         data = ["-D", str(folder / "data")]
         made = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
         assert account.launch(binaries / "initdb", data + made, last_signal=signal.SIGKILL, log=log).wait(PATIENCE) == 0

@@ -10,7 +10,7 @@ from uuid import UUID
 import requests
 import yaml
 
-from adapters.embedded.platform.known import POLICY_RHEL9
+from adapters.embedded.platform.sample_data import POLICY_RHEL9
 from tests.support.blueprints import blueprint
 from tests.support.builders import compose_request
 from tests.support.service import Client

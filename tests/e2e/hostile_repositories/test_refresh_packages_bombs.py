@@ -139,7 +139,7 @@ def test_bombs_of_any_compression_take_little(hostile, www, server):
     for compression, pack in PACK.items():
         packed = pack(b"<metadata>") + pack(b" " * 10 * MILLION) * 31 + pack(b"</metadata>")
         packed_repository(www, compression, packed, compression)
-        hostile.add(compression, a_repository("r", f"{server.url}/{compression}"), "the repository holds no packages")
+        hostile.add(compression, a_repository("r", f"{server.url}/{compression}"), "the repository has no packages")
     hostile.assert_all_refused()
 
 

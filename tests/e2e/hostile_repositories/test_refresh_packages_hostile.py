@@ -139,8 +139,8 @@ class TestListsThatAreThere:
         done = run(directory)
         assert done.returncode == 1
         assert done.stderr.splitlines()[-1] == (
-            "Error: test-9 x86_64 r: the repository holds no packages, and the list that is there does; "
-            "the distribution's lists are left as they were"
+            "Error: test-9 x86_64 r: the repository has no packages, but the current list has some; "
+            "the lists of the distribution are unchanged"
         )
         assert_left_alone(folder)
         assert len(lists(other)) == 1
