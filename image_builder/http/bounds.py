@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from image_builder.http.contract import Contract
-from image_builder.http.nodes import MOST_VALUES
+from image_builder.http.nodes import MAX_VALUES
 from image_builder.http.schemas import Schema, resolve_references
 
 # Operations whose bodies have limits, by the key under which getFeatures answers them.
@@ -64,7 +64,7 @@ def bounds(contract: Contract) -> Bounds:
         image_types=tuple(schemas["ImageTypes"]["enum"]),
         upload_targets=tuple(schemas["UploadTypes"]["enum"]),
         customizations=tuple(schemas["Customizations"]["properties"]),
-        values=MOST_VALUES,
+        values=MAX_VALUES,
         lengths={
             **{kind: _lengths([("", bodies[name])], schemas) for kind, name in _BODIES.items()},
             "parameters": _lengths(_parameters(contract), schemas),

@@ -191,7 +191,7 @@ class _Answer:
             memory = self._record.memory
             # Memory that the request has reserved for documents counts for the answer, which replaces them.
             if length > _MIN_RESERVED and memory.size < _MAX_BUFFERED:
-                await memory.reserve_soon(max(min(length, _MAX_BUFFERED) - memory.size, 0))
+                await memory.reserve_async(max(min(length, _MAX_BUFFERED) - memory.size, 0))
             self._record.status = message["status"]
             headers = [*message["headers"], *self._headers]
             message["headers"] = add_rate_limits(headers, self._record.limits) if self._record.limits else headers

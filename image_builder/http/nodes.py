@@ -1,11 +1,11 @@
-"""How many values a request's body holds, counted before it is parsed.
+"""Counts the values in a request's body before the body is parsed.
 
-A value may be written in two bytes; it takes a hundred when it is parsed, and more while it is worked on. Counting
-keeps a body of 4 MiB from growing to a gigabyte: one of more than MOST_VALUES is refused and never parsed.
+A value may take two bytes in the body, a hundred bytes once parsed, and more while it is processed. A body with more
+than MAX_VALUES values is refused without parsing it, so that a body of 4 MiB cannot grow to a gigabyte.
 
-Both functions take time linear in the body's length, and end as soon as there are too many values. They work through
-the body in blocks: a call of `re` or of a method of `bytes` keeps all other threads, the event loop among them, from
-going on. How deeply values are nested is bounded by the parsers themselves.
+Both functions take time linear in the length of the body, and stop as soon as there are too many values. They process
+the body in blocks, because one call of `re` or of a method of `bytes` blocks all other threads, including the event
+loop. The depth of nesting is limited by the parsers.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Final
 from domain.osbuild.toml import COMMENT, outside_strings
 
 # Room for 10,000 packages (in TOML each is a table of name and version), or for 4,000 files with all properties.
-MOST_VALUES: Final = 100_000
+MAX_VALUES: Final = 100_000
 
-# Bytes of a block: a fraction of a millisecond.
+# Bytes of a block, which takes a fraction of a millisecond.
 _BLOCK: Final = 32 * 1024
 
 _JSON_STRING: Final = re.compile(rb'"[^"]*"?')
@@ -27,31 +27,31 @@ _JSON_BLANKS: Final = b" \t\r\n"
 _TOML_BLANKS: Final = " \t\r"
 
 
-def count_values(raw: bytes, most: int = MOST_VALUES) -> int:
-    """The number of values in JSON text: objects, arrays, strings, numbers, literals, and the keys of objects.
+def count_values(raw: bytes, limit: int = MAX_VALUES) -> int:
+    """Count the values in JSON text: objects, arrays, strings, numbers, literals, and the keys of objects.
 
-    The number is exact for JSON. For other text it is not smaller than what a parser makes of it before it finds the
-    fault. When it exceeds `most`, the result is some number above `most`.
+    The number is exact for valid JSON. For other text it is at least the number of values that a parser creates before
+    it finds the error. If it exceeds `limit`, the result is any number above `limit`.
     """
-    # Every value but the outermost follows a comma, or is the first of its container; every key has a colon.
+    # Each value except the outermost follows a comma or is the first of its container; each key has a colon.
     values = 1
     quotes = at = 0
     opened = b""
-    while at < len(raw) and max(values, quotes // 2) <= most:
+    while at < len(raw) and max(values, quotes // 2) <= limit:
         block = raw[at : at + _BLOCK]
         if len(block) > 1 and (len(block) - len(block.rstrip(b"\\"))) % 2:
-            block = block[:-1]  # an escape sequence is read as a whole
+            block = block[:-1]  # an escape sequence must not be split
         at += len(block)
         in_string = quotes % 2 == 1
         if in_string and b'"' not in block:
             continue
-        # What is left of an escape sequence holds no quotation mark; the pairs of backslashes go first.
+        # Remove escaped quotation marks; pairs of backslashes first.
         text = block.replace(rb"\\", b"").replace(rb"\"", b"")
         quotes += text.count(b'"')
         if in_string:
             text = b'"' + text
         text = opened + _JSON_STRING.sub(b"s", text).translate(None, _JSON_BLANKS)
-        # Whether a container is empty is seen from what follows its bracket.
+        # Whether a container is empty shows in the character after its bracket.
         opened = text[-1:] if text.endswith((b"[", b"{")) else b""
         text = text.removesuffix(opened)
         empty = text.count(b"[]") + text.count(b"{}")
@@ -59,11 +59,11 @@ def count_values(raw: bytes, most: int = MOST_VALUES) -> int:
     return max(values + len(opened), quotes // 2)
 
 
-def count_toml_values(raw: bytes, most: int = MOST_VALUES) -> int:
+def count_toml_values(raw: bytes, limit: int = MAX_VALUES) -> int:
     """An upper bound of the number of values in TOML text, counted as in JSON; usually less than twice the number.
 
-    The contents of strings and comments do not count. For text that is not TOML it bounds what a parser makes of it
-    before it finds the fault. When it exceeds `most`, the result is some number above `most`.
+    The contents of strings and comments do not count. For invalid TOML it is an upper bound of the values that a parser
+    creates before it finds the error. If it exceeds `limit`, the result is any number above `limit`.
     """
     values, strings, comments, size = 2, 0, 0, 0
     parts: list[str] = []
@@ -75,9 +75,9 @@ def count_toml_values(raw: bytes, most: int = MOST_VALUES) -> int:
         if size >= _BLOCK:
             rest = "".join(parts)
             values += _toml_values(rest)
-            # Whether a line begins with a bracket may be seen from the next part only.
+            # The bracket at the beginning of a line may be in the next part.
             parts, size = ["\n"] if rest.rstrip(_TOML_BLANKS).endswith("\n") else [], 0
-        if max(values, strings, comments) > most:  # a comment stands behind a value or a bracket, or at the beginning
+        if max(values, strings, comments) > limit:  # a comment follows a value or a bracket, or begins the text
             break
     return max(values + _toml_values("".join(parts)), strings, comments)
 
@@ -85,9 +85,9 @@ def count_toml_values(raw: bytes, most: int = MOST_VALUES) -> int:
 def _toml_values(rest: str) -> int:
     for blank in _TOML_BLANKS:
         rest = rest.replace(blank, "")
-    # `key = value` is two values, and each dot may stand between the keys of two tables: a key and a table more.
+    # `key = value` is two values; each dot may separate the keys of two tables, which adds a key and a table.
     pairs, dots = rest.count("="), rest.count(".")
-    # The first entry of an array follows its bracket, the others a comma.
+    # The first entry of an array follows its bracket, each other entry a comma.
     entries = rest.count("[") + rest.count(",")
-    # Besides its brackets, `[table]` is one value more, and so is `[[table]]`.
+    # `[table]` and `[[table]]` add one value besides their brackets.
     return 2 * pairs + 2 * dots + entries + rest.count("\n[")

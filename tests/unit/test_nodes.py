@@ -19,7 +19,7 @@ from domain.errors import InvalidRequestError
 from domain.osbuild import toml
 from domain.osbuild.toml import parse_toml
 from image_builder.http import nodes
-from image_builder.http.nodes import MOST_VALUES, count_toml_values, count_values
+from image_builder.http.nodes import MAX_VALUES, count_toml_values, count_values
 
 MIB = 1024 * 1024
 LARGEST_BODY = 4 * MIB
@@ -197,19 +197,19 @@ def test_comments_do_not_count() -> None:
 
 def test_the_longest_list_of_packages_is_taken_in_json_and_in_toml() -> None:
     names = [f"package-{number}" for number in range(10_000)]
-    assert count_values(orjson.dumps({"customizations": {"packages": names}})) < MOST_VALUES
+    assert count_values(orjson.dumps({"customizations": {"packages": names}})) < MAX_VALUES
     tables = tomli_w.dumps({"packages": [{"name": name, "version": "*"} for name in names]})
-    assert count_toml_values(tables.encode()) < MOST_VALUES
+    assert count_toml_values(tables.encode()) < MAX_VALUES
 
 
 @pytest.mark.parametrize("unit", [b"1,", b"[],", b'"",', b"{},", b'{"a":1},', b"null,", b"["])
 def test_four_mebibytes_of_small_values_are_too_many(unit: bytes) -> None:
-    assert count_values(b"[" + unit * (LARGEST_BODY // len(unit))) > MOST_VALUES
+    assert count_values(b"[" + unit * (LARGEST_BODY // len(unit))) > MAX_VALUES
 
 
 @pytest.mark.parametrize("unit", [b"a=1\n", b"'',", b"[a]\n", b"[[a]]\n", b"a.b=1\n", b"1,", b"{a=1},", b'"a"=""\n'])
 def test_four_mebibytes_of_small_values_are_too_many_in_toml(unit: bytes) -> None:
-    assert count_toml_values(b"a=[" + unit * (LARGEST_BODY // len(unit))) > MOST_VALUES
+    assert count_toml_values(b"a=[" + unit * (LARGEST_BODY // len(unit))) > MAX_VALUES
 
 
 HOSTILE = [
