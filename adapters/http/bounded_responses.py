@@ -8,7 +8,7 @@ from typing import Any
 import requests
 
 
-class RedirectsToCaller(requests.Session):
+class NoRedirectSession(requests.Session):
     """A session that returns redirects to the caller instead of following them.
 
     `requests` reads the whole body of a redirect into memory, even with `allow_redirects=False`.

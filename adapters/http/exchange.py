@@ -12,7 +12,7 @@ from typing import Final
 import requests
 
 from adapters.http.answer import Answer
-from adapters.http.bounded_responses import RedirectsToCaller
+from adapters.http.bounded_responses import NoRedirectSession
 from adapters.http.call_deadline import CallDeadline, DeadlineAdapter
 from domain.errors import ImageBuilderError
 from ports.deadline import current_deadline
@@ -44,7 +44,7 @@ def new_session(connections: int, ca_file: str = "", proxy: str = "") -> request
     proxy, empty for none. The session ignores the environment (proxies, netrc): reading it takes a third of the time of
     each call.
     """
-    session = RedirectsToCaller()
+    session = NoRedirectSession()
     session.trust_env = False
     session.cookies.set_policy(NO_COOKIES)
     if ca_file:

@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import requests
 import urllib3
 
-from adapters.http.bounded_responses import RedirectsToCaller
+from adapters.http.bounded_responses import NoRedirectSession
 from adapters.http.call_deadline import CallDeadline, DeadlineAdapter
 from adapters.repodata.errors import content_error, permanent_error
 from domain.errors import ConfigurationError, UnavailableError
@@ -71,7 +71,7 @@ class Downloads:
     """A downloader, as a context manager, for use by one thread. It uses the proxies of the environment."""
 
     def __init__(self, certificate: ClientCertificate | None = None) -> None:
-        self._session = RedirectsToCaller()
+        self._session = NoRedirectSession()
         # No compression by the server: files are compressed already, and their checksums are of the compressed files.
         self._session.headers.update({"User-Agent": "image-builder", "Accept-Encoding": "identity"})
         for scheme in ("http://", "https://"):

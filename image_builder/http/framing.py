@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from image_builder.http.header_limits import MOST_FIELDS
+from image_builder.http.header_limits import MAX_HEADER_FIELDS
 
 # The registered methods except CONNECT, whose request has no end.
 _METHODS: Final = frozenset(
@@ -66,7 +66,7 @@ class Head:
 
 def parse_head(raw: bytes) -> Head:
     """Parse the bytes of a request before the blank line. Raises FramingError and TooManyFieldsError."""
-    if raw.count(b"\n") > MOST_FIELDS:
+    if raw.count(b"\n") > MAX_HEADER_FIELDS:
         raise TooManyFieldsError
     line, *fields = raw.split(b"\r\n")
     request = _REQUEST_LINE.fullmatch(line)
@@ -143,12 +143,12 @@ def _body_length(headers: list[tuple[bytes, bytes]], version: str) -> int | None
 class LengthDecoder:
     """Reads a body of `length` bytes; `done` is True when it is complete.
 
-    `announced` is the known size of the body in bytes.
+    `known_size` is the known size of the body in bytes.
     """
 
     def __init__(self, length: int) -> None:
         self._missing = length
-        self.announced: Final = length
+        self.known_size: Final = length
         self.done = length == 0
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
@@ -162,7 +162,7 @@ class LengthDecoder:
 class ChunkedDecoder:
     """Reads a chunked body (RFC 9112, section 7.1); `done` is True when it and its trailers are complete.
 
-    `announced` is the known size of the body in bytes: the bytes received, and the rest of the current chunk.
+    `known_size` is the known size of the body in bytes: the bytes received, and the rest of the current chunk.
     """
 
     def __init__(self) -> None:
@@ -177,7 +177,7 @@ class ChunkedDecoder:
         self.done = False
 
     @property
-    def announced(self) -> int:
+    def known_size(self) -> int:
         """See the class."""
         return self._data_size + self._missing_data
 

@@ -22,7 +22,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from image_builder.http import framing, header_limits
-from image_builder.http.call import ANNOUNCED, CONNECTION
+from image_builder.http.call import CONNECTION, KNOWN_BODY_BYTES
 from image_builder.http.connections import Connections
 from image_builder.http.errors import Problem
 
@@ -81,7 +81,7 @@ class _Cycle(RequestResponseCycle):
     """uvicorn's request and answer. If the body of the request was not read, the answer closes the connection."""
 
     # The known size of the request's body in bytes; see `framing`.
-    announced = 0
+    known_size = 0
     _ended_early = False
 
     def end_body_early(self) -> None:
@@ -91,7 +91,7 @@ class _Cycle(RequestResponseCycle):
 
     async def receive(self) -> Any:
         message: Any = {} if self._ended_early else await super().receive()
-        return {"type": "http.disconnect"} if self._ended_early else {**message, ANNOUNCED: self.announced}
+        return {"type": "http.disconnect"} if self._ended_early else {**message, KNOWN_BODY_BYTES: self.known_size}
 
     async def send(self, message: Any) -> None:
         if self.more_body and not self.response_started:
@@ -129,11 +129,11 @@ class ContractProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=_WRITE_BUFFER_BYTES)
         self._start_head_timer()
-        self.server_state.opened(self)
+        self.server_state.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Release everything that belongs to the connection."""
-        self.server_state.closed(self)
+        self.server_state.remove(self)
         self._cancel_timers()
         self._count_head_bytes(0)
         super().connection_lost(exc)
@@ -185,9 +185,9 @@ class ContractProtocol(HttpToolsProtocol):
         """Whether a request has arrived on the connection."""
         return self.cycle is not None
 
-    def identified(self) -> None:
+    def mark_identified(self) -> None:
         """Record that the current request has a valid identity."""
-        self.server_state.identified(self)
+        self.server_state.mark_identified(self)
 
     def close_with_answer(self) -> None:
         """Close the connection after the answer to the current request, which says so."""
@@ -229,7 +229,7 @@ class ContractProtocol(HttpToolsProtocol):
         if self.transport.is_closing() or self._state is _State.DISCARDED:
             return
         self._state = _State.HEAD
-        self.server_state.idle(self)
+        self.server_state.mark_idle(self)
         self.flow.resume_reading()
         self._unset_keepalive_if_required()
         self.timeout_keep_alive_task = self._call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
@@ -245,7 +245,7 @@ class ContractProtocol(HttpToolsProtocol):
             self._start_head_timer()
         self._head += data
         end = self._head.find(framing.END_OF_HEAD)
-        if (end if end >= 0 else len(self._head)) > header_limits.MOST_HEADER_BYTES:
+        if (end if end >= 0 else len(self._head)) > header_limits.MAX_HEADER_BYTES:
             self._refuse(_TOO_LARGE)
         elif end >= 0:
             self._start_request(self._head[:end], self._head[end + len(framing.END_OF_HEAD) :])
@@ -253,7 +253,7 @@ class ContractProtocol(HttpToolsProtocol):
             self._refuse(_NOT_HTTP)
         else:
             self._count_head_bytes(max(len(self._head) - header_limits.ORDINARY_HEADER_BYTES, 0))
-            if self.server_state.bytes_of_heads > header_limits.MOST_INCOMPLETE_BYTES:
+            if self.server_state.incomplete_head_bytes > header_limits.MAX_INCOMPLETE_BYTES:
                 self._refuse(_TOO_MANY_HEADS)
 
     def _start_request(self, raw: bytes, extra: bytes) -> None:
@@ -272,7 +272,7 @@ class ContractProtocol(HttpToolsProtocol):
         self._head = b""
         self._count_head_bytes(0)
         self._cancel_head_timer()
-        self.server_state.busy(self)
+        self.server_state.mark_busy(self)
         scope: Any = {
             "type": "http",
             "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
@@ -318,7 +318,7 @@ class ContractProtocol(HttpToolsProtocol):
             self._state = _State.EXTRA
             cycle.end_body_early()
             return
-        cycle.announced = self._decoder.announced
+        cycle.known_size = self._decoder.known_size
         cycle.body += body
         if len(cycle.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
@@ -345,9 +345,9 @@ class ContractProtocol(HttpToolsProtocol):
         self._cancel_head_timer()
         # The application counts the refusal.
         line = framing.parse_faulty_request_line(head)
-        refused = getattr(self.app, "refused", None)
-        if refused is not None and line is not None:
-            refused(*line, problem.status)
+        count_refused = getattr(self.app, "count_refused", None)
+        if count_refused is not None and line is not None:
+            count_refused(*line, problem.status)
         request_id = os.urandom(16).hex()
         log.info("request refused: unusable request head", status=problem.status, request_id=request_id)
         # After a request with a body, bytes that are not a request are probably more of that body: no second answer.
@@ -359,7 +359,7 @@ class ContractProtocol(HttpToolsProtocol):
 
     def _start_head_timer(self) -> None:
         self._cancel_head_timer()
-        self._head_timer = self._call_later(header_limits.SECONDS_FOR_HEADERS, partial(self._refuse, _HEAD_TIMEOUT))
+        self._head_timer = self._call_later(header_limits.HEADERS_TIMEOUT, partial(self._refuse, _HEAD_TIMEOUT))
 
     def _call_later(self, seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
         """Schedule a call without the context of the current request, which would keep the request in memory."""
@@ -381,7 +381,7 @@ class ContractProtocol(HttpToolsProtocol):
         self.transport.abort()
 
     def _count_head_bytes(self, size: int) -> None:
-        self.server_state.bytes_of_heads += size - self._counted_head_bytes
+        self.server_state.incomplete_head_bytes += size - self._counted_head_bytes
         self._counted_head_bytes = size
 
 

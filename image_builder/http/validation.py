@@ -23,16 +23,16 @@ from werkzeug.http import parse_accept_header
 
 from domain.errors import InvalidRequestError
 from image_builder.http.auth import Authenticate
-from image_builder.http.call import ANNOUNCED, CALL, CONNECTION, REQUEST_RECORD, Call, Route
+from image_builder.http.call import CALL, CONNECTION, KNOWN_BODY_BYTES, REQUEST_RECORD, Call, Route
 from image_builder.http.contract import TOML, Body, Contract, Operation
 from image_builder.http.errors import HttpError
 from image_builder.http.lanes import FairLane
-from image_builder.http.limiter import Limiter, budget_of
+from image_builder.http.limiter import Limiter, choose_budget
 from image_builder.http.memory import Account, RequestMemory
-from image_builder.http.nodes import MAX_VALUES, count_toml_values, count_values
 from image_builder.http.parameters import parse_query
 from image_builder.http.schemas import refuse_nul
 from image_builder.http.toml import create_request_from_toml
+from image_builder.http.value_count import MAX_VALUES, count_toml_values, count_values
 from image_builder.telemetry import logs
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ _LARGE_COST: Final = 128 * 1024
 _MANY_VALUES: Final = 2_000
 # The threads that parse large bodies. Two, one for an organization, because they compete with the event loop for the
 # interpreter.
-_PARSERS: Final = FairLane("parse", 2, most_waiting=400)
+_PARSERS: Final = FairLane("parse", 2, max_waiting=400)
 # Threads that look up the size of a stored document that a large body replaces, so that no other work waits for that.
 _LOOKUPS: Final = ThreadPoolExecutor(2, thread_name_prefix="stored-size")
 # Bytes that a value takes besides its text: parsed, with defaults added, and converted for a back-end.
@@ -75,15 +75,15 @@ class CheckedOperation:
         route: Route,
         authenticate: Authenticate,
         limiter: Limiter,
-        largest_body: int,
+        max_body_bytes: int,
         arriving: RequestMemory,
     ) -> None:
         self._operation = operation
         self._route = route
         self._authenticate = authenticate
         self._limiter = limiter
-        self._budget = budget_of(operation.method, operation.path)
-        self._largest_body = largest_body
+        self._budget = choose_budget(operation.method, operation.path)
+        self._max_body_bytes = max_body_bytes
         self._arriving = arriving
 
     async def read(self, scope: Scope, receive: Receive) -> Call:
@@ -94,7 +94,7 @@ class CheckedOperation:
         arguments: dict[str, Any] = {}
         if operation.needs_identity:
             identity = self._authenticate(scope["headers"])
-            scope[CONNECTION].identified()
+            scope[CONNECTION].mark_identified()
             record.tenant = record.memory.tenant = identity.tenant
             logs.bind(org_id=identity.tenant)
             await self._limiter.admit(record, identity.tenant, self._budget)
@@ -106,7 +106,7 @@ class CheckedOperation:
             reader = _BodyReader(
                 operation.body,
                 Headers(scope=scope),
-                self._largest_body,
+                self._max_body_bytes,
                 self._arriving,
                 record.memory,
                 self._route.extra_memory,
@@ -206,7 +206,7 @@ class _BodyReader:
                         raise HttpError(400, "The body ended early, or is not framed as HTTP/1.1 wants it")
                     chunk = message.get("body", b"")
                     size += len(chunk)
-                    if max(size, message.get(ANNOUNCED, 0)) > self._largest:
+                    if max(size, message.get(KNOWN_BODY_BYTES, 0)) > self._largest:
                         raise _too_large(self._largest)
                     if size > arriving.size:
                         await arriving.reserve_async(self._largest - arriving.size)
@@ -228,7 +228,7 @@ class CheckedAPI(RoutedAPI[CheckedOperation]):
         routes: Mapping[str, Route],
         authenticate: Authenticate,
         limiter: Limiter,
-        largest_body: int,
+        max_body_bytes: int,
         arriving: RequestMemory,
         **kwargs: Any,
     ) -> None:
@@ -237,7 +237,7 @@ class CheckedAPI(RoutedAPI[CheckedOperation]):
         self._routes = routes
         self._authenticate = authenticate
         self._limiter = limiter
-        self._largest_body = largest_body
+        self._max_body_bytes = max_body_bytes
         self._arriving = arriving
         self.add_paths()
 
@@ -249,7 +249,7 @@ class CheckedAPI(RoutedAPI[CheckedOperation]):
             self._routes[name],
             self._authenticate,
             self._limiter,
-            self._largest_body,
+            self._max_body_bytes,
             self._arriving,
         )
 

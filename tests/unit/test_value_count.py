@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from domain.errors import InvalidRequestError
 from domain.osbuild import toml
 from domain.osbuild.toml import parse_toml
-from image_builder.http import nodes
-from image_builder.http.nodes import MAX_VALUES, count_toml_values, count_values
+from image_builder.http import value_count
+from image_builder.http.value_count import MAX_VALUES, count_toml_values, count_values
 
 MIB = 1024 * 1024
 LARGEST_BODY = 4 * MIB
@@ -55,7 +55,7 @@ def test_the_values_of_json_are_counted_exactly_in_any_layout(document: Any) -> 
 @pytest.mark.parametrize("size", [2, 3, 7])
 @given(documents)
 def test_json_counts_the_same_however_it_is_cut_into_blocks(size: int, document: Any) -> None:
-    with patch.object(nodes, "_BLOCK", size):
+    with patch.object(value_count, "_BLOCK", size):
         assert count_values(orjson.dumps(document)) == values_of(document)
         assert count_values(json.dumps(document, indent=1).encode()) == values_of(document)
 
@@ -140,7 +140,7 @@ def test_the_values_of_toml_are_never_undercounted(text: str) -> None:
 @given(toml_files())
 def test_toml_counts_the_same_however_it_is_cut_into_blocks(size: int, text: str) -> None:
     whole = count_toml_values(text.encode())
-    with patch.object(nodes, "_BLOCK", size):
+    with patch.object(value_count, "_BLOCK", size):
         assert count_toml_values(text.encode()) == whole
     with patch.object(toml, "_BLOCK", size):
         assert count_toml_values(text.encode()) >= values_of(tomllib.loads(text.removeprefix("\ufeff")))
