@@ -121,7 +121,7 @@ class UnleashFeatureFlags:
                     data=None,
                     headers=self._headers,
                     timeout=(self._patience, self._patience),
-                    largest=_MAX_ANSWER_SIZE,
+                    max_bytes=_MAX_ANSWER_SIZE,
                 )
         except requests.Timeout:
             outcome = CallOutcome.LATE

@@ -23,7 +23,7 @@ from adapters.files.distribution_source import (
     write_if_changed,
 )
 from adapters.files.distributions import load_distributions
-from adapters.http.watchdog import Watch, WatchedAdapter
+from adapters.http.call_deadline import CallDeadline, DeadlineAdapter
 from domain.errors import ConfigurationError, UnavailableError
 
 _TIMEOUT = (5.0, 15.0)  # seconds to connect, seconds between two pieces of an answer
@@ -82,7 +82,7 @@ def download(address: str) -> bytes:
 
 def _download_once(address: str, deadline: float) -> bytes:
     content = bytearray()
-    with Watch(deadline) as watch:
+    with CallDeadline(deadline) as call:
         try:
             with _session() as session, session.get(address, timeout=_TIMEOUT, stream=True) as response:
                 response.raise_for_status()
@@ -91,10 +91,10 @@ def _download_once(address: str, deadline: float) -> bytes:
                     if len(content) > _LARGEST:
                         raise UnavailableError(f"more than {_LARGEST} bytes")
         except requests.RequestException:
-            if not watch.expired:
+            if not call.has_expired:
                 raise
-    # The watchdog closes the connection, which looks like the end of an answer without Content-Length.
-    if watch.expired:
+    # The connection is closed at the deadline, which looks like the end of an answer without Content-Length.
+    if call.has_expired:
         raise UnavailableError(f"not complete within {_SECONDS:g} seconds")
     return bytes(content)
 
@@ -103,7 +103,7 @@ def _session() -> requests.Session:
     session = requests.Session()
     session.headers["Accept-Encoding"] = "identity"  # an answer cannot grow by decompression
     for scheme in ("http://", "https://"):
-        session.mount(scheme, WatchedAdapter())
+        session.mount(scheme, DeadlineAdapter())
     return session
 
 

@@ -15,8 +15,8 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import requests
 import urllib3
 
-from adapters.http.bounded import RedirectsToCaller
-from adapters.http.watchdog import Watch, WatchedAdapter
+from adapters.http.bounded_responses import NoRedirectSession
+from adapters.http.call_deadline import CallDeadline, DeadlineAdapter
 from adapters.repodata.errors import content_error, permanent_error
 from domain.errors import ConfigurationError, UnavailableError
 
@@ -71,11 +71,11 @@ class Downloads:
     """A downloader, as a context manager, for use by one thread. It uses the proxies of the environment."""
 
     def __init__(self, certificate: ClientCertificate | None = None) -> None:
-        self._session = RedirectsToCaller()
+        self._session = NoRedirectSession()
         # No compression by the server: files are compressed already, and their checksums are of the compressed files.
         self._session.headers.update({"User-Agent": "image-builder", "Accept-Encoding": "identity"})
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, WatchedAdapter())
+            self._session.mount(scheme, DeadlineAdapter())
         self._verify: str | None = None
         if certificate is not None:
             self._session.cert = (str(certificate.certificate), str(certificate.key or certificate.certificate))
@@ -110,14 +110,14 @@ class Downloads:
         left = deadline - time.monotonic()
         if left <= 0:
             raise permanent_error(f"{what}: timed out")
-        with Watch(deadline) as watch:
+        with CallDeadline(deadline) as call:
             try:
                 self._copy(file, address, what, largest, left, take)
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-                reason = "timed out" if watch.expired else _reason(error)
+                reason = "timed out" if call.has_expired else _reason(error)
                 raise content_error(f"{what}: {reason}") from error
-        # The watchdog closes the connection, which looks like the end of an answer without Content-Length.
-        if watch.expired:
+        # The connection is closed at the deadline, which looks like the end of an answer without Content-Length.
+        if call.has_expired:
             raise content_error(f"{what}: timed out")
 
     def _copy(

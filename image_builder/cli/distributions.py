@@ -12,7 +12,7 @@ from adapters.files.signing_keys import fetch_keys
 from image_builder.cli.options import directory_option
 from image_builder.cli.refresh_packages import refresh_packages
 from image_builder.cli.refresh_profiles import refresh_profiles
-from image_builder.http.contract import CUSTOMIZATIONS, checker_of
+from image_builder.http.contract import CUSTOMIZATIONS, load_checker
 
 
 @click.group()
@@ -24,7 +24,7 @@ def distributions() -> None:
 @directory_option
 def check(directory: Path) -> None:
     """Print all errors and warnings about the directory; exit with 1 if the service would not start with it."""
-    found = find_problems(directory, checker_of(CUSTOMIZATIONS).accept)
+    found = find_problems(directory, load_checker(CUSTOMIZATIONS).accept)
     for problem in found:
         click.echo(f"{problem.level}: {problem}")
     errors = sum(problem.level == "error" for problem in found)

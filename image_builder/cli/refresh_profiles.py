@@ -20,7 +20,7 @@ from adapters.scap.refresh import ProfileRefresh
 from domain.distributions import Distribution
 from domain.errors import ConfigurationError, UnavailableError
 from image_builder.cli.options import directory_option
-from image_builder.http.contract import CUSTOMIZATIONS, checker_of
+from image_builder.http.contract import CUSTOMIZATIONS, load_checker
 
 # The names of datastreams in the SCAP Security Guide.
 _FILE_NAME: Final = re.compile(r"ssg-(?P<product>.+?)-ds(-[0-9.]+)?\.xml(\.[a-z0-9]+)?")
@@ -131,7 +131,7 @@ def _refresh(
     except ConfigurationError as error:
         report.failure(f"{printable(error.detail)}; profiles are unchanged")
         return
-    accept = checker_of(CUSTOMIZATIONS).accept
+    accept = load_checker(CUSTOMIZATIONS).accept
     refresh = ProfileRefresh(tuple(map(ProfileReader, benchmarks)), accept, keep_missing, add_new)
     for distribution in distributions:
         try:

@@ -6,14 +6,14 @@ from typing import Any, Final
 
 from flask import Response
 
-from image_builder.http.json_body import json_body
+from image_builder.http.json_body import encode_json_body
 
 _JSON: Final = "application/json"
 
 
 def json_answer(body: Any, status: int = 200) -> Response:
     """An answer whose body is `body` as JSON."""
-    return Response(json_body(body), status, content_type=_JSON)
+    return Response(encode_json_body(body), status, content_type=_JSON)
 
 
 def toml_answer(text: str) -> Response:
@@ -22,7 +22,7 @@ def toml_answer(text: str) -> Response:
 
 
 def encoded_json_answer(encoded: bytes) -> Response:
-    """An answer whose body is a result of `json_body`."""
+    """An answer whose body is a result of `encode_json_body`."""
     return Response(encoded, 200, content_type=_JSON)
 
 

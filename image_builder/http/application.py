@@ -75,20 +75,20 @@ class StrictRoutingMiddleware(RoutingMiddleware):
                 yield route.app
 
 
-def connexion_application(
+def create_connexion_application(
     contract: Contract,
     routes: Mapping[str, HandlerRoute],
     *,
     base_paths: tuple[str, ...],
     authenticate: Authenticate,
     limiter: Limiter,
-    largest_body: int,
+    max_body_bytes: int,
     arriving: RequestMemory,
     threads: Mapping[Lane, int],
 ) -> tuple[ConnexionMiddleware, Bridge]:
     """Build the ASGI application of the API's operations; returns it with its bridge, which the caller has to close.
 
-    `routes` are the handlers by operation id, `largest_body` is in bytes, `arriving` the memory that all bodies share
+    `routes` are the handlers by operation id, `max_body_bytes` is in bytes, `arriving` the memory that all bodies share
     while they arrive, and `threads` the number of threads of each lane.
     """
     bridge = Bridge(_flask_application().wsgi_app, threads)
@@ -99,7 +99,7 @@ def connexion_application(
             "routes": routes,
             "authenticate": authenticate,
             "limiter": limiter,
-            "largest_body": largest_body,
+            "max_body_bytes": max_body_bytes,
             "arriving": arriving,
         },
     )

@@ -12,7 +12,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
 from domain.base64_data import decode_base64
 from domain.errors import UnauthenticatedError
 from domain.identity import Identity, RedHatClaims, fedora_identity, red_hat_identity
-from image_builder.http.header_limits import MOST_IDENTITY_BYTES
+from image_builder.http.header_limits import MAX_IDENTITY_BYTES
 
 Authenticate = Callable[[Iterable[tuple[bytes, bytes]]], Identity]
 
@@ -84,7 +84,7 @@ def identity_header(*, fedora_accounts: bool) -> str:
     return "x-fedora-identity" if fedora_accounts else "x-rh-identity"
 
 
-def authenticator(*, fedora_accounts: bool) -> Authenticate:
+def create_authenticator(*, fedora_accounts: bool) -> Authenticate:
     """A function that reads the caller's Identity from a request's headers.
 
     The function raises UnauthenticatedError, or ForbiddenError if the identity may not use the service.
@@ -98,7 +98,7 @@ def authenticator(*, fedora_accounts: bool) -> Authenticate:
         values = [value for sent, value in headers if sent == key]
         if len(values) != 1 or not values[0]:
             raise UnauthenticatedError(f"Exactly one {name} header is needed")
-        if len(values[0]) > MOST_IDENTITY_BYTES:
+        if len(values[0]) > MAX_IDENTITY_BYTES:
             raise UnauthenticatedError(_INVALID_HEADER)
         return (read if len(values[0]) > _MAX_CACHED_LENGTH else read_cached)(values[0])
 

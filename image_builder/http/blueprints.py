@@ -20,9 +20,9 @@ from domain.paging import Page
 from image_builder.http.answers import empty_answer, json_answer, toml_answer
 from image_builder.http.call import Lane, Route
 from image_builder.http.contract import TOML
+from image_builder.http.entity_tags import format_etag, parse_if_match
 from image_builder.http.pages import page_answer
 from image_builder.http.toml import format_export
-from image_builder.http.versions import etag, parse_if_match
 from image_builder.usecases.blueprints import ManageBlueprints
 from image_builder.usecases.export import ExportBlueprint
 from image_builder.usecases.idempotent_requests import IdempotentRequest, IdempotentRequests
@@ -119,7 +119,7 @@ def _single_id(ids: tuple[UUID, ...]) -> UUID:
 
 
 def _with_etag(answer: Response, version: int) -> Response:
-    answer.headers["ETag"] = etag(version)
+    answer.headers["ETag"] = format_etag(version)
     return answer
 
 

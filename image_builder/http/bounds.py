@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from image_builder.http.contract import Contract
-from image_builder.http.nodes import MOST_VALUES
 from image_builder.http.schemas import Schema, resolve_references
+from image_builder.http.value_count import MAX_VALUES
 
 # Operations whose bodies have limits, by the key under which getFeatures answers them.
 _BODIES: Final = {
@@ -55,7 +55,7 @@ class Bounds:
     page_sizes: Mapping[str, PageSizes]
 
 
-def bounds(contract: Contract) -> Bounds:
+def collect_bounds(contract: Contract) -> Bounds:
     """Collect the bounds of the contract."""
     schemas = contract.document["components"]["schemas"]
     bodies = dict(_bodies(contract.document["paths"]))
@@ -64,7 +64,7 @@ def bounds(contract: Contract) -> Bounds:
         image_types=tuple(schemas["ImageTypes"]["enum"]),
         upload_targets=tuple(schemas["UploadTypes"]["enum"]),
         customizations=tuple(schemas["Customizations"]["properties"]),
-        values=MOST_VALUES,
+        values=MAX_VALUES,
         lengths={
             **{kind: _lengths([("", bodies[name])], schemas) for kind, name in _BODIES.items()},
             "parameters": _lengths(_parameters(contract), schemas),

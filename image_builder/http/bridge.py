@@ -39,8 +39,8 @@ class Bridge:
     def __init__(self, app: WsgiApp, threads: Mapping[Lane, int], *, queue: int = 10) -> None:
         """`threads` is the number of threads of each lane, `queue` the number of calls that may wait per thread."""
         self._app = app
-        self._lanes = {lane: FairLane(lane.value, count, most_waiting=count * queue) for lane, count in threads.items()}
-        self._heavy = FairLane("heavy", _HEAVY_THREADS, most_waiting=_HEAVY_THREADS * queue)
+        self._lanes = {lane: FairLane(lane.value, count, max_waiting=count * queue) for lane, count in threads.items()}
+        self._heavy = FairLane("heavy", _HEAVY_THREADS, max_waiting=_HEAVY_THREADS * queue)
 
     def close(self) -> None:
         """Stop the threads without waiting for calls that hang."""

@@ -21,7 +21,7 @@ REQUEST_RECORD: Final = "image_builder.request_record"
 # Key of the connection in ASGI scopes; `identified()` is called on it when a request has shown a valid identity.
 CONNECTION: Final = "image_builder.connection"
 # Key in ASGI messages: the bytes of the request's body that have arrived, or that its headers or chunks announce.
-ANNOUNCED: Final = "image_builder.announced"
+KNOWN_BODY_BYTES: Final = "image_builder.known_body_bytes"
 
 
 class Lane(Enum):

@@ -22,8 +22,8 @@ from domain.status import ImageStatus, Progress, innermost, upload_options
 from image_builder.http.answers import empty_answer, json_answer
 from image_builder.http.call import Lane, Route
 from image_builder.http.pages import page_answer
-from image_builder.http.quota import builds_left
-from image_builder.http.rate_limits import rate_limit_fields
+from image_builder.http.quota import to_rate_limit
+from image_builder.http.rate_limits import format_rate_limits
 from image_builder.usecases.build_blueprint import BuildBlueprint
 from image_builder.usecases.compose import StartComposes, Started
 from image_builder.usecases.composes import ManageComposes
@@ -146,7 +146,7 @@ def _ids(started: Started) -> list[dict[str, str]]:
 def _with_quota(answer: Response, started: Started) -> Response:
     """Add the rest of the quota to the answer, as RateLimit headers."""
     if started.allowance is not None:
-        answer.headers.update(rate_limit_fields(builds_left(started.allowance)))
+        answer.headers.update(format_rate_limits(to_rate_limit(started.allowance)))
     return answer
 
 

@@ -21,13 +21,13 @@ class Connections(ServerState):
         super().__init__()
         self.ending = False
         # Bytes of incomplete request heads, beyond the size of an ordinary head.
-        self.bytes_of_heads = 0
+        self.incomplete_head_bytes = 0
         self._most = most
         # Both in the order in which connections became idle or were opened.
         self._idle: dict[ContractProtocol, None] = {}
         self._unidentified: dict[ContractProtocol, None] = {}
 
-    def opened(self, connection: ContractProtocol) -> None:
+    def add(self, connection: ContractProtocol) -> None:
         """Register a new connection, and close another one if there are too many."""
         self._idle[connection] = None
         self._unidentified[connection] = None
@@ -37,23 +37,23 @@ class Connections(ServerState):
         if len(self.connections) > self._most:
             self._evict(next(iter(self._idle), connection))
 
-    def busy(self, connection: ContractProtocol) -> None:
+    def mark_busy(self, connection: ContractProtocol) -> None:
         """Record that a request has arrived on the connection."""
         self._idle.pop(connection, None)
 
-    def idle(self, connection: ContractProtocol) -> None:
+    def mark_idle(self, connection: ContractProtocol) -> None:
         """Record that the request on the connection was answered."""
         self._idle[connection] = None
 
-    def identified(self, connection: ContractProtocol) -> None:
+    def mark_identified(self, connection: ContractProtocol) -> None:
         """Record that a request on the connection had a valid identity."""
         self._unidentified.pop(connection, None)
 
-    def closed(self, connection: ContractProtocol) -> None:
+    def remove(self, connection: ContractProtocol) -> None:
         """Remove a closed connection."""
         self._idle.pop(connection, None)
         self._unidentified.pop(connection, None)
 
     def _evict(self, connection: ContractProtocol) -> None:
-        self.closed(connection)
+        self.remove(connection)
         connection.transport.abort()

@@ -11,7 +11,7 @@ import yaml
 
 from adapters.files.project_files import OPENAPI
 from domain.distribution_names import normalize_distribution_name
-from image_builder.http.json_body import json_body
+from image_builder.http.json_body import encode_json_body
 from image_builder.http.parameters import Parameter
 from image_builder.http.schemas import Checker, resolve_references
 
@@ -65,7 +65,7 @@ class Operation:
     produces: tuple[str, ...]
 
 
-def checker_of(schema: str, document: Path = OPENAPI) -> Checker:
+def load_checker(schema: str, document: Path = OPENAPI) -> Checker:
     """The Checker of one schema of openapi.yaml, for programs that need no Contract; `schema` is the schema's name."""
     components = yaml.load(document.read_bytes(), Loader=yaml.CSafeLoader)["components"]["schemas"]
     return Checker(components[schema], components)
@@ -101,7 +101,7 @@ class Contract:
         self._allow(_DISTRIBUTIONS, installed)
         self._allow("DistributionProfileItem", profiles)
         self.operations = {operation.id: operation for operation in self._operations()}
-        self.encoded = json_body(self.document)
+        self.encoded = encode_json_body(self.document)
 
     @property
     def version(self) -> str:
@@ -163,7 +163,9 @@ class Contract:
 
     def _parameters(self, parameters: list[Mapping[str, Any]], place: str) -> tuple[Parameter, ...]:
         return tuple(
-            Parameter.of(each, self._components, self._distributions()) for each in parameters if each["in"] == place
+            Parameter.from_document(each, self._components, self._distributions())
+            for each in parameters
+            if each["in"] == place
         )
 
     def _distributions(self) -> frozenset[str]:

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from domain.errors import UnavailableError
 from image_builder.http.call import REQUEST_RECORD, RequestRecord
-from image_builder.http.errors import HttpError, Problem, problem_of
+from image_builder.http.errors import HttpError, Problem, to_problem
 from image_builder.http.limiter import Limiter
 from image_builder.http.memory import Account, RequestMemory
 from image_builder.http.rate_limits import add_rate_limits
@@ -112,9 +112,9 @@ class Edge:
             await self._answer(scope, receive, answer)
         except asyncio.CancelledError:
             # The server shuts down, and the request did not end within SHUTDOWN_TIMEOUT.
-            await answer.send_problem(problem_of(UnavailableError("The service has ended before there was an answer")))
+            await answer.send_problem(to_problem(UnavailableError("The service has ended before there was an answer")))
         except Exception as error:  # noqa: BLE001 - the last place where an error can become an answer
-            await answer.send_problem(problem_of(error))
+            await answer.send_problem(to_problem(error))
         finally:
             account.close()
             self._report(scope, record, time.perf_counter() - began)
@@ -123,7 +123,7 @@ class Edge:
                     template=record.template, operation=record.operation, tenant=record.tenant, status=record.status
                 )
 
-    def refused(self, method: str, path: str, status: int) -> None:
+    def count_refused(self, method: str, path: str, status: int) -> None:
         """Count a request that was refused before all of its headers had arrived."""
         if path.startswith(self._bases):
             self._metrics.observe("", _method_label(method), status, 0.0)
@@ -191,7 +191,7 @@ class _Answer:
             memory = self._record.memory
             # Memory that the request has reserved for documents counts for the answer, which replaces them.
             if length > _MIN_RESERVED and memory.size < _MAX_BUFFERED:
-                await memory.reserve_soon(max(min(length, _MAX_BUFFERED) - memory.size, 0))
+                await memory.reserve_async(max(min(length, _MAX_BUFFERED) - memory.size, 0))
             self._record.status = message["status"]
             headers = [*message["headers"], *self._headers]
             message["headers"] = add_rate_limits(headers, self._record.limits) if self._record.limits else headers

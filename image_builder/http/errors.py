@@ -12,9 +12,9 @@ from starlette.exceptions import HTTPException
 from domain import errors
 from domain.quota import QuotaExceededError
 from domain.texts import shortened
-from image_builder.http.json_body import json_body
-from image_builder.http.quota import builds_left
-from image_builder.http.rate_limits import rate_limit_fields
+from image_builder.http.json_body import encode_json_body
+from image_builder.http.quota import to_rate_limit
+from image_builder.http.rate_limits import format_rate_limits
 
 log = structlog.get_logger()
 
@@ -59,7 +59,7 @@ class Problem:
         """The answer's body."""
         entries = self.violations or (errors.Violation(str(self.status), self.detail),)
         errors_list = [{"title": each.title, "detail": shortened(each.detail, _MAX_DETAIL_LENGTH)} for each in entries]
-        return json_body({"errors": errors_list})
+        return encode_json_body({"errors": errors_list})
 
 
 class HttpError(Exception):
@@ -70,7 +70,7 @@ class HttpError(Exception):
         self.problem = Problem(status, detail, headers or {})
 
 
-def problem_of(error: Exception) -> Problem:
+def to_problem(error: Exception) -> Problem:
     """The answer for an error. An unforeseen error is logged, and its answer says nothing about it."""
     if isinstance(error, HttpError):
         return error.problem
@@ -105,7 +105,7 @@ def _violations(error: errors.RulesViolatedError) -> tuple[errors.Violation, ...
 
 def _headers(error: errors.ImageBuilderError) -> dict[str, str]:
     if isinstance(error, QuotaExceededError):
-        return rate_limit_fields(builds_left(error.allowance))
+        return format_rate_limits(to_rate_limit(error.allowance))
     retryable = (errors.UnavailableError, errors.InProgressError, errors.RateLimitedError)
     if isinstance(error, retryable) and error.retry_after is not None:
         return {"Retry-After": str(error.retry_after)}

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 # Bytes of one request's headers.
-MOST_HEADER_BYTES: Final = 64 * 1024
+MAX_HEADER_BYTES: Final = 64 * 1024
 # Header fields of one request: a field takes more memory than its bytes.
-MOST_FIELDS: Final = 2000
+MAX_HEADER_FIELDS: Final = 2000
 # Bytes of the identity header's value.
-MOST_IDENTITY_BYTES: Final = 16 * 1024
+MAX_IDENTITY_BYTES: Final = 16 * 1024
 # Bytes of incomplete headers that a process holds for all connections; headers up to `ORDINARY_HEADER_BYTES` do not
 # count.
-MOST_INCOMPLETE_BYTES: Final = 8 * 1024 * 1024
+MAX_INCOMPLETE_BYTES: Final = 8 * 1024 * 1024
 ORDINARY_HEADER_BYTES: Final = 8 * 1024
 # Seconds from a request's first byte to the end of its headers.
-SECONDS_FOR_HEADERS: Final = 30.0
+HEADERS_TIMEOUT: Final = 30.0

@@ -11,7 +11,7 @@ import orjson
 _OPTIONS: Final = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS | orjson.OPT_APPEND_NEWLINE
 
 
-def json_body(document: Any) -> bytes:
+def encode_json_body(document: Any) -> bytes:
     """Encode a document as JSON with a line break at its end.
 
     Times are written in seconds; those without a zone count as UTC. An orjson.Fragment is written unchanged.

@@ -19,11 +19,11 @@ class FairLane:
     Organizations take turns; one organization gets at most half of the threads and half of the places in the queue.
     """
 
-    def __init__(self, name: str, threads: int, most_waiting: int) -> None:
-        """`name` is the prefix of the threads' names; `most_waiting` is the length of the queue."""
+    def __init__(self, name: str, threads: int, max_waiting: int) -> None:
+        """`name` is the prefix of the threads' names; `max_waiting` is the length of the queue."""
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
         # One future for each waiting call: resolved when the call may run, failed when the call is refused.
-        self._queue: FairQueue[asyncio.Future[None]] = FairQueue(threads, most_waiting)
+        self._queue: FairQueue[asyncio.Future[None]] = FairQueue(threads, max_waiting)
 
     def is_free_for(self, organization: str) -> bool:
         """Whether a call of this organization would get a thread without waiting."""

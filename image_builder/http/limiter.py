@@ -27,7 +27,7 @@ _BUDGET_NAMES: Final = {
 _COUNT_TIMEOUT: Final = 5.0
 
 
-def budget_of(method: str, path: str) -> Budget:
+def choose_budget(method: str, path: str) -> Budget:
     """The budget that a request counts towards; `path` is a path or a path template."""
     if method in {"GET", "HEAD", "OPTIONS"}:
         return Budget.READS
@@ -72,7 +72,7 @@ class Limiter:
             return
         record = scope[REQUEST_RECORD]
         record.tenant = identity.tenant
-        await self.admit(record, identity.tenant, budget_of(scope["method"], scope["path"]))
+        await self.admit(record, identity.tenant, choose_budget(scope["method"], scope["path"]))
 
     async def _spend(self, record: RequestRecord, tenant: str, budget: Budget, amount: int) -> BudgetSpending | None:
         spent = await self._limits.spend(tenant, budget, amount)

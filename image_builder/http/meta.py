@@ -17,7 +17,7 @@ from image_builder.usecases.readiness import Probe
 
 
 @dataclass(frozen=True, slots=True)
-class Build:
+class BuildInfo:
     """The commit and the time of the running build; each is empty if unknown."""
 
     commit: str
@@ -29,7 +29,7 @@ class MetaController:
     """Operations about the service itself."""
 
     contract: Contract
-    build: Build
+    build: BuildInfo
     database: Probe
     composer: Probe
 

@@ -25,12 +25,12 @@ class OscapController:
     def routes(self) -> Mapping[str, Route]:
         """The handlers of these operations, by operation id."""
         return {
-            "getOscapProfiles": Route(self.profiles_of),
+            "getOscapProfiles": Route(self.list_profiles),
             "getOscapCustomizations": Route(self.customizations),
             "getOscapCustomizationsForPolicy": Route(self.policy_customizations, Lane.WAITING),
         }
 
-    def profiles_of(self, identity: Identity, distribution: str) -> Response:  # noqa: ARG002 - the same for all
+    def list_profiles(self, identity: Identity, distribution: str) -> Response:  # noqa: ARG002 - the same for all
         """Handle GET /oscap/{distribution}/profiles."""
         return json_answer(self.profiles.of(distribution))
 

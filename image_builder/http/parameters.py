@@ -15,7 +15,7 @@ from domain.uuids import is_uuid
 from image_builder.http.schemas import resolve_references
 
 # A query string of 64 KiB could hold six times as many, which would take the event loop 20 ms.
-MOST_PARAMETERS: Final = 5_000
+MAX_PARAMETERS: Final = 5_000
 _DISTRIBUTION_PARAMETERS: Final = frozenset({"distribution", "distro"})
 _INTEGER: Final = re.compile(r"-?[0-9]{1,30}", re.ASCII)
 # The boundary between two words of a camelCase name.
@@ -39,7 +39,7 @@ class Parameter:
     distributions: frozenset[str] = frozenset()
 
     @classmethod
-    def of(
+    def from_document(
         cls,
         specification: Mapping[str, Any],
         components: Mapping[str, Mapping[str, Any]],
@@ -112,10 +112,10 @@ class Parameter:
 def parse_query(query: bytes) -> dict[str, list[str]]:
     """The values of a query string by name. A comma does not separate values.
 
-    Raises InvalidRequestError if a name or a value is not UTF-8, and for more than MOST_PARAMETERS parameters.
+    Raises InvalidRequestError if a name or a value is not UTF-8, and for more than MAX_PARAMETERS parameters.
     """
-    if query.count(b"&") >= MOST_PARAMETERS:
-        raise InvalidRequestError(f"the query string has more than {MOST_PARAMETERS} parameters")
+    if query.count(b"&") >= MAX_PARAMETERS:
+        raise InvalidRequestError(f"the query string has more than {MAX_PARAMETERS} parameters")
     texts: dict[str, list[str]] = {}
     for pair in filter(None, query.split(b"&")):
         name, _, text = pair.partition(b"=")

@@ -37,7 +37,7 @@ class QuotaController:
         return json_answer({"unlimited": True} if allowance is None else _quota(allowance))
 
 
-def builds_left(allowance: Allowance) -> RateLimit:
+def to_rate_limit(allowance: Allowance) -> RateLimit:
     """The quota in the form of a rate limit."""
     return RateLimit("builds", allowance.limit, allowance.window, allowance.remaining, allowance.frees_in)
 

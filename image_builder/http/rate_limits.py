@@ -24,7 +24,7 @@ class RateLimit:
     frees_in: timedelta | None
 
 
-def rate_limit_fields(*limits: RateLimit) -> dict[str, str]:
+def format_rate_limits(*limits: RateLimit) -> dict[str, str]:
     """The headers that report these limits; no headers without limits."""
     if not limits:
         return {}
@@ -33,7 +33,7 @@ def rate_limit_fields(*limits: RateLimit) -> dict[str, str]:
 
 def add_rate_limits(headers: list[tuple[bytes, bytes]], limits: tuple[RateLimit, ...]) -> list[tuple[bytes, bytes]]:
     """Add limits to an answer's headers, after limits that the headers report already. Names must be in lower case."""
-    fields = {name.lower().encode(): value.encode() for name, value in rate_limit_fields(*limits).items()}
+    fields = {name.lower().encode(): value.encode() for name, value in format_rate_limits(*limits).items()}
     others = []
     for name, value in headers:
         if name in fields:

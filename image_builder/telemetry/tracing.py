@@ -57,7 +57,7 @@ class Tracing:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
         from opentelemetry.util.re import parse_env_headers
 
-        from adapters.http.sending import Collector, SendingSession
+        from adapters.http.telemetry_sessions import Collector, TelemetrySession
 
         # ruff: enable[PLC0415]
         resource = Resource.create({SERVICE_NAME: _SERVICE, SERVICE_VERSION: self._version})
@@ -65,7 +65,7 @@ class Tracing:
             f"{self._endpoint.rstrip('/')}/v1/traces",
             headers=parse_env_headers(self._headers, liberal=True),
             timeout=_ATTEMPT_TIMEOUT,
-            session=SendingSession(Collector("trace collector", "spans")),
+            session=TelemetrySession(Collector("trace collector", "spans")),
         )
         # The Collector logs once when the collector becomes unavailable; the exporter would log each failed attempt.
         logging.getLogger(trace_exporter.__name__).setLevel(logging.CRITICAL)

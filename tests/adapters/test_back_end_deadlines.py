@@ -21,7 +21,7 @@ from tests.support.waiting import BRIEFLY, PATIENCE, SOON, STRETCH
 DRIP = Timeouts(connect=1.0, read=0.5, total=0.2)
 # Longer than a test waits: what ends sooner was ended by an earlier deadline.
 LONG = Timeouts(connect=2 * PATIENCE, read=2 * PATIENCE)
-METHODS = ("get", "ask", "post", "delete")
+METHODS = ("get", "post_idempotent", "post_once", "delete")
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def calling(url, **options):
 
 
 def call(back_end, method, timeouts):
-    body = ({},) if method in {"ask", "post"} else ()
+    body = ({},) if method in {"post_idempotent", "post_once"} else ()
     return getattr(back_end, method)("/x", *body, timeouts)
 
 
@@ -45,7 +45,7 @@ def silence(back_end, method, timeouts):
     return silent.value, time.monotonic() - began
 
 
-@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("method", ["get", "post_once"])
 @pytest.mark.parametrize("drip", DRIPS.values(), ids=DRIPS)
 def test_an_answer_that_drips_is_given_up_at_the_deadline(method, drip):
     with Loopback(drip) as server, calling(server.url) as back_end:
@@ -147,7 +147,7 @@ def test_a_name_nobody_knows_is_no_answer_at_once(monkeypatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with calling("http://nobody.invalid") as back_end:
-        error, took = silence(back_end, "post", LONG)
+        error, took = silence(back_end, "post_once", LONG)
     assert not error.sent
     assert took < LONG.connect
 
@@ -158,9 +158,9 @@ def test_an_answer_beyond_the_limit_is_none():
         calling(server.url) as back_end,
     ):
         with pytest.raises(NoAnswerError) as silent:
-            back_end.get("/x", LONG, largest=100_000)
+            back_end.get("/x", LONG, max_bytes=100_000)
         error = silent.value
-        assert len(back_end.get("/x", LONG, largest=100_000).body) == 100_000
+        assert len(back_end.get("/x", LONG, max_bytes=100_000).body) == 100_000
     assert error.sent
     assert len(server.asked) == 2
 
@@ -229,7 +229,7 @@ def test_the_deadline_goes_along_with_the_context():
 # Being put off
 
 
-@pytest.mark.parametrize("method", ["get", "ask"])
+@pytest.mark.parametrize("method", ["get", "post_idempotent"])
 def test_a_back_end_that_puts_us_off_for_a_moment_is_asked_once_more(method):
     with (
         Loopback(answer(429, b"", retry_after="1"), answer(200, b'"here"')) as server,
@@ -262,7 +262,7 @@ def test_a_back_end_that_puts_us_off_gives_no_answer(step, total, asked):
 
 def test_a_post_hears_that_it_is_put_off():
     with Loopback(answer(429, b"", retry_after="1")) as server, calling(server.url) as back_end:
-        assert call(back_end, "post", LONG) == Answer(429, b"", retry_after=1.0)
+        assert call(back_end, "post_once", LONG) == Answer(429, b"", retry_after=1.0)
     assert len(server.asked) == 1
 
 
@@ -298,7 +298,7 @@ def test_a_token_counts_towards_the_call_s_time():
         tokens_from(endpoint.url) as tokens,
         calling(server.url, tokens=tokens) as back_end,
     ):
-        error, took = silence(back_end, "post", DRIP)
+        error, took = silence(back_end, "post_once", DRIP)
     assert not error.sent
     assert took < SOON
     assert server.asked == []

@@ -9,7 +9,7 @@ from stamina.instrumentation import set_on_retry_hooks
 
 from adapters.http.breaker import Breaker
 from adapters.http.client import Answer, BackEnd, NoAnswerError, Timeouts
-from adapters.http.exchange import LARGEST_ANSWER
+from adapters.http.exchange import MAX_ANSWER_BYTES
 from ports.trace import Trace, current_trace
 from tests.support.floods import unending
 from tests.support.loopback import Loopback, answer, close, garbage, half, hang, refused_url, reset, truncated
@@ -35,9 +35,9 @@ class CountingBreaker(Breaker):
         super().__init__(failures=1000)
         self.attempts = 0
 
-    def admits(self):
+    def allows_call(self):
         self.attempts += 1
-        return super().admits()
+        return super().allows_call()
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def calling(url):
 
 
 def call(back_end, method, timeouts=LONG):
-    body = ({"a": "é"},) if method == "post" else ()
+    body = ({"a": "é"},) if method == "post_once" else ()
     return getattr(back_end, method)("/x", *body, timeouts)
 
 
@@ -60,7 +60,7 @@ def silence(back_end, method, timeouts=LONG):
     return silent.value
 
 
-@pytest.mark.parametrize(("method", "attempts"), [("get", 3), ("delete", 3), ("post", 1)])
+@pytest.mark.parametrize(("method", "attempts"), [("get", 3), ("delete", 3), ("post_once", 1)])
 def test_a_refused_connection_is_tried_again_only_by_who_may_repeat(method, attempts):
     with calling(refused_url()) as back_end:
         error = silence(back_end, method)
@@ -68,7 +68,7 @@ def test_a_refused_connection_is_tried_again_only_by_who_may_repeat(method, atte
     assert not error.sent
 
 
-@pytest.mark.parametrize(("method", "attempts"), [("get", 3), ("delete", 3), ("post", 1)])
+@pytest.mark.parametrize(("method", "attempts"), [("get", 3), ("delete", 3), ("post_once", 1)])
 @pytest.mark.parametrize("step", BREAKING.values(), ids=BREAKING)
 def test_a_broken_connection_is_tried_again_only_by_who_may_repeat(method, attempts, step):
     with Loopback(step) as server, calling(server.url) as back_end:
@@ -77,15 +77,15 @@ def test_a_broken_connection_is_tried_again_only_by_who_may_repeat(method, attem
     assert error.sent
 
 
-@pytest.mark.parametrize("method", ["get", "delete", "post"])
+@pytest.mark.parametrize("method", ["get", "delete", "post_once"])
 def test_a_connection_broken_before_anything_was_read_may_have_sent_it(method):
     with Loopback(unread=True) as server, calling(server.url) as back_end:
         error = silence(back_end, method)
-    assert server.connections == (1 if method == "post" else MOST_ATTEMPTS)
+    assert server.connections == (1 if method == "post_once" else MOST_ATTEMPTS)
     assert error.sent
 
 
-@pytest.mark.parametrize("method", ["get", "delete", "post"])
+@pytest.mark.parametrize("method", ["get", "delete", "post_once"])
 @pytest.mark.parametrize("step", NULL_METER.values(), ids=NULL_METER)
 def test_a_back_end_that_hangs_is_given_up_in_time(method, step):
     with Loopback(step) as server, calling(server.url) as back_end:
@@ -94,7 +94,7 @@ def test_a_back_end_that_hangs_is_given_up_in_time(method, step):
         took = time.monotonic() - began
     assert error.sent
     assert took < SOON
-    assert len(server.asked) <= (1 if method == "post" else MOST_ATTEMPTS)
+    assert len(server.asked) <= (1 if method == "post_once" else MOST_ATTEMPTS)
 
 
 @pytest.mark.parametrize("method", ["get", "delete"])
@@ -116,7 +116,7 @@ def test_a_back_end_that_comes_back_in_time_is_heard(method, step):
 @pytest.mark.parametrize("status", [200, 201, 400, 404, 409, 500, 502, 503, 504])
 def test_a_post_is_sent_once_whatever_is_answered(status):
     with Loopback(answer(status, b"<html>", "text/html")) as server, calling(server.url) as back_end:
-        assert call(back_end, "post") == Answer(status, b"<html>")
+        assert call(back_end, "post_once") == Answer(status, b"<html>")
     assert len(server.asked) == 1
 
 
@@ -129,7 +129,7 @@ def test_an_answer_of_the_back_end_itself_is_not_asked_for_again(method, status)
     assert len(server.asked) == 1
 
 
-@pytest.mark.parametrize("method", ["get", "delete", "post"])
+@pytest.mark.parametrize("method", ["get", "delete", "post_once"])
 def test_a_redirection_is_an_answer_and_not_followed(method):
     with (
         Loopback() as elsewhere,
@@ -161,19 +161,19 @@ def test_the_pauses_between_attempts_are_short_and_differ(pauses):
 def test_connections_are_used_again():
     with Loopback() as server, calling(server.url) as back_end:
         for _ in range(10):
-            call(back_end, "post")
+            call(back_end, "post_once")
     assert server.connections == 1
 
 
 def test_a_body_is_json():
     with Loopback() as server, calling(server.url) as back_end:
-        call(back_end, "post")
+        call(back_end, "post_once")
     (asked,) = server.asked
     assert asked.headers["content-type"] == "application/json"
     assert asked.body == '{"a":"é"}'.encode()
 
 
-@pytest.mark.parametrize("method", ["get", "delete", "post"])
+@pytest.mark.parametrize("method", ["get", "delete", "post_once"])
 def test_the_request_s_ids_are_passed_on(method):
     token = current_trace.set(Trace("the-request", "abcdefghijklmno"))
     try:
@@ -222,5 +222,5 @@ def test_a_body_that_is_no_json_is_none(body):
 def test_an_answer_that_does_not_end_is_left_before_it_fills_the_memory(kind):
     flood = unending()[kind]
     with Loopback(flood) as server, calling(server.url) as back_end:
-        silence(back_end, "post", LONG)
-    assert flood.sent < 4 * LARGEST_ANSWER
+        silence(back_end, "post_once", LONG)
+    assert flood.sent < 4 * MAX_ANSWER_BYTES

@@ -44,7 +44,7 @@ def a_back_end(*steps: Step, breaker: Breaker | None = None) -> Iterator[tuple[B
 def test_a_call_is_told_by_its_outcome(step: Step, timeouts: Timeouts, outcome: CallOutcome) -> None:
     with a_back_end(step) as (back_end, meter):
         with suppress(NoAnswerError):
-            back_end.post("/x", {}, timeouts)
+            back_end.post_once("/x", {}, timeouts)
         assert meter.calls == [("provisioning", outcome)]
         assert meter.seconds[0] > 0
 
@@ -57,14 +57,14 @@ def test_each_attempt_is_told() -> None:
 
 def test_a_call_that_the_breaker_turns_away_is_told() -> None:
     with a_back_end(answer(200), breaker=Breaker(failures=1)) as (back_end, meter):
-        back_end.breaker.failed()
+        back_end.breaker.record_failure()
         with pytest.raises(NoAnswerError):
-            back_end.post("/x", {}, LONG)
+            back_end.post_once("/x", {}, LONG)
         assert meter.calls == [("provisioning", CallOutcome.TURNED_AWAY)]
 
 
 def test_what_is_not_asked_for_want_of_time_is_no_call() -> None:
     with a_back_end(answer(200)) as (back_end, meter), until(0):
         with pytest.raises(NoAnswerError):
-            back_end.post("/x", {}, LONG)
+            back_end.post_once("/x", {}, LONG)
         assert meter.calls == []

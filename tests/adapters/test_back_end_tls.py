@@ -45,7 +45,7 @@ def calling(url, **options):
 def silence(back_end, method="get", timeouts=DRIP):
     began = time.monotonic()
     with pytest.raises(NoAnswerError) as silent:
-        getattr(back_end, method)("/x", *([{}] if method == "post" else []), timeouts)
+        getattr(back_end, method)("/x", *([{}] if method == "post_once" else []), timeouts)
     return silent.value, time.monotonic() - began
 
 
@@ -58,7 +58,7 @@ def test_a_connection_that_breaks_after_the_request_was_sent_may_have_carried_it
         return False
 
     with Loopback(breaking, tls=ours.server) as server, calling(server.url, ca_file=ours.file) as back_end:
-        error, _ = silence(back_end, "post", LONG)
+        error, _ = silence(back_end, "post_once", LONG)
     assert error.sent
     assert isinstance(error.__cause__, requests.exceptions.SSLError)
 
@@ -72,7 +72,7 @@ def test_a_server_of_the_given_ca_is_trusted(ours):
 def test_a_server_of_another_ca_hears_nothing(ours, another, trusted):
     ca_file = another.file if trusted == "another" else ""
     with Loopback(HERE, tls=ours.server) as server, calling(server.url, ca_file=ca_file) as back_end:
-        error, _ = silence(back_end, "post", LONG)
+        error, _ = silence(back_end, "post_once", LONG)
     assert not error.sent
     assert server.asked == []
 
@@ -84,7 +84,7 @@ def test_the_given_ca_is_the_only_one_trusted(ours, another, monkeypatch):
         with calling(server.url) as back_end:
             back_end.get("/x", LONG)
         with calling(server.url, ca_file=another.file) as back_end:
-            silence(back_end, "post", LONG)
+            silence(back_end, "post_once", LONG)
     assert len(server.asked) == 1
 
 
@@ -92,7 +92,7 @@ def test_a_server_of_another_name_hears_nothing(ours):
     with Loopback(HERE, tls=ours.server) as server:
         elsewhere = server.url.replace("127.0.0.1", "localhost")
         with calling(elsewhere, ca_file=ours.file) as back_end:
-            silence(back_end, "post", LONG)
+            silence(back_end, "post_once", LONG)
     assert server.asked == []
 
 
@@ -111,7 +111,7 @@ def test_an_encrypted_connection_is_used_again(ours):
 # By when
 
 
-@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("method", ["get", "post_once"])
 @pytest.mark.parametrize("drip", DRIPS.values(), ids=DRIPS)
 def test_an_encrypted_answer_that_drips_is_given_up_at_the_deadline(ours, method, drip):
     with Loopback(drip, tls=ours.server) as server, calling(server.url, ca_file=ours.file) as back_end:
@@ -158,7 +158,7 @@ def test_a_proxy_is_given_the_whole_url():
         Loopback(proxying) as proxy,
         calling(server.url, proxy=proxy.url) as back_end,
     ):
-        assert back_end.ask("/x", {"a": 1}, LONG, params=[("q", "a b")]) == Answer(200, b'"here"')
+        assert back_end.post_idempotent("/x", {"a": 1}, LONG, params=[("q", "a b")]) == Answer(200, b'"here"')
     assert [(asked.method, asked.path) for asked in proxy.asked] == [("POST", f"{server.url}/x?q=a%20b")]
     assert [(asked.path, asked.body) for asked in server.asked] == [("/x?q=a%20b", b'{"a":1}')]
 
@@ -170,7 +170,7 @@ def test_an_encrypted_call_passes_through_the_proxy_unseen(ours):
         calling(server.url, proxy=proxy.url, ca_file=ours.file) as back_end,
     ):
         for _ in range(2):
-            assert back_end.ask("/x", {"a": 1}, LONG) == Answer(200, b'"here"')
+            assert back_end.post_idempotent("/x", {"a": 1}, LONG) == Answer(200, b'"here"')
     place = server.url.removeprefix("https://")
     assert [(asked.method, asked.path, asked.body) for asked in proxy.asked] == [("CONNECT", place, b"")]
     assert server.connections == 1
@@ -182,7 +182,7 @@ def test_a_server_of_another_ca_hears_nothing_through_a_proxy_either(ours, anoth
         Loopback(proxying) as proxy,
         calling(server.url, proxy=proxy.url, ca_file=another.file) as back_end,
     ):
-        error, _ = silence(back_end, "post", LONG)
+        error, _ = silence(back_end, "post_once", LONG)
     assert not error.sent
     assert server.asked == []
 
@@ -203,13 +203,13 @@ def test_a_proxy_that_refuses_a_tunnel_is_no_answer(ours, step):
         Loopback(step) as proxy,
         calling(server.url, proxy=proxy.url, ca_file=ours.file) as back_end,
     ):
-        silence(back_end, "post", LONG)
+        silence(back_end, "post_once", LONG)
     assert server.asked == []
 
 
 def test_a_proxy_that_is_not_there_is_no_answer():
     with Loopback(HERE) as server, calling(server.url, proxy=refused_url()) as back_end:
-        error, _ = silence(back_end, "post", LONG)
+        error, _ = silence(back_end, "post_once", LONG)
     assert not error.sent
     assert server.asked == []
 

@@ -105,8 +105,8 @@ def test_look_ups_that_fail_do_not_keep_builds_from_the_composer(configured):
         with pytest.raises(UnavailableError):
             back_ends.composer_lookups.search_packages("centos-9", "x86_64", [], "vim")
     builds, look_ups = back_ends.used[:2]
-    assert builds.breaker.admits()
-    assert not look_ups.breaker.admits()
+    assert builds.breaker.allows_call()
+    assert not look_ups.breaker.allows_call()
 
 
 def test_builds_and_look_ups_ask_the_composer_with_one_token(configured):

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import orjson
 import pytest
 
-from adapters.http.answer import DEEPEST, LARGEST_VALUES, Answer, largest_size
+from adapters.http.answer import MAX_LEVELS, MAX_VALUES_BYTES, Answer, max_size_in_memory
 from adapters.http.breaker import Breaker
 from adapters.http.client import BackEnd, NoAnswerError, Timeouts
 from adapters.http.compliance import HttpCompliance
@@ -52,7 +52,7 @@ class SayingBackEnd:
     def get(self, *_: Any, **__: Any) -> Answer:
         return self._answer
 
-    ask = post = delete = get
+    post_idempotent = post_once = delete = get
 
 
 Call = Callable[[BackEnd], Any]
@@ -199,8 +199,8 @@ def test_json_of_as_many_levels_as_may_be_is_read(kind: tuple[str, str], levels:
     def nested(times: int) -> Any:
         return Answer(200, (kind[0] * times + "1" + kind[1] * times).encode()).json()
 
-    assert nested(DEEPEST // levels) is not None
-    assert nested(DEEPEST // levels + 1) is None
+    assert nested(MAX_LEVELS // levels) is not None
+    assert nested(MAX_LEVELS // levels + 1) is None
 
 
 def test_brackets_in_texts_and_side_by_side_are_no_levels() -> None:
@@ -234,12 +234,12 @@ def test_values_take_no_more_memory_than_is_reserved_for_them(body: bytes) -> No
     finally:
         tracemalloc.stop()
     assert document
-    assert taken <= largest_size(body) <= 6 * taken
+    assert taken <= max_size_in_memory(body) <= 6 * taken
 
 
 def test_json_that_needs_too_much_memory_is_none() -> None:
     body = b"[" + b"[]," * 1_000_000 + b"[]]"
-    assert largest_size(body) > LARGEST_VALUES
+    assert max_size_in_memory(body) > MAX_VALUES_BYTES
     assert Answer(200, body).json() is None
 
 
@@ -282,7 +282,7 @@ def test_memory_is_reserved_for_a_large_answer_and_for_a_small_one_not(
     assert reserved == []
     body = orjson.dumps([PACKAGE] * 20_000)
     assert Answer(200, body).json()
-    assert reserved == [largest_size(body)]
+    assert reserved == [max_size_in_memory(body)]
 
 
 def test_a_request_that_may_not_have_the_memory_gets_no_answer(account: Callable[[int, Exception], Account]) -> None:
@@ -303,11 +303,11 @@ def test_memory_is_reserved_while_an_answer_arrives(
     with Loopback(answer(200, body), answer(200, body)) as server:
         back_end._url = server.url
         reserved = account(10**9, error).reserved
-        assert back_end.get("/x", Timeouts(5, 10), largest=4_000_000).body == body
+        assert back_end.get("/x", Timeouts(5, 10), max_bytes=4_000_000).body == body
         assert sum(reserved) == 6 * 1024 * 1024
         account(4 * 1024 * 1024, error)
         with pytest.raises(NoAnswerError) as none:
-            back_end.get("/x", Timeouts(5, 10), largest=4_000_000)
+            back_end.get("/x", Timeouts(5, 10), max_bytes=4_000_000)
     assert none.value.sent
     back_end.close()
 
@@ -320,7 +320,7 @@ def test_a_back_end_whose_answers_are_too_large_is_not_left_alone() -> None:
             with suppress(NoAnswerError):
                 back_end.get("/x", Timeouts(5, 10))
         back_end.close()
-    assert breaker.admits()
+    assert breaker.allows_call()
     assert len(server.asked) == 5
 
 

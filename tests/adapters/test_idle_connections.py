@@ -16,11 +16,11 @@ import stamina
 from structlog.testing import capture_logs
 from urllib3.util.wait import wait_for_read
 
-from adapters.http import watchdog
+from adapters.http import call_deadline
 from adapters.http.breaker import Breaker
 from adapters.http.client import BackEnd, NoAnswerError, Timeouts, new_session
 from adapters.http.composer import HttpComposer
-from adapters.http.sending import Collector, SendingSession
+from adapters.http.telemetry_sessions import Collector, TelemetrySession
 from adapters.http.tokens import Credentials, Tokens
 from domain.submission import Accepted, Unanswered
 from tests.support.composer_adapter import ID, a_composer
@@ -98,14 +98,14 @@ def test_a_build_that_meets_the_end_of_a_connection_that_may_be_used_again_is_ne
 def test_a_connection_that_was_idle_for_a_moment_is_used_again():
     with Loopback(ACCEPTED) as server, calling(server.url) as back_end:
         for _ in range(5):
-            back_end.post("/x", {}, LONG, max_idle=60.0)
+            back_end.post_once("/x", {}, LONG, max_idle=60.0)
     assert server.connections == 1
 
 
 def test_a_connection_that_was_idle_for_longer_is_not_used_for_a_build():
     with Loopback(ACCEPTED) as server, calling(server.url) as back_end:
         for _ in range(3):
-            back_end.post("/x", {}, LONG)
+            back_end.post_once("/x", {}, LONG)
             time.sleep(0.35)
     assert server.connections == 3
 
@@ -115,7 +115,7 @@ def test_a_connection_that_was_idle_for_long_is_used_for_what_may_be_sent_twice(
         for method in ("get", "delete", "get"):
             getattr(back_end, method)("/x", LONG)
             time.sleep(0.35)
-        back_end.ask("/x", {}, LONG)
+        back_end.post_idempotent("/x", {}, LONG)
     assert server.connections == 1
 
 
@@ -123,7 +123,7 @@ def test_a_connection_that_was_idle_for_long_is_used_for_what_may_be_sent_twice(
 def ends_before_the_write(monkeypatch):
     """The server closes the pooled connection after the pool has looked at it, and before a request is written."""
     closing = threading.Event()
-    written = watchdog._WatchedConnection.putrequest
+    written = call_deadline._DeadlineConnection.putrequest
 
     def putrequest(self, *args, **options):
         if self.idle_since is not None:
@@ -136,7 +136,7 @@ def ends_before_the_write(monkeypatch):
         closing.wait(30)
         return False
 
-    monkeypatch.setattr(watchdog._WatchedConnection, "putrequest", putrequest)
+    monkeypatch.setattr(call_deadline._DeadlineConnection, "putrequest", putrequest)
     return answered_and_closed
 
 
@@ -157,7 +157,7 @@ def test_a_build_is_sent_again_where_writing_failed_at_once(monkeypatch, encrypt
         socket.socket.shutdown(self.sock, socket.SHUT_WR)
         return True
 
-    monkeypatch.setattr(watchdog._WatchedConnection, "_is_reusable", refuse_writes)
+    monkeypatch.setattr(call_deadline._DeadlineConnection, "_is_reusable", refuse_writes)
     tls, ca_file = (ours.server, ours.file) if encrypted else (None, "")
     with Loopback(ACCEPTED, tls=tls) as server, calling(server.url, ca_file=ca_file) as back_end:
         composer = HttpComposer(back_end, 60.0)
@@ -166,13 +166,13 @@ def test_a_build_is_sent_again_where_writing_failed_at_once(monkeypatch, encrypt
 
 
 def test_a_build_of_which_nothing_could_be_written_twice_has_not_started(monkeypatch):
-    connect = watchdog._WatchedConnection.connect
+    connect = call_deadline._DeadlineConnection.connect
 
     def connected_without_writes(self):
         connect(self)
         self.sock.shutdown(socket.SHUT_WR)
 
-    monkeypatch.setattr(watchdog._WatchedConnection, "connect", connected_without_writes)
+    monkeypatch.setattr(call_deadline._DeadlineConnection, "connect", connected_without_writes)
     with Loopback(ACCEPTED) as server, a_composer(server.url) as composer:
         assert composer.submit({}) == Unanswered(may_have_started=False)
         until(lambda: server.connections == 2, "two connections, which a thread of the server's accepts")
@@ -187,10 +187,10 @@ def test_a_build_that_was_written_to_a_used_connection_is_not_sent_again(ending)
 
 
 @pytest.mark.parametrize("ending", [close, reset])
-@pytest.mark.parametrize("call", ["get", "delete", "ask"])
+@pytest.mark.parametrize("call", ["get", "delete", "post_idempotent"])
 def test_what_may_be_sent_twice_is_sent_again_at_once_and_is_no_failure_of_the_back_end(call, ending):
     breaker = Breaker(failures=1)
-    body = ({},) if call == "ask" else ()
+    body = ({},) if call == "post_idempotent" else ()
     with (
         stamina.set_testing(True, attempts=1),
         capture_logs() as lines,
@@ -232,7 +232,7 @@ def test_telemetry_is_sent_again_where_the_connection_had_ended(ending):
     with (
         capture_logs() as lines,
         Loopback(answer(200), ending, answer(200)) as server,
-        SendingSession(collector) as session,
+        TelemetrySession(collector) as session,
     ):
         sent = [session.request("POST", server.url, data=b"spans", timeout=30.0).status_code for _ in range(2)]
     assert (sent, len(server.asked), lines) == ([200, 200], 3, [])
@@ -241,7 +241,7 @@ def test_telemetry_is_sent_again_where_the_connection_had_ended(ending):
 def test_a_long_request_arrives_as_a_whole():
     headers = {"X-Long": "h" * 60_000}
     with Loopback(ACCEPTED) as server, calling(server.url) as back_end:
-        back_end.post("/x", {"long": "b" * 5_000_000}, LONG, headers=headers)
+        back_end.post_once("/x", {"long": "b" * 5_000_000}, LONG, headers=headers)
     (asked,) = server.asked
     assert len(asked.body) > 5_000_000
     assert len(asked.headers["x-long"]) == 60_000

@@ -136,7 +136,7 @@ def test_certificates_that_have_gone_make_a_call_without_an_answer(tmp_path):
         tokens = Tokens(Credentials(server.url.replace("http:", "https:"), "us", "secret"), session)
         back_end = BackEnd("recommendations", server.url, connections=1, tokens=tokens, meter=meter)
         with pytest.raises(NoAnswerError):
-            back_end.post("/x", {}, LONG)
+            back_end.post_once("/x", {}, LONG)
     assert meter.calls == [("recommendations", CallOutcome.NO_ANSWER)]
 
 
@@ -183,9 +183,9 @@ def test_a_refusal_is_shared_by_all_who_wait():
 def test_a_token_refused_late_does_not_cost_the_new_one():
     with Loopback(a_token("one"), a_token("two"), a_token("three")) as server, tokens_from(server.url) as tokens:
         old = tokens.get()
-        tokens.refused(old)
+        tokens.invalidate(old)
         assert tokens.get() == "two"
-        tokens.refused(old)
+        tokens.invalidate(old)
         assert tokens.get() == "two"
 
 
@@ -197,7 +197,7 @@ def test_a_call_carries_the_token(composer):
 
 
 @pytest.mark.parametrize("status", [401, 403])
-@pytest.mark.parametrize("method", ["get", "delete", "post"])
+@pytest.mark.parametrize("method", ["get", "delete", "post_once"])
 def test_a_stale_token_is_refreshed_once_and_the_call_repeated(method, status):
     with (
         Loopback(a_token("old"), a_token("new")) as endpoint,
@@ -205,7 +205,7 @@ def test_a_stale_token_is_refreshed_once_and_the_call_repeated(method, status):
         tokens_from(endpoint.url) as tokens,
         calling(server.url, tokens) as back_end,
     ):
-        body = ({"a": 1},) if method == "post" else ()
+        body = ({"a": 1},) if method == "post_once" else ()
         assert getattr(back_end, method)("/x", *body, LONG).status == 200
     assert [asked.headers["authorization"] for asked in server.asked] == ["Bearer old", "Bearer new"]
     assert len({asked.body for asked in server.asked}) == 1
@@ -251,7 +251,7 @@ def test_twenty_calls_with_a_stale_token_share_one_refresh(composer):
     assert composer.counters()["POST /token"] == 2
 
 
-@pytest.mark.parametrize("method", ["get", "delete", "post"])
+@pytest.mark.parametrize("method", ["get", "delete", "post_once"])
 def test_without_a_token_nothing_is_sent(method):
     with (
         Loopback(answer(500)) as endpoint,
@@ -259,7 +259,7 @@ def test_without_a_token_nothing_is_sent(method):
         tokens_from(endpoint.url) as tokens,
         calling(server.url, tokens) as back_end,
     ):
-        body = ({},) if method == "post" else ()
+        body = ({},) if method == "post_once" else ()
         with pytest.raises(NoAnswerError) as refused:
             getattr(back_end, method)("/x", *body, LONG)
     assert not refused.value.sent
@@ -274,6 +274,6 @@ def test_a_refresh_that_fails_after_a_401_means_nothing_was_started():
         calling(server.url, tokens) as back_end,
         pytest.raises(NoAnswerError) as refused,
     ):
-        back_end.post("/x", {}, LONG)
+        back_end.post_once("/x", {}, LONG)
     assert not refused.value.sent
     assert len(server.asked) == 1

@@ -73,7 +73,7 @@ def closed_within(opened: socket.socket, seconds: float) -> bool:
     return received < LARGE
 
 
-@pytest.mark.parametrize("limit", ["_SECONDS_FOR_A_PART", "_SECONDS_FOR_AN_ANSWER"])
+@pytest.mark.parametrize("limit", ["_MAX_WRITE_PAUSE", "_MAX_WRITE_SECONDS"])
 def test_a_client_that_does_not_read_its_answer_is_cut(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
     monkeypatch.setattr(protocol, limit, 0.5)
     with serving(large_answer) as address, socket.create_connection(address, PATIENCE) as opened:

@@ -28,11 +28,11 @@ class HastyBackEnd(BackEnd):
     def delete(self, path: str, _timeouts: Timeouts) -> Answer:
         return super().delete(path, HASTE)
 
-    def post(self, path: str, body: Mapping[str, Any], _timeouts: Timeouts, **options: Any) -> Answer:
-        return super().post(path, body, HASTE, **options)
+    def post_once(self, path: str, body: Mapping[str, Any], _timeouts: Timeouts, **options: Any) -> Answer:
+        return super().post_once(path, body, HASTE, **options)
 
-    def ask(self, path: str, body: Mapping[str, Any], _timeouts: Timeouts, **options: Any) -> Answer:
-        return super().ask(path, body, HASTE, **options)
+    def post_idempotent(self, path: str, body: Mapping[str, Any], _timeouts: Timeouts, **options: Any) -> Answer:
+        return super().post_idempotent(path, body, HASTE, **options)
 
 
 @contextmanager

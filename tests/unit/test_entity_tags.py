@@ -3,13 +3,13 @@
 import pytest
 
 from domain.errors import InvalidRequestError
-from image_builder.http.versions import etag, parse_if_match
+from image_builder.http.entity_tags import format_etag, parse_if_match
 
 
 @pytest.mark.parametrize("version", [1, 7, 10, 2**31 - 1])
 def test_a_version_s_tag_is_strong_and_means_that_version(version):
-    assert etag(version) == f'"{version}"'
-    assert parse_if_match(etag(version)) == {version}
+    assert format_etag(version) == f'"{version}"'
+    assert parse_if_match(format_etag(version)) == {version}
 
 
 @pytest.mark.parametrize("if_match", [None, "*", " * ", "\t*"])

@@ -14,11 +14,11 @@ from image_builder.http.lanes import FairLane
 from tests.support.waiting import PATIENCE
 
 
-def in_a_lane(test: Callable[[FairLane], Awaitable[None]], threads: int = 4, most_waiting: int = 8) -> None:
+def in_a_lane(test: Callable[[FairLane], Awaitable[None]], threads: int = 4, max_waiting: int = 8) -> None:
     """Run a test on an event loop, with a lane; the test has to let all calls end."""
 
     async def main() -> None:
-        lane = FairLane("test", threads, most_waiting)
+        lane = FairLane("test", threads, max_waiting)
         try:
             async with asyncio.timeout(PATIENCE):
                 await test(lane)
@@ -83,7 +83,7 @@ def test_organizations_get_the_threads_in_turn() -> None:
         await asyncio.gather(first, *others)
         assert began == ["first", "a", "b", "c", "a", "b", "a"]
 
-    in_a_lane(test, threads=1, most_waiting=10)
+    in_a_lane(test, threads=1, max_waiting=10)
 
 
 def test_when_all_places_are_taken_the_newest_call_of_the_organization_with_most_is_refused() -> None:
@@ -109,7 +109,7 @@ def test_when_all_places_are_taken_the_newest_call_of_the_organization_with_most
             "c": [True, False],
         }
 
-    in_a_lane(test, threads=2, most_waiting=4)
+    in_a_lane(test, threads=2, max_waiting=4)
 
 
 def test_a_call_that_is_cancelled_while_it_waits_takes_nobody_s_place() -> None:

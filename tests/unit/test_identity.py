@@ -7,7 +7,7 @@ import pytest
 
 from domain.errors import ForbiddenError, UnauthenticatedError
 from domain.identity import RedHatClaims, fedora_identity, red_hat_identity
-from image_builder.http.auth import authenticator
+from image_builder.http.auth import create_authenticator
 from tests.support.builders import encoded
 
 MISSING = object()
@@ -23,7 +23,7 @@ def asks(document, *, fedora_accounts=False):
     """The identity of whoever sends the document; bytes are the header's value itself."""
     value = document if isinstance(document, bytes) else encoded(document).encode()
     name = b"x-fedora-identity" if fedora_accounts else b"x-rh-identity"
-    return authenticator(fedora_accounts=fedora_accounts)([(b"accept", b"*/*"), (name, value)])
+    return create_authenticator(fedora_accounts=fedora_accounts)([(b"accept", b"*/*"), (name, value)])
 
 
 def claims(**fields):
@@ -208,7 +208,7 @@ def test_an_identity_without_a_tenant_is_nobody(fields):
 @pytest.mark.parametrize("fedora_accounts", [True, False])
 def test_a_request_without_the_header_is_nobody_s(fedora_accounts):
     with pytest.raises(UnauthenticatedError):
-        authenticator(fedora_accounts=fedora_accounts)([(b"accept", b"*/*")])
+        create_authenticator(fedora_accounts=fedora_accounts)([(b"accept", b"*/*")])
 
 
 @pytest.mark.parametrize(("name", "fedora_accounts"), [(b"x-rh-identity", False), (b"x-fedora-identity", True)])
@@ -216,14 +216,14 @@ def test_two_headers_are_nobody(name, fedora_accounts):
     document = {**a_document(), "user": "u"}
     header = (name, encoded(document).encode())
     with pytest.raises(UnauthenticatedError):
-        authenticator(fedora_accounts=fedora_accounts)([header, header])
+        create_authenticator(fedora_accounts=fedora_accounts)([header, header])
 
 
 @pytest.mark.parametrize(("name", "fedora_accounts"), [(b"x-rh-identity", True), (b"x-fedora-identity", False)])
 def test_only_the_header_in_force_is_read(name, fedora_accounts):
     header = (name, encoded({**a_document(), "user": "u"}).encode())
     with pytest.raises(UnauthenticatedError):
-        authenticator(fedora_accounts=fedora_accounts)([header])
+        create_authenticator(fedora_accounts=fedora_accounts)([header])
 
 
 def test_a_fedora_user_is_the_tenant_and_never_entitled():
@@ -243,7 +243,7 @@ def test_a_fedora_header_without_a_user_s_name_is_nobody(user):
 
 
 def test_one_caller_after_another_is_told_apart():
-    authenticate = authenticator(fedora_accounts=False)
+    authenticate = create_authenticator(fedora_accounts=False)
     tenants = [
         authenticate([(b"x-rh-identity", encoded(a_document(org_id=org_id)).encode())]).tenant
         for org_id in ("1", "2", "1", "3")

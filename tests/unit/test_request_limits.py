@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from domain.errors import InvalidRequestError
-from image_builder.http.bounds import Bounds, bounds
+from image_builder.http.bounds import Bounds, collect_bounds
 from image_builder.http.contract import Contract, Operation
 from image_builder.http.parameters import Parameter
 from image_builder.http.schemas import resolve_references
@@ -55,7 +55,7 @@ def schemas_below(schema: Json, field: str) -> Iterator[tuple[str, Json]]:
 
 @pytest.fixture(scope="module")
 def told() -> Bounds:
-    return bounds(CONTRACT)
+    return collect_bounds(CONTRACT)
 
 
 def is_bounded(field: str, schema: Json) -> bool:
@@ -158,7 +158,7 @@ def field_schema(schema: Json, field: str) -> Json:
     return next(each for place, each in schemas_below(schema, "") if place == field and "maxItems" in each)
 
 
-LENGTHS: Final = bounds(CONTRACT).lengths
+LENGTHS: Final = collect_bounds(CONTRACT).lengths
 FIELDS: Final = [
     (kind, field, most, keyword)
     for kind in ("compose", "blueprint", "recommendations")

@@ -14,7 +14,7 @@ from tests.support.waiting import PATIENCE
 
 
 def impatient() -> RequestMemory:
-    return RequestMemory(100, patience=0.01)
+    return RequestMemory(100, max_thread_wait=0.01)
 
 
 def test_an_organization_may_hold_half_and_another_the_other_half() -> None:
@@ -27,7 +27,7 @@ def test_an_organization_may_hold_half_and_another_the_other_half() -> None:
 
 
 def test_a_request_that_may_never_have_so_much_is_refused_at_once() -> None:
-    account = Account(RequestMemory(100, patience=600), "a")
+    account = Account(RequestMemory(100, max_thread_wait=600), "a")
     account.reserve(30)
     with pytest.raises(InvalidRequestError):
         account.reserve(21)
@@ -44,7 +44,7 @@ def test_what_a_request_held_is_free_when_it_has_ended() -> None:
 
 
 def test_a_request_waits_for_another_to_end() -> None:
-    memory = RequestMemory(100, patience=60)
+    memory = RequestMemory(100, max_thread_wait=60)
     first, second = Account(memory, "a"), Account(memory, "a")
     first.reserve(50)
     waiting = threading.Thread(target=second.reserve, args=(40,))
@@ -55,12 +55,12 @@ def test_a_request_waits_for_another_to_end() -> None:
 
 
 def test_waiting_on_the_event_loop_holds_up_nothing_else() -> None:
-    memory = RequestMemory(100, patience=60)
+    memory = RequestMemory(100, max_thread_wait=60)
     first, second = Account(memory, "a"), Account(memory, "a")
     first.reserve(50)
 
     async def wait() -> None:
-        waiting = asyncio.create_task(second.reserve_soon(40))
+        waiting = asyncio.create_task(second.reserve_async(40))
         await asyncio.sleep(0)
         first.close()
         await waiting
@@ -70,12 +70,12 @@ def test_waiting_on_the_event_loop_holds_up_nothing_else() -> None:
 
 
 def test_a_request_that_is_cancelled_while_it_waits_holds_nothing() -> None:
-    memory = RequestMemory(100, patience=60)
+    memory = RequestMemory(100, max_thread_wait=60)
     first, second = Account(memory, "a"), Account(memory, "a")
     first.reserve(50)
 
     async def wait() -> None:
-        waiting = asyncio.create_task(second.reserve_soon(40))
+        waiting = asyncio.create_task(second.reserve_async(40))
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
@@ -87,12 +87,12 @@ def test_a_request_that_is_cancelled_while_it_waits_holds_nothing() -> None:
 
 
 def test_waiting_requests_of_an_organization_are_limited() -> None:
-    memory = RequestMemory(100, patience=60)
+    memory = RequestMemory(100, max_thread_wait=60)
     Account(memory, "a").reserve(50)
 
     async def crowd() -> list[BaseException | None]:
         accounts = [Account(memory, "a") for _ in range(100)]
-        waiting = [asyncio.create_task(account.reserve_soon(1)) for account in accounts]
+        waiting = [asyncio.create_task(account.reserve_async(1)) for account in accounts]
         done, pending = await asyncio.wait(waiting, timeout=1)
         for each in pending:
             each.cancel()
@@ -152,13 +152,13 @@ def test_a_reservation_that_was_given_up_leaves_set_aside_what_was() -> None:
 
 
 def test_requests_that_set_aside_what_they_need_later_do_not_wait_for_each_other() -> None:
-    memory = RequestMemory(100, patience=60, patience_in_line=60)
+    memory = RequestMemory(100, max_thread_wait=60, max_loop_wait=60)
 
     async def serve() -> None:
         account = Account(memory, "a")
-        await account.reserve_soon(20, later=20)
+        await account.reserve_async(20, later=20)
         await asyncio.sleep(0)
-        await account.reserve_soon(20)
+        await account.reserve_async(20)
         account.close()
 
     async def serve_all() -> None:

@@ -12,7 +12,7 @@ import yaml
 
 from adapters.files.project_files import OPENAPI
 from domain.errors import InvalidRequestError
-from image_builder.http.contract import checker_of
+from image_builder.http.contract import load_checker
 from image_builder.http.schema_errors import MAX_ERRORS, SchemaErrors
 from image_builder.http.schemas import resolve_references
 from tests.support.cgroups import resident_of
@@ -33,7 +33,7 @@ def wrong_documents(schema: Any, wrap: Callable[[Any], Any], depth: int = 0) -> 
 
 
 def test_an_error_at_each_place_of_the_contract_takes_little_memory() -> None:
-    checker = checker_of("Customizations")
+    checker = load_checker("Customizations")
     before = resident_of(os.getpid())
     places = 0
     for document in wrong_documents(SCHEMAS["Customizations"], lambda value: value):

@@ -8,7 +8,7 @@ import pytest
 import requests
 from structlog.testing import capture_logs
 
-from adapters.http.sending import Collector, SendingSession
+from adapters.http.telemetry_sessions import Collector, TelemetrySession
 from tests.support.drip import DRIPS
 from tests.support.loopback import Loopback, answer, hang, refused_url
 from tests.support.waiting import SOON
@@ -17,7 +17,7 @@ SECONDS = 0.5
 
 
 def send(url: str, collector: Collector | None = None) -> requests.Response:
-    with SendingSession(collector or Collector("collector", "spans")) as session:
+    with TelemetrySession(collector or Collector("collector", "spans")) as session:
         return session.request("POST", url, data=b"spans", timeout=SECONDS)
 
 
@@ -37,7 +37,7 @@ def test_status_and_headers_of_an_answer_are_there():
 
 
 def test_a_connection_is_used_again():
-    with Loopback(answer(200)) as server, SendingSession(Collector("collector", "spans")) as session:
+    with Loopback(answer(200)) as server, TelemetrySession(Collector("collector", "spans")) as session:
         for _ in range(3):
             session.request("POST", server.url, data=b"spans", timeout=SOON)
         assert (len(server.asked), server.connections) == (3, 1)

@@ -13,7 +13,7 @@ _TAGS: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
 _VERSION_TAG: Final = re.compile(r'(?<!W/)"([1-9][0-9]{0,18})"')
 
 
-def etag(version: int) -> str:
+def format_etag(version: int) -> str:
     """The strong entity tag of a version."""
     return f'"{version}"'
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from domain.errors import InvalidRequestError
 from domain.osbuild import toml
 from domain.osbuild.toml import parse_toml
-from image_builder.http import nodes
-from image_builder.http.nodes import MOST_VALUES, count_toml_values, count_values
+from image_builder.http import value_count
+from image_builder.http.value_count import MAX_VALUES, count_toml_values, count_values
 
 MIB = 1024 * 1024
 LARGEST_BODY = 4 * MIB
@@ -55,7 +55,7 @@ def test_the_values_of_json_are_counted_exactly_in_any_layout(document: Any) -> 
 @pytest.mark.parametrize("size", [2, 3, 7])
 @given(documents)
 def test_json_counts_the_same_however_it_is_cut_into_blocks(size: int, document: Any) -> None:
-    with patch.object(nodes, "_BLOCK", size):
+    with patch.object(value_count, "_BLOCK", size):
         assert count_values(orjson.dumps(document)) == values_of(document)
         assert count_values(json.dumps(document, indent=1).encode()) == values_of(document)
 
@@ -140,7 +140,7 @@ def test_the_values_of_toml_are_never_undercounted(text: str) -> None:
 @given(toml_files())
 def test_toml_counts_the_same_however_it_is_cut_into_blocks(size: int, text: str) -> None:
     whole = count_toml_values(text.encode())
-    with patch.object(nodes, "_BLOCK", size):
+    with patch.object(value_count, "_BLOCK", size):
         assert count_toml_values(text.encode()) == whole
     with patch.object(toml, "_BLOCK", size):
         assert count_toml_values(text.encode()) >= values_of(tomllib.loads(text.removeprefix("\ufeff")))
@@ -197,19 +197,19 @@ def test_comments_do_not_count() -> None:
 
 def test_the_longest_list_of_packages_is_taken_in_json_and_in_toml() -> None:
     names = [f"package-{number}" for number in range(10_000)]
-    assert count_values(orjson.dumps({"customizations": {"packages": names}})) < MOST_VALUES
+    assert count_values(orjson.dumps({"customizations": {"packages": names}})) < MAX_VALUES
     tables = tomli_w.dumps({"packages": [{"name": name, "version": "*"} for name in names]})
-    assert count_toml_values(tables.encode()) < MOST_VALUES
+    assert count_toml_values(tables.encode()) < MAX_VALUES
 
 
 @pytest.mark.parametrize("unit", [b"1,", b"[],", b'"",', b"{},", b'{"a":1},', b"null,", b"["])
 def test_four_mebibytes_of_small_values_are_too_many(unit: bytes) -> None:
-    assert count_values(b"[" + unit * (LARGEST_BODY // len(unit))) > MOST_VALUES
+    assert count_values(b"[" + unit * (LARGEST_BODY // len(unit))) > MAX_VALUES
 
 
 @pytest.mark.parametrize("unit", [b"a=1\n", b"'',", b"[a]\n", b"[[a]]\n", b"a.b=1\n", b"1,", b"{a=1},", b'"a"=""\n'])
 def test_four_mebibytes_of_small_values_are_too_many_in_toml(unit: bytes) -> None:
-    assert count_toml_values(b"a=[" + unit * (LARGEST_BODY // len(unit))) > MOST_VALUES
+    assert count_toml_values(b"a=[" + unit * (LARGEST_BODY // len(unit))) > MAX_VALUES
 
 
 HOSTILE = [
