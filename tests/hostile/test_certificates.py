@@ -34,7 +34,7 @@ class Secured:
     authority: trustme.CA
 
     def present(self, certificate: trustme.LeafCert) -> list[tuple[HostileServer, Treatment]]:
-        """Make all servers present this certificate from now on, each with its behaviour towards clients that accept it."""
+        """Make all servers present this certificate; returns them with their behaviour towards trusting clients."""
         context = server_context(certificate)
         shown = [(server, http()) for server in self.http_servers]
         shown.append((self.store, redis_answering(b"*4\r\n:1\r\n:5\r\n:2000000\r\n:-1\r\n")))

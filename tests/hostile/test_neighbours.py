@@ -43,7 +43,7 @@ def under_way(composer: StandInComposer) -> int:
 def attacked(
     service: Service, composer: StandInComposer, attacker: str, path: str, body: object, number: int
 ) -> Iterator[Flood]:
-    """The attacker occupies all threads that it may have, and its other requests wait. At the end the composer is fast."""
+    """The attacker occupies all its threads, and its other requests wait. At the end the composer is fast."""
     before = under_way(composer)
     with flooded(service, attacker, path, body, number) as flood:
         try:
