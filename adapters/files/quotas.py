@@ -66,7 +66,7 @@ def load_quotas(path: Path) -> QuotaTable:
     return QuotaTable({tenant: quota for tenant, quota in quotas.items() if tenant != _DEFAULT}, quotas.get(_DEFAULT))
 
 
-class Unlimited:
+class UnlimitedQuotas:
     """No quotas, for installations without a quota file. Fulfils ports.quotas.Quotas."""
 
     def get(self, tenant: str) -> None:  # noqa: ARG002 - the same for all

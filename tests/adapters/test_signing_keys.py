@@ -8,7 +8,7 @@ import pytest
 from pysequoia import Cert, Tsk
 
 from adapters.files import signing_keys
-from adapters.files.distribution_source import expand, parse_source, write
+from adapters.files.distribution_source import generate_documents, parse_source, write_documents
 from adapters.files.signing_keys import download, fetch_keys
 from domain.errors import ConfigurationError, UnavailableError
 
@@ -91,7 +91,7 @@ def a_source(addresses, *certificates):
 
 
 def written(source, directory):
-    write(expand(source), directory)
+    write_documents(generate_documents(source), directory)
     return {path: path.read_bytes() for path in directory.glob("*/*.json")}
 
 
@@ -226,14 +226,14 @@ def test_a_page_that_is_not_there_is_asked_for_once(vendor):
 
 
 def test_an_answer_without_end_is_cut_off(vendor, monkeypatch):
-    monkeypatch.setattr(signing_keys, "_LARGEST", 100)
+    monkeypatch.setattr(signing_keys, "_MAX_BYTES", 100)
     vendor.pages = {"/key": b"x" * 101}
     with pytest.raises(UnavailableError, match="more than 100 bytes"):
         download(vendor.address("/key"))
 
 
 def test_an_answer_that_drips_is_cut_off_in_time(monkeypatch):
-    monkeypatch.setattr(signing_keys, "_SECONDS", 1.0)
+    monkeypatch.setattr(signing_keys, "_TOTAL_TIMEOUT", 1.0)
     ended = threading.Event()
 
     class Dripping(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Documents made at random, posted to the running service: whatever they are, the fault is never ours."""
+"""Random documents, posted to the running service, never cause a server error."""
 
 from __future__ import annotations
 
@@ -150,25 +150,25 @@ def judge(service: Service, answer: Answer) -> None:
 
 @BOUNDED
 @given(document=DOCUMENTS)
-def test_any_document_at_all_is_refused(service: Service, document: Any) -> None:
+def test_a_random_document_is_refused(service: Service, document: Any) -> None:
     refusal(post(service, document), 400)
 
 
 @BOUNDED
 @given(document=LIKELY)
-def test_a_document_of_the_right_names_at_random_is_answered(service: Service, document: Any) -> None:
+def test_a_random_document_with_valid_names_causes_no_server_error(service: Service, document: Any) -> None:
     judge(service, post(service, document))
 
 
 @BOUNDED
 @given(document=mutations())
-def test_a_valid_document_gone_wrong_is_answered(service: Service, document: Any) -> None:
+def test_a_mutated_valid_document_causes_no_server_error(service: Service, document: Any) -> None:
     judge(service, post(service, document))
 
 
 @BOUNDED
 @given(body=st.binary(max_size=200))
-def test_any_bytes_at_all_are_refused(service: Service, body: bytes) -> None:
+def test_random_bytes_are_refused(service: Service, body: bytes) -> None:
     refusal(raw_http.call(service.url, "POST", f"{BASE}/compose", HEADERS, body), 400)
 
 
@@ -176,7 +176,7 @@ def test_any_bytes_at_all_are_refused(service: Service, body: bytes) -> None:
 @given(
     customizations=st.dictionaries(FIELDS, DOCUMENTS, max_size=5), options=st.dictionaries(TEXT, DOCUMENTS, max_size=5)
 )
-def test_options_and_customizations_at_random_are_answered(
+def test_random_options_and_customizations_cause_no_server_error(
     service: Service, customizations: dict[str, Any], options: dict[str, Any]
 ) -> None:
     judge(service, post(service, compose_request(image={"options": options})))

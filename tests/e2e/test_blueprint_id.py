@@ -1,4 +1,4 @@
-"""The composer knows which blueprint a build is of, and builds whose answer was lost are told apart by it."""
+"""The composer receives the blueprint id of a build, which distinguishes builds whose answer was lost."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ def row_ids(database: Parameters, tenant: str) -> list[str]:
     return [row[0] for row in rows]
 
 
-def test_every_build_of_a_blueprint_names_it_whichever_version(client: Client, composer: StandInComposer) -> None:
+def test_every_build_of_any_blueprint_version_is_submitted_with_the_blueprint_id(
+    client: Client, composer: StandInComposer
+) -> None:
     document = blueprint("web", image_request(), image_request("aws", "aws"))
     blueprint_id = kept(client, document)
     builds = composed(client, blueprint_id)
@@ -72,11 +74,13 @@ def test_every_build_of_a_blueprint_names_it_whichever_version(client: Client, c
     assert [told(composer, build)["blueprint_id"] for build in builds] == [blueprint_id] * 3
 
 
-def test_a_build_without_a_blueprint_names_none(client: Client, composer: StandInComposer) -> None:
+def test_a_build_without_a_blueprint_is_submitted_without_a_blueprint_id(
+    client: Client, composer: StandInComposer
+) -> None:
     assert "blueprint_id" not in told(composer, client.compose(compose_request()))
 
 
-def test_the_id_is_not_part_of_the_request_that_is_kept(
+def test_the_blueprint_id_is_not_part_of_the_stored_request(
     client: Client, composer: StandInComposer, module_database: Parameters
 ) -> None:
     (build,) = composed(client, kept(client))
@@ -95,7 +99,7 @@ def test_a_lost_build_of_a_blueprint_is_adopted(
     assert told(composer, build)["blueprint_id"] == blueprint_id
 
 
-def test_an_equal_start_without_the_blueprint_does_not_take_the_build(
+def test_an_equal_start_without_a_blueprint_does_not_adopt_the_build(
     client: Client, composer: StandInComposer, module_database: Parameters, tenant: str
 ) -> None:
     blueprint_id = kept(client)

@@ -1,4 +1,4 @@
-"""Handing blueprints on, with the organization's own repositories. What is secret: test_blueprints_secrets."""
+"""Exporting blueprints with the organization's own repositories. Secrets: test_blueprints_secrets."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def asked_to_export(platform: StandInPlatform) -> list[list[str]]:
     ]
 
 
-def test_it_says_what_the_latest_version_is_and_where_it_comes_from(client: Client) -> None:
+def test_an_export_has_the_latest_version_and_its_origin(client: Client) -> None:
     blueprint_id = kept(client, metadata={"parent_id": UNKNOWN, "exported_at": "x", "is_on_prem": True})
     changed(client, blueprint_id, blueprint("new", description="of mine", customizations={"packages": ["nginx"]}))
     document = exported(client, blueprint_id)
@@ -62,27 +62,29 @@ def test_it_says_what_the_latest_version_is_and_where_it_comes_from(client: Clie
 
 
 @pytest.mark.parametrize("distribution", ["centos-9", None])
-def test_what_it_is_built_from_is_handed_on(client: Client, distribution: str | None) -> None:
+def test_an_export_has_the_distribution_or_container_image(client: Client, distribution: str | None) -> None:
     bootc = {"reference": "registry.example.com/image:latest"}
     document = exported(client, kept(client, distribution=distribution, bootc=bootc))
     assert (document["bootc"], document.get("distribution")) == (bootc, distribution)
 
 
-def test_the_date_of_the_first_image_is_handed_on(client: Client) -> None:
+def test_an_export_has_the_snapshot_date_of_the_first_image(client: Client) -> None:
     first, second = (image_request(snapshot_date=f"2025-0{month}-01") for month in (1, 2))
     assert exported(client, kept(client, blueprint("a", first, second)))["snapshot_date"] == "2025-01-01"
     assert "snapshot_date" not in exported(client, kept(client, blueprint("b", image_request(), second)))
 
 
 @pytest.mark.parametrize("customizations", [{}, {"custom_repositories": []}, {"packages": ["nginx"]}])
-def test_without_own_repositories_nobody_is_asked(
+def test_without_own_repositories_content_sources_is_not_called(
     client: Client, platform: StandInPlatform, customizations: dict[str, Any]
 ) -> None:
     assert exported(client, kept(client, customizations=customizations))["content_sources"] == []
     assert asked(platform) == []
 
 
-def test_own_repositories_are_described_as_content_sources_does(client: Client, platform: StandInPlatform) -> None:
+def test_own_repositories_are_exported_as_content_sources_describes_them(
+    client: Client, platform: StandInPlatform
+) -> None:
     document = exported(
         client, kept(client, with_repositories({"id": sample_data.EXTERNAL}, {"id": sample_data.UPLOAD}))
     )
@@ -91,7 +93,7 @@ def test_own_repositories_are_described_as_content_sources_does(client: Client, 
     assert asked_to_export(platform) == [[sample_data.EXTERNAL, sample_data.UPLOAD]]
 
 
-def test_what_content_sources_says_is_passed_on_as_it_comes(client: Client, platform: StandInPlatform) -> None:
+def test_the_export_of_content_sources_is_passed_on_unchanged(client: Client, platform: StandInPlatform) -> None:
     odd = [{"name": "tools", "of_tomorrow": {"null": None, "list": []}}, {}]
     platform.steer(content_sources={"raw": {"status": 201, "body": odd, "content_type": "application/json"}})
     assert exported(client, kept(client, with_repositories({"id": sample_data.EXTERNAL})))["content_sources"] == odd
@@ -99,7 +101,7 @@ def test_what_content_sources_says_is_passed_on_as_it_comes(client: Client, plat
 
 @pytest.mark.parametrize("hide_origin", [False, True])
 @pytest.mark.parametrize("url", [sample_data.COMMUNITY_URL, sample_data.COMMUNITY_URL.rstrip("/")])
-def test_community_repositories_take_everybodys_id_and_name(
+def test_community_repositories_get_the_common_id_and_name(
     client: Client, platform: StandInPlatform, url: str, hide_origin: bool
 ) -> None:
     platform.steer(hide_origin=hide_origin)
@@ -115,14 +117,14 @@ def test_community_repositories_take_everybodys_id_and_name(
     assert asked_to_export(platform) == [[sample_data.COMMUNITY]]
 
 
-def test_other_repositories_stay_as_they_are(client: Client, platform: StandInPlatform) -> None:
+def test_other_repositories_are_exported_unchanged(client: Client, platform: StandInPlatform) -> None:
     later = {"id": sample_data.EXTERNAL, "baseurl": [sample_data.EXTERNAL_URL, sample_data.COMMUNITY_URL]}
     customizations = exported(client, kept(client, with_repositories(later)))["customizations"]
     assert customizations["custom_repositories"][0]["id"] == sample_data.EXTERNAL
     assert asked_to_export(platform) == [[sample_data.EXTERNAL]]
 
 
-def test_an_own_repository_at_a_communitys_address_is_not_the_communitys(
+def test_an_own_repository_with_the_url_of_a_community_repository_stays_the_organizations(
     client: Client, platform: StandInPlatform
 ) -> None:
     external = {"uuid": UNKNOWN, "url": sample_data.COMMUNITY_URL, "name": "mirror", "origin": "external"}
@@ -134,7 +136,7 @@ def test_an_own_repository_at_a_communitys_address_is_not_the_communitys(
 
 @pytest.mark.parametrize("only", [None, ["POST /repositories/bulk_export/"]])
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_caller_whom_content_sources_refuses_is_told_which_permission(
+def test_a_refusal_of_content_sources_names_the_missing_permission(
     client: Client, platform: StandInPlatform, status: int, only: list[str] | None
 ) -> None:
     blueprint_id = kept(
@@ -148,7 +150,7 @@ def test_a_caller_whom_content_sources_refuses_is_told_which_permission(
 @pytest.mark.parametrize(
     "fault", [{"drop": "before"}, {"raw": {"status": 500}}, {"raw": {"status": 200, "body": "<html>"}}]
 )
-def test_content_sources_away_is_said_by_name(
+def test_the_error_names_content_sources_if_it_is_unavailable(
     unspoiled: Service, platform: StandInPlatform, tenant: str, fault: dict[str, Any]
 ) -> None:
     client = unspoiled.client(tenant)
@@ -159,7 +161,7 @@ def test_content_sources_away_is_said_by_name(
     assert "Retry-After" in answer.headers
 
 
-def test_content_sources_that_is_not_set_up_is_needed_for_own_repositories_only(
+def test_without_configured_content_sources_only_blueprints_with_own_repositories_are_refused(
     service: Service, module_database: Parameters, tenant: str
 ) -> None:
     client = service.client(tenant)

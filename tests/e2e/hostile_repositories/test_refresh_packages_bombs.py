@@ -1,4 +1,4 @@
-"""refresh-packages against repositories that mean to fill its memory or to keep it busy for ever."""
+"""refresh-packages against repositories that try to fill its memory or to keep it busy for ever."""
 
 import bz2
 import gzip
@@ -127,7 +127,7 @@ def packed_repository(www, name, packed, compression):
     repository.say("open-checksum", "")
 
 
-def test_primaries_that_open_to_more_than_memory_take_little(hostile, www, server):
+def test_primary_files_that_decompress_to_more_than_the_memory_use_little_memory(hostile, www, server):
     for number, (kind, (head, pieces, reason)) in enumerate(PRIMARIES.items()):
         packed = zstandard.compress(head) + b"".join(map(zstandard.compress, pieces()))
         packed_repository(www, f"{number}", packed, "zst")
@@ -135,7 +135,7 @@ def test_primaries_that_open_to_more_than_memory_take_little(hostile, www, serve
     hostile.assert_all_refused()
 
 
-def test_bombs_of_any_compression_take_little(hostile, www, server):
+def test_decompression_bombs_of_any_format_use_little_memory(hostile, www, server):
     for compression, pack in PACK.items():
         packed = pack(b"<metadata>") + pack(b" " * 10 * MILLION) * 31 + pack(b"</metadata>")
         packed_repository(www, compression, packed, compression)
@@ -145,7 +145,7 @@ def test_bombs_of_any_compression_take_little(hostile, www, server):
 
 # One of zstandard is not among them: C passes over its streams in less than any time limit.
 @pytest.mark.parametrize("compression", ["gz", "bz2", "xz"])
-def test_streams_of_nothing_do_not_take_longer_than_the_time(hostile, www, server, compression):
+def test_compressed_streams_without_content_end_at_the_time_limit(hostile, www, server, compression):
     pack = PACK[compression]
     packed = pack(b"<metadata>") + pack(b"") * (100 * MILLION // len(pack(b"")))
     packed_repository(www, compression, packed, compression)
@@ -168,7 +168,7 @@ DOCUMENTS = {
 }
 
 
-def test_documents_that_are_bombs_take_little(hostile, www, server):
+def test_metadata_documents_that_are_bombs_use_little_memory(hostile, www, server):
     for number, (kind, (text, reason)) in enumerate(DOCUMENTS.items()):
         (www / f"{number}" / "repodata").mkdir(parents=True)
         (www / f"{number}" / "repodata" / "repomd.xml").write_text(text)
@@ -176,7 +176,7 @@ def test_documents_that_are_bombs_take_little(hostile, www, server):
     hostile.assert_all_refused()
 
 
-def test_metalinks_of_many_mirrors_take_little_and_at_most_a_hundred_are_asked(hostile, www, server):
+def test_a_metalink_with_many_mirrors_uses_little_memory_and_at_most_100_mirrors_are_tried(hostile, www, server):
     url = "<url protocol='http' type='http' preference='1'>{}/{}/repodata/repomd.xml</url>"
     for mirrors, reason in (
         (300, "and 97 more"),
@@ -191,7 +191,7 @@ def test_metalinks_of_many_mirrors_take_little_and_at_most_a_hundred_are_asked(h
 
 
 @pytest.mark.parametrize("first", ["repomd", "primary"])
-def test_answers_that_do_not_end_take_little(hostile, repository, first):
+def test_endless_answers_use_little_memory(hostile, repository, first):
     repository.say("size", "")
     repomd = answer(200, repository.repomd.read_bytes())
     with ExitStack() as servers:
@@ -203,7 +203,7 @@ def test_answers_that_do_not_end_take_little(hostile, repository, first):
         hostile.assert_all_refused("--timeout", "10")
 
 
-def test_primaries_that_drip_are_left_in_time(hostile, repository):
+def test_slowly_sent_primary_files_end_at_the_time_limit(hostile, repository):
     steps = {**DRIPS, "interim answers": dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n")}
     repomd = answer(200, repository.repomd.read_bytes())
     began = time.monotonic()
