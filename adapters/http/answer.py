@@ -1,4 +1,4 @@
-"""A back-end's answer. Parsing it takes bounded memory and linear time, whatever the back-end sends."""
+"""The answer of a back-end. Parsing it takes bounded memory and linear time, whatever the back-end sends."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import orjson
 from domain.errors import InvalidRequestError
 from ports.memory import reserve_memory
 
-# Levels of lists and objects in an answer; back-ends use about a dozen. An answer of this service, which contains a
-# part of it, must stay below the limit of orjson.
+# Levels of lists and objects in an answer; back-ends use about a dozen. Answers of this service contain parts of such
+# answers, and must stay below the limit of orjson.
 MAX_LEVELS: Final = 100
 # The most levels that orjson serializes.
 _ORJSON_MAX_LEVELS: Final = 254
 # Bytes that the parsed values of an answer may take. A search for all packages of a distribution takes some 30 MB.
 MAX_VALUES_BYTES: Final = 96 * 1024 * 1024
-# Bytes: smaller answers reserve no memory.
-_SMALL: Final = 1024 * 1024
-# The most bytes that parsed JSON values take for each of these characters; measured in tests.
-_BYTES_PER_CHARACTER: Final = ((b",", 44), (b'"', 24), (b"[", 64), (b"{", 64), (b":", 116))
+# Bytes: values that take less memory are not reserved.
+_MIN_RESERVED: Final = 1024 * 1024
+# The most bytes that parsed JSON takes in memory for each of these characters in the text; measured in tests.
+_BYTES_PER_OCCURRENCE: Final = ((b",", 44), (b'"', 24), (b"[", 64), (b"{", 64), (b":", 116))
 # The most bytes that Python needs for each character of a text that is not all ASCII.
-_WIDEST: Final = 4
+_MAX_CHARACTER_WIDTH: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Answer:
     retry_after: float | None = None
 
     def json(self) -> Any:
-        """Parse the body as JSON; None if it is not JSON, has more than MAX_LEVELS levels or needs too much memory.
+        """Return the body parsed as JSON; None if it is not JSON, or has too many levels or too large values.
 
         Raises UnavailableError if the memory is in use at the moment.
         """
@@ -42,7 +42,7 @@ class Answer:
         if size > MAX_VALUES_BYTES:
             return None
         try:
-            if size > _SMALL:
+            if size > _MIN_RESERVED:
                 reserve_memory(size)
             document = orjson.loads(self.body)
         except (InvalidRequestError, orjson.JSONDecodeError):
@@ -52,7 +52,8 @@ class Answer:
     def _is_too_deep(self, document: Any) -> bool:
         if self.body.count(b"[") + self.body.count(b"{") <= MAX_LEVELS:
             return False
-        # Much faster than a walk through the values: orjson counts the levels while it serializes them.
+        # Let orjson count the levels, which is much faster than Python: in enough lists, a document that is too deep
+        # exceeds the limit of orjson.
         for _ in range(_ORJSON_MAX_LEVELS - MAX_LEVELS):
             document = [document]
         try:
@@ -63,6 +64,6 @@ class Answer:
 
 
 def max_size_in_memory(body: bytes) -> int:
-    """The most bytes that the parsed values of a JSON text can take in memory."""
-    width = 1 if body.isascii() and b"\\u" not in body else _WIDEST
-    return 1024 + width * len(body) + sum(size * body.count(character) for character, size in _BYTES_PER_CHARACTER)
+    """Return the most bytes that the parsed values of a JSON text can take in memory."""
+    width = 1 if body.isascii() and b"\\u" not in body else _MAX_CHARACTER_WIDTH
+    return 1024 + width * len(body) + sum(size * body.count(character) for character, size in _BYTES_PER_OCCURRENCE)

@@ -1,4 +1,4 @@
-"""Reads answers of untrusted servers in bounded memory."""
+"""Parts of `requests` and `http.client` that read answers of untrusted servers in bounded memory."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import requests
 class NoRedirectSession(requests.Session):
     """A session that returns redirects to the caller instead of following them.
 
-    `requests` reads the whole body of a redirect into memory, even with `allow_redirects=False`.
+    `requests` would read the whole body of a redirect into memory, even with `allow_redirects=False`.
     """
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Returns None, so `requests` treats no answer as a redirect."""
+        """Return None, so that `requests` treats no answer as a redirect."""
 
 
 class BoundedResponse(http.client.HTTPResponse):
-    """An answer that raises http.client.HTTPException for a chunk of negative size.
+    """An answer of http.client that raises HTTPException for a chunk of negative size.
 
-    urllib3 and http.client would read until the end of the connection for a size of -1.
+    For a size of -1, urllib3 and http.client would read until the connection ends.
     """
 
     def _safe_read(self, amt: int) -> Any:

@@ -1,6 +1,6 @@
 """A circuit breaker: after repeated failures, calls of a back-end are rejected for a while.
 
-Not pybreaker, because that holds its lock during the guarded call, so a back-end would get only one request at a time.
+The library pybreaker holds its lock during the guarded call, so a back-end would get only one request at a time.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ SECONDS_OPEN: Final = 10.0
 
 
 class Breaker:
-    """The circuit breaker of one back-end. Thread-safe.
+    """The circuit breaker of one back-end. It is thread-safe.
 
     It opens after `failures` consecutive failures. While it is open, it allows one trial call every `seconds` seconds,
-    even if an earlier trial has not ended: some calls end without an outcome about the back-end, and such a call must
-    not block all others. The deadlines of the calls limit how many trials run at the same time. `clock` returns
-    seconds.
+    even if an earlier trial has not ended: a call may end without a sign that the back-end works or fails, and must not
+    block all others. The deadlines of the calls limit how many trials run at the same time. `clock` returns seconds.
     """
 
     def __init__(
@@ -32,37 +31,38 @@ class Breaker:
         seconds: float = SECONDS_OPEN,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._limit = failures
+        self._failures_to_open = failures
         self._seconds = seconds
         self._clock = clock
         self._lock = Lock()
-        self._failed = 0
+        self._failures = 0
+        # The time of the next trial call.
         self._retry_at = 0.0
 
     def allows_call(self) -> bool:
         """Whether a call may be made now. The caller then reports the outcome with one of the `record_` methods."""
         with self._lock:
-            if self._failed < self._limit:
+            if self._failures < self._failures_to_open:
                 return True
             now = self._clock()
             if now < self._retry_at:
                 return False
-            self._retry_at = now + self._seconds  # other calls wait for the outcome of this one
+            self._retry_at = now + self._seconds  # until then, only this call is a trial
             return True
 
     def record_answer(self) -> None:
         """Record that the back-end answered, which closes the breaker."""
         with self._lock:
-            self._failed = 0
+            self._failures = 0
 
     def record_failure(self) -> None:
         """Record that the back-end did not answer."""
         with self._lock:
-            self._failed += 1
+            self._failures += 1
             self._retry_at = self._clock() + self._seconds
 
     @property
     def is_open(self) -> bool:
         """Whether the breaker is open: the last calls failed and no call has succeeded since."""
         with self._lock:
-            return self._failed >= self._limit
+            return self._failures >= self._failures_to_open

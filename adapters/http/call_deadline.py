@@ -1,10 +1,10 @@
 """A deadline for a whole HTTP call over `requests`: connecting, sending the request and reading the answer.
 
 The timeout of `requests` limits the time between two reads only: a back-end that sends single bytes slowly could hold
-its caller for ever. Here one thread watches all calls and shuts down the connection of a call whose deadline has
-passed; the calling thread then sees the connection end. The resolution of a host name cannot be interrupted. Therefore
-connections are opened on a separate thread, which the caller abandons at the deadline. That costs a fifth of a
-millisecond, and only for calls without a pooled connection.
+its caller for ever. Here one thread watches all calls, and shuts down the connection of a call whose deadline has
+passed; the thread of the call then sees the connection end. The resolution of a host name cannot be interrupted.
+Therefore each connection is opened on a thread of its own, for which the caller waits until the deadline only. That
+costs a fifth of a millisecond, and only for calls without a pooled connection.
 
 A server may close an idle connection just when a request is written to it. The client cannot tell then whether the
 server has read the request. A request that is not idempotent therefore uses a pooled connection only if that was idle
@@ -43,9 +43,9 @@ def is_unsent(error: BaseException) -> bool:
 
 
 class CallDeadline:
-    """The deadline of one call that this thread makes over a DeadlineAdapter. Use as a context manager.
+    """The deadline of the calls that a thread makes over a DeadlineAdapter within this context manager.
 
-    After the block, `has_expired` says whether the call was ended at its deadline.
+    Afterwards `has_expired` says whether the deadline ended a call.
     """
 
     __slots__ = (
@@ -71,7 +71,7 @@ class CallDeadline:
         self.needs_new_connection = False
         self.has_expired = False
         self.has_ended = False
-        # A duplicate of the socket's file descriptor: only this class closes it, so its number is not reused meanwhile.
+        # A duplicate of the socket's file descriptor. Only this module closes it, so that its number is not reused.
         self.descriptor: int | None = None
 
     def __enter__(self) -> Self:
@@ -104,12 +104,15 @@ class _ThisThread(local):
 
 
 class _DeadlineThread:
+    """The thread that shuts down the connections of calls at their deadlines; it starts with the first call."""
+
     def __init__(self) -> None:
         self._changed = Condition()
         self._number = count()
         # A heap, ordered by deadline. Ended calls stay in it until then: searching for them would cost more.
         self._calls: list[tuple[float, int, CallDeadline]] = []
-        self._wakes = math.inf
+        # The time at which the thread wakes up.
+        self._wakes_at = math.inf
         self._thread: Thread | None = None
 
     def add(self, call: CallDeadline) -> None:
@@ -118,7 +121,7 @@ class _DeadlineThread:
             if self._thread is None:
                 self._thread = Thread(target=self._run, name="back-end-deadlines", daemon=True)
                 self._thread.start()
-            elif call.deadline < self._wakes:
+            elif call.deadline < self._wakes_at:
                 self._changed.notify()
 
     def end(self, call: CallDeadline) -> None:
@@ -149,8 +152,8 @@ class _DeadlineThread:
                     _, _, call = heapq.heappop(self._calls)
                     if not call.has_ended:
                         _expire(call)
-                self._wakes = self._calls[0][0] if self._calls else math.inf
-                self._changed.wait(self._wakes - now if self._calls else None)
+                self._wakes_at = self._calls[0][0] if self._calls else math.inf
+                self._changed.wait(self._wakes_at - now if self._calls else None)
 
 
 def _expire(call: CallDeadline) -> None:
@@ -191,7 +194,7 @@ def _discard(opened: Future[socket.socket]) -> None:
 
 class _DeadlineConnection(HTTPConnection):
     response_class = BoundedResponse
-    # The time it was returned to its pool (`time.monotonic()`); None for a connection that has carried no request yet.
+    # The time at which it returned to its pool (`time.monotonic()`); None since it was opened.
     idle_since: float | None = None
     _is_first_write = False
 
@@ -209,10 +212,10 @@ class _DeadlineConnection(HTTPConnection):
             connection = opened.result(call.deadline - time.monotonic())
         except TimeoutError:
             opened.add_done_callback(_discard)
-            raise ConnectTimeoutError(self, "The call's time is up") from None
+            raise ConnectTimeoutError(self, "The deadline of the call has passed") from None
         if not _deadline_thread.attach(call, connection):
             connection.close()
-            raise ConnectTimeoutError(self, "The call's time is up")
+            raise ConnectTimeoutError(self, "The deadline of the call has passed")
         return connection
 
     def request(self, *args: Any, **options: Any) -> None:
@@ -247,7 +250,7 @@ class _DeadlineConnection(HTTPConnection):
             super().send(data[written:])
 
     def _is_reusable(self, idle_since: float) -> bool:
-        """Checked again just before the first write: time may have passed since the pool checked the connection."""
+        """Check again just before the first write, because time may have passed since the pool checked."""
         call = _this_thread.call
         return self.is_connected and (call is None or call.may_reuse(idle_since))
 

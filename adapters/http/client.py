@@ -48,12 +48,13 @@ __all__ = [
 
 log = structlog.get_logger()
 
-# Statuses with which a gateway says that it cannot reach the back-end.
+# The statuses of a gateway that cannot reach the back-end.
 _UNAVAILABLE_STATUSES: Final = frozenset({502, 503, 504})
-_BEFORE_SENDING: Final = (NewConnectionError, ConnectTimeoutError, ProxyError)
-# Seconds: a longer Retry-After is not waited for.
+# Errors of urllib3 that occur before any byte of the request is sent.
+_ERRORS_BEFORE_SENDING: Final = (NewConnectionError, ConnectTimeoutError, ProxyError)
+# Seconds: after a longer Retry-After, the call is not repeated.
 _MAX_RETRY_AFTER: Final = 1.0
-# Seconds that must be left for a further attempt after the pause before it.
+# Seconds that must remain until the deadline for a further attempt, after the pause before it.
 _MIN_ATTEMPT_SECONDS: Final = 0.1
 # Seconds: the longest pause before a further attempt.
 _MAX_PAUSE: Final = 0.5
@@ -86,7 +87,7 @@ class _OversizedError(NoAnswerError):
 
 
 class _RetryableError(NoAnswerError):
-    """There was no answer, but another attempt may get one."""
+    """No answer came, but another attempt may get one."""
 
 
 class _RetryAfterError(NoAnswerError):
@@ -117,19 +118,19 @@ class _Request:
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     max_bytes: int = DEFAULT_MAX_BYTES
-    # Whether the caller's deadline left less time than the timeouts: a timeout is then no failure of the back-end.
+    # Whether the caller's deadline leaves less time than the timeouts: a timeout is then no failure of the back-end.
     has_short_deadline: bool = False
-    # Seconds; see `exchange`.
+    # Seconds; None for an idempotent request. See `exchange`.
     max_idle: float | None = None
-    # Limits a call to one renewal of the access token: otherwise the renewals would double its requests.
+    # False after the access token was renewed once for this call: more renewals would double its requests.
     may_renew_token: bool = True
 
 
 class BackEnd:
-    """The client of the back-end at `url`. Thread-safe; keeps at most `connections` idle connections.
+    """The client of one back-end. It is thread-safe.
 
-    Calls send `headers` unchanged and encode the pairs of `params` into the query. They treat an answer of more than
-    `max_bytes` bytes as no answer.
+    All methods take a `path` below the URL of the back-end. They send `headers` unchanged, and encode the pairs of
+    `params` into the query. An answer of more than `max_bytes` bytes counts as no answer.
     """
 
     def __init__(
@@ -144,6 +145,11 @@ class BackEnd:
         breaker: Breaker | None = None,
         meter: Meter = NULL_METER,
     ) -> None:
+        """`name` is for log events, metrics and errors; at most `connections` idle connections are kept.
+
+        `tokens` provides the access tokens that calls are authorized with, None for none. `ca_file` and `proxy` are
+        those of `new_session`.
+        """
         self.name = name
         self._url = url.rstrip("/")
         self._tokens = tokens
@@ -177,7 +183,10 @@ class BackEnd:
         params: QueryParameters = (),
         max_bytes: int = DEFAULT_MAX_BYTES,
     ) -> Answer:
-        """Send a POST that may be repeated, with retries as in `get`. Raises NoAnswerError, also for a 429."""
+        """Send a POST that may reach the back-end several times, with retries as in `get`.
+
+        Raises NoAnswerError, also for a 429.
+        """
         return self._call_with_retries(_new_request("POST", path, timeouts, body, headers, params, max_bytes))
 
     def delete(
@@ -196,7 +205,7 @@ class BackEnd:
         params: QueryParameters = (),
         max_idle: float = MAX_IDLE,
     ) -> Answer:
-        """Send a POST that the back-end must not get twice: it is sent again only if no byte of it was written.
+        """Send a POST that the back-end must not get twice; it is sent again only if no byte of it was written.
 
         It uses a pooled connection only if that was idle for less than `max_idle` seconds. Raises NoAnswerError.
         """
@@ -278,9 +287,9 @@ class BackEnd:
         except TooLargeError as error:
             raise _OversizedError(self.name, sent=True) from error
         except requests.RequestException as error:
-            if _stalled_midway(error):
+            if _is_stalled_answer(error):
                 raise _TimeoutError(self.name, sent=True) from error
-            raise _RetryableError(self.name, sent=not _failed_before_sending(error)) from error
+            raise _RetryableError(self.name, sent=not _is_before_sending(error)) from error
         except (OSError, UnicodeError) as error:  # unreadable certificates, or a header that cannot be encoded
             raise NoAnswerError(self.name, sent=False) from error
         log.debug("back-end answered", back_end=self.name, method=request.method, status=answer.status)
@@ -290,7 +299,7 @@ class BackEnd:
 def path_segment(text: str) -> str:
     """Encode `text` as one segment of a path. Raises ValueError for the empty text, `.` and `..`.
 
-    `.` and `..` are relative steps, percent-encoded or not (RFC 3986, section 6.2.2).
+    In a URL, `.` and `..` are steps to another path, percent-encoded or not (RFC 3986, section 6.2.2).
     """
     if text in {"", ".", ".."}:
         raise ValueError("not a segment of a path")
@@ -331,9 +340,9 @@ def _headers(request: _Request, token: str | None) -> dict[str, str]:
 
 
 def _retry_policy() -> Callable[[Exception], bool | float]:
-    """Returns a function for stamina: whether to retry after an error, or the seconds to wait before that.
+    """Create the function by which stamina decides on a retry after an error: yes, no, or the seconds to wait before.
 
-    A Retry-After of the back-end is respected once per call.
+    The call waits for a Retry-After of the back-end once; after a second 429 it is not repeated.
     """
     has_waited = False
 
@@ -355,12 +364,12 @@ def _retry_policy() -> Callable[[Exception], bool | float]:
     return decide
 
 
-def _stalled_midway(error: requests.RequestException) -> bool:
+def _is_stalled_answer(error: requests.RequestException) -> bool:
     """Whether the answer began and then took too long: another attempt would probably take as long."""
     return bool(error.args) and isinstance(error.args[0], ReadTimeoutError)
 
 
-def _failed_before_sending(error: requests.RequestException) -> bool:
+def _is_before_sending(error: requests.RequestException) -> bool:
     cause = error.args[0] if error.args else None
     if isinstance(cause, ProtocolError):
         return is_unsent(cause)
@@ -369,7 +378,7 @@ def _failed_before_sending(error: requests.RequestException) -> bool:
     reason = cause.reason
     # Errors of TLS other than an untrusted certificate may also occur while the answer is read.
     untrusted = isinstance(reason, SSLError) and any(isinstance(each, SSLCertVerificationError) for each in reason.args)
-    return untrusted or isinstance(reason, _BEFORE_SENDING)
+    return untrusted or isinstance(reason, _ERRORS_BEFORE_SENDING)
 
 
 def _cause(error: BaseException) -> str:

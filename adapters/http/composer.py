@@ -22,36 +22,36 @@ from ports.composer import Builds
 
 _BASE: Final = "/api/image-builder-composer/v2"
 # For the calls that the composer answers from memory.
-_SHORT: Final = Timeouts(connect=3.0, read=10.0, total=15.0)
+_SHORT_TIMEOUTS: Final = Timeouts(connect=3.0, read=10.0, total=15.0)
 # For submissions and searches.
-_LONG: Final = Timeouts(connect=3.0, read=25.0, total=30.0)
-# The special characters of globs, and surrogates, which UTF-8 cannot encode. There is no escape for them that every
-# composer understands.
+_LONG_TIMEOUTS: Final = Timeouts(connect=3.0, read=25.0, total=30.0)
+# Characters that a glob cannot match literally, because not every composer supports an escape for them: its special
+# characters, and surrogates, which UTF-8 cannot encode.
 _NOT_LITERAL: Final = re.compile(r"[*?\[\]\\\ud800-\udfff]")
 
 # Bytes of a status, which may contain an error with all its details.
 _MAX_STATUS_BYTES: Final = 4 * 1024 * 1024
 # Bytes of the metadata, which contain the request and the packages of the image.
 _MAX_METADATA_BYTES: Final = 16 * 1024 * 1024
-# Bytes of the list of builds and of the packages that a search found.
+# Bytes of the list of builds, and of the list of packages that a search found.
 _MAX_LIST_BYTES: Final = MAX_ANSWER_BYTES
-# Packages in an image or an answer to a search: several times those of a whole distribution.
+# Packages in an image, or in the answer to a search: several times as many as a distribution has.
 _MAX_PACKAGES: Final = 200_000
 # Uploads of a build, which has one for each target.
 _MAX_UPLOADS: Final = 1000
-# Characters of a status, a type or the id of an error.
+# Characters of a `_word_field`: a status, a type or the id of an error.
 _MAX_WORD_LENGTH: Final = 255
 
 # The keys that the composer adds to any object that it answers with.
 _REFERENCE_KEYS: Final = frozenset({"id", "kind", "href"})
 
 
-def _is_small(options: Mapping[str, Any]) -> None:
+def _check_size(options: Mapping[str, Any]) -> None:
     if not is_within(options, LARGEST_DETAILS):
         raise ValidationError("too large")
 
 
-def _are_objects(values: Mapping[str, Any]) -> None:
+def _check_objects(values: Mapping[str, Any]) -> None:
     if not all(isinstance(value, dict) for value in values.values()):
         raise ValidationError("expected objects")
 
@@ -69,7 +69,7 @@ class _ProgressSchema(_SubProgressSchema):
     subprogress = fields.Nested(_SubProgressSchema)
 
 
-def _word(**options: Any) -> fields.String:
+def _word_field(**options: Any) -> fields.String:
     return fields.String(validate=validate.Length(max=_MAX_WORD_LENGTH), **options)
 
 
@@ -78,9 +78,9 @@ class _UploadSchema(AnswerSchema):
 
 
 class _UploadStatusSchema(AnswerSchema):
-    status = _word(required=True)
-    type = _word(required=True)
-    options = fields.Dict(load_default=dict, validate=_is_small)
+    status = _word_field(required=True)
+    type = _word_field(required=True)
+    options = fields.Dict(load_default=dict, validate=_check_size)
 
     @post_load
     def _build(self, data: dict[str, Any], **_: Any) -> UploadStatus:
@@ -98,7 +98,7 @@ class _BuildErrorSchema(AnswerSchema):
 
 
 class _ImageStatusSchema(AnswerSchema):
-    status = _word(required=True)
+    status = _word_field(required=True)
     progress = fields.Nested(_ProgressSchema)
     upload_status = fields.Nested(_UploadStatusSchema)
     upload_statuses = BoundedList(fields.Nested(_UploadSchema), max_entries=_MAX_UPLOADS, load_default=list)
@@ -115,7 +115,7 @@ class _ImageStatusSchema(AnswerSchema):
 
 class _ComposeStatusSchema(AnswerSchema):
     # A build without a status counts as unfinished, so its status is queried again.
-    status = _word(load_default="")
+    status = _word_field(load_default="")
     image_status = fields.Nested(_ImageStatusSchema, required=True)
 
     @post_load
@@ -136,13 +136,13 @@ class _SearchSchema(AnswerSchema):
 
 
 class _DistributionSchema(AnswerSchema):
-    """Keeps unknown keys: the answer is passed on to clients, which use more of them."""
+    """Keeps unknown keys, because clients get the answer and use more of its keys than this service."""
 
     class Meta:
         unknown = INCLUDE
 
     name = fields.String(required=True)
-    architectures = fields.Dict(validate=_are_objects)
+    architectures = fields.Dict(validate=_check_objects)
 
     @post_load
     def _build(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -154,7 +154,7 @@ class _BuildRequestSchema(AnswerSchema):
 
 
 class _ListSchema(AnswerSchema):
-    """The schema ComposeList of the composer's API, or its items alone, as some composers answer.
+    """The schema ComposeList of the composer's API. Some composers answer its items alone.
 
     Such composers also answer an empty list if they cannot list their builds.
     """
@@ -186,7 +186,7 @@ class _AcceptedSchema(AnswerSchema):
 
 
 class _ErrorSchema(AnswerSchema):
-    id = _word(required=True)
+    id = _word_field(required=True)
     reason = fields.String(required=True)
     details = fields.Raw(load_default=None)
 
@@ -205,18 +205,18 @@ class HttpComposer:
     """Fulfils ports.composer.Composer."""
 
     def __init__(self, back_end: BackEnd, max_idle: float = MAX_IDLE) -> None:
-        """A build is submitted on a pooled connection only if that was idle for less than `max_idle` seconds."""
+        """`max_idle` is the number of seconds after which an idle connection is not used to submit a build."""
         self._back_end = back_end
         self._max_idle = max_idle
 
     def submit(self, request: Mapping[str, Any]) -> Submission:
         """See the port."""
         try:
-            answer = self._back_end.post_once(f"{_BASE}/compose", request, _LONG, max_idle=self._max_idle)
+            answer = self._back_end.post_once(f"{_BASE}/compose", request, _LONG_TIMEOUTS, max_idle=self._max_idle)
         except NoAnswerError as error:
             return Unanswered(may_have_started=error.sent)
         if answer.status != HTTPStatus.CREATED:
-            return _refused(answer)
+            return _load_refusal(answer)
         try:
             return Accepted(_ACCEPTED.load(answer.json())["id"])
         except (ValidationError, UnavailableError):
@@ -225,11 +225,11 @@ class HttpComposer:
     def cancel(self, compose_id: UUID) -> None:
         """See the port."""
         try:
-            answer = self._back_end.delete(f"{_BASE}/composes/{compose_id}", _SHORT)
+            answer = self._back_end.delete(f"{_BASE}/composes/{compose_id}", _SHORT_TIMEOUTS)
         except NoAnswerError as error:
-            raise _unusable_answer() from error
+            raise _unusable_answer_error() from error
         if answer.status not in {HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND}:
-            raise _unusable_answer()
+            raise _unusable_answer_error()
 
     def status(self, compose_id: UUID) -> ComposeStatus:
         """See the port."""
@@ -250,7 +250,7 @@ class HttpComposer:
         answer = self._get("/composes/", max_bytes=_MAX_LIST_BYTES)
         if answer.status == HTTPStatus.OK and answer.body.strip() == b"null":
             return Builds(frozenset(), complete=False)
-        builds: Builds = _usable(answer, _LIST)
+        builds: Builds = _load_answer(answer, _LIST)
         return builds
 
     def request(self, compose_id: UUID) -> Mapping[str, Any] | None:
@@ -269,13 +269,17 @@ class HttpComposer:
             "distribution": distribution,
             "architecture": architecture,
             "repositories": list(repositories),
-            "packages": [_glob(text)],
+            "packages": [_create_glob(text)],
         }
         try:
-            answer = self._back_end.post_idempotent(f"{_BASE}/search/packages", body, _LONG, max_bytes=_MAX_LIST_BYTES)
+            answer = self._back_end.post_idempotent(
+                f"{_BASE}/search/packages", body, _LONG_TIMEOUTS, max_bytes=_MAX_LIST_BYTES
+            )
         except NoAnswerError as error:
-            raise _unusable_answer() from error
-        return tuple(Package(each["name"], each.get("summary", "")) for each in _usable(answer, _SEARCH)["packages"])
+            raise _unusable_answer_error() from error
+        return tuple(
+            Package(each["name"], each.get("summary", "")) for each in _load_answer(answer, _SEARCH)["packages"]
+        )
 
     def distribution(self, name: str, image_types: Sequence[str], architectures: Sequence[str]) -> dict[str, Any]:
         """See the port."""
@@ -288,13 +292,13 @@ class HttpComposer:
     def check(self) -> None:
         """See the port."""
         if self._get("/openapi").status != HTTPStatus.OK:
-            raise _unusable_answer()
+            raise _unusable_answer_error()
 
     def _get(self, path: str, params: QueryParameters = (), max_bytes: int = _MAX_STATUS_BYTES) -> Answer:
         try:
-            return self._back_end.get(_BASE + path, _SHORT, params=params, max_bytes=max_bytes)
+            return self._back_end.get(_BASE + path, _SHORT_TIMEOUTS, params=params, max_bytes=max_bytes)
         except NoAnswerError as error:
-            raise _unusable_answer() from error
+            raise _unusable_answer_error() from error
 
     def _read(
         self, path: str, schema: Schema, what: str, params: QueryParameters = (), max_bytes: int = _MAX_STATUS_BYTES
@@ -302,25 +306,25 @@ class HttpComposer:
         answer = self._get(path, params, max_bytes)
         if answer.status == HTTPStatus.NOT_FOUND:
             raise NotFoundError(f"{what} not found")
-        return _usable(answer, schema)
+        return _load_answer(answer, schema)
 
 
-def _usable(answer: Answer, schema: Schema) -> Any:
+def _load_answer(answer: Answer, schema: Schema) -> Any:
     if answer.status != HTTPStatus.OK:
-        raise _unusable_answer()
+        raise _unusable_answer_error()
     try:
         return schema.load(answer.json())
     except ValidationError as error:
-        raise _unusable_answer() from error
+        raise _unusable_answer_error() from error
 
 
-def _glob(text: str) -> str:
-    """A glob that matches every name that contains `text`, made of the longest literal part of `text`."""
+def _create_glob(text: str) -> str:
+    """Create a glob that matches every name that contains `text`, from the longest literal part of `text`."""
     literal = max(_NOT_LITERAL.split(text), key=len)
     return f"*{literal}*" if literal else "*"
 
 
-def _refused(answer: Answer) -> Refused:
+def _load_refusal(answer: Answer) -> Refused:
     try:
         error = _ERROR.load(answer.json())
     except (ValidationError, UnavailableError):
@@ -328,5 +332,5 @@ def _refused(answer: Answer) -> Refused:
     return Refused(answer.status, error["id"], error["reason"], error["details"])
 
 
-def _unusable_answer() -> UnavailableError:
+def _unusable_answer_error() -> UnavailableError:
     return UnavailableError("The composer gives no usable answer")

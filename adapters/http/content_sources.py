@@ -1,4 +1,4 @@
-"""The client of content sources, API v1, which holds the customers' repositories, snapshots and templates."""
+"""The client of the Content Sources service, API v1: customers' repositories, snapshots of these, and templates."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ from domain.uuids import is_uuid
 _FORBIDDEN: Final = (
     "user is not authorized - please check your 'Repositories viewer' or 'Content Template viewer' permissions"
 )
-# Repositories that one page is requested with.
-_PAGE: Final = 200
-# Pages of a list: a list with more pages is treated as endless.
+# Repositories that a request for one page asks for.
+_PAGE_SIZE: Final = 200
+# Pages of a list; a list with more pages is no usable answer.
 _MAX_PAGES: Final = 100
-# Entries of one page, which may have more than requested.
-_MAX_PAGE_ENTRIES: Final = 5 * _PAGE
-# Entries of a list that is not paged.
+# Entries of one page, which may have more of them than requested.
+_MAX_PAGE_ENTRIES: Final = 5 * _PAGE_SIZE
+# Entries of a list without pages.
 _MAX_ENTRIES: Final = 20_000
 # Bytes of an answer: a repository with a GPG key has some kilobytes.
 _MAX_BYTES: Final = 8 * 1024 * 1024
 # Bytes of all pages of a list.
 _MAX_LIST_BYTES: Final = 32 * 1024 * 1024
-# Values in one query.
+# URLs or UUIDs in one query.
 _MAX_VALUES: Final = 50
-# Characters of these values, percent-encoded: a query must fit into a request line.
+# Characters of these values, percent-encoded, so that the query fits into a request line.
 _MAX_QUERY_LENGTH: Final = 6000
 # The statuses of a successful export.
 _EXPORTED: Final = frozenset({HTTPStatus.OK, HTTPStatus.CREATED})
 
 
-def _text() -> fields.String:
+def _text_field() -> fields.String:
     return fields.String(load_default="")
 
 
-def _flag(**options: Any) -> fields.Boolean:
+def _flag_field(**options: Any) -> fields.Boolean:
     return fields.Boolean(truthy={True}, falsy={False}, **options)
 
 
-def _is_address(text: str) -> None:
+def _check_url(text: str) -> None:
     try:
         urlsplit(text)
     except ValueError:
@@ -57,15 +57,15 @@ def _is_address(text: str) -> None:
 
 class _RepositorySchema(AnswerSchema):
     uuid = fields.String(required=True)
-    url = _text()
-    name = _text()
-    origin = _text()
-    label = _text()
-    gpg_key = _text()
-    module_hotfixes = _flag(load_default=None)
-    metadata_verification = _flag(load_default=None)
-    snapshotting = _flag(load_default=True, data_key="snapshot")
-    latest_snapshot_url = fields.String(load_default="", validate=_is_address)
+    url = _text_field()
+    name = _text_field()
+    origin = _text_field()
+    label = _text_field()
+    gpg_key = _text_field()
+    module_hotfixes = _flag_field(load_default=None)
+    metadata_verification = _flag_field(load_default=None)
+    snapshotting = _flag_field(load_default=True, data_key="snapshot")
+    latest_snapshot_url = fields.String(load_default="", validate=_check_url)
 
     @post_load
     def _build(self, data: dict[str, Any], **_: Any) -> ContentRepository:
@@ -81,15 +81,15 @@ class _PageSchema(AnswerSchema):
     meta = fields.Nested(_MetaSchema, load_default=None)
 
     @validates_schema(pass_original=True)
-    def _is_page(self, _: Any, original: dict[str, Any], **__: Any) -> None:
+    def _check_page(self, _: Any, original: dict[str, Any], **__: Any) -> None:
         if not original.keys() & {"data", "meta"}:
             raise ValidationError("neither entries nor their number")
 
 
 class _SnapshotSchema(AnswerSchema):
-    repository_path = _text()
-    url = _text()
-    detected_os_version = _text()
+    repository_path = _text_field()
+    url = _text_field()
+    detected_os_version = _text_field()
 
 
 class _DatedSnapshotSchema(AnswerSchema):
@@ -111,7 +111,7 @@ class _TemplateSnapshotSchema(_SnapshotSchema):
 
 class _TemplateSchema(AnswerSchema):
     uuid = fields.String(required=True)
-    name = _text()
+    name = _text_field()
     repository_uuids = BoundedList(fields.String(), max_entries=_MAX_ENTRIES, load_default=list)
     snapshots = BoundedList(fields.Nested(_TemplateSnapshotSchema), max_entries=_MAX_ENTRIES, load_default=list)
 
@@ -133,39 +133,41 @@ class HttpContentSources:
 
     def by_url(self, identity: Identity, urls: Sequence[str], origins: Sequence[str]) -> tuple[ContentRepository, ...]:
         """See the port."""
-        # A list is split at its commas: one within an address has to look otherwise.
-        return self._repositories(identity, "url", [url.replace(",", "%2C") for url in urls if url], origins)
+        # Content sources splits the value at its commas, so a comma inside a URL is percent-encoded.
+        return self._find_repositories(identity, "url", [url.replace(",", "%2C") for url in urls if url], origins)
 
     def by_uuid(
         self, identity: Identity, uuids: Sequence[str], origins: Sequence[str]
     ) -> tuple[ContentRepository, ...]:
         """See the port."""
-        return self._repositories(identity, "uuid", _valid_uuids(uuids), origins)
+        return self._find_repositories(identity, "uuid", _select_uuids(uuids), origins)
 
     def snapshots(self, identity: Identity, date: str, uuids: Sequence[str]) -> tuple[Snapshot, ...]:
         """See the port."""
-        valid_uuids = _valid_uuids(uuids)
+        valid_uuids = _select_uuids(uuids)
         if not valid_uuids:
             return ()
         answer = self._back_end.post_idempotent(
             identity, "/snapshots/for_date/", {"date": date, "repository_uuids": valid_uuids}
         )
-        found = self._back_end.read(_SNAPSHOTS_ANSWER, answer)["data"]
-        return tuple(Snapshot(one["repository_uuid"], **one["match"]) for one in found if one["match"] is not None)
+        entries = self._back_end.read(_SNAPSHOTS_ANSWER, answer)["data"]
+        return tuple(
+            Snapshot(entry["repository_uuid"], **entry["match"]) for entry in entries if entry["match"] is not None
+        )
 
     def template(self, identity: Identity, uuid: str) -> Template:
         """See the port."""
         if not is_uuid(uuid):
-            raise _unknown_template()
+            raise _unknown_template_error()
         answer = self._back_end.get(identity, f"/templates/{path_segment(uuid)}")
         if answer.status == HTTPStatus.NOT_FOUND:
-            raise _unknown_template()
+            raise _unknown_template_error()
         template: Template = self._back_end.read(_TEMPLATE_ANSWER, answer)
         return template
 
     def bulk_export(self, identity: Identity, uuids: Sequence[str]) -> list[Any]:
         """See the port."""
-        valid_uuids = _valid_uuids(uuids)
+        valid_uuids = _select_uuids(uuids)
         if not valid_uuids:
             return []
         answer = self._back_end.post_idempotent(
@@ -175,25 +177,25 @@ class HttpContentSources:
             raise NotFoundError("Content sources does not know all of the custom repositories")
         exported = answer.json() if answer.status in _EXPORTED else None
         if not isinstance(exported, list):
-            raise self._back_end.unusable_answer()
+            raise self._back_end.unusable_answer_error()
         return exported
 
-    def _repositories(
+    def _find_repositories(
         self, identity: Identity, key: str, values: Sequence[str], origins: Sequence[str]
     ) -> tuple[ContentRepository, ...]:
         if not origins:
             return ()
-        found: dict[str, ContentRepository] = {}
-        for batch in _batches(list(dict.fromkeys(values))):
+        repositories: dict[str, ContentRepository] = {}
+        for batch in _split_into_batches(list(dict.fromkeys(values))):
             query = ((key, ",".join(batch)), ("origin", ",".join(origins)))
-            for repository in self._pages(identity, query):
-                found.setdefault(repository.uuid, repository)
-        return tuple(found.values())
+            for repository in self._read_pages(identity, query):
+                repositories.setdefault(repository.uuid, repository)
+        return tuple(repositories.values())
 
-    def _pages(self, identity: Identity, query: Sequence[tuple[str, str]]) -> Iterator[ContentRepository]:
+    def _read_pages(self, identity: Identity, query: Sequence[tuple[str, str]]) -> Iterator[ContentRepository]:
         offset = size = 0
         for _ in range(_MAX_PAGES):
-            params = (*query, ("limit", str(_PAGE)), *((("offset", str(offset)),) if offset else ()))
+            params = (*query, ("limit", str(_PAGE_SIZE)), *((("offset", str(offset)),) if offset else ()))
             answer = self._back_end.get(identity, "/repositories/", params)
             size += len(answer.body)
             if size > _MAX_LIST_BYTES:
@@ -205,14 +207,14 @@ class HttpContentSources:
                 return
             if not page["data"]:
                 break
-        raise self._back_end.unusable_answer()
+        raise self._back_end.unusable_answer_error()
 
 
-def _valid_uuids(texts: Sequence[str]) -> list[str]:
+def _select_uuids(texts: Sequence[str]) -> list[str]:
     return [text for text in dict.fromkeys(texts) if is_uuid(text)]
 
 
-def _batches(values: Sequence[str]) -> Iterator[list[str]]:
+def _split_into_batches(values: Sequence[str]) -> Iterator[list[str]]:
     batch: list[str] = []
     length = 0
     for value in values:
@@ -226,5 +228,5 @@ def _batches(values: Sequence[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def _unknown_template() -> NotFoundError:
+def _unknown_template_error() -> NotFoundError:
     return NotFoundError("Content sources knows no such template")

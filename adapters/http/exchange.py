@@ -21,10 +21,10 @@ from ports.trace import CallSpan, current_span
 
 # Bytes of an answer where the caller sets no limit.
 MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024
-# Bytes of one read.
-_PIECE: Final = 64 * 1024
-# Bytes: memory is reserved in steps of this size, except for the first.
-_STEP: Final = 1024 * 1024
+# Bytes that one read of an answer returns at most.
+_READ_SIZE: Final = 64 * 1024
+# Bytes: memory for an answer is reserved in steps of this size; the first step needs no reservation.
+_RESERVATION_STEP: Final = 1024 * 1024
 # Seconds for an exchange without a deadline.
 _DEFAULT_SECONDS: Final = 60.0
 
@@ -40,9 +40,9 @@ class TooLargeError(requests.RequestException):
 def new_session(connections: int, ca_file: str = "", proxy: str = "") -> requests.Session:
     """Create a session for one host that keeps at most `connections` idle connections.
 
-    `ca_file` is a file with the only trusted certificate authorities, empty for the usual ones. `proxy` is the URL of a
-    proxy, empty for none. The session ignores the environment (proxies, netrc): reading it takes a third of the time of
-    each call.
+    `ca_file` is a file with the certificate authorities to trust, empty for the usual ones. `proxy` is the URL of a
+    proxy, empty for none. The session ignores proxies and netrc files that the environment names, because to read them
+    takes a third of the time of each call.
     """
     session = NoRedirectSession()
     session.trust_env = False
@@ -134,15 +134,16 @@ def _call_span(method: str, url: str) -> AbstractContextManager[CallSpan]:
 
 
 def _read_body(response: requests.Response, max_bytes: int) -> bytes:
-    body, reserved = bytearray(), _STEP  # no list of pieces: they may have one byte each
+    body = bytearray()  # not a list of pieces, because each may have one byte only
+    reserved = _RESERVATION_STEP
     try:
-        for piece in response.iter_content(_PIECE):
+        for piece in response.iter_content(_READ_SIZE):
             if len(body) + len(piece) > max_bytes:
                 raise TooLargeError
             body += piece
             if len(body) > reserved:
-                reserve_memory(2 * _STEP)  # twice the size: `bytes(body)` copies it
-                reserved += _STEP
+                reserve_memory(2 * _RESERVATION_STEP)  # twice the size: `bytes(body)` copies it
+                reserved += _RESERVATION_STEP
     except ImageBuilderError as error:
         raise TooLargeError from error
     finally:
@@ -155,7 +156,7 @@ def _parse_seconds(retry_after: str | None) -> float | None:
 
 
 class _NoCookies(DefaultCookiePolicy):
-    """Refuses all cookies: one session serves all tenants, and no cookie may pass from one tenant to another."""
+    """Refuses all cookies, because one session serves all tenants, and tenants must not share cookies."""
 
     def set_ok(self, *_: object) -> bool:
         return False

@@ -1,4 +1,4 @@
-"""The client of back-ends that are called with the caller's own identity (content sources, compliance, …)."""
+"""The client of back-ends that are called with the caller's identity (Content Sources, Compliance, Provisioning)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _NOT_ALLOWED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 @dataclass(frozen=True, slots=True)
 class IdentityBackEnd:
-    """Calls a back-end with the caller's identity header, and raises the domain's errors for unusable answers.
+    """Calls a back-end with the caller's identity header, and raises errors of the domain for unusable answers.
 
-    The texts of the errors begin with `name`. `forbidden` is the text of the ForbiddenError for a 401 or 403; if it is
-    empty, such an answer is returned. `max_bytes` limits answers where a call sets no limit of its own.
+    `name` begins the texts of these errors. `forbidden` is the text of the ForbiddenError for an answer with status 401
+    or 403; if it is empty, such answers are returned. `max_bytes` limits answers where a call sets no other limit.
     """
 
     back_end: BackEnd
@@ -41,7 +41,7 @@ class IdentityBackEnd:
     ) -> Answer:
         """Send a GET with the identity, and return its answer.
 
-        Raises UnavailableError without an answer, ForbiddenError as described above, and InvalidRequestError for an
+        Raises UnavailableError if no answer comes, ForbiddenError (see the class), and InvalidRequestError for an
         identity without a header.
         """
         headers = {**self._headers(identity), "Accept": accept}
@@ -49,7 +49,7 @@ class IdentityBackEnd:
         return self._call(lambda: self.back_end.get(path, _TIMEOUTS, headers=headers, params=params, max_bytes=limit))
 
     def post_idempotent(self, identity: Identity, path: str, body: Mapping[str, Any]) -> Answer:
-        """Send a POST that may be repeated with the identity, and return its answer. Raises as `get` does."""
+        """Send a POST that may reach the back-end several times, and return its answer. Raises the errors of `get`."""
         headers = self._headers(identity)
         return self._call(
             lambda: self.back_end.post_idempotent(path, body, _TIMEOUTS, headers=headers, max_bytes=self.max_bytes)
@@ -58,14 +58,14 @@ class IdentityBackEnd:
     def read(self, schema: Schema, answer: Answer) -> Any:
         """Load an answer by its schema. Raises UnavailableError for a status other than 200 or an invalid body."""
         if answer.status != HTTPStatus.OK:
-            raise self.unusable_answer()
+            raise self.unusable_answer_error()
         try:
             return schema.load(answer.json())
         except ValidationError as error:
-            raise self.unusable_answer() from error
+            raise self.unusable_answer_error() from error
 
-    def unusable_answer(self) -> UnavailableError:
-        """The error for an answer that cannot be used, for the caller to raise."""
+    def unusable_answer_error(self) -> UnavailableError:
+        """Return the error to raise for an answer that cannot be used."""
         return UnavailableError(f"{self.name} gives no usable answer")
 
     def _headers(self, identity: Identity) -> dict[str, str]:
@@ -77,7 +77,7 @@ class IdentityBackEnd:
         try:
             answer = call()
         except NoAnswerError as error:
-            raise self.unusable_answer() from error
+            raise self.unusable_answer_error() from error
         if self.forbidden and answer.status in _NOT_ALLOWED:
             raise ForbiddenError(self.forbidden)
         return answer

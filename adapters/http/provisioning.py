@@ -1,4 +1,4 @@
-"""The client of provisioning, API v1, which knows the cloud accounts of a customer's sources."""
+"""The client of the Provisioning service, API v1, which knows the cloud account of each of a customer's sources."""
 
 from __future__ import annotations
 

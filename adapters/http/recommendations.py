@@ -1,4 +1,4 @@
-"""The client of the service that recommends packages, API v3."""
+"""The client of the recommendations service, API v3, which suggests packages."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ class HttpRecommendations:
         try:
             answer = self._back_end.post_idempotent("/packages/recommendations", body, _TIMEOUTS)
         except NoAnswerError as error:
-            raise _unusable_answer() from error
+            raise _unusable_answer_error() from error
         if answer.status != HTTPStatus.OK:
-            raise _unusable_answer()
+            raise _unusable_answer_error()
         try:
             recommended: Recommended = _RECOMMENDED.load(answer.json())
         except ValidationError as error:
-            raise _unusable_answer() from error
+            raise _unusable_answer_error() from error
         return recommended
 
 
-def _unusable_answer() -> UnavailableError:
+def _unusable_answer_error() -> UnavailableError:
     return UnavailableError("Recommendations gives no usable answer")

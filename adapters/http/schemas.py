@@ -1,4 +1,4 @@
-"""Base classes of the schemas that load back-ends' answers: only the needed keys, and lists of limited length."""
+"""Parts of the marshmallow schemas of back-ends' answers: only known keys, and lists of limited length."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from domain.nulls import without_nulls
 
 
 class AnswerSchema(Schema):
-    """Ignores unknown keys, and treats a null as an absent key."""
+    """The base class of these schemas: it ignores unknown keys, and treats a null as an absent key."""
 
     class Meta:
         unknown = EXCLUDE
@@ -24,7 +24,7 @@ class AnswerSchema(Schema):
 class BoundedList(fields.List[Any]):
     """A list of at most `max_entries` entries; a longer list is refused before any entry is loaded.
 
-    A nested schema takes some 40 microseconds for each entry, and collects an error for each invalid one.
+    The reason: a nested schema takes some 40 microseconds for each entry, and collects an error for each invalid one.
     """
 
     def __init__(self, entry: fields.Field[Any], *, max_entries: int, **options: Any) -> None:
@@ -38,10 +38,10 @@ class BoundedList(fields.List[Any]):
 
 
 class RecordList(fields.Field[list[dict[str, str]]]):
-    """A list of up to `max_entries` objects of texts.
+    """A list of at most `max_entries` objects whose values are texts.
 
-    Each object must have the `required_keys`; the `optional_keys` may be absent or null; other keys are ignored. It
-    loads a million objects in seconds, and stops at the first invalid one.
+    Each object must have the `required_keys`; the `optional_keys` may be absent or null; other keys are ignored. Unlike
+    nested schemas, it loads a million objects in seconds, and stops at the first invalid one.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""HTTP sessions for libraries that send telemetry to a collector.
+"""HTTP sessions for libraries that send telemetry (traces, error reports) to a collector.
 
-Such libraries have no deadline for a whole answer, hold the answer in memory, and log every failure. Here a request
-ends at its deadline whatever the collector sends, the body of the answer is discarded, and one log event reports that
-the collector is unavailable.
+Such libraries set no deadline for a whole answer, hold the answer in memory, and log every failure. With the sessions
+of this module, a request ends at its deadline whatever the collector sends, the body of the answer is discarded, and
+one log event reports that the collector is unavailable.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _MAX_DISCARDED: Final = 16 * 1024
 
 
 class Collector:
-    """A receiver of telemetry; logs when it becomes unavailable and when it is available again. Thread-safe."""
+    """The availability of a receiver of telemetry; its changes are logged. It is thread-safe."""
 
     def __init__(self, name: str, telemetry: str) -> None:
-        """For log events: `name` such as `trace collector`, and `telemetry` such as `spans` for what it receives."""
+        """Both are words for log events: `name` such as `trace collector`, `telemetry` such as `spans`."""
         self._name = name
         self._telemetry = telemetry
         self._is_unavailable = False
@@ -38,7 +38,7 @@ class Collector:
 
     @contextmanager
     def request(self, seconds: float) -> Iterator[None]:
-        """End the request within the context after so many seconds, and log its errors. Raises requests.Timeout."""
+        """Limit the request within the context to `seconds`, and log its failure. Raises requests.Timeout."""
         try:
             with CallDeadline(time.monotonic() + seconds) as call:
                 yield
@@ -52,7 +52,7 @@ class Collector:
             raise requests.Timeout
 
     def record_answer(self, status: int) -> None:
-        """Log a change of the collector's availability that this status of an answer shows."""
+        """Record the status of an answer; one other than 2xx means that the collector is unavailable."""
         if not 200 <= status < 300:
             self._record_failure(f"status {status}")
             return
@@ -95,7 +95,7 @@ class TelemetrySession(requests.Session):
 
 
 def discard_body(response: BaseHTTPResponse) -> None:
-    """Read a short body so that its connection can be reused, and close the connection of a long one."""
+    """Discard the body of an answer. The connection of a short one can be reused; that of a long one is closed."""
     try:
         response.read(_MAX_DISCARDED, decode_content=False)
     finally:

@@ -1,4 +1,4 @@
-"""Access tokens by OAuth2 client credentials (RFC 6749, section 4.4): all calls share one token and its renewal."""
+"""Access tokens by OAuth 2.0 client credentials (RFC 6749, section 4.4). All calls share one token and its renewal."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from ports.shared_calls import NoResultError, SharedCall
 
 # Seconds before its expiry at which a token is renewed.
 _RENEWAL_MARGIN: Final = 60.0
-# Seconds to wait for a connection, and between two reads.
-_CONNECT, _READ = 3.0, 10.0
-# Bytes of the endpoint's answer; a token must fit into a header.
+# Seconds to wait for a connection to the token endpoint.
+_CONNECT: Final = 3.0
+# Seconds to wait between two reads of its answer.
+_READ: Final = 10.0
+# Bytes of its answer; a token must fit into a header.
 _MAX_BYTES: Final = 64 * 1024
 
 
@@ -50,7 +52,7 @@ class _Token:
 
 
 class Tokens:
-    """Provides the current access token, and fetches a new one when needed. Thread-safe."""
+    """Provides the current access token, and fetches a new one when needed. It is thread-safe."""
 
     def __init__(
         self,
@@ -67,14 +69,14 @@ class Tokens:
         )
 
     def get(self) -> str:
-        """The access token, which is renewed a minute before it expires. Raises TokenRefusedError."""
+        """Return the access token; a minute before it expires, a new one is fetched. Raises TokenRefusedError."""
         try:
             return self._current(timeout=max(min(_CONNECT + _READ, remaining_seconds()), 0.0)).text
         except NoResultError:
             raise TokenRefusedError("no token") from None
 
     def invalidate(self, token: str) -> None:
-        """Forget `token`, which a back-end refused, unless another caller has replaced it already."""
+        """Forget `token`, which a back-end refused, unless another caller has renewed it already."""
         self._current.forget_if(lambda current: current.text == token)
 
     def _fetch(self) -> _Token:

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapters.embedded.composer.schema import search_validator
-from adapters.http.composer import _glob
+from adapters.http.composer import _create_glob
 from domain.compose.repositories import write_repository
 from domain.errors import UnavailableError
 from domain.packages import Package
@@ -84,13 +84,13 @@ def test_the_composer_is_asked_in_its_terms():
     ],
 )
 def test_a_text_s_longest_part_without_anything_of_a_glob_is_asked_for(text, glob):
-    assert _glob(text) == glob
+    assert _create_glob(text) == glob
 
 
 @given(st.text("ab*?[]!-\\", max_size=6), st.text("ab*?[]!-\\", max_size=4))
 @example("a", "[a]")
 def test_what_holds_the_text_is_always_among_what_is_asked_for(around, text):
-    glob = _glob(text)
+    glob = _create_glob(text)
     assert fnmatchcase(f"{around}{text}{around}", glob)
     assert orjson.dumps(glob)
 
