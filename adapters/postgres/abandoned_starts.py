@@ -64,13 +64,13 @@ DELETE FROM compose_starts WHERE id = %(start)s AND EXISTS (SELECT 1 FROM record
 
 
 class PostgresAbandonedStarts:
-    """Fulfils ports.store.AbandonedStarts."""
+    """Implements ports.store.AbandonedStarts."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
     def acquire_leadership(self, pod: UUID, term: timedelta) -> bool:
-        """See the port."""
+        """Implements `AbandonedStarts.acquire_leadership`."""
         values = {"pod": pod, "term": term}
         return (
             self._database.run_with_retry(lambda connection: connection.execute(_ACQUIRE_LEADERSHIP, values).fetchone())
@@ -78,24 +78,24 @@ class PostgresAbandonedStarts:
         )
 
     def find_abandoned(self, lease: timedelta, max_age: timedelta, limit: int) -> Sequence[AbandonedStart]:
-        """See the port."""
+        """Implements `AbandonedStarts.find_abandoned`."""
         values = {"lease": lease, "max_age": max_age, "limit": limit}
         rows = self._database.run_with_retry(lambda connection: connection.execute(_FIND_ABANDONED, values).fetchall())
         return [AbandonedStart(*row) for row in rows]
 
     def count(self, lease: timedelta) -> int:
-        """See the port."""
+        """Implements `AbandonedStarts.count`."""
         rows = self._database.run_with_retry(lambda connection: connection.execute(_COUNT, {"lease": lease}).fetchall())
         return int(rows[0][0])
 
     def find_recorded(self, composes: Collection[UUID]) -> frozenset[UUID]:
-        """See the port."""
+        """Implements `AbandonedStarts.find_recorded`."""
         values = {"composes": list(composes)}
         rows = self._database.run_with_retry(lambda connection: connection.execute(_FIND_RECORDED, values).fetchall())
         return frozenset(row[0] for row in rows)
 
     def adopt(self, adoption: Adoption) -> bool:
-        """See the port."""
+        """Implements `AbandonedStarts.adopt`."""
         values = {"start": adoption.start, "compose": adoption.compose}
 
         def work(connection: psycopg.Connection[Any]) -> bool:

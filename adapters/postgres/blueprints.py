@@ -153,13 +153,13 @@ class _VersionTakenError(UnavailableError):
 
 
 class PostgresBlueprints:
-    """Fulfils ports.store.Blueprints."""
+    """Implements ports.store.Blueprints."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
     def create(self, blueprint: NewBlueprint, key: UUID | None = None) -> UUID:
-        """See the port."""
+        """Implements `Blueprints.create`."""
         blueprint_id = uuid4()
         values = {
             "key": key,
@@ -185,7 +185,7 @@ class PostgresBlueprints:
     def change(
         self, tenant: str, blueprint_id: UUID, wanted: frozenset[int] | None, change: Callable[[Blueprint], Version]
     ) -> int:
-        """See the port."""
+        """Implements `Blueprints.change`."""
         expected, reserved = _EXPECTED, 0
 
         def work(connection: psycopg.Connection[Any]) -> int:
@@ -210,7 +210,7 @@ class PostgresBlueprints:
                 reserved, expected = max(memory, reserved), error.counts.size
 
     def find_page(self, query: BlueprintsQuery) -> BlueprintsPage:
-        """See the port. One round trip reads the count and the page."""
+        """Implements `Blueprints.find_page`. One round trip reads the count and the page."""
         if query.name is not None:
             return self._named(query.tenant, query.name)
         values = {"tenant": query.tenant, "limit": query.page.limit, "offset": query.page.offset}
@@ -240,7 +240,7 @@ class PostgresBlueprints:
         version: int | None = None,
         needed: Callable[[JsonCounts], int] = lambda _: 0,
     ) -> Blueprint:
-        """See the port."""
+        """Implements `Blueprints.get`."""
         values = {"blueprint": blueprint_id, "tenant": tenant, "version": version}
         expected, reserved = _EXPECTED, 0
         while True:
@@ -253,7 +253,7 @@ class PostgresBlueprints:
             reserved, expected = max(memory, reserved), counts.size
 
     def memory_to_change(self, tenant: str, blueprint_id: UUID) -> int:
-        """See the port."""
+        """Implements `Blueprints.memory_to_change`."""
         values = {"blueprint": blueprint_id, "tenant": tenant, "version": None, "expected": _EXPECTED}
         try:
             counts = _counts(self._database.run_with_retry(partial(_fetch_row, values)))
@@ -262,11 +262,11 @@ class PostgresBlueprints:
         return 0 if counts is None else _memory_of(counts)
 
     def latest_version(self, tenant: str, blueprint_id: UUID) -> int:
-        """See the port."""
+        """Implements `Blueprints.latest_version`."""
         return self._database.run_with_retry(lambda connection: _latest_version(connection, tenant, blueprint_id))
 
     def delete(self, tenant: str, blueprint_id: UUID, wanted: frozenset[int] | None) -> None:
-        """See the port."""
+        """Implements `Blueprints.delete`."""
         with self._database.connection() as connection, connection.transaction():
             connection.execute(_LOCK, {"blueprint": blueprint_id, "tenant": tenant})
             _check_version(_latest_version(connection, tenant, blueprint_id), wanted)

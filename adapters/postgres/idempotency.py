@@ -63,13 +63,13 @@ _CLAIM_ATTEMPTS: Final = 3
 
 
 class PostgresIdempotencyKeys:
-    """Fulfils ports.store.IdempotencyKeys."""
+    """Implements ports.store.IdempotencyKeys."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
     def claim(self, request: KeyClaim, key_id: UUID) -> EarlierRequest | None:
-        """See the port."""
+        """Implements `IdempotencyKeys.claim`."""
         values = {**asdict(request), "id": key_id, "lifetime": KEY_LIFETIME}
 
         def work(connection: psycopg.Connection[Any]) -> EarlierRequest | None:
@@ -85,16 +85,16 @@ class PostgresIdempotencyKeys:
         return self._database.run_with_retry(work)
 
     def settle(self, key_id: UUID) -> None:
-        """See the port."""
+        """Implements `IdempotencyKeys.settle`."""
         self._database.run_with_retry(lambda connection: connection.execute(_SETTLE, {"id": key_id}))
 
     def settle_failed(self, key_id: UUID, failure: RequestFailure) -> None:
-        """See the port."""
+        """Implements `IdempotencyKeys.settle_failed`."""
         values = {"id": key_id, "failure": Jsonb(storable(asdict(failure)))}
         self._database.run_with_retry(lambda connection: connection.execute(_SETTLE_FAILED, values))
 
     def find_unsettled(self, lease: timedelta, limit: int) -> Sequence[tuple[UUID, tuple[UUID | None, ...]]]:
-        """See the port."""
+        """Implements `IdempotencyKeys.find_unsettled`."""
         values = {"lease": lease, "limit": limit}
         rows = self._database.run_with_retry(lambda connection: connection.execute(_FIND_UNSETTLED, values).fetchall())
         return [(key_id, tuple(made or ())) for key_id, made in rows]

@@ -130,7 +130,7 @@ _IS_RECORDED: Final = "SELECT EXISTS (SELECT 1 FROM composes WHERE job_id = %(co
 
 
 class PostgresStarts:
-    """Fulfils ports.store.Starts."""
+    """Implements ports.store.Starts."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
@@ -139,7 +139,9 @@ class PostgresStarts:
     def reserve(
         self, starts: Sequence[NewStart], tenant: str, quota: Quota | None, key: UUID | None = None
     ) -> Reservation:
-        """See the port. The count is exact, because an advisory lock serializes the reservations of a tenant.
+        """Implements `Starts.reserve`.
+
+        The count is exact, because an advisory lock serializes the reservations of a tenant.
 
         Starts are inserted one by one, which bounds the memory: each may hold a large document.
         """
@@ -156,16 +158,19 @@ class PostgresStarts:
             raise ReservationUnknownError(error.detail) from error
 
     def get_usage(self, tenant: str, quota: Quota) -> Usage:
-        """See the port."""
+        """Implements `Starts.get_usage`."""
         values = {"tenant": tenant, **_quota_values(quota)}
         return Usage(*self._database.run_with_retry(lambda connection: _row(connection.execute(_USAGE, values))))
 
     def release(self, starts: Sequence[UUID]) -> None:
-        """See the port."""
+        """Implements `Starts.release`."""
         self._database.run_with_retry(lambda connection: connection.execute(_RELEASE, {"starts": list(starts)}))
 
     def record(self, start: UUID, compose_id: UUID, compose: NewCompose) -> None:
-        """See the port. Any error is retried, however late it gets, because the composer is already building."""
+        """Implements `Starts.record`.
+
+        Any error is retried, even after the deadline of the request, because the composer is already building.
+        """
         values = {
             "start": start,
             "compose": compose_id,
@@ -187,7 +192,7 @@ class PostgresStarts:
             raise BuildIdTakenError
 
     def is_recorded(self, compose_id: UUID) -> bool:
-        """See the port."""
+        """Implements `Starts.is_recorded`."""
         values = {"compose": compose_id}
         (found,) = self._database.run_with_retry(lambda connection: _row(connection.execute(_IS_RECORDED, values)))
         return bool(found)
