@@ -20,7 +20,7 @@ WHERE reconciler.pod = EXCLUDED.pod OR reconciler.until < clock_timestamp() AT T
 RETURNING pod
 """
 
-# Rows of older versions of this service have no fingerprint.
+# Rows that older versions of this service wrote have no fingerprint; they cannot be matched with builds.
 _FIND_ABANDONED: Final = """
 SELECT id, fingerprint, statement_timestamp() AT TIME ZONE 'utc' - created_at, blueprint_version_id IS NOT NULL
 FROM compose_starts
@@ -36,8 +36,8 @@ SELECT count(*) FROM compose_starts WHERE created_at < statement_timestamp() AT 
 
 _FIND_RECORDED: Final = "SELECT job_id FROM composes WHERE job_id = ANY (%(composes)s)"
 
-# The compose gets the time of its start. The start is removed only if this statement records the build: the pod that
-# began the start may be slow and still alive, and may record the build itself.
+# The compose gets the creation time of its start. The start is removed only if this statement records the build: the
+# pod that reserved the start may be slow but alive, and may record the build itself.
 _ADOPT: Final = """
 WITH start AS (
     SELECT * FROM compose_starts WHERE id = %(start)s FOR UPDATE
@@ -88,9 +88,9 @@ class PostgresAbandonedStarts:
         rows = self._database.run_with_retry(lambda connection: connection.execute(_COUNT, {"lease": lease}).fetchall())
         return int(rows[0][0])
 
-    def find_recorded(self, composes: Collection[UUID]) -> frozenset[UUID]:
+    def find_recorded(self, compose_ids: Collection[UUID]) -> frozenset[UUID]:
         """Implements `AbandonedStarts.find_recorded`."""
-        values = {"composes": list(composes)}
+        values = {"composes": list(compose_ids)}
         rows = self._database.run_with_retry(lambda connection: connection.execute(_FIND_RECORDED, values).fetchall())
         return frozenset(row[0] for row in rows)
 
@@ -98,7 +98,7 @@ class PostgresAbandonedStarts:
         """Implements `AbandonedStarts.adopt`."""
         values = {"start": adoption.start, "compose": adoption.compose}
 
-        def work(connection: psycopg.Connection[Any]) -> bool:
+        def adopt(connection: psycopg.Connection[Any]) -> bool:
             return connection.execute(_ADOPT, values).fetchone() is not None
 
-        return self._database.run_with_retry(work)
+        return self._database.run_with_retry(adopt)
