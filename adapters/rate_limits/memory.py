@@ -17,7 +17,7 @@ Clock = Callable[[], float]
 
 
 class InMemoryRateLimits:
-    """Exact sliding windows; a call takes 7 us. Fulfils ports.rate_limits.RateLimits.
+    """Exact sliding windows; a call takes 7 us. Implements ports.rate_limits.RateLimits.
 
     All calls must come from the same thread.
     """
@@ -31,7 +31,7 @@ class InMemoryRateLimits:
         self._limiter = MovingWindowRateLimiter(self._memory)
 
     async def spend(self, tenant: str, budget: Budget, amount: int = 1) -> BudgetSpending | None:
-        """See the port."""
+        """Implements `RateLimits.spend`."""
         item = self._items[budget]
         admitted = self._limiter.hit(item, budget.value, tenant, cost=amount)
         frees_at, remaining = self._limiter.get_window_stats(item, budget.value, tenant)
@@ -49,7 +49,7 @@ class InMemoryRateLimits:
         return timedelta(seconds=max(0.0, moment - self._clock()))
 
     async def aclose(self) -> None:
-        """See the port."""
+        """Implements `RateLimits.aclose`."""
 
 
 class MovingWindowStorage(MemoryStorage):

@@ -20,7 +20,7 @@ from adapters.http.composer import HttpComposer
 from adapters.http.content_sources import HttpContentSources
 from adapters.http.provisioning import HttpProvisioning
 from adapters.http.recommendations import HttpRecommendations
-from domain.compose.snapshots import ContentSettings, find_latest_url
+from domain.compose.snapshots import ContentSettings, get_latest_snapshot_url
 from domain.errors import ImageBuilderError, InvalidRequestError, UnavailableError
 from domain.submission import Refused, Unanswered
 from ports.memory import current_memory
@@ -188,7 +188,7 @@ def test_an_address_that_is_read_can_be_taken_apart() -> None:
             document = {"data": [{**REPOSITORY, "latest_snapshot_url": odd}], "meta": {"count": 1}}
             found = heard(CALLS["repositories"][0], 200, document)
             if not isinstance(found, Exception):
-                find_latest_url(found[0], ContentSettings("https://content"))
+                get_latest_snapshot_url(found[0], ContentSettings("https://content"))
 
 
 # JSON

@@ -19,7 +19,7 @@ from domain.compose.checks import check_request
 from domain.compose.context import BuildContext
 from domain.compose.customizations import translate_customizations
 from domain.compose.lookups import Answers, create_questions
-from domain.compose.request import BootcReference, ComposeRequest, read
+from domain.compose.request import BootcReference, ComposeRequest, parse_compose_request
 from domain.compose.snapshots import ContentSettings
 from domain.compose.source import BootableContainer, ImageSource
 from domain.compose.targets import UploadSettings
@@ -174,7 +174,7 @@ def built(
     `distribution` is the source of a request that names one, `bootc` are the catalogue's entries of the container that
     a request names.
     """
-    request = read(completed(compose_request() if document is None else document))
+    request = parse_compose_request(completed(compose_request() if document is None else document))
     source = resolve(request, distribution, bootc)
     context = a_context(request, source, content=content or ContentSettings(), entitled=entitled)
     users = request.get_customization("users", ())

@@ -12,7 +12,7 @@ from ports.memory import Reserved, current_memory
 
 @dataclass(slots=True)
 class RecordedMemory:
-    """Fulfils ports.memory.MemoryAccount: how many bytes are `reserved`, without those `set_aside`.
+    """Implements ports.memory.MemoryAccount: how many bytes are `reserved`, without those `set_aside`.
 
     Raises MemoryError beyond `limit`.
     """

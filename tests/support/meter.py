@@ -7,7 +7,7 @@ from ports.meter import CallOutcome
 
 
 class FakeMeter:
-    """Fulfils ports.meter.Meter, as far as use cases and back-ends go."""
+    """Implements ports.meter.Meter, as far as use cases and back-ends go."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, CallOutcome]] = []

@@ -56,7 +56,7 @@ class FakeStarts:
         self.failing: dict[str, Exception] = {}
 
     def reserve(
-        self, starts: Sequence[NewStart], tenant: str, quota: Quota | None, key: UUID | None = None
+        self, starts: Sequence[NewStart], tenant: str, quota: Quota | None, key_id: UUID | None = None
     ) -> Reservation:
         """See ports.store."""
         self._called("reserve")
@@ -74,18 +74,18 @@ class FakeStarts:
         used = len(self.reserved) + len(self.composes)
         return Usage(NOW, used, NOW - AGE if used else None)
 
-    def release(self, starts: Sequence[UUID]) -> None:
+    def release(self, start_ids: Sequence[UUID]) -> None:
         """See ports.store."""
         self._called("release")
-        for start in starts:
-            self.reserved.pop(start, None)
+        for start_id in start_ids:
+            self.reserved.pop(start_id, None)
 
-    def record(self, start: UUID, compose_id: UUID, compose: NewCompose) -> None:
+    def record(self, start_id: UUID, compose_id: UUID, compose: NewCompose) -> None:
         """See ports.store."""
         self._called("record")
-        if compose_id in self.composes and start in self.reserved:
+        if compose_id in self.composes and start_id in self.reserved:
             raise BuildIdTakenError
-        self.reserved.pop(start, None)
+        self.reserved.pop(start_id, None)
         self.composes[compose_id] = compose
 
     def is_recorded(self, compose_id: UUID) -> bool:

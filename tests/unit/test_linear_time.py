@@ -24,7 +24,7 @@ from domain.blueprints.export import export_blueprint
 from domain.compose import passwords
 from domain.compose.build import write_request
 from domain.compose.lookups import Answers, create_follow_up
-from domain.compose.request import read as read_request
+from domain.compose.request import parse_compose_request
 from domain.content import RED_HAT, Template
 from domain.osbuild.blueprint import parse_blueprint, to_osbuild_document
 from domain.starts import normalize_request
@@ -138,7 +138,7 @@ def composed(ours: Json, image: Json, answers: Answers) -> None:
     distribution = a_rhel("rhel-9.8", *(a_repository(f"r{number}", rhsm=True) for number in range(3)))
     (request_document,) = create_compose_requests(a_blueprint(ours), "api", None)
     request_document["image_requests"][0].update(image)
-    request = read_request(request_document)
+    request = parse_compose_request(request_document)
     context = a_context(request, distribution, content=CONTENT, entitled=(distribution,))
     plain = passwords.find_plain_passwords(request.get_customization("users", ()))
     create_follow_up(context.questions, answers)
