@@ -10,7 +10,7 @@ import pytest
 
 from adapters.embedded.composer.process import StandInComposer
 from adapters.postgres.migrate import migrate
-from tests.support import databases, output
+from tests.support import databases, output, rounds
 from tests.support.databases import Parameters
 from tests.support.service import Service
 from tests.support.shared_server import SharedServer
@@ -85,6 +85,11 @@ def distributes(config: pytest.Config) -> bool:
 def pytest_xdist_auto_num_workers() -> int:
     """Twice as many processes as cores with `-n auto`: most tests wait, for servers to start and deadlines to pass."""
     return 2 * len(os.sched_getaffinity(0))
+
+
+def pytest_report_header() -> str:
+    """Say which sample of the long tests is taken."""
+    return "long tests: all of them" if rounds.LONG else f"long tests: a sample, repeated by TEST_SEED={rounds.SEED}"
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -19,6 +19,7 @@ from tests.support.drip import DRIPS, dripping
 from tests.support.floods import unending
 from tests.support.loopback import Loopback, answer
 from tests.support.refreshing import a_package, a_repository, lists, old_list, put
+from tests.support.rounds import sampled
 from tests.support.rpm_repositories import RpmRepository, metalink
 from tests.support.service import PROJECT
 from tests.support.waiting import PATIENCE
@@ -128,7 +129,7 @@ def packed_repository(www, name, packed, compression):
 
 
 def test_primaries_that_open_to_more_than_memory_take_little(hostile, www, server):
-    for number, (kind, (head, pieces, reason)) in enumerate(PRIMARIES.items()):
+    for number, (kind, (head, pieces, reason)) in enumerate(sampled(PRIMARIES.items(), 3)):
         packed = zstandard.compress(head) + b"".join(map(zstandard.compress, pieces()))
         packed_repository(www, f"{number}", packed, "zst")
         hostile.add(kind, a_repository("r", f"{server.url}/{number}"), reason)
@@ -136,7 +137,7 @@ def test_primaries_that_open_to_more_than_memory_take_little(hostile, www, serve
 
 
 def test_bombs_of_any_compression_take_little(hostile, www, server):
-    for compression, pack in PACK.items():
+    for compression, pack in sampled(PACK.items(), 2):
         packed = pack(b"<metadata>") + pack(b" " * 10 * MILLION) * 31 + pack(b"</metadata>")
         packed_repository(www, compression, packed, compression)
         hostile.add(compression, a_repository("r", f"{server.url}/{compression}"), "the repository holds no packages")
@@ -144,7 +145,7 @@ def test_bombs_of_any_compression_take_little(hostile, www, server):
 
 
 # One of zstandard is not among them: C passes over its streams in less than any time limit.
-@pytest.mark.parametrize("compression", ["gz", "bz2", "xz"])
+@pytest.mark.parametrize("compression", sampled(["gz", "bz2", "xz"], 1))
 def test_streams_of_nothing_do_not_take_longer_than_the_time(hostile, www, server, compression):
     pack = PACK[compression]
     packed = pack(b"<metadata>") + pack(b"") * (100 * MILLION // len(pack(b"")))
