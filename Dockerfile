@@ -26,7 +26,7 @@ RUN /tools/bin/pip --python .venv/bin/python install --no-cache-dir --no-deps --
     && .venv/bin/image-builder distributions check \
     && .venv/bin/python -m compileall -q domain ports adapters image_builder \
     && mkdir config \
-    && rm -rf requirements *.egg-info/SOURCES.txt \
+    && rm -rf requirements tools *.egg-info/SOURCES.txt \
     && chmod -R a+rX,go-w .
 
 # What the system below is made of, for the SBOM.

@@ -1,4 +1,4 @@
-"""Fingerprints of documents: HMAC-SHA-256 (RFC 2104), because a plain hash of a weak password can be guessed."""
+"""Fingerprints of documents: HMAC-SHA-256 (RFC 2104), because a weak password could be guessed from a plain hash."""
 
 from __future__ import annotations
 
@@ -9,23 +9,27 @@ from typing import Any, Final
 import orjson
 
 _ALGORITHM: Final = "sha256"
-_LENGTH_OF_MARK: Final = 4
+# Bytes at the beginning of a fingerprint that identify its secret.
+_SECRET_ID_LENGTH: Final = 4
 
 
 class HmacFingerprints:
-    """Fulfils ports.fingerprints.Fingerprints. A fingerprint begins with a mark of its secret."""
+    """Computes fingerprints with a secret. Fulfils ports.fingerprints.Fingerprints.
+
+    A fingerprint begins with an identifier of its secret, so that fingerprints of other secrets are recognised.
+    """
 
     def __init__(self, secret: str) -> None:
         self._secret = secret.encode(errors="surrogateescape")
-        self._mark = self._digest(b"mark")[:_LENGTH_OF_MARK]
+        self._secret_id = self._digest(b"mark")[:_SECRET_ID_LENGTH]
 
     def compute(self, document: Mapping[str, Any]) -> bytes:
         """See the port."""
-        return self._mark + self._digest(b"document", orjson.dumps(document, option=orjson.OPT_SORT_KEYS))
+        return self._secret_id + self._digest(b"document", orjson.dumps(document, option=orjson.OPT_SORT_KEYS))
 
     def is_comparable(self, fingerprint: bytes) -> bool:
         """See the port."""
-        return fingerprint.startswith(self._mark)
+        return fingerprint.startswith(self._secret_id)
 
     def _digest(self, *parts: bytes) -> bytes:
         digest = hmac.new(self._secret, digestmod=_ALGORITHM)

@@ -11,7 +11,7 @@ import orjson
 import psycopg
 from psycopg.types.json import Jsonb
 
-from adapters.postgres.migrate import migrations
+from adapters.postgres.migration_files import migrations
 from benchmarks.payloads import small_request
 
 # The tenant with a tenth of the builds and most of the blueprints, one with 1,000 of each, and how many share the rest.

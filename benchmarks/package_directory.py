@@ -10,7 +10,7 @@ from typing import Final
 import orjson
 
 from adapters.files.distributions import load_distributions
-from adapters.files.package_list_files import originals, package_list_paths
+from adapters.files.package_list_files import distributions_by_folder, package_list_paths
 from tests.support.service import PROJECT
 
 _LISTS: Final = 120
@@ -27,7 +27,7 @@ def make(path: Path) -> Path:
     random = Random(6)
     files = [
         file
-        for distribution in originals(path, load_distributions(path)).values()
+        for distribution in distributions_by_folder(path, load_distributions(path)).values()
         for _, repository, file in package_list_paths(path, distribution)
         if not repository.image_type_tags
     ]

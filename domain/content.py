@@ -1,4 +1,4 @@
-"""What back-ends know of a customer's content: repositories, snapshots, templates, policies."""
+"""Customers' content in back-ends: repositories, snapshots, templates and compliance policies."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Final
 RED_HAT: Final = "red_hat"
 UPLOAD: Final = "upload"
 COMMUNITY: Final = "community"
-# Everything a customer brings, as opposed to Red Hat's own.
+# Origins of repositories of customers, in contrast to Red Hat's.
 CUSTOM_ORIGINS: Final = ("external", UPLOAD, COMMUNITY)
 
 
 @dataclass(frozen=True, slots=True)
 class ContentRepository:
-    """A repository that content sources knows; text is empty and a flag None where it says nothing.
+    """A repository in the content sources service. Texts are empty and flags None if the service does not give them.
 
-    `snapshotting` is False only where it was switched off.
+    `snapshotting` is False only if the customer has disabled snapshots.
     """
 
     uuid: str
@@ -33,7 +33,10 @@ class ContentRepository:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A repository as it was at some time; `repository_path` is relative, `url` is where machines reach it later."""
+    """The state of a repository at some time.
+
+    `repository_path` is relative to the URL of content sources; `url` is the address for the finished machines.
+    """
 
     repository_uuid: str
     repository_path: str = ""
@@ -43,7 +46,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A set of repositories frozen by their snapshots."""
+    """A set of repositories, each with a fixed snapshot."""
 
     uuid: str
     name: str = ""
@@ -53,7 +56,7 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A compliance policy; `ref_id` is the OpenSCAP profile it builds on, `os_major_version` RHEL's."""
+    """A compliance policy. `ref_id` is the id of its OpenSCAP profile, `os_major_version` that of RHEL."""
 
     id: str
     ref_id: str

@@ -1,4 +1,4 @@
-"""What can be built: distributions, their architectures and repositories, and who may build which."""
+"""Distributions with their architectures and repositories, and the rules which callers may build them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 
 from domain.errors import ForbiddenError, InvalidRequestError
 
+# Canonical names such as `rhel-84`, `rhel-8.10` and `rhel-10.2`.
 _RHEL = re.compile(r"rhel-(?:([0-9])([0-9])|([0-9]{1,2})\.([0-9]+))")
-_EVERY_ORGANISATION = "*"
+_EVERY_ORGANIZATION = "*"
 
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """Where packages come from: exactly one of `baseurl` and `metalink` is set.
+    """A package repository. Exactly one of `baseurl` and `metalink` is set.
 
-    `gpgkey` is armored text (several keys: block after block) or one https address.
+    `gpgkey` is armored text, which may hold several keys one after the other, or one https address. `rhsm` says whether
+    the repository needs a Red Hat subscription. With `image_type_tags`, only images of these types use the repository.
     """
 
     id: str
@@ -30,7 +32,7 @@ class Repository:
 
 @dataclass(frozen=True, slots=True)
 class BootcImage:
-    """A container image to build an image of `type` from."""
+    """A container image (bootc) from which images of `type` are built."""
 
     type: str
     reference: str
@@ -39,7 +41,7 @@ class BootcImage:
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """What a distribution offers on one architecture, all in file order."""
+    """Image types, repositories and bootc images of a distribution on one architecture, in the order of its file."""
 
     name: str
     image_types: tuple[str, ...] = ()
@@ -48,7 +50,7 @@ class Architecture:
 
     @property
     def untagged_repositories(self) -> tuple[Repository, ...]:
-        """The repositories every image type uses."""
+        """The repositories that all image types use."""
         return tuple(r for r in self.repositories if not r.image_type_tags)
 
     def repositories_for(self, image_type: str) -> tuple[Repository, ...]:
@@ -58,11 +60,12 @@ class Architecture:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """Something to build images of.
+    """A distribution of which images can be built.
 
-    `name` is what callers say (the folder, an alias included); `canonical_name` is the file's
-    `distribution.name`: it decides the RHEL version, the allow list's match, and the package lists' names.
-    `architectures` is in the order x86_64, aarch64; `profiles` are the ids of its OpenSCAP profiles, sorted.
+    `name` is the name that callers use: that of a folder in the distribution directory, or an alias. `canonical_name`
+    is `distribution.name` of its file; it determines the RHEL version, the match with the allow list, and the names of
+    package lists. `architectures` is in the order x86_64, aarch64; `profiles` are the sorted ids of its OpenSCAP
+    profiles. `restricted` distributions are for organizations on the allow list.
     """
 
     name: str
@@ -78,13 +81,13 @@ class Distribution:
 
     @property
     def needs_entitlement(self) -> bool:
-        """Whether any x86_64 repository wants a Red Hat subscription."""
+        """Whether a repository of x86_64 needs a Red Hat subscription."""
         x86_64 = self.architectures.get("x86_64")
         return x86_64 is not None and any(r.rhsm for r in x86_64.repositories)
 
     @property
     def composer_distribution(self) -> str:
-        """What the composer calls this distribution."""
+        """The name that the composer uses for this distribution."""
         return self.composer_name or self.canonical_name
 
     @property
@@ -94,7 +97,7 @@ class Distribution:
         return any(a.bootc for a in architectures) and not any(a.image_types for a in architectures)
 
     def architecture(self, name: str) -> Architecture:
-        """The architecture of that name; `InvalidRequestError` when the distribution lacks it."""
+        """The architecture of that name. Raises InvalidRequestError if the distribution does not have it."""
         try:
             return self.architectures[name]
         except KeyError:
@@ -102,7 +105,10 @@ class Distribution:
 
 
 def rhel_version(canonical_name: str) -> tuple[int, int] | None:
-    """Major and minor of `rhel-84`, `rhel-8.10`, `rhel-10.2`; None for all else, nightly and beta too."""
+    """Major and minor version of names such as `rhel-84` and `rhel-8.10`.
+
+    None for others, including nightly and beta.
+    """
     match = _RHEL.fullmatch(canonical_name)
     if match is None:
         return None
@@ -112,19 +118,23 @@ def rhel_version(canonical_name: str) -> tuple[int, int] | None:
 
 @dataclass(frozen=True, slots=True)
 class AllowList:
-    """Which organisations may build what is restricted: patterns per organisation, `*` for every one."""
+    """The restricted distributions that organizations may build: patterns by organization id; `*` is for all."""
 
     patterns: Mapping[str, tuple[re.Pattern[str], ...]] = field(default_factory=dict)
 
     def allows(self, org_id: str, canonical_name: str) -> bool:
-        """Whether a pattern of the organisation, or of `*`, occurs anywhere in the name."""
-        own, common = (self.patterns.get(key, ()) for key in (org_id, _EVERY_ORGANISATION))
+        """Whether a pattern of the organization, or of `*`, matches any part of the name."""
+        own, common = (self.patterns.get(key, ()) for key in (org_id, _EVERY_ORGANIZATION))
         return any(pattern.search(canonical_name) for pattern in (*own, *common))
 
 
 @dataclass(frozen=True, slots=True)
 class BootcListing:
-    """One bootc image as everybody sees it: `distro` is the folder, `name` its title or else its name."""
+    """An entry of the public list of bootc images.
+
+    `distro` is the name of its distribution; `name` is the distribution's description, or its canonical name without
+    one.
+    """
 
     distro: str
     name: str
@@ -136,33 +146,36 @@ class BootcListing:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All distributions by the name callers use, and the rules of who sees which."""
+    """All distributions by name, including aliases, and the allow list for restricted ones."""
 
     distributions: Mapping[str, Distribution]
     allow_list: AllowList = field(default_factory=AllowList)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every distribution's name, aliases included, sorted."""
+        """The names of all distributions, including aliases, sorted."""
         return tuple(sorted(self.distributions))
 
     @property
     def profiles(self) -> tuple[str, ...]:
-        """The ids of all distributions' OpenSCAP profiles, each once, sorted."""
+        """The ids of the OpenSCAP profiles of all distributions, without duplicates, sorted."""
         return tuple(sorted({profile for each in self.distributions.values() for profile in each.profiles}))
 
     def find(self, name: str, *, entitled: bool) -> Distribution | None:
-        """The distribution, or None when unknown or not entitled to; the allow list is not asked."""
+        """The distribution; None if it is unknown, or needs an entitlement that the caller does not have.
+
+        The allow list is not applied.
+        """
         distribution = self.distributions.get(name)
         if distribution is None or (distribution.needs_entitlement and not entitled):
             return None
         return distribution
 
     def get_for(self, name: str, *, org_id: str, entitled: bool) -> Distribution:
-        """The distribution this caller may build.
+        """The distribution, if this caller may build it.
 
-        Raises `InvalidRequestError` when there is none of this name for the caller, `ForbiddenError` when it
-        is restricted and the organisation not on the allow list.
+        Raises InvalidRequestError if `find` returns None, ForbiddenError if the distribution is restricted and the
+        allow list does not allow it to the organization.
         """
         distribution = self.find(name, entitled=entitled)
         if distribution is None:
@@ -174,23 +187,23 @@ class Catalogue:
         return distribution
 
     def entitled_to(self, *, entitled: bool) -> tuple[Distribution, ...]:
-        """What `find` finds, sorted by name."""
+        """All distributions that `find` returns for a caller with or without entitlement, sorted by name."""
         found = (self.find(name, entitled=entitled) for name in self.names)
         return tuple(distribution for distribution in found if distribution is not None)
 
     def visible_to(self, *, org_id: str, entitled: bool) -> tuple[Distribution, ...]:
-        """What `get_for` would return to this caller, sorted by name."""
+        """All distributions that `get_for` returns to this caller, sorted by name."""
         return tuple(d for d in self.entitled_to(entitled=entitled) if self._is_open_to(org_id, d))
 
-    def bootc_images(
+    def list_bootc_images(
         self,
         distro: str | None = None,
         arch: str | None = None,
-        type: str | None = None,  # noqa: A002 - the contract's name of the filter
+        type: str | None = None,  # noqa: A002 - the name of the filter in openapi.yaml
     ) -> tuple[BootcListing, ...]:
-        """Every bootc image that passes the filters, nobody's access asked.
+        """All bootc images that match the filters, whatever the caller may build.
 
-        Sorted by distribution; within it x86_64 first, then by type and reference.
+        They are sorted by distribution, then x86_64 before aarch64, then by type and reference.
         """
         wanted = (distro, arch, type)
         return tuple(
@@ -202,8 +215,8 @@ class Catalogue:
             )
         )
 
-    def bootc_image(self, reference: str, *, entitled: bool) -> tuple[BootcImage, ...]:
-        """The entries with this reference, of whichever architecture and type, the caller is entitled to."""
+    def find_bootc_images(self, reference: str, *, entitled: bool) -> tuple[BootcImage, ...]:
+        """The bootc images with this reference, of all architectures and types, that need no missing entitlement."""
         return tuple(
             image
             for distribution in self.entitled_to(entitled=entitled)

@@ -1,4 +1,4 @@
-"""OpenSCAP profiles: what an image has to have to be hardened by one."""
+"""OpenSCAP profiles of distributions, with the customizations that an image needs for them."""
 
 from __future__ import annotations
 
@@ -12,27 +12,26 @@ from domain.errors import InvalidRequestError
 
 @dataclass(frozen=True, slots=True)
 class Profiles:
-    """The profiles of all distributions; nobody's access is asked.
+    """The profiles of all distributions, for all callers.
 
-    `documents` are the customizations (contract: Customizations) by the distribution's name, aliases included, and the
-    profile's id; a profile that operators give no customizations is not among them.
+    `documents` are the customizations (openapi.yaml, schema Customizations) by the name of the distribution, including
+    aliases, and the id of the profile. Profiles without a file of customizations are missing.
     """
 
     catalogue: Catalogue
     documents: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
 
     def of(self, distribution: str) -> tuple[str, ...]:
-        """The ids of a distribution's profiles, sorted. Raises InvalidRequestError where there are none."""
+        """The ids of a distribution's profiles, sorted. Raises InvalidRequestError if there are none."""
         found = self.catalogue.distributions.get(distribution)
         if found is None or not found.profiles:
             raise InvalidRequestError(f"There are no OpenSCAP profiles for {distribution}")
         return found.profiles
 
     def customizations(self, distribution: str, profile: str) -> Mapping[str, Any]:
-        """What the profile asks for.
+        """The customizations of a profile.
 
-        Raises InvalidRequestError where the distribution has no such profile, or where it does not say which OpenSCAP
-        profile it applies.
+        Raises InvalidRequestError if the distribution has no such profile, or the profile's file has no `openscap`.
         """
         document = self.documents.get((distribution, profile), {})
         if "openscap" not in document:

@@ -46,7 +46,7 @@ def create(package_lists: PackageLists | None = None, metrics_memory: MetricsMem
     package lists itself, and keeps metrics in its own memory.
     """
     settings = load_settings()
-    logs.configure(settings.telemetry.log_level)
+    logs.configure(settings.telemetry.log_level, settings.telemetry.log_format)
     container = Container(settings=settings)
     if package_lists is not None:
         container.package_lists.override(package_lists)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 
-class Features(Protocol):
+class FeatureFlags(Protocol):
     """The feature flags. All are on until the flag service has answered for the first time."""
 
     def start(self) -> None:

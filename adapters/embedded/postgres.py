@@ -163,7 +163,9 @@ class EmbeddedPostgres:
                 self._close_to_others(binaries, account, log)
                 self._run(binaries, account, log)
         except OSError as error:
-            raise ConfigurationError(f"The embedded PostgreSQL cannot use {self._data}: {error}") from error
+            raise ConfigurationError(
+                f"The embedded PostgreSQL cannot use {self._data}: {_reason(error)}; choose another folder with --data."
+            ) from error
 
     def stop(self) -> None:
         """End the server, letting it finish what it writes; nothing if it does not run."""
@@ -340,6 +342,10 @@ class EmbeddedPostgres:
         with self._log.open("rb") as log:
             log.seek(max(start, self._log.stat().st_size - 2000))
             return log.read().decode(errors="replace").strip()
+
+
+def _reason(error: OSError) -> str:
+    return f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
 
 
 def _free_port(wanted: int | None) -> int:

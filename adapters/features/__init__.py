@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 
-class AlwaysOn:
-    """Fulfils ports.features.Features without Unleash: all flags are on."""
+class EnabledFeatureFlags:
+    """Feature flags that are all on, for installations without Unleash. Fulfils ports.features.FeatureFlags."""
 
     def compliance_policies(self) -> bool:
         """See the port."""

@@ -25,26 +25,28 @@ from ports.waiting import about_to_wait
 log = structlog.get_logger()
 
 _COMPLIANCE_POLICIES: Final = "image-builder.compliance-policies.enabled"
-# Under this name calls are counted.
+# The name of the back-end in metrics.
 _BACK_END: Final = "feature flags"
 _APPLICATION: Final = "image-builder"
 _PROJECT: Final = "default"
-# Seconds between two fetches, and for one of them.
+# Seconds between two fetches.
 _INTERVAL: Final = 15.0
-_PATIENCE: Final = 5.0
-# Seconds that the end of the service waits for a fetch that runs.
+# Seconds for one fetch.
+_TIMEOUT: Final = 5.0
+# Seconds to wait at shutdown for a fetch that is running.
 _STOP_TIMEOUT: Final = 1.0
-# Bytes of an answer, and values in it: some thousand flags. Beyond them an answer takes more memory than a pod has.
-_LARGEST_ANSWER: Final = 2 * 1024 * 1024
-_MOST_VALUES: Final = 250_000
+# Limits of an answer, enough for thousands of flags: a larger answer could take more memory than a pod has. The first
+# is in bytes, the second the number of JSON values.
+_MAX_ANSWER_SIZE: Final = 2 * 1024 * 1024
+_MAX_VALUES: Final = 250_000
 
 
 class _UnusableError(Exception):
     """Unleash's answer does not hold feature flags; the text says why."""
 
 
-class UnleashFeatures:
-    """Fulfils ports.features.Features with the flags of the Unleash at `url`, such as `https://unleash.example.com/api`.
+class UnleashFeatureFlags:
+    """Feature flags of an Unleash server. Fulfils ports.features.FeatureFlags.
 
     Until the first fetch succeeds, every flag is on; then the flags of the last fetch that succeeded apply. A flag that
     Unleash does not know is off, as for all of Unleash's clients.
@@ -59,10 +61,13 @@ class UnleashFeatures:
         token: str,
         *,
         interval: float = _INTERVAL,
-        patience: float = _PATIENCE,
+        patience: float = _TIMEOUT,
         meter: Meter = NULL_METER,
     ) -> None:
-        """Fetch the flags every `interval` seconds; a fetch may take `patience` seconds."""
+        """Fetch the flags from `url`, such as `https://unleash.example.com/api`, every `interval` seconds.
+
+        A fetch may take `patience` seconds.
+        """
         self._url = f"{url.rstrip('/')}{FEATURES_URL}?project={_PROJECT}"
         self._headers = {
             "Authorization": token,
@@ -73,7 +78,7 @@ class UnleashFeatures:
         self._patience = patience
         self._meter = meter
         self._session = new_session(1)
-        self._thread = PeriodicThread("unleash", self._fetch_flags, interval, on_error=self._note_failure)
+        self._thread = PeriodicThread("unleash", self._fetch_flags, interval, on_error=self._report_failure)
         self._first_fetch_ended = Event()
         self._document = b""
         self._flags: UnleashClient | None = None
@@ -102,7 +107,7 @@ class UnleashFeatures:
         if answer.body != self._document:
             self._flags = _evaluator(answer)
             self._document = answer.body
-        self._note_success()
+        self._report_success()
 
     def _answer(self) -> Answer:
         began = time.perf_counter()
@@ -116,7 +121,7 @@ class UnleashFeatures:
                     data=None,
                     headers=self._headers,
                     timeout=(self._patience, self._patience),
-                    largest=_LARGEST_ANSWER,
+                    largest=_MAX_ANSWER_SIZE,
                 )
         except requests.Timeout:
             outcome = CallOutcome.LATE
@@ -127,7 +132,7 @@ class UnleashFeatures:
         finally:
             self._meter.back_end_called(_BACK_END, outcome, time.perf_counter() - began)
 
-    def _note_failure(self, error: Exception) -> None:
+    def _report_failure(self, error: Exception) -> None:
         if not self._unavailable:
             cause = str(error) if isinstance(error, _UnusableError) else type(error).__name__
             log.warning(
@@ -138,7 +143,7 @@ class UnleashFeatures:
         self._unavailable = True
         self._first_fetch_ended.set()
 
-    def _note_success(self) -> None:
+    def _report_success(self) -> None:
         if self._unavailable:
             log.info("feature flags available again from Unleash")
         self._unavailable = False
@@ -146,8 +151,8 @@ class UnleashFeatures:
 
 
 def _evaluator(answer: Answer) -> UnleashClient:
-    """An evaluator of the flags in Unleash's answer. Raises _UnusableError where the answer holds none."""
-    if sum(map(answer.body.count, (b"{", b"[", b","))) > _MOST_VALUES:
+    """An evaluator of the flags in Unleash's answer. Raises _UnusableError if the answer holds no flags."""
+    if sum(map(answer.body.count, (b"{", b"[", b","))) > _MAX_VALUES:
         raise _UnusableError("too many feature flags")
     names = _feature_names(answer.json())
     # A client that is neither initialized nor destroyed starts no thread, makes no calls, and writes no file.
@@ -164,9 +169,9 @@ def _evaluator(answer: Answer) -> UnleashClient:
 
 
 def _feature_names(document: Any) -> set[str]:
-    """The names of all flags. Raises _UnusableError where the document is of another form.
+    """The names of all flags. Raises _UnusableError if the document has another form.
 
-    Without a schema of marshmallow, which would hold an error for each flag at fault.
+    There is no marshmallow schema, because marshmallow would hold an error for each invalid flag.
     """
     features = document.get("features") if isinstance(document, dict) else None
     if not isinstance(features, list):
@@ -186,19 +191,19 @@ class _OneAnswer(BaseCache):
     bootstrapped = True
 
     def __init__(self, features: str) -> None:
-        self._kept: dict[str, Any] = {FEATURES_URL: features}
+        self._values: dict[str, Any] = {FEATURES_URL: features}
 
     def set(self, key: str, value: Any) -> None:
-        self._kept[key] = value
+        self._values[key] = value
 
     def mset(self, data: dict[str, Any]) -> None:
-        self._kept.update(data)
+        self._values.update(data)
 
     def get(self, key: str, default: Any = None) -> Any:
-        return self._kept.get(key, default)
+        return self._values.get(key, default)
 
     def exists(self, key: str) -> bool:
-        return key in self._kept
+        return key in self._values
 
     def destroy(self) -> None:
-        self._kept.clear()
+        self._values.clear()

@@ -1,1 +1,1 @@
-"""What operators keep in files: the distribution directory, the allow list, the quota file."""
+"""Files of operators: the distribution directory, the allow list, the quota file."""

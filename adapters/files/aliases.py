@@ -10,7 +10,8 @@ import re
 from pathlib import Path
 from typing import Final
 
-_LARGEST: Final = 255
+# Bytes of a file that holds the name of a folder.
+_MAX_SIZE: Final = 255
 _NAME: Final = re.compile(rb"[\w.-]+\s?")
 
 
@@ -20,16 +21,16 @@ def is_alias(entry: Path) -> bool:
 
 
 def follow_alias(entry: Path) -> Path:
-    """The folder that the entry of a distribution directory names, if it is a file of that form; else the entry.
+    """The folder whose name the entry of a distribution directory holds, if it is such a file; otherwise the entry.
 
-    Links are not followed.
+    Symbolic links are returned unchanged.
     """
     return _named_folder(entry) or entry
 
 
 def _named_folder(entry: Path) -> Path | None:
     try:
-        if entry.is_symlink() or not entry.is_file() or entry.stat().st_size > _LARGEST:
+        if entry.is_symlink() or not entry.is_file() or entry.stat().st_size > _MAX_SIZE:
             return None
         content = entry.read_bytes()
     except OSError:

@@ -1,8 +1,8 @@
-"""The compact source of the distribution directory, and what it expands to.
+"""Generates the files of the distribution directory from `source.yaml`.
 
-`source.yaml` holds keyrings, groups of repositories and one entry per distribution. Texts may hold `{name}`,
-`{major}`, `{version}`, `{cdn}`, a repository's also `{arch}`, its `keys` also `{keys}`. Inheritance is YAML's
-own (`<<:`).
+`source.yaml` holds keyrings, groups of repositories and one entry per distribution. Its texts may hold the placeholders
+`{name}`, `{major}`, `{version}` and `{cdn}`; those of repositories also `{arch}`, and their `keys` also `{keys}`.
+Entries inherit from each other with YAML's merge key (`<<:`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from domain.nulls import without_nulls
 
 SOURCE_FILE = "source.yaml"
 ARCHITECTURES = ("x86_64", "aarch64")
+# Keys of an entry whose values placeholders of the same name stand for.
 PLACEHOLDERS = ("major", "version", "cdn", "keys")
 
 Document: TypeAlias = dict[str, Any]
@@ -31,16 +32,17 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """A distribution that is another one under a second name."""
+    """A second name of a distribution; `target` is the name of its folder."""
 
     target: str
 
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """The keys that sign a repository: upper-case hex fingerprints, and the https addresses to find them at.
+    """The keys that sign a repository.
 
-    The first address stands for the keys until they have been fetched.
+    `fingerprints` are in upper-case hexadecimal; `addresses` are the https addresses of the keys. The files hold the
+    first address until `image-builder distributions fetch-keys` replaces it with the keys.
     """
 
     addresses: tuple[str, ...]
@@ -49,7 +51,7 @@ class Keyring:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryTemplate:
-    """A repository before its address is filled in; `keys` names a keyring."""
+    """A repository whose texts may hold placeholders; `keys` is the name of a keyring."""
 
     id: str
     baseurl: str | None = None
@@ -65,9 +67,9 @@ class RepositoryTemplate:
 class Entry:
     """One distribution of the source.
 
-    The texts are templates for `values`; `repositories` names groups, `profiles` a set of `oscap.yaml`;
-    `profiles_applied_to` is the product where it is not the one that the set is written for; `image_types` and `bootc`
-    are by architecture.
+    Texts may hold placeholders; `values` holds their values. `repositories` are names of groups, `profiles` is the name
+    of a set of `oscap.yaml`. `profiles_applied_to` is the name of the product if the set is written for another
+    product. `image_types` and `bootc` are by architecture.
     """
 
     description: str
@@ -86,7 +88,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The whole compact source."""
+    """The content of `source.yaml`."""
 
     keys: Mapping[str, Keyring]
     repositories: Mapping[str, tuple[RepositoryTemplate, ...]]
@@ -95,7 +97,7 @@ class Source:
 
 
 def load_source(path: Path) -> Source:
-    """The source read and checked; `ConfigurationError` when it cannot be used."""
+    """Read and check the source. Raises ConfigurationError naming the file and the fault."""
     try:
         return parse_source(yaml.safe_load(path.read_bytes()), str(path))
     except OSError as error:
@@ -105,21 +107,21 @@ def load_source(path: Path) -> Source:
 
 
 def parse_source(content: Any, where: str = SOURCE_FILE) -> Source:
-    """The source from its YAML as Python objects; `ConfigurationError` when it cannot be used."""
+    """Check the source, given as the content of its YAML. Raises ConfigurationError, which begins with `where`."""
     try:
         source: Source = _SourceSchema().load(content)
     except ValidationError as error:
         raise ConfigurationError(f"{where}: {json.dumps(error.messages)}") from None
     for alias, target in source.aliases.items():
         if target not in source.distributions or alias in source.distributions:
-            raise ConfigurationError(f"{where}: aliases: {alias} cannot stand for {target}")
+            raise ConfigurationError(f"{where}: aliases: {alias}: not a new name of an existing distribution: {target}")
     return source
 
 
 def expand(source: Source) -> dict[str, Document | Alias]:
-    """Each distribution's document as it stands in `<name>/<name>.json`, and the aliases.
+    """The content of `<name>/<name>.json` of each distribution, and the aliases, by name.
 
-    Raises `ConfigurationError` for an unknown group, keyring or placeholder.
+    Raises ConfigurationError for an unknown group, keyring or placeholder.
     """
     documents: dict[str, Document | Alias] = {
         name: _document(source, name, entry) for name, entry in source.distributions.items()
@@ -127,7 +129,7 @@ def expand(source: Source) -> dict[str, Document | Alias]:
     return documents | {name: Alias(target) for name, target in source.aliases.items()}
 
 
-def signers(source: Source) -> dict[tuple[str, str, str], Keyring]:
+def keyrings_by_repository(source: Source) -> dict[tuple[str, str, str], Keyring]:
     """The keyring of every signed repository, by distribution, architecture and repository id."""
     return {
         (name, arch, template.id): keyring
@@ -139,10 +141,10 @@ def signers(source: Source) -> dict[tuple[str, str, str], Keyring]:
 
 
 def write(documents: Mapping[str, Document | Alias], directory: Path) -> tuple[Path, ...]:
-    """Write each document and alias that is not there yet as it should be; returns what was written.
+    """Write the documents and aliases that are missing or differ; returns the folders and links that changed.
 
-    Folders of distributions the source no longer has are left alone. Raises `ConfigurationError` when the
-    directory cannot be written.
+    Folders of distributions that are no longer in the source stay. Raises ConfigurationError if the directory cannot be
+    written.
     """
     written = []
     try:
@@ -151,7 +153,7 @@ def write(documents: Mapping[str, Document | Alias], directory: Path) -> tuple[P
                 changed = _link(directory / name, document.target)
             else:
                 (directory / name).mkdir(parents=True, exist_ok=True)
-                changed = write_if_changed(directory / name / f"{name}.json", as_text(document))
+                changed = write_if_changed(directory / name / f"{name}.json", format_document(document))
             if changed:
                 written.append(directory / name)
     except OSError as error:
@@ -159,13 +161,13 @@ def write(documents: Mapping[str, Document | Alias], directory: Path) -> tuple[P
     return tuple(written)
 
 
-def as_text(document: Document) -> str:
-    """The document as its file holds it."""
+def format_document(document: Document) -> str:
+    """Format a document as the content of its file."""
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def write_if_changed(path: Path, text: str) -> bool:
-    """Replace the file in one step, unless it already says the same; an `OSError` leaves it as it was."""
+    """Replace the file atomically unless it has this content; returns whether it changed. Raises OSError."""
     content = text.encode()
     if path.is_file() and path.read_bytes() == content:
         return False
@@ -254,31 +256,31 @@ def _repositories(
 
 def _look_up(known: Mapping[str, _T], name: str, where: str) -> _T:
     if name not in known:
-        raise ConfigurationError(f"{where}: there is no {name!r}, only {', '.join(sorted(known))}")
+        raise ConfigurationError(f"{where}: unknown {name!r}, expected one of {', '.join(sorted(known))}")
     return known[name]
 
 
 def _values(name: str, entry: Entry) -> dict[str, str]:
-    """What placeholders stand for; a value may itself hold another one (`cdn: "{version}"`)."""
-    given = {"name": name, **entry.values}
-    return {key: fill_in(text, given, name) for key, text in given.items()}
+    """The values of placeholders. A value may itself hold a placeholder (`cdn: "{version}"`)."""
+    values = {"name": name, **entry.values}
+    return {key: fill_in(text, values, name) for key, text in values.items()}
 
 
-def fill_in(thing: Any, values: Mapping[str, str], where: str) -> Any:
-    """`thing` with the placeholders of every text in it filled in.
+def fill_in(document: Any, values: Mapping[str, str], where: str) -> Any:
+    """Replace the placeholders in all texts of the document.
 
-    Raises `ConfigurationError`, naming `where`, for an unknown placeholder.
+    Raises ConfigurationError, which begins with `where`, for an unknown placeholder.
     """
-    if isinstance(thing, str):
+    if isinstance(document, str):
         try:
-            return thing.format_map(values)
+            return document.format_map(values)
         except (KeyError, ValueError, IndexError, AttributeError) as error:
-            raise ConfigurationError(f"{where}: cannot fill in {thing!r}: {error!r}") from None
-    if isinstance(thing, dict):
-        return {key: fill_in(inner, values, where) for key, inner in thing.items()}
-    if isinstance(thing, list):
-        return [fill_in(inner, values, where) for inner in thing]
-    return thing
+            raise ConfigurationError(f"{where}: cannot fill in {document!r}: {error!r}") from None
+    if isinstance(document, dict):
+        return {key: fill_in(inner, values, where) for key, inner in document.items()}
+    if isinstance(document, list):
+        return [fill_in(inner, values, where) for inner in document]
+    return document
 
 
 class _Tuple(fields.List[Any]):
@@ -288,7 +290,7 @@ class _Tuple(fields.List[Any]):
 
 class _StrictSchema(Schema):
     class Meta:
-        """A key we do not know is a slip of the pen."""
+        """The file is this project's own, so an unknown key is a typing error."""
 
         unknown = RAISE
 
@@ -332,7 +334,7 @@ class _EntrySchema(_StrictSchema):
     module_platform_id = fields.String(required=True)
     composer_name = fields.String()
     oscap_name = fields.String()
-    # Null where a family has some and the distribution none.
+    # Null for a distribution without profiles in a family with profiles.
     profiles = fields.String(allow_none=True)
     profiles_applied_to = fields.String()
     restricted = fields.Boolean()
@@ -354,7 +356,7 @@ class _EntrySchema(_StrictSchema):
 class _SourceSchema(_StrictSchema):
     keys = fields.Dict(fields.String(), fields.Nested(_KeyringSchema), required=True)
     repositories = fields.Dict(fields.String(), _Tuple(fields.Nested(_RepositorySchema)), required=True)
-    # Only a place for anchors, which the entries refer to.
+    # Not read: both hold YAML anchors that entries refer to.
     families = fields.Raw()
     image_types = fields.Raw()
     distributions = fields.Dict(fields.String(), fields.Nested(_EntrySchema), required=True)
@@ -362,5 +364,5 @@ class _SourceSchema(_StrictSchema):
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Source:
-        kept = ("keys", "repositories", "distributions", "aliases")
-        return Source(**{key: data[key] for key in kept})
+        used = ("keys", "repositories", "distributions", "aliases")
+        return Source(**{key: data[key] for key in used})

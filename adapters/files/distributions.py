@@ -1,7 +1,7 @@
-"""The distribution directory and the allow file, read into the domain's terms.
+"""Reads the distribution directory and the allow list.
 
-The format is the one the Go service's operators have: `<name>/<name>.json`, an alias is a symlinked folder
-(`aliases.py`).
+The format is that of the Go service: a distribution is a file `<name>/<name>.json`, an alias a link to a folder
+(`aliases.py`). The allow list is a JSON file with regular expressions by organization.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, Literal
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from adapters.files.aliases import follow_alias
-from adapters.files.distribution_source import SOURCE_FILE, load_source, signers
-from adapters.files.package_list_files import originals, package_list_paths, read_package_list
+from adapters.files.distribution_source import SOURCE_FILE, keyrings_by_repository, load_source
+from adapters.files.package_list_files import distributions_by_folder, package_list_paths, read_package_list
 from adapters.files.profiles import Accept, profile_ids, profile_path, read_profile
 from domain.distributions import AllowList, Architecture, BootcImage, Distribution, Repository
 from domain.errors import ConfigurationError
@@ -28,7 +28,7 @@ _NOT_EMPTY = validate.Length(min=1, error="May not be empty.")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something wrong with a distribution directory: errors stop the service's start, warnings do not."""
+    """A fault in a distribution directory. The service does not start with errors; it does with warnings."""
 
     level: Literal["error", "warning"]
     where: str
@@ -39,9 +39,9 @@ class Problem:
 
 
 def load_distributions(directory: Path) -> dict[str, Distribution]:
-    """Every distribution of the directory by its folder's name, aliases included.
+    """All distributions of the directory by folder name, including aliases.
 
-    Raises `ConfigurationError` naming every broken file and field.
+    Raises ConfigurationError naming all invalid files and fields.
     """
     distributions, errors = _read(directory)
     if errors:
@@ -49,30 +49,30 @@ def load_distributions(directory: Path) -> dict[str, Distribution]:
     return distributions
 
 
-def problems(directory: Path, accept: Accept) -> list[Problem]:
-    """All that is wrong with the directory: what stops the service's start, and the warnings.
+def find_problems(directory: Path, accept: Accept) -> list[Problem]:
+    """Check the directory; returns errors first, then warnings.
 
-    `accept` judges what the profiles hold. A `source.yaml` in the directory tells how many keys sign a repository;
-    without one that is not judged.
+    `accept` validates the content of OpenSCAP profiles. Signing keys are checked only if the directory has a
+    `source.yaml`, which names the keys of each repository.
     """
     distributions, found = _read(directory)
-    once = tuple(originals(directory, distributions).values())
-    for distribution in once:
+    without_aliases = tuple(distributions_by_folder(directory, distributions).values())
+    for distribution in without_aliases:
         found.extend(_broken_package_lists(directory, distribution))
         found.extend(_missing_package_lists(directory, distribution))
         found.extend(_unusable_profiles(directory, distribution, accept))
     if (directory / SOURCE_FILE).is_file():
         try:
-            found.extend(_keys_by_address(directory, once))
+            found.extend(_incomplete_keys(directory, without_aliases))
         except ConfigurationError as error:
             found.append(Problem("error", str(directory / SOURCE_FILE), error.detail))
     return sorted(found, key=lambda problem: problem.level)
 
 
 def load_allow_list(path: Path | None) -> AllowList:
-    """The allow file, `{org_id: [regex, …], "*": […]}`; without a path nobody is allowed anything.
+    """Read the allow list, `{org_id: [regex, …], "*": […]}`. Without a path, no organization is allowed anything.
 
-    Raises `ConfigurationError` naming file and entry.
+    Raises ConfigurationError naming the file and the entry.
     """
     if path is None:
         return AllowList()
@@ -86,7 +86,7 @@ def load_allow_list(path: Path | None) -> AllowList:
 
 
 class _Boolean(fields.Boolean):
-    """True or false: neither 1 nor "yes"."""
+    """Accepts only JSON's true and false; marshmallow's own field accepts 1 and "yes" too."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
         if not isinstance(value, bool):
@@ -108,7 +108,7 @@ _ALLOWED = fields.Dict(keys=fields.String(), values=fields.List(_Pattern()))
 
 class _FileSchema(Schema):
     class Meta:
-        """Operators' files may say more than we know of."""
+        """Files of operators may have keys that this service does not know."""
 
         unknown = EXCLUDE
 
@@ -135,8 +135,8 @@ class _RepositorySchema(_FileSchema):
     image_type_tags = _optional_list(fields.String())
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
-    def _has_one_address(self, _: Any, given: Any, **__: Any) -> None:
-        if isinstance(given, dict) and bool(given.get("baseurl")) == bool(given.get("metalink")):
+    def _has_one_address(self, _: Any, document: Any, **__: Any) -> None:
+        if isinstance(document, dict) and bool(document.get("baseurl")) == bool(document.get("metalink")):
             raise ValidationError("Expected exactly one of baseurl and metalink.", "baseurl")
 
     @post_load
@@ -204,25 +204,26 @@ class _DistributionSchema(_FileSchema):
 
 
 def _read(directory: Path) -> tuple[dict[str, Distribution], list[Problem]]:
-    """The distributions that could be read, and one error for each fault of the rest."""
+    """The valid distributions, and one error for each fault of the others."""
     try:
         entries = sorted(e for e in directory.iterdir() if not e.name.startswith("."))
     except OSError as error:
         return {}, [Problem("error", str(directory), f"not a readable directory: {error.strerror}")]
     errors = [
-        Problem("error", str(entry), "a link to nothing")
+        Problem("error", str(entry), "a symbolic link whose target does not exist")
         for entry in entries
         if entry.is_symlink() and not entry.exists()
     ]
     folders = [entry for entry in entries if follow_alias(entry).is_dir()]
     if not folders:
-        errors.append(Problem("error", str(directory), "holds no distribution"))
+        errors.append(Problem("error", str(directory), "contains no distribution"))
     read: dict[Path, Distribution | None] = {}
     for folder in folders:
         target = follow_alias(folder).resolve()
         if target not in read:
-            shown = directory / target.name if target.parent == directory.resolve() else target
-            read[target], faults = _read_folder(shown)
+            # Errors name the folder as the operator does, without resolved links above it.
+            path = directory / target.name if target.parent == directory.resolve() else target
+            read[target], faults = _read_folder(path)
             errors.extend(faults)
     by_name = ((folder.name, read[follow_alias(folder).resolve()]) for folder in folders)
     return {name: replace(d, name=name) for name, d in by_name if d is not None}, errors
@@ -241,7 +242,7 @@ def _read_folder(folder: Path) -> tuple[Distribution | None, list[Problem]]:
 
 
 def _read_json(path: Path) -> Any:
-    """The file's content; `ValidationError` when it is not JSON, `OSError` when it cannot be read."""
+    """Read a JSON file. Raises ValidationError if it is not JSON, OSError if it cannot be read."""
     try:
         return json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
@@ -249,7 +250,7 @@ def _read_json(path: Path) -> Any:
 
 
 def _faults(messages: Any, place: str = "") -> Iterator[str]:
-    """Marshmallow's nested messages as lines of `x86_64.repositories[0].baseurl: what`."""
+    """Format marshmallow's nested messages, such as `x86_64.repositories[0].baseurl: Not a valid string.`"""
     if not isinstance(messages, Mapping):
         for message in messages if isinstance(messages, list) else [messages]:
             yield f"{place}: {message}" if place else str(message)
@@ -273,7 +274,7 @@ def _broken_package_lists(directory: Path, distribution: Distribution) -> Iterat
 
 
 def _missing_package_lists(directory: Path, distribution: Distribution) -> Iterator[Problem]:
-    """Repositories with tags are not searched, so nobody misses their lists."""
+    """Warn of repositories without a package list, except those with tags, which package search does not use."""
     if distribution.no_package_list:
         return
     missing = [
@@ -283,7 +284,7 @@ def _missing_package_lists(directory: Path, distribution: Distribution) -> Itera
     ]
     if missing:
         where = str(directory / distribution.name)
-        yield Problem("warning", where, f"no package list for {', '.join(missing)}: the composer is asked")
+        yield Problem("warning", where, f"no package list for {', '.join(missing)}: the composer searches instead")
 
 
 def _unusable_profiles(directory: Path, distribution: Distribution, accept: Accept) -> Iterator[Problem]:
@@ -291,15 +292,17 @@ def _unusable_profiles(directory: Path, distribution: Distribution, accept: Acce
         path = profile_path(directory / distribution.name, profile_id)
         try:
             if not path.exists() or "openscap" not in read_profile(path, accept):
-                yield Problem("warning", str(path), "missing, or without openscap: who asks for it is refused")
+                yield Problem(
+                    "warning", str(path), "missing, or without `openscap`: requests for this profile are refused"
+                )
         except ConfigurationError as error:
             yield Problem("error", str(path), error.detail)
 
 
-def _keys_by_address(directory: Path, distributions: Iterable[Distribution]) -> Iterator[Problem]:
-    keyrings = signers(load_source(directory / SOURCE_FILE))
+def _incomplete_keys(directory: Path, distributions: Iterable[Distribution]) -> Iterator[Problem]:
+    keyrings = keyrings_by_repository(load_source(directory / SOURCE_FILE))
     for distribution in distributions:
-        partly = [
+        incomplete = [
             f"{architecture.name} {repository.id}"
             for architecture in distribution.architectures.values()
             for repository in architecture.repositories
@@ -307,6 +310,10 @@ def _keys_by_address(directory: Path, distributions: Iterable[Distribution]) -> 
             and len(keyring.fingerprints) > 1
             and (repository.gpgkey or "").startswith("https:")
         ]
-        if partly:
-            what = f"several keys sign, an address names only one of them: {', '.join(partly)}"
-            yield Problem("warning", str(directory / distribution.name), f"{what} (fetch-keys mends it)")
+        if incomplete:
+            what = f"signed with several keys, but gpgkey is the address of one key: {', '.join(incomplete)}"
+            yield Problem(
+                "warning",
+                str(directory / distribution.name),
+                f"{what} (`image-builder distributions fetch-keys` adds the keys)",
+            )

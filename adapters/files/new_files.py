@@ -1,4 +1,4 @@
-"""Files of a distribution's folder, written anew: all of them, or none."""
+"""Replaces several files of a distribution's folder: all of them or none."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from domain.errors import ConfigurationError
 
 
 class NewFiles:
-    """New files of one distribution's folder; runs as a context manager.
+    """New files of one distribution's folder, as a context manager that locks the folder.
 
-    Until `put_in_place` they lie in the folder under hidden names; without it they are gone at the end, and the old
-    files are as they were. One at a time for each folder. All raises `ConfigurationError` naming the file that cannot
-    be written.
+    New files have hidden names in the folder until `commit` replaces the old files. If the context ends without
+    `commit`, the new files are removed and the old ones stay. All methods raise ConfigurationError naming the file that
+    cannot be written; entering the context raises it too if another process has locked the folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -27,7 +27,7 @@ class NewFiles:
         self._lock: int | None = None
 
     def __enter__(self) -> Self:
-        with naming_file(self._folder):
+        with name_file_in_errors(self._folder):
             self._lock = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -45,10 +45,13 @@ class NewFiles:
             os.close(self._lock)
 
     def add(self, path: Path, content: Iterable[bytes]) -> None:
-        """Write the file that is to be at `path`, in the folder or below it. Where `path` is a link, its target."""
-        # A name that stays: what a crash left is written over by the next refresh, as the lock allows only one.
+        """Write the new content of the file at `path`, in the folder or below it.
+
+        If `path` is a link, of its target.
+        """
+        # The name depends on the path only, so the next refresh overwrites files that a crash has left behind.
         new = self._hidden(path, "new")
-        with naming_file(path):
+        with name_file_in_errors(path):
             if path.is_dir():
                 raise ConfigurationError(f"{path}: is a directory")
             self._written[path] = new
@@ -59,10 +62,10 @@ class NewFiles:
             if path.exists():
                 new.chmod(path.stat().st_mode & 0o777)
 
-    def put_in_place(self) -> int:
-        """Replace the old files, and make the folders of new ones; returns how many files were written.
+    def commit(self) -> int:
+        """Replace the old files and create missing folders; returns the number of files.
 
-        If a file cannot be replaced, those that were are put back and new folders are removed.
+        If a file cannot be replaced, files replaced before are restored and new folders are removed.
         """
         with ExitStack() as undo:
             for path in self._written:
@@ -81,7 +84,7 @@ class NewFiles:
     def _make_folder(self, folder: Path, undo: ExitStack) -> None:
         missing = [each for each in (folder, *folder.parents) if not each.exists()]
         for each in reversed(missing):
-            with naming_file(each):
+            with name_file_in_errors(each):
                 each.mkdir()
             undo.callback(each.rmdir)
 
@@ -105,8 +108,8 @@ class NewFiles:
 
 
 @contextmanager
-def naming_file(path: Path) -> Iterator[None]:
-    """Turns an `OSError` into a `ConfigurationError` that names the file it is about, or `path`."""
+def name_file_in_errors(path: Path) -> Iterator[None]:
+    """Turn an OSError into a ConfigurationError that names its file, or `path` if it has none."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A repository's package list as operators' files have it: an array of `{name, summary}`."""
+"""Package list files of repositories: JSON arrays of `{name, summary}`."""
 
 from __future__ import annotations
 
@@ -14,28 +14,31 @@ from domain.errors import ConfigurationError
 
 
 class PackageList(NamedTuple):
-    """A list's columns, as long as each other: thousands of objects would take longer to make than to use."""
+    """The columns of a package list, of equal length.
+
+    Creating an object per package would take longer than using it.
+    """
 
     names: list[str]
     summaries: list[str]
 
 
 def package_list_path(directory: Path, distribution: Distribution, architecture: str, repository: Repository) -> Path:
-    """Where the repository's package list is, if there is one."""
+    """The path of the repository's package list, which may not exist."""
     file = f"{distribution.canonical_name}-{architecture}-{repository.id}-packages.json"
     return follow_alias(directory / distribution.name) / file
 
 
 def package_list_paths(directory: Path, distribution: Distribution) -> Iterator[tuple[str, Repository, Path]]:
-    """Architecture, repository and `package_list_path` of all the distribution's repositories, tagged ones too."""
+    """Architecture, repository and path of the package list of each of the distribution's repositories."""
     for architecture in distribution.architectures.values():
         for repository in architecture.repositories:
             path = package_list_path(directory, distribution, architecture.name, repository)
             yield architecture.name, repository, path
 
 
-def originals(directory: Path, distributions: Mapping[str, Distribution]) -> dict[Path, Distribution]:
-    """The distributions by their folders with all links followed, each once: an alias only where it leads outside."""
+def distributions_by_folder(directory: Path, distributions: Mapping[str, Distribution]) -> dict[Path, Distribution]:
+    """The distributions by resolved folder. An alias is included only if its folder is outside the directory."""
     found: dict[Path, Distribution] = {}
     for name in sorted(distributions, key=lambda name: (is_alias(directory / name), name)):
         found.setdefault(follow_alias(directory / name).resolve(), distributions[name])
@@ -43,14 +46,14 @@ def originals(directory: Path, distributions: Mapping[str, Distribution]) -> dic
 
 
 def read_package_list(path: Path) -> PackageList:
-    """The list in the file. Raises `ConfigurationError` naming the field, but not the file."""
+    """Read a package list. Raises ConfigurationError, which names the field and not the file."""
     try:
         packages = orjson.loads(path.read_bytes())
     except OSError as error:
         raise ConfigurationError(f"cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise ConfigurationError(f"Not JSON: {error}.") from None
-    # By hand and not by a schema: start-up waits for some hundred thousand packages, and a schema takes 10 us for each.
+    # Without a marshmallow schema: it takes 10 us per package, and start-up waits for hundreds of thousands of them.
     try:
         columns = PackageList([each["name"] for each in packages], [each["summary"] for each in packages])
     except (TypeError, KeyError):
@@ -69,4 +72,4 @@ def _fault(packages: object) -> str:
         for key in ("name", "summary"):
             if not isinstance(package.get(key), str):
                 return f"[{index}].{key}: Expected text."
-    raise AssertionError("nothing is wrong with it")
+    raise AssertionError("the package list is valid")

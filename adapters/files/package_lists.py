@@ -1,4 +1,4 @@
-"""The package lists of a distribution directory, indexed once for all worker processes."""
+"""Package search in the package lists of a distribution directory, with one index for all worker processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from weakref import finalize
 from adapters.files.aliases import follow_alias
 from adapters.files.package_list_files import (
     PackageList,
-    originals,
+    distributions_by_folder,
     package_list_paths,
     read_package_list,
 )
@@ -27,19 +27,21 @@ from domain.packages import Package, PackagesPage, rank
 from domain.paging import Page
 from domain.similar_names import NameIndex
 
+# The type code of offsets in `array` and `memoryview`: unsigned integers.
 _OFFSET: Final = "I"
 # Each takes about 1 MB for 8,000 names.
 _MAX_NAME_INDEXES: Final = 4
-# No text out of a JSON file holds lone surrogates, but one may have to part the names: see `_separator`.
+# The separator of names may be a lone surrogate (see `_separator`); texts of JSON files hold none.
 _SURROGATES: Final = "surrogatepass"
 
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """Where the packages of one architecture are, as offsets in bytes from the beginning of the memory.
+    """The places of the packages of one architecture in the shared memory, as offsets in bytes from its beginning.
 
-    From `names` on the sorted names, `separator` between them; from `offsets` on, for each name and for the end, where
-    its summary begins, in bytes from `summaries` on; all text in UTF-8.
+    `names` is the offset of the sorted names, with `separator` between them; `summaries` that of their summaries. At
+    `offsets` there is an array with the beginning of each summary and the end of the last one, in bytes relative to
+    `summaries`. All text is UTF-8.
     """
 
     count: int
@@ -50,18 +52,20 @@ class _Index:
 
 
 class FilePackageLists:
-    """Fulfils ports.packages.PackageLists. Thread-safe.
+    """Package lists in shared memory. Thread-safe. Fulfils ports.packages.PackageLists.
 
-    The lists are in memory behind a descriptor. A process that is spawned with this as an argument maps the same
-    memory: it costs the other workers nothing.
+    Worker processes that are spawned with this object as an argument map the same memory, so it exists once.
     """
 
     def __init__(self, descriptor: int, indexes: Mapping[tuple[str, str], _Index]) -> None:
-        """The indexes by the distribution's name and architecture; closes the descriptor when it is no longer used."""
+        """`descriptor` is that of the memory, which this object closes.
+
+        `indexes` are by distribution and architecture.
+        """
         finalize(self, os.close, descriptor)
         self._descriptor = descriptor
         self._indexes = indexes
-        # Nothing cannot be mapped, and nobody looks into it.
+        # An empty file cannot be mapped.
         self._memory = mmap(descriptor, 0, access=ACCESS_READ) if indexes else b""
         self._name_indexes: dict[_Index, NameIndex] = {}
 
@@ -70,11 +74,12 @@ class FilePackageLists:
         index = self._indexes.get((distribution.name, architecture))
         if index is None:
             return None
-        # Split anew for each search: that takes less than a millisecond, and all lists split take many megabytes.
+        # Split for each search: this takes less than a millisecond, and keeping all split lists would take many
+        # megabytes.
         names = self._names(index)
         found = rank(names, text)
-        shown = found[page.offset : page.offset + page.limit]
-        return PackagesPage(len(found), tuple(Package(names[at], self._summary(index, at)) for at in shown))
+        on_page = found[page.offset : page.offset + page.limit]
+        return PackagesPage(len(found), tuple(Package(names[at], self._summary(index, at)) for at in on_page))
 
     def find_similar(
         self, distribution: Distribution, architecture: str, names: Sequence[str]
@@ -91,8 +96,8 @@ class FilePackageLists:
         return {name: similar.closest(name) for name in names}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For `multiprocessing`'s spawn, which hands the descriptor on."""
-        return _inherited, (DupFd(self._descriptor), self._indexes)
+        """Let multiprocessing pass on a duplicate of the descriptor to a spawned process."""
+        return _rebuild, (DupFd(self._descriptor), self._indexes)
 
     def _names(self, index: _Index) -> list[str]:
         return self._text(index.names, index.offsets).split(index.separator)[: index.count]
@@ -108,15 +113,16 @@ class FilePackageLists:
 
 
 def index_package_lists(directory: Path, distributions: Mapping[str, Distribution]) -> FilePackageLists:
-    """The lists of the directory's distributions. Raises `ConfigurationError` naming every broken file and its field.
+    """Read and index the package lists of the directory's distributions.
 
-    Those of repositories with image type tags are checked, but not searched.
+    Lists of repositories with image type tags are checked, but not searched. Raises ConfigurationError naming all
+    invalid files and fields.
     """
     indexes: dict[tuple[Path, str], _Index] = {}
     errors: list[str] = []
     descriptor = _memory_file()
     with os.fdopen(descriptor, "wb", closefd=False) as memory:
-        for folder, distribution in originals(directory, distributions).items():
+        for folder, distribution in distributions_by_folder(directory, distributions).items():
             for architecture, lists in _lists(directory, distribution, errors).items():
                 indexes[folder, architecture] = _write(memory, lists)
     if errors:
@@ -133,7 +139,7 @@ def index_package_lists(directory: Path, distributions: Mapping[str, Distributio
 
 
 def _lists(directory: Path, distribution: Distribution, errors: list[str]) -> dict[str, list[PackageList]]:
-    """The lists that are searched, by architecture, in the order of the repositories; faults go to `errors`."""
+    """The lists to search, by architecture, in the order of the repositories. Faults are appended to `errors`."""
     found: dict[str, list[PackageList]] = {}
     for architecture, repository, path in package_list_paths(directory, distribution):
         if not path.exists():
@@ -149,7 +155,9 @@ def _lists(directory: Path, distribution: Distribution, errors: list[str]) -> di
 
 
 def _write(memory: BinaryIO, lists: Sequence[PackageList]) -> _Index:
-    # Without a step in Python for each package: there are half a million. The last one that is put in stays.
+    """Append the lists of one architecture to the memory. The first list that has a name provides its summary."""
+    # Without a Python loop over packages, because there are half a million. Later entries replace earlier ones, hence
+    # reversed.
     summary_of: dict[str, str] = {}
     for packages in reversed(lists):
         summary_of.update(zip(reversed(packages.names), reversed(packages.summaries), strict=True))
@@ -165,18 +173,18 @@ def _write(memory: BinaryIO, lists: Sequence[PackageList]) -> _Index:
 
 
 def _separator(names: Iterable[str]) -> str:
-    """The first character that is in none of the names; names that are ASCII stay ASCII, which is what is fast."""
+    """The first character that no name contains. It is ASCII if possible, because ASCII text is split faster."""
     used = "".join(names)
     return next(character for character in map(chr, range(0x110000)) if character not in used)
 
 
 def _memory_file() -> int:
-    """The descriptor of a file without a name, in memory where the platform has that."""
+    """The descriptor of a file without a name, in memory if the platform supports it."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("package lists")
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
 
 
-def _inherited(descriptor: Any, indexes: Mapping[tuple[str, str], _Index]) -> FilePackageLists:
+def _rebuild(descriptor: Any, indexes: Mapping[tuple[str, str], _Index]) -> FilePackageLists:
     return FilePackageLists(descriptor.detach(), indexes)

@@ -1,9 +1,9 @@
-"""The compact source of the OpenSCAP profiles, and what it expands to.
+"""Generates the OpenSCAP profiles of the distribution directory from `oscap.yaml`.
 
-`oscap.yaml` holds sets of profiles, which entries of `source.yaml` name in `profiles`. A profile has the `name` that
-people know, and what it asks for: `filesystem` (mount point to size), `kernel` (arguments), `packages`, services
-`enabled` and `masked`, and `fips`. `descriptions` holds a description for each profile of all sets; a profile's own
-`description` wins. Descriptions may hold the placeholders of `source.yaml`.
+`oscap.yaml` holds sets of profiles; entries of `source.yaml` name a set in `profiles`. A profile has a `name` for
+people and its requirements: `filesystem` (sizes by mount point), `kernel` (arguments), `packages`, services `enabled`
+and `masked`, and `fips`. `descriptions` holds the descriptions of profiles of all sets; the `description` of a profile
+takes precedence. Descriptions may hold the placeholders of `source.yaml`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Final
 import yaml
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load
 
-from adapters.files.distribution_source import Document, Entry, Source, as_text, fill_in, write_if_changed
+from adapters.files.distribution_source import Document, Entry, Source, fill_in, format_document, write_if_changed
 from adapters.files.profiles import profile_path
 from domain.errors import ConfigurationError
 from domain.osbuild.sizes import size_in_bytes
@@ -28,7 +28,10 @@ _ID_PREFIX: Final = "xccdf_org.ssgproject.content_profile_"
 
 @dataclass(frozen=True, slots=True)
 class ProfileTemplate:
-    """A profile of the source; sizes are in bytes, by mount point. A list of services may be there and empty."""
+    """A profile of the source. `filesystem` holds sizes in bytes by mount point.
+
+    `enabled` and `masked` are None if the profile has no such list; an empty list is written to the file.
+    """
 
     name: str
     description: str | None = None
@@ -42,14 +45,14 @@ class ProfileTemplate:
 
 @dataclass(frozen=True, slots=True)
 class ProfileSets:
-    """The sets by name, their profiles by short id; the descriptions of profiles that have none of their own."""
+    """The sets of profiles by name, each by short profile id, and the common descriptions by short profile id."""
 
     sets: Mapping[str, Mapping[str, ProfileTemplate]]
     descriptions: Mapping[str, str]
 
 
 def load_profile_sets(path: Path) -> ProfileSets:
-    """The sets of the file. Raises `ConfigurationError`."""
+    """Read the file. Raises ConfigurationError naming the file and the fault."""
     try:
         return parse_profile_sets(yaml.safe_load(path.read_bytes()), str(path))
     except OSError as error:
@@ -59,7 +62,7 @@ def load_profile_sets(path: Path) -> ProfileSets:
 
 
 def parse_profile_sets(content: Any, where: str = PROFILES_FILE) -> ProfileSets:
-    """The sets from their YAML as Python objects. Raises `ConfigurationError`."""
+    """Check the sets, given as the content of their YAML. Raises ConfigurationError, which begins with `where`."""
     try:
         read = _SETS.deserialize(content)
         descriptions = _DESCRIPTIONS.deserialize(read.pop("descriptions", {}))
@@ -70,9 +73,9 @@ def parse_profile_sets(content: Any, where: str = PROFILES_FILE) -> ProfileSets:
 
 
 def expand_profiles(source: Source, sets: ProfileSets) -> dict[tuple[str, str], Document]:
-    """Each profile's customizations, by the distribution's name and the profile's id; aliases have none of their own.
+    """The customizations of each profile, by distribution and profile id. Aliases have no profiles of their own.
 
-    Raises `ConfigurationError` for an unknown set or placeholder, and for a profile without a description.
+    Raises ConfigurationError for an unknown set or placeholder, and for a profile without a description.
     """
     documents = {}
     for name, entry in source.distributions.items():
@@ -80,7 +83,7 @@ def expand_profiles(source: Source, sets: ProfileSets) -> dict[tuple[str, str], 
             continue
         if entry.profiles not in sets.sets:
             raise ConfigurationError(
-                f"{name}: profiles: there is no {entry.profiles!r}, only {', '.join(sorted(sets.sets))}"
+                f"{name}: profiles: unknown {entry.profiles!r}, expected one of {', '.join(sorted(sets.sets))}"
             )
         for short, template in sets.sets[entry.profiles].items():
             profile_id = _ID_PREFIX + short
@@ -97,16 +100,16 @@ def _description(text: str, name: str, entry: Entry) -> str:
 
 
 def write_profiles(documents: Mapping[tuple[str, str], Document], directory: Path) -> tuple[Path, ...]:
-    """Write each profile that is not there yet as it should be; returns the files that were written.
+    """Write the profiles that are missing or differ; returns the files that changed.
 
-    Profiles the source no longer has are left alone. Raises `ConfigurationError` when the directory cannot be written.
+    Profiles that are no longer in the source stay. Raises ConfigurationError if the directory cannot be written.
     """
     written = []
     try:
         for (name, profile_id), document in documents.items():
             path = profile_path(directory / name, profile_id)
             path.parent.mkdir(parents=True, exist_ok=True)
-            if write_if_changed(path, as_text(document)):
+            if write_if_changed(path, format_document(document)):
                 written.append(path)
     except OSError as error:
         raise ConfigurationError(f"{error.filename or directory}: {error.strerror}") from None
@@ -114,7 +117,7 @@ def write_profiles(documents: Mapping[tuple[str, str], Document], directory: Pat
 
 
 def _customizations(profile_id: str, template: ProfileTemplate, description: str) -> Document:
-    """As the contract's Customizations."""
+    """The profile in the form of the schema Customizations of openapi.yaml."""
     openscap = {"profile_id": profile_id, "profile_name": template.name, "profile_description": description}
     document: Document = {"openscap": openscap}
     if template.filesystem:
@@ -125,15 +128,15 @@ def _customizations(profile_id: str, template: ProfileTemplate, description: str
     if template.packages:
         document["packages"] = list(template.packages)
     services = {"enabled": template.enabled, "masked": template.masked}
-    if given := {state: list(names) for state, names in services.items() if names is not None}:
-        document["services"] = given
+    if states := {state: list(names) for state, names in services.items() if names is not None}:
+        document["services"] = states
     if template.fips:
         document["fips"] = {"enabled": True}
     return document
 
 
 class _Size(fields.Field[int]):
-    """Bytes, or text with a unit (`3 GiB`)."""
+    """A size: a number of bytes, or text with a unit (`3 GiB`)."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
         size = size_in_bytes(value)
@@ -144,7 +147,7 @@ class _Size(fields.Field[int]):
 
 class _ProfileSchema(Schema):
     class Meta:
-        """A key we do not know is a slip of the pen."""
+        """The file is this project's own, so an unknown key is a typing error."""
 
         unknown = RAISE
 

@@ -1,4 +1,4 @@
-"""OpenSCAP profiles as operators' directories have them: `<distribution>/oscap/<profile id>/customizations.json`."""
+"""OpenSCAP profiles in the distribution directory: `<distribution>/oscap/<profile id>/customizations.json`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from adapters.files.aliases import follow_alias
-from adapters.files.package_list_files import originals
+from adapters.files.package_list_files import distributions_by_folder
 from domain.distributions import Distribution
 from domain.errors import ConfigurationError, InvalidRequestError
 from domain.nulls import without_nested_nulls
@@ -17,7 +17,8 @@ from domain.nulls import without_nested_nulls
 _FOLDER: Final = "oscap"
 _FILE: Final = "customizations.json"
 
-# Takes a document for the contract's Customizations, or raises InvalidRequestError naming the field.
+# A function that validates a document by the schema Customizations of openapi.yaml and returns it with defaults. It
+# raises InvalidRequestError naming the field.
 Accept: TypeAlias = Callable[[Any], dict[str, Any]]
 
 
@@ -30,32 +31,35 @@ def profile_ids(folder: Path) -> tuple[str, ...]:
 
 
 def profile_folders(folder: Path) -> tuple[str, ...]:
-    """As `profile_ids`, without links to others. Raises OSError."""
+    """`profile_ids` without the profiles that are symbolic links. Raises OSError."""
     return tuple(each for each in profile_ids(folder) if not (folder / _FOLDER / each).is_symlink())
 
 
 def profile_path(folder: Path, profile_id: str) -> Path:
-    """Where the customizations of a profile are, if there are any, in a distribution's folder."""
+    """The path of a profile's customizations in a distribution's folder; the file may not exist."""
     return folder / _FOLDER / profile_id / _FILE
 
 
 def read_profile(path: Path, accept: Accept) -> dict[str, Any]:
-    """The customizations in the file. Raises `ConfigurationError` naming the field, but not the file."""
+    """Read the customizations of a profile. Raises ConfigurationError, which names the field and not the file."""
     try:
         document = orjson.loads(path.read_bytes())
     except OSError as error:
         raise ConfigurationError(f"cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise ConfigurationError(f"Not JSON: {error}.") from None
-    return accepted(document, accept)
+    return check_profile(document, accept)
 
 
-def accepted(document: Any, accept: Accept) -> dict[str, Any]:
-    """The customizations of a profile's file. Raises `ConfigurationError` naming the field."""
+def check_profile(document: Any, accept: Accept) -> dict[str, Any]:
+    """Validate the content of a profile's file, and return it with defaults.
+
+    Raises ConfigurationError naming the field.
+    """
     if not isinstance(document, dict):
         raise ConfigurationError("Expected an object.")
     try:
-        # Files of operators hold nulls, which the contract does not allow.
+        # Files of operators hold nulls, which openapi.yaml does not allow.
         return accept(without_nested_nulls(document))
     except InvalidRequestError as error:
         raise ConfigurationError(error.detail) from None
@@ -64,13 +68,13 @@ def accepted(document: Any, accept: Accept) -> dict[str, Any]:
 def load_profiles(
     directory: Path, distributions: Mapping[str, Distribution], accept: Accept
 ) -> dict[tuple[str, str], dict[str, Any]]:
-    """The customizations by distribution, aliases included, and profile; of profiles that have any.
+    """Read the customizations of all profiles that have a file, by distribution (including aliases) and profile id.
 
-    Raises `ConfigurationError` naming every broken file and its field.
+    Raises ConfigurationError naming all invalid files and fields.
     """
     read: dict[Path, dict[str, dict[str, Any]]] = {}
     errors: list[str] = []
-    for folder, distribution in originals(directory, distributions).items():
+    for folder, distribution in distributions_by_folder(directory, distributions).items():
         read[folder] = {}
         for profile_id in distribution.profiles:
             path = profile_path(directory / distribution.name, profile_id)

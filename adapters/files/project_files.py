@@ -1,4 +1,4 @@
-"""The files that come with the service: at the top level of a checkout, inside this package in a wheel.
+"""Paths of the files that are installed with the service: in the top folder of a checkout, in this package in a wheel.
 
 `tools/build_commands.py` puts them into the wheel.
 """

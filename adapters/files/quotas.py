@@ -1,4 +1,4 @@
-"""The quota file: how much each tenant may build (spec: Quota)."""
+"""The quota file: the number of builds that each organization may start (docs/configuration.md, Builds)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from domain.quota import Quota, QuotaTable
 log = structlog.get_logger()
 
 _DEFAULT: Final = "default"
-_LONGEST_WINDOW: Final = timedelta(days=36_500)
-# Seconds between two looks at the file.
-_LOOK_EVERY: Final = 1.0
+_MAX_WINDOW: Final = timedelta(days=36_500)
+# Seconds between two checks whether the file has changed.
+_CHECK_INTERVAL: Final = 1.0
 
 
 class _QuotaSchema(Schema):
@@ -33,7 +33,7 @@ class _QuotaSchema(Schema):
         required=True,
         strict=True,
         data_key="slidingWindow",
-        validate=validate.Range(min=1, max=int(_LONGEST_WINDOW.total_seconds()) * 10**9),
+        validate=validate.Range(min=1, max=int(_MAX_WINDOW.total_seconds()) * 10**9),
     )
 
     @post_load
@@ -45,9 +45,9 @@ _SCHEMA: Final = _QuotaSchema()
 
 
 def load_quotas(path: Path) -> QuotaTable:
-    """The quotas of a file `{org_id: {"quota": n, "slidingWindow": nanoseconds}, "default": …}`.
+    """Read a quota file, `{org_id: {"quota": n, "slidingWindow": nanoseconds}, "default": …}`.
 
-    Raises ConfigurationError naming file and entry.
+    Raises ConfigurationError naming the file and the entry.
     """
     try:
         document = orjson.loads(path.read_bytes())
@@ -67,55 +67,55 @@ def load_quotas(path: Path) -> QuotaTable:
 
 
 class Unlimited:
-    """Fulfils ports.quotas.Quotas where operators set no quota file."""
+    """No quotas, for installations without a quota file. Fulfils ports.quotas.Quotas."""
 
-    def get(self, tenant: str) -> None:  # noqa: ARG002 - everybody alike
+    def get(self, tenant: str) -> None:  # noqa: ARG002 - the same for all
         """See the port."""
         return
 
 
 class FileQuotas:
-    """Fulfils ports.quotas.Quotas from a file that may change while the service runs.
+    """The quotas of a file that may change while the service runs. Thread-safe. Fulfils ports.quotas.Quotas.
 
-    Where a change does not load, the quotas before it go on, and one line is logged. Thread-safe.
+    If the changed file is invalid, the previous quotas stay in force and an error is logged.
     """
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Raises ConfigurationError where the file does not load."""
+        """Read the file. Raises ConfigurationError if it is invalid."""
         self._path = path
         self._clock = clock
         self._lock = Lock()
-        self._seen = _version(path)
+        self._loaded_version = _version(path)
         self._table = load_quotas(path)
-        self._looked_at = clock()
+        self._checked_at = clock()
         if self._table.default is None:
-            log.warning("the quota file has no default: organizations without an entry cannot build")
+            log.warning("quota file without default: organizations without an entry cannot start builds")
 
     def get(self, tenant: str) -> Quota:
         """See the port."""
-        self._look_again()
+        self._reload_if_changed()
         return self._table.get(tenant)
 
-    def _look_again(self) -> None:
+    def _reload_if_changed(self) -> None:
         with self._lock:
             now = self._clock()
-            if now - self._looked_at < _LOOK_EVERY:
+            if now - self._checked_at < _CHECK_INTERVAL:
                 return
-            self._looked_at = now
+            self._checked_at = now
             version = _version(self._path)
-            if version == self._seen:
+            if version == self._loaded_version:
                 return
-            self._seen = version
+            self._loaded_version = version
             try:
                 self._table = load_quotas(self._path)
             except ConfigurationError as error:
-                log.error("the quota file changed and does not load, the last good one stays", error=error.detail)
+                log.error("invalid quota file, the previous quotas stay in force", error=error.detail)
             else:
-                log.info("the quota file changed, the new quotas are in force")
+                log.info("quota file reloaded")
 
 
 def _version(path: Path) -> tuple[int, int, int] | None:
-    """What changes when the file does, a config map's switched symbolic link included."""
+    """A value that changes with the file, also when a config map's symbolic link is switched; None without a file."""
     try:
         status = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""The vendors' signing keys: downloaded, matched with the fingerprints of the source, put into the files."""
+"""Downloads the signing keys of vendors, checks their fingerprints, and writes them into the distribution files."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from adapters.files.distribution_source import (
     Document,
     Keyring,
     Source,
-    as_text,
-    signers,
+    format_document,
+    keyrings_by_repository,
     write_if_changed,
 )
 from adapters.files.distributions import load_distributions
@@ -27,17 +27,17 @@ from adapters.http.watchdog import Watch, WatchedAdapter
 from domain.errors import ConfigurationError, UnavailableError
 
 _TIMEOUT = (5.0, 15.0)  # seconds to connect, seconds between two pieces of an answer
-_SECONDS = 60.0  # for what an address serves, all attempts together
-_LARGEST = 4 * 1024 * 1024  # bytes; a vendor's keyring has some tens of thousands
+_SECONDS = 60.0  # for all attempts to download one address
+_LARGEST = 4 * 1024 * 1024  # bytes of a download; keyrings of vendors have tens of thousands
 _ATTEMPTS = 3
 
 Fetch: TypeAlias = Callable[[str], bytes]
-"""The content of an address; raises `UnavailableError`."""
+"""A function that returns the content of an address, and raises UnavailableError."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Signed:
-    """A repository of a distribution's file, and the keys that sign it."""
+    """A repository in a distribution's file, and its keyring."""
 
     distribution: str
     path: Path
@@ -46,32 +46,32 @@ class _Signed:
 
 
 def fetch_keys(source: Source, directory: Path, fetch: Fetch | None = None) -> tuple[Path, ...]:
-    """Put the armored keys the source names into the directory's files; returns the files that changed.
+    """Write the armored keys of the source's keyrings into the directory's files; returns the files that changed.
 
-    Each address is fetched once, by `fetch` (`download` unless given). Raises `ConfigurationError` and leaves
-    every file as it was when a key is not among what the addresses serve, or the directory is broken.
+    `fetch` downloads an address, by default `download`; each address is downloaded once. Raises ConfigurationError, and
+    changes no file, if an address does not serve a key or the directory is invalid.
     """
     load_distributions(directory)
     documents = _documents(source, directory)
     signed = list(_signed(source, documents))
-    certificates, trouble = _collect(signed, fetch or download)
-    missing = list(_missing(signed, certificates, trouble))
+    certificates, failures = _collect(signed, fetch or download)
+    missing = list(_missing(signed, certificates, failures))
     if missing:
         raise ConfigurationError("\n".join(missing))
     for each in signed:
         each.repository["gpgkey"] = "".join(str(certificates[f]) for f in each.keyring.fingerprints)
     try:
-        return tuple(path for path, document in documents.items() if write_if_changed(path, as_text(document)))
+        return tuple(path for path, document in documents.items() if write_if_changed(path, format_document(document)))
     except OSError as error:
         raise ConfigurationError(f"{error.filename or directory}: {error.strerror}") from None
 
 
 def download(address: str) -> bytes:
-    """What the address serves: at most 4 MiB, within a minute; raises `UnavailableError` after three attempts."""
+    """Download an address: at most 4 MiB, within a minute. Raises UnavailableError after three attempts."""
     deadline = time.monotonic() + _SECONDS
     try:
         for attempt in stamina.retry_context(
-            on=_is_passing, attempts=_ATTEMPTS, wait_initial=0.2, wait_max=2.0, wait_jitter=0.2
+            on=_is_temporary, attempts=_ATTEMPTS, wait_initial=0.2, wait_max=2.0, wait_jitter=0.2
         ):
             with attempt:
                 return _download_once(address, deadline)
@@ -93,20 +93,21 @@ def _download_once(address: str, deadline: float) -> bytes:
         except requests.RequestException:
             if not watch.expired:
                 raise
-    if watch.expired:  # what lasts until the connection ends looks whole
-        raise UnavailableError(f"not whole within {_SECONDS:g} seconds")
+    # The watchdog closes the connection, which looks like the end of an answer without Content-Length.
+    if watch.expired:
+        raise UnavailableError(f"not complete within {_SECONDS:g} seconds")
     return bytes(content)
 
 
 def _session() -> requests.Session:
     session = requests.Session()
-    session.headers["Accept-Encoding"] = "identity"  # no small answer becomes a large one
+    session.headers["Accept-Encoding"] = "identity"  # an answer cannot grow by decompression
     for scheme in ("http://", "https://"):
         session.mount(scheme, WatchedAdapter())
     return session
 
 
-def _is_passing(error: Exception) -> bool:
+def _is_temporary(error: Exception) -> bool:
     if isinstance(error, requests.HTTPError):
         return error.response.status_code >= 500
     return isinstance(error, requests.ConnectionError | requests.Timeout)
@@ -119,13 +120,13 @@ def _reason(error: requests.RequestException) -> str:
 
 
 def _documents(source: Source, directory: Path) -> dict[Path, Document]:
-    """The files of those distributions of the source that the directory has."""
+    """The files of the source's distributions that exist in the directory, by path."""
     paths = (directory / name / f"{name}.json" for name in source.distributions)
     return {path: json.loads(path.read_bytes()) for path in paths if path.is_file()}
 
 
 def _signed(source: Source, documents: Mapping[Path, Document]) -> Iterator[_Signed]:
-    keyrings = signers(source)
+    keyrings = keyrings_by_repository(source)
     for path, document in documents.items():
         name = path.parent.name
         for arch in ("x86_64", "aarch64"):
@@ -136,24 +137,24 @@ def _signed(source: Source, documents: Mapping[Path, Document]) -> Iterator[_Sig
 
 
 def _collect(signed: Iterable[_Signed], fetch: Fetch) -> tuple[dict[str, Cert], dict[str, str]]:
-    """Every certificate served, by fingerprint, and what went wrong, by address."""
+    """The downloaded certificates by fingerprint, and the reasons of failures by address."""
     certificates: dict[str, Cert] = {}
-    trouble: dict[str, str] = {}
+    failures: dict[str, str] = {}
     for address in dict.fromkeys(address for each in signed for address in each.keyring.addresses):
         try:
-            found = _certificates(fetch(address))
+            found = _parse_certificates(fetch(address))
         except UnavailableError as error:
-            trouble[address] = error.detail
+            failures[address] = error.detail
             continue
         for certificate in found:
             fingerprint = certificate.fingerprint.upper()
             known = certificates.get(fingerprint)
             certificates[fingerprint] = known.merge(certificate) if known else certificate
-    return certificates, trouble
+    return certificates, failures
 
 
-def _certificates(content: bytes) -> list[Cert]:
-    """The OpenPGP certificates of an armored or binary keyring; `UnavailableError` when there is none."""
+def _parse_certificates(content: bytes) -> list[Cert]:
+    """Parse an armored or binary OpenPGP keyring. Raises UnavailableError if it holds no certificates."""
     try:
         found = Cert.split_bytes(content)
     except (RuntimeError, ValueError):
@@ -163,14 +164,14 @@ def _certificates(content: bytes) -> list[Cert]:
     return found
 
 
-def _missing(signed: Iterable[_Signed], certificates: Mapping[str, Cert], trouble: Mapping[str, str]) -> Iterator[str]:
-    """One line for each fingerprint that no address served, naming whose repositories it signs."""
-    wanting: defaultdict[tuple[str, tuple[str, ...]], dict[str, None]] = defaultdict(dict)
+def _missing(signed: Iterable[_Signed], certificates: Mapping[str, Cert], failures: Mapping[str, str]) -> Iterator[str]:
+    """One line for each fingerprint without a certificate, with the repositories that it signs."""
+    missing: defaultdict[tuple[str, tuple[str, ...]], dict[str, None]] = defaultdict(dict)
     for each in signed:
         for fingerprint in each.keyring.fingerprints:
             if fingerprint not in certificates:
                 repository = f"{each.distribution} {each.repository['id']}"
-                wanting[fingerprint, each.keyring.addresses][repository] = None
-    for (fingerprint, addresses), repositories in wanting.items():
-        tried = ", ".join(f"{a} ({trouble.get(a, 'does not hold it')})" for a in addresses)
+                missing[fingerprint, each.keyring.addresses][repository] = None
+    for (fingerprint, addresses), repositories in missing.items():
+        tried = ", ".join(f"{a} ({failures.get(a, 'does not contain it')})" for a in addresses)
         yield f"{fingerprint}, which signs {', '.join(repositories)}, was not found at {tried}"

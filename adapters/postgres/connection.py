@@ -3,6 +3,9 @@
 A pool lasts as long as its server. When a check finds the server unavailable, the pool is closed: all calls, also those
 that wait for a connection or an answer, fail at once. When a check finds the server available again, a new pool is
 opened. Therefore no call gets a connection to a server that has gone.
+
+A server whose tables or rights are not those that the service needs counts as unavailable, too: calls fail with that
+cause, and the checks go on until it is mended.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from psycopg import errors
 from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
 from adapters.postgres.pool import UNAVAILABLE, WAIT, ServerPool
+from adapters.postgres.schema import SchemaFault, find_schema_fault
 from adapters.postgres.server_monitor import SILENT_AFTER, ServerMonitor, ServerSilentError
 from domain.errors import UnavailableError
 
@@ -46,6 +50,13 @@ class _ServerAwayError(psycopg.OperationalError):
     """The server is known to be unavailable."""
 
 
+# Either the tables or the rights are not those that the service needs, or one of its statements is wrong.
+_SCHEMA_ERRORS: Final = (
+    errors.UndefinedTable,
+    errors.UndefinedColumn,
+    errors.UndefinedFunction,
+    errors.InsufficientPrivilege,
+)
 # After these errors a second attempt at once is useless: it would wait as long, or fail in the same way.
 _NOT_RETRIED: Final = (
     _ServerAwayError,
@@ -54,6 +65,7 @@ _NOT_RETRIED: Final = (
     PoolTimeout,
     PoolClosed,
     TooManyRequests,
+    *_SCHEMA_ERRORS,
 )
 # These errors are no reason to check the server.
 _NOT_CHECKED: Final = (_ServerAwayError, errors.QueryCanceled, PoolClosed, TooManyRequests)
@@ -106,11 +118,15 @@ class PostgresDatabase:
         self._parameters = {**ours, "autocommit": True}
         self._size = size
         self._monitor = ServerMonitor(self._check_server)
-        # Guards the pool and the two flags. `_pool` is set while the server is available; before the first check has
+        # Guards the fields below. `_pool` is set while the server is available; before the first check has
         # ended there is no pool, and the server does not count as unavailable either.
         self._changed = Condition()
         self._pool: ServerPool | None = None
         self._away = self._closed = False
+        # Why the service cannot use a server that answers.
+        self._fault: SchemaFault | None = None
+        # A statement failed in a way that such a fault would explain: the next check looks for one.
+        self._fault_suspected = False
         # The server refused to write: it serves reads while the checks look for a writable one in its place.
         self._read_only = False
 
@@ -143,7 +159,8 @@ class PostgresDatabase:
     def connection(self, *, within: float = WAIT) -> Iterator[psycopg.Connection[Any]]:
         """A connection in autocommit mode, got within so many seconds.
 
-        Raises UnavailableError when the database is unavailable or all connections stay in use.
+        Raises UnavailableError when the database is unavailable, when all connections stay in use, and when the
+        database lacks tables or rights that the service needs.
         """
         pool = None
         try:
@@ -155,7 +172,11 @@ class PostgresDatabase:
                 pool.give_back(connection)
         except UNAVAILABLE as error:
             self._react_to(error, pool)
-            raise UnavailableError("The database is not available") from error
+            raise self._unavailable_error() from error
+        except _SCHEMA_ERRORS as error:
+            if self._has_fault():
+                raise self._unavailable_error() from error
+            raise
 
     def run_with_retry(
         self,
@@ -215,6 +236,18 @@ class PostgresDatabase:
         with self._changed:
             return self._changed.wait_for(lambda: self._pool is not None, max(within, _GRACE))
 
+    def _unavailable_error(self) -> UnavailableError:
+        fault = self._fault
+        return UnavailableError("The database is not available" if fault is None else str(fault))
+
+    def _has_fault(self) -> bool:
+        """Have a check of the tables and rights run, and wait for its result: whether it finds a fault."""
+        with self._changed:
+            self._fault_suspected = True
+            self._monitor.request_check()
+            self._changed.wait_for(lambda: not self._fault_suspected, _PATIENT_WAIT)
+            return self._fault is not None
+
     def _react_to(self, error: Exception, pool: ServerPool | None) -> None:
         """Replace connections and request a check of the server, as the error of a call suggests."""
         if isinstance(error, ServerSilentError) and pool is not None and pool is self._pool:
@@ -232,8 +265,15 @@ class PostgresDatabase:
         there may be too many, or the password may have been changed.
         """
         began = time.monotonic()
-        pool = self._pool
-        failure, pool_answers = await asyncio.gather(self._try_to_connect(), _answers(pool))
+        pool, suspected = self._pool, self._fault_suspected
+        failure, pool_answers = await asyncio.gather(
+            self._try_to_connect(check_schema=pool is None or suspected), _answers(pool)
+        )
+        if isinstance(failure, SchemaFault):
+            self._drop_pool(pool, failure)
+            return True
+        if suspected:
+            self._clear_suspicion()
         if failure is None:
             if pool is None or self._read_only:
                 self._read_only = False
@@ -248,18 +288,26 @@ class PostgresDatabase:
         self._drop_pool(pool, failure)
         return True
 
-    async def _try_to_connect(self) -> str | None:
-        """Why no new connection can be opened, None where one can; to a writable server if one is looked for."""
+    async def _try_to_connect(self, *, check_schema: bool) -> str | SchemaFault | None:
+        """Why no new connection can be opened, None where one can; to a writable server if one is looked for.
+
+        `check_schema`: also look for tables and rights that are missing.
+        """
         wanted = "read-write" if self._read_only else "any"
         try:
             async with asyncio.timeout(_CHECK_TIMEOUT_WHILE_AWAY if self._away else _CHECK_TIMEOUT):
                 connection = await psycopg.AsyncConnection.connect(**self._parameters, target_session_attrs=wanted)
-                await connection.close()
+                async with connection:
+                    return await find_schema_fault(connection) if check_schema else None
         except TimeoutError:
             return _NO_ANSWER
         except (psycopg.Error, OSError) as error:
             return first_line(error)
-        return None
+
+    def _clear_suspicion(self) -> None:
+        with self._changed:
+            self._fault_suspected = False
+            self._changed.notify_all()
 
     def _replace_pool(self, before: ServerPool | None) -> None:
         with self._changed:
@@ -268,18 +316,23 @@ class PostgresDatabase:
             if self._away:
                 log.info("database available again")
             pool = ServerPool(self._parameters, self._size, self._monitor.request_check)
-            self._pool, self._away = pool, False
+            self._pool, self._away, self._fault = pool, False, None
             self._changed.notify_all()
         if before is not None:
             before.abandon()
 
-    def _drop_pool(self, pool: ServerPool | None, reason: str) -> None:
+    def _drop_pool(self, pool: ServerPool | None, reason: str | SchemaFault) -> None:
         with self._changed:
             if self._pool is not pool:
                 return
-            if not self._away:
-                log.warning("database unavailable", reason=reason)
-            self._pool, self._away = None, True
+            before, self._fault = self._fault, reason if isinstance(reason, SchemaFault) else None
+            if self._fault is None:
+                if not self._away or before is not None:
+                    log.warning("database unavailable", reason=reason)
+            # While the database is migrated, the cause changes with each migration, and the command does not.
+            elif before is None or before.command != self._fault.command:
+                log.warning("database cannot be used", reason=self._fault.cause, command=self._fault.command)
+            self._pool, self._away, self._fault_suspected = None, True, False
             self._changed.notify_all()
         if pool is not None:
             pool.abandon()

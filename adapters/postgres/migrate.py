@@ -10,11 +10,8 @@ outside a transaction because it commits its own batches.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import psycopg
@@ -22,14 +19,9 @@ import structlog
 from psycopg import errors, sql
 
 from adapters.postgres.connection import first_line, session_parameters
+from adapters.postgres.migration_files import Migration, migrations
 from domain.errors import ConfigurationError, UnavailableError
 
-_DIRECTORY: Final = Path(__file__).parent / "migrations"
-_FILE_NAME: Final = re.compile(r"(?P<number>\d{4})_(?P<name>\w+)\.sql")
-_CONCURRENT: Final = re.compile(r"\A-- concurrently: (?P<index>\w+)\n")
-_OUTSIDE: Final = "-- outside a transaction\n"
-# Finds names of tables that the statements of a migration may lock.
-_TABLE: Final = re.compile(r"\b(?:ALTER TABLE|ON|REFERENCES) (\w+)")
 # These override settings of the role and the database: building an index may take any time, and each statement of a
 # fill must see what was committed before it.
 _OPTIONS: Final = (
@@ -53,45 +45,11 @@ _BASELINE: Final = 1
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """A file of SQL statements."""
-
-    number: int
-    name: str
-    statements: str
-
-    @property
-    def concurrent_index(self) -> str | None:
-        """The index that the file builds concurrently: its first line is `-- concurrently: <index>`; otherwise None."""
-        found = _CONCURRENT.match(self.statements)
-        return found["index"] if found else None
-
-    @property
-    def tables(self) -> list[str]:
-        """Names that its statements may lock, without repetition; some are no tables, or do not exist yet."""
-        return list(dict.fromkeys(_TABLE.findall(self.statements)))
-
-    @property
-    def runs_outside_transaction(self) -> bool:
-        """Whether the file begins with `-- outside a transaction`: it holds one statement, which may be repeated."""
-        return self.statements.startswith(_OUTSIDE)
-
-
-def migrations(directory: Path = _DIRECTORY) -> list[Migration]:
-    """The migrations in the directory, in the order of their numbers."""
-    found = ((_FILE_NAME.fullmatch(path.name), path) for path in sorted(directory.iterdir()))
-    return [
-        Migration(int(match["number"]), match["name"], path.read_text(encoding="utf-8"))
-        for match, path in found
-        if match
-    ]
-
-
-def migrate(parameters: Mapping[str, Any], *, wait: float = 600.0) -> list[str]:
+def migrate(parameters: Mapping[str, Any], *, wait: float = 600.0, log_each: bool = True) -> list[str]:
     """Apply the missing migrations and return their names.
 
     `wait` is the number of seconds to wait for the migration of another pod, and for each migration to lock its tables.
+    `log_each`: log a line for each migration.
 
     Raises ConfigurationError for a database that this version cannot migrate, and UnavailableError when the database is
     unavailable, another pod does not finish in time, or a table stays locked.
@@ -101,7 +59,10 @@ def migrate(parameters: Mapping[str, Any], *, wait: float = 600.0) -> list[str]:
             _acquire_lock(session, wait)
             missing = _missing(session)
             for migration in missing:
+                began = time.monotonic()
                 _apply(session, migration, wait)
+                if log_each:
+                    log.info("migrated", migration=migration.name, seconds=round(time.monotonic() - began, 3))
             return [migration.name for migration in missing]
     except psycopg.OperationalError as error:
         raise UnavailableError(f"The database is not available: {first_line(error)}") from error
@@ -179,7 +140,6 @@ def _apply(session: psycopg.Connection[Any], migration: Migration, wait: float) 
     else:
         while not _try_in_transaction(session, migration, last=time.monotonic() - began > wait):
             time.sleep(_RETRY_PAUSE)
-    log.info("migrated", migration=migration.name, seconds=round(time.monotonic() - began, 3))
 
 
 def _try_in_transaction(session: psycopg.Connection[Any], migration: Migration, *, last: bool) -> bool:

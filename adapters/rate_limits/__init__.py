@@ -1,16 +1,16 @@
-"""Counters of requests: in the process' own memory, or in a Redis or Valkey that several share."""
+"""Rate limits: counters of requests in the memory of the process, or in a Redis or Valkey server."""
 
 from __future__ import annotations
 
 from domain.budgets import Budget, BudgetSpending
 
 
-class NoLimits:
-    """Fulfils ports.rate_limits.RateLimits where nothing is limited."""
+class UnlimitedRequests:
+    """No rate limits. Fulfils ports.rate_limits.RateLimits."""
 
     async def spend(self, _tenant: str, _budget: Budget, _amount: int = 1) -> BudgetSpending | None:
-        """Let it pass."""
+        """See the port. Returns None."""
         return None
 
     async def aclose(self) -> None:
-        """Nothing runs."""
+        """See the port."""

@@ -1,4 +1,4 @@
-"""Rate limits that one process keeps for itself."""
+"""Rate limits counted in the memory of one process."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from domain.budgets import Budget, BudgetSpending
 Clock = Callable[[], float]
 
 
-class MemoryLimits:
-    """Fulfils ports.rate_limits.RateLimits: at most so many requests in any window, exactly, and 7 us each.
+class InMemoryRateLimits:
+    """Exact sliding windows; a call takes 7 us. Fulfils ports.rate_limits.RateLimits.
 
-    Everything happens on the caller's thread, which has to be one and the same.
+    All calls must come from the same thread.
     """
 
     def __init__(self, amounts: Mapping[Budget, int], window: int, clock: Clock = time.monotonic) -> None:
-        """`amounts` are what each budget allows within any `window` of seconds."""
+        """`amounts` is the number of requests that each budget allows within any `window` seconds."""
         self._clock = clock
         self._window = timedelta(seconds=window)
         self._items = {budget: RateLimitItemPerSecond(amount, window) for budget, amount in amounts.items()}
-        self._memory = PromptMemory(clock)
+        self._memory = MovingWindowStorage(clock)
         self._limiter = MovingWindowRateLimiter(self._memory)
 
     async def spend(self, tenant: str, budget: Budget, amount: int = 1) -> BudgetSpending | None:
@@ -37,9 +37,9 @@ class MemoryLimits:
         frees_at, remaining = self._limiter.get_window_stats(item, budget.value, tenant)
         retry_in = None
         if not admitted and amount + 1 <= item.amount:
-            # So many of the oldest have to leave the window first; the next request counts, too.
+            # The number of entries that must leave the window before `amount` requests and the next one fit.
             leaving = amount + 1 - remaining
-            moment = self._memory.moment(item.key_for(budget.value, tenant), leaving)
+            moment = self._memory.entry_time(item.key_for(budget.value, tenant), leaving)
             retry_in = self._until(moment + item.get_expiry())
         return BudgetSpending(admitted, item.amount, self._window, remaining, self._until(frees_at), retry_in)
 
@@ -47,31 +47,32 @@ class MemoryLimits:
         return timedelta(seconds=max(0.0, moment - self._clock()))
 
     async def aclose(self) -> None:
-        """Nothing runs."""
+        """See the port."""
 
 
-class PromptMemory(MemoryStorage):
-    """The memory of `limits`, but for moving windows that forget as they go, and for a clock of one's choice.
+class MovingWindowStorage(MemoryStorage):
+    """Moving windows for the library `limits`, without its background thread, and with a clock as an argument.
 
-    The library's own starts a thread every 10 ms while it is used, which copies all windows of all keys: with 3,000
-    tenants of 100 requests each it costs 2 ms of CPU a request. Here a window forgets what left it when it is used, and
-    those that nobody uses any more are forgotten by the requests of others. All windows have to be equally long.
+    The library's own memory storage starts a thread every 10 ms while it is used, which copies all windows of all keys:
+    with 3,000 tenants of 100 requests each it costs 2 ms of CPU per request. Here expired entries of a window are
+    removed when it is used, and each request removes up to two windows that are no longer used. All windows must be
+    equally long.
     """
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
         self._clock = clock
-        # Oldest moment first; the window that was added to last is the last.
+        # Times of the entries, oldest first. The windows are in the order of their newest entry.
         self._windows: dict[str, deque[float]] = {}
 
     def __len__(self) -> int:
-        """How many windows are remembered."""
+        """The number of windows in memory."""
         return len(self._windows)
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        """Add `amount` to the window unless that makes it more than `limit`."""
+        """Add `amount` entries to the window if it then has at most `limit`; returns whether they were added."""
         now = self._clock()
-        self._forget(now - expiry)
+        self._remove_unused(now - expiry)
         window = self._current(key, now - expiry)
         if len(window) + amount > limit:
             return False
@@ -80,26 +81,26 @@ class PromptMemory(MemoryStorage):
         self._windows[key] = window
         return True
 
-    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:  # noqa: ARG002 - the library's
-        """The moment of the oldest in the window, and how many there are."""
+    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:  # noqa: ARG002 - an argument of the library
+        """The time of the oldest entry in the window, and the number of entries."""
         now = self._clock()
         window = self._current(key, now - expiry)
         return (window[0], len(window)) if window else (now, 0)
 
-    def moment(self, key: str, number: int) -> float:
-        """The moment of the `number`th of those in a window, of which the oldest is the first."""
+    def entry_time(self, key: str, number: int) -> float:
+        """The time of an entry in a window; the oldest entry has the number 1."""
         return self._windows[key][number - 1]
 
-    def _current(self, key: str, left: float) -> deque[float]:
+    def _current(self, key: str, expired: float) -> deque[float]:
         window = self._windows.get(key, deque())
-        while window and window[0] <= left:
+        while window and window[0] <= expired:
             window.popleft()
         return window
 
-    def _forget(self, left: float) -> None:
-        # Two for each that may come: they get fewer however many there are.
+    def _remove_unused(self, expired: float) -> None:
+        # Two per request, which can add one: so the number of unused windows decreases.
         for _ in range(2):
             key = next(iter(self._windows), None)
-            if key is None or (self._windows[key] and self._windows[key][-1] > left):
+            if key is None or (self._windows[key] and self._windows[key][-1] > expired):
                 return
             del self._windows[key]

@@ -1,5 +1,5 @@
-"""What RPM repositories say they hold: metalink, repomd.xml and primary, read with checksums and bounds.
+"""Reads the metadata of RPM repositories: metalink, repomd.xml, and the primary metadata that lists the packages.
 
-Nothing of it is trusted: sizes, nesting, memory and time are bounded, and a document type (which could define entities)
-is refused.
+Servers are not trusted: checksums are verified, sizes, nesting, memory and time are limited, and document type
+declarations (which could define entities) are refused.
 """

@@ -1,4 +1,4 @@
-"""Checksums as repository metadata has them."""
+"""Checksums in repository metadata, and their verification."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Any, Final
 
 from marshmallow import EXCLUDE, Schema, fields, post_load, validate
 
-from adapters.repodata.errors import damaged
+from adapters.repodata.errors import content_error
 
-# `sha` is what createrepo of old called SHA-1. MD5 no longer tells anything.
+# `sha` is the name of SHA-1 in old repositories. MD5 is not allowed, because it is broken.
 _TYPES: Final = ("sha", "sha1", "sha224", "sha256", "sha384", "sha512")
 _HASHLIB: Final = {"sha": "sha1"}
 
 
 @dataclass(frozen=True, slots=True)
 class Checksum:
-    """`type` is one of sha, sha1, sha224, sha256, sha384, sha512; `value` lower-case hexadecimal."""
+    """A checksum. `type` is one of sha, sha1, sha224, sha256, sha384 and sha512; `value` is lower-case hexadecimal."""
 
     type: str
     value: str
 
     def digest(self) -> Digest:
-        """A digest to feed with the content."""
+        """A Digest that compares content with this checksum."""
         return Digest(self)
 
 
 class Digest:
-    """Content on its way to be compared with its checksum."""
+    """Computes the checksum of content that arrives in pieces, and compares it with the expected one."""
 
     __slots__ = ("_expected", "_hash")
 
@@ -38,20 +38,23 @@ class Digest:
         self._hash = hashlib.new(name, usedforsecurity=False)
 
     def update(self, piece: bytes) -> None:
-        """Take in the next piece."""
+        """Add the next piece of the content."""
         self._hash.update(piece)
 
-    def verify(self, what: str, promised_by: str) -> None:
-        """Raises `UnavailableError` when the content was another one."""
+    def verify(self, what: str, source: str) -> None:
+        """Raise UnavailableError if the content differs from the checksum.
+
+        `what` is the name of the content in the error, `source` that of the file that holds the checksum.
+        """
         if self._hash.hexdigest() != self._expected.value:
-            raise damaged(f"{what} does not have the {self._expected.type} checksum that {promised_by} gives")
+            raise content_error(f"{what} does not have the {self._expected.type} checksum that {source} gives")
 
 
 class ChecksumSchema(Schema):
-    """`{type, value}` of a `Checksum`."""
+    """Loads a Checksum from `{type, value}`."""
 
     class Meta:
-        """Others' documents may say more than we know of."""
+        """Documents of other projects may have keys that this service does not know."""
 
         unknown = EXCLUDE
 

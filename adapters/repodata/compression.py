@@ -1,4 +1,4 @@
-"""Compressed metadata, opened a piece at a time."""
+"""Decompression of metadata in pieces, with limits of memory and time."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from typing import Any, BinaryIO, Final, Protocol
 
 import zstandard
 
-from adapters.repodata.errors import damaged
+from adapters.repodata.errors import content_error
 
-_PIECE: Final = 256 * 1024
-_READ: Final = 64 * 1024
-# Bytes that opening may take; zstandard's own limit is the same. xz -9 and zstd -19 stay well below.
-_MEMORY: Final = 128 * 1024 * 1024
+# Bytes of decompressed pieces, and of reads from the file.
+_PIECE_SIZE: Final = 256 * 1024
+_READ_SIZE: Final = 64 * 1024
+# Bytes of memory for decompression; zstandard has the same limit. xz -9 and zstd -19 need much less.
+_MAX_MEMORY: Final = 128 * 1024 * 1024
 _FAULTS: Final = (EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
 
 
@@ -26,8 +27,8 @@ class _Reader(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-class _Timed(io.RawIOBase):
-    """The file until the deadline: decompressors may read long without giving a piece, through empty streams."""
+class _FileWithDeadline(io.RawIOBase):
+    """A file whose reads fail after the deadline: a decompressor may read many empty streams before a piece."""
 
     def __init__(self, file: BinaryIO, deadline: float) -> None:
         self._file = file
@@ -38,28 +39,28 @@ class _Timed(io.RawIOBase):
 
     def readinto(self, buffer: Any, /) -> int:
         if time.monotonic() > self._deadline:
-            raise damaged("the time is up")
+            raise content_error("timed out")
         piece = self._file.read(len(buffer))
         buffer[: len(piece)] = piece
         return len(piece)
 
 
-def opened(file: BinaryIO, deadline: float) -> Iterator[bytes]:
-    """The content of the file, opened if it is gzip, xz, zstd or bzip2, in pieces of at most 256 KiB.
+def decompress(file: BinaryIO, deadline: float) -> Iterator[bytes]:
+    """The content of a file in pieces of at most 256 KiB, decompressed if it is gzip, xz, zstd or bzip2.
 
-    The file's first bytes decide, not its name. `deadline` is of `time.monotonic()`. Raises `UnavailableError` when
-    the file is damaged or the time is up.
+    The format is detected by the file's first bytes. `deadline` is a time of `time.monotonic()`. Raises
+    UnavailableError if the file is damaged or the deadline has passed.
     """
     start = file.read(6)
     file.seek(0)
     open_ = next((open_ for magic, open_ in _FORMATS.items() if start.startswith(magic)), _plain)
     try:
-        for piece in open_(io.BufferedReader(_Timed(file, deadline), _READ)):
+        for piece in open_(io.BufferedReader(_FileWithDeadline(file, deadline), _READ_SIZE)):
             if time.monotonic() > deadline:
-                raise damaged("the time is up")
+                raise content_error("timed out")
             yield piece
     except _FAULTS as error:
-        raise damaged(f"it cannot be opened: {error}") from None
+        raise content_error(f"it cannot be decompressed: {error}") from None
 
 
 def _plain(file: BinaryIO) -> Iterator[bytes]:
@@ -79,20 +80,20 @@ def _zstd(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _xz(file: BinaryIO) -> Iterator[bytes]:
-    """By hand, as LZMAFile would take as much memory as the file asks for."""
+    """LZMADecompressor instead of LZMAFile, which has no limit of memory."""
     rest = b""
-    while rest := rest or file.read(_PIECE):
-        decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MEMORY)
+    while rest := rest or file.read(_PIECE_SIZE):
+        decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_MEMORY)
         while not decompressor.eof:
-            if decompressor.needs_input and not (rest := rest or file.read(_PIECE)):
+            if decompressor.needs_input and not (rest := rest or file.read(_PIECE_SIZE)):
                 raise EOFError("the stream ends too early")
-            yield decompressor.decompress(rest, _PIECE)
+            yield decompressor.decompress(rest, _PIECE_SIZE)
             rest = b""
         rest = decompressor.unused_data.lstrip(b"\0")
 
 
 def _read(reader: _Reader) -> Iterator[bytes]:
-    while piece := reader.read(_PIECE):
+    while piece := reader.read(_PIECE_SIZE):
         yield piece
 
 

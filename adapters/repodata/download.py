@@ -1,4 +1,4 @@
-"""Downloads within bounds: of size, of silence, and of time as a whole."""
+"""Downloads with limits of size, of time between two pieces, and of time as a whole."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ import urllib3
 
 from adapters.http.bounded import RedirectsToCaller
 from adapters.http.watchdog import Watch, WatchedAdapter
-from adapters.repodata.errors import damaged, final
+from adapters.repodata.errors import content_error, permanent_error
 from domain.errors import ConfigurationError, UnavailableError
 
-_CONNECT: Final = 10.0
-_SILENCE: Final = 30.0  # seconds between two pieces of an answer
-_PIECE: Final = 64 * 1024
+_CONNECT_TIMEOUT: Final = 10.0  # seconds
+_READ_TIMEOUT: Final = 30.0  # seconds between two pieces of an answer
+_PIECE_SIZE: Final = 64 * 1024  # bytes
 _MOST_REDIRECTS: Final = 5
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _PORTS: Final = {"http": 80, "https": 443}
-_LARGEST_DOCUMENT: Final = 4 * 1024 * 1024
-_PASSING: Final = frozenset({404, 408, 429})
-"""Beside 5xx; a file may be gone because the repository is just changing."""
-# The first that fits: urllib3 has a connection that nobody takes be a timeout, too.
-_WORDS: Final[dict[type[BaseException], str]] = {
+_LARGEST_DOCUMENT: Final = 4 * 1024 * 1024  # bytes
+_TEMPORARY: Final = frozenset({404, 408, 429})
+"""Status codes to retry, beside 5xx. A file may be missing for a moment while the repository changes."""
+# Messages by exception; the first match counts, because urllib3's NewConnectionError is a TimeoutError too.
+_MESSAGES: Final[dict[type[BaseException], str]] = {
     urllib3.exceptions.IncompleteRead: "cut off before its end",
     http.client.IncompleteRead: "cut off before its end",
-    urllib3.exceptions.NameResolutionError: "its host is not known",
-    urllib3.exceptions.NewConnectionError: "nobody answers",
+    urllib3.exceptions.NameResolutionError: "unknown host name",
+    urllib3.exceptions.NewConnectionError: "cannot connect",
     urllib3.exceptions.TimeoutError: "no answer in time",
     TimeoutError: "no answer in time",
 }
@@ -42,9 +42,10 @@ _WORDS: Final[dict[type[BaseException], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class ClientCertificate:
-    """What Red Hat's own repositories want: files in PEM.
+    """A TLS client certificate, which Red Hat's repositories require, in PEM files.
 
-    `key` may be in the certificate's file, `ca` holds the only authorities trusted then; None trusts the usual ones.
+    Without `key`, the key is in the file of the certificate. `ca` holds the only certificate authorities to trust;
+    without it, those of the system are trusted.
     """
 
     certificate: Path
@@ -52,10 +53,10 @@ class ClientCertificate:
     ca: Path | None = None
 
     def check(self) -> None:
-        """Raises `ConfigurationError` when the files are of no use."""
+        """Raise ConfigurationError if the files are unusable."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
-            # A key with a passphrase would ask for it on the terminal.
+            # Without a password argument, OpenSSL would ask for the passphrase of a key on the terminal.
             context.load_cert_chain(self.certificate, self.key, password="")
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"{self.key or self.certificate}: no usable client certificate: {error}") from None
@@ -67,11 +68,11 @@ class ClientCertificate:
 
 
 class Downloads:
-    """Runs as a context manager; for one thread. Proxies are taken from the environment."""
+    """A downloader, as a context manager, for use by one thread. It uses the proxies of the environment."""
 
     def __init__(self, certificate: ClientCertificate | None = None) -> None:
         self._session = RedirectsToCaller()
-        # What is compressed is checked and opened by us.
+        # No compression by the server: files are compressed already, and their checksums are of the compressed files.
         self._session.headers.update({"User-Agent": "image-builder", "Accept-Encoding": "identity"})
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, WatchedAdapter())
@@ -87,7 +88,7 @@ class Downloads:
         self._session.close()
 
     def document(self, address: str, what: str, deadline: float) -> bytes:
-        """A small document; raises as `into` does."""
+        """Download a small document. Raises like `into`."""
         content = io.BytesIO()
         self.into(content, address, what, _LARGEST_DOCUMENT, deadline, lambda _: None)
         return content.getvalue()
@@ -101,62 +102,63 @@ class Downloads:
         deadline: float,
         take: Callable[[bytes], None],
     ) -> None:
-        """Write what the address serves into the file, and have `take` see each piece.
+        """Download an address into a file, and pass each piece to `take`.
 
-        `deadline` is of `time.monotonic()`. Raises `UnavailableError` saying how `what` could not be had: nothing
-        there, more than `largest` bytes, not whole, too late.
+        `deadline` is a time of `time.monotonic()`. Raises UnavailableError, which begins with `what`, if the download
+        fails, has more than `largest` bytes, ends too early, or exceeds the deadline.
         """
         left = deadline - time.monotonic()
         if left <= 0:
-            raise final(f"{what}: the time is up")
+            raise permanent_error(f"{what}: timed out")
         with Watch(deadline) as watch:
             try:
                 self._copy(file, address, what, largest, left, take)
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-                reason = "the time is up" if watch.expired else _reason(error)
-                raise damaged(f"{what}: {reason}") from error
-        if watch.expired:  # what lasts until the connection ends looks whole
-            raise damaged(f"{what}: the time is up")
+                reason = "timed out" if watch.expired else _reason(error)
+                raise content_error(f"{what}: {reason}") from error
+        # The watchdog closes the connection, which looks like the end of an answer without Content-Length.
+        if watch.expired:
+            raise content_error(f"{what}: timed out")
 
     def _copy(
         self, file: BinaryIO, address: str, what: str, largest: int, left: float, take: Callable[[bytes], None]
     ) -> None:
-        with self._answer(address, what, (min(_CONNECT, left), min(_SILENCE, left))) as response:
+        with self._answer(address, what, (min(_CONNECT_TIMEOUT, left), min(_READ_TIMEOUT, left))) as response:
             if response.status_code != 200:
-                raise _status(what, response.status_code)
+                raise _status_error(what, response.status_code)
             size = 0
-            for piece in response.raw.stream(_PIECE, decode_content=False):
+            for piece in response.raw.stream(_PIECE_SIZE, decode_content=False):
                 size += len(piece)
                 if size > largest:
-                    raise damaged(f"{what}: larger than {largest} bytes")
+                    raise content_error(f"{what}: larger than {largest} bytes")
                 take(piece)
                 file.write(piece)
 
     def _answer(self, address: str, what: str, timeout: tuple[float, float]) -> requests.Response:
-        """The answer at the end of a few redirects, none of which leads to another host."""
+        """Follow a few redirects on the same host, and return the answer at their end."""
         for _ in range(_MOST_REDIRECTS + 1):
             response = self._session.get(address, timeout=timeout, stream=True, verify=self._verify)
             if response.status_code not in _REDIRECTS or "Location" not in response.headers:
                 return response
             response.close()
-            address = _sent_on(address, response.headers["Location"], what)
-        raise final(f"{what}: sent on too often")
+            address = _redirect_target(address, response.headers["Location"], what)
+        raise permanent_error(f"{what}: redirected too often")
 
 
-def _sent_on(address: str, location: str, what: str) -> str:
-    """Where a redirect leads. Raises `UnavailableError` unless that is the same host, and no less safe."""
+def _redirect_target(address: str, location: str, what: str) -> str:
+    """The address of a redirect. Raises UnavailableError if it leads to another host, or from https to http."""
     try:
         old, new = urlsplit(address), urlsplit(urljoin(address, location))
         ports = _port(old), _port(new)
     except ValueError:
-        raise final(f"{what}: sent on to what is no address") from None
+        raise permanent_error(f"{what}: redirected to an invalid address") from None
     if new.scheme not in _PORTS:
-        raise final(f"{what}: sent on to {new.scheme}, neither http nor https")
+        raise permanent_error(f"{what}: redirected to {new.scheme}, neither http nor https")
     if old.scheme == "https" and new.scheme == "http":
-        raise final(f"{what}: sent on from https to http")
-    # A server may send all its callers from its usual port for http to that for https.
+        raise permanent_error(f"{what}: redirected from https to http")
+    # Redirects from http to https on the standard ports are allowed.
     if new.hostname != old.hostname or (ports[0] != ports[1] and ports != (_PORTS["http"], _PORTS["https"])):
-        raise final(f"{what}: sent on to another host, {new.hostname}:{ports[1]}")
+        raise permanent_error(f"{what}: redirected to another host, {new.hostname}:{ports[1]}")
     return new.geturl()
 
 
@@ -164,22 +166,22 @@ def _port(address: SplitResult) -> int | None:
     return address.port or _PORTS.get(address.scheme)
 
 
-def _status(what: str, status: int) -> UnavailableError:
-    if status in _PASSING or status >= 500:
-        return damaged(f"{what}: status {status}")
-    return final(f"{what}: status {status}")
+def _status_error(what: str, status: int) -> UnavailableError:
+    if status in _TEMPORARY or status >= 500:
+        return content_error(f"{what}: status {status}")
+    return permanent_error(f"{what}: status {status}")
 
 
 def _reason(error: Exception) -> str:
-    """One that a reader can do something with: the classes say more than the texts of nested errors."""
+    """A message for users, by the innermost exception: texts of the outer ones repeat it in technical terms."""
     cause: BaseException = error
     while (inner := _inner(cause)) is not None:
         cause = inner
     if isinstance(cause, ssl.SSLError):
         return f"no trusted connection ({cause.reason or cause})"
-    for kind, words in _WORDS.items():
+    for kind, message in _MESSAGES.items():
         if isinstance(cause, kind):
-            return words
+            return message
     return f"{type(cause).__name__}: {cause}"
 
 

@@ -1,4 +1,4 @@
-"""XML as it comes, piece by piece, within bounds."""
+"""A streaming XML parser with limits of nesting, lengths and memory."""
 
 from __future__ import annotations
 
@@ -7,48 +7,48 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 from xml.parsers import expat
 
-from adapters.repodata.errors import concerning, damaged
+from adapters.repodata.errors import add_context, content_error
 from domain.errors import UnavailableError
 
-DEEPEST: Final = 64
-LONGEST_TEXT: Final = 64 * 1024  # characters of one element
-_LONGEST_TAG: Final = 1024 * 1024  # bytes, attributes included; expat holds a tag as a whole
-_MOST_NAMES: Final = 10_000  # of elements and attributes; expat keeps each
-_LONGEST_NAMES: Final = 4 * 1024 * 1024  # characters of all of them
-_MOST_ELEMENTS: Final = 20_000  # of a small document; each takes a hundred times its four bytes
+MAX_DEPTH: Final = 64  # levels of nesting
+MAX_TEXT_LENGTH: Final = 64 * 1024  # characters of one element
+_MAX_TAG_LENGTH: Final = 1024 * 1024  # bytes including attributes; expat holds a tag as a whole
+_MAX_NAMES: Final = 10_000  # different names of elements and attributes; expat stores each
+_MAX_NAMES_LENGTH: Final = 4 * 1024 * 1024  # characters of these names together
+_MAX_ELEMENTS: Final = 20_000  # of a small document; an element of four bytes takes hundreds of bytes of memory
 
 
 class Handler(Protocol):
-    """Who wants to know what is in a document, down to the depth `deepest`; the depth of its root is 0.
+    """Receives the elements of a document down to the depth `deepest`; the depth of the root is 0.
 
-    Names of elements come without their prefix.
+    Names of elements are passed without prefix.
     """
 
     deepest: int
 
     def start(self, depth: int, name: str, attributes: dict[str, str]) -> bool:
-        """An element begins; whether its text is wanted."""
+        """Handle the begin of an element; returns whether its text is wanted."""
 
     def end(self, depth: int, name: str, text: str) -> None:
-        """An element ends; `text` is empty where it was not wanted."""
+        """Handle the end of an element; `text` is empty if it is not wanted."""
 
 
 def read_elements(pieces: Iterable[bytes], handler: Handler) -> None:
-    """Hand all elements of the document to the handler; raises `UnavailableError` when it is not sound XML."""
+    """Parse the document and pass its elements to the handler. Raises UnavailableError if it is no valid XML."""
     parser = expat.ParserCreate(intern={})
     parser.buffer_text = True
-    reading = _Reading(handler, parser)
+    reader = _ElementReader(handler, parser)
     try:
         feed(parser, pieces)
     finally:
-        reading.release()
+        reader.release()
 
 
 def feed(parser: expat.XMLParserType, pieces: Iterable[bytes]) -> None:
-    """Parse the document, whose handlers are set. Document types, and with them entities, are refused.
+    """Parse the document with a parser whose handlers are set.
 
-    The parser is one with `intern`, which its names are counted by. Raises `UnavailableError` when the document is not
-    sound XML, or would take too much memory.
+    The parser must have an `intern` dictionary, by which names are counted. Raises UnavailableError if the document is
+    no valid XML, exceeds a limit, or has a document type declaration, which could define entities.
     """
     parser.StartDoctypeDeclHandler = _refuse_document_type
     fed = known = 0
@@ -56,28 +56,30 @@ def feed(parser: expat.XMLParserType, pieces: Iterable[bytes]) -> None:
         for piece in pieces:
             parser.Parse(piece)
             fed += len(piece)
-            if fed - max(parser.CurrentByteIndex, 0) > _LONGEST_TAG + len(piece):
-                raise damaged(f"a tag or a comment is longer than {_LONGEST_TAG} bytes")
+            if fed - max(parser.CurrentByteIndex, 0) > _MAX_TAG_LENGTH + len(piece):
+                raise content_error(f"a tag or a comment is longer than {_MAX_TAG_LENGTH} bytes")
             if len(parser.intern) > known:
                 known = len(parser.intern)
-                _bound_names(parser.intern)
+                _check_names(parser.intern)
         parser.Parse(b"", True)
     except expat.ExpatError as error:
-        raise damaged(f"not XML: {error}") from None
+        raise content_error(f"not XML: {error}") from None
 
 
-def _bound_names(names: Collection[str]) -> None:
-    if len(names) > _MOST_NAMES:
-        raise damaged(f"there are more than {_MOST_NAMES} names of elements and attributes")
-    if sum(map(len, names)) > _LONGEST_NAMES:
-        raise damaged(f"the names of elements and attributes have more than {_LONGEST_NAMES} characters")
+def _check_names(names: Collection[str]) -> None:
+    if len(names) > _MAX_NAMES:
+        raise content_error(f"there are more than {_MAX_NAMES} names of elements and attributes")
+    if sum(map(len, names)) > _MAX_NAMES_LENGTH:
+        raise content_error(f"the names of elements and attributes have more than {_MAX_NAMES_LENGTH} characters")
 
 
-class _Reading:
+class _ElementReader:
+    """The callbacks of the parser, which call a Handler."""
+
     def __init__(self, handler: Handler, parser: expat.XMLParserType) -> None:
         self._handler = handler
         self._parser = parser
-        self._deepest = min(handler.deepest, DEEPEST)
+        self._deepest = min(handler.deepest, MAX_DEPTH)
         self._depth = -1
         self._wanted: list[bool] = []
         self._text: list[str] = []
@@ -86,16 +88,16 @@ class _Reading:
         parser.EndElementHandler = self._end
 
     def release(self) -> None:
-        """Parser and handlers refer to each other; a primary's parser is not left to the garbage collector."""
+        """Break the reference cycle of parser and callbacks, so that a large parser is freed at once."""
         self._parser.StartElementHandler = None
         self._parser.EndElementHandler = None
         self._parser.CharacterDataHandler = None
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1
-        if self._depth > self._deepest:  # most of a primary is
-            if self._depth > DEEPEST:
-                raise damaged(f"elements are nested more than {DEEPEST} deep")
+        if self._depth > self._deepest:  # most elements of primary metadata are
+            if self._depth > MAX_DEPTH:
+                raise content_error(f"elements are nested more than {MAX_DEPTH} deep")
             return
         wanted = self._handler.start(self._depth, local_name(name), attributes)
         self._wanted.append(wanted)
@@ -107,24 +109,24 @@ class _Reading:
         if self._depth <= self._deepest:
             text = "".join(self._text).strip() if self._wanted.pop() else ""
             self._parser.CharacterDataHandler = None
-            self._text = []  # what is around an element's children is nobody's
+            self._text = []  # text between the children of an element is dropped
             self._handler.end(self._depth, local_name(name), text)
         self._depth -= 1
 
     def _characters(self, text: str) -> None:
         self._length += len(text)
-        if self._length > LONGEST_TEXT:
-            raise damaged(f"an element's text is longer than {LONGEST_TEXT} characters")
+        if self._length > MAX_TEXT_LENGTH:
+            raise content_error(f"an element's text is longer than {MAX_TEXT_LENGTH} characters")
         self._text.append(text)
 
 
 def local_name(name: str) -> str:
-    """The name without its prefix."""
+    """The name of an element or attribute without its prefix."""
     return name.rpartition(":")[2]
 
 
 def _refuse_document_type(*_: object) -> None:
-    raise damaged("it declares a document type, which is refused")
+    raise content_error("it declares a document type, which is refused")
 
 
 @dataclass(slots=True)
@@ -144,23 +146,25 @@ class Element:
         return found
 
     def text_at(self, *path: str) -> str | None:
-        """The text of the first element at the path; None where there is none."""
+        """The text of the first element at the path; None if there is no such element."""
         found = self.all(*path)
         return found[0].text if found else None
 
 
 def read_tree(content: bytes, what: str) -> Element:
-    """The root of a small document; raises `UnavailableError` saying that `what` is not sound XML."""
-    tree = _Tree()
+    """Parse a small document; returns its root. Raises UnavailableError, which begins with `what`."""
+    tree = _TreeHandler()
     try:
         read_elements([content], tree)
     except UnavailableError as error:
-        raise concerning(what, error) from None
+        raise add_context(what, error) from None
     return tree.root
 
 
-class _Tree:
-    deepest = DEEPEST
+class _TreeHandler:
+    """Builds a tree of elements. Fulfils Handler."""
+
+    deepest = MAX_DEPTH
 
     def __init__(self) -> None:
         self.root = Element("")
@@ -169,8 +173,8 @@ class _Tree:
 
     def start(self, depth: int, name: str, attributes: dict[str, str]) -> bool:
         self._elements += 1
-        if self._elements > _MOST_ELEMENTS:
-            raise damaged(f"there are more than {_MOST_ELEMENTS} elements")
+        if self._elements > _MAX_ELEMENTS:
+            raise content_error(f"there are more than {_MAX_ELEMENTS} elements")
         element = Element(name, {local_name(key): value for key, value in attributes.items()})
         if depth:
             self._open[-1].children.append(element)
@@ -179,5 +183,5 @@ class _Tree:
         self._open.append(element)
         return True
 
-    def end(self, depth: int, name: str, text: str) -> None:  # noqa: ARG002 - the handler's
+    def end(self, depth: int, name: str, text: str) -> None:  # noqa: ARG002 - arguments of Handler
         self._open.pop().text = text

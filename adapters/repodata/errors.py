@@ -1,4 +1,4 @@
-"""How a repository fails, in the words of the domain's errors; servers' text in them is harmless on a terminal."""
+"""Errors of repositories, as UnavailableError. Texts of servers in them are made safe for terminals."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from adapters.repodata.text import printable
 from domain.errors import UnavailableError
 
 
-def damaged(what: str) -> UnavailableError:
-    """What came is not what was promised; a repository that changes while it is read looks so, too."""
+def content_error(what: str) -> UnavailableError:
+    """The error for content that is damaged or differs from its checksum.
+
+    It can be retried, because a repository that changes during the download looks the same.
+    """
     return UnavailableError(printable(what))
 
 
-def final(what: str) -> UnavailableError:
-    """Asking the same place again will not help."""
+def permanent_error(what: str) -> UnavailableError:
+    """An error that another attempt at the same address would not avoid."""
     return UnavailableError(printable(what), retry_after=None)
 
 
-def concerning(what: str, error: UnavailableError) -> UnavailableError:
-    """The error, naming what it is about."""
+def add_context(what: str, error: UnavailableError) -> UnavailableError:
+    """The error with `what` in front of its message."""
     return UnavailableError(printable(f"{what}: {error.detail}"), retry_after=error.retry_after)

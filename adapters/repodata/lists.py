@@ -1,4 +1,4 @@
-"""Package lists as files."""
+"""Package list files of refreshed repositories."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import Final
 
 import orjson
 
-from adapters.files.new_files import naming_file
+from adapters.files.new_files import name_file_in_errors
 from adapters.repodata.primary import Package
 
-_EMPTY_WITHIN: Final = 64
-"""Bytes in which an empty array is written, blanks included."""
+_EMPTY_LIST_SIZE: Final = 64
+"""Bytes; a file with an empty array is shorter, also with white space."""
 
 
 def has_packages(path: Path) -> bool:
-    """Whether the list that is at `path` names a package; what is damaged counts as one that does.
+    """Whether the list at `path` exists and is not an empty array. A damaged list counts as not empty.
 
-    Raises `ConfigurationError` naming the file when it cannot be read.
+    Raises ConfigurationError naming the file if it cannot be read.
     """
-    with naming_file(path):
+    with name_file_in_errors(path):
         try:
             with path.open("rb") as file:
-                return file.read(_EMPTY_WITHIN).split() not in ([b"[]"], [b"[", b"]"])
+                return file.read(_EMPTY_LIST_SIZE).split() not in ([b"[]"], [b"[", b"]"])
         except FileNotFoundError:
             return False
 
 
-def written_out(packages: Iterable[Package]) -> Iterator[bytes]:
-    """The list as its file has it: an array of `{name, summary}`, a package a line."""
-    before = b"[\n"
+def format_package_list(packages: Iterable[Package]) -> Iterator[bytes]:
+    """Format a package list file: a JSON array of `{name, summary}` with one package per line."""
+    separator = b"[\n"
     for package in packages:
-        yield before + orjson.dumps(package)
-        before = b",\n"
-    yield b"[]\n" if before == b"[\n" else b"\n]\n"
+        yield separator + orjson.dumps(package)
+        separator = b",\n"
+    yield b"[]\n" if separator == b"[\n" else b"\n]\n"

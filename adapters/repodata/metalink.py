@@ -1,4 +1,4 @@
-"""Metalinks: the mirrors of a repository, and the checksum its repomd.xml must have."""
+"""Parses metalinks: the mirrors of a repository, and the checksum of its repomd.xml."""
 
 from __future__ import annotations
 
@@ -10,49 +10,49 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from adapters.repodata.checksum import Checksum, ChecksumSchema
 from adapters.repodata.elements import Element, read_tree
-from adapters.repodata.errors import damaged
+from adapters.repodata.errors import content_error
 
 _REPOMD: Final = "repodata/repomd.xml"
 _MOST_MIRRORS: Final = 100
 _LONGEST_ADDRESS: Final = 2048
-# Of the checksums that are given the first one counts; weaker ones are no reason to trust a stranger's mirror.
-_STRONG: Final = ("sha512", "sha384", "sha256")
+# Checksum types in order of preference. Weaker ones do not protect from a malicious mirror.
+_CHECKSUM_TYPES: Final = ("sha512", "sha384", "sha256")
 
 
 @dataclass(frozen=True, slots=True)
 class Metalink:
-    """`checksum` is that of repomd.xml; `mirrors` are addresses of repositories, preferred ones first, at most 100."""
+    """The checksum of repomd.xml, and at most 100 addresses of repositories in order of preference."""
 
     checksum: Checksum
     mirrors: tuple[str, ...]
 
 
 def read_metalink(content: bytes) -> Metalink:
-    """The metalink of a repository; raises `UnavailableError` naming what is wrong with it.
+    """Parse a metalink. Raises UnavailableError naming the fault.
 
-    Checksums of older repomd.xml (`alternates`) do not count: a mirror that lags behind is passed over.
+    Checksums of older versions of repomd.xml (`alternates`) are ignored, so that outdated mirrors are skipped.
     """
     root = read_tree(content, "the metalink")
     files = [file for file in root.all("files", "file") if file.attributes.get("name") == "repomd.xml"]
     if root.name != "metalink" or not files:
-        raise damaged("the metalink does not name repomd.xml")
+        raise content_error("the metalink does not name repomd.xml")
     mirrors = sorted(_mirrors(files[0]), key=lambda mirror: -mirror[0])
     if not mirrors:
-        raise damaged("the metalink names no http or https mirror")
+        raise content_error("the metalink names no http or https mirror")
     addresses = list(dict.fromkeys(address for _, address in mirrors))
     return Metalink(_checksum(files[0]), tuple(addresses[:_MOST_MIRRORS]))
 
 
 def _checksum(file: Element) -> Checksum:
-    given = {h.attributes.get("type"): h.text for h in file.all("verification", "hash")}
-    for type_ in _STRONG:
-        if type_ in given:
+    values = {h.attributes.get("type"): h.text for h in file.all("verification", "hash")}
+    for type_ in _CHECKSUM_TYPES:
+        if type_ in values:
             try:
-                checksum: Checksum = ChecksumSchema().load({"type": type_, "value": given[type_]})
+                checksum: Checksum = ChecksumSchema().load({"type": type_, "value": values[type_]})
             except ValidationError:
-                raise damaged(f"the metalink's {type_} checksum is none") from None
+                raise content_error(f"the metalink's {type_} checksum is invalid") from None
             return checksum
-    raise damaged("the metalink has no sha256 checksum of repomd.xml, nor a stronger one")
+    raise content_error("the metalink has no sha256 checksum of repomd.xml, nor a stronger one")
 
 
 class _UrlSchema(Schema):
@@ -64,7 +64,7 @@ class _UrlSchema(Schema):
 
 
 def _mirrors(file: Element) -> Iterator[tuple[int, str]]:
-    """Preference and address of each usable mirror: rsync and ftp are of no use, nor is one that is misspelt."""
+    """Preference and address of each http or https mirror. Invalid addresses are skipped."""
     for element in file.all("resources", "url"):
         if len(element.text) > _LONGEST_ADDRESS:
             continue

@@ -1,4 +1,4 @@
-"""The primary: every package of a repository."""
+"""Parses the primary metadata of a repository, which lists its packages."""
 
 from __future__ import annotations
 
@@ -8,39 +8,44 @@ from dataclasses import dataclass
 from typing import Final
 
 from adapters.repodata.elements import read_elements
-from adapters.repodata.errors import damaged
+from adapters.repodata.errors import content_error
 from adapters.repodata.text import has_controls, without_controls
 from adapters.repodata.versions import Version
 
-# Bytes that all packages of one list may take; those of Fedora take some 40 million.
-_LARGEST_LIST: Final = 128 * 1024 * 1024
-# Of a package, beside its texts.
-_PER_PACKAGE: Final = 400
-# Characters of version and release each. Every version of a name is compared with its newest.
-_LONGEST_VERSION: Final = 256
-_WANTED: Final = frozenset({"name", "arch", "summary"})
+# Bytes of memory for all packages of a repository; those of Fedora take about 40 million.
+_MAX_MEMORY: Final = 128 * 1024 * 1024
+# Bytes of memory for a package, in addition to its texts.
+_PACKAGE_OVERHEAD: Final = 400
+# Characters of a version or a release. The limit bounds the time of comparisons: each package is compared with the
+# newest of its name.
+_MAX_VERSION_LENGTH: Final = 256
+# Elements of a package whose text is read.
+_TEXT_ELEMENTS: Final = frozenset({"name", "arch", "summary"})
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A package as the package lists have it."""
+    """An entry of a package list."""
 
     name: str
     summary: str
 
 
 def read_packages(pieces: Iterable[bytes], architecture: str) -> tuple[Package, ...]:
-    """The packages of the primary that `architecture` can install, itself and noarch, sorted by name.
+    """Parse the packages of an architecture and of `noarch`, sorted by name.
 
-    Each name once, with the summary of its newest version, without control characters. Raises `UnavailableError` when
-    the XML is not a sound primary.
+    `pieces` are those of the XML. Each name occurs once, with the summary of its newest version; control characters in
+    summaries are replaced by spaces. Raises UnavailableError if the XML is no valid primary metadata or exceeds a
+    limit.
     """
-    primary = _Primary(frozenset({architecture, "noarch"}))
+    primary = _PrimaryHandler(frozenset({architecture, "noarch"}))
     read_elements(pieces, primary)
     return tuple(Package(name, primary.newest[name][1]) for name in sorted(primary.newest))
 
 
-class _Primary:
+class _PrimaryHandler:
+    """Collects the newest version and the summary of each package. Fulfils elements.Handler."""
+
     deepest = 2
 
     def __init__(self, architectures: frozenset[str]) -> None:
@@ -55,16 +60,16 @@ class _Primary:
         if depth == 2:
             if name == "version":
                 self._version = attributes
-            return name in _WANTED
+            return name in _TEXT_ELEMENTS
         if depth == 1:
             self._texts, self._version = {}, {}
             self._is_rpm = name == "package" and attributes.get("type", "rpm") == "rpm"
         elif name != "metadata":
-            raise damaged("the primary is no package metadata")
+            raise content_error("the primary is no package metadata")
         return False
 
     def end(self, depth: int, name: str, text: str) -> None:
-        if depth == 2 and name in _WANTED:
+        if depth == 2 and name in _TEXT_ELEMENTS:
             self._texts[name] = text
         elif depth == 1 and self._is_rpm:
             self._add()
@@ -72,29 +77,31 @@ class _Primary:
     def _add(self) -> None:
         name, architecture = self._texts.get("name"), self._texts.get("arch")
         if not name or not architecture:
-            raise damaged("the primary has a package without name or architecture")
+            raise content_error("the primary has a package without name or architecture")
         if has_controls(name):
-            raise damaged(f"the primary has a package with control characters in its name, {name[:100]}")
+            raise content_error(f"the primary has a package with control characters in its name, {name[:100]}")
         if architecture not in self._architectures:
             return
-        package = self._parsed_version(name), without_controls(self._texts.get("summary", ""))
+        package = self._parse_version(name), without_controls(self._texts.get("summary", ""))
         known = self.newest.get(name)
         if known is None or known[0] < package[0]:
             self._size += _size(name, *package) - (_size(name, *known) if known else 0)
-            if self._size > _LARGEST_LIST:
-                raise damaged("the primary has more packages than fit into memory")
+            if self._size > _MAX_MEMORY:
+                raise content_error("the primary has more packages than fit into memory")
             self.newest[name] = package
 
-    def _parsed_version(self, name: str) -> Version:
+    def _parse_version(self, name: str) -> Version:
         epoch = self._version.get("epoch") or "0"
         if not (epoch.isascii() and epoch.isdigit() and len(epoch) < 20):
-            raise damaged(f"the primary has an epoch of {name[:100]} that is no number")
+            raise content_error(f"the primary has an epoch of {name[:100]} that is no number")
         version = Version(int(epoch), self._version.get("ver", ""), self._version.get("rel", ""))
-        if max(len(version.version), len(version.release)) > _LONGEST_VERSION:
-            raise damaged(f"the primary has a version of {name[:100]} longer than {_LONGEST_VERSION} characters")
+        if max(len(version.version), len(version.release)) > _MAX_VERSION_LENGTH:
+            raise content_error(
+                f"the primary has a version of {name[:100]} longer than {_MAX_VERSION_LENGTH} characters"
+            )
         return version
 
 
 def _size(name: str, version: Version, summary: str) -> int:
-    """Bytes that the package takes, at most four for each character."""
-    return _PER_PACKAGE + sum(map(sys.getsizeof, (name, version.version, version.release, summary)))
+    """Bytes of memory that the package takes."""
+    return _PACKAGE_OVERHEAD + sum(map(sys.getsizeof, (name, version.version, version.release, summary)))

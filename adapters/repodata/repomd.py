@@ -1,4 +1,4 @@
-"""repomd.xml: where a repository's primary is, and how to know it."""
+"""Parses repomd.xml: the location, sizes and checksums of a repository's primary metadata."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, val
 
 from adapters.repodata.checksum import Checksum, ChecksumSchema
 from adapters.repodata.elements import Element, read_tree
-from adapters.repodata.errors import damaged, final
+from adapters.repodata.errors import content_error, permanent_error
 from domain.nulls import without_nulls
 
 LARGEST_PRIMARY: Final = 512 * 1024 * 1024
-"""Bytes as downloaded; that of Fedora has some 20 million."""
+"""Bytes as downloaded; Fedora's primary has about 20 million."""
 LARGEST_OPEN_PRIMARY: Final = 2 * 1024 * 1024 * 1024
-"""Bytes as XML; that of Fedora has some 200 million."""
-# A segment of a location once its escapes are undone: neither . nor .., and nothing that a server or a proxy could take
-# for a separator, another escape, a scheme, a query or a parameter.
+"""Bytes after decompression; Fedora's primary has about 200 million."""
+# A path segment after percent-decoding. It must not be `.` or `..`, nor contain characters that a server or a proxy
+# could treat as a separator, an escape, or the beginning of a scheme, query or parameter.
 _SEGMENT: Final = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~+=@,-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Primary:
-    """The primary as repomd.xml promises it: `location` is relative to the repository, sizes are in bytes.
+    """The entry of the primary metadata in repomd.xml.
 
-    A size that is not promised is the largest allowed.
+    `location` is relative to the repository. `size` and `open_size` are the bytes as downloaded and after
+    decompression; each is the maximum that is allowed if repomd.xml does not give it.
     """
 
     location: str
@@ -38,15 +39,15 @@ class Primary:
 
 
 def read_repomd(content: bytes) -> Primary:
-    """What repomd.xml says of the primary; raises `UnavailableError` naming what is wrong with it."""
+    """Parse repomd.xml. Raises UnavailableError naming the fault."""
     root = read_tree(content, "repomd.xml")
     found = [data for data in root.all("data") if data.attributes.get("type") == "primary"]
     if root.name != "repomd" or not found:
-        raise damaged("repomd.xml names no primary")
+        raise content_error("repomd.xml names no primary")
     try:
         primary: Primary = _PrimarySchema().load(_document(found[0]))
     except ValidationError as error:
-        raise final(f"repomd.xml: the primary's {_first(error.messages)}") from None
+        raise permanent_error(f"repomd.xml: the primary's {_first(error.messages)}") from None
     return primary
 
 
@@ -66,7 +67,7 @@ def _attribute(data: Element, name: str, attribute: str) -> str | None:
 
 
 def _first(messages: Any, place: str = "") -> str:
-    """The first of marshmallow's nested messages as `checksum.type: what`."""
+    """The first of marshmallow's nested messages, such as `checksum.type: Is none of …`."""
     if isinstance(messages, dict):
         key, inner = next(iter(messages.items()))
         return _first(inner, f"{place}.{key}" if place else str(key))

@@ -1,4 +1,4 @@
-"""Text of servers that are not trusted, made harmless for terminals."""
+"""Makes texts of untrusted servers safe for terminals."""
 
 from __future__ import annotations
 
@@ -6,30 +6,33 @@ import re
 import unicodedata
 from typing import Final
 
-_LONGEST: Final = 1000
-# Control and format characters, surrogates, separators of lines and paragraphs.
-_HARMFUL: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-# What a summary may do without; of the format characters only those that turn the direction of what follows.
+# Characters of a printed text.
+_MAX_LENGTH: Final = 1000
+# Unicode categories: control and format characters, surrogates, line and paragraph separators.
+_ESCAPED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# Characters that summaries do not need. Of the format characters only those that override the direction of writing:
+# others occur in ordinary text.
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
 def printable(text: str) -> str:
-    """The text on one line, cut to 1,000 characters, with escapes for what could steer a terminal."""
-    shown = text if len(text) <= _LONGEST else text[:_LONGEST] + " ..."
+    """The text on one line, at most 1,000 characters long, with control and format characters escaped."""
+    truncated = text if len(text) <= _MAX_LENGTH else text[:_MAX_LENGTH] + " ..."
     return "".join(
-        _escaped(character) if unicodedata.category(character) in _HARMFUL else character for character in shown
+        _escape(character) if unicodedata.category(character) in _ESCAPED_CATEGORIES else character
+        for character in truncated
     )
 
 
 def has_controls(text: str) -> bool:
-    """Whether there are control characters, line ends, or characters that override the direction of writing."""
+    """Whether the text holds control characters, line breaks, or characters that override the direction of writing."""
     return _CONTROLS.search(text) is not None
 
 
 def without_controls(text: str) -> str:
-    """The text with a space in place of what `has_controls` looks for."""
+    """The text with spaces in place of the characters that `has_controls` looks for."""
     return _CONTROLS.sub(" ", text)
 
 
-def _escaped(character: str) -> str:
+def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode()

@@ -1,4 +1,4 @@
-"""Which of two versions of a package is the newer one, as RPM decides."""
+"""Compares versions of packages by the rules of RPM (rpmvercmp)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import total_ordering
 from itertools import zip_longest
 from typing import Final, TypeVar
 
+# A version is compared segment by segment: digits, letters, and the signs `~` and `^`.
 _SEGMENT: Final = re.compile(r"[0-9]+|[A-Za-z]+|~|\^")
 _SIGNS: Final = {"~": 0, "": 1, "^": 2}
 _Ordered = TypeVar("_Ordered", int, str)
@@ -16,7 +17,7 @@ _Ordered = TypeVar("_Ordered", int, str)
 @total_ordering
 @dataclass(frozen=True, slots=True, eq=False)
 class Version:
-    """Epoch, version and release of a package; compares like rpmvercmp."""
+    """Epoch, version and release of a package, ordered like rpmvercmp."""
 
     epoch: int
     version: str
@@ -39,30 +40,30 @@ class Version:
         )
 
 
-def compare(one: str, other: str) -> int:
-    """Below 0, 0 or above 0: whether `one` is older than `other`, the same, or newer."""
-    for mine, theirs in zip_longest(_SEGMENT.findall(one), _SEGMENT.findall(other), fillvalue=""):
-        by_segment = _by_segment(mine, theirs)
-        if by_segment:
-            return by_segment
+def compare(first: str, second: str) -> int:
+    """Negative if `first` is older than `second`, 0 if they are equal, positive if it is newer."""
+    for one, other in zip_longest(_SEGMENT.findall(first), _SEGMENT.findall(second), fillvalue=""):
+        result = _compare_segments(one, other)
+        if result:
+            return result
     return 0
 
 
-def _by_segment(mine: str, theirs: str) -> int:
-    if _rank(mine) != _rank(theirs):
-        return _sign(_rank(mine), _rank(theirs))
-    if mine.isdigit():
-        mine, theirs = mine.lstrip("0"), theirs.lstrip("0")
-        return _sign(len(mine), len(theirs)) or _sign(mine, theirs)
-    return _sign(mine, theirs)
+def _compare_segments(one: str, other: str) -> int:
+    if _rank(one) != _rank(other):
+        return _sign(_rank(one), _rank(other))
+    if one.isdigit():
+        one, other = one.lstrip("0"), other.lstrip("0")
+        return _sign(len(one), len(other)) or _sign(one, other)
+    return _sign(one, other)
 
 
 def _rank(segment: str) -> int:
-    """`~`, the end, `^`, words, numbers: each older than the next."""
+    """The order of kinds of segments, from old to new: `~`, the end of the version, `^`, letters, digits."""
     if segment in _SIGNS:
         return _SIGNS[segment]
     return 4 if segment.isdigit() else 3
 
 
-def _sign(mine: _Ordered, theirs: _Ordered) -> int:
-    return (mine > theirs) - (mine < theirs)
+def _sign(one: _Ordered, other: _Ordered) -> int:
+    return (one > other) - (one < other)

@@ -1,1 +1,1 @@
-"""SCAP content: security profiles as benchmarks have them."""
+"""Reads security profiles from SCAP content, and writes them to the distribution directory."""

@@ -1,23 +1,23 @@
-"""A benchmark (XCCDF 1.2): profiles, which select rules, and what rules ask of an image (their osbuild fixes)."""
+"""XCCDF 1.2 benchmarks: profiles select rules, and a rule's fix is an osbuild blueprint with its requirements."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from adapters.repodata.errors import damaged
+from adapters.repodata.errors import content_error
 
 
 @dataclass(frozen=True, slots=True)
 class ValueReference:
-    """A place in a fix that the value with this id is filled into."""
+    """A placeholder in a fix for the value with this id."""
 
     value_id: str
 
 
 @dataclass(slots=True)
 class Group:
-    """Rules that are selected together; `parent` is the id of the group around it."""
+    """A group of rules. `selected` is its default; `parent` is the id of the group around it."""
 
     selected: bool
     parent: str | None
@@ -25,7 +25,7 @@ class Group:
 
 @dataclass(slots=True)
 class Rule:
-    """A rule; `fix` is its osbuild blueprint in TOML, in parts, empty where it has none."""
+    """A rule. `fix` is its osbuild blueprint in TOML as a sequence of parts; it is empty if there is none."""
 
     selected: bool
     parent: str | None
@@ -34,10 +34,10 @@ class Rule:
 
 @dataclass(slots=True)
 class Profile:
-    """A profile as it is written: what it says itself, beside what it inherits from the profile that it extends.
+    """A profile, without what it inherits from the profile with the id `extends`.
 
-    `selected` are rules and groups by id, `selectors` which of a value's alternatives is meant, and `values` values of
-    the profile's own, both by the value's id.
+    `selected` says for rules and groups, by id, whether they are selected. `selectors` chooses alternatives of values,
+    and `values` holds the profile's own values, both by the id of the value.
     """
 
     extends: str | None
@@ -50,9 +50,9 @@ class Profile:
 
 @dataclass(slots=True)
 class Benchmark:
-    """The profiles, groups, rules and values of one benchmark, each by id in the order of the document.
+    """The profiles, groups, rules and values of one benchmark, each by id in document order.
 
-    A value's alternatives are by selector, its default by the empty one.
+    A value is a dictionary of its alternatives by selector; the default has the empty selector.
     """
 
     profiles: dict[str, Profile] = field(default_factory=dict)
@@ -61,12 +61,12 @@ class Benchmark:
     values: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def profile(self, profile_id: str) -> Profile:
-        """The profile with all that it inherits.
+        """The profile including what it inherits.
 
-        Raises `UnavailableError` when it extends a profile that is not there or itself, or selects what is not there.
+        Raises UnavailableError if it extends itself or a missing profile, or selects a missing rule or group.
         """
         whole = Profile(extends=None)
-        for part in reversed(self._line(profile_id)):
+        for part in reversed(self._ancestors(profile_id)):
             whole.title = part.title or whole.title
             whole.description = part.description or whole.description
             whole.selected |= part.selected
@@ -74,35 +74,35 @@ class Benchmark:
             whole.values |= part.values
         for item in whole.selected:
             if item not in self.rules and item not in self.groups:
-                raise damaged(f"{profile_id} selects {item}, which the benchmark does not have")
+                raise content_error(f"{profile_id} selects {item}, which the benchmark does not have")
         return whole
 
     def fixes(self, profile: Profile) -> Iterator[tuple[str, str]]:
-        """Id and fix of the rules that a profile with all that it inherits selects, values filled in.
+        """Id and fix, with values filled in, of each rule that a profile selects.
 
-        Raises `UnavailableError` for a value that is not there.
+        `profile` is a result of `profile()`. Raises UnavailableError for a missing value.
         """
         groups: dict[str | None, bool] = {None: True}
-        for group_id, group in self.groups.items():  # the one around it comes first
+        for group_id, group in self.groups.items():  # a group's parent comes before it
             groups[group_id] = groups[group.parent] and profile.selected.get(group_id, group.selected)
         for rule_id, rule in self.rules.items():
             if rule.fix and groups[rule.parent] and profile.selected.get(rule_id, rule.selected):
-                yield rule_id, "".join(self._filled(part, profile, rule_id) for part in rule.fix)
+                yield rule_id, "".join(self._fill_in(part, profile, rule_id) for part in rule.fix)
 
-    def _line(self, profile_id: str) -> list[Profile]:
-        """The profile, the one that it extends, and so on."""
-        seen: dict[str, Profile] = {}
-        following: str | None = profile_id
-        while following is not None:
-            if following in seen:
-                raise damaged(f"{profile_id} extends itself")
-            if following not in self.profiles:
-                raise damaged(f"{profile_id} extends {following}, which the benchmark does not have")
-            seen[following] = self.profiles[following]
-            following = seen[following].extends
-        return list(seen.values())
+    def _ancestors(self, profile_id: str) -> list[Profile]:
+        """The profile, the profile that it extends, and so on."""
+        ancestors: dict[str, Profile] = {}
+        next_id: str | None = profile_id
+        while next_id is not None:
+            if next_id in ancestors:
+                raise content_error(f"{profile_id} extends itself")
+            if next_id not in self.profiles:
+                raise content_error(f"{profile_id} extends {next_id}, which the benchmark does not have")
+            ancestors[next_id] = self.profiles[next_id]
+            next_id = ancestors[next_id].extends
+        return list(ancestors.values())
 
-    def _filled(self, part: str | ValueReference, profile: Profile, rule_id: str) -> str:
+    def _fill_in(self, part: str | ValueReference, profile: Profile, rule_id: str) -> str:
         if isinstance(part, str):
             return part
         if part.value_id in profile.values:
@@ -111,5 +111,5 @@ class Benchmark:
         value = self.values.get(part.value_id, {}).get(selector)
         if value is None:
             which = f"value {part.value_id}" + (f" with the selector {selector}" if selector else "")
-            raise damaged(f"the fix of {rule_id} refers to the {which}, which the benchmark does not have")
+            raise content_error(f"the fix of {rule_id} refers to the {which}, which the benchmark does not have")
         return value

@@ -1,4 +1,4 @@
-"""The profiles of a distribution's folder, written anew from a benchmark: all of them, or none."""
+"""Replaces the OpenSCAP profiles of a distribution with those of a datastream: all of them or none."""
 
 from __future__ import annotations
 
@@ -10,32 +10,38 @@ from typing import Any, Final
 
 import orjson
 
-from adapters.files.distribution_source import as_text
-from adapters.files.new_files import NewFiles, naming_file
-from adapters.files.profiles import Accept, accepted, profile_folders, profile_path
-from adapters.repodata.errors import concerning, damaged
+from adapters.files.distribution_source import format_document
+from adapters.files.new_files import NewFiles, name_file_in_errors
+from adapters.files.profiles import Accept, check_profile, profile_folders, profile_path
+from adapters.repodata.errors import add_context, content_error
 from adapters.scap.customizations import ProfileReader
 from domain.errors import ConfigurationError, UnavailableError
 
+# Keys of a profile's file that a refresh replaces; others stay.
 _REPLACED: Final = frozenset({"openscap", "filesystem", "kernel", "packages", "services"})
-# What may be the name of a folder.
-_ID: Final = re.compile(r"xccdf_[A-Za-z0-9._-]{1,200}")
+# Profile ids are names of folders.
+_PROFILE_ID: Final = re.compile(r"xccdf_[A-Za-z0-9._-]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
-class Refreshed:
-    """What has become of a folder: the number of profiles written, and the ids of those that were left alone."""
+class RefreshResult:
+    """The result for one folder.
+
+    `written` is the number of profiles that were written; `skipped` are the ids of profiles that the datastream lacks,
+    which stayed unchanged.
+    """
 
     written: int
-    left_alone: tuple[str, ...]
+    skipped: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileRefresh:
-    """Writes profiles from the benchmarks of one datastream; of two that have a profile the first counts.
+    """Writes the profiles of one datastream to folders of distributions.
 
-    `accept` takes a document for the contract's Customizations. `keep_missing`: profiles that the datastream lacks stay
-    as they are. `add_new`: profiles that the folder lacks are added.
+    `readers` are those of the datastream's benchmarks; if several have a profile, the first is used. `accept` validates
+    documents by the schema Customizations. `keep_missing` allows profiles that the datastream lacks, which stay
+    unchanged. `add_new` adds profiles that the folder lacks.
     """
 
     readers: tuple[ProfileReader, ...]
@@ -43,14 +49,14 @@ class ProfileRefresh:
     keep_missing: bool = False
     add_new: bool = False
 
-    def folder(self, folder: Path) -> Refreshed:
-        """Write the folder's profiles; those of the datastream where it has none.
+    def refresh_folder(self, folder: Path) -> RefreshResult:
+        """Replace the folder's profiles; if it has none, write all profiles of the datastream.
 
-        Raises `ConfigurationError` or `UnavailableError` when one of them cannot be read or written, or is missing in
-        the datastream; then all are as they were.
+        Raises ConfigurationError or UnavailableError, and changes no file, if a profile cannot be read or written, or
+        is missing in the datastream.
         """
         with NewFiles(folder) as files:
-            with naming_file(folder):
+            with name_file_in_errors(folder):
                 known = profile_folders(folder)
             by_id = self._readers_by_id()
             missing = tuple(profile_id for profile_id in known if profile_id not in by_id)
@@ -60,30 +66,32 @@ class ProfileRefresh:
             for profile_id, reader in by_id.items():
                 if profile_id in known or not known or self.add_new:
                     files.add(path := profile_path(folder, profile_id), [self._document(path, profile_id, reader)])
-            return Refreshed(files.put_in_place(), missing)
+            return RefreshResult(files.commit(), missing)
 
     @property
     def ignored(self) -> tuple[str, ...]:
-        """The keys of osbuild fixes that profiles were not made from, sorted."""
+        """The keys of osbuild fixes that have no place in profiles and were ignored, sorted."""
         return tuple(sorted({key for reader in self.readers for key in reader.ignored}))
 
     def _readers_by_id(self) -> dict[str, ProfileReader]:
         return {each: reader for reader in reversed(self.readers) for each in reader.benchmark.profiles}
 
     def _document(self, path: Path, profile_id: str, reader: ProfileReader) -> bytes:
-        if not _ID.fullmatch(profile_id):
-            raise damaged(f"the id of the profile {profile_id} is none: xccdf_, letters, digits, dots, dashes")
+        if not _PROFILE_ID.fullmatch(profile_id):
+            raise content_error(
+                f"the id of the profile {profile_id} is invalid: expected xccdf_, then letters, digits, dots, dashes"
+            )
         document = reader.customizations(profile_id)
-        document |= {key: value for key, value in _rest(path).items() if key not in document}
+        document |= {key: value for key, value in _other_keys(path).items() if key not in document}
         try:
-            accepted(document, self.accept)
+            check_profile(document, self.accept)
         except ConfigurationError as error:
-            raise concerning(profile_id, UnavailableError(error.detail)) from None
-        return as_text(document).encode()
+            raise add_context(profile_id, UnavailableError(error.detail)) from None
+        return format_document(document).encode()
 
 
-def _rest(path: Path) -> Mapping[str, Any]:
-    """What the file holds beside what is replaced."""
+def _other_keys(path: Path) -> Mapping[str, Any]:
+    """The keys of the file that a refresh does not replace."""
     try:
         document = orjson.loads(path.read_bytes())
     except FileNotFoundError:

@@ -114,12 +114,12 @@ def redact_request(document: Json) -> dict[str, Any]:
 
     A `hasPassword` that the caller sent is ignored.
     """
-    return _with_users(document, lambda user: bool(user.get("password")))
+    return _mark_users(document, lambda user: bool(user.get("password")))
 
 
 def present_request(document: Json) -> dict[str, Any]:
     """A stored request as answers show it. Older programs stored requests with passwords and nulls."""
-    return _with_users(
+    return _mark_users(
         without_nested_nulls(document),
         lambda user: bool(user["password"]) if "password" in user else user.get("hasPassword") is True,
     )
@@ -135,7 +135,7 @@ def is_redacted(document: Json) -> bool:
     )
 
 
-def _with_users(document: Json, has_password: Callable[[Json], bool]) -> dict[str, Any]:
+def _mark_users(document: Json, has_password: Callable[[Json], bool]) -> dict[str, Any]:
     customizations = document.get("customizations")
     if not isinstance(customizations, dict):
         return dict(document)

@@ -72,8 +72,8 @@ class ComposeRequest:
 def read(document: Json) -> ComposeRequest:
     """Read the request from a document that has passed validation.
 
-    Raises InvalidRequestError unless the document gives exactly one of `distribution` and `bootc`, at most one of
-    snapshot date and content template, and no null as the image's size.
+    Raises InvalidRequestError unless the document gives exactly one of `distribution` and `bootc`, and at most one of
+    snapshot date and content template.
     """
     source = _read_source(document)
     image = _read_image(document["image_requests"][0])

@@ -41,7 +41,7 @@ def resolve_source(request: ComposeRequest, catalogue: Catalogue, *, org_id: str
         distribution = catalogue.get_for(named, org_id=org_id, entitled=entitled)
         distribution.architecture(request.image.architecture)
         return distribution
-    entries = catalogue.bootc_image(named.reference, entitled=entitled)
+    entries = catalogue.find_bootc_images(named.reference, entitled=entitled)
     return BootableContainer(named.reference, named.iso_payload_reference, entries)
 
 

@@ -1,1 +1,1 @@
-"""osbuild blueprints in TOML, and the v1 customizations they stand for."""
+"""Conversion between osbuild blueprints in TOML and the API's customizations (openapi.yaml, schema Customizations)."""

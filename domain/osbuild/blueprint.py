@@ -1,4 +1,4 @@
-"""osbuild blueprints in TOML to v1 customizations, and back (spec 30, a TOML blueprint)."""
+"""Parses osbuild blueprints in TOML, and converts blueprints of the API to osbuild blueprints."""
 
 from __future__ import annotations
 
@@ -6,40 +6,42 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from domain.osbuild.codecs import ABSENT, TEXT, CannotSayError, Codec, Field, ListOf, OneSided, Table, same
+from domain.osbuild.codecs import ABSENT, TEXT, Codec, Field, ListOf, NotExpressibleError, OneSided, Table, shared_field
 from domain.osbuild.content import CONTAINERS, ENABLED_MODULES, Package, PackageGroup
 from domain.osbuild.customizations import Customizations
-from domain.osbuild.toml import parsed
+from domain.osbuild.toml import parse_toml
 
 _CUSTOMIZATIONS: Final = "customizations"
-# What v1 has among the customizations and osbuild beside them.
-_BESIDE: Final = Table((same("enabled_modules", ENABLED_MODULES), same("containers", CONTAINERS)))
+# Fields that are customizations in the API, and stand beside the customizations in osbuild blueprints.
+_TOP_LEVEL: Final = Table((shared_field("enabled_modules", ENABLED_MODULES), shared_field("containers", CONTAINERS)))
 _PACKAGES: Final = ListOf(Package())
 _PACKAGE_GROUPS: Final = ListOf(PackageGroup())
 _BLUEPRINT: Final = Table(
     (
-        same("name", TEXT),
-        same("description", TEXT),
-        same("version", TEXT),
-        same("distro", TEXT),
-        same("packages", _PACKAGES),
-        same("modules", _PACKAGES),
-        same("groups", _PACKAGE_GROUPS),
-        *_BESIDE.fields,
-        same(_CUSTOMIZATIONS, Customizations()),
+        shared_field("name", TEXT),
+        shared_field("description", TEXT),
+        shared_field("version", TEXT),
+        shared_field("distro", TEXT),
+        shared_field("packages", _PACKAGES),
+        shared_field("modules", _PACKAGES),
+        shared_field("groups", _PACKAGE_GROUPS),
+        *_TOP_LEVEL.fields,
+        shared_field(_CUSTOMIZATIONS, Customizations()),
         Field("", "architecture", OneSided(("",))),
         Field("", "minimal", OneSided((False,))),
     )
 )
-_POLICY_ASKS_FOR: Final = ("openscap", "packages", "filesystem", "services", "kernel", "fips")
+# The customizations with which compliance policies are concerned.
+_POLICY_CUSTOMIZATIONS: Final = ("openscap", "packages", "filesystem", "services", "kernel", "fips")
 
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """An osbuild blueprint in v1's terms.
+    """An osbuild blueprint in the form of the API.
 
-    `name` and `description` are empty where there are none, `distribution` is as written. `customizations` fits the
-    contract's `Customizations`; `unknown` are the dotted paths, in TOML's names, of all that it has no place for.
+    `name` and `description` are empty if missing; `distribution` is the text of the blueprint. `customizations` has the
+    form of the schema Customizations in openapi.yaml. `unknown` are the dotted paths of fields that the API does not
+    support.
     """
 
     name: str
@@ -49,14 +51,14 @@ class Blueprint:
     unknown: tuple[str, ...]
 
 
-def read(text: str) -> Blueprint:
-    """The blueprint in a TOML document. Its own `version` is dropped.
+def parse_blueprint(text: str) -> Blueprint:
+    """Parse an osbuild blueprint in TOML. Its `version` is ignored.
 
-    Raises InvalidRequestError for text that is no TOML, and for a value of the wrong type or a bad size, naming the
-    field and what was expected.
+    Raises InvalidRequestError if the text is no TOML, or naming the field and what is allowed if a value has a wrong
+    type or size.
     """
     unknown: list[str] = []
-    found = _BLUEPRINT.read(parsed(text), "", unknown)
+    found = _BLUEPRINT.read(parse_toml(text), "", unknown)
     packages = [*found.get("packages", ()), *found.get("modules", ()), *found.get("groups", ())]
     customizations = {
         **({"packages": packages} if packages or "packages" in found else {}),
@@ -72,46 +74,46 @@ def read(text: str) -> Blueprint:
     )
 
 
-def document(
+def to_osbuild_document(
     name: str, description: str, distribution: str | None, customizations: Mapping[str, Any]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The blueprint as the document that TOML is written from, and the dotted paths, in v1's names, of what an osbuild
-    blueprint cannot say. Values are written as given, secrets too.
+    """Convert a blueprint of the API to an osbuild blueprint, as a document that can be written as TOML.
+
+    Returns it with the dotted paths, by the API's names, of fields that osbuild blueprints do not support. Values are
+    copied unchanged, including secrets.
     """
-    lost: list[str] = []
-    beside = {field.ours for field in _BESIDE.fields}
-    written = {
+    unsupported: list[str] = []
+    top_level = {field.api_key for field in _TOP_LEVEL.fields}
+    blueprint = {
         "name": name,
         **({"description": description} if description else {}),
         **({"distro": distribution} if distribution else {}),
-        **_packages(customizations.get("packages"), lost),
-        **_part(_BESIDE, {key: one for key, one in customizations.items() if key in beside}, lost),
+        **_packages(customizations.get("packages"), unsupported),
+        **_write_table(_TOP_LEVEL, {key: one for key, one in customizations.items() if key in top_level}, unsupported),
     }
-    rest = {key: one for key, one in customizations.items() if key not in {*beside, "packages"}}
-    if said := _part(Customizations(), rest, lost):
-        written[_CUSTOMIZATIONS] = said
-    return written, tuple(lost)
+    rest = {key: one for key, one in customizations.items() if key not in {*top_level, "packages"}}
+    if osbuild_customizations := _write_table(Customizations(), rest, unsupported):
+        blueprint[_CUSTOMIZATIONS] = osbuild_customizations
+    return blueprint, tuple(unsupported)
 
 
 def policy_customizations(blueprint: Blueprint) -> dict[str, Any]:
-    """What a compliance policy's blueprint asks for: of its customizations those that policies are checked by, and the
-    profile (spec 40, `policy_customizations`).
-    """
-    return {key: blueprint.customizations[key] for key in _POLICY_ASKS_FOR if key in blueprint.customizations}
+    """The customizations that a compliance policy's blueprint requires, among those that policies check."""
+    return {key: blueprint.customizations[key] for key in _POLICY_CUSTOMIZATIONS if key in blueprint.customizations}
 
 
-def _part(codec: Codec, ours: Mapping[str, Any], lost: list[str]) -> dict[str, Any]:
-    written = codec.write(ours, _CUSTOMIZATIONS, lost)
+def _write_table(codec: Codec, fields: Mapping[str, Any], unsupported: list[str]) -> dict[str, Any]:
+    written = codec.write(fields, _CUSTOMIZATIONS, unsupported)
     return {} if written is ABSENT else written
 
 
-def _packages(names: Any, lost: list[str]) -> dict[str, Any]:
-    """The lists of packages and of package groups that `names` are; an empty one only where there are no names."""
+def _packages(names: Any, unsupported: list[str]) -> dict[str, Any]:
+    """Divide the names into a list of packages and a list of package groups. Only an empty list gives an empty list."""
     if names is None:
         return {}
     at = f"{_CUSTOMIZATIONS}.packages"
     if not isinstance(names, list):
-        lost.append(at)
+        unsupported.append(at)
         return {}
     packages: list[Any] = []
     groups: list[Any] = []
@@ -119,9 +121,9 @@ def _packages(names: Any, lost: list[str]) -> dict[str, Any]:
         is_group = isinstance(name, str) and name.startswith("@") and name != "@"
         codec, found = (PackageGroup(), groups) if is_group else (Package(), packages)
         try:
-            found.append(codec.write(name, at, lost))
-        except CannotSayError:
-            lost.append(f"{at}[{index}]")
+            found.append(codec.write(name, at, unsupported))
+        except NotExpressibleError:
+            unsupported.append(f"{at}[{index}]")
     return {
         **({"packages": packages} if packages or not names else {}),
         **({"groups": groups} if groups else {}),

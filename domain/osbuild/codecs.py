@@ -1,4 +1,4 @@
-"""How one value stands in an osbuild blueprint and in v1 customizations: the same table reads and writes."""
+"""Codecs: tables that convert values between osbuild blueprints and the API's customizations in both directions."""
 
 from __future__ import annotations
 
@@ -10,65 +10,69 @@ from typing import Any, Final, Protocol
 
 from domain.errors import InvalidRequestError
 
-# What reading or writing gives where there is nothing to put down.
+# The result of a conversion that yields no value.
 ABSENT: Final = object()
 # TOML's numbers have 64 bits and a sign.
 _LARGEST_NUMBER: Final = 2**63 - 1
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
-class CannotSayError(Exception):
-    """A value of v1 has no place in an osbuild blueprint."""
+class NotExpressibleError(Exception):
+    """An osbuild blueprint cannot express a value of the API."""
 
 
 class Codec(Protocol):
-    """Both ways of one kind of value, which stands at the dotted path `at`.
+    """Converts values of one kind, in both directions.
 
-    Paths of what has no place on the other side are appended to `lost`; what holds nothing is ABSENT.
+    `at` is the dotted path of the value. Paths of parts that the other side does not support are appended to
+    `unsupported`. The result is ABSENT if no value remains.
     """
 
-    def read(self, value: Any, at: str, lost: list[str]) -> Any:
-        """From TOML to v1. Raises InvalidRequestError, naming `at` and what was expected."""
+    def read(self, value: Any, at: str, unsupported: list[str]) -> Any:
+        """Convert from TOML to the API. Raises InvalidRequestError naming the path and what is allowed."""
 
-    def write(self, value: Any, at: str, lost: list[str]) -> Any:
-        """From v1 to TOML. Raises CannotSayError where all of it is lost."""
+    def write(self, value: Any, at: str, unsupported: list[str]) -> Any:
+        """Convert from the API to TOML. Raises NotExpressibleError if the whole value is unsupported."""
 
 
-def expected(at: str, what: str) -> InvalidRequestError:
-    """The error for what stands at a path, and is not what it has to be."""
+def expected_error(at: str, what: str) -> InvalidRequestError:
+    """The error for a wrong value at a path; `what` is what is allowed."""
     return InvalidRequestError(f"{at}: expected {what}")
 
 
-def below(at: str, key: str) -> str:
-    """The path of a key below a path; quoted as TOML quotes it, where it has to be."""
-    shown = key if _BARE_KEY.fullmatch(key) else json.dumps(key).replace("\x7f", "\\u007f")
-    return f"{at}.{shown}" if at else shown
+def child_path(at: str, key: str) -> str:
+    """The path of a key inside a table; the key is quoted by the rules of TOML if necessary."""
+    quoted = key if _BARE_KEY.fullmatch(key) else json.dumps(key).replace("\x7f", "\\u007f")
+    return f"{at}.{quoted}" if at else quoted
 
 
 def as_mapping(value: Any, at: str) -> Mapping[str, Any]:
-    """`value`, where it is a table. Raises InvalidRequestError where not."""
+    """Return the value if it is a table. Raises InvalidRequestError if not."""
     if not isinstance(value, Mapping):
-        raise expected(at, "a table")
+        raise expected_error(at, "a table")
     return value
 
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A single value that is the same on both sides; `what` names it in an error."""
+    """A codec for values that are the same on both sides.
+
+    `what` describes allowed values in errors; `is_valid` checks a value.
+    """
 
     what: str
-    fits: Callable[[Any], bool]
+    is_valid: Callable[[Any], bool]
 
-    def read(self, value: Any, at: str, _lost: list[str]) -> Any:
+    def read(self, value: Any, at: str, _unsupported: list[str]) -> Any:
         """See Codec."""
-        if not self.fits(value):
-            raise expected(at, self.what)
+        if not self.is_valid(value):
+            raise expected_error(at, self.what)
         return value
 
-    def write(self, value: Any, _at: str, _lost: list[str]) -> Any:
+    def write(self, value: Any, _at: str, _unsupported: list[str]) -> Any:
         """See Codec."""
-        if not self.fits(value):
-            raise CannotSayError
+        if not self.is_valid(value):
+            raise NotExpressibleError
         return value
 
 
@@ -84,26 +88,26 @@ OWNER: Final = Scalar("a name or a whole number", lambda value: isinstance(value
 
 
 def one_of(*texts: str) -> Scalar:
-    """One of these texts."""
+    """A codec for one of these texts."""
     return Scalar(f"one of {', '.join(texts)}", lambda value: isinstance(value, str) and value in texts)
 
 
 @dataclass(frozen=True, slots=True)
 class OneSided:
-    """What the other side has no place for: lost, unless it is one of the values that say nothing."""
+    """A codec for values that the other side does not support, except the `ignored` ones, which are defaults there."""
 
-    harmless: tuple[Any, ...] = ()
+    ignored: tuple[Any, ...] = ()
 
-    def read(self, value: Any, at: str, lost: list[str]) -> Any:
+    def read(self, value: Any, at: str, unsupported: list[str]) -> Any:
         """See Codec."""
-        if not _is_among(value, self.harmless):
-            lost.append(at)
+        if not _is_among(value, self.ignored):
+            unsupported.append(at)
         return ABSENT
 
-    def write(self, value: Any, _at: str, _lost: list[str]) -> Any:
+    def write(self, value: Any, _at: str, _unsupported: list[str]) -> Any:
         """See Codec."""
-        if not _is_among(value, self.harmless):
-            raise CannotSayError
+        if not _is_among(value, self.ignored):
+            raise NotExpressibleError
         return ABSENT
 
 
@@ -113,97 +117,98 @@ def _is_among(value: Any, some: tuple[Any, ...]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """A list of values of one kind."""
+    """A codec for lists of values of one kind."""
 
     item: Codec
 
-    def read(self, value: Any, at: str, lost: list[str]) -> Any:
+    def read(self, value: Any, at: str, unsupported: list[str]) -> Any:
         """See Codec."""
         if not isinstance(value, list):
-            raise expected(at, "a list")
-        items = [self.item.read(one, f"{at}[{index}]", lost) for index, one in enumerate(value)]
+            raise expected_error(at, "a list")
+        items = [self.item.read(one, f"{at}[{index}]", unsupported) for index, one in enumerate(value)]
         return [one for one in items if one is not ABSENT]
 
-    def write(self, value: Any, at: str, lost: list[str]) -> Any:
+    def write(self, value: Any, at: str, unsupported: list[str]) -> Any:
         """See Codec."""
         if not isinstance(value, list):
-            raise CannotSayError
+            raise NotExpressibleError
         items = []
         for index, one in enumerate(value):
             try:
-                items.append(self.item.write(one, f"{at}[{index}]", lost))
-            except CannotSayError:
-                lost.append(f"{at}[{index}]")
+                items.append(self.item.write(one, f"{at}[{index}]", unsupported))
+            except NotExpressibleError:
+                unsupported.append(f"{at}[{index}]")
         items = [one for one in items if one is not ABSENT]
         return ABSENT if value and not items else items
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One key of a table: `ours` in v1, `theirs` (or its older name) in osbuild; empty where that side has none.
+    """A field of a table.
 
-    `required` is what an entry cannot do without.
+    `api_key` is its key in the API, `toml_key` that in osbuild blueprints, `old_toml_key` another key that is read
+    there. A key is empty if that side does not have the field. A table without a `required` field is invalid.
     """
 
-    ours: str
-    theirs: str
+    api_key: str
+    toml_key: str
     codec: Codec
     required: bool = False
-    older: str = ""
+    old_toml_key: str = ""
 
 
-def same(name: str, codec: Codec, *, required: bool = False) -> Field:
-    """A key that both sides have by one name."""
+def shared_field(name: str, codec: Codec, *, required: bool = False) -> Field:
+    """A field that has the same key on both sides."""
     return Field(name, name, codec, required)
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of these keys. Any other is lost."""
+    """A codec for tables with these fields. Other keys are unsupported."""
 
     fields: tuple[Field, ...]
 
-    def read(self, value: Any, at: str, lost: list[str]) -> Any:
+    def read(self, value: Any, at: str, unsupported: list[str]) -> Any:
         """See Codec."""
         found: dict[str, Any] = {}
-        for key, theirs in as_mapping(value, at).items():
-            field = next((one for one in self.fields if key and key in (one.theirs, one.older)), None)
-            if field is None or (field.ours and field.ours in found):
-                lost.append(below(at, key))
+        for key, toml_value in as_mapping(value, at).items():
+            field = next((one for one in self.fields if key and key in (one.toml_key, one.old_toml_key)), None)
+            if field is None or (field.api_key and field.api_key in found):
+                unsupported.append(child_path(at, key))
                 continue
-            ours = field.codec.read(theirs, below(at, key), lost)
-            if ours is not ABSENT:
-                found[field.ours] = ours
+            api_value = field.codec.read(toml_value, child_path(at, key), unsupported)
+            if api_value is not ABSENT:
+                found[field.api_key] = api_value
         for field in self.fields:
-            if field.required and field.ours not in found:
-                raise InvalidRequestError(f"{below(at, field.theirs)}: missing")
+            if field.required and field.api_key not in found:
+                raise InvalidRequestError(f"{child_path(at, field.toml_key)}: missing")
         return found
 
-    def write(self, value: Any, at: str, lost: list[str]) -> Any:
+    def write(self, value: Any, at: str, unsupported: list[str]) -> Any:
         """See Codec."""
         if not isinstance(value, Mapping):
-            raise CannotSayError
-        written, lost_here = self._written(value, at)
-        if any(field.required and field.theirs not in written for field in self.fields):
-            raise CannotSayError
-        lost.extend(lost_here)
-        return ABSENT if lost_here and not written else written
+            raise NotExpressibleError
+        written, unsupported_here = self._write_fields(value, at)
+        if any(field.required and field.toml_key not in written for field in self.fields):
+            raise NotExpressibleError
+        unsupported.extend(unsupported_here)
+        return ABSENT if unsupported_here and not written else written
 
-    def _written(self, value: Mapping[str, Any], at: str) -> tuple[dict[str, Any], list[str]]:
+    def _write_fields(self, value: Mapping[str, Any], at: str) -> tuple[dict[str, Any], list[str]]:
         written: dict[str, Any] = {}
-        lost: list[str] = []
-        for key, ours in value.items():
-            if ours is None:
+        unsupported: list[str] = []
+        for key, api_value in value.items():
+            if api_value is None:
                 continue
-            field = next((one for one in self.fields if key and key == one.ours), None)
+            field = next((one for one in self.fields if key and key == one.api_key), None)
             if field is None:
-                lost.append(below(at, key))
+                unsupported.append(child_path(at, key))
                 continue
             try:
-                theirs = field.codec.write(ours, below(at, key), lost)
-            except CannotSayError:
-                lost.append(below(at, key))
+                toml_value = field.codec.write(api_value, child_path(at, key), unsupported)
+            except NotExpressibleError:
+                unsupported.append(child_path(at, key))
                 continue
-            if theirs is not ABSENT:
-                written[field.theirs] = theirs
-        return written, lost
+            if toml_value is not ABSENT:
+                written[field.toml_key] = toml_value
+        return written, unsupported

@@ -1,4 +1,4 @@
-"""Every customization of osbuild blueprints, and its place in the v1 contract's `Customizations`."""
+"""Codecs for all customizations of osbuild blueprints and of the API (openapi.yaml, schema Customizations)."""
 
 from __future__ import annotations
 
@@ -12,186 +12,188 @@ from domain.osbuild.codecs import (
     NUMBER,
     OWNER,
     TEXT,
-    CannotSayError,
     Field,
     ListOf,
+    NotExpressibleError,
     OneSided,
     Table,
     as_mapping,
-    expected,
+    expected_error,
     one_of,
-    same,
+    shared_field,
 )
 from domain.osbuild.sizes import SizeAsText, SizeInBytes
 
 _TEXTS: Final = ListOf(TEXT)
 _FS_TYPE: Final = one_of("ext4", "xfs", "vfat", "swap")
-_MIN_SIZE: Final = same("minsize", SizeAsText())
+_MIN_SIZE: Final = shared_field("minsize", SizeAsText())
 
 
 @dataclass(frozen=True, slots=True)
 class _Partition:
-    """A partition, of the kind that its `type` names."""
+    """A codec for partitions, whose fields depend on their `type`."""
 
-    def read(self, value: Any, at: str, lost: list[str]) -> Any:
+    def read(self, value: Any, at: str, unsupported: list[str]) -> Any:
         """See Codec."""
         kind = as_mapping(value, at).get("type", "plain")
         table = _PARTITIONS.get(kind) if isinstance(kind, str) else None
         if table is None:
-            raise expected(f"{at}.type", f"one of {', '.join(_PARTITIONS)}")
-        return table.read(value, at, lost)
+            raise expected_error(f"{at}.type", f"one of {', '.join(_PARTITIONS)}")
+        return table.read(value, at, unsupported)
 
-    def write(self, value: Any, at: str, lost: list[str]) -> Any:
+    def write(self, value: Any, at: str, unsupported: list[str]) -> Any:
         """See Codec."""
         kind = (value.get("type") or "plain") if isinstance(value, Mapping) else None
         if not isinstance(kind, str) or kind not in _PARTITIONS:
-            raise CannotSayError
-        return _PARTITIONS[kind].write(value, at, lost)
+            raise NotExpressibleError
+        return _PARTITIONS[kind].write(value, at, unsupported)
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file: its data is text in TOML, which a file of other bytes is not."""
+    """A codec for files: in TOML their data is text, so binary data cannot be written."""
 
-    def read(self, value: Any, at: str, lost: list[str]) -> Any:
+    def read(self, value: Any, at: str, unsupported: list[str]) -> Any:
         """See Codec."""
-        return _FILE.read(value, at, lost)
+        return _FILE.read(value, at, unsupported)
 
-    def write(self, value: Any, at: str, lost: list[str]) -> Any:
+    def write(self, value: Any, at: str, unsupported: list[str]) -> Any:
         """See Codec."""
         if isinstance(value, Mapping) and value.get("data_encoding") == "base64":
             value = {key: one for key, one in value.items() if key != "data_encoding"}
             if value.get("data") is not None:
-                value["data"] = _decoded(value["data"])
-        return _FILE.write(value, at, lost)
+                value["data"] = _decode(value["data"])
+        return _FILE.write(value, at, unsupported)
 
 
-def _decoded(data: Any) -> str:
+def _decode(data: Any) -> str:
     if not isinstance(data, str):
-        raise CannotSayError
+        raise NotExpressibleError
     try:
         return decode_base64_text(data)
     except ValueError:
-        raise CannotSayError from None
+        raise NotExpressibleError from None
 
 
 @dataclass(frozen=True, slots=True)
 class _Fips:
-    """A flag in TOML, a table of one in v1."""
+    """A codec for `fips`: a flag in TOML, a table with one flag in the API."""
 
-    def read(self, value: Any, at: str, lost: list[str]) -> Any:
+    def read(self, value: Any, at: str, unsupported: list[str]) -> Any:
         """See Codec."""
-        return {"enabled": FLAG.read(value, at, lost)}
+        return {"enabled": FLAG.read(value, at, unsupported)}
 
-    def write(self, value: Any, at: str, lost: list[str]) -> Any:
+    def write(self, value: Any, at: str, unsupported: list[str]) -> Any:
         """See Codec."""
         if not isinstance(value, Mapping):
-            raise CannotSayError
-        return FLAG.write(value.get("enabled", False), at, lost)
+            raise NotExpressibleError
+        return FLAG.write(value.get("enabled", False), at, unsupported)
 
 
 _FILE_SYSTEM: Final = (
-    same("mountpoint", TEXT),
-    same("label", TEXT),
-    same("fs_type", _FS_TYPE, required=True),
+    shared_field("mountpoint", TEXT),
+    shared_field("label", TEXT),
+    shared_field("fs_type", _FS_TYPE, required=True),
 )
 _ANY_PARTITION: Final = (
-    same("part_type", TEXT),
+    shared_field("part_type", TEXT),
     _MIN_SIZE,
     Field("", "part_label", OneSided(("",))),
     Field("", "part_uuid", OneSided(("",))),
 )
-_LOGICAL_VOLUME: Final = Table((same("name", TEXT), _MIN_SIZE, *_FILE_SYSTEM))
-_SUBVOLUME: Final = Table((same("name", TEXT, required=True), same("mountpoint", TEXT, required=True)))
+_LOGICAL_VOLUME: Final = Table((shared_field("name", TEXT), _MIN_SIZE, *_FILE_SYSTEM))
+_SUBVOLUME: Final = Table((shared_field("name", TEXT, required=True), shared_field("mountpoint", TEXT, required=True)))
 _PARTITIONS: Final[Mapping[str, Table]] = {
-    "plain": Table((same("type", TEXT), *_ANY_PARTITION, *_FILE_SYSTEM)),
-    "btrfs": Table((same("type", TEXT), *_ANY_PARTITION, same("subvolumes", ListOf(_SUBVOLUME), required=True))),
+    "plain": Table((shared_field("type", TEXT), *_ANY_PARTITION, *_FILE_SYSTEM)),
+    "btrfs": Table(
+        (shared_field("type", TEXT), *_ANY_PARTITION, shared_field("subvolumes", ListOf(_SUBVOLUME), required=True))
+    ),
     "lvm": Table(
         (
-            same("type", TEXT),
+            shared_field("type", TEXT),
             *_ANY_PARTITION,
-            same("name", TEXT),
-            same("logical_volumes", ListOf(_LOGICAL_VOLUME), required=True),
+            shared_field("name", TEXT),
+            shared_field("logical_volumes", ListOf(_LOGICAL_VOLUME), required=True),
         )
     ),
 }
 _NODE: Final = (
-    same("path", TEXT, required=True),
-    same("mode", TEXT),
-    same("user", OWNER),
-    same("group", OWNER),
+    shared_field("path", TEXT, required=True),
+    shared_field("mode", TEXT),
+    shared_field("user", OWNER),
+    shared_field("group", OWNER),
 )
 _FILE: Final = Table(
     (
         *_NODE,
-        same("data", TEXT),
+        shared_field("data", TEXT),
         Field("data_encoding", "", OneSided(("plain",))),
         Field("ensure_parents", "", OneSided((False,))),
     )
 )
 _DISK: Final = Table(
     (
-        same("type", one_of("gpt", "dos")),
+        shared_field("type", one_of("gpt", "dos")),
         _MIN_SIZE,
-        same("partitions", ListOf(_Partition()), required=True),
+        shared_field("partitions", ListOf(_Partition()), required=True),
         Field("", "start_offset", OneSided((0,))),
         Field("", "sector_size", OneSided((0,))),
     )
 )
 _FILESYSTEM: Final = Table(
     (
-        same("mountpoint", TEXT, required=True),
-        Field("min_size", "minsize", SizeInBytes(), required=True, older="size"),
+        shared_field("mountpoint", TEXT, required=True),
+        Field("min_size", "minsize", SizeInBytes(), required=True, old_toml_key="size"),
     )
 )
 _USER: Final = Table(
     (
-        same("name", TEXT, required=True),
-        same("password", TEXT),
+        shared_field("name", TEXT, required=True),
+        shared_field("password", TEXT),
         Field("ssh_key", "key", TEXT),
-        same("groups", _TEXTS),
-        # Says of an answer what the password itself would say.
+        shared_field("groups", _TEXTS),
+        # Only in answers of the API, in place of the password.
         Field("hasPassword", "", OneSided((True, False))),
     )
 )
 _REPOSITORY: Final = Table(
     (
-        same("id", TEXT, required=True),
-        same("name", TEXT),
-        same("filename", TEXT),
+        shared_field("id", TEXT, required=True),
+        shared_field("name", TEXT),
+        shared_field("filename", TEXT),
         Field("baseurl", "baseurls", _TEXTS),
-        same("mirrorlist", TEXT),
-        same("metalink", TEXT),
+        shared_field("mirrorlist", TEXT),
+        shared_field("metalink", TEXT),
         Field("gpgkey", "gpgkeys", _TEXTS),
         Field("check_gpg", "gpgcheck", FLAG),
         Field("check_repo_gpg", "repo_gpgcheck", FLAG),
-        same("enabled", FLAG),
-        same("priority", NUMBER),
-        # Documented by the second name, read by osbuild under the first.
-        Field("ssl_verify", "sslverify", FLAG, older="ssl_verify"),
-        same("module_hotfixes", FLAG),
+        shared_field("enabled", FLAG),
+        shared_field("priority", NUMBER),
+        # osbuild reads `sslverify`; its documentation names `ssl_verify`.
+        Field("ssl_verify", "sslverify", FLAG, old_toml_key="ssl_verify"),
+        shared_field("module_hotfixes", FLAG),
         Field("", "install_from", OneSided((False,))),
     )
 )
 _FIREWALL: Final = Table(
     (
-        same("ports", _TEXTS),
-        same("services", Table((same("enabled", _TEXTS), same("disabled", _TEXTS)))),
+        shared_field("ports", _TEXTS),
+        shared_field("services", Table((shared_field("enabled", _TEXTS), shared_field("disabled", _TEXTS)))),
         Field("", "zones", OneSided(([],))),
     )
 )
 _IGNITION: Final = Table(
     (
-        same("embedded", Table((same("config", TEXT, required=True),))),
-        same(
+        shared_field("embedded", Table((shared_field("config", TEXT, required=True),))),
+        shared_field(
             "firstboot",
-            Table((same("url", TEXT, required=True), Field("", "empty", OneSided((False,))))),
+            Table((shared_field("url", TEXT, required=True), Field("", "empty", OneSided((False,))))),
         ),
     )
 )
 _FDO: Final = Table(
     tuple(
-        same(name, TEXT)
+        shared_field(name, TEXT)
         for name in (
             *("manufacturing_server_url", "diun_pub_key_insecure", "diun_pub_key_hash"),
             "diun_pub_key_root_certs",
@@ -200,27 +202,31 @@ _FDO: Final = Table(
 )
 _CUSTOMIZATIONS: Final = Table(
     (
-        same("hostname", TEXT),
-        same("kernel", Table((same("name", TEXT), same("append", TEXT)))),
+        shared_field("hostname", TEXT),
+        shared_field("kernel", Table((shared_field("name", TEXT), shared_field("append", TEXT)))),
         Field("users", "user", ListOf(_USER)),
-        Field("groups", "group", ListOf(Table((same("name", TEXT, required=True), same("gid", NUMBER))))),
-        same("timezone", Table((same("timezone", TEXT), same("ntpservers", _TEXTS)))),
-        same("locale", Table((same("languages", _TEXTS), same("keyboard", TEXT)))),
-        same("firewall", _FIREWALL),
-        same("services", Table(tuple(same(name, _TEXTS) for name in ("enabled", "disabled", "masked")))),
-        same("filesystem", ListOf(_FILESYSTEM)),
-        same("disk", _DISK),
-        same("installation_device", TEXT),
-        same("partitioning_mode", one_of("raw", "lvm", "auto-lvm")),
-        same("fdo", _FDO),
-        same("openscap", Table((same("profile_id", TEXT, required=True),))),
-        same("ignition", _IGNITION),
-        same("directories", ListOf(Table((*_NODE, same("ensure_parents", FLAG))))),
-        same("files", ListOf(_File())),
+        Field(
+            "groups", "group", ListOf(Table((shared_field("name", TEXT, required=True), shared_field("gid", NUMBER))))
+        ),
+        shared_field("timezone", Table((shared_field("timezone", TEXT), shared_field("ntpservers", _TEXTS)))),
+        shared_field("locale", Table((shared_field("languages", _TEXTS), shared_field("keyboard", TEXT)))),
+        shared_field("firewall", _FIREWALL),
+        shared_field(
+            "services", Table(tuple(shared_field(name, _TEXTS) for name in ("enabled", "disabled", "masked")))
+        ),
+        shared_field("filesystem", ListOf(_FILESYSTEM)),
+        shared_field("disk", _DISK),
+        shared_field("installation_device", TEXT),
+        shared_field("partitioning_mode", one_of("raw", "lvm", "auto-lvm")),
+        shared_field("fdo", _FDO),
+        shared_field("openscap", Table((shared_field("profile_id", TEXT, required=True),))),
+        shared_field("ignition", _IGNITION),
+        shared_field("directories", ListOf(Table((*_NODE, shared_field("ensure_parents", FLAG))))),
+        shared_field("files", ListOf(_File())),
         Field("custom_repositories", "repositories", ListOf(_REPOSITORY)),
-        same("fips", _Fips()),
-        same("installer", Table((same("unattended", FLAG), same("sudo-nopasswd", _TEXTS)))),
-        same("cacerts", Table((same("pem_certs", _TEXTS, required=True),))),
+        shared_field("fips", _Fips()),
+        shared_field("installer", Table((shared_field("unattended", FLAG), shared_field("sudo-nopasswd", _TEXTS)))),
+        shared_field("cacerts", Table((shared_field("pem_certs", _TEXTS, required=True),))),
         Field("payload_repositories", "", OneSided(([],))),
     )
 )
@@ -231,35 +237,42 @@ _SSH_KEYS: Final = ListOf(
 
 @dataclass(frozen=True, slots=True)
 class Customizations:
-    """The table `customizations`; a key of `sshkey` is its user's, who is made where there is none."""
+    """A codec for the table `customizations`.
 
-    def read(self, value: Any, at: str, lost: list[str]) -> Any:
+    Keys of the list `sshkey` become keys of users, which are created if they are missing.
+    """
+
+    def read(self, value: Any, at: str, unsupported: list[str]) -> Any:
         """See Codec."""
         table = as_mapping(value, at)
-        ours = _CUSTOMIZATIONS.read({key: one for key, one in table.items() if key != "sshkey"}, at, lost)
+        customizations = _CUSTOMIZATIONS.read(
+            {key: one for key, one in table.items() if key != "sshkey"}, at, unsupported
+        )
         if "sshkey" in table:
             path = f"{at}.sshkey"
-            users = _with_keys(ours.get("users", []), _SSH_KEYS.read(table["sshkey"], path, lost), path, lost)
-            return {**ours, **({"users": users} if users else {})}
-        return ours
+            users = _with_keys(
+                customizations.get("users", []), _SSH_KEYS.read(table["sshkey"], path, unsupported), path, unsupported
+            )
+            return {**customizations, **({"users": users} if users else {})}
+        return customizations
 
-    def write(self, value: Any, at: str, lost: list[str]) -> Any:
+    def write(self, value: Any, at: str, unsupported: list[str]) -> Any:
         """See Codec."""
-        return _CUSTOMIZATIONS.write(value, at, lost)
+        return _CUSTOMIZATIONS.write(value, at, unsupported)
 
 
 def _with_keys(
-    users: list[dict[str, Any]], keys: list[dict[str, Any]], at: str, lost: list[str]
+    users: list[dict[str, Any]], keys: list[dict[str, Any]], at: str, unsupported: list[str]
 ) -> list[dict[str, Any]]:
-    """`users`, each with its key, after those who have only a key; a second key of one user is lost."""
+    """Add keys to users. Users that have only a key come first; a second key of a user is unsupported."""
     by_name: dict[str, dict[str, Any]] = {}
     for user in users:
         by_name.setdefault(user["name"], user)
-    made: list[dict[str, Any]] = []
+    created: list[dict[str, Any]] = []
     for index, key in enumerate(keys):
         user = by_name.setdefault(key["name"], key)
         if user is key:
-            made.append(key)
+            created.append(key)
         elif user.setdefault("ssh_key", key["ssh_key"]) != key["ssh_key"]:
-            lost.append(f"{at}[{index}]")
-    return [*made, *users]
+            unsupported.append(f"{at}[{index}]")
+    return [*created, *users]

@@ -1,4 +1,4 @@
-"""Sizes as blueprints write them: a number of bytes, or text with or without a unit (spec 30, a TOML blueprint)."""
+"""Sizes in osbuild blueprints: a number of bytes, or text with or without a unit."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from fractions import Fraction
 from typing import Any, Final
 
 from domain.compose.sizes import MAX_SIZE
-from domain.osbuild.codecs import CannotSayError, expected
+from domain.osbuild.codecs import NotExpressibleError, expected_error
 
 _UNITS: Final = {
     **{unit: 1000**power for power, unit in enumerate(("kB", "MB", "GB", "TB"), start=1)},
     **{unit: 1024**power for power, unit in enumerate(("KiB", "MiB", "GiB", "TiB"), start=1)},
 }
-# No number of bytes, in whatever unit, needs more digits.
+# MAX_SIZE has 20 digits, so longer numbers are too large in any unit.
 _SIZE: Final = re.compile(rf"(?P<whole>[0-9]{{1,20}})(?P<rest>\.[0-9]{{1,20}})?(?: *(?P<unit>{'|'.join(_UNITS)}))?")
-_WHAT: Final = (
+_DESCRIPTION: Final = (
     f'a size: a whole number of bytes from 0 to {MAX_SIZE}, or text such as "10 GiB" (units: {", ".join(_UNITS)})'
 )
 _LARGEST_TOML_NUMBER: Final = 2**63 - 1
 
 
 def size_in_bytes(value: Any) -> int | None:
-    """`value` as a whole number of bytes; None for what is no size."""
+    """Convert a size to bytes. Returns None if it is invalid, no whole number of bytes, or too large."""
     if isinstance(value, str):
-        value = _parsed(value)
+        value = _parse_size(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SIZE:
         return None
     return value
 
 
-def _parsed(text: str) -> int | None:
+def _parse_size(text: str) -> int | None:
     match = _SIZE.fullmatch(text)
     if match is None or (match["rest"] and not match["unit"]):
         return None
@@ -41,34 +41,34 @@ def _parsed(text: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class SizeInBytes:
-    """A size that is a number in v1."""
+    """A codec for sizes that are numbers in the API."""
 
-    def read(self, value: Any, at: str, _lost: list[str]) -> Any:
+    def read(self, value: Any, at: str, _unsupported: list[str]) -> Any:
         """See Codec."""
         size = size_in_bytes(value)
         if size is None:
-            raise expected(at, _WHAT)
+            raise expected_error(at, _DESCRIPTION)
         return size
 
-    def write(self, value: Any, _at: str, _lost: list[str]) -> Any:
-        """See Codec. What is too large for TOML's numbers is written as text."""
+    def write(self, value: Any, _at: str, _unsupported: list[str]) -> Any:
+        """See Codec. Sizes that are too large for TOML's numbers are written as text."""
         if not isinstance(value, int) or size_in_bytes(value) is None:
-            raise CannotSayError
+            raise NotExpressibleError
         return value if value <= _LARGEST_TOML_NUMBER else str(value)
 
 
 @dataclass(frozen=True, slots=True)
 class SizeAsText:
-    """A size that is text in v1."""
+    """A codec for sizes that are text in the API."""
 
-    def read(self, value: Any, at: str, _lost: list[str]) -> Any:
+    def read(self, value: Any, at: str, _unsupported: list[str]) -> Any:
         """See Codec."""
         if size_in_bytes(value) is None:
-            raise expected(at, _WHAT)
+            raise expected_error(at, _DESCRIPTION)
         return str(value)
 
-    def write(self, value: Any, _at: str, _lost: list[str]) -> Any:
+    def write(self, value: Any, _at: str, _unsupported: list[str]) -> Any:
         """See Codec."""
         if not isinstance(value, str) or size_in_bytes(value) is None:
-            raise CannotSayError
+            raise NotExpressibleError
         return value

@@ -1,4 +1,4 @@
-"""Reading TOML that may have been written to take much time or memory."""
+"""A TOML parser for untrusted text, with limits of time and memory."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from domain.errors import InvalidRequestError
 
-# What begins a string or a comment; and for each of them, what it consists of and what ends it. A comment stands for
-# those that follow it as well.
+# The first character of a string or a comment.
 _BEGINS: Final = re.compile("[\"'#]")
 COMMENT: Final = "#"
+# The patterns of content and end of strings and comments, by delimiter. Consecutive comments count as one.
 _CONTENTS: Final = {
     '"""': (re.compile(r'(?:[^"\\]++|\\.|"{1,2}(?=[^"]))++', re.DOTALL), re.compile('(?:"{3,5})?')),
     "'''": (re.compile(r"(?:[^']++|'{1,2}(?=[^']))++"), re.compile("(?:'{3,5})?")),
@@ -20,36 +20,36 @@ _CONTENTS: Final = {
     "'": (re.compile(r"[^'\n]++"), re.compile("'?")),
     COMMENT: (re.compile(r"(?:[^\n]++|\n[ \t\r\n]*+#)++"), re.compile("")),
 }
-# Characters that are looked at in one call of `re`, which keeps all other threads from going on: a fraction of a
-# millisecond.
+# Characters per call of `re`, which holds the GIL for a fraction of a millisecond.
 _BLOCK: Final = 32 * 1024
-# The time tomllib takes for a key grows with the square of its parts, the memory it takes for a number is 140 times the
-# number's length.
-_MOST_PARTS: Final = 20
-_LONGEST_WORD: Final = 10_000
-_LONG_KEY: Final = re.compile(rf"(?<![A-Za-z0-9_.-])(?:[A-Za-z0-9_-]++\.){{{_MOST_PARTS}}}")
-_LONG_WORD: Final = re.compile(rf"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{{{_LONGEST_WORD + 1}}}")
-_LONGEST_REASON: Final = 200
+# Parts of a dotted key. The time that tomllib takes grows with the square of this number.
+_MAX_KEY_PARTS: Final = 20
+# Characters of a number or a part of a key. tomllib takes 140 bytes of memory per character of a number.
+_MAX_WORD_LENGTH: Final = 10_000
+_LONG_KEY: Final = re.compile(rf"(?<![A-Za-z0-9_.-])(?:[A-Za-z0-9_-]++\.){{{_MAX_KEY_PARTS}}}")
+_LONG_WORD: Final = re.compile(rf"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{{{_MAX_WORD_LENGTH + 1}}}")
+# Characters of a message of tomllib in an error.
+_MAX_REASON_LENGTH: Final = 200
 
 
-def parsed(text: str) -> dict[str, Any]:
-    """The TOML document in `text`.
+def parse_toml(text: str) -> dict[str, Any]:
+    """Parse a TOML document.
 
-    Raises InvalidRequestError for text that is no TOML, and for a key or a number that would take tomllib too much time
-    or memory.
+    Raises InvalidRequestError if the text is no TOML, or has a key or a number for which tomllib would take too much
+    time or memory.
     """
     words = "".join(part + "_" * (begins not in {"", COMMENT}) for part, begins in outside_strings(text))
     if _LONG_WORD.search(words):
         raise InvalidRequestError(
-            f"blueprint: expected TOML with keys and numbers of at most {_LONGEST_WORD} characters"
+            f"blueprint: expected TOML with keys and numbers of at most {_MAX_WORD_LENGTH} characters"
         )
     if _LONG_KEY.search(words.replace(" ", "").replace("\t", "")):
-        raise InvalidRequestError(f"blueprint: expected TOML with keys of at most {_MOST_PARTS} parts")
+        raise InvalidRequestError(f"blueprint: expected TOML with keys of at most {_MAX_KEY_PARTS} parts")
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InvalidRequestError(f"blueprint: expected TOML: {str(error)[:_LONGEST_REASON]}") from None
-    except (ValueError, RecursionError):  # a number of thousands of digits, lists within lists within lists
+        raise InvalidRequestError(f"blueprint: expected TOML: {str(error)[:_MAX_REASON_LENGTH]}") from None
+    except (ValueError, RecursionError):  # too long a number, or lists nested too deeply
         raise InvalidRequestError("blueprint: expected TOML: too large a number, or nested too deeply") from None
 
 

@@ -36,7 +36,8 @@ def main() -> None:
 
     Nothing at hand? `image-builder serve --embedded` brings a database and a stand-in composer of its own.
     """
-    logs.configure(load_environment().values.get("LOG_LEVEL", "INFO"))
+    values = load_environment().values
+    logs.configure(values.get("LOG_LEVEL", "INFO"), values.get("LOG_FORMAT", ""))
 
 
 main.add_command(serve)

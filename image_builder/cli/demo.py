@@ -19,16 +19,19 @@ import click
 import requests
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Column, Table
+from rich.text import Text
 
 from adapters.embedded.platform import known
-from image_builder.cli.embedded import identity_header
+from image_builder.cli.embedded import find_address, identity_header
+from image_builder.cli.ending import SIGNALS, Ending
+from image_builder.telemetry.logs import DEMO_USER_AGENT
 
 _BASE: Final = "/api/image-builder/v1"
 _DEFAULT_URL: Final = "http://127.0.0.1:8086"
 _BLUEPRINT_IMAGES: Final = ("Guest image", "Google Cloud")
 _FINAL: Final = frozenset({"success", "failure"})
 _START_WITHIN: Final = 60.0
+_END_WITHIN: Final = 60.0
 _POLL: Final = 0.5
 _TIMEOUT: Final = 10.0
 _BOOTC: Final = (
@@ -52,15 +55,27 @@ class _Build:
 
 
 @click.command()
-@click.option("--url", default=_DEFAULT_URL, show_default=True, help="The service to show; none there: one of its own.")
+@click.option(
+    "--url",
+    help="The service to show.  [default: the one that uses the data folder, or the one at "
+    f"{_DEFAULT_URL}, or one that is started for the demo]",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".data"),
+    show_default=True,
+    help="Data folder of the `serve --embedded` to look for.",
+)
 @click.option("--timeout", default=120, show_default=True, help="Seconds after which the builds should have ended.")
-def demo(url: str, timeout: int) -> None:
+def demo(url: str | None, data: Path, timeout: int) -> None:
     """Queue builds for several clouds, one of them bound to fail, and those of a blueprint, and watch them.
 
     Exit status 0 only if all ended as they should.
     """
     console = Console()
-    with _service(url, console) as running:
+    ending = Ending()
+    with _service(url, data, ending, console) as running:
         api = _Api(running)
         builds = _builds()
         for build in builds:
@@ -70,8 +85,9 @@ def demo(url: str, timeout: int) -> None:
                 _Build(f"{title}, of a blueprint", id=compose_id)
                 for title, compose_id in zip(_BLUEPRINT_IMAGES, api.build(blueprint_id), strict=True)
             ]
-            _watch(api, builds, console, time.monotonic() + timeout)
-    console.print(_table(builds))
+            _watch(api, builds, console, time.monotonic() + timeout, ending)
+    for build in builds:
+        _print_result(console, build)
     wrong = [build.title for build in builds if build.outcome != build.expected]
     if wrong:
         raise click.ClickException(f"not as they should be: {', '.join(wrong)}")
@@ -84,7 +100,7 @@ class _Api:
     def __init__(self, url: str) -> None:
         self._base = url + _BASE
         self._session = requests.Session()
-        self._session.headers["x-rh-identity"] = identity_header()
+        self._session.headers.update({"x-rh-identity": identity_header(), "User-Agent": DEMO_USER_AGENT})
 
     def start(self, request: dict[str, Any]) -> str:
         return str(self._answer("POST", "/compose", request)["id"])
@@ -202,16 +218,19 @@ def _image(image_type: str, upload: str, options: dict[str, Any] | None = None) 
     }
 
 
-def _watch(api: _Api, builds: list[_Build], console: Console, deadline: float) -> None:
+def _watch(api: _Api, builds: list[_Build], console: Console, deadline: float, ending: Ending) -> None:
     columns = (
         TextColumn("{task.description:<36}"),
-        BarColumn(),
+        BarColumn(bar_width=20),
         TextColumn("{task.fields[status]:<10}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console) as progress:
+    if not console.is_terminal:
+        console.print(f"Waiting for {len(builds)} builds ...")
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         tasks = [progress.add_task(build.title, total=100, status="pending") for build in builds]
         while any(build.outcome not in _FINAL for build in builds) and time.monotonic() < deadline:
+            ending.check()
             for build, task in zip(builds, tasks, strict=True):
                 if build.outcome not in _FINAL:
                     build.status = api.status(build.id)
@@ -229,53 +248,79 @@ def _show(progress: Progress, task: TaskID, build: _Build) -> None:
         progress.stop_task(task)
 
 
-def _table(builds: list[_Build]) -> Table:
-    table = Table("build", Column("id", no_wrap=True), "status", Column("where it is, or why not", overflow="fold"))
-    for build in builds:
-        style = "green" if build.outcome == "success" else "red"
-        table.add_row(build.title, build.id, f"[{style}]{build.outcome}[/{style}]", _result(build))
-    return table
+def _print_result(console: Console, build: _Build) -> None:
+    """Print one fact a line: long ones are not broken, so that they can be copied at any width and out of a pipe."""
+    style = "green" if build.outcome == "success" else "red"
+    console.print(Text.assemble((f"{build.outcome:<9}", style), build.title), soft_wrap=True)
+    for name, value in (("id", build.id), *_result(build)):
+        console.print(Text(f"  {name}: {value}"), soft_wrap=True)
 
 
-def _result(build: _Build) -> str:
+def _result(build: _Build) -> list[tuple[str, str]]:
+    """Where the image is, or why the build failed: names and values."""
     error = build.status.get("error")
     if error:
-        return f"{error['reason']}: {error['details']}" if "details" in error else str(error["reason"])
+        return [("error", f"{error['reason']}: {error['details']}" if "details" in error else str(error["reason"]))]
     options = build.status.get("upload_status", {}).get("options", {})
-    return ", ".join(str(value) for value in options.values())
+    return [(name, str(value)) for name, value in options.items()]
 
 
 @contextmanager
-def _service(url: str, console: Console) -> Iterator[str]:
-    """The address of a running service: the one at `url`, or one started for the while."""
-    if _answers(url):
-        console.print(f"Using the service at {url}")
-        yield url
+def _service(url: str | None, data: Path, ending: Ending, console: Console) -> Iterator[str]:
+    """The address of a running service: the one at `url`; without it one that is found, or started for the demo.
+
+    Raises ClickException when the service does not answer or start.
+    """
+    if url is not None and not _answers(url):
+        raise click.ClickException(f"No service answers at {url}, or it is not ready (GET {url}/ready)")
+    candidates = [url] if url else [found for found in (find_address(data), _DEFAULT_URL) if found]
+    running = next((candidate for candidate in candidates if _answers(candidate)), None)
+    if running is not None:
+        console.print(f"Using the service at {running}", soft_wrap=True)
+        yield running
         return
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     own = f"http://127.0.0.1:{port}"
-    console.print(f"Nothing answers at {url}; starting a service for the while of the demo at {own} ...")
-    with tempfile.TemporaryDirectory(dir="/var/tmp" if Path("/var/tmp").is_dir() else None) as data:  # noqa: S108
-        Path(data).chmod(0o755)
-        process = subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-m", "image_builder", "serve", "--embedded", "--data", f"{data}/data"],
-            env={**os.environ, "LISTEN_ADDRESS": f"127.0.0.1:{port}", "LOG_LEVEL": "WARNING"},
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+    console.print(f"No service answers at {candidates[0]}; starting one for the demo at {own} ...", soft_wrap=True)
+    with tempfile.TemporaryDirectory(dir="/var/tmp" if Path("/var/tmp").is_dir() else None) as folder:  # noqa: S108
+        Path(folder).chmod(0o755)
+        process = None
         try:
-            _wait_for(own, process)
+            process = _start(Path(folder, "data"), port)
+            _wait_for(own, process, ending)
             yield own
         finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait()
+            # A further signal must not interrupt the clean-up.
+            for number in SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
+            if process is not None:
+                _end(process)
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+def _start(data: Path, port: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - ourselves
+        [sys.executable, "-m", "image_builder", "serve", "--embedded", "--data", str(data)],
+        env={**os.environ, "LISTEN_ADDRESS": f"127.0.0.1:{port}", "LOG_LEVEL": "WARNING"},
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_END_WITHIN)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes], ending: Ending) -> None:
     deadline = time.monotonic() + _START_WITHIN
     while not _answers(url):
+        ending.check()
         if process.poll() is not None or time.monotonic() > deadline:
             raise click.ClickException("the service for the demo does not start")
         time.sleep(0.1)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from adapters.files.distribution_source import SOURCE_FILE, load_source
-from adapters.files.distributions import problems
+from adapters.files.distributions import find_problems
 from adapters.files.signing_keys import fetch_keys
 from image_builder.cli.options import directory_option
 from image_builder.cli.refresh_packages import refresh_packages
@@ -24,7 +24,7 @@ def distributions() -> None:
 @directory_option
 def check(directory: Path) -> None:
     """Say all that is wrong with the directory at once; exit status 1 if the service would not start with it."""
-    found = problems(directory, checker_of(CUSTOMIZATIONS).accept)
+    found = find_problems(directory, checker_of(CUSTOMIZATIONS).accept)
     for problem in found:
         click.echo(f"{problem.level}: {problem}")
     errors = sum(problem.level == "error" for problem in found)

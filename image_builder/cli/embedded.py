@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +15,13 @@ import orjson
 from adapters.embedded.composer.process import StandInComposer
 from adapters.embedded.platform.process import StandInPlatform
 from adapters.embedded.postgres import EmbeddedPostgres
+from adapters.embedded.private_files import replace_file
 from adapters.postgres.migrate import migrate
 from image_builder.configuration.settings import load_database_settings
+from image_builder.telemetry import logs
 
+# The file in the data folder with the address of the running service.
+_ADDRESS: Final = "address"
 _IDENTITY: Final = {
     "identity": {
         "org_id": "000001",
@@ -43,6 +47,19 @@ _ANY: Final = {
 def identity_header() -> str:
     """A value of x-rh-identity that may build everything unrestricted."""
     return base64.b64encode(orjson.dumps(_IDENTITY)).decode()
+
+
+def write_address(data: Path, url: str) -> None:
+    """Keep the address of the service in the data folder, where `find_address` finds it."""
+    replace_file(data / _ADDRESS, url.encode())
+
+
+def find_address(data: Path) -> str | None:
+    """The address of the service that uses the data folder, if one does; after a crash, of the last one."""
+    try:
+        return (data / _ADDRESS).read_text(encoding="utf-8").strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 @contextmanager
@@ -83,9 +100,17 @@ def surroundings(data: Path, check: Callable[[], None]) -> Iterator[None]:
             )
             for name, value in _ANY.items():
                 os.environ.setdefault(name, value)
-            migrate(load_database_settings().parameters)
+            applied = migrate(load_database_settings().parameters, log_each=not logs.is_console())
+            if applied and logs.is_console():
+                click.echo(f"Migrated the database: {len(applied)} migrations.")
             try:
                 yield
             finally:
-                click.echo("Ending the stand-ins, then PostgreSQL ...")
-    click.echo("Ended.")
+                _say("Ending the stand-ins, then PostgreSQL ...")
+                (data / _ADDRESS).unlink(missing_ok=True)
+    _say("Ended.")
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):  # the terminal was closed
+        click.echo(text)

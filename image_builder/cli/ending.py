@@ -14,7 +14,8 @@ import structlog
 
 log = structlog.get_logger()
 
-SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+# SIGHUP: the terminal was closed.
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # Seconds within which the same signal is the same request: some who send it do so twice, to us and to our group.
 _SAME: Final = 0.5
 # Seconds that threads get to end.
@@ -59,7 +60,8 @@ class Ending:
         self._requests = Requests()
         self._interrupts = True
         for number in SIGNALS:
-            signal.signal(number, self._note)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # such as SIGHUP with nohup
+                signal.signal(number, self._note)
 
     @property
     def asked(self) -> bool:

@@ -7,6 +7,7 @@ import structlog
 
 from adapters.postgres.migrate import migrate as apply_migrations
 from image_builder.configuration.settings import load_database_settings
+from image_builder.telemetry import logs
 
 log = structlog.get_logger()
 
@@ -18,5 +19,9 @@ def migrate() -> None:
     Takes a new database, one of an earlier version, or one that the Go service keeps (tern migration 15), in place and
     while it is in use. Any number may run at once. Needs the PG variables only.
     """
-    applied = apply_migrations(load_database_settings().parameters)
-    log.info("the database is up to date", applied=list(applied))
+    if logs.is_console():
+        applied = apply_migrations(load_database_settings().parameters, log_each=False)
+        log.info("the database is up to date", applied=len(applied))
+    else:
+        applied = apply_migrations(load_database_settings().parameters)
+        log.info("the database is up to date", applied=list(applied))

@@ -18,7 +18,7 @@ from adapters.files.distributions import load_distributions
 from adapters.files.new_files import NewFiles
 from adapters.files.package_list_files import package_list_path
 from adapters.repodata.download import ClientCertificate, Downloads
-from adapters.repodata.lists import has_packages, written_out
+from adapters.repodata.lists import format_package_list, has_packages
 from adapters.repodata.repository import repository_packages
 from domain.distributions import Distribution, Repository
 from domain.errors import ConfigurationError, UnavailableError
@@ -97,7 +97,7 @@ class _Refresh:
                 for architecture in distribution.architectures.values():
                     for repository in architecture.repositories:
                         self._repository(distribution, architecture.name, repository, lists)
-                written = lists.put_in_place()
+                written = lists.commit()
         except UnavailableError as error:
             self.report.failure(f"{error.detail}; the distribution's lists are left as they were")
         except ConfigurationError as error:
@@ -120,7 +120,7 @@ class _Refresh:
         path = package_list_path(self.directory, distribution, architecture, repository)
         if not packages and has_packages(path):
             raise UnavailableError(f"{title}: the repository holds no packages, and the list that is there does")
-        lists.add(path, written_out(packages))
+        lists.add(path, format_package_list(packages))
         self.report.line(f"{title}: {len(packages)} packages")
 
 

@@ -12,7 +12,7 @@ import click
 
 from adapters.files.aliases import follow_alias
 from adapters.files.distributions import load_distributions
-from adapters.files.package_list_files import originals
+from adapters.files.package_list_files import distributions_by_folder
 from adapters.repodata.text import printable
 from adapters.scap.customizations import ProfileReader
 from adapters.scap.datastream import read_datastream
@@ -99,7 +99,7 @@ def _chosen(directory: Path, names: Sequence[str], report: _Report) -> Iterator[
     """Those named, or all that have profiles; one that has several names once."""
     distributions = load_distributions(directory)
     if not names:
-        yield from (each for each in originals(directory, distributions).values() if each.profiles)
+        yield from (each for each in distributions_by_folder(directory, distributions).values() if each.profiles)
         return
     seen = set()
     for name in names:
@@ -132,14 +132,14 @@ def _refresh(
     refresh = ProfileRefresh(tuple(map(ProfileReader, benchmarks)), accept, keep_missing, add_new)
     for distribution in distributions:
         try:
-            done = refresh.folder(follow_alias(directory / distribution.name).resolve())
+            done = refresh.refresh_folder(follow_alias(directory / distribution.name).resolve())
         except (ConfigurationError, UnavailableError) as error:
             report.failure(
                 f"{distribution.name}: {printable(error.detail)} ({file}); its profiles are left as they were"
             )
             continue
-        if done.left_alone:
-            click.echo(f"{distribution.name}: not in {file}, left alone: {', '.join(done.left_alone)}", err=True)
+        if done.skipped:
+            click.echo(f"{distribution.name}: not in {file}, left alone: {', '.join(done.skipped)}", err=True)
         click.echo(f"{distribution.name}: {done.written} profiles written")
     if refresh.ignored:
         click.echo(f"{file}: not taken over: {printable(', '.join(refresh.ignored))}", err=True)

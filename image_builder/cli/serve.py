@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -15,14 +16,14 @@ import structlog
 
 from domain.errors import ConfigurationError
 from image_builder import app
-from image_builder.cli.embedded import identity_header, surroundings
+from image_builder.cli.embedded import identity_header, surroundings, write_address
 from image_builder.cli.ending import AskedToEndError, Ending, leave
 from image_builder.cli.process_limits import prepare_process
 from image_builder.cli.server import Server, configuration
 from image_builder.cli.workers import Workers
 from image_builder.composition.adapters import index_packages
 from image_builder.configuration.preflight import report_all_faults
-from image_builder.configuration.settings import Settings, is_embedded_requested, load_settings
+from image_builder.configuration.settings import Settings, find_listen_address, is_embedded_requested, load_settings
 from image_builder.telemetry.workers import MetricsMemory
 
 log = structlog.get_logger()
@@ -64,11 +65,18 @@ def serve(*, embedded: bool, data: Path, workers: int | None) -> None:
     """
     ending = Ending()
     embedded = embedded or is_embedded_requested()
+    if embedded and (address := find_listen_address()):
+        _check_free(address)
     try:
         with surroundings(data, ending.check) if embedded else nullcontext(), report_all_faults():
             settings = load_settings()
             ending.check()
-            _run(settings, workers or settings.serving.workers, ending, lambda: _announce(settings, embedded=embedded))
+            _run(
+                settings,
+                workers or settings.serving.workers,
+                ending,
+                lambda: _announce(settings, data if embedded else None),
+            )
     except AskedToEndError:
         log.info("interrupted")
     leave()
@@ -88,7 +96,10 @@ def _run(settings: Settings, workers: int, ending: Ending, announce: Callable[[]
             announce()
             if workers == 1:
                 config = configuration(settings, service, factory=False)
-                Server(config, settings.serving.shutdown_grace, lambda: ending.asked).run(sockets=[listener])
+                server = Server(config, settings.serving.shutdown_grace, lambda: ending.asked)
+                if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+                    signal.signal(signal.SIGHUP, server.handle_exit)  # uvicorn handles the other signals itself
+                server.run(sockets=[listener])
             else:
                 Workers(settings, factory, listener, workers).run(lambda: ending.asked)
 
@@ -100,6 +111,18 @@ def _listener(settings: Settings) -> socket.socket:
     except OSError as error:
         raise ConfigurationError(
             f"LISTEN_ADDRESS {settings.serving.host}:{settings.serving.port}: {error.strerror}"
+        ) from None
+
+
+def _check_free(address: str) -> None:
+    """Notice a busy address before anything is started. Raises ConfigurationError."""
+    host, _, port = address.rpartition(":")
+    try:
+        _bound(*_place(host.strip("[]"), int(port))).close()
+    except OSError as error:
+        raise ConfigurationError(
+            f"LISTEN_ADDRESS {address}: {error.strerror}. Choose another one, such as: "
+            f"LISTEN_ADDRESS=127.0.0.1:{int(port) % 65535 + 1} make run"
         ) from None
 
 
@@ -130,12 +153,14 @@ def _bound(family: socket.AddressFamily, address: Any) -> socket.socket:
     return listener
 
 
-def _announce(settings: Settings, *, embedded: bool) -> None:
+def _announce(settings: Settings, data: Path | None) -> None:
+    """Say where the service is: in the log, or for the embedded default with its `data` folder, in a text."""
     host = "127.0.0.1" if settings.serving.host in {"", "localhost", "0.0.0.0"} else settings.serving.host
     url = f"http://[{host}]:{settings.serving.port}" if ":" in host else f"http://{host}:{settings.serving.port}"
-    if not embedded:
+    if data is None:
         log.info("serving", url=url + settings.serving.base_paths[0], process=os.getpid())
         return
+    write_address(data, url)
     click.echo(
         f"""\
 Serving {url}{settings.serving.base_paths[0]} (process {os.getpid()})

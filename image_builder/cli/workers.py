@@ -59,7 +59,11 @@ class Workers:
 
         Closes the listener. `asked` tells whether somebody wanted the end before this listened for signals.
         """
-        before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        before = {
+            number: signal.signal(number, self._note)
+            for number in SIGNALS
+            if signal.getsignal(number) is not signal.SIG_IGN
+        }
         # Else the start of the first worker starts it, and lets through what is blocked there.
         resource_tracker.ensure_running()
         try:
@@ -88,9 +92,9 @@ class Workers:
                 del self._started[worker]
         while len(self._started) < self._count:
             worker = _spawn.Process(target=_work, args=(self._settings, self._create, self._listener))
-            # Its parent tells it what Ctrl-C means, which goes to all processes of a terminal. What it is told itself
-            # has to wait until it can obey: killed, it would reset connections that queue at the listener.
-            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, _END, _HURRY})
+            # Ctrl-C and SIGHUP go to all processes of a terminal, and the parent tells the worker what they mean. Other
+            # signals have to wait until the worker can obey: killed, it would reset connections that queue.
+            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP, _END, _HURRY})
             try:
                 worker.start()
             finally:

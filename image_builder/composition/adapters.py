@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adapters.features import AlwaysOn
+from adapters.features import EnabledFeatureFlags
 from adapters.files.distributions import load_allow_list, load_distributions
 from adapters.files.package_lists import FilePackageLists, index_package_lists
 from adapters.files.profiles import load_profiles
@@ -16,7 +16,7 @@ from adapters.postgres.composes import PostgresComposes
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.starts import PostgresStarts
-from adapters.rate_limits import NoLimits
+from adapters.rate_limits import UnlimitedRequests
 from domain.distributions import Catalogue
 from domain.profiles import Profiles
 from image_builder.composition.back_ends import BackEnds, connect_back_ends
@@ -27,7 +27,7 @@ from image_builder.http.contract import CUSTOMIZATIONS, Contract
 from image_builder.telemetry.metrics import Metrics
 from image_builder.telemetry.sampler import Sampler
 from image_builder.telemetry.tracing import Tracing
-from ports.features import Features
+from ports.features import FeatureFlags
 from ports.fingerprints import Fingerprints
 from ports.packages import PackageLists
 from ports.quotas import Quotas
@@ -118,15 +118,15 @@ def create_back_ends(container: Container) -> BackEnds:
     return connect_back_ends(container.settings(), container.metrics())
 
 
-def create_feature_flags(container: Container) -> Features:
+def create_feature_flags(container: Container) -> FeatureFlags:
     """Unleash, or all flags on where it is not set."""
     settings = container.settings().feature_flags
     if not settings.url:
-        return AlwaysOn()
+        return EnabledFeatureFlags()
     # Imported here: it takes a quarter of a second, which a start without Unleash need not spend.
-    from adapters.features.unleash import UnleashFeatures  # noqa: PLC0415
+    from adapters.features.unleash import UnleashFeatureFlags  # noqa: PLC0415
 
-    return UnleashFeatures(settings.url, settings.token, meter=container.metrics())
+    return UnleashFeatureFlags(settings.url, settings.token, meter=container.metrics())
 
 
 def create_quotas(container: Container) -> Quotas:
@@ -139,17 +139,17 @@ def create_rate_limits(container: Container) -> RateLimits:
     """Rate limits in this process' memory or in a shared storage, or none where they are off."""
     settings = container.settings().rate_limits
     if not settings.enabled:
-        return NoLimits()
+        return UnlimitedRequests()
     # Imported here: the libraries take time that a start without them need not spend.
     if not settings.storage_url:
-        from adapters.rate_limits.memory import MemoryLimits  # noqa: PLC0415
+        from adapters.rate_limits.memory import InMemoryRateLimits  # noqa: PLC0415
 
-        return MemoryLimits(settings.amounts, settings.window)
-    from adapters.rate_limits.redis import SharedLimits  # noqa: PLC0415
+        return InMemoryRateLimits(settings.amounts, settings.window)
+    from adapters.rate_limits.redis import RedisRateLimits  # noqa: PLC0415
 
     patience = settings.storage_timeout.total_seconds()
     meter = container.metrics()
-    return SharedLimits(settings.storage_url, settings.amounts, settings.window, meter, patience=patience)
+    return RedisRateLimits(settings.storage_url, settings.amounts, settings.window, meter, patience=patience)
 
 
 def create_fingerprints(container: Container) -> Fingerprints:

@@ -43,7 +43,7 @@ from image_builder.usecases.readiness import Probe
 from image_builder.usecases.reconcile import ReconcileStarts
 from image_builder.usecases.record import RecordBuilds
 from image_builder.usecases.requirements import PolicyRequirements
-from ports.features import Features
+from ports.features import FeatureFlags
 from ports.fingerprints import Fingerprints
 from ports.packages import PackageLists
 from ports.quotas import Quotas
@@ -79,7 +79,7 @@ class Container(DeclarativeContainer):
     abandoned_starts: Provider[AbandonedStarts] = ThreadSafeSingleton(adapters.create_abandoned_starts, __self__)
     idempotency_keys: Provider[IdempotencyKeys] = ThreadSafeSingleton(adapters.create_idempotency_keys, __self__)
     back_ends: Provider[BackEnds] = ThreadSafeSingleton(adapters.create_back_ends, __self__)
-    feature_flags: Provider[Features] = ThreadSafeSingleton(adapters.create_feature_flags, __self__)
+    feature_flags: Provider[FeatureFlags] = ThreadSafeSingleton(adapters.create_feature_flags, __self__)
     quotas: Provider[Quotas] = ThreadSafeSingleton(adapters.create_quotas, __self__)
     rate_limits: Provider[RateLimits] = ThreadSafeSingleton(adapters.create_rate_limits, __self__)
     fingerprints: Provider[Fingerprints] = ThreadSafeSingleton(adapters.create_fingerprints, __self__)

@@ -16,7 +16,7 @@ from domain.budgets import Budget
 from domain.compose.targets import UploadSettings
 from domain.composes import LARGEST_LIST
 from image_builder.configuration.variables import Section
-from image_builder.telemetry.logs import LEVELS
+from image_builder.telemetry.logs import FORMATS, LEVELS
 
 _MiB: Final = 1024 * 1024
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -314,6 +314,12 @@ class TelemetrySettings:
         "lowest level that is logged; `TRACE` means `DEBUG`",
         allowed=tuple(LEVELS),
         ignore_case=True,
+    )
+    log_format: str = _telemetry.choice(
+        "LOG_FORMAT",
+        "",
+        "form of the log; unset: `console` (lines for people) on a terminal, `json` elsewhere",
+        allowed=FORMATS,
     )
     otlp_endpoint: str = _telemetry.url(
         "OTEL_EXPORTER_OTLP_ENDPOINT",

@@ -99,6 +99,12 @@ def is_embedded_requested() -> bool:
     return bool(read_variables(ServingSettings, load_environment().values)[0].get("IMAGE_BUILDER_EMBEDDED", False))
 
 
+def find_listen_address() -> str | None:
+    """The value of LISTEN_ADDRESS, whatever other variables hold; None where it cannot be read."""
+    address = read_variables(ServingSettings, load_environment().values)[0].get("LISTEN_ADDRESS")
+    return None if address is None else str(address)
+
+
 def load_database_settings() -> DatabaseSettings:
     """The database variables of the environment. Raises ConfigurationError that names all that cannot be used."""
     return _load(DatabaseSettings)

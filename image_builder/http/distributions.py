@@ -41,7 +41,7 @@ class DistributionsController:
     ) -> Response:
         """Handle GET /distributions."""
         if kind == "bootc":
-            listings = self.catalogue.bootc_images(distro or None, arch or None, type or None)
+            listings = self.catalogue.list_bootc_images(distro or None, arch or None, type or None)
             return json_answer([_listing(listing) for listing in listings])
         visible = self.catalogue.visible_to(org_id=identity.tenant, entitled=identity.entitled)
         return json_answer([{"name": each.name, "description": each.description} for each in visible])

@@ -26,6 +26,8 @@ from image_builder.http.errors import HttpError, Problem, problem_of
 from image_builder.http.limiter import Limiter
 from image_builder.http.memory import Account, RequestMemory
 from image_builder.http.rate_limits import add_rate_limits
+from image_builder.telemetry import logs
+from image_builder.telemetry.logs import DEMO_USER_AGENT
 from image_builder.telemetry.metrics import Metrics
 from image_builder.telemetry.tracing import Tracing
 from ports.memory import current_memory
@@ -157,7 +159,8 @@ class Edge:
         below_base = scope["path"].startswith(self._bases)
         if below_base:
             self._metrics.observe(record.template, _method_label(scope["method"]), record.status, seconds)
-        level = "warning" if record.status >= 500 else "info" if below_base else "debug"
+        is_shown = below_base and not (logs.is_console() and _is_of_demo(scope))
+        level = "warning" if record.status >= 500 else "info" if is_shown else "debug"
         getattr(log, level)(
             "request",
             method=scope["method"],
@@ -167,6 +170,11 @@ class Edge:
             org_id=record.tenant or None,
             duration_ms=round(seconds * 1000, 2),
         )
+
+
+def _is_of_demo(scope: Scope) -> bool:
+    """Whether the command `demo` sends the request: it polls its builds, and its lines would hide all others."""
+    return (b"user-agent", DEMO_USER_AGENT.encode()) in scope["headers"]
 
 
 class _Answer:

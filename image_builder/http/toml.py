@@ -8,7 +8,7 @@ from typing import Any, Final
 import tomli_w
 
 from domain.errors import InvalidRequestError
-from domain.osbuild.blueprint import document, read
+from domain.osbuild.blueprint import parse_blueprint, to_osbuild_document
 from domain.texts import listed
 
 # Fields of an export, beside the customizations, that osbuild blueprints do not have.
@@ -22,7 +22,7 @@ def create_request_from_toml(text: str, image: Mapping[str, Any]) -> dict[str, A
     query parameters. Raises InvalidRequestError if the text is no osbuild blueprint, or has fields that the API does
     not support; it names the first of these fields and their number.
     """
-    blueprint = read(text)
+    blueprint = parse_blueprint(text)
     if blueprint.unknown:
         raise InvalidRequestError(f"Unsupported fields in the blueprint: {listed(blueprint.unknown)}")
     return {
@@ -42,7 +42,7 @@ def create_request_from_toml(text: str, image: Mapping[str, Any]) -> dict[str, A
 
 def format_export(exported: Mapping[str, Any]) -> str:
     """Format an export (openapi.yaml, schema BlueprintExportResponse) as TOML."""
-    osbuild_document, unsupported = document(
+    osbuild_document, unsupported = to_osbuild_document(
         exported["name"],
         exported["description"],
         exported.get("distribution"),

@@ -1,4 +1,4 @@
-"""Build a blueprint's images (contract: composeBlueprint)."""
+"""Start builds of a blueprint's images (openapi.yaml, operation composeBlueprint)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class BuildBlueprint:
-    """`completed` checks a ComposeRequest and fills in what it leaves out: blueprints are older than their contract."""
+    """Starts builds of a blueprint.
+
+    `completed` validates a ComposeRequest (openapi.yaml) and adds defaults: a blueprint may have been stored when other
+    requests were valid.
+    """
 
     blueprints: Blueprints
     completed: Callable[[Json], Json]
@@ -35,10 +39,12 @@ class BuildBlueprint:
         image_types: Sequence[str] | None,
         key: UUID | None = None,
     ) -> Started:
-        """The builds of its latest version, in the order of its images; None for all image types.
+        """Start a build for each image of the latest version, in the version's order.
 
-        Raises NotFoundError unless it is this tenant's, InvalidRequestError for too many images, RateLimitedError
-        where the rate limit allows fewer builds, and whatever StartComposes raises.
+        `image_types` selects images by type; None selects all. `key` is the claimed Idempotency-Key of the request.
+
+        Raises NotFoundError for a blueprint that is not the tenant's, InvalidRequestError for too many images,
+        RateLimitedError where the rate limit allows fewer builds, and the errors of StartComposes.
         """
         blueprint = self.blueprints.get(identity.tenant, blueprint_id, needed=most_memory_of)
         requests = create_compose_requests(blueprint, client_id, image_types)
@@ -46,10 +52,10 @@ class BuildBlueprint:
         require_memory(memory_of(requests))
         release_set_aside()  # the composer may take long
         version = BlueprintVersion(blueprint.id, blueprint.version_id)
-        return self.start(identity, self._completed(requests), version, key)
+        return self.start(identity, self._complete(requests), version, key)
 
-    def _completed(self, requests: Sequence[Json]) -> list[Json]:
-        """The requests, complete. They share their customizations, which are the same in all and may be large."""
+    def _complete(self, requests: Sequence[Json]) -> list[Json]:
+        """The requests with defaults. They share one object with the customizations, which may be large."""
         completed: list[Json] = []
         for request in requests:
             if completed:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from domain.distributions import Catalogue, Distribution
 from domain.identity import Identity
-from ports.features import Features
+from ports.features import FeatureFlags
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class ShowFeatures:
 
     catalogue: Catalogue
     back_ends: OptionalBackEnds
-    features: Features
+    features: FeatureFlags
 
     def __call__(self, identity: Identity) -> Available:
         """The features that are available to this caller now."""

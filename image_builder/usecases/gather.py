@@ -15,7 +15,7 @@ from image_builder.fair_threads import FairThreads
 from image_builder.usecases.concurrency import Call, run_concurrently, set_up
 from ports.compliance import Compliance
 from ports.content_sources import ContentSources
-from ports.features import Features
+from ports.features import FeatureFlags
 from ports.provisioning import Provisioning
 
 _FLAG_OFF = "Feature image-builder.compliance-policies.enabled not enabled"
@@ -29,7 +29,7 @@ class Gather:
     content_sources: ContentSources | None
     provisioning: Provisioning | None
     compliance: Compliance | None
-    features: Features
+    features: FeatureFlags
     threads: FairThreads
 
     def __call__(self, identity: Identity, questions: Questions) -> Answers:

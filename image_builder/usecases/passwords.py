@@ -28,7 +28,7 @@ def salt_passwords(plain: Mapping[int, str]) -> dict[int, SaltedPassword]:
 
 
 def _seconds_left() -> float | None:
-    """As futures take it."""
+    """The seconds until the deadline, None where there is none: the form of a timeout that futures accept."""
     seconds = remaining_seconds()
     return None if math.isinf(seconds) else max(seconds, 0.0)
 

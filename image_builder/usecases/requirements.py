@@ -18,7 +18,7 @@ from domain.applicability import (
 from domain.distributions import Catalogue, Distribution, rhel_version
 from domain.errors import InvalidRequestError, NotFoundError, UnavailableError
 from domain.identity import Identity
-from domain.osbuild.blueprint import Blueprint, policy_customizations, read
+from domain.osbuild.blueprint import Blueprint, parse_blueprint, policy_customizations
 from image_builder.fair_threads import FairThreads
 from image_builder.usecases.concurrency import Call, run_concurrently, set_up
 from ports.compliance import Compliance
@@ -114,7 +114,7 @@ def _read_blueprint(text: str) -> Blueprint:
     """Read a policy's blueprint. Raises InvalidRequestError for text that is none, and for NUL characters in it."""
     if _NUL.search(text):  # PostgreSQL cannot store it in JSON
         raise InvalidRequestError("the policy's blueprint holds a NUL character")
-    return read(text)
+    return parse_blueprint(text)
 
 
 def _return_none_if_missing(call: Callable[[], T]) -> Callable[[], T | None]:

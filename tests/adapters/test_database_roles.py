@@ -13,7 +13,8 @@ import pytest
 from psycopg import errors
 
 from adapters.postgres.maintenance import open_maintenance
-from adapters.postgres.migrate import migrate, migrations
+from adapters.postgres.migrate import migrate
+from adapters.postgres.migration_files import migrations
 from tests.support.databases import Parameters, session
 from tests.support.roles import APP, MAINTENANCE, OWNER, apply_roles, database_with_roles, logged_in
 from tests.support.rows import TERN_15, insert_blueprint_version, insert_compose, stored_row

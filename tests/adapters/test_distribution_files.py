@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.files.distributions import load_allow_list, load_distributions, problems
+from adapters.files.distributions import find_problems, load_allow_list, load_distributions
 from domain.distributions import AllowList, BootcImage, Repository
 from domain.errors import ConfigurationError
 from tests.support.domain_builders import accept_customizations
@@ -48,7 +48,7 @@ def put(directory, document, name="test-9"):
 
 
 def found(directory):
-    return problems(directory, accept_customizations)
+    return find_problems(directory, accept_customizations)
 
 
 def refusal(directory):
@@ -215,13 +215,13 @@ def test_a_folder_without_its_file_is_an_error(directory):
 def test_a_link_to_nothing_or_to_itself_is_named(directory, target):
     put(directory, a_document())
     (directory / "test").symlink_to(target)
-    assert refusal(directory) == f"{directory / 'test'}: a link to nothing"
+    assert refusal(directory) == f"{directory / 'test'}: a symbolic link whose target does not exist"
 
 
 def test_a_directory_must_be_there_be_one_and_hold_a_distribution(directory):
-    assert refusal(directory) == f"{directory}: holds no distribution"
+    assert refusal(directory) == f"{directory}: contains no distribution"
     (directory / "README").write_text("hello")
-    assert refusal(directory) == f"{directory}: holds no distribution"
+    assert refusal(directory) == f"{directory}: contains no distribution"
     assert str(directory / "README") in refusal(directory / "README")
     assert str(directory / "gone") in refusal(directory / "gone")
 

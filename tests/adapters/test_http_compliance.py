@@ -12,7 +12,7 @@ from adapters.embedded.platform.process import StandInPlatform
 from adapters.http.compliance import HttpCompliance
 from domain.content import Policy
 from domain.errors import ForbiddenError, InvalidRequestError, NotFoundError, UnavailableError
-from domain.osbuild.blueprint import read
+from domain.osbuild.blueprint import parse_blueprint
 from ports.deadline import until
 from tests.support.customers import BROKEN, CUSTOMER, MEANINGLESS, NOBODY, SLOW, asking, is_discreet, reaching
 from tests.support.loopback import answer, refused_url
@@ -238,9 +238,9 @@ def test_a_tailoring_that_was_made_is_there_with_its_blueprint(stand_in):
     stand_in.create_tailoring(CUSTOMER, known.POLICY_RHEL9, minor)
     stand_in.create_tailoring(CUSTOMER, known.POLICY_RHEL9, minor)
     assert stand_in.has_tailoring(CUSTOMER, known.POLICY_RHEL9, minor)
-    assert tuple(read(stand_in.blueprint(CUSTOMER, known.POLICY_RHEL9, minor)).customizations["packages"]) == (
-        known.POLICY_PACKAGES
-    )
+    assert tuple(
+        parse_blueprint(stand_in.blueprint(CUSTOMER, known.POLICY_RHEL9, minor)).customizations["packages"]
+    ) == (known.POLICY_PACKAGES)
 
 
 def test_tailorings_made_at_once_are_all_there(stand_in):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.rate_limits.memory import MemoryLimits, PromptMemory
+from adapters.rate_limits.memory import InMemoryRateLimits, MovingWindowStorage
 from domain.budgets import Budget
 from tests.support.clock import Clock
 
@@ -17,7 +17,7 @@ AMOUNTS = {Budget.READS: 3, Budget.WRITES: 2, Budget.BUILD_REQUESTS: 1}
 
 @pytest.fixture
 def limits(clock):
-    return MemoryLimits(AMOUNTS, WINDOW, clock)
+    return InMemoryRateLimits(AMOUNTS, WINDOW, clock)
 
 
 def spend(limits, tenant="somebody", budget=Budget.READS, amount=1):
@@ -103,7 +103,7 @@ def test_a_tenant_whose_name_looks_like_a_key_shares_it_with_nobody(limits, one,
 @given(gaps=st.lists(st.integers(0, 40), max_size=60))
 def test_whenever_requests_come_every_window_holds_at_most_the_budget_and_none_is_refused_before(gaps):
     clock = Clock()
-    limits = MemoryLimits(AMOUNTS, WINDOW, clock)
+    limits = InMemoryRateLimits(AMOUNTS, WINDOW, clock)
     admitted = []
     for gap in gaps:
         clock.now += gap
@@ -115,7 +115,7 @@ def test_whenever_requests_come_every_window_holds_at_most_the_budget_and_none_i
 
 
 def test_tenants_that_are_gone_are_forgotten_by_the_requests_of_others(clock):
-    memory = PromptMemory(clock)
+    memory = MovingWindowStorage(clock)
     for number in range(100):
         assert memory.acquire_entry(f"gone {number}", 3, WINDOW)
     clock.now += WINDOW
@@ -125,7 +125,7 @@ def test_tenants_that_are_gone_are_forgotten_by_the_requests_of_others(clock):
 
 
 def test_a_tenant_that_is_still_counted_is_not_forgotten(clock):
-    memory = PromptMemory(clock)
+    memory = MovingWindowStorage(clock)
     memory.acquire_entry("somebody", 1, WINDOW)
     clock.now += WINDOW / 2
     for _ in range(5):

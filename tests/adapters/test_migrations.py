@@ -16,7 +16,8 @@ import pytest
 
 from adapters.postgres.composes import PostgresComposes
 from adapters.postgres.connection import PostgresDatabase
-from adapters.postgres.migrate import migrate, migrations
+from adapters.postgres.migrate import migrate
+from adapters.postgres.migration_files import migrations
 from adapters.postgres.starts import PostgresStarts
 from domain.composes import ComposesQuery, NewCompose
 from domain.errors import ConfigurationError, UnavailableError

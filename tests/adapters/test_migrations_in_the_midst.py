@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.postgres.migrate import migrate, migrations
+from adapters.postgres.migrate import migrate
+from adapters.postgres.migration_files import migrations
 from benchmarks.database import Size, fill
 from benchmarks.lists import others
 from tests.support.databases import Parameters, query

@@ -13,7 +13,8 @@ import pytest
 from psycopg import errors
 
 from adapters.postgres import migrate as migrating
-from adapters.postgres.migrate import migrate, migrations
+from adapters.postgres.migrate import migrate
+from adapters.postgres.migration_files import migrations
 from tests.support import databases, go_service
 from tests.support.databases import Parameters, query, session
 from tests.support.rows import TERN_15, insert_blueprint_version, insert_compose

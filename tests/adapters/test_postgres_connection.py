@@ -16,6 +16,7 @@ import pytest
 
 from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.postgres.connection import PostgresDatabase
+from adapters.postgres.migrate import migrate
 from domain.errors import UnavailableError
 from tests.support.database_proxy import WAYS, DatabaseProxy
 from tests.support.databases import Parameters, session
@@ -26,6 +27,7 @@ from tests.support.waiting import PATIENCE, STRETCH
 @pytest.fixture
 def server() -> Iterator[EmbeddedPostgres]:
     with open_folder() as folder, EmbeddedPostgres(folder / "data", settings={"fsync": "off"}) as running:
+        migrate(running.connection_parameters())
         yield running
 
 
@@ -139,8 +141,8 @@ every_way = pytest.mark.parametrize("name", WAYS)
 
 
 @every_way
-def test_a_server_that_is_unavailable_at_first_is_found_when_it_starts(postgres: Parameters, name: str) -> None:
-    with DatabaseProxy(postgres) as proxy, pool(proxy.parameters) as database:
+def test_a_server_that_is_unavailable_at_first_is_found_when_it_starts(module_database: Parameters, name: str) -> None:
+    with DatabaseProxy(module_database) as proxy, pool(proxy.parameters) as database:
         WAYS[name](proxy)
         is_away(database)
         is_away(database)
@@ -149,8 +151,8 @@ def test_a_server_that_is_unavailable_at_first_is_found_when_it_starts(postgres:
 
 
 @every_way
-def test_a_server_that_stops_and_starts_is_found_again(postgres: Parameters, name: str) -> None:
-    with DatabaseProxy(postgres) as proxy, pool(proxy.parameters) as database:
+def test_a_server_that_stops_and_starts_is_found_again(module_database: Parameters, name: str) -> None:
+    with DatabaseProxy(module_database) as proxy, pool(proxy.parameters) as database:
         fill(database, 4)
         for _ in range(2):
             WAYS[name](proxy)
@@ -159,8 +161,8 @@ def test_a_server_that_stops_and_starts_is_found_again(postgres: Parameters, nam
             until_there(database)
 
 
-def test_a_statement_without_an_answer_fails(postgres: Parameters) -> None:
-    with DatabaseProxy(postgres) as proxy, pool(proxy.parameters) as database:
+def test_a_statement_without_an_answer_fails(module_database: Parameters) -> None:
+    with DatabaseProxy(module_database) as proxy, pool(proxy.parameters) as database:
         until_there(database)
         began = time.monotonic()
 
@@ -175,16 +177,16 @@ def test_a_statement_without_an_answer_fails(postgres: Parameters) -> None:
         assert time.monotonic() - began < PATIENCE
 
 
-def test_a_statement_that_takes_too_long_is_ended_and_the_connections_stay(postgres: Parameters) -> None:
-    with pool(postgres, size=1) as database:
+def test_a_statement_that_takes_too_long_is_ended_and_the_connections_stay(module_database: Parameters) -> None:
+    with pool(module_database, size=1) as database:
         before = idle(database)
         with pytest.raises(UnavailableError), database.connection() as connection:
             sleep(connection, 20)
         assert idle(database) == before
 
 
-def test_each_statement_of_a_pipeline_may_take_long(postgres: Parameters) -> None:
-    with pool(postgres, size=1) as database:
+def test_each_statement_of_a_pipeline_may_take_long(module_database: Parameters) -> None:
+    with pool(module_database, size=1) as database:
         before = idle(database)
         with database.connection() as connection, connection.pipeline():
             sleep(connection, 0.9)
@@ -192,13 +194,13 @@ def test_each_statement_of_a_pipeline_may_take_long(postgres: Parameters) -> Non
         assert idle(database) == before
 
 
-def test_an_answer_that_arrives_in_drops_is_given_up(postgres: Parameters) -> None:
+def test_an_answer_that_arrives_in_drops_is_given_up(module_database: Parameters) -> None:
     def drip(database: PostgresDatabase) -> None:
         with database.connection() as connection, connection.pipeline():
             for _ in range(160):
                 sleep(connection, 0.06)
 
-    with pool(postgres, size=1) as database:
+    with pool(module_database, size=1) as database:
         began = time.monotonic()
         with pytest.raises(UnavailableError):
             drip(database)
@@ -272,8 +274,8 @@ def broken_late(attempts: list[float]) -> Any:
     return work
 
 
-def test_a_late_error_is_retried_for_patient_callers_only(postgres: Parameters) -> None:
-    with pool(postgres) as database:
+def test_a_late_error_is_retried_for_patient_callers_only(module_database: Parameters) -> None:
+    with pool(module_database) as database:
         attempts: list[float] = []
         with pytest.raises(UnavailableError):
             database.run_with_retry(broken_late(attempts))
@@ -299,30 +301,30 @@ def test_a_server_that_refuses_connections_is_unavailable(module_pool: PostgresD
 
 
 @pytest.fixture(scope="module")
-def module_pool(postgres: Parameters) -> Iterator[PostgresDatabase]:
-    with pool(postgres, size=1) as database:
+def module_pool(module_database: Parameters) -> Iterator[PostgresDatabase]:
+    with pool(module_database, size=1) as database:
         yield database
 
 
-def test_a_transaction_that_was_stopped_is_unavailable(postgres: Parameters) -> None:
+def test_a_transaction_that_was_stopped_is_unavailable(module_database: Parameters) -> None:
     def be_stopped(database: PostgresDatabase) -> None:
         with database.connection() as connection, connection.transaction():
             connection.execute("SET idle_in_transaction_session_timeout = 20")
             time.sleep(0.2)
             connection.execute("SELECT 1")
 
-    with pool(postgres) as database:
+    with pool(module_database) as database:
         with pytest.raises(UnavailableError):
             be_stopped(database)
         database.check()
 
 
-def test_idle_connections_are_kept_while_no_new_ones_can_be_opened(postgres: Parameters) -> None:
-    with DatabaseProxy(postgres) as proxy, pool(proxy.parameters, size=2) as database:
+def test_idle_connections_are_kept_while_no_new_ones_can_be_opened(module_database: Parameters) -> None:
+    with DatabaseProxy(module_database) as proxy, pool(proxy.parameters, size=2) as database:
         fill(database, 2)
         first, second = idle(database), idle(database)
         proxy.refuse_newcomers("53300", "sorry, too many clients already")
-        with session(postgres) as connection:
+        with session(module_database) as connection:
             connection.execute("SELECT pg_terminate_backend(%s)", (first,))
         deadline = time.monotonic() + PATIENCE
         while first in (idle(database), idle(database)):  # until word of its end has come through
@@ -333,8 +335,8 @@ def test_idle_connections_are_kept_while_no_new_ones_can_be_opened(postgres: Par
             time.sleep(0.05)
 
 
-def test_busy_connections_are_kept_while_no_new_ones_can_be_opened(postgres: Parameters) -> None:
-    with DatabaseProxy(postgres) as proxy, pool(proxy.parameters, size=1) as database:
+def test_busy_connections_are_kept_while_no_new_ones_can_be_opened(module_database: Parameters) -> None:
+    with DatabaseProxy(module_database) as proxy, pool(proxy.parameters, size=1) as database:
         before = idle(database)
         proxy.refuse_newcomers("53300", "sorry, too many clients already")
         with database.connection() as connection:
@@ -345,8 +347,8 @@ def test_busy_connections_are_kept_while_no_new_ones_can_be_opened(postgres: Par
         assert idle(database) == before
 
 
-def test_a_patient_caller_waits_for_a_server_that_restarts(postgres: Parameters) -> None:
-    with DatabaseProxy(postgres) as proxy, pool(proxy.parameters) as database:
+def test_a_patient_caller_waits_for_a_server_that_restarts(module_database: Parameters) -> None:
+    with DatabaseProxy(module_database) as proxy, pool(proxy.parameters) as database:
         until_there(database)
         proxy.close_port()
         is_away(database)
@@ -354,8 +356,8 @@ def test_a_patient_caller_waits_for_a_server_that_restarts(postgres: Parameters)
         database.run_with_retry(lambda connection: connection.execute("SELECT 1"), attempts=4, patient=True)
 
 
-def test_the_database_can_be_closed_while_the_server_is_unavailable(postgres: Parameters) -> None:
-    with DatabaseProxy(postgres) as proxy:
+def test_the_database_can_be_closed_while_the_server_is_unavailable(module_database: Parameters) -> None:
+    with DatabaseProxy(module_database) as proxy:
         proxy.swallow()
         began = time.monotonic()
         with pool(proxy.parameters) as database:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from adapters.files.distributions import load_distributions, problems
+from adapters.files.distributions import find_problems, load_distributions
 from adapters.files.profiles import load_profiles
 from domain.errors import ConfigurationError
 from tests.support.domain_builders import accept_customizations
@@ -40,7 +40,7 @@ def loaded(directory):
 
 
 def check(directory):
-    return problems(directory, accept_customizations)
+    return find_problems(directory, accept_customizations)
 
 
 def test_a_profile_s_customizations_are_read_whole(directory):

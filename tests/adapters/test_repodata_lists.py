@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adapters.files.new_files import NewFiles
-from adapters.repodata.lists import written_out
+from adapters.repodata.lists import format_package_list
 from adapters.repodata.primary import Package
 from domain.errors import ConfigurationError
 from tests.support.service import PROJECT
@@ -30,8 +30,8 @@ def content(folder):
 
 def test_a_list_is_an_array_of_name_and_summary(tmp_path, old):
     with NewFiles(tmp_path) as lists:
-        lists.add(old[0], written_out(NEW))
-        lists.put_in_place()
+        lists.add(old[0], format_package_list(NEW))
+        lists.commit()
     assert json.loads(old[0].read_text()) == [
         {"name": "alpha", "summary": "Größe \u2028 & \n"},
         {"name": "zsh", "summary": ""},
@@ -41,17 +41,17 @@ def test_a_list_is_an_array_of_name_and_summary(tmp_path, old):
 
 def test_a_list_without_packages_is_an_empty_array(tmp_path, old):
     with NewFiles(tmp_path) as lists:
-        lists.add(old[0], written_out([]))
-        lists.put_in_place()
+        lists.add(old[0], format_package_list([]))
+        lists.commit()
     assert json.loads(old[0].read_text()) == []
 
 
 def test_nothing_changes_before_all_are_put_in_place(tmp_path, old):
     with NewFiles(tmp_path) as lists:
         for path in old:
-            lists.add(path, written_out(NEW))
+            lists.add(path, format_package_list(NEW))
         assert [path.read_text() for path in old] == ["[]", "[]"]
-        assert lists.put_in_place() == 2
+        assert lists.commit() == 2
     assert all(json.loads(path.read_text()) for path in old)
 
 
@@ -60,7 +60,7 @@ def test_what_was_not_put_in_place_leaves_no_trace(tmp_path, old):
 
     def interrupted():
         with NewFiles(tmp_path) as lists:
-            lists.add(old[0], written_out(NEW))
+            lists.add(old[0], format_package_list(NEW))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -72,9 +72,9 @@ def test_a_target_that_cannot_be_replaced_leaves_all_as_it_was(tmp_path, old):
     old[1].unlink()
     old[1].mkdir()
     with NewFiles(tmp_path) as lists:
-        lists.add(old[0], written_out(NEW))
+        lists.add(old[0], format_package_list(NEW))
         with pytest.raises(ConfigurationError, match=r"appstream-packages\.json: is a directory"):
-            lists.add(old[1], written_out(NEW))
+            lists.add(old[1], format_package_list(NEW))
     assert old[0].read_text() == "[]"
 
 
@@ -90,8 +90,8 @@ def test_an_old_lists_mode_is_kept_and_a_new_one_is_readable_for_all(tmp_path, o
     try:
         with NewFiles(tmp_path) as lists:
             for path in old:
-                lists.add(path, written_out(NEW))
-            lists.put_in_place()
+                lists.add(path, format_package_list(NEW))
+            lists.commit()
     finally:
         os.umask(before)
     assert [path.stat().st_mode & 0o777 for path in old] == [0o640, 0o644]
@@ -99,10 +99,10 @@ def test_an_old_lists_mode_is_kept_and_a_new_one_is_readable_for_all(tmp_path, o
 
 def test_two_refreshes_of_one_distribution_do_not_mix(tmp_path, old):
     with NewFiles(tmp_path) as lists:
-        lists.add(old[0], written_out(NEW))
+        lists.add(old[0], format_package_list(NEW))
         with pytest.raises(ConfigurationError, match="being refreshed already"), NewFiles(tmp_path):
             pass
-        lists.put_in_place()
+        lists.commit()
     with NewFiles(tmp_path):  # and the next one may
         pass
 
@@ -111,7 +111,7 @@ CRASH = """
 import os, sys
 from pathlib import Path
 from adapters.files.new_files import NewFiles
-from adapters.repodata.lists import written_out
+from adapters.repodata.lists import format_package_list
 from adapters.repodata.primary import Package
 
 replace = Path.replace
@@ -122,8 +122,8 @@ Path.replace = once
 
 with NewFiles(Path(sys.argv[1])) as lists:
     for path in sys.argv[2:]:
-        lists.add(Path(path), written_out([Package("alpha", "A")] * 1000))
-    lists.put_in_place()
+        lists.add(Path(path), format_package_list([Package("alpha", "A")] * 1000))
+    lists.commit()
 """
 
 
@@ -134,8 +134,8 @@ def test_a_crash_between_two_files_leaves_each_whole_and_the_next_refresh_cleans
     assert [len(json.loads(path.read_text())) for path in old] == [1000, 0]
     with NewFiles(tmp_path) as lists:
         for path in old:
-            lists.add(path, written_out(NEW))
-        lists.put_in_place()
+            lists.add(path, format_package_list(NEW))
+        lists.commit()
     assert set(tmp_path.iterdir()) == set(old)
 
 
@@ -155,7 +155,7 @@ def test_if_one_file_cannot_be_replaced_all_stay_as_they_were(tmp_path, monkeypa
         for path in (*old, tmp_path / "folder" / "d"):
             files.add(path, [b"new"])
         with pytest.raises(ConfigurationError, match=f"{tmp_path}/b: Permission denied"):
-            files.put_in_place()
+            files.commit()
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == old
 
 
@@ -166,7 +166,7 @@ def test_the_target_of_a_link_is_replaced_and_the_link_stays(tmp_path):
     link.symlink_to(target)
     with NewFiles(tmp_path) as files:
         files.add(link, [b"new"])
-        files.put_in_place()
+        files.commit()
     assert link.is_symlink()
     assert target.read_bytes() == b"new"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "target"]

@@ -119,16 +119,16 @@ def test_a_location_that_stays_inside_is_taken_however_it_is_written(server, rep
 @pytest.mark.parametrize(
     ("target", "reason"),
     [
-        ("{elsewhere}{path}", "sent on to another host, 127.0.0.1:"),
-        ("//localhost:{port}{path}", "sent on to another host, localhost:"),
-        ("http://127.0.0.1@localhost:{port}{path}", "sent on to another host, localhost:"),
-        ("http://127.0.0.1{path}", "sent on to another host, 127.0.0.1:80"),
-        ("file://{file}", "sent on to file, neither http nor https"),
-        ("FILE:///etc/passwd", "sent on to file, neither http nor https"),
-        ("ftp://127.0.0.1{path}", "sent on to ftp, neither http nor https"),
-        ("gopher:x", "sent on to gopher, neither http nor https"),
-        ("http://[::1{path}", "sent on to what is no address"),
-        ("http://127.0.0.1:x{path}", "sent on to what is no address"),
+        ("{elsewhere}{path}", "redirected to another host, 127.0.0.1:"),
+        ("//localhost:{port}{path}", "redirected to another host, localhost:"),
+        ("http://127.0.0.1@localhost:{port}{path}", "redirected to another host, localhost:"),
+        ("http://127.0.0.1{path}", "redirected to another host, 127.0.0.1:80"),
+        ("file://{file}", "redirected to file, neither http nor https"),
+        ("FILE:///etc/passwd", "redirected to file, neither http nor https"),
+        ("ftp://127.0.0.1{path}", "redirected to ftp, neither http nor https"),
+        ("gopher:x", "redirected to gopher, neither http nor https"),
+        ("http://[::1{path}", "redirected to an invalid address"),
+        ("http://127.0.0.1:x{path}", "redirected to an invalid address"),
     ],
 )
 def test_a_redirect_to_another_host_or_kind_of_address_is_refused(server, elsewhere, repository, part, target, reason):

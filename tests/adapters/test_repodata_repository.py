@@ -116,7 +116,7 @@ def say(name, instead):
         (cut, "primary.xml.gz does not have the sha256 checksum that repomd.xml gives"),
         (tamper, "primary.xml.gz does not have the sha256 checksum that repomd.xml gives"),
         (lengthen, r"primary.xml.gz: larger than \d+ bytes"),
-        (cut_and_promise_it, "primary.xml.gz: it cannot be opened: Compressed file ended"),
+        (cut_and_promise_it, "primary.xml.gz: it cannot be decompressed: Compressed file ended"),
         (cut_xml_and_promise_it, "primary.xml: not XML: no element found"),
         (lambda r: r.primary.unlink(), "primary.xml.gz: status 404"),
         (lambda r: r.repomd.unlink(), "repomd.xml: status 404"),
@@ -131,10 +131,10 @@ def say(name, instead):
         (say("size", "<size>999999999999</size>"), "the primary's size: More than 536870912 bytes"),
         (say("size", "<size>-1</size>"), "the primary's size: More than 536870912 bytes"),
         (say("open-size", "<open-size>99999999999</open-size>"), "the primary's open-size: More than 2147483648 bytes"),
-        (say("open-size", "<open-size>1000</open-size>"), "primary.xml.gz: opens to more than 1000 bytes"),
+        (say("open-size", "<open-size>1000</open-size>"), "primary.xml.gz: decompresses to more than 1000 bytes"),
         (
             say("open-checksum", f'<open-checksum type="sha256">{"0" * 64}</open-checksum>'),
-            "primary.xml.gz: what it opens to does not have the sha256 checksum that repomd.xml gives",
+            "primary.xml.gz: its decompressed content does not have the sha256 checksum that repomd.xml gives",
         ),
     ],
 )
@@ -163,7 +163,7 @@ def test_a_refused_repository_is_asked_once():
 
 
 def test_where_nobody_listens_is_said():
-    assert refusal(url := refused_url()) == f"{url}: repomd.xml: nobody answers"
+    assert refusal(url := refused_url()) == f"{url}: repomd.xml: cannot connect"
 
 
 def test_a_mirror_may_send_on_to_another(server, repository):
@@ -175,7 +175,7 @@ def test_a_mirror_may_send_on_to_another(server, repository):
 
 def test_a_mirror_that_sends_on_without_end_is_left():
     with Loopback(answer(302, b"", location="/again")) as server:
-        assert refusal(server.url) == f"{server.url}: repomd.xml: sent on too often"
+        assert refusal(server.url) == f"{server.url}: repomd.xml: redirected too often"
 
 
 def test_an_answer_cut_off_is_said():
@@ -249,7 +249,7 @@ class TestMetalink:
         ("text", "reason"),
         [
             (metalink("0" * 40, (1, "http://a"), type_="sha1"), "no sha256 checksum of repomd.xml, nor a stronger"),
-            (metalink("?", (1, "http://a")), "the metalink's sha256 checksum is none"),
+            (metalink("?", (1, "http://a")), "the metalink's sha256 checksum is invalid"),
             (metalink("0" * 64, (1, "rsync://a"), (2, "ftp://a")), "names no http or https mirror"),
             (metalink("0" * 64), "names no http or https mirror"),
             ("<metalink/>", "the metalink does not name repomd.xml"),

@@ -9,7 +9,7 @@ import tracemalloc
 import pytest
 import zstandard
 
-from adapters.repodata.compression import opened
+from adapters.repodata.compression import decompress
 from adapters.repodata.primary import read_packages
 from adapters.repodata.versions import Version, compare
 from domain.errors import UnavailableError
@@ -113,27 +113,27 @@ def test_memory_does_not_grow_with_the_primary():
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zstandard.compress])
 def test_files_of_several_streams_are_opened_whole(pack):
-    assert b"".join(opened(io.BytesIO(pack(b"one") + pack(b"two")), NEVER)) == b"onetwo"
+    assert b"".join(decompress(io.BytesIO(pack(b"one") + pack(b"two")), NEVER)) == b"onetwo"
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zstandard.compress])
 def test_a_bomb_is_opened_a_piece_at_a_time(pack):
     bomb = io.BytesIO(pack(bytes(50_000_000)))
-    assert max(map(len, opened(bomb, NEVER))) <= 256 * 1024
+    assert max(map(len, decompress(bomb, NEVER))) <= 256 * 1024
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
 @pytest.mark.parametrize("kept", [8, -9])
 def test_a_file_that_ends_too_early_is_refused(pack, kept):
-    with pytest.raises(UnavailableError, match="cannot be opened"):
-        list(opened(io.BytesIO(pack(bytes(range(256)) * 100)[:kept]), NEVER))
+    with pytest.raises(UnavailableError, match="cannot be decompressed"):
+        list(decompress(io.BytesIO(pack(bytes(range(256)) * 100)[:kept]), NEVER))
 
 
 def test_a_file_that_wants_too_much_memory_is_refused():
     filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 256 * 1024 * 1024, "mode": lzma.MODE_FAST, "mf": lzma.MF_HC3}]
     packed = lzma.LZMACompressor(lzma.FORMAT_XZ, filters=filters)
-    with pytest.raises(UnavailableError, match="cannot be opened: Memory usage limit"):
-        list(opened(io.BytesIO(packed.compress(b"x") + packed.flush()), NEVER))
+    with pytest.raises(UnavailableError, match="cannot be decompressed: Memory usage limit"):
+        list(decompress(io.BytesIO(packed.compress(b"x") + packed.flush()), NEVER))
 
 
 VERSIONS = [

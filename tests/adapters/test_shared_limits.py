@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from adapters.rate_limits.redis import SharedLimits
+from adapters.rate_limits.redis import RedisRateLimits
 from domain.budgets import Budget
 from domain.errors import ConfigurationError
 from tests.support.hostile_server import HostileServer, redis_answering
@@ -54,7 +54,7 @@ def own_redis(tmp_path):
 
 @asynccontextmanager
 async def sharing(redis, window=WINDOW, metrics=None, patience=LONG):
-    limits = SharedLimits(redis.url, AMOUNTS, window, metrics or Counted(), patience=patience)
+    limits = RedisRateLimits(redis.url, AMOUNTS, window, metrics or Counted(), patience=patience)
     try:
         yield limits
     finally:
@@ -265,7 +265,7 @@ def test_a_store_that_always_answers_too_late_holds_up_no_more_requests_until_it
 
     async def passing(server, lines):
         nonlocal late
-        limits = SharedLimits(f"redis://127.0.0.1:{server.port}", AMOUNTS, WINDOW, Counted(), patience=0.2)
+        limits = RedisRateLimits(f"redis://127.0.0.1:{server.port}", AMOUNTS, WINDOW, Counted(), patience=0.2)
         try:
             assert await spend(limits) is None
             await said(lines)
@@ -301,7 +301,7 @@ def test_a_store_that_always_answers_too_late_holds_up_no_more_requests_until_it
 )
 def test_a_store_that_gives_another_answer_than_the_script_does_is_away(answer):
     async def passing(server):
-        limits = SharedLimits(f"redis://127.0.0.1:{server.port}", AMOUNTS, WINDOW, Counted(), patience=LONG)
+        limits = RedisRateLimits(f"redis://127.0.0.1:{server.port}", AMOUNTS, WINDOW, Counted(), patience=LONG)
         try:
             return await spend(limits)
         finally:
@@ -313,7 +313,7 @@ def test_a_store_that_gives_another_answer_than_the_script_does_is_away(answer):
 
 def test_numbers_that_no_caller_could_make_sense_of_are_corrected():
     async def counting(server):
-        limits = SharedLimits(f"redis://127.0.0.1:{server.port}", AMOUNTS, WINDOW, Counted(), patience=LONG)
+        limits = RedisRateLimits(f"redis://127.0.0.1:{server.port}", AMOUNTS, WINDOW, Counted(), patience=LONG)
         try:
             return await spend(limits)
         finally:
@@ -381,7 +381,7 @@ def test_a_store_without_a_script_cache_is_told_the_script_again(redis):
 @pytest.mark.parametrize("scheme", ["redis", "valkey"])
 def test_a_store_may_go_by_either_name_and_want_a_password(tmp_path, scheme):
     async def asking(url):
-        limits = SharedLimits(url.replace("redis", scheme, 1), AMOUNTS, WINDOW, Counted(), patience=LONG)
+        limits = RedisRateLimits(url.replace("redis", scheme, 1), AMOUNTS, WINDOW, Counted(), patience=LONG)
         try:
             return await spend(limits)
         finally:
@@ -393,7 +393,7 @@ def test_a_store_may_go_by_either_name_and_want_a_password(tmp_path, scheme):
 
 def test_with_a_wrong_password_requests_pass(tmp_path):
     async def asking(url, lines):
-        limits = SharedLimits(url, AMOUNTS, WINDOW, Counted(), patience=LONG)
+        limits = RedisRateLimits(url, AMOUNTS, WINDOW, Counted(), patience=LONG)
         try:
             spent = await spend(limits)
             await said(lines)
@@ -409,5 +409,5 @@ def test_with_a_wrong_password_requests_pass(tmp_path):
 @pytest.mark.parametrize("url", ["redis://:S3cret@store:port", "redis://:S3cret@store/0?no_such=1", "redis://["])
 def test_a_url_that_cannot_be_used_is_said_without_its_password(url):
     with pytest.raises(ConfigurationError, match="RATE_LIMIT_STORAGE_URL") as refused:
-        SharedLimits(url, AMOUNTS, WINDOW, Counted())
+        RedisRateLimits(url, AMOUNTS, WINDOW, Counted())
     assert "S3cret" not in str(refused.value)

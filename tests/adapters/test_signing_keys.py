@@ -168,7 +168,7 @@ def test_a_wrong_key_is_refused_and_nothing_written(tmp_path, vendor, keys):
     assert keys["auxiliary"].fingerprint.upper() in detail
     assert keys["release"].fingerprint.upper() not in detail
     assert "test-8 baseos, test-9 baseos" in detail
-    assert f"{vendor.address('/key')} (does not hold it)" in detail
+    assert f"{vendor.address('/key')} (does not contain it)" in detail
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>sign in</html>", b"\x99\x01"])
@@ -250,7 +250,7 @@ def test_an_answer_that_drips_is_cut_off_in_time(monkeypatch):
     with ThreadingHTTPServer(("127.0.0.1", 0), Dripping) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         began = time.monotonic()
-        with pytest.raises(UnavailableError, match="not whole within 1 seconds"):
+        with pytest.raises(UnavailableError, match="not complete within 1 seconds"):
             download(f"http://127.0.0.1:{server.server_address[1]}/key")
         assert time.monotonic() - began < 20
         ended.set()

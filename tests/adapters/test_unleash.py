@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import pytest
 from structlog.testing import capture_logs
 
-from adapters.features import AlwaysOn
-from adapters.features.unleash import UnleashFeatures
+from adapters.features import EnabledFeatureFlags
+from adapters.features.unleash import UnleashFeatureFlags
 from ports.deadline import until
 from ports.meter import CallOutcome
 from tests.support.drip import DRIPS
@@ -50,7 +50,7 @@ SLOW = {"hang": hang, "half": half, "drip": DRIPS["a body"], "dripping header": 
 
 @contextmanager
 def following(url, **options):
-    features = UnleashFeatures(url, TOKEN, **{"interval": INTERVAL, "patience": FIRST_ANSWER_WITHIN, **options})
+    features = UnleashFeatureFlags(url, TOKEN, **{"interval": INTERVAL, "patience": FIRST_ANSWER_WITHIN, **options})
     features.start()
     try:
         yield features
@@ -153,7 +153,7 @@ def test_where_nobody_listens_flags_are_on():
 
 def test_a_token_that_unleash_does_not_know_leaves_flags_on():
     with Unleash(compliance=False) as unleash:
-        features = UnleashFeatures(unleash.api_url, "another", interval=INTERVAL)
+        features = UnleashFeatureFlags(unleash.api_url, "another", interval=INTERVAL)
         features.start()
         try:
             assert features.compliance_policies() is True
@@ -176,7 +176,7 @@ def test_an_unleash_that_is_slow_holds_up_neither_start_nor_end_and_leaves_no_th
         features.compliance_policies()  # whoever watches over all calls is there now
     before = set(threading.enumerate())
     with Unleash(instead=step) as unleash:
-        features = UnleashFeatures(unleash.api_url, TOKEN, patience=2 * PATIENCE)
+        features = UnleashFeatureFlags(unleash.api_url, TOKEN, patience=2 * PATIENCE)
         began = time.monotonic()
         features.start()
         assert time.monotonic() - began < SOON
@@ -236,7 +236,7 @@ def test_a_few_thousand_flags_are_read():
 
 
 def test_without_unleash_flags_are_on():
-    features = AlwaysOn()
+    features = EnabledFeatureFlags()
     features.start()
     assert features.compliance_policies() is True
     features.stop()

@@ -83,6 +83,6 @@ def _ask(client: Any, method: str, path: str) -> requests.Response:
 
 
 def _without_what_differs(answer: requests.Response) -> dict[str, str]:
-    # What is left is the caller's own number of requests.
-    differing = {"date", REQUEST_ID, "ratelimit"}
+    # `ratelimit` tells the caller's own number of requests. A connection is closed if the answer came before the body.
+    differing = {"date", REQUEST_ID, "ratelimit", "connection"}
     return {name: value for name, value in answer.headers.items() if name.lower() not in differing}

@@ -14,7 +14,7 @@ import pytest
 from adapters.embedded.composer.process import StandInComposer
 from image_builder.telemetry import reports
 from tests.support.builders import compose_request, identity
-from tests.support.databases import Parameters
+from tests.support.databases import Parameters, session
 from tests.support.loopback import Asked, Loopback, answer, hang, refused_url
 from tests.support.service import Service
 from tests.support.waiting import PATIENCE
@@ -45,29 +45,37 @@ def reporting(database: Parameters, composer: StandInComposer, variable: str, ur
     return Service(database, composer.url, environment=environment)
 
 
+@pytest.fixture
+def broken_database(database: Parameters) -> Parameters:
+    """A migrated database of which somebody has renamed a column."""
+    with session(database) as connection:
+        connection.execute("ALTER TABLE compose_starts RENAME COLUMN org_id TO tenant")
+    return database
+
+
 def break_down(service: Service) -> str:
-    """An error that nobody foresaw: the database has no tables. Returns the request's id."""
+    """An error that nobody foresaw, of the broken database. Returns the request's id."""
     refused = service.client("reporting").post("/compose", REQUEST)
     assert refused.status_code == 500, refused.text
     return refused.headers["x-rh-insights-request-id"]
 
 
 @pytest.mark.parametrize("variable", ["GLITCHTIP_DSN", "SENTRY_DSN"])
-def test_an_unforeseen_error_is_reported(empty_database: Parameters, composer: StandInComposer, variable: str) -> None:
+def test_an_unforeseen_error_is_reported(broken_database: Parameters, composer: StandInComposer, variable: str) -> None:
     with Loopback(answer(200)) as server:
-        with reporting(empty_database, composer, variable, server.url) as service:
+        with reporting(broken_database, composer, variable, server.url) as service:
             request_id = break_down(service)
         (report,) = [each for each in reported(server) if each["tags"].get("request_id") == request_id]
     assert (report["release"], report["tags"]["operation_id"]) == ("abc123", "composeImage")
     error = report["exception"]["values"][-1]
     # Not even the table's name: an error may as well quote what was asked for.
-    assert (error["type"], error["value"]) == ("UndefinedTable", 'relation "…" does not exist')
+    assert (error["type"], error["value"]) == ("UndefinedColumn", 'column "…" does not exist')
     assert error["stacktrace"]["frames"][-1]["filename"]
 
 
-def test_a_report_holds_nothing_of_the_request(empty_database: Parameters, composer: StandInComposer) -> None:
+def test_a_report_holds_nothing_of_the_request(broken_database: Parameters, composer: StandInComposer) -> None:
     with Loopback(answer(200)) as server:
-        with reporting(empty_database, composer, "GLITCHTIP_DSN", server.url) as service:
+        with reporting(broken_database, composer, "GLITCHTIP_DSN", server.url) as service:
             break_down(service)
         sent = b"".join(text(asked) for asked in server.asked).decode()
         found = reported(server)
@@ -119,11 +127,11 @@ def test_what_a_library_says_of_an_error_is_reported_without_secrets_and_values(
 
 @pytest.mark.parametrize("away", ["hanging", "refusing"])
 def test_a_server_of_reports_that_is_away_holds_nothing_up(
-    empty_database: Parameters, composer: StandInComposer, away: str
+    broken_database: Parameters, composer: StandInComposer, away: str
 ) -> None:
     with Loopback(hang) as server:
         url = server.url if away == "hanging" else refused_url()
-        with reporting(empty_database, composer, "GLITCHTIP_DSN", url) as service:
+        with reporting(broken_database, composer, "GLITCHTIP_DSN", url) as service:
             began = time.monotonic()
             for _ in range(5):
                 break_down(service)

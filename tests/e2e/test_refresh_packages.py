@@ -11,7 +11,7 @@ import pytest
 import trustme
 import zstandard
 
-from adapters.files.distributions import problems
+from adapters.files.distributions import find_problems
 from tests.support.domain_builders import accept_customizations
 from tests.support.file_server import FileServer
 from tests.support.loopback import Loopback, hang
@@ -62,7 +62,7 @@ def test_one_list_for_each_architecture_and_repository(directory, server):
     for id_ in ("baseos", "appstream", "extras"):
         assert pairs(folder / f"test-9-x86_64-{id_}-packages.json") == X86_64
         assert pairs(folder / f"test-9-aarch64-{id_}-packages.json") == AARCH64
-    assert problems(directory, accept_customizations) == []  # `distributions check` misses no list: the names agree
+    assert find_problems(directory, accept_customizations) == []  # `distributions check` finds all lists
 
 
 def test_where_no_terminal_is_each_repository_is_a_plain_line(directory, server):
@@ -289,7 +289,7 @@ class TestRedHatRepositories:
         )
         done = run(directory, *options)
         assert done.returncode == 1
-        assert "repomd.xml: sent on from https to http" in done.stderr
+        assert "repomd.xml: redirected from https to http" in done.stderr
 
     @pytest.mark.usefixtures("folder")
     def test_a_key_without_a_certificate_is_refused(self, directory, certificates):

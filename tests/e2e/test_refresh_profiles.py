@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from adapters.files.distributions import problems
+from adapters.files.distributions import find_problems
 from tests.support.builders import compose_request
 from tests.support.databases import Parameters
 from tests.support.domain_builders import accept_customizations
@@ -75,7 +75,7 @@ def test_the_profiles_of_the_product_s_distributions_are_replaced(directory: Pat
     assert customizations(folder) == WRITTEN
     assert customizations(other) == OLD
     assert profile_files(without) == {}
-    assert problems(directory, accept_customizations) == []
+    assert find_problems(directory, accept_customizations) == []
 
 
 def test_what_a_datastream_does_not_say_stays(directory: Path, datastream: Path) -> None:
@@ -225,7 +225,7 @@ DAMAGED = {
         "rule_aide: blueprint: expected TOML",
     ),
     "more than the contract allows": (a_datastream(a_profile(title="x" * 2000)), "openscap.profile_name"),
-    "a compressed file cut off": (bz2.compress(a_datastream(*NEW))[:-10], "it cannot be opened"),
+    "a compressed file cut off": (bz2.compress(a_datastream(*NEW))[:-10], "it cannot be decompressed"),
 }
 
 
@@ -300,7 +300,7 @@ def test_profiles_of_the_scap_security_guide_are_taken_over(ours: Path, product:
     assert {"auditd", "fapolicyd", "sshd"} <= set(stig["services"]["enabled"])
     assert {"mountpoint": "/var/log/audit", "min_size": 10 * 2**30} in stig["filesystem"]
     assert {"audit=1", "pti=on", "slub_debug=P"} <= set(stig["kernel"]["append"].split())
-    assert [each for each in problems(ours, accept_customizations) if "oscap" in each.where] == []
+    assert [each for each in find_problems(ours, accept_customizations) if "oscap" in each.where] == []
 
 
 @pytest.fixture

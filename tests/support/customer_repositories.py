@@ -1,4 +1,7 @@
-"""A request with own repositories for rhel-9.8, whose `baseos` is known: what is sent of them, or the refusal."""
+"""Requests for rhel-9.8 with a customer's repositories: the composer's customizations for them, or the error text.
+
+Content sources knows the distribution's `baseos`.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ CUSTOM = {
 
 
 def customer_repository(number: int = 2, url: str | None = None, **fields: Any) -> ContentRepository:
-    """A customer's repository at URL, unless told otherwise."""
+    """A customer's repository of content sources, at URL unless `url` is given."""
     return known(number, URL if url is None else url, **{"origin": "external", **fields})
 
 
@@ -53,26 +56,26 @@ def _arguments(customizations: Json | None, image: Json | None, answers: dict[st
 def sent(
     customizations: Json | None, image: Json | None = None, *, content: ContentSettings = CONTENT, **answers: Any
 ) -> Any:
-    """The composer's customizations, where content sources answer this."""
+    """The composer's customizations, where content sources gives these answers."""
     request, given = _arguments(customizations, image, answers)
     return built(request, content=content, **given).get("customizations")
 
 
 def refused(customizations: Json, image: Json = DATE, **answers: Any) -> str:
-    """The text with which these customizations are refused."""
+    """The error text for these customizations."""
     request, given = _arguments(customizations, image, answers)
     return refusal(request, content=CONTENT, **given)
 
 
 def payload(*entries: Json, image: Json | None = None, **answers: Any) -> Any:
-    """What is sent of payload repositories, which is all that is sent."""
+    """The composer's payload repositories; the request has no other customizations."""
     found = sent({"payload_repositories": list(entries)}, image, **answers)
     assert found.keys() <= {"payload_repositories"}
     return found.get("payload_repositories")
 
 
 def custom(*entries: Json, image: Json | None = None, **answers: Any) -> Any:
-    """What is sent of custom repositories, which is all that is sent."""
+    """The composer's custom repositories; the request has no other customizations."""
     found = sent({"custom_repositories": list(entries)}, image, **answers)
     assert found.keys() <= {"custom_repositories"}
     return found.get("custom_repositories")

@@ -24,7 +24,11 @@ IMAGE = os.environ.get("TEST_POSTGRES_IMAGE", "postgres:15")
 Parameters = Mapping[str, Any]
 # Of all containers of tests.
 LABEL = "image-builder-test"
-_FAST_AND_MANY = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=300"
+# Without parallel maintenance: it needs more shared memory than a container has by default.
+_FAST_AND_MANY = (
+    "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=300 "
+    "-c max_parallel_maintenance_workers=0"
+)
 
 
 @contextmanager

@@ -111,12 +111,12 @@ def test_customizations_are_mapped_like_any_other_s():
 @pytest.mark.parametrize(("entitled", "found"), [(True, 1), (False, 0)])
 def test_a_reference_is_listed_by_what_the_caller_is_entitled_to(entitled, found):
     catalogue = a_catalogue(**{"rhel-9.8": REFERENCE, "centos-9": "another"})
-    assert len(catalogue.bootc_image(REFERENCE, entitled=entitled)) == found
+    assert len(catalogue.find_bootc_images(REFERENCE, entitled=entitled)) == found
 
 
 def test_a_reference_is_taken_whole():
     catalogue = a_catalogue(**{"centos-9": REFERENCE})
-    assert catalogue.bootc_image(REFERENCE.removesuffix(":latest"), entitled=True) == ()
+    assert catalogue.find_bootc_images(REFERENCE.removesuffix(":latest"), entitled=True) == ()
 
 
 INSTALLED = sorted(
@@ -143,5 +143,5 @@ def test_every_installed_bootc_image_builds(reference, image_type, architecture)
         bootc={"reference": reference},
         image={"architecture": architecture},
     )
-    listed = Catalogue(real_distributions()).bootc_image(reference, entitled=True)
+    listed = Catalogue(real_distributions()).find_bootc_images(reference, entitled=True)
     assert built(request, bootc=listed)["bootc"] == {"reference": reference}

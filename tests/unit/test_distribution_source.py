@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.files.distribution_source import Alias, expand, load_source, parse_source, signers, write
+from adapters.files.distribution_source import Alias, expand, keyrings_by_repository, load_source, parse_source, write
 from domain.errors import ConfigurationError
 
 COMMITTED = Path(__file__).parents[2] / "distributions"
@@ -74,7 +74,7 @@ def test_a_repository_appears_on_its_architectures_only():
 
 
 def test_the_signers_are_known_by_distribution_architecture_and_repository():
-    keyrings = signers(parse_source(a_source()))
+    keyrings = keyrings_by_repository(parse_source(a_source()))
     assert keyrings["test-94", "x86_64", "baseos"].fingerprints == (FINGERPRINT,)
     assert len(keyrings) == 1
 
@@ -82,8 +82,8 @@ def test_the_signers_are_known_by_distribution_architecture_and_repository():
 @pytest.mark.parametrize(
     ("entry", "named"),
     [
-        ({"keys": "theirs"}, "test-94: baseos: keys: there is no 'theirs', only ours"),
-        ({"repositories": ["bsae"]}, "test-94: repositories: there is no 'bsae', only base"),
+        ({"keys": "theirs"}, "test-94: baseos: keys: unknown 'theirs', expected one of ours"),
+        ({"repositories": ["bsae"]}, "test-94: repositories: unknown 'bsae', expected one of base"),
         ({"description": "Test {minor}"}, "test-94: cannot fill in 'Test {minor}'"),
         ({"descriptoin": "Test"}, "descriptoin"),
         ({"version": 9.4}, "version"),

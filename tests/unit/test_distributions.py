@@ -190,7 +190,7 @@ def a_bootc_catalogue():
 
 
 def test_bootc_images_are_listed_sorted_for_everybody_aliases_included():
-    listed = [(b.distro, b.name, b.arch, b.type) for b in a_bootc_catalogue().bootc_images()]
+    listed = [(b.distro, b.name, b.arch, b.type) for b in a_bootc_catalogue().list_bootc_images()]
     assert listed == [
         ("hummingbird", "About hummingbird", "x86_64", "aws"),
         ("rhel-10", "rhel-10.2", "x86_64", "aws"),
@@ -212,17 +212,17 @@ def test_bootc_images_are_listed_sorted_for_everybody_aliases_included():
     ],
 )
 def test_bootc_filters_all_have_to_match(filters, count):
-    assert len(a_bootc_catalogue().bootc_images(**filters)) == count
+    assert len(a_bootc_catalogue().list_bootc_images(**filters)) == count
 
 
 def test_a_listed_installer_carries_its_payloads():
-    (listed,) = a_bootc_catalogue().bootc_images(arch="aarch64")
+    (listed,) = a_bootc_catalogue().list_bootc_images(arch="aarch64")
     assert (listed.reference, listed.iso_payload_references) == ("quay.io/iso", ("quay.io/qcow2",))
 
 
 def test_a_bootc_reference_is_found_only_where_the_caller_is_entitled():
     catalogue = a_bootc_catalogue()
-    assert catalogue.bootc_image("quay.io/qcow2", entitled=False) == ()
-    assert catalogue.bootc_image("quay.io/ec2", entitled=False) == (BootcImage("aws", "quay.io/ec2"),)
-    assert len(catalogue.bootc_image("quay.io/ec2", entitled=True)) == 3
-    assert catalogue.bootc_image("quay.io/iso", entitled=True)[0].iso_payload_references == ("quay.io/qcow2",)
+    assert catalogue.find_bootc_images("quay.io/qcow2", entitled=False) == ()
+    assert catalogue.find_bootc_images("quay.io/ec2", entitled=False) == (BootcImage("aws", "quay.io/ec2"),)
+    assert len(catalogue.find_bootc_images("quay.io/ec2", entitled=True)) == 3
+    assert catalogue.find_bootc_images("quay.io/iso", entitled=True)[0].iso_payload_references == ("quay.io/qcow2",)

@@ -26,7 +26,7 @@ from domain.compose.build import write_request
 from domain.compose.lookups import Answers, create_follow_up
 from domain.compose.request import read as read_request
 from domain.content import RED_HAT, Template
-from domain.osbuild.blueprint import document, read
+from domain.osbuild.blueprint import parse_blueprint, to_osbuild_document
 from domain.starts import normalize_request
 from tests.support.builders import image_request
 from tests.support.domain_builders import CONTENT, a_context, a_repository, a_rhel, a_snapshot, a_uuid, known, schemas
@@ -130,8 +130,8 @@ def saved_and_read(ours: Json) -> None:
 
 def exported_and_read_back(ours: Json) -> None:
     exported = export_blueprint(a_blueprint(ours), (), datetime.now(UTC)).document
-    written, _ = document("long", "", "rhel-9.8", exported["customizations"])
-    read(tomli_w.dumps(written))
+    written, _ = to_osbuild_document("long", "", "rhel-9.8", exported["customizations"])
+    parse_blueprint(tomli_w.dumps(written))
 
 
 def composed(ours: Json, image: Json, answers: Answers) -> None:
@@ -251,7 +251,7 @@ TABLES: Final[dict[str, str]] = {
 def test_a_file_in_toml_is_read_in_linear_time(table: str) -> None:
     text = 'name = "long"\n' + "".join(map(partial(_filled, table), range(LENGTH)))
     with in_linear_time():
-        read(text)
+        parse_blueprint(text)
 
 
 def _filled(table: str, number: int) -> str:

@@ -133,13 +133,15 @@ def test_secret_fields_are_masked_on_all_levels() -> None:
 
 @pytest.mark.parametrize("secret", ["p@ss wörd/1", 'with"quote', "with\\backslash", "two\nlines"])
 def test_the_settings_secrets_are_masked_wherever_they_stand(secret: str) -> None:
-    (line,) = lines(f"secrets.hide([{secret!r}]); log.info('before ' + {secret!r} + ' after', text=[{secret!r}])")
+    (line,) = lines(
+        f"secrets.register_secrets([{secret!r}]); log.info('before ' + {secret!r} + ' after', text=[{secret!r}])"
+    )
     assert (line["event"], line["text"]) == (f"before {MASK} after", [MASK])
 
 
 @pytest.mark.parametrize("text", ["{'client_secret': 'tr0ub4dor'}", "grant_type=x&client_secret=tr0ub4dor&y=z"])
 def test_a_secret_of_the_settings_that_is_a_common_word_lets_no_other_pass(text: str) -> None:
-    (line,) = lines(f"secrets.hide(['secret']); log.info('event', text={text!r})")
+    (line,) = lines(f"secrets.register_secrets(['secret']); log.info('event', text={text!r})")
     assert "tr0ub4dor" not in line["text"]
 
 
@@ -217,3 +219,66 @@ def test_what_could_steer_a_terminal_is_escaped_and_stays_the_same_text() -> Non
     assert [character for character in text if character in line and not character.isprintable()] == ["\xa0", "\u202f"]
     assert "é\xa0 \u20ac ☃ \u202f\u2070" in line
     assert json.loads(line)[text] == text
+
+
+CONSOLE = SETUP.replace('logs.configure("INFO")', 'logs.configure("INFO", "console")')
+
+
+def console_lines(program: str) -> list[str]:
+    """What a program of its own logs with LOG_FORMAT=console, not on a terminal."""
+    return subprocess.run(
+        [sys.executable, "-c", CONSOLE + program], cwd=PROJECT, capture_output=True, text=True, timeout=60, check=True
+    ).stdout.splitlines()
+
+
+def test_lines_for_people_are_no_json_and_hide_the_same_secrets() -> None:
+    (line,) = console_lines(f"log.info('event', password='{SECRET}', count=3, url='http://u:{SECRET}@host/')")
+    assert not line.startswith("{")
+    assert "event" in line
+    assert "count=3" in line
+    assert SECRET not in line
+    assert line.count(MASK) == 2
+
+
+@pytest.mark.parametrize("secret", ["p@ss wörd/1", 'with"quote', "with\\backslash", "two\nlines"])
+def test_lines_for_people_hide_the_secrets_of_the_settings(secret: str) -> None:
+    (line,) = console_lines(
+        f"secrets.register_secrets([{secret!r}]); log.info('before ' + {secret!r} + ' after', text=[{secret!r}])"
+    )
+    assert line.count(MASK) == 2, line
+
+
+def test_lines_for_people_cannot_control_the_terminal_nor_forge_a_line() -> None:
+    (line,) = console_lines("log.info('one\\ntwo', path='/\\x1b[2J\\u202e', more=['\\x1b'])")
+    assert "one\\u000atwo" in line
+    assert "\\u001b[2J\\u202e" in line
+    assert "\x1b" not in line
+
+
+def test_a_traceback_for_people_has_several_lines() -> None:
+    shown = console_lines("try:\n    1 / 0\nexcept ZeroDivisionError:\n    log.exception('event')")
+    assert "event" in shown[0]
+    assert shown[-1] == "ZeroDivisionError: division by zero"
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_json"), [({}, False), ({"LOG_FORMAT": "json"}, True), ({"LOG_FORMAT": "console"}, False)]
+)
+def test_on_a_terminal_the_log_is_for_people_unless_json_is_set(environment: dict[str, str], *, is_json: bool) -> None:
+    program = SETUP.replace(
+        'logs.configure("INFO")', 'import os; logs.configure("INFO", os.environ.get("LOG_FORMAT", ""))'
+    )
+    ours, theirs = os.openpty()
+    with os.fdopen(ours, "rb") as terminal:
+        subprocess.run(
+            [sys.executable, "-c", program + "log.info('event')"],
+            cwd=PROJECT,
+            env={"PATH": os.environ["PATH"], **environment},
+            stdout=theirs,
+            timeout=60,
+            check=True,
+        )
+        line = terminal.readline()
+        os.close(theirs)
+    assert line.startswith(b"{") == is_json
+    assert b"event" in line

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from domain.errors import InvalidRequestError
 from domain.osbuild import toml
-from domain.osbuild.toml import parsed
+from domain.osbuild.toml import parse_toml
 from image_builder.http import nodes
 from image_builder.http.nodes import MOST_VALUES, count_toml_values, count_values
 from tests.support.rounds import sampled
@@ -256,4 +256,4 @@ def test_nesting_without_end_is_refused_by_the_parsers() -> None:
         orjson.loads(b"[" * 50_000 + b"]" * 50_000)
     for text in ("a = " + "[" * 50_000 + "]" * 50_000, "a = " + "{a = " * 50_000):
         with pytest.raises(InvalidRequestError, match="nested too deeply"):
-            parsed(text)
+            parse_toml(text)

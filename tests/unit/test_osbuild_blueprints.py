@@ -5,7 +5,7 @@ import tomllib
 
 import pytest
 
-from domain.osbuild.blueprint import Blueprint, document, policy_customizations, read
+from domain.osbuild.blueprint import Blueprint, parse_blueprint, policy_customizations, to_osbuild_document
 from image_builder.http.toml import format_blueprint
 
 LARGEST = 2**64 - 1
@@ -190,12 +190,12 @@ both_ways = pytest.mark.parametrize(("toml", "ours"), BOTH_WAYS.values(), ids=BO
 
 @both_ways
 def test_a_customization_is_read(toml, ours):
-    assert read(toml) == Blueprint("", "", None, ours, ())
+    assert parse_blueprint(toml) == Blueprint("", "", None, ours, ())
 
 
 @both_ways
 def test_a_customization_is_written(toml, ours):
-    assert document("n", "", None, ours) == ({"name": "n", **tomllib.loads(toml)}, ())
+    assert to_osbuild_document("n", "", None, ours) == ({"name": "n", **tomllib.loads(toml)}, ())
 
 
 @pytest.mark.parametrize(
@@ -253,21 +253,21 @@ def test_a_customization_is_written(toml, ours):
     ],
 )
 def test_other_ways_to_say_it_are_read_too(toml, ours):
-    found = read(toml)
+    found = parse_blueprint(toml)
     assert (found.customizations, found.unknown) == (ours, ())
 
 
 def test_a_blueprint_s_own_fields_are_read():
-    found = read('name = " a b "\ndescription = "d\\n"\nversion = "0.0.1"\ndistro = "rhel-9.6"')
+    found = parse_blueprint('name = " a b "\ndescription = "d\\n"\nversion = "0.0.1"\ndistro = "rhel-9.6"')
     assert found == Blueprint(" a b ", "d\n", "rhel-9.6", {}, ())
 
 
 def test_a_blank_distribution_is_none():
-    assert read('name = "n"\ndistro = ""').distribution is None
+    assert parse_blueprint('name = "n"\ndistro = ""').distribution is None
 
 
 def test_a_blueprint_s_own_fields_are_written():
-    assert document(" a b ", "d\n", "rhel-9.6", {}) == (
+    assert to_osbuild_document(" a b ", "d\n", "rhel-9.6", {}) == (
         {"name": " a b ", "description": "d\n", "distro": "rhel-9.6"},
         (),
     )
@@ -302,11 +302,14 @@ def test_a_policy_asks_for_packages_filesystems_services_kernel_and_fips():
 
 
 def test_secrets_are_written_as_given():
-    text = format_blueprint(*document("n", "", None, {"users": [{"name": "u", "password": "$6$salt$hash"}]}))
+    text = format_blueprint(*to_osbuild_document("n", "", None, {"users": [{"name": "u", "password": "$6$salt$hash"}]}))
     assert tomllib.loads(text)["customizations"]["user"][0]["password"] == "$6$salt$hash"
 
 
 def test_base64_of_text_is_written_as_the_text():
     data = base64.b64encode("é\r\n".encode()).decode()
     ours = {"files": [{"path": "/a", "data": data, "data_encoding": "base64"}]}
-    assert read(format_blueprint(*document("n", "", None, ours))).customizations["files"][0]["data"] == "é\r\n"
+    assert (
+        parse_blueprint(format_blueprint(*to_osbuild_document("n", "", None, ours))).customizations["files"][0]["data"]
+        == "é\r\n"
+    )

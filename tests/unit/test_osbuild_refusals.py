@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 
 from domain.errors import InvalidRequestError
-from domain.osbuild.blueprint import read
+from domain.osbuild.blueprint import parse_blueprint
 
 LARGEST = 2**64 - 1
 # Seconds of the processor; work that grows with the square takes minutes.
@@ -36,7 +36,7 @@ LINEAR = 5.0
     ],
 )
 def test_sizes_are_numbers_of_bytes(key, size, number):
-    found = read(f'[[customizations.filesystem]]\nmountpoint = "/"\n{key} = {size}')
+    found = parse_blueprint(f'[[customizations.filesystem]]\nmountpoint = "/"\n{key} = {size}')
     assert found.customizations["filesystem"] == [{"mountpoint": "/", "min_size": number}]
 
 
@@ -52,7 +52,7 @@ BAD_SIZES = [
 @pytest.mark.parametrize("size", BAD_SIZES)
 def test_a_size_that_is_none_is_refused(key, size):
     with pytest.raises(InvalidRequestError) as refused:
-        read(f'[[customizations.filesystem]]\nmountpoint = "/"\n{key} = {size}')
+        parse_blueprint(f'[[customizations.filesystem]]\nmountpoint = "/"\n{key} = {size}')
     assert refused.value.detail.startswith(f"customizations.filesystem[0].{key}: expected a size")
 
 
@@ -70,7 +70,7 @@ def test_a_size_that_is_none_is_refused(key, size):
 )
 def test_a_size_of_a_disk_that_is_none_is_refused(at, toml, size):
     with pytest.raises(InvalidRequestError) as refused:
-        read(f"[customizations.disk]\n{toml.format(size)}")
+        parse_blueprint(f"[customizations.disk]\n{toml.format(size)}")
     assert refused.value.detail.startswith(f"customizations.disk.{at}: expected a size")
 
 
@@ -167,7 +167,7 @@ def test_a_size_of_a_disk_that_is_none_is_refused(at, toml, size):
 )
 def test_a_value_of_the_wrong_type_is_refused_by_its_name(toml, detail):
     with pytest.raises(InvalidRequestError) as refused:
-        read(toml)
+        parse_blueprint(toml)
     assert refused.value.detail == detail
 
 
@@ -189,7 +189,7 @@ def test_a_value_of_the_wrong_type_is_refused_by_its_name(toml, detail):
 )
 def test_text_that_is_no_toml_is_refused(text):
     with pytest.raises(InvalidRequestError, match=r"^blueprint: expected TOML"):
-        read(text)
+        parse_blueprint(text)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_text_that_is_no_toml_is_refused(text):
 def test_keys_without_end_are_refused_at_once(text):
     began = time.thread_time()
     with pytest.raises(InvalidRequestError, match="keys of at most 20 parts"):
-        read(text)
+        parse_blueprint(text)
     assert time.thread_time() - began < LINEAR
 
 
@@ -219,7 +219,7 @@ def test_keys_without_end_are_refused_at_once(text):
 def test_numbers_and_keys_without_end_are_refused_in_little_memory(text):
     tracemalloc.start()
     with pytest.raises(InvalidRequestError, match="keys and numbers of at most 10000 characters"):
-        read(text)
+        parse_blueprint(text)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 10 * len(text)
@@ -228,7 +228,7 @@ def test_numbers_and_keys_without_end_are_refused_in_little_memory(text):
 @pytest.mark.parametrize("quote", ['"', "'", '"""', "'''"])
 def test_dots_within_text_make_no_long_key(quote):
     data = "1.0." * 50 + "ip6.arpa # '"[: -1 if "'" in quote else None]
-    found = read(f"[[customizations.files]]\npath = '/a'\ndata = {quote}{data}{quote}  # {'a.' * 50}")
+    found = parse_blueprint(f"[[customizations.files]]\npath = '/a'\ndata = {quote}{data}{quote}  # {'a.' * 50}")
     assert found.customizations["files"] == [{"path": "/a", "data": data}]
 
 
@@ -236,5 +236,5 @@ def test_dots_within_text_make_no_long_key(quote):
 def test_quotes_without_end_are_refused_at_once(text):
     began = time.thread_time()
     with pytest.raises(InvalidRequestError, match=r"^blueprint: expected TOML"):
-        read(text)
+        parse_blueprint(text)
     assert time.thread_time() - began < LINEAR

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.errors import InvalidRequestError
-from domain.osbuild.blueprint import document, policy_customizations, read
+from domain.osbuild.blueprint import parse_blueprint, policy_customizations, to_osbuild_document
 from image_builder.http.toml import format_blueprint
 from tests.support.customizations import customizations, listed, names, some, texts
 from tests.support.rounds import repeated
@@ -29,7 +29,7 @@ def fits():
 
 
 def a_text(ours, name="n", description="", distribution=None):
-    return format_blueprint(*document(name, description, distribution, ours))
+    return format_blueprint(*to_osbuild_document(name, description, distribution, ours))
 
 
 def packages_first(ours):
@@ -90,19 +90,19 @@ def test_customizations_at_random_fit_the_contract(fits, ours):
 @given(ours=customizations())
 @often
 def test_what_toml_can_say_comes_back(ours):
-    assert read(a_text(ours)).customizations == said(ours)
+    assert parse_blueprint(a_text(ours)).customizations == said(ours)
 
 
 @given(ours=customizations())
 @often
 def test_what_toml_cannot_say_is_named(ours):
-    assert set(document("n", "", None, ours)[1]) == unsayable(ours)
+    assert set(to_osbuild_document("n", "", None, ours)[1]) == unsayable(ours)
 
 
 @given(ours=customizations(), name=texts, description=texts, distribution=st.none() | names)
 @often
 def test_what_is_written_is_wholly_understood(ours, name, description, distribution):
-    found = read(a_text(ours, name, description, distribution))
+    found = parse_blueprint(a_text(ours, name, description, distribution))
     assert (found.name, found.description, found.distribution) == (name, description, distribution)
     assert found.unknown == ()
 
@@ -110,15 +110,15 @@ def test_what_is_written_is_wholly_understood(ours, name, description, distribut
 @given(ours=customizations())
 @often
 def test_writing_again_changes_nothing(ours):
-    once, _ = document("n", "d", "rhel-9.6", ours)
-    found = read(tomli_w.dumps(once))
-    assert document(found.name, found.description, found.distribution, found.customizations) == (once, ())
+    once, _ = to_osbuild_document("n", "d", "rhel-9.6", ours)
+    found = parse_blueprint(tomli_w.dumps(once))
+    assert to_osbuild_document(found.name, found.description, found.distribution, found.customizations) == (once, ())
 
 
 @st.composite
 def blueprints(draw):
     """Documents of osbuild's, with what only they have."""
-    theirs, _ = document(draw(names), draw(texts), None, draw(customizations()))
+    theirs, _ = to_osbuild_document(draw(names), draw(texts), None, draw(customizations()))
     versions = st.sampled_from(["", "*", "2.*", "1.0-3"])
     packages = listed(some({"name": names}, version=versions))
     theirs |= draw(
@@ -143,14 +143,14 @@ def blueprints(draw):
 @given(theirs=blueprints())
 @often
 def test_blueprints_of_osbuild_become_customizations_that_fit_the_contract(fits, theirs):
-    assert fits(read(tomli_w.dumps(theirs)).customizations)
+    assert fits(parse_blueprint(tomli_w.dumps(theirs)).customizations)
 
 
 @given(theirs=blueprints())
 @often
 def test_blueprints_of_osbuild_say_the_same_when_written_by_us(theirs):
-    found = read(tomli_w.dumps(theirs)).customizations
-    again = read(a_text(found))
+    found = parse_blueprint(tomli_w.dumps(theirs)).customizations
+    again = parse_blueprint(a_text(found))
     assert packages_first(again.customizations) == packages_first(found)
     assert again.unknown == ()
 
@@ -158,7 +158,7 @@ def test_blueprints_of_osbuild_say_the_same_when_written_by_us(theirs):
 @given(theirs=blueprints())
 @often
 def test_only_what_v1_lacks_is_unknown(theirs):
-    unknown = read(tomli_w.dumps(theirs)).unknown
+    unknown = parse_blueprint(tomli_w.dumps(theirs)).unknown
     last = {path.rsplit(".")[-1].split("[")[0] for path in unknown}
     assert last <= {"minimal", "ostree", "rpm", "home", "uid", "sshkey"}
     assert ("ostree" in theirs) is ("ostree" in unknown)
@@ -168,7 +168,7 @@ def test_only_what_v1_lacks_is_unknown(theirs):
 @given(ours=customizations())
 @often
 def test_a_policy_asks_for_nothing_else_than_policies_do(ours):
-    asked = policy_customizations(read(a_text(ours)))
+    asked = policy_customizations(parse_blueprint(a_text(ours)))
     assert asked == {
         key: value
         for key, value in said(ours).items()
@@ -180,7 +180,7 @@ def test_a_policy_asks_for_nothing_else_than_policies_do(ours):
 @often
 def test_any_text_is_a_blueprint_or_refused(text):
     try:
-        read(text)
+        parse_blueprint(text)
     except InvalidRequestError as error:
         assert error.detail  # noqa: PT017 - it may be one or the other
 
@@ -193,6 +193,6 @@ def test_what_tomllib_reads_is_not_refused_as_a_document(text):
     except ValueError:
         return
     try:
-        read(text)
+        parse_blueprint(text)
     except InvalidRequestError as error:
         assert "expected TOML" not in error.detail  # noqa: PT017 - it may be one or the other

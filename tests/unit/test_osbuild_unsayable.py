@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.osbuild.blueprint import document, read
+from domain.osbuild.blueprint import parse_blueprint, to_osbuild_document
 
 
 @pytest.mark.parametrize(
@@ -96,11 +96,11 @@ from domain.osbuild.blueprint import document, read
     ],
 )
 def test_what_v1_has_no_place_for_is_named_in_the_file_s_order(toml, unknown):
-    assert list(read(toml).unknown) == unknown
+    assert list(parse_blueprint(toml).unknown) == unknown
 
 
 def test_what_is_unknown_does_not_hide_the_rest():
-    found = read('[customizations]\nhostname = "h"\nrpm = {}\n[[customizations.user]]\nname = "u"\nuid = 5')
+    found = parse_blueprint('[customizations]\nhostname = "h"\nrpm = {}\n[[customizations.user]]\nname = "u"\nuid = 5')
     assert found.customizations == {"hostname": "h", "users": [{"name": "u"}]}
 
 
@@ -167,7 +167,7 @@ def test_what_is_unknown_does_not_hide_the_rest():
 )
 def test_what_toml_has_no_place_for_is_named(ours, left_out, written):
     expected = {"name": "n", **({"customizations": written} if written else {})}
-    assert document("n", "", None, ours) == (expected, tuple(f"customizations.{path}" for path in left_out))
+    assert to_osbuild_document("n", "", None, ours) == (expected, tuple(f"customizations.{path}" for path in left_out))
 
 
 @pytest.mark.parametrize(
@@ -183,5 +183,5 @@ def test_what_toml_has_no_place_for_is_named(ours, left_out, written):
     ],
 )
 def test_what_toml_has_no_place_for_beside_the_customizations_is_named(ours, left_out, written):
-    found = document("n", "", None, ours)
+    found = to_osbuild_document("n", "", None, ours)
     assert found == ({"name": "n", **written}, tuple(f"customizations.{path}" for path in left_out))

@@ -120,7 +120,7 @@ def test_a_distribution_that_names_no_set_has_no_profiles():
 
 
 def test_an_unknown_set_is_named():
-    with pytest.raises(ConfigurationError, match=r"test-9: profiles: there is no 'el7', only el9"):
+    with pytest.raises(ConfigurationError, match=r"test-9: profiles: unknown 'el7', expected one of el9"):
         expanded(ALL_OF_IT, profiles="el7")
 
 

@@ -12,7 +12,7 @@ from domain.quota import QuotaExceededError
 from domain.submission import Accepted, Refused, Unanswered
 from ports.deadline import remaining_seconds
 from tests.support.builders import compose_request
-from tests.support.domain_builders import completed, hash_of
+from tests.support.domain_builders import a_uuid, completed, hash_of
 from tests.support.waiting import PATIENCE
 
 GUEST = compose_request("guest-image", "aws.s3")
@@ -51,6 +51,20 @@ def test_each_row_says_which_version_of_a_blueprint_it_is_from(accepting):
     accepting.several(GUEST, GCP, version=version)
     assert [compose.blueprint_version for compose in accepting.starts.composes.values()] == [version.id, version.id]
     assert [sent["blueprint_id"] for sent in accepting.composer.submitted] == [str(version.blueprint_id)] * 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        UNFIT,
+        compose_request(image={"snapshot_date": "yesterday"}),
+        compose_request(customizations={"openscap": {"policy_id": a_uuid(50)}}),
+    ],
+)
+def test_back_ends_are_asked_for_no_image_when_one_is_refused_by_its_request_alone(accepting, wrong):
+    with pytest.raises(InvalidRequestError):
+        accepting.several(GUEST, wrong)
+    assert accepting.gathered == []
 
 
 def test_one_image_that_cannot_be_built_starts_none(accepting):

@@ -150,7 +150,7 @@ def test_streams_of_nothing_do_not_take_longer_than_the_time(hostile, www, serve
     pack = PACK[compression]
     packed = pack(b"<metadata>") + pack(b"") * (100 * MILLION // len(pack(b"")))
     packed_repository(www, compression, packed, compression)
-    hostile.add(compression, a_repository("r", f"{server.url}/{compression}"), "the time is up")
+    hostile.add(compression, a_repository("r", f"{server.url}/{compression}"), "timed out")
     hostile.assert_all_refused("--timeout", "2")
 
 

@@ -1,0 +1,125 @@
+"""`demo` and `serve --embedded`: which service the demo uses, and what signals leave behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.embedded import embedded
+from tests.support.folders import open_folder
+from tests.support.loopback import refused_url
+from tests.support.processes import command_of, running
+from tests.support.service import PROJECT
+
+pytestmark = pytest.mark.timeout(300)
+PATIENCE = 120.0
+ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1", "COLUMNS": "80"}
+
+
+def command(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "image_builder", *arguments],
+        env=ENVIRONMENT | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def output(process: subprocess.Popen[str]) -> str:
+    return process.communicate(timeout=PATIENCE)[0]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with open_folder() as made:
+        yield made
+
+
+def is_gone(word: str) -> bool:
+    deadline = time.monotonic() + PATIENCE
+    while any(command_of(process) for process in running(word)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return not any(command_of(process) for process in running(word))
+
+
+def test_the_demo_uses_the_service_of_the_data_folder_and_prints_lines_that_can_be_copied() -> None:
+    with embedded() as service:
+        demo = command("demo", "--data", str(service.data))
+        said = output(demo).splitlines()
+        assert demo.returncode == 0, said
+        assert said[0] == f"Using the service at {service.url}"
+        # Nothing is broken at 80 columns.
+        assert len([line for line in said if line.startswith("  url: ") and line.endswith(".qcow2")]) == 4
+    assert not (service.data / "address").exists()
+
+
+def test_the_demo_of_a_named_service_never_starts_another_one() -> None:
+    url = refused_url()
+    demo = command("demo", "--url", url)
+    assert f"No service answers at {url}" in output(demo)
+    assert demo.returncode == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_demo_leaves_no_process_and_no_folder(folder: Path, number: signal.Signals) -> None:
+    demo = command("demo", "--data", str(folder / "none"))
+    assert demo.stdout
+    first = demo.stdout.readline()
+    assert "starting one for the demo" in first, first
+    demo.stdout.readline()  # the service has started
+    (service,) = [
+        process
+        for process in running("serve --embedded")
+        if f"PPid:\t{demo.pid}\n" in Path(f"/proc/{process}/status").read_text()
+    ]
+    data = Path(command_of(service).split("--data ")[1].strip())
+    demo.send_signal(number)
+    output(demo)
+    assert not data.parent.exists()
+    assert is_gone(str(data))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_closed_terminal_ends_the_embedded_default_in_order(folder: Path, workers: int) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    data = folder / "with blanks in its name"
+    process = command("serve", "--embedded", f"--data={data}", f"--workers={workers}", LISTEN_ADDRESS=address)
+    assert process.stdout
+    while not (line := process.stdout.readline()).startswith("Ctrl-C"):
+        assert line, "the service does not start"
+    os.killpg(process.pid, signal.SIGHUP)
+    assert "Ended." in output(process)
+    assert process.returncode == 0
+    assert is_gone(str(data))
+
+
+def test_a_busy_address_is_noticed_before_anything_is_started(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        address = f"127.0.0.1:{busy.getsockname()[1]}"
+        process = command("serve", "--embedded", f"--data={folder / 'data'}", LISTEN_ADDRESS=address)
+        said = output(process)
+    assert process.returncode == 1
+    assert said.startswith(f"Error: LISTEN_ADDRESS {address}: Address already in use. Choose another one, such as: ")
+    assert "make run" in said
+    assert not (folder / "data").exists()
+
+
+def test_a_data_folder_that_cannot_be_made_is_one_sentence(folder: Path) -> None:
+    (folder / "file").touch()
+    process = command("serve", "--embedded", f"--data={folder}/file/data", LISTEN_ADDRESS="127.0.0.1:0")
+    said = output(process).splitlines()
+    assert process.returncode == 1
+    assert said[-1].startswith("Error: The embedded PostgreSQL cannot use")
+    assert f"File exists ({folder}/file)" in said[-1]
