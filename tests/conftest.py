@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from adapters.embedded.composer.process import StandInComposer
 from adapters.postgres.migrate import migrate
@@ -14,6 +16,12 @@ from tests.support import databases, output, rounds
 from tests.support.databases import Parameters
 from tests.support.service import Service
 from tests.support.shared_server import SharedServer
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+
+LONGEST_FIRST = ("containers", "architecture", "contract", "hostile", "load", "deploy", "e2e", "adapters")
 
 LEAKS = pytest.StashKey[list[str]]()
 SERVER = pytest.StashKey[SharedServer]()
@@ -85,6 +93,17 @@ def distributes(config: pytest.Config) -> bool:
 def pytest_xdist_auto_num_workers() -> int:
     """Twice as many processes as cores with `-n auto`: most tests wait, for servers to start and deadlines to pass."""
     return 2 * len(os.sched_getaffinity(0))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the folders whose files take long, so that at the end no process is left alone with one of them."""
+    folders = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        folder = item.path.relative_to(folders).parts[0]
+        return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    items.sort(key=rank)
 
 
 def pytest_report_header() -> str:
