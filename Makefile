@@ -50,6 +50,8 @@ demo: $(VENV)/.embedded  ## queue builds and watch them, against the service of 
 test: $(VENV)/.development  ## every test and a sample of the long ones, against a real PostgreSQL; T=tests/unit/test_quota.py for some
 	@$(PYTEST) --ignore=tests/clients $(T)
 
+# These compute and do not wait.
+quick: JOBS = $(shell getconf _NPROCESSORS_ONLN)
 quick: $(VENV)/.development  ## the tests that start no service: rules, use cases, architecture
 	@$(PYTEST) tests/architecture tests/usecases tests/unit
 

@@ -97,13 +97,9 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the folders whose files take long, so that at the end no process is left alone with one of them."""
-    folders = Path(__file__).parent
-
-    def rank(item: pytest.Item) -> int:
-        folder = item.path.relative_to(folders).parts[0]
-        return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
-
-    items.sort(key=rank)
+    tests = Path(__file__).parent
+    ranks = {tests / folder: rank for rank, folder in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: min((ranks[each] for each in item.path.parents if each in ranks), default=len(ranks)))
 
 
 def pytest_report_header() -> str:
