@@ -13,8 +13,9 @@ import pytest
 
 from adapters.embedded.composer.process import StandInComposer
 from image_builder.telemetry import reports
+from tests.support.broken_database import break_database
 from tests.support.builders import compose_request, identity
-from tests.support.databases import Parameters, session
+from tests.support.databases import Parameters
 from tests.support.loopback import Asked, Loopback, answer, hang, refused_url
 from tests.support.service import Service
 from tests.support.waiting import PATIENCE
@@ -48,8 +49,7 @@ def reporting(database: Parameters, composer: StandInComposer, variable: str, ur
 @pytest.fixture
 def broken_database(database: Parameters) -> Parameters:
     """A migrated database of which somebody has renamed a column."""
-    with session(database) as connection:
-        connection.execute("ALTER TABLE compose_starts RENAME COLUMN org_id TO tenant")
+    break_database(database)
     return database
 
 

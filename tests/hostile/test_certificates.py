@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.support import databases
+from tests.support.broken_database import broken_database, provoke_error
 from tests.support.databases import Parameters
 from tests.support.hostile_server import HostileServer, Treatment, http, redis_answering
 from tests.support.loopback import refused_url
@@ -57,8 +57,7 @@ def use(service: Service) -> None:
         answered = client.get("/version")
         assert answered.status_code == 200
         assert answered.elapsed.total_seconds() < SOON
-    # The database has no tables.
-    assert client.get("/composes").status_code == 500
+    provoke_error(client)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +72,7 @@ def secured(postgres: Parameters, tmp_path_factory: pytest.TempPathFactory) -> I
         HostileServer(http(), untrusted) as reports,
         HostileServer(http(), untrusted) as store,
         HostileServer(http(), untrusted) as unleash,
-        databases.database(postgres) as empty,
+        broken_database(postgres) as broken,
     ):
         environment = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"https://127.0.0.1:{traces.port}",
@@ -86,7 +85,7 @@ def secured(postgres: Parameters, tmp_path_factory: pytest.TempPathFactory) -> I
             "UNLEASH_URL": f"https://127.0.0.1:{unleash.port}/api",
             "UNLEASH_TOKEN": TOKEN,
         }
-        with Service(empty, refused_url(), environment=environment) as service:
+        with Service(broken, refused_url(), environment=environment) as service:
             yield Secured(service, [traces, reports], store, unleash, authority)
 
 
