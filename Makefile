@@ -19,27 +19,12 @@ PYTEST = env -u MAKEFLAGS -u MAKELEVEL $(BIN)/python -m pytest --numprocesses=$(
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
-$(VENV)/.embedded: requirements/embedded.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "Python 3.11 or newer is needed, and $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
-			"Name another one: make $(or $(MAKECMDGOALS),run) PYTHON=python3.12" >&2; exit 1; }
-	@echo "Making the virtual environment in $(VENV) (once) ..."
-	@# An interrupted installation leaves broken packages, and a failed one an environment without pip: begin anew.
-	@{ test ! -e $(VENV)/.incomplete && $(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11) or sys.prefix == sys.base_prefix)'; } 2>/dev/null || \
-		$(PYTHON) -m venv --clear $(VENV) || { \
-		echo "The virtual environment cannot be made. On Debian and Ubuntu: apt install python3-venv;" \
-			"then run make $(or $(MAKECMDGOALS),run) again." >&2; exit 1; }
-	@touch $(VENV)/.incomplete
-	@{ $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/embedded.txt && \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; } || { \
-		echo "The packages could not be installed; pip says why above. Check the network (and HTTPS_PROXY)," \
-			"then run make $(or $(MAKECMDGOALS),run) again." >&2; exit 1; }
-	@rm $(VENV)/.incomplete
-	@touch $@
+# An environment of which the last installation was cut off is made anew.
+$(VENV)/.embedded: requirements/embedded.txt pyproject.toml $(wildcard $(VENV)/.incomplete)
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" GOAL="$(firstword $(MAKECMDGOALS))" tools/environment.sh embedded
 
-$(VENV)/.development: requirements/development.txt $(VENV)/.embedded
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/development.txt
-	@touch $@
+$(VENV)/.development: requirements/development.txt requirements/embedded.txt pyproject.toml $(wildcard $(VENV)/.incomplete)
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" GOAL="$(firstword $(MAKECMDGOALS))" tools/environment.sh development
 
 run: $(VENV)/.embedded  ## the service with everything it needs, on 127.0.0.1:8086; Ctrl-C ends it
 	@exec $(BIN)/image-builder serve --embedded --data "$(DATA)"

@@ -16,7 +16,7 @@ from adapters.http.tokens import Credentials, TokenRefusedError, Tokens
 from ports.deadline import remaining_seconds, until
 from tests.support.drip import DRIPS
 from tests.support.loopback import Loopback, answer, close, hang
-from tests.support.waiting import PATIENCE, SOON, STRETCH
+from tests.support.waiting import BRIEFLY, PATIENCE, SOON, STRETCH
 
 DRIP = Timeouts(connect=1.0, read=0.5, total=0.2)
 # Longer than a test waits: what ends sooner was ended by an earlier deadline.
@@ -178,7 +178,7 @@ def test_an_answer_without_a_body_leaves_its_connection_for_the_next():
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("step", [hang, DRIPS["one header"]], ids=["hang", "drip"])
 def test_a_call_takes_no_longer_than_what_is_left(method, step):
-    with Loopback(step) as server, calling(server.url) as back_end, until(0.25):
+    with Loopback(step) as server, calling(server.url) as back_end, until(BRIEFLY):
         error, took = silence(back_end, method, LONG)
     assert error.sent
     assert took < SOON
@@ -284,7 +284,7 @@ def test_a_token_is_waited_for_until_the_deadline_only(step):
 
         def timed():
             began = time.monotonic()
-            with until(0.3), pytest.raises(TokenRefusedError):
+            with until(BRIEFLY), pytest.raises(TokenRefusedError):
                 tokens.get()
             return time.monotonic() - began
 

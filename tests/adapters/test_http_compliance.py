@@ -16,6 +16,7 @@ from domain.osbuild.blueprint import parse_blueprint
 from ports.deadline import until
 from tests.support.customers import BROKEN, CUSTOMER, MEANINGLESS, NOBODY, SLOW, asking, is_discreet, reaching
 from tests.support.loopback import answer, refused_url
+from tests.support.waiting import BRIEFLY
 
 AWAY = "Compliance gives no usable answer"
 ID = "11111111-1111-4111-8111-111111111111"
@@ -206,7 +207,7 @@ def test_a_policy_of_the_wrong_shape_is_no_answer(step):
 @every_call
 @pytest.mark.parametrize("step", SLOW.values(), ids=SLOW)
 def test_an_answer_that_is_late_is_unavailable_in_time(call, step):
-    with compliance(step) as (it, asked), until(0.1), pytest.raises(UnavailableError, match=AWAY):
+    with compliance(step) as (it, asked), until(BRIEFLY), pytest.raises(UnavailableError, match=AWAY):
         call(it)
     assert len(asked) == 1
 

@@ -15,6 +15,7 @@ from domain.errors import ForbiddenError, InvalidRequestError, NotFoundError, Un
 from ports.deadline import until
 from tests.support.customers import BROKEN, CUSTOMER, MEANINGLESS, NOBODY, SLOW, asking, is_discreet, reaching
 from tests.support.loopback import Loopback, answer, refused_url
+from tests.support.waiting import BRIEFLY
 
 ONE = "11111111-1111-4111-8111-111111111111"
 TWO = "2222AAAA-2222-4222-8222-222222222222"
@@ -321,7 +322,7 @@ def test_lists_that_are_none_are_unavailable(step, name):
 @every_call
 @pytest.mark.parametrize("step", SLOW.values(), ids=SLOW)
 def test_an_answer_that_is_late_is_unavailable_in_time(call, step):
-    with sources(step) as (it, asked), until(0.1), pytest.raises(UnavailableError, match=AWAY):
+    with sources(step) as (it, asked), until(BRIEFLY), pytest.raises(UnavailableError, match=AWAY):
         call(it)
     assert len(asked) == 1
 

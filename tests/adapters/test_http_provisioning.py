@@ -8,6 +8,7 @@ from domain.errors import InvalidRequestError, UnavailableError
 from ports.deadline import until
 from tests.support.customers import BROKEN, CUSTOMER, MEANINGLESS, NOBODY, SLOW, asking, is_discreet, reaching
 from tests.support.loopback import answer, refused_url
+from tests.support.waiting import BRIEFLY
 
 AWAY = "Provisioning gives no usable answer"
 
@@ -90,7 +91,7 @@ def test_no_usable_answer_is_unavailable(step):
 
 @pytest.mark.parametrize("step", SLOW.values(), ids=SLOW)
 def test_an_answer_that_is_late_is_unavailable_in_time(step):
-    with provisioning(step) as (it, asked), until(0.1), pytest.raises(UnavailableError, match=AWAY):
+    with provisioning(step) as (it, asked), until(BRIEFLY), pytest.raises(UnavailableError, match=AWAY):
         it.aws_account(CUSTOMER, "42")
     assert len(asked) == 1
 

@@ -12,6 +12,7 @@ from ports.deadline import until
 from ports.recommendations import Recommended
 from tests.support.customers import BROKEN, MEANINGLESS, SLOW, asking, is_discreet, reaching
 from tests.support.loopback import Loopback, answer, refused_url
+from tests.support.waiting import BRIEFLY
 
 AWAY = "Recommendations gives no usable answer"
 # An object that has no packages is an answer.
@@ -79,7 +80,7 @@ def test_no_usable_answer_is_unavailable(step):
 
 @pytest.mark.parametrize("step", SLOW.values(), ids=SLOW)
 def test_an_answer_that_is_late_is_unavailable_in_time(step):
-    with recommendations(step) as (it, asked), until(0.1), pytest.raises(UnavailableError, match=AWAY):
+    with recommendations(step) as (it, asked), until(BRIEFLY), pytest.raises(UnavailableError, match=AWAY):
         recommended(it)
     assert len(asked) == 1
 

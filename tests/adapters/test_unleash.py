@@ -184,7 +184,7 @@ def test_an_unleash_that_is_slow_holds_up_neither_start_nor_end_and_leaves_no_th
         began = time.monotonic()
         features.stop()
         assert time.monotonic() - began < SOON
-    assert set(threading.enumerate()) <= before
+    assert comes_true(lambda: set(threading.enumerate()) <= before)
 
 
 def test_an_end_does_not_wait_for_the_next_question():

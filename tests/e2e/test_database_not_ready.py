@@ -17,7 +17,8 @@ from tests.support.builders import compose_request
 from tests.support.databases import Parameters, session
 from tests.support.refusals import refusal
 from tests.support.roles import APP, OWNER, apply_roles, database_with_roles, logged_in
-from tests.support.service import START_PATIENCE, Service
+from tests.support.service import Service
+from tests.support.waiting import PATIENCE
 
 MIGRATE = "image-builder migrate"
 GRANT = "psql -f deploy/postgres/roles.sql"
@@ -63,7 +64,7 @@ def _body(method: str) -> Any:
 
 def works_soon(service: Service) -> None:
     """It starts builds again, without a restart."""
-    deadline = time.monotonic() + START_PATIENCE
+    deadline = time.monotonic() + PATIENCE
     client = service.client()
     while client.get("/ready", base="").status_code != 200:
         assert time.monotonic() < deadline, "the service does not notice that the database was mended"

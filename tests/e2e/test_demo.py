@@ -18,9 +18,9 @@ from tests.support.folders import open_folder
 from tests.support.loopback import refused_url
 from tests.support.processes import command_of, running
 from tests.support.service import PROJECT
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.timeout(300)
-PATIENCE = 120.0
 ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1", "COLUMNS": "80"}
 
 

@@ -13,15 +13,14 @@ import pytest
 
 from adapters.embedded.composer.process import StandInComposer
 from image_builder.telemetry import reports
-from tests.support.broken_database import break_database
-from tests.support.builders import compose_request, identity
+from tests.support.broken_database import fail, rename_a_column
+from tests.support.builders import identity
 from tests.support.databases import Parameters
 from tests.support.loopback import Asked, Loopback, answer, hang, refused_url
 from tests.support.service import Service
 from tests.support.waiting import PATIENCE
 
 SECRET = "a-secret-of-a-report"
-REQUEST = compose_request(customizations={"users": [{"name": "u", "password": SECRET}]})
 
 
 def dsn(url: str) -> str:
@@ -49,15 +48,13 @@ def reporting(database: Parameters, composer: StandInComposer, variable: str, ur
 @pytest.fixture
 def broken_database(database: Parameters) -> Parameters:
     """A migrated database of which somebody has renamed a column."""
-    break_database(database)
+    rename_a_column(database)
     return database
 
 
 def break_down(service: Service) -> str:
     """An error that nobody foresaw, of the broken database. Returns the request's id."""
-    refused = service.client("reporting").post("/compose", REQUEST)
-    assert refused.status_code == 500, refused.text
-    return refused.headers["x-rh-insights-request-id"]
+    return fail(service, SECRET).headers["x-rh-insights-request-id"]
 
 
 @pytest.mark.parametrize("variable", ["GLITCHTIP_DSN", "SENTRY_DSN"])

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.support.broken_database import broken_database, provoke_error
+from tests.support.broken_database import fail, rename_a_column
 from tests.support.databases import Parameters
 from tests.support.hostile_server import HostileServer, Treatment, http, redis_answering
 from tests.support.loopback import refused_url
@@ -57,11 +57,11 @@ def use(service: Service) -> None:
         answered = client.get("/version")
         assert answered.status_code == 200
         assert answered.elapsed.total_seconds() < SOON
-    provoke_error(client)
+    fail(service)
 
 
 @pytest.fixture(scope="module")
-def secured(postgres: Parameters, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+def secured(module_database: Parameters, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     """At first all servers present certificates of an authority that nobody trusts."""
     authority = trustme.CA()
     file: Path = tmp_path_factory.mktemp("authority") / "ca.pem"
@@ -72,7 +72,6 @@ def secured(postgres: Parameters, tmp_path_factory: pytest.TempPathFactory) -> I
         HostileServer(http(), untrusted) as reports,
         HostileServer(http(), untrusted) as store,
         HostileServer(http(), untrusted) as unleash,
-        broken_database(postgres) as broken,
     ):
         environment = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"https://127.0.0.1:{traces.port}",
@@ -85,7 +84,8 @@ def secured(postgres: Parameters, tmp_path_factory: pytest.TempPathFactory) -> I
             "UNLEASH_URL": f"https://127.0.0.1:{unleash.port}/api",
             "UNLEASH_TOKEN": TOKEN,
         }
-        with Service(broken, refused_url(), environment=environment) as service:
+        rename_a_column(module_database)
+        with Service(module_database, refused_url(), environment=environment) as service:
             yield Secured(service, [traces, reports], store, unleash, authority)
 
 

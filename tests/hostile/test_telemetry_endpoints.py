@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.broken_database import broken_database, provoke_error
+from tests.support.broken_database import fail, rename_a_column
 from tests.support.databases import Parameters
 from tests.support.footprint import MIB, forget_peak_memory, peak_memory, threads
 from tests.support.hostile_server import HTTP_TREATMENTS, SLOW_HTTP_TREATMENTS, HostileServer, Treatment, hang, http
@@ -51,7 +51,7 @@ def send_telemetry(service: Service) -> None:
         answered = client.get("/version")
         assert answered.status_code == 200
         assert answered.elapsed.total_seconds() < SOON
-    assert provoke_error(client).elapsed.total_seconds() < SOON
+    assert fail(service).elapsed.total_seconds() < SOON
 
 
 def sending(database: Parameters, traces: HostileServer, reports: HostileServer, log: Path) -> Service:
@@ -64,18 +64,18 @@ def sending(database: Parameters, traces: HostileServer, reports: HostileServer,
 
 
 @pytest.fixture(scope="module")
-def broken(postgres: Parameters) -> Iterator[Parameters]:
-    with broken_database(postgres) as parameters:
-        yield parameters
+def broken_database(module_database: Parameters) -> Parameters:
+    rename_a_column(module_database)
+    return module_database
 
 
 @pytest.fixture(scope="module")
-def telemetry(broken: Parameters, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Telemetry]:
+def telemetry(broken_database: Parameters, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Telemetry]:
     log = tmp_path_factory.mktemp("telemetry") / "log"
     with (
         HostileServer(http()) as traces,
         HostileServer(http()) as reports,
-        sending(broken, traces, reports, log) as service,
+        sending(broken_database, traces, reports, log) as service,
     ):
         assert service.process is not None
         send_telemetry(service)
@@ -150,9 +150,9 @@ def test_the_log_tells_once_that_they_are_away_and_that_they_are_back(telemetry:
     assert counts(*away) == [count + 1 for count in before[0]]
 
 
-def test_the_service_ends_in_time_while_they_hang(broken: Parameters, tmp_path: Path) -> None:
+def test_the_service_ends_in_time_while_they_hang(broken_database: Parameters, tmp_path: Path) -> None:
     with HostileServer(hang) as traces, HostileServer(hang) as reports:
-        service = sending(broken, traces, reports, tmp_path / "log").start()
+        service = sending(broken_database, traces, reports, tmp_path / "log").start()
         for _ in range(5):
             send_telemetry(service)
         until(lambda: traces.accepted and reports.accepted, "telemetry is sent")

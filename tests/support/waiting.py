@@ -31,6 +31,8 @@ STRETCH: Final = _stretch()
 PATIENCE: Final = 120.0 * STRETCH
 # Seconds within which something ends that would otherwise last much longer, or for ever.
 SOON: Final = 10.0 * STRETCH
+# Seconds that a call gets which has to reach a server, and is never answered.
+BRIEFLY: Final = 0.3 * STRETCH
 
 
 def comes_true(condition: Callable[[], object], within: float = PATIENCE) -> bool:
