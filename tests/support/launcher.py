@@ -11,17 +11,21 @@ import functools
 import gc
 import json
 import os
+import resource
 import runpy
 import selectors
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
+
+from tests.support.waiting import PATIENCE
 
 _PROJECT: Final = Path(__file__).parent.parent.parent
 # Bytes of arguments and environment.
@@ -76,14 +80,37 @@ class Process:
         return received
 
 
-def launch(arguments: Sequence[str], environment: Mapping[str, str], stdout: int, stderr: int) -> Process:
-    """Start `image-builder` with these arguments in `/`; `stdout` and `stderr` are file descriptors."""
+def launch(
+    arguments: Sequence[str], environment: Mapping[str, str], stdout: int, stderr: int, memory: int | None = None
+) -> Process:
+    """Start `image-builder` with these arguments in `/`, in a process that may take so many bytes of memory.
+
+    `stdout` and `stderr` are file descriptors.
+    """
     own, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
-        message = json.dumps({"arguments": list(arguments), "environment": dict(environment)}).encode()
+        program = {"arguments": list(arguments), "environment": dict(environment), "memory": memory}
+        message = json.dumps(program).encode()
         assert len(message) < _LARGEST
         socket.send_fds(_launcher(), [message], [theirs.fileno(), stdout, stderr])
     return Process(own)
+
+
+def run(
+    arguments: Sequence[str], environment: Mapping[str, str], memory: int | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The ended command, started as `launch` does. Raises subprocess.TimeoutExpired."""
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        process = launch(arguments, environment, stdout.fileno(), stderr.fileno(), memory)
+        try:
+            status = process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        for file in (stdout, stderr):
+            file.seek(0)
+        return subprocess.CompletedProcess(arguments, status, stdout.read().decode(), stderr.read().decode())
 
 
 @functools.cache
@@ -165,6 +192,8 @@ def main() -> None:
     gc.freeze()
     message = _serve(socket.socket(fileno=int(sys.argv[1])))
     if message is not None:
+        if message["memory"]:
+            resource.setrlimit(resource.RLIMIT_DATA, (message["memory"],) * 2)
         gc.unfreeze()
         os.environ.clear()
         os.environ.update(message["environment"])

@@ -88,9 +88,7 @@ class Service:
         return self
 
     def _start(self, arguments: list[str], stdout: IO[bytes], stderr: IO[bytes]) -> subprocess.Popen[bytes] | Process:
-        # A control group counts all memory that a program takes, also for its code; and coverage begins with Python.
-        own_memory = self._cgroup is not None or any(name.startswith("COVERAGE_") for name in self.environment)
-        if self._python is None and not own_memory:
+        if self._is_usual():
             return launch(arguments, self.environment, stdout.fileno(), stderr.fileno())
         # The process enters the control group before it becomes the service.
         enter = ["sh", "-c", f'echo $$ > {self._cgroup}/cgroup.procs && exec "$@"', "sh"] if self._cgroup else []
@@ -141,6 +139,15 @@ class Service:
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.stop()
+
+    def _is_usual(self) -> bool:
+        """Whether it runs the program of this checkout, in no control group (that counts its code too) or coverage."""
+        return (
+            self._python is None
+            and self._cgroup is None
+            and self.environment["PYTHONPATH"] == str(PROJECT)
+            and not any(name.startswith("COVERAGE_") for name in self.environment)
+        )
 
     def _answers(self) -> bool:
         with socket.socket() as probe:

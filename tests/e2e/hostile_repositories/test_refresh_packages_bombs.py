@@ -3,10 +3,7 @@
 import bz2
 import gzip
 import lzma
-import os
 import re
-import subprocess
-import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,31 +15,13 @@ import zstandard
 from tests.support.drip import DRIPS, dripping
 from tests.support.floods import unending
 from tests.support.loopback import Loopback, answer
-from tests.support.refreshing import a_package, a_repository, lists, old_list, put
+from tests.support.refreshing import a_package, a_repository, lists, old_list, put, run
 from tests.support.rounds import sampled
 from tests.support.rpm_repositories import RpmRepository, metalink
-from tests.support.service import PROJECT
 from tests.support.waiting import PATIENCE
 
 # What the command takes without any harm is some 90 million.
 MEMORY = 300_000_000
-
-
-def within_memory(directory, *arguments):
-    """The command, in a process that may take MEMORY bytes."""
-    script = (
-        f"import resource, sys; resource.setrlimit(resource.RLIMIT_DATA, ({MEMORY},) * 2);"
-        f"from image_builder.cli import main; main(['distributions', 'refresh-packages', *{list(arguments)!r}])"
-    )
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "DISTRIBUTIONS_DIR": str(directory)}
-    return subprocess.run(
-        [sys.executable, "-c", script],
-        check=False,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=3 * PATIENCE,
-    )
 
 
 PACK = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "zst": zstandard.compress}
@@ -107,7 +86,7 @@ class Hostile:
 
     def assert_all_refused(self, *arguments):
         """All are refused, in one process that may take MEMORY bytes, and their old lists stay."""
-        done = within_memory(self.directory, *arguments)
+        done = run(self.directory, *arguments, memory=MEMORY)
         errors = dict(re.findall(r"^Error: (\S+) x86_64 r: (.*)$", done.stderr, re.MULTILINE))
         assert done.returncode == 1
         for kind, reason in self.reasons.items():
