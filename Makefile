@@ -12,7 +12,7 @@ T ?= tests
 # How many processes pytest-xdist shares tests out to; auto is two for each core, and 0 none. A single file needs none.
 JOBS ?= $(if $(findstring .py,$(T)),0,auto)
 # Without the variables of this make: tests start others. The tests of one file share their services, in one process.
-PYTEST = env -u MAKEFLAGS -u MAKELEVEL $(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile
+PYTEST = env -u MAKEFLAGS -u MAKELEVEL $(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile --no-loadscope-reorder
 
 .PHONY: help run demo test quick test-long coverage clients load check format lock distributions docs audit benchmarks image sbom clean
 
@@ -35,6 +35,8 @@ demo: $(VENV)/.embedded  ## queue builds and watch them, against the service of 
 test: $(VENV)/.development  ## every test and a sample of the long ones, against a real PostgreSQL; T=tests/unit/test_quota.py for some
 	@$(PYTEST) --ignore=tests/clients $(T)
 
+# These compute and do not wait.
+quick: JOBS = $(shell getconf _NPROCESSORS_ONLN)
 quick: $(VENV)/.development  ## the tests that start no service: rules, use cases, architecture
 	@$(PYTEST) tests/architecture tests/usecases tests/unit
 

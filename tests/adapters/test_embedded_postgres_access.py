@@ -22,13 +22,14 @@ from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.embedded.unprivileged import Account
 from domain.errors import ConfigurationError
 from tests.support.folders import open_folder
+from tests.support.rounds import repeated
 
 FAST = {"fsync": "off", "synchronous_commit": "off"}
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 # As folders of before have them, and in comments.
 TRUST = "# initdb's\nlocal all all trust\nhost all all 127.0.0.1/32 trust\n"
 MODULES = {str(module.__file__) for module in (postgres, postgres_access, private_files)}
-CRASH_POINTS = 12
+CRASH_POINTS = repeated(4, 12)
 
 
 @pytest.fixture(scope="module")

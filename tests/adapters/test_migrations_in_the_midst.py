@@ -12,10 +12,11 @@ from adapters.postgres.migration_files import migrations
 from benchmarks.database import Size, fill
 from benchmarks.lists import others
 from tests.support.databases import Parameters, query
+from tests.support.rounds import repeated
 from tests.support.waiting import SOON
 
-# A fifth of what the benchmark has.
-SIZE = Size(composes=200_000, versions=20_000)
+# In a long run a fifth of what the benchmark has.
+SIZE = Size(composes=repeated(50_000, 200_000), versions=repeated(5_000, 20_000))
 
 UNFILLED = """
 SELECT (SELECT count(*) FROM composes

@@ -27,6 +27,7 @@ from tests.support.builders import compose_request
 from tests.support.databases import Parameters, query, session
 from tests.support.memory import RecordedMemory, recorded_memory
 from tests.support.plans import RecordingDatabase
+from tests.support.rounds import repeated
 from tests.support.rows import insert_blueprint_version, insert_compose
 
 MiB = 1024 * 1024
@@ -212,7 +213,7 @@ some_customizations = st.one_of(
 some_request = st.fixed_dictionaries({}, optional={"customizations": some_customizations, "distribution": values})
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=repeated(50, 150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(request=some_request)
 def test_the_database_shows_a_large_request_as_the_service_shows_a_small_one(
     module_database: Parameters, request: dict[str, Any]

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.rounds import sampled
 from tests.support.waiting import PATIENCE
 
 PROJECT = Path(__file__).parents[2]
@@ -125,7 +126,7 @@ def test_a_docstring_that_names_a_port_names_one_that_exists() -> None:
     assert {port for _, _, port in implementations()} - protocols().keys() == set()
 
 
-@pytest.mark.parametrize("method", methods(), ids=str)
+@pytest.mark.parametrize("method", sampled(methods(), 5), ids=str)
 def test_an_adapter_whose_method_has_another_name_is_reported(copy: Copy, method: Method) -> None:
     def rename(text: str) -> str:
         lines = text.splitlines(keepends=True)
@@ -135,7 +136,7 @@ def test_an_adapter_whose_method_has_another_name_is_reported(copy: Copy, method
     assert_reported_at_the_seam(copy.report_of(method.file, rename), method.adapter)
 
 
-@pytest.mark.parametrize("method", methods(), ids=str)
+@pytest.mark.parametrize("method", sampled(methods(), 5), ids=str)
 def test_an_adapter_whose_method_returns_another_type_is_reported(copy: Copy, method: Method) -> None:
     def retype(text: str) -> str:
         lines = text.splitlines(keepends=True)
@@ -201,7 +202,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize(
-    ("file", "change"), [(file, change) for file, changes in CHANGES.items() for change in changes]
+    ("file", "change"), sampled([(file, change) for file, changes in CHANGES.items() for change in changes], 5)
 )
 def test_a_composition_root_whose_parts_do_not_fit_is_reported(copy: Copy, file: str, change: str) -> None:
     old, new = CHANGES[file][change]

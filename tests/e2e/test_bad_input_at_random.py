@@ -15,13 +15,14 @@ from tests.support import raw_http
 from tests.support.builders import compose_request, identity
 from tests.support.raw_http import Answer
 from tests.support.refusals import refusal
+from tests.support.rounds import repeated
 from tests.support.service import BASE, Service
 
 pytestmark = pytest.mark.usefixtures("composer")
 
 HEADERS = {"x-rh-identity": identity("at random"), "Content-Type": "application/json"}
 BOUNDED = settings(
-    max_examples=150,
+    max_examples=repeated(50, 150),
     deadline=None,
     derandomize=True,
     database=None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import product
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from adapters.embedded.platform.process import StandInPlatform
 from benchmarks.lookups import Start
 from tests.support.builders import compose_request
 from tests.support.platform import COMPOSE_DEADLINE
+from tests.support.rounds import sampled
 from tests.support.service import Client, Service
 from tests.support.waiting import PATIENCE, SOON
 
@@ -193,8 +195,16 @@ def test_everything_at_once_takes_three_waits(
     assert Start(seconds, tuple(call for call in remembered if call["began"] >= began)).waits == 3
 
 
-@pytest.mark.parametrize("fault", [{"hang": True}, {"drop": "before"}, {"raw": {"status": 502, "body": "<html>"}}])
-@pytest.mark.parametrize("back_end", ["content_sources", "provisioning", "compliance"])
+@pytest.mark.parametrize(
+    ("back_end", "fault"),
+    sampled(
+        product(
+            ["content_sources", "provisioning", "compliance"],
+            [{"hang": True}, {"drop": "before"}, {"raw": {"status": 502, "body": "<html>"}}],
+        ),
+        3,
+    ),
+)
 def test_a_back_end_that_is_away_is_named_within_the_deadline(
     unspoiled_client: Client, composer: StandInComposer, platform: StandInPlatform, back_end: str, fault: dict[str, Any]
 ) -> None:

@@ -12,12 +12,13 @@ import pytest
 
 from tests.support.composes import listed
 from tests.support.cuts import Round, rounds
+from tests.support.rounds import SEED, repeated
 from tests.support.service import Client
 from tests.support.settled import Settled, settled
 from tests.support.stage import Played, Stage, stage
 from tests.support.waiting import until
 
-ROUNDS = rounds(int(os.environ.get("CRASH_ROUNDS", "20")), int(os.environ.get("CRASH_SEED", "7")))
+ROUNDS = rounds(int(os.environ.get("CRASH_ROUNDS", repeated(5, 20))), int(os.environ.get("CRASH_SEED", SEED)))
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import subprocess
-import sys
+import tempfile
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 from adapters.postgres.maintenance import open_maintenance
 from tests.support.builders import compose_request
 from tests.support.databases import Parameters, session
+from tests.support.launcher import launch
 from tests.support.output import said
 from tests.support.rows import insert_compose, stored_row
 from tests.support.service import PROJECT
@@ -29,9 +30,10 @@ class Job:
     """The command in a process of its own, with the PG variables and these."""
 
     def __init__(self, database: Parameters, environment: dict[str, str]) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "image_builder", "maintenance"],
-            env={
+        self._written = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has ended
+        self.process = launch(
+            ["maintenance"],
+            {
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": str(PROJECT),
                 "PGHOST": str(database["host"]),
@@ -41,21 +43,23 @@ class Job:
                 "PGPASSWORD": str(database.get("password", "")),
                 **environment,
             },
-            cwd="/",
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            self._written.fileno(),
+            self._written.fileno(),
         )
 
     def ended(self) -> tuple[int, str]:
         """Its exit status and all that it said."""
-        try:
-            output, _ = self.process.communicate(timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.communicate()
-            raise
+        with self._written:
+            try:
+                status = self.process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise
+            self._written.seek(0)
+            output = self._written.read()
         said("image-builder maintenance", output)
-        return self.process.returncode, output.decode()
+        return status, output.decode()
 
 
 def run(database: Parameters, **environment: str) -> dict[str, Any]:

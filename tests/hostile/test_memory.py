@@ -15,6 +15,7 @@ from tests.support import cgroups
 from tests.support.attacks import ATTACKS, MIB, Attack, attacked
 from tests.support.builders import compose_request
 from tests.support.databases import Parameters
+from tests.support.rounds import sampled
 from tests.support.service import Service
 
 LIMIT = 256 * MIB
@@ -37,7 +38,7 @@ def attacked_service(
         yield service
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+@pytest.mark.parametrize("attack", sampled(ATTACKS, 8), ids=lambda attack: attack.name)
 def test_the_service_survives_an_attack_in_256_mib_and_serves_other_clients(
     attacked_service: Service, module_database: Parameters, container: Path, composer: StandInComposer, attack: Attack
 ) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from tests.support import launcher
 from tests.support.service import PROJECT
-from tests.support.waiting import PATIENCE
 
 COMMAND: Final = [sys.executable, "-m", "image_builder", "distributions", "refresh-packages"]
 # Of distribution test-9 with a repository r.
@@ -42,17 +42,10 @@ def put(
     return folder
 
 
-def run(directory: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """The ended command, with these arguments."""
+def run(directory: Path, *arguments: object, memory: int | None = None) -> subprocess.CompletedProcess[str]:
+    """The ended command with these arguments, in a process that may take so many bytes of memory."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "DISTRIBUTIONS_DIR": str(directory)}
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        check=False,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    return launcher.run([*COMMAND[3:], *map(str, arguments)], environment, memory)
 
 
 def lists(folder: Path) -> dict[str, str]:

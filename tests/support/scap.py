@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from tests.support import launcher
 from tests.support.service import PROJECT
-from tests.support.waiting import PATIENCE
 
 COMMAND: Final = ("distributions", "refresh-profiles")
 PREFIX: Final = "xccdf_org.example.content_"
@@ -108,15 +107,5 @@ def profile_files(folder: Path) -> dict[str, str]:
 
 def refresh(directory: Path, *arguments: object, memory: int | None = None) -> subprocess.CompletedProcess[str]:
     """The ended command with these arguments, in a process that may take so many bytes of memory."""
-    limit = f"resource.setrlimit(resource.RLIMIT_DATA, ({memory},) * 2);" if memory else ""
-    command = [*COMMAND, *map(str, arguments)]
-    script = f"import resource; {limit}from image_builder.cli import main; main({command!r})"
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "DISTRIBUTIONS_DIR": str(directory)}
-    return subprocess.run(
-        [sys.executable, "-c", script],
-        check=False,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    return launcher.run([*COMMAND, *map(str, arguments)], environment, memory)
