@@ -266,7 +266,10 @@ def _result(build: _Build) -> list[tuple[str, str]]:
     """The location of the image, or the error of the build, as names and values."""
     error = build.status.get("error")
     if error:
-        return [("error", f"{error['reason']}: {error['details']}" if "details" in error else str(error["reason"]))]
+        reason = f"{error['reason']}: {error['details']}" if "details" in error else str(error["reason"])
+        # Services of earlier versions do not explain failures.
+        explanation = [(name, str(error[name])) for name in ("code", "responsible", "hint") if name in error]
+        return [("error", reason), *explanation]
     options = build.status.get("upload_status", {}).get("options", {})
     return [(name, str(value)) for name, value in options.items()]
 

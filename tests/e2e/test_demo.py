@@ -60,6 +60,11 @@ def test_the_demo_uses_the_service_of_the_data_folder_and_prints_lines_that_can_
         assert said[0] == f"Using the service at {service.url}"
         # Nothing is broken at 80 columns.
         assert len([line for line in said if line.startswith("  url: ") and line.endswith(".qcow2")]) == 4
+        failed = said.index("failure  with a package that does not exist")
+        explanation = " ".join(said[failed : failed + 8])
+        assert "code: packages-not-found" in explanation
+        assert "responsible: request" in explanation
+        assert "no-such-package" in explanation.partition("hint: ")[2]
     assert not (service.data / "address").exists()
 
 
