@@ -136,12 +136,12 @@ def changed(document: Any, to: Any) -> Iterator[Any]:
 
 
 @every_call
-def test_an_answer_as_it_should_be_is_read(call: Call, status: int, usual: Any) -> None:
+def test_a_valid_answer_is_read(call: Call, status: int, usual: Any) -> None:
     assert not isinstance(heard(call, status, usual), Exception)
 
 
 @every_call
-def test_a_value_that_should_be_another_is_read_or_is_no_answer(call: Call, status: int, usual: Any) -> None:
+def test_a_value_of_another_type_is_read_or_makes_the_answer_unusable(call: Call, status: int, usual: Any) -> None:
     for odd in ODD:
         for document in changed(usual, odd):
             found = heard(call, status, document)
@@ -153,7 +153,7 @@ def test_a_value_that_should_be_another_is_read_or_is_no_answer(call: Call, stat
 @every_call
 @pytest.mark.parametrize("kind", [("[", "]"), ('{"a":', "}"), ('[{"id":5,"reason":"r","details":', "}]")], ids=str)
 @pytest.mark.parametrize("levels", [90, 254, 500, 1_000, 100_000])
-def test_a_value_that_is_nested_deeply_is_written_or_is_no_answer(
+def test_a_deeply_nested_value_is_written_or_makes_the_answer_unusable(
     call: Call, status: int, usual: Any, kind: tuple[str, str], levels: int
 ) -> None:
     deep = (kind[0] * levels + "1" + kind[1] * levels).encode()
@@ -169,7 +169,7 @@ def test_a_value_that_is_nested_deeply_is_written_or_is_no_answer(
 @pytest.mark.parametrize(
     "entry", sampled([b"1", b"[]", b"{}", b'"a"', b'{"id":"a"}', b'{"name":"a"}', orjson.dumps(PACKAGE)], 1)
 )
-def test_a_value_that_is_a_list_without_end_takes_bounded_time(
+def test_a_very_long_list_takes_bounded_time(
     call: Call, status: int, usual: Any, entry: bytes
 ) -> None:
     wide = b"[" + b",".join([entry] * (500_000 // len(entry))) + b"]"
@@ -179,13 +179,13 @@ def test_a_value_that_is_a_list_without_end_takes_bounded_time(
         assert time.process_time() - began < 10
 
 
-def test_a_submission_that_is_answered_with_nonsense_may_have_started() -> None:
+def test_a_submission_with_an_invalid_answer_may_have_started() -> None:
     for body in (b"[" * 500 + b"]" * 500, b'{"id":' + b"[" * 200 + b"]" * 200 + b"}"):
         assert heard(CALLS["submit"][0], 201, body) == Unanswered(may_have_started=True)
         assert heard(CALLS["submit"][0], 500, body) == Refused(500)
 
 
-def test_an_address_that_is_read_can_be_taken_apart() -> None:
+def test_an_address_that_is_accepted_can_be_parsed() -> None:
     for odd in ODD:
         if isinstance(odd, str):
             document = {"data": [{**REPOSITORY, "latest_snapshot_url": odd}], "meta": {"count": 1}}
@@ -198,7 +198,7 @@ def test_an_address_that_is_read_can_be_taken_apart() -> None:
 
 
 @pytest.mark.parametrize(("kind", "levels"), [(("[", "]"), 1), (('{"a":', "}"), 1), (('[{"a":', "}]"), 2)])
-def test_json_of_as_many_levels_as_may_be_is_read(kind: tuple[str, str], levels: int) -> None:
+def test_json_of_the_maximum_nesting_is_read(kind: tuple[str, str], levels: int) -> None:
     def nested(times: int) -> Any:
         return Answer(200, (kind[0] * times + "1" + kind[1] * times).encode()).json()
 
@@ -206,7 +206,7 @@ def test_json_of_as_many_levels_as_may_be_is_read(kind: tuple[str, str], levels:
     assert nested(MAX_LEVELS // levels + 1) is None
 
 
-def test_brackets_in_texts_and_side_by_side_are_no_levels() -> None:
+def test_brackets_in_texts_and_siblings_do_not_count_as_nesting() -> None:
     assert Answer(200, orjson.dumps(["[" * 10_000])).json() == ["[" * 10_000]
     assert Answer(200, orjson.dumps([[]] * 10_000)).json() == [[]] * 10_000
 
@@ -229,7 +229,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("body", SHAPES.values(), ids=SHAPES)
-def test_values_take_no_more_memory_than_is_reserved_for_them(body: bytes) -> None:
+def test_values_use_at_most_the_memory_reserved_for_them(body: bytes) -> None:
     tracemalloc.start()
     try:
         document = orjson.loads(body)
@@ -240,7 +240,7 @@ def test_values_take_no_more_memory_than_is_reserved_for_them(body: bytes) -> No
     assert taken <= max_size_in_memory(body) <= 6 * taken
 
 
-def test_json_that_needs_too_much_memory_is_none() -> None:
+def test_json_that_needs_too_much_memory_is_not_used() -> None:
     body = b"[" + b"[]," * 1_000_000 + b"[]]"
     assert max_size_in_memory(body) > MAX_VALUES_BYTES
     assert Answer(200, body).json() is None
@@ -277,7 +277,7 @@ NOW_NOT = UnavailableError("not now")
 NEVER = InvalidRequestError("never so much")
 
 
-def test_memory_is_reserved_for_a_large_answer_and_for_a_small_one_not(
+def test_memory_is_reserved_for_large_answers_only(
     account: Callable[[int, Exception], Account],
 ) -> None:
     reserved = account(10**9, NEVER).reserved
@@ -288,7 +288,7 @@ def test_memory_is_reserved_for_a_large_answer_and_for_a_small_one_not(
     assert reserved == [max_size_in_memory(body)]
 
 
-def test_a_request_that_may_not_have_the_memory_gets_no_answer(account: Callable[[int, Exception], Account]) -> None:
+def test_a_request_without_the_needed_memory_gets_no_answer(account: Callable[[int, Exception], Account]) -> None:
     body = orjson.dumps([PACKAGE] * 20_000)
     account(0, NEVER)
     assert Answer(200, body).json() is None
@@ -315,7 +315,7 @@ def test_memory_is_reserved_while_an_answer_arrives(
     back_end.close()
 
 
-def test_a_back_end_whose_answers_are_too_large_is_not_left_alone() -> None:
+def test_too_large_answers_do_not_open_the_circuit_breaker() -> None:
     breaker = Breaker(failures=2)
     with Loopback(answer(200, b"1" * 2_000_000)) as server:
         back_end = BackEnd("composer", server.url, connections=1, breaker=breaker)
@@ -327,7 +327,7 @@ def test_a_back_end_whose_answers_are_too_large_is_not_left_alone() -> None:
     assert len(server.asked) == 5
 
 
-def test_a_list_of_many_large_pages_is_no_list() -> None:
+def test_a_list_of_too_many_large_pages_is_unusable() -> None:
     page = {"data": [{**REPOSITORY, "uuid": str(UUID(int=number))} for number in range(200)], "meta": {"count": 10**9}}
     page["data"][0]["gpg_key"] = "k" * 4_000_000  # type: ignore[index]
     assert isinstance(heard(CALLS["repositories"][0], 200, page), UnavailableError)

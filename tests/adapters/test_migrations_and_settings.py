@@ -59,7 +59,7 @@ def test_a_migration_gives_up_on_a_vacuum_that_does_not_end(
             migrate(old_database, wait=0.5)
 
 
-def test_settings_of_a_role_or_database_end_no_migration(old_database: Parameters) -> None:
+def test_settings_of_a_role_or_database_do_not_break_migrations(old_database: Parameters) -> None:
     for setting in ("statement_timeout = 100", "lock_timeout = 100", "default_transaction_isolation = 'serializable'"):
         with session(old_database) as connection:
             connection.execute(f"ALTER DATABASE {old_database['dbname']} SET {setting}".encode())

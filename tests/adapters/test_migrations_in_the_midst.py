@@ -40,7 +40,7 @@ def all_grew(before: Any, after: Any) -> bool:
     return all(more > fewer for fewer, more in zip(before, after, strict=True))
 
 
-def test_readers_and_writers_are_not_refused_and_wait_for_no_lock_during_migrations(
+def test_readers_and_writers_neither_fail_nor_wait_for_locks_during_migrations(
     empty_database: Parameters,
 ) -> None:
     fill(empty_database, SIZE)

@@ -53,13 +53,13 @@ def within(times: Callable[[], Mapping[str, float]], *, compared: bool) -> bool:
 
 
 @pytest.mark.parametrize("case", list(cases(SIZE)), ids=lambda case: case.title)
-def test_a_list_costs_what_its_page_costs_and_a_count_less_than_50_milliseconds(
+def test_the_cost_of_a_list_depends_on_the_page_only_and_a_count_takes_less_than_50_milliseconds(
     large_database: Parameters, case: Case
 ) -> None:
     assert within(lambda: measured(large_database, case, RUNS, min), compared=case.compared)
 
 
-def test_a_quota_costs_the_same_however_many_builds_there_are(large_database: Parameters) -> None:
+def test_the_cost_of_a_quota_does_not_depend_on_the_number_of_composes(large_database: Parameters) -> None:
     assert within(lambda: quota_checked(large_database, RUNS, min), compared=True)
 
 

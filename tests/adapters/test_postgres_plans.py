@@ -198,7 +198,7 @@ def reading(node: Node) -> set[tuple[str | None, str]]:
 
 
 @every_way
-def test_lists_of_builds_read_no_build_that_is_too_old_to_be_listed(
+def test_lists_of_composes_read_no_compose_that_is_too_old_to_be_listed(
     large_database: Parameters, statements: dict[str, list[Statement]], tenant: str, generic: bool
 ) -> None:
     lists = [each for each in statements[tenant] if each[0] in {*COUNTS, *PAGES}]
@@ -231,7 +231,7 @@ def test_each_index_is_searched_by_its_first_column_and_not_read_to_its_end(
     assert [(text, index) for text, index in read_on if index not in OF_THE_MOMENT] == []
 
 
-def test_each_statement_of_the_adapters_is_among_these(statements: dict[str, list[Statement]]) -> None:
+def test_each_statement_of_the_adapters_is_tested_here(statements: dict[str, list[Statement]]) -> None:
     ran = [text for text, _ in statements[LARGE]]
     written = [
         (name, text)

@@ -1,4 +1,4 @@
-"""Builds out of a customer's own content, against the running service and the stand-ins of the platform."""
+"""Builds from a customer's own content, against the running service and the stand-ins of the platform."""
 
 from __future__ import annotations
 
@@ -85,12 +85,14 @@ def test_rhel_is_built_as_of_a_date(client: Client, composer: StandInComposer) -
         assert repository["baseurl"].startswith("https://content.example.com/api/pulp/")
 
 
-def test_centos_has_no_snapshots_and_that_is_said_by_name(client: Client) -> None:
+def test_a_snapshot_date_for_centos_is_refused_by_name(client: Client) -> None:
     detail = refused(client, compose_request(image={"snapshot_date": DATE}), 400)
     assert "mirror.stream.centos.org" in detail
 
 
-def test_a_build_by_template_has_the_templates_repositories(client: Client, composer: StandInComposer) -> None:
+def test_a_build_with_a_template_uses_the_repositories_of_the_template(
+    client: Client, composer: StandInComposer
+) -> None:
     told = sent(client, composer, rhel_request(image={"content_template": sample_data.TEMPLATE}))
     assert told["image_request"]["repositories"]
     for repository in told["image_request"]["repositories"]:
@@ -103,7 +105,7 @@ def test_an_unknown_template_is_refused_by_name(client: Client) -> None:
     assert unknown in refused(client, rhel_request(image={"content_template": unknown}), 400)
 
 
-def test_own_repositories_are_filled_in_by_their_ids(client: Client, composer: StandInComposer) -> None:
+def test_own_repositories_are_completed_by_their_ids(client: Client, composer: StandInComposer) -> None:
     request = rhel_request(
         payload_repositories=[{"id": sample_data.EXTERNAL, "rhsm": False}],
         custom_repositories=[{"id": sample_data.EXTERNAL}, {"id": sample_data.UPLOAD}],
@@ -114,12 +116,12 @@ def test_own_repositories_are_filled_in_by_their_ids(client: Client, composer: S
     assert customizations["custom_repositories"][1]["baseurl"][0].startswith("https://content.example.com/")
 
 
-def test_a_repository_with_snapshotting_off_is_refused_as_of_a_date(client: Client) -> None:
+def test_a_repository_without_snapshots_is_refused_with_a_snapshot_date(client: Client) -> None:
     request = rhel_request(image={"snapshot_date": DATE}, custom_repositories=[{"id": sample_data.WITHOUT_SNAPSHOTS}])
     assert refused(client, request, 400).endswith("has snapshotting disabled")
 
 
-def test_sources_become_accounts(client: Client, composer: StandInComposer) -> None:
+def test_sources_are_translated_to_accounts(client: Client, composer: StandInComposer) -> None:
     request = rhel_request("aws", "aws", image={"options": {"share_with_sources": ["1", "2"]}})
     told = sent(client, composer, request)
     assert told["image_request"]["upload_options"]["share_with_accounts"] == list(sample_data.AWS_ACCOUNTS.values())
@@ -131,7 +133,7 @@ def test_a_source_without_an_account_is_refused_by_name(client: Client, source: 
     assert refused(client, request, 400) == f"Unable to resolve source {source} to an aws account id"
 
 
-def test_a_policy_brings_its_profile_and_tailoring(client: Client, composer: StandInComposer) -> None:
+def test_a_policy_is_translated_to_its_profile_and_tailoring(client: Client, composer: StandInComposer) -> None:
     told = sent(client, composer, rhel_request(openscap={"policy_id": sample_data.POLICY_RHEL9}))["customizations"]
     assert told["openscap"]["policy_id"] == sample_data.POLICY_RHEL9
     assert told["openscap"]["json_tailoring"]["filepath"] == "/etc/osbuild/openscap-tailoring.json"
@@ -143,13 +145,17 @@ def test_a_policy_of_another_major_version_is_refused_by_name(client: Client) ->
     assert sample_data.POLICY_RHEL10 in refused(client, request, 400)
 
 
-def test_a_machine_is_registered(client: Client, composer: StandInComposer) -> None:
+def test_a_subscription_is_translated_to_the_registration_of_the_machine(
+    client: Client, composer: StandInComposer
+) -> None:
     told = sent(client, composer, rhel_request(subscription=SUBSCRIPTION))["customizations"]["subscription"]
     assert told["organization"] == "12"
     assert told["insights_client_proxy"] == "http://proxy.example.com"
 
 
-def test_everything_at_once_is_built(client: Client, composer: StandInComposer, platform: StandInPlatform) -> None:
+def test_a_request_with_all_options_is_built(
+    client: Client, composer: StandInComposer, platform: StandInPlatform
+) -> None:
     request = rhel_request(
         "aws",
         "aws",
@@ -171,7 +177,7 @@ def test_everything_at_once_is_built(client: Client, composer: StandInComposer, 
     assert len(asked) == len(set(map(str, asked))), "each question is asked once"
 
 
-def test_everything_at_once_takes_three_waits(
+def test_a_request_with_all_options_waits_for_three_rounds_of_calls(
     client: Client, composer: StandInComposer, platform: StandInPlatform
 ) -> None:
     slow = {"latency": 0.3}
@@ -205,7 +211,7 @@ def test_everything_at_once_takes_three_waits(
         3,
     ),
 )
-def test_a_back_end_that_is_away_is_named_within_the_deadline(
+def test_an_unavailable_back_end_is_named_within_the_deadline(
     unspoiled_client: Client, composer: StandInComposer, platform: StandInPlatform, back_end: str, fault: dict[str, Any]
 ) -> None:
     platform.steer(**{back_end: fault})
@@ -226,9 +232,7 @@ def test_a_back_end_that_is_away_is_named_within_the_deadline(
     assert composer.counters().get("POST /compose", 0) == 0
 
 
-def test_a_caller_whom_content_sources_refuses_is_told_which_permission(
-    client: Client, platform: StandInPlatform
-) -> None:
+def test_a_refusal_of_content_sources_names_the_missing_permission(client: Client, platform: StandInPlatform) -> None:
     platform.steer(content_sources={"raw": {"status": 401, "body": "{}"}})
     detail = refused(client, rhel_request(), 403)
     assert detail.startswith("user is not authorized - please check your 'Repositories viewer'")
@@ -243,7 +247,7 @@ def test_a_caller_whom_content_sources_refuses_is_told_which_permission(
         ({}, {"openscap": {"policy_id": sample_data.POLICY_RHEL9}}),
     ],
 )
-def test_a_back_end_that_is_not_set_up_is_said_so(
+def test_the_error_names_a_back_end_that_is_not_configured(
     service: Service, composer: StandInComposer, image: dict[str, Any], customizations: dict[str, Any]
 ) -> None:
     kind = ("aws", "aws") if "options" in image else ("guest-image", "aws.s3")

@@ -1,4 +1,4 @@
-"""Which repositories an image is built from, and in which order, against the running service and the stand-ins."""
+"""The repositories of an image and their order, against the running service and the stand-ins."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def rhel(image: dict[str, Any], **customizations: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("customizations", [{}, {"packages": ["vim"]}])
-def test_a_template_s_snapshots_are_found(
+def test_the_snapshots_of_a_template_are_used(
     client: Client, composer: StandInComposer, customizations: dict[str, Any]
 ) -> None:
     told = sent(client, composer, rhel(TEMPLATE, **customizations))
@@ -99,14 +99,14 @@ def test_a_template_s_snapshots_are_found(
     assert paths(told["customizations"]["payload_repositories"]) == of(sample_data.EXTERNAL)
 
 
-def test_a_template_s_snapshots_decide_the_minor_version(
+def test_the_snapshots_of_a_template_determine_the_minor_version(
     client: Client, composer: StandInComposer, platform: StandInPlatform
 ) -> None:
     platform.steer(repositories=[{"uuid": sample_data.RHEL9_BASEOS, "detected_os_version": "9.7"}])
     assert sent(client, composer, rhel(TEMPLATE))["distribution"] == "rhel-9.7"
 
 
-def test_a_template_without_red_hat_s_is_refused_by_name(client: Client, platform: StandInPlatform) -> None:
+def test_a_template_without_red_hat_repositories_is_refused_by_name(client: Client, platform: StandInPlatform) -> None:
     only_own = {"uuid": "22222222-3333-4444-8555-666666666666", "repository_uuids": [sample_data.EXTERNAL]}
     platform.steer(templates=[only_own])
     answer = client.post("/compose", rhel({"content_template": only_own["uuid"]}))
@@ -114,14 +114,14 @@ def test_a_template_without_red_hat_s_is_refused_by_name(client: Client, platfor
     assert only_own["uuid"] in answer.json()["errors"][0]["detail"]
 
 
-def test_snapshots_of_a_date_are_found(client: Client, composer: StandInComposer) -> None:
+def test_the_snapshots_of_a_date_are_used(client: Client, composer: StandInComposer) -> None:
     request = rhel(DATE, payload_repositories=[{"id": sample_data.EXTERNAL, "rhsm": False}])
     told = sent(client, composer, request)
     assert len(told["image_request"]["repositories"]) == 2
     assert paths(told["customizations"]["payload_repositories"]) == [f"/{sample_data.EXTERNAL}/2025-03-01"]
 
 
-def test_repositories_named_by_id_are_found_whatever_their_origin(client: Client, composer: StandInComposer) -> None:
+def test_repositories_of_any_origin_are_found_by_id(client: Client, composer: StandInComposer) -> None:
     supplementary = sample_data.red_hat(sample_data.RHEL9_SUPPLEMENTARY_URL)
     named = [{"id": each} for each in (sample_data.EXTERNAL, sample_data.UPLOAD, sample_data.COMMUNITY, supplementary)]
     told = sent(client, composer, rhel({}, custom_repositories=named))
@@ -144,7 +144,7 @@ def test_repositories_keep_the_order_of_the_file(
     assert sample_data.RHEL9_BASEOS in baseos
 
 
-def test_repositories_as_of_a_date_keep_the_order_of_the_file(
+def test_snapshots_of_a_date_keep_the_order_of_the_file(
     ordered_service: Service, composer: StandInComposer, platform: StandInPlatform, tenant: str
 ) -> None:
     red_hat = [{"url": url, "origin": "red_hat"} for url in (FIRST, LAST)]

@@ -1,4 +1,4 @@
-"""The service with the environment that compose.yaml gives it, its hosts being those of the tests."""
+"""The service with the environment of compose.yaml, with the hosts of the tests."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def client(
             yield service.client(uuid4().hex)
 
 
-def test_what_needs_the_platform_is_built(client: Client) -> None:
+def test_a_build_that_needs_the_platform_services_is_started(client: Client) -> None:
     client.compose(
         compose_request(
             "aws",

@@ -1,4 +1,4 @@
-"""A real PostgreSQL that is stopped, killed, made read-only, or throws its clients out, in the midst of the work."""
+"""A real PostgreSQL is stopped, killed, made read-only, or closes its connections, while requests run."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def calls(client: Client, blueprint_id: str) -> list[Callable[[], requests.Respo
     ]
 
 
-def test_a_server_that_has_stopped_in_the_midst_is_away_until_it_goes_on(
+def test_a_stopped_server_is_unavailable_until_it_continues(
     service: Service, server: EmbeddedPostgres, parameters: Parameters, composer: StandInComposer, tenant: str
 ) -> None:
     blueprint_id = kept(service.client(tenant))
@@ -175,7 +175,7 @@ def test_a_server_that_has_stopped_in_the_midst_is_away_until_it_goes_on(
     assert {call().status_code for call in calls(service.client(tenant), blueprint_id)} == {200, 201}
 
 
-def test_connections_whose_servers_have_stopped_are_given_up_for_others(
+def test_connections_to_stopped_server_processes_are_replaced(
     service: Service, parameters: Parameters, tenant: str
 ) -> None:
     blueprint_id = kept(service.client(tenant))
@@ -190,7 +190,7 @@ def test_connections_whose_servers_have_stopped_are_given_up_for_others(
         assert {call().status_code for call in calls(service.client(tenant), blueprint_id)} == {200, 201}
 
 
-def test_an_immediate_shutdown_in_the_midst_loses_nothing(
+def test_an_immediate_shutdown_during_requests_loses_nothing(
     service: Service, server: EmbeddedPostgres, parameters: Parameters, composer: StandInComposer, tenant: str
 ) -> None:
     with working(service, tenant) as answers:
@@ -203,7 +203,7 @@ def test_an_immediate_shutdown_in_the_midst_loses_nothing(
     nothing_is_lost(service, dict(server.connection_parameters()), composer, tenant, told)
 
 
-def test_connections_that_are_killed_all_the_time_lose_nothing(
+def test_repeatedly_killed_connections_lose_nothing(
     service: Service, parameters: Parameters, composer: StandInComposer, tenant: str
 ) -> None:
     ended = threading.Event()
@@ -241,7 +241,7 @@ def read_only(parameters: Parameters) -> Iterator[None]:
             set_up(connection, "RESET default_transaction_read_only")
 
 
-def test_a_server_that_takes_no_writes_is_read_from_until_there_is_another(
+def test_a_read_only_server_serves_reads_until_a_writable_one_is_available(
     service: Service, parameters: Parameters, composer: StandInComposer, tenant: str
 ) -> None:
     client = service.client(tenant)

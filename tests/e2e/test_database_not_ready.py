@@ -1,4 +1,4 @@
-"""`serve` on a database that is there but cannot be used: not migrated, too old, or without the rights it needs."""
+"""`serve` on a database that answers but cannot be used: not migrated, too old, or without required privileges."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_serve_uses_a_database_of_a_newer_version(database: Parameters, composer
         ("REVOKE USAGE ON SCHEMA public FROM", "GRANT USAGE ON SCHEMA public TO", "may not use the schema public"),
     ],
 )
-def test_serve_answers_503_until_its_user_has_the_missing_right(
+def test_serve_answers_503_until_its_user_has_the_missing_privilege(
     with_roles: Parameters, composer: StandInComposer, tmp_path: Path, revoke: str, grant: str, cause: str
 ) -> None:
     execute(with_roles, f"{revoke} {APP}")
@@ -155,7 +155,7 @@ def move_a_table_away(parameters: Parameters) -> None:
         (move_a_table_away, "ALTER TABLE elsewhere RENAME TO blueprints", "finds no table blueprints"),
     ],
 )
-def test_a_table_or_right_lost_while_the_service_runs_is_answered_503_with_the_cause(
+def test_a_table_or_privilege_lost_while_the_service_runs_is_answered_503_with_the_cause(
     with_roles: Parameters, composer: StandInComposer, spoil: Callable[[Parameters], None], mend: str, cause: str
 ) -> None:
     with Service(logged_in(with_roles, APP), composer.url) as service:
@@ -168,6 +168,6 @@ def test_a_table_or_right_lost_while_the_service_runs_is_answered_503_with_the_c
         works_soon(service)
 
 
-def test_the_rights_that_roles_sql_grants_suffice(with_roles: Parameters, composer: StandInComposer) -> None:
+def test_the_privileges_that_roles_sql_grants_are_sufficient(with_roles: Parameters, composer: StandInComposer) -> None:
     with Service(logged_in(with_roles, APP), composer.url) as service:
         works_soon(service)

@@ -1,4 +1,4 @@
-"""A composer that hangs holds up those who need it, and nobody else."""
+"""A hanging composer delays only the requests that need it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def seconds(client: Client, path: str, base: str | None = None) -> float:
     return time.monotonic() - began
 
 
-def test_while_the_composer_hangs_everything_else_is_answered_at_once(
+def test_requests_that_do_not_need_a_hanging_composer_are_answered_at_once(
     database: Parameters, composer: StandInComposer
 ) -> None:
     with Service(database, composer.url) as service, ThreadPoolExecutor(WAITING) as others:

@@ -27,7 +27,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {**RECONCILING, **quotas(tmp_path, 100)}
 
 
-def test_a_slow_composer_keeps_nobody_from_settling(
+def test_a_slow_composer_does_not_prevent_the_reconciliation(
     database: Parameters, composer: StandInComposer, environment: dict[str, str], tenant: str
 ) -> None:
     with Pod(database, composer.url, environment) as pod:
@@ -67,7 +67,7 @@ class Odd:
 
 
 @pytest.mark.parametrize("unsayable", [FIRST, LAST])
-def test_a_build_that_the_composer_can_say_nothing_of_keeps_no_other_from_being_adopted(
+def test_a_build_without_a_known_request_does_not_prevent_the_adoption_of_others(
     database: Parameters, environment: dict[str, str], tenant: str, unsayable: str
 ) -> None:
     odd = Odd(unsayable)

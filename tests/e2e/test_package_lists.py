@@ -47,7 +47,7 @@ def test_a_broken_package_list_stops_the_start_naming_file_and_field(
     assert "Traceback" not in output
 
 
-def test_workers_share_the_lists_that_their_parent_read_also_one_that_replaces_another(
+def test_workers_and_their_replacements_share_the_lists_that_their_parent_read(
     database: Parameters, composer_process: StandInComposer, directory: Path
 ) -> None:
     environment = {"DISTRIBUTIONS_DIR": str(directory)}

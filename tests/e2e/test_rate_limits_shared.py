@@ -55,7 +55,7 @@ def services(
         yield one, other
 
 
-def test_together_they_start_no_more_images_of_blueprints_than_the_budget(
+def test_two_services_start_no_more_images_of_blueprints_than_the_common_budget(
     services: tuple[Service, Service], composer: StandInComposer, tenant: str
 ) -> None:
     one, other = (service.client(tenant) for service in services)
@@ -66,7 +66,7 @@ def test_together_they_start_no_more_images_of_blueprints_than_the_budget(
     assert one.get("/composes").json()["meta"]["count"] == 4
 
 
-def test_together_they_let_exactly_the_budget_pass(services: tuple[Service, Service], tenant: str) -> None:
+def test_two_services_let_exactly_the_common_budget_pass(services: tuple[Service, Service], tenant: str) -> None:
     def statuses(service: Service) -> list[int]:
         client = service.client(tenant)
         return [client.get("/version").status_code for _ in range(READS)]
@@ -76,7 +76,7 @@ def test_together_they_let_exactly_the_budget_pass(services: tuple[Service, Serv
     assert sorted(asked) == [200] * READS + [429] * (3 * READS)
 
 
-def test_what_one_counted_the_other_tells(services: tuple[Service, Service], tenant: str) -> None:
+def test_one_service_reports_the_requests_that_the_other_counted(services: tuple[Service, Service], tenant: str) -> None:
     remaining = [left(service.client(tenant).get("/version"))["reads"]["r"] for service in services]
     assert remaining == [READS - 1, READS - 2]
 
@@ -89,7 +89,7 @@ def until(wanted: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("trouble", ["killed", "held"])
-def test_with_redis_away_requests_pass_and_with_redis_back_they_are_limited_again(
+def test_requests_pass_while_redis_is_unavailable_and_are_limited_again_afterwards(
     module_database: Parameters,
     composer_process: StandInComposer,
     redis: RedisServer,
@@ -120,7 +120,7 @@ def counted(client: Client) -> bool:
     return "reads" in policies(client.get("/version"))
 
 
-def test_a_redis_that_is_not_there_keeps_no_service_from_starting(
+def test_an_unavailable_redis_does_not_prevent_the_start_of_the_service(
     module_database: Parameters, composer_process: StandInComposer, tmp_path: Path
 ) -> None:
     nowhere = RedisServer(tmp_path)

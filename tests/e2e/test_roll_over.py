@@ -113,12 +113,12 @@ def shown(client: Client) -> tuple[Any, Any]:
     return listed(client)["data"], document(client.get("/blueprints"))["data"]
 
 
-def test_the_older_program_serves_while_the_newer_migrates_and_starts(versions: RollOver) -> None:
+def test_the_older_version_serves_while_the_newer_one_migrates_and_starts(versions: RollOver) -> None:
     assert len(versions.meanwhile) > 8
     assert {answer.status_code for answer in versions.meanwhile} <= {200, 201}
 
 
-def test_both_show_the_builds_that_either_has_started(versions: RollOver) -> None:
+def test_both_versions_show_the_builds_of_each_other(versions: RollOver) -> None:
     older, newer = clients(versions)
     started = {older.compose(compose_request()), newer.compose(compose_request())}
     for client in (older, newer):
@@ -127,14 +127,14 @@ def test_both_show_the_builds_that_either_has_started(versions: RollOver) -> Non
     assert shown(older) == shown(newer)
 
 
-def test_a_build_that_one_has_deleted_is_shown_by_neither(versions: RollOver) -> None:
+def test_a_build_deleted_by_one_version_is_hidden_in_both(versions: RollOver) -> None:
     for deletes, other in (clients(versions), clients(versions)[::-1]):
         deleted = other.compose(compose_request())
         assert deletes.delete(f"/composes/{deleted}").status_code == 200
         assert listed(other)["data"] == listed(deletes)["data"] == []
 
 
-def test_a_blueprint_of_one_is_changed_and_built_by_the_other(versions: RollOver) -> None:
+def test_a_blueprint_of_one_version_is_changed_and_built_by_the_other(versions: RollOver) -> None:
     for makes, other in (clients(versions), clients(versions)[::-1]):
         made = document(makes.post("/blueprints", blueprint("made")), 201)["id"]
         changed = blueprint("changed", description="by the other")
@@ -150,14 +150,14 @@ def test_a_blueprint_of_one_is_changed_and_built_by_the_other(versions: RollOver
         assert shown(makes) == shown(other)
 
 
-def test_the_quota_is_exact_over_both(versions: RollOver) -> None:
+def test_the_quota_is_exact_over_both_versions(versions: RollOver) -> None:
     both = (versions.older.client("limited"), versions.newer.client("limited"))
     answers = at_once([partial(client.post, "/compose", compose_request()) for client in both for _ in range(10)])
     assert statuses(answers) == {201: QUOTA, 403: 20 - QUOTA}
     assert counts(versions.database, "limited") == (QUOTA, 0)
 
 
-def test_the_older_program_starts_again_on_the_newer_schema(versions: RollOver) -> None:
+def test_the_older_version_starts_again_on_the_newer_schema(versions: RollOver) -> None:
     older, newer = clients(versions)
     kept = document(newer.post("/blueprints", blueprint("kept")), 201)["id"]
     newer.compose(compose_request())
