@@ -1,4 +1,4 @@
-"""Starts that a crash cut short are settled by whichever pod comes first: once, and without harm to anybody else."""
+"""Starts that a crash interrupted are reconciled once by any pod, without effects on other organizations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lost starts are settled also where the composer is slow, or cannot say what one of its builds was asked for."""
+"""Lost starts are reconciled even if the composer is slow, or cannot return the request of one of its builds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the service says about itself."""
+"""Version, probes, the OpenAPI document, and paths outside the operations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/metrics of the running service with two worker processes: whichever answers, it is the sum."""
+"""/metrics of the running service with two worker processes: each answers with the sum over both."""
 
 from __future__ import annotations
 

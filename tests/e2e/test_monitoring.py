@@ -1,4 +1,4 @@
-"""Whatever rules and dashboard ask Prometheus for, the running service really tells."""
+"""The running service exposes every series that the rules and the dashboard use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A build the composer accepted and the database does not take: never paid for without being seen."""
+"""A build that the composer accepted and that the database does not record is cancelled, or stays counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Security profiles and compliance policies, as a client that hardens images sees them."""
+"""OpenSCAP profiles and compliance policies, as a client that hardens images sees them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Package lists and the processes of a running service."""
+"""Package lists and the worker processes of a running service."""
 
 from __future__ import annotations
 

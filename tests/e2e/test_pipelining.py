@@ -1,4 +1,4 @@
-"""What a client sends behind a request: pipelining (RFC 9112, section 9.3.2) is not supported."""
+"""Bytes that a client sends after a request: pipelining (RFC 9112, section 9.3.2) is not supported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many builds an organization may start, over several processes of the running service."""
+"""The quota of builds, over several processes of the running service."""
 
 from __future__ import annotations
 

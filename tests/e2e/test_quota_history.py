@@ -1,4 +1,4 @@
-"""What many clients of four pods were told at the same time fits a quota that is counted one build after another."""
+"""The concurrent answers of four pods to many clients are consistent with counting one build after another."""
 
 from __future__ import annotations
 

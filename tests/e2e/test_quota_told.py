@@ -1,4 +1,4 @@
-"""What an organization is told of its quota: when it asks, and with every build."""
+"""The usage of the quota in GET /quota, and in the answers to builds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests of an organization are counted, by what they do, and what is too much is refused."""
+"""Requests of an organization are counted by kind, and refused beyond the budget."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two services on one Redis: the budget is theirs together, and no caller's trouble when Redis is away."""
+"""Two services share one Redis and one budget; an unavailable Redis does not affect callers."""
 
 from __future__ import annotations
 

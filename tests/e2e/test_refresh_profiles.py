@@ -1,4 +1,4 @@
-"""`image-builder distributions refresh-profiles`, and what clients see of it."""
+"""`image-builder distributions refresh-profiles`, and its effect for clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two versions of the service side by side on one database, and the older one again (roll-over, roll-back)."""
+"""Two versions of the service run side by side on one database, and the older one again (roll-out, roll-back)."""
 
 from __future__ import annotations
 

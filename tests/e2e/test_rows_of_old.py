@@ -1,4 +1,4 @@
-"""A database at tern migration 15 with rows of every old shape, taken over: all operations answer each.
+"""All operations answer rows of every older shape, in a database that was migrated from tern migration 15.
 
 The rows are there before our migrations and before the service.
 """

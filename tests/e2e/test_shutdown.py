@@ -1,4 +1,4 @@
-"""How the service ends: no accepted request is cut, nobody waits for ever, nothing is left."""
+"""The shutdown of the service aborts no accepted request, is limited in time, and leaves no process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIGTERM at any moment of the embedded default's start ends it, and all that it started."""
+"""SIGTERM at any moment of the start of `serve --embedded` ends it and all its child processes."""
 
 from __future__ import annotations
 

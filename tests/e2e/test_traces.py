@@ -1,4 +1,4 @@
-"""Traces go to a collector by OTLP over HTTP, where one is named (issue: logs and traces)."""
+"""Traces go to a collector by OTLP over HTTP if one is configured (docs/operations.md, Logs, traces, error reports)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is answered without an identity tells nothing of anybody's (SECURITY.md, Who is trusted)."""
+"""Answers without an identity reveal nothing about organizations (SECURITY.md, Who is trusted)."""
 
 from __future__ import annotations
 
