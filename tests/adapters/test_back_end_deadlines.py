@@ -1,4 +1,4 @@
-"""A back-end's answer comes in time as a whole, and is of a size we can bear, over real sockets (issue 4)."""
+"""Answers of back-ends must be complete within the deadline and of limited size, over real sockets."""
 
 import contextvars
 import math

@@ -1,4 +1,4 @@
-"""Every way in which a back-end fails to answer, over real sockets."""
+"""Every way in which a back-end can fail to answer, over real sockets."""
 
 import time
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Every call of a back-end is told with what became of it."""
+"""Every call of a back-end is counted with its outcome."""
 
 from __future__ import annotations
 

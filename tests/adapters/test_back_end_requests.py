@@ -1,4 +1,4 @@
-"""What is sent to a back-end: its path, query, and headers."""
+"""Requests to a back-end: path, query, and headers."""
 
 from contextlib import contextmanager
 

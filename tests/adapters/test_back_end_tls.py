@@ -1,4 +1,4 @@
-"""Back-ends over TLS and by way of proxies, over real sockets."""
+"""Back-ends over TLS and through proxies, over real sockets."""
 
 import os
 import socket

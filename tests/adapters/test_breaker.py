@@ -1,4 +1,4 @@
-"""A back-end that does not answer is left alone for a while."""
+"""The circuit breaker: after several failed calls a back-end gets only trial calls for a while."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress

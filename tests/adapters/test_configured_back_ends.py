@@ -1,4 +1,4 @@
-"""Back-ends as the environment describes them."""
+"""Back-ends that are created from the settings of the environment."""
 
 import pytest
 

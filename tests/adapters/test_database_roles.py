@@ -1,4 +1,4 @@
-"""What each role of deploy/postgres/roles.sql may do, and what none of them may (SECURITY.md)."""
+"""The privileges of each role of deploy/postgres/roles.sql (SECURITY.md)."""
 
 from __future__ import annotations
 

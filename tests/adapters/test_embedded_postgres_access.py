@@ -1,4 +1,4 @@
-"""Who may connect to the embedded PostgreSQL: nobody without the password, which only its owner can read."""
+"""Connections to the embedded PostgreSQL require the password, which only the owner of the files can read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Back-ends that lie: whatever JSON one answers is a value or an error of ours, in linear time and bounded memory."""
+"""Any JSON of a back-end becomes a value or a known error, in linear time and bounded memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asking compliance over HTTP."""
+"""The client of compliance, over HTTP."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

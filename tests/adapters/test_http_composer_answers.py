@@ -1,4 +1,4 @@
-"""Asking the composer over HTTP: what counts as an answer."""
+"""The client of the composer, over HTTP: which answers are usable."""
 
 from uuid import uuid4
 

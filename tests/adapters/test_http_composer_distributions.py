@@ -1,4 +1,4 @@
-"""Asking the composer what it can build of a distribution."""
+"""The client of the composer, over HTTP: the description of a distribution."""
 
 from urllib.parse import parse_qsl, urlsplit
 

@@ -1,4 +1,4 @@
-"""Asking the composer for packages."""
+"""The client of the composer, over HTTP: package search."""
 
 import json
 from fnmatch import fnmatchcase

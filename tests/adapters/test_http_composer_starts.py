@@ -1,4 +1,4 @@
-"""Starting builds at the composer over HTTP: what its answers are taken for."""
+"""The client of the composer, over HTTP: the outcome of submitted builds for each answer."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Asking content sources over HTTP."""
+"""The client of content sources, over HTTP."""
 
 import json
 from contextlib import AbstractContextManager

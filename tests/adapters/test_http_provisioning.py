@@ -1,4 +1,4 @@
-"""Asking provisioning over HTTP."""
+"""The client of provisioning, over HTTP."""
 
 import pytest
 import stamina

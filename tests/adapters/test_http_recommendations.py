@@ -1,4 +1,4 @@
-"""Asking for recommended packages over HTTP."""
+"""The client of package recommendations, over HTTP."""
 
 import pytest
 import stamina

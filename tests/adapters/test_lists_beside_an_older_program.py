@@ -1,4 +1,4 @@
-"""Lists are right for rows that an older program wrote, before or after the migrations that lists are read by."""
+"""Lists are correct for rows that an older program wrote before or after the migrations that lists depend on."""
 
 from __future__ import annotations
 

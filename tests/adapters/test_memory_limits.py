@@ -1,4 +1,4 @@
-"""Rate limits that one process keeps for itself, by a clock that stands until it is told."""
+"""Rate limits in the memory of one process, with a clock that tests control."""
 
 import asyncio
 from datetime import timedelta
