@@ -1,4 +1,4 @@
-"""Taking over a database, or making one, on a real PostgreSQL."""
+"""Migrating a new or an older database, on a real PostgreSQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Migrations beside a vacuum, under what a role or a database has set, and what they set themselves."""
+"""Migrations beside a vacuum, and with settings of roles and databases."""
 
 from __future__ import annotations
 

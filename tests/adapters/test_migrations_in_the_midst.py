@@ -1,4 +1,4 @@
-"""A database at tern 15 that is migrated while the Go service reads and writes it.
+"""A database at tern migration 15 is migrated while the Go service reads and writes it.
 
 `python -m benchmarks.lists` does the same with a million builds and fails where a statement takes a second.
 """

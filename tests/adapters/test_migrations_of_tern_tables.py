@@ -1,4 +1,4 @@
-"""The tables of the Go service are the same in every database, whether it, this version or an earlier one made them."""
+"""The tables of the Go service are the same, whether the Go service or any version of this service created them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PostgreSQL 12 is the oldest that must work: what the tests of the database say of it."""
+"""The tests of the database on PostgreSQL 12, the oldest supported version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Package lists in the operators' format, indexed and shared."""
+"""Package lists of the distribution directory, indexed in shared memory."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Blueprints that an older program keeps in the same tables, before this one and beside it, on a real PostgreSQL."""
+"""Blueprints that an older program writes to the same tables, before this service or beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The history of builds, on a real PostgreSQL."""
+"""The history of composes, on a real PostgreSQL."""
 
 from __future__ import annotations
 

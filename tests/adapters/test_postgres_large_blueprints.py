@@ -1,4 +1,4 @@
-"""Large blueprints: memory is reserved before they are read, and nobody waits for it while others wait for them."""
+"""Large blueprints: memory is reserved before they are read, and no request waits for memory while it holds a lock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Large requests in the history: what is kept of them beside the request, and how lists and single builds read them."""
+"""Large requests in the history: their stored short forms, and how lists and single composes read them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists of a tenant with 10,000 builds among 100,000, and of one with 1,000: the cases and limits of the benchmark."""
+"""Lists of tenants with 10,000 composes among 100,000, and with 1,000: the cases and limits of the benchmark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the planner makes of every statement, on a tenth of the rows that the benchmark has: 10,000 of one tenant.
+"""The plans of all statements, on a tenth of the rows of the benchmark: 10,000 of one tenant.
 
 Lists and counts have to be read from an index alone, in its order: their cost then follows the page, not the tenant.
 """

@@ -1,4 +1,4 @@
-"""Reservations, exact over any number of processes, on a real PostgreSQL."""
+"""Reservations are exact over any number of processes, on a real PostgreSQL."""
 
 from __future__ import annotations
 

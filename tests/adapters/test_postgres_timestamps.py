@@ -1,4 +1,4 @@
-"""Timestamps that PostgreSQL stores and Python does not know are read as the nearest that it knows."""
+"""Timestamps of PostgreSQL that Python cannot represent are read as the nearest representable ones."""
 
 from __future__ import annotations
 

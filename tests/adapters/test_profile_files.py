@@ -1,4 +1,4 @@
-"""OpenSCAP profiles of a distribution directory."""
+"""OpenSCAP profiles in a distribution directory."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Repositories that try to have something read that is not theirs: by locations and by redirects."""
+"""Repositories try to make the command read files outside them, by locations and redirects."""
 
 import pytest
 

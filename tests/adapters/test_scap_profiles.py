@@ -1,4 +1,4 @@
-"""Profiles of SCAP source datastreams as customizations."""
+"""Profiles of SCAP source datastreams are translated to customizations."""
 
 import bz2
 import gzip

@@ -1,4 +1,4 @@
-"""Rate limits in a real Redis: exact among all who share it, and no request's trouble when it is away."""
+"""Rate limits in a real Redis are exact for all its clients; an unavailable Redis affects no request."""
 
 import asyncio
 import time

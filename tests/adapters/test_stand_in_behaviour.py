@@ -1,4 +1,4 @@
-"""The stand-in composer's faults on demand, its tokens, and its life as a process."""
+"""The stand-in composer: its faults on request, its tokens, and its process."""
 
 from __future__ import annotations
 

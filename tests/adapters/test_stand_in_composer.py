@@ -1,4 +1,4 @@
-"""The stand-in composer, as whoever calls it over a socket sees it."""
+"""The stand-in composer over a socket, as its clients see it."""
 
 from __future__ import annotations
 

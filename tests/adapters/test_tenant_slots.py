@@ -1,4 +1,4 @@
-"""Work of one tenant does not take all connections (adapters.postgres.tenant_slots)."""
+"""Requests of one tenant do not occupy all connections (adapters.postgres.tenant_slots)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OAuth2 client credentials: one token for all calls, one refresh for all who wait."""
+"""OAuth2 client credentials: all calls share one token, and all waiting calls share one refresh."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
