@@ -1,4 +1,4 @@
-"""A meter that remembers what it was told."""
+"""A meter that records its calls."""
 
 from __future__ import annotations
 
