@@ -98,7 +98,7 @@ def test_slow_answers_leave_no_thread_behind():
 
 
 class SlowResolver:
-    """Names take until `go` is set, or the test ends, to resolve."""
+    """A resolver that answers when `go` is set, or the test ends."""
 
     def __init__(self):
         self.go = threading.Event()

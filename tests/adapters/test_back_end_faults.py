@@ -29,7 +29,7 @@ def _attempts_without_pauses():
 
 
 class CountingBreaker(Breaker):
-    """Never opens in these tests; counts the attempts."""
+    """A breaker that counts attempts, and never opens in these tests."""
 
     def __init__(self):
         super().__init__(failures=1000)
@@ -142,7 +142,7 @@ def test_a_redirect_is_returned_as_the_answer_and_not_followed(method):
 
 @pytest.fixture
 def pauses():
-    """The seconds waited before each attempt that is not the first."""
+    """The seconds before each attempt except the first."""
     found = []
     set_on_retry_hooks([lambda details: found.append(details.wait_for)])
     stamina.set_testing(False)

@@ -78,7 +78,7 @@ def test_a_server_with_a_certificate_of_another_ca_gets_no_request(ours, another
 
 
 def test_only_the_configured_ca_is_trusted(ours, another, monkeypatch):
-    """One that `requests` would trust on its own is not."""
+    """An authority that `requests` would trust by default is not trusted."""
     monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", ours.file)
     with Loopback(HERE, tls=ours.server) as server:
         with calling(server.url) as back_end:

@@ -26,7 +26,7 @@ def another(tmp_path_factory):
 
 @pytest.fixture
 def configured(monkeypatch, tmp_path):
-    """A container of an environment with these variables."""
+    """A container with the settings of these variables."""
     monkeypatch.chdir(tmp_path)  # where no local.env is
     containers = []
 

@@ -42,7 +42,7 @@ while True:
 
 @pytest.fixture(scope="module")
 def template() -> Iterator[Path]:
-    """An initialised data folder, for tests that leave it as it was: `initdb` and copies take the time."""
+    """An initialised data folder for tests that do not change it, because `initdb` and copies are slow."""
     with open_folder() as folder:
         with EmbeddedPostgres(folder / "postgresql", settings=FAST):
             pass
@@ -51,14 +51,14 @@ def template() -> Iterator[Path]:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that user nobody can reach, as pytest's own is not when root runs the tests."""
+    """A folder that the user nobody can enter, unlike the folders of pytest when root runs the tests."""
     with open_folder() as made:
         yield made
 
 
 @pytest.fixture
 def data(folder: Path, template: Path) -> Path:
-    """A copy to write to."""
+    """A writable copy of the data folder."""
     account = Account.for_folder(template)
     shutil.copytree(template, folder / "postgresql")
     account.take_ownership(folder / "postgresql")
@@ -82,7 +82,7 @@ def first_words_of(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process runs; one that has ended and waits for its parent does not."""
+    """Whether the process runs; a zombie does not."""
     try:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -114,7 +114,7 @@ def listener_on(port: int) -> Iterator[int]:
 
 
 def interpreter_for(account: Account) -> Path:
-    """A Python of our version that the account can run; the one that runs the tests may be out of reach."""
+    """A Python of this version that the account can run; it may be unable to run the interpreter of the tests."""
     ours = Path(sys.executable).resolve()
     systems = Path("/usr/bin", ours.name)
     for candidate in (ours, systems):

@@ -42,7 +42,7 @@ def template() -> Iterator[Path]:
 
 @pytest.fixture
 def data(template: Path) -> Iterator[Path]:
-    """A folder with its password file, to write to."""
+    """A writable data folder with its password file."""
     with open_folder() as folder:
         copy(template, folder / "postgresql")
         shutil.copy(template.with_name("postgresql.pgpass"), folder)
@@ -51,7 +51,7 @@ def data(template: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def open_data(template: Path) -> Iterator[Path]:
-    """A folder as it was before there were passwords: open to all."""
+    """A data folder of a version without passwords, accessible for all users."""
     with open_folder() as folder:
         yield opened(template, folder / "postgresql")
 
@@ -99,7 +99,7 @@ def assert_closed_and_whole(server: EmbeddedPostgres) -> None:
 
 @contextmanager
 def as_nobody() -> Iterator[dict[str, Any]]:
-    """Arguments for subprocess that make it another user's, without groups."""
+    """Arguments of subprocess that run a program as another user without groups."""
     nobody = pwd.getpwnam("nobody")
     yield {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": [], "cwd": "/"}
 
@@ -268,7 +268,7 @@ def test_a_log_that_is_readable_for_others_is_made_private(data: Path) -> None:
 
 
 def lines_of_a_start(data: Path) -> list[tuple[str, int]]:
-    """The lines that a start runs through, each once, in order."""
+    """The lines that a start executes, each once, in order."""
     seen: dict[tuple[str, int], None] = {}
 
     def trace(frame: FrameType, event: str, _: object) -> Any:
@@ -290,7 +290,7 @@ def lines_of_a_start(data: Path) -> list[tuple[str, int]]:
 
 
 def crash_at(data: Path, line: tuple[str, int]) -> None:
-    """A start in a process of its own that ends at the line, as if it were killed."""
+    """Start in a separate process that ends at this line as if it were killed."""
 
     def trace(frame: FrameType, event: str, _: object) -> Any:
         if frame.f_code.co_filename != line[0]:

@@ -45,7 +45,7 @@ STATUS = {
 
 
 class SayingBackEnd:
-    """Gives one answer to whatever it is asked."""
+    """A back-end that gives the same answer to every call."""
 
     def __init__(self, status: int, body: bytes) -> None:
         self._answer = Answer(status, body)
@@ -117,7 +117,7 @@ def saying(status: int, body: Any) -> BackEnd:
 
 
 def heard(call: Call, status: int, body: Any) -> Any:
-    """What comes of an answer: what it was read as, or an error of the domain."""
+    """The result of an answer: the parsed value, or an error of the domain."""
     try:
         return call(saying(status, body))
     except ImageBuilderError as error:
@@ -125,7 +125,7 @@ def heard(call: Call, status: int, body: Any) -> Any:
 
 
 def changed(document: Any, to: Any) -> Iterator[Any]:
-    """The document with one of its values changed, each in its turn."""
+    """Copies of the document, each with one value changed."""
     yield to
     if isinstance(document, dict):
         for key, value in document.items():
@@ -247,7 +247,7 @@ def test_json_that_needs_too_much_memory_is_not_used() -> None:
 
 
 class Account:
-    """What a request reserves; more than `most` is refused with `error`."""
+    """The memory account of a request; reserving more than `most` raises `error`."""
 
     def __init__(self, most: int, error: Exception) -> None:
         self.reserved: list[int] = []

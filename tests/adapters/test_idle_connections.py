@@ -1,6 +1,6 @@
 """Requests on pooled connections that the back-end closes, over real sockets.
 
-TEST_IDLE_CONNECTION_TRIES is how many builds are submitted over connections that are just being closed.
+TEST_IDLE_CONNECTION_TRIES is the number of builds that are submitted over connections that are being closed.
 """
 
 import os
@@ -53,7 +53,7 @@ def calling(url, **options):
 
 
 def submissions(server, ca_file, tries, max_idle):
-    """What became of each of so many builds; each but the first of a thread meets a connection that is being closed."""
+    """The outcomes of this number of builds; all except the first of a thread use a connection that is closing."""
 
     def submit(count):
         outcomes = {}
@@ -84,7 +84,7 @@ def test_a_build_on_a_closing_connection_is_neither_lost_nor_sent_twice(closing,
 
 @pytest.mark.parametrize("closing", Closing)
 def test_a_build_on_a_reusable_connection_that_ends_is_never_sent_twice(closing):
-    """Whether it has started is unknown then, and the outcome says so."""
+    """Its outcome is unknown then, and is reported as unknown."""
     with IdleServer(closing, idle=0.2, late=0.05) as server:
         outcomes = submissions(server, "", 60, max_idle=60.0)
     assert max(server.posted.values()) == 1
@@ -121,7 +121,7 @@ def test_a_connection_that_was_idle_for_longer_is_reused_for_repeatable_requests
 
 @pytest.fixture
 def ends_before_the_write(monkeypatch):
-    """The server closes the pooled connection after the pool has looked at it, and before a request is written."""
+    """The server closes the pooled connection after the pool's check, and before the request is written."""
     closing = threading.Event()
     written = call_deadline._DeadlineConnection.putrequest
 

@@ -32,7 +32,7 @@ INDEX = "composes_org_id_created_at_idx"
 
 
 def rows(parameters: Parameters) -> dict[str, list[Any]]:
-    """The rows of the tables of tern, without the columns that we add."""
+    """The rows of the tern tables, without the columns that this service adds."""
     added = [column for _, column in ADDED]
     return {
         table: query(parameters, f"SELECT to_jsonb(t) - %s::text[] FROM {table} t ORDER BY t::text", added)  # noqa: S608
@@ -52,7 +52,7 @@ def index_migration() -> int:
 
 @contextmanager
 def an_old_snapshot(parameters: Parameters) -> Iterator[None]:
-    """A transaction that an index built concurrently has to wait for."""
+    """A transaction for which a concurrent index build must wait."""
     with psycopg.connect(**parameters) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.execute("SELECT count(*) FROM pg_class")

@@ -20,7 +20,7 @@ SENT_AWAY = 1.1
 
 
 def waits_for_a_lock(parameters: Parameters, seconds: float) -> bool:
-    """Whether one statement of a migration has waited that long."""
+    """Whether a statement of a migration has waited for a lock for this time."""
     return bool(
         query(
             parameters,

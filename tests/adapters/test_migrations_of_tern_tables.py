@@ -31,7 +31,7 @@ CHECK_INSTEAD = "composes_image_name_check"
 
 @pytest.fixture
 def earlier_database(empty_database: Parameters, monkeypatch: pytest.MonkeyPatch) -> Parameters:
-    """A database that a version of this program from before migration 0022 made."""
+    """A database of a version of this service before migration 0022."""
     first, *others = (each for each in migrations() if each.number <= BEFORE)
     with monkeypatch.context() as patch:
         patch.setattr(migrating, "migrations", lambda: [replace(first, statements=TABLES_BEFORE_0022), *others])

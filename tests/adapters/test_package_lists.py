@@ -24,13 +24,13 @@ TEXT = st.text(st.characters(codec="utf-8"), max_size=6) | st.text("ab", max_siz
 
 
 class Directory:
-    """A distribution directory in the making."""
+    """Builds a distribution directory."""
 
     def __init__(self, path):
         self.path = path
 
     def distribution(self, folder="test-9", name=None, **architectures):
-        """A folder with these repositories by architecture: `x86_64=("baseos", …)`; a dict gives more than the id."""
+        """Add a folder with these repositories by architecture: `x86_64=("baseos", …)`; a dict has further keys."""
         (self.path / folder).mkdir(parents=True)
         document = {
             "module_platform_id": "platform:el9",
@@ -43,7 +43,7 @@ class Directory:
         return self
 
     def put(self, content, repository="baseos", architecture="x86_64", name="test-9", folder=None):
-        """A package list; dicts of summary by name are written in the format, text as it is."""
+        """Write a package list: a dict of summaries by name in the format, text unchanged."""
         path = self.path / (folder or name) / f"{name}-{architecture}-{repository}-packages.json"
         listed = content if isinstance(content, dict) else None
         text = content if listed is None else json.dumps([{"name": n, "summary": s} for n, s in listed.items()])

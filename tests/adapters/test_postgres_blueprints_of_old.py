@@ -34,10 +34,9 @@ def with_ours(latest: Blueprint) -> Version:
 def interrupted(
     database: Parameters, blueprint_id: UUID, *, patience: str
 ) -> Iterator[tuple[Change, list[Future[UUID]]]]:
-    """A change, in the midst of which the older program begins to add version 2, and what comes of that.
+    """A change during which the older program begins to add version 2, and the results of both.
 
-    Each of the two waits for the other then; it is the older program's turn to give up after its `patience`, this one's
-    after a second.
+    Each waits for the other: the older program gives up after its `patience`, this service after a second.
     """
     theirs: list[Future[UUID]] = []
     with session(database) as connection, ThreadPoolExecutor(1) as thread:

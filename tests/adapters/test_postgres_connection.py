@@ -38,7 +38,7 @@ def opened(server: EmbeddedPostgres, size: int) -> PostgresDatabase:
 
 
 def fill(database: PostgresDatabase, connections: int) -> None:
-    """Have the pool hold that many connections."""
+    """Fill the pool with this number of connections."""
     together = threading.Barrier(connections)
 
     def take() -> None:
@@ -126,7 +126,7 @@ def is_away(database: PostgresDatabase) -> None:
 
 
 def idle(database: PostgresDatabase) -> int:
-    """The process that serves the connection that is next."""
+    """The server process of the connection that the pool returns next."""
     with database.connection() as connection:
         return connection.info.backend_pid
 
@@ -263,7 +263,7 @@ def test_any_number_of_transactions_waiting_for_a_lock_is_refused_in_time(server
 
 
 def broken_late(attempts: list[float]) -> Any:
-    """Work whose connection breaks when the time for another attempt is over."""
+    """Work whose connection breaks after the time for another attempt."""
 
     def work(connection: psycopg.Connection[Any]) -> None:
         attempts.append(time.monotonic())

@@ -75,7 +75,7 @@ def shown_in(found: tuple[ListedCompose, ...]) -> list[Any]:
 
 
 def forms(parameters: Parameters, compose: UUID) -> tuple[int | None, Any, Any]:
-    """The size of a request, and its forms as JSON."""
+    """The size of a request, and its short forms as JSON."""
     ((size, *found),) = query(
         parameters,
         "SELECT request_size, request_without_data, request_summary FROM composes WHERE job_id = %s",
@@ -279,7 +279,7 @@ def test_the_composes_of_a_blueprint_are_shortened_in_the_same_way(
 
 
 def without_sizes(parameters: Parameters, tenant: str) -> None:
-    """As rows are that were restored without triggers."""
+    """Make rows look as if they were restored without triggers."""
     with session(parameters) as connection:
         connection.execute(
             "UPDATE composes SET request_size = NULL, request_shown = NULL, request_without_data = NULL, "

@@ -64,7 +64,7 @@ def test_the_cost_of_a_quota_does_not_depend_on_the_number_of_composes(large_dat
 
 
 def heap_fetches(parameters: Parameters) -> int:
-    """How many rows a count of the new builds has to look up, since the index alone does not tell who sees them."""
+    """The number of rows that a count of new composes looks up in the table, because the index is not sufficient."""
     values = {"tenant": "tenant-new", "listed_for": LISTED_FOR, "ignored": []}
     with psycopg.connect(**session_parameters(parameters), cursor_factory=psycopg.ClientCursor) as connection:
         explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {composes._COUNT}"

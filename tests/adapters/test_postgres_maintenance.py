@@ -60,20 +60,20 @@ def scalar(database: Parameters, statement: str, *values: object) -> Any:
 
 
 def removed(database: Parameters, months: int = MONTHS) -> list[int]:
-    """How many composes each batch removed."""
+    """The number of composes that each batch removed."""
     with open_maintenance(database, months) as ours:
         return list(ours.expire_composes(dry_run=False))
 
 
 def cleaned(database: Parameters) -> list[int]:
-    """In how many composes each batch changed something."""
+    """The number of composes that each batch changed."""
     with open_maintenance(database, MONTHS) as ours:
         return list(ours.redact_passwords(dry_run=False))
 
 
 @contextmanager
 def held(database: Parameters, compose: UUID) -> Iterator[None]:
-    """Meanwhile somebody is about to change this compose."""
+    """Another transaction holds a lock on this compose during the context."""
     with psycopg.connect(**database) as connection:
         connection.execute("SELECT 1 FROM composes WHERE job_id = %s FOR UPDATE", (compose,))
         yield
@@ -334,7 +334,7 @@ def test_a_waiting_vacuum_is_cancelled_at_the_time_limit(database: Parameters) -
 
 @pytest.fixture(scope="module")
 def large(module_database: Parameters) -> Parameters:
-    """A table of which a sequential scan would be a mistake: half of it too old."""
+    """A table that should not be read sequentially: half of its rows are too old."""
     for ago in (OLD, timedelta(days=300)):
         insert_many(module_database, 10_000, request=compose_request(), ago=ago)
     with session(module_database) as connection:
@@ -358,7 +358,7 @@ def test_an_index_finds_the_rows_of_every_batch(large: Parameters, statement: st
 
 
 def scans_of_composes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The nodes of a plan that touch the table."""
+    """The nodes of a plan that read the table."""
     if plan.get("Relation Name") == "composes":
         yield plan
     for part in plan.get("Plans", ()):

@@ -55,7 +55,7 @@ def tenant() -> str:
 
 
 def reserved(starts: PostgresStarts, tenant: str, quota: Quota | None) -> UUID:
-    """A start that must be possible."""
+    """Reserve a start, which must succeed."""
     start = uuid4()
     assert starts.reserve(new_starts(start), tenant, quota).granted
     return start
@@ -384,7 +384,7 @@ def test_several_starts_are_released_together(starts: PostgresStarts, tenant: st
 
 
 def used(starts: PostgresStarts, tenant: str, quota: Quota) -> tuple[int, timedelta | None]:
-    """How many builds count, and the seconds, roughly, until one fewer does."""
+    """The number of counted builds, and roughly the seconds until one leaves the window."""
     allowance = quota.allowance(starts.get_usage(tenant, quota))
     return allowance.used, allowance.frees_in and timedelta(seconds=round(allowance.frees_in.total_seconds(), -1))
 

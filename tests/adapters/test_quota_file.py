@@ -177,7 +177,7 @@ def test_a_changed_file_is_loaded(file):
 
 
 def test_a_file_of_the_same_length_behind_a_switched_link_is_loaded(file, tmp_path):
-    """As a mounted config map changes."""
+    """This is how a mounted config map changes."""
     for number in (1, 2):
         (tmp_path / f"version-{number}").write_text(json.dumps({"default": entry(number)}))
         os.utime(tmp_path / f"version-{number}", ns=(10**9, 10**9))

@@ -42,7 +42,7 @@ def openscap(*content, profile=CIS):
 
 
 def fixed(*fixes):
-    """What is asked for by a profile of rules with these fixes."""
+    """The requirements of a profile with rules with these fixes."""
     names = [f"r{number}" for number in range(len(fixes))]
     return read(a_profile("cis", *names), *map(a_rule, names, fixes))
 

@@ -66,7 +66,7 @@ async def spend(limits, tenant="somebody", budget=Budget.READS, amount=1):
 
 
 async def until(limits, wanted):
-    """The first answer that is as wanted, of many requests; what is asked until then comes late or uncounted."""
+    """The first of many answers that meets the condition; earlier answers may be late or uncounted."""
     deadline = time.monotonic() + PATIENCE
     while True:
         spent = await spend(limits)
@@ -77,7 +77,7 @@ async def until(limits, wanted):
 
 
 async def said(lines):
-    """Wait until something is logged."""
+    """Wait until an event is logged."""
     deadline = time.monotonic() + PATIENCE
     while not lines:
         assert time.monotonic() < deadline
@@ -165,7 +165,7 @@ def test_a_request_is_admitted_after_the_reported_wait_and_not_before(redis):
 
 
 def test_requests_outside_the_window_are_removed_and_those_inside_count(redis):
-    """Moments of all ages, as a store has them whose window moved on."""
+    """The store has requests of all ages, as after the window has moved."""
 
     async def told(key, ages):
         async with sharing(redis) as limits:

@@ -23,7 +23,7 @@ def keys():
 
 
 class Vendor:
-    """A web server with `pages` by path; `asked` is every path asked for."""
+    """A web server with `pages` by path; `asked` are all requested paths."""
 
     def __init__(self):
         self.pages = {}

@@ -17,7 +17,7 @@ from tests.support.stand_in import Client, Json, a_request, with_packages
 
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandInComposer]:
-    """One that builds in no time."""
+    """A stand-in whose builds take no time."""
     with StandInComposer(tmp_path_factory.mktemp("composer") / "state.sqlite", seconds=0) as composer:
         yield composer
 
@@ -29,7 +29,7 @@ def composer(process: StandInComposer) -> StandInComposer:
 
 
 def stages(composer: StandInComposer, body: Json) -> list[Json]:
-    """What a compose's image status was, each time another than before, until it is final."""
+    """The different image statuses of a compose in order, up to the final one."""
     client, seen = Client(composer), list[Json]()
     compose_id = client.queued(body)
     while not seen or seen[-1]["status"] not in ("success", "failure"):
@@ -43,7 +43,7 @@ def stages(composer: StandInComposer, body: Json) -> list[Json]:
 
 @pytest.fixture(scope="module")
 def watched() -> list[list[Json]]:
-    """Three builds of a second, side by side: one to AWS, one without its package, one not uploaded."""
+    """Three concurrent builds of a second: one for AWS, one with a missing package, one with a failing upload."""
     to_aws = a_request("aws", {"region": "eu-west-1", "share_with_accounts": ["123456789012"]})
     bodies = [to_aws, with_packages("bash", "no-such-package-x"), with_packages("upload-will-fail-y")]
     with StandInComposer(seconds=1) as composer, ThreadPoolExecutor(3) as threads:

@@ -70,7 +70,7 @@ def becomes(features, expected):
 
 
 def asked_again(unleash):
-    """Once more, and again: then the answer to the first was dealt with."""
+    """Wait for two more requests: then the answer to the first one has been processed."""
     seen = len(unleash.asked)
     return comes_true(lambda: len(unleash.asked) >= seen + 2)
 

@@ -54,7 +54,7 @@ def site_packages(python: Path) -> Path:
 def run(
     python: Path, *arguments: str, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run the console command of the environment, with nothing else of this process' environment."""
+    """Run the console command of the environment, without the environment variables of this process."""
     ended = subprocess.run(
         [python.with_name("image-builder"), *arguments],
         cwd=python.parents[1],

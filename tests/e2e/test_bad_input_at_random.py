@@ -100,7 +100,7 @@ LIKELY = st.dictionaries(FIELDS, SCALARS | st.lists(SCALARS, max_size=3) | DOCUM
 
 @st.composite
 def mutations(draw: st.DrawFn) -> Any:
-    """The valid document with one to three things in it changed, dropped, doubled, added."""
+    """The valid document with one to three values changed, removed, repeated or added."""
     document = copy.deepcopy(VALID)
     for _ in range(draw(st.integers(1, 3))):
         path = draw(st.sampled_from(PLACES))
@@ -139,7 +139,7 @@ def post(service: Service, document: Any) -> Answer:
 
 
 def judge(service: Service, answer: Answer) -> None:
-    """Refused in the contract's words, or accepted and then readable."""
+    """The answer must be an error of the contract, or the build must be readable."""
     event(f"answered {answer.status_code}")
     if answer.status_code == 201:
         compose_id = json.loads(answer.content)["id"]

@@ -41,7 +41,7 @@ def running(module_database: Parameters, composer_process: StandInComposer, log:
 
 
 def assert_healthy(service: Service, log: Path) -> None:
-    """It answers at once, and nothing went wrong."""
+    """The service answers at once, and has logged no error."""
     client = service.client("healthy")
     began = time.monotonic()
     assert client.get("/composes").status_code == 200

@@ -18,7 +18,7 @@ HOLE = "a hole in the document"
 
 
 def with_text(text: str, value: str | bytes) -> bytes:
-    """A ComposeRequest that has JSON's `text` replaced: `{hole}` is where the value goes."""
+    """A ComposeRequest in which JSON's `text` is replaced; `{hole}` is the place of the value."""
     raw = value if isinstance(value, bytes) else value.encode()
     return text.encode().replace(json.dumps(HOLE).encode(), raw)
 

@@ -31,7 +31,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def logged(module_database: Parameters, composer_process: StandInComposer, log: Path) -> Iterator[Service]:
-    """A service whose log can be read."""
+    """A service with a readable log."""
     with Service(module_database, composer_process.url, environment={"LOG_LEVEL": "DEBUG"}, log=log) as running:
         yield running
 

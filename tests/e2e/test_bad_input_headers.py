@@ -32,7 +32,7 @@ def ask(service: Service, headers: Pairs, path: str = "/composes") -> Answer:
 
 
 def raw(text: str | bytes) -> str:
-    """The header for bytes that need not be JSON."""
+    """An identity header for bytes that need not be JSON."""
     return base64.b64encode(text if isinstance(text, bytes) else text.encode()).decode()
 
 

@@ -22,7 +22,7 @@ SMALL = 4096
 
 
 def file_of(length: int) -> bytes:
-    """A ComposeRequest that is exactly this long because of a file in it."""
+    """A ComposeRequest with a file that makes it exactly this long."""
     empty = encoded(customizations={"files": [{"path": "/etc/large", "data": ""}]})
     return empty.replace(b'"data": ""', b'"data": "%b"' % (b"a" * (length - len(empty))))
 
@@ -32,7 +32,7 @@ def file_of(length: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def small(module_database: Parameters, composer_process: StandInComposer) -> Iterator[Service]:
-    """A service that takes bodies of 4 KiB and no more."""
+    """A service that accepts bodies of at most 4 KiB."""
     with Service(module_database, composer_process.url, environment={"MAX_BODY_BYTES": str(SMALL)}) as running:
         yield running
 

@@ -55,7 +55,7 @@ def service(shared_database: Parameters, composer_process: StandInComposer) -> I
 def written(
     request: pytest.FixtureRequest, tenant: str, shared_database: Parameters, composer: StandInComposer
 ) -> dict[str, Any]:
-    """What the Go service wrote for the tenant: a blueprint, its version 1, and a compose."""
+    """The rows that the Go service wrote for the tenant: a blueprint, its version 1, and a compose."""
     call = stand_in.Client(composer)
     build = call.queued()
     call.session.close()

@@ -34,13 +34,13 @@ BLUEPRINT = "7709b691-15a9-4dae-ae96-d6584b9f389f"
 
 @pytest.fixture
 def service(module_database: Parameters, composer: StandInComposer) -> Iterator[Service]:
-    """A service that reconciles within seconds; no test before has opened its circuit breakers."""
+    """A service that reconciles within seconds, with closed circuit breakers."""
     with Service(module_database, composer.url, environment=HASTY) as running:
         yield running
 
 
 def told(composer: StandInComposer, compose_id: str) -> dict[str, Any]:
-    """The request of a build as the composer has it."""
+    """The request of a build at the composer."""
     metadata = requests.get(f"{composer.api_url}/composes/{compose_id}/metadata", timeout=PATIENCE).json()
     request: dict[str, Any] = metadata["request"]
     return request
@@ -122,7 +122,7 @@ SALTED_WITH_ID = "be4d4cde3208853bd75b1d00e05d18c79ee37a471e11447c32496d788a3147
 
 
 def order(**fields: Any) -> dict[str, Any]:
-    """A composer's request, as an older version sent it."""
+    """A request to the composer as an older version sent it."""
     repository = {"baseurl": "https://example.com/baseos", "rhsm": False, "check_gpg": False}
     image = {"architecture": "x86_64", "image_type": "guest-image", "repositories": [repository]}
     user = {"name": "admin", "password": "$6$saltsaltsaltsalt$digest"}
@@ -135,7 +135,7 @@ def order(**fields: Any) -> dict[str, Any]:
 
 
 def insert_start(database: Parameters, tenant: str, fingerprint: str, version: UUID | None) -> None:
-    """A start as an older version recorded it, an hour ago."""
+    """Insert a start as an older version recorded it, an hour ago."""
     compose = {
         "request": compose_request(),
         "account_number": "",

@@ -50,7 +50,7 @@ def service(
 
 
 def clients(service: Service, tenant: str, number: int) -> list[Client]:
-    """As many clients of one organization, each with a connection of its own."""
+    """This number of clients of one organization, each with a separate connection."""
     return [service.client(tenant) for _ in range(number)]
 
 

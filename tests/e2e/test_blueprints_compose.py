@@ -37,14 +37,14 @@ BOOTC = {"reference": REFERENCE}
 
 
 def told(composer: StandInComposer, compose_id: str) -> dict[str, Any]:
-    """What the composer was told for a build."""
+    """The composer's request of a build."""
     metadata = requests.get(f"{composer.api_url}/composes/{compose_id}/metadata", timeout=PATIENCE).json()
     request: dict[str, Any] = metadata["request"]
     return request
 
 
 def image_types(database: Parameters, compose_ids: list[str]) -> list[str]:
-    """The image types that builds were asked for, as their rows say."""
+    """The image types in the rows of these builds."""
     rows = [stored_row(database, compose_id)["request"]["image_requests"] for compose_id in compose_ids]
     return [image["image_type"] for (image,) in rows]
 
@@ -247,7 +247,7 @@ def test_a_build_does_not_change_the_blueprint(client: Client) -> None:
 
 @pytest.fixture
 def deleted(client: Client) -> list[str]:
-    """The ids of builds of two versions of a blueprint that was deleted since."""
+    """The ids of builds of two versions of a deleted blueprint."""
     blueprint_id = kept(client, blueprint("web", *TWO))
     ids = composed(client, blueprint_id)
     changed(client, blueprint_id, blueprint("web"))
@@ -266,7 +266,7 @@ def test_builds_of_a_deleted_blueprint_are_hidden_and_count_towards_the_quota(
 
 
 def sizes(number: int, image_type: str = "guest-image") -> list[dict[str, Any]]:
-    """So many images of one type, no two alike."""
+    """This number of images of one type, all different."""
     return [image_request(image_type, size=(each + 1) * 1024**3) for each in range(number)]
 
 

@@ -18,7 +18,7 @@ from tests.support.service import Client, Service
 
 @pytest.fixture
 def of_three_versions(client: Client) -> tuple[str, list[str]]:
-    """A blueprint's id, and those of builds of its versions 1, 1 and 3."""
+    """A blueprint's id, and the ids of builds of its versions 1, 1 and 3."""
     blueprint_id = kept(client)
     ids = composed(client, blueprint_id) + composed(client, blueprint_id)
     for _ in range(2):

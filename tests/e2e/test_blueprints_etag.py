@@ -11,7 +11,7 @@ from tests.support.service import Client
 
 @pytest.fixture
 def at_version_2(client: Client) -> str:
-    """The id of a blueprint that was changed once."""
+    """The id of a blueprint at version 2."""
     blueprint_id = kept(client)
     changed(client, blueprint_id, blueprint())
     return blueprint_id

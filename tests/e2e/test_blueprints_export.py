@@ -31,12 +31,12 @@ def with_repositories(*custom: dict[str, Any], payload: list[dict[str, Any]] | N
 
 
 def asked(platform: StandInPlatform) -> list[str]:
-    """What content sources was asked."""
+    """The requests to content sources."""
     return [operation for operation in platform.counters() if operation.startswith("content_sources")]
 
 
 def asked_to_export(platform: StandInPlatform) -> list[list[str]]:
-    """The ids that content sources was asked to export, call by call."""
+    """The ids in the export requests to content sources, call by call."""
     return [
         json.loads(call["body"])["repository_uuids"]
         for call in platform.behaviour()["recent"]

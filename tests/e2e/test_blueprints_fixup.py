@@ -33,14 +33,14 @@ def client(platform_service: Service, composer: StandInComposer, platform: Stand
 
 
 def following(policy_id: str = sample_data.POLICY_RHEL9, **customizations: Any) -> dict[str, Any]:
-    """A blueprint that follows a policy."""
+    """A blueprint with a policy."""
     return blueprint(
         "web", distribution="rhel-9.6", customizations={"openscap": {"policy_id": policy_id}, **customizations}
     )
 
 
 def fix(client: Client, blueprint_id: str) -> dict[str, Any]:
-    """The customizations of a blueprint that must have been fixed."""
+    """Fix up a blueprint, which must succeed, and return its customizations."""
     answer = client.post(f"/experimental/blueprints/{blueprint_id}/fixup")
     assert (answer.status_code, answer.content) == (200, b""), answer.text
     customizations: dict[str, Any] = read(client, blueprint_id)["customizations"]
@@ -147,7 +147,7 @@ def test_fixup_ignores_a_body(client: Client) -> None:
 
 
 def is_not_fixed(client: Client, blueprint_id: str, status: int) -> str:
-    """The detail of a refusal that must leave the blueprint as it is."""
+    """The detail of the error of a fixup that must leave the blueprint unchanged."""
     answer = client.post(f"/experimental/blueprints/{blueprint_id}/fixup")
     detail = refusal(answer, status)
     assert ("Retry-After" in answer.headers) == (status == 503)

@@ -244,7 +244,7 @@ def test_a_deleted_blueprint_is_not_found_and_its_name_is_free(client: Client) -
 
 
 def everything(client: Client, blueprint_id: str) -> list[Any]:
-    """Answers of all operations on one blueprint."""
+    """The answers of all operations on one blueprint."""
     path = f"/blueprints/{blueprint_id}"
     return [
         client.get(path),

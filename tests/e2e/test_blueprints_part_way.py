@@ -52,7 +52,7 @@ def compose(client: Client, part_way: PartWayComposer) -> requests.Response:
 
 
 def named(detail: str, part_way: PartWayComposer) -> set[str]:
-    """The image types whose builds a detail names."""
+    """The image types of the builds that a detail names."""
     return {image_type for image_type, compose_id in part_way.accepted.items() if compose_id in detail}
 
 
@@ -124,7 +124,7 @@ def quota_service(
 
 @pytest.fixture
 def limited(quota_service: Service, composer: StandInComposer, tenant: str) -> Client:
-    """A client of an organization that may start 4 builds."""
+    """A client of an organization with a quota of 4 builds."""
     return quota_service.client(tenant)
 
 

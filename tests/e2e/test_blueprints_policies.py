@@ -76,18 +76,18 @@ def client(platform_service: Service, composer: StandInComposer, platform: Stand
 def following(
     policy_id: str = sample_data.POLICY_RHEL9, distribution: str | None = "rhel-9.6", **more: Any
 ) -> dict[str, Any]:
-    """A blueprint that follows a policy."""
+    """A blueprint with a policy."""
     return blueprint("web", distribution=distribution, customizations={"openscap": {"policy_id": policy_id}, **more})
 
 
 def lint(client: Client, blueprint_id: str, query: str = "") -> tuple[list[str], list[str]]:
-    """Errors and warnings that are said of a blueprint."""
+    """The lint errors and warnings of a blueprint."""
     said = read(client, blueprint_id, query)["lint"]
     return descriptions(said["errors"]), descriptions(said["warnings"])
 
 
 def asked(platform: StandInPlatform) -> list[str]:
-    """What compliance was asked."""
+    """The requests to compliance."""
     return [operation for operation in platform.counters() if operation.startswith("compliance")]
 
 
@@ -277,7 +277,7 @@ def test_saving_creates_a_missing_tailoring_for_the_minor_version(client: Client
 
 
 def is_not_saved(client: Client, document: dict[str, Any], status: int, check: Callable[[str], bool]) -> None:
-    """Neither a new blueprint nor a change of one may be kept."""
+    """Neither a creation nor a change may be saved."""
     before = blueprint("before")
     blueprint_id = kept(client, before)
     for answer in (client.post("/blueprints", document), put(client, blueprint_id, document)):

@@ -41,7 +41,7 @@ def users(database: Parameters, blueprint_id: str) -> list[Any]:
 
 
 def user(client: Client, blueprint_id: str, query: str = "") -> dict[str, Any]:
-    """The only user of a blueprint as it is answered."""
+    """The only user in the answer for a blueprint."""
     (found,) = read(client, blueprint_id, query)["customizations"]["users"]
     assert isinstance(found, dict)
     return found
@@ -144,7 +144,7 @@ def test_fixup_keeps_the_passwords(client: Client, module_database: Parameters) 
 
 
 def answers(client: Client, blueprint_id: str, document: dict[str, Any]) -> Iterator[requests.Response]:
-    """Answers of every operation that has to do with a blueprint."""
+    """The answers of every operation on a blueprint."""
     path = f"/blueprints/{blueprint_id}"
     yield client.get("/blueprints")
     yield client.get(path)

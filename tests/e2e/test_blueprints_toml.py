@@ -68,7 +68,7 @@ def post(client: Client, text: str | bytes, query: str = "", media_type: str = T
 
 
 def kept_toml(client: Client, text: str, query: str = "") -> str:
-    """The id of a blueprint in TOML that must be kept."""
+    """Create a blueprint in TOML, which must succeed, and return its id."""
     answer = post(client, text, query)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])

@@ -45,7 +45,7 @@ def rhel_request(
 
 
 def sent(client: Client, composer: StandInComposer, request: dict[str, Any]) -> dict[str, Any]:
-    """What the composer was told for a request that must be accepted."""
+    """Start a build, which must be accepted, and return the composer's request."""
     compose_id = client.compose(request)
     metadata = requests.get(f"{composer.api_url}/composes/{compose_id}/metadata", timeout=PATIENCE).json()
     told: dict[str, Any] = metadata["request"]

@@ -41,7 +41,7 @@ def client(
     platform: StandInPlatform,
     tenant: str,
 ) -> Client:
-    """A client of a service whose content sources repeats, or does not repeat, the origin it was asked for."""
+    """A client of a service whose content sources returns, or hides, the origin of repositories."""
     platform.steer(hide_origin=request.param)
     return platform_service.client(tenant)
 
@@ -53,7 +53,7 @@ def ordered_service(
     platform_process: StandInPlatform,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Service]:
-    """A service with one distribution, that has REPOSITORIES."""
+    """A service with one distribution that has REPOSITORIES."""
     directory = tmp_path_factory.mktemp("distributions")
     folder = directory / "rhel-9.6"
     folder.mkdir()
@@ -69,7 +69,7 @@ def ordered_service(
 
 
 def sent(client: Client, composer: StandInComposer, request: dict[str, Any]) -> dict[str, Any]:
-    """The composer's request of a build that must be accepted."""
+    """Start a build, which must be accepted, and return the composer's request."""
     compose_id = client.compose(request)
     metadata = requests.get(f"{composer.api_url}/composes/{compose_id}/metadata", timeout=PATIENCE).json()
     told: dict[str, Any] = metadata["request"]
@@ -82,7 +82,7 @@ def of(*uuids: str) -> list[str]:
 
 
 def paths(repositories: list[dict[str, Any]]) -> list[str]:
-    """The repositories' addresses without what is the same in all snapshots of the organization."""
+    """The addresses of repositories without the part that all snapshots of the organization share."""
     return ["/" + "/".join(repository["baseurl"].split("/")[-2:]) for repository in repositories]
 
 

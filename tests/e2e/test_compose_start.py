@@ -24,7 +24,7 @@ from tests.support.waiting import PATIENCE
 
 
 def received(composer: StandInComposer, compose_id: str) -> Any:
-    """What the composer was asked to build."""
+    """The composer's request of a build."""
     answer = requests.get(f"{composer.api_url}/composes/{compose_id}/metadata", timeout=PATIENCE)
     return answer.json()["request"]
 

@@ -24,13 +24,13 @@ NOWHERE = "http://127.0.0.1:1"
 
 @pytest.fixture(scope="module")
 def without_composer(module_database: Parameters) -> Iterator[Service]:
-    """A service whose composer is not there."""
+    """A service with an unreachable composer."""
     with Service(module_database, NOWHERE) as running:
         yield running
 
 
 def unavailable(answer: requests.Response, *hosts: str) -> None:
-    """The answer must be a 503 that says when to come again and names no host."""
+    """The answer must be a 503 with Retry-After that names no host."""
     refusal(answer, 503)
     assert int(answer.headers["Retry-After"]) > 0
     for host in (*hosts, "127.0.0.1", "localhost", "http"):

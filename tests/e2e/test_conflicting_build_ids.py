@@ -172,7 +172,7 @@ def proxy(database: Parameters) -> Iterator[DatabaseProxy]:
 def answered_while_away(
     client: Client, composer: StandInComposer, proxy: DatabaseProxy, theirs: str, **arguments: Any
 ) -> None:
-    """A build must be refused whose id, another build's, the composer answers while the database is away."""
+    """Request a build that gets the id of another one while the database is unavailable; it must be refused."""
     composer.steer(post_id=theirs, post_latency=0.5)
     ordered = composer.counters().get("POST /compose", 0)
     with ThreadPoolExecutor(1) as caller:

@@ -31,7 +31,7 @@ LARGE = 8 * 1024 * 1024
 
 
 async def large_answer(scope: Scope, receive: Receive, send: Send) -> None:
-    """An application that answers everything with 8 MiB, in parts."""
+    """An application that answers every request with 8 MiB, in parts."""
     if scope["type"] == "lifespan":
         for said in ("startup", "shutdown"):
             await receive()
@@ -45,7 +45,7 @@ async def large_answer(scope: Scope, receive: Receive, send: Send) -> None:
 
 @contextmanager
 def serving(application: Any, keep_alive: int = 75) -> Iterator[tuple[str, int]]:
-    """The address of the application behind the service's own server."""
+    """The address of the application in the service's own server."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         settings = build_settings(Settings, read_variables(Settings, {"COMPOSER_URL": "http://composer"})[0])
         config = create_uvicorn_config(settings, application, factory=False)
@@ -61,7 +61,7 @@ def serving(application: Any, keep_alive: int = 75) -> Iterator[tuple[str, int]]
 
 
 def closed_within(opened: socket.socket, seconds: float) -> bool:
-    """Whether the other side closes the connection, of which no byte is read before."""
+    """Whether the other side closes the connection without sending a byte."""
     time.sleep(seconds)
     opened.settimeout(PATIENCE)
     received = 0

@@ -40,7 +40,7 @@ every_way = pytest.mark.parametrize("way", WAYS.values(), ids=list(WAYS))
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a tenant has kept before the database goes away."""
+    """The data that a tenant has created before the database becomes unavailable."""
 
     tenant: str
     compose: UUID
@@ -81,7 +81,7 @@ def proxy(module_database: Parameters) -> Iterator[DatabaseProxy]:
 def start(
     composer_process: StandInComposer, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[DatabaseProxy], Service]:
-    """Makes a service of few threads, with a quota, that reaches its database by a proxy."""
+    """Creates a service with few threads and a quota that reaches its database through a proxy."""
     quotas = tmp_path_factory.mktemp("settings") / "quotas.json"
     quotas.write_text(json.dumps({"default": {"quota": 100, "slidingWindow": 3600 * 10**9}}))
     few = {"DIRECT_THREADS": "4", "WAITING_THREADS": "6", "DB_POOL_SIZE": "4"}
@@ -96,14 +96,14 @@ def running(start: Callable[[DatabaseProxy], Service], proxy: DatabaseProxy) -> 
 
 @pytest.fixture
 def service(running: Service, proxy: DatabaseProxy, composer: StandInComposer) -> Service:
-    """The running service, its database there."""
+    """The running service with an available database."""
     proxy.back()
     until_ready(running)
     return running
 
 
 def everything_refused(service: Service, kept: Kept) -> None:
-    """At the same moment, and then one after another; whether it is ready has been found out a moment ago."""
+    """Call all operations concurrently and then one by one; readiness was checked a moment before."""
     client = service.client(kept.tenant)
     calls = kept.calls()
     ready = calls.pop("getReadiness")
@@ -116,7 +116,7 @@ def everything_refused(service: Service, kept: Kept) -> None:
 
 
 def until_ready(service: Service) -> None:
-    """Return when it works and also says so."""
+    """Return when the service works and is ready."""
     until_it_works(service)
     until_it_works(service, "/ready", PROBED + SLACK)
 

@@ -49,7 +49,7 @@ def server() -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture
 def parameters(server: EmbeddedPostgres) -> Parameters:
-    """Where its database is; a server that a test has killed is started again, its port may be another."""
+    """The connection parameters of the server; a killed server is started again, maybe at another port."""
     server.start()
     return dict(server.connection_parameters())
 
@@ -67,14 +67,14 @@ def running(
 
 @pytest.fixture
 def service(running: Service, parameters: Parameters, composer: StandInComposer) -> Service:
-    """The running service, its database there."""
+    """The running service with an available database."""
     until_it_works(running)
     return running
 
 
 @contextmanager
 def stopped(*processes: int) -> Iterator[None]:
-    """Meanwhile these processes do nothing, and nobody is told so."""
+    """Stop these processes during the context, without a signal to others."""
     for each in processes:
         os.kill(each, signal.SIGSTOP)
     try:
@@ -85,13 +85,13 @@ def stopped(*processes: int) -> Iterator[None]:
 
 
 def backends(parameters: Parameters) -> list[int]:
-    """The processes that serve the service's connections."""
+    """The server processes of the service's connections."""
     with session(parameters) as connection:
         return [row[0] for row in connection.execute(OF_THE_SERVICE)]
 
 
 def builds_at(composer: StandInComposer) -> set[str]:
-    """The builds that the composer knows: neither refused nor cancelled."""
+    """The builds of the composer that were neither refused nor cancelled."""
     document = requests.get(f"{composer.api_url}/composes/", timeout=PATIENCE).json()
     assert document["total"] == len(document["items"])
     return {build["id"] for build in document["items"]}
@@ -103,7 +103,7 @@ def rows(parameters: Parameters) -> set[str]:
 
 
 def work(service: Service, tenant: str, number: int) -> list[requests.Response]:
-    """What one client was told who builds, keeps blueprints and reads; it comes again when it is told to."""
+    """The answers to one client that builds, saves blueprints and reads; it retries as Retry-After says."""
     client = service.client(tenant)
     answers = []
     for turn in range(ROUNDS):
@@ -121,7 +121,7 @@ def work(service: Service, tenant: str, number: int) -> list[requests.Response]:
 def nothing_is_lost(
     service: Service, parameters: Parameters, composer: StandInComposer, tenant: str, answers: list[requests.Response]
 ) -> None:
-    """No answer may be an error of ours, and what was promised, is; no build may run that nobody knows of."""
+    """No answer may be a server error, every promised row must exist, and no unknown build may run."""
     assert {answer.status_code for answer in answers} <= {200, 201, 503}
     for answer in answers:
         if answer.status_code == 503:
@@ -137,21 +137,21 @@ def nothing_is_lost(
 
 
 def promised(answers: list[requests.Response], path: str) -> set[str]:
-    """The ids of what was made by a POST there."""
+    """The ids that POST requests to this path returned."""
     made = [answer for answer in answers if answer.status_code == 201 and str(answer.url).endswith(path)]
     return {answer.json()["id"] for answer in made}
 
 
 @contextmanager
 def working(service: Service, tenant: str) -> Iterator[Callable[[], list[requests.Response]]]:
-    """Meanwhile clients work; what is yielded waits for them and returns their answers."""
+    """Clients work during the context; the yielded function waits for them and returns their answers."""
     with ThreadPoolExecutor(CLIENTS) as callers:
         begun = [callers.submit(work, service, tenant, number) for number in range(CLIENTS)]
         yield lambda: [answer for each in begun for answer in each.result()]
 
 
 def calls(client: Client, blueprint_id: str) -> list[Callable[[], requests.Response]]:
-    """Reading and writing, in each lane of threads."""
+    """Calls that read and write, in each lane of threads."""
     return [
         partial(client.get, "/composes"),
         partial(client.post, "/compose", compose_request()),
@@ -226,7 +226,7 @@ def test_repeatedly_killed_connections_lose_nothing(
 
 @contextmanager
 def read_only(parameters: Parameters) -> Iterator[None]:
-    """Meanwhile the server takes no writes, as a standby does not; sessions of that time never will."""
+    """Make the server read-only during the context, like a standby; sessions of that time stay read-only."""
     name = parameters["dbname"]
 
     def set_up(connection: Any, what: str) -> None:

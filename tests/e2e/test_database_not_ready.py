@@ -28,7 +28,7 @@ CALLS = [("POST", "/compose"), ("GET", "/composes"), ("GET", "/blueprints")]
 
 @pytest.fixture
 def with_roles(postgres: Parameters) -> Iterator[Parameters]:
-    """A superuser's parameters of a migrated database in which the service has a user of its own."""
+    """A superuser's parameters of a migrated database in which the service has a separate user."""
     with database_with_roles(postgres) as parameters:
         migrate(logged_in(parameters, OWNER))
         apply_roles(parameters)
@@ -41,13 +41,13 @@ def execute(parameters: Parameters, statement: str) -> None:
 
 
 def warnings(log: Path) -> list[dict[str, Any]]:
-    """What the service has warned of that concerns the database's tables and rights."""
+    """The warnings of the service about tables and privileges of the database."""
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     return [line for line in lines if line["event"] == CANNOT_BE_USED]
 
 
 def is_refused(service: Service, cause: str, command: str) -> None:
-    """Everything that needs the database is answered 503 with the cause, and so is the probe."""
+    """Every operation that needs the database, and the probe, is answered with 503 and the cause."""
     client = service.client()
     answers = [client.request(method, path, json=_body(method)) for method, path in CALLS]
     answers.append(client.get("/ready", base=""))
@@ -63,7 +63,7 @@ def _body(method: str) -> Any:
 
 
 def works_soon(service: Service) -> None:
-    """It starts builds again, without a restart."""
+    """The service starts builds again, without a restart."""
     deadline = time.monotonic() + PATIENCE
     client = service.client()
     while client.get("/ready", base="").status_code != 200:

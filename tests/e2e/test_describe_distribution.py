@@ -27,7 +27,7 @@ def described(client: Client, path: str) -> dict[str, Any]:
 
 
 def told(composer: StandInComposer, path: str) -> dict[str, Any]:
-    """What the composer itself says."""
+    """The answer of the composer itself."""
     document: dict[str, Any] = requests.get(f"{composer.api_url}/distributions/{path}", timeout=PATIENCE).json()
     return document
 
@@ -96,7 +96,7 @@ def test_a_failure_of_the_composer_is_reported(unspoiled: Service, composer: Sta
 
 
 def only_builds(visit: Visit) -> bool:
-    """A composer that takes builds, and ends the connection on whoever looks something up."""
+    """A composer that accepts builds, and closes the connection of every other request."""
     taken = visit.asked.path.endswith("/compose")
     return answer(201, {"id": str(uuid4())})(visit) if taken else close(visit)
 

@@ -59,7 +59,7 @@ def write_distribution(directory: Path, name: str, document: Any) -> Path:
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository's distributions, one added, and an alias of a restricted one."""
+    """The distributions of the repository, an added one, and an alias of a restricted one."""
     copy = tmp_path_factory.mktemp("state") / "distributions"
     shutil.copytree(PROJECT / "distributions", copy, symlinks=True)
     write_distribution(copy, "added-1.0", ADDED)

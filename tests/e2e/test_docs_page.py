@@ -39,14 +39,14 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def default(browser: Browser) -> Iterator[Embedded]:
-    """The embedded default; without a browser there is no need of it."""
+    """A running `serve --embedded`; started only if there is a browser."""
     with embedded() as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
 def _as_new(browser: Browser) -> Iterator[None]:
-    """A new page, that in the end has asked for nothing elsewhere and found nothing to complain about."""
+    """Open a new page; at the end it must have requested nothing from other hosts and reported no problem."""
     browser.new_page()
     yield
     assert browser.complaints == []
@@ -55,7 +55,7 @@ def _as_new(browser: Browser) -> Iterator[None]:
 
 
 def open_operation(browser: Browser, docs: str, operation: str) -> str:
-    """Open the page with the operation unfolded, and return its selector."""
+    """Open the page with the unfolded operation, and return its selector."""
     tag, operation_id = operation.split("/")
     browser.open(f"{docs}#/{tag}/{operation_id}")
     selector = f"#operations-{tag}-{operation_id}"
@@ -72,7 +72,7 @@ def authorize(browser: Browser, value: str) -> None:
 
 
 def execute(browser: Browser, selector: str) -> tuple[str, str]:
-    """Press Execute; status and body as the page then shows them."""
+    """Press Execute, and return status and body as the page shows them."""
     browser.click(f"{selector} .btn.execute")
     browser.wait_for(f"document.querySelector('{selector} {ANSWER}') !== null")
     status: str = browser.run(f"document.querySelector('{selector} {ANSWER} .response-col_status').innerText")
@@ -97,18 +97,18 @@ def unfold(browser: Browser, tag: str, operation_id: str) -> str:
 
 
 def fold(browser: Browser, selector: str) -> None:
-    """Fold an operation: the page is faster with little of it unfolded."""
+    """Fold an operation, because the page is faster with few unfolded operations."""
     browser.click(f"{selector} .opblock-summary-control")
     browser.wait_for(f"document.querySelector('{selector}.is-open') === null")
 
 
 def forget_refusals(browser: Browser) -> None:
-    """Chromium complains about each answer of 4xx: where one is expected, that is no fault of the page."""
+    """Ignore Chromium's complaints about answers with 4xx, which are expected here."""
     browser.complaints[:] = [each for each in browser.complaints if "with a status of 4" not in each]
 
 
 def different_lines(png: bytes) -> int:
-    """How many lines of a PNG's pixels differ from all others, as stored: of a blank picture one or two."""
+    """The number of different pixel lines of a PNG: a blank picture has one or two."""
     position, packed = 8, b""
     while position < len(png):
         length, kind = struct.unpack(">I4s", png[position : position + 8])
@@ -248,7 +248,7 @@ def test_an_optional_parameter_is_filled_in_with_its_default_only(
 
 
 def choose(browser: Browser, selector: str, media_type: str) -> str:
-    """Choose the body's media type, and return the body that the page then shows."""
+    """Choose the media type of the body, and return the body that the page then shows."""
     before = browser.run(f"document.querySelector('{selector} textarea').value")
     browser.run(
         f"""(() => {{

@@ -32,7 +32,7 @@ SINKS = {
 def log_of(
     database: Parameters, composer: StandInComposer, folder: Path, environment: dict[str, str], workers: int = 1
 ) -> str:
-    """All that a service says that starts and ends."""
+    """The log of a service that starts and ends."""
     log = folder / "log"
     with Service(database, composer.url, environment=environment, workers=workers, log=log):
         pass

@@ -28,14 +28,14 @@ def dsn(url: str) -> str:
 
 
 def text(asked: Asked) -> bytes:
-    """What was sent; sentry-sdk compresses it with what it finds."""
+    """The text of a report; sentry-sdk compresses it with any available method."""
     if asked.headers.get("content-encoding") == "br":
         return bytes(importlib.import_module("brotli").decompress(asked.body))
     return gzip.decompress(asked.body)
 
 
 def reported(server: Loopback) -> list[dict[str, Any]]:
-    """The events that the server got."""
+    """The events that the server received."""
     documents = [json.loads(line) for asked in server.asked for line in text(asked).splitlines() if line]
     return [each for each in documents if "exception" in each]
 
@@ -47,13 +47,13 @@ def reporting(database: Parameters, composer: StandInComposer, variable: str, ur
 
 @pytest.fixture
 def broken_database(database: Parameters) -> Parameters:
-    """A migrated database of which somebody has renamed a column."""
+    """A migrated database with a renamed column."""
     rename_a_column(database)
     return database
 
 
 def break_down(service: Service) -> str:
-    """An error that nobody foresaw, of the broken database. Returns the request's id."""
+    """Cause an unexpected error in the broken database, and return the request's id."""
     return fail(service, SECRET).headers["x-rh-insights-request-id"]
 
 

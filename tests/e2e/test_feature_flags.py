@@ -27,7 +27,7 @@ def following(database: Parameters, url: str, workers: int = 1) -> Service:
 
 
 def gets_past_the_flag(client: Client) -> bool:
-    """Whether a policy is looked for, which is refused for another reason here."""
+    """Whether the service looks for a policy, which is refused for another reason here."""
     answer = client.post("/compose", WITH_POLICY)
     if answer.status_code == 400:
         assert refusal(answer, 400) == FLAG_OFF

@@ -44,7 +44,7 @@ def told(client: Client) -> Json:
 
 
 def accepted(answer: requests.Response, *, by_us: bool = False) -> bool:
-    """Whether it was taken; a refusal must be the caller's fault. `by_us`: but for the composer."""
+    """Whether the request was accepted; an error must be the caller's. `by_us` ignores errors of the composer."""
     if answer.status_code == 201:
         return True
     detail = refusal(answer, {400, 403})
@@ -142,7 +142,7 @@ def test_listed_customizations_are_validated_and_unlisted_ones_are_ignored(clien
 
 
 def at(document: Json, field: str, value: Any) -> Json:
-    """The document with this value of a field, as `customizations.packages`."""
+    """The document with this value in a field such as `customizations.packages`."""
     *above, last = field.split(".")
     place = document
     for name in above:

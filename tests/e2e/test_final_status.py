@@ -21,7 +21,7 @@ SHARED_FOR = 2.1
 
 @pytest.fixture
 def built(client: Client, composer: StandInComposer) -> str:
-    """A build that is done and has been asked for once."""
+    """A build that has ended, and whose status was requested once."""
     compose_id = client.compose(compose_request("aws", "aws"))
     composer.steer(image_status={"status": "success", "upload_status": AMI})
     assert status_of(client, compose_id)["image_status"]["status"] == "success"

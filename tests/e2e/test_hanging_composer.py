@@ -18,12 +18,12 @@ WAITING = 60
 
 
 def tenant_of(build: int) -> str:
-    """The organization that this build belongs to."""
+    """The organization of this build."""
     return f"waiting {build % 2}"
 
 
 def seconds(client: Client, path: str, base: str | None = None) -> float:
-    """How long an answer takes that must be a good one."""
+    """The seconds until an answer, which must be successful."""
     began = time.monotonic()
     answer = client.get(path) if base is None else client.get(path, base=base)
     assert answer.status_code == 200, answer.text

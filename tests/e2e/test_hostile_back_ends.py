@@ -52,13 +52,13 @@ def told(body: str | bytes, status: int = 200) -> dict[str, Any]:
 
 
 def failed(details: str, reason: str = "no space left", error_id: int = 21) -> str:
-    """A status of the composer whose error has these details, JSON text."""
+    """A status of the composer with an error with these details, JSON text."""
     error = f'{{"id": {error_id}, "reason": {json.dumps(reason)}, "details": {details}}}'
     return f'{{"status": "failure", "image_status": {{"status": "failure", "error": {error}}}}}'
 
 
 def memory(service: Service) -> int:
-    """The most bytes that the service's process has had."""
+    """The peak of the service's memory in bytes."""
     assert service.process is not None
     (line,) = (
         line for line in Path(f"/proc/{service.process.pid}/status").read_text().splitlines() if line[:5] == "VmHWM"
@@ -68,7 +68,7 @@ def memory(service: Service) -> int:
 
 @pytest.fixture
 def lean(service: Service) -> Iterator[None]:
-    """The service may not grow by more than a fraction of what it is sent would take."""
+    """The service may grow by a fraction of the size of the received data only."""
     before = memory(service)
     yield
     assert memory(service) - before < 200 * MIB

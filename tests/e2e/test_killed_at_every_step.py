@@ -1,6 +1,6 @@
 """The service is killed, or the database shut down, while clients start builds: every promise to clients is kept.
 
-`CRASH_ROUNDS` and `CRASH_SEED` ask for other rounds than these; a round is the same for the same seed and number.
+`CRASH_ROUNDS` and `CRASH_SEED` select other rounds; a round is the same for the same seed and number.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @pytest.fixture(scope="module", params=ROUNDS, ids=str)
 def played(scene: Stage, request: pytest.FixtureRequest) -> Played:
-    """A round; it is played once for all the tests that look at it."""
+    """A round, which is played once for all tests that check it."""
     drawn: Round = request.param
     return scene.play(drawn)
 
 
 def answered(client: Client, compose_id: str) -> int:
-    """The status with which a build is answered, once it is not that it cannot be said at the moment."""
+    """The status of the answer for a build, after temporary errors."""
     answers: list[int] = []
 
     def said() -> bool:
@@ -63,7 +63,7 @@ def test_clients_get_either_201_or_503(played: Played) -> None:
 
 @pytest.fixture(scope="module")
 def found(scene: Stage, played: Played) -> Settled:
-    """What is left of the round when all has been settled."""
+    """The final state of the round after everything was reconciled."""
     return settled(scene.database, scene.composer, scene.pod, played.tenants)
 
 

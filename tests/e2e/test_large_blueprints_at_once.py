@@ -1,6 +1,6 @@
 """Concurrent requests of one organization with large blueprints queue for memory, and never deadlock.
 
-One organization may have 36 MiB by default; changing a blueprint of 4 MB into another takes 32.
+One organization may use 36 MiB by default; changing a blueprint of 4 MB needs 32.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def created(client: Client, size: int = LARGE) -> str:
 
 
 def refusals(calls: Sequence[Call]) -> list[str]:
-    """What was answered to the calls that failed, all of them made at the same time."""
+    """The errors of the failed calls, which are all made concurrently."""
     return [answer.text for answer in at_once(calls) if not answer.ok]
 
 

@@ -59,7 +59,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def client(
     superuser: Parameters, composer_process: StandInComposer, tmp_path_factory: pytest.TempPathFactory, log: Path
 ) -> Iterator[Client]:
-    """A user of a service that is `image_builder_app` in the database, counts quotas and looks after starts there."""
+    """A user of a service with the database role `image_builder_app`, a quota and the reconciler."""
     quotas = tmp_path_factory.mktemp("quotas") / "quotas.json"
     quotas.write_text(json.dumps({"default": {"quota": 100, "slidingWindow": 10**15}}))
     composer_process.reset()
@@ -75,9 +75,9 @@ def blueprint(name: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Maintained:
-    """A maintenance that ended well: what it said, a compose that was too old for it, and one with a password.
+    """A successful maintenance run: its log, an expired compose, and a compose with a password.
 
-    The old one had a result, and a start and an idempotency key with its id and of its age.
+    The expired compose had a result, and a start and an idempotency key with its id and of its age.
     """
 
     lines: list[dict[str, Any]]

@@ -25,7 +25,7 @@ HASTY = {"COMPOSE_DEADLINE": "1", "START_LEASE": "1", "RECONCILE_INTERVAL": "0.1
 
 @pytest.fixture
 def service(module_database: Parameters, composer: StandInComposer) -> Iterator[Service]:
-    """A service that looks after what was left within seconds, not minutes; nothing has opened its breakers yet."""
+    """A service that reconciles within seconds, with closed circuit breakers."""
     with Service(module_database, composer.url, environment=HASTY) as running:
         yield running
 
@@ -38,7 +38,7 @@ def in_time(seen: Callable[[], bool]) -> None:
 
 
 def unanswered(client: Client, composer: StandInComposer, drop: str, key: str | None = None) -> None:
-    """A build whose order the composer drops `before` or `after` it has taken it."""
+    """Request a build whose connection the composer drops `before` or `after` it has accepted the build."""
     composer.steer(post_drop=drop)
     refusal(client.post("/compose", compose_request(image_name="lost"), headers=keyed(key)), 503)
     composer.steer(post_drop=None)

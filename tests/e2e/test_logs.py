@@ -27,14 +27,14 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def composer() -> Iterator[Loopback]:
-    """A composer that is there, and fails."""
+    """A composer that answers with errors."""
     with Loopback(answer(503)) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def service(module_database: Parameters, composer: Loopback, log: Path) -> Iterator[Service]:
-    """Two worker processes and their parent, that say all they can."""
+    """Two worker processes and their parent, with all log levels."""
     variables = {"LOG_LEVEL": "DEBUG"}
     with Service(module_database, composer.url, environment=variables, workers=2, log=log) as running:
         yield running
@@ -45,7 +45,7 @@ def lines(log: Path) -> Lines:
 
 
 def soon(log: Path, wanted: Callable[[dict[str, Any]], bool]) -> Lines:
-    """The lines that are wanted, once there are any: an answer may be there before its line."""
+    """Wait for log lines that match, because an answer may arrive before its line."""
     deadline = time.monotonic() + PATIENCE
     while not (found := [line for line in lines(log) if wanted(line)]):
         assert time.monotonic() < deadline, log.read_text()

@@ -49,7 +49,7 @@ def pod(database: Parameters, composer: StandInComposer, environment: dict[str, 
 
 @pytest.fixture
 def another(database: Parameters, composer: StandInComposer, environment: dict[str, str]) -> Pod:
-    """A pod that is still to be started."""
+    """A pod that is not started yet."""
     return Pod(database, composer.url, environment)
 
 

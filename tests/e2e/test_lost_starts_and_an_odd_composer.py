@@ -39,7 +39,7 @@ def test_a_slow_composer_does_not_prevent_the_reconciliation(
 
 
 class Odd:
-    """A composer with a build it can say nothing of; those that it accepts while it is `held` are not answered."""
+    """A composer with a build whose request it cannot return; while it is `held`, accepted builds get no answer."""
 
     def __init__(self, unsayable: str) -> None:
         self.builds: dict[str, bytes] = {}

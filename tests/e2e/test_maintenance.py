@@ -27,7 +27,7 @@ SECRET = "correct horse battery"
 
 
 class Job:
-    """The command in a process of its own, with the PG variables and these."""
+    """The command in a separate process, with the PG variables and these."""
 
     def __init__(self, database: Parameters, environment: dict[str, str]) -> None:
         self._written = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has ended
@@ -63,7 +63,7 @@ class Job:
 
 
 def run(database: Parameters, **environment: str) -> dict[str, Any]:
-    """The last line of a job that must end well."""
+    """Run a job, which must succeed, and return its last line."""
     status, output = Job(database, environment).ended()
     assert status == 0, output
     last: dict[str, Any] = [json.loads(line) for line in output.splitlines()][-1]
@@ -88,7 +88,7 @@ def insert_expired(database: Parameters, number: int) -> None:
 
 
 def slow_down(database: Parameters, seconds: float) -> None:
-    """From now on a batch that removes composes takes so long."""
+    """Make each batch that deletes composes take this time."""
     with session(database) as connection:
         connection.execute(
             f"""

@@ -27,7 +27,7 @@ def nobody(service: Service) -> Client:
 
 @pytest.fixture(scope="module")
 def elsewhere(module_database: Parameters, composer_process: StandInComposer) -> Iterator[Service]:
-    """A service at other paths that knows its own build."""
+    """A service with other base paths and known build information."""
     environment = {
         "PATH_PREFIX": "other",
         "APP_NAME": "builder",

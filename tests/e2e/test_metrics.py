@@ -33,7 +33,7 @@ def service(module_database: Parameters, composer_process: StandInComposer) -> I
 
 
 def workers_of(service: Service) -> set[int]:
-    """Its worker processes, as soon as there are two."""
+    """The worker processes of the service, as soon as there are two."""
     assert service.process is not None
     parent = service.process.pid
     until(lambda: len(children_of(parent, "multiprocessing.spawn")) == 2, "two workers", PATIENCE)

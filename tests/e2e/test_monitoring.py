@@ -20,7 +20,7 @@ from tests.support.platform import service_with
 def told(
     module_database: Parameters, composer_process: StandInComposer, platform_process: StandInPlatform
 ) -> Exposition:
-    """What the service tells after a short load."""
+    """The metrics of the service after a short load."""
     with service_with(module_database, composer_process.url, platform_process) as running:
         client = running.client(uuid4().hex)
         compose = client.compose(compose_request())

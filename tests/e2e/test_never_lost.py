@@ -27,7 +27,7 @@ RAISING = "RAISE EXCEPTION 'no room at db.internal.example';"
 
 @contextmanager
 def rows_refused(database: Parameters, how: str, times: int = 2**31 - 1) -> Iterator[None]:
-    """Meanwhile an insert into composes ends `how`, the first `times` times."""
+    """During the context the first `times` inserts into composes end in the way `how`."""
     with session(database) as connection:
         connection.execute(
             f"""
@@ -54,7 +54,7 @@ def attempts(database: Parameters) -> int:
 
 
 def given_up(client: Client, composer: StandInComposer) -> None:
-    """A build must be accepted by the composer, cancelled there, and the caller told to come again."""
+    """Request a build that the composer accepts and then cancels; the caller must get Retry-After."""
     answer = client.post("/compose", compose_request())
     detail = refusal(answer, 503)
     assert int(answer.headers["Retry-After"]) > 0
@@ -171,7 +171,7 @@ def test_a_build_accepted_while_the_database_becomes_unavailable_is_cancelled_an
 
 
 def accepted_and_not_recorded(client: Client, composer: StandInComposer, key: str) -> None:
-    """A build under a key must be accepted by the composer, go on there, and the caller told to come again."""
+    """Request a build with a key that the composer accepts and continues; the caller must get Retry-After."""
     answer = client.post("/compose", compose_request(), headers={"Idempotency-Key": key})
     refusal(answer, 503)
     assert int(answer.headers["Retry-After"]) > 0

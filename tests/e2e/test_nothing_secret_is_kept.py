@@ -15,7 +15,7 @@ from tests.support.service import Client
 
 
 def tables_with(database: Parameters, text: str) -> list[str]:
-    """The tables in which it occurs, wherever."""
+    """The tables that contain this text in any column."""
     with session(database) as connection:
         names = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
         rows = sql.SQL("SELECT count(*) FROM {table} WHERE strpos({table}::text, %s) > 0")

@@ -47,7 +47,7 @@ def platform_service(
     platform_process: StandInPlatform,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Service]:
-    """With a distribution that operators gave profiles of their own."""
+    """A service with a distribution with profiles of operators."""
     directory = tmp_path_factory.mktemp("state") / "distributions"
     shutil.copytree(PROJECT / "distributions", directory, symlinks=True)
     put_profile(directory, "fedora-43", OWN, OWN_CUSTOMIZATIONS)

@@ -61,7 +61,7 @@ def test_workers_and_their_replacements_share_the_lists_that_their_parent_read(
 
 
 def workers_that_map_what_is_mapped_by(parent: int, count: int) -> set[int]:
-    """The processes below the parent that have its lists in memory, once they are so many."""
+    """The processes below the parent that map its lists, as soon as there is this number of them."""
     deadline = time.monotonic() + PATIENCE
     while True:
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
@@ -73,7 +73,7 @@ def workers_that_map_what_is_mapped_by(parent: int, count: int) -> set[int]:
 
 
 def mapped(process: int) -> set[str]:
-    """The numbers of the files that package lists are kept in."""
+    """The inodes of the mapped files with package lists."""
     try:
         lines = Path(f"/proc/{process}/maps").read_text().splitlines()
     except OSError:  # it has ended

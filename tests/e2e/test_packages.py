@@ -25,7 +25,7 @@ ODD = ["c++ & co=1", "c++ #2"]
 def listed(
     module_database: Parameters, composer_process: StandInComposer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    """The service on one distribution, whose packages are listed."""
+    """The service with one distribution that has package lists."""
     folder = tmp_path_factory.mktemp("distributions") / "listed-9"
     folder.mkdir()
     document = {

@@ -50,7 +50,7 @@ def read_all(opened: socket.socket) -> list[tuple[int, str | None]]:
 
 
 def is_closed_though_it_drips(opened: socket.socket) -> bool:
-    """Whether the server closes within some seconds, though a byte arrives each tenth of a second."""
+    """Whether the server closes the connection within some seconds although a byte arrives every tenth of a second."""
     for _ in range(200):
         try:
             opened.sendall(b"x")

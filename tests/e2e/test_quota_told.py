@@ -49,7 +49,7 @@ def told(client: Client) -> dict[str, Any]:
 
 
 def left(answer: requests.Response) -> tuple[int, int | None]:
-    """How many builds the answer's header says are left, and the seconds until it is one more."""
+    """The remaining builds in the answer's header, and the seconds until there is one more."""
     builds = rate_limits.left(answer)["builds"]
     return builds["r"], builds.get("t")
 

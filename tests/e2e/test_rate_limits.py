@@ -38,7 +38,7 @@ def service(module_database: Parameters, composer_process: StandInComposer) -> I
 
 
 def spent(client: Client) -> Client:
-    """The client, with nothing left to read."""
+    """A client that has spent its budget of reads."""
     for _ in range(READS):
         assert client.get("/version").status_code == 200
     return client

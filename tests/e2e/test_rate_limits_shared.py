@@ -46,7 +46,7 @@ def on(redis: RedisServer, patience: float) -> dict[str, str]:
 def services(
     module_database: Parameters, composer_process: StandInComposer, redis: RedisServer
 ) -> Iterator[tuple[Service, Service]]:
-    """Two, as two pods would be; patient, because the machine that runs the tests may be busy."""
+    """Two services, like two pods, with a long timeout, because the machine may be busy."""
     with ExitStack() as running:
         one, other = (
             running.enter_context(Service(module_database, composer_process.url, environment=on(redis, 10.0)))

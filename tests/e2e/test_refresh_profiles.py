@@ -197,7 +197,7 @@ def test_concurrent_refreshes_of_one_distribution_do_not_mix(directory: Path, da
 
 
 def blown_up(tmp_path: Path, start: bytes, piece: bytes, times: int) -> Path:
-    """A compressed datastream that begins with a sound profile, and goes on with so many pieces."""
+    """A compressed datastream that begins with a valid profile, and continues with this number of pieces."""
     head = a_datastream(*NEW).partition(b"</x:Benchmark>")[0]
     path = tmp_path / "ssg-test-ds.xml"
     with gzip.open(path, "wb", compresslevel=1) as file:
@@ -278,7 +278,7 @@ def test_a_named_pipe_is_refused_without_waiting(directory: Path, tmp_path: Path
 
 @pytest.fixture
 def ours(tmp_path: Path) -> Path:
-    """The distribution directory that comes with the service."""
+    """The distribution directory of this repository."""
     directory = tmp_path / "distributions"
     shutil.copytree(PROJECT / "distributions", directory, symlinks=True)
     return directory

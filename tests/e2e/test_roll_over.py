@@ -34,7 +34,7 @@ COMMITS = {"the commit before": revision("HEAD~1"), "before the latest migration
 
 @dataclass(frozen=True, slots=True)
 class RollOver:
-    """The older and the newer program, and what the older one answered while the newer one migrated."""
+    """The older and the newer version, and the answers of the older one while the newer one migrated."""
 
     older: Previous
     newer: Service
@@ -76,7 +76,7 @@ def versions(
 
 @contextmanager
 def asking(client: Client) -> Iterator[list[requests.Response]]:
-    """Meanwhile the client asks on and on; its answers."""
+    """The client sends requests during the context; yields their answers."""
     answers: list[requests.Response] = []
     enough = threading.Event()
 
@@ -98,7 +98,7 @@ def asking(client: Client) -> Iterator[list[requests.Response]]:
 
 
 def clients(versions: RollOver) -> tuple[Client, Client]:
-    """The same user of an organization of one test, at the older and at the newer program."""
+    """The same user of a test's organization, at the older and at the newer version."""
     tenant = uuid4().hex
     return versions.older.client(tenant), versions.newer.client(tenant)
 
@@ -109,7 +109,7 @@ def document(answer: requests.Response, status: int = 200) -> Any:
 
 
 def shown(client: Client) -> tuple[Any, Any]:
-    """What lists of composes and of blueprints show."""
+    """The lists of composes and of blueprints."""
     return listed(client)["data"], document(client.get("/blueprints"))["data"]
 
 

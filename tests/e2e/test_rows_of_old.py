@@ -1,6 +1,6 @@
 """All operations answer rows of every older shape, in a database that was migrated from tern migration 15.
 
-The rows are there before our migrations and before the service.
+The rows are inserted before the migrations of this service and before its start.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ UNTOLD = ("old-secret", '"password"', "null")
 
 
 class Taken:
-    """The database that was taken over: what was in it, by the organization that it was put there for."""
+    """The migrated database, and its rows by their organizations."""
 
     def __init__(self, parameters: Parameters, composer: StandInComposer) -> None:
         self.parameters = parameters
@@ -95,7 +95,7 @@ def service(taken: Taken, composer_process: StandInComposer, platform_process: S
 
 
 def clean(answer: requests.Response) -> Any:
-    """An answer that must be a good one, and tell nothing that is nobody's business."""
+    """The answer must be successful and contain no secrets."""
     assert answer.status_code == 200, answer.text
     for untold in UNTOLD:
         assert untold not in answer.text

@@ -63,7 +63,7 @@ def is_listening(service: Service) -> bool:
 
 
 def hanging(service: Service, composer: StandInComposer, callers: ThreadPoolExecutor) -> Any:
-    """The answer to come to a build that the composer does not answer."""
+    """The future answer to a build for which the composer hangs."""
     composer.steer(hang=True)
     answer = callers.submit(service.client("hanging").post, "/compose", compose_request())
     until(lambda: composer.counters().get("POST /compose") == 1)

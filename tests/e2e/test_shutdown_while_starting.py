@@ -27,7 +27,7 @@ STARTING = [round(SEEDED.uniform(0, 3), 3) for _ in range(9)]
 
 @pytest.fixture(scope="module")
 def data() -> Iterator[Path]:
-    """The data folder of all starts: the first makes it, and may not come to its end."""
+    """The data folder of all starts; the first start creates it, and may not complete."""
     with open_folder() as folder:
         yield folder / "data"
 
@@ -54,7 +54,7 @@ def left(data: Path) -> list[str]:
 
 
 def ends(process: subprocess.Popen[bytes], data: Path) -> int:
-    """The exit status after SIGTERM; nothing may be left then."""
+    """The exit status after SIGTERM; no process may remain."""
     process.terminate()
     try:
         status = process.wait(PATIENCE)

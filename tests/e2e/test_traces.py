@@ -25,7 +25,7 @@ SOON = {"OTEL_BSP_SCHEDULE_DELAY": "50"}
 
 @pytest.fixture
 def composer() -> Iterator[Loopback]:
-    """A composer that takes everything."""
+    """A composer that accepts every request."""
     with Loopback(answer(201, {"id": str(uuid4())})) as server:
         yield server
 
@@ -36,7 +36,7 @@ def traced(database: Parameters, composer: Loopback, collector: str, **environme
 
 
 def spans(collector: Loopback) -> list[Any]:
-    """All that the collector got."""
+    """All spans that the collector received."""
     found = []
     for asked in collector.asked:
         exported = ExportTraceServiceRequest.FromString(asked.body)

@@ -33,12 +33,12 @@ def repeated(piece, times):
 
 
 def packages(number, **texts):
-    """So many packages of different names, each as a piece of its own."""
+    """This number of packages with different names, in one piece each."""
     return lambda: (a_package(name=f"p{each}", **texts).encode() for each in range(number))
 
 
 def blocks(write, number, each):
-    """What `write` makes of so many numbers, in pieces of `each`."""
+    """The output of `write` for this number of numbers, in pieces of `each`."""
     return lambda: ("".join(map(write, range(at, at + each))).encode() for at in range(0, number, each))
 
 
@@ -74,7 +74,7 @@ PRIMARIES = {
 
 @dataclass(frozen=True, slots=True)
 class Hostile:
-    """The distributions of a run, each of a hostile repository of its own, and why each is refused."""
+    """The distributions of a run, each with a separate hostile repository, and the expected reason of each refusal."""
 
     directory: Path
     reasons: dict[str, str] = field(default_factory=dict)

@@ -64,7 +64,7 @@ NO_PROPER_ANSWERS = [
 
 
 def said(directory, distributions):
-    """What the command says of so many distributions, all of which fail, and none of which steers a terminal."""
+    """The output of the command for this number of distributions, which all fail, without control characters."""
     done = run(directory)
     assert done.returncode == 1
     assert done.stderr.count("Error: test-") == distributions
