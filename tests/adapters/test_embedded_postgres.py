@@ -368,9 +368,7 @@ def test_programs_that_the_user_nobody_cannot_run_are_copied_once_and_completed(
 
 
 @ROOT_ONLY
-def test_programs_that_another_user_may_have_placed_are_not_run(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_programs_that_another_user_may_have_placed_are_not_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres_binaries, "_SHARED", folder)
     copy = postgres_binaries._copy(postgres_binaries._package())
     os.chown(copy, pwd.getpwnam("nobody").pw_uid, -1)

@@ -169,9 +169,7 @@ def test_a_deeply_nested_value_is_written_or_makes_the_answer_unusable(
 @pytest.mark.parametrize(
     "entry", sampled([b"1", b"[]", b"{}", b'"a"', b'{"id":"a"}', b'{"name":"a"}', orjson.dumps(PACKAGE)], 1)
 )
-def test_a_very_long_list_takes_bounded_time(
-    call: Call, status: int, usual: Any, entry: bytes
-) -> None:
+def test_a_very_long_list_takes_bounded_time(call: Call, status: int, usual: Any, entry: bytes) -> None:
     wide = b"[" + b",".join([entry] * (500_000 // len(entry))) + b"]"
     for document in changed(usual, "WIDE"):
         began = time.process_time()

@@ -141,9 +141,7 @@ def ends_before_the_write(monkeypatch):
 
 
 @pytest.mark.parametrize("encrypted", [False, True])
-def test_a_build_is_sent_again_if_the_connection_had_ended_before_the_write(
-    ends_before_the_write, encrypted, ours
-):
+def test_a_build_is_sent_again_if_the_connection_had_ended_before_the_write(ends_before_the_write, encrypted, ours):
     tls, ca_file = (ours.server, ours.file) if encrypted else (None, "")
     with Loopback(ends_before_the_write, ACCEPTED, tls=tls) as server, calling(server.url, ca_file=ca_file) as back_end:
         composer = HttpComposer(back_end, 60.0)

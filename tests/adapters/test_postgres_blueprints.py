@@ -85,7 +85,9 @@ def test_a_new_blueprint_has_the_columns_of_the_older_program(
     assert stored_versions(module_database, blueprint_id) == [(1, BODY, None)]
 
 
-def test_a_change_creates_the_next_version_and_keeps_the_earlier_ones(blueprints: PostgresBlueprints, tenant: str) -> None:
+def test_a_change_creates_the_next_version_and_keeps_the_earlier_ones(
+    blueprints: PostgresBlueprints, tenant: str
+) -> None:
     blueprint_id = blueprints.create(new(tenant, "web", body=packages("a")))
     assert blueprints.change(tenant, blueprint_id, None, becoming("web", packages("b"))) == 2
     assert blueprints.change(tenant, blueprint_id, None, becoming("web", packages("c"))) == 3
@@ -199,7 +201,9 @@ def test_a_name_is_unique_for_a_tenant(blueprints: PostgresBlueprints, tenant: s
 
 
 @pytest.mark.parametrize("other", ["Web", "web ", " web"])
-def test_names_that_differ_in_one_character_are_different(blueprints: PostgresBlueprints, tenant: str, other: str) -> None:
+def test_names_that_differ_in_one_character_are_different(
+    blueprints: PostgresBlueprints, tenant: str, other: str
+) -> None:
     blueprints.create(new(tenant, "web"))
     blueprints.create(new(tenant, other))
     assert page(blueprints, tenant).count == 2
@@ -272,7 +276,9 @@ def is_not_found(blueprints: PostgresBlueprints, tenant: str, blueprint_id: UUID
             attempt()
 
 
-def test_a_blueprint_of_another_tenant_is_not_found_and_not_changed(blueprints: PostgresBlueprints, tenant: str) -> None:
+def test_a_blueprint_of_another_tenant_is_not_found_and_not_changed(
+    blueprints: PostgresBlueprints, tenant: str
+) -> None:
     blueprint_id = blueprints.create(new(tenant, "web"))
     is_not_found(blueprints, f"other-{tenant}", blueprint_id)
     assert blueprints.get(tenant, blueprint_id).version == 1

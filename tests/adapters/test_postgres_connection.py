@@ -177,7 +177,9 @@ def test_a_statement_without_an_answer_fails(module_database: Parameters) -> Non
         assert time.monotonic() - began < PATIENCE
 
 
-def test_a_statement_that_takes_too_long_is_cancelled_and_the_connections_stay_open(module_database: Parameters) -> None:
+def test_a_statement_that_takes_too_long_is_cancelled_and_the_connections_stay_open(
+    module_database: Parameters,
+) -> None:
     with pool(module_database, size=1) as database:
         before = idle(database)
         with pytest.raises(UnavailableError), database.connection() as connection:
@@ -294,7 +296,9 @@ NOT_NOW = (
 
 
 @pytest.mark.parametrize("sqlstate", NOT_NOW)
-def test_a_server_that_refuses_connections_raises_an_unavailable_error(module_pool: PostgresDatabase, sqlstate: str) -> None:
+def test_a_server_that_refuses_connections_raises_an_unavailable_error(
+    module_pool: PostgresDatabase, sqlstate: str
+) -> None:
     statement = f"DO $$ BEGIN RAISE 'not now' USING ERRCODE = '{sqlstate}'; END $$"
     with pytest.raises(UnavailableError), module_pool.connection() as connection:
         connection.execute(statement.encode())

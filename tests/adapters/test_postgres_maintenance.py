@@ -99,9 +99,7 @@ def test_a_compose_is_removed_after_the_calendar_months_of_the_retention_and_not
 
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"])
 @pytest.mark.parametrize("months", [1, 13, 24])
-def test_months_are_calendar_months_in_utc_in_every_time_zone(
-    database: Parameters, zone: str, months: int
-) -> None:
+def test_months_are_calendar_months_in_utc_in_every_time_zone(database: Parameters, zone: str, months: int) -> None:
     with session(database) as connection:
         connection.execute(f"ALTER DATABASE {database['dbname']} SET timezone TO '{zone}'".encode())
     before = now()

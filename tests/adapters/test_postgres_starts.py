@@ -160,9 +160,7 @@ def test_builds_of_other_tenants_do_not_count(module_database: Parameters, start
     reserved(starts, tenant, Quota(1, DAY))
 
 
-def test_a_refused_reservation_leaves_no_row(
-    module_database: Parameters, starts: PostgresStarts, tenant: str
-) -> None:
+def test_a_refused_reservation_leaves_no_row(module_database: Parameters, starts: PostgresStarts, tenant: str) -> None:
     assert not starts.reserve(new_starts(uuid4()), tenant, Quota(0, DAY)).granted
     assert counts(module_database, tenant) == (0, 0)
 
@@ -258,9 +256,7 @@ def test_a_count_sees_either_the_start_or_the_compose(
 
 
 @pytest.mark.parametrize("quota", [None, Quota(100, DAY), Quota(0, DAY)], ids=["unlimited", "granted", "refused"])
-def test_a_returned_reservation_holds_no_lock(
-    database: Parameters, tenant: str, quota: Quota | None
-) -> None:
+def test_a_returned_reservation_holds_no_lock(database: Parameters, tenant: str, quota: Quota | None) -> None:
     with pool(database, size=1) as only_one:
         starts = PostgresStarts(only_one)
         for _ in range(3):
@@ -531,9 +527,7 @@ def test_a_recorded_build_is_reported_as_recorded(
     assert not starts.is_recorded(uuid4())
 
 
-def test_a_reservation_without_an_answer_is_unknown_unless_it_was_never_sent(
-    database: Parameters, tenant: str
-) -> None:
+def test_a_reservation_without_an_answer_is_unknown_unless_it_was_never_sent(database: Parameters, tenant: str) -> None:
     with pool({**database, "port": 1}, size=1) as nowhere, pytest.raises(UnavailableError) as away:
         PostgresStarts(nowhere).reserve(new_starts(uuid4()), tenant, None)
     assert not isinstance(away.value, ReservationUnknownError)

@@ -219,7 +219,9 @@ def test_a_body_that_is_not_json_is_refused(call: Client) -> None:
         ({"distribution": "rhel-9.6"}, "25"),
     ],
 )
-def test_a_request_that_cannot_be_built_is_refused_with_the_number_of_the_error(call: Client, body: Json, error_id: str) -> None:
+def test_a_request_that_cannot_be_built_is_refused_with_the_number_of_the_error(
+    call: Client, body: Json, error_id: str
+) -> None:
     answer = call.post(body)
     assert (answer.status_code, answer.json()["id"]) == (400, error_id)
 

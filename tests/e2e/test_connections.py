@@ -74,7 +74,9 @@ def closed_within(opened: socket.socket, seconds: float) -> bool:
 
 
 @pytest.mark.parametrize("limit", ["_MAX_WRITE_PAUSE", "_MAX_WRITE_SECONDS"])
-def test_the_connection_of_a_client_that_does_not_read_its_answer_is_closed(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+def test_the_connection_of_a_client_that_does_not_read_its_answer_is_closed(
+    monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
     monkeypatch.setattr(protocol, limit, 0.5)
     with serving(large_answer) as address, socket.create_connection(address, PATIENCE) as opened:
         opened.sendall(raw_http.head("GET", "/"))

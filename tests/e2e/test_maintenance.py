@@ -179,9 +179,7 @@ def test_all_invalid_variables_are_named_together_and_nothing_changes(database: 
         ("DB_COMPOSES_RETENTION_MONTHS", "9999999999"),
     ],
 )
-def test_an_invalid_variable_is_named_and_nothing_changes(
-    database: Parameters, name: str, value: str
-) -> None:
+def test_an_invalid_variable_is_named_and_nothing_changes(database: Parameters, name: str, value: str) -> None:
     insert_expired(database, 3)
     status, output = Job(database, {**ON, name: value}).ended()
     assert (status, name in output) == (1, True), output

@@ -251,7 +251,9 @@ def test_calls_of_the_composer_are_counted_by_outcome(service: Service, composer
     assert calls(now, "failed") == calls(before, "failed") + 1
 
 
-def test_an_unavailable_composer_opens_the_circuit_breaker(module_database: Parameters, composer: StandInComposer) -> None:
+def test_an_unavailable_composer_opens_the_circuit_breaker(
+    module_database: Parameters, composer: StandInComposer
+) -> None:
     with Service(module_database, "http://127.0.0.1:1") as running:
         assert scrape(running.url).value("back_end_breaker_open", back_end="composer") == 0
         for _ in range(7):
@@ -268,7 +270,9 @@ def test_the_database_pools_of_all_workers_are_summed(service: Service) -> None:
     assert now.value("database_pool_waiting") == 0
 
 
-def test_a_build_refused_by_the_quota_is_counted(module_database: Parameters, composer: StandInComposer, tmp_path: Path) -> None:
+def test_a_build_refused_by_the_quota_is_counted(
+    module_database: Parameters, composer: StandInComposer, tmp_path: Path
+) -> None:
     quotas = tmp_path / "quotas.json"
     quotas.write_text('{"default": {"quota": 1, "slidingWindow": 1209600000000000}}')
     with Service(module_database, composer.url, environment={"QUOTA_FILE": str(quotas)}, workers=2) as running:

@@ -117,9 +117,7 @@ def test_invalid_searches_are_refused(client: Client, composer: StandInComposer,
     assert SEARCHES not in composer.counters()
 
 
-def test_a_distribution_cannot_be_searched_without_its_entitlement(
-    service: Service, composer: StandInComposer
-) -> None:
+def test_a_distribution_cannot_be_searched_without_its_entitlement(service: Service, composer: StandInComposer) -> None:
     answer = service.client(entitled=False).get("/packages?distribution=rhel-9&architecture=x86_64&search=a")
     assert refusal(answer, 400) == "distribution not available"
 

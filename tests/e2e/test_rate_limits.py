@@ -133,7 +133,9 @@ def test_quota_and_rate_limit_are_reported_in_one_header_field(
 
 
 @pytest.mark.parametrize("header", [None, "nonsense", identity("1", type="Associate")])
-def test_requests_without_an_identity_are_not_counted_and_report_no_budget(service: Service, header: str | None) -> None:
+def test_requests_without_an_identity_are_not_counted_and_report_no_budget(
+    service: Service, header: str | None
+) -> None:
     stranger = Client(service.url, {} if header is None else {"x-rh-identity": header})
     for path in ("/version", "/nowhere"):
         for _ in range(READS + 1):
@@ -193,9 +195,7 @@ def test_each_image_of_a_blueprint_counts_as_a_build(three_builds: Service, tena
     assert client.get("/composes").json()["meta"]["count"] == 2, "nothing was started"
 
 
-def test_the_error_for_more_images_than_the_budget_suggests_to_select_some(
-    three_builds: Service, tenant: str
-) -> None:
+def test_the_error_for_more_images_than_the_budget_suggests_to_select_some(three_builds: Service, tenant: str) -> None:
     client = three_builds.client(tenant)
     images = [image_request(each) for each in ("wsl", "guest-image", "vsphere")]
     many = kept(client, blueprint("many", *images, image_request("gcp", "gcp")))
@@ -213,7 +213,9 @@ def test_a_request_repeated_with_its_idempotency_key_counts_no_images(three_buil
     assert left(answers[1])["build-requests"]["r"] == 0
 
 
-def test_with_rate_limits_disabled_requests_are_unlimited_and_report_no_budget(module_database: Parameters, composer: StandInComposer) -> None:
+def test_with_rate_limits_disabled_requests_are_unlimited_and_report_no_budget(
+    module_database: Parameters, composer: StandInComposer
+) -> None:
     with Service(module_database, composer.url, environment={**SETTINGS, "RATE_LIMITS": "false"}) as service:
         client = service.client()
         answers = [client.get("/version") for _ in range(READS + 1)]

@@ -76,7 +76,9 @@ def test_two_services_let_exactly_the_common_budget_pass(services: tuple[Service
     assert sorted(asked) == [200] * READS + [429] * (3 * READS)
 
 
-def test_one_service_reports_the_requests_that_the_other_counted(services: tuple[Service, Service], tenant: str) -> None:
+def test_one_service_reports_the_requests_that_the_other_counted(
+    services: tuple[Service, Service], tenant: str
+) -> None:
     remaining = [left(service.client(tenant).get("/version"))["reads"]["r"] for service in services]
     assert remaining == [READS - 1, READS - 2]
 

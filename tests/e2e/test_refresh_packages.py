@@ -135,7 +135,9 @@ def tamper(path):
 
 
 @pytest.mark.parametrize("damage", [truncate, tamper])
-def test_a_damaged_repository_keeps_the_lists_of_its_distribution_and_others_are_refreshed(directory, server, www, damage):
+def test_a_damaged_repository_keeps_the_lists_of_its_distribution_and_others_are_refreshed(
+    directory, server, www, damage
+):
     good = a_repository("baseos", f"{server.url}/baseos")
     bad = put(directory, "test-8", good, a_repository("appstream", f"{server.url}/appstream"))
     whole = put(directory, "test-9", good)
@@ -226,7 +228,9 @@ class TestRedHatRepositories:
         )
         return put(directory, "rhel-9.9", *repositories, archs=["x86_64"])
 
-    def test_without_a_certificate_rhel_repositories_are_skipped_with_a_message_and_keep_their_lists(self, directory, folder):
+    def test_without_a_certificate_rhel_repositories_are_skipped_with_a_message_and_keep_their_lists(
+        self, directory, folder
+    ):
         old_list(folder, "rhel-9.9-x86_64-baseos-packages.json")
         before = lists(folder)
         done = run(directory)

@@ -158,7 +158,9 @@ def test_a_datastream_with_none_of_the_profiles_is_refused(directory: Path, data
         (["other-9", "--datastream", "ssg-x-ds.xml"], "other-9: no datastream applies to its oscap_name other"),
     ],
 )
-def test_distributions_and_datastreams_that_cannot_be_assigned_are_reported(directory: Path, datastream: Path, arguments: list[str], reason: str) -> None:
+def test_distributions_and_datastreams_that_cannot_be_assigned_are_reported(
+    directory: Path, datastream: Path, arguments: list[str], reason: str
+) -> None:
     put_distribution(directory, "other-9", "other", cis=OLD)
     named = [each for each in arguments if len(arguments) > 1 or each != "other-9"]
     done = refresh(directory, "--datastream", datastream, *named)

@@ -135,9 +135,7 @@ NOT_BUILT = {"empty": 201, "nulls": 201, "an image type of long ago": 400, "a sn
 
 
 @every_blueprint
-def test_an_older_blueprint_is_built_changed_fixed_up_and_deleted(
-    service: Service, taken: Taken, name: str
-) -> None:
+def test_an_older_blueprint_is_built_changed_fixed_up_and_deleted(service: Service, taken: Taken, name: str) -> None:
     client, key = service.client(f"blueprint, {name}"), str(taken.blueprints[name])
     if name in NOT_BUILT:
         assert client.post(f"/blueprints/{key}/compose").status_code == NOT_BUILT[name]
@@ -171,7 +169,9 @@ def test_an_older_compose_is_listed_read_and_deleted(service: Service, taken: Ta
     assert len(left) == (name in {"an image type of long ago", "empty"})
 
 
-def test_a_user_of_an_older_compose_has_a_password_if_the_row_has_one_or_says_so(service: Service, taken: Taken) -> None:
+def test_a_user_of_an_older_compose_has_a_password_if_the_row_has_one_or_says_so(
+    service: Service, taken: Taken
+) -> None:
     for name in ("a plain password", "a hash", "said to have a password"):
         (item,) = listed_composes(service.client(f"compose, {name}"))["data"]
         (user,) = item["request"]["customizations"]["users"]
@@ -194,9 +194,7 @@ def test_the_composes_of_an_older_blueprint_are_found_by_its_version(service: Se
     assert exported(client, old)["customizations"]["openscap"] == {"profile_id": "xccdf"}
 
 
-def test_maintenance_removes_only_the_passwords_from_older_composes(
-    service: Service, taken: Taken
-) -> None:
+def test_maintenance_removes_only_the_passwords_from_older_composes(service: Service, taken: Taken) -> None:
     clients = {name: service.client(f"compose, {name}") for name in taken.composes}
     before = {name: listed_composes(each) for name, each in clients.items()}
     with open_maintenance(taken.parameters, 12_000) as work:

@@ -212,9 +212,7 @@ def test_a_request_with_partly_received_headers_is_answered(database: Parameters
     assert (answer.status_code, answer.headers["Connection"]) == (200, "close")
 
 
-def test_a_request_on_a_new_connection_is_answered(
-    database: Parameters, composer: StandInComposer
-) -> None:
+def test_a_request_on_a_new_connection_is_answered(database: Parameters, composer: StandInComposer) -> None:
     with serving(database, composer) as service:
         assert service.process is not None
         service.process.send_signal(signal.SIGSTOP)
