@@ -36,7 +36,7 @@ def test_status_and_headers_of_an_answer_are_returned():
     assert (answered.status_code, answered.headers["retry-after"]) == (503, "7")
 
 
-def test_a_connection_is_used_again():
+def test_a_connection_is_reused():
     with Loopback(answer(200)) as server, TelemetrySession(Collector("collector", "spans")) as session:
         for _ in range(3):
             session.request("POST", server.url, data=b"spans", timeout=SOON)

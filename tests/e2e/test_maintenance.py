@@ -48,7 +48,7 @@ class Job:
         )
 
     def ended(self) -> tuple[int, str]:
-        """Its exit status and all that it said."""
+        """The exit status and the output."""
         with self._written:
             try:
                 status = self.process.wait(PATIENCE)

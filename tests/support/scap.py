@@ -106,6 +106,6 @@ def profile_files(folder: Path) -> dict[str, str]:
 
 
 def refresh(directory: Path, *arguments: object, memory: int | None = None) -> subprocess.CompletedProcess[str]:
-    """The ended command with these arguments, in a process that may take so many bytes of memory."""
+    """Run the command with these arguments and a memory limit in bytes, and return the completed process."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "DISTRIBUTIONS_DIR": str(directory)}
     return launcher.run([*COMMAND, *map(str, arguments)], environment, memory)

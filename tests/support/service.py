@@ -116,7 +116,7 @@ class Service:
         return self.command("serve", "--workers", str(self._workers))
 
     def command(self, *arguments: str) -> tuple[int, str]:
-        """The exit status and all the output of a command in the same environment."""
+        """Run a command in the same environment, and return its exit status and output."""
         with tempfile.TemporaryFile() as written:
             process = self._start(list(arguments), written, written)
             try:

@@ -85,7 +85,7 @@ class Hostile:
         self.reasons[f"{name} ({kind})"] = reason
 
     def assert_all_refused(self, *arguments):
-        """All are refused, in one process that may take MEMORY bytes, and their old lists stay."""
+        """All are refused in one process that may use MEMORY bytes, and their old lists stay unchanged."""
         done = run(self.directory, *arguments, memory=MEMORY)
         errors = dict(re.findall(r"^Error: (\S+) x86_64 r: (.*)$", done.stderr, re.MULTILINE))
         assert done.returncode == 1
