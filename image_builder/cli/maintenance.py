@@ -13,7 +13,7 @@ from image_builder.configuration.settings import load_maintenance_settings
 from image_builder.usecases.maintenance import TimeBudget, maintain
 from ports.maintenance import MaintenanceRunningError
 
-# The next run continues with the remaining rows.
+# A run ends after this time, and the next run continues with the remaining rows.
 _MAX_SECONDS: Final = 2 * 60 * 60
 
 log = structlog.get_logger()

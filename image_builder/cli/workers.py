@@ -66,7 +66,7 @@ class Workers:
             for number in SIGNALS
             if signal.getsignal(number) is not signal.SIG_IGN
         }
-        # Otherwise the start of the first worker starts it, which unblocks signals that must stay blocked then.
+        # Otherwise starting the first worker would start the tracker and unblock signals that must stay blocked.
         resource_tracker.ensure_running()
         try:
             while not self._stop_signals.count and not is_stop_requested():
