@@ -103,10 +103,10 @@ class Server(uvicorn.Server):
 
     def _announce(self) -> None:
         """Tell probes and clients. Doing so again does no harm."""
-        if self.server_state.ending:
+        if self.server_state.is_ending:
             return
         self._began = time.monotonic()
-        self.server_state.ending = True
+        self.server_state.is_ending = True
         for connection in list(self.server_state.connections):
             if isinstance(connection, ContractProtocol):
                 connection.close_with_answer()
