@@ -54,7 +54,7 @@ def create(package_lists: PackageLists | None = None, metrics_memory: MetricsMem
         container.metrics_slot.override(MetricsSlot(metrics_memory))
     container.package_lists()  # report a broken list at start, not at the first search
     serving = settings.serving
-    arriving_bytes = serving.request_memory_bytes // 4
+    incoming_bytes = serving.request_memory_bytes // 4
     application, bridge = create_connexion_application(
         container.contract(),
         container.routes(),
@@ -62,7 +62,7 @@ def create(package_lists: PackageLists | None = None, metrics_memory: MetricsMem
         authenticate=container.authenticate(),
         limiter=container.limiter(),
         max_body_bytes=serving.max_body_bytes,
-        arriving=RequestMemory(arriving_bytes),
+        incoming_bodies=RequestMemory(incoming_bytes),
         threads={Lane.DIRECT: serving.direct_threads, Lane.WAITING: serving.waiting_threads},
     )
     # Probes are answered also when the threads of all lanes wait.
@@ -74,7 +74,7 @@ def create(package_lists: PackageLists | None = None, metrics_memory: MetricsMem
         container.limiter(),
         container.metrics(),
         container.tracing(),
-        RequestMemory(serving.request_memory_bytes - arriving_bytes),
+        RequestMemory(serving.request_memory_bytes - incoming_bytes),
     )
     return _WithLifespan(edge, container, lambda: _running(container, bridge, probe_threads))
 

@@ -108,10 +108,10 @@ class Server(uvicorn.Server):
 
     def _announce_shutdown(self) -> None:
         """Let probes and clients know; a second call does nothing."""
-        if self.server_state.ending:
+        if self.server_state.is_ending:
             return
         self._announced_at = time.monotonic()
-        self.server_state.ending = True
+        self.server_state.is_ending = True
         for connection in list(self.server_state.connections):
             if isinstance(connection, ContractProtocol):
                 connection.close_with_answer()

@@ -1,4 +1,4 @@
-"""Blueprints over HTTP (openapi.yaml, operations getBlueprints, createBlueprint and others)."""
+"""The controller of blueprints (openapi.yaml, operations getBlueprints, createBlueprint and others)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a caller can build with this installation (openapi.yaml, operation getFeatures)."""
+"""The controller of the operation getFeatures (openapi.yaml): what a caller can build with this installation."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Parses heads and bodies of HTTP/1.1 requests strictly (RFC 9112), and so finds the end of each request.
+"""Parses heads and bodies of HTTP/1.1 requests strictly (RFC 9112), to find the end of each request.
 
 No library does this: parser libraries let an `Upgrade` header end a request before its body, merge trailers into the
-headers, and go on to parse the bytes after the request. Here a request with an ambiguous end is refused, `Upgrade` is
-ignored (RFC 9110, section 7.8), and trailers and chunk extensions are dropped.
+headers, and go on to parse the bytes after the request. This module refuses a request whose end is ambiguous, ignores
+`Upgrade` (RFC 9110, section 7.8), and drops trailers and chunk extensions.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from image_builder.http.header_limits import MAX_HEADER_FIELDS
+from image_builder.http.head_limits import MAX_HEADER_FIELDS
 
 # The registered methods except CONNECT, whose request has no end.
 _METHODS: Final = frozenset(
@@ -19,21 +19,22 @@ _METHODS: Final = frozenset(
     b"MOVE PROPFIND PROPPATCH QUERY REBIND REPORT SEARCH UNBIND UNLINK UNLOCK".split()
 )
 _REQUEST_LINE: Final = re.compile(rb"([A-Z]+) ([!-~]+) HTTP/1\.([01])")
-_REQUEST_LINE_START: Final = re.compile(rb"[A-Z]+(?: [!-~]*(?: [HTP/1.0]*\r?)?)?")
-# Skips the scheme and host of an absolute URL.
-_REQUEST_LINE_FAULTY: Final = re.compile(rb"([A-Z]+) (?:[a-zA-Z]+://[^/]*)?([!-~]+)")
-# White space around a value is not part of it (RFC 9110, section 5.5). The quantifiers are possessive: with
-# backtracking, a value of blanks would take quadratic time.
+# An incomplete request line.
+_PARTIAL_REQUEST_LINE: Final = re.compile(rb"[A-Z]+(?: [!-~]*(?: [HTP/1.0]*\r?)?)?")
+# The method and the path of a request line that may be invalid; scheme and host of an absolute URL are left out.
+_FAULTY_REQUEST_LINE: Final = re.compile(rb"([A-Z]+) (?:[a-zA-Z]+://[^/]*)?([!-~]+)")
+# A header or trailer. White space around a value is not part of it (RFC 9110, section 5.5). The quantifiers are
+# possessive: with backtracking, a value of blanks would take quadratic time.
 _FIELD: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++):[\t ]*+([^\0-\x08\n-\x1f\x7f]*+)")
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[!$%&'()*+,\-.0-9;=A-Z_a-z~]*)(?::[0-9]*)?")
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 _CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[\t ]*+;[^\0-\x08\n-\x1f\x7f]*+)?\r\n")
 # Bytes of an incomplete line of a chunked body.
 _MAX_LINE_BYTES: Final = 16 * 1024
-# Bytes that chunk sizes, extensions and trailers of a body may take, in addition to those below. They are limited
+# Bytes that chunk sizes, chunk extensions and trailers of a body may take, besides _DATA_PER_OVERHEAD. They are limited
 # because a chunk of one byte takes as much time as a chunk of a kilobyte.
 _CHUNK_OVERHEAD: Final = 32 * 1024
-# Bytes of data that allow one more byte of overhead. Chunks of 128 bytes or more never exceed the limit.
+# Bytes of data that allow one more such byte. Chunks of 128 bytes or more never exceed the limit.
 _DATA_PER_OVERHEAD: Final = 32
 
 END_OF_HEAD: Final = b"\r\n\r\n"
@@ -104,13 +105,13 @@ def parse_head(raw: bytes) -> Head:
 def may_become_head(raw: bytes) -> bool:
     """Whether these bytes, which contain no blank line, may be the beginning of a valid head."""
     line, line_break, _ = raw.partition(b"\r\n")
-    pattern = _REQUEST_LINE if line_break else _REQUEST_LINE_START
+    pattern = _REQUEST_LINE if line_break else _PARTIAL_REQUEST_LINE
     return pattern.fullmatch(line) is not None and raw.count(b"\n") == raw.count(b"\r\n")
 
 
 def parse_faulty_request_line(raw: bytes) -> tuple[str, str] | None:
-    """The method and path at the beginning of an invalid head, None if they cannot be recognised."""
-    found = _REQUEST_LINE_FAULTY.match(raw)
+    """Return the method and the path at the beginning of an invalid head, or None if it does not show them."""
+    found = _FAULTY_REQUEST_LINE.match(raw)
     return None if found is None else (found[1].decode(), found[2].decode())
 
 
@@ -126,7 +127,10 @@ def _check_host(headers: list[tuple[bytes, bytes]], version: str) -> None:
 
 
 def _body_length(headers: list[tuple[bytes, bytes]], version: str) -> int | None:
-    """The number of bytes of the body, None for chunks (RFC 9112, section 6.3). Refuses repeated lengths or codings."""
+    """Return the number of bytes of the body, None for chunks (RFC 9112, section 6.3).
+
+    Raises FramingError for several lengths or codings, and for other codings than `chunked`.
+    """
     lengths = _values(headers, b"content-length")
     codings = _values(headers, b"transfer-encoding")
     if codings:
@@ -143,7 +147,7 @@ def _body_length(headers: list[tuple[bytes, bytes]], version: str) -> int | None
 class LengthDecoder:
     """Reads a body of `length` bytes; `done` is True when it is complete.
 
-    `known_size` is the known size of the body in bytes.
+    `known_size` is the size of the body in bytes.
     """
 
     def __init__(self, length: int) -> None:
@@ -162,7 +166,7 @@ class LengthDecoder:
 class ChunkedDecoder:
     """Reads a chunked body (RFC 9112, section 7.1); `done` is True when it and its trailers are complete.
 
-    `known_size` is the known size of the body in bytes: the bytes received, and the rest of the current chunk.
+    `known_size` is the size of the body in bytes as far as it is known: up to the end of the current chunk.
     """
 
     def __init__(self) -> None:

@@ -1,10 +1,10 @@
 """Limits the memory that the requests of one process hold at the same time, in total and for each organization.
 
-The sizes are estimates, not measurements: code that is about to hold large data reserves its size first (see
-`ports.memory`). A request that finds too little memory waits until others end. Small requests may overtake a large
-request that waits; a request that waits too long is refused.
+The sizes are estimates: code that is about to hold large data reserves its size first (see `ports.memory`). A request
+that finds too little memory waits until other requests end. Small requests may overtake a large request that waits; a
+request that waits too long is refused.
 
-A request that needs much memory should reserve it at once: two requests that each hold a part would wait for each
+A request that needs much memory should reserve it in one step: two requests that each hold a part would wait for each
 other.
 """
 
@@ -29,11 +29,11 @@ _MAX_WAITING: Final = 64
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting:
+class _WaitingReservation:
     """A reservation that waits for memory.
 
-    It is for `size` bytes, of which `later` are set aside; `taken` more bytes come from those that the account had set
-    aside before. `grant` is called when the memory is reserved.
+    It is for `size` bytes, of which `later` bytes will be set aside. `taken` is the number of further bytes, which it
+    has taken from those that the account had set aside before. `grant` is called when the memory is reserved.
     """
 
     account: Account
@@ -45,7 +45,7 @@ class _Waiting:
 
 
 class RequestMemory:
-    """The memory of all requests of a process, in bytes; thread-safe.
+    """The memory of all requests of a process, in bytes. It is thread-safe.
 
     At most `limit` bytes are reserved at the same time, and at most half of them for one organization.
     """
@@ -61,7 +61,7 @@ class RequestMemory:
         self._lock = Lock()
         self._used = 0
         self._used_by: Counter[str] = Counter()
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_WaitingReservation] = []
         self._waiting_by: Counter[str] = Counter()
 
     @property
@@ -69,14 +69,16 @@ class RequestMemory:
         """The bytes that are reserved now."""
         return self._used
 
-    def reserve_or_queue(self, account: Account, size: int, later: int, grant: Callable[[], object]) -> _Waiting | None:
-        """Reserve `size` bytes now and return None; otherwise queue the reservation, and call `grant` when it is made.
+    def reserve_or_queue(
+        self, account: Account, size: int, later: int, grant: Callable[[], object]
+    ) -> _WaitingReservation | None:
+        """Reserve `size` bytes and return None, or else queue the reservation and call `grant` when it is made.
 
         Bytes that the account has set aside are used first. In addition, `later` bytes are set aside, or as many as the
-        limit of an organization leaves.
+        limit of an organization allows.
 
-        Raises InvalidRequestError if the size exceeds the limit of an organization, and UnavailableError if too many
-        reservations of it wait.
+        Raises InvalidRequestError if the request's memory would exceed the limit of an organization, and
+        UnavailableError if too many reservations of the organization wait.
         """
         with self._lock:
             tenant = account.tenant
@@ -89,10 +91,10 @@ class RequestMemory:
                     "split it into smaller ones"
                 )
             later = min(later - (account.set_aside - taken), self.tenant_limit - total - size)
-            waiting = _Waiting(account, size + max(later, 0), max(later, 0), taken, grant)
+            waiting = _WaitingReservation(account, size + max(later, 0), max(later, 0), taken, grant)
             if self._fits(tenant, waiting.size):
                 account.set_aside -= taken
-                self._take(waiting)
+                self._reserve(waiting)
                 return None
             if self._waiting_by[tenant] >= _MAX_WAITING:
                 raise _memory_in_use()
@@ -101,18 +103,18 @@ class RequestMemory:
             self._waiting_by[tenant] += 1
             return waiting
 
-    def cancel_waiting(self, waiting: _Waiting) -> bool:
+    def cancel_waiting(self, waiting: _WaitingReservation) -> bool:
         """Remove a waiting reservation; returns False if the memory has been reserved in the meantime."""
         with self._lock:
             if waiting.granted:
                 return False
             waiting.account.set_aside += waiting.taken
             self._waiting.remove(waiting)
-            self._forget(waiting.account.tenant)
+            self._count_waiting_down(waiting.account.tenant)
             return True
 
     def release(self, account: Account, kept: Reserved) -> None:
-        """Release the memory that an account has reserved beyond `kept`, and grant waiting reservations."""
+        """Release the memory of an account except `kept`, and make the waiting reservations for which it suffices."""
         with self._lock:
             size = max(account.total - kept.size, 0)
             account.set_aside = kept.set_aside
@@ -125,22 +127,22 @@ class RequestMemory:
             account.total -= size
             for waiting in list(self._waiting):
                 if self._fits(waiting.account.tenant, waiting.size):
-                    self._take(waiting)
+                    self._reserve(waiting)
                     self._waiting.remove(waiting)
-                    self._forget(waiting.account.tenant)
+                    self._count_waiting_down(waiting.account.tenant)
                     waiting.granted = True
                     waiting.grant()
 
     def _fits(self, tenant: str, size: int) -> bool:
         return self._used + size <= self._limit and self._used_by[tenant] + size <= self.tenant_limit
 
-    def _take(self, waiting: _Waiting) -> None:
+    def _reserve(self, waiting: _WaitingReservation) -> None:
         waiting.account.total += waiting.size
         waiting.account.set_aside += waiting.later
         self._used += waiting.size
         self._used_by[waiting.account.tenant] += waiting.size
 
-    def _forget(self, tenant: str) -> None:
+    def _count_waiting_down(self, tenant: str) -> None:
         self._waiting_by[tenant] -= 1
         if not self._waiting_by[tenant]:
             del self._waiting_by[tenant]
@@ -150,8 +152,8 @@ class RequestMemory:
 class Account:
     """The reservations of one request (fulfils ports.memory.MemoryAccount).
 
-    `tenant` is the organization, which is set before the first reservation, or empty for a request without an identity.
-    `total` is the number of reserved bytes, `set_aside` the number of those that are for later reservations.
+    `tenant` is the organization, which must be set before the first reservation; it is empty for a request without an
+    identity. `total` is the number of reserved bytes, of which `set_aside` are for later reservations.
     """
 
     memory: RequestMemory
@@ -172,14 +174,14 @@ class Account:
     def reserve(self, size: int, later: int = 0) -> None:
         """See the port."""
         if self._closed:
-            return  # the shutdown of the server has ended the request already
+            return  # the server is shutting down, and has ended the request
         event = Event()
         waiting = self.memory.reserve_or_queue(self, size, later, event.set)
         if waiting is not None and not event.wait(self.memory.max_thread_wait) and self.memory.cancel_waiting(waiting):
             raise _memory_in_use()
 
     async def reserve_async(self, size: int, later: int = 0) -> None:
-        """Do the same as `reserve` on the event loop, without blocking it."""
+        """Reserve memory as `reserve` does, from the event loop and without blocking it."""
         loop = asyncio.get_running_loop()
         granted = asyncio.Event()
         waiting = self.memory.reserve_or_queue(self, size, later, lambda: loop.call_soon_threadsafe(granted.set))

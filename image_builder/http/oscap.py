@@ -1,4 +1,4 @@
-"""OpenSCAP profiles and compliance policies (openapi.yaml, operations getOscap…)."""
+"""The controller of OpenSCAP profiles and of compliance policies (openapi.yaml, getOscapProfiles and others)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from image_builder.usecases.requirements import ShowPolicy
 
 @dataclass(frozen=True, slots=True)
 class OscapController:
-    """Operations on profiles, which are in memory and the same for all organizations, and on policies."""
+    """Operations on profiles and policies. The profiles are in memory, and the same for all organizations."""
 
     profiles: Profiles
     show_policy: ShowPolicy

@@ -1,4 +1,4 @@
-"""Path, query and header parameters of operations, parsed by their schemas in openapi.yaml."""
+"""Parses path, query and header parameters by their schemas in openapi.yaml."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from domain.errors import InvalidRequestError
 from domain.uuids import is_uuid
 from image_builder.http.schemas import resolve_references
 
-# A query string of 64 KiB could hold six times as many, which would take the event loop 20 ms.
+# Parameters of a query string. 64 KiB have room for six times as many, which would take the event loop 20 ms.
 MAX_PARAMETERS: Final = 5_000
+# The names of parameters that hold the name of a distribution.
 _DISTRIBUTION_PARAMETERS: Final = frozenset({"distribution", "distro"})
 _INTEGER: Final = re.compile(r"-?[0-9]{1,30}", re.ASCII)
 # The boundary between two words of a camelCase name.
@@ -28,7 +29,7 @@ class Parameter:
 
     `argument` is the name of the handler's argument. `schema` and `items` have no references; `items` is the schema of
     each value if the parameter may be repeated, else None. `distributions` are the known names of distributions if the
-    parameter is one, else empty.
+    parameter holds such a name; otherwise it is empty.
     """
 
     name: str
@@ -45,9 +46,9 @@ class Parameter:
         components: Mapping[str, Mapping[str, Any]],
         distributions: frozenset[str] = frozenset(),
     ) -> Parameter:
-        """The parameter of a parameter object of openapi.yaml; `distributions` are all known names of distributions.
+        """Create a parameter from a parameter object of openapi.yaml; `distributions` are all names of distributions.
 
-        Its argument is its name in lower case with underscores.
+        The name of its argument is its own name in lower case with underscores.
         """
         schema = resolve_references(specification["schema"], components)
         return cls(
@@ -60,7 +61,7 @@ class Parameter:
         )
 
     def parse(self, texts: Sequence[str]) -> Any:
-        """The typed value of the texts that the request holds for the parameter.
+        """Return the typed value for the texts that the request has for this parameter.
 
         Raises InvalidRequestError if a value is missing, repeated or not allowed.
         """
@@ -110,7 +111,7 @@ class Parameter:
 
 
 def parse_query(query: bytes) -> dict[str, list[str]]:
-    """The values of a query string by name. A comma does not separate values.
+    """Return the values of a query string by name. A comma does not separate values.
 
     Raises InvalidRequestError if a name or a value is not UTF-8, and for more than MAX_PARAMETERS parameters.
     """

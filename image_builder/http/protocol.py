@@ -1,8 +1,8 @@
 """The HTTP server's protocol: one request at a time on a connection, with limits on memory, time and connections.
 
-uvicorn runs the application and writes the answer. This protocol finds the end of a request (see `framing`): each
-request gets one answer, and bytes that arrive after it before it is answered are never parsed. Pipelining is not
-supported.
+uvicorn runs the application and writes the answer. This protocol finds the end of a request (see `framing`). Each
+request gets one answer. Bytes that arrive between the end of a request and its answer are never parsed: pipelining is
+not supported.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import structlog
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from image_builder.http import framing, header_limits
+from image_builder.http import framing, head_limits
 from image_builder.http.call import CONNECTION, KNOWN_BODY_BYTES
 from image_builder.http.connections import Connections
 from image_builder.http.errors import Problem
@@ -30,18 +30,19 @@ log = structlog.get_logger()
 
 # Seconds for a client to read the next part of an answer.
 _MAX_WRITE_PAUSE: Final = 30.0
-# Seconds for a client to read a whole answer, from the first time that it reads too slowly.
+# Seconds for a client to read a whole answer, from the first moment at which it reads too slowly.
 _MAX_WRITE_SECONDS: Final = 300.0
-# Bytes of an answer that this process buffers, in addition to the kernel's buffer, before the request has to wait.
+# Bytes of an answer that this process buffers, besides the kernel's buffer, before the application has to wait.
 _WRITE_BUFFER_BYTES: Final = 16 * 1024
-# Seconds for which the bytes of a client that still sends are read and discarded before its connection is closed.
-# Closing at once would reset the connection, and the client could lose the answer.
+# Seconds for which bytes of the client are read and discarded after the last answer, before the connection is closed.
+# To close it while the client still sends would reset the connection, and the client could lose the answer.
 _LINGER_SECONDS: Final = 2.0
 
 _NOT_HTTP: Final = Problem(400, "The request is not valid HTTP")
-_TOO_LARGE: Final = Problem(431, "The request's headers are too large")
-_HEAD_TIMEOUT: Final = Problem(408, "The request's headers did not arrive in time")
+_HEAD_TOO_LARGE: Final = Problem(431, "The request's headers are too large")
+_HEAD_TOO_SLOW: Final = Problem(408, "The request's headers did not arrive in time")
 _TOO_MANY_HEADS: Final = Problem(503, "Too many requests with large headers are arriving", {"Retry-After": "5"})
+# The reason phrases of these answers.
 _REASONS: Final = {
     400: b"Bad Request",
     408: b"Request Timeout",
@@ -78,14 +79,14 @@ class _AnswerTransport:
 
 
 class _Cycle(RequestResponseCycle):
-    """uvicorn's request and answer. If the body of the request was not read, the answer closes the connection."""
+    """uvicorn's request and answer. An answer that begins before the request's body is complete ends the connection."""
 
-    # The known size of the request's body in bytes; see `framing`.
+    # Bytes of the request's body as far as its size is known; see `framing`.
     known_size = 0
     _ended_early = False
 
     def end_body_early(self) -> None:
-        """Tell the application that the rest of the body cannot be read."""
+        """Let the application see a disconnected client instead of the rest of the body, which cannot be read."""
         self._ended_early = True
         self.message_event.set()
 
@@ -97,7 +98,7 @@ class _Cycle(RequestResponseCycle):
         if self.more_body and not self.response_started:
             self.keep_alive = False
         await super().send(message)
-        # The request, and the memory that it has reserved, last until the client has read nearly all of the answer.
+        # Return when the client has read nearly all of the answer: until then the request keeps its reserved memory.
         if self.response_complete and self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
 
@@ -115,7 +116,7 @@ class ContractProtocol(HttpToolsProtocol):
         self._counted_head_bytes = 0
         self._decoder: framing.LengthDecoder | framing.ChunkedDecoder = framing.LengthDecoder(0)
         self._had_body = False
-        # Whether bytes arrived that are never read: closing at once could then make the client lose the answer.
+        # Whether bytes arrived that are never parsed: to close at once could then make the client lose the answer.
         self._has_extra_bytes = False
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
@@ -137,7 +138,7 @@ class ContractProtocol(HttpToolsProtocol):
         self._cancel_timers()
         self._count_head_bytes(0)
         super().connection_lost(exc)
-        # The request refers to its connection: without this, both would stay in memory until a garbage collection.
+        # The request refers to its connection: without this line, both stay in memory until a garbage collection.
         self.cycle = None
 
     def data_received(self, data: bytes) -> None:
@@ -150,7 +151,7 @@ class ContractProtocol(HttpToolsProtocol):
             self._ignore_extra_bytes()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's protocols may return it
-        """The client sends no more bytes; True keeps the connection open for an answer that it may wait for."""
+        """Handle that the client sends no more bytes. True keeps the connection open until its request is answered."""
         if self._state is not _State.EXTRA:
             return False
         if self.cycle is not None:
@@ -158,7 +159,7 @@ class ContractProtocol(HttpToolsProtocol):
         return True
 
     def pause_writing(self) -> None:
-        """The client reads the answer too slowly: limit the time until it has read more."""
+        """Limit the time until a client that reads its answer too slowly has read more."""
         super().pause_writing()
         now = self.loop.time()
         if self._write_paused_since is None:
@@ -167,7 +168,7 @@ class ContractProtocol(HttpToolsProtocol):
         self._write_timer = self._call_later(max(min(_MAX_WRITE_PAUSE, remaining), 0), self._abort_slow_reader)
 
     def resume_writing(self) -> None:
-        """The client has read enough of the answer: continue to write."""
+        """Continue to write, because the client has read enough of its answer."""
         if self._write_timer is not None:
             self._write_timer.cancel()
             self._write_timer = None
@@ -186,11 +187,11 @@ class ContractProtocol(HttpToolsProtocol):
         return self.cycle is not None
 
     def mark_identified(self) -> None:
-        """Record that the current request has a valid identity."""
+        """Record that the current request has a valid identity (see Connections)."""
         self.server_state.mark_identified(self)
 
     def close_with_answer(self) -> None:
-        """Close the connection after the answer to the current request, which says so."""
+        """Close the connection after the answer to the current request; its headers announce that."""
         if self.cycle is not None:
             self.cycle.keep_alive = False
 
@@ -200,12 +201,12 @@ class ContractProtocol(HttpToolsProtocol):
             super().shutdown()
 
     def close_gently(self) -> None:
-        """Close the connection so that the client can read its answer even if it still sends bytes."""
+        """Close the connection in a way that lets a client that still sends bytes read its answer."""
         if self.transport.is_closing() or self._state is _State.DISCARDED:
             return
-        clean = self._state is _State.EXTRA and self._decoder.done and not self._has_extra_bytes
+        can_close_now = self._state is _State.EXTRA and self._decoder.done and not self._has_extra_bytes
         self._state = _State.DISCARDED
-        if clean:
+        if can_close_now:
             self.transport.close()
             return
         self.flow.resume_reading()
@@ -221,7 +222,7 @@ class ContractProtocol(HttpToolsProtocol):
             super().timeout_keep_alive_handler()
 
     def on_response_complete(self) -> None:
-        """After an answer: wait for the next request, unless the connection is closed with the answer."""
+        """Wait for the next request after an answer, unless the connection is closed with that answer."""
         self.server_state.total_requests += 1
         self._write_paused_since = None
         if self.cycle is not None:
@@ -245,15 +246,15 @@ class ContractProtocol(HttpToolsProtocol):
             self._start_head_timer()
         self._head += data
         end = self._head.find(framing.END_OF_HEAD)
-        if (end if end >= 0 else len(self._head)) > header_limits.MAX_HEADER_BYTES:
-            self._refuse(_TOO_LARGE)
+        if (end if end >= 0 else len(self._head)) > head_limits.MAX_HEAD_BYTES:
+            self._refuse(_HEAD_TOO_LARGE)
         elif end >= 0:
             self._start_request(self._head[:end], self._head[end + len(framing.END_OF_HEAD) :])
         elif not framing.may_become_head(self._head):
             self._refuse(_NOT_HTTP)
         else:
-            self._count_head_bytes(max(len(self._head) - header_limits.ORDINARY_HEADER_BYTES, 0))
-            if self.server_state.incomplete_head_bytes > header_limits.MAX_INCOMPLETE_BYTES:
+            self._count_head_bytes(max(len(self._head) - head_limits.ORDINARY_HEAD_BYTES, 0))
+            if self.server_state.incomplete_head_bytes > head_limits.MAX_INCOMPLETE_HEAD_BYTES:
                 self._refuse(_TOO_MANY_HEADS)
 
     def _start_request(self, raw: bytes, extra: bytes) -> None:
@@ -262,7 +263,7 @@ class ContractProtocol(HttpToolsProtocol):
             head = framing.parse_head(raw)
             url = httptools.parse_url(head.target)
         except framing.TooManyFieldsError:
-            self._refuse(_TOO_LARGE)
+            self._refuse(_HEAD_TOO_LARGE)
             return
         except (framing.FramingError, httptools.HttpParserError):
             self._refuse(_NOT_HTTP)
@@ -299,14 +300,14 @@ class ContractProtocol(HttpToolsProtocol):
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             expect_100_continue=head.expects_continue,
-            keep_alive=head.keep_alive and not self.server_state.ending,
+            keep_alive=head.keep_alive and not self.server_state.is_ending,
             on_response=self.on_response_complete,
         )
         self._decoder = framing.create_body_decoder(head)
         self._had_body = not self._decoder.done
         self._state = _State.BODY
         self._read_body(extra)
-        # Also if the body is invalid: the application then learns that the body ended early.
+        # The application runs also if the body is invalid, and then learns that the body ended early.
         self._start_asgi_task(self.cycle, self.app)
 
     def _read_body(self, data: bytes) -> None:
@@ -333,7 +334,7 @@ class ContractProtocol(HttpToolsProtocol):
                 self._ignore_extra_bytes()
 
     def _ignore_extra_bytes(self) -> None:
-        """Close the connection after the answer: bytes that arrive before it are not parsed as another request."""
+        """Close the connection after the answer, because bytes that arrive before the answer are never parsed."""
         self._has_extra_bytes = True
         self.close_with_answer()
         self.flow.pause_reading()
@@ -343,14 +344,14 @@ class ContractProtocol(HttpToolsProtocol):
         head, self._head = self._head, b""
         self._count_head_bytes(0)
         self._cancel_head_timer()
-        # The application counts the refusal.
+        # The metrics are the application's, so it counts the request.
         line = framing.parse_faulty_request_line(head)
         count_refused = getattr(self.app, "count_refused", None)
         if count_refused is not None and line is not None:
             count_refused(*line, problem.status)
         request_id = os.urandom(16).hex()
         log.info("request refused: unusable request head", status=problem.status, request_id=request_id)
-        # After a request with a body, bytes that are not a request are probably more of that body: no second answer.
+        # Bytes after a request with a body that are no request are probably more of that body: they get no answer.
         if not self._had_body or line is not None:
             self.transport.write(_encode_answer(problem, request_id))
         self.close_gently()
@@ -359,7 +360,7 @@ class ContractProtocol(HttpToolsProtocol):
 
     def _start_head_timer(self) -> None:
         self._cancel_head_timer()
-        self._head_timer = self._call_later(header_limits.HEADERS_TIMEOUT, partial(self._refuse, _HEAD_TIMEOUT))
+        self._head_timer = self._call_later(head_limits.HEAD_TIMEOUT, partial(self._refuse, _HEAD_TOO_SLOW))
 
     def _call_later(self, seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
         """Schedule a call without the context of the current request, which would keep the request in memory."""
@@ -387,7 +388,9 @@ class ContractProtocol(HttpToolsProtocol):
 
 def _encode_answer(problem: Problem, request_id: str) -> bytes:
     body = problem.body
-    more = b"".join(b"%s: %s\r\n" % (name.lower().encode(), value.encode()) for name, value in problem.headers.items())
+    headers = b"".join(
+        b"%s: %s\r\n" % (name.lower().encode(), value.encode()) for name, value in problem.headers.items()
+    )
     return (
         b"HTTP/1.1 %d %s\r\n"
         b"content-type: application/json\r\n"
@@ -397,5 +400,5 @@ def _encode_answer(problem: Problem, request_id: str) -> bytes:
         b"cache-control: no-store\r\n"
         b"%s"
         b"connection: close\r\n\r\n%s"
-        % (problem.status, _REASONS[problem.status], len(body), request_id.encode(), more, body)
+        % (problem.status, _REASONS[problem.status], len(body), request_id.encode(), headers, body)
     )

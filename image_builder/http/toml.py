@@ -1,4 +1,4 @@
-"""osbuild blueprints in TOML, as request bodies and exports (openapi.yaml, media type application/toml)."""
+"""Reads and writes osbuild blueprints in TOML: bodies and exports (openapi.yaml, media type application/toml)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from domain.errors import InvalidRequestError
 from domain.osbuild.blueprint import parse_blueprint, to_osbuild_document
 from domain.texts import listed
 
-# Fields of an export, beside the customizations, that osbuild blueprints do not have.
+# Fields of an export, besides customizations, that osbuild blueprints do not have.
 _API_ONLY_FIELDS: Final = ("bootc", "snapshot_date", "content_sources")
 
 

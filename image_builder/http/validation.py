@@ -1,6 +1,7 @@
-"""The middleware between Connexion's routing and the handlers: identity, rate limit, parameters, body, in this order.
+"""The middleware between Connexion's routing and the handlers.
 
-It refuses invalid requests on the event loop, before they take a thread.
+It checks a request's identity, rate limit, parameters and body, in this order, and refuses an invalid request before it
+takes a thread of the handlers.
 """
 
 from __future__ import annotations
@@ -42,28 +43,28 @@ _JSON: Final = "application/json"
 _MAX_ACCEPT_LENGTH: Final = 2_000
 # Seconds for a body to arrive, so that a slow client does not hold a connection for ever.
 _BODY_TIMEOUT: Final = 60.0
-# Bytes: parsing a larger body would delay other requests on the event loop, so it happens on a thread.
-_LARGE: Final = 32 * 1024
-# Bytes: the same for TOML, which takes a hundred times as long.
-_LARGE_TOML: Final = 2 * 1024
-# Copies of a body's text in memory at the same time, besides the parsed document: as it arrived, and encoded for the
-# composer and the database with the copies of their libraries (measured by benchmarks.hostile).
-_COPIES: Final = 3
+# Bytes of a JSON body: a larger one is parsed on a thread, because that would delay other requests on the event loop.
+_MAX_JSON_ON_LOOP: Final = 32 * 1024
+# Bytes of a TOML body: the same; it takes a hundred times as long.
+_MAX_TOML_ON_LOOP: Final = 2 * 1024
+# Copies of a body's text that are in memory at the same time besides the parsed document: the body itself, and what the
+# libraries of the composer and of the database encode (measured by benchmarks.hostile).
+_TEXT_COPIES: Final = 3
 # Bytes that are reserved at first for a body without a Content-Length.
 _FIRST_RESERVATION: Final = 16 * 1024
-# The first bytes in UTF-8 of the characters from U+10000, for which Python uses four bytes each.
-_FOUR_BYTES: Final = range(0xF0, 0xF5)
-# Bytes: a body that costs more memory also reserves, at the same time, the memory that its handler will need.
-_LARGE_COST: Final = 128 * 1024
-# Values: checking a body with more of them happens on a thread, as it would delay the event loop.
-_MANY_VALUES: Final = 2_000
-# The threads that parse large bodies. Two, one for an organization, because they compete with the event loop for the
-# interpreter.
+# The first bytes in UTF-8 of characters from U+10000, for which Python uses four bytes each.
+_LEADS_OF_WIDE_CHARACTERS: Final = range(0xF0, 0xF5)
+# Bytes of memory: a body that takes more reserves, in the same step, the memory that its handler will need.
+_MIN_COST_WITH_EXTRA: Final = 128 * 1024
+# Values: a body with more of them is checked on a thread, because that would delay the event loop.
+_MAX_VALUES_ON_LOOP: Final = 2_000
+# The threads that parse and check large bodies: only two, of which an organization gets one, because they compete with
+# the event loop for Python's global interpreter lock.
 _PARSERS: Final = FairLane("parse", 2, max_waiting=400)
-# Threads that look up the size of a stored document that a large body replaces, so that no other work waits for that.
+# The threads that look up the size of the stored document that a large body replaces, so that no other work waits.
 _LOOKUPS: Final = ThreadPoolExecutor(2, thread_name_prefix="stored-size")
-# Bytes that a value takes besides its text: parsed, with defaults added, and converted for a back-end.
-_BYTES_OF_A_VALUE: Final = 200
+# Bytes of memory for a value besides its text: it is parsed, gets defaults, and is converted for a back-end.
+_BYTES_PER_VALUE: Final = 200
 
 
 class CheckedOperation:
@@ -76,7 +77,7 @@ class CheckedOperation:
         authenticate: Authenticate,
         limiter: Limiter,
         max_body_bytes: int,
-        arriving: RequestMemory,
+        incoming_bodies: RequestMemory,
     ) -> None:
         self._operation = operation
         self._route = route
@@ -84,10 +85,10 @@ class CheckedOperation:
         self._limiter = limiter
         self._budget = choose_budget(operation.method, operation.path)
         self._max_body_bytes = max_body_bytes
-        self._arriving = arriving
+        self._incoming_bodies = incoming_bodies
 
     async def read(self, scope: Scope, receive: Receive) -> Call:
-        """Check a request and return the call of its handler. Raises the errors that openapi.yaml describes."""
+        """Check a request, and return the call of its handler. Raises the errors that openapi.yaml describes."""
         operation, record = self._operation, scope[REQUEST_RECORD]
         record.operation, record.template = operation.id, operation.path
         logs.bind(operation_id=operation.id)
@@ -107,7 +108,7 @@ class CheckedOperation:
                 operation.body,
                 Headers(scope=scope),
                 self._max_body_bytes,
-                self._arriving,
+                self._incoming_bodies,
                 record.memory,
                 self._route.extra_memory,
             )
@@ -128,58 +129,61 @@ class CheckedOperation:
 
 
 class _BodyReader:
-    """Reads the body of one request: it checks the length and the media type, then the bytes, values and fields."""
+    """Reads the body of one request: checks length and media type, receives it, counts its values, and checks these."""
 
     def __init__(
         self,
         body: Body,
         headers: Headers,
-        largest: int,
-        arriving: RequestMemory,
+        max_bytes: int,
+        incoming_bodies: RequestMemory,
         memory: Account,
         extra_memory: Callable[..., int] | None,
     ) -> None:
-        """`arriving` is the memory for all incomplete bodies, `memory` the account of this request for its whole body.
+        """`max_bytes` limits the body, and `extra_memory` is that of the Route.
 
-        `max_bytes` limits the body; `extra_memory` is that of the Route.
+        `incoming_bodies` is the memory of all incomplete bodies, `memory` the account of this request for its complete
+        body.
         """
         self._body = body
         self._headers = headers
-        self._largest = largest
-        self._arriving = arriving
+        self._max_bytes = max_bytes
+        self._incoming_bodies = incoming_bodies
         self._memory = memory
         self._extra_memory = extra_memory
 
     async def read(self, receive: Receive, arguments: Mapping[str, Any]) -> Any:
         """Return the valid document, with defaults added. Raises the errors that openapi.yaml describes."""
         length = int(self._headers.get("content-length", "0"))
-        if length > self._largest:
-            raise _too_large(self._largest)
+        if length > self._max_bytes:
+            raise _too_large(self._max_bytes)
         if length:
             _check_media_type(self._headers, self._body)  # before the body arrives, which may take long
-        arriving = Account(self._arriving, self._memory.tenant)
+        incoming_account = Account(self._incoming_bodies, self._memory.tenant)
         try:
-            raw = await self._receive_body(receive, length, arriving)
+            raw = await self._receive_body(receive, length, incoming_account)
             if not raw and not self._body.required:
                 return self._body.accept({})
             toml = _check_media_type(self._headers, self._body) == TOML
             count = count_toml_values if toml else count_values
-            values = await self._run(len(raw) > (_LARGE_TOML if toml else _LARGE), count, raw)
+            values = await self._run(len(raw) > (_MAX_TOML_ON_LOOP if toml else _MAX_JSON_ON_LOOP), count, raw)
             cost = _cost_of_text(raw) + _cost_of_values(values)
-            # One reservation for everything: requests that hold a part each would wait for each other.
+            # One reservation for all memory: requests that hold a part each would wait for each other.
             await self._memory.reserve_async(cost, later=await self._find_extra_cost(cost, arguments))
         finally:
-            arriving.close()
+            incoming_account.close()
         parse = partial(_parse_toml, arguments=arguments) if toml else _parse_json
         check = partial(_parse_and_check, parse, body=self._body)
-        return await self._run(values > _MANY_VALUES or len(raw) > (_LARGE_TOML if toml else _LARGE), check, raw)
+        return await self._run(
+            values > _MAX_VALUES_ON_LOOP or len(raw) > (_MAX_TOML_ON_LOOP if toml else _MAX_JSON_ON_LOOP), check, raw
+        )
 
     async def _find_extra_cost(self, cost: int, arguments: Mapping[str, Any]) -> int:
-        """The bytes that the handler needs besides a body of this cost.
+        """Return the bytes that the handler needs besides `cost`, those of the body.
 
-        Raises UnavailableError when the database is unavailable.
+        Raises UnavailableError if the database is unavailable.
         """
-        if self._extra_memory is None or cost <= _LARGE_COST:
+        if self._extra_memory is None or cost <= _MIN_COST_WITH_EXTRA:
             return 0
         lookup = partial(copy_context().run, partial(self._extra_memory, **arguments))
         stored = await asyncio.get_running_loop().run_in_executor(_LOOKUPS, lookup)
@@ -187,15 +191,15 @@ class _BodyReader:
         return max(stored, cost)
 
     async def _run(self, large: bool, work: Callable[[bytes], T], raw: bytes) -> T:
-        """Do the work on a body and return its result: on a thread if it is large, otherwise on the event loop."""
+        """Return the result of `work` on a body; a large body is processed on a thread, others on the event loop."""
         return await _PARSERS.run(self._memory.tenant, partial(work, raw)) if large else work(raw)
 
-    async def _receive_body(self, receive: Receive, length: int, arriving: Account) -> bytes:
-        """Receive the body; `length` is its Content-Length, or 0.
+    async def _receive_body(self, receive: Receive, length: int, incoming_account: Account) -> bytes:
+        """Receive and return the body; `length` is its Content-Length, or 0.
 
-        A body without a Content-Length reserves a small amount at first, and if it is larger, the limit of a body.
+        A body without a Content-Length reserves a small amount at first; if it is larger, as much as a body may have.
         """
-        await arriving.reserve_async(length or _FIRST_RESERVATION)
+        await incoming_account.reserve_async(length or _FIRST_RESERVATION)
         chunks: list[bytes] = []
         size = 0
         try:
@@ -206,10 +210,10 @@ class _BodyReader:
                         raise HttpError(400, "The body ended early, or is not framed as HTTP/1.1 wants it")
                     chunk = message.get("body", b"")
                     size += len(chunk)
-                    if max(size, message.get(KNOWN_BODY_BYTES, 0)) > self._largest:
-                        raise _too_large(self._largest)
-                    if size > arriving.size:
-                        await arriving.reserve_async(self._largest - arriving.size)
+                    if max(size, message.get(KNOWN_BODY_BYTES, 0)) > self._max_bytes:
+                        raise _too_large(self._max_bytes)
+                    if size > incoming_account.size:
+                        await incoming_account.reserve_async(self._max_bytes - incoming_account.size)
                     chunks.append(chunk)
                     if not message.get("more_body", False):
                         return b"".join(chunks)
@@ -229,7 +233,7 @@ class CheckedAPI(RoutedAPI[CheckedOperation]):
         authenticate: Authenticate,
         limiter: Limiter,
         max_body_bytes: int,
-        arriving: RequestMemory,
+        incoming_bodies: RequestMemory,
         **kwargs: Any,
     ) -> None:
         super().__init__(specification, *args, **kwargs)
@@ -238,11 +242,11 @@ class CheckedAPI(RoutedAPI[CheckedOperation]):
         self._authenticate = authenticate
         self._limiter = limiter
         self._max_body_bytes = max_body_bytes
-        self._arriving = arriving
+        self._incoming_bodies = incoming_bodies
         self.add_paths()
 
     def make_operation(self, operation: AbstractOperation) -> CheckedOperation:
-        """Create the operation with this id, with its route."""
+        """Create the CheckedOperation of one of Connexion's operations."""
         name = operation.operation_id
         return CheckedOperation(
             self._contract.operations[name],
@@ -250,12 +254,12 @@ class CheckedAPI(RoutedAPI[CheckedOperation]):
             self._authenticate,
             self._limiter,
             self._max_body_bytes,
-            self._arriving,
+            self._incoming_bodies,
         )
 
 
 class ContractMiddleware(RoutedMiddleware[CheckedAPI]):
-    """Checks each request against openapi.yaml and passes it on as a Call; `settings` are CheckedAPI's arguments."""
+    """Checks each request by openapi.yaml, and passes it on as a Call; `settings` are CheckedAPI's own arguments."""
 
     api_cls = CheckedAPI
 
@@ -264,7 +268,7 @@ class ContractMiddleware(RoutedMiddleware[CheckedAPI]):
         self._settings = settings
 
     def add_api(self, specification: Any, **kwargs: Any) -> CheckedAPI:
-        """Called by Connexion for each specification."""
+        """Add the operations of a specification; Connexion calls this for each base path."""
         return super().add_api(specification, **kwargs, **self._settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -278,17 +282,17 @@ class ContractMiddleware(RoutedMiddleware[CheckedAPI]):
 
 
 def _cost_of_text(raw: bytes) -> int:
-    """Bytes that a body takes as text: raw, parsed, and encoded for the database and a back-end."""
+    """Return the bytes that the text of a body takes: raw, parsed, and encoded for the database and a back-end."""
     # A single wide character makes Python use two or four bytes for every character of its text.
-    width = 1 if raw.isascii() else 4 if any(lead in raw for lead in _FOUR_BYTES) else 2
-    return len(raw) * (_COPIES + width)
+    width = 1 if raw.isascii() else 4 if any(lead in raw for lead in _LEADS_OF_WIDE_CHARACTERS) else 2
+    return len(raw) * (_TEXT_COPIES + width)
 
 
 def _cost_of_values(values: int) -> int:
-    """Bytes that a body's values take besides its text. Raises InvalidRequestError for too many values."""
+    """Return the bytes that a body's values take besides its text. Raises InvalidRequestError for too many values."""
     if values > MAX_VALUES:
         raise InvalidRequestError(f"The body holds more than {MAX_VALUES} values")
-    return values * _BYTES_OF_A_VALUE
+    return values * _BYTES_PER_VALUE
 
 
 def _parse_and_check(parse: Callable[[bytes], Any], raw: bytes, body: Body) -> Any:
@@ -311,7 +315,7 @@ def _parse_toml(raw: bytes, arguments: Mapping[str, Any]) -> Any:
     except UnicodeDecodeError:
         raise InvalidRequestError("The body is not TOML: it is not UTF-8") from None
     try:
-        # TOML has values that JSON cannot express; this finds them.
+        # TOML has values that JSON cannot express: to encode them raises TypeError.
         document = orjson.loads(orjson.dumps(create_request_from_toml(text, arguments)))
     except TypeError as error:
         raise InvalidRequestError(f"The blueprint cannot be kept as JSON: {error}") from None

@@ -1,7 +1,7 @@
 """Counts the values in a request's body before the body is parsed.
 
-A value may take two bytes in the body, a hundred bytes once parsed, and more while it is processed. A body with more
-than MAX_VALUES values is refused without parsing it, so that a body of 4 MiB cannot grow to a gigabyte.
+A value may take two bytes in the body, a hundred bytes after parsing, and more while it is processed. A body with more
+than MAX_VALUES values is refused before it is parsed, so that 4 MiB cannot grow to a gigabyte.
 
 Both functions take time linear in the length of the body, and stop as soon as there are too many values. They process
 the body in blocks, because one call of `re` or of a method of `bytes` blocks all other threads, including the event
@@ -15,10 +15,11 @@ from typing import Final
 
 from domain.osbuild.toml import COMMENT, outside_strings
 
-# Room for 10,000 packages (in TOML each is a table of name and version), or for 4,000 files with all properties.
+# Values in a body: enough for 10,000 packages (in TOML each is a table of name and version), or 4,000 files with all
+# properties.
 MAX_VALUES: Final = 100_000
 
-# Bytes of a block, which takes a fraction of a millisecond.
+# Bytes of a block. To process one takes a fraction of a millisecond.
 _BLOCK: Final = 32 * 1024
 
 _JSON_STRING: Final = re.compile(rb'"[^"]*"?')
@@ -33,7 +34,7 @@ def count_values(raw: bytes, limit: int = MAX_VALUES) -> int:
     The number is exact for valid JSON. For other text it is at least the number of values that a parser creates before
     it finds the error. If it exceeds `limit`, the result is any number above `limit`.
     """
-    # Each value except the outermost follows a comma or is the first of its container; each key has a colon.
+    # Each value except the outermost follows a comma or is the first in its container; each key precedes a colon.
     values = 1
     quotes = at = 0
     opened = b""
@@ -51,7 +52,7 @@ def count_values(raw: bytes, limit: int = MAX_VALUES) -> int:
         if in_string:
             text = b'"' + text
         text = opened + _JSON_STRING.sub(b"s", text).translate(None, _JSON_BLANKS)
-        # Whether a container is empty shows in the character after its bracket.
+        # A container is empty if its next character is its closing bracket, which may be in the next block.
         opened = text[-1:] if text.endswith((b"[", b"{")) else b""
         text = text.removesuffix(opened)
         empty = text.count(b"[]") + text.count(b"{}")
@@ -60,16 +61,17 @@ def count_values(raw: bytes, limit: int = MAX_VALUES) -> int:
 
 
 def count_toml_values(raw: bytes, limit: int = MAX_VALUES) -> int:
-    """An upper bound of the number of values in TOML text, counted as in JSON; usually less than twice the number.
+    """Return an upper bound of the number of values in TOML text, which is usually less than twice the number.
 
-    The contents of strings and comments do not count. For invalid TOML it is an upper bound of the values that a parser
-    creates before it finds the error. If it exceeds `limit`, the result is any number above `limit`.
+    Values are those of `count_values`; the contents of strings and comments do not count. For invalid TOML, the result
+    is at least the number of values that a parser creates before it finds the error. If it exceeds `limit`, the result
+    is any number above `limit`.
     """
     values, strings, comments, size = 2, 0, 0, 0
     parts: list[str] = []
-    for part, behind in outside_strings(raw.decode("latin-1")):
-        comments += behind == COMMENT
-        strings += behind not in {"", COMMENT}
+    for part, delimiter in outside_strings(raw.decode("latin-1")):
+        comments += delimiter == COMMENT
+        strings += delimiter not in {"", COMMENT}
         parts.append(part)
         size += len(part)
         if size >= _BLOCK:

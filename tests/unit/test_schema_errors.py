@@ -73,4 +73,4 @@ def test_a_document_that_one_form_fits_has_no_error_of_the_other_forms() -> None
 
 
 def errors_of(schema: Any, value: Any) -> list[tuple[tuple[str | int, ...], str]]:
-    return SchemaErrors(schema, lambda part: part, jsonschema_rs.Draft4Validator).first(value)
+    return SchemaErrors(schema, lambda part: part, jsonschema_rs.Draft4Validator).find_first(value)
