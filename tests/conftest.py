@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the folders whose files take long, so that at the end no process is left alone with one of them."""
     tests = Path(__file__).parent
     ranks = {tests / folder: rank for rank, folder in enumerate(LONGEST_FIRST)}
-    items.sort(key=lambda item: min((ranks[each] for each in item.path.parents if each in ranks), default=len(ranks)))
+
+    @cache
+    def rank(file: Path) -> int:
+        return min((ranks[each] for each in file.parents if each in ranks), default=len(ranks))
+
+    items.sort(key=lambda item: rank(item.path))
 
 
 def pytest_report_header() -> str:

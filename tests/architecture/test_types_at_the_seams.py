@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,7 @@ def fulfilments() -> Iterator[tuple[Path, ast.ClassDef | ast.FunctionDef, tuple[
                         yield file, node, port
 
 
+@cache
 def methods() -> list[Method]:
     """The methods of adapters that their ports have too."""
     ports = protocols()
