@@ -91,7 +91,7 @@ class Copy:
 
     def stop(self) -> None:
         """End the daemon."""
-        self._dmypy("kill", within=30)
+        self._dmypy("kill", within=PATIENCE)
 
     def report_of(self, file: str, change: Callable[[str], str]) -> str:
         """What mypy reports while a file is changed."""

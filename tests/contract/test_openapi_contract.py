@@ -62,7 +62,7 @@ def walked(
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=4 * PATIENCE,
     )
 
 

@@ -182,7 +182,7 @@ def test_large_bodies_of_one_organization_do_not_wait_for_each_other_s_memory(se
             for number in range(4)
         ]
     assert [each.result().status_code for each in made] == [201] * 4
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < PATIENCE
 
 
 def test_a_line_break_behind_an_answer_does_not_keep_a_connection_open() -> None:
