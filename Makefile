@@ -11,8 +11,9 @@ UV_COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate
 T ?= tests
 # How many processes pytest-xdist shares tests out to; auto is two for each core, and 0 none. A single file needs none.
 JOBS ?= $(if $(findstring .py,$(T)),0,auto)
-# Without the variables of this make: tests start others. The tests of one file share their services, in one process.
-PYTEST = env -u MAKEFLAGS -u MAKELEVEL $(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile --no-loadscope-reorder
+# Without the variables of this make: tests start others. Bytecode is kept: tests start Python many times.
+# The tests of one file share their services, in one process.
+PYTEST = env -u MAKEFLAGS -u MAKELEVEL -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile --no-loadscope-reorder
 
 .PHONY: help run demo test quick test-long coverage clients load check format lock distributions docs audit benchmarks image sbom clean
 

@@ -27,7 +27,7 @@ from tests.support.composer_adapter import ID, a_composer
 from tests.support.idle_server import Closing, IdleServer, request_named
 from tests.support.loopback import Loopback, answer, close, hang, reset
 from tests.support.tls import authority
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 TRIES = int(os.environ.get("TEST_IDLE_CONNECTION_TRIES") or 200)
 PARALLEL = 20
@@ -128,12 +128,12 @@ def ends_before_the_write(monkeypatch):
     def putrequest(self, *args, **options):
         if self.idle_since is not None:
             closing.set()
-            assert wait_for_read(self.sock, timeout=30)
+            assert wait_for_read(self.sock, timeout=PATIENCE)
         written(self, *args, **options)
 
     def answered_and_closed(visit):
         ACCEPTED(visit)
-        closing.wait(30)
+        closing.wait(PATIENCE)
         return False
 
     monkeypatch.setattr(call_deadline._DeadlineConnection, "putrequest", putrequest)
@@ -232,7 +232,7 @@ def test_telemetry_is_sent_again_if_the_connection_had_ended(ending):
         Loopback(answer(200), ending, answer(200)) as server,
         TelemetrySession(collector) as session,
     ):
-        sent = [session.request("POST", server.url, data=b"spans", timeout=30.0).status_code for _ in range(2)]
+        sent = [session.request("POST", server.url, data=b"spans", timeout=PATIENCE).status_code for _ in range(2)]
     assert (sent, len(server.asked), lines) == ([200, 200], 3, [])
 
 

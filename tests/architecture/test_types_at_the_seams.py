@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,7 @@ def implementations() -> Iterator[tuple[Path, ast.ClassDef | ast.FunctionDef, tu
                         yield file, node, port
 
 
+@cache
 def methods() -> list[Method]:
     """The methods of adapters that their ports have too."""
     ports = protocols()
@@ -89,7 +91,7 @@ class Copy:
 
     def stop(self) -> None:
         """End the daemon."""
-        self._dmypy("kill", within=30)
+        self._dmypy("kill", within=PATIENCE)
 
     def report_of(self, file: str, change: Callable[[str], str]) -> str:
         """What mypy reports while a file is changed."""

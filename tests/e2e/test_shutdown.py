@@ -23,13 +23,15 @@ from tests.support.busy import busy_clients
 from tests.support.databases import Parameters, session
 from tests.support.processes import children_of, is_alive
 from tests.support.refusals import refusal
+from tests.support.rounds import sampled
 from tests.support.rows import counts
 from tests.support.service import BASE, Service
 from tests.support.waiting import PATIENCE
 
 until = partial(waiting.until, what="it comes to that", within=PATIENCE)
 IDENTITY = {"x-rh-identity": identity("shutdown")}
-both = pytest.mark.parametrize("workers", [1, 2], ids=["one process", "two workers"])
+PROCESSES = [pytest.param(1, id="one process"), pytest.param(2, id="two workers")]
+both = pytest.mark.parametrize("workers", sampled(PROCESSES, 1))
 
 
 def serving(

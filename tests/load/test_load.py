@@ -12,6 +12,7 @@ import pytest
 from adapters.embedded.composer.process import StandInComposer
 from tests.load.levels import Levels
 from tests.support.service import PROJECT, Service
+from tests.support.waiting import PATIENCE
 
 # The machine may be busy: only what the composer is told to take counts as slow.
 PATIENT = {"LATENCY_SECONDS": "60", "COMPOSE_SECONDS": "60"}
@@ -35,7 +36,7 @@ def load(service: Service, report: Path, **options: str) -> tuple[int, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=200,
+        timeout=2 * PATIENCE,
         check=False,
     )
     return done.returncode, done.stdout

@@ -171,7 +171,10 @@ def _large_blueprint(target: Target, images: int) -> str:
         customizations=_file(_WHOLE - 400_000 - 200 * images),
     )
     answer = requests.post(
-        f"{target.url}{BASE}/blueprints", json=body, headers={"x-rh-identity": identity(target.tenant)}, timeout=60
+        f"{target.url}{BASE}/blueprints",
+        json=body,
+        headers={"x-rh-identity": identity(target.tenant)},
+        timeout=PATIENCE,
     )
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])

@@ -54,14 +54,17 @@ def in_container(image: str) -> Iterator[Parameters]:
 
 
 @contextmanager
-def database(server_parameters: Parameters) -> Iterator[Parameters]:
-    """Connection parameters of an empty database on the server, dropped at the end."""
+def database(server_parameters: Parameters, template: str = "template1") -> Iterator[Parameters]:
+    """Connection parameters of a new database on the server, dropped at the end.
+
+    It is empty, or a copy of the database `template`, to which nobody may be connected.
+    """
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(**server_parameters, autocommit=True) as session:
-        session.execute(f"CREATE DATABASE {name}".encode())
+        session.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
         old = session.info.server_version < 130_000
     parameters = {**server_parameters, "dbname": name}
-    if old:
+    if old and template == "template1":
         # Tests make up rows with gen_random_uuid(), which was no part of the server yet. The service does not.
         with psycopg.connect(**parameters, autocommit=True) as session:
             session.execute("CREATE EXTENSION pgcrypto")

@@ -8,11 +8,10 @@ from typing import Any, Final
 
 import orjson
 import pytest
-import yaml
 
 from adapters.embedded.composer.schema import compose_request_validator
 from adapters.files.distributions import load_distributions
-from adapters.files.project_files import DISTRIBUTIONS, OPENAPI
+from adapters.files.project_files import DISTRIBUTIONS
 from domain.compose import passwords
 from domain.compose.build import write_request
 from domain.compose.checks import check_request
@@ -28,6 +27,7 @@ from domain.distributions import Architecture, BootcImage, Distribution, Reposit
 from domain.errors import InvalidRequestError
 from image_builder.http.schemas import Checker
 from tests.support.builders import compose_request
+from tests.support.openapi import openapi_document
 
 Json = dict[str, Any]
 
@@ -71,7 +71,7 @@ def real_distributions() -> dict[str, Distribution]:
 @cache
 def schemas() -> dict[str, Json]:
     """The schemas of openapi.yaml by name; `Distributions` also allows the distributions of this repository."""
-    known: dict[str, Json] = yaml.load(OPENAPI.read_bytes(), Loader=yaml.CSafeLoader)["components"]["schemas"]
+    known: dict[str, Json] = openapi_document()["components"]["schemas"]
     distributions = known["Distributions"]
     distributions["enum"] = list({*distributions["enum"], *real_distributions()})
     return known

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import requests
-import yaml
 
 from adapters.embedded.platform.sample_data import POLICY_RHEL9
 from tests.support.blueprints import blueprint
 from tests.support.builders import compose_request
+from tests.support.openapi import openapi_document
 from tests.support.service import Client
 
 Call = Callable[[Client], requests.Response]
-_DOCUMENT = Path(__file__).parents[2] / "openapi.yaml"
 
 
 def operations() -> dict[str, Mapping[str, Any]]:
     """The operations of openapi.yaml by their ids."""
-    document: Mapping[str, Mapping[str, Any]] = yaml.load(
-        _DOCUMENT.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader
-    )
     return {
         operation["operationId"]: operation
-        for item in document["paths"].values()
+        for item in openapi_document()["paths"].values()
         for operation in item.values()
         if isinstance(operation, dict) and "operationId" in operation
     }

@@ -17,6 +17,7 @@ from image_builder.http.framing import (
     may_become_head,
     parse_head,
 )
+from tests.support.waiting import SOON
 
 
 def head(*lines: bytes, request: bytes = b"POST /x HTTP/1.1", host: bytes | None = b"Host: a") -> bytes:
@@ -176,7 +177,7 @@ def test_a_field_that_is_none_is_refused_in_linear_time(raw: bytes) -> None:
         parse_head(head(raw))
     with pytest.raises(FramingError):
         decoded(b"0\r\n" + raw[:15_000] + b"\x01\r\n\r\n")
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < SOON
 
 
 def test_a_head_of_very_many_fields_is_refused() -> None:

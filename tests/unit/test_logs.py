@@ -227,7 +227,12 @@ CONSOLE = SETUP.replace('logs.configure("INFO")', 'logs.configure("INFO", "conso
 def console_lines(program: str) -> list[str]:
     """What a program of its own logs with LOG_FORMAT=console, not on a terminal."""
     return subprocess.run(
-        [sys.executable, "-c", CONSOLE + program], cwd=PROJECT, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", CONSOLE + program],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
     ).stdout.splitlines()
 
 
@@ -275,7 +280,7 @@ def test_on_a_terminal_the_log_is_for_people_unless_json_is_set(environment: dic
             cwd=PROJECT,
             env={"PATH": os.environ["PATH"], **environment},
             stdout=theirs,
-            timeout=60,
+            timeout=PATIENCE,
             check=True,
         )
         line = terminal.readline()

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
-import yaml
+
+from tests.support.openapi import openapi_document
 
 Json = Any
-DOCUMENT: Final[dict[str, Json]] = yaml.load(
-    (Path(__file__).parents[2] / "openapi.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader
-)
+DOCUMENT: Final[dict[str, Json]] = openapi_document()
 SCHEMAS: Final[dict[str, Json]] = DOCUMENT["components"]["schemas"]
 FORMS: Final = ("anyOf", "oneOf", "allOf")
 # What was stored before a limit existed is answered as it was stored; and what is missing stays so.

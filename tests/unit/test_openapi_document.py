@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import jsonschema_rs
 import pytest
-import yaml
+
+from tests.support.openapi import openapi_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Json = Any
-DOCUMENT: dict[str, Json] = yaml.load(
-    (Path(__file__).parents[2] / "openapi.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader
-)
+DOCUMENT: dict[str, Json] = openapi_document()
 SCHEMAS: dict[str, Json] = DOCUMENT["components"]["schemas"]
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 OPERATIONS: dict[str, Json] = {

@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
-import yaml
+from tests.support.openapi import openapi_document
 
 Json = Any
-DOCUMENT: Final[dict[str, Json]] = yaml.load(
-    (Path(__file__).parents[2] / "openapi.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader
-)
+DOCUMENT: Final[dict[str, Json]] = openapi_document()
 COMPONENTS: Final[dict[str, Json]] = DOCUMENT["components"]
 
 SCHEMAS: Final = """

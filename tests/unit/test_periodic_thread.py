@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from ports.periodic_thread import PeriodicThread
+from tests.support.waiting import PATIENCE
 
 
 def unexpected(error):
@@ -15,7 +16,7 @@ def test_the_task_runs_at_the_start_and_again_after_each_interval():
     runs = threading.Semaphore(0)
     thread = PeriodicThread("test", runs.release, 0.01, on_error=unexpected)
     thread.start()
-    assert all(runs.acquire(timeout=10) for _ in range(3))
+    assert all(runs.acquire(timeout=PATIENCE) for _ in range(3))
     thread.stop()
 
 
@@ -29,8 +30,8 @@ def test_no_run_follows_the_stop():
 
     thread = PeriodicThread("test", task, 60, on_error=unexpected)
     thread.start()
-    assert ran.wait(10)
-    thread.stop(timeout=30)
+    assert ran.wait(PATIENCE)
+    thread.stop(timeout=PATIENCE)
     assert not thread._thread.is_alive()
     assert len(runs) == 1
 
@@ -45,7 +46,7 @@ def test_an_error_is_reported_and_the_next_run_follows():
 
     thread = PeriodicThread("test", task, 0.01, on_error=errors.append)
     thread.start()
-    assert recovered.wait(10)
+    assert recovered.wait(PATIENCE)
     thread.stop()
     assert [str(error) for error in errors] == ["first run"]
 
@@ -55,15 +56,15 @@ def test_the_stop_does_not_wait_for_a_task_that_hangs():
 
     def task():
         began.set()
-        go_on.wait(60)
+        go_on.wait(PATIENCE)
 
     thread = PeriodicThread("test", task, 0.01, on_error=unexpected)
     thread.start()
-    assert began.wait(10)
+    assert began.wait(PATIENCE)
     thread.stop(timeout=0.01)
     assert thread._thread.is_alive()
     go_on.set()
-    thread.stop(timeout=30)
+    thread.stop(timeout=PATIENCE)
     assert not thread._thread.is_alive()
 
 

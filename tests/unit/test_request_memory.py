@@ -10,7 +10,7 @@ import pytest
 from domain.errors import InvalidRequestError, UnavailableError
 from image_builder.http.memory import Account, RequestMemory
 from ports.memory import current_memory, release_set_aside, reserve_memory, temporary_memory
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import BRIEFLY, PATIENCE
 
 
 def impatient() -> RequestMemory:
@@ -93,7 +93,7 @@ def test_waiting_requests_of_an_organization_are_limited() -> None:
     async def crowd() -> list[BaseException | None]:
         accounts = [Account(memory, "a") for _ in range(100)]
         waiting = [asyncio.create_task(account.reserve_async(1)) for account in accounts]
-        done, pending = await asyncio.wait(waiting, timeout=1)
+        done, pending = await asyncio.wait(waiting, timeout=3 * BRIEFLY)
         for each in pending:
             each.cancel()
         await asyncio.gather(*pending, return_exceptions=True)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-import yaml
 
 from domain.blueprints import lint, secrets
 from domain.blueprints.blueprint import Blueprint, normalize_body
@@ -18,11 +16,10 @@ from domain.blueprints.composing import create_compose_requests
 from domain.blueprints.export import export_blueprint, find_community_urls
 from domain.compose.passwords import present_request
 from image_builder.http.toml import format_export
+from tests.support.openapi import openapi_document
 
 Json = Any
-SCHEMAS: dict[str, Json] = yaml.load(
-    (Path(__file__).parents[2] / "openapi.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader
-)["components"]["schemas"]
+SCHEMAS: dict[str, Json] = openapi_document()["components"]["schemas"]
 ODD: list[Json] = [None, [], {}, "text", 7, True, [None], ["x"], [7], [{}], [[]], {"x": 1}]
 REQUIRED = {
     "packages": ["aide"],

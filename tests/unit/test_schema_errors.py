@@ -8,17 +8,16 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-import yaml
 
-from adapters.files.project_files import OPENAPI
 from domain.errors import InvalidRequestError
 from image_builder.http.contract import load_checker
 from image_builder.http.schema_errors import MAX_ERRORS, SchemaErrors
 from image_builder.http.schemas import resolve_references
 from tests.support.cgroups import resident_of
+from tests.support.openapi import openapi_document
 
 MIB = 1024 * 1024
-SCHEMAS = yaml.load(OPENAPI.read_bytes(), Loader=yaml.CSafeLoader)["components"]["schemas"]
+SCHEMAS = openapi_document()["components"]["schemas"]
 
 
 def wrong_documents(schema: Any, wrap: Callable[[Any], Any], depth: int = 0) -> Iterator[Any]:

@@ -10,6 +10,7 @@ import pytest
 
 from domain.errors import InvalidRequestError, UnavailableError
 from ports.shared_calls import NoResultError, SharedCall, SharedCalls
+from tests.support.waiting import PATIENCE
 
 
 class Clock:
@@ -32,7 +33,7 @@ class SlowFunction:
     def __call__(self, key: object = None) -> object:
         self.calls.append(key)
         self.started.release()
-        assert self.released.wait(10)
+        assert self.released.wait(PATIENCE)
         outcome = self.outcomes.pop(0)
         if isinstance(outcome, BaseException):
             raise outcome
@@ -60,7 +61,7 @@ def test_callers_at_the_same_time_wait_for_one_result(threads):
     shared = SharedCalls(function, valid_for=2.0)
     results = [threads.submit(shared, "a") for _ in range(8)]
     function.released.set()
-    assert len({id(result.result(10)) for result in results}) == 1
+    assert len({id(result.result(PATIENCE)) for result in results}) == 1
     assert function.calls == ["a"]
 
 
@@ -83,11 +84,11 @@ def test_an_error_reaches_all_who_wait_for_it(threads):
     function = SlowFunction(*[UnavailableError("away")] * 4)
     shared = SharedCalls(function, valid_for=2.0)
     results = [threads.submit(shared, "a") for _ in range(4)]
-    assert function.started.acquire(timeout=10)
+    assert function.started.acquire(timeout=PATIENCE)
     function.released.set()
     for result in results:
         with pytest.raises(UnavailableError):
-            result.result(10)
+            result.result(PATIENCE)
 
 
 def test_keys_without_a_valid_result_are_dropped():
@@ -103,28 +104,28 @@ def test_a_key_whose_call_runs_is_not_dropped(threads):
     function, clock = SlowFunction("one", "two"), Clock()
     shared = SharedCalls(lambda key: function(key) if key == "slow" else key, valid_for=2.0, clock=clock)
     slow = [threads.submit(shared, "slow")]
-    assert function.started.acquire(timeout=10)
+    assert function.started.acquire(timeout=PATIENCE)
     for number in range(2000):
         clock.now = float(number)
         shared(number)
     slow.append(threads.submit(shared, "slow"))
     function.released.set()
-    assert [result.result(10) for result in slow] == ["one", "one"]
+    assert [result.result(PATIENCE) for result in slow] == ["one", "one"]
 
 
 def test_an_error_of_an_unshared_type_reaches_only_the_caller_that_ran_the_function(threads):
     function = SlowFunction(InvalidRequestError("too large for this caller"), "well")
     shared = SharedCall(function, shared_errors=UnavailableError)
     first = threads.submit(shared)
-    assert function.started.acquire(timeout=10)
+    assert function.started.acquire(timeout=PATIENCE)
     waiting = threads.submit(shared)
     while not shared._running._waiters:  # until the second caller waits
         time.sleep(0.001)
     function.released.set()
     with pytest.raises(InvalidRequestError):
-        first.result(10)
+        first.result(PATIENCE)
     with pytest.raises(NoResultError):
-        waiting.result(10)
+        waiting.result(PATIENCE)
     assert shared() == "well"
 
 
@@ -132,11 +133,11 @@ def test_a_waiter_gives_up_after_its_timeout_and_the_call_goes_on(threads):
     function = SlowFunction("well")
     shared = SharedCall(function, valid_for=60)
     first = threads.submit(shared)
-    assert function.started.acquire(timeout=10)
+    assert function.started.acquire(timeout=PATIENCE)
     with pytest.raises(NoResultError):
         shared(timeout=0.01)
     function.released.set()
-    assert first.result(10) == "well"
+    assert first.result(PATIENCE) == "well"
     assert shared(timeout=0) == "well"
 
 
