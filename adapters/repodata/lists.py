@@ -8,7 +8,7 @@ from typing import Final
 
 import orjson
 
-from adapters.files.new_files import name_file_in_errors
+from adapters.files.file_transaction import name_file_in_errors
 from adapters.repodata.primary import Package
 
 _EMPTY_LIST_SIZE: Final = 64

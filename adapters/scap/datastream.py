@@ -10,8 +10,8 @@ from typing import Final
 from xml.parsers import expat
 
 from adapters.repodata.compression import decompress
-from adapters.repodata.elements import MAX_DEPTH, MAX_TEXT_LENGTH, feed, local_name
 from adapters.repodata.errors import content_error
+from adapters.repodata.xml_reader import MAX_DEPTH, MAX_TEXT_LENGTH, feed, local_name
 from adapters.scap.benchmark import Benchmark, Group, Profile, Rule, ValueReference
 from domain.errors import ConfigurationError, UnavailableError
 

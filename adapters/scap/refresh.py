@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 
 from adapters.files.distribution_source import format_document
-from adapters.files.new_files import NewFiles, name_file_in_errors
+from adapters.files.file_transaction import FileTransaction, name_file_in_errors
 from adapters.files.profiles import Accept, check_profile, profile_folders, profile_path
 from adapters.repodata.errors import add_context, content_error
 from adapters.scap.customizations import ProfileReader
@@ -55,7 +55,7 @@ class ProfileRefresh:
         Raises ConfigurationError or UnavailableError, and changes no file, if a profile cannot be read or written, or
         is missing in the datastream.
         """
-        with NewFiles(folder) as files:
+        with FileTransaction(folder) as files:
             with name_file_in_errors(folder):
                 known = profile_folders(folder)
             by_id = self._readers_by_id()

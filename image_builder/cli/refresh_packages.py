@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 from adapters.files.aliases import follow_alias
 from adapters.files.distributions import load_distributions
-from adapters.files.new_files import NewFiles
+from adapters.files.file_transaction import FileTransaction
 from adapters.files.package_list_files import package_list_path
 from adapters.repodata.download import ClientCertificate, Downloads
 from adapters.repodata.lists import format_package_list, has_packages
@@ -93,7 +93,7 @@ class _Refresh:
     def distribution(self, distribution: Distribution) -> None:
         """Write its lists anew, or report why they stay as they are."""
         try:
-            with NewFiles(follow_alias(self.directory / distribution.name)) as lists:
+            with FileTransaction(follow_alias(self.directory / distribution.name)) as lists:
                 for architecture in distribution.architectures.values():
                     for repository in architecture.repositories:
                         self._repository(distribution, architecture.name, repository, lists)
@@ -106,7 +106,7 @@ class _Refresh:
             self.report.result(f"{distribution.name}: {written} package lists written")
 
     def _repository(
-        self, distribution: Distribution, architecture: str, repository: Repository, lists: NewFiles
+        self, distribution: Distribution, architecture: str, repository: Repository, lists: FileTransaction
     ) -> None:
         title = f"{distribution.name} {architecture} {repository.id}"
         if repository.rhsm and self.certificate is None:

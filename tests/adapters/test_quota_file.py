@@ -8,7 +8,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from adapters.files.quotas import FileQuotas, Unlimited, load_quotas
+from adapters.files.quotas import FileQuotas, UnlimitedQuotas, load_quotas
 from domain.errors import ConfigurationError
 from domain.quota import Quota
 
@@ -91,7 +91,7 @@ def test_unknown_keys_are_ignored(file):
 
 
 def test_without_a_file_nothing_is_limited():
-    assert Unlimited().get("000001") is None
+    assert UnlimitedQuotas().get("000001") is None
 
 
 def test_a_missing_file_stops_the_start(file):

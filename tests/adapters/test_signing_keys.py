@@ -226,14 +226,14 @@ def test_a_page_that_is_not_there_is_asked_for_once(vendor):
 
 
 def test_an_answer_without_end_is_cut_off(vendor, monkeypatch):
-    monkeypatch.setattr(signing_keys, "_LARGEST", 100)
+    monkeypatch.setattr(signing_keys, "_MAX_DOWNLOAD_BYTES", 100)
     vendor.pages = {"/key": b"x" * 101}
     with pytest.raises(UnavailableError, match="more than 100 bytes"):
         download(vendor.address("/key"))
 
 
 def test_an_answer_that_drips_is_cut_off_in_time(monkeypatch):
-    monkeypatch.setattr(signing_keys, "_SECONDS", 1.0)
+    monkeypatch.setattr(signing_keys, "_TOTAL_TIMEOUT_SECONDS", 1.0)
     ended = threading.Event()
 
     class Dripping(BaseHTTPRequestHandler):

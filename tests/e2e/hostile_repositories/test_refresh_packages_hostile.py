@@ -181,7 +181,7 @@ class TestListsThatAreThere:
             second_has_ended.set()
             assert first.wait(PATIENCE) == 0
         assert second.returncode == 1
-        assert "is being refreshed already" in second.stderr
+        assert "is being refreshed by another process" in second.stderr
         assert len(json.loads((folder / LIST).read_text())) == 4
 
     def test_one_that_is_killed_leaves_an_old_or_a_new_list(self, directory, folder, repository):
