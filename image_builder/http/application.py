@@ -1,4 +1,4 @@
-"""The ASGI application of the API's operations, of Connexion and Flask (docs/architecture.md, A request's way).
+"""The ASGI application of the API, made of Connexion and Flask (docs/architecture.md, How a request is processed).
 
 Connexion routes requests and ContractMiddleware validates them, both by openapi.yaml; Flask runs the handlers. All base
 paths serve the same operations.
