@@ -15,7 +15,7 @@ DEEPEST: Final = 64
 
 
 def is_within(document: Any, largest: int, deepest: int = DEEPEST) -> bool:
-    """Whether a JSON value has at most the size `largest` and `deepest` levels; stops reading at the limit."""
+    """Return whether a JSON value has at most the size `largest` and `deepest` levels; stops reading at the limit."""
     waiting: list[tuple[Any, int]] = [(document, 0)]
     left = largest
     while waiting:

@@ -64,7 +64,7 @@ class NotFoundError(ImageBuilderError):
 class UnavailableError(ImageBuilderError):
     """The database or a back-end gives no usable answer now.
 
-    A retry after `retry_after` seconds may succeed; None where an operator has to act first.
+    A retry after `retry_after` seconds may succeed; None if an operator has to act first.
     """
 
     def __init__(self, detail: str, *, retry_after: int | None = 5) -> None:

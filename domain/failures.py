@@ -311,7 +311,7 @@ def _names_after_colon(error: BuildError) -> Iterator[str]:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """The texts of a JSON value of any shape, outermost first; at most so many that a search stays cheap."""
+    """Return the texts of a JSON value of any shape, outermost first; at most so many that a search stays cheap."""
     waiting: list[Any] = [value]
     for _ in range(_MOST_VALUES):
         if not waiting:
@@ -367,7 +367,7 @@ def _unique(texts: Iterable[str]) -> list[str]:
 
 
 def _sentence(reason: str) -> str:
-    """The reason as a sentence."""
+    """Return the reason as a sentence."""
     text = shortened(reason.strip(), _LONGEST_NAME) or "no reason was given"
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 

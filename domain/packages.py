@@ -26,7 +26,7 @@ class PackagesPage:
 
 
 def rank(names: Sequence[str], text: str) -> list[int]:
-    """The positions of the names that contain `text` (case-sensitive), in the order in which they are shown.
+    """Return the positions of the names that contain `text` (case-sensitive), in the order in which they are shown.
 
     The name that equals the text comes first, then the names that begin with it, then the others, each sorted by code
     points. `names` must be sorted in this way, without repetition. An empty text is contained in all names.
@@ -41,7 +41,10 @@ def rank(names: Sequence[str], text: str) -> list[int]:
 
 
 def search(packages: Iterable[Package], text: str, page: Page) -> PackagesPage:
-    """A page of the packages whose names contain `text`, ranked; of several packages of one name the first is used."""
+    """Return a page of the packages whose names contain `text`, ranked.
+
+    Of several packages of one name the first is used.
+    """
     by_name: dict[str, Package] = {}
     for package in packages:
         by_name.setdefault(package.name, package)

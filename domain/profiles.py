@@ -22,14 +22,14 @@ class Profiles:
     documents: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
 
     def of(self, distribution: str) -> tuple[str, ...]:
-        """The ids of a distribution's profiles, sorted. Raises InvalidRequestError if there are none."""
+        """Return the ids of a distribution's profiles, sorted. Raises InvalidRequestError if there are none."""
         found = self.catalogue.distributions.get(distribution)
         if found is None or not found.profiles:
             raise InvalidRequestError(f"There are no OpenSCAP profiles for {distribution}")
         return found.profiles
 
     def customizations(self, distribution: str, profile: str) -> Mapping[str, Any]:
-        """The customizations of a profile.
+        """Return the customizations of a profile.
 
         Raises InvalidRequestError if the distribution has no such profile, or the profile's file has no `openscap`.
         """

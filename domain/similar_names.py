@@ -42,7 +42,7 @@ class NameIndex:
         return [candidate for *_, candidate in sorted(found)[:most]]
 
     def _sharing_pairs(self, name: str) -> list[str]:
-        """The names that share the largest part of their letter pairs with `name`."""
+        """Return the names that share the largest part of their letter pairs with `name`."""
         pairs = _pairs(name)
         shared: Counter[int] = Counter()
         for pair in pairs:

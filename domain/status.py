@@ -51,7 +51,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class UploadStatus:
-    """The status of an upload; `options` say where the image is, and depend on `type`."""
+    """The status of an upload; `options` locate the image, and depend on `type`."""
 
     status: str
     type: str
@@ -87,7 +87,7 @@ class ComposeStatus:
 
 
 def as_document(status: ImageStatus) -> dict[str, Any]:
-    """A final status as a JSON document to be stored, without its progress."""
+    """Return a final status as a JSON document to be stored, without its progress."""
     document: dict[str, Any] = {"status": status.status}
     if status.upload_status is not None:
         document["upload_status"] = asdict(status.upload_status)
@@ -97,7 +97,7 @@ def as_document(status: ImageStatus) -> dict[str, Any]:
 
 
 def from_document(document: Mapping[str, Any]) -> ImageStatus:
-    """The status of a document that `as_document` made. The error is bounded: older versions stored any size."""
+    """Return the status of a document that `as_document` made. The error is bounded: older versions stored any size."""
     upload, error = document.get("upload_status"), document.get("error")
     return ImageStatus(
         document["status"],
@@ -107,7 +107,7 @@ def from_document(document: Mapping[str, Any]) -> ImageStatus:
 
 
 def bounded(error: BuildError) -> BuildError:
-    """The error with its reason and details limited to LARGEST_DETAILS.
+    """Return the error with its reason and details limited to LARGEST_DETAILS.
 
     If the details are too large or too deeply nested, the innermost error replaces the error, and a text its details.
     """
@@ -117,14 +117,17 @@ def bounded(error: BuildError) -> BuildError:
 
 
 def bounded_details(details: Any) -> Any:
-    """The details if they are small enough; otherwise the beginning of a text, or TOO_LARGE for any other value."""
+    """Return the details if they are small enough.
+
+    Otherwise returns the beginning of a text, or TOO_LARGE for any other value.
+    """
     if isinstance(details, str):
         return shortened(details, LARGEST_DETAILS)
     return details if is_within(details, LARGEST_DETAILS) else TOO_LARGE
 
 
 def innermost(error: BuildError) -> BuildError:
-    """The error that explains the failure, found by following wrapping errors through their details."""
+    """Return the error that explains the failure, found by following wrapping errors through their details."""
     while error.id in _WRAPPERS:
         details = error.details
         inner = details[0] if isinstance(details, list) and details else details
@@ -138,9 +141,10 @@ def innermost(error: BuildError) -> BuildError:
 
 
 def upload_options(upload: UploadStatus) -> dict[str, Any]:
-    """The options that belong to the upload's type, with empty text for those that the composer does not know yet.
+    """Return the options that belong to the upload's type.
 
-    Other options are left out, because typed clients fail on them. For a type unknown here all options are returned.
+    Options that the composer does not know yet are empty texts. Other options are left out, because typed clients fail
+    on them. For a type unknown here all options are returned.
     """
     names = _UPLOAD_OPTIONS.get(upload.type)
     if names is None:

@@ -55,7 +55,10 @@ class Refused:
         return classify_error(self.status, self.error_id)
 
     def error(self) -> ImageBuilderError:
-        """The error for the caller: InvalidRequestError if the caller's request caused it, else BuildRefusedError."""
+        """Return the error for the caller.
+
+        It is an InvalidRequestError if the caller's request caused it, otherwise a BuildRefusedError.
+        """
         if self.fault is Fault.USER:
             return InvalidRequestError(self._reason_for_user() or _UNEXPLAINED)
         return BuildRefusedError(" ".join(part for part in (_FAILED, self._explanation()) if part))
@@ -78,12 +81,12 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """No usable answer; `may_have_started` is True where the request may have reached the composer."""
+    """No usable answer; `may_have_started` is True if the request may have reached the composer."""
 
     may_have_started: bool
 
     def error(self) -> ImageBuilderError:
-        """The error for the caller."""
+        """Return the error for the caller."""
         if self.may_have_started:
             return UnavailableError(
                 "The composer does not answer, and it is not known yet whether the build was queued"
@@ -92,7 +95,10 @@ class Unanswered:
 
 
 def name_started_builds(error: Exception, started: Sequence[UUID]) -> Exception:
-    """A copy of the error that ended the start of several builds; its text lists the builds that had `started`."""
+    """Return a copy of the error that ended the start of several builds.
+
+    Its text lists the builds that had `started`.
+    """
     if not started:
         return error
     named = (

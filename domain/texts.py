@@ -12,11 +12,11 @@ _LONGEST_NAME: Final = 200
 
 
 def shortened(text: str, longest: int) -> str:
-    """The text, cut to `longest` characters, of which the last is then an ellipsis."""
+    """Return the text, cut to `longest` characters, of which the last is then an ellipsis."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first MOST_LISTED names, each cut to 200 characters, and the total number where it is larger."""
+    """Return the first MOST_LISTED names, each cut to 200 characters, and the total number if it is larger."""
     first = ", ".join(shortened(name, _LONGEST_NAME) for name in names[:MOST_LISTED])
     return first if len(names) <= MOST_LISTED else f"{first} (the first {MOST_LISTED} of {len(names)})"

@@ -18,11 +18,11 @@ class BuildBudget(Protocol):
     def spend(self, builds: int) -> None:
         """Count the request as `builds` builds in all; blocks the calling thread for up to the storage's time limit.
 
-        Raises RateLimitedError where the budget does not suffice: then only the first build stays counted.
+        Raises RateLimitedError if the budget does not suffice: then only the first build stays counted.
         """
 
 
-# None where builds are not limited.
+# None if builds are not limited.
 current_build_budget: ContextVar[BuildBudget | None] = ContextVar("current_build_budget", default=None)
 
 

@@ -15,4 +15,4 @@ class FeatureFlags(Protocol):
         """Stop fetching."""
 
     def compliance_policies(self) -> bool:
-        """Whether images may be built with a compliance policy."""
+        """Return whether images may be built with a compliance policy."""

@@ -39,6 +39,6 @@ class DatabaseMaintenance(Protocol):
     def vacuum(self, is_over: Callable[[], bool]) -> bool:
         """Vacuum the table of composes, so that the space of removed ones can be reused.
 
-        Returns False where it was cancelled because `is_over` returned True, or where the database role lacks the
+        Returns False if it was cancelled because `is_over` returned True, or if the database role lacks the
         privilege.
         """

@@ -63,7 +63,7 @@ class SharedCall(Generic[V]):
         self._outcome: _Outcome[V] | None = None
 
     def __call__(self, *, timeout: float = math.inf) -> V:
-        """The result. Waits `timeout` seconds at most for a call that runs on another thread.
+        """Return the result. Waits `timeout` seconds at most for a call that runs on another thread.
 
         Raises what the function raised, and NoResultError.
         """
@@ -87,12 +87,12 @@ class SharedCall(Generic[V]):
                 self._outcome = None
 
     def is_idle(self) -> bool:
-        """Whether the function does not run and there is no valid outcome."""
+        """Return whether the function does not run and there is no valid outcome."""
         with self._lock:
             return self._shared_future() is None
 
     def _shared_future(self) -> Future[V] | None:
-        """What a caller gets its result from, None where it has to run the function; call it with the lock."""
+        """Return what a caller gets its result from, None if it has to run the function; call it with the lock."""
         outcome = self._outcome
         if outcome is not None and (
             self._clock() < outcome.valid_until or (self._serve_last_while_running and self._running is not None)
@@ -135,7 +135,7 @@ class SharedCalls(Generic[K, V]):
         self._calls: dict[K, SharedCall[V]] = {}
 
     def __call__(self, key: K) -> V:
-        """The result for `key`. Raises what the function raised."""
+        """Return the result for `key`. Raises what the function raised."""
         with self._lock:
             call = self._calls.get(key)
             if call is None:

@@ -41,5 +41,5 @@ class Span(Protocol):
         """
 
 
-# None where tracing is off.
+# None if tracing is off.
 current_span: ContextVar[Span | None] = ContextVar("current_span", default=None)

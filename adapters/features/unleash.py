@@ -151,7 +151,7 @@ class UnleashFeatureFlags:
 
 
 def _evaluator(answer: Answer) -> UnleashClient:
-    """An evaluator of the flags in Unleash's answer. Raises _UnusableError if the answer holds no flags."""
+    """Return an evaluator of the flags in Unleash's answer. Raises _UnusableError if the answer holds no flags."""
     if sum(map(answer.body.count, (b"{", b"[", b","))) > _MAX_VALUES:
         raise _UnusableError("too many feature flags")
     names = _feature_names(answer.json())
@@ -169,7 +169,7 @@ def _evaluator(answer: Answer) -> UnleashClient:
 
 
 def _feature_names(document: Any) -> set[str]:
-    """The names of all flags. Raises _UnusableError if the document has another form.
+    """Return the names of all flags. Raises _UnusableError if the document has another form.
 
     There is no marshmallow schema, because marshmallow would hold an error for each invalid flag.
     """

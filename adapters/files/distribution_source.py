@@ -119,7 +119,7 @@ def parse_source(content: Any, where: str = SOURCE_FILE) -> Source:
 
 
 def expand(source: Source) -> dict[str, Document | Alias]:
-    """The content of `<name>/<name>.json` of each distribution, and the aliases, by name.
+    """Return the content of `<name>/<name>.json` of each distribution, and the aliases, by name.
 
     Raises ConfigurationError for an unknown group, keyring or placeholder.
     """
@@ -130,7 +130,7 @@ def expand(source: Source) -> dict[str, Document | Alias]:
 
 
 def keyrings_by_repository(source: Source) -> dict[tuple[str, str, str], Keyring]:
-    """The keyring of every signed repository, by distribution, architecture and repository id."""
+    """Return the keyring of every signed repository, by distribution, architecture and repository id."""
     return {
         (name, arch, template.id): keyring
         for name, entry in source.distributions.items()
@@ -261,7 +261,7 @@ def _look_up(known: Mapping[str, _T], name: str, where: str) -> _T:
 
 
 def _values(name: str, entry: Entry) -> dict[str, str]:
-    """The values of placeholders. A value may itself hold a placeholder (`cdn: "{version}"`)."""
+    """Return the values of placeholders. A value may itself hold a placeholder (`cdn: "{version}"`)."""
     values = {"name": name, **entry.values}
     return {key: fill_in(text, values, name) for key, text in values.items()}
 

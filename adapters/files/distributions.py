@@ -39,7 +39,7 @@ class Problem:
 
 
 def load_distributions(directory: Path) -> dict[str, Distribution]:
-    """All distributions of the directory by folder name, including aliases.
+    """Return all distributions of the directory by folder name, including aliases.
 
     Raises ConfigurationError naming all invalid files and fields.
     """
@@ -204,7 +204,7 @@ class _DistributionSchema(_FileSchema):
 
 
 def _read(directory: Path) -> tuple[dict[str, Distribution], list[Problem]]:
-    """The valid distributions, and one error for each fault of the others."""
+    """Return the valid distributions, and one error for each fault of the others."""
     try:
         entries = sorted(e for e in directory.iterdir() if not e.name.startswith("."))
     except OSError as error:

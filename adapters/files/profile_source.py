@@ -73,7 +73,7 @@ def parse_profile_sets(content: Any, where: str = PROFILES_FILE) -> ProfileSets:
 
 
 def expand_profiles(source: Source, sets: ProfileSets) -> dict[tuple[str, str], Document]:
-    """The customizations of each profile, by distribution and profile id. Aliases have no profiles of their own.
+    """Return the customizations of each profile, by distribution and profile id. Aliases have no profiles of their own.
 
     Raises ConfigurationError for an unknown set or placeholder, and for a profile without a description.
     """
@@ -117,7 +117,7 @@ def write_profiles(documents: Mapping[tuple[str, str], Document], directory: Pat
 
 
 def _customizations(profile_id: str, template: ProfileTemplate, description: str) -> Document:
-    """The profile in the form of the schema Customizations of openapi.yaml."""
+    """Return the profile in the form of the schema Customizations of openapi.yaml."""
     openscap = {"profile_id": profile_id, "profile_name": template.name, "profile_description": description}
     document: Document = {"openscap": openscap}
     if template.filesystem:

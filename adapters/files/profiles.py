@@ -23,7 +23,7 @@ Accept: TypeAlias = Callable[[Any], dict[str, Any]]
 
 
 def profile_ids(folder: Path) -> tuple[str, ...]:
-    """The ids of the profiles in a distribution's folder, sorted. Raises OSError."""
+    """Return the ids of the profiles in a distribution's folder, sorted. Raises OSError."""
     profiles = folder / _FOLDER
     if not profiles.is_dir():
         return ()
@@ -36,7 +36,7 @@ def profile_folders(folder: Path) -> tuple[str, ...]:
 
 
 def profile_path(folder: Path, profile_id: str) -> Path:
-    """The path of a profile's customizations in a distribution's folder; the file may not exist."""
+    """Return the path of a profile's customizations in a distribution's folder; the file may not exist."""
     return folder / _FOLDER / profile_id / _FILE
 
 

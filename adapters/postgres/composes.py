@@ -56,7 +56,7 @@ ORDER BY created_at DESC, job_id DESC
 LIMIT %(limit)s OFFSET %(offset)s
 """  # noqa: S608
 
-# Where image types are ignored, a page near the beginning is merged from the types that are not: builds of ignored
+# If image types are ignored, a page near the beginning is merged from the types that are not: builds of ignored
 # types are not read, however many there are. The recursive query walks the index from type to type. Builds without a
 # type, which only a restored database has, are one more group; their ORDER BY names the type so that the planner uses
 # the same index.
@@ -112,7 +112,7 @@ LIMIT %(limit)s OFFSET %(offset)s
 """  # noqa: S608
 
 # The other columns are looked up for the rows of the page only: LIMIT 1 keeps the planner from joining the other way
-# round. The text of a large request is NULL here, because further statements read it. Where no size is stored, the
+# round. The text of a large request is NULL here, because further statements read it. If no size is stored, the
 # stored bytes decide.
 _ROWS: Final = """
 SELECT listed.*
@@ -230,7 +230,7 @@ class PostgresComposes:
         return ComposesPage(number, tuple(composes))
 
     def _with_large_requests(self, composes: Sequence[ListedCompose]) -> list[ListedCompose]:
-        """These composes with their large requests, in forms that keep the page within its limit."""
+        """Return these composes with their large requests, in forms that keep the page within its limit."""
         texts = {each.id: each.request for each in composes if each.request is not None and len(each.request) <= LARGE}
         small, large = large_requests.measure(self._database, [each.id for each in composes if each.id not in texts])
         texts.update(small)
@@ -268,9 +268,9 @@ class PostgresComposes:
         return None if row is None else StoredMetadata(row[0], row[2])
 
     def _row_with_document(self, statement: str, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
-        """The row of a statement whose last two columns are the size of a document and the document, None for no row.
+        """Return the row of a statement whose last two columns are the size of a document and the document.
 
-        Reserves memory for a large document before reading it.
+        Returns None if there is no row. Reserves memory for a large document before reading it.
         """
         expected = _EXPECTED
         while True:

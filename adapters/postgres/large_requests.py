@@ -15,7 +15,7 @@ from domain.composes import RequestForm, RequestSizes
 LARGE: Final = 16 * 1024
 # Bytes of JSON text that one statement reads.
 _BATCH: Final = 4 * 1024 * 1024
-# Bytes of compressed requests that one statement reads where the sizes of their texts are not known.
+# Bytes of compressed requests that one statement reads if the sizes of their texts are not known.
 _STORED_BATCH: Final = 128 * 1024
 
 _SIZES: Final = """
@@ -69,22 +69,22 @@ class LargeRequest:
 
     @classmethod
     def with_forms(cls, whole: int, without_data: int | None, summary: int | None) -> Self:
-        """A request with stored forms of these sizes in bytes, None for a form that it does not have."""
+        """Return a request with stored forms of these sizes in bytes, None for a form that it does not have."""
         smaller = whole if without_data is None else without_data
         return cls(RequestSizes(whole, smaller, smaller if summary is None else summary), has_forms=True)
 
     @classmethod
     def without_forms(cls, whole: int) -> Self:
-        """A request of this size in bytes without stored forms; its summary has at most LARGE bytes."""
+        """Return a request of this size in bytes without stored forms; its summary has at most LARGE bytes."""
         return cls(RequestSizes(whole, whole, LARGE), has_forms=False)
 
     def cost(self, form: RequestForm) -> int:
-        """How many bytes the server reads for this form."""
+        """Return how many bytes the server reads for this form."""
         return self.sizes.size_of(form if self.has_forms else RequestForm.WHOLE)
 
 
 def measure(database: PostgresDatabase, composes: Sequence[str]) -> tuple[dict[str, str], dict[str, LargeRequest]]:
-    """The requests of these composes by compose id: the texts of the small ones, and the sizes of the large ones.
+    """Return the texts of small requests and the sizes of large ones, both by compose id.
 
     A compose that was removed meanwhile is in neither. Raises UnavailableError.
     """
@@ -108,7 +108,7 @@ def measure(database: PostgresDatabase, composes: Sequence[str]) -> tuple[dict[s
 def read(
     database: PostgresDatabase, requests: Mapping[str, LargeRequest], forms: Mapping[str, RequestForm]
 ) -> dict[str, str | bytes]:
-    """These requests, each in the form that `forms` says, as in StoredCompose.request; all by compose id.
+    """Return these requests, each in the form that `forms` says, as in StoredCompose.request; all by compose id.
 
     Raises UnavailableError.
     """
@@ -122,7 +122,7 @@ def read(
 
 
 def _batches(items: Iterable[tuple[str, int]], max_bytes: int) -> Iterator[list[str]]:
-    """The ids of `items` (id and size) in their order, in batches of at most `max_bytes` but at least one id."""
+    """Return the ids of `items` (id and size) in their order, in batches of at most `max_bytes` but at least one id."""
     batch: list[str] = []
     total = 0
     for compose, size in items:

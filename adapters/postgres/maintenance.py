@@ -137,7 +137,7 @@ log = structlog.get_logger()
 def open_maintenance(parameters: Mapping[str, Any], retention_months: int) -> Iterator[PostgresMaintenance]:
     """Begin a maintenance run of this database, the only one at a time; it removes composes after `retention_months`.
 
-    Raises MaintenanceRunningError where another run has not ended, UnavailableError when the database is unavailable,
+    Raises MaintenanceRunningError if another run has not ended, UnavailableError when the database is unavailable,
     and ConfigurationError for a database that lacks a migration or a privilege.
     """
     ours = session_parameters(parameters)

@@ -104,7 +104,7 @@ def _prepare_versions(session: psycopg.Connection[Any]) -> None:
 
 
 def _is_at_tern_version(session: psycopg.Connection[Any]) -> bool:
-    """Whether the database has the tables of tern migration 15; False for an empty database.
+    """Return whether the database has the tables of tern migration 15; False for an empty database.
 
     Raises ConfigurationError for any other database.
     """
@@ -143,7 +143,7 @@ def _apply(session: psycopg.Connection[Any], migration: Migration, wait: float) 
 
 
 def _try_in_transaction(session: psycopg.Connection[Any], migration: Migration, *, last: bool) -> bool:
-    """Apply the migration in a transaction; returns False where a table stays locked.
+    """Apply the migration in a transaction; returns False if a table stays locked.
 
     In the `last` attempt it raises UnavailableError instead.
     """

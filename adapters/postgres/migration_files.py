@@ -41,7 +41,7 @@ class Migration:
 
 
 def migrations(directory: Path = _DIRECTORY) -> list[Migration]:
-    """The migrations in the directory, in the order of their numbers."""
+    """Return the migrations in the directory, in the order of their numbers."""
     found = ((_FILE_NAME.fullmatch(path.name), path) for path in sorted(directory.iterdir()))
     return [
         Migration(int(match["number"]), match["name"], path.read_text(encoding="utf-8"))

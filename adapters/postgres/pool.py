@@ -85,7 +85,7 @@ class ServerPool(ConnectionPool[psycopg.Connection[Any]]):
             self.drain()
 
     def borrow(self, within: float) -> psycopg.Connection[Any]:
-        """A connection that the server has not closed, got within so many seconds; closed ones are replaced.
+        """Return a connection that the server has not closed, got within so many seconds; closed ones are replaced.
 
         The pool's own check is not used, because it waits for a second and more after each dead connection. Raises the
         errors of the pool.
@@ -108,7 +108,7 @@ class ServerPool(ConnectionPool[psycopg.Connection[Any]]):
         self.putconn(connection)
 
     async def has_received(self, since: float, within: float) -> bool:
-        """Whether a connection has received data after `since` (of `time.monotonic`).
+        """Return whether a connection has received data after `since` (of `time.monotonic`).
 
         Waits for connections in use until `within` seconds after `since`.
         """
@@ -117,7 +117,7 @@ class ServerPool(ConnectionPool[psycopg.Connection[Any]]):
         return self.activity.received_at > since
 
     def answers(self) -> bool:
-        """Whether the server answers on a free connection; False also where none is free."""
+        """Return whether the server answers on a free connection; False also if none is free."""
         try:
             connection = self.borrow(_PROBE_WAIT)
             try:
@@ -130,7 +130,7 @@ class ServerPool(ConnectionPool[psycopg.Connection[Any]]):
 
 
 def _is_open(connection: psycopg.Connection[Any]) -> bool:
-    """Whether the server has not closed an idle connection.
+    """Return whether the server has not closed an idle connection.
 
     An idle connection has nothing to read unless the server has closed it. Polling the socket needs no round trip.
     """

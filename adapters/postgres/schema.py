@@ -11,7 +11,7 @@ import psycopg
 from adapters.postgres.migration_files import migrations
 
 _VERSIONS_TABLE: Final = "image_builder_migrations"
-# What the service reads and writes, by table; `UPDATE column` where it writes only some columns.
+# The rights that the service needs on each table; `UPDATE column` if it writes only some columns.
 # deploy/postgres/roles.sql grants at least these rights.
 _RIGHTS: Final = {
     _VERSIONS_TABLE: ("SELECT",),
@@ -52,7 +52,7 @@ _GRANT: Final = "psql -f deploy/postgres/roles.sql"
 
 @dataclass(frozen=True, slots=True)
 class SchemaFault:
-    """Why the service cannot use a database that answers, and the command that mends it."""
+    """Why the service cannot use a database that answers, and the command that fixes it."""
 
     cause: str
     command: str
@@ -62,7 +62,7 @@ class SchemaFault:
 
 
 async def find_schema_fault(connection: psycopg.AsyncConnection[Any]) -> SchemaFault | None:
-    """What the database lacks, None where it lacks nothing. Reads the catalogue and the list of migrations.
+    """Return what the database lacks, None if it lacks nothing. Reads the catalogue and the list of migrations.
 
     A database of a newer version lacks nothing, because migrations only add. Raises psycopg.Error.
     """
@@ -87,7 +87,7 @@ async def find_schema_fault(connection: psycopg.AsyncConnection[Any]) -> SchemaF
 
 
 def _describe_missing(lacking: Sequence[tuple[str, str, str, bool]]) -> Iterator[str]:
-    """A phrase for each table that is missing, or on which rights are missing."""
+    """Return a phrase for each table that is missing, or on which rights are missing."""
     for table in dict.fromkeys(table for table, *_ in lacking):
         rights = [
             f"{privilege} of {column}" if column else privilege

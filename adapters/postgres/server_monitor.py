@@ -96,7 +96,7 @@ class PoolActivity:
 
 
 def monitored_connection_class(activity: PoolActivity) -> type[psycopg.Connection[Any]]:
-    """A class of connections that report to `activity`, and close themselves when the server does not answer."""
+    """Return a class of connections that report to `activity`, and close themselves when the server does not answer."""
 
     class MonitoredConnection(psycopg.Connection[Any]):
         @classmethod

@@ -7,7 +7,10 @@ from typing import Any
 
 
 def storable(document: Any) -> Any:
-    """A copy of a JSON value without NUL, which PostgreSQL cannot store in text; logs of builds may contain it."""
+    """Return a copy of a JSON value without NUL, which PostgreSQL cannot store in text.
+
+    Logs of builds may contain it.
+    """
     if isinstance(document, str):
         return document.replace("\0", "")
     if isinstance(document, Mapping):

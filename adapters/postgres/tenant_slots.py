@@ -32,7 +32,7 @@ class TenantSlots:
 
     @contextmanager
     def slot(self, tenant: str) -> Iterator[None]:
-        """Hold a slot of the tenant within the context. Raises UnavailableError where no slot becomes free in time."""
+        """Hold a slot of the tenant within the context. Raises UnavailableError if no slot becomes free in time."""
         with self._lock:
             slots = self._tenants.setdefault(tenant, _Slots(BoundedSemaphore(self._number)))
             slots.users += 1

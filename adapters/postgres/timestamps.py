@@ -29,7 +29,7 @@ class ClampedTimestampLoader(Loader):
         self._load: Callable[[Buffer], datetime] = _LOADER(oid, context).load
 
     def load(self, data: Buffer) -> datetime:
-        """The time. Raises psycopg.DataError for text that is no timestamp in the form `DateStyle = ISO`."""
+        """Return the time. Raises psycopg.DataError for text that is no timestamp in the form `DateStyle = ISO`."""
         try:
             return self._load(data)
         except psycopg.DataError:

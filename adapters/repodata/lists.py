@@ -16,7 +16,7 @@ _EMPTY_LIST_SIZE: Final = 64
 
 
 def has_packages(path: Path) -> bool:
-    """Whether the list at `path` exists and is not an empty array. A damaged list counts as not empty.
+    """Return whether the list at `path` exists and is not an empty array. A damaged list counts as not empty.
 
     Raises ConfigurationError naming the file if it cannot be read.
     """

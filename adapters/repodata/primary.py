@@ -103,5 +103,5 @@ class _PrimaryHandler:
 
 
 def _size(name: str, version: Version, summary: str) -> int:
-    """Bytes of memory that the package takes."""
+    """Return the bytes of memory that the package takes."""
     return _PACKAGE_OVERHEAD + sum(map(sys.getsizeof, (name, version.version, version.release, summary)))

@@ -67,7 +67,7 @@ def _attribute(data: Element, name: str, attribute: str) -> str | None:
 
 
 def _first(messages: Any, place: str = "") -> str:
-    """The first of marshmallow's nested messages, such as `checksum.type: Is none of …`."""
+    """Return the first of marshmallow's nested messages, such as `checksum.type: Is none of …`."""
     if isinstance(messages, dict):
         key, inner = next(iter(messages.items()))
         return _first(inner, f"{place}.{key}" if place else str(key))

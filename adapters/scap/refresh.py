@@ -91,7 +91,7 @@ class ProfileRefresh:
 
 
 def _other_keys(path: Path) -> Mapping[str, Any]:
-    """The keys of the file that a refresh does not replace."""
+    """Return the keys of the file that a refresh does not replace."""
     try:
         document = orjson.loads(path.read_bytes())
     except FileNotFoundError:

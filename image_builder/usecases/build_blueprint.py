@@ -44,7 +44,7 @@ class BuildBlueprint:
         `image_types` selects images by type; None selects all. `key` is the claimed Idempotency-Key of the request.
 
         Raises NotFoundError for a blueprint that is not the tenant's, InvalidRequestError for too many images,
-        RateLimitedError where the rate limit allows fewer builds, and the errors of StartComposes.
+        RateLimitedError if the rate limit allows fewer builds, and the errors of StartComposes.
         """
         blueprint = self.blueprints.get(identity.tenant, blueprint_id, needed=most_memory_of)
         requests = create_compose_requests(blueprint, client_id, image_types)
@@ -55,7 +55,7 @@ class BuildBlueprint:
         return self.start(identity, self._complete(requests), version, key)
 
     def _complete(self, requests: Sequence[Json]) -> list[Json]:
-        """The requests with defaults. They share one object with the customizations, which may be large."""
+        """Return the requests with defaults. They share one object with the customizations, which may be large."""
         completed: list[Json] = []
         for request in requests:
             if completed:

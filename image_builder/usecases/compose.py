@@ -89,7 +89,7 @@ class StartComposes:
     def one(self, identity: Identity, document: Json, key: UUID | None = None) -> Started:
         """Start one build, for a document that is valid by the schema ComposeRequest of openapi.yaml.
 
-        Raises InvalidRequestError, ForbiddenError, QuotaExceededError, BuildRefusedError, ConfigurationError where no
+        Raises InvalidRequestError, ForbiddenError, QuotaExceededError, BuildRefusedError, ConfigurationError if no
         quota applies to the tenant, and UnavailableError when the composer or the database is unavailable. After an
         error there is no build, unless the composer started it without answering: then the reservation keeps counting.
         """
@@ -170,7 +170,7 @@ class StartComposes:
         return _Start(NewStart(uuid4(), compose, fingerprint), composer_request, plain, key)
 
     def _hashes(self, tenant: str, starts: Sequence[_Start]) -> list[Mapping[int, str]]:
-        """The hashes of each start's plain passwords. Releases all reservations on an error."""
+        """Return the hashes of each start's plain passwords. Releases all reservations on an error."""
         hash_all = cache_by_identity(partial(self.hash_passwords, tenant))
         try:
             return [hash_all(start.plain) for start in starts]
@@ -221,7 +221,10 @@ class StartComposes:
 def _composes(
     identity: Identity, requests: Sequence[ComposeRequest], documents: Sequence[Json], version: BlueprintVersion | None
 ) -> list[NewCompose]:
-    """The composes to be stored. Documents that share their customizations share the stored form of them, too."""
+    """Return the composes to be stored.
+
+    Documents that share their customizations share the stored form of them, too.
+    """
     without_passwords = cache_by_identity(passwords.redact_customizations)
     return [
         NewCompose(

@@ -22,9 +22,9 @@ class DescribeDistribution:
     def __call__(
         self, identity: Identity, name: str, image_types: Sequence[str], architectures: Sequence[str]
     ) -> dict[str, Any]:
-        """The composer's details (openapi.yaml, schema DistributionDetails) with the requested `name`.
+        """Return the composer's details (openapi.yaml, schema DistributionDetails) with the requested `name`.
 
-        Raises NotFoundError where the distribution is unknown, or hidden from the caller, InvalidRequestError for a
+        Raises NotFoundError if the distribution is unknown, or hidden from the caller, InvalidRequestError for a
         distribution of bootable containers only, which the composer does not know, and UnavailableError.
         """
         found = self.catalogue.find(name, entitled=identity.entitled)

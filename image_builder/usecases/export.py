@@ -23,16 +23,16 @@ _WITHIN: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class ExportBlueprint:
-    """Exports blueprints. `content_sources` is None where it is not configured; `clock` returns the time in UTC."""
+    """Exports blueprints. `content_sources` is None if it is not configured; `clock` returns the time in UTC."""
 
     blueprints: Blueprints
     content_sources: ContentSources | None
     clock: Callable[[], datetime]
 
     def __call__(self, identity: Identity, blueprint_id: UUID, *, with_repositories: bool = True) -> dict[str, Any]:
-        """The export (openapi.yaml, schema BlueprintExportResponse); `with_repositories` adds `content_sources`.
+        """Return the export (openapi.yaml, schema BlueprintExportResponse); `with_repositories` adds `content_sources`.
 
-        Raises NotFoundError where the tenant has no such blueprint, ForbiddenError where content sources refuses the
+        Raises NotFoundError if the tenant has no such blueprint, ForbiddenError if content sources refuses the
         caller, and UnavailableError.
         """
         blueprint = self.blueprints.get(identity.tenant, blueprint_id)

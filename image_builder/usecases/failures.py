@@ -28,7 +28,7 @@ class ExplainFailure:
     lists: PackageLists
 
     def __call__(self, error: BuildError, request: str | bytes) -> Explanation:
-        """The explanation of a build's error; `request` is the build's request as JSON."""
+        """Return the explanation of a build's error; `request` is the build's request as JSON."""
         return explain(error, partial(self._find_similar, request))
 
     def _find_similar(self, request: str | bytes, names: Sequence[str]) -> Mapping[str, Sequence[str]]:

@@ -38,7 +38,7 @@ class ShowFeatures:
     features: FeatureFlags
 
     def __call__(self, identity: Identity) -> Available:
-        """The features that are available to this caller now."""
+        """Return the features that are available to this caller now."""
         return Available(
             distributions=self.catalogue.visible_to(org_id=identity.tenant, entitled=identity.entitled),
             back_ends=self.back_ends,

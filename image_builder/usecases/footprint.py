@@ -26,7 +26,7 @@ Json = Mapping[str, Any]
 
 
 def memory_of(documents: Sequence[Json]) -> int:
-    """The bytes that starting builds of these compose requests takes, including all documents derived from them.
+    """Return the bytes that starting builds of these compose requests takes, including all documents derived from them.
 
     The documents must share their customizations, as those of a blueprint do, so that derived parts exist once.
     """
@@ -42,7 +42,7 @@ def memory_of(documents: Sequence[Json]) -> int:
 
 
 def most_memory_of(blueprint: JsonCounts) -> int:
-    """The largest result of `memory_of` for the compose requests of a blueprint with this document, in bytes."""
+    """Return the largest result of `memory_of` for the compose requests of a blueprint with this document, in bytes."""
     return (
         _ANY_START
         + _FOR_EACH_BYTE * blueprint.size
@@ -52,12 +52,12 @@ def most_memory_of(blueprint: JsonCounts) -> int:
 
 
 def max_submitted_at_once(documents: Sequence[Json]) -> int:
-    """How many of these requests may be submitted to the composer at the same time."""
+    """Return how many of these requests may be submitted to the composer at the same time."""
     return max(1, _MAX_SERIALIZED // max(1, _largest(documents)))
 
 
 def _largest(documents: Sequence[Json]) -> int:
-    """The size of the largest document as JSON, in bytes."""
+    """Return the size of the largest document as JSON, in bytes."""
     size = cache_by_identity(_size)
     return max((sum(size(value) for value in document.values()) for document in documents), default=0)
 
@@ -70,7 +70,7 @@ def _size(value: Any) -> int:
 
 
 def _containers(document: Json) -> int:
-    """The number of objects and lists in a document."""
+    """Return the number of objects and lists in a document."""
     number = 0
     waiting: list[Any] = [document]
     while waiting:

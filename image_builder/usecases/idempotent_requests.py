@@ -59,7 +59,7 @@ class IdempotentRequests:
         `work` gets the id under which the key was claimed, None without a key; it records there what it creates. If the
         first request created only a part, its error is raised again.
 
-        Raises InProgressError where the first request has not ended or its outcome is unknown, RulesViolatedError where
+        Raises InProgressError if the first request has not ended or its outcome is unknown, RulesViolatedError if
         it had another body, UnavailableError, and every error of `work`. After an error of a `work` that created
         nothing the key can be used again.
         """
@@ -90,7 +90,7 @@ class IdempotentRequests:
 
 
 def _created_by(earlier: EarlierRequest) -> tuple[UUID, ...]:
-    """The ids of what an earlier request created. Raises InProgressError, and the error that it ended with."""
+    """Return the ids of what an earlier request created. Raises InProgressError, and the error that it ended with."""
     if not earlier.settled:
         raise InProgressError("A request with this Idempotency-Key is not finished", retry_after=_RETRY_AFTER)
     if earlier.failure is not None:

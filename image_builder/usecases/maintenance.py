@@ -34,7 +34,7 @@ class TimeBudget:
         self._ended = True
 
     def is_over(self) -> bool:
-        """Whether no further work may begin."""
+        """Return whether no further work may begin."""
         return self._ended or time.monotonic() >= self._until
 
     def pause(self, seconds: float) -> None:

@@ -75,7 +75,10 @@ class CancelOrphans:
             return False
 
     def _has_another_request(self, start: NewStart, compose: UUID) -> bool:
-        """Whether the composer shows a request for the build that is not the start's; False where it shows none."""
+        """Return whether the composer shows a request for the build that is not the start's.
+
+        Returns False if it shows no request.
+        """
         try:
             request = self.composer.request(compose)
         except (NotFoundError, UnavailableError):

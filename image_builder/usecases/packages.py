@@ -22,10 +22,10 @@ class SearchPackages:
     composer: Composer
 
     def __call__(self, identity: Identity, distribution: str, architecture: str, text: str, page: Page) -> PackagesPage:
-        """A page of the packages whose names contain `text` (case-sensitive), ranked.
+        """Return a page of the packages whose names contain `text` (case-sensitive), ranked.
 
         Raises InvalidRequestError and ForbiddenError as `Catalogue.get_for` does, InvalidRequestError for an
-        architecture that the distribution lacks, and UnavailableError where no list exists and the composer is
+        architecture that the distribution lacks, and UnavailableError if no list exists and the composer is
         unavailable.
         """
         found = self.catalogue.get_for(distribution, org_id=identity.tenant, entitled=identity.entitled)

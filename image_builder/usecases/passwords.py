@@ -28,7 +28,7 @@ def salt_passwords(plain: Mapping[int, str]) -> dict[int, SaltedPassword]:
 
 
 def _seconds_left() -> float | None:
-    """The seconds until the deadline, None where there is none: the form of a timeout that futures accept."""
+    """Return the seconds until the deadline, None if there is none: the form of a timeout that futures accept."""
     seconds = remaining_seconds()
     return None if math.isinf(seconds) else max(seconds, 0.0)
 
@@ -41,7 +41,7 @@ class HashPasswords:
     threads: FairThreads
 
     def __call__(self, organization: str, passwords: Mapping[int, SaltedPassword]) -> dict[int, str]:
-        """The hashes, by the same numbers. Raises UnavailableError where the deadline at hand passes first."""
+        """Return the hashes, by the same numbers. Raises UnavailableError if the deadline at hand passes first."""
         hashing: dict[int, Future[str]] = {
             number: self.threads.submit(organization, partial(self.hasher, password.text, password.salt))
             for number, password in passwords.items()

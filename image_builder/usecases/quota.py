@@ -18,9 +18,9 @@ class ShowQuota:
     starts: Starts
 
     def __call__(self, identity: Identity) -> Allowance | None:
-        """What the quota of the caller's tenant leaves, None for unlimited.
+        """Return what the quota of the caller's tenant leaves, None for unlimited.
 
-        Raises ConfigurationError where no quota applies to the tenant, and UnavailableError when the database is
+        Raises ConfigurationError if no quota applies to the tenant, and UnavailableError when the database is
         unavailable.
         """
         quota = self.quotas.get(identity.tenant)

@@ -93,7 +93,7 @@ class ReconcileStarts:
         return remaining
 
     def _reconcile_starts(self) -> bool:
-        """Adopt and release starts; returns False where the composer cannot list its builds."""
+        """Adopt and release starts; returns False if the composer cannot list its builds."""
         # The time is taken before the ages are read, so that a slow listing makes no build seem older than its start.
         began = self.clock()
         found = self.abandoned_starts.find_abandoned(self.lease, _MAX_AGE, _BATCH)
@@ -126,7 +126,7 @@ class ReconcileStarts:
         return self.fingerprints.is_comparable(start.fingerprint)
 
     def _unrecorded_builds(self, builds: frozenset[UUID], began: float) -> list[UnrecordedBuild]:
-        """The composer's builds that the history does not contain, with their requests' fingerprints."""
+        """Return the composer's builds that the history does not contain, with their requests' fingerprints."""
         unrecorded = builds - self.abandoned_starts.find_recorded(builds)
         now = self.clock()
         self._builds = {compose: self._builds.get(compose) or _BuildRecord(now) for compose in sorted(unrecorded)}

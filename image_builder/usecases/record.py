@@ -57,8 +57,8 @@ class RecordBuilds:
     def __call__(self, start: NewStart, compose: UUID, key: UUID | None = None) -> None:
         """Record the build `compose` of a start.
 
-        Raises BuildIdTakenError where the id belongs to another build: the start stays, and nothing is cancelled.
-        Raises UnavailableError where the build cannot be recorded: it is cancelled or, with a `key`, pending.
+        Raises BuildIdTakenError if the id belongs to another build: the start stays, and nothing is cancelled.
+        Raises UnavailableError if the build cannot be recorded: it is cancelled or, with a `key`, pending.
         """
         try:
             self._record(start, compose)
@@ -75,7 +75,7 @@ class RecordBuilds:
     def release(self, starts: Sequence[UUID], *, recorded: bool = True) -> None:
         """Release the reservations of starts without a build: now, or when the database is available again.
 
-        `recorded` is False where the database did not answer the reservation.
+        `recorded` is False if the database did not answer the reservation.
         """
         try:
             self.starts.release(starts)
@@ -131,7 +131,7 @@ class RecordBuilds:
     def _try_to_record(self, pending: _PendingBuild) -> Exception | None:
         """Record a pending build and settle its key; returns the error because of which it is not recorded.
 
-        Returns None also where the id belongs to another build: then nothing may be cancelled.
+        Returns None also if the id belongs to another build: then nothing may be cancelled.
         """
         try:
             self._record(pending.start, pending.compose)
