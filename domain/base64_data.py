@@ -1,4 +1,4 @@
-"""Data in base64 (RFC 4648, section 4)."""
+"""Decodes base64 (RFC 4648, section 4)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Spellings of distribution names.
 
 osbuild knows several spellings of one distribution: with and without a dot in the version, and `centos-stream` for
-`centos`. The name of the folder in the distribution directory is the one that is stored and answered.
+`centos`. The service stores and returns the name of the folder in the distribution directory.
 """
 
 from __future__ import annotations

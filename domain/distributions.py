@@ -1,4 +1,4 @@
-"""Distributions with their architectures and repositories, and the rules which callers may build them."""
+"""Distributions with their architectures and repositories, and the rules about who may build them."""
 
 from __future__ import annotations
 
@@ -105,9 +105,9 @@ class Distribution:
 
 
 def rhel_version(canonical_name: str) -> tuple[int, int] | None:
-    """Major and minor version of names such as `rhel-84` and `rhel-8.10`.
+    """Return the major and minor version of a name such as `rhel-84` and `rhel-8.10`.
 
-    None for others, including nightly and beta.
+    None for other names, including nightly and beta builds of RHEL.
     """
     match = _RHEL.fullmatch(canonical_name)
     if match is None:
@@ -174,8 +174,8 @@ class Catalogue:
     def get_for(self, name: str, *, org_id: str, entitled: bool) -> Distribution:
         """Return the distribution, if this caller may build it.
 
-        Raises InvalidRequestError if `find` returns None, ForbiddenError if the distribution is restricted and the
-        allow list does not allow it to the organization.
+        Raises InvalidRequestError if `find` returns None, and ForbiddenError if the distribution is restricted and the
+        allow list does not contain it for the organization.
         """
         distribution = self.find(name, entitled=entitled)
         if distribution is None:
@@ -188,8 +188,8 @@ class Catalogue:
 
     def entitled_to(self, *, entitled: bool) -> tuple[Distribution, ...]:
         """Return all distributions that `find` returns for a caller with or without entitlement, sorted by name."""
-        found = (self.find(name, entitled=entitled) for name in self.names)
-        return tuple(distribution for distribution in found if distribution is not None)
+        distributions = (self.find(name, entitled=entitled) for name in self.names)
+        return tuple(distribution for distribution in distributions if distribution is not None)
 
     def visible_to(self, *, org_id: str, entitled: bool) -> tuple[Distribution, ...]:
         """Return all distributions that `get_for` returns to this caller, sorted by name."""
@@ -201,17 +201,17 @@ class Catalogue:
         arch: str | None = None,
         type: str | None = None,  # noqa: A002 - the name of the filter in openapi.yaml
     ) -> tuple[BootcListing, ...]:
-        """Return all bootc images that match the filters, whatever the caller may build.
+        """Return all bootc images that match the filters, also those that the caller may not build.
 
         They are sorted by distribution, then x86_64 before aarch64, then by type and reference.
         """
-        wanted = (distro, arch, type)
+        filters = (distro, arch, type)
         return tuple(
             listing
             for listing in self._bootc_listings()
             if all(
                 filter_ is None or filter_ == value
-                for filter_, value in zip(wanted, (listing.distro, listing.arch, listing.type), strict=True)
+                for filter_, value in zip(filters, (listing.distro, listing.arch, listing.type), strict=True)
             )
         )
 

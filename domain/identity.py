@@ -61,8 +61,8 @@ def red_hat_identity(claims: RedHatClaims, header: str) -> Identity:
     org_id, account_number = claims.org_id.strip(), claims.account_number.strip()
     if not org_id and not account_number:
         raise UnauthenticatedError("The identity header names neither an organization nor an account")
-    possible = _is_usable(org_id, LONGEST_ID) and _is_usable(account_number, LONGEST_ID) and "\0" not in claims.email
-    if org_id.startswith(_ACCOUNT) or not possible:
+    is_usable = _is_usable(org_id, LONGEST_ID) and _is_usable(account_number, LONGEST_ID) and "\0" not in claims.email
+    if org_id.startswith(_ACCOUNT) or not is_usable:
         raise UnauthenticatedError("The identity header names no possible organization, account or e-mail address")
     return Identity(
         tenant=org_id or f"{_ACCOUNT}{account_number}",

@@ -15,7 +15,7 @@ class Profiles:
     """The profiles of all distributions, for all callers.
 
     `documents` are the customizations (openapi.yaml, schema Customizations) by the name of the distribution, including
-    aliases, and the id of the profile. Profiles without a file of customizations are missing.
+    aliases, and the id of the profile. Profiles without a file of customizations are absent.
     """
 
     catalogue: Catalogue
@@ -23,10 +23,10 @@ class Profiles:
 
     def of(self, distribution: str) -> tuple[str, ...]:
         """Return the ids of a distribution's profiles, sorted. Raises InvalidRequestError if there are none."""
-        found = self.catalogue.distributions.get(distribution)
-        if found is None or not found.profiles:
+        entry = self.catalogue.distributions.get(distribution)
+        if entry is None or not entry.profiles:
             raise InvalidRequestError(f"There are no OpenSCAP profiles for {distribution}")
-        return found.profiles
+        return entry.profiles
 
     def customizations(self, distribution: str, profile: str) -> Mapping[str, Any]:
         """Return the customizations of a profile.

@@ -26,7 +26,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What a quota leaves: `used` of `limit` builds in the `window`.
+    """The state of a quota: `used` of `limit` builds in the `window`.
 
     `frees_at` is when the next build leaves the window, `frees_in` the time until then; None if no build counts.
     """
@@ -49,7 +49,7 @@ class Allowance:
 
 
 class QuotaExceededError(ForbiddenError):
-    """These builds would exceed the tenant's quota; `allowance` is what the quota leaves."""
+    """These builds would exceed the tenant's quota; `allowance` is the state of the quota."""
 
     def __init__(self, detail: str, allowance: Allowance) -> None:
         super().__init__(detail)
@@ -64,7 +64,7 @@ class Quota:
     window: timedelta
 
     def allowance(self, usage: Usage) -> Allowance:
-        """Return what the quota leaves after `usage`."""
+        """Return the state of the quota for this `usage`."""
         frees_at = None if usage.earliest is None else usage.earliest + self.window
         frees_in = None if frees_at is None else max(frees_at - usage.at, timedelta(0))
         return Allowance(self.limit, self.window, usage.used, frees_at, frees_in)
@@ -77,7 +77,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Whether the starts were reserved, and the usage afterwards; None for an unlimited tenant."""
+    """The result of a reservation: whether it was granted, and the usage afterwards (None for an unlimited tenant)."""
 
     granted: bool
     usage: Usage | None

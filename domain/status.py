@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from domain.documents import LARGEST_DETAILS, is_within
-from domain.texts import shortened
+from domain.texts import shorten
 
 # Ids of composer errors that only wrap the error that explains the failure.
 _WRAPPERS: Final = frozenset({5, 9, 26, 28})
@@ -72,8 +72,8 @@ class ImageStatus:
 class ComposeStatus:
     """The status of a build at the composer.
 
-    `status` is `success` or `failure`, and anything else while the build is running; `image` is the status of its
-    image; `uploads` are the statuses of all its uploads.
+    `status` is `success` or `failure`, or any other text while the build is running. `image` is the status of the
+    build's image, `uploads` are the statuses of all its uploads.
     """
 
     status: str
@@ -97,36 +97,40 @@ def as_document(status: ImageStatus) -> dict[str, Any]:
 
 
 def from_document(document: Mapping[str, Any]) -> ImageStatus:
-    """Return the status of a document that `as_document` made. The error is bounded: older versions stored any size."""
+    """Return the status from a document of `as_document`.
+
+    The size of its error is limited, because older versions stored errors of any size.
+    """
     upload, error = document.get("upload_status"), document.get("error")
     return ImageStatus(
         document["status"],
         upload_status=None if upload is None else UploadStatus(**upload),
-        error=None if error is None else bounded(BuildError(**error)),
+        error=None if error is None else limit_error(BuildError(**error)),
     )
 
 
-def bounded(error: BuildError) -> BuildError:
+def limit_error(error: BuildError) -> BuildError:
     """Return the error with its reason and details limited to LARGEST_DETAILS.
 
-    If the details are too large or too deeply nested, the innermost error replaces the error, and a text its details.
+    If the details are too large or too deeply nested, the innermost error is returned instead, and its details are
+    replaced by a text if they are too large as well.
     """
     if not is_within(error.details, LARGEST_DETAILS):
-        error = innermost(error)
-    return BuildError(error.id, shortened(error.reason, LARGEST_DETAILS), bounded_details(error.details))
+        error = find_innermost_error(error)
+    return BuildError(error.id, shorten(error.reason, LARGEST_DETAILS), limit_details(error.details))
 
 
-def bounded_details(details: Any) -> Any:
+def limit_details(details: Any) -> Any:
     """Return the details if they are small enough.
 
     Otherwise returns the beginning of a text, or TOO_LARGE for any other value.
     """
     if isinstance(details, str):
-        return shortened(details, LARGEST_DETAILS)
+        return shorten(details, LARGEST_DETAILS)
     return details if is_within(details, LARGEST_DETAILS) else TOO_LARGE
 
 
-def innermost(error: BuildError) -> BuildError:
+def find_innermost_error(error: BuildError) -> BuildError:
     """Return the error that explains the failure, found by following wrapping errors through their details."""
     while error.id in _WRAPPERS:
         details = error.details
@@ -140,11 +144,11 @@ def innermost(error: BuildError) -> BuildError:
     return error
 
 
-def upload_options(upload: UploadStatus) -> dict[str, Any]:
+def get_upload_options(upload: UploadStatus) -> dict[str, Any]:
     """Return the options that belong to the upload's type.
 
     Options that the composer does not know yet are empty texts. Other options are left out, because typed clients fail
-    on them. For a type unknown here all options are returned.
+    on them. For an unknown type all options are returned.
     """
     names = _UPLOAD_OPTIONS.get(upload.type)
     if names is None:

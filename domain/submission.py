@@ -11,14 +11,14 @@ from uuid import UUID
 
 from domain.composer_errors import Fault, classify_error
 from domain.errors import BuildRefusedError, ImageBuilderError, InvalidRequestError, UnavailableError
-from domain.status import bounded_details
-from domain.texts import shortened
+from domain.status import limit_details
+from domain.texts import shorten
 
-# Ids of composer errors for which clients expect the texts of the Go service: one has a text of its own, the others are
-# shown without details.
+# Ids of composer errors for which clients expect the texts of the Go service: a fixed text for the first one, the
+# reason without details for the others.
 _OSTREE: Final = "10"
-_REASON_ALONE: Final = frozenset({"24", "29"})
-# Characters of the composer's text that are shown; ids of started builds may follow it.
+_REASON_WITHOUT_DETAILS: Final = frozenset({"24", "29"})
+# The number of characters of the composer's text that are shown; ids of started builds may follow it.
 _LONGEST: Final = 10_000
 _FAILED: Final = "Failed posting compose request to osbuild-composer."
 _UNEXPLAINED: Final = "The composer refused the request without a reason"
@@ -35,8 +35,8 @@ class Accepted:
 class Refused:
     """The composer, or a proxy in front of it, answered with an error.
 
-    `error_id` and `reason` are None unless the answer is the composer's own. A build is certain not to have started
-    only if they are set, or for a status 4xx.
+    `error_id` and `reason` are None if the answer did not come from the composer. It is certain that no build has
+    started only if they are set or the status is 4xx.
     """
 
     status: int
@@ -51,7 +51,7 @@ class Refused:
 
     @property
     def fault(self) -> Fault:
-        """Who caused the refusal."""
+        """Who must act after the refusal."""
         return classify_error(self.status, self.error_id)
 
     def error(self) -> ImageBuilderError:
@@ -66,17 +66,17 @@ class Refused:
     def _reason_for_user(self) -> str:
         if self.error_id == _OSTREE:
             return "Error resolving OSTree repo"
-        if self.error_id in _REASON_ALONE:
-            return shortened(self.reason or "", _LONGEST)
+        if self.error_id in _REASON_WITHOUT_DETAILS:
+            return shorten(self.reason or "", _LONGEST)
         return self._explanation()
 
     def _explanation(self) -> str:
-        """`<reason>: <details>`, or the one of them that is set."""
+        """Return `<reason>: <details>`, or only the part that is set."""
         parts = [self.reason or ""]
         if self.reason is not None and self.details is not None:
-            details = bounded_details(self.details)
+            details = limit_details(self.details)
             parts.append(details if isinstance(details, str) else json.dumps(details, ensure_ascii=False))
-        return shortened(": ".join(filter(None, parts)), _LONGEST)
+        return shorten(": ".join(filter(None, parts)), _LONGEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +101,12 @@ def name_started_builds(error: Exception, started: Sequence[UUID]) -> Exception:
     """
     if not started:
         return error
-    named = (
+    result = (
         copy(error) if isinstance(error, ImageBuilderError) else BuildRefusedError("Something went wrong on our side")
     )
-    named.detail = f"{named.detail} (started before: {', '.join(str(each) for each in started)})"
-    named.__cause__ = error
-    return named
+    result.detail = f"{result.detail} (started before: {', '.join(str(each) for each in started)})"
+    result.__cause__ = error
+    return result
 
 
 Submission = Accepted | Refused | Unanswered

@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Recommended:
-    """Names of packages, best first, and the version of the model that found them; None if it is not known."""
+    """Names of packages, best first, and the version of the model that recommended them; None if it is unknown."""
 
     packages: tuple[str, ...]
     model_version: str | None = None

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from adapters.postgres import large_requests
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.large_requests import LARGE, LargeRequest
-from adapters.postgres.storable import storable
+from adapters.postgres.storable import remove_nul
 from domain.composes import (
     LARGEST_LIST,
     LISTED_FOR,
@@ -282,12 +282,12 @@ class PostgresComposes:
 
     def store_status(self, compose_id: UUID, status: Mapping[str, Any]) -> None:
         """Implements `Composes.store_status`."""
-        values = {"compose": compose_id, "status": Jsonb(storable(status), dumps=orjson.dumps)}
+        values = {"compose": compose_id, "status": Jsonb(remove_nul(status), dumps=orjson.dumps)}
         self._database.run_with_retry(lambda connection: connection.execute(_STORE_STATUS, values))
 
     def store_metadata(self, compose_id: UUID, metadata: Mapping[str, Any]) -> None:
         """Implements `Composes.store_metadata`."""
-        values = {"compose": compose_id, "metadata": Jsonb(storable(metadata), dumps=orjson.dumps)}
+        values = {"compose": compose_id, "metadata": Jsonb(remove_nul(metadata), dumps=orjson.dumps)}
         self._database.run_with_retry(lambda connection: connection.execute(_STORE_METADATA, values))
 
     def delete(self, tenant: str, compose_id: UUID) -> bool:
