@@ -22,7 +22,7 @@ from ports.waiting import about_to_wait
 
 log = structlog.get_logger()
 
-# Seconds for which a status of the composer serves others who ask for the same build.
+# Seconds for which the composer's status of a build is reused for other requests for the same build.
 _STATUS_VALID_FOR: Final = 2.0
 
 
@@ -38,7 +38,7 @@ class ComposeWithStatus:
 class ManageComposes:
     """The operations on existing builds of a tenant.
 
-    All raise UnavailableError when the database or the composer is unavailable.
+    All raise UnavailableError if the database or the composer is unavailable.
     """
 
     composes: Composes
@@ -48,7 +48,7 @@ class ManageComposes:
 
     @classmethod
     def over(cls, composes: Composes, blueprints: Blueprints, composer: Composer) -> Self:
-        """Create it so that simultaneous requests for the status of one build share one call of the composer."""
+        """Create an instance whose simultaneous requests for one build's status share one call of the composer."""
         return cls(composes, blueprints, composer, SharedCalls(composer.status, valid_for=_STATUS_VALID_FOR))
 
     def list(self, identity: Identity, page: Page, ignored: tuple[str, ...]) -> ComposesPage:
@@ -97,7 +97,7 @@ class ManageComposes:
         return metadata
 
     def delete(self, identity: Identity, compose_id: UUID) -> None:
-        """Mark a build as deleted; it counts towards the quota further on.
+        """Mark a build as deleted; it still counts towards the quota.
 
         Raises NotFoundError if the tenant has no such build.
         """

@@ -22,7 +22,7 @@ class OptionalBackEnds:
 
 @dataclass(frozen=True, slots=True)
 class Available:
-    """What a caller may build: distributions sorted by name, and whether compliance policies may be used."""
+    """The features for a caller: distributions sorted by name, and whether compliance policies may be used."""
 
     distributions: tuple[Distribution, ...]
     back_ends: OptionalBackEnds
@@ -31,7 +31,7 @@ class Available:
 
 @dataclass(frozen=True, slots=True)
 class ShowFeatures:
-    """Shows the available features; calls no back-end, and reads the feature flags only."""
+    """Shows the available features. It calls no back-end."""
 
     catalogue: Catalogue
     back_ends: OptionalBackEnds

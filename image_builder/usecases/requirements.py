@@ -26,15 +26,15 @@ from ports.deadline import until
 
 T = TypeVar("T")
 
-# Seconds.
-_WITHIN: Final = 30.0
+# Seconds for all calls of compliance.
+_TIMEOUT: Final = 30.0
 # The spellings of NUL in TOML.
 _NUL: Final = re.compile(r"\\u0000|\\U00000000")
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyRequirements:
-    """Asks compliance, which is None if operators did not configure it."""
+    """Looks up the requirements of policies. `compliance` is None if operators did not configure it."""
 
     compliance: Compliance | None
     threads: FairThreads
@@ -98,14 +98,14 @@ class ShowPolicy:
 
         A tailoring for the distribution's minor version is created if the policy has none.
 
-        Raises InvalidRequestError if the distribution is not available or is not a RHEL, ForbiddenError if the
-        allow list keeps it from the caller or compliance refuses the caller, NotFoundError if the policy is unknown
-        or does not apply, and UnavailableError.
+        Raises InvalidRequestError if the distribution is not available or is not a RHEL release, ForbiddenError if the
+        allow list excludes the caller's organization or compliance refuses the caller, NotFoundError if the policy is
+        unknown or does not apply, and UnavailableError.
         """
-        found = self.catalogue.get_for(distribution, org_id=identity.tenant, entitled=identity.entitled)
+        entry = self.catalogue.get_for(distribution, org_id=identity.tenant, entitled=identity.entitled)
         try:
-            with until(_WITHIN):
-                required = self.requirements(identity, policy_id, found, create=True)
+            with until(_TIMEOUT):
+                required = self.requirements(identity, policy_id, entry, create=True)
         except PolicyNotApplicableError as error:
             kind = InvalidRequestError if error.reason is Inapplicability.NOT_RHEL else NotFoundError
             raise kind(error.detail) from None
@@ -113,14 +113,14 @@ class ShowPolicy:
 
 
 def _read_blueprint(text: str) -> Blueprint:
-    """Read a policy's blueprint. Raises InvalidRequestError for text that is none, and for NUL characters in it."""
+    """Parse a policy's blueprint. Raises InvalidRequestError if the text is not a blueprint or contains NUL."""
     if _NUL.search(text):  # PostgreSQL cannot store it in JSON
         raise InvalidRequestError("the policy's blueprint holds a NUL character")
     return parse_blueprint(text)
 
 
 def _return_none_if_missing(call: Callable[[], T]) -> Callable[[], T | None]:
-    """Return the same call, which returns None instead of raising NotFoundError."""
+    """Return a function that does the same as `call` but returns None instead of raising NotFoundError."""
 
     def find() -> T | None:
         try:
