@@ -39,7 +39,7 @@ class MemoryAccount(Protocol):
 
         In addition, `later` bytes (at most what one request may have) are set aside for later reservations.
 
-        Raises UnavailableError when the memory is not available in time, and InvalidRequestError if the total
+        Raises UnavailableError if the memory is not available in time, and InvalidRequestError if the total
         exceeds the limit of one request.
         """
 

@@ -97,7 +97,7 @@ class Source:
 
 
 def load_source(path: Path) -> Source:
-    """Read and check the source. Raises ConfigurationError naming the file and the fault."""
+    """Read and check the source. Raises ConfigurationError, which names the file and the fault."""
     try:
         return parse_source(yaml.safe_load(path.read_bytes()), str(path))
     except OSError as error:
@@ -141,7 +141,7 @@ def keyrings_by_repository(source: Source) -> dict[tuple[str, str, str], Keyring
 
 
 def write(documents: Mapping[str, Document | Alias], directory: Path) -> tuple[Path, ...]:
-    """Write the documents and aliases that are missing or differ; returns the folders and links that changed.
+    """Write the documents and aliases that are missing or differ; return the folders and links that changed.
 
     Folders of distributions that are no longer in the source stay. Raises ConfigurationError if the directory cannot be
     written.
@@ -167,7 +167,7 @@ def format_document(document: Document) -> str:
 
 
 def write_if_changed(path: Path, text: str) -> bool:
-    """Replace the file atomically unless it has this content; returns whether it changed. Raises OSError."""
+    """Replace the file atomically unless it has this content; return whether it changed. Raises OSError."""
     content = text.encode()
     if path.is_file() and path.read_bytes() == content:
         return False

@@ -41,7 +41,7 @@ class Problem:
 def load_distributions(directory: Path) -> dict[str, Distribution]:
     """Return all distributions of the directory by folder name, including aliases.
 
-    Raises ConfigurationError naming all invalid files and fields.
+    Raises ConfigurationError, which names all invalid files and fields.
     """
     distributions, errors = _read(directory)
     if errors:
@@ -50,7 +50,7 @@ def load_distributions(directory: Path) -> dict[str, Distribution]:
 
 
 def find_problems(directory: Path, accept: Accept) -> list[Problem]:
-    """Check the directory; returns errors first, then warnings.
+    """Check the directory; return errors first, then warnings.
 
     `accept` validates the content of OpenSCAP profiles. Signing keys are checked only if the directory has a
     `source.yaml`, which names the keys of each repository.
@@ -72,7 +72,7 @@ def find_problems(directory: Path, accept: Accept) -> list[Problem]:
 def load_allow_list(path: Path | None) -> AllowList:
     """Read the allow list, `{org_id: [regex, …], "*": […]}`. Without a path, no organization is allowed anything.
 
-    Raises ConfigurationError naming the file and the entry.
+    Raises ConfigurationError, which names the file and the entry.
     """
     if path is None:
         return AllowList()

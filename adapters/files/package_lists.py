@@ -115,7 +115,7 @@ class FilePackageLists:
 def index_package_lists(directory: Path, distributions: Mapping[str, Distribution]) -> FilePackageLists:
     """Read and index the package lists of the directory's distributions.
 
-    Lists of repositories with image type tags are checked, but not searched. Raises ConfigurationError naming all
+    Lists of repositories with image type tags are checked, but not searched. Raises ConfigurationError, which names all
     invalid files and fields.
     """
     indexes: dict[tuple[Path, str], _Index] = {}

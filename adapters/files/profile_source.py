@@ -52,7 +52,7 @@ class ProfileSets:
 
 
 def load_profile_sets(path: Path) -> ProfileSets:
-    """Read the file. Raises ConfigurationError naming the file and the fault."""
+    """Read the file. Raises ConfigurationError, which names the file and the fault."""
     try:
         return parse_profile_sets(yaml.safe_load(path.read_bytes()), str(path))
     except OSError as error:
@@ -100,7 +100,7 @@ def _description(text: str, name: str, entry: Entry) -> str:
 
 
 def write_profiles(documents: Mapping[tuple[str, str], Document], directory: Path) -> tuple[Path, ...]:
-    """Write the profiles that are missing or differ; returns the files that changed.
+    """Write the profiles that are missing or differ; return the files that changed.
 
     Profiles that are no longer in the source stay. Raises ConfigurationError if the directory cannot be written.
     """

@@ -54,7 +54,7 @@ def read_profile(path: Path, accept: Accept) -> dict[str, Any]:
 def check_profile(document: Any, accept: Accept) -> dict[str, Any]:
     """Validate the content of a profile's file, and return it with defaults.
 
-    Raises ConfigurationError naming the field.
+    Raises ConfigurationError, which names the field.
     """
     if not isinstance(document, dict):
         raise ConfigurationError("Expected an object.")
@@ -70,7 +70,7 @@ def load_profiles(
 ) -> dict[tuple[str, str], dict[str, Any]]:
     """Read the customizations of all profiles that have a file, by distribution (including aliases) and profile id.
 
-    Raises ConfigurationError naming all invalid files and fields.
+    Raises ConfigurationError, which names all invalid files and fields.
     """
     read: dict[Path, dict[str, dict[str, Any]]] = {}
     errors: list[str] = []

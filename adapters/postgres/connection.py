@@ -139,7 +139,7 @@ class PostgresDatabase:
         self._read_only = False
 
     def open(self) -> None:
-        """Start to connect in the background; returns at once."""
+        """Start to connect in the background; return at once."""
         self._monitor.start()
 
     def close(self) -> None:

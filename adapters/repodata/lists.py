@@ -18,7 +18,7 @@ _EMPTY_LIST_SIZE: Final = 64
 def has_packages(path: Path) -> bool:
     """Return whether the list at `path` exists and is not an empty array. A damaged list counts as not empty.
 
-    Raises ConfigurationError naming the file if it cannot be read.
+    Raises ConfigurationError, which names the file if it cannot be read.
     """
     with name_file_in_errors(path):
         try:

@@ -28,7 +28,7 @@ class Metalink:
 
 
 def read_metalink(content: bytes) -> Metalink:
-    """Parse a metalink. Raises UnavailableError naming the fault.
+    """Parse a metalink. Raises UnavailableError, which names the fault.
 
     Checksums of older versions of repomd.xml (`alternates`) are ignored, so that outdated mirrors are skipped.
     """

@@ -39,7 +39,7 @@ class Primary:
 
 
 def read_repomd(content: bytes) -> Primary:
-    """Parse repomd.xml. Raises UnavailableError naming the fault."""
+    """Parse repomd.xml. Raises UnavailableError, which names the fault."""
     root = read_tree(content, "repomd.xml")
     found = [data for data in root.find_all("data") if data.attributes.get("type") == "primary"]
     if root.name != "repomd" or not found:

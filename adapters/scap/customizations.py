@@ -40,8 +40,8 @@ class ProfileReader:
         """Return the customizations of a profile.
 
         They are `openscap` with the profile's name and description, and those of `filesystem`, `kernel`, `packages`,
-        `services` and `fips` that its rules require, in the order of the rules. Raises UnavailableError naming the
-        profile or the rule if something is missing or holds control characters.
+        `services` and `fips` that its rules require, in the order of the rules. Raises UnavailableError, which names
+        the profile or the rule if something is missing or holds control characters.
         """
         profile = self.benchmark.profile(profile_id)
         document: dict[str, Any] = {"openscap": _openscap(profile_id, profile.title, profile.description)}

@@ -94,7 +94,7 @@ class ReconcileStarts:
         return remaining
 
     def _reconcile_starts(self) -> bool:
-        """Adopt and release starts; returns False if the composer cannot list its builds."""
+        """Adopt and release starts; return False if the composer cannot list its builds."""
         # The time is taken before the ages are read, so that a slow listing makes no build seem older than its start.
         began = self.clock()
         found = self.abandoned_starts.find_abandoned(self.lease, _MAX_AGE, _BATCH)
