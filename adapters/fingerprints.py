@@ -16,7 +16,7 @@ _SECRET_ID_LENGTH: Final = 4
 class HmacFingerprints:
     """Computes fingerprints with a secret. Implements ports.fingerprints.Fingerprints.
 
-    A fingerprint begins with an identifier of its secret, so that fingerprints of other secrets are recognised.
+    A fingerprint begins with an identifier of its secret, so that fingerprints with other secrets can be recognised.
     """
 
     def __init__(self, secret: str) -> None:

@@ -39,9 +39,9 @@ class PolicyNotApplicableError(Exception):
 
 
 def create_question(policy_id: str, version: tuple[int, int] | None) -> PolicyQuestion:
-    """The question for a policy and a RHEL version (major, minor).
+    """Return the question for a policy and a RHEL version (major, minor).
 
-    Raises PolicyNotApplicableError where `version` is None: the image is not of a RHEL with such a version.
+    Raises PolicyNotApplicableError if `version` is None: the image is not of a RHEL with such a version.
     """
     if version is None:
         raise PolicyNotApplicableError(Inapplicability.NOT_RHEL, f"Compliance policy {policy_id} applies to RHEL only")
@@ -49,12 +49,12 @@ def create_question(policy_id: str, version: tuple[int, int] | None) -> PolicyQu
 
 
 def check_applicability(question: PolicyQuestion, policy: Policy | None, *, tailored: bool) -> Policy:
-    """The policy, which applies to the version in the question.
+    """Return the policy, which applies to the version in the question.
 
-    `policy` is None where compliance does not know it. `tailored` says whether it has a tailoring for the minor
+    `policy` is None if compliance does not know it. `tailored` says whether it has a tailoring for the minor
     version.
 
-    Raises PolicyNotApplicableError where the policy is unknown, is for another major version, or is not tailored.
+    Raises PolicyNotApplicableError if the policy is unknown, is for another major version, or is not tailored.
     """
     if policy is None:
         raise PolicyNotApplicableError(Inapplicability.UNKNOWN, f"Compliance policy {question.id} is not known")

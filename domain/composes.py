@@ -38,7 +38,7 @@ class NewCompose:
 class StoredCompose:
     """A compose of the history.
 
-    `request` is JSON: a string as it is stored, or UTF-8 bytes where the store returns a large request in the form that
+    `request` is JSON: a string as it is stored, or UTF-8 bytes if the store returns a large request in the form that
     is shown. `status` is the final status (a document of `domain.status.as_document`), None until it is stored.
     """
 
@@ -77,7 +77,7 @@ class RequestSizes:
     summary: int
 
     def size_of(self, form: RequestForm) -> int:
-        """The size of this form in bytes."""
+        """Return the size of this form in bytes."""
         return (self.whole, self.without_data, self.summary)[form]
 
 

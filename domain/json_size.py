@@ -40,7 +40,7 @@ class JsonCounts:
 
 
 def parsed_size(document: bytes) -> int:
-    """An upper estimate, in bytes, of the dicts, lists and strings of a UTF-8 document.
+    """Return an upper estimate, in bytes, of the dicts, lists and strings of a UTF-8 document.
 
     It counts punctuation in the document, also within texts.
     """
@@ -48,7 +48,7 @@ def parsed_size(document: bytes) -> int:
 
 
 def json_counts(document: bytes) -> JsonCounts:
-    """The counts of a UTF-8 document."""
+    """Return the counts of a UTF-8 document."""
     return JsonCounts(
         len(document),
         document.isascii(),

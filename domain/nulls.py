@@ -10,7 +10,7 @@ V = TypeVar("V")
 
 
 def without_nulls(mapping: Mapping[K, V | None]) -> dict[K, V]:
-    """The entries of `mapping` whose value is not None; nested documents stay as they are."""
+    """Return the entries of `mapping` whose value is not None; nested documents stay as they are."""
     return {key: value for key, value in mapping.items() if value is not None}
 
 

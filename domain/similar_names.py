@@ -1,4 +1,4 @@
-"""Existing package names that are close to a misspelt one.
+"""Finds existing package names that are similar to a misspelt one.
 
 An index of letter pairs finds the names that share most pairs with the misspelt one; only those are compared letter by
 letter.
@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-# Names that are looked at more closely: by the share of common pairs, then letter by letter.
+# The number of names of which the share of common pairs is computed, and of which the edit distance is.
 _MOST_SHARING: Final = 200
 _MOST_COMPARED: Final = 40
 # Characters of a name; longer ones have no similar names.
@@ -19,7 +19,7 @@ _LONGEST: Final = 80
 
 
 class NameIndex:
-    """The names that suggestions come from. Takes about 0.2 s and 1 MB for 8,000 names."""
+    """An index of the names that may be suggested. For 8,000 names it takes about 0.2 s to create and 1 MB."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = names
@@ -30,19 +30,19 @@ class NameIndex:
                 self._by_pair.setdefault(pair, array("I")).append(position)
 
     def closest(self, name: str, most: int = 3) -> list[str]:
-        """At most `most` names that are close to `name`, the closest first; none for a name that exists."""
+        """Return up to `most` names that are similar to `name`, the most similar first; none for a name that exists."""
         if not 2 <= len(name) <= _LONGEST or name in self._known:
             return []
-        wanted, limit = _normalized(name), 1 + len(name) // 4
-        found = []
-        for candidate in self._sharing_pairs(name):
-            distance = edit_distance(wanted, _normalized(candidate), limit)
+        normalized, limit = _normalize(name), 1 + len(name) // 4
+        candidates = []
+        for candidate in self._find_by_pairs(name):
+            distance = edit_distance(normalized, _normalize(candidate), limit)
             if distance is not None:
-                found.append((distance, candidate[0] != name[0], abs(len(candidate) - len(name)), candidate))
-        return [candidate for *_, candidate in sorted(found)[:most]]
+                candidates.append((distance, candidate[0] != name[0], abs(len(candidate) - len(name)), candidate))
+        return [candidate for *_, candidate in sorted(candidates)[:most]]
 
-    def _sharing_pairs(self, name: str) -> list[str]:
-        """The names that share the largest part of their letter pairs with `name`."""
+    def _find_by_pairs(self, name: str) -> list[str]:
+        """Return the names that share the largest part of their letter pairs with `name`."""
         pairs = _pairs(name)
         shared: Counter[int] = Counter()
         for pair in pairs:
@@ -55,19 +55,25 @@ class NameIndex:
 
 
 def _pairs(name: str) -> set[str]:
-    """Pairs of neighbouring letters, and pairs with one letter between, which survive a letter too much or too few."""
-    text = f" {_normalized(name)} "
+    """Return the pairs of neighbouring letters, and the pairs with one letter between them.
+
+    The latter are still equal if a letter is added or missing.
+    """
+    text = f" {_normalize(name)} "
     near = (text[start : start + 2] for start in range(len(text) - 1))
     far = (text[start] + text[start + 2] for start in range(len(text) - 2))
     return {*near, *far}
 
 
-def _normalized(name: str) -> str:
+def _normalize(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
 def edit_distance(first: str, second: str, limit: int) -> int | None:
-    """Insertions, deletions, replacements and swaps of neighbours that make one text the other; None above `limit`."""
+    """Return the number of edits that turn one text into the other; None if it is larger than `limit`.
+
+    An edit is an insertion, a deletion, a replacement, or a swap of two neighbouring letters.
+    """
     if abs(len(first) - len(second)) > limit:
         return None
     before_last: list[int] = []

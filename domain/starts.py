@@ -68,7 +68,7 @@ class UnrecordedBuild:
     """A build at the composer that the history does not contain; `age` is the time since it was first seen.
 
     `fingerprints` are those that the start of its request may have been recorded with (see `normalized_variants`), None
-    where the composer does not show the request. `is_adoptable`: it has been seen for longer than a lease, so that no
+    if the composer does not show the request. `is_adoptable`: it has been seen for longer than a lease, so that no
     process is about to record it. `has_blueprint`: its request names a blueprint.
     """
 
@@ -79,7 +79,10 @@ class UnrecordedBuild:
     has_blueprint: bool = False
 
     def may_belong_to(self, start: AbandonedStart) -> bool:
-        """Whether it may be the build of the start: a build is not older than its start, and their requests agree."""
+        """Return whether this may be the build of the start.
+
+        A build is not older than its start, and their requests agree.
+        """
         if self.has_blueprint and not start.has_blueprint:
             return False  # otherwise the start of an equal build without a blueprint would get this build
         matches = self.fingerprints is None or start.fingerprint in self.fingerprints
@@ -99,7 +102,7 @@ def match_starts(
 ) -> MatchedStarts:
     """Match abandoned starts, oldest first, with unrecorded builds of the composer.
 
-    The starts must have been read before the composer's builds. `complete` is False where the composer has more builds
+    The starts must have been read before the composer's builds. `complete` is False if the composer has more builds
     than it lists; then no start is released. Starts of equal requests, and their builds, are interchangeable.
     """
     builds = list(unrecorded)
@@ -119,7 +122,7 @@ def match_starts(
 
 
 def normalize_request(composer_request: Mapping[str, Any], normalize: NormalizePart | None = None) -> dict[str, Any]:
-    """The parts of a composer's request that are the same when the composer echoes it, without password hashes.
+    """Return the parts of a composer's request that are the same when the composer echoes it, without password hashes.
 
     The composer may leave out empty values and add defaults. A start is recorded before its passwords are hashed, so of
     a hash only the form and the salt remain.
@@ -131,7 +134,7 @@ def normalize_request(composer_request: Mapping[str, Any], normalize: NormalizeP
 
 
 def normalized_variants(composer_request: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The forms in which the start of a build may have been recorded, from the request that the composer echoes.
+    """Return the forms in which the start of a build may have been recorded, from the request that the composer echoes.
 
     Older versions recorded a start with the hashes of its passwords, or without its `blueprint_id`. Only the start of a
     blueprint's build may be matched by a form without it: see `names_blueprint`.
@@ -142,12 +145,12 @@ def normalized_variants(composer_request: Mapping[str, Any]) -> list[dict[str, A
 
 
 def names_blueprint(composer_request: Mapping[str, Any]) -> bool:
-    """Whether a composer's request has a `blueprint_id`."""
+    """Return whether a composer's request has a `blueprint_id`."""
     return composer_request.get(_BLUEPRINT_ID) is not None
 
 
 def normalize_part(part: Any, name: str) -> Any:
-    """The value of a key of a composer's request, or of its customizations, as in `normalize_request`."""
+    """Return the value of a key of a composer's request, or of its customizations, as in `normalize_request`."""
     return _without_empty(strip_digests(part) if name == "users" else part)
 
 
@@ -166,7 +169,10 @@ def _normalize(composer_request: Mapping[str, Any], normalize: NormalizePart) ->
 
 
 def _without_empty(value: Any) -> Any:
-    """The value without empty values and defaults. Unchanged parts, which may be large, are shared and not copied."""
+    """Return the value without empty values and defaults.
+
+    Unchanged parts, which may be large, are shared and not copied.
+    """
     if isinstance(value, Mapping):
         relevant = _relevant({key: _without_empty(part) for key, part in value.items()})
         unchanged = len(relevant) == len(value) and all(relevant[key] is part for key, part in value.items())
@@ -182,7 +188,7 @@ def _relevant(parts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_relevant(key: str, value: Any) -> bool:
-    """Whether a value is neither empty nor the default of its key."""
+    """Return whether a value is neither empty nor the default of its key."""
     if value is None or value is False or value in ("", {}, []):
         return False
     return key not in _DEFAULTS or value != _DEFAULTS[key]

@@ -11,7 +11,7 @@ class EnabledFeatureFlags:
         return True
 
     def start(self) -> None:
-        """Nothing to start."""
+        """Implements `FeatureFlags.start`: there is nothing to start."""
 
     def stop(self) -> None:
-        """Nothing to stop."""
+        """Implements `FeatureFlags.stop`: there is nothing to stop."""

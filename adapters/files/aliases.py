@@ -1,6 +1,6 @@
 """Aliases in a distribution directory: a second name of a distribution, which has no folder of its own.
 
-An alias is a symbolic link to the distribution's folder. Where links cannot be stored, as in a wheel, it is a file that
+An alias is a symbolic link to the distribution's folder. If links cannot be stored, as in a wheel, it is a file that
 holds the name of the folder: the form that git gives to links on such systems.
 """
 
@@ -16,7 +16,7 @@ _NAME: Final = re.compile(rb"[\w.-]+\s?")
 
 
 def is_alias(entry: Path) -> bool:
-    """Whether the entry of a distribution directory is an alias in either form."""
+    """Return whether the entry of a distribution directory is an alias in either form."""
     return entry.is_symlink() or _named_folder(entry) is not None
 
 

@@ -97,7 +97,7 @@ class Source:
 
 
 def load_source(path: Path) -> Source:
-    """Read and check the source. Raises ConfigurationError naming the file and the fault."""
+    """Read and check the source. Raises ConfigurationError, which names the file and the fault."""
     try:
         return parse_source(yaml.safe_load(path.read_bytes()), str(path))
     except OSError as error:
@@ -119,7 +119,7 @@ def parse_source(content: Any, where: str = SOURCE_FILE) -> Source:
 
 
 def generate_documents(source: Source) -> dict[str, Document | Alias]:
-    """The content of `<name>/<name>.json` of each distribution, and the aliases, by name.
+    """Return the content of `<name>/<name>.json` of each distribution, and the aliases, by name.
 
     Raises ConfigurationError for an unknown group, keyring or placeholder.
     """
@@ -130,7 +130,7 @@ def generate_documents(source: Source) -> dict[str, Document | Alias]:
 
 
 def keyrings_by_repository(source: Source) -> dict[tuple[str, str, str], Keyring]:
-    """The keyring of every signed repository, by distribution, architecture and repository id."""
+    """Return the keyring of every signed repository, by distribution, architecture and repository id."""
     return {
         (name, arch, template.id): keyring
         for name, entry in source.distributions.items()
@@ -141,7 +141,7 @@ def keyrings_by_repository(source: Source) -> dict[tuple[str, str, str], Keyring
 
 
 def write_documents(documents: Mapping[str, Document | Alias], directory: Path) -> tuple[Path, ...]:
-    """Write the documents and aliases that are missing or differ; returns the folders and links that changed.
+    """Write the documents and aliases that are missing or differ; return the folders and links that changed.
 
     Folders of distributions that are no longer in the source stay. Raises ConfigurationError if the directory cannot be
     written.
@@ -167,7 +167,7 @@ def format_document(document: Document) -> str:
 
 
 def write_if_changed(path: Path, text: str) -> bool:
-    """Replace the file atomically unless it has this content; returns whether it changed. Raises OSError."""
+    """Replace the file atomically unless it has this content; return whether it changed. Raises OSError."""
     content = text.encode()
     if path.is_file() and path.read_bytes() == content:
         return False
@@ -261,7 +261,7 @@ def _look_up(known: Mapping[str, _T], name: str, where: str) -> _T:
 
 
 def _values(name: str, entry: Entry) -> dict[str, str]:
-    """The values of placeholders. A value may itself hold a placeholder (`cdn: "{version}"`)."""
+    """Return the values of placeholders. A value may itself hold a placeholder (`cdn: "{version}"`)."""
     values = {"name": name, **entry.values}
     return {key: fill_placeholders(text, values, name) for key, text in values.items()}
 

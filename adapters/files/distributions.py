@@ -39,9 +39,9 @@ class Problem:
 
 
 def load_distributions(directory: Path) -> dict[str, Distribution]:
-    """All distributions of the directory by folder name, including aliases.
+    """Return all distributions of the directory by folder name, including aliases.
 
-    Raises ConfigurationError naming all invalid files and fields.
+    Raises ConfigurationError, which names all invalid files and fields.
     """
     distributions, errors = _read(directory)
     if errors:
@@ -50,7 +50,7 @@ def load_distributions(directory: Path) -> dict[str, Distribution]:
 
 
 def find_problems(directory: Path, accept: CustomizationsValidator) -> list[Problem]:
-    """Check the directory; returns errors first, then warnings.
+    """Check the directory; return errors first, then warnings.
 
     `accept` validates the content of OpenSCAP profiles. Signing keys are checked only if the directory has a
     `source.yaml`, which names the keys of each repository.
@@ -72,7 +72,7 @@ def find_problems(directory: Path, accept: CustomizationsValidator) -> list[Prob
 def load_allow_list(path: Path | None) -> AllowList:
     """Read the allow list, `{org_id: [regex, …], "*": […]}`. Without a path, no organization is allowed anything.
 
-    Raises ConfigurationError naming the file and the entry.
+    Raises ConfigurationError, which names the file and the entry.
     """
     if path is None:
         return AllowList()
@@ -204,7 +204,7 @@ class _DistributionSchema(_FileSchema):
 
 
 def _read(directory: Path) -> tuple[dict[str, Distribution], list[Problem]]:
-    """The valid distributions, and one error for each fault of the others."""
+    """Return the valid distributions, and one error for each fault of the others."""
     try:
         entries = sorted(e for e in directory.iterdir() if not e.name.startswith("."))
     except OSError as error:

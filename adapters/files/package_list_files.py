@@ -24,7 +24,7 @@ class PackageList(NamedTuple):
 
 
 def package_list_path(directory: Path, distribution: Distribution, architecture: str, repository: Repository) -> Path:
-    """The path of the repository's package list, which may not exist."""
+    """Return the path of the repository's package list, which may not exist."""
     file = f"{distribution.canonical_name}-{architecture}-{repository.id}-packages.json"
     return follow_alias(directory / distribution.name) / file
 
@@ -38,7 +38,7 @@ def package_list_paths(directory: Path, distribution: Distribution) -> Iterator[
 
 
 def distributions_by_folder(directory: Path, distributions: Mapping[str, Distribution]) -> dict[Path, Distribution]:
-    """The distributions by resolved folder. An alias is included only if its folder is outside the directory."""
+    """Return the distributions by resolved folder. An alias is included only if its folder is outside the directory."""
     found: dict[Path, Distribution] = {}
     for name in sorted(distributions, key=lambda name: (is_alias(directory / name), name)):
         found.setdefault(follow_alias(directory / name).resolve(), distributions[name])

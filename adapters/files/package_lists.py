@@ -115,7 +115,7 @@ class FilePackageLists:
 def index_package_lists(directory: Path, distributions: Mapping[str, Distribution]) -> FilePackageLists:
     """Read and index the package lists of the directory's distributions.
 
-    Lists of repositories with image type tags are checked, but not searched. Raises ConfigurationError naming all
+    Lists of repositories with image type tags are checked, but not searched. Raises ConfigurationError, which names all
     invalid files and fields.
     """
     indexes: dict[tuple[Path, str], _Index] = {}
@@ -139,7 +139,10 @@ def index_package_lists(directory: Path, distributions: Mapping[str, Distributio
 
 
 def _lists(directory: Path, distribution: Distribution, errors: list[str]) -> dict[str, list[PackageList]]:
-    """The lists to search, by architecture, in the order of the repositories. Faults are appended to `errors`."""
+    """Return the lists to search, by architecture, in the order of the repositories.
+
+    Faults are appended to `errors`.
+    """
     found: dict[str, list[PackageList]] = {}
     for architecture, repository, path in package_list_paths(directory, distribution):
         if not path.exists():
@@ -173,13 +176,13 @@ def _write(memory: BinaryIO, lists: Sequence[PackageList]) -> _Index:
 
 
 def _separator(names: Iterable[str]) -> str:
-    """The first character that no name contains. It is ASCII if possible, because ASCII text is split faster."""
+    """Return the first character that no name contains. It is ASCII if possible, because ASCII text is split faster."""
     used = "".join(names)
     return next(character for character in map(chr, range(0x110000)) if character not in used)
 
 
 def _memory_file() -> int:
-    """The descriptor of a file without a name, in memory if the platform supports it."""
+    """Return the descriptor of a file without a name, in memory if the platform supports it."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("package lists")
     with tempfile.TemporaryFile() as file:

@@ -59,7 +59,7 @@ class ProfileSets:
 
 
 def load_profile_sets(path: Path) -> ProfileSets:
-    """Read the file. Raises ConfigurationError naming the file and the fault."""
+    """Read the file. Raises ConfigurationError, which names the file and the fault."""
     try:
         return parse_profile_sets(yaml.safe_load(path.read_bytes()), str(path))
     except OSError as error:
@@ -80,7 +80,7 @@ def parse_profile_sets(content: Any, where: str = PROFILES_FILE) -> ProfileSets:
 
 
 def generate_profiles(source: Source, sets: ProfileSets) -> dict[tuple[str, str], Document]:
-    """The customizations of each profile, by distribution and profile id. Aliases have no profiles of their own.
+    """Return the customizations of each profile, by distribution and profile id. Aliases have no profiles of their own.
 
     Raises ConfigurationError for an unknown set or placeholder, and for a profile without a description.
     """
@@ -107,7 +107,7 @@ def _description(text: str, name: str, entry: Entry) -> str:
 
 
 def write_profiles(documents: Mapping[tuple[str, str], Document], directory: Path) -> tuple[Path, ...]:
-    """Write the profiles that are missing or differ; returns the files that changed.
+    """Write the profiles that are missing or differ; return the files that changed.
 
     Profiles that are no longer in the source stay. Raises ConfigurationError if the directory cannot be written.
     """
@@ -124,7 +124,7 @@ def write_profiles(documents: Mapping[tuple[str, str], Document], directory: Pat
 
 
 def _customizations(profile_id: str, template: ProfileTemplate, description: str) -> Document:
-    """The profile in the form of the schema Customizations of openapi.yaml."""
+    """Return the profile in the form of the schema Customizations of openapi.yaml."""
     openscap = {"profile_id": profile_id, "profile_name": template.name, "profile_description": description}
     document: Document = {"openscap": openscap}
     if template.filesystem:

@@ -23,7 +23,7 @@ CustomizationsValidator: TypeAlias = Callable[[Any], dict[str, Any]]
 
 
 def list_profile_ids(folder: Path) -> tuple[str, ...]:
-    """The ids of the profiles in a distribution's folder, sorted. Raises OSError."""
+    """Return the ids of the profiles in a distribution's folder, sorted. Raises OSError."""
     profiles = folder / _FOLDER
     if not profiles.is_dir():
         return ()
@@ -36,7 +36,7 @@ def list_own_profile_ids(folder: Path) -> tuple[str, ...]:
 
 
 def profile_path(folder: Path, profile_id: str) -> Path:
-    """The path of a profile's customizations in a distribution's folder; the file may not exist."""
+    """Return the path of a profile's customizations in a distribution's folder; the file may not exist."""
     return folder / _FOLDER / profile_id / _FILE
 
 
@@ -54,7 +54,7 @@ def read_profile(path: Path, accept: CustomizationsValidator) -> dict[str, Any]:
 def check_profile(document: Any, accept: CustomizationsValidator) -> dict[str, Any]:
     """Validate the content of a profile's file, and return it with defaults.
 
-    Raises ConfigurationError naming the field.
+    Raises ConfigurationError, which names the field.
     """
     if not isinstance(document, dict):
         raise ConfigurationError("Expected an object.")
@@ -70,7 +70,7 @@ def load_profiles(
 ) -> dict[tuple[str, str], dict[str, Any]]:
     """Read the customizations of all profiles that have a file, by distribution (including aliases) and profile id.
 
-    Raises ConfigurationError naming all invalid files and fields.
+    Raises ConfigurationError, which names all invalid files and fields.
     """
     read: dict[Path, dict[str, dict[str, Any]]] = {}
     errors: list[str] = []

@@ -16,7 +16,7 @@ from adapters.http.schemas import AnswerSchema, BoundedList, RecordList
 from domain.documents import LARGEST_DETAILS, is_within
 from domain.errors import NotFoundError, UnavailableError
 from domain.packages import Package
-from domain.status import BuildError, ComposeStatus, ImageStatus, Progress, UploadStatus, bounded
+from domain.status import BuildError, ComposeStatus, ImageStatus, Progress, UploadStatus, limit_error
 from domain.submission import Accepted, Refused, Submission, Unanswered
 from ports.composer import Builds
 
@@ -94,7 +94,7 @@ class _BuildErrorSchema(AnswerSchema):
 
     @post_load
     def _build(self, data: dict[str, Any], **_: Any) -> BuildError:
-        return bounded(BuildError(**data))
+        return limit_error(BuildError(**data))
 
 
 class _ImageStatusSchema(AnswerSchema):

@@ -227,7 +227,7 @@ class PostgresBlueprints:
         # Its insert then waits for our transaction. Ours waits for its transaction, and fails if that commits.
         while True:
             try:
-                return self._database.run_with_retry(change_once, attempts=5, after=(_ConcurrentChangeError,))
+                return self._database.run_with_retry(change_once, attempts=5, retry_on=(_ConcurrentChangeError,))
             except _DocumentsTooLargeError as error:
                 # Memory is reserved while the blueprint is not locked, because the reservation may block.
                 memory = _estimate_memory(error.counts)

@@ -16,7 +16,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from adapters.postgres.connection import PostgresDatabase
-from adapters.postgres.storable import storable
+from adapters.postgres.storable import remove_nul
 from domain.errors import UnavailableError
 from domain.idempotency import KEY_LIFETIME, EarlierRequest, KeyClaim, RequestFailure, UnsettledKey
 
@@ -98,7 +98,7 @@ class PostgresIdempotencyKeys:
 
     def settle_failed(self, key_id: UUID, failure: RequestFailure) -> None:
         """Implements `IdempotencyKeys.settle_failed`."""
-        values = {"id": key_id, "failure": Jsonb(storable(asdict(failure)))}  # without NUL
+        values = {"id": key_id, "failure": Jsonb(remove_nul(asdict(failure)))}
         self._database.run_with_retry(lambda connection: connection.execute(_SETTLE_FAILED, values))
 
     def find_unsettled(self, lease: timedelta, limit: int) -> Sequence[UnsettledKey]:

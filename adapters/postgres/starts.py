@@ -186,8 +186,8 @@ class PostgresStarts:
         is_of_start = self._database.run_with_retry(
             lambda connection: _record_compose(connection, values),
             attempts=4,
-            after=(UnavailableError, psycopg.Error),
-            patient=True,
+            retry_on=(UnavailableError, psycopg.Error),
+            ignore_deadline=True,
         )
         if not is_of_start:
             raise BuildIdTakenError

@@ -9,8 +9,8 @@ class UnlimitedRequests:
     """No rate limits. Implements ports.rate_limits.RateLimits."""
 
     async def spend(self, _tenant: str, _budget: Budget, _amount: int = 1) -> BudgetSpending | None:
-        """Implements `RateLimits.spend`. Returns None."""
+        """Implements `RateLimits.spend`: None, because nothing is counted."""
         return None
 
     async def aclose(self) -> None:
-        """Implements `RateLimits.aclose`."""
+        """Implements `RateLimits.aclose`: there is nothing to close."""

@@ -23,7 +23,7 @@ class Checksum:
     value: str
 
     def digest(self) -> Digest:
-        """A Digest that compares content with this checksum."""
+        """Return a Digest that compares content with this checksum."""
         return Digest(self)
 
 

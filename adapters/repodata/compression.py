@@ -46,7 +46,7 @@ class _FileWithDeadline(io.RawIOBase):
 
 
 def decompress(file: BinaryIO, deadline: float) -> Iterator[bytes]:
-    """The content of a file in pieces of at most 256 KiB, decompressed if it is gzip, xz, zstd or bzip2.
+    """Return the content of a file in pieces of at most 256 KiB, decompressed if it is gzip, xz, zstd or bzip2.
 
     The format is detected by the file's first bytes. `deadline` is a time of `time.monotonic()`. Raises
     UnavailableError if the file is damaged or the deadline has passed.

@@ -146,7 +146,7 @@ class Downloads:
 
 
 def _redirect_target(address: str, location: str, what: str) -> str:
-    """The address of a redirect. Raises UnavailableError if it leads to another host, or from https to http."""
+    """Return the address of a redirect. Raises UnavailableError if it leads to another host, or from https to http."""
     try:
         old, new = urlsplit(address), urlsplit(urljoin(address, location))
         ports = _port(old), _port(new)
@@ -173,7 +173,7 @@ def _status_error(what: str, status: int) -> UnavailableError:
 
 
 def _reason(error: Exception) -> str:
-    """A message for users, by the innermost exception: texts of the outer ones repeat it in technical terms."""
+    """Return a message for users, by the innermost exception: texts of the outer ones repeat it in technical terms."""
     cause: BaseException = error
     while (inner := _inner(cause)) is not None:
         cause = inner

@@ -9,8 +9,8 @@ from typing import Any, Final
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from adapters.repodata.checksum import Checksum, ChecksumSchema
-from adapters.repodata.elements import Element, read_tree
 from adapters.repodata.errors import content_error
+from adapters.repodata.xml_reader import Element, read_tree
 
 _REPOMD: Final = "repodata/repomd.xml"
 _MOST_MIRRORS: Final = 100
@@ -28,12 +28,12 @@ class Metalink:
 
 
 def read_metalink(content: bytes) -> Metalink:
-    """Parse a metalink. Raises UnavailableError naming the fault.
+    """Parse a metalink. Raises UnavailableError, which names the fault.
 
     Checksums of older versions of repomd.xml (`alternates`) are ignored, so that outdated mirrors are skipped.
     """
     root = read_tree(content, "the metalink")
-    files = [file for file in root.all("files", "file") if file.attributes.get("name") == "repomd.xml"]
+    files = [file for file in root.find_all("files", "file") if file.attributes.get("name") == "repomd.xml"]
     if root.name != "metalink" or not files:
         raise content_error("the metalink does not name repomd.xml")
     mirrors = sorted(_mirrors(files[0]), key=lambda mirror: -mirror[0])
@@ -44,7 +44,7 @@ def read_metalink(content: bytes) -> Metalink:
 
 
 def _checksum(file: Element) -> Checksum:
-    values = {h.attributes.get("type"): h.text for h in file.all("verification", "hash")}
+    values = {h.attributes.get("type"): h.text for h in file.find_all("verification", "hash")}
     for type_ in _CHECKSUM_TYPES:
         if type_ in values:
             try:
@@ -65,7 +65,7 @@ class _UrlSchema(Schema):
 
 def _mirrors(file: Element) -> Iterator[tuple[int, str]]:
     """Preference and address of each http or https mirror. Invalid addresses are skipped."""
-    for element in file.all("resources", "url"):
+    for element in file.find_all("resources", "url"):
         if len(element.text) > _LONGEST_ADDRESS:
             continue
         try:

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from adapters.repodata.elements import read_elements
 from adapters.repodata.errors import content_error
 from adapters.repodata.text import has_controls, without_controls
 from adapters.repodata.versions import Version
+from adapters.repodata.xml_reader import read_elements
 
 # Bytes of memory for all packages of a repository; those of Fedora take about 40 million.
 _MAX_MEMORY: Final = 128 * 1024 * 1024
@@ -44,7 +44,7 @@ def read_packages(pieces: Iterable[bytes], architecture: str) -> tuple[Package, 
 
 
 class _PrimaryHandler:
-    """Collects the newest version and the summary of each package. Implements elements.Handler."""
+    """Collects the newest version and the summary of each package. Implements xml_reader.Handler."""
 
     deepest = 2
 
@@ -103,5 +103,5 @@ class _PrimaryHandler:
 
 
 def _size(name: str, version: Version, summary: str) -> int:
-    """Bytes of memory that the package takes."""
+    """Return the bytes of memory that the package takes."""
     return _PACKAGE_OVERHEAD + sum(map(sys.getsizeof, (name, version.version, version.release, summary)))

@@ -10,8 +10,8 @@ from urllib.parse import unquote
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate
 
 from adapters.repodata.checksum import Checksum, ChecksumSchema
-from adapters.repodata.elements import Element, read_tree
 from adapters.repodata.errors import content_error, permanent_error
+from adapters.repodata.xml_reader import Element, read_tree
 from domain.nulls import without_nulls
 
 LARGEST_PRIMARY: Final = 512 * 1024 * 1024
@@ -39,9 +39,9 @@ class Primary:
 
 
 def read_repomd(content: bytes) -> Primary:
-    """Parse repomd.xml. Raises UnavailableError naming the fault."""
+    """Parse repomd.xml. Raises UnavailableError, which names the fault."""
     root = read_tree(content, "repomd.xml")
-    found = [data for data in root.all("data") if data.attributes.get("type") == "primary"]
+    found = [data for data in root.find_all("data") if data.attributes.get("type") == "primary"]
     if root.name != "repomd" or not found:
         raise content_error("repomd.xml names no primary")
     try:
@@ -54,7 +54,7 @@ def read_repomd(content: bytes) -> Primary:
 def _document(data: Element) -> dict[str, object]:
     document: dict[str, object] = {"location": _attribute(data, "location", "href")}
     for name in ("checksum", "open-checksum"):
-        for element in data.all(name)[:1]:
+        for element in data.find_all(name)[:1]:
             document[name] = {"type": element.attributes.get("type"), "value": element.text}
     for name in ("size", "open-size"):
         document[name] = data.text_at(name)
@@ -62,12 +62,12 @@ def _document(data: Element) -> dict[str, object]:
 
 
 def _attribute(data: Element, name: str, attribute: str) -> str | None:
-    found = data.all(name)
+    found = data.find_all(name)
     return found[0].attributes.get(attribute) if found else None
 
 
 def _first(messages: Any, place: str = "") -> str:
-    """The first of marshmallow's nested messages, such as `checksum.type: Is none of …`."""
+    """Return the first of marshmallow's nested messages, such as `checksum.type: Is none of …`."""
     if isinstance(messages, dict):
         key, inner = next(iter(messages.items()))
         return _first(inner, f"{place}.{key}" if place else str(key))

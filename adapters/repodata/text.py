@@ -16,7 +16,7 @@ _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u206
 
 
 def printable(text: str) -> str:
-    """The text on one line, at most 1,000 characters long, with control and format characters escaped."""
+    """Return the text on one line, at most 1,000 characters long, with control and format characters escaped."""
     truncated = text if len(text) <= _MAX_LENGTH else text[:_MAX_LENGTH] + " ..."
     return "".join(
         _escape(character) if unicodedata.category(character) in _ESCAPED_CATEGORIES else character
@@ -25,12 +25,12 @@ def printable(text: str) -> str:
 
 
 def has_controls(text: str) -> bool:
-    """Whether the text holds control characters, line breaks, or characters that override the direction of writing."""
+    """Return whether the text has control characters, line breaks, or overrides of the writing direction."""
     return _CONTROLS.search(text) is not None
 
 
 def without_controls(text: str) -> str:
-    """The text with spaces in place of the characters that `has_controls` looks for."""
+    """Return the text with spaces in place of the characters that `has_controls` looks for."""
     return _CONTROLS.sub(" ", text)
 
 

@@ -59,7 +59,7 @@ def _compare_segments(one: str, other: str) -> int:
 
 
 def _rank(segment: str) -> int:
-    """The order of kinds of segments, from old to new: `~`, the end of the version, `^`, letters, digits."""
+    """Return the order of kinds of segments, from old to new: `~`, the end of the version, `^`, letters, digits."""
     if segment in _SIGNS:
         return _SIGNS[segment]
     return 4 if segment.isdigit() else 3

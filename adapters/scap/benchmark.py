@@ -61,7 +61,7 @@ class Benchmark:
     values: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def profile(self, profile_id: str) -> Profile:
-        """The profile including what it inherits.
+        """Return the profile including what it inherits.
 
         Raises UnavailableError if it extends itself or a missing profile, or selects a missing rule or group.
         """
@@ -90,7 +90,7 @@ class Benchmark:
                 yield rule_id, "".join(self._fill_in(part, profile, rule_id) for part in rule.fix)
 
     def _ancestors(self, profile_id: str) -> list[Profile]:
-        """The profile, the profile that it extends, and so on."""
+        """Return the profile, the profile that it extends, and so on."""
         ancestors: dict[str, Profile] = {}
         next_id: str | None = profile_id
         while next_id is not None:

@@ -37,11 +37,11 @@ class ProfileReader:
     _characters_left: int = _MAX_TOML
 
     def customizations(self, profile_id: str) -> dict[str, Any]:
-        """The customizations of a profile.
+        """Return the customizations of a profile.
 
         They are `openscap` with the profile's name and description, and those of `filesystem`, `kernel`, `packages`,
-        `services` and `fips` that its rules require, in the order of the rules. Raises UnavailableError naming the
-        profile or the rule if something is missing or holds control characters.
+        `services` and `fips` that its rules require, in the order of the rules. Raises UnavailableError, which names
+        the profile or the rule if something is missing or holds control characters.
         """
         profile = self.benchmark.profile(profile_id)
         document: dict[str, Any] = {"openscap": _openscap(profile_id, profile.title, profile.description)}
@@ -87,7 +87,7 @@ class _Requirements:
         self.fips = self.fips or customizations.get("fips", {}).get("enabled", False)
 
     def document(self) -> dict[str, Any]:
-        """The customizations, without empty ones."""
+        """Return the customizations, without empty ones."""
         services = {state: list(names) for state, names in self.services.items() if names}
         customizations = {
             "filesystem": [{"mountpoint": point, "min_size": size} for point, size in self.filesystem.items()],

@@ -10,8 +10,8 @@ from typing import Final
 from xml.parsers import expat
 
 from adapters.repodata.compression import decompress
-from adapters.repodata.elements import MAX_DEPTH, MAX_TEXT_LENGTH, feed, local_name
 from adapters.repodata.errors import content_error
+from adapters.repodata.xml_reader import MAX_DEPTH, MAX_TEXT_LENGTH, feed, local_name
 from adapters.scap.benchmark import Benchmark, Group, Profile, Rule, ValueReference
 from domain.errors import ConfigurationError, UnavailableError
 
@@ -32,8 +32,8 @@ _ITEMS: Final = frozenset({"Group", "Rule", "Value", "Profile"})
 def read_datastream(path: Path) -> tuple[Benchmark, ...]:
     """Read the benchmarks of a file, which may be compressed (gzip, xz, zstd, bzip2).
 
-    Raises ConfigurationError naming the file if it cannot be read, is no valid datastream, has no profiles, or is too
-    large.
+    Raises ConfigurationError, which names the file if it cannot be read, is no valid datastream, has no profiles, or is
+    too large.
     """
     try:
         if not path.is_file():  # reading from a pipe could block for ever

@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 
 from adapters.files.distribution_source import format_document
-from adapters.files.new_files import NewFiles, name_file_in_errors
+from adapters.files.file_transaction import FileTransaction, name_file_in_errors
 from adapters.files.profiles import CustomizationsValidator, check_profile, list_own_profile_ids, profile_path
 from adapters.repodata.errors import add_context, content_error
 from adapters.scap.customizations import ProfileReader
@@ -55,7 +55,7 @@ class ProfileRefresh:
         Raises ConfigurationError or UnavailableError, and changes no file, if a profile cannot be read or written, or
         is missing in the datastream.
         """
-        with NewFiles(folder) as files:
+        with FileTransaction(folder) as files:
             with name_file_in_errors(folder):
                 known = list_own_profile_ids(folder)
             by_id = self._readers_by_id()
@@ -91,7 +91,7 @@ class ProfileRefresh:
 
 
 def _other_keys(path: Path) -> Mapping[str, Any]:
-    """The keys of the file that a refresh does not replace."""
+    """Return the keys of the file that a refresh does not replace."""
     try:
         document = orjson.loads(path.read_bytes())
     except FileNotFoundError:

@@ -26,7 +26,7 @@ from domain.compose.snapshots import (
 from domain.content import UPLOAD, ContentRepository, Snapshot
 from domain.errors import InvalidRequestError
 from domain.nulls import without_nulls
-from domain.texts import listed
+from domain.texts import list_names
 
 _PAYLOAD_FIELDS: Final = (
     "baseurl",
@@ -137,7 +137,7 @@ def _find_snapshots(
             check_snapshotting(repository)
         snapshot = None if repository is None else snapshots.get(repository.uuid)
         if repository is None or snapshot is None:
-            description = listed(urls) or entry.get("id", "a repository without an address")
+            description = list_names(urls) or entry.get("id", "a repository without an address")
             raise InvalidRequestError(f"No snapshot for {context.request.image.snapshot_date} of {description}")
         yield repository, snapshot
 

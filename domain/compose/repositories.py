@@ -19,7 +19,7 @@ from domain.content import RED_HAT, ContentRepository, Snapshot
 from domain.distributions import Repository
 from domain.errors import InvalidRequestError
 from domain.nulls import without_nulls
-from domain.texts import listed
+from domain.texts import list_names
 
 
 def write_image_repositories(context: BuildContext) -> list[dict[str, Any]]:
@@ -150,7 +150,7 @@ def _write_dated_repositories(context: BuildContext) -> list[dict[str, Any]]:
     for custom in find_custom_red_hat_repositories(context):
         add_snapshot(custom)
     if missing:
-        raise InvalidRequestError(f"No snapshot for {context.request.image.snapshot_date} of {listed(missing)}")
+        raise InvalidRequestError(f"No snapshot for {context.request.image.snapshot_date} of {list_names(missing)}")
     return list(entries_by_url.values())
 
 

@@ -71,7 +71,7 @@ class ComposeRequest:
     client_id: str
 
     def has_customization(self, name: str) -> bool:
-        """Whether the request has the customization of that name (openapi.yaml, schema Customizations)."""
+        """Return whether the request has the customization of that name (openapi.yaml, schema Customizations)."""
         return self.customizations is not None and name in self.customizations
 
     def get_customization(self, name: str, default: Any = None) -> Any:

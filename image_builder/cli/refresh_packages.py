@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 from adapters.files.aliases import follow_alias
 from adapters.files.distributions import load_distributions
-from adapters.files.new_files import NewFiles
+from adapters.files.file_transaction import FileTransaction
 from adapters.files.package_list_files import package_list_path
 from adapters.repodata.download import ClientCertificate, Downloads
 from adapters.repodata.lists import format_package_list, has_packages
@@ -100,7 +100,7 @@ class _Refresh:
     def refresh_distribution(self, distribution: Distribution) -> None:
         """Update the lists of a distribution, or report why they stay unchanged."""
         try:
-            with NewFiles(follow_alias(self.directory / distribution.name)) as lists:
+            with FileTransaction(follow_alias(self.directory / distribution.name)) as lists:
                 for architecture in distribution.architectures.values():
                     for repository in architecture.repositories:
                         self._refresh_repository(distribution, architecture.name, repository, lists)
@@ -113,7 +113,7 @@ class _Refresh:
             self.report.result(f"{distribution.name}: {written} package lists written")
 
     def _refresh_repository(
-        self, distribution: Distribution, architecture: str, repository: Repository, lists: NewFiles
+        self, distribution: Distribution, architecture: str, repository: Repository, lists: FileTransaction
     ) -> None:
         title = f"{distribution.name} {architecture} {repository.id}"
         if repository.rhsm and self.certificate is None:

@@ -1,7 +1,7 @@
-"""The ASGI application of the API's operations, made of Connexion and Flask (docs/architecture.md, A request's way).
+"""The ASGI application of the API's operations, made of Connexion and Flask.
 
 Connexion routes requests and ContractMiddleware validates them, both as openapi.yaml describes; then Flask runs the
-handlers. All base paths serve the same operations.
+handlers. All base paths serve the same operations. docs/architecture.md, How a request is processed, shows its place.
 """
 
 from __future__ import annotations

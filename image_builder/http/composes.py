@@ -18,7 +18,7 @@ from domain.failures import Explanation
 from domain.identity import Identity
 from domain.json_size import parsed_size
 from domain.paging import Page
-from domain.status import ImageStatus, Progress, innermost, upload_options
+from domain.status import ImageStatus, Progress, find_innermost_error, get_upload_options
 from image_builder.http.answers import empty_answer, json_answer
 from image_builder.http.call import Lane, Route
 from image_builder.http.pages import page_answer
@@ -219,10 +219,10 @@ def _image_status(status: ImageStatus, explanation: Explanation | None) -> dict[
         answer["upload_status"] = {
             "status": upload.status,
             "type": upload.type,
-            "options": upload_options(upload),
+            "options": get_upload_options(upload),
         }
     if status.error is not None:
-        error = innermost(status.error)
+        error = find_innermost_error(status.error)
         details = {} if error.details is None else {"details": error.details}
         explained = {} if explanation is None else asdict(explanation)
         answer["error"] = {"id": error.id, "reason": error.reason, **details, **explained}

@@ -1,4 +1,4 @@
-"""The outermost ASGI application, which all requests pass (docs/architecture.md, A request's way).
+"""The outermost ASGI application, which all requests pass (docs/architecture.md, How a request is processed).
 
 It gives each request an id, answers pages that are not in openapi.yaml (probes, documents), turns every exception into
 an error body, counts requests in the metrics, and writes the access log.

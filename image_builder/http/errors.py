@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from domain import errors
 from domain.quota import QuotaExceededError
-from domain.texts import shortened
+from domain.texts import shorten
 from image_builder.http.json_body import encode_json_body
 from image_builder.http.quota import to_rate_limit
 from image_builder.http.rate_limits import format_rate_limits
@@ -59,7 +59,7 @@ class Problem:
     def body(self) -> bytes:
         """The body of the answer, as JSON."""
         entries = self.violations or (errors.Violation(str(self.status), self.detail),)
-        errors_list = [{"title": each.title, "detail": shortened(each.detail, _MAX_DETAIL_LENGTH)} for each in entries]
+        errors_list = [{"title": each.title, "detail": shorten(each.detail, _MAX_DETAIL_LENGTH)} for each in entries]
         return encode_json_body({"errors": errors_list})
 
 
@@ -87,7 +87,7 @@ def to_problem(error: Exception) -> Problem:
 def _to_domain_problem(error: errors.ImageBuilderError) -> Problem:
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        reason = shortened(error.detail, _MAX_DETAIL_LENGTH)
+        reason = shorten(error.detail, _MAX_DETAIL_LENGTH)
         log.warning("request failed", reason=reason, cause=type(error.__cause__).__name__)
     violations = _violations(error) if isinstance(error, errors.RulesViolatedError) else ()
     return Problem(status.value, error.detail, _headers(error), violations)

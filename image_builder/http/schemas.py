@@ -13,7 +13,7 @@ from typing import Any, Final
 import jsonschema_rs
 
 from domain.errors import InvalidRequestError
-from domain.texts import shortened
+from domain.texts import shorten
 from domain.uuids import is_uuid
 from image_builder.http.schema_errors import VALUE_PLACEHOLDER, Path, SchemaErrors
 
@@ -87,7 +87,7 @@ class Checker:
             path, message = max(self._errors.find_first(document), key=lambda error: len(error[0]))
         except ValueError:  # jsonschema-rs cannot format an error of a value with too many levels
             return "body: nested too deeply"
-        return shortened(f"{_format_path(path) or 'body'}: {message}", _MAX_MESSAGE_LENGTH)
+        return shorten(f"{_format_path(path) or 'body'}: {message}", _MAX_MESSAGE_LENGTH)
 
 
 def _format_path(path: Path) -> str:

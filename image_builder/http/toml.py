@@ -9,7 +9,7 @@ import tomli_w
 
 from domain.errors import InvalidRequestError
 from domain.osbuild.blueprint import parse_blueprint, to_osbuild_document
-from domain.texts import listed
+from domain.texts import list_names
 
 # Fields of an export, besides customizations, that osbuild blueprints do not have.
 _API_ONLY_FIELDS: Final = ("bootc", "snapshot_date", "content_sources")
@@ -24,7 +24,7 @@ def create_request_from_toml(text: str, image: Mapping[str, Any]) -> dict[str, A
     """
     blueprint = parse_blueprint(text)
     if blueprint.unknown:
-        raise InvalidRequestError(f"Unsupported fields in the blueprint: {listed(blueprint.unknown)}")
+        raise InvalidRequestError(f"Unsupported fields in the blueprint: {list_names(blueprint.unknown)}")
     return {
         "name": blueprint.name,
         "description": blueprint.description,

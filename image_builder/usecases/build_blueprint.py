@@ -23,8 +23,8 @@ Json = Mapping[str, Any]
 class BuildBlueprint:
     """Starts builds of a blueprint.
 
-    `completed` validates a ComposeRequest (openapi.yaml) and adds defaults: a blueprint may have been stored when other
-    requests were valid.
+    `completed` validates a ComposeRequest (openapi.yaml) and adds defaults; the validation is needed, because other
+    requests may have been valid when the blueprint was stored.
     """
 
     blueprints: Blueprints
@@ -37,25 +37,26 @@ class BuildBlueprint:
         blueprint_id: UUID,
         client_id: str,
         image_types: Sequence[str] | None,
-        key: UUID | None = None,
+        key_id: UUID | None = None,
     ) -> Started:
         """Start a build for each image of the latest version, in the version's order.
 
-        `image_types` selects images by type; None selects all. `key` is the claimed Idempotency-Key of the request.
+        `image_types` selects images by type; None selects all. `key_id` is the id under which the request
+        claimed its Idempotency-Key.
 
         Raises NotFoundError for a blueprint that is not the tenant's, InvalidRequestError for too many images,
-        RateLimitedError where the rate limit allows fewer builds, and the errors of StartComposes.
+        RateLimitedError if the rate limit allows fewer builds, and the errors of StartComposes.
         """
         blueprint = self.blueprints.get(identity.tenant, blueprint_id, needed=most_memory_of)
         requests = create_compose_requests(blueprint, client_id, image_types)
         spend_builds(len(requests))
         require_memory(memory_of(requests))
-        release_set_aside()  # the composer may take long
+        release_set_aside()  # not needed while the composer works, which may take long
         version = BlueprintVersion(blueprint.id, blueprint.version_id)
-        return self.start(identity, self._complete(requests), version, key)
+        return self.start(identity, self._complete(requests), version, key_id)
 
     def _complete(self, requests: Sequence[Json]) -> list[Json]:
-        """The requests with defaults. They share one object with the customizations, which may be large."""
+        """Return the requests with defaults. They share one object with the customizations, because it may be large."""
         completed: list[Json] = []
         for request in requests:
             if completed:

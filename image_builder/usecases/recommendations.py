@@ -11,12 +11,12 @@ from ports.recommendations import Recommendations, Recommended
 
 @dataclass(frozen=True, slots=True)
 class RecommendPackages:
-    """Calls the recommendations service, which is None where it is not configured."""
+    """Calls the recommendations service, which is None if it is not configured."""
 
     recommendations: Recommendations | None
 
     def __call__(self, packages: Sequence[str], count: int, distribution: str) -> Recommended:
-        """Up to `count` packages. An empty result has no model version. Raises UnavailableError."""
+        """Return up to `count` packages. An empty result has no model version. Raises UnavailableError."""
         service = require_configured(self.recommendations, "recommendations")
         recommended = service.recommend(packages, count, distribution)
         return recommended if recommended.packages else Recommended(())

@@ -64,7 +64,7 @@ def test_after_a_restart_of_the_server_no_request_uses_a_dead_connection(server:
     database.close()
 
 
-def test_patient_callers_wait_for_a_busy_pool_and_others_do_not(server: EmbeddedPostgres) -> None:
+def test_a_call_that_ignores_the_deadline_waits_longer_for_a_busy_pool_than_others(server: EmbeddedPostgres) -> None:
     database = opened(server, 1)
     taken, released = threading.Event(), threading.Event()
 
@@ -79,7 +79,7 @@ def test_patient_callers_wait_for_a_busy_pool_and_others_do_not(server: Embedded
     with pytest.raises(UnavailableError):
         database.check()
     threading.Timer(1.0, released.set).start()
-    database.run_with_retry(lambda connection: connection.execute("SELECT 1"), attempts=4, patient=True)
+    database.run_with_retry(lambda connection: connection.execute("SELECT 1"), attempts=4, ignore_deadline=True)
     holder.join()
     database.close()
 
@@ -276,14 +276,14 @@ def broken_late(attempts: list[float]) -> Any:
     return work
 
 
-def test_a_late_error_is_retried_for_patient_callers_only(module_database: Parameters) -> None:
+def test_a_late_error_is_retried_only_by_calls_that_ignore_the_deadline(module_database: Parameters) -> None:
     with pool(module_database) as database:
         attempts: list[float] = []
         with pytest.raises(UnavailableError):
             database.run_with_retry(broken_late(attempts))
         assert len(attempts) == 1
         attempts = []
-        database.run_with_retry(broken_late(attempts), patient=True)
+        database.run_with_retry(broken_late(attempts), ignore_deadline=True)
         assert len(attempts) == 2
 
 
@@ -351,13 +351,13 @@ def test_busy_connections_are_kept_while_no_new_ones_can_be_opened(module_databa
         assert idle(database) == before
 
 
-def test_a_patient_caller_waits_for_a_server_that_restarts(module_database: Parameters) -> None:
+def test_a_call_that_ignores_the_deadline_waits_for_a_server_that_restarts(module_database: Parameters) -> None:
     with DatabaseProxy(module_database) as proxy, pool(proxy.parameters) as database:
         until_there(database)
         proxy.close_port()
         is_away(database)
         threading.Timer(0.3, proxy.back).start()
-        database.run_with_retry(lambda connection: connection.execute("SELECT 1"), attempts=4, patient=True)
+        database.run_with_retry(lambda connection: connection.execute("SELECT 1"), attempts=4, ignore_deadline=True)
 
 
 def test_the_database_can_be_closed_while_the_server_is_unavailable(module_database: Parameters) -> None:

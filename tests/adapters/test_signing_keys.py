@@ -227,14 +227,14 @@ def test_a_missing_page_is_requested_once(vendor):
 
 
 def test_an_endless_answer_is_abandoned(vendor, monkeypatch):
-    monkeypatch.setattr(signing_keys, "_MAX_BYTES", 100)
+    monkeypatch.setattr(signing_keys, "_MAX_DOWNLOAD_BYTES", 100)
     vendor.pages = {"/key": b"x" * 101}
     with pytest.raises(UnavailableError, match="more than 100 bytes"):
         download(vendor.address("/key"))
 
 
 def test_a_slow_answer_is_abandoned_at_the_time_limit(monkeypatch):
-    monkeypatch.setattr(signing_keys, "_TOTAL_TIMEOUT", 1.0)
+    monkeypatch.setattr(signing_keys, "_TOTAL_TIMEOUT_SECONDS", 1.0)
     ended = threading.Event()
 
     class Dripping(BaseHTTPRequestHandler):

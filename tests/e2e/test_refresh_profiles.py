@@ -189,7 +189,7 @@ def test_concurrent_refreshes_of_one_distribution_do_not_mix(directory: Path, da
     lock = os.open(folder, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
     try:
-        assert "is being refreshed already" in refresh(directory, "--datastream", datastream).stderr
+        assert "is being refreshed by another process" in refresh(directory, "--datastream", datastream).stderr
     finally:
         os.close(lock)
     assert customizations(folder) == OLD

@@ -183,7 +183,7 @@ class TestListsThatAreThere:
             second_has_ended.set()
             assert first.wait(PATIENCE) == 0
         assert second.returncode == 1
-        assert "is being refreshed already" in second.stderr
+        assert "is being refreshed by another process" in second.stderr
         assert len(json.loads((folder / LIST).read_text())) == 4
 
     def test_a_killed_refresh_leaves_either_the_old_or_the_new_list(self, directory, folder, repository):
