@@ -54,7 +54,7 @@ _TAILORING_EXISTS: Final = frozenset({HTTPStatus.CREATED, HTTPStatus.NOT_ACCEPTA
 
 
 class HttpCompliance:
-    """Fulfils ports.compliance.Compliance."""
+    """Implements ports.compliance.Compliance."""
 
     def __init__(self, back_end: BackEnd) -> None:
         self._back_end = IdentityBackEnd(back_end, "Compliance", _FORBIDDEN)

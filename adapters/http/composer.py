@@ -202,7 +202,7 @@ _ERROR: Final = _ErrorSchema()
 
 
 class HttpComposer:
-    """Fulfils ports.composer.Composer."""
+    """Implements ports.composer.Composer."""
 
     def __init__(self, back_end: BackEnd, max_idle: float = MAX_IDLE) -> None:
         """`max_idle` is the number of seconds after which an idle connection is not used to submit a build."""

@@ -126,7 +126,7 @@ _TEMPLATE_ANSWER: Final = _TemplateSchema()
 
 
 class HttpContentSources:
-    """Fulfils ports.content_sources.ContentSources."""
+    """Implements ports.content_sources.ContentSources."""
 
     def __init__(self, back_end: BackEnd) -> None:
         self._back_end = IdentityBackEnd(back_end, "Content sources", _FORBIDDEN, _MAX_BYTES)

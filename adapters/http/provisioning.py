@@ -28,7 +28,7 @@ _UPLOAD_INFO: Final = _UploadInfoSchema()
 
 
 class HttpProvisioning:
-    """Fulfils ports.provisioning.Provisioning."""
+    """Implements ports.provisioning.Provisioning."""
 
     def __init__(self, back_end: BackEnd) -> None:
         self._back_end = IdentityBackEnd(back_end, "Provisioning")

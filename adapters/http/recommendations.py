@@ -31,7 +31,7 @@ _RECOMMENDED: Final = _RecommendedSchema()
 
 
 class HttpRecommendations:
-    """Fulfils ports.recommendations.Recommendations."""
+    """Implements ports.recommendations.Recommendations."""
 
     def __init__(self, back_end: BackEnd) -> None:
         self._back_end = back_end
