@@ -150,7 +150,7 @@ class Blueprints(Protocol):
     def create(self, blueprint: NewBlueprint, key_id: UUID | None = None) -> UUID:
         """Store a new blueprint and return its id; settle the Idempotency-Key that was claimed as `key_id`.
 
-        Raises RulesViolatedError if the tenant has a blueprint of this name.
+        Raises NameTakenError if the tenant has a blueprint of this name.
         """
 
     def change(
@@ -158,16 +158,18 @@ class Blueprints(Protocol):
         tenant: str,
         blueprint_id: UUID,
         expected_versions: frozenset[int] | None,
-        change: Callable[[Blueprint], Version],
+        change: Callable[[Blueprint], Version | None],
     ) -> int:
         """Call `change` with the latest version, store its result as the next version, and return the next number.
+
+        None from `change` changes nothing; then the number is that of the latest version.
 
         `expected_versions` are the versions accepted as current (If-Match); None accepts any. Concurrent changes of a
         blueprint are serialized, and none is lost. `change` must not block, because the blueprint is locked while it
         runs; it may be called several times.
 
         Raises NotFoundError if the tenant has no undeleted blueprint with this id, StaleVersionError if the latest
-        version is not expected, RulesViolatedError if another blueprint has the name, and the errors of `change`.
+        version is not expected, NameTakenError if another blueprint has the name, and the errors of `change`.
         """
 
     def find_page(self, query: BlueprintsQuery) -> BlueprintsPage:

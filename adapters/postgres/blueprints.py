@@ -23,7 +23,7 @@ from domain.blueprints.blueprint import (
     Version,
     normalize_body,
 )
-from domain.errors import NotFoundError, RulesViolatedError, StaleVersionError, UnavailableError, Violation
+from domain.errors import NameTakenError, NotFoundError, StaleVersionError, UnavailableError
 from domain.json_size import JsonCounts
 from ports.memory import reserve_memory
 
@@ -34,8 +34,9 @@ VALUES (%(blueprint)s, %(tenant)s, %(account_number)s, %(name)s, %(description)s
 """
 
 _ADD_VERSION: Final = """
-INSERT INTO blueprint_versions (id, blueprint_id, version, body, created_at, service_snapshots)
-VALUES (%(version_id)s, %(blueprint)s, %(version)s, %(body)s, clock_timestamp() AT TIME ZONE 'utc', %(snapshots)s)
+INSERT INTO blueprint_versions (id, blueprint_id, version, body, created_at, service_snapshots, file_version)
+VALUES (%(version_id)s, %(blueprint)s, %(version)s, %(body)s, clock_timestamp() AT TIME ZONE 'utc', %(snapshots)s,
+        %(file_version)s)
 """
 
 _SETTLE_KEY: Final = """
@@ -63,7 +64,8 @@ SELECT blueprints.id, blueprints.name, COALESCE(blueprints.description, ''), ver
                documents.size - octet_length(replace(joined, ',', '')),
                documents.size - octet_length(replace(joined, ':', ''))
            ] FROM concat(documents.body, documents.snapshots) joined
-       ) END
+       ) END,
+       versions.file_version
 FROM blueprints
 JOIN blueprint_versions versions ON versions.blueprint_id = blueprints.id
 CROSS JOIN LATERAL (
@@ -138,9 +140,6 @@ _COUNT_SEARCH: Final = _COUNT.format(listed=_SEARCHED)
 _PAGE_OF_SEARCH: Final = _PAGE.format(listed=_SEARCHED)
 
 
-_NOT_UNIQUE: Final = Violation("Name not unique", "A blueprint with the same name already exists.")
-
-
 class _DocumentsTooLargeError(Exception):
     """The documents of a version are larger than the bytes that the statement may return; `counts` are theirs."""
 
@@ -168,6 +167,7 @@ class _VersionRow(NamedTuple):
     body: bytes | None
     snapshots: bytes | None
     counts: Sequence[int] | None
+    file_version: str | None
 
 
 class PostgresBlueprints:
@@ -208,7 +208,7 @@ class PostgresBlueprints:
         tenant: str,
         blueprint_id: UUID,
         expected_versions: frozenset[int] | None,
-        change: Callable[[Blueprint], Version],
+        change: Callable[[Blueprint], Version | None],
     ) -> int:
         """Implements `Blueprints.change`."""
         max_size, reserved = _UNRESERVED_MAX_BYTES, 0
@@ -217,6 +217,8 @@ class PostgresBlueprints:
             with _translate_conflicts(), connection.transaction():
                 current = _lock_and_read(connection, tenant, blueprint_id, expected_versions, max_size)
                 new = change(current)
+                if new is None:
+                    return current.version
                 values = {"blueprint": blueprint_id, "name": new.name, "description": new.description}
                 with connection.pipeline():
                     connection.execute(_UPDATE_BLUEPRINT, values)
@@ -374,6 +376,7 @@ def _to_blueprint(row: _VersionRow) -> Blueprint:
         row.version_id,
         normalize_body(_parse_document(row.body)),
         _parse_document(row.snapshots),
+        row.file_version,
     )
 
 
@@ -386,6 +389,7 @@ def _add_version(
         "version": number,
         "body": _jsonb(version.body),
         "snapshots": None if version.snapshots is None else _jsonb(version.snapshots),
+        "file_version": version.file_version,
     }
     connection.execute(_ADD_VERSION, values)
 
@@ -414,12 +418,12 @@ def _escape_like(text: str) -> str:
 
 @contextmanager
 def _translate_conflicts() -> Iterator[None]:
-    """Raise RulesViolatedError for a name in use, _ConcurrentChangeError for a version number in use or a deadlock."""
+    """Raise NameTakenError for a name in use, _ConcurrentChangeError for a version number in use or a deadlock."""
     try:
         yield
     except errors.UniqueViolation as error:
         if error.diag.table_name == "blueprints":
-            raise RulesViolatedError((_NOT_UNIQUE,)) from None
+            raise NameTakenError from None
         raise _ConcurrentChangeError from error
     except errors.DeadlockDetected as error:
         raise _ConcurrentChangeError from error

@@ -32,7 +32,7 @@ from image_builder.http.limiter import Limiter, choose_budget
 from image_builder.http.memory import Account, RequestMemory
 from image_builder.http.parameters import parse_query
 from image_builder.http.schemas import refuse_nul
-from image_builder.http.toml import create_request_from_toml
+from image_builder.http.toml import add_query, create_request_from_toml
 from image_builder.http.value_count import MAX_VALUES, count_toml_values, count_values
 from image_builder.telemetry import logs
 
@@ -172,11 +172,16 @@ class _BodyReader:
             await self._memory.reserve_async(cost, later=await self._find_extra_cost(cost, arguments))
         finally:
             incoming_account.close()
-        parse = partial(_parse_toml, arguments=arguments) if toml else _parse_json
+        parse = self._choose_parser(arguments, toml=toml)
         check = partial(_parse_and_check, parse, body=self._body)
         return await self._run(
             values > _MAX_VALUES_ON_LOOP or len(raw) > (_MAX_TOML_ON_LOOP if toml else _MAX_JSON_ON_LOOP), check, raw
         )
+
+    def _choose_parser(self, arguments: Mapping[str, Any], *, toml: bool) -> Callable[[bytes], Any]:
+        if toml:
+            return partial(_parse_toml, arguments=arguments, distributions=self._body.distributions)
+        return partial(_parse_json_blueprint, arguments=arguments) if self._body.toml else _parse_json
 
     async def _find_extra_cost(self, cost: int, arguments: Mapping[str, Any]) -> int:
         """Return the bytes that the handler needs besides `cost`, those of the body.
@@ -309,14 +314,18 @@ def _parse_json(raw: bytes) -> Any:
     return document
 
 
-def _parse_toml(raw: bytes, arguments: Mapping[str, Any]) -> Any:
+def _parse_json_blueprint(raw: bytes, arguments: Mapping[str, Any]) -> Any:
+    return add_query(_parse_json(raw), arguments)
+
+
+def _parse_toml(raw: bytes, arguments: Mapping[str, Any], distributions: frozenset[str]) -> Any:
     try:
         text = raw.decode("utf-8-sig")  # some editors write a byte order mark
     except UnicodeDecodeError:
         raise InvalidRequestError("The body is not TOML: it is not UTF-8") from None
     try:
         # TOML has values that JSON cannot express: to encode them raises TypeError.
-        document = orjson.loads(orjson.dumps(create_request_from_toml(text, arguments)))
+        document = orjson.loads(orjson.dumps(create_request_from_toml(text, arguments, distributions)))
     except TypeError as error:
         raise InvalidRequestError(f"The blueprint cannot be kept as JSON: {error}") from None
     refuse_nul(document)

@@ -22,6 +22,17 @@ _TIMEOUT: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
+class Export:
+    """An export (openapi.yaml, schema BlueprintExportResponse).
+
+    `architecture` is that of all images; None where they have different ones.
+    """
+
+    document: dict[str, Any]
+    architecture: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ExportBlueprint:
     """Exports blueprints. `content_sources` is None if it is not configured; `clock` returns the time in UTC."""
 
@@ -29,8 +40,8 @@ class ExportBlueprint:
     content_sources: ContentSources | None
     clock: Callable[[], datetime]
 
-    def __call__(self, identity: Identity, blueprint_id: UUID, *, with_repositories: bool = True) -> dict[str, Any]:
-        """Return the export (openapi.yaml, schema BlueprintExportResponse); `with_repositories` adds `content_sources`.
+    def __call__(self, identity: Identity, blueprint_id: UUID, *, with_repositories: bool = True) -> Export:
+        """Return the export; `with_repositories` adds `content_sources`.
 
         Raises NotFoundError if the tenant has no such blueprint, ForbiddenError if content sources refuses the
         caller, and UnavailableError.
@@ -43,7 +54,8 @@ class ExportBlueprint:
             if with_repositories and exported.repositories:
                 content_sources = require_configured(self.content_sources, "content sources")
                 repositories = _export_repositories(content_sources, identity, exported.repositories)
-        return {**exported.document, **({"content_sources": repositories} if with_repositories else {})}
+        document = {**exported.document, **({"content_sources": repositories} if with_repositories else {})}
+        return Export(document, exported.architecture)
 
     def _find_community_repositories(self, identity: Identity, urls: tuple[str, ...]) -> tuple[ContentRepository, ...]:
         if not urls or self.content_sources is None:
