@@ -101,12 +101,14 @@ def write_custom_repositories(context: BuildContext) -> list[dict[str, Any]]:
 
 
 def _refuse_without_address(repository: dict[str, Any], entry: Json) -> dict[str, Any]:
-    """Return the composer's repository. Raises InvalidRequestError if its address is neither given nor known."""
-    if any(repository.get(name) for name in _ADDRESSES):
+    """Return the composer's repository. Raises InvalidRequestError if the entry has neither an address nor an id.
+
+    An id that content sources does not know is sent as it is.
+    """
+    if entry.get("id") or any(repository.get(name) for name in _ADDRESSES):
         return repository
-    named = f'with the id "{entry["id"]}"' if entry.get("id") else "without an id"
     raise InvalidRequestError(
-        f"The address of the repository {named} is not known: expected one of {', '.join(_ADDRESSES)}"
+        f"A repository of the request has no address: expected one of {', '.join(_ADDRESSES)}, or the id of a repository"
     )
 
 
