@@ -23,7 +23,7 @@ from domain.nulls import without_nulls
 
 SOURCE_FILE = "source.yaml"
 ARCHITECTURES = ("x86_64", "aarch64")
-# Keys of an entry whose values placeholders of the same name stand for.
+# Keys of an entry whose values replace the placeholders of the same name.
 PLACEHOLDERS = ("major", "version", "cdn", "keys")
 
 Document: TypeAlias = dict[str, Any]
@@ -67,9 +67,9 @@ class RepositoryTemplate:
 class Entry:
     """One distribution of the source.
 
-    Texts may hold placeholders; `values` holds their values. `repositories` are names of groups, `profiles` is the name
-    of a set of `oscap.yaml`. `profiles_applied_to` is the name of the product if the set is written for another
-    product. `image_types` and `bootc` are by architecture.
+    Texts may hold placeholders; `values` are the placeholders' values. `repositories` are names of groups, `profiles`
+    is the name of a set of `oscap.yaml`. `profiles_applied_to` is the name of the product if the set is written for
+    another product. `image_types` and `bootc` are by architecture.
     """
 
     description: str
@@ -107,7 +107,7 @@ def load_source(path: Path) -> Source:
 
 
 def parse_source(content: Any, where: str = SOURCE_FILE) -> Source:
-    """Check the source, given as the content of its YAML. Raises ConfigurationError, which begins with `where`."""
+    """Check the source; `content` is the parsed YAML. Raises ConfigurationError, which begins with `where`."""
     try:
         source: Source = _SourceSchema().load(content)
     except ValidationError as error:
@@ -146,19 +146,19 @@ def write_documents(documents: Mapping[str, Document | Alias], directory: Path) 
     Folders of distributions that are no longer in the source stay. Raises ConfigurationError if the directory cannot be
     written.
     """
-    written = []
+    changed_paths = []
     try:
         for name, document in documents.items():
             if isinstance(document, Alias):
-                changed = _link(directory / name, document.target)
+                changed = _write_link(directory / name, document.target)
             else:
                 (directory / name).mkdir(parents=True, exist_ok=True)
                 changed = write_if_changed(directory / name / f"{name}.json", format_document(document))
             if changed:
-                written.append(directory / name)
+                changed_paths.append(directory / name)
     except OSError as error:
         raise ConfigurationError(f"{error.filename or directory}: {error.strerror}") from None
-    return tuple(written)
+    return tuple(changed_paths)
 
 
 def format_document(document: Document) -> str:
@@ -186,7 +186,7 @@ def write_if_changed(path: Path, text: str) -> bool:
     return True
 
 
-def _link(path: Path, target: str) -> bool:
+def _write_link(path: Path, target: str) -> bool:
     if path.is_symlink():
         if str(path.readlink()) == target:
             return False
@@ -254,10 +254,10 @@ def _repositories(
             yield template, _look_up(source.keys, keys, f"{name}: {template.id}: keys") if keys else None
 
 
-def _look_up(known: Mapping[str, _T], name: str, where: str) -> _T:
-    if name not in known:
-        raise ConfigurationError(f"{where}: unknown {name!r}, expected one of {', '.join(sorted(known))}")
-    return known[name]
+def _look_up(entries: Mapping[str, _T], name: str, where: str) -> _T:
+    if name not in entries:
+        raise ConfigurationError(f"{where}: unknown {name!r}, expected one of {', '.join(sorted(entries))}")
+    return entries[name]
 
 
 def _values(name: str, entry: Entry) -> dict[str, str]:
@@ -290,7 +290,7 @@ class _Tuple(fields.List[Any]):
 
 class _StrictSchema(Schema):
     class Meta:
-        """The file is this project's own, so an unknown key is a typing error."""
+        """The file is this project's own, so an unknown key is a mistake."""
 
         unknown = RAISE
 

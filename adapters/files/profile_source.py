@@ -1,9 +1,9 @@
 """Generates the OpenSCAP profiles of the distribution directory from `oscap.yaml`.
 
-`oscap.yaml` holds sets of profiles; entries of `source.yaml` name a set in `profiles`. A profile has a `name` for
-people and its requirements: `filesystem` (sizes by mount point), `kernel` (arguments), `packages`, services `enabled`
-and `masked`, and `fips`. `descriptions` holds the descriptions of profiles of all sets; the `description` of a profile
-takes precedence. Descriptions may hold the placeholders of `source.yaml`.
+`oscap.yaml` holds sets of profiles; entries of `source.yaml` name a set in `profiles`. A profile has a `name` that
+users see, and its requirements: `filesystem` (sizes by mount point), `kernel` (arguments), `packages`, services
+`enabled` and `masked`, and `fips`. `descriptions` holds the descriptions of profiles of all sets; the `description` of
+a profile takes precedence. Descriptions may hold the placeholders of `source.yaml`.
 """
 
 from __future__ import annotations
@@ -69,11 +69,11 @@ def load_profile_sets(path: Path) -> ProfileSets:
 
 
 def parse_profile_sets(content: Any, where: str = PROFILES_FILE) -> ProfileSets:
-    """Check the sets, given as the content of their YAML. Raises ConfigurationError, which begins with `where`."""
+    """Check the sets; `content` is the parsed YAML. Raises ConfigurationError, which begins with `where`."""
     try:
-        read = _SETS.deserialize(content)
-        descriptions = _DESCRIPTIONS.deserialize(read.pop("descriptions", {}))
-        sets = {name: _SET.deserialize(profiles) for name, profiles in read.items()}
+        loaded = _SETS.deserialize(content)
+        descriptions = _DESCRIPTIONS.deserialize(loaded.pop("descriptions", {}))
+        sets = {name: _SET.deserialize(profiles) for name, profiles in loaded.items()}
     except ValidationError as error:
         raise ConfigurationError(f"{where}: {json.dumps(error.messages)}") from None
     return ProfileSets(sets, descriptions)
@@ -97,11 +97,13 @@ def generate_profiles(source: Source, sets: ProfileSets) -> dict[tuple[str, str]
             text = template.description or sets.descriptions.get(short)
             if not text:
                 raise ConfigurationError(f"{name}: {short}: has no description")
-            documents[name, profile_id] = _customizations(profile_id, template, _description(text, name, entry))
+            documents[name, profile_id] = _create_customizations(
+                profile_id, template, _create_description(text, name, entry)
+            )
     return documents
 
 
-def _description(text: str, name: str, entry: Entry) -> str:
+def _create_description(text: str, name: str, entry: Entry) -> str:
     description: str = fill_placeholders(text, entry.values, name)
     return f"{description} Applied to {entry.profiles_applied_to}." if entry.profiles_applied_to else description
 
@@ -111,19 +113,19 @@ def write_profiles(documents: Mapping[tuple[str, str], Document], directory: Pat
 
     Profiles that are no longer in the source stay. Raises ConfigurationError if the directory cannot be written.
     """
-    written = []
+    changed = []
     try:
         for (name, profile_id), document in documents.items():
             path = profile_path(directory / name, profile_id)
             path.parent.mkdir(parents=True, exist_ok=True)
             if write_if_changed(path, format_document(document)):
-                written.append(path)
+                changed.append(path)
     except OSError as error:
         raise ConfigurationError(f"{error.filename or directory}: {error.strerror}") from None
-    return tuple(written)
+    return tuple(changed)
 
 
-def _customizations(profile_id: str, template: ProfileTemplate, description: str) -> Document:
+def _create_customizations(profile_id: str, template: ProfileTemplate, description: str) -> Document:
     """Return the profile in the form of the schema Customizations of openapi.yaml."""
     openscap = {"profile_id": profile_id, "profile_name": template.name, "profile_description": description}
     document: Document = {"openscap": openscap}
@@ -154,7 +156,7 @@ class _Size(fields.Field[int]):
 
 class _ProfileSchema(Schema):
     class Meta:
-        """The file is this project's own, so an unknown key is a typing error."""
+        """The file is this project's own, so an unknown key is a mistake."""
 
         unknown = RAISE
 

@@ -31,7 +31,7 @@ def list_profile_ids(folder: Path) -> tuple[str, ...]:
 
 
 def list_own_profile_ids(folder: Path) -> tuple[str, ...]:
-    """`list_profile_ids` without the profiles that are symbolic links. Raises OSError."""
+    """Return `list_profile_ids` without the profiles that are symbolic links. Raises OSError."""
     return tuple(each for each in list_profile_ids(folder) if not (folder / _FOLDER / each).is_symlink())
 
 
@@ -59,7 +59,7 @@ def check_profile(document: Any, accept: CustomizationsValidator) -> dict[str, A
     if not isinstance(document, dict):
         raise ConfigurationError("Expected an object.")
     try:
-        # Files of operators hold nulls, which openapi.yaml does not allow.
+        # Files of operators contain nulls, which openapi.yaml does not allow.
         return accept(without_nested_nulls(document))
     except InvalidRequestError as error:
         raise ConfigurationError(error.detail) from None
@@ -72,15 +72,15 @@ def load_profiles(
 
     Raises ConfigurationError, which names all invalid files and fields.
     """
-    read: dict[Path, dict[str, dict[str, Any]]] = {}
+    by_folder: dict[Path, dict[str, dict[str, Any]]] = {}
     errors: list[str] = []
     for folder, distribution in distributions_by_folder(directory, distributions).items():
-        read[folder] = {}
+        by_folder[folder] = {}
         for profile_id in distribution.profiles:
             path = profile_path(directory / distribution.name, profile_id)
             try:
                 if path.exists():
-                    read[folder][profile_id] = read_profile(path, accept)
+                    by_folder[folder][profile_id] = read_profile(path, accept)
             except ConfigurationError as error:
                 errors.append(f"{path}: {error.detail}")
     if errors:
@@ -88,5 +88,5 @@ def load_profiles(
     return {
         (name, profile_id): document
         for name in distributions
-        for profile_id, document in read[follow_alias(directory / name).resolve()].items()
+        for profile_id, document in by_folder[follow_alias(directory / name).resolve()].items()
     }

@@ -11,8 +11,8 @@ import orjson
 from adapters.files.file_transaction import name_file_in_errors
 from adapters.repodata.primary import Package
 
+# Bytes. A file with an empty array is shorter, even with white space.
 _EMPTY_LIST_SIZE: Final = 64
-"""Bytes; a file with an empty array is shorter, also with white space."""
 
 
 def has_packages(path: Path) -> bool:

@@ -6,12 +6,12 @@ import re
 import unicodedata
 from typing import Final
 
-# Characters of a printed text.
+# The number of characters of a printed text.
 _MAX_LENGTH: Final = 1000
 # Unicode categories: control and format characters, surrogates, line and paragraph separators.
 _ESCAPED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-# Characters that summaries do not need. Of the format characters only those that override the direction of writing:
-# others occur in ordinary text.
+# Characters that summaries do not need. Of the format characters only those that override the writing direction are
+# listed, because others occur in ordinary text.
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 

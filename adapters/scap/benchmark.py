@@ -17,7 +17,7 @@ class ValueReference:
 
 @dataclass(slots=True)
 class Group:
-    """A group of rules. `selected` is its default; `parent` is the id of the group around it."""
+    """A group of rules. `selected` is its default; `parent` is the id of the group that contains it."""
 
     selected: bool
     parent: str | None
@@ -36,8 +36,8 @@ class Rule:
 class Profile:
     """A profile, without what it inherits from the profile with the id `extends`.
 
-    `selected` says for rules and groups, by id, whether they are selected. `selectors` chooses alternatives of values,
-    and `values` holds the profile's own values, both by the id of the value.
+    `selected` maps the ids of rules and groups to whether they are selected. `selectors` chooses alternatives of
+    values, and `values` holds the profile's own values, both by the id of the value.
     """
 
     extends: str | None
@@ -78,7 +78,7 @@ class Benchmark:
         return whole
 
     def fixes(self, profile: Profile) -> Iterator[tuple[str, str]]:
-        """Id and fix, with values filled in, of each rule that a profile selects.
+        """Return id and fix (with its values inserted) of each rule that the profile selects.
 
         `profile` is a result of `profile()`. Raises UnavailableError for a missing value.
         """

@@ -108,7 +108,7 @@ def _refuse_without_address(repository: dict[str, Any], entry: Json) -> dict[str
     if entry.get("id") or any(repository.get(name) for name in _ADDRESSES):
         return repository
     raise InvalidRequestError(
-        f"A repository of the request has no address: expected one of {', '.join(_ADDRESSES)}, or the id of a repository"
+        f"A repository of the request has no address: expected one of {', '.join(_ADDRESSES)}, or an id"
     )
 
 
