@@ -1,4 +1,4 @@
-"""Every way in which a back-end fails to answer, over real sockets."""
+"""How the client of back-ends handles each way in which a back-end can fail to answer (over real sockets)."""
 
 import time
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ def _attempts_without_pauses():
 
 
 class CountingBreaker(Breaker):
-    """Never opens in these tests; counts the attempts."""
+    """A breaker that never opens in these tests, and counts the attempts."""
 
     def __init__(self):
         super().__init__(failures=1000)
@@ -61,7 +61,7 @@ def silence(back_end, method, timeouts=LONG):
 
 
 @pytest.mark.parametrize(("method", "attempts"), [("get", 3), ("delete", 3), ("post_once", 1)])
-def test_a_refused_connection_is_tried_again_only_by_who_may_repeat(method, attempts):
+def test_only_idempotent_calls_are_repeated_after_a_refused_connection(method, attempts):
     with calling(refused_url()) as back_end:
         error = silence(back_end, method)
     assert back_end.breaker.attempts == attempts
@@ -70,7 +70,7 @@ def test_a_refused_connection_is_tried_again_only_by_who_may_repeat(method, atte
 
 @pytest.mark.parametrize(("method", "attempts"), [("get", 3), ("delete", 3), ("post_once", 1)])
 @pytest.mark.parametrize("step", BREAKING.values(), ids=BREAKING)
-def test_a_broken_connection_is_tried_again_only_by_who_may_repeat(method, attempts, step):
+def test_only_idempotent_calls_are_repeated_after_a_broken_connection(method, attempts, step):
     with Loopback(step) as server, calling(server.url) as back_end:
         error = silence(back_end, method)
     assert len(server.asked) == attempts
@@ -78,7 +78,7 @@ def test_a_broken_connection_is_tried_again_only_by_who_may_repeat(method, attem
 
 
 @pytest.mark.parametrize("method", ["get", "delete", "post_once"])
-def test_a_connection_broken_before_anything_was_read_may_have_sent_it(method):
+def test_a_request_may_have_been_sent_if_its_connection_broke_before_the_answer(method):
     with Loopback(unread=True) as server, calling(server.url) as back_end:
         error = silence(back_end, method)
     assert server.connections == (1 if method == "post_once" else MOST_ATTEMPTS)
@@ -87,7 +87,7 @@ def test_a_connection_broken_before_anything_was_read_may_have_sent_it(method):
 
 @pytest.mark.parametrize("method", ["get", "delete", "post_once"])
 @pytest.mark.parametrize("step", NULL_METER.values(), ids=NULL_METER)
-def test_a_back_end_that_hangs_is_given_up_in_time(method, step):
+def test_a_call_of_a_back_end_that_hangs_ends_in_time(method, step):
     with Loopback(step) as server, calling(server.url) as back_end:
         began = time.monotonic()
         error = silence(back_end, method, SHORT)
@@ -99,7 +99,7 @@ def test_a_back_end_that_hangs_is_given_up_in_time(method, step):
 
 @pytest.mark.parametrize("method", ["get", "delete"])
 @pytest.mark.parametrize("status", [502, 503, 504])
-def test_a_call_that_may_be_repeated_is_repeated_while_the_back_end_is_not_there(method, status):
+def test_an_idempotent_call_is_repeated_while_the_back_end_is_unavailable(method, status):
     with Loopback(answer(status, b"<html>", "text/html")) as server, calling(server.url) as back_end:
         silence(back_end, method)
     assert len(server.asked) == MOST_ATTEMPTS
@@ -107,14 +107,14 @@ def test_a_call_that_may_be_repeated_is_repeated_while_the_back_end_is_not_there
 
 @pytest.mark.parametrize("method", ["get", "delete"])
 @pytest.mark.parametrize("step", [answer(503), close, reset, truncated()])
-def test_a_back_end_that_comes_back_in_time_is_heard(method, step):
+def test_the_answer_of_a_repeated_call_is_returned(method, step):
     with Loopback(step, step, answer(200, b'"here"')) as server, calling(server.url) as back_end:
         assert call(back_end, method) == Answer(200, b'"here"')
     assert len(server.asked) == MOST_ATTEMPTS
 
 
 @pytest.mark.parametrize("status", [200, 201, 400, 404, 409, 500, 502, 503, 504])
-def test_a_post_is_sent_once_whatever_is_answered(status):
+def test_a_post_that_is_not_idempotent_is_sent_once_whatever_the_status(status):
     with Loopback(answer(status, b"<html>", "text/html")) as server, calling(server.url) as back_end:
         assert call(back_end, "post_once") == Answer(status, b"<html>")
     assert len(server.asked) == 1
@@ -122,7 +122,7 @@ def test_a_post_is_sent_once_whatever_is_answered(status):
 
 @pytest.mark.parametrize("method", ["get", "delete"])
 @pytest.mark.parametrize("status", [200, 204, 400, 404, 409, 500])
-def test_an_answer_of_the_back_end_itself_is_not_asked_for_again(method, status):
+def test_a_call_is_not_repeated_after_an_answer_of_the_back_end_itself(method, status):
     body = b"" if status == 204 else b"{}"
     with Loopback(answer(status, body)) as server, calling(server.url) as back_end:
         assert call(back_end, method).status == status
@@ -130,7 +130,7 @@ def test_an_answer_of_the_back_end_itself_is_not_asked_for_again(method, status)
 
 
 @pytest.mark.parametrize("method", ["get", "delete", "post_once"])
-def test_a_redirection_is_an_answer_and_not_followed(method):
+def test_a_redirect_is_returned_and_not_followed(method):
     with (
         Loopback() as elsewhere,
         Loopback(answer(307, b"", location=elsewhere.url)) as server,
@@ -142,7 +142,7 @@ def test_a_redirection_is_an_answer_and_not_followed(method):
 
 @pytest.fixture
 def pauses():
-    """The seconds waited before each attempt that is not the first."""
+    """The seconds of the pause before each attempt except the first."""
     found = []
     set_on_retry_hooks([lambda details: found.append(details.wait_for)])
     stamina.set_testing(False)
@@ -158,7 +158,7 @@ def test_the_pauses_between_attempts_are_short_and_differ(pauses):
     assert max(pauses) < 1.0
 
 
-def test_connections_are_used_again():
+def test_connections_are_reused():
     with Loopback() as server, calling(server.url) as back_end:
         for _ in range(10):
             call(back_end, "post_once")
@@ -174,7 +174,7 @@ def test_a_body_is_json():
 
 
 @pytest.mark.parametrize("method", ["get", "delete", "post_once"])
-def test_the_request_s_ids_are_passed_on(method):
+def test_calls_carry_the_ids_of_the_request(method):
     token = current_trace.set(Trace("the-request", "abcdefghijklmno"))
     try:
         with Loopback() as server, calling(server.url) as back_end:
@@ -186,20 +186,20 @@ def test_the_request_s_ids_are_passed_on(method):
     assert asked.headers["x-strc-trace-id"] == "abcdefghijklmno"
 
 
-def test_outside_a_request_no_ids_are_passed_on():
+def test_calls_outside_a_request_carry_no_ids():
     with Loopback() as server, calling(server.url) as back_end:
         call(back_end, "get")
     assert not {"x-rh-insights-request-id", "x-strc-trace-id", "x-rh-identity"} & server.asked[0].headers.keys()
 
 
-def test_cookies_are_not_carried_from_one_call_to_the_next():
+def test_cookies_are_not_sent_with_later_calls():
     with Loopback(answer(200, Set_Cookie="session=tenant-1; Path=/")) as server, calling(server.url) as back_end:
         call(back_end, "get")
         call(back_end, "get")
     assert all("cookie" not in asked.headers for asked in server.asked)
 
 
-def test_the_surroundings_proxy_is_not_asked(monkeypatch):
+def test_proxies_of_the_environment_are_not_used(monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, refused_url())
     with Loopback() as server, calling(server.url) as back_end:
@@ -207,19 +207,19 @@ def test_the_surroundings_proxy_is_not_asked(monkeypatch):
 
 
 @pytest.mark.parametrize("url", ["{}", "{}/", "{}//"])
-def test_a_trailing_slash_of_the_address_does_not_matter(url):
+def test_a_slash_at_the_end_of_the_url_does_not_matter(url):
     with Loopback() as server, calling(url.format(server.url)) as back_end:
         call(back_end, "get")
     assert server.asked[0].path == "/x"
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"<html>", b"\xff\xfe", b"NaN", b'{"a": 1} x'])
-def test_a_body_that_is_no_json_is_none(body):
+def test_a_body_that_is_not_json_is_parsed_to_none(body):
     assert Answer(200, body).json() is None
 
 
 @pytest.mark.parametrize("kind", unending())
-def test_an_answer_that_does_not_end_is_left_before_it_fills_the_memory(kind):
+def test_an_endless_answer_ends_the_call_before_it_fills_the_memory(kind):
     flood = unending()[kind]
     with Loopback(flood) as server, calling(server.url) as back_end:
         silence(back_end, "post_once", LONG)

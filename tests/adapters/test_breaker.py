@@ -1,4 +1,4 @@
-"""A back-end that does not answer is left alone for a while."""
+"""The circuit breaker rejects calls of a back-end after repeated failures."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -35,38 +35,38 @@ def fail(breaker, times):
         breaker.record_failure()
 
 
-def test_it_admits_until_enough_calls_in_a_row_failed(breaker):
+def test_a_breaker_allows_calls_until_enough_calls_in_a_row_failed(breaker):
     fail(breaker, 2)
     assert breaker.allows_call()
     assert not breaker.is_open
 
 
-def test_it_turns_away_after_enough_calls_in_a_row_failed(breaker):
+def test_a_breaker_rejects_calls_after_enough_calls_in_a_row_failed(breaker):
     fail(breaker, 3)
     assert breaker.is_open
     assert not breaker.allows_call()
 
 
-def test_an_answer_in_between_starts_the_count_anew(breaker):
+def test_an_answer_resets_the_number_of_failures(breaker):
     fail(breaker, 2)
     breaker.record_answer()
     fail(breaker, 2)
     assert breaker.allows_call()
 
 
-def test_it_stays_open_for_its_time(breaker, clock):
+def test_a_breaker_stays_open_for_its_time(breaker, clock):
     fail(breaker, 3)
     clock.now += 9.99
     assert not breaker.allows_call()
 
 
-def test_after_its_time_one_call_tries(breaker, clock):
+def test_after_that_time_one_trial_call_is_allowed(breaker, clock):
     fail(breaker, 3)
     clock.now += 10
     assert [breaker.allows_call() for _ in range(5)] == [True, False, False, False, False]
 
 
-def test_of_many_threads_one_tries(breaker, clock):
+def test_one_of_many_threads_makes_the_trial_call(breaker, clock):
     fail(breaker, 3)
     clock.now += 10
     together = Barrier(20)
@@ -79,7 +79,7 @@ def test_of_many_threads_one_tries(breaker, clock):
         assert sum(threads.map(ask, range(20))) == 1
 
 
-def test_an_answer_to_the_trial_closes_it(breaker, clock):
+def test_an_answer_to_the_trial_call_closes_the_breaker(breaker, clock):
     fail(breaker, 3)
     clock.now += 10
     assert breaker.allows_call()
@@ -88,7 +88,7 @@ def test_an_answer_to_the_trial_closes_it(breaker, clock):
     assert all(breaker.allows_call() for _ in range(5))
 
 
-def test_it_is_open_until_an_answer_however_seldom_somebody_asks(breaker, clock):
+def test_a_breaker_is_open_until_an_answer_however_rare_the_calls_are(breaker, clock):
     fail(breaker, 3)
     clock.now += 3600
     assert breaker.is_open
@@ -97,7 +97,7 @@ def test_it_is_open_until_an_answer_however_seldom_somebody_asks(breaker, clock)
     assert breaker.is_open
 
 
-def test_a_failed_trial_opens_it_for_its_time_again(breaker, clock):
+def test_a_failed_trial_call_keeps_the_breaker_open_for_its_time(breaker, clock):
     fail(breaker, 3)
     clock.now += 10
     fail(breaker, 1)
@@ -107,7 +107,7 @@ def test_a_failed_trial_opens_it_for_its_time_again(breaker, clock):
     assert breaker.allows_call()
 
 
-def test_a_trial_whose_outcome_nobody_tells_is_followed_by_one_after_its_time(breaker, clock):
+def test_a_trial_call_without_a_recorded_outcome_does_not_block_the_next(breaker, clock):
     fail(breaker, 3)
     for _ in range(3):
         clock.now += 9.99
@@ -117,7 +117,7 @@ def test_a_trial_whose_outcome_nobody_tells_is_followed_by_one_after_its_time(br
         assert not breaker.allows_call()
 
 
-def test_an_open_breaker_spares_the_back_end(breaker):
+def test_no_request_is_sent_while_the_breaker_is_open(breaker):
     with Loopback(hang) as server, a_back_end(server.url, breaker) as back_end:
         for _ in range(3):
             with pytest.raises(NoAnswerError):
@@ -129,7 +129,7 @@ def test_an_open_breaker_spares_the_back_end(breaker):
     assert not refused.value.sent
 
 
-def test_a_back_end_that_answers_again_is_asked_again(breaker, clock):
+def test_calls_are_allowed_again_after_the_back_end_has_answered(breaker, clock):
     with Loopback(hang, hang, hang, answer(200)) as server, a_back_end(server.url, breaker) as back_end:
         for _ in range(3):
             with pytest.raises(NoAnswerError):
@@ -139,13 +139,13 @@ def test_a_back_end_that_answers_again_is_asked_again(breaker, clock):
 
 
 @pytest.mark.parametrize("status", [200, 201, 400, 404, 409, 429, 500])
-def test_an_answer_of_the_back_end_itself_is_no_failure(breaker, status):
+def test_an_error_status_of_the_back_end_itself_is_no_failure(breaker, status):
     with Loopback(answer(status)) as server, a_back_end(server.url, breaker) as back_end:
         assert [back_end.post_once("/x", {}, LONG).status for _ in range(5)] == [status] * 5
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])
-def test_an_answer_of_what_is_in_front_of_it_is_a_failure(breaker, status):
+def test_an_error_status_of_a_gateway_is_a_failure(breaker, status):
     with Loopback(answer(status)) as server, a_back_end(server.url, breaker) as back_end:
         for _ in range(3):
             with suppress(NoAnswerError):
@@ -153,7 +153,7 @@ def test_an_answer_of_what_is_in_front_of_it_is_a_failure(breaker, status):
     assert breaker.is_open
 
 
-def test_fifty_calls_wait_side_by_side():
+def test_fifty_calls_run_at_the_same_time():
     together = Barrier(50, timeout=PATIENCE)
 
     def answer_when_all_are_there(visit):
@@ -168,7 +168,7 @@ def test_fifty_calls_wait_side_by_side():
         assert list(threads.map(lambda _: back_end.post_once("/x", {}, LONG).status, range(50))) == [200] * 50
 
 
-def test_one_back_end_s_breaker_is_not_another_s():
+def test_each_back_end_has_its_own_breaker():
     with Loopback(answer(200)) as server, a_back_end(server.url) as here, a_back_end(server.url) as there:
         for _ in range(50):
             here.breaker.record_failure()

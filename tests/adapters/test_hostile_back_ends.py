@@ -1,4 +1,4 @@
-"""Back-ends that lie: whatever JSON one answers is a value or an error of ours, in linear time and bounded memory."""
+"""Any JSON of a back-end becomes a value or an error of the domain, in linear time and bounded memory."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ STATUS = {
 
 
 class SayingBackEnd:
-    """Gives one answer to whatever it is asked."""
+    """A back-end that gives the same answer to every request."""
 
     def __init__(self, status: int, body: bytes) -> None:
         self._answer = Answer(status, body)
@@ -56,7 +56,7 @@ class SayingBackEnd:
 
 
 Call = Callable[[BackEnd], Any]
-# What is asked, the status of its answer, and an answer as it should be.
+# A call, the status of its answer, and a valid answer.
 CALLS: dict[str, tuple[Call, int, Any]] = {
     "submit": (lambda it: HttpComposer(it).submit({}), 201, {"id": ONE}),
     "submit, refused": (lambda it: HttpComposer(it).submit({}), 400, {"id": "30", "reason": "r", "details": ["d"]}),
@@ -116,7 +116,7 @@ def saying(status: int, body: Any) -> BackEnd:
 
 
 def heard(call: Call, status: int, body: Any) -> Any:
-    """What comes of an answer: what it was read as, or an error of the domain."""
+    """Return the value that an adapter reads from an answer, or the error of the domain that it raises."""
     try:
         return call(saying(status, body))
     except ImageBuilderError as error:
@@ -124,7 +124,7 @@ def heard(call: Call, status: int, body: Any) -> Any:
 
 
 def changed(document: Any, to: Any) -> Iterator[Any]:
-    """The document with one of its values changed, each in its turn."""
+    """Yield copies of the document, each with one of its values changed."""
     yield to
     if isinstance(document, dict):
         for key, value in document.items():
@@ -135,12 +135,12 @@ def changed(document: Any, to: Any) -> Iterator[Any]:
 
 
 @every_call
-def test_an_answer_as_it_should_be_is_read(call: Call, status: int, usual: Any) -> None:
+def test_a_valid_answer_is_read(call: Call, status: int, usual: Any) -> None:
     assert not isinstance(heard(call, status, usual), Exception)
 
 
 @every_call
-def test_a_value_that_should_be_another_is_read_or_is_no_answer(call: Call, status: int, usual: Any) -> None:
+def test_a_wrong_value_in_an_answer_is_read_or_is_no_answer(call: Call, status: int, usual: Any) -> None:
     for odd in ODD:
         for document in changed(usual, odd):
             found = heard(call, status, document)
@@ -152,7 +152,7 @@ def test_a_value_that_should_be_another_is_read_or_is_no_answer(call: Call, stat
 @every_call
 @pytest.mark.parametrize("kind", [("[", "]"), ('{"a":', "}"), ('[{"id":5,"reason":"r","details":', "}]")], ids=str)
 @pytest.mark.parametrize("levels", [90, 254, 500, 1_000, 100_000])
-def test_a_value_that_is_nested_deeply_is_written_or_is_no_answer(
+def test_a_deeply_nested_value_in_an_answer_is_serializable_or_is_no_answer(
     call: Call, status: int, usual: Any, kind: tuple[str, str], levels: int
 ) -> None:
     deep = (kind[0] * levels + "1" + kind[1] * levels).encode()
@@ -166,9 +166,7 @@ def test_a_value_that_is_nested_deeply_is_written_or_is_no_answer(
 
 @every_call
 @pytest.mark.parametrize("entry", [b"1", b"[]", b"{}", b'"a"', b'{"id":"a"}', b'{"name":"a"}', orjson.dumps(PACKAGE)])
-def test_a_value_that_is_a_list_without_end_takes_bounded_time(
-    call: Call, status: int, usual: Any, entry: bytes
-) -> None:
+def test_a_very_long_list_in_an_answer_takes_bounded_time(call: Call, status: int, usual: Any, entry: bytes) -> None:
     wide = b"[" + b",".join([entry] * (500_000 // len(entry))) + b"]"
     for document in changed(usual, "WIDE"):
         began = time.process_time()
@@ -176,13 +174,13 @@ def test_a_value_that_is_a_list_without_end_takes_bounded_time(
         assert time.process_time() - began < 10
 
 
-def test_a_submission_that_is_answered_with_nonsense_may_have_started() -> None:
+def test_a_build_may_have_started_if_the_answer_to_its_submission_is_invalid() -> None:
     for body in (b"[" * 500 + b"]" * 500, b'{"id":' + b"[" * 200 + b"]" * 200 + b"}"):
         assert heard(CALLS["submit"][0], 201, body) == Unanswered(may_have_started=True)
         assert heard(CALLS["submit"][0], 500, body) == Refused(500)
 
 
-def test_an_address_that_is_read_can_be_taken_apart() -> None:
+def test_a_url_in_an_answer_is_parsable_or_is_no_answer() -> None:
     for odd in ODD:
         if isinstance(odd, str):
             document = {"data": [{**REPOSITORY, "latest_snapshot_url": odd}], "meta": {"count": 1}}
@@ -195,7 +193,7 @@ def test_an_address_that_is_read_can_be_taken_apart() -> None:
 
 
 @pytest.mark.parametrize(("kind", "levels"), [(("[", "]"), 1), (('{"a":', "}"), 1), (('[{"a":', "}]"), 2)])
-def test_json_of_as_many_levels_as_may_be_is_read(kind: tuple[str, str], levels: int) -> None:
+def test_json_is_parsed_up_to_the_maximum_number_of_levels(kind: tuple[str, str], levels: int) -> None:
     def nested(times: int) -> Any:
         return Answer(200, (kind[0] * times + "1" + kind[1] * times).encode()).json()
 
@@ -203,7 +201,7 @@ def test_json_of_as_many_levels_as_may_be_is_read(kind: tuple[str, str], levels:
     assert nested(MAX_LEVELS // levels + 1) is None
 
 
-def test_brackets_in_texts_and_side_by_side_are_no_levels() -> None:
+def test_brackets_in_texts_or_side_by_side_do_not_count_as_levels() -> None:
     assert Answer(200, orjson.dumps(["[" * 10_000])).json() == ["[" * 10_000]
     assert Answer(200, orjson.dumps([[]] * 10_000)).json() == [[]] * 10_000
 
@@ -226,7 +224,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("body", SHAPES.values(), ids=SHAPES)
-def test_values_take_no_more_memory_than_is_reserved_for_them(body: bytes) -> None:
+def test_parsed_values_take_no_more_memory_than_is_reserved(body: bytes) -> None:
     tracemalloc.start()
     try:
         document = orjson.loads(body)
@@ -237,14 +235,14 @@ def test_values_take_no_more_memory_than_is_reserved_for_them(body: bytes) -> No
     assert taken <= max_size_in_memory(body) <= 6 * taken
 
 
-def test_json_that_needs_too_much_memory_is_none() -> None:
+def test_json_that_needs_too_much_memory_is_parsed_to_none() -> None:
     body = b"[" + b"[]," * 1_000_000 + b"[]]"
     assert max_size_in_memory(body) > MAX_VALUES_BYTES
     assert Answer(200, body).json() is None
 
 
 class Account:
-    """What a request reserves; more than `most` is refused with `error`."""
+    """The memory account of a request, which refuses to reserve more than `most` bytes with `error`."""
 
     def __init__(self, most: int, error: Exception) -> None:
         self.reserved: list[int] = []
@@ -274,7 +272,7 @@ NOW_NOT = UnavailableError("not now")
 NEVER = InvalidRequestError("never so much")
 
 
-def test_memory_is_reserved_for_a_large_answer_and_for_a_small_one_not(
+def test_memory_is_reserved_for_large_answers_only(
     account: Callable[[int, Exception], Account],
 ) -> None:
     reserved = account(10**9, NEVER).reserved
@@ -285,7 +283,9 @@ def test_memory_is_reserved_for_a_large_answer_and_for_a_small_one_not(
     assert reserved == [max_size_in_memory(body)]
 
 
-def test_a_request_that_may_not_have_the_memory_gets_no_answer(account: Callable[[int, Exception], Account]) -> None:
+def test_an_answer_for_which_memory_cannot_be_reserved_is_no_answer(
+    account: Callable[[int, Exception], Account],
+) -> None:
     body = orjson.dumps([PACKAGE] * 20_000)
     account(0, NEVER)
     assert Answer(200, body).json() is None
@@ -312,7 +312,7 @@ def test_memory_is_reserved_while_an_answer_arrives(
     back_end.close()
 
 
-def test_a_back_end_whose_answers_are_too_large_is_not_left_alone() -> None:
+def test_answers_that_are_too_large_do_not_open_the_breaker() -> None:
     breaker = Breaker(failures=2)
     with Loopback(answer(200, b"1" * 2_000_000)) as server:
         back_end = BackEnd("composer", server.url, connections=1, breaker=breaker)
@@ -324,7 +324,7 @@ def test_a_back_end_whose_answers_are_too_large_is_not_left_alone() -> None:
     assert len(server.asked) == 5
 
 
-def test_a_list_of_many_large_pages_is_no_list() -> None:
+def test_a_list_with_too_many_large_pages_is_no_answer() -> None:
     page = {"data": [{**REPOSITORY, "uuid": str(UUID(int=number))} for number in range(200)], "meta": {"count": 10**9}}
     page["data"][0]["gpg_key"] = "k" * 4_000_000  # type: ignore[index]
     assert isinstance(heard(CALLS["repositories"][0], 200, page), UnavailableError)

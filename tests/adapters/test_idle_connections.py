@@ -1,6 +1,6 @@
 """Requests on pooled connections that the back-end closes, over real sockets.
 
-TEST_IDLE_CONNECTION_TRIES is how many builds are submitted over connections that are just being closed.
+TEST_IDLE_CONNECTION_TRIES is the number of builds that are submitted on connections that are just being closed.
 """
 
 import os
@@ -53,7 +53,7 @@ def calling(url, **options):
 
 
 def submissions(server, ca_file, tries, max_idle):
-    """What became of each of so many builds; each but the first of a thread meets a connection that is being closed."""
+    """Submit builds and return their outcomes; the connections of all but the first of a thread are being closed."""
 
     def submit(count):
         outcomes = {}
@@ -72,7 +72,7 @@ def submissions(server, ca_file, tries, max_idle):
 
 
 @pytest.mark.parametrize(("closing", "encrypted"), KINDS, ids=[f"{how}{' TLS' * tls}" for how, tls in KINDS])
-def test_a_build_is_neither_lost_nor_sent_twice_by_a_connection_that_is_being_closed(closing, encrypted, ours):
+def test_a_build_is_neither_lost_nor_sent_twice_while_its_connection_is_being_closed(closing, encrypted, ours):
     tries = max(TRIES // len(KINDS), PARALLEL)
     tls, ca_file = (ours.server, ours.file) if encrypted else (None, "")
     with IdleServer(closing, idle=IDLE, late=LATE, tls=tls) as server:
@@ -83,8 +83,8 @@ def test_a_build_is_neither_lost_nor_sent_twice_by_a_connection_that_is_being_cl
 
 
 @pytest.mark.parametrize("closing", Closing)
-def test_a_build_that_meets_the_end_of_a_connection_that_may_be_used_again_is_never_sent_twice(closing):
-    """Whether it has started is unknown then, and the outcome says so."""
+def test_a_build_is_never_sent_twice_if_a_reused_connection_ends(closing):
+    """It is unknown then whether the build has started, and the outcome says so."""
     with IdleServer(closing, idle=0.2, late=0.05) as server:
         outcomes = submissions(server, "", 60, max_idle=60.0)
     assert max(server.posted.values()) == 1
@@ -95,14 +95,14 @@ def test_a_build_that_meets_the_end_of_a_connection_that_may_be_used_again_is_ne
             assert outcome == Unanswered(may_have_started=True)
 
 
-def test_a_connection_that_was_idle_for_a_moment_is_used_again():
+def test_a_connection_that_was_idle_for_a_moment_is_reused():
     with Loopback(ACCEPTED) as server, calling(server.url) as back_end:
         for _ in range(5):
             back_end.post_once("/x", {}, LONG, max_idle=60.0)
     assert server.connections == 1
 
 
-def test_a_connection_that_was_idle_for_longer_is_not_used_for_a_build():
+def test_a_connection_that_was_idle_for_longer_is_not_reused_for_a_build():
     with Loopback(ACCEPTED) as server, calling(server.url) as back_end:
         for _ in range(3):
             back_end.post_once("/x", {}, LONG)
@@ -110,7 +110,7 @@ def test_a_connection_that_was_idle_for_longer_is_not_used_for_a_build():
     assert server.connections == 3
 
 
-def test_a_connection_that_was_idle_for_long_is_used_for_what_may_be_sent_twice():
+def test_a_connection_that_was_idle_for_long_is_reused_for_an_idempotent_request():
     with Loopback(ACCEPTED) as server, calling(server.url) as back_end:
         for method in ("get", "delete", "get"):
             getattr(back_end, method)("/x", LONG)
@@ -121,7 +121,7 @@ def test_a_connection_that_was_idle_for_long_is_used_for_what_may_be_sent_twice(
 
 @pytest.fixture
 def ends_before_the_write(monkeypatch):
-    """The server closes the pooled connection after the pool has looked at it, and before a request is written."""
+    """The server closes the pooled connection after the pool has checked it, and before a request is written."""
     closing = threading.Event()
     written = call_deadline._DeadlineConnection.putrequest
 
@@ -141,9 +141,7 @@ def ends_before_the_write(monkeypatch):
 
 
 @pytest.mark.parametrize("encrypted", [False, True])
-def test_a_build_is_sent_again_where_the_connection_was_at_its_end_before_the_write(
-    ends_before_the_write, encrypted, ours
-):
+def test_a_build_is_sent_again_if_its_connection_had_ended_before_the_write(ends_before_the_write, encrypted, ours):
     tls, ca_file = (ours.server, ours.file) if encrypted else (None, "")
     with Loopback(ends_before_the_write, ACCEPTED, tls=tls) as server, calling(server.url, ca_file=ca_file) as back_end:
         composer = HttpComposer(back_end, 60.0)
@@ -152,7 +150,7 @@ def test_a_build_is_sent_again_where_the_connection_was_at_its_end_before_the_wr
 
 
 @pytest.mark.parametrize("encrypted", [False, True])
-def test_a_build_is_sent_again_where_writing_failed_at_once(monkeypatch, encrypted, ours):
+def test_a_build_is_sent_again_if_its_first_write_failed(monkeypatch, encrypted, ours):
     def refuse_writes(self, *_):
         socket.socket.shutdown(self.sock, socket.SHUT_WR)
         return True
@@ -165,7 +163,7 @@ def test_a_build_is_sent_again_where_writing_failed_at_once(monkeypatch, encrypt
     assert (len(server.asked), server.connections) == (2, 2)
 
 
-def test_a_build_of_which_nothing_could_be_written_twice_has_not_started(monkeypatch):
+def test_a_build_has_not_started_if_two_attempts_could_write_nothing(monkeypatch):
     connect = call_deadline._DeadlineConnection.connect
 
     def connected_without_writes(self):
@@ -180,7 +178,7 @@ def test_a_build_of_which_nothing_could_be_written_twice_has_not_started(monkeyp
 
 
 @pytest.mark.parametrize("ending", [close, reset])
-def test_a_build_that_was_written_to_a_used_connection_is_not_sent_again(ending):
+def test_a_build_that_was_written_to_a_reused_connection_is_not_sent_again(ending):
     with Loopback(ACCEPTED, ending, ACCEPTED) as server, a_composer(server.url) as composer:
         assert [composer.submit({}), composer.submit({})] == [Accepted(ID), Unanswered(may_have_started=True)]
     assert len(server.asked) == 2
@@ -188,7 +186,7 @@ def test_a_build_that_was_written_to_a_used_connection_is_not_sent_again(ending)
 
 @pytest.mark.parametrize("ending", [close, reset])
 @pytest.mark.parametrize("call", ["get", "delete", "post_idempotent"])
-def test_what_may_be_sent_twice_is_sent_again_at_once_and_is_no_failure_of_the_back_end(call, ending):
+def test_an_idempotent_request_is_sent_again_at_once_and_counts_as_no_failure(call, ending):
     breaker = Breaker(failures=1)
     body = ({},) if call == "post_idempotent" else ()
     with (
@@ -203,7 +201,7 @@ def test_what_may_be_sent_twice_is_sent_again_at_once_and_is_no_failure_of_the_b
     assert [line for line in lines if line["log_level"] == "warning"] == []
 
 
-def test_what_may_be_sent_twice_is_not_sent_again_to_a_back_end_that_is_slow():
+def test_an_idempotent_request_is_not_sent_again_to_a_slow_back_end():
     with (
         stamina.set_testing(True, attempts=1),
         Loopback(answer(200), hang) as server,
@@ -216,7 +214,7 @@ def test_what_may_be_sent_twice_is_not_sent_again_to_a_back_end_that_is_slow():
 
 
 @pytest.mark.parametrize("ending", [close, reset])
-def test_a_token_is_asked_for_again_where_the_connection_had_ended(ending):
+def test_a_token_request_is_sent_again_if_its_connection_had_ended(ending):
     short_lived = answer(200, {"access_token": "t", "expires_in": 0})
     with Loopback(short_lived, ending, short_lived) as server:
         session = new_session(1)
@@ -227,7 +225,7 @@ def test_a_token_is_asked_for_again_where_the_connection_had_ended(ending):
 
 
 @pytest.mark.parametrize("ending", [close, reset])
-def test_telemetry_is_sent_again_where_the_connection_had_ended(ending):
+def test_telemetry_is_sent_again_if_its_connection_had_ended(ending):
     collector = Collector("collector", "spans")
     with (
         capture_logs() as lines,
@@ -238,7 +236,7 @@ def test_telemetry_is_sent_again_where_the_connection_had_ended(ending):
     assert (sent, len(server.asked), lines) == ([200, 200], 3, [])
 
 
-def test_a_long_request_arrives_as_a_whole():
+def test_a_long_request_arrives_completely():
     headers = {"X-Long": "h" * 60_000}
     with Loopback(ACCEPTED) as server, calling(server.url) as back_end:
         back_end.post_once("/x", {"long": "b" * 5_000_000}, LONG, headers=headers)
