@@ -12,37 +12,19 @@ T ?= tests
 # How many processes pytest-xdist shares tests out to; auto is two for each core, and 0 none. A single file needs none.
 JOBS ?= $(if $(findstring .py,$(T)),0,auto)
 # Without the variables of this make: tests start others. The tests of one file share their services, in one process.
-PYTEST = env -u MAKEFLAGS -u MAKELEVEL $(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile
+PYTEST = env -u MAKEFLAGS -u MAKELEVEL $(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile --no-loadscope-reorder
 
 .PHONY: help run demo test quick test-long coverage clients load check format lock distributions docs audit benchmarks image sbom clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
-$(VENV)/.embedded: requirements/embedded.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "Python 3.11 or newer is needed, and $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
-			"Name another one: make $(or $(MAKECMDGOALS),run) PYTHON=python3.12" >&2; exit 1; }
-	@echo "Making the virtual environment in $(VENV) (once) ..."
-	@# Making an environment anew empties its folder.
-	@test ! -e $(VENV) || test -e $(VENV)/pyvenv.cfg || test -z "$$(ls -A $(VENV))" || { \
-		echo "$(VENV) is not a virtual environment: name another folder with VENV=." >&2; exit 1; }
-	@# An interrupted installation leaves broken packages, and a failed one an environment without pip: begin anew.
-	@{ test ! -e $(VENV)/.incomplete && $(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11) or sys.prefix == sys.base_prefix)'; } 2>/dev/null || \
-		$(PYTHON) -m venv --clear $(VENV) || { \
-		echo "The virtual environment cannot be made. On Debian and Ubuntu: apt install python3-venv;" \
-			"then run make $(or $(MAKECMDGOALS),run) again." >&2; exit 1; }
-	@touch $(VENV)/.incomplete
-	@{ $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/embedded.txt && \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; } || { \
-		echo "The packages could not be installed; pip says why above. Check the network (and HTTPS_PROXY)," \
-			"then run make $(or $(MAKECMDGOALS),run) again." >&2; exit 1; }
-	@rm $(VENV)/.incomplete
-	@touch $@
+# An environment of which the last installation was cut off is made anew.
+$(VENV)/.embedded: requirements/embedded.txt pyproject.toml $(wildcard $(VENV)/.incomplete)
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" GOAL="$(firstword $(MAKECMDGOALS))" tools/environment.sh embedded
 
-$(VENV)/.development: requirements/development.txt $(VENV)/.embedded
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/development.txt
-	@touch $@
+$(VENV)/.development: requirements/development.txt requirements/embedded.txt pyproject.toml $(wildcard $(VENV)/.incomplete)
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" GOAL="$(firstword $(MAKECMDGOALS))" tools/environment.sh development
 
 run: $(VENV)/.embedded  ## the service with everything it needs, on 127.0.0.1:8086; Ctrl-C ends it
 	@exec $(BIN)/image-builder serve --embedded --data "$(DATA)"
@@ -53,6 +35,8 @@ demo: $(VENV)/.embedded  ## queue builds and watch them, against the service of 
 test: $(VENV)/.development  ## every test and a sample of the long ones, against a real PostgreSQL; T=tests/unit/test_quota.py for some
 	@$(PYTEST) --ignore=tests/clients $(T)
 
+# These compute and do not wait.
+quick: JOBS = $(shell getconf _NPROCESSORS_ONLN)
 quick: $(VENV)/.development  ## the tests that start no service: rules, use cases, architecture
 	@$(PYTEST) tests/architecture tests/usecases tests/unit
 

@@ -20,8 +20,8 @@ class BudgetSpending:
     """The outcome of counting requests or builds against a budget of `limit` within any `window`.
 
     `admitted`: they were counted; otherwise they were refused. `remaining` is what the budget leaves afterwards, and
-    `frees_in` the time until it leaves one more. `retry_in` is the time after which the refused ones will be admitted;
-    None where none were refused, or where they are more than the limit.
+    `frees_in` the time until it leaves one more. `retry_in` is the time after which the refused ones will be admitted,
+    together with the request that repeats them; None if they were admitted, or exceed the limit with that request.
     """
 
     admitted: bool

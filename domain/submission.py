@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from domain.composer_errors import Fault, fault_of_refusal
+from domain.composer_errors import Fault, classify_error
 from domain.errors import BuildRefusedError, ImageBuilderError, InvalidRequestError, UnavailableError
 from domain.status import bounded_details
 from domain.texts import shortened
@@ -52,7 +52,7 @@ class Refused:
     @property
     def fault(self) -> Fault:
         """Who caused the refusal."""
-        return fault_of_refusal(self.status, self.error_id)
+        return classify_error(self.status, self.error_id)
 
     def error(self) -> ImageBuilderError:
         """The error for the caller: InvalidRequestError if the caller's request caused it, else BuildRefusedError."""

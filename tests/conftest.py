@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from adapters.embedded.composer.process import StandInComposer
 from adapters.postgres.migrate import migrate
-from tests.support import databases, output
+from tests.support import databases, output, rounds
 from tests.support.databases import Parameters
 from tests.support.service import Service
 from tests.support.shared_server import SharedServer
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+
+LONGEST_FIRST = ("containers", "architecture", "contract", "hostile", "load", "deploy", "e2e", "adapters")
 
 LEAKS = pytest.StashKey[list[str]]()
 SERVER = pytest.StashKey[SharedServer]()
@@ -85,6 +93,18 @@ def distributes(config: pytest.Config) -> bool:
 def pytest_xdist_auto_num_workers() -> int:
     """Twice as many processes as cores with `-n auto`: most tests wait, for servers to start and deadlines to pass."""
     return 2 * len(os.sched_getaffinity(0))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the folders whose files take long, so that at the end no process is left alone with one of them."""
+    tests = Path(__file__).parent
+    ranks = {tests / folder: rank for rank, folder in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: min((ranks[each] for each in item.path.parents if each in ranks), default=len(ranks)))
+
+
+def pytest_report_header() -> str:
+    """Say which sample of the long tests is taken."""
+    return "long tests: all of them" if rounds.LONG else f"long tests: a sample, repeated by TEST_SEED={rounds.SEED}"
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -24,7 +24,8 @@ unset PYTHONPATH
 environment/bin/image-builder --version
 environment/bin/image-builder distributions check > check.log || { cat check.log; exit 1; }
 COMPOSER_URL=http://127.0.0.1:1 environment/bin/image-builder config > config.log || { cat config.log; exit 1; }
-# Starts a service with `serve --embedded`, migrates its database, and fails unless every build ends as it should. On no
-# address that another service may have.
+# Starts a service with `serve --embedded`, migrates its database, and fails unless every build ends as it should. It
+# would use a service that answers at the default address.
 environment/bin/image-builder demo > demo.log || { cat demo.log; exit 1; }
+grep -q "starting one for the demo" demo.log || { cat demo.log; echo "The wheel served nothing." >&2; exit 1; }
 tail -1 demo.log

@@ -46,7 +46,7 @@ class _UnusableError(Exception):
 
 
 class UnleashFeatureFlags:
-    """Feature flags of an Unleash server. Fulfils ports.features.FeatureFlags.
+    """Feature flags of an Unleash server. Implements ports.features.FeatureFlags.
 
     Until the first fetch succeeds, every flag is on; then the flags of the last fetch that succeeded apply. A flag that
     Unleash does not know is off, as for all of Unleash's clients.
@@ -94,7 +94,7 @@ class UnleashFeatureFlags:
         self._session.close()
 
     def compliance_policies(self) -> bool:
-        """See the port. Waits until the first fetch has ended."""
+        """Implements `FeatureFlags.compliance_policies`. Waits until the first fetch has ended."""
         if not self._first_fetch_ended.is_set():
             about_to_wait()
         self._first_fetch_ended.wait(max(min(self._patience, remaining_seconds()), 0.0))

@@ -118,7 +118,7 @@ def parse_source(content: Any, where: str = SOURCE_FILE) -> Source:
     return source
 
 
-def expand(source: Source) -> dict[str, Document | Alias]:
+def generate_documents(source: Source) -> dict[str, Document | Alias]:
     """The content of `<name>/<name>.json` of each distribution, and the aliases, by name.
 
     Raises ConfigurationError for an unknown group, keyring or placeholder.
@@ -140,7 +140,7 @@ def keyrings_by_repository(source: Source) -> dict[tuple[str, str, str], Keyring
     }
 
 
-def write(documents: Mapping[str, Document | Alias], directory: Path) -> tuple[Path, ...]:
+def write_documents(documents: Mapping[str, Document | Alias], directory: Path) -> tuple[Path, ...]:
     """Write the documents and aliases that are missing or differ; returns the folders and links that changed.
 
     Folders of distributions that are no longer in the source stay. Raises ConfigurationError if the directory cannot be
@@ -208,7 +208,7 @@ def _document(source: Source, name: str, entry: Entry) -> Document:
         "oscap_name": entry.oscap_name,
         "distribution": without_nulls(names),
     }
-    filled: Document = fill_in(without_nulls(document), _values(name, entry), name)
+    filled: Document = fill_placeholders(without_nulls(document), _values(name, entry), name)
     return filled | {
         arch: _architecture(source, name, entry, arch)
         for arch in ARCHITECTURES
@@ -225,7 +225,7 @@ def _architecture(source: Source, name: str, entry: Entry, arch: str) -> Documen
         ]
     if arch in entry.bootc:
         architecture["bootc"] = list(entry.bootc[arch])
-    filled: Document = fill_in(architecture, _values(name, entry) | {"arch": arch}, name)
+    filled: Document = fill_placeholders(architecture, _values(name, entry) | {"arch": arch}, name)
     return filled
 
 
@@ -250,7 +250,7 @@ def _repositories(
         for template in _look_up(source.repositories, group, f"{name}: repositories"):
             if arch not in template.arches:
                 continue
-            keys = fill_in(template.keys, _values(name, entry), name)
+            keys = fill_placeholders(template.keys, _values(name, entry), name)
             yield template, _look_up(source.keys, keys, f"{name}: {template.id}: keys") if keys else None
 
 
@@ -263,10 +263,10 @@ def _look_up(known: Mapping[str, _T], name: str, where: str) -> _T:
 def _values(name: str, entry: Entry) -> dict[str, str]:
     """The values of placeholders. A value may itself hold a placeholder (`cdn: "{version}"`)."""
     values = {"name": name, **entry.values}
-    return {key: fill_in(text, values, name) for key, text in values.items()}
+    return {key: fill_placeholders(text, values, name) for key, text in values.items()}
 
 
-def fill_in(document: Any, values: Mapping[str, str], where: str) -> Any:
+def fill_placeholders(document: Any, values: Mapping[str, str], where: str) -> Any:
     """Replace the placeholders in all texts of the document.
 
     Raises ConfigurationError, which begins with `where`, for an unknown placeholder.
@@ -277,9 +277,9 @@ def fill_in(document: Any, values: Mapping[str, str], where: str) -> Any:
         except (KeyError, ValueError, IndexError, AttributeError) as error:
             raise ConfigurationError(f"{where}: cannot fill in {document!r}: {error!r}") from None
     if isinstance(document, dict):
-        return {key: fill_in(inner, values, where) for key, inner in document.items()}
+        return {key: fill_placeholders(inner, values, where) for key, inner in document.items()}
     if isinstance(document, list):
-        return [fill_in(inner, values, where) for inner in document]
+        return [fill_placeholders(inner, values, where) for inner in document]
     return document
 
 

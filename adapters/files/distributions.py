@@ -18,7 +18,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, val
 from adapters.files.aliases import follow_alias
 from adapters.files.distribution_source import SOURCE_FILE, keyrings_by_repository, load_source
 from adapters.files.package_list_files import distributions_by_folder, package_list_paths, read_package_list
-from adapters.files.profiles import Accept, profile_ids, profile_path, read_profile
+from adapters.files.profiles import CustomizationsValidator, list_profile_ids, profile_path, read_profile
 from domain.distributions import AllowList, Architecture, BootcImage, Distribution, Repository
 from domain.errors import ConfigurationError
 
@@ -49,7 +49,7 @@ def load_distributions(directory: Path) -> dict[str, Distribution]:
     return distributions
 
 
-def find_problems(directory: Path, accept: Accept) -> list[Problem]:
+def find_problems(directory: Path, accept: CustomizationsValidator) -> list[Problem]:
     """Check the directory; returns errors first, then warnings.
 
     `accept` validates the content of OpenSCAP profiles. Signing keys are checked only if the directory has a
@@ -233,7 +233,7 @@ def _read_folder(folder: Path) -> tuple[Distribution | None, list[Problem]]:
     path = folder / f"{folder.name}.json"
     try:
         distribution: Distribution = _DistributionSchema().load(_read_json(path))
-        profiles = profile_ids(folder)
+        profiles = list_profile_ids(folder)
     except ValidationError as error:
         return None, [Problem("error", str(path), fault) for fault in _faults(error.messages)]
     except OSError as error:
@@ -287,7 +287,9 @@ def _missing_package_lists(directory: Path, distribution: Distribution) -> Itera
         yield Problem("warning", where, f"no package list for {', '.join(missing)}: the composer searches instead")
 
 
-def _unusable_profiles(directory: Path, distribution: Distribution, accept: Accept) -> Iterator[Problem]:
+def _unusable_profiles(
+    directory: Path, distribution: Distribution, accept: CustomizationsValidator
+) -> Iterator[Problem]:
     for profile_id in distribution.profiles:
         path = profile_path(directory / distribution.name, profile_id)
         try:

@@ -52,7 +52,7 @@ class _Index:
 
 
 class FilePackageLists:
-    """Package lists in shared memory. Thread-safe. Fulfils ports.packages.PackageLists.
+    """Package lists in shared memory. Thread-safe. Implements ports.packages.PackageLists.
 
     Worker processes that are spawned with this object as an argument map the same memory, so it exists once.
     """
@@ -70,7 +70,7 @@ class FilePackageLists:
         self._name_indexes: dict[_Index, NameIndex] = {}
 
     def search(self, distribution: Distribution, architecture: str, text: str, page: Page) -> PackagesPage | None:
-        """See the port."""
+        """Implements `PackageLists.search`."""
         index = self._indexes.get((distribution.name, architecture))
         if index is None:
             return None
@@ -84,7 +84,7 @@ class FilePackageLists:
     def find_similar(
         self, distribution: Distribution, architecture: str, names: Sequence[str]
     ) -> Mapping[str, Sequence[str]]:
-        """See the port."""
+        """Implements `PackageLists.find_similar`."""
         index = self._indexes.get((distribution.name, architecture))
         if index is None:
             return {}

@@ -17,7 +17,14 @@ from typing import Any, Final
 import yaml
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load
 
-from adapters.files.distribution_source import Document, Entry, Source, fill_in, format_document, write_if_changed
+from adapters.files.distribution_source import (
+    Document,
+    Entry,
+    Source,
+    fill_placeholders,
+    format_document,
+    write_if_changed,
+)
 from adapters.files.profiles import profile_path
 from domain.errors import ConfigurationError
 from domain.osbuild.sizes import size_in_bytes
@@ -72,7 +79,7 @@ def parse_profile_sets(content: Any, where: str = PROFILES_FILE) -> ProfileSets:
     return ProfileSets(sets, descriptions)
 
 
-def expand_profiles(source: Source, sets: ProfileSets) -> dict[tuple[str, str], Document]:
+def generate_profiles(source: Source, sets: ProfileSets) -> dict[tuple[str, str], Document]:
     """The customizations of each profile, by distribution and profile id. Aliases have no profiles of their own.
 
     Raises ConfigurationError for an unknown set or placeholder, and for a profile without a description.
@@ -95,7 +102,7 @@ def expand_profiles(source: Source, sets: ProfileSets) -> dict[tuple[str, str], 
 
 
 def _description(text: str, name: str, entry: Entry) -> str:
-    description: str = fill_in(text, entry.values, name)
+    description: str = fill_placeholders(text, entry.values, name)
     return f"{description} Applied to {entry.profiles_applied_to}." if entry.profiles_applied_to else description
 
 

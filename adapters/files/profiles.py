@@ -19,10 +19,10 @@ _FILE: Final = "customizations.json"
 
 # A function that validates a document by the schema Customizations of openapi.yaml and returns it with defaults. It
 # raises InvalidRequestError naming the field.
-Accept: TypeAlias = Callable[[Any], dict[str, Any]]
+CustomizationsValidator: TypeAlias = Callable[[Any], dict[str, Any]]
 
 
-def profile_ids(folder: Path) -> tuple[str, ...]:
+def list_profile_ids(folder: Path) -> tuple[str, ...]:
     """The ids of the profiles in a distribution's folder, sorted. Raises OSError."""
     profiles = folder / _FOLDER
     if not profiles.is_dir():
@@ -30,9 +30,9 @@ def profile_ids(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(e.name for e in profiles.iterdir() if e.is_dir() and not e.name.startswith(".")))
 
 
-def profile_folders(folder: Path) -> tuple[str, ...]:
-    """`profile_ids` without the profiles that are symbolic links. Raises OSError."""
-    return tuple(each for each in profile_ids(folder) if not (folder / _FOLDER / each).is_symlink())
+def list_own_profile_ids(folder: Path) -> tuple[str, ...]:
+    """`list_profile_ids` without the profiles that are symbolic links. Raises OSError."""
+    return tuple(each for each in list_profile_ids(folder) if not (folder / _FOLDER / each).is_symlink())
 
 
 def profile_path(folder: Path, profile_id: str) -> Path:
@@ -40,7 +40,7 @@ def profile_path(folder: Path, profile_id: str) -> Path:
     return folder / _FOLDER / profile_id / _FILE
 
 
-def read_profile(path: Path, accept: Accept) -> dict[str, Any]:
+def read_profile(path: Path, accept: CustomizationsValidator) -> dict[str, Any]:
     """Read the customizations of a profile. Raises ConfigurationError, which names the field and not the file."""
     try:
         document = orjson.loads(path.read_bytes())
@@ -51,7 +51,7 @@ def read_profile(path: Path, accept: Accept) -> dict[str, Any]:
     return check_profile(document, accept)
 
 
-def check_profile(document: Any, accept: Accept) -> dict[str, Any]:
+def check_profile(document: Any, accept: CustomizationsValidator) -> dict[str, Any]:
     """Validate the content of a profile's file, and return it with defaults.
 
     Raises ConfigurationError naming the field.
@@ -66,7 +66,7 @@ def check_profile(document: Any, accept: Accept) -> dict[str, Any]:
 
 
 def load_profiles(
-    directory: Path, distributions: Mapping[str, Distribution], accept: Accept
+    directory: Path, distributions: Mapping[str, Distribution], accept: CustomizationsValidator
 ) -> dict[tuple[str, str], dict[str, Any]]:
     """Read the customizations of all profiles that have a file, by distribution (including aliases) and profile id.
 

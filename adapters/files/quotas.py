@@ -66,16 +66,16 @@ def load_quotas(path: Path) -> QuotaTable:
     return QuotaTable({tenant: quota for tenant, quota in quotas.items() if tenant != _DEFAULT}, quotas.get(_DEFAULT))
 
 
-class Unlimited:
-    """No quotas, for installations without a quota file. Fulfils ports.quotas.Quotas."""
+class UnlimitedQuotas:
+    """No quotas, for installations without a quota file. Implements ports.quotas.Quotas."""
 
     def get(self, tenant: str) -> None:  # noqa: ARG002 - the same for all
-        """See the port."""
+        """Implements `Quotas.get`."""
         return
 
 
 class FileQuotas:
-    """The quotas of a file that may change while the service runs. Thread-safe. Fulfils ports.quotas.Quotas.
+    """The quotas of a file that may change while the service runs. Thread-safe. Implements ports.quotas.Quotas.
 
     If the changed file is invalid, the previous quotas stay in force and an error is logged.
     """
@@ -92,7 +92,7 @@ class FileQuotas:
             log.warning("quota file without default: organizations without an entry cannot start builds")
 
     def get(self, tenant: str) -> Quota:
-        """See the port."""
+        """Implements `Quotas.get`."""
         self._reload_if_changed()
         return self._table.get(tenant)
 

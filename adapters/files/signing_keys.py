@@ -27,8 +27,8 @@ from adapters.http.call_deadline import CallDeadline, DeadlineAdapter
 from domain.errors import ConfigurationError, UnavailableError
 
 _TIMEOUT = (5.0, 15.0)  # seconds to connect, seconds between two pieces of an answer
-_SECONDS = 60.0  # for all attempts to download one address
-_LARGEST = 4 * 1024 * 1024  # bytes of a download; keyrings of vendors have tens of thousands
+_TOTAL_TIMEOUT = 60.0  # seconds for all attempts to download one address
+_MAX_BYTES = 4 * 1024 * 1024  # of a download; keyrings of vendors have tens of thousands
 _ATTEMPTS = 3
 
 Fetch: TypeAlias = Callable[[str], bytes]
@@ -52,8 +52,8 @@ def fetch_keys(source: Source, directory: Path, fetch: Fetch | None = None) -> t
     changes no file, if an address does not serve a key or the directory is invalid.
     """
     load_distributions(directory)
-    documents = _documents(source, directory)
-    signed = list(_signed(source, documents))
+    documents = _read_documents(source, directory)
+    signed = list(_find_signed(source, documents))
     certificates, failures = _collect(signed, fetch or download)
     missing = list(_missing(signed, certificates, failures))
     if missing:
@@ -68,7 +68,7 @@ def fetch_keys(source: Source, directory: Path, fetch: Fetch | None = None) -> t
 
 def download(address: str) -> bytes:
     """Download an address: at most 4 MiB, within a minute. Raises UnavailableError after three attempts."""
-    deadline = time.monotonic() + _SECONDS
+    deadline = time.monotonic() + _TOTAL_TIMEOUT
     try:
         for attempt in stamina.retry_context(
             on=_is_temporary, attempts=_ATTEMPTS, wait_initial=0.2, wait_max=2.0, wait_jitter=0.2
@@ -88,14 +88,14 @@ def _download_once(address: str, deadline: float) -> bytes:
                 response.raise_for_status()
                 for piece in response.iter_content(64 * 1024):
                     content += piece
-                    if len(content) > _LARGEST:
-                        raise UnavailableError(f"more than {_LARGEST} bytes")
+                    if len(content) > _MAX_BYTES:
+                        raise UnavailableError(f"more than {_MAX_BYTES} bytes")
         except requests.RequestException:
             if not call.has_expired:
                 raise
     # The connection is closed at the deadline, which looks like the end of an answer without Content-Length.
     if call.has_expired:
-        raise UnavailableError(f"not complete within {_SECONDS:g} seconds")
+        raise UnavailableError(f"not complete within {_TOTAL_TIMEOUT:g} seconds")
     return bytes(content)
 
 
@@ -119,13 +119,13 @@ def _reason(error: requests.RequestException) -> str:
     return type(error).__name__
 
 
-def _documents(source: Source, directory: Path) -> dict[Path, Document]:
+def _read_documents(source: Source, directory: Path) -> dict[Path, Document]:
     """The files of the source's distributions that exist in the directory, by path."""
     paths = (directory / name / f"{name}.json" for name in source.distributions)
     return {path: json.loads(path.read_bytes()) for path in paths if path.is_file()}
 
 
-def _signed(source: Source, documents: Mapping[Path, Document]) -> Iterator[_Signed]:
+def _find_signed(source: Source, documents: Mapping[Path, Document]) -> Iterator[_Signed]:
     keyrings = keyrings_by_repository(source)
     for path, document in documents.items():
         name = path.parent.name

@@ -185,14 +185,17 @@ _DELETE: Final = "UPDATE composes SET deleted = true WHERE job_id = %(compose)s 
 
 
 class PostgresComposes:
-    """Fulfils ports.store.Composes. `largest_list` limits the requests of a page, in bytes."""
+    """Implements ports.store.Composes. `largest_list` limits the requests of a page, in bytes."""
 
     def __init__(self, database: PostgresDatabase, largest_list: int = LARGEST_LIST) -> None:
         self._database = database
         self._largest_list = largest_list
 
     def find_page(self, query: ComposesQuery) -> ComposesPage:
-        """See the port. One round trip reads the count and the page; further ones read large requests."""
+        """Implements `Composes.find_page`.
+
+        One round trip reads the count and the page; further ones read large requests.
+        """
         reach = min(query.page.limit + query.page.offset, _LARGEST_LIMIT)
         values = {
             "tenant": query.tenant,
@@ -244,7 +247,7 @@ class PostgresComposes:
         ]
 
     def get(self, tenant: str, compose_id: UUID) -> StoredCompose | None:
-        """See the port."""
+        """Implements `Composes.get`."""
         values = {"tenant": tenant, "compose": compose_id}
         row = self._row_with_document(_GET, values)
         if row is None:
@@ -260,7 +263,7 @@ class PostgresComposes:
         return StoredCompose(request, None if status is None else _parse(status))
 
     def get_metadata(self, tenant: str, compose_id: UUID) -> StoredMetadata | None:
-        """See the port."""
+        """Implements `Composes.get_metadata`."""
         row = self._row_with_document(_GET_METADATA, {"tenant": tenant, "compose": compose_id})
         return None if row is None else StoredMetadata(row[0], row[2])
 
@@ -278,17 +281,17 @@ class PostgresComposes:
             reserve_memory(_COPIES * expected)
 
     def store_status(self, compose_id: UUID, status: Mapping[str, Any]) -> None:
-        """See the port."""
+        """Implements `Composes.store_status`."""
         values = {"compose": compose_id, "status": Jsonb(storable(status), dumps=orjson.dumps)}
         self._database.run_with_retry(lambda connection: connection.execute(_STORE_STATUS, values))
 
     def store_metadata(self, compose_id: UUID, metadata: Mapping[str, Any]) -> None:
-        """See the port."""
+        """Implements `Composes.store_metadata`."""
         values = {"compose": compose_id, "metadata": Jsonb(storable(metadata), dumps=orjson.dumps)}
         self._database.run_with_retry(lambda connection: connection.execute(_STORE_METADATA, values))
 
     def delete(self, tenant: str, compose_id: UUID) -> bool:
-        """See the port."""
+        """Implements `Composes.delete`."""
         values = {"tenant": tenant, "compose": compose_id}
         return self._database.run_with_retry(lambda connection: connection.execute(_DELETE, values).rowcount) == 1
 

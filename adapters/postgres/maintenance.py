@@ -165,7 +165,7 @@ def _begin(session: psycopg.Connection[Any], retention_months: int) -> PostgresM
 
 
 class PostgresMaintenance:
-    """Fulfils ports.maintenance.DatabaseMaintenance."""
+    """Implements ports.maintenance.DatabaseMaintenance."""
 
     def __init__(self, session: psycopg.Connection[Any], cutoff: str, cutoff_of_keys: str) -> None:
         self._session = session
@@ -174,27 +174,30 @@ class PostgresMaintenance:
 
     @property
     def cutoff(self) -> str:
-        """See the port."""
+        """Implements `DatabaseMaintenance.cutoff`."""
         return self._cutoff
 
     def expire_composes(self, *, dry_run: bool) -> Iterator[int]:
-        """See the port."""
+        """Implements `DatabaseMaintenance.expire_composes`."""
         return self._batches(COUNT_EXPIRED if dry_run else REMOVE_EXPIRED, self._cutoff)
 
     def expire_starts(self, *, dry_run: bool) -> Iterator[int]:
-        """See the port."""
+        """Implements `DatabaseMaintenance.expire_starts`."""
         return self._batches(COUNT_STARTS if dry_run else REMOVE_STARTS, self._cutoff)
 
     def expire_keys(self, *, dry_run: bool) -> Iterator[int]:
-        """See the port."""
+        """Implements `DatabaseMaintenance.expire_keys`."""
         return self._batches(COUNT_KEYS if dry_run else REMOVE_KEYS, self._cutoff_of_keys)
 
     def redact_passwords(self, *, dry_run: bool) -> Iterator[int]:
-        """See the port. Composes before the cutoff are skipped, because `expire_composes` removes them."""
+        """Implements `DatabaseMaintenance.redact_passwords`.
+
+        Composes before the cutoff are skipped, because `expire_composes` removes them.
+        """
         return self._batches(COUNT_PASSWORDS if dry_run else REDACT_PASSWORDS, None, since=self._cutoff)
 
     def vacuum(self, is_over: Callable[[], bool]) -> bool:
-        """See the port."""
+        """Implements `DatabaseMaintenance.vacuum`."""
         self._session.execute("SET statement_timeout = 0")
         warnings: list[str | None] = []
         # PostgreSQL reports a missing privilege by a warning, not by an error.

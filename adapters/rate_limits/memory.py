@@ -17,7 +17,7 @@ Clock = Callable[[], float]
 
 
 class InMemoryRateLimits:
-    """Exact sliding windows; a call takes 7 us. Fulfils ports.rate_limits.RateLimits.
+    """Exact sliding windows; a call takes 7 us. Implements ports.rate_limits.RateLimits.
 
     All calls must come from the same thread.
     """
@@ -31,23 +31,25 @@ class InMemoryRateLimits:
         self._limiter = MovingWindowRateLimiter(self._memory)
 
     async def spend(self, tenant: str, budget: Budget, amount: int = 1) -> BudgetSpending | None:
-        """See the port."""
+        """Implements `RateLimits.spend`."""
         item = self._items[budget]
         admitted = self._limiter.hit(item, budget.value, tenant, cost=amount)
         frees_at, remaining = self._limiter.get_window_stats(item, budget.value, tenant)
         retry_in = None
         if not admitted and amount + 1 <= item.amount:
-            # The number of entries that must leave the window before `amount` requests and the next one fit.
-            leaving = amount + 1 - remaining
-            moment = self._memory.entry_time(item.key_for(budget.value, tenant), leaving)
-            retry_in = self._until(moment + item.get_expiry())
+            # A retry counts as one request, and then again as `amount`. Entries may have expired since the refusal.
+            to_expire = amount + 1 - remaining
+            retry_in = timedelta(0)
+            if to_expire > 0:
+                last = self._memory.entry_time(item.key_for(budget.value, tenant), to_expire)
+                retry_in = self._until(last + item.get_expiry())
         return BudgetSpending(admitted, item.amount, self._window, remaining, self._until(frees_at), retry_in)
 
     def _until(self, moment: float) -> timedelta:
         return timedelta(seconds=max(0.0, moment - self._clock()))
 
     async def aclose(self) -> None:
-        """See the port."""
+        """Implements `RateLimits.aclose`."""
 
 
 class MovingWindowStorage(MemoryStorage):

@@ -39,7 +39,7 @@ _SCRIPT: Final = (Path(__file__).parent / "spend.lua").read_text()
 
 
 class RedisRateLimits:
-    """Sliding windows over all processes, by the store's clock. Fulfils ports.rate_limits.RateLimits.
+    """Sliding windows over all processes, by the store's clock. Implements ports.rate_limits.RateLimits.
 
     A store that does not answer within `patience` seconds counts as unavailable until a trial call in the background
     succeeds. Meanwhile requests are admitted without being counted and without delay.
@@ -60,7 +60,7 @@ class RedisRateLimits:
         self._trials: asyncio.Task[None] | None = None
 
     async def spend(self, tenant: str, budget: Budget, amount: int = 1) -> BudgetSpending | None:
-        """See the port. Returns None while the store is unavailable."""
+        """Implements `RateLimits.spend`. Returns None while the store is unavailable."""
         if self._trials is None:
             try:
                 async with asyncio.timeout(self._patience):

@@ -162,7 +162,7 @@ def read_tree(content: bytes, what: str) -> Element:
 
 
 class _TreeHandler:
-    """Builds a tree of elements. Fulfils Handler."""
+    """Builds a tree of elements. Implements Handler."""
 
     deepest = MAX_DEPTH
 

@@ -44,7 +44,7 @@ def read_packages(pieces: Iterable[bytes], architecture: str) -> tuple[Package, 
 
 
 class _PrimaryHandler:
-    """Collects the newest version and the summary of each package. Fulfils elements.Handler."""
+    """Collects the newest version and the summary of each package. Implements elements.Handler."""
 
     deepest = 2
 

@@ -12,7 +12,7 @@ import orjson
 
 from adapters.files.distribution_source import format_document
 from adapters.files.new_files import NewFiles, name_file_in_errors
-from adapters.files.profiles import Accept, check_profile, profile_folders, profile_path
+from adapters.files.profiles import CustomizationsValidator, check_profile, list_own_profile_ids, profile_path
 from adapters.repodata.errors import add_context, content_error
 from adapters.scap.customizations import ProfileReader
 from domain.errors import ConfigurationError, UnavailableError
@@ -45,7 +45,7 @@ class ProfileRefresh:
     """
 
     readers: tuple[ProfileReader, ...]
-    accept: Accept
+    accept: CustomizationsValidator
     keep_missing: bool = False
     add_new: bool = False
 
@@ -57,7 +57,7 @@ class ProfileRefresh:
         """
         with NewFiles(folder) as files:
             with name_file_in_errors(folder):
-                known = profile_folders(folder)
+                known = list_own_profile_ids(folder)
             by_id = self._readers_by_id()
             missing = tuple(profile_id for profile_id in known if profile_id not in by_id)
             if missing and not (self.keep_missing and len(missing) < len(known)):

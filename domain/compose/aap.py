@@ -14,6 +14,7 @@ from domain.compose.request import Json
 
 _SERVICE: Final = "aap-first-boot-reg.service"
 _SCRIPT: Final = "/usr/local/sbin/aap-first-boot-reg"
+# The unit creates this file after the registration, so that the script runs only once.
 _DONE: Final = "/var/local/.aap-first-boot-reg-done"
 
 _UNIT: Final = f"""[Unit]
@@ -33,10 +34,10 @@ WantedBy=basic.target
 """
 
 
-def add_aap_registration(context: BuildContext) -> Additions:
-    """The script that registers the machine, the unit that runs it once, and the platform's certificate authority.
+def get_aap_additions(context: BuildContext) -> Additions:
+    """Return the script that registers the machine, its unit, and the platform's certificate authority.
 
-    Nothing where the request has no `aap_registration`.
+    No additions if the request has no `aap_registration`.
     """
     registration = context.request.get_customization("aap_registration")
     if registration is None:

@@ -1,4 +1,4 @@
-"""Write the composer's request (`POST /compose` of the composer's API)."""
+"""Create the composer's request (`POST /compose` of the composer's API)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from domain.distributions import Distribution, rhel_version
 
 
 def write_request(context: BuildContext) -> dict[str, Any]:
-    """The composer's ComposeRequest; its passwords are those of `context.customizations`.
+    """Return the composer's ComposeRequest; its passwords are those of `context.customizations`.
 
-    Raises InvalidRequestError where the answers do not allow the build: a repository has no snapshot, a policy does not
-    apply, a source has no cloud account.
+    Raises InvalidRequestError if the results of lookups do not allow the build: a repository has no snapshot, a policy
+    does not apply, or a source has no cloud account.
     """
     customizations = write_customizations(context)
     return {
@@ -42,11 +42,11 @@ def _write_source(context: BuildContext) -> dict[str, Any]:
 
 
 def _detect_distribution(context: BuildContext) -> Distribution | None:
-    """Find the RHEL that the image's snapshots are of.
+    """Return the RHEL release whose content the image's snapshots hold.
 
-    None where the snapshots name no version, or the caller is not entitled to a distribution of that version.
+    None if the snapshots name no version, or the caller is not entitled to a distribution of that version.
     """
-    if not context.request.image.has_snapshots:
+    if not context.request.image.uses_snapshots:
         return None
     template = context.answers.template
     snapshots = context.answers.snapshots if template is None else template.snapshots

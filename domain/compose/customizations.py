@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from domain.base64_data import decode_base64_text
-from domain.compose.aap import add_aap_registration
+from domain.compose.aap import get_aap_additions
 from domain.compose.additions import Additions
 from domain.compose.context import BuildContext
 from domain.compose.customer_repositories import write_custom_repositories, write_payload_repositories
 from domain.compose.request import Json
-from domain.compose.subscription import add_connector, write_subscription
-from domain.compose.tailoring import add_tailoring, write_policy
+from domain.compose.subscription import get_rhcd_additions, write_subscription
+from domain.compose.tailoring import get_tailoring_additions, write_policy
 from domain.errors import InvalidRequestError
 
+# Customizations that have the same form in our API and in the composer's.
 _SAME_IN_BOTH: Final = (
     "packages",
     "enabled_modules",
@@ -34,16 +35,16 @@ _SAME_IN_BOTH: Final = (
     "disk",
     "partitioning_mode",
 )
-# The order decides which addition's files and services come first.
+# The order decides whose files and services come first.
 _ADDITIONS: Final[tuple[Callable[[BuildContext], Additions], ...]] = (
-    add_tailoring,
-    add_connector,
-    add_aap_registration,
+    get_tailoring_additions,
+    get_rhcd_additions,
+    get_aap_additions,
 )
 
 
 def translate_customizations(customizations: Json | None) -> dict[str, Any] | None:
-    """The composer's form of those customizations that depend on nothing else; None for None.
+    """Translate those customizations that do not depend on lookups into the composer's form; None for None.
 
     Raises InvalidRequestError for a file whose data is not base64 of UTF-8 text.
     """
@@ -53,7 +54,7 @@ def translate_customizations(customizations: Json | None) -> dict[str, Any] | No
 
 
 def write_customizations(context: BuildContext) -> dict[str, Any] | None:
-    """The composer's `customizations` without empty lists; None where the request needs none.
+    """Return the composer's `customizations` without empty lists; None if the image needs none.
 
     Raises InvalidRequestError for a repository or a template without a snapshot, and for a policy that does not apply.
     """
@@ -61,35 +62,37 @@ def write_customizations(context: BuildContext) -> dict[str, Any] | None:
         # An image from a content template has the template's repositories even without customizations.
         payload = write_payload_repositories(context)
         return {"payload_repositories": payload} if payload else None
-    written = dict(context.customizations)
+    result = dict(context.customizations)
     if context.request.has_customization("subscription"):
-        written["subscription"] = write_subscription(context)
-    written["payload_repositories"] = write_payload_repositories(context)
-    written["custom_repositories"] = write_custom_repositories(context)
+        result["subscription"] = write_subscription(context)
+    result["payload_repositories"] = write_payload_repositories(context)
+    result["custom_repositories"] = write_custom_repositories(context)
     policy = write_policy(context)
     if policy is not None:
-        written["openscap"] = policy
-    for find_additions in _ADDITIONS:
-        _insert(find_additions(context), written)
-    return {name: value for name, value in written.items() if value != []}
+        result["openscap"] = policy
+    for get_additions in _ADDITIONS:
+        _insert(get_additions(context), result)
+    return {name: value for name, value in result.items() if value != []}
 
 
-def _insert(additions: Additions, written: dict[str, Any]) -> None:
+def _insert(additions: Additions, customizations: dict[str, Any]) -> None:
     if additions.directories:
-        written["directories"] = [*additions.directories, *written.get("directories", ())]
+        customizations["directories"] = [*additions.directories, *customizations.get("directories", ())]
     if additions.first_files or additions.last_files:
-        written["files"] = [*additions.first_files, *written.get("files", ()), *additions.last_files]
+        customizations["files"] = [*additions.first_files, *customizations.get("files", ()), *additions.last_files]
     if additions.certificates:
-        written["cacerts"] = {"pem_certs": [*written.get("cacerts", {}).get("pem_certs", ()), *additions.certificates]}
+        customizations["cacerts"] = {
+            "pem_certs": [*customizations.get("cacerts", {}).get("pem_certs", ()), *additions.certificates]
+        }
     for service in additions.services:
-        _enable(service, written)
+        _enable(service, customizations)
 
 
-def _enable(service: str, written: dict[str, Any]) -> None:
-    services = written.get("services", {})
+def _enable(service: str, customizations: dict[str, Any]) -> None:
+    services = customizations.get("services", {})
     enabled = services.get("enabled", [])
     if service not in enabled:
-        written["services"] = {**services, "enabled": [*enabled, service]}
+        customizations["services"] = {**services, "enabled": [*enabled, service]}
 
 
 def _copy(value: Any) -> Any:
@@ -110,14 +113,14 @@ def _write_users(users: list[Json]) -> list[dict[str, Any]]:
 
 
 def _write_user(user: Json) -> dict[str, Any]:
-    written: dict[str, Any] = {"name": user["name"]}
+    translated: dict[str, Any] = {"name": user["name"]}
     if user.get("groups"):
-        written["groups"] = user["groups"]
+        translated["groups"] = user["groups"]
     if user.get("ssh_key"):
-        written["key"] = user["ssh_key"]
+        translated["key"] = user["ssh_key"]
     if user.get("password"):
-        written["password"] = user["password"]
-    return written
+        translated["password"] = user["password"]
+    return translated
 
 
 def _write_files(files: list[Json]) -> list[dict[str, Any]]:
@@ -125,10 +128,10 @@ def _write_files(files: list[Json]) -> list[dict[str, Any]]:
 
 
 def _write_file(file: Json) -> dict[str, Any]:
-    written = {key: value for key, value in file.items() if key != "data_encoding"}
+    translated = {key: value for key, value in file.items() if key != "data_encoding"}
     if file.get("data_encoding") == "base64" and "data" in file:
-        written["data"] = _decode(file)
-    return written
+        translated["data"] = _decode(file)
+    return translated
 
 
 def _decode(file: Json) -> str:

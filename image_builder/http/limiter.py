@@ -86,7 +86,7 @@ class Limiter:
 
 @dataclass(frozen=True, slots=True)
 class _BuildBudget:
-    """Fulfils ports.build_budget.BuildBudget for one request, whose handler runs on a thread."""
+    """Implements ports.build_budget.BuildBudget for one request, whose handler runs on a thread."""
 
     limiter: Limiter
     record: RequestRecord

@@ -92,7 +92,7 @@ class Tracing:
 
 
 class RequestSpan:
-    """The span of a request. Fulfils ports.trace.Span."""
+    """The span of a request. Implements ports.trace.Span."""
 
     def __init__(self, tracer: Tracer, method: str, parent: Mapping[str, str], trace: Trace) -> None:
         """`parent` holds the headers of the caller's trace, which the span continues."""
@@ -109,7 +109,7 @@ class RequestSpan:
         self._context = set_span_in_context(self._span)
 
     def call(self, method: str, url: str) -> AbstractContextManager[CallSpan]:
-        """See the port."""
+        """Implements `Span.call`."""
         return self._call(method, url)
 
     def end(self, *, template: str, operation: str, tenant: str, status: int) -> None:
@@ -146,7 +146,7 @@ class RequestSpan:
 
 
 class _CallSpan:
-    """The span of a call to a back-end. Fulfils ports.trace.CallSpan."""
+    """The span of a call to a back-end. Implements ports.trace.CallSpan."""
 
     def __init__(self, span: OpenSpan, headers: Mapping[str, str]) -> None:
         self._span = span

@@ -43,16 +43,18 @@ from ports.deadline import until
 from ports.memory import temporary_memory
 from ports.store import Blueprints
 
-# Seconds that reading a blueprint waits for its policy, and that saving one does.
-_LINT_WITHIN: Final = 5.0
-_SAVE_WITHIN: Final = 30.0
+# Seconds that reading a blueprint waits for the policy that it is linted with.
+_LINT_TIMEOUT: Final = 5.0
+# Seconds that saving a blueprint waits for its policy, and for the hashing of its passwords.
+_SAVE_TIMEOUT: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class ManageBlueprints:
     """Operations on a tenant's blueprints.
 
-    All raise NotFoundError for a blueprint that is not the tenant's, and UnavailableError where the database is away.
+    All raise NotFoundError for a blueprint that is not the tenant's, and UnavailableError if the database is
+    unavailable.
     """
 
     blueprints: Blueprints
@@ -61,19 +63,19 @@ class ManageBlueprints:
     hash_passwords: HashPasswords
 
     def list(self, identity: Identity, page: Page, name: str | None, search: str | None) -> BlueprintsPage:
-        """A page of the tenant's blueprints; an empty `name` or `search` does not filter."""
+        """Return a page of the tenant's blueprints; an empty `name` or `search` does not filter."""
         return self.blueprints.find_page(BlueprintsQuery(identity.tenant, page, name or None, search or None))
 
     def get(self, identity: Identity, blueprint_id: UUID, version: int | None) -> Blueprint:
-        """One version of a blueprint; None is the latest."""
+        """Return a version of a blueprint, the latest for None."""
         return self.blueprints.get(identity.tenant, blueprint_id, version)
 
-    def create(self, identity: Identity, document: Mapping[str, Any], key: UUID | None = None) -> UUID:
+    def create(self, identity: Identity, document: Mapping[str, Any], key_id: UUID | None = None) -> UUID:
         """Store a valid CreateBlueprintRequest (openapi.yaml) as version 1 of a blueprint, and return its id.
 
-        `key` is the claimed Idempotency-Key of the request; storing the blueprint settles it.
+        `key_id` is the id under which the request claimed its Idempotency-Key; storing the blueprint settles the key.
 
-        Raises RulesViolatedError, InvalidRequestError, and ForbiddenError where compliance refuses the caller.
+        Raises RulesViolatedError, InvalidRequestError, and ForbiddenError if compliance refuses the caller.
         """
         rules.check(document)
         requested = extract_body(document)
@@ -90,18 +92,22 @@ class ManageBlueprints:
                 metadata=document.get("metadata"),
                 snapshots=snapshots,
             ),
-            key,
+            key_id,
         )
 
     def update(
-        self, identity: Identity, blueprint_id: UUID, document: Mapping[str, Any], wanted: frozenset[int] | None
+        self,
+        identity: Identity,
+        blueprint_id: UUID,
+        document: Mapping[str, Any],
+        expected_versions: frozenset[int] | None,
     ) -> int:
         """Store a valid CreateBlueprintRequest (openapi.yaml) as the next version, and return the version's number.
 
-        Users for whom the document gives no password or key keep those of the latest version. `wanted` are the versions
-        that the caller allows to be replaced (If-Match); None allows every version.
+        Users for whom the document gives no password or key keep those of the latest version.
+        `expected_versions` are the versions that the caller accepts as the latest (If-Match); None accepts any.
 
-        Raises as `create` does, and StaleVersionError where the latest version is not among `wanted`.
+        Raises as `create` does, and StaleVersionError if the latest version is not among `expected_versions`.
         """
         rules.check(document)
         # Refuses another tenant's blueprint before any back-end is asked.
@@ -119,29 +125,29 @@ class ManageBlueprints:
                 snapshots,
             )
 
-        return self.blueprints.change(identity.tenant, blueprint_id, wanted, change)
+        return self.blueprints.change(identity.tenant, blueprint_id, expected_versions, change)
 
     def memory_to_update(self, identity: Identity, blueprint_id: UUID) -> int:
-        """How many bytes of memory an update takes besides the new document."""
+        """Return how many bytes of memory an update takes in addition to the new document."""
         return self.blueprints.memory_to_change(identity.tenant, blueprint_id)
 
-    def delete(self, identity: Identity, blueprint_id: UUID, wanted: frozenset[int] | None) -> None:
+    def delete(self, identity: Identity, blueprint_id: UUID, expected_versions: frozenset[int] | None) -> None:
         """Hide a blueprint and its builds; the builds still count towards the quota.
 
-        Raises StaleVersionError where the latest version is not among `wanted` (see `update`).
+        Raises StaleVersionError if the latest version is not among `expected_versions` (see `update`).
         """
-        self.blueprints.delete(identity.tenant, blueprint_id, wanted)
+        self.blueprints.delete(identity.tenant, blueprint_id, expected_versions)
 
     def lint(self, identity: Identity, blueprint: Blueprint) -> Lint:
-        """The remarks about a blueprint that follows a policy.
+        """Return the lint warnings for a blueprint that follows a policy.
 
-        Raises no error: a blueprint can be read while its policy cannot be looked up.
+        No error is raised, so that a blueprint can be read even if its policy cannot be looked up.
         """
         policy_id, name = blueprint.policy_id, blueprint.distribution
         if policy_id is None or name is None:
             return Lint()
         try:
-            with until(_LINT_WITHIN):
+            with until(_LINT_TIMEOUT):
                 distribution = self._find_distribution(identity, name)
                 required = self.requirements(identity, policy_id, distribution, create=False)
         except PolicyNotApplicableError as error:
@@ -156,10 +162,10 @@ class ManageBlueprints:
         """Store the blueprint with all requirements of its policy as the next version, and return the version's number.
 
         Raises InvalidRequestError for a blueprint without a distribution, or whose policy does not apply to it,
-        NotFoundError where the policy has no tailoring for the minor version, and ForbiddenError where compliance
+        NotFoundError if the policy has no tailoring for the minor version, and ForbiddenError if compliance
         refuses the caller.
         """
-        with temporary_memory():  # the blueprint is read once more when it is changed
+        with temporary_memory():  # the blueprint is read again when it is changed
             blueprint = self.blueprints.get(identity.tenant, blueprint_id)
             policy_id, distribution = blueprint.policy_id, blueprint.distribution
             del blueprint
@@ -187,12 +193,12 @@ class ManageBlueprints:
         return self.blueprints.change(identity.tenant, blueprint_id, None, change)
 
     def _hash_passwords(self, identity: Identity, body: Mapping[str, Any], plain: Mapping[int, str]) -> dict[str, Any]:
-        """The body with these passwords hashed. Raises UnavailableError where hashing takes too long."""
-        with until(_SAVE_WITHIN):
+        """Return the body with these passwords hashed. Raises UnavailableError if hashing takes too long."""
+        with until(_SAVE_TIMEOUT):
             return secrets.insert_hashes(body, self.hash_passwords(identity.tenant, salt_passwords(plain)))
 
     def _create_snapshots(self, identity: Identity, body: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """The present requirements of the body's policy, to be stored with the version; None without a policy.
+        """Return the current requirements of the body's policy, to be stored with the version; None without a policy.
 
         Raises InvalidRequestError, ForbiddenError and UnavailableError.
         """
@@ -205,7 +211,7 @@ class ManageBlueprints:
             raise InvalidRequestError(error.detail) from None
 
     def _find_requirements(self, identity: Identity, policy_id: str, name: str) -> dict[str, Any]:
-        with until(_SAVE_WITHIN):
+        with until(_SAVE_TIMEOUT):
             return self.requirements(identity, policy_id, self._find_distribution(identity, name), create=True)
 
     def _find_distribution(self, identity: Identity, name: str) -> Distribution:

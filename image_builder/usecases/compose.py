@@ -14,7 +14,7 @@ import structlog
 from domain.blueprints.blueprint import BlueprintVersion
 from domain.compose import passwords
 from domain.compose.passwords import SaltedPassword
-from domain.compose.request import ComposeRequest, read
+from domain.compose.request import ComposeRequest, parse_compose_request
 from domain.composer_errors import Fault
 from domain.composes import NewCompose
 from domain.errors import ImageBuilderError, ReservationUnknownError
@@ -111,7 +111,7 @@ class StartComposes:
         No build is started unless all documents are valid and the quota suffices for all of them. Raises the errors of
         `one`; if the composer fails only some of the builds, the text of the error lists the started ones.
         """
-        requests = [read(document) for document in documents]
+        requests = [parse_compose_request(document) for document in documents]
         if not requests:
             return Started(())
         with until(self.deadline):

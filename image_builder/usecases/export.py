@@ -12,7 +12,7 @@ from domain.blueprints.export import export_blueprint, find_community_urls
 from domain.content import COMMUNITY, CUSTOM_ORIGINS, ContentRepository
 from domain.errors import NotFoundError
 from domain.identity import Identity
-from image_builder.usecases.concurrency import set_up
+from image_builder.usecases.concurrency import require_configured
 from ports.content_sources import ContentSources
 from ports.deadline import until
 from ports.store import Blueprints
@@ -41,7 +41,7 @@ class ExportBlueprint:
             exported = export_blueprint(blueprint, known, self.clock())
             repositories: list[Any] = []
             if with_repositories and exported.repositories:
-                content = set_up(self.content_sources, "content sources")
+                content = require_configured(self.content_sources, "content sources")
                 repositories = _export_repositories(content, identity, exported.repositories)
         return {**exported.document, **({"content_sources": repositories} if with_repositories else {})}
 

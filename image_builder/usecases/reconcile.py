@@ -182,9 +182,9 @@ class ReconcileStarts:
 
     def _settle_keys(self) -> None:
         """Settle Idempotency-Keys whose request has ended, or was interrupted, without settling its key."""
-        for key_id, created in self.keys.find_unsettled(self.lease, _BATCH):
-            builds = [each for each in created if each is not None]
-            if created and len(builds) == len(created):
+        for key_id, build_ids in self.keys.find_unsettled(self.lease, _BATCH):
+            builds = [each for each in build_ids if each is not None]
+            if build_ids and len(builds) == len(build_ids):
                 self.keys.settle(key_id)
             else:
                 self.keys.settle_failed(key_id, RequestFailure.from_error(name_started_builds(_PARTLY_UNKNOWN, builds)))

@@ -20,7 +20,7 @@ from domain.errors import InvalidRequestError, NotFoundError, UnavailableError
 from domain.identity import Identity
 from domain.osbuild.blueprint import Blueprint, parse_blueprint, policy_customizations
 from image_builder.fair_threads import FairThreads
-from image_builder.usecases.concurrency import Call, run_concurrently, set_up
+from image_builder.usecases.concurrency import Call, require_configured, run_concurrently
 from ports.compliance import Compliance
 from ports.deadline import until
 
@@ -51,7 +51,7 @@ class PolicyRequirements:
         caller, InvalidRequestError where compliance does not accept the caller's identity, and UnavailableError.
         """
         question = create_question(policy_id, rhel_version(distribution.canonical_name))
-        compliance = set_up(self.compliance, "compliance")
+        compliance = require_configured(self.compliance, "compliance")
         find_blueprint = self._ensure_blueprint if create else self._find_blueprint
         text = find_blueprint(compliance, identity, question)
         try:

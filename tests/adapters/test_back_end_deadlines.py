@@ -1,4 +1,4 @@
-"""Calls of a back-end end at their deadline, and limit the size of its answer (over real sockets)."""
+"""Answers of back-ends must be complete within the deadline and of limited size, over real sockets."""
 
 import contextvars
 import math
@@ -47,7 +47,7 @@ def silence(back_end, method, timeouts):
 
 @pytest.mark.parametrize("method", ["get", "post_once"])
 @pytest.mark.parametrize("drip", DRIPS.values(), ids=DRIPS)
-def test_a_call_ends_at_its_deadline_although_its_answer_still_drips(method, drip):
+def test_a_slow_answer_is_abandoned_at_the_deadline(method, drip):
     with Loopback(drip) as server, calling(server.url) as back_end:
         error, took = silence(back_end, method, DRIP)
     assert error.sent
@@ -63,7 +63,7 @@ def test_a_connection_that_was_shut_down_at_the_deadline_is_not_reused(drip):
     assert server.connections == 2
 
 
-def test_a_call_on_a_pooled_connection_ends_at_its_deadline_too():
+def test_a_slow_answer_on_a_reused_connection_is_abandoned_at_the_deadline():
     with Loopback(answer(), DRIPS["a body"]) as server, calling(server.url) as back_end:
         call(back_end, "get", LONG)
         _, took = silence(back_end, "get", DRIP)
@@ -71,14 +71,14 @@ def test_a_call_on_a_pooled_connection_ends_at_its_deadline_too():
     assert server.connections == 1
 
 
-def test_the_deadline_of_a_call_that_has_ended_does_not_end_the_next_call():
+def test_the_deadline_of_an_ended_call_does_not_affect_the_next_one():
     with Loopback(answer(), answer(200, b'"late"', after=STRETCH + 0.2)) as server, calling(server.url) as back_end:
         call(back_end, "get", Timeouts(PATIENCE, PATIENCE, total=STRETCH))
         assert call(back_end, "get", LONG) == Answer(200, b'"late"')
     assert server.connections == 1
 
 
-def test_a_later_call_with_an_earlier_deadline_ends_first():
+def test_a_later_call_with_an_earlier_deadline_is_abandoned_first():
     with Loopback(DRIPS["a body"]) as server, calling(server.url) as back_end, ThreadPoolExecutor(2) as pool:
         long = pool.submit(silence, back_end, "get", Timeouts(1.0, 1.0, total=2.0))
         time.sleep(0.05)
@@ -87,7 +87,7 @@ def test_a_later_call_with_an_earlier_deadline_ends_first():
         assert 1.9 < long.result()[1] < SOON
 
 
-def test_no_thread_remains_after_calls_that_ended_at_their_deadlines():
+def test_slow_answers_leave_no_thread_behind():
     with Loopback(answer()) as server, calling(server.url) as back_end:
         call(back_end, "get", LONG)  # now the thread of call_deadline.py runs
     before = set(threading.enumerate())
@@ -98,7 +98,7 @@ def test_no_thread_remains_after_calls_that_ended_at_their_deadlines():
 
 
 class SlowResolver:
-    """Host names do not resolve until `go` is set or the test ends."""
+    """A resolver that answers when `go` is set, or the test ends."""
 
     def __init__(self):
         self.go = threading.Event()
@@ -122,14 +122,14 @@ def slow_resolver(monkeypatch):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_call_whose_host_name_does_not_resolve_ends_at_its_deadline(slow_resolver, method):
+def test_a_slow_name_resolution_is_abandoned_at_the_deadline(slow_resolver, method):
     with Loopback() as server, calling(server.url) as back_end:
         error, took = silence(back_end, method, DRIP)
     assert not error.sent
     assert 0.15 < took < SOON
 
 
-def test_a_connection_that_opens_after_the_deadline_is_closed(slow_resolver):
+def test_a_connection_established_after_the_deadline_is_closed(slow_resolver):
     with Loopback(answer()) as server, calling(server.url) as back_end:
         silence(back_end, "get", DRIP)
         slow_resolver.go.set()
@@ -141,7 +141,7 @@ def test_a_connection_that_opens_after_the_deadline_is_closed(slow_resolver):
     assert len(server.asked) == 1
 
 
-def test_an_unknown_host_name_is_no_answer_at_once(monkeypatch):
+def test_an_unknown_host_name_fails_at_once(monkeypatch):
     def unknown(*_arguments, **_options):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -152,7 +152,7 @@ def test_an_unknown_host_name_is_no_answer_at_once(monkeypatch):
     assert took < LONG.connect
 
 
-def test_an_answer_larger_than_the_limit_is_no_answer():
+def test_an_answer_larger_than_the_limit_is_not_used():
     with (
         Loopback(answer(200, b"1" * 100_001), answer(200, b"1" * 100_000)) as server,
         calling(server.url) as back_end,
@@ -177,7 +177,7 @@ def test_the_connection_of_an_answer_without_a_body_is_reused():
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("step", [hang, DRIPS["one header"]], ids=["hang", "drip"])
-def test_a_call_ends_at_the_deadline_of_its_caller(method, step):
+def test_a_call_takes_no_longer_than_the_remaining_time(method, step):
     with Loopback(step) as server, calling(server.url) as back_end, until(BRIEFLY):
         error, took = silence(back_end, method, LONG)
     assert error.sent
@@ -185,14 +185,14 @@ def test_a_call_ends_at_the_deadline_of_its_caller(method, step):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_after_the_deadline_no_request_is_sent(method):
+def test_without_remaining_time_no_call_is_made(method):
     with Loopback() as server, calling(server.url) as back_end, until(0):
         error, _ = silence(back_end, method, LONG)
     assert not error.sent
     assert server.connections == 0
 
 
-def test_a_timeout_by_the_caller_s_deadline_is_no_failure_of_the_back_end():
+def test_a_call_without_enough_time_does_not_count_as_a_failure_of_the_back_end():
     breaker = Breaker(failures=1)
     with Loopback(hang) as server, calling(server.url, breaker=breaker) as back_end:
         with until(0.1):
@@ -202,14 +202,14 @@ def test_a_timeout_by_the_caller_s_deadline_is_no_failure_of_the_back_end():
     assert breaker.is_open
 
 
-def test_a_call_is_not_repeated_when_too_little_time_remains():
+def test_attempts_end_when_too_little_time_remains():
     with Loopback(close) as server, calling(server.url) as back_end, until(0.5):
         _, took = silence(back_end, "get", LONG)
     assert len(server.asked) == 1
     assert took < SOON
 
 
-def test_a_deadline_within_another_is_never_later():
+def test_a_nested_deadline_is_never_later_than_the_outer_one():
     assert remaining_seconds() == math.inf
     with until(5):
         with until(60):
@@ -220,7 +220,7 @@ def test_a_deadline_within_another_is_never_later():
     assert remaining_seconds() == math.inf
 
 
-def test_a_copied_context_has_the_deadline():
+def test_the_deadline_is_copied_with_the_context():
     with until(5), ThreadPoolExecutor(1) as pool:
         assert pool.submit(contextvars.copy_context().run, remaining_seconds).result() <= 5
         assert pool.submit(remaining_seconds).result() == math.inf
@@ -230,7 +230,7 @@ def test_a_copied_context_has_the_deadline():
 
 
 @pytest.mark.parametrize("method", ["get", "post_idempotent"])
-def test_a_call_is_repeated_once_after_a_short_retry_after(method):
+def test_a_call_is_repeated_after_a_short_retry_after(method):
     with (
         Loopback(answer(429, b"", retry_after="1"), answer(200, b'"here"')) as server,
         calling(server.url) as back_end,
@@ -252,7 +252,7 @@ def test_a_call_is_repeated_once_after_a_short_retry_after(method):
     ],
     ids=["twice", "for long", "until a date", "for ever", "beyond the deadline"],
 )
-def test_a_429_after_which_the_call_is_not_repeated_is_no_answer(step, total, asked):
+def test_repeated_retry_after_answers_count_as_no_answer(step, total, asked):
     with Loopback(step) as server, calling(server.url) as back_end:
         error, took = silence(back_end, "get", Timeouts(1.0, 1.0, total))
     assert error.sent
@@ -260,7 +260,7 @@ def test_a_429_after_which_the_call_is_not_repeated_is_no_answer(step, total, as
     assert len(server.asked) == asked
 
 
-def test_a_post_that_is_not_idempotent_returns_a_429():
+def test_a_post_is_not_repeated_after_retry_after():
     with Loopback(answer(429, b"", retry_after="1")) as server, calling(server.url) as back_end:
         assert call(back_end, "post_once", LONG) == Answer(429, b"", retry_after=1.0)
     assert len(server.asked) == 1
@@ -279,7 +279,7 @@ def tokens_from(url):
 
 
 @pytest.mark.parametrize("step", [hang, DRIPS["a body"], DRIPS["one header"]], ids=["hang", "body", "header"])
-def test_a_call_waits_for_a_token_until_its_deadline_only(step):
+def test_the_wait_for_a_token_ends_at_the_deadline(step):
     with Loopback(step) as server, tokens_from(server.url) as tokens, ThreadPoolExecutor(3) as pool:
 
         def timed():
@@ -291,7 +291,7 @@ def test_a_call_waits_for_a_token_until_its_deadline_only(step):
         assert all(one.result() < SOON for one in [pool.submit(timed) for _ in range(3)])
 
 
-def test_the_time_to_fetch_a_token_counts_towards_the_call_s_deadline():
+def test_the_time_for_a_token_counts_towards_the_time_of_the_call():
     with (
         Loopback(DRIPS["a body"]) as endpoint,
         Loopback() as server,

@@ -1,4 +1,4 @@
-"""How the client of back-ends handles each way in which a back-end can fail to answer (over real sockets)."""
+"""Every way in which a back-end can fail to answer, over real sockets."""
 
 import time
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ def _attempts_without_pauses():
 
 
 class CountingBreaker(Breaker):
-    """A breaker that never opens in these tests, and counts the attempts."""
+    """A breaker that counts attempts, and never opens in these tests."""
 
     def __init__(self):
         super().__init__(failures=1000)
@@ -61,7 +61,7 @@ def silence(back_end, method, timeouts=LONG):
 
 
 @pytest.mark.parametrize(("method", "attempts"), [("get", 3), ("delete", 3), ("post_once", 1)])
-def test_only_idempotent_calls_are_repeated_after_a_refused_connection(method, attempts):
+def test_a_refused_connection_is_retried_only_for_repeatable_calls(method, attempts):
     with calling(refused_url()) as back_end:
         error = silence(back_end, method)
     assert back_end.breaker.attempts == attempts
@@ -70,7 +70,7 @@ def test_only_idempotent_calls_are_repeated_after_a_refused_connection(method, a
 
 @pytest.mark.parametrize(("method", "attempts"), [("get", 3), ("delete", 3), ("post_once", 1)])
 @pytest.mark.parametrize("step", BREAKING.values(), ids=BREAKING)
-def test_only_idempotent_calls_are_repeated_after_a_broken_connection(method, attempts, step):
+def test_a_broken_connection_is_retried_only_for_repeatable_calls(method, attempts, step):
     with Loopback(step) as server, calling(server.url) as back_end:
         error = silence(back_end, method)
     assert len(server.asked) == attempts
@@ -78,7 +78,7 @@ def test_only_idempotent_calls_are_repeated_after_a_broken_connection(method, at
 
 
 @pytest.mark.parametrize("method", ["get", "delete", "post_once"])
-def test_a_request_may_have_been_sent_if_its_connection_broke_before_the_answer(method):
+def test_a_request_on_a_connection_that_broke_before_the_answer_may_have_arrived(method):
     with Loopback(unread=True) as server, calling(server.url) as back_end:
         error = silence(back_end, method)
     assert server.connections == (1 if method == "post_once" else MOST_ATTEMPTS)
@@ -87,7 +87,7 @@ def test_a_request_may_have_been_sent_if_its_connection_broke_before_the_answer(
 
 @pytest.mark.parametrize("method", ["get", "delete", "post_once"])
 @pytest.mark.parametrize("step", NULL_METER.values(), ids=NULL_METER)
-def test_a_call_of_a_back_end_that_hangs_ends_in_time(method, step):
+def test_a_call_of_a_hanging_back_end_ends_in_time(method, step):
     with Loopback(step) as server, calling(server.url) as back_end:
         began = time.monotonic()
         error = silence(back_end, method, SHORT)
@@ -99,7 +99,7 @@ def test_a_call_of_a_back_end_that_hangs_ends_in_time(method, step):
 
 @pytest.mark.parametrize("method", ["get", "delete"])
 @pytest.mark.parametrize("status", [502, 503, 504])
-def test_an_idempotent_call_is_repeated_while_the_back_end_is_unavailable(method, status):
+def test_a_repeatable_call_is_repeated_while_the_back_end_is_unavailable(method, status):
     with Loopback(answer(status, b"<html>", "text/html")) as server, calling(server.url) as back_end:
         silence(back_end, method)
     assert len(server.asked) == MOST_ATTEMPTS
@@ -107,14 +107,14 @@ def test_an_idempotent_call_is_repeated_while_the_back_end_is_unavailable(method
 
 @pytest.mark.parametrize("method", ["get", "delete"])
 @pytest.mark.parametrize("step", [answer(503), close, reset, truncated()])
-def test_the_answer_of_a_repeated_call_is_returned(method, step):
+def test_a_back_end_that_recovers_in_time_answers_the_call(method, step):
     with Loopback(step, step, answer(200, b'"here"')) as server, calling(server.url) as back_end:
         assert call(back_end, method) == Answer(200, b'"here"')
     assert len(server.asked) == MOST_ATTEMPTS
 
 
 @pytest.mark.parametrize("status", [200, 201, 400, 404, 409, 500, 502, 503, 504])
-def test_a_post_that_is_not_idempotent_is_sent_once_whatever_the_status(status):
+def test_a_post_is_sent_once_for_every_answer(status):
     with Loopback(answer(status, b"<html>", "text/html")) as server, calling(server.url) as back_end:
         assert call(back_end, "post_once") == Answer(status, b"<html>")
     assert len(server.asked) == 1
@@ -130,7 +130,7 @@ def test_a_call_is_not_repeated_after_an_answer_of_the_back_end_itself(method, s
 
 
 @pytest.mark.parametrize("method", ["get", "delete", "post_once"])
-def test_a_redirect_is_returned_and_not_followed(method):
+def test_a_redirect_is_returned_as_the_answer_and_not_followed(method):
     with (
         Loopback() as elsewhere,
         Loopback(answer(307, b"", location=elsewhere.url)) as server,
@@ -142,7 +142,7 @@ def test_a_redirect_is_returned_and_not_followed(method):
 
 @pytest.fixture
 def pauses():
-    """The seconds of the pause before each attempt except the first."""
+    """The seconds before each attempt except the first."""
     found = []
     set_on_retry_hooks([lambda details: found.append(details.wait_for)])
     stamina.set_testing(False)
@@ -165,7 +165,7 @@ def test_connections_are_reused():
     assert server.connections == 1
 
 
-def test_a_body_is_json():
+def test_a_request_body_is_sent_as_json():
     with Loopback() as server, calling(server.url) as back_end:
         call(back_end, "post_once")
     (asked,) = server.asked
@@ -174,7 +174,7 @@ def test_a_body_is_json():
 
 
 @pytest.mark.parametrize("method", ["get", "delete", "post_once"])
-def test_calls_carry_the_ids_of_the_request(method):
+def test_the_ids_of_the_request_are_passed_on(method):
     token = current_trace.set(Trace("the-request", "abcdefghijklmno"))
     try:
         with Loopback() as server, calling(server.url) as back_end:
@@ -186,7 +186,7 @@ def test_calls_carry_the_ids_of_the_request(method):
     assert asked.headers["x-strc-trace-id"] == "abcdefghijklmno"
 
 
-def test_calls_outside_a_request_carry_no_ids():
+def test_no_ids_are_passed_on_outside_a_request():
     with Loopback() as server, calling(server.url) as back_end:
         call(back_end, "get")
     assert not {"x-rh-insights-request-id", "x-strc-trace-id", "x-rh-identity"} & server.asked[0].headers.keys()
@@ -199,7 +199,7 @@ def test_cookies_are_not_sent_with_later_calls():
     assert all("cookie" not in asked.headers for asked in server.asked)
 
 
-def test_proxies_of_the_environment_are_not_used(monkeypatch):
+def test_the_proxy_of_the_environment_is_not_used(monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, refused_url())
     with Loopback() as server, calling(server.url) as back_end:
@@ -207,19 +207,19 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch):
 
 
 @pytest.mark.parametrize("url", ["{}", "{}/", "{}//"])
-def test_a_slash_at_the_end_of_the_url_does_not_matter(url):
+def test_a_trailing_slash_of_the_base_url_does_not_matter(url):
     with Loopback() as server, calling(url.format(server.url)) as back_end:
         call(back_end, "get")
     assert server.asked[0].path == "/x"
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"<html>", b"\xff\xfe", b"NaN", b'{"a": 1} x'])
-def test_a_body_that_is_not_json_is_parsed_to_none(body):
+def test_an_answer_that_is_not_json_has_no_body(body):
     assert Answer(200, body).json() is None
 
 
 @pytest.mark.parametrize("kind", unending())
-def test_an_endless_answer_ends_the_call_before_it_fills_the_memory(kind):
+def test_an_endless_answer_is_abandoned_before_it_fills_the_memory(kind):
     flood = unending()[kind]
     with Loopback(flood) as server, calling(server.url) as back_end:
         silence(back_end, "post_once", LONG)

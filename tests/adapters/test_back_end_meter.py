@@ -1,4 +1,4 @@
-"""The meter counts each call of a back-end with its outcome."""
+"""Every call of a back-end is counted with its outcome."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def a_back_end(*steps: Step, breaker: Breaker | None = None) -> Iterator[tuple[B
         (close, LONG, CallOutcome.NO_ANSWER),
     ],
 )
-def test_the_meter_counts_a_call_with_its_outcome(step: Step, timeouts: Timeouts, outcome: CallOutcome) -> None:
+def test_a_call_is_counted_with_its_outcome(step: Step, timeouts: Timeouts, outcome: CallOutcome) -> None:
     with a_back_end(step) as (back_end, meter):
         with suppress(NoAnswerError):
             back_end.post_once("/x", {}, timeouts)
@@ -49,13 +49,13 @@ def test_the_meter_counts_a_call_with_its_outcome(step: Step, timeouts: Timeouts
         assert meter.seconds[0] > 0
 
 
-def test_the_meter_counts_each_attempt() -> None:
+def test_each_attempt_is_counted() -> None:
     with a_back_end(answer(503), answer(200)) as (back_end, meter):
         back_end.get("/x", LONG)
         assert [outcome for _, outcome in meter.calls] == [CallOutcome.FAILED, CallOutcome.SUCCESS]
 
 
-def test_the_meter_counts_a_call_that_the_breaker_rejects() -> None:
+def test_a_call_that_the_circuit_breaker_turns_away_is_counted() -> None:
     with a_back_end(answer(200), breaker=Breaker(failures=1)) as (back_end, meter):
         back_end.breaker.record_failure()
         with pytest.raises(NoAnswerError):
@@ -63,7 +63,7 @@ def test_the_meter_counts_a_call_that_the_breaker_rejects() -> None:
         assert meter.calls == [("provisioning", CallOutcome.TURNED_AWAY)]
 
 
-def test_the_meter_does_not_count_a_request_after_the_deadline() -> None:
+def test_a_call_that_is_skipped_for_lack_of_time_is_not_counted() -> None:
     with a_back_end(answer(200)) as (back_end, meter), until(0):
         with pytest.raises(NoAnswerError):
             back_end.post_once("/x", {}, LONG)

@@ -1,4 +1,4 @@
-"""Calls of back-ends over TLS and through proxies (over real sockets)."""
+"""Back-ends over TLS and through proxies, over real sockets."""
 
 import os
 import socket
@@ -52,7 +52,7 @@ def silence(back_end, method="get", timeouts=DRIP):
 # Certificate authorities
 
 
-def test_a_request_may_have_been_sent_if_its_tls_connection_broke_afterwards(ours):
+def test_a_request_on_a_connection_that_broke_after_sending_may_have_arrived(ours):
     def breaking(visit):
         os.write(visit.connection.fileno(), b"this is no record of TLS")
         return False
@@ -77,8 +77,8 @@ def test_a_server_with_a_certificate_of_another_ca_gets_no_request(ours, another
     assert server.asked == []
 
 
-def test_no_other_ca_than_the_configured_one_is_trusted(ours, another, monkeypatch):
-    """A CA that `requests` trusts by default is not trusted."""
+def test_only_the_configured_ca_is_trusted(ours, another, monkeypatch):
+    """An authority that `requests` would trust by default is not trusted."""
     monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", ours.file)
     with Loopback(HERE, tls=ours.server) as server:
         with calling(server.url) as back_end:
@@ -96,7 +96,7 @@ def test_a_server_with_a_certificate_for_another_name_gets_no_request(ours):
     assert server.asked == []
 
 
-def test_a_configured_ca_does_not_matter_without_tls(ours):
+def test_a_configured_ca_without_tls_has_no_effect(ours):
     with Loopback(HERE) as server, calling(server.url, ca_file=ours.file) as back_end:
         assert back_end.get("/x", LONG) == Answer(200, b'"here"')
 
@@ -113,7 +113,7 @@ def test_a_tls_connection_is_reused(ours):
 
 @pytest.mark.parametrize("method", ["get", "post_once"])
 @pytest.mark.parametrize("drip", DRIPS.values(), ids=DRIPS)
-def test_a_tls_call_ends_at_its_deadline_although_its_answer_still_drips(ours, method, drip):
+def test_a_slow_answer_over_tls_is_abandoned_at_the_deadline(ours, method, drip):
     with Loopback(drip, tls=ours.server) as server, calling(server.url, ca_file=ours.file) as back_end:
         error, took = silence(back_end, method)
     assert error.sent
@@ -121,7 +121,7 @@ def test_a_tls_call_ends_at_its_deadline_although_its_answer_still_drips(ours, m
     assert len(server.asked) == 1
 
 
-def test_a_call_on_a_pooled_tls_connection_ends_at_its_deadline_too(ours):
+def test_a_slow_answer_on_a_reused_tls_connection_is_abandoned_at_the_deadline(ours):
     with (
         Loopback(answer(), DRIPS["a body"], tls=ours.server) as server,
         calling(server.url, ca_file=ours.file) as back_end,
@@ -132,15 +132,15 @@ def test_a_call_on_a_pooled_tls_connection_ends_at_its_deadline_too(ours):
     assert server.connections == 1
 
 
-def test_a_call_ends_at_its_deadline_during_the_tls_handshake(ours):
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # it accepts connections, and sends nothing
+def test_a_slow_tls_handshake_is_abandoned_at_the_deadline(ours):
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connections stand, and nothing comes
         port = silent.getsockname()[1]
         with calling(f"https://127.0.0.1:{port}", ca_file=ours.file) as back_end:
             _, took = silence(back_end, timeouts=Timeouts(PATIENCE, PATIENCE, total=0.3))
     assert took < SOON
 
 
-def test_no_thread_remains_after_tls_calls_that_ended_at_their_deadlines(ours):
+def test_slow_answers_over_tls_leave_no_thread_behind(ours):
     with Loopback(HERE, tls=ours.server) as server, calling(server.url, ca_file=ours.file) as back_end:
         back_end.get("/x", LONG)  # now the thread of call_deadline.py runs
     before = set(threading.enumerate())
@@ -152,7 +152,7 @@ def test_no_thread_remains_after_tls_calls_that_ended_at_their_deadlines(ours):
 # Proxies
 
 
-def test_a_proxy_gets_the_absolute_url():
+def test_a_proxy_gets_the_complete_url():
     with (
         Loopback(HERE) as server,
         Loopback(proxying) as proxy,
@@ -163,7 +163,7 @@ def test_a_proxy_gets_the_absolute_url():
     assert [(asked.path, asked.body) for asked in server.asked] == [("/x?q=a%20b", b'{"a":1}')]
 
 
-def test_a_tls_call_passes_through_the_proxy_encrypted(ours):
+def test_a_call_over_tls_uses_a_tunnel_through_the_proxy(ours):
     with (
         Loopback(HERE, tls=ours.server) as server,
         Loopback(proxying) as proxy,
@@ -187,7 +187,7 @@ def test_a_server_with_a_certificate_of_another_ca_gets_no_request_through_a_pro
     assert server.asked == []
 
 
-def test_only_the_proxy_gets_the_proxy_credentials(ours):
+def test_the_proxy_gets_the_proxy_credentials_and_the_server_does_not(ours):
     with Loopback(HERE, tls=ours.server) as server, Loopback(proxying) as proxy:
         known = proxy.url.replace("://", "://us:secret@")
         with calling(server.url, proxy=known, ca_file=ours.file) as back_end:
@@ -197,7 +197,7 @@ def test_only_the_proxy_gets_the_proxy_credentials(ours):
 
 
 @pytest.mark.parametrize("step", [answer(407), answer(502), close], ids=["407", "502", "close"])
-def test_a_proxy_that_refuses_a_tunnel_is_no_answer(ours, step):
+def test_a_refused_tunnel_counts_as_no_answer(ours, step):
     with (
         Loopback(HERE, tls=ours.server) as server,
         Loopback(step) as proxy,
@@ -207,7 +207,7 @@ def test_a_proxy_that_refuses_a_tunnel_is_no_answer(ours, step):
     assert server.asked == []
 
 
-def test_an_unreachable_proxy_is_no_answer():
+def test_an_unavailable_proxy_counts_as_no_answer():
     with Loopback(HERE) as server, calling(server.url, proxy=refused_url()) as back_end:
         error, _ = silence(back_end, "post_once", LONG)
     assert not error.sent
@@ -215,7 +215,7 @@ def test_an_unreachable_proxy_is_no_answer():
 
 
 @pytest.mark.parametrize("step", [hang, DRIPS["a status line"], DRIPS["one header"]], ids=["hang", "status", "header"])
-def test_a_call_ends_at_its_deadline_while_the_proxy_opens_a_tunnel(ours, step):
+def test_a_slow_tunnel_is_abandoned_at_the_deadline(ours, step):
     with (
         Loopback(HERE, tls=ours.server) as server,
         Loopback(step) as proxy,
@@ -226,7 +226,7 @@ def test_a_call_ends_at_its_deadline_while_the_proxy_opens_a_tunnel(ours, step):
 
 
 @pytest.mark.parametrize("drip", DRIPS.values(), ids=DRIPS)
-def test_a_call_through_a_tunnel_ends_at_its_deadline_and_leaves_no_thread(ours, drip):
+def test_a_slow_answer_through_a_tunnel_is_abandoned_at_the_deadline_and_leaves_no_thread(ours, drip):
     with Loopback(HERE, tls=ours.server) as server, calling(server.url, ca_file=ours.file) as back_end:
         back_end.get("/x", LONG)
     before = set(threading.enumerate())
@@ -241,13 +241,13 @@ def test_a_call_through_a_tunnel_ends_at_its_deadline_and_leaves_no_thread(ours,
     assert set(threading.enumerate()) <= before
 
 
-def test_a_call_ends_at_its_deadline_although_the_proxy_s_own_answer_drips():
+def test_a_slow_answer_of_the_proxy_itself_is_abandoned_at_the_deadline():
     with Loopback(DRIPS["a body"]) as proxy, calling("http://back-end.example.com", proxy=proxy.url) as back_end:
         _, took = silence(back_end)
     assert took < SOON
 
 
-def test_a_token_is_fetched_through_the_same_proxy_with_the_same_ca(ours):
+def test_a_token_is_fetched_through_the_same_proxy(ours):
     token = answer(200, {"access_token": "t", "expires_in": 900})
     with (
         Loopback(token, tls=ours.server) as endpoint,

@@ -1,4 +1,4 @@
-"""The circuit breaker rejects calls of a back-end after repeated failures."""
+"""The circuit breaker: after several failed calls a back-end gets only trial calls for a while."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -35,38 +35,38 @@ def fail(breaker, times):
         breaker.record_failure()
 
 
-def test_a_breaker_allows_calls_until_enough_calls_in_a_row_failed(breaker):
+def test_the_breaker_admits_calls_until_enough_have_failed_in_succession(breaker):
     fail(breaker, 2)
     assert breaker.allows_call()
     assert not breaker.is_open
 
 
-def test_a_breaker_rejects_calls_after_enough_calls_in_a_row_failed(breaker):
+def test_the_breaker_turns_calls_away_after_enough_have_failed_in_succession(breaker):
     fail(breaker, 3)
     assert breaker.is_open
     assert not breaker.allows_call()
 
 
-def test_an_answer_resets_the_number_of_failures(breaker):
+def test_an_answer_resets_the_count_of_failures(breaker):
     fail(breaker, 2)
     breaker.record_answer()
     fail(breaker, 2)
     assert breaker.allows_call()
 
 
-def test_a_breaker_stays_open_for_its_time(breaker, clock):
+def test_the_breaker_stays_open_for_its_configured_time(breaker, clock):
     fail(breaker, 3)
     clock.now += 9.99
     assert not breaker.allows_call()
 
 
-def test_after_that_time_one_trial_call_is_allowed(breaker, clock):
+def test_after_its_time_the_breaker_admits_one_trial_call(breaker, clock):
     fail(breaker, 3)
     clock.now += 10
     assert [breaker.allows_call() for _ in range(5)] == [True, False, False, False, False]
 
 
-def test_one_of_many_threads_makes_the_trial_call(breaker, clock):
+def test_only_one_of_many_threads_makes_the_trial_call(breaker, clock):
     fail(breaker, 3)
     clock.now += 10
     together = Barrier(20)
@@ -88,7 +88,7 @@ def test_an_answer_to_the_trial_call_closes_the_breaker(breaker, clock):
     assert all(breaker.allows_call() for _ in range(5))
 
 
-def test_a_breaker_is_open_until_an_answer_however_rare_the_calls_are(breaker, clock):
+def test_the_breaker_stays_open_until_an_answer_even_if_calls_are_rare(breaker, clock):
     fail(breaker, 3)
     clock.now += 3600
     assert breaker.is_open
@@ -97,7 +97,7 @@ def test_a_breaker_is_open_until_an_answer_however_rare_the_calls_are(breaker, c
     assert breaker.is_open
 
 
-def test_a_failed_trial_call_keeps_the_breaker_open_for_its_time(breaker, clock):
+def test_a_failed_trial_call_opens_the_breaker_again(breaker, clock):
     fail(breaker, 3)
     clock.now += 10
     fail(breaker, 1)
@@ -107,7 +107,7 @@ def test_a_failed_trial_call_keeps_the_breaker_open_for_its_time(breaker, clock)
     assert breaker.allows_call()
 
 
-def test_a_trial_call_without_a_recorded_outcome_does_not_block_the_next(breaker, clock):
+def test_a_trial_call_without_a_reported_outcome_is_followed_by_another_one(breaker, clock):
     fail(breaker, 3)
     for _ in range(3):
         clock.now += 9.99
@@ -117,7 +117,7 @@ def test_a_trial_call_without_a_recorded_outcome_does_not_block_the_next(breaker
         assert not breaker.allows_call()
 
 
-def test_no_request_is_sent_while_the_breaker_is_open(breaker):
+def test_an_open_breaker_sends_no_calls_to_the_back_end(breaker):
     with Loopback(hang) as server, a_back_end(server.url, breaker) as back_end:
         for _ in range(3):
             with pytest.raises(NoAnswerError):
@@ -129,7 +129,7 @@ def test_no_request_is_sent_while_the_breaker_is_open(breaker):
     assert not refused.value.sent
 
 
-def test_calls_are_allowed_again_after_the_back_end_has_answered(breaker, clock):
+def test_a_back_end_that_answers_again_gets_calls_again(breaker, clock):
     with Loopback(hang, hang, hang, answer(200)) as server, a_back_end(server.url, breaker) as back_end:
         for _ in range(3):
             with pytest.raises(NoAnswerError):
@@ -139,13 +139,13 @@ def test_calls_are_allowed_again_after_the_back_end_has_answered(breaker, clock)
 
 
 @pytest.mark.parametrize("status", [200, 201, 400, 404, 409, 429, 500])
-def test_an_error_status_of_the_back_end_itself_is_no_failure(breaker, status):
+def test_an_answer_of_the_back_end_itself_does_not_count_as_a_failure(breaker, status):
     with Loopback(answer(status)) as server, a_back_end(server.url, breaker) as back_end:
         assert [back_end.post_once("/x", {}, LONG).status for _ in range(5)] == [status] * 5
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])
-def test_an_error_status_of_a_gateway_is_a_failure(breaker, status):
+def test_an_answer_of_a_gateway_counts_as_a_failure(breaker, status):
     with Loopback(answer(status)) as server, a_back_end(server.url, breaker) as back_end:
         for _ in range(3):
             with suppress(NoAnswerError):
@@ -153,7 +153,7 @@ def test_an_error_status_of_a_gateway_is_a_failure(breaker, status):
     assert breaker.is_open
 
 
-def test_fifty_calls_run_at_the_same_time():
+def test_fifty_calls_wait_concurrently():
     together = Barrier(50, timeout=PATIENCE)
 
     def answer_when_all_are_there(visit):
@@ -168,7 +168,7 @@ def test_fifty_calls_run_at_the_same_time():
         assert list(threads.map(lambda _: back_end.post_once("/x", {}, LONG).status, range(50))) == [200] * 50
 
 
-def test_each_back_end_has_its_own_breaker():
+def test_each_back_end_has_a_separate_breaker():
     with Loopback(answer(200)) as server, a_back_end(server.url) as here, a_back_end(server.url) as there:
         for _ in range(50):
             here.breaker.record_failure()

@@ -1,4 +1,4 @@
-"""Any JSON of a back-end becomes a value or an error of the domain, in linear time and bounded memory."""
+"""Any JSON of a back-end becomes a value or a known error, in linear time and bounded memory."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from adapters.http.composer import HttpComposer
 from adapters.http.content_sources import HttpContentSources
 from adapters.http.provisioning import HttpProvisioning
 from adapters.http.recommendations import HttpRecommendations
-from domain.compose.snapshots import ContentSettings, find_latest_url
+from domain.compose.snapshots import ContentSettings, get_latest_snapshot_url
 from domain.errors import ImageBuilderError, InvalidRequestError, UnavailableError
 from domain.submission import Refused, Unanswered
 from ports.memory import current_memory
 from tests.support.customers import CUSTOMER
 from tests.support.loopback import Loopback, answer
+from tests.support.rounds import sampled
 
 ONE = "11111111-1111-4111-8111-111111111111"
 REPOSITORY = {"uuid": ONE, "url": "https://h/a", "name": "n", "gpg_key": "k", "latest_snapshot_url": "https://h/b"}
@@ -44,7 +45,7 @@ STATUS = {
 
 
 class SayingBackEnd:
-    """A back-end that gives the same answer to every request."""
+    """A back-end that gives the same answer to every call."""
 
     def __init__(self, status: int, body: bytes) -> None:
         self._answer = Answer(status, body)
@@ -116,7 +117,7 @@ def saying(status: int, body: Any) -> BackEnd:
 
 
 def heard(call: Call, status: int, body: Any) -> Any:
-    """Return the value that an adapter reads from an answer, or the error of the domain that it raises."""
+    """The result of an answer: the parsed value, or an error of the domain."""
     try:
         return call(saying(status, body))
     except ImageBuilderError as error:
@@ -124,7 +125,7 @@ def heard(call: Call, status: int, body: Any) -> Any:
 
 
 def changed(document: Any, to: Any) -> Iterator[Any]:
-    """Yield copies of the document, each with one of its values changed."""
+    """Copies of the document, each with one value changed."""
     yield to
     if isinstance(document, dict):
         for key, value in document.items():
@@ -140,7 +141,7 @@ def test_a_valid_answer_is_read(call: Call, status: int, usual: Any) -> None:
 
 
 @every_call
-def test_a_wrong_value_in_an_answer_is_read_or_is_no_answer(call: Call, status: int, usual: Any) -> None:
+def test_a_value_of_another_type_is_read_or_makes_the_answer_unusable(call: Call, status: int, usual: Any) -> None:
     for odd in ODD:
         for document in changed(usual, odd):
             found = heard(call, status, document)
@@ -152,7 +153,7 @@ def test_a_wrong_value_in_an_answer_is_read_or_is_no_answer(call: Call, status: 
 @every_call
 @pytest.mark.parametrize("kind", [("[", "]"), ('{"a":', "}"), ('[{"id":5,"reason":"r","details":', "}]")], ids=str)
 @pytest.mark.parametrize("levels", [90, 254, 500, 1_000, 100_000])
-def test_a_deeply_nested_value_in_an_answer_is_serializable_or_is_no_answer(
+def test_a_deeply_nested_value_is_written_or_makes_the_answer_unusable(
     call: Call, status: int, usual: Any, kind: tuple[str, str], levels: int
 ) -> None:
     deep = (kind[0] * levels + "1" + kind[1] * levels).encode()
@@ -165,8 +166,10 @@ def test_a_deeply_nested_value_in_an_answer_is_serializable_or_is_no_answer(
 
 
 @every_call
-@pytest.mark.parametrize("entry", [b"1", b"[]", b"{}", b'"a"', b'{"id":"a"}', b'{"name":"a"}', orjson.dumps(PACKAGE)])
-def test_a_very_long_list_in_an_answer_takes_bounded_time(call: Call, status: int, usual: Any, entry: bytes) -> None:
+@pytest.mark.parametrize(
+    "entry", sampled([b"1", b"[]", b"{}", b'"a"', b'{"id":"a"}', b'{"name":"a"}', orjson.dumps(PACKAGE)], 1)
+)
+def test_a_very_long_list_takes_bounded_time(call: Call, status: int, usual: Any, entry: bytes) -> None:
     wide = b"[" + b",".join([entry] * (500_000 // len(entry))) + b"]"
     for document in changed(usual, "WIDE"):
         began = time.process_time()
@@ -174,26 +177,26 @@ def test_a_very_long_list_in_an_answer_takes_bounded_time(call: Call, status: in
         assert time.process_time() - began < 10
 
 
-def test_a_build_may_have_started_if_the_answer_to_its_submission_is_invalid() -> None:
+def test_a_submission_with_an_invalid_answer_may_have_started() -> None:
     for body in (b"[" * 500 + b"]" * 500, b'{"id":' + b"[" * 200 + b"]" * 200 + b"}"):
         assert heard(CALLS["submit"][0], 201, body) == Unanswered(may_have_started=True)
         assert heard(CALLS["submit"][0], 500, body) == Refused(500)
 
 
-def test_a_url_in_an_answer_is_parsable_or_is_no_answer() -> None:
+def test_an_address_that_is_accepted_can_be_parsed() -> None:
     for odd in ODD:
         if isinstance(odd, str):
             document = {"data": [{**REPOSITORY, "latest_snapshot_url": odd}], "meta": {"count": 1}}
             found = heard(CALLS["repositories"][0], 200, document)
             if not isinstance(found, Exception):
-                find_latest_url(found[0], ContentSettings("https://content"))
+                get_latest_snapshot_url(found[0], ContentSettings("https://content"))
 
 
 # JSON
 
 
 @pytest.mark.parametrize(("kind", "levels"), [(("[", "]"), 1), (('{"a":', "}"), 1), (('[{"a":', "}]"), 2)])
-def test_json_is_parsed_up_to_the_maximum_number_of_levels(kind: tuple[str, str], levels: int) -> None:
+def test_json_of_the_maximum_nesting_is_read(kind: tuple[str, str], levels: int) -> None:
     def nested(times: int) -> Any:
         return Answer(200, (kind[0] * times + "1" + kind[1] * times).encode()).json()
 
@@ -201,7 +204,7 @@ def test_json_is_parsed_up_to_the_maximum_number_of_levels(kind: tuple[str, str]
     assert nested(MAX_LEVELS // levels + 1) is None
 
 
-def test_brackets_in_texts_or_side_by_side_do_not_count_as_levels() -> None:
+def test_brackets_in_texts_and_siblings_do_not_count_as_nesting() -> None:
     assert Answer(200, orjson.dumps(["[" * 10_000])).json() == ["[" * 10_000]
     assert Answer(200, orjson.dumps([[]] * 10_000)).json() == [[]] * 10_000
 
@@ -224,7 +227,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("body", SHAPES.values(), ids=SHAPES)
-def test_parsed_values_take_no_more_memory_than_is_reserved(body: bytes) -> None:
+def test_values_use_at_most_the_memory_reserved_for_them(body: bytes) -> None:
     tracemalloc.start()
     try:
         document = orjson.loads(body)
@@ -235,14 +238,14 @@ def test_parsed_values_take_no_more_memory_than_is_reserved(body: bytes) -> None
     assert taken <= max_size_in_memory(body) <= 6 * taken
 
 
-def test_json_that_needs_too_much_memory_is_parsed_to_none() -> None:
+def test_json_that_needs_too_much_memory_is_not_used() -> None:
     body = b"[" + b"[]," * 1_000_000 + b"[]]"
     assert max_size_in_memory(body) > MAX_VALUES_BYTES
     assert Answer(200, body).json() is None
 
 
 class Account:
-    """The memory account of a request, which refuses to reserve more than `most` bytes with `error`."""
+    """The memory account of a request; reserving more than `most` raises `error`."""
 
     def __init__(self, most: int, error: Exception) -> None:
         self.reserved: list[int] = []
@@ -283,9 +286,7 @@ def test_memory_is_reserved_for_large_answers_only(
     assert reserved == [max_size_in_memory(body)]
 
 
-def test_an_answer_for_which_memory_cannot_be_reserved_is_no_answer(
-    account: Callable[[int, Exception], Account],
-) -> None:
+def test_a_request_without_the_needed_memory_gets_no_answer(account: Callable[[int, Exception], Account]) -> None:
     body = orjson.dumps([PACKAGE] * 20_000)
     account(0, NEVER)
     assert Answer(200, body).json() is None
@@ -312,7 +313,7 @@ def test_memory_is_reserved_while_an_answer_arrives(
     back_end.close()
 
 
-def test_answers_that_are_too_large_do_not_open_the_breaker() -> None:
+def test_too_large_answers_do_not_open_the_circuit_breaker() -> None:
     breaker = Breaker(failures=2)
     with Loopback(answer(200, b"1" * 2_000_000)) as server:
         back_end = BackEnd("composer", server.url, connections=1, breaker=breaker)
@@ -324,7 +325,7 @@ def test_answers_that_are_too_large_do_not_open_the_breaker() -> None:
     assert len(server.asked) == 5
 
 
-def test_a_list_with_too_many_large_pages_is_no_answer() -> None:
+def test_a_list_of_too_many_large_pages_is_unusable() -> None:
     page = {"data": [{**REPOSITORY, "uuid": str(UUID(int=number))} for number in range(200)], "meta": {"count": 10**9}}
     page["data"][0]["gpg_key"] = "k" * 4_000_000  # type: ignore[index]
     assert isinstance(heard(CALLS["repositories"][0], 200, page), UnavailableError)

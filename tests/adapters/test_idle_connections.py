@@ -1,6 +1,6 @@
 """Requests on pooled connections that the back-end closes, over real sockets.
 
-TEST_IDLE_CONNECTION_TRIES is the number of builds that are submitted on connections that are just being closed.
+TEST_IDLE_CONNECTION_TRIES is the number of builds that are submitted over connections that are being closed.
 """
 
 import os
@@ -53,7 +53,7 @@ def calling(url, **options):
 
 
 def submissions(server, ca_file, tries, max_idle):
-    """Submit builds and return their outcomes; the connections of all but the first of a thread are being closed."""
+    """The outcomes of this number of builds; all except the first of a thread use a connection that is closing."""
 
     def submit(count):
         outcomes = {}
@@ -72,7 +72,7 @@ def submissions(server, ca_file, tries, max_idle):
 
 
 @pytest.mark.parametrize(("closing", "encrypted"), KINDS, ids=[f"{how}{' TLS' * tls}" for how, tls in KINDS])
-def test_a_build_is_neither_lost_nor_sent_twice_while_its_connection_is_being_closed(closing, encrypted, ours):
+def test_a_build_on_a_closing_connection_is_neither_lost_nor_sent_twice(closing, encrypted, ours):
     tries = max(TRIES // len(KINDS), PARALLEL)
     tls, ca_file = (ours.server, ours.file) if encrypted else (None, "")
     with IdleServer(closing, idle=IDLE, late=LATE, tls=tls) as server:
@@ -83,8 +83,8 @@ def test_a_build_is_neither_lost_nor_sent_twice_while_its_connection_is_being_cl
 
 
 @pytest.mark.parametrize("closing", Closing)
-def test_a_build_is_never_sent_twice_if_a_reused_connection_ends(closing):
-    """It is unknown then whether the build has started, and the outcome says so."""
+def test_a_build_on_a_reusable_connection_that_ends_is_never_sent_twice(closing):
+    """Its outcome is unknown then, and is reported as unknown."""
     with IdleServer(closing, idle=0.2, late=0.05) as server:
         outcomes = submissions(server, "", 60, max_idle=60.0)
     assert max(server.posted.values()) == 1
@@ -95,7 +95,7 @@ def test_a_build_is_never_sent_twice_if_a_reused_connection_ends(closing):
             assert outcome == Unanswered(may_have_started=True)
 
 
-def test_a_connection_that_was_idle_for_a_moment_is_reused():
+def test_a_briefly_idle_connection_is_reused():
     with Loopback(ACCEPTED) as server, calling(server.url) as back_end:
         for _ in range(5):
             back_end.post_once("/x", {}, LONG, max_idle=60.0)
@@ -110,7 +110,7 @@ def test_a_connection_that_was_idle_for_longer_is_not_reused_for_a_build():
     assert server.connections == 3
 
 
-def test_a_connection_that_was_idle_for_long_is_reused_for_an_idempotent_request():
+def test_a_connection_that_was_idle_for_longer_is_reused_for_repeatable_requests():
     with Loopback(ACCEPTED) as server, calling(server.url) as back_end:
         for method in ("get", "delete", "get"):
             getattr(back_end, method)("/x", LONG)
@@ -121,7 +121,7 @@ def test_a_connection_that_was_idle_for_long_is_reused_for_an_idempotent_request
 
 @pytest.fixture
 def ends_before_the_write(monkeypatch):
-    """The server closes the pooled connection after the pool has checked it, and before a request is written."""
+    """The server closes the pooled connection after the pool's check, and before the request is written."""
     closing = threading.Event()
     written = call_deadline._DeadlineConnection.putrequest
 
@@ -141,7 +141,7 @@ def ends_before_the_write(monkeypatch):
 
 
 @pytest.mark.parametrize("encrypted", [False, True])
-def test_a_build_is_sent_again_if_its_connection_had_ended_before_the_write(ends_before_the_write, encrypted, ours):
+def test_a_build_is_sent_again_if_the_connection_had_ended_before_the_write(ends_before_the_write, encrypted, ours):
     tls, ca_file = (ours.server, ours.file) if encrypted else (None, "")
     with Loopback(ends_before_the_write, ACCEPTED, tls=tls) as server, calling(server.url, ca_file=ca_file) as back_end:
         composer = HttpComposer(back_end, 60.0)
@@ -150,7 +150,7 @@ def test_a_build_is_sent_again_if_its_connection_had_ended_before_the_write(ends
 
 
 @pytest.mark.parametrize("encrypted", [False, True])
-def test_a_build_is_sent_again_if_its_first_write_failed(monkeypatch, encrypted, ours):
+def test_a_build_is_sent_again_if_writing_failed_at_once(monkeypatch, encrypted, ours):
     def refuse_writes(self, *_):
         socket.socket.shutdown(self.sock, socket.SHUT_WR)
         return True
@@ -163,7 +163,7 @@ def test_a_build_is_sent_again_if_its_first_write_failed(monkeypatch, encrypted,
     assert (len(server.asked), server.connections) == (2, 2)
 
 
-def test_a_build_has_not_started_if_two_attempts_could_write_nothing(monkeypatch):
+def test_a_build_has_not_started_if_writing_failed_twice(monkeypatch):
     connect = call_deadline._DeadlineConnection.connect
 
     def connected_without_writes(self):
@@ -186,7 +186,7 @@ def test_a_build_that_was_written_to_a_reused_connection_is_not_sent_again(endin
 
 @pytest.mark.parametrize("ending", [close, reset])
 @pytest.mark.parametrize("call", ["get", "delete", "post_idempotent"])
-def test_an_idempotent_request_is_sent_again_at_once_and_counts_as_no_failure(call, ending):
+def test_a_repeatable_request_is_sent_again_at_once_without_counting_as_a_failure(call, ending):
     breaker = Breaker(failures=1)
     body = ({},) if call == "post_idempotent" else ()
     with (
@@ -201,7 +201,7 @@ def test_an_idempotent_request_is_sent_again_at_once_and_counts_as_no_failure(ca
     assert [line for line in lines if line["log_level"] == "warning"] == []
 
 
-def test_an_idempotent_request_is_not_sent_again_to_a_slow_back_end():
+def test_a_repeatable_request_is_not_sent_again_to_a_slow_back_end():
     with (
         stamina.set_testing(True, attempts=1),
         Loopback(answer(200), hang) as server,
@@ -214,7 +214,7 @@ def test_an_idempotent_request_is_not_sent_again_to_a_slow_back_end():
 
 
 @pytest.mark.parametrize("ending", [close, reset])
-def test_a_token_request_is_sent_again_if_its_connection_had_ended(ending):
+def test_a_token_is_requested_again_if_the_connection_had_ended(ending):
     short_lived = answer(200, {"access_token": "t", "expires_in": 0})
     with Loopback(short_lived, ending, short_lived) as server:
         session = new_session(1)
@@ -225,7 +225,7 @@ def test_a_token_request_is_sent_again_if_its_connection_had_ended(ending):
 
 
 @pytest.mark.parametrize("ending", [close, reset])
-def test_telemetry_is_sent_again_if_its_connection_had_ended(ending):
+def test_telemetry_is_sent_again_if_the_connection_had_ended(ending):
     collector = Collector("collector", "spans")
     with (
         capture_logs() as lines,

@@ -1,6 +1,6 @@
-"""A database at tern 15 that is migrated while the Go service reads and writes it.
+"""A database at tern migration 15 is migrated while the Go service reads and writes it.
 
-`python -m benchmarks.lists` does the same with a million builds and fails where a statement takes a second.
+`python -m benchmarks.lists` does the same with a million composes, and fails if a statement takes a second.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from adapters.postgres.migration_files import migrations
 from benchmarks.database import Size, fill
 from benchmarks.lists import others
 from tests.support.databases import Parameters, query
+from tests.support.rounds import repeated
 from tests.support.waiting import SOON
 
-# A fifth of what the benchmark has.
-SIZE = Size(composes=200_000, versions=20_000)
+# In a long run a fifth of what the benchmark has.
+SIZE = Size(composes=repeated(50_000, 200_000), versions=repeated(5_000, 20_000))
 
 UNFILLED = """
 SELECT (SELECT count(*) FROM composes
@@ -26,7 +27,7 @@ SELECT (SELECT count(*) FROM composes
 
 
 def counts(parameters: Parameters) -> Any:
-    """How many builds, blueprints and versions there are."""
+    """The numbers of composes, blueprints and versions."""
     (found,) = query(
         parameters,
         "SELECT (SELECT count(*) FROM composes), (SELECT count(*) FROM blueprints), "
@@ -39,7 +40,7 @@ def all_grew(before: Any, after: Any) -> bool:
     return all(more > fewer for fewer, more in zip(before, after, strict=True))
 
 
-def test_readers_and_writers_are_not_refused_and_wait_for_no_lock_during_migrations(
+def test_readers_and_writers_neither_fail_nor_wait_for_locks_during_migrations(
     empty_database: Parameters,
 ) -> None:
     fill(empty_database, SIZE)

@@ -1,4 +1,4 @@
-"""Requests that send telemetry end at their deadline, and keep no body of the answer."""
+"""Requests that send telemetry end in time, and discard the body of the answer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def send(url: str, collector: Collector | None = None) -> requests.Response:
 
 
 @pytest.mark.parametrize("step", [hang, *DRIPS.values()], ids=["hang", *DRIPS])
-def test_a_request_ends_at_its_deadline_although_its_answer_still_drips(step):
+def test_a_request_ends_in_time_if_the_answer_is_slow(step):
     with Loopback(step) as server:
         began = time.monotonic()
         with pytest.raises(requests.Timeout):
@@ -30,13 +30,13 @@ def test_a_request_ends_at_its_deadline_although_its_answer_still_drips(step):
         assert time.monotonic() - began < SOON
 
 
-def test_an_answer_has_its_status_and_headers():
+def test_status_and_headers_of_an_answer_are_returned():
     with Loopback(answer(503, Retry_After="7")) as server:
         answered = send(server.url)
     assert (answered.status_code, answered.headers["retry-after"]) == (503, "7")
 
 
-def test_a_connection_is_used_again():
+def test_a_connection_is_reused():
     with Loopback(answer(200)) as server, TelemetrySession(Collector("collector", "spans")) as session:
         for _ in range(3):
             session.request("POST", server.url, data=b"spans", timeout=SOON)
@@ -49,7 +49,7 @@ def test_a_redirect_is_not_followed():
         assert elsewhere.asked == []
 
 
-def test_the_log_reports_once_that_a_collector_is_unavailable_and_once_that_it_is_available():
+def test_the_log_says_once_that_a_collector_is_unavailable_and_once_that_it_is_available():
     collector = Collector("collector", "spans")
     with capture_logs() as lines, Loopback(answer(401), answer(500), answer(200), answer(200)) as server:
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""OAuth 2.0 client credentials: all calls share one token, and waiting callers share its renewal."""
+"""OAuth2 client credentials: all calls share one token, and all waiting calls share one refresh."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -68,7 +68,7 @@ def test_client_id_and_secret_are_sent_as_form_fields():
     assert "authorization" not in asked.headers
 
 
-def test_a_token_is_reused_until_a_minute_before_it_expires():
+def test_a_token_is_used_until_a_minute_before_its_expiry():
     clock = Clock()
     with Loopback(a_token("one"), a_token("two")) as server, tokens_from(server.url, clock=clock) as tokens:
         assert tokens.get() == "one"
@@ -79,7 +79,7 @@ def test_a_token_is_reused_until_a_minute_before_it_expires():
 
 
 @pytest.mark.parametrize("expires_in", [0, 1, 60, -5])
-def test_a_token_that_expires_soon_is_still_returned(expires_in):
+def test_a_token_with_a_very_short_lifetime_is_used(expires_in):
     with Loopback(a_token("one", expires_in)) as server, tokens_from(server.url) as tokens:
         assert tokens.get() == "one"
 
@@ -93,7 +93,7 @@ def test_a_token_that_expires_soon_is_still_returned(expires_in):
         {"access_token": "one", "expires_in": 900.5},
     ],
 )
-def test_a_token_answer_may_have_unknown_keys(document):
+def test_a_token_is_read_from_its_required_keys(document):
     with Loopback(answer(200, document)) as server, tokens_from(server.url) as tokens:
         assert tokens.get() == "one"
 
@@ -124,12 +124,12 @@ def test_a_token_answer_may_have_unknown_keys(document):
         garbage,
     ],
 )
-def test_an_answer_without_a_token_raises_token_refused(step):
+def test_an_endpoint_without_a_token_in_its_answer_counts_as_a_refusal(step):
     with Loopback(step) as server, tokens_from(server.url) as tokens, pytest.raises(TokenRefusedError):
         tokens.get()
 
 
-def test_a_missing_certificate_file_is_no_answer(tmp_path):
+def test_missing_certificate_files_count_as_no_answer(tmp_path):
     meter = FakeMeter()
     with Loopback(a_token()) as server:
         session = new_session(1, ca_file=str(tmp_path / "gone.pem"))
@@ -140,19 +140,19 @@ def test_a_missing_certificate_file_is_no_answer(tmp_path):
     assert meter.calls == [("recommendations", CallOutcome.NO_ANSWER)]
 
 
-def test_an_unreachable_token_endpoint_raises_token_refused():
+def test_an_unreachable_endpoint_counts_as_a_refusal():
     with tokens_from(refused_url()) as tokens, pytest.raises(TokenRefusedError):
         tokens.get()
 
 
-def test_after_a_refused_token_the_next_call_requests_one_again():
+def test_after_a_refusal_the_next_call_requests_a_token_again():
     with Loopback(answer(500), a_token("one")) as server, tokens_from(server.url) as tokens:
         with pytest.raises(TokenRefusedError):
             tokens.get()
         assert tokens.get() == "one"
 
 
-def test_the_error_for_a_refused_token_does_not_contain_the_secret():
+def test_the_error_of_a_refusal_does_not_contain_the_secret():
     with (
         Loopback(answer(401, {"error": "s&cret="})) as server,
         tokens_from(server.url) as tokens,
@@ -162,14 +162,14 @@ def test_the_error_for_a_refused_token_does_not_contain_the_secret():
     assert "cret" not in str(refused.value)
 
 
-def test_waiting_callers_share_one_renewal():
+def test_one_refresh_serves_all_waiting_calls():
     step = answer(200, {"access_token": "one", "expires_in": 900}, after=0.2)
     with Loopback(step) as server, tokens_from(server.url) as tokens:
         assert at_once(20, tokens.get) == ["one"] * 20
     assert len(server.asked) == 1
 
 
-def test_waiting_callers_share_one_refusal():
+def test_a_refusal_is_shared_by_all_waiting_calls():
     with Loopback(answer(500, after=0.2)) as server, tokens_from(server.url) as tokens:
 
         def refused():
@@ -180,7 +180,7 @@ def test_waiting_callers_share_one_refusal():
     assert len(server.asked) == 1
 
 
-def test_invalidating_an_old_token_keeps_the_new_one():
+def test_a_late_refusal_of_an_old_token_does_not_discard_the_new_one():
     with Loopback(a_token("one"), a_token("two"), a_token("three")) as server, tokens_from(server.url) as tokens:
         old = tokens.get()
         tokens.invalidate(old)
@@ -212,7 +212,7 @@ def test_a_call_with_an_expired_token_is_repeated_once_with_a_new_one(method, st
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_call_refused_with_a_new_token_returns_the_refusal(status):
+def test_a_refusal_of_a_fresh_token_is_the_answer_of_the_call(status):
     with (
         Loopback(a_token("old"), a_token("new")) as endpoint,
         Loopback(answer(status)) as server,
@@ -266,7 +266,7 @@ def test_without_a_token_nothing_is_sent(method):
     assert server.asked == []
 
 
-def test_a_failed_renewal_after_a_401_means_that_nothing_was_sent():
+def test_a_failed_refresh_after_a_401_means_that_no_build_was_started():
     with (
         Loopback(a_token("old"), answer(503)) as endpoint,
         Loopback(answer(401)) as server,

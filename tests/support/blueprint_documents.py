@@ -1,4 +1,4 @@
-"""Blueprints for tests of the domain: as they are sent and kept, and such documents at random."""
+"""Blueprint documents for tests of the domain, as they are sent and stored, and random ones."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def with_users(*users: Json) -> Json:
 
 
 def a_blueprint(**fields: Any) -> Blueprint:
-    """A blueprint whose body has what the fields say that are none of a blueprint's own."""
+    """A blueprint; fields that are not fields of Blueprint become keys of its body."""
     own = {name: fields.pop(name) for name in ("name", "description", "version") if name in fields}
     body = {"image_requests": [image_request()], "customizations": {}, **fields}
     body = {name: value for name, value in body.items() if value is not None}
@@ -60,23 +60,23 @@ def a_blueprint(**fields: Any) -> Blueprint:
 
 @cache
 def checker(name: str) -> Checker:
-    """The contract's schema of this name."""
+    """The checker of the contract's schema with this name."""
     return Checker(schemas()[name], schemas())
 
 
 def hashed(password: str) -> str:
-    """What the tests take for the hash of a password: it does not show it."""
+    """A fake hash of a password, which does not contain the password."""
     return hash_of(str(sum(password.encode())))
 
 
 def with_hashed_passwords(body: Json) -> Json:
-    """A body as it is kept, its passwords hashed."""
+    """A body as it is stored, with hashed passwords."""
     plain = domain_secrets.find_plain_passwords(body)
     return domain_secrets.insert_hashes(body, {number: hashed(text) for number, text in plain.items()})
 
 
 def violations(document: Json) -> list[tuple[str, str]]:
-    """The titles and details of all rules that a document breaks, which it has to."""
+    """The titles and details of all rules that a document violates; there must be at least one."""
     with pytest.raises(RulesViolatedError) as broken:
         rules.check(document)
     return [(violation.title, violation.detail) for violation in broken.value.violations]
@@ -110,7 +110,7 @@ def _registering() -> Strategy:
 
 
 def users() -> Strategy:
-    """Users, some of them of one name, with passwords that are plain, hashed or empty."""
+    """Users, some with the same name, with passwords that are plain, hashed or empty."""
     passwords = secrets | secrets.map("$6$salt${}".format) | secrets.map("$2b${}".format) | st.just("")
     return _listed(
         _some(
@@ -124,7 +124,7 @@ def users() -> Strategy:
 
 
 def policy_wants() -> dict[str, Strategy]:
-    """What compliance policies ask for, and blueprints have of it."""
+    """Requirements of compliance policies, which blueprints may meet."""
     packages, mountpoints = st.sampled_from(["aide", "vim", "@core"]), st.sampled_from(["/home", "/var", "/srv"])
     services = st.sampled_from(["auditd", "sshd"])
     arguments = st.lists(st.sampled_from(["audit=1", "audit", "quiet", "fips=1", "audit=10"]), max_size=3)
@@ -139,7 +139,7 @@ def policy_wants() -> dict[str, Strategy]:
 
 
 def policies() -> Strategy:
-    """A policy's tailoring, which wants no service both to run and not to."""
+    """The tailoring of a policy, which does not enable and mask the same service."""
     return _some(**policy_wants()).filter(_is_of_one_mind)
 
 
@@ -149,7 +149,7 @@ def _is_of_one_mind(tailoring: Json) -> bool:
 
 
 def customizations() -> Strategy:
-    """Customizations that a blueprint may have, its secrets marked."""
+    """Customizations of a blueprint, with marked secrets."""
     subscription = {
         "organization": st.integers(0, 10**6),
         "activation-key": secrets,
@@ -179,7 +179,7 @@ def customizations() -> Strategy:
 
 
 def documents() -> Strategy:
-    """CreateBlueprintRequests that break no rule."""
+    """CreateBlueprintRequests that violate no rule."""
     images = st.sampled_from(["guest-image", "aws", "vsphere"]).flatmap(
         lambda kind: st.builds(
             lambda size: image_request(kind, "aws" if kind == "aws" else "aws.s3", size=size),

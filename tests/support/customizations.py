@@ -1,4 +1,4 @@
-"""Customizations at random, as the v1 contract allows them."""
+"""Random customizations that the v1 contract allows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def listed(items: Strategy, least: int = 0) -> Strategy:
 
 
 def some(required: dict[str, Strategy] | None = None, **optional: Strategy) -> Strategy:
-    """An object with all the required keys and any of the others."""
+    """An object with all required keys and any of the others."""
     return st.fixed_dictionaries(required or {}, optional=optional)
 
 
@@ -39,7 +39,7 @@ def packages() -> Strategy:
 
 
 def files() -> Strategy:
-    """Files of text and of any bytes."""
+    """Files with text or any bytes."""
     common = {"mode": st.sampled_from(["0644", "600"]), "user": owners, "group": owners, "ensure_parents": flags}
     plain = some({"path": names}, **common, data=texts, data_encoding=st.just("plain"))
     encoded = (st.binary(max_size=12) | texts.map(str.encode)).map(lambda data: base64.b64encode(data).decode())
@@ -61,7 +61,7 @@ def partitions() -> Strategy:
 
 
 def custom_repositories() -> Strategy:
-    """Repositories to set up."""
+    """Custom repositories."""
     urls = st.text("az09-/", max_size=8).map("https://example.com/{}".format)
     return some(
         {"id": names},
@@ -81,7 +81,7 @@ def custom_repositories() -> Strategy:
 
 
 def sayable_in_toml() -> dict[str, Strategy]:
-    """Those customizations that osbuild blueprints have, though not all that they hold (as `files`)."""
+    """Customizations that osbuild blueprints support, though not all values of them (as `files`)."""
     services = {"enabled": listed(names, 1), "disabled": listed(names, 1)}
     return {
         "containers": listed(some({"source": names}, name=names, tls_verify=flags)),
@@ -125,7 +125,7 @@ def sayable_in_toml() -> dict[str, Strategy]:
 
 
 def only_in_v1() -> dict[str, Strategy]:
-    """Customizations that osbuild blueprints do not have at all."""
+    """Customizations that osbuild blueprints do not support."""
     subscription = {
         "organization": numbers,
         "activation-key": texts,
@@ -143,7 +143,7 @@ def only_in_v1() -> dict[str, Strategy]:
 
 
 def customizations() -> Strategy:
-    """Any customizations that fit the contract."""
+    """Any customizations that the contract allows."""
     return st.one_of(
         st.fixed_dictionaries({}, optional={**sayable_in_toml(), **only_in_v1()}),
         st.fixed_dictionaries({"openscap": some({"policy_id": st.uuids().map(str)})}, optional=only_in_v1()),

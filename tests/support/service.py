@@ -1,4 +1,4 @@
-"""The running service, as a process of its own, and a client of it."""
+"""The running service as a separate process, and a client of it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import requests
 
 from tests.support import output
 from tests.support.builders import identity
+from tests.support.launcher import Process, launch
 from tests.support.waiting import PATIENCE
 
 PROJECT = Path(__file__).parent.parent.parent
@@ -24,7 +26,7 @@ BASE = "/api/image-builder/v1"
 
 
 class Service:
-    """`image-builder serve` with the given environment and nothing else of this process' settings."""
+    """`image-builder serve` with the given environment and no other settings of this process."""
 
     def __init__(
         self,
@@ -65,25 +67,18 @@ class Service:
         }
         self._workers = workers
         self._cgroup = cgroup
-        self._program = [str(python or sys.executable), "-m", "image_builder"]
+        self._python = python
         output.configured(self.environment)
         self._log = log or output.file("service")
         self._errors = output.file("service-errors")
         if log is not None:
             output.also(log)
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Process | None = None
 
     def start(self) -> Self:
-        """Start it and wait until it answers."""
+        """Start the service, and wait until it answers."""
         with self._log.open("ab") as log, self._errors.open("ab") as errors:
-            self.process = subprocess.Popen(
-                [*self._entering(), *self._program, "serve", "--workers", str(self._workers)],
-                env=self.environment,
-                cwd="/",
-                stdout=log,
-                stderr=errors,
-                start_new_session=True,
-            )
+            self.process = self._start(["serve", "--workers", str(self._workers)], log, errors)
         deadline = time.monotonic() + PATIENCE
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -92,12 +87,22 @@ class Service:
             time.sleep(0.02)
         return self
 
-    def _entering(self) -> list[str]:
-        """What makes a process enter the control group before it becomes the service."""
-        return [] if self._cgroup is None else ["sh", "-c", f'echo $$ > {self._cgroup}/cgroup.procs && exec "$@"', "sh"]
+    def _start(self, arguments: list[str], stdout: IO[bytes], stderr: IO[bytes]) -> subprocess.Popen[bytes] | Process:
+        if self._is_usual():
+            return launch(arguments, self.environment, stdout.fileno(), stderr.fileno())
+        # The process enters the control group before it becomes the service.
+        enter = ["sh", "-c", f'echo $$ > {self._cgroup}/cgroup.procs && exec "$@"', "sh"] if self._cgroup else []
+        return subprocess.Popen(
+            [*enter, str(self._python or sys.executable), "-m", "image_builder", *arguments],
+            env=self.environment,
+            cwd="/",
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
 
     def stop(self) -> int:
-        """End it in its own way and return its exit status."""
+        """Shut the service down, and return its exit status."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         try:
@@ -107,22 +112,23 @@ class Service:
             raise
 
     def refusal_to_start(self) -> tuple[int, str]:
-        """The exit status and all the output of a service that must end by itself."""
+        """Start the service, which must end by itself, and return its exit status and output."""
         return self.command("serve", "--workers", str(self._workers))
 
     def command(self, *arguments: str) -> tuple[int, str]:
-        """The exit status and all the output of a command in the same environment."""
-        ended = subprocess.run(
-            [*self._program, *arguments],
-            env=self.environment,
-            cwd="/",
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=PATIENCE,
-            check=False,
-        )
-        output.said(" ".join(arguments), ended.stdout)
-        return ended.returncode, ended.stdout.decode()
+        """Run a command in the same environment, and return its exit status and output."""
+        with tempfile.TemporaryFile() as written:
+            process = self._start(list(arguments), written, written)
+            try:
+                status = process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                raise
+            written.seek(0)
+            text = written.read()
+        output.said(" ".join(arguments), text)
+        return status, text.decode()
 
     def client(self, org_id: str = "000001", **fields: Any) -> Client:
         """A client that is a user of this organization."""
@@ -134,7 +140,19 @@ class Service:
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.stop()
 
+    def _is_usual(self) -> bool:
+        """Whether it runs the program of this checkout, in no control group (that counts its code too) or coverage."""
+        return (
+            self._python is None
+            and self._cgroup is None
+            and self.environment["PYTHONPATH"] == str(PROJECT)
+            and not any(name.startswith("COVERAGE_") for name in self.environment)
+        )
+
     def _answers(self) -> bool:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", self.port)):
+                return False  # cheaper than a request, and tried often
         try:
             return requests.get(f"{self.url}/status", timeout=1).ok
         except requests.RequestException:
@@ -142,7 +160,7 @@ class Service:
 
 
 class Client:
-    """Somebody who calls the API; paths are below the base unless they begin with the server's own."""
+    """A client of the API; paths are below the base unless they begin with the URL of the server."""
 
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
         self._url = url
@@ -165,7 +183,7 @@ class Client:
         return self._session.request(method, self._url + base + path, timeout=PATIENCE, **arguments)
 
     def compose(self, body: Any) -> str:
-        """The id of a build that must be accepted."""
+        """Start a build, which must be accepted, and return its id."""
         response = self.post("/compose", body)
         assert response.status_code == 201, response.text
         return str(response.json()["id"])

@@ -26,6 +26,7 @@ from tests.support.blueprint_documents import (
     with_hashed_passwords,
 )
 from tests.support.domain_builders import known
+from tests.support.rounds import repeated
 
 AT = datetime(2026, 1, 31, 12)
 KNOWN = [known(number, url, name="EPEL", origin=COMMUNITY) for number, url in enumerate(COMMUNITY_URLS)]
@@ -35,7 +36,7 @@ any_customizations = customizations() | st.fixed_dictionaries({}, optional=polic
 STATES = ("enabled", "masked", "disabled")
 CONTRADICTING = {"enabled": ("masked", "disabled"), "masked": ("enabled",), "disabled": ("enabled",)}
 
-often = settings(deadline=None, max_examples=100)
+often = settings(deadline=None, max_examples=repeated(30, 100))
 
 
 def stored(document):
@@ -220,7 +221,7 @@ def may_be_made(path, *, is_file):
 
 
 @pytest.mark.parametrize("is_file", [True, False])
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=repeated(150, 500))
 @given(path=paths)
 def test_a_path_is_accepted_exactly_when_it_is_in_no_denied_tree(is_file, path):
     accepted = rules.find_path_fault(path, is_file=is_file) is None

@@ -15,8 +15,9 @@ from domain.errors import InvalidRequestError
 from domain.osbuild.blueprint import parse_blueprint, policy_customizations, to_osbuild_document
 from image_builder.http.toml import format_blueprint
 from tests.support.customizations import customizations, listed, names, some, texts
+from tests.support.rounds import repeated
 
-often = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+often = settings(deadline=None, max_examples=repeated(30, 100), suppress_health_check=[HealthCheck.too_slow])
 CONTRACT = yaml.load((Path(__file__).parents[2] / "openapi.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
 ONLY_V1 = {"subscription", "payload_repositories", "aap_registration"}
 
