@@ -1,1 +1,1 @@
-"""Clients of back-ends over HTTP: what all of them share (client.py), and one adapter for each back-end."""
+"""Clients of back-ends over HTTP: a common one (client.py), and an adapter for each back-end."""

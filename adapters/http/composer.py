@@ -301,11 +301,11 @@ class HttpComposer:
             raise _unusable_answer_error() from error
 
     def _read(
-        self, path: str, schema: Schema, what: str, params: QueryParameters = (), max_bytes: int = _MAX_STATUS_BYTES
+        self, path: str, schema: Schema, resource: str, params: QueryParameters = (), max_bytes: int = _MAX_STATUS_BYTES
     ) -> Any:
         answer = self._get(path, params, max_bytes)
         if answer.status == HTTPStatus.NOT_FOUND:
-            raise NotFoundError(f"{what} not found")
+            raise NotFoundError(f"{resource} not found")
         return _load_answer(answer, schema)
 
 

@@ -1,4 +1,4 @@
-"""The controller of the operation getFeatures (openapi.yaml): what a caller can build with this installation."""
+"""The controller of the operation getFeatures (openapi.yaml): the images that this installation builds, and limits."""
 
 from __future__ import annotations
 

@@ -47,8 +47,8 @@ _BODY_TIMEOUT: Final = 60.0
 _MAX_JSON_ON_LOOP: Final = 32 * 1024
 # Bytes of a TOML body: the same; it takes a hundred times as long.
 _MAX_TOML_ON_LOOP: Final = 2 * 1024
-# Copies of a body's text that are in memory at the same time besides the parsed document: the body itself, and what the
-# libraries of the composer and of the database encode (measured by benchmarks.hostile).
+# Copies of a body's text that are in memory at the same time besides the parsed document: the body itself, and two that
+# are encoded from it for the composer and for the database (measured by benchmarks.hostile).
 _TEXT_COPIES: Final = 3
 # Bytes that are reserved at first for a body without a Content-Length.
 _FIRST_RESERVATION: Final = 16 * 1024

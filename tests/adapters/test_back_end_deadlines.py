@@ -19,7 +19,7 @@ from tests.support.loopback import Loopback, answer, close, hang
 from tests.support.waiting import BRIEFLY, PATIENCE, SOON, STRETCH
 
 DRIP = Timeouts(connect=1.0, read=0.5, total=0.2)
-# Longer than a test waits: what ends sooner was ended by an earlier deadline.
+# Longer than a test waits: a call that ends sooner was ended by an earlier deadline.
 LONG = Timeouts(connect=2 * PATIENCE, read=2 * PATIENCE)
 METHODS = ("get", "post_idempotent", "post_once", "delete")
 
@@ -56,7 +56,7 @@ def test_a_slow_answer_is_abandoned_at_the_deadline(method, drip):
 
 
 @pytest.mark.parametrize("drip", DRIPS.values(), ids=DRIPS)
-def test_a_connection_broken_at_the_deadline_is_not_used_again(drip):
+def test_a_connection_that_was_shut_down_at_the_deadline_is_not_reused(drip):
     with Loopback(drip, answer(200, b'"here"')) as server, calling(server.url) as back_end:
         silence(back_end, "get", DRIP)
         assert call(back_end, "get", LONG) == Answer(200, b'"here"')
@@ -89,7 +89,7 @@ def test_a_later_call_with_an_earlier_deadline_is_abandoned_first():
 
 def test_slow_answers_leave_no_thread_behind():
     with Loopback(answer()) as server, calling(server.url) as back_end:
-        call(back_end, "get", LONG)  # whoever watches over all calls is there now
+        call(back_end, "get", LONG)  # now the thread of call_deadline.py runs
     before = set(threading.enumerate())
     with Loopback(DRIPS["a body"]) as server, calling(server.url) as back_end, ThreadPoolExecutor(20) as pool:
         calls = [pool.submit(silence, back_end, "get", DRIP) for _ in range(20)]
@@ -172,7 +172,7 @@ def test_the_connection_of_an_answer_without_a_body_is_reused():
     assert server.connections == 1
 
 
-# The deadline of the work at hand
+# The deadline of the caller
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -226,7 +226,7 @@ def test_the_deadline_is_copied_with_the_context():
         assert pool.submit(remaining_seconds).result() == math.inf
 
 
-# Being put off
+# Retry-After
 
 
 @pytest.mark.parametrize("method", ["get", "post_idempotent"])

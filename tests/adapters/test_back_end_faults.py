@@ -192,7 +192,7 @@ def test_no_ids_are_passed_on_outside_a_request():
     assert not {"x-rh-insights-request-id", "x-strc-trace-id", "x-rh-identity"} & server.asked[0].headers.keys()
 
 
-def test_cookies_are_not_carried_from_one_call_to_the_next():
+def test_cookies_are_not_sent_with_later_calls():
     with Loopback(answer(200, Set_Cookie="session=tenant-1; Path=/")) as server, calling(server.url) as back_end:
         call(back_end, "get")
         call(back_end, "get")

@@ -49,7 +49,7 @@ def silence(back_end, method="get", timeouts=DRIP):
     return silent.value, time.monotonic() - began
 
 
-# Whom to trust
+# Certificate authorities
 
 
 def test_a_request_on_a_connection_that_broke_after_sending_may_have_arrived(ours):
@@ -108,7 +108,7 @@ def test_a_tls_connection_is_reused(ours):
     assert server.connections == 1
 
 
-# By when
+# Deadlines
 
 
 @pytest.mark.parametrize("method", ["get", "post_once"])
@@ -142,14 +142,14 @@ def test_a_slow_tls_handshake_is_abandoned_at_the_deadline(ours):
 
 def test_slow_answers_over_tls_leave_no_thread_behind(ours):
     with Loopback(HERE, tls=ours.server) as server, calling(server.url, ca_file=ours.file) as back_end:
-        back_end.get("/x", LONG)  # whoever watches over all calls is there now
+        back_end.get("/x", LONG)  # now the thread of call_deadline.py runs
     before = set(threading.enumerate())
     with Loopback(DRIPS["a body"], tls=ours.server) as server, calling(server.url, ca_file=ours.file) as back_end:
         silence(back_end)
     assert set(threading.enumerate()) <= before
 
 
-# By way of a proxy
+# Proxies
 
 
 def test_a_proxy_gets_the_complete_url():

@@ -58,7 +58,7 @@ class SayingBackEnd:
 
 
 Call = Callable[[BackEnd], Any]
-# What is asked, the status of its answer, and an answer as it should be.
+# A call, the status of its answer, and a valid answer.
 CALLS: dict[str, tuple[Call, int, Any]] = {
     "submit": (lambda it: HttpComposer(it).submit({}), 201, {"id": ONE}),
     "submit, refused": (lambda it: HttpComposer(it).submit({}), 400, {"id": "30", "reason": "r", "details": ["d"]}),

@@ -178,7 +178,7 @@ def test_a_build_has_not_started_if_writing_failed_twice(monkeypatch):
 
 
 @pytest.mark.parametrize("ending", [close, reset])
-def test_a_build_that_was_written_to_a_used_connection_is_not_sent_again(ending):
+def test_a_build_that_was_written_to_a_reused_connection_is_not_sent_again(ending):
     with Loopback(ACCEPTED, ending, ACCEPTED) as server, a_composer(server.url) as composer:
         assert [composer.submit({}), composer.submit({})] == [Accepted(ID), Unanswered(may_have_started=True)]
     assert len(server.asked) == 2

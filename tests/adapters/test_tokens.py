@@ -198,7 +198,7 @@ def test_a_call_carries_the_token(composer):
 
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("method", ["get", "delete", "post_once"])
-def test_a_stale_token_is_refreshed_once_and_the_call_repeated(method, status):
+def test_a_call_with_an_expired_token_is_repeated_once_with_a_new_one(method, status):
     with (
         Loopback(a_token("old"), a_token("new")) as endpoint,
         Loopback(answer(status), answer(200)) as server,
@@ -242,7 +242,7 @@ def test_without_credentials_a_401_is_the_answer():
     assert "authorization" not in server.asked[0].headers
 
 
-def test_twenty_calls_with_a_stale_token_share_one_refresh(composer):
+def test_twenty_calls_with_an_expired_token_share_one_renewal(composer):
     composer.steer(require_token=True, latency=0.05)
     with tokens_from(composer.token_url) as tokens, calling(composer.url, tokens) as back_end:
         back_end.get(f"{BASE}/openapi", LONG)

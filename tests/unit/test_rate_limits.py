@@ -1,4 +1,4 @@
-"""The RateLimit fields (draft-ietf-httpapi-ratelimit-headers-10)."""
+"""The RateLimit headers (draft-ietf-httpapi-ratelimit-headers-10)."""
 
 from datetime import timedelta
 
@@ -22,7 +22,7 @@ DAY = timedelta(days=1)
         ),
     ],
 )
-def test_a_limit_is_told_in_whole_seconds_rounded_up(limit, policy, state):
+def test_a_limit_is_reported_in_whole_seconds_rounded_up(limit, policy, state):
     assert format_rate_limits(limit) == {"RateLimit-Policy": policy, "RateLimit": state}
 
 
@@ -34,11 +34,11 @@ def test_several_limits_are_items_of_one_list():
     }
 
 
-def test_no_limit_is_no_field():
+def test_without_limits_there_are_no_headers():
     assert format_rate_limits() == {}
 
 
-def test_limits_of_requests_stand_after_those_that_an_answer_tells_of_already():
+def test_limits_of_requests_follow_limits_that_the_answer_reports_already():
     builds, requests = RateLimit("builds", 9, DAY, 8, DAY), RateLimit("requests", 7, DAY, 6, DAY)
     headers = [(name.lower().encode(), value.encode()) for name, value in format_rate_limits(builds).items()]
     both = add_rate_limits([(b"x-other", b"1"), *headers], (requests,))

@@ -1,4 +1,4 @@
-"""Memory that requests may hold: in all, and of one organization."""
+"""Limits of the memory that requests reserve: in total, and for each organization."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def impatient() -> RequestMemory:
     return RequestMemory(100, max_thread_wait=0.01)
 
 
-def test_an_organization_may_hold_half_and_another_the_other_half() -> None:
+def test_two_organizations_may_reserve_half_of_the_memory_each() -> None:
     memory = impatient()
     Account(memory, "a").reserve(50)
     with pytest.raises(UnavailableError):
@@ -26,14 +26,14 @@ def test_an_organization_may_hold_half_and_another_the_other_half() -> None:
     assert memory.used == 100
 
 
-def test_a_request_that_may_never_have_so_much_is_refused_at_once() -> None:
+def test_a_reservation_above_the_limit_of_an_organization_is_refused_at_once() -> None:
     account = Account(RequestMemory(100, max_thread_wait=600), "a")
     account.reserve(30)
     with pytest.raises(InvalidRequestError):
         account.reserve(21)
 
 
-def test_what_a_request_held_is_free_when_it_has_ended() -> None:
+def test_the_memory_of_a_request_is_released_at_its_end() -> None:
     memory = impatient()
     first = Account(memory, "a")
     first.reserve(20)
@@ -43,7 +43,7 @@ def test_what_a_request_held_is_free_when_it_has_ended() -> None:
     Account(memory, "a").reserve(50)
 
 
-def test_a_request_waits_for_another_to_end() -> None:
+def test_a_reservation_waits_until_another_request_ends() -> None:
     memory = RequestMemory(100, max_thread_wait=60)
     first, second = Account(memory, "a"), Account(memory, "a")
     first.reserve(50)
@@ -54,7 +54,7 @@ def test_a_request_waits_for_another_to_end() -> None:
     assert (second.size, memory.used) == (40, 40)
 
 
-def test_waiting_on_the_event_loop_holds_up_nothing_else() -> None:
+def test_waiting_on_the_event_loop_does_not_block_it() -> None:
     memory = RequestMemory(100, max_thread_wait=60)
     first, second = Account(memory, "a"), Account(memory, "a")
     first.reserve(50)
@@ -69,7 +69,7 @@ def test_waiting_on_the_event_loop_holds_up_nothing_else() -> None:
     assert memory.used == 40
 
 
-def test_a_request_that_is_cancelled_while_it_waits_holds_nothing() -> None:
+def test_a_request_that_is_cancelled_while_it_waits_has_no_memory_reserved() -> None:
     memory = RequestMemory(100, max_thread_wait=60)
     first, second = Account(memory, "a"), Account(memory, "a")
     first.reserve(50)
@@ -86,7 +86,7 @@ def test_a_request_that_is_cancelled_while_it_waits_holds_nothing() -> None:
     assert memory.used == 0
 
 
-def test_waiting_requests_of_an_organization_are_limited() -> None:
+def test_the_number_of_waiting_requests_of_an_organization_is_limited() -> None:
     memory = RequestMemory(100, max_thread_wait=60)
     Account(memory, "a").reserve(50)
 
@@ -104,7 +104,7 @@ def test_waiting_requests_of_an_organization_are_limited() -> None:
     assert all(isinstance(each, UnavailableError) for each in refused)
 
 
-def test_a_closed_account_counts_nothing_more() -> None:
+def test_a_closed_account_reserves_no_more_memory() -> None:
     memory = impatient()
     account = Account(memory, "a")
     account.close()
@@ -112,7 +112,7 @@ def test_a_closed_account_counts_nothing_more() -> None:
     assert memory.used == 0
 
 
-def test_what_is_set_aside_is_taken_first_by_later_reservations() -> None:
+def test_later_reservations_first_use_the_memory_that_is_set_aside() -> None:
     memory = impatient()
     account = Account(memory, "a")
     account.reserve(10, later=20)
@@ -123,7 +123,7 @@ def test_what_is_set_aside_is_taken_first_by_later_reservations() -> None:
     assert (account.size, account.total, memory.used) == (40, 40, 40)
 
 
-def test_no_more_is_set_aside_than_one_request_may_have() -> None:
+def test_no_more_memory_is_set_aside_than_one_request_may_have() -> None:
     memory = impatient()
     account = Account(memory, "a")
     account.reserve(10, later=1000)
@@ -133,14 +133,14 @@ def test_no_more_is_set_aside_than_one_request_may_have() -> None:
         account.reserve(1)
 
 
-def test_what_is_set_aside_already_is_not_set_aside_again() -> None:
+def test_memory_that_is_set_aside_already_is_not_set_aside_again() -> None:
     account = Account(impatient(), "a")
     account.reserve(10, later=20)
     account.reserve(5, later=10)
     assert (account.size, account.total) == (15, 30)
 
 
-def test_a_reservation_that_was_given_up_leaves_set_aside_what_was() -> None:
+def test_a_reservation_that_timed_out_keeps_the_memory_set_aside() -> None:
     memory = impatient()
     account = Account(memory, "a")
     account.reserve(10, later=10)
@@ -151,7 +151,7 @@ def test_a_reservation_that_was_given_up_leaves_set_aside_what_was() -> None:
     assert account.total == 20
 
 
-def test_requests_that_set_aside_what_they_need_later_do_not_wait_for_each_other() -> None:
+def test_requests_that_set_memory_aside_do_not_wait_for_each_other() -> None:
     memory = RequestMemory(100, max_thread_wait=60, max_loop_wait=60)
 
     async def serve() -> None:
@@ -169,7 +169,7 @@ def test_requests_that_set_aside_what_they_need_later_do_not_wait_for_each_other
     assert memory.used == 0
 
 
-def test_what_was_reserved_since_a_snapshot_is_released() -> None:
+def test_memory_reserved_since_a_snapshot_is_released() -> None:
     memory = impatient()
     account = Account(memory, "a")
     account.reserve(10, later=10)
