@@ -23,7 +23,17 @@ from tests.support.shared_server import SharedServer
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
-LONGEST_FIRST = ("containers", "architecture", "contract", "hostile", "load", "deploy", "e2e", "adapters")
+LONGEST_FIRST = (
+    "containers",
+    "adapters/test_oldest_postgres.py",
+    "contract",
+    "architecture",
+    "hostile",
+    "load",
+    "deploy",
+    "e2e",
+    "adapters",
+)
 
 LEAKS = pytest.StashKey[list[str]]()
 SERVER = pytest.StashKey[SharedServer]()
@@ -105,13 +115,13 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the folders whose files take long, so that at the end no process is left alone with one of them."""
+    """Begin with the files that take long, so that at the end no process is left alone with one of them."""
     tests = Path(__file__).parent
-    ranks = {tests / folder: rank for rank, folder in enumerate(LONGEST_FIRST)}
+    ranks = {tests / place: rank for rank, place in enumerate(LONGEST_FIRST)}
 
     @cache
     def rank(file: Path) -> int:
-        return min((ranks[each] for each in file.parents if each in ranks), default=len(ranks))
+        return min((ranks[each] for each in (file, *file.parents) if each in ranks), default=len(ranks))
 
     items.sort(key=lambda item: rank(item.path))
 
