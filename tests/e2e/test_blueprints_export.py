@@ -56,7 +56,7 @@ def test_an_export_has_the_latest_version_and_its_origin(client: Client) -> None
         "description": "of mine",
         "distribution": "centos-9",
         "customizations": {"packages": ["nginx"]},
-        "metadata": {"parent_id": blueprint_id, "is_on_prem": False},
+        "metadata": {"parent_id": blueprint_id, "is_on_prem": False, "redacted": ["image_requests"]},
         "content_sources": [],
     }
 

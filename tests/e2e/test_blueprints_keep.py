@@ -95,7 +95,7 @@ def test_names_and_descriptions_beyond_their_limit_are_refused_by_field(client: 
     assert next(iter(field)) in refusal(client.post("/blueprints", blueprint(**field)), 400)
 
 
-@pytest.mark.parametrize("missing", ["name", "image_requests", "customizations"])
+@pytest.mark.parametrize("missing", ["name", "customizations"])
 def test_missing_required_fields_are_refused(client: Client, missing: str) -> None:
     document = blueprint()
     del document[missing]
