@@ -38,11 +38,12 @@ def test_prometheus_accepts_the_rules() -> None:
 @needs_promtool
 @pytest.mark.parametrize("file", sorted(PROMETHEUS.glob("*.tests.yml")), ids=lambda file: file.name)
 def test_the_alerts_fire_exactly_when_expected(file: Path, tmp_path: Path) -> None:
-    document = yaml.safe_load(file.read_text())
-    document["rule_files"] = [str(PROMETHEUS / rules) for rules in document["rule_files"]]
-    document["tests"] = sampled(document["tests"], 5)
+    # Not parsed as YAML: there `0x400`, 400 values of 0, is a hexadecimal number.
+    head, *cases = re.split(r"(?m)^(?=  - name: )", file.read_text())
+    assert cases
+    absolute = head.replace("rule_files: [", f"rule_files: [{PROMETHEUS}/")
     some = tmp_path / file.name
-    some.write_text(yaml.safe_dump(document))
+    some.write_text(absolute + "".join(sampled(cases, 5)))
     accepted("test", "rules", some)
 
 

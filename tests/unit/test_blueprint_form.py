@@ -12,7 +12,7 @@ from adapters.embedded.composer.schema import compose_request_validator
 from domain.compose.blueprint_form import find_blueprint_field, write_blueprint
 from domain.compose.customizations import translate_customizations
 from domain.compose.passwords import insert_hashes
-from domain.compose.request import ComposeRequest, read
+from domain.compose.request import ComposeRequest, parse_compose_request
 from domain.errors import InvalidRequestError
 from domain.starts import normalize_request
 from tests.support.builders import compose_request
@@ -32,7 +32,7 @@ KEYS = {"user": "users", "group": "groups", "repositories": "custom_repositories
 
 
 def a_request(ours: Json) -> ComposeRequest:
-    return read({**compose_request(customizations=ours), "client_id": "api"})
+    return parse_compose_request({**compose_request(customizations=ours), "client_id": "api"})
 
 
 def composers(ours: Json) -> Json:
@@ -122,14 +122,14 @@ def test_only_some_fields_need_a_blueprint(ours: Json, field: str | None) -> Non
 
 
 def test_a_blueprint_has_the_name_of_the_image() -> None:
-    request = read({**compose_request(image_name="mine"), "client_id": "api"})
+    request = parse_compose_request({**compose_request(image_name="mine"), "client_id": "api"})
     assert write_blueprint({}, request, "")["name"] == "mine"
     assert write_blueprint({}, a_request({}), "")["name"] == "image"
 
 
 def test_repositories_of_a_template_are_named_as_such() -> None:
     template = "4f1e8a52-9c3d-4b6a-8f70-1d2c3b4a5e69"
-    request = read({**compose_request(image={"content_template": template}), "client_id": "api"})
+    request = parse_compose_request({**compose_request(image={"content_template": template}), "client_id": "api"})
     with pytest.raises(InvalidRequestError, match=f"users\\[0\\].home .* content template {template}"):
         write_blueprint({"payload_repositories": [{"baseurl": "b"}]}, request, "customizations.users[0].home")
 
