@@ -90,10 +90,24 @@ def of_customizations(custom: Mapping[str, Any], **own: Any) -> Json:
 
 
 def of_build(request: Mapping[str, Any]) -> Json:
-    """The meaning of a request that a composer got, in either form, without what a build does not say."""
+    """The meaning of the content of a request that a composer got, in either form."""
     if "blueprint" in request:
-        return of_osbuild(request["blueprint"])
+        return of_content(of_osbuild(request["blueprint"]))
     return of_customizations(request.get("customizations", {}))
+
+
+def without_defaults(content: Mapping[str, Any]) -> Json:
+    """The content without what a composer adds to a request that it echoes, where the request is silent."""
+    custom = dict(content.get("customizations", {}))
+    if custom.get("partitioning_mode") == "auto-lvm":
+        del custom["partitioning_mode"]
+    return _prune({**content, "customizations": custom}) or {}
+
+
+def of_content(meaning: Mapping[str, Any]) -> Json:
+    """The meaning without what a blueprint is called and built for."""
+    own = ("name", "description", "version", "distribution", "architecture")
+    return {key: value for key, value in meaning.items() if key not in own}
 
 
 def without(meaning: Mapping[str, Any], *names: str) -> Json:

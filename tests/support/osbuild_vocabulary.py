@@ -21,7 +21,11 @@ Strategy = st.SearchStrategy[Any]
 _LETTERS: Final = string.ascii_lowercase + string.digits
 MIB: Final = 2**20
 ARMORED_KEY: Final = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQENBAEBCAA=\n=AAAA\n-----END PGP PUBLIC KEY BLOCK-----\n"
-DISTRIBUTIONS: Final = ("centos-9", "centos-stream-9", "centos-10", "rhel-9.6", "rhel-96", "rhel-84", "rhel-8.4")
+# Each has guest images of both architectures.
+DISTRIBUTIONS: Final = (
+    *("centos-9", "centos-stream-9", "centos-10", "rhel-9.6", "rhel-96", "rhel-92", "rhel-9.2", "rhel-89", "rhel-8.9"),
+    *("rhel-810", "rhel-8.10", "fedora-43"),
+)
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 names = st.text(_LETTERS, min_size=1, max_size=8)
