@@ -45,6 +45,13 @@ class RulesViolatedError(ImageBuilderError):
         super().__init__("; ".join(violation.detail for violation in self.violations))
 
 
+class NameTakenError(RulesViolatedError):
+    """The tenant has another blueprint of this name."""
+
+    def __init__(self) -> None:
+        super().__init__((Violation("Name not unique", "A blueprint with the same name already exists."),))
+
+
 class StaleVersionError(ImageBuilderError):
     """The caller wants to change a version that is not the latest."""
 

@@ -6,16 +6,21 @@ letter.
 
 from __future__ import annotations
 
+import json
 from array import array
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
+
+from domain.texts import MOST_LISTED, shortened
 
 # Names that are looked at more closely: by the share of common pairs, then letter by letter.
 _MOST_SHARING: Final = 200
 _MOST_COMPARED: Final = 40
 # Characters of a name; longer ones have no similar names.
 _LONGEST: Final = 80
+# Characters of a value in an error.
+_LONGEST_VALUE: Final = 100
 
 
 class NameIndex:
@@ -52,6 +57,31 @@ class NameIndex:
             for position, count in shared.most_common(_MOST_SHARING)
         ]
         return [candidate for _, candidate in sorted(scored, reverse=True)[:_MOST_COMPARED]]
+
+
+def sort_by_similarity(name: str, names: Sequence[str]) -> list[str]:
+    """The names, the closest to `name` first; in their own order where it is too long to be compared."""
+    if len(name) > _LONGEST:
+        return list(names)
+    wanted = _normalized(name)
+    ranks = {each: _distance(wanted, _normalized(each)) for each in names}
+    return sorted(names, key=ranks.__getitem__)
+
+
+def describe_choices(value: str, allowed: Sequence[str]) -> str:
+    """What is allowed in place of the value, the closest first, and the value: `one of a, b, not "c"`."""
+    closest = ", ".join(sort_by_similarity(value, allowed)[:MOST_LISTED])
+    more = f" (and {len(allowed) - MOST_LISTED} more)" if len(allowed) > MOST_LISTED else ""
+    given = json.dumps(shortened(value, _LONGEST_VALUE), ensure_ascii=False)
+    return f"one of {closest}{more}, not {given}"
+
+
+def _distance(wanted: str, candidate: str) -> int:
+    longest = max(len(wanted), len(candidate))
+    if not wanted or len(candidate) > _LONGEST:
+        return longest
+    distance = edit_distance(wanted, candidate, longest)
+    return longest if distance is None else distance
 
 
 def _pairs(name: str) -> set[str]:

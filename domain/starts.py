@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from domain.compose.passwords import strip_digests
+from domain.compose.passwords import strip_blueprint_digests, strip_digests
 from domain.composes import NewCompose
 
 # Defaults, other than empty values, that the composer may add when it echoes a request.
@@ -148,7 +148,11 @@ def names_blueprint(composer_request: Mapping[str, Any]) -> bool:
 
 def normalize_part(part: Any, name: str) -> Any:
     """The value of a key of a composer's request, or of its customizations, as in `normalize_request`."""
-    return _without_empty(strip_digests(part) if name == "users" else part)
+    if name == "users":
+        part = strip_digests(part)
+    elif name == "blueprint":
+        part = strip_blueprint_digests(part)
+    return _without_empty(part)
 
 
 def _normalize_with_hashes(part: Any, _name: str) -> Any:

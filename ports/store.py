@@ -135,19 +135,25 @@ class Blueprints(Protocol):
     def create(self, blueprint: NewBlueprint, key: UUID | None = None) -> UUID:
         """Store a new blueprint, and settle the Idempotency-Key that was claimed as `key`; returns the blueprint's id.
 
-        Raises RulesViolatedError where the tenant has a blueprint of this name.
+        Raises NameTakenError where the tenant has a blueprint of this name.
         """
 
     def change(
-        self, tenant: str, blueprint_id: UUID, wanted: frozenset[int] | None, change: Callable[[Blueprint], Version]
+        self,
+        tenant: str,
+        blueprint_id: UUID,
+        wanted: frozenset[int] | None,
+        change: Callable[[Blueprint], Version | None],
     ) -> int:
         """Store the result of `change`, called with the latest version, as the next version; returns its number.
+
+        None changes nothing; then the number is that of the latest version.
 
         `change` must not wait for anything. Concurrent changes of a blueprint are serialized, and none is lost.
         `wanted` are the versions that the caller means to change, None for any version.
 
         Raises NotFoundError where the tenant has no undeleted blueprint with this id, StaleVersionError where the
-        latest version is not in `wanted`, RulesViolatedError where another blueprint has the name, and the errors of
+        latest version is not in `wanted`, NameTakenError where another blueprint has the name, and the errors of
         `change`.
         """
 

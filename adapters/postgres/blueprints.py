@@ -23,7 +23,7 @@ from domain.blueprints.blueprint import (
     Version,
     normalize_body,
 )
-from domain.errors import NotFoundError, RulesViolatedError, StaleVersionError, UnavailableError, Violation
+from domain.errors import NameTakenError, NotFoundError, StaleVersionError, UnavailableError
 from domain.json_size import JsonCounts
 from ports.memory import reserve_memory
 
@@ -34,8 +34,9 @@ VALUES (%(blueprint)s, %(tenant)s, %(account_number)s, %(name)s, %(description)s
 """
 
 _ADD_VERSION: Final = """
-INSERT INTO blueprint_versions (id, blueprint_id, version, body, created_at, service_snapshots)
-VALUES (%(version_id)s, %(blueprint)s, %(version)s, %(body)s, clock_timestamp() AT TIME ZONE 'utc', %(snapshots)s)
+INSERT INTO blueprint_versions (id, blueprint_id, version, body, created_at, service_snapshots, file_version)
+VALUES (%(version_id)s, %(blueprint)s, %(version)s, %(body)s, clock_timestamp() AT TIME ZONE 'utc', %(snapshots)s,
+        %(file_version)s)
 """
 
 _SETTLE_KEY: Final = """
@@ -63,7 +64,8 @@ SELECT blueprints.id, blueprints.name, COALESCE(blueprints.description, ''), ver
                documents.size - octet_length(replace(joined, ',', '')),
                documents.size - octet_length(replace(joined, ':', ''))
            ] FROM concat(documents.body, documents.snapshots) joined
-       ) END
+       ) END,
+       versions.file_version
 FROM blueprints
 JOIN blueprint_versions versions ON versions.blueprint_id = blueprints.id
 CROSS JOIN LATERAL (
@@ -134,9 +136,6 @@ _COUNT_SEARCH: Final = _COUNT.format(listed=_SEARCHED)
 _PAGE_OF_SEARCH: Final = _PAGE.format(listed=_SEARCHED)
 
 
-_NOT_UNIQUE: Final = Violation("Name not unique", "A blueprint with the same name already exists.")
-
-
 class _DocumentsTooLargeError(Exception):
     """The documents of a version are larger than the memory that is reserved for them."""
 
@@ -183,7 +182,11 @@ class PostgresBlueprints:
         return blueprint_id
 
     def change(
-        self, tenant: str, blueprint_id: UUID, wanted: frozenset[int] | None, change: Callable[[Blueprint], Version]
+        self,
+        tenant: str,
+        blueprint_id: UUID,
+        wanted: frozenset[int] | None,
+        change: Callable[[Blueprint], Version | None],
     ) -> int:
         """See the port."""
         expected, reserved = _EXPECTED, 0
@@ -192,6 +195,8 @@ class PostgresBlueprints:
             with _translate_conflicts(), connection.transaction():
                 before = _lock_and_read(connection, tenant, blueprint_id, wanted, expected)
                 after = change(before)
+                if after is None:
+                    return before.version
                 values = {"blueprint": blueprint_id, "name": after.name, "description": after.description}
                 with connection.pipeline():
                     connection.execute(_RENAME, values)
@@ -334,7 +339,7 @@ def _memory_of(counts: JsonCounts) -> int:
 
 
 def _blueprint_of(row: tuple[Any, ...]) -> Blueprint:
-    found_id, name, description, number, version_id, _, body, snapshots, _ = row
+    found_id, name, description, number, version_id, _, body, snapshots, _, file_version = row
     return Blueprint(
         found_id,
         name,
@@ -343,6 +348,7 @@ def _blueprint_of(row: tuple[Any, ...]) -> Blueprint:
         version_id,
         normalize_body(_parse_document(body)),
         _parse_document(snapshots),
+        file_version,
     )
 
 
@@ -355,6 +361,7 @@ def _add_version(
         "version": number,
         "body": _jsonb(version.body),
         "snapshots": None if version.snapshots is None else _jsonb(version.snapshots),
+        "file_version": version.file_version,
     }
     connection.execute(_ADD_VERSION, values)
 
@@ -381,12 +388,12 @@ def _escape_like(text: str) -> str:
 
 @contextmanager
 def _translate_conflicts() -> Iterator[None]:
-    """Raise RulesViolatedError for a taken name, and _VersionTakenError for a taken version or a deadlock."""
+    """Raise NameTakenError for a taken name, and _VersionTakenError for a taken version or a deadlock."""
     try:
         yield
     except errors.UniqueViolation as error:
         if error.diag.table_name == "blueprints":
-            raise RulesViolatedError((_NOT_UNIQUE,)) from None
+            raise NameTakenError from None
         raise _VersionTakenError from error
     except errors.DeadlockDetected as error:
         raise _VersionTakenError from error

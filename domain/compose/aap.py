@@ -10,7 +10,8 @@ from typing import Final
 
 from domain.compose.additions import Additions
 from domain.compose.context import BuildContext
-from domain.compose.request import Json
+from domain.compose.request import ComposeRequest, Json
+from domain.errors import InvalidRequestError
 
 _SERVICE: Final = "aap-first-boot-reg.service"
 _SCRIPT: Final = "/usr/local/sbin/aap-first-boot-reg"
@@ -31,6 +32,16 @@ RemainAfterExit=yes
 [Install]
 WantedBy=basic.target
 """
+
+
+def check_registration(request: ComposeRequest) -> None:
+    """Raise InvalidRequestError for a registration without its key, which exports leave out."""
+    registration = request.get_customization("aap_registration")
+    if registration is not None and not registration["host_config_key"]:
+        raise InvalidRequestError(
+            "customizations.aap_registration.host_config_key: expected the key; exports leave it out, because it is a "
+            "secret"
+        )
 
 
 def add_aap_registration(context: BuildContext) -> Additions:

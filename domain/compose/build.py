@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from domain.compose.blueprint_form import find_blueprint_field, write_blueprint
 from domain.compose.context import BuildContext
 from domain.compose.customizations import write_customizations
 from domain.compose.repositories import find_image_repository_ids, write_image_repositories
@@ -18,14 +19,24 @@ def write_request(context: BuildContext) -> dict[str, Any]:
     Raises InvalidRequestError where the answers do not allow the build: a repository has no snapshot, a policy does not
     apply, a source has no cloud account.
     """
-    customizations = write_customizations(context)
     return {
         **_write_source(context),
-        **({} if customizations is None else {"customizations": customizations}),
+        **_write_content(context),
         # The composer writes the blueprint's id into the image.
         **({} if context.blueprint_id is None else {"blueprint_id": str(context.blueprint_id)}),
         "image_request": _write_image_request(context),
     }
+
+
+def _write_content(context: BuildContext) -> dict[str, Any]:
+    """The composer's `customizations`, or its `blueprint` where they have no place for a field of the request."""
+    customizations = write_customizations(context)
+    if customizations is None:
+        return {}
+    field = find_blueprint_field(customizations)
+    if field is None:
+        return {"customizations": customizations}
+    return {"blueprint": write_blueprint(customizations, context.request, field)}
 
 
 def _write_source(context: BuildContext) -> dict[str, Any]:

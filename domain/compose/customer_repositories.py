@@ -28,6 +28,7 @@ from domain.errors import InvalidRequestError
 from domain.nulls import without_nulls
 from domain.texts import listed
 
+_ADDRESSES: Final = ("baseurl", "metalink", "mirrorlist")
 _PAYLOAD_FIELDS: Final = (
     "baseurl",
     "metalink",
@@ -75,7 +76,9 @@ def write_payload_repositories(context: BuildContext) -> list[dict[str, Any]]:
         dated = _find_snapshots(context, entries, lambda entry: [entry.get("baseurl", "")])
         return [write_snapshot(repository, find_snapshot_url(snapshot, content)) for repository, snapshot in dated]
     known = _index_customer_repositories(context)
-    return [_write_payload(entry, known.get(_get_id(entry)), content) for entry in entries]
+    return [
+        _refuse_without_address(_write_payload(entry, known.get(_get_id(entry)), content), entry) for entry in entries
+    ]
 
 
 def write_custom_repositories(context: BuildContext) -> list[dict[str, Any]]:
@@ -91,7 +94,20 @@ def write_custom_repositories(context: BuildContext) -> list[dict[str, Any]]:
         dated = _find_snapshots(context, entries, lambda entry: entry.get("baseurl", ()))
         return [_write_custom_snapshot(repository, snapshot) for repository, snapshot in dated]
     known = _index_customer_repositories(context)
-    return [_write_custom(entry, known.get(_get_id(entry)), context.content) for entry in entries]
+    return [
+        _refuse_without_address(_write_custom(entry, known.get(_get_id(entry)), context.content), entry)
+        for entry in entries
+    ]
+
+
+def _refuse_without_address(written: dict[str, Any], entry: Json) -> dict[str, Any]:
+    """The composer's repository. Raises InvalidRequestError for one whose address is neither given nor known."""
+    if any(written.get(name) for name in _ADDRESSES):
+        return written
+    named = f'with the id "{entry["id"]}"' if entry.get("id") else "without an id"
+    raise InvalidRequestError(
+        f"The address of the repository {named} is not known: expected one of {', '.join(_ADDRESSES)}"
+    )
 
 
 def _list_entries(context: BuildContext, kind: str) -> list[Json]:

@@ -22,7 +22,7 @@ _SAME_IN_BOTH: Final = (
     "containers",
     "locale",
     "kernel",
-    "firewall",
+    "firewall",  # but for its zones
     "timezone",
     "installation_device",
     "fdo",
@@ -33,7 +33,12 @@ _SAME_IN_BOTH: Final = (
     "cacerts",
     "disk",
     "partitioning_mode",
+    "rpm",
+    "rhsm",
+    "dnf",
 )
+_USER_DETAILS: Final = ("description", "home", "shell", "uid", "gid")
+_OPENSCAP_FIELDS: Final = ("profile_id", "datastream", "tailoring", "json_tailoring")
 # The order decides which addition's files and services come first.
 _ADDITIONS: Final[tuple[Callable[[BuildContext], Additions], ...]] = (
     add_tailoring,
@@ -117,7 +122,8 @@ def _write_user(user: Json) -> dict[str, Any]:
         written["key"] = user["ssh_key"]
     if user.get("password"):
         written["password"] = user["password"]
-    return written
+    # The composer's customizations have no place for these: see domain.compose.blueprint_form.
+    return {**written, **{name: user[name] for name in _USER_DETAILS if user.get(name, "") != ""}}
 
 
 def _write_files(files: list[Json]) -> list[dict[str, Any]]:
@@ -125,10 +131,23 @@ def _write_files(files: list[Json]) -> list[dict[str, Any]]:
 
 
 def _write_file(file: Json) -> dict[str, Any]:
-    written = {key: value for key, value in file.items() if key != "data_encoding"}
+    written = _write_node({key: value for key, value in file.items() if key != "data_encoding"})
     if file.get("data_encoding") == "base64" and "data" in file:
         written["data"] = _decode(file)
     return written
+
+
+def _write_directories(directories: list[Json]) -> list[dict[str, Any]]:
+    return [_write_node(directory) for directory in directories]
+
+
+def _write_node(node: Json) -> dict[str, Any]:
+    """A file or a directory without an empty mode, which means the usual one."""
+    return {key: value for key, value in node.items() if key != "mode" or value}
+
+
+def _write_firewall(firewall: Json) -> dict[str, Any]:
+    return {name: value for name, value in firewall.items() if name != "zones" or value}
 
 
 def _decode(file: Json) -> str:
@@ -139,7 +158,7 @@ def _decode(file: Json) -> str:
 
 
 def _write_openscap_profile(openscap: Json) -> dict[str, Any]:
-    return {"profile_id": openscap["profile_id"]} if "profile_id" in openscap else {}
+    return {name: openscap[name] for name in _OPENSCAP_FIELDS if openscap.get(name)}
 
 
 _WRITERS: Final[Mapping[str, Callable[[Any], Any]]] = {
@@ -147,7 +166,8 @@ _WRITERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "filesystem": _write_filesystem,
     "users": _write_users,
     "files": _write_files,
-    "directories": _copy,
+    "directories": _write_directories,
+    "firewall": _write_firewall,
     "openscap": _write_openscap_profile,
     "services": _write_services,
 }

@@ -14,6 +14,8 @@ from domain.nulls import without_nested_nulls
 _KNOWN_CRYPT: Final = ("$6$", "$5$", "$2b$")
 _OTHER_CRYPT: Final = re.compile(r"\$(1|2|2a|2x|2y|3|7|y|gy|md5|sha1|scrypt|argon2i|argon2d|argon2id)[$,]")
 
+_REDACTED: Final = "<REDACTED>"
+
 # A hash takes milliseconds of CPU, more for a long password: these limits keep one request from busying a worker for
 # minutes.
 MAX_PLAIN_PASSWORDS: Final = 200
@@ -32,11 +34,17 @@ class SaltedPassword(NamedTuple):
 
 
 def find_password_fault(user: Json) -> str | None:
-    """The error text for a password in a crypt form that the composer does not know; None for every other password."""
-    if not _OTHER_CRYPT.match(user.get("password", "")):
+    """The error text for a password that cannot be one; None for every other password.
+
+    It is in a crypt form that the composer does not know, or the text that exports of older programs have in its place.
+    """
+    password = user.get("password")
+    if password == _REDACTED:
+        return f'user "{user.get("name")}": the password was removed from the export; give a new one, or leave it out'
+    if not isinstance(password, str) or not _OTHER_CRYPT.match(password):
         return None
     return (
-        f'user "{user["name"]}": the password is hashed in a form that is not known here, '
+        f'user "{user.get("name")}": the password is hashed in a form that is not known here, '
         "expected plain text or one of $6$, $5$, $2b$"
     )
 
@@ -67,6 +75,11 @@ def insert_hashes(composer_request: Json, hashes: Mapping[int, str]) -> dict[str
     """The composer's request with passwords replaced by their hashes; `hashes` are by the index of the user."""
     if not hashes:
         return dict(composer_request)
+    if "blueprint" in composer_request:
+        blueprint = composer_request["blueprint"]
+        customizations = blueprint["customizations"]
+        users = _replace_passwords(customizations["user"], hashes)
+        return {**composer_request, "blueprint": {**blueprint, "customizations": {**customizations, "user": users}}}
     customizations = composer_request["customizations"]
     users = _replace_passwords(customizations["users"], hashes)
     return {**composer_request, "customizations": {**customizations, "users": users}}
@@ -98,6 +111,14 @@ def strip_digests(users: Any) -> Any:
         else user
         for user in users
     ]
+
+
+def strip_blueprint_digests(blueprint: Any) -> Any:
+    """The composer's blueprint with its users' hashes cut as in `strip_digests`; other shapes stay as they are."""
+    customizations = blueprint.get("customizations") if isinstance(blueprint, Mapping) else None
+    if not isinstance(customizations, Mapping) or "user" not in customizations:
+        return blueprint
+    return {**blueprint, "customizations": {**customizations, "user": strip_digests(customizations["user"])}}
 
 
 def _cut_digest(hashed: str) -> str:

@@ -6,7 +6,7 @@ Source: openapi.yaml, schemas UploadRequest and UploadTypes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
@@ -38,6 +38,13 @@ IMAGE_TYPES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     }
 )
 
+# For each of our image types: its upload target, and the composer's name of it.
+_TARGETS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {ours: (target, theirs) for target, types in IMAGE_TYPES.items() for ours, theirs in types.items()}
+)
+# The upload targets at which an image can be shared with accounts.
+SHARING_TARGETS: Final = ("aws", "gcp")
+
 # The largest number of characters of an image name, for each target at which callers may name the image.
 MAX_IMAGE_NAME_LENGTHS: Final[Mapping[str, int]] = MappingProxyType({"azure": 60})
 
@@ -57,6 +64,18 @@ class UploadSettings:
 def accepts(upload_type: str, image_type: str) -> bool:
     """Whether the target accepts images of this type."""
     return image_type in IMAGE_TYPES.get(upload_type, {})
+
+
+def find_upload_type(image_type: str) -> str | None:
+    """The upload target of an image type; None for an unknown type."""
+    target, _ = _TARGETS.get(image_type, (None, ""))
+    return target
+
+
+def is_built_for(image_type: str, built: Collection[str]) -> bool:
+    """Whether an image type is among the types `built` for an architecture, under any of its names."""
+    names = {_TARGETS.get(each, ("", each))[1] for each in built}
+    return _TARGETS.get(image_type, ("", image_type))[1] in names
 
 
 def translate_image_type(image: ImageRequest) -> str:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from domain.distribution_names import normalize_distribution_name
 from domain.errors import InvalidRequestError
+from domain.similar_names import describe_choices
 from domain.uuids import is_uuid
 from image_builder.http.schemas import resolve_references
 
@@ -94,7 +95,7 @@ class Parameter:
         if "pattern" in schema and not re.fullmatch(schema["pattern"], text):
             raise InvalidRequestError(f"{self.name}: expected {schema['pattern']}")
         if "enum" in schema and text not in schema["enum"]:
-            raise InvalidRequestError(f"{self.name}: expected one of {', '.join(schema['enum'])}")
+            raise InvalidRequestError(f"{self.name}: expected {describe_choices(text, schema['enum'])}")
         return text
 
     def _parse_integer(self, text: str, schema: Mapping[str, Any]) -> int:

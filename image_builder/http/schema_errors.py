@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import jsonschema_rs
 
+from domain.similar_names import describe_choices
+
 Schema = Mapping[str, Any]
 Path = tuple[str | int, ...]
 
@@ -69,6 +71,11 @@ class SchemaErrors:
             return
         if self._alternatives:
             yield from self._walk_alternatives(value, path)
+        allowed = self._schema.get("enum")
+        if allowed and isinstance(value, str) and all(isinstance(each, str) for each in allowed):
+            # One of a few names is no secret, so the message may hold the value.
+            yield path, f"expected {describe_choices(value, allowed)}"
+            return
         yield from ((path, error.message) for error in self._without_subschemas.iter_errors(_without_parts(value)))
         if isinstance(value, dict):
             for name, schema in self._schema.get("properties", {}).items():

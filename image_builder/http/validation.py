@@ -32,7 +32,7 @@ from image_builder.http.memory import Account, RequestMemory
 from image_builder.http.nodes import MOST_VALUES, count_toml_values, count_values
 from image_builder.http.parameters import parse_query
 from image_builder.http.schemas import refuse_nul
-from image_builder.http.toml import create_request_from_toml
+from image_builder.http.toml import add_query, create_request_from_toml
 from image_builder.telemetry import logs
 
 T = TypeVar("T")
@@ -170,9 +170,14 @@ class _BodyReader:
             await self._memory.reserve_soon(cost, later=await self._cost_besides(cost, arguments))
         finally:
             arriving.close()
-        parse = partial(_toml_document, arguments=arguments) if toml else _json_document
+        parse = self._parser(arguments, toml=toml)
         document = partial(_document, parse, body=self._body)
         return await self._run(values > _MANY or len(raw) > (_LARGE_TOML if toml else _LARGE), document, raw)
+
+    def _parser(self, arguments: Mapping[str, Any], *, toml: bool) -> Callable[[bytes], Any]:
+        if toml:
+            return partial(_toml_document, arguments=arguments, distributions=self._body.distributions)
+        return partial(_json_blueprint, arguments=arguments) if self._body.toml else _json_document
 
     async def _cost_besides(self, cost: int, arguments: Mapping[str, Any]) -> int:
         """What the handler needs besides a body of this cost. Raises UnavailableError when the database is away."""
@@ -302,14 +307,18 @@ def _json_document(raw: bytes) -> Any:
     return document
 
 
-def _toml_document(raw: bytes, arguments: Mapping[str, Any]) -> Any:
+def _json_blueprint(raw: bytes, arguments: Mapping[str, Any]) -> Any:
+    return add_query(_json_document(raw), arguments)
+
+
+def _toml_document(raw: bytes, arguments: Mapping[str, Any], distributions: frozenset[str]) -> Any:
     try:
         text = raw.decode("utf-8-sig")  # editors of some systems begin a file with a mark
     except UnicodeDecodeError:
         raise InvalidRequestError("The body is not TOML: it is not UTF-8") from None
     try:
         # TOML has numbers and texts that no JSON can hold.
-        document = orjson.loads(orjson.dumps(create_request_from_toml(text, arguments)))
+        document = orjson.loads(orjson.dumps(create_request_from_toml(text, arguments, distributions)))
     except TypeError as error:
         raise InvalidRequestError(f"The blueprint cannot be kept as JSON: {error}") from None
     refuse_nul(document)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from domain.blueprints.blueprint import BlueprintVersion
 from domain.blueprints.composing import create_compose_requests
+from domain.errors import InvalidRequestError
 from domain.identity import Identity
 from image_builder.usecases.compose import StartComposes, Started
 from image_builder.usecases.footprint import memory_of, most_memory_of
@@ -17,6 +18,11 @@ from ports.memory import release_set_aside, require_memory
 from ports.store import Blueprints
 
 Json = Mapping[str, Any]
+
+_NO_DISTRIBUTION: Final = (
+    "distribution: the blueprint has none. Save it with a distribution (in TOML: distro), or push the file again with "
+    "the query parameter distribution"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +49,13 @@ class BuildBlueprint:
 
         `image_types` selects images by type; None selects all. `key` is the claimed Idempotency-Key of the request.
 
-        Raises NotFoundError for a blueprint that is not the tenant's, InvalidRequestError for too many images,
-        RateLimitedError where the rate limit allows fewer builds, and the errors of StartComposes.
+        Raises NotFoundError for a blueprint that is not the tenant's, InvalidRequestError for one without a
+        distribution and for too many images, RateLimitedError where the rate limit allows fewer builds, and the errors
+        of StartComposes.
         """
         blueprint = self.blueprints.get(identity.tenant, blueprint_id, needed=most_memory_of)
+        if "distribution" not in blueprint.body and "bootc" not in blueprint.body:
+            raise InvalidRequestError(_NO_DISTRIBUTION)
         requests = create_compose_requests(blueprint, client_id, image_types)
         spend_builds(len(requests))
         require_memory(memory_of(requests))

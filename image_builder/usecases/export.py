@@ -22,6 +22,17 @@ _WITHIN: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
+class Export:
+    """An export (openapi.yaml, schema BlueprintExportResponse).
+
+    `architecture` is that of all images; None where they have different ones.
+    """
+
+    document: dict[str, Any]
+    architecture: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ExportBlueprint:
     """Exports blueprints. `content_sources` is None where it is not configured; `clock` returns the time in UTC."""
 
@@ -29,8 +40,8 @@ class ExportBlueprint:
     content_sources: ContentSources | None
     clock: Callable[[], datetime]
 
-    def __call__(self, identity: Identity, blueprint_id: UUID, *, with_repositories: bool = True) -> dict[str, Any]:
-        """The export (openapi.yaml, schema BlueprintExportResponse); `with_repositories` adds `content_sources`.
+    def __call__(self, identity: Identity, blueprint_id: UUID, *, with_repositories: bool = True) -> Export:
+        """Export the blueprint; `with_repositories` adds `content_sources`.
 
         Raises NotFoundError where the tenant has no such blueprint, ForbiddenError where content sources refuses the
         caller, and UnavailableError.
@@ -43,7 +54,8 @@ class ExportBlueprint:
             if with_repositories and exported.repositories:
                 content = set_up(self.content_sources, "content sources")
                 repositories = _export_repositories(content, identity, exported.repositories)
-        return {**exported.document, **({"content_sources": repositories} if with_repositories else {})}
+        document = {**exported.document, **({"content_sources": repositories} if with_repositories else {})}
+        return Export(document, exported.architecture)
 
     def _community(self, identity: Identity, urls: tuple[str, ...]) -> tuple[ContentRepository, ...]:
         if not urls or self.content_sources is None:

@@ -11,9 +11,11 @@ from domain.compose import passwords
 from domain.compose.build import write_request
 from domain.compose.checks import check_request
 from domain.compose.context import BuildContext
+from domain.compose.customization_rules import refuse_violations
 from domain.compose.customizations import translate_customizations
 from domain.compose.lookups import create_questions
 from domain.compose.passwords import SaltedPassword
+from domain.compose.paths import is_of_ostree
 from domain.compose.request import ComposeRequest, Json
 from domain.compose.snapshots import ContentSettings
 from domain.compose.source import resolve_source
@@ -52,7 +54,11 @@ class Prepare:
         Raises InvalidRequestError, and ForbiddenError for a distribution that the allow list keeps from the caller.
         """
         translate = cache_by_identity(_translate)
-        return [self._create_context(identity, request, translate, blueprint_id) for request in requests]
+        refuse_violations_once = cache_by_identity(refuse_violations)
+        contexts = [self._create_context(identity, request, translate, blueprint_id) for request in requests]
+        for request in requests:
+            refuse_violations_once(request.customizations, is_of_ostree(request.image.image_type))
+        return contexts
 
     def finish(self, identity: Identity, context: BuildContext) -> dict[str, Any]:
         """Ask the back-ends, and write the composer's ComposeRequest.

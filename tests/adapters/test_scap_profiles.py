@@ -211,7 +211,7 @@ REFUSED = {
     ),
 }
 BAD_FIXES = {
-    "no TOML": ("package aide", "expected TOML"),
+    "no TOML": ("package aide", "is not TOML"),
     "a package without a name": ("[[packages]]", "name: missing"),
     "a package with a blank": ('[[packages]]\nname = "a b"', "'a b' is no name"),
     "a service without a name": (SERVICES + 'enabled = [""]', "'' is no name"),

@@ -181,10 +181,18 @@ def test_no_other_media_type_will_do(client: Client, media_type: str) -> None:
     refusal(post(client, 'name = "web"', media_type=media_type), 415)
 
 
-def test_a_change_is_in_json_only(client: Client) -> None:
+def test_a_change_is_accepted_in_toml(client: Client) -> None:
     blueprint_id = kept(client)
-    answer = client.request("PUT", f"/blueprints/{blueprint_id}", data=b'name = "x"', headers={"Content-Type": TOML})
-    refusal(answer, 415)
+    answer = client.request(
+        "PUT",
+        f"/blueprints/{blueprint_id}?image_type=vsphere",
+        data=b'name = "x"\ndistro = "centos-9"\n[[packages]]\nname = "tmux"',
+        headers={"Content-Type": TOML},
+    )
+    assert (answer.status_code, answer.headers["ETag"]) == (200, '"2"')
+    found = read(client, blueprint_id)
+    assert (found["name"], found["customizations"]) == ("x", {"packages": ["tmux"]})
+    assert [image["image_type"] for image in found["image_requests"]] == ["vsphere"]
 
 
 # Handing on

@@ -222,7 +222,7 @@ DAMAGED = {
     "a path": (a_datastream(*NEW, a_profile("../../../gone")), "the id of the profile"),
     "a bad fix": (
         a_datastream(a_profile("cis", "aide"), a_rule(fix=AIDE + "?")),
-        "rule_aide: blueprint: expected TOML",
+        "rule_aide: The blueprint is not TOML",
     ),
     "more than the contract allows": (a_datastream(a_profile(title="x" * 2000)), "openscap.profile_name"),
     "a compressed file cut off": (bz2.compress(a_datastream(*NEW))[:-10], "it cannot be decompressed"),

@@ -87,7 +87,7 @@ words = st.text("abcXYZ019_", min_size=1, max_size=6)
 flags = st.booleans()
 secrets = words.map(f"{MARK}-{{}}".format)
 owners = words | st.integers(0, 2**31)
-modes = st.integers(0, 0o7777).map("{:o}".format) | st.integers(0, 0o7777).map("{:04o}".format)
+modes = st.integers(0, 0o777).map("{:03o}".format) | st.integers(0, 0o777).map("{:04o}".format)
 addresses = words.map("https://{}.example/".format) | st.sampled_from(COMMUNITY_URLS)
 # Below these anything may be made.
 places = st.builds("/{}/{}".format, st.sampled_from(["etc", "opt", "usr/local", "home/u", "var/lib"]), words)
@@ -101,8 +101,20 @@ def _listed(items: Strategy, least: int = 0) -> Strategy:
     return st.lists(items, min_size=least, max_size=3)
 
 
-def _node(**fields: Strategy) -> Strategy:
-    return _some({"path": places}, mode=modes, user=owners, group=words, ensure_parents=flags, **fields)
+def _distinct(items: Strategy, key: str) -> Strategy:
+    """A list of entries that differ in this key."""
+    return st.lists(items, max_size=3, unique_by=lambda entry: entry[key])
+
+
+def _node(below: str, **fields: Strategy) -> Strategy:
+    return _some(
+        {"path": st.builds("{}/{}".format, places, st.just(below))},
+        mode=modes,
+        user=owners,
+        group=words,
+        ensure_parents=flags,
+        **fields,
+    )
 
 
 def _registering() -> Strategy:
@@ -110,16 +122,17 @@ def _registering() -> Strategy:
 
 
 def users() -> Strategy:
-    """Users, some of them of one name, with passwords that are plain, hashed or empty."""
+    """Users with passwords that are plain, hashed or empty."""
     passwords = secrets | secrets.map("$6$salt${}".format) | secrets.map("$2b${}".format) | st.just("")
-    return _listed(
+    return _distinct(
         _some(
             {"name": st.sampled_from("abc") | words},
             password=passwords,
             ssh_key=words | st.just(""),
             groups=_listed(words),
             hasPassword=flags,
-        )
+        ),
+        "name",
     )
 
 
@@ -131,7 +144,7 @@ def policy_wants() -> dict[str, Strategy]:
     sizes = st.just(0) | st.integers(MIB, MAX_SIZE)
     return {
         "packages": _listed(packages),
-        "filesystem": _listed(st.fixed_dictionaries({"mountpoint": mountpoints, "min_size": sizes})),
+        "filesystem": _distinct(st.fixed_dictionaries({"mountpoint": mountpoints, "min_size": sizes}), "mountpoint"),
         "services": _some(**{state: _listed(services, 1) for state in ("enabled", "masked", "disabled")}),
         "kernel": _some(name=st.sampled_from(["kernel", "kernel-rt"]), append=arguments.map(" ".join)),
         "fips": st.fixed_dictionaries({"enabled": flags}),
@@ -161,15 +174,15 @@ def customizations() -> Strategy:
     return _some(
         **policy_wants(),
         users=users(),
-        files=_listed(_node(data=texts) | _registering()),
-        directories=_listed(_node()),
+        files=_distinct(_node("file", data=texts) | _registering(), "path"),
+        directories=_distinct(_node("directory"), "path"),
         subscription=_some(subscription, rhc=flags),
         cacerts=st.fixed_dictionaries({"pem_certs": _listed(secrets)}),
         aap_registration=_some(aap, skip_tls_verification=flags),
         custom_repositories=_listed(_some({"id": words}, name=texts, baseurl=_listed(addresses))),
-        payload_repositories=_listed(_some({"rhsm": flags}, id=words, baseurl=addresses)),
+        payload_repositories=_listed(_some({"rhsm": flags, "baseurl": addresses}, id=words)),
         containers=_listed(_some({"source": words}, name=texts, tls_verify=flags)),
-        groups=_listed(_some({"name": words}, gid=st.integers(0, 2**31))),
+        groups=_distinct(_some({"name": words}, gid=st.integers(0, 2**31)), "name"),
         timezone=_some(timezone=texts, ntpservers=_listed(texts)),
         locale=_some(languages=_listed(texts), keyboard=texts),
         hostname=texts,

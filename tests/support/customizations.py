@@ -17,7 +17,8 @@ names = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, 
 numbers = st.integers(0, 2**63 - 1)
 flags = st.booleans()
 owners = names | numbers
-sizes_in_bytes = st.integers(0, MAX_SIZE) | st.integers(0, 2**40)
+# 1 is written for "no minimum" in TOML.
+sizes_in_bytes = (st.integers(0, MAX_SIZE) | st.integers(0, 2**40)).filter(lambda size: size != 1)
 sizes_as_text = st.builds(
     "{}{}{}".format, st.integers(0, 9_999), st.sampled_from(["", " "]), st.sampled_from(UNITS)
 ) | sizes_in_bytes.map(str)
@@ -60,6 +61,22 @@ def partitions() -> Strategy:
     )
 
 
+def users() -> Strategy:
+    """Users with any of their properties."""
+    return some(
+        {"name": names},
+        groups=listed(names),
+        ssh_key=texts,
+        password=texts,
+        hasPassword=flags,
+        description=texts,
+        home=names,
+        shell=names,
+        uid=numbers,
+        gid=numbers,
+    )
+
+
 def custom_repositories() -> Strategy:
     """Repositories to set up."""
     urls = st.text("az09-/", max_size=8).map("https://example.com/{}".format)
@@ -98,17 +115,31 @@ def sayable_in_toml() -> dict[str, Strategy]:
         "packages": packages(),
         "enabled_modules": listed(some({"name": names, "stream": names})),
         "custom_repositories": listed(custom_repositories()),
-        "openscap": some({"profile_id": names}, profile_name=texts, profile_description=texts),
+        "openscap": some(
+            {"profile_id": names},
+            profile_name=texts,
+            profile_description=texts,
+            datastream=names,
+            tailoring=some(selected=listed(names), unselected=listed(names)),
+            json_tailoring=some({"profile_id": names, "filepath": names}),
+        ),
         "filesystem": listed(some({"mountpoint": names, "min_size": sizes_in_bytes})),
         "disk": some({"partitions": listed(partitions())}, type=st.sampled_from(["gpt", "dos"]), minsize=sizes_as_text),
-        "users": listed(some({"name": names}, groups=listed(names), ssh_key=texts, password=texts, hasPassword=flags)),
+        "users": listed(users()),
         "services": some(**services, masked=listed(names, 1)),
         "hostname": texts,
         "kernel": some(name=names, append=texts),
         "groups": listed(some({"name": names}, gid=numbers)),
         "timezone": some(timezone=texts, ntpservers=listed(texts)),
         "locale": some(languages=listed(texts), keyboard=texts),
-        "firewall": some(ports=listed(texts), services=some(enabled=listed(names), disabled=listed(names))),
+        "firewall": some(
+            ports=listed(texts),
+            services=some(enabled=listed(names), disabled=listed(names)),
+            zones=listed(some(name=names, sources=listed(names))),
+        ),
+        "rpm": some(import_keys=some(files=listed(texts))),
+        "rhsm": some(config=some(dnf_plugins=some(product_id=some(enabled=flags)))),
+        "dnf": some(config=some(set_releasever=flags)),
         "installation_device": texts,
         "fdo": some(
             manufacturing_server_url=texts,

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from adapters.embedded.composer import distributions, packages, progress
 from adapters.embedded.composer.answers import RefusedError, reference
 from adapters.embedded.composer.behaviour import Refusal
-from adapters.embedded.composer.plan import plan
+from adapters.embedded.composer.plan import asked_packages, plan
 from adapters.embedded.composer.schema import (
     compose_request_schema,
     compose_request_validator,
@@ -171,15 +171,16 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
             image.setdefault("size", 0)
             if "subscription_id" in (options := image.get("upload_options") or {}):
                 options.setdefault("hyper_v_generation", "V1")
-    if document.get("customizations") is not None:
-        document["customizations"].setdefault("partitioning_mode", "auto-lvm")
+    for holder in (document, document.get("blueprint") or {}):
+        if holder.get("customizations") is not None:
+            holder["customizations"].setdefault("partitioning_mode", "auto-lvm")
     return document
 
 
 def _built(compose: Compose) -> dict[str, Any]:
     request = orjson.loads(compose.request)
     image = request.get("image_request") or request["image_requests"][0]
-    asked_for = (request.get("customizations") or {}).get("packages", [])
+    asked_for = asked_packages(request)
     built: dict[str, Any] = {
         "packages": packages.built_in(request.get("distribution", ""), image["architecture"], asked_for)
     }

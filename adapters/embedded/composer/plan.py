@@ -78,6 +78,16 @@ def upload_type(image_type: str) -> str:
     return "aws.s3"
 
 
+def asked_packages(request: Request) -> list[str]:
+    """The names of packages and groups that a request asks for, in its customizations or its blueprint."""
+    blueprint = request.get("blueprint")
+    if blueprint is None:
+        packages: list[str] = (request.get("customizations") or {}).get("packages", [])
+        return packages
+    named = [each["name"] for key in ("packages", "modules") for each in blueprint.get(key, ())]
+    return [*named, *(f"@{each['name']}" for each in blueprint.get("groups", ()))]
+
+
 def _image(request: Request) -> Request:
     images = [request["image_request"]] if "image_request" in request else []
     images += request.get("image_requests", [])
@@ -96,7 +106,7 @@ def _check_distribution(request: Request) -> None:
 
 def _check_customizations(request: Request, image_type: str) -> None:
     """Refuse what no image of this type can have. Only installers are that strict here."""
-    customizations = request.get("customizations") or {}
+    customizations = request.get("customizations") or (request.get("blueprint") or {}).get("customizations") or {}
     refused = [name for name in customizations if not distributions.supports(image_type, name)]
     if refused:
         named = ", ".join(f"customizations.{name}" for name in refused)
@@ -125,7 +135,7 @@ def _check_ostree(image: Request) -> None:
 
 
 def _outcome(request: Request) -> tuple[Outcome, tuple[str, ...]]:
-    packages = (request.get("customizations") or {}).get("packages", [])
+    packages = asked_packages(request)
     if missing := _starting_with(NO_SUCH_PACKAGE, packages):
         return Outcome.NOT_DEPSOLVED, missing
     if failing := _starting_with(UPLOAD_WILL_FAIL, packages):
