@@ -90,8 +90,8 @@ _UNBUILDABLE: Final[dict[str, tuple[Callable[[Json], None], tuple[str, ...]]]] =
     "install_from": (_repository_with(id="inst", baseurls=_URL, install_from=True), ("install_from",)),
 }
 UNBUILDABLE: Final = tuple(Fault(name, *rest) for name, rest in _UNBUILDABLE.items())
-FAULTS: Final = (
-    *UNBUILDABLE,
+# Faults of form: unknown keys, wrong kinds of values.
+FORM: Final = (
     Fault("unknown key", _top(flavour="x"), ("flavour",)),
     Fault("unknown customization", _custom(flavour={"x": 1}), ("customizations.flavour",)),
     Fault("unknown key of a user", _custom(user=[{"name": "shoed", "shoe": 43}]), ("shoe",)),
@@ -107,6 +107,38 @@ FAULTS: Final = (
     Fault("container without a source", _top(containers=[{"name": "x"}]), ("containers", "source")),
     Fault("unknown distribution", _top(distro="nowhere-1"), ("distro", "nowhere-1")),
     Fault("unknown architecture", _top(architecture="vax"), ("architecture", "vax")),
+    *(
+        Fault(f"size {size!r}", _partitions({"fs_type": "xfs", "mountpoint": "/d", "minsize": size}), ("minsize",))
+        for size in ("ten", "1 gib", "-1", "1 GiB x", "1e3", "0x10", "1.5")
+    ),
+    Fault(
+        "size of a volume",
+        _partitions({"type": "lvm", "logical_volumes": [{"fs_type": "xfs", "mountpoint": "/d", "minsize": "much"}]}),
+        ("minsize",),
+    ),
+    Fault("unknown file system", _partitions({"fs_type": "ntfs", "mountpoint": "/d"}), ("fs_type", "ntfs")),
+    Fault("unknown kind of partition", _partitions({"type": "zfs", "minsize": "1 GiB"}), ("type", "zfs")),
+    Fault("unknown partition table", _custom(disk={"type": "mbr", "partitions": []}), ("type", "mbr")),
+    Fault("unknown partitioning mode", _custom(partitioning_mode="striped"), ("partitioning_mode", "striped")),
+    Fault(
+        "unknown encoding",
+        _custom(files=[{"path": "/etc/e", "data": "x", "data_encoding": "hex"}]),
+        ("data_encoding", "hex"),
+    ),
+    Fault("repository without an id", _repository_with(baseurls=_URL), ("repositories", "id")),
+    Fault(
+        "both spellings of tls_verify",
+        _top(containers=[{"source": "c", "tls-verify": True, "tls_verify": False}]),
+        ("tls-verify", "tls_verify"),
+    ),
+    Fault(
+        "both names of a size",
+        _file_systems({"mountpoint": "/two", "minsize": "1 GiB", "size": "2 GiB"}),
+        ("size", "minsize"),
+    ),
+)
+# What osbuild refuses, for whatever image type.
+RULES: Final = (
     *(
         Fault(f"user {name!r}", _custom(user=[{"name": name}]), (name,))
         for name in ("two words", "ü", "-x", "a" * 33, "x/y", "x:y")
@@ -157,15 +189,6 @@ FAULTS: Final = (
         _mounted("/twice", "/twice"),
         ("/twice",),
     ),
-    *(
-        Fault(f"size {size!r}", _partitions({"fs_type": "xfs", "mountpoint": "/d", "minsize": size}), ("minsize",))
-        for size in ("ten", "1 gib", "-1", "1 GiB x", "1e3", "0x10", "1.5")
-    ),
-    Fault(
-        "size of a volume",
-        _partitions({"type": "lvm", "logical_volumes": [{"fs_type": "xfs", "mountpoint": "/d", "minsize": "much"}]}),
-        ("minsize",),
-    ),
     Fault(
         "mount of a volume",
         _partitions({"type": "lvm", "logical_volumes": [{"fs_type": "xfs", "mountpoint": "/etc", "minsize": "1 GiB"}]}),
@@ -186,16 +209,6 @@ FAULTS: Final = (
         _partitions({"fs_type": "xfs", "mountpoint": "/tw"}, {"fs_type": "xfs", "mountpoint": "/tw"}),
         ("/tw",),
     ),
-    Fault("unknown file system", _partitions({"fs_type": "ntfs", "mountpoint": "/d"}), ("fs_type", "ntfs")),
-    Fault("unknown kind of partition", _partitions({"type": "zfs", "minsize": "1 GiB"}), ("type", "zfs")),
-    Fault("unknown partition table", _custom(disk={"type": "mbr", "partitions": []}), ("type", "mbr")),
-    Fault("unknown partitioning mode", _custom(partitioning_mode="striped"), ("partitioning_mode", "striped")),
-    Fault(
-        "unknown encoding",
-        _custom(files=[{"path": "/etc/e", "data": "x", "data_encoding": "hex"}]),
-        ("data_encoding", "hex"),
-    ),
-    Fault("repository without an id", _repository_with(baseurls=_URL), ("repositories", "id")),
     Fault(
         "repository without a key to check", _repository_with(id="unkeyed", baseurls=_URL, gpgcheck=True), ("unkeyed",)
     ),
@@ -205,18 +218,9 @@ FAULTS: Final = (
         for name in ("a b.repo", "a/b.repo", "ü.repo", "x" * 251)
     ),
     Fault("file of a repository by its id", _repository_with(id="a b", baseurls=_URL), ("a b",)),
-    Fault(
-        "both spellings of tls_verify",
-        _top(containers=[{"source": "c", "tls-verify": True, "tls_verify": False}]),
-        ("tls-verify", "tls_verify"),
-    ),
-    Fault(
-        "both names of a size",
-        _file_systems({"mountpoint": "/two", "minsize": "1 GiB", "size": "2 GiB"}),
-        ("size", "minsize"),
-    ),
     Fault("redacted password", _custom(user=[{"name": "red", "password": "<REDACTED>"}]), ("red", "password")),
 )
+FAULTS: Final = (*UNBUILDABLE, *FORM, *RULES)
 
 
 @st.composite

@@ -327,11 +327,14 @@ def _package(package: Mapping[str, Any]) -> str:
 
 
 def _users(users: list[Json], keys: list[Json]) -> list[Json]:
-    found = {user["name"]: {("ssh_key" if key == "key" else key): user[key] for key in user} for user in users}
+    found = [{("ssh_key" if key == "key" else key): value for key, value in user.items()} for user in users]
     for each in keys:
-        user = found.setdefault(each["user"], {"name": each["user"]})
-        user["ssh_key"] = "\n".join(filter(None, [user.get("ssh_key", ""), each["key"]]))
-    return list(found.values())
+        user = next((user for user in found if user["name"] == each["user"]), None)
+        if user is None:
+            found.append({"name": each["user"], "ssh_key": each["key"]})
+        else:
+            user["ssh_key"] = "\n".join(filter(None, [user.get("ssh_key", ""), each["key"]]))
+    return found
 
 
 def _repository(repository: Json) -> Json:
