@@ -24,7 +24,7 @@ ARMORED_KEY: Final = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQENBAEBCAA=\n=AAA
 # Each has guest images of both architectures.
 DISTRIBUTIONS: Final = (
     *("centos-9", "centos-stream-9", "centos-10", "rhel-9.6", "rhel-96", "rhel-92", "rhel-9.2", "rhel-89", "rhel-8.9"),
-    *("rhel-810", "rhel-8.10", "fedora-43"),
+    *("rhel-810", "rhel-8.10", "rhel-98"),
 )
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
