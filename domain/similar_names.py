@@ -6,21 +6,21 @@ letter.
 
 from __future__ import annotations
 
-import json
+import re
 from array import array
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from domain.texts import MOST_LISTED, shortened
+from domain.texts import MOST_LISTED
 
 # Names that are looked at more closely: by the share of common pairs, then letter by letter.
 _MOST_SHARING: Final = 200
 _MOST_COMPARED: Final = 40
 # Characters of a name; longer ones have no similar names.
 _LONGEST: Final = 80
-# Characters of a value in an error.
-_LONGEST_VALUE: Final = 100
+# What names of distributions, image types and the like look like.
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}", re.ASCII)
 
 
 class NameIndex:
@@ -69,11 +69,13 @@ def sort_by_similarity(name: str, names: Sequence[str]) -> list[str]:
 
 
 def describe_choices(value: str, allowed: Sequence[str]) -> str:
-    """What is allowed in place of the value, the closest first, and the value: `one of a, b, not "c"`."""
+    """What is allowed in place of the value, the closest first, and the value: `one of a, b, not "c"`.
+
+    A value that does not look like such a name is left out: it may be a secret in the wrong place.
+    """
     closest = ", ".join(sort_by_similarity(value, allowed)[:MOST_LISTED])
     more = f" (and {len(allowed) - MOST_LISTED} more)" if len(allowed) > MOST_LISTED else ""
-    given = json.dumps(shortened(value, _LONGEST_VALUE), ensure_ascii=False)
-    return f"one of {closest}{more}, not {given}"
+    return f"one of {closest}{more}" + (f', not "{value}"' if _NAME.fullmatch(value) else "")
 
 
 def _distance(wanted: str, candidate: str) -> int:

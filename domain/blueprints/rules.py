@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 from domain.blueprints.blueprint import Json
 from domain.compose.customization_rules import find_violations
 from domain.compose.paths import is_of_ostree
 from domain.compose.sizes import parse_size
 from domain.errors import RulesViolatedError, Violation
+
+_MIB: Final = 1024**2
 
 
 def check(document: Json, *, stored: Json | None = None) -> None:
@@ -32,7 +34,17 @@ def check(document: Json, *, stored: Json | None = None) -> None:
 def _find_customization_violations(body: Json) -> Iterator[Violation]:
     # One image of OSTree is enough: the blueprint's customizations are for all its images.
     of_ostree = any(is_of_ostree(image.get("image_type")) for image in body["image_requests"])
-    return find_violations(body["customizations"], of_ostree=of_ostree)
+    customizations = body["customizations"]
+    return chain(find_violations(customizations, of_ostree=of_ostree), _check_min_sizes(customizations))
+
+
+def _check_min_sizes(customizations: Json) -> Iterator[Violation]:
+    filesystems = customizations.get("filesystem")
+    for entry in filesystems if isinstance(filesystems, list) else ():
+        size = entry.get("min_size") if isinstance(entry, Mapping) else None
+        if isinstance(size, int) and 0 < size < _MIB:
+            fault = f'mountpoint "{entry.get("mountpoint")}" minimum size must be at least 1MB'
+            yield Violation("filesystem rule violation", fault)
 
 
 def _check_sizes(image_requests: Any, customizations: Json) -> None:

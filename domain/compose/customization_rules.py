@@ -33,7 +33,6 @@ _PORT: Final = re.compile(r"(?:[0-9]+(?:-[0-9]+)?|[A-Za-z][A-Za-z0-9_.+-]*):(?:t
 _REPOSITORY_FILE: Final = re.compile(r"[A-Za-z0-9_.-]{1,250}\.repo", re.ASCII)
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _ADDRESSES: Final = ("baseurl", "metalink", "mirrorlist")
-_MIB: Final = 1024**2
 
 
 def find_violations(customizations: Json, *, of_ostree: bool) -> Iterator[Violation]:
@@ -150,12 +149,10 @@ def _is_negative(value: object) -> bool:
 def _check_filesystems(customizations: Json, policy: PathPolicy) -> Iterator[Violation]:
     entries = _list_objects(customizations, "filesystem")
     for entry in entries:
-        mountpoint, size = _get_text(entry, "mountpoint"), entry.get("min_size")
+        mountpoint = _get_text(entry, "mountpoint")
         fault = "mountpoint must not be empty" if not mountpoint else _find_mountpoint_fault(mountpoint, policy)
         if fault is not None:
             yield Violation(_FILESYSTEM, fault)
-        if isinstance(size, int) and 0 < size < _MIB:
-            yield Violation(_FILESYSTEM, f'mountpoint "{mountpoint}" minimum size must be at least 1MB')
     yield from _find_repeated_mountpoints(_FILESYSTEM, [_get_text(entry, "mountpoint") for entry in entries])
 
 

@@ -31,7 +31,7 @@ _SAME_IN_BOTH: Final = (
     "installer",
     "hostname",
     "cacerts",
-    "disk",
+    "disk",  # but for blanks around its sizes
     "partitioning_mode",
     "rpm",
     "rhsm",
@@ -150,6 +150,19 @@ def _write_firewall(firewall: Json) -> dict[str, Any]:
     return {name: value for name, value in firewall.items() if name != "zones" or value}
 
 
+def _write_disk(disk: Json) -> dict[str, Any]:
+    """The disk without blanks around its sizes, at every level."""
+    written: dict[str, Any] = {}
+    for name, value in disk.items():
+        if name == "minsize" and isinstance(value, str):
+            written[name] = value.strip(" ")
+        elif name in {"partitions", "logical_volumes"}:
+            written[name] = [_write_disk(each) for each in value]
+        else:
+            written[name] = value
+    return written
+
+
 def _decode(file: Json) -> str:
     try:
         return decode_base64_text(file["data"])
@@ -168,6 +181,7 @@ _WRITERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "files": _write_files,
     "directories": _write_directories,
     "firewall": _write_firewall,
+    "disk": _write_disk,
     "openscap": _write_openscap_profile,
     "services": _write_services,
 }

@@ -29,8 +29,8 @@ _MAX_KEY_PARTS: Final = 20
 _MAX_WORD_LENGTH: Final = 10_000
 _LONG_KEY: Final = re.compile(rf"(?<![A-Za-z0-9_.-])(?:[A-Za-z0-9_-]++\.){{{_MAX_KEY_PARTS}}}")
 _LONG_WORD: Final = re.compile(rf"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{{{_MAX_WORD_LENGTH + 1}}}")
-# A bracket, a comma, a line break, or anything else between them.
-_WORD: Final = re.compile(r"[\[\]{},\r\n]|[^\[\]{},\s]+")
+# A bracket, a comma, blanks from a line break on, or anything else between them.
+_WORD: Final = re.compile(r"[\[\]{},]|[\r\n][ \t\r\n]*+|[^\[\]{}, \t\r\n]++")
 
 
 def parse_toml(text: str) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def join_inline_tables(text: str) -> str:
             letter, at = word[0][0], word.start() - start
             if letter in "\r\n":
                 if opened and opened[-1] == "{":
-                    part[at] = " "
+                    part[at : word.end() - start] = " " * len(word[0])
                 continue
             if letter in "{[":
                 opened.append(letter)

@@ -43,7 +43,16 @@ class Body:
         if self.distributions and isinstance(document, dict) and isinstance(document.get("distribution"), str):
             name = normalize_distribution_name(document["distribution"], self.distributions)
             document = {**document, "distribution": name}
-        return self.checker.accept(document)
+        return self.checker.accept(_drop_empty_mode(document))
+
+
+def _drop_empty_mode(document: Any) -> Any:
+    """The document without an empty `partitioning_mode`, which osbuild takes for none."""
+    customizations = document.get("customizations") if isinstance(document, dict) else None
+    if not isinstance(customizations, dict) or customizations.get("partitioning_mode") != "":
+        return document
+    others = {name: value for name, value in customizations.items() if name != "partitioning_mode"}
+    return {**document, "customizations": others}
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from domain.blueprints.lint import (
     lint_customizations,
     read_saved_requirements,
     report_unchecked,
+    warn_of_repositories,
 )
 from domain.compose.targets import is_built_for
 from domain.distributions import Catalogue, Distribution
@@ -200,10 +201,13 @@ class ManageBlueprints:
         self.blueprints.delete(identity.tenant, blueprint_id, wanted)
 
     def lint(self, identity: Identity, blueprint: Blueprint) -> Lint:
-        """The remarks about a blueprint that follows a policy.
+        """The remarks about a blueprint.
 
         Raises no error: a blueprint can be read while its policy cannot be looked up.
         """
+        return self._lint_policy(identity, blueprint).with_warnings(warn_of_repositories(blueprint.customizations))
+
+    def _lint_policy(self, identity: Identity, blueprint: Blueprint) -> Lint:
         policy_id, name = blueprint.policy_id, blueprint.distribution
         if policy_id is None or name is None:
             return Lint()

@@ -54,9 +54,9 @@ class BuildBlueprint:
         of StartComposes.
         """
         blueprint = self.blueprints.get(identity.tenant, blueprint_id, needed=most_memory_of)
-        if "distribution" not in blueprint.body and "bootc" not in blueprint.body:
-            raise InvalidRequestError(_NO_DISTRIBUTION)
         requests = create_compose_requests(blueprint, client_id, image_types)
+        if requests and "distribution" not in blueprint.body and "bootc" not in blueprint.body:
+            raise InvalidRequestError(_NO_DISTRIBUTION)
         spend_builds(len(requests))
         require_memory(memory_of(requests))
         release_set_aside()  # the composer may take long

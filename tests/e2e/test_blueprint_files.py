@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from adapters.embedded.composer.process import StandInComposer
-from tests.support.blueprints import blueprint, bodies, composed, kept, listed, read, violations
+from tests.support.blueprints import blueprint, bodies, composed, insert_blueprint, kept, listed, put, read, violations
 from tests.support.databases import Parameters
 from tests.support.refusals import refusal
 from tests.support.service import Client
@@ -364,3 +364,75 @@ def test_values_that_osbuild_refuses_are_refused_when_saved_and_when_built(clien
     }
     detail = refusal(client.post("/compose", document), 400)
     assert all(text in detail for text in ("two words", "443", "/etc/x/y"))
+
+
+def test_a_stored_violation_does_not_prevent_an_update_that_keeps_it(
+    client: Client, module_database: Parameters, tenant: str
+) -> None:
+    old = {"users": [{"name": "two words"}]}
+    body = {"distribution": "centos-9", "image_requests": blueprint("web")["image_requests"], "customizations": old}
+    blueprint_id = insert_blueprint(module_database, tenant, "web", body)
+    assert read(client, str(blueprint_id))["customizations"]["users"][0]["name"] == "two words"
+    assert client.get(f"/blueprints/{blueprint_id}/export").status_code == 200
+    kept_violation = blueprint("web", customizations={**old, "packages": ["tmux"]})
+    assert put(client, str(blueprint_id), kept_violation).status_code == 200
+    assert client.post("/blueprints?on_conflict=update", kept_violation).headers["ETag"] == '"2"'
+    added = blueprint("web", customizations={"users": [*old["users"], {"name": "three more words"}]})
+    assert [error["detail"].split('"')[1] for error in violations(put(client, str(blueprint_id), added))] == [
+        "three more words"
+    ]
+    assert "two words" in refusal(client.post(f"/blueprints/{blueprint_id}/compose", {}), 400)
+
+
+def test_forms_with_an_obvious_meaning_are_accepted_in_json(client: Client, composer: StandInComposer) -> None:
+    customizations = {
+        "partitioning_mode": "",
+        "files": [{"path": "/etc/a", "mode": ""}],
+        "directories": [{"path": "/etc/d", "mode": ""}],
+        "disk": {
+            "type": "gpt",
+            "partitions": [
+                {"type": "lvm", "minsize": " 3 GiB "},
+                {"type": "lvm", "logical_volumes": [{"fs_type": "xfs"}]},
+            ],
+        },
+    }
+    blueprint_id = kept(client, blueprint("web", customizations=customizations))
+    sent = submitted(client, composer, blueprint_id)["customizations"]
+    assert sent["disk"]["partitions"] == [
+        {"type": "lvm", "minsize": "3 GiB", "logical_volumes": []},
+        {"type": "lvm", "logical_volumes": [{"fs_type": "xfs"}]},
+    ]
+    assert "mode" not in sent["files"][0]
+    assert "mode" not in sent["directories"][0]
+    assert read(client, kept(client, blueprint("disk", customizations={"disk": {"type": "gpt"}})))[
+        "customizations"
+    ] == {"disk": {"type": "gpt", "partitions": []}}
+
+
+def test_a_repository_with_a_url_alone_is_stored_with_a_warning_and_not_built(client: Client) -> None:
+    customizations = {"payload_repositories": [{"rhsm": False, "url": "https://r.example.com/"}]}
+    blueprint_id = kept(client, blueprint("web", customizations=customizations))
+    (warning,) = read(client, blueprint_id)["lint"]["warnings"]
+    assert warning["name"] == "Repositories"
+    assert "payload_repositories[0]" in warning["description"]
+    refusal(client.post(f"/blueprints/{blueprint_id}/compose", {}), 400)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'name = "web"\n[customizations]\nhostname = 1979-05-27',
+        'name = "web"\n' + "".join(f"unknown{number} = 1\n" for number in range(10_000)),
+        'name = "web"\n' + "# a comment\n" * 340_000,
+        'name = "web"\na = {' + "\n" * 4_000_000 + "}",
+    ],
+    ids=["a date where text belongs", "10,000 unknown keys", "4 MiB of comments", "4 MiB in an inline table"],
+)
+def test_bad_or_large_files_are_answered_and_nothing_is_stored(client: Client, text: str) -> None:
+    answer = push(client, text, "")
+    if answer.status_code == 201:
+        assert "comment" in text
+        return
+    refusal(answer, 400)
+    assert listed(client)["data"] == []

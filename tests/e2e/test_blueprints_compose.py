@@ -163,7 +163,7 @@ GOOD = image_request()
 @pytest.mark.parametrize(
     ("document", "status", "detail"),
     [
-        (blueprint("web", GOOD, distribution=None), 400, "either distribution or bootc needs to be set"),
+        (blueprint("web", GOOD, distribution=None), 400, "distribution: the blueprint has none"),
         (blueprint("web", GOOD, image_request("azure", "azure", options={})), 400, ""),
         (blueprint("web", GOOD, image_request("aws", "azure")), 400, ""),
         (blueprint("web", GOOD, image_request("aws", "aws", size=2**60)), 400, ""),

@@ -56,7 +56,7 @@ def test_it_says_what_the_latest_version_is_and_where_it_comes_from(client: Clie
         "description": "of mine",
         "distribution": "centos-9",
         "customizations": {"packages": ["nginx"]},
-        "metadata": {"parent_id": blueprint_id, "is_on_prem": False},
+        "metadata": {"parent_id": blueprint_id, "is_on_prem": False, "redacted": ["image_requests"]},
         "content_sources": [],
     }
 

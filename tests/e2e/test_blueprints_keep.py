@@ -95,7 +95,7 @@ def test_longer_ones_are_refused_by_name(client: Client, field: dict[str, str]) 
     assert next(iter(field)) in refusal(client.post("/blueprints", blueprint(**field)), 400)
 
 
-@pytest.mark.parametrize("missing", ["name", "image_requests", "customizations"])
+@pytest.mark.parametrize("missing", ["name", "customizations"])
 def test_what_has_to_be_there_is_asked_for(client: Client, missing: str) -> None:
     document = blueprint()
     del document[missing]
