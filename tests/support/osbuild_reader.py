@@ -179,12 +179,12 @@ _CUSTOMIZATIONS: Final = table(
     {},
     hostname=text,
     kernel=table(name=text, append=text),
-    sshkey=list_of(table({"user": name, "key": name})),
+    sshkey=list_of(table({"user": text, "key": text})),
     user=list_of(
         table(
             {"name": name},
             **dict.fromkeys(["description", "password", "key", "home", "shell"], text),
-            groups=list_of(name),
+            groups=list_of(text),
             uid=integer,
             gid=integer,
         )
@@ -261,8 +261,8 @@ _BLUEPRINT: Final = table(
     **dict.fromkeys(["description", "version", "distro", "architecture"], text),
     packages=_PACKAGES,
     modules=_PACKAGES,
-    groups=list_of(table({"name": name})),
-    enabled_modules=list_of(table({"name": name}, stream=text)),
-    containers=list_of(table({"source": name}, **{"name": text, "tls-verify": flag})),
+    groups=list_of(table({"name": text})),
+    enabled_modules=list_of(table({"name": text}, stream=text)),
+    containers=list_of(table({"source": text}, **{"name": text, "tls-verify": flag})),
     customizations=_CUSTOMIZATIONS,
 )
