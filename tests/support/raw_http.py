@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from http.client import HTTPException, HTTPMessage, HTTPResponse
 from urllib.parse import urlsplit
 
+from tests.support import osbuild_reader
 from tests.support.waiting import PATIENCE
 
 Headers = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
@@ -55,11 +56,13 @@ def read(opened: socket.socket, method: str = "GET") -> Answer | None:
     response = HTTPResponse(opened, method=method)
     try:
         response.begin()
-        return Answer(response.status, response.headers, response.read())
+        answer = Answer(response.status, response.headers, response.read())
     except (HTTPException, ConnectionError):
         return None
     finally:
         response.close()
+    osbuild_reader.check_answer(answer.status_code, answer.headers.get("Content-Type"), answer.content)
+    return answer
 
 
 def send(url: str, *parts: bytes, method: str = "GET") -> Answer | None:

@@ -16,7 +16,7 @@ from typing import IO, Any, Self
 
 import requests
 
-from tests.support import output
+from tests.support import osbuild_reader, output
 from tests.support.builders import identity
 from tests.support.launcher import Process, launch
 from tests.support.waiting import PATIENCE
@@ -167,6 +167,7 @@ class Client:
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers.update(headers)
+        self._session.hooks["response"].append(_check_export)
 
     def get(self, path: str, base: str = BASE, **arguments: Any) -> requests.Response:
         return self._session.get(self._url + base + path, timeout=PATIENCE, **arguments)
@@ -187,3 +188,8 @@ class Client:
         response = self.post("/compose", body)
         assert response.status_code == 201, response.text
         return str(response.json()["id"])
+
+
+def _check_export(answer: requests.Response, **_: Any) -> None:
+    """Every blueprint that a test gets in TOML is one that osbuild reads."""
+    osbuild_reader.check_answer(answer.status_code, answer.headers.get("Content-Type"), answer.content)
