@@ -27,33 +27,33 @@ $(VENV)/.embedded: requirements/embedded.txt pyproject.toml $(wildcard $(VENV)/.
 $(VENV)/.development: requirements/development.txt requirements/embedded.txt pyproject.toml $(wildcard $(VENV)/.incomplete)
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" GOAL="$(firstword $(MAKECMDGOALS))" tools/environment.sh development
 
-run: $(VENV)/.embedded  ## the service with everything it needs, on 127.0.0.1:8086; Ctrl-C ends it
+run: $(VENV)/.embedded  ## start the service with its database and stand-in back-ends on 127.0.0.1:8086; Ctrl-C stops it
 	@exec $(BIN)/image-builder serve --embedded --data "$(DATA)"
 
-demo: $(VENV)/.embedded  ## queue builds and watch them, against the service of `make run` or one of its own
+demo: $(VENV)/.embedded  ## queue example builds and show their progress, at the service of `make run` or at one of its own
 	@exec $(BIN)/image-builder demo --data "$(DATA)"
 
-test: $(VENV)/.development  ## every test and a sample of the long ones, against a real PostgreSQL; T=tests/unit/test_quota.py for some
+test: $(VENV)/.development  ## run all tests and a sample of the long ones, with a real PostgreSQL; T=tests/unit/test_quota.py selects some
 	@$(PYTEST) --ignore=tests/clients $(T)
 
 # These compute and do not wait.
 quick: JOBS = $(shell getconf _NPROCESSORS_ONLN)
-quick: $(VENV)/.development  ## the tests that start no service: rules, use cases, architecture
+quick: $(VENV)/.development  ## run the tests that start no service: domain, use cases, architecture
 	@$(PYTEST) tests/architecture tests/usecases tests/unit
 
-test-long: $(VENV)/.development  ## every round of the long tests, of which `make test` takes a sample; T= as above
+test-long: $(VENV)/.development  ## run all cases of the long tests, of which `make test` takes a sample; T= as above
 	@TEST_LONG=1 $(PYTEST) --ignore=tests/clients $(T)
 
-coverage: $(VENV)/.development  ## which lines the tests reach, also in the services they start; a page in dist/coverage; T= as above
+coverage: $(VENV)/.development  ## measure test coverage, also of the services that tests start; writes dist/coverage; T= as above
 	@$(PYTEST) --cov --cov-report=term:skip-covered --cov-report=html:dist/coverage --ignore=tests/clients $(T)
 
-clients: $(VENV)/.development  ## generate clients of openapi.yaml and try them, and lint it; needs Node.js, Go and their package registries
+clients: $(VENV)/.development  ## lint openapi.yaml, generate clients from it and test them; needs Node.js, Go and their package registries
 	@env -u MAKEFLAGS -u MAKELEVEL $(BIN)/python -m pytest tests/clients
 
-load: $(VENV)/.development  ## Locust against BASE_URL, or the embedded default: USERS=50 DURATION=60s WORKERS=1; fails where a service level is missed
+load: $(VENV)/.development  ## load test with Locust at BASE_URL or the embedded default: USERS=50 DURATION=60s WORKERS=1; fails if a service level is missed
 	@$(BIN)/python -m tests.load
 
-check: $(VENV)/.development  ## format, lint, types, architecture
+check: $(VENV)/.development  ## check format, lint, types and architecture
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check --no-cache .
 	$(BIN)/mypy
@@ -61,26 +61,26 @@ check: $(VENV)/.development  ## format, lint, types, architecture
 	$(BIN)/pre-commit validate-config
 	$(BIN)/image-builder distributions check
 
-format: $(VENV)/.development  ## format the code and mend what the linter can mend
+format: $(VENV)/.development  ## format the code and apply the fixes of the linter
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: $(VENV)/.development  ## write requirements/*.txt anew from requirements/*.in
+lock: $(VENV)/.development  ## update requirements/*.txt from requirements/*.in
 	$(UV_COMPILE) --upgrade -o requirements/development.txt requirements/development.in
 	# What runs is what was tested: the smaller sets take the versions of the largest.
 	for set in runtime embedded sbom; do $(UV_COMPILE) --upgrade -c requirements/development.txt -o requirements/$$set.txt requirements/$$set.in || exit 1; done
 
-distributions: $(VENV)/.embedded  ## write distributions/*/ anew from distributions/source.yaml and oscap.yaml
+distributions: $(VENV)/.embedded  ## generate distributions/*/ from distributions/source.yaml and oscap.yaml
 	$(BIN)/python tools/distributions.py
 
-docs: $(VENV)/.embedded  ## write docs/configuration.md anew from the settings' declarations
+docs: $(VENV)/.embedded  ## generate docs/configuration.md from the declarations of the settings
 	@mkdir -p docs
 	$(BIN)/image-builder config --markdown > docs/configuration.md
 
-audit: $(VENV)/.development  ## are the locked packages whole, and is anything known against them (asks osv.dev)
+audit: $(VENV)/.development  ## check the locked packages for consistency and known vulnerabilities (queries osv.dev)
 	$(BIN)/python tools/audit.py
 
-benchmarks: $(VENV)/.development  ## measure, with targets that fail the run; needs wrk and a quiet machine
+benchmarks: $(VENV)/.development  ## run the benchmarks, which fail if a target is missed; needs wrk and an idle machine
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.compose_latency
 	$(BIN)/python -m benchmarks.slow_composer
@@ -94,7 +94,7 @@ benchmarks: $(VENV)/.development  ## measure, with targets that fail the run; ne
 image:  ## build the container image `image-builder`, with ENGINE (docker)
 	$(ENGINE) build --build-arg BUILD_COMMIT="$$(git rev-parse HEAD)" --build-arg BUILD_TIME="$$(date -u +%FT%TZ)" --tag image-builder .
 
-sbom: $(VENV)/.development  ## tell what an installation is made of, in dist/sbom.cdx.json; the image has its own
+sbom: $(VENV)/.development  ## write a bill of materials of an installation to dist/sbom.cdx.json; the image has its own
 	for set in runtime sbom; do \
 		$(PYTHON) -m venv --clear --without-pip dist/$$set || exit 1; \
 		$(BIN)/python -m pip --python dist/$$set/bin/python install --quiet --require-hashes -r requirements/$$set.txt || exit 1; \
@@ -103,5 +103,5 @@ sbom: $(VENV)/.development  ## tell what an installation is made of, in dist/sbo
 	dist/sbom/bin/python tools/sbom.py --pyproject pyproject.toml dist/runtime/bin/python dist/sbom.cdx.json
 	rm -rf dist/runtime dist/sbom
 
-clean:  ## remove the virtual environment, the data folder, and what was made
+clean:  ## remove the virtual environment, the data folder and generated files
 	rm -rf $(VENV) "$(DATA)" dist
