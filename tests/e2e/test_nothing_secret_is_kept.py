@@ -1,4 +1,4 @@
-"""No table of the database contains a password of a request (SECURITY.md, What is kept)."""
+"""No table of the database contains a password of a request (SECURITY.md, Stored data)."""
 
 from __future__ import annotations
 
