@@ -19,7 +19,6 @@ from tests.support.monitoring import (
     recorded,
     rules,
 )
-from tests.support.rounds import sampled
 
 PROMETHEUS = DEPLOY / "prometheus"
 OPERATIONS = DEPLOY.parent / "docs" / "operations.md"
@@ -37,13 +36,8 @@ def test_prometheus_takes_the_rules() -> None:
 
 @needs_promtool
 @pytest.mark.parametrize("file", sorted(PROMETHEUS.glob("*.tests.yml")), ids=lambda file: file.name)
-def test_the_alerts_fire_when_they_should_and_only_then(file: Path, tmp_path: Path) -> None:
-    document = yaml.safe_load(file.read_text())
-    document["rule_files"] = [str(PROMETHEUS / rules) for rules in document["rule_files"]]
-    document["tests"] = sampled(document["tests"], 5)
-    some = tmp_path / file.name
-    some.write_text(yaml.safe_dump(document))
-    accepted("test", "rules", some)
+def test_the_alerts_fire_when_they_should_and_only_then(file: Path) -> None:
+    accepted("test", "rules", file)
 
 
 @needs_promtool
