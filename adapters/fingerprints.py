@@ -14,9 +14,9 @@ _SECRET_ID_LENGTH: Final = 4
 
 
 class HmacFingerprints:
-    """Computes fingerprints with a secret. Fulfils ports.fingerprints.Fingerprints.
+    """Computes fingerprints with a secret. Implements ports.fingerprints.Fingerprints.
 
-    A fingerprint begins with an identifier of its secret, so that fingerprints of other secrets are recognised.
+    A fingerprint begins with an identifier of its secret, so that fingerprints with other secrets can be recognised.
     """
 
     def __init__(self, secret: str) -> None:
@@ -24,11 +24,11 @@ class HmacFingerprints:
         self._secret_id = self._digest(b"mark")[:_SECRET_ID_LENGTH]
 
     def compute(self, document: Mapping[str, Any]) -> bytes:
-        """See the port."""
+        """Implements `Fingerprints.compute`."""
         return self._secret_id + self._digest(b"document", orjson.dumps(document, option=orjson.OPT_SORT_KEYS))
 
     def is_comparable(self, fingerprint: bytes) -> bool:
-        """See the port."""
+        """Implements `Fingerprints.is_comparable`."""
         return fingerprint.startswith(self._secret_id)
 
     def _digest(self, *parts: bytes) -> bytes:

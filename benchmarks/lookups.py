@@ -16,7 +16,7 @@ import click
 import requests
 from rich.table import Table
 
-from adapters.embedded.platform import known
+from adapters.embedded.platform import sample_data
 from adapters.embedded.platform.process import StandInPlatform
 from adapters.embedded.stand_in.process import StandInProcess
 from benchmarks import payloads, rounds
@@ -51,7 +51,7 @@ def main(*, count: int) -> None:
             where.composer.steer(latency=_SECONDS)
             for title, image, waits_at_most, ms_at_most in (
                 ("snapshot date", {"snapshot_date": "2025-03-01"}, 3, 200),
-                ("content template", {"content_template": known.TEMPLATE}, 4, 250),
+                ("content template", {"content_template": sample_data.TEMPLATE}, 4, 250),
             ):
                 starts = [_started(session, ours, stand_ins, _request(image)) for _ in range(count + 1)][1:]
                 milliseconds = median(start.seconds for start in starts) * 1000
@@ -114,14 +114,16 @@ def _listed(counted: Mapping[str, int]) -> str:
 
 def _request(image: dict[str, Any]) -> dict[str, Any]:
     """A policy, two sources, two payload and two custom repositories."""
-    upload = {"type": "aws", "options": {"share_with_sources": list(known.AWS_ACCOUNTS)}}
+    upload = {"type": "aws", "options": {"share_with_sources": list(sample_data.AWS_ACCOUNTS)}}
     return {
         "distribution": "rhel-9.6",
         "image_requests": [{"architecture": "x86_64", "image_type": "aws", "upload_request": upload, **image}],
         "customizations": {
-            "openscap": {"policy_id": known.POLICY_RHEL9},
-            "payload_repositories": [{"id": each, "rhsm": False} for each in (known.EXTERNAL, known.COMMUNITY)],
-            "custom_repositories": [{"id": each} for each in (known.EXTERNAL, known.COMMUNITY)],
+            "openscap": {"policy_id": sample_data.POLICY_RHEL9},
+            "payload_repositories": [
+                {"id": each, "rhsm": False} for each in (sample_data.EXTERNAL, sample_data.COMMUNITY)
+            ],
+            "custom_repositories": [{"id": each} for each in (sample_data.EXTERNAL, sample_data.COMMUNITY)],
         },
     }
 

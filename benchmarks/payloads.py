@@ -19,7 +19,7 @@ from domain.compose.context import BuildContext
 from domain.compose.customizations import translate_customizations
 from domain.compose.lookups import create_questions
 from domain.compose.passwords import redact_request
-from domain.compose.request import read
+from domain.compose.request import parse_compose_request
 from domain.compose.source import resolve_source
 from domain.compose.targets import UploadSettings
 from domain.distributions import Catalogue
@@ -120,7 +120,7 @@ def compose_request() -> dict[str, Any]:
 @cache
 def composer_request() -> dict[str, Any]:
     """What the service makes of `compose_request` for the composer."""
-    request = read(compose_request())
+    request = parse_compose_request(compose_request())
     catalogue = Catalogue(load_distributions(PROJECT / "distributions"), load_allow_list(None))
     source = resolve_source(request, catalogue, org_id=BUILDER, entitled=True)
     upload = UploadSettings(

@@ -1,4 +1,4 @@
-"""Whether a compliance policy applies to the RHEL version of an image."""
+"""Decides whether a compliance policy applies to the RHEL version of an image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from domain.content import Policy
 
 @dataclass(frozen=True, slots=True)
 class PolicyQuestion:
-    """A compliance policy, and the RHEL version that it is wanted for."""
+    """The id of a compliance policy, and the RHEL version of the image that it is to be applied to."""
 
     id: str
     major: int
@@ -39,9 +39,9 @@ class PolicyNotApplicableError(Exception):
 
 
 def create_question(policy_id: str, version: tuple[int, int] | None) -> PolicyQuestion:
-    """The question for a policy and a RHEL version (major, minor).
+    """Create the question whether a policy applies to a RHEL version (major, minor).
 
-    Raises PolicyNotApplicableError where `version` is None: the image is not of a RHEL with such a version.
+    Raises PolicyNotApplicableError if `version` is None: the image is not of a RHEL with such a version.
     """
     if version is None:
         raise PolicyNotApplicableError(Inapplicability.NOT_RHEL, f"Compliance policy {policy_id} applies to RHEL only")
@@ -49,12 +49,12 @@ def create_question(policy_id: str, version: tuple[int, int] | None) -> PolicyQu
 
 
 def check_applicability(question: PolicyQuestion, policy: Policy | None, *, tailored: bool) -> Policy:
-    """The policy, which applies to the version in the question.
+    """Return the policy if it applies to the version in the question.
 
-    `policy` is None where compliance does not know it. `tailored` says whether it has a tailoring for the minor
+    `policy` is None if compliance does not know it. `tailored` says whether it has a tailoring for the minor
     version.
 
-    Raises PolicyNotApplicableError where the policy is unknown, is for another major version, or is not tailored.
+    Raises PolicyNotApplicableError if the policy is unknown, is for another major version, or is not tailored.
     """
     if policy is None:
         raise PolicyNotApplicableError(Inapplicability.UNKNOWN, f"Compliance policy {question.id} is not known")

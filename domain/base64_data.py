@@ -1,4 +1,4 @@
-"""Data in base64 (RFC 4648, section 4)."""
+"""Decodes base64 (RFC 4648, section 4)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import base64
 
 
 def decode_base64(data: str | bytes) -> bytes:
-    """The bytes that `data` encodes. Raises ValueError for other characters, and for wrong padding."""
+    """Return the bytes that `data` encodes. Raises ValueError for other characters, and for wrong padding."""
     return base64.b64decode(data, validate=True)
 
 
 def decode_base64_text(data: str) -> str:
-    """The UTF-8 text that `data` encodes; `data` may have line breaks. Raises ValueError."""
+    """Return the UTF-8 text that `data` encodes; `data` may have line breaks. Raises ValueError."""
     return decode_base64(data.replace("\r", "").replace("\n", "")).decode()

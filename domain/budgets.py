@@ -19,9 +19,10 @@ class Budget(Enum):
 class BudgetSpending:
     """The outcome of counting requests or builds against a budget of `limit` within any `window`.
 
-    `admitted`: they were counted; otherwise they were refused. `remaining` is what the budget leaves afterwards, and
-    `frees_in` the time until it leaves one more. `retry_in` is the time after which the refused ones will be admitted;
-    None where none were refused, or where they are more than the limit.
+    `admitted`: they were counted; otherwise they were refused. `remaining` is the number that is left
+    afterwards, `frees_in` the time until one more is left. `retry_in` is the time after which a repetition of the
+    refused ones will be admitted, including the request that repeats them; None if they were admitted, or if they would
+    always exceed the limit.
     """
 
     admitted: bool

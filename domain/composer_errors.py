@@ -1,4 +1,7 @@
-"""Whose fault it is when the composer refuses a build (contract: composer v2, Error; an `id` is a number as text)."""
+"""Classifies the composer's errors by who must act.
+
+The ids are those of the schema Error in the composer's OpenAPI document (version 2): decimal numbers as strings.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,15 @@ from typing import Final
 
 
 class Fault(StrEnum):
-    """Who has to change something before the composer accepts the build."""
+    """Who must act before the composer accepts the build; SERVICE is this service."""
 
     USER = "user"
     SERVICE = "service"
     COMPOSER = "composer"
 
 
-# What the caller asked for cannot be built.
-_OF_THE_USER: Final = (
+# The user must change the request: the build is impossible.
+_USER_ERROR_IDS: Final = (
     "4",  # unsupported distribution
     "5",  # unsupported architecture
     "6",  # unsupported image type
@@ -39,8 +42,8 @@ _OF_THE_USER: Final = (
     "41",  # the blueprint is of another architecture
     "42",  # invalid request
 )
-# This service sent something wrong, or is not authorized. All come with a 4xx.
-_OF_THE_SERVICE: Final = (
+# Operators or developers of this service must act: its request was wrong or not authorized.
+_SERVICE_ERROR_IDS: Final = (
     "2",  # unauthorized
     "3",  # unsupported media type
     "20",  # malformed JSON
@@ -50,24 +53,25 @@ _OF_THE_SERVICE: Final = (
     "28",  # no tenant in the token
     "401",  # not authenticated
 )
-# Internal errors.
-_OF_THE_COMPOSER: Final = (*map(str, range(1000, 1024)), *map(str, range(10000, 10004)))
+# The composer uses 1000 to 1023 and 10000 to 10003 for internal errors.
+_COMPOSER_ERROR_IDS: Final = (*map(str, range(1000, 1024)), *map(str, range(10000, 10004)))
 
 _FAULTS: Final = {
-    **dict.fromkeys(_OF_THE_USER, Fault.USER),
-    **dict.fromkeys(_OF_THE_SERVICE, Fault.SERVICE),
-    **dict.fromkeys(_OF_THE_COMPOSER, Fault.COMPOSER),
+    **dict.fromkeys(_USER_ERROR_IDS, Fault.USER),
+    **dict.fromkeys(_SERVICE_ERROR_IDS, Fault.SERVICE),
+    **dict.fromkeys(_COMPOSER_ERROR_IDS, Fault.COMPOSER),
 }
 
 
-def fault_of_refusal(status: int, error_id: str | None) -> Fault:
-    """Whose fault a refusal of `POST /compose` is: by the error's id, and by the HTTP status where the id is unknown.
+def classify_error(status: int, error_id: str | None) -> Fault:
+    """Return who must act after the composer refused `POST /compose` with this HTTP status and error id.
 
-    `error_id` is None for an answer that is not the composer's own, for instance a proxy's: never the user's fault.
+    For an unknown id, status 400 is USER, 5xx is COMPOSER, and any other status is SERVICE. `error_id` is None if the
+    answer did not come from the composer (for instance, from a proxy); the result is then never USER.
     """
-    known = _FAULTS.get(error_id or "")
-    if known is not None:
-        return known
+    fault = _FAULTS.get(error_id or "")
+    if fault is not None:
+        return fault
     if status == HTTPStatus.BAD_REQUEST and error_id is not None:
         return Fault.USER
     return Fault.COMPOSER if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Fault.SERVICE

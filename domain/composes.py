@@ -38,7 +38,7 @@ class NewCompose:
 class StoredCompose:
     """A compose of the history.
 
-    `request` is JSON: a string as it is stored, or UTF-8 bytes where the store returns a large request in the form that
+    `request` is JSON: a string as it is stored, or UTF-8 bytes if the store returns a large request in the form that
     is shown. `status` is the final status (a document of `domain.status.as_document`), None until it is stored.
     """
 
@@ -50,8 +50,8 @@ class StoredCompose:
 class StoredMetadata:
     """What the history stores about a build's metadata.
 
-    `ended`: the final status is stored. `metadata` is JSON (openapi.yaml, schema ComposeMetadata) as a string or UTF-8
-    bytes; None until it is stored.
+    `ended` says that the final status is stored. `metadata` is JSON (openapi.yaml, schema ComposeMetadata) as a string
+    or UTF-8 bytes; None until it is stored.
     """
 
     ended: bool
@@ -70,14 +70,17 @@ class RequestForm(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class RequestSizes:
-    """The sizes of a request's forms in bytes. A form that would be no smaller than the one before it has its size."""
+    """The sizes of a request's forms in bytes.
+
+    A form that would not be smaller than the previous one has the same size.
+    """
 
     whole: int
     without_data: int
     summary: int
 
     def size_of(self, form: RequestForm) -> int:
-        """The size of this form in bytes."""
+        """Return the size of this form in bytes."""
         return (self.whole, self.without_data, self.summary)[form]
 
 
@@ -85,7 +88,7 @@ def choose_forms(sizes: Sequence[RequestSizes], largest: int) -> list[RequestFor
     """Choose the form in which a page shows each of its requests, so that their total is at most `largest` bytes.
 
     As few requests as possible are shortened, beginning with those that shrink most. First the contents of files are
-    left out; if that does not suffice, further customizations. Requests that do not shrink stay whole, so that the
+    left out; if that does not suffice, further customizations. Requests that do not shrink stay whole, so the
     total may still exceed `largest`.
     """
     forms = [RequestForm.WHOLE] * len(sizes)
@@ -103,8 +106,8 @@ def choose_forms(sizes: Sequence[RequestSizes], largest: int) -> list[RequestFor
 class ListedCompose(NamedTuple):
     """A row of a list; a tuple, because a page has a hundred of them.
 
-    Ids are UUIDs as text, `request` is as in StoredCompose, `created_at` is UTC without a time zone. `shortened`: parts
-    of the request are left out, because the page would have been too large.
+    Ids are UUIDs as text, `request` is as in StoredCompose, `created_at` is UTC without a time zone. `shortened` says
+    that parts of the request are left out, because the page would have been too large.
     """
 
     id: str
@@ -134,7 +137,7 @@ class ComposesQuery:
 
 @dataclass(frozen=True, slots=True)
 class ComposesPage:
-    """A page of composes; `count` is the number of all that match the query."""
+    """A page of composes; `count` is the number of all composes that match the query."""
 
     count: int
     composes: tuple[ListedCompose, ...]

@@ -1,4 +1,4 @@
-"""Customers' content in back-ends: repositories, snapshots, templates and compliance policies."""
+"""Content of customers and Red Hat in back-ends: repositories, snapshots, templates and compliance policies."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ CUSTOM_ORIGINS: Final = ("external", UPLOAD, COMMUNITY)
 
 @dataclass(frozen=True, slots=True)
 class ContentRepository:
-    """A repository in the content sources service. Texts are empty and flags None if the service does not give them.
+    """A repository in the content sources service.
 
-    `snapshotting` is False only if the customer has disabled snapshots.
+    Texts are empty, and flags None, if the service does not return them. `snapshotting` is False only if the customer
+    has disabled snapshots.
     """
 
     uuid: str
@@ -35,7 +36,7 @@ class ContentRepository:
 class Snapshot:
     """The state of a repository at some time.
 
-    `repository_path` is relative to the URL of content sources; `url` is the address for the finished machines.
+    `repository_path` is relative to the URL of content sources, for builds; `url` is the URL for finished machines.
     """
 
     repository_uuid: str

@@ -1,4 +1,4 @@
-"""Distributions with their architectures and repositories, and the rules which callers may build them."""
+"""Distributions with their architectures and repositories, and the rules about who may build them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Architecture:
         return tuple(r for r in self.repositories if not r.image_type_tags)
 
     def repositories_for(self, image_type: str) -> tuple[Repository, ...]:
-        """The untagged repositories and those tagged with `image_type`."""
+        """Return the untagged repositories and those tagged with `image_type`."""
         return tuple(r for r in self.repositories if not r.image_type_tags or image_type in r.image_type_tags)
 
 
@@ -97,7 +97,7 @@ class Distribution:
         return any(a.bootc for a in architectures) and not any(a.image_types for a in architectures)
 
     def architecture(self, name: str) -> Architecture:
-        """The architecture of that name. Raises InvalidRequestError if the distribution does not have it."""
+        """Return the architecture of that name. Raises InvalidRequestError if the distribution does not have it."""
         try:
             return self.architectures[name]
         except KeyError:
@@ -105,9 +105,9 @@ class Distribution:
 
 
 def rhel_version(canonical_name: str) -> tuple[int, int] | None:
-    """Major and minor version of names such as `rhel-84` and `rhel-8.10`.
+    """Return the major and minor version of a name such as `rhel-84` and `rhel-8.10`.
 
-    None for others, including nightly and beta.
+    None for other names, including nightly and beta builds of RHEL.
     """
     match = _RHEL.fullmatch(canonical_name)
     if match is None:
@@ -123,7 +123,7 @@ class AllowList:
     patterns: Mapping[str, tuple[re.Pattern[str], ...]] = field(default_factory=dict)
 
     def allows(self, org_id: str, canonical_name: str) -> bool:
-        """Whether a pattern of the organization, or of `*`, matches any part of the name."""
+        """Return whether a pattern of the organization, or of `*`, matches any part of the name."""
         own, common = (self.patterns.get(key, ()) for key in (org_id, _EVERY_ORGANIZATION))
         return any(pattern.search(canonical_name) for pattern in (*own, *common))
 
@@ -162,7 +162,7 @@ class Catalogue:
         return tuple(sorted({profile for each in self.distributions.values() for profile in each.profiles}))
 
     def find(self, name: str, *, entitled: bool) -> Distribution | None:
-        """The distribution; None if it is unknown, or needs an entitlement that the caller does not have.
+        """Return the distribution; None if it is unknown, or needs an entitlement that the caller does not have.
 
         The allow list is not applied.
         """
@@ -172,10 +172,10 @@ class Catalogue:
         return distribution
 
     def get_for(self, name: str, *, org_id: str, entitled: bool) -> Distribution:
-        """The distribution, if this caller may build it.
+        """Return the distribution, if this caller may build it.
 
-        Raises InvalidRequestError if `find` returns None, ForbiddenError if the distribution is restricted and the
-        allow list does not allow it to the organization.
+        Raises InvalidRequestError if `find` returns None, and ForbiddenError if the distribution is restricted and the
+        allow list does not contain it for the organization.
         """
         distribution = self.find(name, entitled=entitled)
         if distribution is None:
@@ -187,12 +187,12 @@ class Catalogue:
         return distribution
 
     def entitled_to(self, *, entitled: bool) -> tuple[Distribution, ...]:
-        """All distributions that `find` returns for a caller with or without entitlement, sorted by name."""
-        found = (self.find(name, entitled=entitled) for name in self.names)
-        return tuple(distribution for distribution in found if distribution is not None)
+        """Return all distributions that `find` returns for a caller with or without entitlement, sorted by name."""
+        distributions = (self.find(name, entitled=entitled) for name in self.names)
+        return tuple(distribution for distribution in distributions if distribution is not None)
 
     def visible_to(self, *, org_id: str, entitled: bool) -> tuple[Distribution, ...]:
-        """All distributions that `get_for` returns to this caller, sorted by name."""
+        """Return all distributions that `get_for` returns to this caller, sorted by name."""
         return tuple(d for d in self.entitled_to(entitled=entitled) if self._is_open_to(org_id, d))
 
     def list_bootc_images(
@@ -201,22 +201,25 @@ class Catalogue:
         arch: str | None = None,
         type: str | None = None,  # noqa: A002 - the name of the filter in openapi.yaml
     ) -> tuple[BootcListing, ...]:
-        """All bootc images that match the filters, whatever the caller may build.
+        """Return all bootc images that match the filters, also those that the caller may not build.
 
         They are sorted by distribution, then x86_64 before aarch64, then by type and reference.
         """
-        wanted = (distro, arch, type)
+        filters = (distro, arch, type)
         return tuple(
             listing
             for listing in self._bootc_listings()
             if all(
                 filter_ is None or filter_ == value
-                for filter_, value in zip(wanted, (listing.distro, listing.arch, listing.type), strict=True)
+                for filter_, value in zip(filters, (listing.distro, listing.arch, listing.type), strict=True)
             )
         )
 
     def find_bootc_images(self, reference: str, *, entitled: bool) -> tuple[BootcImage, ...]:
-        """The bootc images with this reference, of all architectures and types, that need no missing entitlement."""
+        """Return the bootc images with this reference, of all architectures and types.
+
+        Images that need an entitlement are left out if the caller has none.
+        """
         return tuple(
             image
             for distribution in self.entitled_to(entitled=entitled)

@@ -21,7 +21,7 @@ class ImageBuilderError(Exception):
 
 
 class InvalidRequestError(ImageBuilderError):
-    """The request cannot be carried out; `detail` names the field or value, and what was expected."""
+    """The request cannot be executed; `detail` names the field or value, and what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Violation:
 class RulesViolatedError(ImageBuilderError):
     """The request is valid by openapi.yaml but breaks further rules.
 
-    `violations` are the first MOST_LISTED of them; `total` is their number.
+    `violations` are the first MOST_LISTED violations; `total` is the number of all.
     """
 
     def __init__(self, violations: Iterable[Violation]) -> None:
@@ -43,6 +43,13 @@ class RulesViolatedError(ImageBuilderError):
         self.violations = tuple(islice(every, MOST_LISTED))
         self.total = len(self.violations) + sum(1 for _ in every)
         super().__init__("; ".join(violation.detail for violation in self.violations))
+
+
+class NameTakenError(RulesViolatedError):
+    """The tenant has another blueprint of this name."""
+
+    def __init__(self) -> None:
+        super().__init__((Violation("Name not unique", "A blueprint with the same name already exists."),))
 
 
 class StaleVersionError(ImageBuilderError):
@@ -54,7 +61,7 @@ class UnauthenticatedError(ImageBuilderError):
 
 
 class ForbiddenError(ImageBuilderError):
-    """The caller is identified and lacks the permission."""
+    """The caller is identified but lacks the permission."""
 
 
 class NotFoundError(ImageBuilderError):
@@ -64,7 +71,7 @@ class NotFoundError(ImageBuilderError):
 class UnavailableError(ImageBuilderError):
     """The database or a back-end gives no usable answer now.
 
-    A retry after `retry_after` seconds may succeed; None where an operator has to act first.
+    A retry after `retry_after` seconds may succeed; None if an operator has to act first.
     """
 
     def __init__(self, detail: str, *, retry_after: int | None = 5) -> None:
@@ -111,4 +118,4 @@ class BuildRefusedError(ImageBuilderError):
 
 
 class ConfigurationError(ImageBuilderError):
-    """The configuration is unusable; at the start of the service it stops the service."""
+    """The configuration is invalid; the service does not start with it."""

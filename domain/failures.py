@@ -1,8 +1,8 @@
-"""Why a build failed, in words for its owner: a stable code, who has to act, and a hint with names from the details.
+"""Explains failed builds to their owners: a stable code, who must act, and a hint with names from the error's details.
 
-The composer's error ids and the forms of its details are those of openapi.yaml, schema BuildFailureCode. The error that
-wrapping errors contain decides (`domain.status.innermost`). Texts may come in any language; the names in them do not
-change.
+The composer's error ids and the forms of its details are those of openapi.yaml, schema BuildFailureCode. If an error
+only wraps another one, the innermost error is explained (`domain.status.find_innermost_error`). Texts may come in any
+language; the names in them do not change.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from domain.status import BuildError, innermost
-from domain.texts import shortened
+from domain.status import BuildError, find_innermost_error
+from domain.texts import shorten
 
 # Finds the existing names that are closest to each of these package names, the closest first.
 FindSimilar = Callable[[Sequence[str]], Mapping[str, Sequence[str]]]
 
 
 class FailureCode(StrEnum):
-    """What kind of failure it is."""
+    """The kind of a failure (openapi.yaml, schema BuildFailureCode)."""
 
     INVALID_REQUEST = "invalid-request"
     UPLOAD_REFUSED = "upload-refused"
@@ -88,7 +88,7 @@ _DOWNLOAD_FAILED: Final = re.compile(
 
 def explain(error: BuildError, find_similar: FindSimilar | None = None) -> Explanation:
     """Explain a failed build. `find_similar` knows the package names of the build's distribution; None without any."""
-    inner = innermost(error)
+    inner = find_innermost_error(error)
     rule = _RULES.get(inner.id, _internal)
     return rule(inner, "\n".join(_texts((inner.reason, inner.details)))[:_SEARCHED], find_similar)
 
@@ -242,7 +242,7 @@ def _empty_manifest(_error: BuildError, _text: str, _similar: FindSimilar | None
 
 
 def _wrapper(error: BuildError, text: str, similar: FindSimilar | None) -> Explanation:
-    """An error that usually contains another one, but does not this time: its texts decide."""
+    """Explain an error that usually wraps another one, but does not here: by its texts."""
     if next(_names_after_colon(error), None) or _NO_MATCH.search(text):
         return _packages_not_found(error, text, similar)
     if _CONFLICTS.search(text) or _NOTHING_PROVIDES.search(text) or _REQUIRES.search(text):
@@ -263,7 +263,7 @@ _CONTAINER: Final = re.compile(
     r"[a-z0-9][a-z0-9._-]{0,99}(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 )
 
-# By the composer's error ids. Ids that are not here are internal errors.
+# By the composer's error ids. All other ids are internal errors.
 _RULES: Final[Mapping[int, _Rule]] = {
     CANCELLED_ID: _cancelled,
     1: _invalid_request,
@@ -305,13 +305,13 @@ _RULES: Final[Mapping[int, _Rule]] = {
 
 
 def _names_after_colon(error: BuildError) -> Iterator[str]:
-    """Package and group names in lines of the details such as `missing packages: NAME, NAME`, in any language."""
+    """Return the names in lines of the details such as `missing packages: NAME, NAME`, in any language."""
     for names in _MISSING.findall("\n".join(_texts(error.details))[:_SEARCHED]):
         yield from (name.strip() for name in names.split(","))
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """The texts of a JSON value of any shape, outermost first; at most so many that a search stays cheap."""
+    """Return the texts of a JSON value of any shape, outermost first; at most _MOST_VALUES values are read."""
     waiting: list[Any] = [value]
     for _ in range(_MOST_VALUES):
         if not waiting:
@@ -326,7 +326,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _urls(text: str) -> list[str]:
-    """Addresses in the text, without what may be secret in them: user, password, query."""
+    """Return the URLs in the text without the parts that may be secret: user, password, query."""
     return _unique(_without_secrets(url.rstrip(".:;")) for url in _URL.findall(text))
 
 
@@ -354,7 +354,7 @@ def _with_similar(names: Sequence[str], similar: Mapping[str, Sequence[str]]) ->
 
 
 def _listed(names: Sequence[str]) -> str:
-    return _with_count([shortened(name, _LONGEST_NAME) for name in names[:_MOST_NAMES]], len(names))
+    return _with_count([shorten(name, _LONGEST_NAME) for name in names[:_MOST_NAMES]], len(names))
 
 
 def _with_count(shown: Sequence[str], total: int) -> str:
@@ -367,8 +367,8 @@ def _unique(texts: Iterable[str]) -> list[str]:
 
 
 def _sentence(reason: str) -> str:
-    """The reason as a sentence."""
-    text = shortened(reason.strip(), _LONGEST_NAME) or "no reason was given"
+    """Return the reason as a sentence."""
+    text = shorten(reason.strip(), _LONGEST_NAME) or "no reason was given"
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
 

@@ -47,13 +47,13 @@ class RedHatClaims:
 
 
 def red_hat_identity(claims: RedHatClaims, header: str) -> Identity:
-    """The identity of a caller with a Red Hat identity header.
+    """Return the identity of a caller with a Red Hat identity header.
 
     A caller without an organization is identified by the account number with a prefix, because an organization may have
     the same digits. An e-mail address that is longer than LONGEST_EMAIL or not printable is ignored: a build must not
     fail because of it, and a shortened address could be that of another person.
 
-    Raises UnauthenticatedError where organization and account are missing, longer than LONGEST_ID bytes or not
+    Raises UnauthenticatedError if organization and account are missing, longer than LONGEST_ID bytes or not
     printable, and for an e-mail address with NUL; ForbiddenError for an associate.
     """
     if claims.kind == "Associate":
@@ -61,8 +61,8 @@ def red_hat_identity(claims: RedHatClaims, header: str) -> Identity:
     org_id, account_number = claims.org_id.strip(), claims.account_number.strip()
     if not org_id and not account_number:
         raise UnauthenticatedError("The identity header names neither an organization nor an account")
-    possible = _is_usable(org_id, LONGEST_ID) and _is_usable(account_number, LONGEST_ID) and "\0" not in claims.email
-    if org_id.startswith(_ACCOUNT) or not possible:
+    is_usable = _is_usable(org_id, LONGEST_ID) and _is_usable(account_number, LONGEST_ID) and "\0" not in claims.email
+    if org_id.startswith(_ACCOUNT) or not is_usable:
         raise UnauthenticatedError("The identity header names no possible organization, account or e-mail address")
     return Identity(
         tenant=org_id or f"{_ACCOUNT}{account_number}",
@@ -74,7 +74,7 @@ def red_hat_identity(claims: RedHatClaims, header: str) -> Identity:
 
 
 def fedora_identity(user: str) -> Identity:
-    """The identity of a Fedora account: the user name is the tenant, which is never entitled.
+    """Return the identity of a Fedora account: the user name is the tenant, which is never entitled.
 
     Raises UnauthenticatedError for a blank name, and for one that is longer than LONGEST_ID bytes or not printable.
     """
@@ -84,5 +84,5 @@ def fedora_identity(user: str) -> Identity:
 
 
 def _is_usable(text: str, longest: int) -> bool:
-    """Whether a text has at most `longest` bytes and only printable characters, hence no NUL and no surrogates."""
+    """Return whether a text has at most `longest` bytes and only printable characters (no NUL, no surrogates)."""
     return text.isprintable() and len(text.encode()) <= longest

@@ -7,7 +7,7 @@ from typing import Final
 
 # Bytes of an empty object or array in CPython.
 _EMPTY: Final = 64
-# Bytes of the table of an object with up to five entries.
+# Bytes of the hash table of an object with up to five entries.
 _ENTRIES: Final = 140
 # Bytes of a value and its slot in an object or array, and of a key besides its value.
 _SEPARATED: Final = 64
@@ -17,9 +17,10 @@ _WIDE: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class JsonCounts:
-    """What the size of a parsed document depends on: bytes of its UTF-8 text, and how often signs stand in it.
+    """Counts from which the memory of a parsed document is estimated.
 
-    `containers` are `{` and `[`, `filled` are `{"`, `separators` are `,` and `:`; those within texts count, too.
+    `size` is the number of bytes of its UTF-8 text. `containers` counts `{` and `[`, `filled` counts `{"`, `separators`
+    counts `,` and `:`, all also within texts.
     """
 
     size: int
@@ -40,7 +41,7 @@ class JsonCounts:
 
 
 def parsed_size(document: bytes) -> int:
-    """An upper estimate, in bytes, of the dicts, lists and strings of a UTF-8 document.
+    """Return an upper estimate, in bytes, of the dicts, lists and strings of a UTF-8 document.
 
     It counts punctuation in the document, also within texts.
     """
@@ -48,7 +49,7 @@ def parsed_size(document: bytes) -> int:
 
 
 def json_counts(document: bytes) -> JsonCounts:
-    """The counts of a UTF-8 document."""
+    """Count the characters of a UTF-8 document that determine its parsed size."""
     return JsonCounts(
         len(document),
         document.isascii(),

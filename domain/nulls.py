@@ -1,4 +1,4 @@
-"""Documents without nulls: in most documents a null says the same as a missing key."""
+"""Removes nulls from documents: in most documents a null has the same meaning as a missing key."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ V = TypeVar("V")
 
 
 def without_nulls(mapping: Mapping[K, V | None]) -> dict[K, V]:
-    """The entries of `mapping` whose value is not None; nested documents stay as they are."""
+    """Return the entries of `mapping` whose value is not None; nested documents are not changed."""
     return {key: value for key, value in mapping.items() if value is not None}
 
 
 def without_nested_nulls(value: Any, *, in_lists: bool = False) -> Any:
-    """`value` without the keys that hold null, at any depth; with `in_lists` also without null entries of lists."""
+    """Return `value` without keys whose value is null, at any depth; with `in_lists` also without nulls in lists."""
     if isinstance(value, dict):
         return {key: without_nested_nulls(one, in_lists=in_lists) for key, one in value.items() if one is not None}
     if isinstance(value, list):

@@ -26,26 +26,29 @@ class PackagesPage:
 
 
 def rank(names: Sequence[str], text: str) -> list[int]:
-    """The positions of the names that contain `text` (case-sensitive), in the order in which they are shown.
+    """Return the positions of the names that contain `text` (case-sensitive), in the order in which they are shown.
 
     The name that equals the text comes first, then the names that begin with it, then the others, each sorted by code
-    points. `names` must be sorted in this way, without repetition. An empty text is contained in all names.
+    points. `names` must be sorted by code points, without duplicates. All names contain an empty text.
     """
-    found = [position for position, name in enumerate(names) if text in name]
-    # The names that begin with the text are one block, led by the text itself: only this block has to be moved.
+    matches = [position for position, name in enumerate(names) if text in name]
+    # The names that begin with the text are one block, which the text itself leads: only this block has to be moved.
     block = bisect_left(names, text)
     behind = bisect_left(names, True, lo=block, key=lambda name: not name.startswith(text))
-    begin = bisect_left(found, block)
+    begin = bisect_left(matches, block)
     end = begin + behind - block
-    return found[begin:end] + found[:begin] + found[end:]
+    return matches[begin:end] + matches[:begin] + matches[end:]
 
 
 def search(packages: Iterable[Package], text: str, page: Page) -> PackagesPage:
-    """A page of the packages whose names contain `text`, ranked; of several packages of one name the first is used."""
+    """Return a page of the packages whose names contain `text`, ranked.
+
+    Of several packages with the same name the first is used.
+    """
     by_name: dict[str, Package] = {}
     for package in packages:
         by_name.setdefault(package.name, package)
     names = sorted(by_name)
-    found = rank(names, text)
-    shown = found[page.offset : page.offset + page.limit]
-    return PackagesPage(len(found), tuple(by_name[names[position]] for position in shown))
+    ranked = rank(names, text)
+    positions = ranked[page.offset : page.offset + page.limit]
+    return PackagesPage(len(ranked), tuple(by_name[names[position]] for position in positions))

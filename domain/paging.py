@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`limit` entries from number `offset` on, counted from 0."""
+    """A page of a list: up to `limit` entries, beginning with the entry number `offset`, counted from 0."""
 
     limit: int
     offset: int

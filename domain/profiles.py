@@ -15,21 +15,21 @@ class Profiles:
     """The profiles of all distributions, for all callers.
 
     `documents` are the customizations (openapi.yaml, schema Customizations) by the name of the distribution, including
-    aliases, and the id of the profile. Profiles without a file of customizations are missing.
+    aliases, and the id of the profile. Profiles without a file of customizations are absent.
     """
 
     catalogue: Catalogue
     documents: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
 
     def of(self, distribution: str) -> tuple[str, ...]:
-        """The ids of a distribution's profiles, sorted. Raises InvalidRequestError if there are none."""
-        found = self.catalogue.distributions.get(distribution)
-        if found is None or not found.profiles:
+        """Return the ids of a distribution's profiles, sorted. Raises InvalidRequestError if there are none."""
+        entry = self.catalogue.distributions.get(distribution)
+        if entry is None or not entry.profiles:
             raise InvalidRequestError(f"There are no OpenSCAP profiles for {distribution}")
-        return found.profiles
+        return entry.profiles
 
     def customizations(self, distribution: str, profile: str) -> Mapping[str, Any]:
-        """The customizations of a profile.
+        """Return the customizations of a profile.
 
         Raises InvalidRequestError if the distribution has no such profile, or the profile's file has no `openscap`.
         """

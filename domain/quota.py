@@ -26,9 +26,9 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What a quota leaves: `used` of `limit` builds in the `window`.
+    """The state of a quota: `used` of `limit` builds in the `window`.
 
-    `frees_at` is when the next build leaves the window, `frees_in` the time until then; None where no build counts.
+    `frees_at` is when the next build leaves the window, `frees_in` the time until then; None if no build counts.
     """
 
     limit: int
@@ -44,12 +44,12 @@ class Allowance:
 
     @property
     def next_free_at(self) -> datetime | None:
-        """When the next build may be started; None where one may be started now, or never."""
+        """When the next build may be started; None if one may be started now, or never."""
         return None if self.remaining else self.frees_at
 
 
 class QuotaExceededError(ForbiddenError):
-    """These builds would exceed the tenant's quota; `allowance` is what the quota leaves."""
+    """These builds would exceed the tenant's quota; `allowance` is the state of the quota."""
 
     def __init__(self, detail: str, allowance: Allowance) -> None:
         super().__init__(detail)
@@ -64,20 +64,20 @@ class Quota:
     window: timedelta
 
     def allowance(self, usage: Usage) -> Allowance:
-        """What the quota leaves after `usage`."""
+        """Return the state of the quota for this `usage`."""
         frees_at = None if usage.earliest is None else usage.earliest + self.window
         frees_in = None if frees_at is None else max(frees_at - usage.at, timedelta(0))
         return Allowance(self.limit, self.window, usage.used, frees_at, frees_in)
 
     def exceeded_error(self, usage: Usage) -> QuotaExceededError:
-        """The error for a tenant whose usage leaves too few builds, with the text of the Go service."""
+        """Return the error for a tenant whose usage leaves too few builds, with the text of the Go service."""
         detail = f"Quota of {self.limit} builds per {self.window.days} days exceeded for user"
         return QuotaExceededError(detail, self.allowance(usage))
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Whether the starts were reserved, and the usage afterwards; None for an unlimited tenant."""
+    """The result of a reservation: whether it was granted, and the usage afterwards (None for an unlimited tenant)."""
 
     granted: bool
     usage: Usage | None
@@ -91,7 +91,7 @@ class QuotaTable:
     default: Quota | None
 
     def get(self, tenant: str) -> Quota:
-        """The tenant's own quota, otherwise the default. Raises ConfigurationError where neither is defined."""
+        """Return the tenant's own quota, otherwise the default. Raises ConfigurationError if neither is defined."""
         quota = self.by_tenant.get(tenant, self.default)
         if quota is None:
             raise ConfigurationError("No quota is defined for this organization")

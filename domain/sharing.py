@@ -11,7 +11,7 @@ R = TypeVar("R")
 
 
 def cache_by_identity(function: Callable[Concatenate[A, P], R]) -> Callable[Concatenate[A, P], R]:
-    """A function that calls `function` once for each object passed as its first argument, and returns the same result.
+    """Return a function that caches the results of `function` by the identity of its first argument.
 
     The first argument need not be hashable; the other arguments are positional and must be. The returned function keeps
     the objects and the results alive.

@@ -1,4 +1,4 @@
-"""Existing package names that are close to a misspelt one.
+"""Finds existing package names that are similar to a misspelt one.
 
 An index of letter pairs finds the names that share most pairs with the misspelt one; only those are compared letter by
 letter.
@@ -6,20 +6,25 @@ letter.
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-# Names that are looked at more closely: by the share of common pairs, then letter by letter.
+from domain.texts import MOST_LISTED
+
+# The number of names of which the share of common pairs is computed, and of which the edit distance is.
 _MOST_SHARING: Final = 200
 _MOST_COMPARED: Final = 40
 # Characters of a name; longer ones have no similar names.
 _LONGEST: Final = 80
+# What names of distributions, image types and the like look like.
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}", re.ASCII)
 
 
 class NameIndex:
-    """The names that suggestions come from. Takes about 0.2 s and 1 MB for 8,000 names."""
+    """An index of the names that may be suggested. For 8,000 names it takes about 0.2 s to create and 1 MB."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = names
@@ -30,19 +35,19 @@ class NameIndex:
                 self._by_pair.setdefault(pair, array("I")).append(position)
 
     def closest(self, name: str, most: int = 3) -> list[str]:
-        """At most `most` names that are close to `name`, the closest first; none for a name that exists."""
+        """Return up to `most` names that are similar to `name`, the most similar first; none for a name that exists."""
         if not 2 <= len(name) <= _LONGEST or name in self._known:
             return []
-        wanted, limit = _normalized(name), 1 + len(name) // 4
-        found = []
-        for candidate in self._sharing_pairs(name):
-            distance = edit_distance(wanted, _normalized(candidate), limit)
+        normalized, limit = _normalize(name), 1 + len(name) // 4
+        candidates = []
+        for candidate in self._find_by_pairs(name):
+            distance = edit_distance(normalized, _normalize(candidate), limit)
             if distance is not None:
-                found.append((distance, candidate[0] != name[0], abs(len(candidate) - len(name)), candidate))
-        return [candidate for *_, candidate in sorted(found)[:most]]
+                candidates.append((distance, candidate[0] != name[0], abs(len(candidate) - len(name)), candidate))
+        return [candidate for *_, candidate in sorted(candidates)[:most]]
 
-    def _sharing_pairs(self, name: str) -> list[str]:
-        """The names that share the largest part of their letter pairs with `name`."""
+    def _find_by_pairs(self, name: str) -> list[str]:
+        """Return the names that share the largest part of their letter pairs with `name`."""
         pairs = _pairs(name)
         shared: Counter[int] = Counter()
         for pair in pairs:
@@ -54,20 +59,53 @@ class NameIndex:
         return [candidate for _, candidate in sorted(scored, reverse=True)[:_MOST_COMPARED]]
 
 
+def sort_by_similarity(name: str, names: Sequence[str]) -> list[str]:
+    """The names, the closest to `name` first; in their own order where it is too long to be compared."""
+    if len(name) > _LONGEST:
+        return list(names)
+    wanted = _normalize(name)
+    ranks = {each: _distance(wanted, _normalize(each)) for each in names}
+    return sorted(names, key=ranks.__getitem__)
+
+
+def describe_choices(value: str, allowed: Sequence[str]) -> str:
+    """What is allowed in place of the value, the closest first, and the value: `one of a, b, not "c"`.
+
+    A value that does not look like such a name is left out: it may be a secret in the wrong place.
+    """
+    closest = ", ".join(sort_by_similarity(value, allowed)[:MOST_LISTED])
+    more = f" (and {len(allowed) - MOST_LISTED} more)" if len(allowed) > MOST_LISTED else ""
+    return f"one of {closest}{more}" + (f', not "{value}"' if _NAME.fullmatch(value) else "")
+
+
+def _distance(wanted: str, candidate: str) -> int:
+    longest = max(len(wanted), len(candidate))
+    if not wanted or len(candidate) > _LONGEST:
+        return longest
+    distance = edit_distance(wanted, candidate, longest)
+    return longest if distance is None else distance
+
+
 def _pairs(name: str) -> set[str]:
-    """Pairs of neighbouring letters, and pairs with one letter between, which survive a letter too much or too few."""
-    text = f" {_normalized(name)} "
+    """Return the pairs of neighbouring letters, and the pairs with one letter between them.
+
+    The latter are still equal if a letter is added or missing.
+    """
+    text = f" {_normalize(name)} "
     near = (text[start : start + 2] for start in range(len(text) - 1))
     far = (text[start] + text[start + 2] for start in range(len(text) - 2))
     return {*near, *far}
 
 
-def _normalized(name: str) -> str:
+def _normalize(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
 def edit_distance(first: str, second: str, limit: int) -> int | None:
-    """Insertions, deletions, replacements and swaps of neighbours that make one text the other; None above `limit`."""
+    """Return the number of edits that turn one text into the other; None if it is larger than `limit`.
+
+    An edit is an insertion, a deletion, a replacement, or a swap of two neighbouring letters.
+    """
     if abs(len(first) - len(second)) > limit:
         return None
     before_last: list[int] = []

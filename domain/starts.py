@@ -1,8 +1,8 @@
-"""Starts of builds, and how abandoned starts are matched with builds at the composer.
+"""Starts (reservations of builds), and the matching of abandoned starts with builds at the composer.
 
 A start is recorded before its build is submitted to the composer. If the service crashes, or the composer does not
-answer, the start is abandoned: then only the composer knows whether the build exists. The composer keeps the request of
-each build, by which an abandoned start and its build are matched (docs/operations.md, Reservations and the reconciler).
+answer, the start is abandoned: only the composer knows whether the build exists. The composer keeps the request of each
+build, with which an abandoned start and its build are matched (docs/operations.md, Reservations and the reconciler).
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from domain.compose.passwords import strip_digests
+from domain.compose.passwords import strip_blueprint_digests, strip_digests
 from domain.composes import NewCompose
 
 # Defaults, other than empty values, that the composer may add when it echoes a request.
 _DEFAULTS: Final = {"size": 0, "partitioning_mode": "auto-lvm", "hyper_v_generation": "V1"}
-# How much older than its start a build may seem: the database and a pod measure the two ages at different moments, and
-# clocks of servers differ.
-_MARGIN: Final = timedelta(minutes=1)
+# The time by which a build may seem older than its start: the database and a pod measure the two ages at different
+# moments, and clocks of servers differ.
+_AGE_TOLERANCE: Final = timedelta(minutes=1)
 
 _BLUEPRINT_ID: Final = "blueprint_id"
 
@@ -31,7 +31,7 @@ NormalizePart = Callable[[Any, str], Any]
 
 @dataclass(frozen=True, slots=True)
 class NewStart:
-    """A start to be recorded.
+    """A start that has to be recorded.
 
     `id` identifies it until the composer assigns an id to the build; `compose` is stored when the build is recorded.
     `fingerprint` is that of the composer's request in the form of `normalize_request`.
@@ -46,7 +46,7 @@ class NewStart:
 class AbandonedStart:
     """A start whose lease has expired; `age` is the time since it was recorded.
 
-    `has_blueprint`: the build was started from a blueprint.
+    `has_blueprint` says that the build was started from a blueprint.
     """
 
     id: UUID
@@ -57,7 +57,7 @@ class AbandonedStart:
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """A start, and the build at the composer that belongs to it."""
+    """The ids of a start and of the build at the composer that belongs to it."""
 
     start: UUID
     compose: UUID
@@ -68,8 +68,8 @@ class UnrecordedBuild:
     """A build at the composer that the history does not contain; `age` is the time since it was first seen.
 
     `fingerprints` are those that the start of its request may have been recorded with (see `normalized_variants`), None
-    where the composer does not show the request. `is_adoptable`: it has been seen for longer than a lease, so that no
-    process is about to record it. `has_blueprint`: its request names a blueprint.
+    if the composer does not show the request. `is_adoptable` says that it has been seen for longer than a
+    lease, so that no process is about to record it. `has_blueprint` says that its request names a blueprint.
     """
 
     compose: UUID
@@ -79,16 +79,19 @@ class UnrecordedBuild:
     has_blueprint: bool = False
 
     def may_belong_to(self, start: AbandonedStart) -> bool:
-        """Whether it may be the build of the start: a build is not older than its start, and their requests agree."""
+        """Return whether this may be the build of the start.
+
+        A build is not older than its start, and their requests agree.
+        """
         if self.has_blueprint and not start.has_blueprint:
             return False  # otherwise the start of an equal build without a blueprint would get this build
         matches = self.fingerprints is None or start.fingerprint in self.fingerprints
-        return matches and self.age <= start.age + _MARGIN
+        return matches and self.age <= start.age + _AGE_TOLERANCE
 
 
 @dataclass(frozen=True, slots=True)
 class MatchedStarts:
-    """The outcome of abandoned starts: `adopted` have a build, `released` have none; all others remain undecided."""
+    """The result of matching: `adopted` starts have a build, `released` starts have none; all others are undecided."""
 
     adopted: tuple[Adoption, ...]
     released: tuple[UUID, ...]
@@ -99,7 +102,7 @@ def match_starts(
 ) -> MatchedStarts:
     """Match abandoned starts, oldest first, with unrecorded builds of the composer.
 
-    The starts must have been read before the composer's builds. `complete` is False where the composer has more builds
+    The starts must have been read before the composer's builds. `complete` is False if the composer has more builds
     than it lists; then no start is released. Starts of equal requests, and their builds, are interchangeable.
     """
     builds = list(unrecorded)
@@ -108,30 +111,30 @@ def match_starts(
     for start in abandoned:
         candidates = [build for build in builds if build.may_belong_to(start)]
         adoptable = [build for build in candidates if build.is_adoptable and build.fingerprints is not None]
-        # The oldest build first: a younger start may be too young for it.
-        found = max(adoptable, key=lambda build: build.age, default=None)
-        if found is not None:
-            builds.remove(found)
-            adopted.append(Adoption(start.id, found.compose))
+        # The oldest build is used first, because later starts may be too young for it.
+        oldest = max(adoptable, key=lambda build: build.age, default=None)
+        if oldest is not None:
+            builds.remove(oldest)
+            adopted.append(Adoption(start.id, oldest.compose))
         elif complete and not candidates:
             released.append(start.id)
     return MatchedStarts(tuple(adopted), tuple(released))
 
 
 def normalize_request(composer_request: Mapping[str, Any], normalize: NormalizePart | None = None) -> dict[str, Any]:
-    """The parts of a composer's request that are the same when the composer echoes it, without password hashes.
+    """Return the parts of a composer's request that are the same when the composer echoes it, without password hashes.
 
-    The composer may leave out empty values and add defaults. A start is recorded before its passwords are hashed, so of
-    a hash only the form and the salt remain.
+    The composer may leave out empty values and add defaults. A start is recorded before its passwords are hashed, so
+    only the form and the salt of a hash remain.
 
-    `normalize` does what `normalize_part` does; a caller with several requests may pass a function that normalizes
-    shared parts once.
+    `normalize` must give the results of `normalize_part`; a caller with several requests may pass a function that
+    normalizes shared parts only once.
     """
     return _normalize(composer_request, normalize or normalize_part)
 
 
 def normalized_variants(composer_request: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The forms in which the start of a build may have been recorded, from the request that the composer echoes.
+    """Return the forms in which the start of a build may have been recorded, from the request that the composer echoes.
 
     Older versions recorded a start with the hashes of its passwords, or without its `blueprint_id`. Only the start of a
     blueprint's build may be matched by a form without it: see `names_blueprint`.
@@ -142,13 +145,17 @@ def normalized_variants(composer_request: Mapping[str, Any]) -> list[dict[str, A
 
 
 def names_blueprint(composer_request: Mapping[str, Any]) -> bool:
-    """Whether a composer's request has a `blueprint_id`."""
+    """Return whether a composer's request has a `blueprint_id`."""
     return composer_request.get(_BLUEPRINT_ID) is not None
 
 
 def normalize_part(part: Any, name: str) -> Any:
-    """The value of a key of a composer's request, or of its customizations, as in `normalize_request`."""
-    return _without_empty(strip_digests(part) if name == "users" else part)
+    """Return the value of a key of a composer's request, or of its customizations, as in `normalize_request`."""
+    if name == "users":
+        part = strip_digests(part)
+    elif name == "blueprint":
+        part = strip_blueprint_digests(part)
+    return _without_empty(part)
 
 
 def _normalize_with_hashes(part: Any, _name: str) -> Any:
@@ -156,19 +163,23 @@ def _normalize_with_hashes(part: Any, _name: str) -> Any:
 
 
 def _normalize(composer_request: Mapping[str, Any], normalize: NormalizePart) -> dict[str, Any]:
-    def normalized(part: Any, name: str) -> Any:
-        # Each customization by itself: requests share these values, but not the object that holds them.
+    def normalize_one(part: Any, name: str) -> Any:
+        # Each customization is normalized separately: requests share these values, but not the object that contains
+        # them.
         if name == "customizations" and isinstance(part, Mapping):
-            return _relevant({key: normalize(value, key) for key, value in part.items()})
+            return _drop_irrelevant({key: normalize(value, key) for key, value in part.items()})
         return normalize(part, name)
 
-    return _relevant({name: normalized(part, name) for name, part in composer_request.items()})
+    return _drop_irrelevant({name: normalize_one(part, name) for name, part in composer_request.items()})
 
 
 def _without_empty(value: Any) -> Any:
-    """The value without empty values and defaults. Unchanged parts, which may be large, are shared and not copied."""
+    """Return the value without empty values and defaults.
+
+    Unchanged parts, which may be large, are shared and not copied.
+    """
     if isinstance(value, Mapping):
-        relevant = _relevant({key: _without_empty(part) for key, part in value.items()})
+        relevant = _drop_irrelevant({key: _without_empty(part) for key, part in value.items()})
         unchanged = len(relevant) == len(value) and all(relevant[key] is part for key, part in value.items())
         return value if unchanged else relevant
     if isinstance(value, list | tuple):
@@ -177,12 +188,12 @@ def _without_empty(value: Any) -> Any:
     return value
 
 
-def _relevant(parts: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: part for key, part in parts.items() if _is_relevant(key, part)}
+def _drop_irrelevant(parts: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: part for key, part in parts.items() if _is_drop_irrelevant(key, part)}
 
 
-def _is_relevant(key: str, value: Any) -> bool:
-    """Whether a value is neither empty nor the default of its key."""
+def _is_drop_irrelevant(key: str, value: Any) -> bool:
+    """Return whether a value is neither empty nor the default of its key."""
     if value is None or value is False or value in ("", {}, []):
         return False
     return key not in _DEFAULTS or value != _DEFAULTS[key]

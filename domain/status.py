@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from domain.documents import LARGEST_DETAILS, is_within
-from domain.texts import shortened
+from domain.texts import shorten
 
 # Ids of composer errors that only wrap the error that explains the failure.
 _WRAPPERS: Final = frozenset({5, 9, 26, 28})
@@ -51,7 +51,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class UploadStatus:
-    """The status of an upload; `options` say where the image is, and depend on `type`."""
+    """The status of an upload; `options` locate the image, and depend on `type`."""
 
     status: str
     type: str
@@ -72,8 +72,8 @@ class ImageStatus:
 class ComposeStatus:
     """The status of a build at the composer.
 
-    `status` is `success` or `failure`, and anything else while the build is running; `image` is the status of its
-    image; `uploads` are the statuses of all its uploads.
+    `status` is `success` or `failure`, or any other text while the build is running. `image` is the status of the
+    build's image, `uploads` are the statuses of all its uploads.
     """
 
     status: str
@@ -87,7 +87,7 @@ class ComposeStatus:
 
 
 def as_document(status: ImageStatus) -> dict[str, Any]:
-    """A final status as a JSON document to be stored, without its progress."""
+    """Return a final status as a JSON document to be stored, without its progress."""
     document: dict[str, Any] = {"status": status.status}
     if status.upload_status is not None:
         document["upload_status"] = asdict(status.upload_status)
@@ -97,34 +97,41 @@ def as_document(status: ImageStatus) -> dict[str, Any]:
 
 
 def from_document(document: Mapping[str, Any]) -> ImageStatus:
-    """The status of a document that `as_document` made. The error is bounded: older versions stored any size."""
+    """Return the status from a document of `as_document`.
+
+    The size of its error is limited, because older versions stored errors of any size.
+    """
     upload, error = document.get("upload_status"), document.get("error")
     return ImageStatus(
         document["status"],
         upload_status=None if upload is None else UploadStatus(**upload),
-        error=None if error is None else bounded(BuildError(**error)),
+        error=None if error is None else limit_error(BuildError(**error)),
     )
 
 
-def bounded(error: BuildError) -> BuildError:
-    """The error with its reason and details limited to LARGEST_DETAILS.
+def limit_error(error: BuildError) -> BuildError:
+    """Return the error with its reason and details limited to LARGEST_DETAILS.
 
-    If the details are too large or too deeply nested, the innermost error replaces the error, and a text its details.
+    If the details are too large or too deeply nested, the innermost error is returned instead, and its details are
+    replaced by a text if they are too large as well.
     """
     if not is_within(error.details, LARGEST_DETAILS):
-        error = innermost(error)
-    return BuildError(error.id, shortened(error.reason, LARGEST_DETAILS), bounded_details(error.details))
+        error = find_innermost_error(error)
+    return BuildError(error.id, shorten(error.reason, LARGEST_DETAILS), limit_details(error.details))
 
 
-def bounded_details(details: Any) -> Any:
-    """The details if they are small enough; otherwise the beginning of a text, or TOO_LARGE for any other value."""
+def limit_details(details: Any) -> Any:
+    """Return the details if they are small enough.
+
+    Otherwise returns the beginning of a text, or TOO_LARGE for any other value.
+    """
     if isinstance(details, str):
-        return shortened(details, LARGEST_DETAILS)
+        return shorten(details, LARGEST_DETAILS)
     return details if is_within(details, LARGEST_DETAILS) else TOO_LARGE
 
 
-def innermost(error: BuildError) -> BuildError:
-    """The error that explains the failure, found by following wrapping errors through their details."""
+def find_innermost_error(error: BuildError) -> BuildError:
+    """Return the error that explains the failure, found by following wrapping errors through their details."""
     while error.id in _WRAPPERS:
         details = error.details
         inner = details[0] if isinstance(details, list) and details else details
@@ -137,10 +144,11 @@ def innermost(error: BuildError) -> BuildError:
     return error
 
 
-def upload_options(upload: UploadStatus) -> dict[str, Any]:
-    """The options that belong to the upload's type, with empty text for those that the composer does not know yet.
+def get_upload_options(upload: UploadStatus) -> dict[str, Any]:
+    """Return the options that belong to the upload's type.
 
-    Other options are left out, because typed clients fail on them. For a type unknown here all options are returned.
+    Options that the composer does not know yet are empty texts. Other options are left out, because typed clients fail
+    on them. For an unknown type all options are returned.
     """
     names = _UPLOAD_OPTIONS.get(upload.type)
     if names is None:

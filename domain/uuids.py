@@ -9,5 +9,5 @@ _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def is_uuid(text: str) -> bool:
-    """Whether `text` is a UUID in the form of RFC 9562, section 4, in either case."""
+    """Return whether `text` is a UUID in the form of RFC 9562, section 4, in either case."""
     return _UUID.fullmatch(text) is not None

@@ -1,4 +1,4 @@
-"""`python -m image_builder` is the console command."""
+"""`python -m image_builder` runs the console command `image-builder`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import signal
 def main() -> None:
     """Run the console command.
 
-    SIGTERM means something from the first moment: a container's first process has no other handlers than its own, and
-    to import the command takes a while.
+    SIGTERM ends the process from the first moment: the first process of a container ignores it without a handler, and
+    importing the command takes a while.
     """
     signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
     from image_builder.cli import main as command  # noqa: PLC0415

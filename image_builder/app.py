@@ -17,12 +17,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from domain.errors import UnavailableError
 from image_builder.composition.container import Container
 from image_builder.configuration.settings import load_settings
-from image_builder.http.application import connexion_application
+from image_builder.http.application import create_connexion_application
 from image_builder.http.bridge import Bridge
 from image_builder.http.call import Lane
 from image_builder.http.docs import HEADERS, DocsPage
 from image_builder.http.edge import Document, Edge, PageHandler
-from image_builder.http.json_body import json_body
+from image_builder.http.json_body import encode_json_body
 from image_builder.http.memory import RequestMemory
 from image_builder.telemetry import logs, metrics, reports
 from image_builder.telemetry.workers import MetricsMemory, MetricsSlot
@@ -54,15 +54,15 @@ def create(package_lists: PackageLists | None = None, metrics_memory: MetricsMem
         container.metrics_slot.override(MetricsSlot(metrics_memory))
     container.package_lists()  # report a broken list at start, not at the first search
     serving = settings.serving
-    arriving_bytes = serving.request_memory_bytes // 4
-    application, bridge = connexion_application(
+    incoming_bytes = serving.request_memory_bytes // 4
+    application, bridge = create_connexion_application(
         container.contract(),
         container.routes(),
         base_paths=serving.base_paths,
         authenticate=container.authenticate(),
         limiter=container.limiter(),
-        largest_body=serving.max_body_bytes,
-        arriving=RequestMemory(arriving_bytes),
+        max_body_bytes=serving.max_body_bytes,
+        incoming_bodies=RequestMemory(incoming_bytes),
         threads={Lane.DIRECT: serving.direct_threads, Lane.WAITING: serving.waiting_threads},
     )
     # Probes are answered also when the threads of all lanes wait.
@@ -74,7 +74,7 @@ def create(package_lists: PackageLists | None = None, metrics_memory: MetricsMem
         container.limiter(),
         container.metrics(),
         container.tracing(),
-        RequestMemory(serving.request_memory_bytes - arriving_bytes),
+        RequestMemory(serving.request_memory_bytes - incoming_bytes),
     )
     return _WithLifespan(edge, container, lambda: _running(container, bridge, probe_threads))
 
@@ -197,9 +197,9 @@ class _WithLifespan:
         self._container = container
         self._running = running
 
-    def refused(self, method: str, path: str, status: int) -> None:
+    def count_refused(self, method: str, path: str, status: int) -> None:
         """Count and log a request that ContractProtocol refused."""
-        self._edge.refused(method, path, status)
+        self._edge.count_refused(method, path, status)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
@@ -218,4 +218,4 @@ class _WithLifespan:
 
 
 def _json(document: object) -> Document:
-    return Document(json_body(document))
+    return Document(encode_json_body(document))

@@ -17,12 +17,12 @@ class FairQueue(Generic[W]):
     an organization belongs to an organization whose name is the empty text.
     """
 
-    def __init__(self, places: int, most_waiting: float = math.inf) -> None:
-        """`places` is the number of items that may run at once, `most_waiting` (from 1) the number that may wait."""
+    def __init__(self, places: int, max_waiting: float = math.inf) -> None:
+        """`places` is the number of items that may run at once, `max_waiting` (from 1) the number that may wait."""
         self._places = places
         self._places_of_one = max(1, places // 2)
-        self._most_waiting = most_waiting
-        self._most_waiting_of_one = max(1.0, most_waiting / 2)
+        self._max_waiting = max_waiting
+        self._max_waiting_of_one = max(1.0, max_waiting / 2)
         # In the order of turns, the next organization first. No entry is empty.
         self._waiting: dict[str, deque[W]] = {}
         self._number_waiting = 0
@@ -40,10 +40,10 @@ class FairQueue(Generic[W]):
         the queue already; if the queue is full, it is the newest item of the organization with the most waiting items.
         """
         own = len(self._waiting.get(organization, ()))
-        if own + 1 > self._most_waiting_of_one:
+        if own + 1 > self._max_waiting_of_one:
             return work
         refused = None
-        if self._number_waiting >= self._most_waiting:
+        if self._number_waiting >= self._max_waiting:
             longest = max(self._waiting, key=lambda each: len(self._waiting[each]))
             if len(self._waiting[longest]) <= own + 1:
                 return work

@@ -16,18 +16,18 @@ class BuildBudget(Protocol):
     """The budget of builds of the current request's organization."""
 
     def spend(self, builds: int) -> None:
-        """Count the request as `builds` builds in all; blocks the calling thread for up to the storage's time limit.
+        """Count the request as `builds` builds in total; blocks the calling thread for up to the storage's time limit.
 
-        Raises RateLimitedError where the budget does not suffice: then only the first build stays counted.
+        Raises RateLimitedError if the budget does not suffice: then only the first build stays counted.
         """
 
 
-# None where builds are not limited.
+# None if builds are not limited.
 current_build_budget: ContextVar[BuildBudget | None] = ContextVar("current_build_budget", default=None)
 
 
 def spend_builds(builds: int) -> None:
-    """Count the current request as `builds` builds in all. Raises RateLimitedError."""
+    """Count the current request as `builds` builds in total. Raises RateLimitedError."""
     budget = current_build_budget.get()
     if budget is not None:
         budget.spend(builds)

@@ -11,27 +11,27 @@ from domain.identity import Identity
 class Compliance(Protocol):
     """Calls are made with the identity of the caller.
 
-    All raise ForbiddenError where the service does not authorize the caller, NotFoundError for an unknown policy, and
+    All raise ForbiddenError if the service does not authorize the caller, NotFoundError for an unknown policy, and
     UnavailableError for no usable answer.
     """
 
     def policy(self, identity: Identity, policy_id: str) -> Policy:
-        """The policy."""
+        """Return the policy."""
 
     def tailoring(self, identity: Identity, policy_id: str, minor: int) -> str | None:
-        """The policy's tailoring for a minor version as JSON text, unchanged; None for an empty tailoring.
+        """Return the policy's tailoring for a minor version as JSON text, unchanged; None for an empty tailoring.
 
-        Raises NotFoundError where there is no tailoring for that minor version.
+        Raises NotFoundError if there is no tailoring for that minor version.
         """
 
     def has_tailoring(self, identity: Identity, policy_id: str, minor: int) -> bool:
-        """Whether the policy has a tailoring for a minor version."""
+        """Return whether the policy has a tailoring for a minor version."""
 
     def create_tailoring(self, identity: Identity, policy_id: str, minor: int) -> None:
         """Create the policy's tailoring for a minor version; succeeds also if it exists."""
 
     def blueprint(self, identity: Identity, policy_id: str, minor: int) -> str:
-        """The policy's requirements for a minor version as an osbuild blueprint in TOML; the text may be empty.
+        """Return the policy's requirements for a minor version as an osbuild blueprint in TOML; the text may be empty.
 
         Raises NotFoundError for a missing tailoring as well as for an unknown policy; `policy` and `has_tailoring`
         distinguish them.

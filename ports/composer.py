@@ -14,49 +14,52 @@ from domain.submission import Submission
 
 @dataclass(frozen=True, slots=True)
 class Builds:
-    """The ids of the composer's builds; `complete` is False where it has more builds than it listed."""
+    """The ids of the composer's builds; `complete` is False if it has more builds than it listed."""
 
     ids: frozenset[UUID]
     complete: bool
 
 
 class Composer(Protocol):
-    """Every call ends within its time limits, and raises UnavailableError for no usable answer."""
+    """Every call ends within its time limits, and raises UnavailableError if it gets no usable answer."""
 
     def submit(self, request: Mapping[str, Any]) -> Submission:
-        """Submit a build, once. Never raises: the outcome says whether the build may have started."""
+        """Submit a build, without retries. Never raises: the result says whether the build may have started."""
 
     def cancel(self, compose_id: UUID) -> None:
         """Cancel a build; a build that the composer does not know counts as cancelled. Raises UnavailableError."""
 
     def status(self, compose_id: UUID) -> ComposeStatus:
-        """The status of a build. Raises NotFoundError for a build that the composer does not know."""
+        """Return the status of a build. Raises NotFoundError for a build that the composer does not know."""
 
     def metadata(self, compose_id: UUID) -> dict[str, Any]:
-        """`packages` and `ostree_commit` of the built image. Raises NotFoundError as `status` does."""
+        """Return `packages` and `ostree_commit` of the built image. Raises NotFoundError as `status` does."""
 
     def builds(self) -> Builds:
-        """All builds of the composer, of any client. Raises UnavailableError."""
+        """Return all builds of the composer, of any client. Raises UnavailableError."""
 
     def request(self, compose_id: UUID) -> Mapping[str, Any] | None:
-        """The request of a build, None where the composer does not show it. Raises NotFoundError as `status` does."""
+        """Return the request of a build, None if the composer does not show it.
+
+        Raises NotFoundError as `status` does.
+        """
 
     def search_packages(
         self, distribution: str, architecture: str, repositories: Sequence[Mapping[str, Any]], text: str
     ) -> tuple[Package, ...]:
-        """All packages whose names contain `text`, and possibly others, unordered; a name may occur several times.
+        """Return all packages whose names contain `text`, and possibly others.
 
-        The name of the distribution and the repositories (schema Repository of its API) are the composer's. Raises
-        UnavailableError.
+        They are not sorted, and a name may occur several times. `distribution` is the composer's name of it;
+        `repositories` have the form of the schema Repository of the composer's API. Raises UnavailableError.
         """
 
     def distribution(self, name: str, image_types: Sequence[str], architectures: Sequence[str]) -> dict[str, Any]:
-        """The details of a distribution, restricted to these image types and architectures unless they are empty.
+        """Return the details of a distribution, only for these image types and architectures; empty means all.
 
-        The name is the composer's. The answer (schema DistributionDetails of its API) is returned unchanged, except
-        that `id`, `kind` and `href` are left out. Raises NotFoundError for a distribution that the composer does not
-        know, and UnavailableError.
+        `name` is the composer's name of it. The answer (schema DistributionDetails of its API) is returned unchanged,
+        except that `id`, `kind` and `href` are left out. Raises NotFoundError for a distribution that the composer does
+        not know, and UnavailableError.
         """
 
     def check(self) -> None:
-        """Return when the composer answers. Raises UnavailableError."""
+        """Check that the composer answers. Raises UnavailableError."""

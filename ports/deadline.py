@@ -28,6 +28,6 @@ def until(seconds: float) -> Iterator[None]:
 
 
 def remaining_seconds() -> float:
-    """The seconds until the deadline: infinity without one, negative after it."""
+    """Return the seconds until the deadline: infinity without one, negative after it."""
     deadline = current_deadline.get()
     return math.inf if deadline is None else deadline - time.monotonic()

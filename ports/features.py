@@ -9,10 +9,10 @@ class FeatureFlags(Protocol):
     """The feature flags. All are on until the flag service has answered for the first time."""
 
     def start(self) -> None:
-        """Begin to fetch the flags periodically, on a thread of their own."""
+        """Start a thread that fetches the flags periodically."""
 
     def stop(self) -> None:
         """Stop fetching."""
 
     def compliance_policies(self) -> bool:
-        """Whether images may be built with a compliance policy."""
+        """Return whether images may be built with a compliance policy."""

@@ -10,7 +10,7 @@ class Fingerprints(Protocol):
     """Keyed hashes of JSON documents, equal in all pods. A guessed document cannot be verified without the secret."""
 
     def compute(self, document: Mapping[str, Any]) -> bytes:
-        """The fingerprint of the document; it does not depend on the order of keys."""
+        """Return the fingerprint of the document; it does not depend on the order of keys."""
 
     def is_comparable(self, fingerprint: bytes) -> bool:
-        """Whether the fingerprint was computed with the current secret."""
+        """Return whether the fingerprint was computed with the current secret."""

@@ -17,18 +17,18 @@ class DatabaseMaintenance(Protocol):
 
     Each iterator processes one bounded batch per item, committed when the item is returned, and yields the number of
     rows that the batch affected; in a `dry_run` it only counts them. Rows that are locked are left to the next run. All
-    raise UnavailableError when the database is unavailable.
+    raise UnavailableError if the database is unavailable.
     """
 
     @property
     def cutoff(self) -> str:
-        """The time before which composes are too old: UTC, as the database's text."""
+        """Composes that are older than this time are removed: UTC, in the text form of the database."""
 
     def expire_composes(self, *, dry_run: bool) -> Iterator[int]:
         """Remove composes from before the cutoff."""
 
     def expire_starts(self, *, dry_run: bool) -> Iterator[int]:
-        """Remove starts from before the cutoff, whose outcome was never found."""
+        """Remove starts from before the cutoff whose outcome was never determined."""
 
     def expire_keys(self, *, dry_run: bool) -> Iterator[int]:
         """Remove expired idempotency keys."""
@@ -39,6 +39,6 @@ class DatabaseMaintenance(Protocol):
     def vacuum(self, is_over: Callable[[], bool]) -> bool:
         """Vacuum the table of composes, so that the space of removed ones can be reused.
 
-        Returns False where it was cancelled because `is_over` returned True, or where the database role lacks the
+        Returns False if it was cancelled because `is_over` returned True, or if the database role lacks the
         privilege.
         """

@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 
 
 class Reserved(NamedTuple):
-    """The bytes that a request has reserved: all of them, and those set aside for later reservations."""
+    """The bytes that a request has reserved in total, and those of them that are set aside for later reservations."""
 
     size: int
     set_aside: int
@@ -32,19 +32,19 @@ class MemoryAccount(Protocol):
         """The number of reserved bytes, without those set aside for later."""
 
     def snapshot(self) -> Reserved:
-        """The current reservations."""
+        """Return the current reservations."""
 
     def reserve(self, size: int, later: int = 0) -> None:
         """Reserve `size` more bytes; blocks the calling thread while other requests use too much memory.
 
         In addition, `later` bytes (at most what one request may have) are set aside for later reservations.
 
-        Raises UnavailableError when the memory is not available in time, and InvalidRequestError where the total
+        Raises UnavailableError if the memory is not available in time, and InvalidRequestError if the total
         exceeds the limit of one request.
         """
 
     def restore(self, reserved: Reserved) -> None:
-        """Release what has been reserved since then."""
+        """Release what has been reserved since the snapshot `reserved`."""
 
 
 # None outside a request: periodic tasks and commands limit their memory themselves.
@@ -52,7 +52,10 @@ current_memory: ContextVar[MemoryAccount | None] = ContextVar("current_memory", 
 
 
 def reserved_memory() -> int:
-    """The number of bytes that are reserved for the current request, without those set aside; 0 outside a request."""
+    """Return the number of bytes that are reserved for the current request, without those set aside.
+
+    The result is 0 outside a request.
+    """
     account = current_memory.get()
     return 0 if account is None else account.size
 
@@ -76,7 +79,7 @@ def reserve_memory(size: int, later: int = 0) -> None:
 
 
 def release_set_aside() -> None:
-    """Release what the request at hand has set aside and needs no more."""
+    """Release what the current request has set aside and no longer needs."""
     account = current_memory.get()
     if account is not None:
         size, set_aside = account.snapshot()
@@ -85,7 +88,7 @@ def release_set_aside() -> None:
 
 @contextmanager
 def temporary_memory() -> Iterator[None]:
-    """What the request at hand reserves in the block is released at its end."""
+    """Release at the end of the block what the current request has reserved in it."""
     account = current_memory.get()
     before = None if account is None else account.snapshot()
     try:

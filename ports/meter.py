@@ -18,19 +18,19 @@ class CallOutcome(StrEnum):
     FAILED = "failed"
     LATE = "late"
     NO_ANSWER = "no_answer"
-    # The circuit breaker was open, so that no call was made.
+    # The circuit breaker was open: no call was made.
     TURNED_AWAY = "turned_away"
 
     @classmethod
     def of(cls, status: int) -> CallOutcome:
-        """The outcome of a call that was answered with this HTTP status."""
+        """Return the outcome of a call that was answered with this HTTP status."""
         if status < 400:
             return cls.SUCCESS
         return cls.REFUSED if status < 500 else cls.FAILED
 
 
 class Meter(Protocol):
-    """Counts events; every method returns at once."""
+    """Counts events. Each method is called after the event that it describes, and does not block."""
 
     def back_end_called(self, back_end: str, outcome: CallOutcome, seconds: float) -> None:
         """A call of a back-end ended."""

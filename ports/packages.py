@@ -14,7 +14,10 @@ class PackageLists(Protocol):
     """Lists of the packages in the repositories that every image type uses."""
 
     def search(self, distribution: Distribution, architecture: str, text: str, page: Page) -> PackagesPage | None:
-        """The result of `domain.packages.search` in a list; None for no list of the distribution and architecture."""
+        """Return the result of `domain.packages.search` in a package list.
+
+        Returns None if there is no list for the distribution and architecture.
+        """
 
     def find_similar(
         self, distribution: Distribution, architecture: str, names: Sequence[str]

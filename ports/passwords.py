@@ -9,4 +9,4 @@ class PasswordHasher(Protocol):
     """One-way hashing of passwords."""
 
     def __call__(self, password: str, salt: str) -> str:
-        """The SHA-512 crypt hash (`$6$`, 5,000 rounds) of the password with a salt of 16 characters."""
+        """Return the SHA-512 crypt hash (`$6$`, 5,000 rounds) of the password with a salt of 16 characters."""

@@ -11,4 +11,4 @@ class Provisioning(Protocol):
     """Calls are made with the identity of the caller."""
 
     def aws_account(self, identity: Identity, source: str) -> str | None:
-        """The 12-digit AWS account of a source, None for no account. Raises UnavailableError."""
+        """Return the 12-digit AWS account of a source, None for no account. Raises UnavailableError."""

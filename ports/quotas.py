@@ -11,4 +11,4 @@ class Quotas(Protocol):
     """The current quotas of all tenants."""
 
     def get(self, tenant: str) -> Quota | None:
-        """The tenant's quota; None for unlimited. Raises ConfigurationError where no quota applies to it."""
+        """Return the tenant's quota; None if it is unlimited. Raises ConfigurationError if no quota applies to it."""

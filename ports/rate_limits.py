@@ -13,7 +13,7 @@ class RateLimits(Protocol):
     async def spend(self, tenant: str, budget: Budget, amount: int = 1) -> BudgetSpending | None:
         """Count `amount` requests if the tenant's budget allows all of them, otherwise none.
 
-        Returns None where the budget is not limited, or the storage is unavailable.
+        Returns None if the budget is not limited, or the storage is unavailable.
         """
 
     async def aclose(self) -> None:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Recommended:
-    """Names of packages, best first, and the version of the model that found them; None where it is not known."""
+    """Names of packages, best first, and the version of the model that recommended them; None if it is unknown."""
 
     packages: tuple[str, ...]
     model_version: str | None = None
@@ -19,4 +19,7 @@ class Recommendations(Protocol):
     """Calls are made with the identity of this service."""
 
     def recommend(self, packages: Sequence[str], count: int, distribution: str) -> Recommended:
-        """Up to `count` packages that fit `packages`, in a distribution such as `rhel9`. Raises UnavailableError."""
+        """Return up to `count` packages that fit `packages`, in a distribution such as `rhel9`.
+
+        Raises UnavailableError.
+        """

@@ -14,12 +14,12 @@ from typing import Final, Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-# How many calls SharedCalls holds before it drops those without a valid outcome.
+# The number of calls that SharedCalls holds before it drops those without a valid outcome.
 _SWEEP_ABOVE: Final = 512
 
 
 class NoResultError(Exception):
-    """The running call gave its waiters no result: not in time, or it ended with an error that is not shared."""
+    """A waiting caller got no result: the call did not end in time, or ended with an error that is not shared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,10 @@ class _Outcome(Generic[V]):
 
 
 class SharedCall(Generic[V]):
-    """A function that runs once at a time: its outcome serves all who call meanwhile, and later callers while valid.
+    """A function that runs only once at a time, and whose outcome is shared.
 
-    Thread-safe. It runs on the thread of the caller that finds neither a running call nor a valid outcome.
+    Callers get the outcome of the running call, or the last outcome while it is valid. The function runs on the thread
+    of a caller that finds neither. Thread-safe.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class SharedCall(Generic[V]):
         A result is valid for `valid_for` seconds after the call, or until the time of `clock` that `valid_until` gives;
         an error for `errors_valid_for` seconds. Errors of other types than `shared_errors` reach only the caller on
         whose thread the function ran. With `serve_last_while_running`, callers that come while the function runs get
-        the last outcome, if there is one, although it is no longer valid.
+        the last outcome even if it is no longer valid.
         """
         self._function = function
         self._valid_until = valid_until or (lambda _: clock() + valid_for)
@@ -63,9 +64,9 @@ class SharedCall(Generic[V]):
         self._outcome: _Outcome[V] | None = None
 
     def __call__(self, *, timeout: float = math.inf) -> V:
-        """The result. Waits `timeout` seconds at most for a call that runs on another thread.
+        """Return the result. Waits at most `timeout` seconds for a call that runs on another thread.
 
-        Raises what the function raised, and NoResultError.
+        Raises the error of the function, or NoResultError.
         """
         with self._lock:
             future = self._shared_future()
@@ -87,12 +88,12 @@ class SharedCall(Generic[V]):
                 self._outcome = None
 
     def is_idle(self) -> bool:
-        """Whether the function does not run and there is no valid outcome."""
+        """Return whether the function is not running and there is no valid outcome."""
         with self._lock:
             return self._shared_future() is None
 
     def _shared_future(self) -> Future[V] | None:
-        """What a caller gets its result from, None where it has to run the function; call it with the lock."""
+        """Return the future with a caller's result; None if the caller has to run the function. Needs the lock."""
         outcome = self._outcome
         if outcome is not None and (
             self._clock() < outcome.valid_until or (self._serve_last_while_running and self._running is not None)
@@ -119,9 +120,9 @@ class SharedCall(Generic[V]):
 
 
 class SharedCalls(Generic[K, V]):
-    """A function of one argument, of which calls with equal arguments are shared while they run and a time after.
+    """A function of one argument: calls with equal arguments are shared while they run, and for some time afterwards.
 
-    Errors reach those who wait for the call, and are not kept. Thread-safe.
+    An error is raised to all waiting callers, and is not cached. Thread-safe.
     """
 
     def __init__(
@@ -135,7 +136,7 @@ class SharedCalls(Generic[K, V]):
         self._calls: dict[K, SharedCall[V]] = {}
 
     def __call__(self, key: K) -> V:
-        """The result for `key`. Raises what the function raised."""
+        """Return the result for `key`. Raises the error of the function."""
         with self._lock:
             call = self._calls.get(key)
             if call is None:

@@ -1,4 +1,8 @@
-"""Ports of the database: starts of builds, Idempotency-Keys, composes and blueprints."""
+"""Ports of the database: starts of builds, Idempotency-Keys, composes and blueprints.
+
+A build is an image build at the composer. A compose is the row of a build in the history. A start is the reservation of
+one build in the tenant's quota; it exists until its build becomes a compose, or is known not to exist.
+"""
 
 from __future__ import annotations
 
@@ -9,150 +13,167 @@ from uuid import UUID
 
 from domain.blueprints.blueprint import Blueprint, BlueprintsPage, BlueprintsQuery, NewBlueprint, Version
 from domain.composes import ComposesPage, ComposesQuery, NewCompose, StoredCompose, StoredMetadata
-from domain.idempotency import EarlierRequest, KeyClaim, RequestFailure
+from domain.idempotency import EarlierRequest, KeyClaim, RequestFailure, UnsettledKey
 from domain.json_size import JsonCounts
 from domain.quota import Quota, Reservation, Usage
 from domain.starts import AbandonedStart, Adoption, NewStart
 
 
 class Starts(Protocol):
-    """Starts of builds, which are reservations of the tenant's quota.
+    """Starts: reservations of builds in the tenant's quota.
 
-    Each start is recorded before its build is submitted to the composer, and counts towards the tenant's quota until it
-    becomes a compose or is released. If the quota leaves k builds, concurrent reservations of any number of processes
-    are granted for exactly k. All methods raise UnavailableError when the database is unavailable.
+    A start is recorded before its build is submitted to the composer, and counts towards the tenant's quota until it
+    becomes a compose or is released. The quota is enforced across processes: concurrent calls never reserve more builds
+    than remain. All methods raise UnavailableError if the database is unavailable.
     """
 
     def reserve(
-        self, starts: Sequence[NewStart], tenant: str, quota: Quota | None, key: UUID | None = None
+        self, starts: Sequence[NewStart], tenant: str, quota: Quota | None, key_id: UUID | None = None
     ) -> Reservation:
-        """Record all these starts, or none where the quota (None: unlimited) leaves fewer. No lock is held afterwards.
+        """Record these starts; the tenant's lock is released before this returns.
 
-        `key` is the id under which an Idempotency-Key was claimed: the ids of the builds are stored there, in this
-        order.
+        `quota=None` means unlimited. If fewer builds remain than there are `starts`, none is recorded and the result's
+        `granted` is False. `key_id` is the id under which an Idempotency-Key was claimed: the builds' ids will be
+        stored with the key, in the order of `starts`.
 
-        Raises ReservationUnknownError where the database did not answer, so that they may have been recorded.
+        Raises ReservationUnknownError if the connection failed before the result arrived: the starts may or may not
+        have been recorded.
         """
 
     def get_usage(self, tenant: str, quota: Quota) -> Usage:
-        """The builds that count towards the quota, by the same count as in `reserve`."""
+        """Return how many builds count towards the quota, counted as in `reserve`."""
 
-    def release(self, starts: Sequence[UUID]) -> None:
+    def release(self, start_ids: Sequence[UUID]) -> None:
         """Remove starts that are known not to have become builds."""
 
-    def record(self, start: UUID, compose_id: UUID, compose: NewCompose) -> None:
-        """Replace the start by a compose, atomically; a repetition changes nothing.
+    def record(self, start_id: UUID, compose_id: UUID, compose: NewCompose) -> None:
+        """Replace the start by a compose, atomically. The call is idempotent.
 
-        Raises BuildIdTakenError where another build in the history, of any tenant, has the id; then nothing changes.
+        Raises BuildIdTakenError, and changes nothing, if another compose of any tenant has the id.
         """
 
     def is_recorded(self, compose_id: UUID) -> bool:
-        """Whether the history has a build with this id, of any tenant, deleted or not."""
+        """Return whether the history has a compose with this id, of any tenant, deleted or not."""
 
 
 class AbandonedStarts(Protocol):
-    """Abandoned starts: starts that are older than their lease, so that no request is working on them any more.
+    """Abandoned starts: starts older than `lease`, the time within which a request finishes its starts.
 
-    Starts without a fingerprint, which older versions recorded, are counted but not found. All methods raise
-    UnavailableError.
+    All methods raise UnavailableError if the database is unavailable.
     """
 
     def acquire_leadership(self, pod: UUID, term: timedelta) -> bool:
-        """Try to become or stay the only pod that reconciles, for the next `term`; returns whether it succeeded."""
+        """Try to become or to stay the leader for `term` from now; return whether this succeeded.
+
+        Only the leader looks for abandoned starts and decides them: it adopts their builds or releases them.
+        """
 
     def find_abandoned(self, lease: timedelta, max_age: timedelta, limit: int) -> Sequence[AbandonedStart]:
-        """Up to `limit` abandoned starts, oldest first, without those older than `max_age`."""
+        """Return up to `limit` abandoned starts, oldest first.
+
+        Starts older than `max_age` are left out, because the composer may have forgotten their builds. Starts without a
+        fingerprint, which older versions of this service recorded, are left out, because they cannot be matched with a
+        build.
+        """
 
     def count(self, lease: timedelta) -> int:
-        """The number of all abandoned starts, of any age."""
+        """Return the number of all abandoned starts, including those that `find_abandoned` leaves out."""
 
-    def find_recorded(self, composes: Collection[UUID]) -> frozenset[UUID]:
-        """Those of these ids that the history contains, of any tenant, deleted or not."""
+    def find_recorded(self, compose_ids: Collection[UUID]) -> frozenset[UUID]:
+        """Return the subset of `compose_ids` that the history contains, of any tenant, deleted or not."""
 
     def adopt(self, adoption: Adoption) -> bool:
-        """Replace the start by a compose with its creation time, atomically.
+        """Replace the start by a compose with the start's creation time, atomically.
 
-        Returns False, and changes nothing, where the start no longer exists or the build is recorded.
+        Returns False, and changes nothing, if the start no longer exists or the build is already recorded.
         """
 
 
 class IdempotencyKeys(Protocol):
-    """Idempotency-Keys and the outcome of their requests, stored for KEY_LIFETIME.
+    """Idempotency-Keys and the outcome of their requests, stored for `domain.idempotency.KEY_LIFETIME` (24 hours).
 
-    All methods raise UnavailableError.
+    All methods raise UnavailableError if the database is unavailable.
     """
 
     def claim(self, request: KeyClaim, key_id: UUID) -> EarlierRequest | None:
-        """Claim the key as `key_id` for this request and return None, or return the earlier request that has it."""
+        """Claim the key for this request as `key_id` and return None, or return the earlier request that holds the key.
+
+        An expired key can be claimed again. The caller must compare the body fingerprints of the two requests.
+        """
 
     def settle(self, key_id: UUID) -> None:
-        """Mark the request as successful, if all builds that it started are recorded."""
+        """Store that the request succeeded; does nothing while one of its builds is not recorded."""
 
     def settle_failed(self, key_id: UUID, failure: RequestFailure) -> None:
-        """Mark the request as failed: store the failure if it created something, otherwise remove the key.
+        """If the request created at least one build, store the failure; otherwise remove the key.
 
         Does nothing while a start of the request may still become a build.
         """
 
-    def find_unsettled(self, lease: timedelta, limit: int) -> Sequence[tuple[UUID, tuple[UUID | None, ...]]]:
-        """Unsettled keys that are older than the lease and have no starts left.
-
-        Returns their ids with the ids of the builds in the order of the request, None for a build that was not created.
-        """
+    def find_unsettled(self, lease: timedelta, limit: int) -> Sequence[UnsettledKey]:
+        """Return up to `limit` unsettled keys that are older than `lease` and whose requests have no starts."""
 
 
 class Composes(Protocol):
-    """The history of builds. All methods raise UnavailableError when the database is unavailable.
+    """The history of builds. All methods raise UnavailableError if the database is unavailable.
 
-    Before a large document is read, memory is reserved for it; this raises the errors of `ports.memory.reserve_memory`.
+    Before a large document is read, memory is reserved for it: the methods that read raise InvalidRequestError if one
+    request may not use so much, and UnavailableError if the memory does not become available in time.
     """
 
     def find_page(self, query: ComposesQuery) -> ComposesPage:
-        """A page of a tenant's list; requests are shortened where the page would be too large."""
+        """Return a page of a tenant's list. The stored requests are abridged if the page would be too large."""
 
     def get(self, tenant: str, compose_id: UUID) -> StoredCompose | None:
-        """A compose; None where the tenant has none with this id, or deleted it."""
+        """Return a compose, or None if the tenant has none with this id or deleted it."""
 
     def get_metadata(self, tenant: str, compose_id: UUID) -> StoredMetadata | None:
-        """The stored metadata of a compose; None where the tenant has no compose with this id, or deleted it."""
+        """Return the stored metadata of a compose, or None if the tenant has none with this id or deleted it."""
 
     def store_status(self, compose_id: UUID, status: Mapping[str, Any]) -> None:
-        """Store a final status; does nothing if one is stored."""
+        """Store a final status, a document of `domain.status.as_document`; does nothing if one is stored."""
 
     def store_metadata(self, compose_id: UUID, metadata: Mapping[str, Any]) -> None:
-        """Store the metadata of a build whose final status is stored; does nothing if metadata is stored."""
+        """Store the metadata of a build; does nothing if metadata is stored, or no final status is."""
 
     def delete(self, tenant: str, compose_id: UUID) -> bool:
-        """Mark a compose as deleted; False where the tenant has none with this id. A repetition returns True."""
+        """Mark a compose as deleted; return False if the tenant has none with this id. A repetition returns True."""
 
 
 class Blueprints(Protocol):
-    """Blueprints and all their versions. All methods raise UnavailableError when the database is unavailable.
+    """Blueprints and all their versions. All methods raise UnavailableError if the database is unavailable.
 
-    Before a large document is read, memory is reserved for it; this raises the errors of `ports.memory.reserve_memory`.
+    Before a large document is read, memory is reserved for it: `change` and `get` raise InvalidRequestError if one
+    request may not use so much, and UnavailableError if the memory does not become available in time.
     """
 
-    def create(self, blueprint: NewBlueprint, key: UUID | None = None) -> UUID:
-        """Store a new blueprint, and settle the Idempotency-Key that was claimed as `key`; returns the blueprint's id.
+    def create(self, blueprint: NewBlueprint, key_id: UUID | None = None) -> UUID:
+        """Store a new blueprint and return its id; settle the Idempotency-Key that was claimed as `key_id`.
 
-        Raises RulesViolatedError where the tenant has a blueprint of this name.
+        Raises NameTakenError if the tenant has a blueprint of this name.
         """
 
     def change(
-        self, tenant: str, blueprint_id: UUID, wanted: frozenset[int] | None, change: Callable[[Blueprint], Version]
+        self,
+        tenant: str,
+        blueprint_id: UUID,
+        expected_versions: frozenset[int] | None,
+        change: Callable[[Blueprint], Version | None],
     ) -> int:
-        """Store the result of `change`, called with the latest version, as the next version; returns its number.
+        """Call `change` with the latest version, store its result as the next version, and return the next number.
 
-        `change` must not wait for anything. Concurrent changes of a blueprint are serialized, and none is lost.
-        `wanted` are the versions that the caller means to change, None for any version.
+        None from `change` changes nothing; then the number is that of the latest version.
 
-        Raises NotFoundError where the tenant has no undeleted blueprint with this id, StaleVersionError where the
-        latest version is not in `wanted`, RulesViolatedError where another blueprint has the name, and the errors of
-        `change`.
+        `expected_versions` are the versions accepted as current (If-Match); None accepts any. Concurrent changes of a
+        blueprint are serialized, and none is lost. `change` must not block, because the blueprint is locked while it
+        runs; it may be called several times.
+
+        Raises NotFoundError if the tenant has no undeleted blueprint with this id, StaleVersionError if the latest
+        version is not expected, NameTakenError if another blueprint has the name, and the errors of `change`.
         """
 
     def find_page(self, query: BlueprintsQuery) -> BlueprintsPage:
-        """A page of a tenant's list."""
+        """Return a page of a tenant's list."""
 
     def get(
         self,
@@ -161,19 +182,21 @@ class Blueprints(Protocol):
         version: int | None = None,
         needed: Callable[[JsonCounts], int] = lambda _: 0,
     ) -> Blueprint:
-        """A version of a blueprint, None for the latest. Raises NotFoundError where the tenant has none such.
+        """Return a version of a blueprint, the latest for None.
 
-        `needed` says how many bytes of memory the caller needs in all for a large document. They are reserved at once;
-        those that reading does not take are set aside.
+        `needed` computes the bytes of memory that the caller needs in total for a large document. Reading uses a part;
+        the rest is kept for later reservations of the request.
+
+        Raises NotFoundError if the tenant has no such blueprint or version.
         """
 
     def memory_to_change(self, tenant: str, blueprint_id: UUID) -> int:
-        """The bytes of memory that `change` reserves for the latest version; 0 for a small one, or for none."""
+        """Return the bytes of memory that `change` reserves; 0 for a small document or if there is no blueprint."""
 
     def latest_version(self, tenant: str, blueprint_id: UUID) -> int:
-        """The number of the latest version. Raises NotFoundError where the tenant has no such blueprint."""
+        """Return the number of the latest version. Raises NotFoundError if the tenant has no such blueprint."""
 
-    def delete(self, tenant: str, blueprint_id: UUID, wanted: frozenset[int] | None) -> None:
+    def delete(self, tenant: str, blueprint_id: UUID, expected_versions: frozenset[int] | None) -> None:
         """Mark a blueprint and all its builds as deleted, and free its name.
 
         Raises NotFoundError and StaleVersionError as `change` does.

@@ -25,7 +25,7 @@ class CallSpan(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Headers for the call, by which the back-end continues the trace (W3C Trace Context)."""
+        """Headers for the call, with which the back-end continues the trace (W3C Trace Context)."""
 
     def answered(self, status: int) -> None:
         """Record the HTTP status of the back-end's answer."""
@@ -35,11 +35,11 @@ class Span(Protocol):
     """The span of the current request."""
 
     def call(self, method: str, url: str) -> AbstractContextManager[CallSpan]:
-        """The span of a call on behalf of the request, which lasts as long as the context.
+        """Create the span of a call on behalf of the request; it ends with the context.
 
         An error that leaves the context is recorded as the call's error.
         """
 
 
-# None where tracing is off.
+# None if tracing is off.
 current_span: ContextVar[Span | None] = ContextVar("current_span", default=None)

@@ -31,7 +31,7 @@ def waiting_forbidden() -> Iterator[None]:
 
 
 def about_to_wait() -> None:
-    """Announce that the work will wait for a back-end now. Raises MustWaitError where that is forbidden.
+    """Announce that the work will wait for a back-end now. Raises MustWaitError if that is forbidden.
 
     It must be called before the request changes anything.
     """

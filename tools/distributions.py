@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from adapters.files.distribution_source import SOURCE_FILE, expand, load_source, write
-from adapters.files.profile_source import PROFILES_FILE, expand_profiles, load_profile_sets, write_profiles
+from adapters.files.distribution_source import SOURCE_FILE, generate_documents, load_source, write_documents
+from adapters.files.profile_source import PROFILES_FILE, generate_profiles, load_profile_sets, write_profiles
 from domain.errors import ConfigurationError
 
 _DEFAULT = Path(__file__).resolve().parent.parent / "distributions"
@@ -20,9 +20,9 @@ def main(directory: Path = _DEFAULT) -> int:
     """Expand `source.yaml` and `oscap.yaml` of the directory into its folders and links; the exit status."""
     try:
         source = load_source(directory / SOURCE_FILE)
-        documents = expand(source)
-        profiles = expand_profiles(source, load_profile_sets(directory / PROFILES_FILE))
-        changed = write(documents, directory)
+        documents = generate_documents(source)
+        profiles = generate_profiles(source, load_profile_sets(directory / PROFILES_FILE))
+        changed = write_documents(documents, directory)
         changed_profiles = write_profiles(profiles, directory)
     except ConfigurationError as error:
         sys.stderr.write(f"{error.detail}\n")

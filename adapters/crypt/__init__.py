@@ -12,5 +12,5 @@ _SHA512_CRYPT: Final = sha512_crypt.using(rounds=_ROUNDS)
 
 
 def sha512_crypt_hash(password: str, salt: str) -> str:
-    """Hash a password with SHA-512 crypt (`$6$`). Fulfils ports.passwords.PasswordHasher."""
+    """Hash a password with SHA-512 crypt (`$6$`). Implements ports.passwords.PasswordHasher."""
     return str(_SHA512_CRYPT.using(salt=salt).hash(password))

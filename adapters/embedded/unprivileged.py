@@ -1,4 +1,4 @@
-"""Programs run as a child that is never root and ends when we do."""
+"""Runs programs as child processes that never run as root and end with their parent."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-# A program of its own rather than `preexec_fn`, which may deadlock in a parent with threads (3.12 warns).
-# It gives up root by itself because another user may not be able to run our interpreter. The death signal is
-# set last: a change of user would take it away again.
+# A separate program instead of `preexec_fn`, which may deadlock in a parent with threads. It is started as root and
+# changes the user itself, because the other user may not be able to run the interpreter. It sets the death signal last,
+# because a change of user resets it.
 _LAUNCHER: Final = """
 import ctypes, os, sys
 parent, last_signal, uid, gid, program, *arguments = sys.argv[1:]
@@ -35,14 +35,14 @@ os.execv(program, [program, *arguments])
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whom a child runs as."""
+    """The user and group that a child process runs as."""
 
     uid: int
     gid: int
 
     @classmethod
     def for_folder(cls, folder: Path) -> Account:
-        """Ourselves; for root, the owner of the folder, or nobody where it is absent or root's."""
+        """The current user; for root, the owner of the folder, or `nobody` if it is missing or belongs to root."""
         if os.geteuid() != 0:
             return cls(os.geteuid(), os.getegid())
         if folder.exists() and (status := folder.stat()).st_uid != 0:
@@ -55,8 +55,8 @@ class Account:
             return pwd.getpwuid(self.uid).pw_name
         return str(self.uid)
 
-    def first_closed(self, paths: Iterable[Path]) -> Path | None:
-        """The first of the paths that the account may not walk through or run."""
+    def find_inaccessible(self, paths: Iterable[Path]) -> Path | None:
+        """The first of the paths that the account cannot enter or run, None if there is none."""
         for path in paths:
             status = path.stat()
             if status.st_uid == self.uid:
@@ -69,8 +69,8 @@ class Account:
                 return path
         return None
 
-    def take(self, folder: Path) -> None:
-        """Own a folder and all in it, links not followed; only root can do so, and only root has to."""
+    def take_ownership(self, folder: Path) -> None:
+        """As root, make the account the owner of a folder and its content, without following links."""
         if os.geteuid() != 0:
             return
         os.chown(folder, self.uid, self.gid)
@@ -87,13 +87,13 @@ class Account:
         log: IO[bytes],
         stdin: int = subprocess.DEVNULL,
     ) -> subprocess.Popen[bytes]:
-        """Run a program in its own session, clear of Ctrl-C; should we end first, it gets `last_signal`.
+        """Run a program in its own session, so that Ctrl-C does not reach it. `stdin` is the argument of subprocess.
 
-        The latter on Linux, and there already when the thread that called this ends. `stdin` is as subprocess has it.
+        On Linux the program receives `last_signal` when the thread that called this ends.
         """
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         identity = [str(os.getpid()), str(int(last_signal)), str(self.uid), str(self.gid)]
-        return subprocess.Popen(  # noqa: S603 - our interpreter, our program text, no shell
+        return subprocess.Popen(  # noqa: S603 - the current interpreter, constant program text, no shell
             [sys.executable, "-I", "-S", "-c", _LAUNCHER, *identity, str(program), *arguments],
             stdin=stdin,
             stdout=log,

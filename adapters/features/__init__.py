@@ -4,14 +4,14 @@ from __future__ import annotations
 
 
 class EnabledFeatureFlags:
-    """Feature flags that are all on, for installations without Unleash. Fulfils ports.features.FeatureFlags."""
+    """Feature flags that are all on, for installations without Unleash. Implements ports.features.FeatureFlags."""
 
     def compliance_policies(self) -> bool:
-        """See the port."""
+        """Implements `FeatureFlags.compliance_policies`."""
         return True
 
     def start(self) -> None:
-        """Nothing to start."""
+        """Implements `FeatureFlags.start`: there is nothing to start."""
 
     def stop(self) -> None:
-        """Nothing to stop."""
+        """Implements `FeatureFlags.stop`: there is nothing to stop."""

@@ -35,24 +35,24 @@ _INTERVAL: Final = 15.0
 _TIMEOUT: Final = 5.0
 # Seconds to wait at shutdown for a fetch that is running.
 _STOP_TIMEOUT: Final = 1.0
-# Limits of an answer, enough for thousands of flags: a larger answer could take more memory than a pod has. The first
-# is in bytes, the second the number of JSON values.
+# The largest answer in bytes, enough for thousands of flags: a larger one could take more memory than a pod has.
 _MAX_ANSWER_SIZE: Final = 2 * 1024 * 1024
+# The largest number of JSON values in an answer, for the same reason.
 _MAX_VALUES: Final = 250_000
 
 
 class _UnusableError(Exception):
-    """Unleash's answer does not hold feature flags; the text says why."""
+    """Unleash's answer does not contain feature flags; the text says why."""
 
 
 class UnleashFeatureFlags:
-    """Feature flags of an Unleash server. Fulfils ports.features.FeatureFlags.
+    """Feature flags of an Unleash server. Implements ports.features.FeatureFlags.
 
     Until the first fetch succeeds, every flag is on; then the flags of the last fetch that succeeded apply. A flag that
     Unleash does not know is off, as for all of Unleash's clients.
 
-    UnleashClient evaluates the flags. It does not fetch them: its own thread waits for ever for an answer that comes in
-    small pieces, and so does the caller that stops the thread.
+    UnleashClient evaluates the flags but does not fetch them: its own thread has no limit for an answer that arrives in
+    small pieces, and the caller that stops the thread would wait as long.
     """
 
     def __init__(
@@ -85,32 +85,32 @@ class UnleashFeatureFlags:
         self._unavailable = False
 
     def start(self) -> None:
-        """Begin to fetch the flags; returns at once."""
+        """Start to fetch the flags on a thread; return at once."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Fetch the flags no more, and wait a second at most for a fetch that runs."""
+        """Stop fetching; wait at most a second for a running fetch."""
         self._thread.stop(timeout=_STOP_TIMEOUT)
         self._session.close()
 
     def compliance_policies(self) -> bool:
-        """See the port. Waits until the first fetch has ended."""
+        """Implements `FeatureFlags.compliance_policies`. Waits until the first fetch has ended."""
         if not self._first_fetch_ended.is_set():
             about_to_wait()
         self._first_fetch_ended.wait(max(min(self._patience, remaining_seconds()), 0.0))
         return self._flags is None or bool(self._flags.is_enabled(_COMPLIANCE_POLICIES))
 
     def _fetch_flags(self) -> None:
-        answer = self._answer()
+        answer = self._fetch_answer()
         if answer.status != 200:
             raise _UnusableError(f"status {answer.status}")
         if answer.body != self._document:
-            self._flags = _evaluator(answer)
+            self._flags = _create_evaluator(answer)
             self._document = answer.body
         self._report_success()
 
-    def _answer(self) -> Answer:
-        began = time.perf_counter()
+    def _fetch_answer(self) -> Answer:
+        started_at = time.perf_counter()
         outcome = CallOutcome.NO_ANSWER
         try:
             with until(self._patience):
@@ -121,7 +121,7 @@ class UnleashFeatureFlags:
                     data=None,
                     headers=self._headers,
                     timeout=(self._patience, self._patience),
-                    largest=_MAX_ANSWER_SIZE,
+                    max_bytes=_MAX_ANSWER_SIZE,
                 )
         except requests.Timeout:
             outcome = CallOutcome.LATE
@@ -130,7 +130,7 @@ class UnleashFeatureFlags:
             outcome = CallOutcome.of(answer.status)
             return answer
         finally:
-            self._meter.back_end_called(_BACK_END, outcome, time.perf_counter() - began)
+            self._meter.back_end_called(_BACK_END, outcome, time.perf_counter() - started_at)
 
     def _report_failure(self, error: Exception) -> None:
         if not self._unavailable:
@@ -150,8 +150,8 @@ class UnleashFeatureFlags:
         self._first_fetch_ended.set()
 
 
-def _evaluator(answer: Answer) -> UnleashClient:
-    """An evaluator of the flags in Unleash's answer. Raises _UnusableError if the answer holds no flags."""
+def _create_evaluator(answer: Answer) -> UnleashClient:
+    """Return an evaluator of the flags in Unleash's answer. Raises _UnusableError if the answer contains no flags."""
     if sum(map(answer.body.count, (b"{", b"[", b","))) > _MAX_VALUES:
         raise _UnusableError("too many feature flags")
     names = _feature_names(answer.json())
@@ -160,7 +160,7 @@ def _evaluator(answer: Answer) -> UnleashClient:
         "",
         _APPLICATION,
         project_name=_PROJECT,
-        cache=_OneAnswer(answer.body.decode()),
+        cache=_SingleAnswerCache(answer.body.decode()),
         multiple_instance_mode=InstanceAllowType.SILENTLY_ALLOW,
     )
     if _COMPLIANCE_POLICIES in names and _COMPLIANCE_POLICIES not in client.feature_definitions():
@@ -169,9 +169,9 @@ def _evaluator(answer: Answer) -> UnleashClient:
 
 
 def _feature_names(document: Any) -> set[str]:
-    """The names of all flags. Raises _UnusableError if the document has another form.
+    """Return the names of all flags. Raises _UnusableError if the document has another form.
 
-    There is no marshmallow schema, because marshmallow would hold an error for each invalid flag.
+    There is no marshmallow schema, because marshmallow would collect an error for each invalid flag.
     """
     features = document.get("features") if isinstance(document, dict) else None
     if not isinstance(features, list):
@@ -185,7 +185,7 @@ def _feature_names(document: Any) -> set[str]:
     return names
 
 
-class _OneAnswer(BaseCache):
+class _SingleAnswerCache(BaseCache):
     """A cache in memory from which UnleashClient reads its flags; its own cache is a file that all processes share."""
 
     bootstrapped = True

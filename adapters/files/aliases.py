@@ -1,6 +1,6 @@
 """Aliases in a distribution directory: a second name of a distribution, which has no folder of its own.
 
-An alias is a symbolic link to the distribution's folder. Where links cannot be stored, as in a wheel, it is a file that
+An alias is a symbolic link to the distribution's folder. If links cannot be stored, as in a wheel, it is a file that
 holds the name of the folder: the form that git gives to links on such systems.
 """
 
@@ -16,19 +16,19 @@ _NAME: Final = re.compile(rb"[\w.-]+\s?")
 
 
 def is_alias(entry: Path) -> bool:
-    """Whether the entry of a distribution directory is an alias in either form."""
-    return entry.is_symlink() or _named_folder(entry) is not None
+    """Return whether the entry of a distribution directory is an alias in either form."""
+    return entry.is_symlink() or _read_folder_name(entry) is not None
 
 
 def follow_alias(entry: Path) -> Path:
-    """The folder whose name the entry of a distribution directory holds, if it is such a file; otherwise the entry.
+    """Return the folder that an alias in the form of a file names; any other entry is returned unchanged.
 
-    Symbolic links are returned unchanged.
+    Symbolic links are returned unchanged, too.
     """
-    return _named_folder(entry) or entry
+    return _read_folder_name(entry) or entry
 
 
-def _named_folder(entry: Path) -> Path | None:
+def _read_folder_name(entry: Path) -> Path | None:
     try:
         if entry.is_symlink() or not entry.is_file() or entry.stat().st_size > _MAX_SIZE:
             return None

@@ -23,7 +23,7 @@ from domain.nulls import without_nulls
 
 SOURCE_FILE = "source.yaml"
 ARCHITECTURES = ("x86_64", "aarch64")
-# Keys of an entry whose values placeholders of the same name stand for.
+# Keys of an entry whose values replace the placeholders of the same name.
 PLACEHOLDERS = ("major", "version", "cdn", "keys")
 
 Document: TypeAlias = dict[str, Any]
@@ -67,9 +67,9 @@ class RepositoryTemplate:
 class Entry:
     """One distribution of the source.
 
-    Texts may hold placeholders; `values` holds their values. `repositories` are names of groups, `profiles` is the name
-    of a set of `oscap.yaml`. `profiles_applied_to` is the name of the product if the set is written for another
-    product. `image_types` and `bootc` are by architecture.
+    Texts may hold placeholders; `values` are the placeholders' values. `repositories` are names of groups, `profiles`
+    is the name of a set of `oscap.yaml`. `profiles_applied_to` is the name of the product if the set is written for
+    another product. `image_types` and `bootc` are by architecture.
     """
 
     description: str
@@ -97,7 +97,7 @@ class Source:
 
 
 def load_source(path: Path) -> Source:
-    """Read and check the source. Raises ConfigurationError naming the file and the fault."""
+    """Read and check the source. Raises ConfigurationError, which names the file and the fault."""
     try:
         return parse_source(yaml.safe_load(path.read_bytes()), str(path))
     except OSError as error:
@@ -107,7 +107,7 @@ def load_source(path: Path) -> Source:
 
 
 def parse_source(content: Any, where: str = SOURCE_FILE) -> Source:
-    """Check the source, given as the content of its YAML. Raises ConfigurationError, which begins with `where`."""
+    """Check the source; `content` is the parsed YAML. Raises ConfigurationError, which begins with `where`."""
     try:
         source: Source = _SourceSchema().load(content)
     except ValidationError as error:
@@ -118,8 +118,8 @@ def parse_source(content: Any, where: str = SOURCE_FILE) -> Source:
     return source
 
 
-def expand(source: Source) -> dict[str, Document | Alias]:
-    """The content of `<name>/<name>.json` of each distribution, and the aliases, by name.
+def generate_documents(source: Source) -> dict[str, Document | Alias]:
+    """Return the content of `<name>/<name>.json` of each distribution, and the aliases, by name.
 
     Raises ConfigurationError for an unknown group, keyring or placeholder.
     """
@@ -130,7 +130,7 @@ def expand(source: Source) -> dict[str, Document | Alias]:
 
 
 def keyrings_by_repository(source: Source) -> dict[tuple[str, str, str], Keyring]:
-    """The keyring of every signed repository, by distribution, architecture and repository id."""
+    """Return the keyring of every signed repository, by distribution, architecture and repository id."""
     return {
         (name, arch, template.id): keyring
         for name, entry in source.distributions.items()
@@ -140,25 +140,25 @@ def keyrings_by_repository(source: Source) -> dict[tuple[str, str, str], Keyring
     }
 
 
-def write(documents: Mapping[str, Document | Alias], directory: Path) -> tuple[Path, ...]:
-    """Write the documents and aliases that are missing or differ; returns the folders and links that changed.
+def write_documents(documents: Mapping[str, Document | Alias], directory: Path) -> tuple[Path, ...]:
+    """Write the documents and aliases that are missing or differ; return the folders and links that changed.
 
     Folders of distributions that are no longer in the source stay. Raises ConfigurationError if the directory cannot be
     written.
     """
-    written = []
+    changed_paths = []
     try:
         for name, document in documents.items():
             if isinstance(document, Alias):
-                changed = _link(directory / name, document.target)
+                changed = _write_link(directory / name, document.target)
             else:
                 (directory / name).mkdir(parents=True, exist_ok=True)
                 changed = write_if_changed(directory / name / f"{name}.json", format_document(document))
             if changed:
-                written.append(directory / name)
+                changed_paths.append(directory / name)
     except OSError as error:
         raise ConfigurationError(f"{error.filename or directory}: {error.strerror}") from None
-    return tuple(written)
+    return tuple(changed_paths)
 
 
 def format_document(document: Document) -> str:
@@ -167,7 +167,7 @@ def format_document(document: Document) -> str:
 
 
 def write_if_changed(path: Path, text: str) -> bool:
-    """Replace the file atomically unless it has this content; returns whether it changed. Raises OSError."""
+    """Replace the file atomically unless it has this content; return whether it changed. Raises OSError."""
     content = text.encode()
     if path.is_file() and path.read_bytes() == content:
         return False
@@ -186,7 +186,7 @@ def write_if_changed(path: Path, text: str) -> bool:
     return True
 
 
-def _link(path: Path, target: str) -> bool:
+def _write_link(path: Path, target: str) -> bool:
     if path.is_symlink():
         if str(path.readlink()) == target:
             return False
@@ -208,7 +208,7 @@ def _document(source: Source, name: str, entry: Entry) -> Document:
         "oscap_name": entry.oscap_name,
         "distribution": without_nulls(names),
     }
-    filled: Document = fill_in(without_nulls(document), _values(name, entry), name)
+    filled: Document = fill_placeholders(without_nulls(document), _values(name, entry), name)
     return filled | {
         arch: _architecture(source, name, entry, arch)
         for arch in ARCHITECTURES
@@ -225,7 +225,7 @@ def _architecture(source: Source, name: str, entry: Entry, arch: str) -> Documen
         ]
     if arch in entry.bootc:
         architecture["bootc"] = list(entry.bootc[arch])
-    filled: Document = fill_in(architecture, _values(name, entry) | {"arch": arch}, name)
+    filled: Document = fill_placeholders(architecture, _values(name, entry) | {"arch": arch}, name)
     return filled
 
 
@@ -250,23 +250,23 @@ def _repositories(
         for template in _look_up(source.repositories, group, f"{name}: repositories"):
             if arch not in template.arches:
                 continue
-            keys = fill_in(template.keys, _values(name, entry), name)
+            keys = fill_placeholders(template.keys, _values(name, entry), name)
             yield template, _look_up(source.keys, keys, f"{name}: {template.id}: keys") if keys else None
 
 
-def _look_up(known: Mapping[str, _T], name: str, where: str) -> _T:
-    if name not in known:
-        raise ConfigurationError(f"{where}: unknown {name!r}, expected one of {', '.join(sorted(known))}")
-    return known[name]
+def _look_up(entries: Mapping[str, _T], name: str, where: str) -> _T:
+    if name not in entries:
+        raise ConfigurationError(f"{where}: unknown {name!r}, expected one of {', '.join(sorted(entries))}")
+    return entries[name]
 
 
 def _values(name: str, entry: Entry) -> dict[str, str]:
-    """The values of placeholders. A value may itself hold a placeholder (`cdn: "{version}"`)."""
+    """Return the values of placeholders. A value may itself hold a placeholder (`cdn: "{version}"`)."""
     values = {"name": name, **entry.values}
-    return {key: fill_in(text, values, name) for key, text in values.items()}
+    return {key: fill_placeholders(text, values, name) for key, text in values.items()}
 
 
-def fill_in(document: Any, values: Mapping[str, str], where: str) -> Any:
+def fill_placeholders(document: Any, values: Mapping[str, str], where: str) -> Any:
     """Replace the placeholders in all texts of the document.
 
     Raises ConfigurationError, which begins with `where`, for an unknown placeholder.
@@ -277,9 +277,9 @@ def fill_in(document: Any, values: Mapping[str, str], where: str) -> Any:
         except (KeyError, ValueError, IndexError, AttributeError) as error:
             raise ConfigurationError(f"{where}: cannot fill in {document!r}: {error!r}") from None
     if isinstance(document, dict):
-        return {key: fill_in(inner, values, where) for key, inner in document.items()}
+        return {key: fill_placeholders(inner, values, where) for key, inner in document.items()}
     if isinstance(document, list):
-        return [fill_in(inner, values, where) for inner in document]
+        return [fill_placeholders(inner, values, where) for inner in document]
     return document
 
 
@@ -290,7 +290,7 @@ class _Tuple(fields.List[Any]):
 
 class _StrictSchema(Schema):
     class Meta:
-        """The file is this project's own, so an unknown key is a typing error."""
+        """The file is this project's own, so an unknown key is a mistake."""
 
         unknown = RAISE
 

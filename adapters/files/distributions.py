@@ -18,7 +18,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, val
 from adapters.files.aliases import follow_alias
 from adapters.files.distribution_source import SOURCE_FILE, keyrings_by_repository, load_source
 from adapters.files.package_list_files import distributions_by_folder, package_list_paths, read_package_list
-from adapters.files.profiles import Accept, profile_ids, profile_path, read_profile
+from adapters.files.profiles import CustomizationsValidator, list_profile_ids, profile_path, read_profile
 from domain.distributions import AllowList, Architecture, BootcImage, Distribution, Repository
 from domain.errors import ConfigurationError
 
@@ -28,7 +28,7 @@ _NOT_EMPTY = validate.Length(min=1, error="May not be empty.")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A fault in a distribution directory. The service does not start with errors; it does with warnings."""
+    """A fault in a distribution directory. The service starts with warnings, but not with errors."""
 
     level: Literal["error", "warning"]
     where: str
@@ -39,9 +39,9 @@ class Problem:
 
 
 def load_distributions(directory: Path) -> dict[str, Distribution]:
-    """All distributions of the directory by folder name, including aliases.
+    """Return all distributions of the directory by folder name, including aliases.
 
-    Raises ConfigurationError naming all invalid files and fields.
+    Raises ConfigurationError, which names all invalid files and fields.
     """
     distributions, errors = _read(directory)
     if errors:
@@ -49,30 +49,31 @@ def load_distributions(directory: Path) -> dict[str, Distribution]:
     return distributions
 
 
-def find_problems(directory: Path, accept: Accept) -> list[Problem]:
-    """Check the directory; returns errors first, then warnings.
+def find_problems(directory: Path, accept: CustomizationsValidator) -> list[Problem]:
+    """Check the directory; return errors first, then warnings.
 
     `accept` validates the content of OpenSCAP profiles. Signing keys are checked only if the directory has a
     `source.yaml`, which names the keys of each repository.
     """
-    distributions, found = _read(directory)
+    distributions, problems = _read(directory)
     without_aliases = tuple(distributions_by_folder(directory, distributions).values())
     for distribution in without_aliases:
-        found.extend(_broken_package_lists(directory, distribution))
-        found.extend(_missing_package_lists(directory, distribution))
-        found.extend(_unusable_profiles(directory, distribution, accept))
+        problems.extend(_broken_package_lists(directory, distribution))
+        problems.extend(_missing_package_lists(directory, distribution))
+        problems.extend(_unusable_profiles(directory, distribution, accept))
     if (directory / SOURCE_FILE).is_file():
         try:
-            found.extend(_incomplete_keys(directory, without_aliases))
+            problems.extend(_incomplete_keys(directory, without_aliases))
         except ConfigurationError as error:
-            found.append(Problem("error", str(directory / SOURCE_FILE), error.detail))
-    return sorted(found, key=lambda problem: problem.level)
+            problems.append(Problem("error", str(directory / SOURCE_FILE), error.detail))
+    return sorted(problems, key=lambda problem: problem.level)
 
 
 def load_allow_list(path: Path | None) -> AllowList:
-    """Read the allow list, `{org_id: [regex, …], "*": […]}`. Without a path, no organization is allowed anything.
+    """Read the allow list, `{org_id: [regex, …], "*": […]}`.
 
-    Raises ConfigurationError naming the file and the entry.
+    Without a path, no organization may build restricted distributions. Raises ConfigurationError, which names the file
+    and the entry.
     """
     if path is None:
         return AllowList()
@@ -86,7 +87,7 @@ def load_allow_list(path: Path | None) -> AllowList:
 
 
 class _Boolean(fields.Boolean):
-    """Accepts only JSON's true and false; marshmallow's own field accepts 1 and "yes" too."""
+    """Accepts only JSON's true and false; marshmallow's own field also accepts 1 and "yes"."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
         if not isinstance(value, bool):
@@ -204,7 +205,7 @@ class _DistributionSchema(_FileSchema):
 
 
 def _read(directory: Path) -> tuple[dict[str, Distribution], list[Problem]]:
-    """The valid distributions, and one error for each fault of the others."""
+    """Return the valid distributions, and one error for each fault of the others."""
     try:
         entries = sorted(e for e in directory.iterdir() if not e.name.startswith("."))
     except OSError as error:
@@ -217,15 +218,15 @@ def _read(directory: Path) -> tuple[dict[str, Distribution], list[Problem]]:
     folders = [entry for entry in entries if follow_alias(entry).is_dir()]
     if not folders:
         errors.append(Problem("error", str(directory), "contains no distribution"))
-    read: dict[Path, Distribution | None] = {}
+    by_target: dict[Path, Distribution | None] = {}
     for folder in folders:
         target = follow_alias(folder).resolve()
-        if target not in read:
-            # Errors name the folder as the operator does, without resolved links above it.
+        if target not in by_target:
+            # Errors name the folder by the path that the operator configured, without resolved links.
             path = directory / target.name if target.parent == directory.resolve() else target
-            read[target], faults = _read_folder(path)
+            by_target[target], faults = _read_folder(path)
             errors.extend(faults)
-    by_name = ((folder.name, read[follow_alias(folder).resolve()]) for folder in folders)
+    by_name = ((folder.name, by_target[follow_alias(folder).resolve()]) for folder in folders)
     return {name: replace(d, name=name) for name, d in by_name if d is not None}, errors
 
 
@@ -233,7 +234,7 @@ def _read_folder(folder: Path) -> tuple[Distribution | None, list[Problem]]:
     path = folder / f"{folder.name}.json"
     try:
         distribution: Distribution = _DistributionSchema().load(_read_json(path))
-        profiles = profile_ids(folder)
+        profiles = list_profile_ids(folder)
     except ValidationError as error:
         return None, [Problem("error", str(path), fault) for fault in _faults(error.messages)]
     except OSError as error:
@@ -274,7 +275,7 @@ def _broken_package_lists(directory: Path, distribution: Distribution) -> Iterat
 
 
 def _missing_package_lists(directory: Path, distribution: Distribution) -> Iterator[Problem]:
-    """Warn of repositories without a package list, except those with tags, which package search does not use."""
+    """Warn about repositories without a package list, except those with tags, which package search does not use."""
     if distribution.no_package_list:
         return
     missing = [
@@ -287,7 +288,9 @@ def _missing_package_lists(directory: Path, distribution: Distribution) -> Itera
         yield Problem("warning", where, f"no package list for {', '.join(missing)}: the composer searches instead")
 
 
-def _unusable_profiles(directory: Path, distribution: Distribution, accept: Accept) -> Iterator[Problem]:
+def _unusable_profiles(
+    directory: Path, distribution: Distribution, accept: CustomizationsValidator
+) -> Iterator[Problem]:
     for profile_id in distribution.profiles:
         path = profile_path(directory / distribution.name, profile_id)
         try:

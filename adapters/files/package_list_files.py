@@ -16,7 +16,7 @@ from domain.errors import ConfigurationError
 class PackageList(NamedTuple):
     """The columns of a package list, of equal length.
 
-    Creating an object per package would take longer than using it.
+    An object for each package would take too long to create.
     """
 
     names: list[str]
@@ -24,13 +24,13 @@ class PackageList(NamedTuple):
 
 
 def package_list_path(directory: Path, distribution: Distribution, architecture: str, repository: Repository) -> Path:
-    """The path of the repository's package list, which may not exist."""
+    """Return the path of the repository's package list, which may not exist."""
     file = f"{distribution.canonical_name}-{architecture}-{repository.id}-packages.json"
     return follow_alias(directory / distribution.name) / file
 
 
 def package_list_paths(directory: Path, distribution: Distribution) -> Iterator[tuple[str, Repository, Path]]:
-    """Architecture, repository and path of the package list of each of the distribution's repositories."""
+    """Return architecture, repository and package list path of each of the distribution's repositories."""
     for architecture in distribution.architectures.values():
         for repository in architecture.repositories:
             path = package_list_path(directory, distribution, architecture.name, repository)
@@ -38,11 +38,11 @@ def package_list_paths(directory: Path, distribution: Distribution) -> Iterator[
 
 
 def distributions_by_folder(directory: Path, distributions: Mapping[str, Distribution]) -> dict[Path, Distribution]:
-    """The distributions by resolved folder. An alias is included only if its folder is outside the directory."""
-    found: dict[Path, Distribution] = {}
+    """Return the distributions by resolved folder. An alias is included only if its folder is outside the directory."""
+    by_folder: dict[Path, Distribution] = {}
     for name in sorted(distributions, key=lambda name: (is_alias(directory / name), name)):
-        found.setdefault(follow_alias(directory / name).resolve(), distributions[name])
-    return found
+        by_folder.setdefault(follow_alias(directory / name).resolve(), distributions[name])
+    return by_folder
 
 
 def read_package_list(path: Path) -> PackageList:
@@ -53,17 +53,17 @@ def read_package_list(path: Path) -> PackageList:
         raise ConfigurationError(f"cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise ConfigurationError(f"Not JSON: {error}.") from None
-    # Without a marshmallow schema: it takes 10 us per package, and start-up waits for hundreds of thousands of them.
+    # A marshmallow schema would take 10 us per package, and start-up waits for hundreds of thousands of packages.
     try:
         columns = PackageList([each["name"] for each in packages], [each["summary"] for each in packages])
     except (TypeError, KeyError):
-        raise ConfigurationError(_fault(packages)) from None
+        raise ConfigurationError(_describe_fault(packages)) from None
     if not isinstance(packages, list) or not {*map(type, columns.names), *map(type, columns.summaries)} <= {str}:
-        raise ConfigurationError(_fault(packages))
+        raise ConfigurationError(_describe_fault(packages))
     return columns
 
 
-def _fault(packages: object) -> str:
+def _describe_fault(packages: object) -> str:
     if not isinstance(packages, list):
         return "Expected an array of {name, summary}."
     for index, package in enumerate(packages):

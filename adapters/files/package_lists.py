@@ -29,15 +29,15 @@ from domain.similar_names import NameIndex
 
 # The type code of offsets in `array` and `memoryview`: unsigned integers.
 _OFFSET: Final = "I"
-# Each takes about 1 MB for 8,000 names.
+# The number of name indexes in memory. Each takes about 1 MB for 8,000 names.
 _MAX_NAME_INDEXES: Final = 4
-# The separator of names may be a lone surrogate (see `_separator`); texts of JSON files hold none.
+# The separator of names may be a lone surrogate (see `_find_separator`); texts of JSON files contain none.
 _SURROGATES: Final = "surrogatepass"
 
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """The places of the packages of one architecture in the shared memory, as offsets in bytes from its beginning.
+    """The positions of the packages of one architecture in the shared memory, as offsets in bytes from its beginning.
 
     `names` is the offset of the sorted names, with `separator` between them; `summaries` that of their summaries. At
     `offsets` there is an array with the beginning of each summary and the end of the last one, in bytes relative to
@@ -52,13 +52,13 @@ class _Index:
 
 
 class FilePackageLists:
-    """Package lists in shared memory. Thread-safe. Fulfils ports.packages.PackageLists.
+    """Package lists in shared memory. Thread-safe. Implements ports.packages.PackageLists.
 
     Worker processes that are spawned with this object as an argument map the same memory, so it exists once.
     """
 
     def __init__(self, descriptor: int, indexes: Mapping[tuple[str, str], _Index]) -> None:
-        """`descriptor` is that of the memory, which this object closes.
+        """`descriptor` is the file descriptor of the memory; this object closes it.
 
         `indexes` are by distribution and architecture.
         """
@@ -70,7 +70,7 @@ class FilePackageLists:
         self._name_indexes: dict[_Index, NameIndex] = {}
 
     def search(self, distribution: Distribution, architecture: str, text: str, page: Page) -> PackagesPage | None:
-        """See the port."""
+        """Implements `PackageLists.search`."""
         index = self._indexes.get((distribution.name, architecture))
         if index is None:
             return None
@@ -84,7 +84,7 @@ class FilePackageLists:
     def find_similar(
         self, distribution: Distribution, architecture: str, names: Sequence[str]
     ) -> Mapping[str, Sequence[str]]:
-        """See the port."""
+        """Implements `PackageLists.find_similar`."""
         index = self._indexes.get((distribution.name, architecture))
         if index is None:
             return {}
@@ -96,7 +96,7 @@ class FilePackageLists:
         return {name: similar.closest(name) for name in names}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let multiprocessing pass on a duplicate of the descriptor to a spawned process."""
+        """Let multiprocessing pass a duplicate of the descriptor to a spawned process."""
         return _rebuild, (DupFd(self._descriptor), self._indexes)
 
     def _names(self, index: _Index) -> list[str]:
@@ -115,15 +115,15 @@ class FilePackageLists:
 def index_package_lists(directory: Path, distributions: Mapping[str, Distribution]) -> FilePackageLists:
     """Read and index the package lists of the directory's distributions.
 
-    Lists of repositories with image type tags are checked, but not searched. Raises ConfigurationError naming all
+    Lists of repositories with image type tags are checked, but not searched. Raises ConfigurationError, which names all
     invalid files and fields.
     """
     indexes: dict[tuple[Path, str], _Index] = {}
     errors: list[str] = []
-    descriptor = _memory_file()
+    descriptor = _create_memory_file()
     with os.fdopen(descriptor, "wb", closefd=False) as memory:
         for folder, distribution in distributions_by_folder(directory, distributions).items():
-            for architecture, lists in _lists(directory, distribution, errors).items():
+            for architecture, lists in _read_lists(directory, distribution, errors).items():
                 indexes[folder, architecture] = _write(memory, lists)
     if errors:
         os.close(descriptor)
@@ -138,9 +138,12 @@ def index_package_lists(directory: Path, distributions: Mapping[str, Distributio
     return FilePackageLists(descriptor, by_name)
 
 
-def _lists(directory: Path, distribution: Distribution, errors: list[str]) -> dict[str, list[PackageList]]:
-    """The lists to search, by architecture, in the order of the repositories. Faults are appended to `errors`."""
-    found: dict[str, list[PackageList]] = {}
+def _read_lists(directory: Path, distribution: Distribution, errors: list[str]) -> dict[str, list[PackageList]]:
+    """Return the lists to search, by architecture, in the order of the repositories.
+
+    Faults are appended to `errors`.
+    """
+    lists: dict[str, list[PackageList]] = {}
     for architecture, repository, path in package_list_paths(directory, distribution):
         if not path.exists():
             continue
@@ -150,20 +153,20 @@ def _lists(directory: Path, distribution: Distribution, errors: list[str]) -> di
             errors.append(f"{path}: {error.detail}")
             continue
         if not repository.image_type_tags:
-            found.setdefault(architecture, []).append(packages)
-    return found
+            lists.setdefault(architecture, []).append(packages)
+    return lists
 
 
 def _write(memory: BinaryIO, lists: Sequence[PackageList]) -> _Index:
     """Append the lists of one architecture to the memory. The first list that has a name provides its summary."""
-    # Without a Python loop over packages, because there are half a million. Later entries replace earlier ones, hence
-    # reversed.
+    # There is no Python loop over packages, because there are half a million. The lists are reversed, because later
+    # entries replace earlier ones.
     summary_of: dict[str, str] = {}
     for packages in reversed(lists):
         summary_of.update(zip(reversed(packages.names), reversed(packages.summaries), strict=True))
     names = sorted(summary_of)
     summaries = list(map(str.encode, map(summary_of.__getitem__, names)))
-    separator = _separator(names)
+    separator = _find_separator(names)
     begin = memory.tell()
     offsets = begin + memory.write(separator.join(names).encode(errors=_SURROGATES))
     begins = array(_OFFSET, accumulate(map(len, summaries), initial=0))
@@ -172,14 +175,14 @@ def _write(memory: BinaryIO, lists: Sequence[PackageList]) -> _Index:
     return _Index(len(names), separator, begin, offsets, in_summaries)
 
 
-def _separator(names: Iterable[str]) -> str:
-    """The first character that no name contains. It is ASCII if possible, because ASCII text is split faster."""
+def _find_separator(names: Iterable[str]) -> str:
+    """Return the first character that no name contains. It is ASCII if possible, because ASCII text is split faster."""
     used = "".join(names)
     return next(character for character in map(chr, range(0x110000)) if character not in used)
 
 
-def _memory_file() -> int:
-    """The descriptor of a file without a name, in memory if the platform supports it."""
+def _create_memory_file() -> int:
+    """Return the descriptor of a file without a name, in memory if the platform supports it."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("package lists")
     with tempfile.TemporaryFile() as file:

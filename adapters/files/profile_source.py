@@ -1,9 +1,9 @@
 """Generates the OpenSCAP profiles of the distribution directory from `oscap.yaml`.
 
-`oscap.yaml` holds sets of profiles; entries of `source.yaml` name a set in `profiles`. A profile has a `name` for
-people and its requirements: `filesystem` (sizes by mount point), `kernel` (arguments), `packages`, services `enabled`
-and `masked`, and `fips`. `descriptions` holds the descriptions of profiles of all sets; the `description` of a profile
-takes precedence. Descriptions may hold the placeholders of `source.yaml`.
+`oscap.yaml` holds sets of profiles; entries of `source.yaml` name a set in `profiles`. A profile has a `name` that
+users see, and its requirements: `filesystem` (sizes by mount point), `kernel` (arguments), `packages`, services
+`enabled` and `masked`, and `fips`. `descriptions` holds the descriptions of profiles of all sets; the `description` of
+a profile takes precedence. Descriptions may hold the placeholders of `source.yaml`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ from typing import Any, Final
 import yaml
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load
 
-from adapters.files.distribution_source import Document, Entry, Source, fill_in, format_document, write_if_changed
+from adapters.files.distribution_source import (
+    Document,
+    Entry,
+    Source,
+    fill_placeholders,
+    format_document,
+    write_if_changed,
+)
 from adapters.files.profiles import profile_path
 from domain.errors import ConfigurationError
 from domain.osbuild.sizes import size_in_bytes
@@ -52,7 +59,7 @@ class ProfileSets:
 
 
 def load_profile_sets(path: Path) -> ProfileSets:
-    """Read the file. Raises ConfigurationError naming the file and the fault."""
+    """Read the file. Raises ConfigurationError, which names the file and the fault."""
     try:
         return parse_profile_sets(yaml.safe_load(path.read_bytes()), str(path))
     except OSError as error:
@@ -62,18 +69,18 @@ def load_profile_sets(path: Path) -> ProfileSets:
 
 
 def parse_profile_sets(content: Any, where: str = PROFILES_FILE) -> ProfileSets:
-    """Check the sets, given as the content of their YAML. Raises ConfigurationError, which begins with `where`."""
+    """Check the sets; `content` is the parsed YAML. Raises ConfigurationError, which begins with `where`."""
     try:
-        read = _SETS.deserialize(content)
-        descriptions = _DESCRIPTIONS.deserialize(read.pop("descriptions", {}))
-        sets = {name: _SET.deserialize(profiles) for name, profiles in read.items()}
+        loaded = _SETS.deserialize(content)
+        descriptions = _DESCRIPTIONS.deserialize(loaded.pop("descriptions", {}))
+        sets = {name: _SET.deserialize(profiles) for name, profiles in loaded.items()}
     except ValidationError as error:
         raise ConfigurationError(f"{where}: {json.dumps(error.messages)}") from None
     return ProfileSets(sets, descriptions)
 
 
-def expand_profiles(source: Source, sets: ProfileSets) -> dict[tuple[str, str], Document]:
-    """The customizations of each profile, by distribution and profile id. Aliases have no profiles of their own.
+def generate_profiles(source: Source, sets: ProfileSets) -> dict[tuple[str, str], Document]:
+    """Return the customizations of each profile, by distribution and profile id. Aliases have no profiles of their own.
 
     Raises ConfigurationError for an unknown set or placeholder, and for a profile without a description.
     """
@@ -90,34 +97,36 @@ def expand_profiles(source: Source, sets: ProfileSets) -> dict[tuple[str, str], 
             text = template.description or sets.descriptions.get(short)
             if not text:
                 raise ConfigurationError(f"{name}: {short}: has no description")
-            documents[name, profile_id] = _customizations(profile_id, template, _description(text, name, entry))
+            documents[name, profile_id] = _create_customizations(
+                profile_id, template, _create_description(text, name, entry)
+            )
     return documents
 
 
-def _description(text: str, name: str, entry: Entry) -> str:
-    description: str = fill_in(text, entry.values, name)
+def _create_description(text: str, name: str, entry: Entry) -> str:
+    description: str = fill_placeholders(text, entry.values, name)
     return f"{description} Applied to {entry.profiles_applied_to}." if entry.profiles_applied_to else description
 
 
 def write_profiles(documents: Mapping[tuple[str, str], Document], directory: Path) -> tuple[Path, ...]:
-    """Write the profiles that are missing or differ; returns the files that changed.
+    """Write the profiles that are missing or differ; return the files that changed.
 
     Profiles that are no longer in the source stay. Raises ConfigurationError if the directory cannot be written.
     """
-    written = []
+    changed = []
     try:
         for (name, profile_id), document in documents.items():
             path = profile_path(directory / name, profile_id)
             path.parent.mkdir(parents=True, exist_ok=True)
             if write_if_changed(path, format_document(document)):
-                written.append(path)
+                changed.append(path)
     except OSError as error:
         raise ConfigurationError(f"{error.filename or directory}: {error.strerror}") from None
-    return tuple(written)
+    return tuple(changed)
 
 
-def _customizations(profile_id: str, template: ProfileTemplate, description: str) -> Document:
-    """The profile in the form of the schema Customizations of openapi.yaml."""
+def _create_customizations(profile_id: str, template: ProfileTemplate, description: str) -> Document:
+    """Return the profile in the form of the schema Customizations of openapi.yaml."""
     openscap = {"profile_id": profile_id, "profile_name": template.name, "profile_description": description}
     document: Document = {"openscap": openscap}
     if template.filesystem:
@@ -147,7 +156,7 @@ class _Size(fields.Field[int]):
 
 class _ProfileSchema(Schema):
     class Meta:
-        """The file is this project's own, so an unknown key is a typing error."""
+        """The file is this project's own, so an unknown key is a mistake."""
 
         unknown = RAISE
 

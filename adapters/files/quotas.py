@@ -1,4 +1,4 @@
-"""The quota file: the number of builds that each organization may start (docs/configuration.md, Builds)."""
+"""The quota file: builds that each organization may start within a sliding window (docs/configuration.md, Builds)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from domain.quota import Quota, QuotaTable
 
 log = structlog.get_logger()
 
+# The entry for organizations without an entry of their own.
 _DEFAULT: Final = "default"
+# About a century: far above real use, and within the dates that Python can represent.
 _MAX_WINDOW: Final = timedelta(days=36_500)
-# Seconds between two checks whether the file has changed.
+# Seconds between two checks whether the file has changed, so that not every request reads the file's status.
 _CHECK_INTERVAL: Final = 1.0
 
 
@@ -37,8 +39,8 @@ class _QuotaSchema(Schema):
     )
 
     @post_load
-    def _build(self, data: dict[str, Any], **_: Any) -> Quota:
-        return Quota(data["quota"], timedelta(microseconds=data["window"] / 1000))
+    def _to_quota(self, data: dict[str, Any], **_: Any) -> Quota:
+        return Quota(data["quota"], timedelta(microseconds=data["window"] / 1000))  # nanoseconds to microseconds
 
 
 _SCHEMA: Final = _QuotaSchema()
@@ -47,7 +49,8 @@ _SCHEMA: Final = _QuotaSchema()
 def load_quotas(path: Path) -> QuotaTable:
     """Read a quota file, `{org_id: {"quota": n, "slidingWindow": nanoseconds}, "default": …}`.
 
-    Raises ConfigurationError naming the file and the entry.
+    The entry `default` applies to organizations without an entry; if it is absent, they cannot start builds. Raises
+    ConfigurationError, which names the file and the entry.
     """
     try:
         document = orjson.loads(path.read_bytes())
@@ -66,16 +69,16 @@ def load_quotas(path: Path) -> QuotaTable:
     return QuotaTable({tenant: quota for tenant, quota in quotas.items() if tenant != _DEFAULT}, quotas.get(_DEFAULT))
 
 
-class Unlimited:
-    """No quotas, for installations without a quota file. Fulfils ports.quotas.Quotas."""
+class UnlimitedQuotas:
+    """No quotas, for installations without a quota file. Implements ports.quotas.Quotas."""
 
     def get(self, tenant: str) -> None:  # noqa: ARG002 - the same for all
-        """See the port."""
+        """Implements `Quotas.get`: None, for an unlimited number of builds."""
         return
 
 
 class FileQuotas:
-    """The quotas of a file that may change while the service runs. Thread-safe. Fulfils ports.quotas.Quotas.
+    """The quotas of a file that may change while the service runs. Thread-safe. Implements ports.quotas.Quotas.
 
     If the changed file is invalid, the previous quotas stay in force and an error is logged.
     """
@@ -85,14 +88,16 @@ class FileQuotas:
         self._path = path
         self._clock = clock
         self._lock = Lock()
-        self._loaded_version = _version(path)
+        self._last_seen_stamp = _get_file_stamp(
+            path
+        )  # before reading: a change while the file is read is noticed later
         self._table = load_quotas(path)
         self._checked_at = clock()
         if self._table.default is None:
             log.warning("quota file without default: organizations without an entry cannot start builds")
 
     def get(self, tenant: str) -> Quota:
-        """See the port."""
+        """Implements `Quotas.get`; reads a changed file first. Raises ConfigurationError if no quota applies."""
         self._reload_if_changed()
         return self._table.get(tenant)
 
@@ -102,10 +107,10 @@ class FileQuotas:
             if now - self._checked_at < _CHECK_INTERVAL:
                 return
             self._checked_at = now
-            version = _version(self._path)
-            if version == self._loaded_version:
+            stamp = _get_file_stamp(self._path)
+            if stamp == self._last_seen_stamp:
                 return
-            self._loaded_version = version
+            self._last_seen_stamp = stamp
             try:
                 self._table = load_quotas(self._path)
             except ConfigurationError as error:
@@ -114,8 +119,11 @@ class FileQuotas:
                 log.info("quota file reloaded")
 
 
-def _version(path: Path) -> tuple[int, int, int] | None:
-    """A value that changes with the file, also when a config map's symbolic link is switched; None without a file."""
+def _get_file_stamp(path: Path) -> tuple[int, int, int] | None:
+    """Return a value that changes with the file; None without a file.
+
+    An update of a Kubernetes ConfigMap switches a symbolic link, which `stat` follows.
+    """
     try:
         status = path.stat()
     except OSError:

@@ -15,6 +15,7 @@ import stamina
 from pysequoia import Cert
 
 from adapters.files.distribution_source import (
+    ARCHITECTURES,
     Document,
     Keyring,
     Source,
@@ -23,79 +24,90 @@ from adapters.files.distribution_source import (
     write_if_changed,
 )
 from adapters.files.distributions import load_distributions
-from adapters.http.watchdog import Watch, WatchedAdapter
+from adapters.http.call_deadline import CallDeadline, DeadlineAdapter
 from domain.errors import ConfigurationError, UnavailableError
 
-_TIMEOUT = (5.0, 15.0)  # seconds to connect, seconds between two pieces of an answer
-_SECONDS = 60.0  # for all attempts to download one address
-_LARGEST = 4 * 1024 * 1024  # bytes of a download; keyrings of vendors have tens of thousands
+_TIMEOUT = (5.0, 15.0)  # seconds to connect, seconds between two reads
+_TOTAL_TIMEOUT_SECONDS = 60.0  # for all attempts to download one URL
+_MAX_DOWNLOAD_BYTES = 4 * 1024 * 1024  # keyrings of vendors have tens of kilobytes
 _ATTEMPTS = 3
 
 Fetch: TypeAlias = Callable[[str], bytes]
-"""A function that returns the content of an address, and raises UnavailableError."""
+"""A function that returns the content of a URL, or raises UnavailableError."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Signed:
-    """A repository in a distribution's file, and its keyring."""
+class _SignedRepository:
+    """A repository in the file of the distribution with this folder name, and its keyring."""
 
     distribution: str
-    path: Path
     repository: Document
     keyring: Keyring
 
 
 def fetch_keys(source: Source, directory: Path, fetch: Fetch | None = None) -> tuple[Path, ...]:
-    """Write the armored keys of the source's keyrings into the directory's files; returns the files that changed.
+    """Write the armored keys into the `gpgkey` of every repository that has a keyring; return the files that changed.
 
-    `fetch` downloads an address, by default `download`; each address is downloaded once. Raises ConfigurationError, and
-    changes no file, if an address does not serve a key or the directory is invalid.
+    `fetch` downloads a URL, by default `download`; each URL is downloaded once.
+
+    Raises ConfigurationError before any file is written if a fingerprint is found at none of its keyring's URLs, or if
+    the directory is invalid. Raises it, too, if a file cannot be written; earlier files have then been changed.
     """
-    load_distributions(directory)
-    documents = _documents(source, directory)
-    signed = list(_signed(source, documents))
-    certificates, failures = _collect(signed, fetch or download)
-    missing = list(_missing(signed, certificates, failures))
-    if missing:
-        raise ConfigurationError("\n".join(missing))
-    for each in signed:
-        each.repository["gpgkey"] = "".join(str(certificates[f]) for f in each.keyring.fingerprints)
+    load_distributions(directory)  # raises ConfigurationError if the directory is invalid
+    documents = _read_documents(source, directory)
+    signed_repositories = list(_find_signed_repositories(source, documents))
+    certificates, failures = _fetch_certificates(signed_repositories, fetch or download)
+    missing_keys = list(_describe_missing_keys(signed_repositories, certificates, failures))
+    if missing_keys:
+        raise ConfigurationError("\n".join(missing_keys))
+    for signed in signed_repositories:
+        signed.repository["gpgkey"] = "".join(
+            str(certificates[fingerprint]) for fingerprint in signed.keyring.fingerprints
+        )
     try:
         return tuple(path for path, document in documents.items() if write_if_changed(path, format_document(document)))
     except OSError as error:
         raise ConfigurationError(f"{error.filename or directory}: {error.strerror}") from None
 
 
-def download(address: str) -> bytes:
-    """Download an address: at most 4 MiB, within a minute. Raises UnavailableError after three attempts."""
-    deadline = time.monotonic() + _SECONDS
+def download(url: str) -> bytes:
+    """Download a URL: at most 4 MiB, within a minute.
+
+    Temporary failures (connection, timeout, status 5xx) are tried three times. Raises UnavailableError after these
+    attempts, and for any other failure at once.
+    """
+    deadline = time.monotonic() + _TOTAL_TIMEOUT_SECONDS
     try:
         for attempt in stamina.retry_context(
             on=_is_temporary, attempts=_ATTEMPTS, wait_initial=0.2, wait_max=2.0, wait_jitter=0.2
         ):
             with attempt:
-                return _download_once(address, deadline)
+                return _download_once(url, deadline)
     except requests.RequestException as error:
-        raise UnavailableError(_reason(error)) from error
+        raise UnavailableError(_describe_failure(error)) from error
     raise AssertionError("stamina raises the last attempt's error")  # pragma: no cover
 
 
-def _download_once(address: str, deadline: float) -> bytes:
+def _download_once(url: str, deadline: float) -> bytes:
+    """Download a URL until the deadline, a time of `time.monotonic`.
+
+    Raises UnavailableError if the content is too large or incomplete at the deadline, and requests.RequestException.
+    """
     content = bytearray()
-    with Watch(deadline) as watch:
+    with CallDeadline(deadline) as call:
         try:
-            with _session() as session, session.get(address, timeout=_TIMEOUT, stream=True) as response:
+            with _session() as session, session.get(url, timeout=_TIMEOUT, stream=True) as response:
                 response.raise_for_status()
                 for piece in response.iter_content(64 * 1024):
                     content += piece
-                    if len(content) > _LARGEST:
-                        raise UnavailableError(f"more than {_LARGEST} bytes")
+                    if len(content) > _MAX_DOWNLOAD_BYTES:
+                        raise UnavailableError(f"more than {_MAX_DOWNLOAD_BYTES} bytes")
         except requests.RequestException:
-            if not watch.expired:
+            if not call.has_expired:
                 raise
-    # The watchdog closes the connection, which looks like the end of an answer without Content-Length.
-    if watch.expired:
-        raise UnavailableError(f"not complete within {_SECONDS:g} seconds")
+    # The connection is closed at the deadline, which looks like the end of an answer without Content-Length.
+    if call.has_expired:
+        raise UnavailableError(f"not complete within {_TOTAL_TIMEOUT_SECONDS:g} seconds")
     return bytes(content)
 
 
@@ -103,7 +115,7 @@ def _session() -> requests.Session:
     session = requests.Session()
     session.headers["Accept-Encoding"] = "identity"  # an answer cannot grow by decompression
     for scheme in ("http://", "https://"):
-        session.mount(scheme, WatchedAdapter())
+        session.mount(scheme, DeadlineAdapter())
     return session
 
 
@@ -113,65 +125,71 @@ def _is_temporary(error: Exception) -> bool:
     return isinstance(error, requests.ConnectionError | requests.Timeout)
 
 
-def _reason(error: requests.RequestException) -> str:
+def _describe_failure(error: requests.RequestException) -> str:
     if error.response is not None:
         return f"status {error.response.status_code}"
     return type(error).__name__
 
 
-def _documents(source: Source, directory: Path) -> dict[Path, Document]:
-    """The files of the source's distributions that exist in the directory, by path."""
+def _read_documents(source: Source, directory: Path) -> dict[Path, Document]:
+    """Return the parsed JSON of the distributions' files that exist in the directory, by path."""
     paths = (directory / name / f"{name}.json" for name in source.distributions)
     return {path: json.loads(path.read_bytes()) for path in paths if path.is_file()}
 
 
-def _signed(source: Source, documents: Mapping[Path, Document]) -> Iterator[_Signed]:
+def _find_signed_repositories(source: Source, documents: Mapping[Path, Document]) -> Iterator[_SignedRepository]:
     keyrings = keyrings_by_repository(source)
     for path, document in documents.items():
         name = path.parent.name
-        for arch in ("x86_64", "aarch64"):
+        for arch in ARCHITECTURES:
             for repository in (document.get(arch) or {}).get("repositories") or []:
                 keyring = keyrings.get((name, arch, repository["id"]))
                 if keyring:
-                    yield _Signed(name, path, repository, keyring)
+                    yield _SignedRepository(name, repository, keyring)
 
 
-def _collect(signed: Iterable[_Signed], fetch: Fetch) -> tuple[dict[str, Cert], dict[str, str]]:
-    """The downloaded certificates by fingerprint, and the reasons of failures by address."""
+def _fetch_certificates(
+    signed_repositories: Iterable[_SignedRepository], fetch: Fetch
+) -> tuple[dict[str, Cert], dict[str, str]]:
+    """Download the OpenPGP certificates (public keys); return them by fingerprint, and reasons of failures by URL."""
     certificates: dict[str, Cert] = {}
     failures: dict[str, str] = {}
-    for address in dict.fromkeys(address for each in signed for address in each.keyring.addresses):
+    for url in dict.fromkeys(url for signed in signed_repositories for url in signed.keyring.addresses):
         try:
-            found = _parse_certificates(fetch(address))
+            downloaded = _parse_certificates(fetch(url))
         except UnavailableError as error:
-            failures[address] = error.detail
+            failures[url] = error.detail
             continue
-        for certificate in found:
+        for certificate in downloaded:
             fingerprint = certificate.fingerprint.upper()
-            known = certificates.get(fingerprint)
-            certificates[fingerprint] = known.merge(certificate) if known else certificate
+            existing = certificates.get(fingerprint)
+            # URLs may serve different subkeys or signatures of one key.
+            certificates[fingerprint] = existing.merge(certificate) if existing else certificate
     return certificates, failures
 
 
 def _parse_certificates(content: bytes) -> list[Cert]:
     """Parse an armored or binary OpenPGP keyring. Raises UnavailableError if it holds no certificates."""
     try:
-        found = Cert.split_bytes(content)
+        certificates = Cert.split_bytes(content)
     except (RuntimeError, ValueError):
-        found = []
-    if not found:
+        certificates = []
+    if not certificates:
         raise UnavailableError("no OpenPGP certificates")
-    return found
+    return certificates
 
 
-def _missing(signed: Iterable[_Signed], certificates: Mapping[str, Cert], failures: Mapping[str, str]) -> Iterator[str]:
-    """One line for each fingerprint without a certificate, with the repositories that it signs."""
+def _describe_missing_keys(
+    signed_repositories: Iterable[_SignedRepository], certificates: Mapping[str, Cert], failures: Mapping[str, str]
+) -> Iterator[str]:
+    """Return a line for each fingerprint without a certificate, with the repositories that it signs."""
+    # The inner dict serves as an ordered set.
     missing: defaultdict[tuple[str, tuple[str, ...]], dict[str, None]] = defaultdict(dict)
-    for each in signed:
-        for fingerprint in each.keyring.fingerprints:
+    for signed in signed_repositories:
+        for fingerprint in signed.keyring.fingerprints:
             if fingerprint not in certificates:
-                repository = f"{each.distribution} {each.repository['id']}"
-                missing[fingerprint, each.keyring.addresses][repository] = None
-    for (fingerprint, addresses), repositories in missing.items():
-        tried = ", ".join(f"{a} ({failures.get(a, 'does not contain it')})" for a in addresses)
+                repository = f"{signed.distribution} {signed.repository['id']}"
+                missing[fingerprint, signed.keyring.addresses][repository] = None
+    for (fingerprint, urls), repositories in missing.items():
+        tried = ", ".join(f"{url} ({failures.get(url, 'does not contain it')})" for url in urls)
         yield f"{fingerprint}, which signs {', '.join(repositories)}, was not found at {tried}"

@@ -1,1 +1,1 @@
-"""Back-ends over HTTP: a shared small client, and one adapter for each back-end."""
+"""Clients of back-ends over HTTP: a common one (client.py), and an adapter for each back-end."""

@@ -1,7 +1,6 @@
-"""A circuit breaker: a back-end that does not answer is left alone for a while.
+"""A circuit breaker: after repeated failures, calls of a back-end are rejected for a while.
 
-Ours, because pybreaker holds its lock for as long as the guarded call takes, which would send requests to a back-end
-one after another.
+The library pybreaker holds its lock during the guarded call, so a back-end would get only one request at a time.
 """
 
 from __future__ import annotations
@@ -11,15 +10,18 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Final
 
+# Consecutive failures that open the breaker.
 FAILURES_TO_OPEN: Final = 5
+# Seconds between two trial calls while the breaker is open.
 SECONDS_OPEN: Final = 10.0
 
 
 class Breaker:
-    """Closed until `failures` calls in a row failed; then open, but for one trial after each `seconds`.
+    """The circuit breaker of one back-end. It is thread-safe.
 
-    A trial that lasts longer does not keep the next one out: not every call comes to an outcome that says something of
-    the back-end, and one that does not may not shut out all others. Calls' deadlines bound how many run at once.
+    It opens after `failures` consecutive failures. While it is open, it allows one trial call every `seconds` seconds,
+    even if an earlier trial has not ended: a call may end without a sign that the back-end works or fails, and must not
+    block all others. The deadlines of the calls limit how many trials run at the same time. `clock` returns seconds.
     """
 
     def __init__(
@@ -29,37 +31,38 @@ class Breaker:
         seconds: float = SECONDS_OPEN,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._limit = failures
+        self._failures_to_open = failures
         self._seconds = seconds
         self._clock = clock
         self._lock = Lock()
-        self._failed = 0
+        self._failures = 0
+        # The time of the next trial call.
         self._retry_at = 0.0
 
-    def admits(self) -> bool:
-        """Whether a call may be made now; whoever is admitted says how it went."""
+    def allows_call(self) -> bool:
+        """Whether a call may be made now. The caller then reports the outcome with one of the `record_` methods."""
         with self._lock:
-            if self._failed < self._limit:
+            if self._failures < self._failures_to_open:
                 return True
             now = self._clock()
             if now < self._retry_at:
                 return False
-            self._retry_at = now + self._seconds  # the others wait for this one's outcome
+            self._retry_at = now + self._seconds  # until then, only this call is a trial
             return True
 
-    def answered(self) -> None:
-        """The back-end gave an answer."""
+    def record_answer(self) -> None:
+        """Record that the back-end answered, which closes the breaker."""
         with self._lock:
-            self._failed = 0
+            self._failures = 0
 
-    def failed(self) -> None:
-        """The back-end gave none."""
+    def record_failure(self) -> None:
+        """Record that the back-end did not answer."""
         with self._lock:
-            self._failed += 1
+            self._failures += 1
             self._retry_at = self._clock() + self._seconds
 
     @property
     def is_open(self) -> bool:
-        """Whether the last calls failed, and nothing has been answered since, however seldom calls are made."""
+        """Whether the breaker is open: the last calls failed and no call has succeeded since."""
         with self._lock:
-            return self._failed >= self._limit
+            return self._failures >= self._failures_to_open

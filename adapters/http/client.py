@@ -1,4 +1,4 @@
-"""What every back-end call shares: pooled connections, deadlines, bounded retries, a breaker, credentials, tracing."""
+"""The HTTP client of all back-ends: pooled connections, deadlines, retries, a circuit breaker, credentials, tracing."""
 
 from __future__ import annotations
 
@@ -26,47 +26,51 @@ from urllib3.exceptions import (
 
 from adapters.http.answer import Answer
 from adapters.http.breaker import Breaker
+from adapters.http.call_deadline import is_unsent
 from adapters.http.exchange import TooLargeError, exchange, new_session
 from adapters.http.tokens import TokenRefusedError, Tokens
-from adapters.http.watchdog import is_unsent
 from ports.deadline import remaining_seconds, until
 from ports.meter import NULL_METER, CallOutcome, Meter
 from ports.trace import current_trace
 from ports.waiting import about_to_wait
 
 __all__ = [
-    "LARGEST_COMMON",
+    "DEFAULT_MAX_BYTES",
     "MAX_IDLE",
     "Answer",
     "BackEnd",
     "NoAnswerError",
-    "Query",
+    "QueryParameters",
     "Timeouts",
     "new_session",
-    "segment",
+    "path_segment",
 ]
 
 log = structlog.get_logger()
 
-# Statuses of things in front of a back-end that cannot reach it.
-_NOT_THERE: Final = frozenset({502, 503, 504})
-_BEFORE_SENDING: Final = (NewConnectionError, ConnectTimeoutError, ProxyError)
-# The longest a back-end may put us off, and what a further attempt needs beyond the pause before it.
-_PATIENCE: Final = 1.0
-_LEAST: Final = 0.1
-_LONGEST_PAUSE: Final = 0.5
+# The statuses of a gateway that cannot reach the back-end.
+_UNAVAILABLE_STATUSES: Final = frozenset({502, 503, 504})
+# Errors of urllib3 that occur before any byte of the request is sent.
+_ERRORS_BEFORE_SENDING: Final = (NewConnectionError, ConnectTimeoutError, ProxyError)
+# Seconds: after a longer Retry-After, the call is not repeated.
+_MAX_RETRY_AFTER: Final = 1.0
+# Seconds that must remain until the deadline for a further attempt, after the pause before it.
+_MIN_ATTEMPT_SECONDS: Final = 0.1
+# Seconds: the longest pause before a further attempt.
+_MAX_PAUSE: Final = 0.5
+# Seconds: the longest random addition to a pause.
 _JITTER: Final = 0.1
 
 # Seconds: a connection that was idle for longer is not used for a request that the back-end must not get twice.
 MAX_IDLE: Final = 0.3
-# Bytes of an answer of a call that says nothing else: the common ones have some kilobytes.
-LARGEST_COMMON: Final = 1024 * 1024
+# Bytes of an answer where the call sets no limit of its own. Common answers have some kilobytes.
+DEFAULT_MAX_BYTES: Final = 1024 * 1024
 
-Query = Sequence[tuple[str, str]]
+QueryParameters = Sequence[tuple[str, str]]
 
 
 class NoAnswerError(Exception):
-    """The back-end gave no usable answer; `sent` says whether it may have got the request."""
+    """The back-end gave no usable answer; `sent` says whether it may have received the request."""
 
     def __init__(self, back_end: str, *, sent: bool) -> None:
         super().__init__(f"{back_end} gives no usable answer")
@@ -74,20 +78,20 @@ class NoAnswerError(Exception):
         self.sent = sent
 
 
-class _LateError(NoAnswerError):
-    """An answer did not come in time."""
+class _TimeoutError(NoAnswerError):
+    """The answer did not come in time."""
 
 
-class _UnusableError(NoAnswerError):
-    """An answer came, and is too large."""
+class _OversizedError(NoAnswerError):
+    """The answer is too large."""
 
 
-class _TryAgainError(NoAnswerError):
-    """An answer did not come, and another attempt may bring one."""
+class _RetryableError(NoAnswerError):
+    """No answer came, but another attempt may get one."""
 
 
-class _PutOffError(NoAnswerError):
-    """The back-end wants to be asked again after some seconds."""
+class _RetryAfterError(NoAnswerError):
+    """The back-end answered 429; `seconds` is its Retry-After, None if it sent none."""
 
     def __init__(self, back_end: str, seconds: float | None) -> None:
         super().__init__(back_end, sent=True)
@@ -96,9 +100,9 @@ class _PutOffError(NoAnswerError):
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds to wait for a connection, for each part of an answer, and for the whole call with all its attempts.
+    """Seconds to wait for a connection, between two reads of an answer, and for the whole call with all attempts.
 
-    All are cut to what `ports.deadline` leaves.
+    An earlier deadline of `ports.deadline` shortens all of them.
     """
 
     connect: float
@@ -113,20 +117,20 @@ class _Request:
     timeouts: Timeouts
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    largest: int = LARGEST_COMMON
-    # Whether the caller had less time left than the back-end is usually given.
-    hurried: bool = False
-    # See exchange.
+    max_bytes: int = DEFAULT_MAX_BYTES
+    # Whether the caller's deadline leaves less time than the timeouts: a timeout is then no failure of the back-end.
+    has_short_deadline: bool = False
+    # Seconds; None for an idempotent request. See `exchange`.
     max_idle: float | None = None
-    # The attempts of a call share one renewal of the access token: each of them would double the requests otherwise.
+    # False after the access token was renewed once for this call: more renewals would double its requests.
     may_renew_token: bool = True
 
 
 class BackEnd:
-    """One back-end at `url`. Thread-safe; holds at most `connections` idle connections.
+    """The client of one back-end. It is thread-safe.
 
-    `headers` go along with a call as they are; the pairs of `params` are encoded into its query. An answer of more than
-    `largest` bytes is none.
+    All methods take a `path` below the URL of the back-end. They send `headers` unchanged, and encode the pairs of
+    `params` into the query. An answer of more than `max_bytes` bytes counts as no answer.
     """
 
     def __init__(
@@ -141,6 +145,11 @@ class BackEnd:
         breaker: Breaker | None = None,
         meter: Meter = NULL_METER,
     ) -> None:
+        """`name` is for log events, metrics and errors; at most `connections` idle connections are kept.
+
+        `tokens` provides the access tokens that calls are authorized with, None for none. `ca_file` and `proxy` are
+        those of `new_session`.
+        """
         self.name = name
         self._url = url.rstrip("/")
         self._tokens = tokens
@@ -149,7 +158,7 @@ class BackEnd:
         self._meter = meter
 
     def close(self) -> None:
-        """Drop the pooled connections."""
+        """Close the pooled connections."""
         self._session.close()
 
     def get(
@@ -158,89 +167,92 @@ class BackEnd:
         timeouts: Timeouts,
         *,
         headers: Mapping[str, str] | None = None,
-        params: Query = (),
-        largest: int = LARGEST_COMMON,
+        params: QueryParameters = (),
+        max_bytes: int = DEFAULT_MAX_BYTES,
     ) -> Answer:
-        """GET, repeated a little while the back-end is not there. Raises NoAnswerError, for a 429 too."""
-        return self._repeated(_request("GET", path, timeouts, None, headers, params, largest))
+        """Send a GET, up to three times while the back-end is unavailable. Raises NoAnswerError, also for a 429."""
+        return self._call_with_retries(_new_request("GET", path, timeouts, None, headers, params, max_bytes))
 
-    def ask(
+    def post_idempotent(
         self,
         path: str,
         body: Mapping[str, Any],
         timeouts: Timeouts,
         *,
         headers: Mapping[str, str] | None = None,
-        params: Query = (),
-        largest: int = LARGEST_COMMON,
+        params: QueryParameters = (),
+        max_bytes: int = DEFAULT_MAX_BYTES,
     ) -> Answer:
-        """A POST that only asks, repeated as `get` is. Raises NoAnswerError, for a 429 too."""
-        return self._repeated(_request("POST", path, timeouts, body, headers, params, largest))
+        """Send a POST that may reach the back-end several times, with retries as in `get`.
+
+        Raises NoAnswerError, also for a 429.
+        """
+        return self._call_with_retries(_new_request("POST", path, timeouts, body, headers, params, max_bytes))
 
     def delete(
-        self, path: str, timeouts: Timeouts, *, headers: Mapping[str, str] | None = None, params: Query = ()
+        self, path: str, timeouts: Timeouts, *, headers: Mapping[str, str] | None = None, params: QueryParameters = ()
     ) -> Answer:
-        """DELETE, repeated as `get` is. Raises NoAnswerError, for a 429 too."""
-        return self._repeated(_request("DELETE", path, timeouts, None, headers, params))
+        """Send a DELETE, with retries as in `get`. Raises NoAnswerError, also for a 429."""
+        return self._call_with_retries(_new_request("DELETE", path, timeouts, None, headers, params))
 
-    def post(
+    def post_once(
         self,
         path: str,
         body: Mapping[str, Any],
         timeouts: Timeouts,
         *,
         headers: Mapping[str, str] | None = None,
-        params: Query = (),
+        params: QueryParameters = (),
         max_idle: float = MAX_IDLE,
     ) -> Answer:
-        """A POST that the back-end must not get twice; only if nothing of it was written it is sent once more.
+        """Send a POST that the back-end must not get twice; it is sent again only if no byte of it was written.
 
         It uses a pooled connection only if that was idle for less than `max_idle` seconds. Raises NoAnswerError.
         """
-        request = replace(_request("POST", path, timeouts, body, headers, params), max_idle=max_idle)
+        request = replace(_new_request("POST", path, timeouts, body, headers, params), max_idle=max_idle)
         with until(timeouts.total):
-            return self._guarded(request)
+            return self._call_once(request)
 
-    def _repeated(self, request: _Request) -> Answer:
+    def _call_with_retries(self, request: _Request) -> Answer:
         with until(request.timeouts.total):
             for attempt in stamina.retry_context(
-                on=_another_attempt(), attempts=3, wait_initial=0.05, wait_max=_LONGEST_PAUSE, wait_jitter=_JITTER
+                on=_retry_policy(), attempts=3, wait_initial=0.05, wait_max=_MAX_PAUSE, wait_jitter=_JITTER
             ):
                 with attempt:
-                    answer = self._guarded(request)
-                    if answer.status in _NOT_THERE:
-                        raise _TryAgainError(self.name, sent=True)
+                    answer = self._call_once(request)
+                    if answer.status in _UNAVAILABLE_STATUSES:
+                        raise _RetryableError(self.name, sent=True)
                     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-                        raise _PutOffError(self.name, answer.retry_after)
+                        raise _RetryAfterError(self.name, answer.retry_after)
         return answer
 
-    def _guarded(self, request: _Request) -> Answer:
+    def _call_once(self, request: _Request) -> Answer:
         about_to_wait()
         if remaining_seconds() <= 0:
             raise NoAnswerError(self.name, sent=False)
-        if not self.breaker.admits():
+        if not self.breaker.allows_call():
             self._meter.back_end_called(self.name, CallOutcome.TURNED_AWAY, 0.0)
             raise NoAnswerError(self.name, sent=False)
         began = time.perf_counter()
         try:
-            answer = self._authorized(request)
+            answer = self._send_authorized(request)
         except NoAnswerError as error:
-            outcome = CallOutcome.LATE if isinstance(error, _LateError) else CallOutcome.NO_ANSWER
+            outcome = CallOutcome.LATE if isinstance(error, _TimeoutError) else CallOutcome.NO_ANSWER
             self._meter.back_end_called(self.name, outcome, time.perf_counter() - began)
-            if isinstance(error, _UnusableError):
-                self.breaker.answered()
-            elif not (request.hurried and isinstance(error, _LateError)):
-                self.breaker.failed()
+            if isinstance(error, _OversizedError):
+                self.breaker.record_answer()
+            elif not (request.has_short_deadline and isinstance(error, _TimeoutError)):
+                self.breaker.record_failure()
             log.warning("back-end gives no answer", back_end=self.name, method=request.method, cause=_cause(error))
             raise
         self._meter.back_end_called(self.name, CallOutcome.of(answer.status), time.perf_counter() - began)
-        if answer.status in _NOT_THERE:
-            self.breaker.failed()
+        if answer.status in _UNAVAILABLE_STATUSES:
+            self.breaker.record_failure()
         else:
-            self.breaker.answered()
+            self.breaker.record_answer()
         return answer
 
-    def _authorized(self, request: _Request) -> Answer:
+    def _send_authorized(self, request: _Request) -> Answer:
         if self._tokens is None:
             return self._send(request, None)
         token = self._token()
@@ -248,7 +260,7 @@ class BackEnd:
         if answer.status not in {401, 403} or not request.may_renew_token:
             return answer
         request.may_renew_token = False
-        self._tokens.refused(token)
+        self._tokens.invalidate(token)
         return self._send(request, self._token())
 
     def _token(self) -> str:
@@ -267,41 +279,41 @@ class BackEnd:
                 data=request.body,
                 headers=_headers(request, token),
                 timeout=(request.timeouts.connect, request.timeouts.read),
-                largest=request.largest,
+                max_bytes=request.max_bytes,
                 max_idle=request.max_idle,
             )
         except requests.Timeout as error:
-            raise _LateError(self.name, sent=not isinstance(error, requests.ConnectTimeout)) from error
+            raise _TimeoutError(self.name, sent=not isinstance(error, requests.ConnectTimeout)) from error
         except TooLargeError as error:
-            raise _UnusableError(self.name, sent=True) from error
+            raise _OversizedError(self.name, sent=True) from error
         except requests.RequestException as error:
-            if _stalled(error):
-                raise _LateError(self.name, sent=True) from error
-            raise _TryAgainError(self.name, sent=not _failed_before_sending(error)) from error
-        except (OSError, UnicodeError) as error:  # certificates that cannot be read, a header that cannot be written
+            if _is_stalled_answer(error):
+                raise _TimeoutError(self.name, sent=True) from error
+            raise _RetryableError(self.name, sent=not _is_before_sending(error)) from error
+        except (OSError, UnicodeError) as error:  # unreadable certificates, or a header that cannot be encoded
             raise NoAnswerError(self.name, sent=False) from error
         log.debug("back-end answered", back_end=self.name, method=request.method, status=answer.status)
         return answer
 
 
-def segment(text: str) -> str:
-    """`text` as one segment of a path. Raises ValueError for what cannot be one.
+def path_segment(text: str) -> str:
+    """Encode `text` as one segment of a path. Raises ValueError for the empty text, `.` and `..`.
 
-    Dots alone are steps, encoded or not (RFC 3986, section 6.2.2), and nothing leaves a segment out.
+    In a URL, `.` and `..` are steps to another path, percent-encoded or not (RFC 3986, section 6.2.2).
     """
     if text in {"", ".", ".."}:
-        raise ValueError("no segment of a path")
+        raise ValueError("not a segment of a path")
     return quote(text, safe="")
 
 
-def _request(
+def _new_request(
     method: str,
     path: str,
     timeouts: Timeouts,
     body: Mapping[str, Any] | None,
     headers: Mapping[str, str] | None,
-    params: Query,
-    largest: int = LARGEST_COMMON,
+    params: QueryParameters,
+    max_bytes: int = DEFAULT_MAX_BYTES,
 ) -> _Request:
     return _Request(
         method,
@@ -309,8 +321,8 @@ def _request(
         timeouts,
         None if body is None else orjson.dumps(body),
         headers or {},
-        largest,
-        hurried=remaining_seconds() < min(timeouts.read, timeouts.total),
+        max_bytes,
+        has_short_deadline=remaining_seconds() < min(timeouts.read, timeouts.total),
     )
 
 
@@ -327,38 +339,46 @@ def _headers(request: _Request, token: str | None) -> dict[str, str]:
     return headers
 
 
-def _another_attempt() -> Callable[[Exception], bool | float]:
-    """Whether another attempt follows an error, and after how many seconds where the back-end says so (once)."""
-    was_put_off = False
+def _retry_policy() -> Callable[[Exception], bool | float]:
+    """Create the function by which stamina decides on a retry after an error: yes, no, or the seconds to wait before.
+
+    The call waits for a Retry-After of the back-end once; after a second 429 it is not repeated.
+    """
+    has_waited = False
 
     def decide(error: Exception) -> bool | float:
-        nonlocal was_put_off
-        if isinstance(error, _PutOffError):
+        nonlocal has_waited
+        if isinstance(error, _RetryAfterError):
             seconds = error.seconds
-            if was_put_off or seconds is None or seconds > _PATIENCE or remaining_seconds() < seconds + _LEAST:
+            if (
+                has_waited
+                or seconds is None
+                or seconds > _MAX_RETRY_AFTER
+                or remaining_seconds() < seconds + _MIN_ATTEMPT_SECONDS
+            ):
                 return False
-            was_put_off = True
+            has_waited = True
             return seconds
-        return isinstance(error, _TryAgainError) and remaining_seconds() > _LONGEST_PAUSE + _JITTER + _LEAST
+        return isinstance(error, _RetryableError) and remaining_seconds() > _MAX_PAUSE + _JITTER + _MIN_ATTEMPT_SECONDS
 
     return decide
 
 
-def _stalled(error: requests.RequestException) -> bool:
-    """Whether the answer began and then took too long: waiting as long again is not likely to help."""
+def _is_stalled_answer(error: requests.RequestException) -> bool:
+    """Whether the answer began and then took too long: another attempt would probably take as long."""
     return bool(error.args) and isinstance(error.args[0], ReadTimeoutError)
 
 
-def _failed_before_sending(error: requests.RequestException) -> bool:
+def _is_before_sending(error: requests.RequestException) -> bool:
     cause = error.args[0] if error.args else None
     if isinstance(cause, ProtocolError):
         return is_unsent(cause)
     if not isinstance(cause, MaxRetryError):
         return False
     reason = cause.reason
-    # Of TLS' own errors, others than a certificate's may also come while the answer is read.
+    # Errors of TLS other than an untrusted certificate may also occur while the answer is read.
     untrusted = isinstance(reason, SSLError) and any(isinstance(each, SSLCertVerificationError) for each in reason.args)
-    return untrusted or isinstance(reason, _BEFORE_SENDING)
+    return untrusted or isinstance(reason, _ERRORS_BEFORE_SENDING)
 
 
 def _cause(error: BaseException) -> str:

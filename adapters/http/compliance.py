@@ -1,4 +1,8 @@
-"""Compliance over HTTP (shapes: spec 30, back-ends)."""
+"""The client of the Compliance service, API v2.
+
+It stores customers' security policies. A policy has a tailoring, which adapts an OpenSCAP profile, for each minor
+version of RHEL.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,18 @@ from typing import Any, Final
 
 from marshmallow import fields, post_load, validate
 
-from adapters.http.client import Answer, BackEnd, segment
-from adapters.http.customers import CustomersBackEnd
-from adapters.http.schemas import AnswerSchema, ShortList
+from adapters.http.client import Answer, BackEnd, path_segment
+from adapters.http.identity_back_end import IdentityBackEnd
+from adapters.http.schemas import AnswerSchema, BoundedList
 from domain.content import Policy
 from domain.errors import NotFoundError
 from domain.identity import Identity
 
-# Bytes of a tailoring file: as JSON it becomes a file of the image; as TOML it is read here, and real ones have 20 kB.
-_LARGEST: Final = {"json": 4 * 1024 * 1024, "toml": 512 * 1024}
-# A policy has one for each minor version.
-_MOST_TAILORINGS: Final = 1000
+# Bytes of a tailoring file by format. JSON files are copied into images. TOML files are parsed by this service; real
+# ones have 20 kB.
+_MAX_FILE_BYTES: Final = {"json": 4 * 1024 * 1024, "toml": 512 * 1024}
+# Tailorings of a policy: many times more than there are minor versions.
+_MAX_TAILORINGS: Final = 1000
 
 _FORBIDDEN: Final = "user is not authorized - please check your permissions on compliance policies"
 
@@ -37,26 +42,26 @@ class _PolicyAnswerSchema(AnswerSchema):
 
 
 class _TailoringsSchema(AnswerSchema):
-    data = ShortList(fields.Dict(), most=_MOST_TAILORINGS, required=True)
+    data = BoundedList(fields.Dict(), max_entries=_MAX_TAILORINGS, required=True)
 
 
 _POLICY: Final = _PolicyAnswerSchema()
 _TAILORINGS: Final = _TailoringsSchema()
-# TOML has been served under several media types; the path says which file is meant.
-_ACCEPTED: Final = {"json": "application/json", "toml": "*/*"}
-# Made, or made before: compliance answers like this where the minor version has one.
-_THERE: Final = frozenset({HTTPStatus.CREATED, HTTPStatus.NOT_ACCEPTABLE})
+# The Accept header by format. Compliance has served TOML under several media types; the path selects the format.
+_ACCEPT: Final = {"json": "application/json", "toml": "*/*"}
+# The statuses after which the tailoring exists: Compliance answers 406 if the minor version has one already.
+_TAILORING_EXISTS: Final = frozenset({HTTPStatus.CREATED, HTTPStatus.NOT_ACCEPTABLE})
 
 
 class HttpCompliance:
-    """Fulfils ports.compliance.Compliance."""
+    """Implements ports.compliance.Compliance."""
 
     def __init__(self, back_end: BackEnd) -> None:
-        self._back_end = CustomersBackEnd(back_end, "Compliance", _FORBIDDEN)
+        self._back_end = IdentityBackEnd(back_end, "Compliance", _FORBIDDEN)
 
     def policy(self, identity: Identity, policy_id: str) -> Policy:
         """See the port."""
-        answer = self._found(self._back_end.get(identity, _path(policy_id)), _unknown_policy())
+        answer = self._check_found(self._back_end.get(identity, _path(policy_id)), _unknown_policy_error())
         policy: Policy = self._back_end.read(_POLICY, answer)["data"]
         return policy
 
@@ -67,39 +72,40 @@ class HttpCompliance:
     def has_tailoring(self, identity: Identity, policy_id: str, minor: int) -> bool:
         """See the port."""
         path = _path(policy_id, "/tailorings")
-        answer = self._found(
-            self._back_end.get(identity, path, (("filter", f"os_minor_version={minor}"),)), _unknown_policy()
+        answer = self._check_found(
+            self._back_end.get(identity, path, (("filter", f"os_minor_version={minor}"),)), _unknown_policy_error()
         )
         return bool(self._back_end.read(_TAILORINGS, answer)["data"])
 
     def create_tailoring(self, identity: Identity, policy_id: str, minor: int) -> None:
         """See the port."""
-        # May be repeated: compliance keeps one for each minor version, and refuses another.
-        answer = self._back_end.ask(identity, _path(policy_id, "/tailorings"), {"os_minor_version": minor})
-        if self._found(answer, _unknown_policy()).status not in _THERE:
-            raise self._back_end.away()
+        # A repeated request does no harm: Compliance refuses a second tailoring for a minor version.
+        answer = self._back_end.post_idempotent(identity, _path(policy_id, "/tailorings"), {"os_minor_version": minor})
+        if self._check_found(answer, _unknown_policy_error()).status not in _TAILORING_EXISTS:
+            raise self._back_end.unusable_answer_error()
 
     def blueprint(self, identity: Identity, policy_id: str, minor: int) -> str:
         """See the port."""
         return self._tailoring_file(identity, policy_id, minor, "toml")
 
-    def _tailoring_file(self, identity: Identity, policy_id: str, minor: int, kind: str) -> str:
-        """The file's text, empty where there is none to the tailoring."""
-        path = _path(policy_id, f"/tailorings/{minor}/tailoring_file.{kind}")
-        answer = self._found(
-            self._back_end.get(identity, path, accept=_ACCEPTED[kind], largest=_LARGEST[kind]), _no_tailoring()
+    def _tailoring_file(self, identity: Identity, policy_id: str, minor: int, file_format: str) -> str:
+        """Return the text of the tailoring's file in `file_format` (json or toml), empty if it has none."""
+        path = _path(policy_id, f"/tailorings/{minor}/tailoring_file.{file_format}")
+        answer = self._check_found(
+            self._back_end.get(identity, path, accept=_ACCEPT[file_format], max_bytes=_MAX_FILE_BYTES[file_format]),
+            _missing_tailoring_error(),
         )
         if answer.status == HTTPStatus.NO_CONTENT:
             return ""
         if answer.status != HTTPStatus.OK:
-            raise self._back_end.away()
+            raise self._back_end.unusable_answer_error()
         try:
             return answer.body.decode()
         except UnicodeDecodeError as error:
-            raise self._back_end.away() from error
+            raise self._back_end.unusable_answer_error() from error
 
     @staticmethod
-    def _found(answer: Answer, not_found: NotFoundError) -> Answer:
+    def _check_found(answer: Answer, not_found: NotFoundError) -> Answer:
         if answer.status == HTTPStatus.NOT_FOUND:
             raise not_found
         return answer
@@ -107,14 +113,14 @@ class HttpCompliance:
 
 def _path(policy_id: str, rest: str = "") -> str:
     try:
-        return f"/policies/{segment(policy_id)}{rest}"
+        return f"/policies/{path_segment(policy_id)}{rest}"
     except ValueError:
-        raise _unknown_policy() from None
+        raise _unknown_policy_error() from None
 
 
-def _unknown_policy() -> NotFoundError:
+def _unknown_policy_error() -> NotFoundError:
     return NotFoundError("Compliance knows no such policy")
 
 
-def _no_tailoring() -> NotFoundError:
+def _missing_tailoring_error() -> NotFoundError:
     return NotFoundError("Compliance has no tailoring of the policy for this minor version")

@@ -1,4 +1,4 @@
-"""The composer over HTTP (contract: composer v2)."""
+"""The client of the composer, API v2 of osbuild-composer."""
 
 from __future__ import annotations
 
@@ -10,43 +10,48 @@ from uuid import UUID
 
 from marshmallow import INCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate
 
-from adapters.http.client import MAX_IDLE, Answer, BackEnd, NoAnswerError, Query, Timeouts, segment
-from adapters.http.exchange import LARGEST_ANSWER
-from adapters.http.schemas import AnswerSchema, Records, ShortList
+from adapters.http.client import MAX_IDLE, Answer, BackEnd, NoAnswerError, QueryParameters, Timeouts, path_segment
+from adapters.http.exchange import MAX_ANSWER_BYTES
+from adapters.http.schemas import AnswerSchema, BoundedList, RecordList
 from domain.documents import LARGEST_DETAILS, is_within
 from domain.errors import NotFoundError, UnavailableError
 from domain.packages import Package
-from domain.status import BuildError, ComposeStatus, ImageStatus, Progress, UploadStatus, bounded
+from domain.status import BuildError, ComposeStatus, ImageStatus, Progress, UploadStatus, limit_error
 from domain.submission import Accepted, Refused, Submission, Unanswered
 from ports.composer import Builds
 
 _BASE: Final = "/api/image-builder-composer/v2"
-_SHORT: Final = Timeouts(connect=3.0, read=10.0, total=15.0)
-_LONG: Final = Timeouts(connect=3.0, read=25.0, total=30.0)
-# What globs are made of, and what UTF-8 cannot hold; there is no way to quote it that every composer understands.
+# For the calls that the composer answers from memory.
+_SHORT_TIMEOUTS: Final = Timeouts(connect=3.0, read=10.0, total=15.0)
+# For submissions and searches.
+_LONG_TIMEOUTS: Final = Timeouts(connect=3.0, read=25.0, total=30.0)
+# Characters that a glob cannot match literally, because not every composer supports an escape for them: its special
+# characters, and surrogates, which UTF-8 cannot encode.
 _NOT_LITERAL: Final = re.compile(r"[*?\[\]\\\ud800-\udfff]")
 
-# Bytes of its answers: a status tells of an error with all its details, metadata the request as well as the packages;
-# its builds, and a search's packages, are as many as it has.
-_LARGEST_STATUS: Final = 4 * 1024 * 1024
-_LARGEST_METADATA: Final = 16 * 1024 * 1024
-_LARGEST_LIST: Final = LARGEST_ANSWER
-# Packages in an image, or found: some times those of a whole distribution.
-_MOST_PACKAGES: Final = 200_000
-# A build has as many uploads as targets.
-_MOST_UPLOADS: Final = 1000
-# Characters of a status, a type or the id of an error.
-_LONGEST_WORD: Final = 255
+# Bytes of a status, which may contain an error with all its details.
+_MAX_STATUS_BYTES: Final = 4 * 1024 * 1024
+# Bytes of the metadata, which contain the request and the packages of the image.
+_MAX_METADATA_BYTES: Final = 16 * 1024 * 1024
+# Bytes of the list of builds, and of the list of packages that a search found.
+_MAX_LIST_BYTES: Final = MAX_ANSWER_BYTES
+# Packages in an image, or in the answer to a search: several times as many as a distribution has.
+_MAX_PACKAGES: Final = 200_000
+# Uploads of a build, which has one for each target.
+_MAX_UPLOADS: Final = 1000
+# Characters of a `_word_field`: a status, a type or the id of an error.
+_MAX_WORD_LENGTH: Final = 255
 
-_OF_A_REFERENCE: Final = frozenset({"id", "kind", "href"})
+# The keys that the composer adds to any object that it answers with.
+_REFERENCE_KEYS: Final = frozenset({"id", "kind", "href"})
 
 
-def _is_small(options: Mapping[str, Any]) -> None:
+def _check_size(options: Mapping[str, Any]) -> None:
     if not is_within(options, LARGEST_DETAILS):
         raise ValidationError("too large")
 
 
-def _are_objects(values: Mapping[str, Any]) -> None:
+def _check_objects(values: Mapping[str, Any]) -> None:
     if not all(isinstance(value, dict) for value in values.values()):
         raise ValidationError("expected objects")
 
@@ -64,8 +69,8 @@ class _ProgressSchema(_SubProgressSchema):
     subprogress = fields.Nested(_SubProgressSchema)
 
 
-def _word(**options: Any) -> fields.String:
-    return fields.String(validate=validate.Length(max=_LONGEST_WORD), **options)
+def _word_field(**options: Any) -> fields.String:
+    return fields.String(validate=validate.Length(max=_MAX_WORD_LENGTH), **options)
 
 
 class _UploadSchema(AnswerSchema):
@@ -73,9 +78,9 @@ class _UploadSchema(AnswerSchema):
 
 
 class _UploadStatusSchema(AnswerSchema):
-    status = _word(required=True)
-    type = _word(required=True)
-    options = fields.Dict(load_default=dict, validate=_is_small)
+    status = _word_field(required=True)
+    type = _word_field(required=True)
+    options = fields.Dict(load_default=dict, validate=_check_size)
 
     @post_load
     def _build(self, data: dict[str, Any], **_: Any) -> UploadStatus:
@@ -89,14 +94,14 @@ class _BuildErrorSchema(AnswerSchema):
 
     @post_load
     def _build(self, data: dict[str, Any], **_: Any) -> BuildError:
-        return bounded(BuildError(**data))
+        return limit_error(BuildError(**data))
 
 
 class _ImageStatusSchema(AnswerSchema):
-    status = _word(required=True)
+    status = _word_field(required=True)
     progress = fields.Nested(_ProgressSchema)
     upload_status = fields.Nested(_UploadStatusSchema)
-    upload_statuses = ShortList(fields.Nested(_UploadSchema), most=_MOST_UPLOADS, load_default=list)
+    upload_statuses = BoundedList(fields.Nested(_UploadSchema), max_entries=_MAX_UPLOADS, load_default=list)
     error = fields.Nested(_BuildErrorSchema)
 
     @post_load
@@ -109,8 +114,8 @@ class _ImageStatusSchema(AnswerSchema):
 
 
 class _ComposeStatusSchema(AnswerSchema):
-    # Without it the build counts as not done yet, and is asked for again.
-    status = _word(load_default="")
+    # A build without a status counts as unfinished, so its status is queried again.
+    status = _word_field(load_default="")
     image_status = fields.Nested(_ImageStatusSchema, required=True)
 
     @post_load
@@ -120,75 +125,75 @@ class _ComposeStatusSchema(AnswerSchema):
 
 
 class _MetadataSchema(AnswerSchema):
-    packages = Records(
-        ("type", "name", "version", "release", "arch", "sigmd5"), ("epoch", "signature"), most=_MOST_PACKAGES
+    packages = RecordList(
+        ("type", "name", "version", "release", "arch", "sigmd5"), ("epoch", "signature"), max_entries=_MAX_PACKAGES
     )
     ostree_commit = fields.String()
 
 
 class _SearchSchema(AnswerSchema):
-    packages = Records(("name",), ("summary",), most=_MOST_PACKAGES, required=True)
+    packages = RecordList(("name",), ("summary",), max_entries=_MAX_PACKAGES, required=True)
 
 
 class _DistributionSchema(AnswerSchema):
-    """Passed on to clients that read more of it than we do."""
+    """Keeps unknown keys, because clients get the answer and use more of its keys than this service."""
 
     class Meta:
         unknown = INCLUDE
 
     name = fields.String(required=True)
-    architectures = fields.Dict(validate=_are_objects)
+    architectures = fields.Dict(validate=_check_objects)
 
     @post_load
     def _build(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        return {key: value for key, value in data.items() if key not in _OF_A_REFERENCE}
+        return {key: value for key, value in data.items() if key not in _REFERENCE_KEYS}
 
 
-class _OrderSchema(AnswerSchema):
+class _BuildRequestSchema(AnswerSchema):
     request = fields.Dict(load_default=None)
 
 
 class _ListSchema(AnswerSchema):
-    """The contract's ComposeList; composers are known that answer its items alone.
+    """The schema ComposeList of the composer's API. Some composers answer its items alone.
 
-    Those do so, too, where they cannot list their builds: then there are none.
+    Such composers also answer an empty list if they cannot list their builds.
     """
 
-    # As many as the answer holds.
-    items = Records(("id",), most=_LARGEST_LIST, load_default=None)
+    # No limit of its own: the limit on the answer's bytes suffices.
+    items = RecordList(("id",), max_entries=_MAX_LIST_BYTES, load_default=None)
     total = fields.Integer(strict=True, load_default=None)
 
     @pre_load
-    def _bare(self, data: Any, **_: Any) -> Any:
+    def _wrap_bare_list(self, data: Any, **_: Any) -> Any:
         return {"items": data} if isinstance(data, list) else data
 
     @post_load
     def _build(self, data: dict[str, Any], **_: Any) -> Builds:
         items, total = data["items"], data["total"]
         if items is None and total is None:
-            raise ValidationError("neither items nor how many there are")
+            raise ValidationError("neither items nor their number")
         items = items or []
         try:
             ids = frozenset(UUID(item["id"]) for item in items)
         except ValueError:
-            raise ValidationError("an id that is none") from None
+            raise ValidationError("invalid id") from None
         return Builds(ids, complete=bool(items) if total is None else len(items) >= total)
 
 
 class _AcceptedSchema(AnswerSchema):
-    # The nil and the max UUID name nothing (RFC 9562, sections 5.9 and 5.10).
+    # The nil and the max UUID identify no build (RFC 9562, sections 5.9 and 5.10).
     id = fields.UUID(required=True, validate=validate.NoneOf([UUID(int=0), UUID(int=2**128 - 1)]))
 
 
 class _ErrorSchema(AnswerSchema):
-    id = _word(required=True)
+    id = _word_field(required=True)
     reason = fields.String(required=True)
     details = fields.Raw(load_default=None)
 
 
 _COMPOSE_STATUS: Final = _ComposeStatusSchema()
 _METADATA: Final = _MetadataSchema()
-_ORDER: Final = _OrderSchema()
+_BUILD_REQUEST: Final = _BuildRequestSchema()
 _LIST: Final = _ListSchema()
 _SEARCH: Final = _SearchSchema()
 _DISTRIBUTION: Final = _DistributionSchema()
@@ -197,21 +202,21 @@ _ERROR: Final = _ErrorSchema()
 
 
 class HttpComposer:
-    """Fulfils ports.composer.Composer."""
+    """Implements ports.composer.Composer."""
 
     def __init__(self, back_end: BackEnd, max_idle: float = MAX_IDLE) -> None:
-        """A build is submitted on a pooled connection only if that was idle for less than `max_idle` seconds."""
+        """`max_idle` is the number of seconds after which an idle connection is not used to submit a build."""
         self._back_end = back_end
         self._max_idle = max_idle
 
     def submit(self, request: Mapping[str, Any]) -> Submission:
         """See the port."""
         try:
-            answer = self._back_end.post(f"{_BASE}/compose", request, _LONG, max_idle=self._max_idle)
+            answer = self._back_end.post_once(f"{_BASE}/compose", request, _LONG_TIMEOUTS, max_idle=self._max_idle)
         except NoAnswerError as error:
             return Unanswered(may_have_started=error.sent)
         if answer.status != HTTPStatus.CREATED:
-            return _refused(answer)
+            return _load_refusal(answer)
         try:
             return Accepted(_ACCEPTED.load(answer.json())["id"])
         except (ValidationError, UnavailableError):
@@ -220,39 +225,41 @@ class HttpComposer:
     def cancel(self, compose_id: UUID) -> None:
         """See the port."""
         try:
-            answer = self._back_end.delete(f"{_BASE}/composes/{compose_id}", _SHORT)
+            answer = self._back_end.delete(f"{_BASE}/composes/{compose_id}", _SHORT_TIMEOUTS)
         except NoAnswerError as error:
-            raise _away() from error
+            raise _unusable_answer_error() from error
         if answer.status not in {HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND}:
-            raise _away()
+            raise _unusable_answer_error()
 
     def status(self, compose_id: UUID) -> ComposeStatus:
         """See the port."""
         status: ComposeStatus = self._read(
-            f"/composes/{compose_id}", _COMPOSE_STATUS, "Compose", largest=_LARGEST_STATUS
+            f"/composes/{compose_id}", _COMPOSE_STATUS, "Compose", max_bytes=_MAX_STATUS_BYTES
         )
         return status
 
     def metadata(self, compose_id: UUID) -> dict[str, Any]:
         """See the port."""
         metadata: dict[str, Any] = self._read(
-            f"/composes/{compose_id}/metadata", _METADATA, "Compose", largest=_LARGEST_METADATA
+            f"/composes/{compose_id}/metadata", _METADATA, "Compose", max_bytes=_MAX_METADATA_BYTES
         )
         return metadata
 
     def builds(self) -> Builds:
         """See the port."""
-        answer = self._get("/composes/", largest=_LARGEST_LIST)
+        answer = self._get("/composes/", max_bytes=_MAX_LIST_BYTES)
         if answer.status == HTTPStatus.OK and answer.body.strip() == b"null":
             return Builds(frozenset(), complete=False)
-        builds: Builds = _usable(answer, _LIST)
+        builds: Builds = _load_answer(answer, _LIST)
         return builds
 
     def request(self, compose_id: UUID) -> Mapping[str, Any] | None:
         """See the port."""
-        told = self._read(f"/composes/{compose_id}/metadata", _ORDER, "Compose", largest=_LARGEST_METADATA)
-        ordered: Mapping[str, Any] | None = told["request"]
-        return ordered
+        metadata = self._read(
+            f"/composes/{compose_id}/metadata", _BUILD_REQUEST, "Compose", max_bytes=_MAX_METADATA_BYTES
+        )
+        request: Mapping[str, Any] | None = metadata["request"]
+        return request
 
     def search_packages(
         self, distribution: str, architecture: str, repositories: Sequence[Mapping[str, Any]], text: str
@@ -262,56 +269,62 @@ class HttpComposer:
             "distribution": distribution,
             "architecture": architecture,
             "repositories": list(repositories),
-            "packages": [_glob(text)],
+            "packages": [_create_glob(text)],
         }
         try:
-            answer = self._back_end.ask(f"{_BASE}/search/packages", body, _LONG, largest=_LARGEST_LIST)
+            answer = self._back_end.post_idempotent(
+                f"{_BASE}/search/packages", body, _LONG_TIMEOUTS, max_bytes=_MAX_LIST_BYTES
+            )
         except NoAnswerError as error:
-            raise _away() from error
-        return tuple(Package(each["name"], each.get("summary", "")) for each in _usable(answer, _SEARCH)["packages"])
+            raise _unusable_answer_error() from error
+        return tuple(
+            Package(each["name"], each.get("summary", "")) for each in _load_answer(answer, _SEARCH)["packages"]
+        )
 
     def distribution(self, name: str, image_types: Sequence[str], architectures: Sequence[str]) -> dict[str, Any]:
         """See the port."""
-        wanted = [("image_type", each) for each in image_types] + [("architecture", each) for each in architectures]
-        described: dict[str, Any] = self._read(
-            f"/distributions/{segment(name)}", _DISTRIBUTION, "Distribution", wanted, _LARGEST_STATUS
+        params = [("image_type", each) for each in image_types] + [("architecture", each) for each in architectures]
+        details: dict[str, Any] = self._read(
+            f"/distributions/{path_segment(name)}", _DISTRIBUTION, "Distribution", params, _MAX_STATUS_BYTES
         )
-        return described
+        return details
 
     def check(self) -> None:
         """See the port."""
         if self._get("/openapi").status != HTTPStatus.OK:
-            raise _away()
+            raise _unusable_answer_error()
 
-    def _get(self, path: str, params: Query = (), largest: int = _LARGEST_STATUS) -> Answer:
+    def _get(self, path: str, params: QueryParameters = (), max_bytes: int = _MAX_STATUS_BYTES) -> Answer:
         try:
-            return self._back_end.get(_BASE + path, _SHORT, params=params, largest=largest)
+            return self._back_end.get(_BASE + path, _SHORT_TIMEOUTS, params=params, max_bytes=max_bytes)
         except NoAnswerError as error:
-            raise _away() from error
+            raise _unusable_answer_error() from error
 
-    def _read(self, path: str, schema: Schema, what: str, params: Query = (), largest: int = _LARGEST_STATUS) -> Any:
-        answer = self._get(path, params, largest)
+    def _read(
+        self, path: str, schema: Schema, resource: str, params: QueryParameters = (), max_bytes: int = _MAX_STATUS_BYTES
+    ) -> Any:
+        answer = self._get(path, params, max_bytes)
         if answer.status == HTTPStatus.NOT_FOUND:
-            raise NotFoundError(f"{what} not found")
-        return _usable(answer, schema)
+            raise NotFoundError(f"{resource} not found")
+        return _load_answer(answer, schema)
 
 
-def _usable(answer: Answer, schema: Schema) -> Any:
+def _load_answer(answer: Answer, schema: Schema) -> Any:
     if answer.status != HTTPStatus.OK:
-        raise _away()
+        raise _unusable_answer_error()
     try:
         return schema.load(answer.json())
     except ValidationError as error:
-        raise _away() from error
+        raise _unusable_answer_error() from error
 
 
-def _glob(text: str) -> str:
-    """A glob for every name that holds `text`: made of its longest literal part."""
+def _create_glob(text: str) -> str:
+    """Create a glob that matches every name that contains `text`, from the longest literal part of `text`."""
     literal = max(_NOT_LITERAL.split(text), key=len)
     return f"*{literal}*" if literal else "*"
 
 
-def _refused(answer: Answer) -> Refused:
+def _load_refusal(answer: Answer) -> Refused:
     try:
         error = _ERROR.load(answer.json())
     except (ValidationError, UnavailableError):
@@ -319,5 +332,5 @@ def _refused(answer: Answer) -> Refused:
     return Refused(answer.status, error["id"], error["reason"], error["details"])
 
 
-def _away() -> UnavailableError:
+def _unusable_answer_error() -> UnavailableError:
     return UnavailableError("The composer gives no usable answer")

@@ -1,4 +1,4 @@
-"""One request and its answer: over watched connections, within a deadline, and no larger than we can bear."""
+"""Sends one HTTP request and reads its answer, within a deadline and with a limit on the answer's size."""
 
 from __future__ import annotations
 
@@ -12,45 +12,46 @@ from typing import Final
 import requests
 
 from adapters.http.answer import Answer
-from adapters.http.bounded import RedirectsToCaller
-from adapters.http.watchdog import Watch, WatchedAdapter
+from adapters.http.bounded_responses import NoRedirectSession
+from adapters.http.call_deadline import CallDeadline, DeadlineAdapter
 from domain.errors import ImageBuilderError
 from ports.deadline import current_deadline
 from ports.memory import reserve_memory
 from ports.trace import CallSpan, current_span
 
-# Bytes of an answer whose caller says nothing else.
-LARGEST_ANSWER: Final = 32 * 1024 * 1024
-_PIECE: Final = 64 * 1024
-# Memory is asked for in steps, the first of which is free. Twice, because the pieces are joined.
-_STEP: Final = 1024 * 1024
-# Where nobody set a deadline.
-_LONGEST: Final = 60.0
+# Bytes of an answer where the caller sets no limit.
+MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024
+# Bytes that one read of an answer returns at most.
+_READ_SIZE: Final = 64 * 1024
+# Bytes: memory for an answer is reserved in steps of this size; the first step needs no reservation.
+_RESERVATION_STEP: Final = 1024 * 1024
+# Seconds for an exchange without a deadline.
+_DEFAULT_SECONDS: Final = 60.0
 
 
 class OverdueError(requests.Timeout):
-    """The answer was not there in time as a whole."""
+    """The answer was not complete at the deadline."""
 
 
 class TooLargeError(requests.RequestException):
-    """The answer is larger than its caller, or the memory that is left, can bear."""
+    """The answer is larger than its limit, or than the memory that is left."""
 
 
 def new_session(connections: int, ca_file: str = "", proxy: str = "") -> requests.Session:
-    """A session for one host, by way of the `proxy` (a URL) where given.
+    """Create a session for one host that keeps at most `connections` idle connections.
 
-    `ca_file`, where given, holds the only certificates trusted.
-
-    The process' own surroundings (proxies, netrc) are not asked: that costs a third of each call's time.
+    `ca_file` is a file with the certificate authorities to trust, empty for the usual ones. `proxy` is the URL of a
+    proxy, empty for none. The session ignores proxies and netrc files that the environment names, because to read them
+    takes a third of the time of each call.
     """
-    session = RedirectsToCaller()
+    session = NoRedirectSession()
     session.trust_env = False
     session.cookies.set_policy(NO_COOKIES)
     if ca_file:
         session.verify = ca_file
     if proxy:
         session.proxies = {"http": proxy, "https": proxy}
-    adapter = WatchedAdapter(pool_connections=1, pool_maxsize=connections)
+    adapter = DeadlineAdapter(pool_connections=1, pool_maxsize=connections)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session
@@ -64,59 +65,59 @@ def exchange(
     data: bytes | Mapping[str, str] | None,
     headers: Mapping[str, str] | None,
     timeout: tuple[float, float],
-    largest: int = LARGEST_ANSWER,
+    max_bytes: int = MAX_ANSWER_BYTES,
     max_idle: float | None = None,
 ) -> Answer:
-    """The answer, of at most `largest` bytes.
+    """Send a request and return its answer, of at most `max_bytes` bytes.
 
-    `timeout` holds the seconds to wait for a connection and for each part of the answer. `max_idle` is None for an
+    `timeout` holds the seconds to wait for a connection and between two reads of the answer. `max_idle` is None for an
     idempotent request, which is sent again if a pooled connection has ended. Any other request uses a pooled connection
-    only if that was idle for less than so many seconds, and is sent again only if nothing of it was written.
+    only if that was idle for less than `max_idle` seconds, and is sent again only if no byte of it was written.
 
-    Raises requests.RequestException, OverdueError and TooLargeError among them, and OSError.
+    Raises requests.RequestException (its subclasses OverdueError and TooLargeError included) and OSError.
     """
     now = time.monotonic()
-    deadline = current_deadline.get() or now + _LONGEST
-    left = deadline - now
-    if left <= 0:
+    deadline = current_deadline.get() or now + _DEFAULT_SECONDS
+    remaining = deadline - now
+    if remaining <= 0:
         raise requests.ConnectTimeout
     with _call_span(method, url) as call:
-        answer = _watched(
-            Watch(deadline, max_idle),
+        answer = _read_answer(
+            CallDeadline(deadline, max_idle),
             lambda: session.request(
                 method,
                 url,
                 data=data,
                 headers={**(headers or {}), **call.headers},
-                timeout=(min(timeout[0], left), min(timeout[1], left)),
+                timeout=(min(timeout[0], remaining), min(timeout[1], remaining)),
                 allow_redirects=False,
                 stream=True,
             ),
-            largest,
+            max_bytes,
         )
         call.answered(answer.status)
         return answer
 
 
-def _watched(watch: Watch, request: Callable[[], requests.Response], largest: int) -> Answer:
-    with watch:
+def _read_answer(call: CallDeadline, request: Callable[[], requests.Response], max_bytes: int) -> Answer:
+    with call:
         try:
             response = request()
-            body = _body(response, largest)
-            answer = Answer(response.status_code, body, _seconds(response.headers.get("Retry-After")))
+            body = _read_body(response, max_bytes)
+            answer = Answer(response.status_code, body, _parse_seconds(response.headers.get("Retry-After")))
         except requests.ConnectTimeout:
             raise
         except (requests.RequestException, OSError) as error:
-            if watch.expired:
+            if call.has_expired:
                 raise OverdueError from error
             raise
-    if watch.expired:  # an answer that lasts until the connection ends looks whole
+    if call.has_expired:  # an answer without a length looks complete when its connection ends
         raise OverdueError
     return answer
 
 
 class _Untraced:
-    """The span of a call where no traces are kept."""
+    """The span of a call that is not traced."""
 
     headers: Mapping[str, str] = MappingProxyType({})
 
@@ -132,16 +133,17 @@ def _call_span(method: str, url: str) -> AbstractContextManager[CallSpan]:
     return _UNTRACED if span is None else span.call(method, url)
 
 
-def _body(response: requests.Response, largest: int) -> bytes:
-    body, reserved = bytearray(), _STEP  # no list of pieces: those may be of one byte each
+def _read_body(response: requests.Response, max_bytes: int) -> bytes:
+    body = bytearray()  # not a list of pieces, because each may have one byte only
+    reserved = _RESERVATION_STEP
     try:
-        for piece in response.iter_content(_PIECE):
-            if len(body) + len(piece) > largest:
+        for piece in response.iter_content(_READ_SIZE):
+            if len(body) + len(piece) > max_bytes:
                 raise TooLargeError
             body += piece
             if len(body) > reserved:
-                reserve_memory(2 * _STEP)
-                reserved += _STEP
+                reserve_memory(2 * _RESERVATION_STEP)  # twice the size: `bytes(body)` copies it
+                reserved += _RESERVATION_STEP
     except ImageBuilderError as error:
         raise TooLargeError from error
     finally:
@@ -149,12 +151,12 @@ def _body(response: requests.Response, largest: int) -> bytes:
     return bytes(body)
 
 
-def _seconds(retry_after: str | None) -> float | None:
+def _parse_seconds(retry_after: str | None) -> float | None:
     return float(retry_after) if retry_after is not None and retry_after.isascii() and retry_after.isdigit() else None
 
 
 class _NoCookies(DefaultCookiePolicy):
-    """One session serves all tenants: nothing a back-end sets is carried from one to the next."""
+    """Refuses all cookies, because one session serves all tenants, and tenants must not share cookies."""
 
     def set_ok(self, *_: object) -> bool:
         return False

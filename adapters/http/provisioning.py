@@ -1,4 +1,4 @@
-"""Provisioning over HTTP (contract: provisioning v1)."""
+"""The client of the Provisioning service, API v1, which knows the cloud account of each of a customer's sources."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from marshmallow import fields, validate
 
-from adapters.http.client import BackEnd, segment
-from adapters.http.customers import CustomersBackEnd
+from adapters.http.client import BackEnd, path_segment
+from adapters.http.identity_back_end import IdentityBackEnd
 from adapters.http.schemas import AnswerSchema
 from domain.identity import Identity
 
-# A source that is unknown, and an id that cannot be one's.
+# The statuses for an unknown source and for an invalid id of a source.
 _NO_SOURCE: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST})
 
 
@@ -28,15 +28,15 @@ _UPLOAD_INFO: Final = _UploadInfoSchema()
 
 
 class HttpProvisioning:
-    """Fulfils ports.provisioning.Provisioning."""
+    """Implements ports.provisioning.Provisioning."""
 
     def __init__(self, back_end: BackEnd) -> None:
-        self._back_end = CustomersBackEnd(back_end, "Provisioning")
+        self._back_end = IdentityBackEnd(back_end, "Provisioning")
 
     def aws_account(self, identity: Identity, source: str) -> str | None:
         """See the port."""
         try:
-            path = f"/sources/{segment(source)}/upload_info"
+            path = f"/sources/{path_segment(source)}/upload_info"
         except ValueError:
             return None
         answer = self._back_end.get(identity, path)

@@ -1,4 +1,4 @@
-"""How back-ends' answers are read: by the keys needed, and no further than an honest one goes."""
+"""Parts of the marshmallow schemas of back-ends' answers: only known keys, and lists of limited length."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from domain.nulls import without_nulls
 
 
 class AnswerSchema(Schema):
-    """Takes what it knows and passes over the rest; a null is nothing."""
+    """The base class of these schemas: it ignores unknown keys, and treats a null as an absent key."""
 
     class Meta:
         unknown = EXCLUDE
@@ -21,45 +21,48 @@ class AnswerSchema(Schema):
         return without_nulls(data) if isinstance(data, dict) else data
 
 
-class ShortList(fields.List[Any]):
-    """A list of at most `most` entries; of a longer one no entry is looked at.
+class BoundedList(fields.List[Any]):
+    """A list of at most `max_entries` entries; a longer list is refused before any entry is loaded.
 
-    A nested schema takes some 40 microseconds for an entry, and keeps an error for each that does not fit.
+    The reason: a nested schema takes some 40 microseconds for each entry, and collects an error for each invalid one.
     """
 
-    def __init__(self, entry: fields.Field[Any], *, most: int, **options: Any) -> None:
+    def __init__(self, entry: fields.Field[Any], *, max_entries: int, **options: Any) -> None:
         super().__init__(entry, **options)
-        self._most = most
+        self._max_entries = max_entries
 
     def _deserialize(self, value: Any, *arguments: Any, **options: Any) -> Any:
-        if isinstance(value, list) and len(value) > self._most:
-            raise ValidationError(f"more than {self._most} entries")
+        if isinstance(value, list) and len(value) > self._max_entries:
+            raise ValidationError(f"more than {self._max_entries} entries")
         return super()._deserialize(value, *arguments, **options)
 
 
-class Records(fields.Field[list[dict[str, str]]]):
-    """A list of up to `most` objects that have these `texts`, and maybe those that are `optional`, or null.
+class RecordList(fields.Field[list[dict[str, str]]]):
+    """A list of at most `max_entries` objects whose values are texts.
 
-    Reads a million of them in seconds, and stops at the first that does not fit.
+    Each object must have the `required_keys`; the `optional_keys` may be absent or null; other keys are ignored. Unlike
+    nested schemas, it loads a million objects in seconds, and stops at the first invalid one.
     """
 
-    def __init__(self, texts: Sequence[str], optional: Sequence[str] = (), *, most: int, **options: Any) -> None:
+    def __init__(
+        self, required_keys: Sequence[str], optional_keys: Sequence[str] = (), *, max_entries: int, **options: Any
+    ) -> None:
         super().__init__(**options)
-        self._needed = texts
-        self._names = (*texts, *optional)
-        self._most = most
+        self._required_keys = required_keys
+        self._keys = (*required_keys, *optional_keys)
+        self._max_entries = max_entries
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> list[dict[str, str]]:
-        if not isinstance(value, list) or len(value) > self._most:
-            raise ValidationError(f"expected a list of at most {self._most} objects")
+        if not isinstance(value, list) or len(value) > self._max_entries:
+            raise ValidationError(f"expected a list of at most {self._max_entries} objects")
         return [self._record(each) for each in value]
 
     def _record(self, value: Any) -> dict[str, str]:
         if not isinstance(value, dict):
             raise ValidationError("expected an object")
-        record = {name: text for name in self._names if (text := value.get(name)) is not None}
+        record = {key: text for key in self._keys if (text := value.get(key)) is not None}
         if not all(isinstance(text, str) for text in record.values()):
             raise ValidationError("expected a text")
-        if not all(name in record for name in self._needed):
+        if not all(key in record for key in self._required_keys):
             raise ValidationError("a text is missing")
         return record

@@ -1,4 +1,4 @@
-"""OAuth2 client credentials (RFC 6749, section 4.4): all calls use one token, all who wait share one refresh."""
+"""Access tokens by OAuth 2.0 client credentials (RFC 6749, section 4.4). All calls share one token and its renewal."""
 
 from __future__ import annotations
 
@@ -16,25 +16,29 @@ from adapters.http.schemas import AnswerSchema
 from ports.deadline import remaining_seconds, until
 from ports.shared_calls import NoResultError, SharedCall
 
-_MARGIN: Final = 60.0
-_CONNECT, _READ = 3.0, 10.0
-# Bytes of the endpoint's answer; a token has to fit into a header.
-_LARGEST: Final = 64 * 1024
+# Seconds before its expiry at which a token is renewed.
+_RENEWAL_MARGIN: Final = 60.0
+# Seconds to wait for a connection to the token endpoint.
+_CONNECT: Final = 3.0
+# Seconds to wait between two reads of its answer.
+_READ: Final = 10.0
+# Bytes of its answer; a token must fit into a header.
+_MAX_BYTES: Final = 64 * 1024
 
 
 class TokenRefusedError(Exception):
-    """The token endpoint gives no token."""
+    """The token endpoint did not issue a token."""
 
 
 class _TokenSchema(AnswerSchema):
-    # What a header can carry (RFC 6750, section 2.1).
+    # The characters that a header can carry (RFC 6750, section 2.1).
     access_token = fields.String(required=True, validate=validate.Regexp(r"[\x21-\x7e]+\Z"))
     expires_in = fields.Float(load_default=0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The token endpoint and the client's credentials there."""
+    """The URL of the token endpoint and the client's credentials there."""
 
     token_url: str
     client_id: str
@@ -44,11 +48,11 @@ class Credentials:
 @dataclass(frozen=True, slots=True)
 class _Token:
     text: str
-    good_until: float
+    valid_until: float
 
 
 class Tokens:
-    """The current access token. Thread-safe."""
+    """Provides the current access token, and fetches a new one when needed. It is thread-safe."""
 
     def __init__(
         self,
@@ -61,22 +65,22 @@ class Tokens:
         self._session = session
         self._clock = clock
         self._current = SharedCall(
-            self._fetch, valid_until=lambda token: token.good_until, shared_errors=TokenRefusedError, clock=clock
+            self._fetch, valid_until=lambda token: token.valid_until, shared_errors=TokenRefusedError, clock=clock
         )
 
     def get(self) -> str:
-        """The token, fetched anew a minute before it ends. Raises TokenRefusedError."""
+        """Return the access token; a minute before it expires, a new one is fetched. Raises TokenRefusedError."""
         try:
             return self._current(timeout=max(min(_CONNECT + _READ, remaining_seconds()), 0.0)).text
         except NoResultError:
             raise TokenRefusedError("no token") from None
 
-    def refused(self, token: str) -> None:
-        """A back-end did not take `token`: fetch another, unless another caller has done so already."""
+    def invalidate(self, token: str) -> None:
+        """Forget `token`, which a back-end refused, unless another caller has renewed it already."""
         self._current.forget_if(lambda current: current.text == token)
 
     def _fetch(self) -> _Token:
-        asked_at = self._clock()
+        requested_at = self._clock()
         form = {
             "grant_type": "client_credentials",
             "client_id": self._credentials.client_id,
@@ -91,13 +95,13 @@ class Tokens:
                     data=form,
                     headers=None,
                     timeout=(_CONNECT, _READ),
-                    largest=_LARGEST,
+                    max_bytes=_MAX_BYTES,
                 )
             if answer.status != HTTPStatus.OK:
                 raise TokenRefusedError(f"the token endpoint answered {answer.status}")
             token: dict[str, Any] = _TokenSchema().load(answer.json())
         except (OSError, UnicodeError, ValidationError) as error:
-            # As BackEnd takes them: all of requests' errors are OSErrors, as is a file of certificates that has gone.
+            # All errors of requests are OSErrors, as is a missing file of certificates.
             raise TokenRefusedError("no token") from error
-        lasts = max(token["expires_in"] - _MARGIN, 0.0)
-        return _Token(token["access_token"], asked_at + lasts)
+        lifetime = max(token["expires_in"] - _RENEWAL_MARGIN, 0.0)
+        return _Token(token["access_token"], requested_at + lifetime)

@@ -20,7 +20,7 @@ WHERE reconciler.pod = EXCLUDED.pod OR reconciler.until < clock_timestamp() AT T
 RETURNING pod
 """
 
-# Rows of older versions of this service have no fingerprint.
+# Rows that older versions of this service wrote have no fingerprint; they cannot be matched with builds.
 _FIND_ABANDONED: Final = """
 SELECT id, fingerprint, statement_timestamp() AT TIME ZONE 'utc' - created_at, blueprint_version_id IS NOT NULL
 FROM compose_starts
@@ -36,8 +36,8 @@ SELECT count(*) FROM compose_starts WHERE created_at < statement_timestamp() AT 
 
 _FIND_RECORDED: Final = "SELECT job_id FROM composes WHERE job_id = ANY (%(composes)s)"
 
-# The compose gets the time of its start. The start is removed only if this statement records the build: the pod that
-# began the start may be slow and still alive, and may record the build itself.
+# The compose gets the creation time of its start. The start is removed only if this statement records the build: the
+# pod that reserved the start may be slow but alive, and may record the build itself.
 _ADOPT: Final = """
 WITH start AS (
     SELECT * FROM compose_starts WHERE id = %(start)s FOR UPDATE
@@ -64,13 +64,13 @@ DELETE FROM compose_starts WHERE id = %(start)s AND EXISTS (SELECT 1 FROM record
 
 
 class PostgresAbandonedStarts:
-    """Fulfils ports.store.AbandonedStarts."""
+    """Implements ports.store.AbandonedStarts."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
     def acquire_leadership(self, pod: UUID, term: timedelta) -> bool:
-        """See the port."""
+        """Implements `AbandonedStarts.acquire_leadership`."""
         values = {"pod": pod, "term": term}
         return (
             self._database.run_with_retry(lambda connection: connection.execute(_ACQUIRE_LEADERSHIP, values).fetchone())
@@ -78,27 +78,27 @@ class PostgresAbandonedStarts:
         )
 
     def find_abandoned(self, lease: timedelta, max_age: timedelta, limit: int) -> Sequence[AbandonedStart]:
-        """See the port."""
+        """Implements `AbandonedStarts.find_abandoned`."""
         values = {"lease": lease, "max_age": max_age, "limit": limit}
         rows = self._database.run_with_retry(lambda connection: connection.execute(_FIND_ABANDONED, values).fetchall())
         return [AbandonedStart(*row) for row in rows]
 
     def count(self, lease: timedelta) -> int:
-        """See the port."""
+        """Implements `AbandonedStarts.count`."""
         rows = self._database.run_with_retry(lambda connection: connection.execute(_COUNT, {"lease": lease}).fetchall())
         return int(rows[0][0])
 
-    def find_recorded(self, composes: Collection[UUID]) -> frozenset[UUID]:
-        """See the port."""
-        values = {"composes": list(composes)}
+    def find_recorded(self, compose_ids: Collection[UUID]) -> frozenset[UUID]:
+        """Implements `AbandonedStarts.find_recorded`."""
+        values = {"composes": list(compose_ids)}
         rows = self._database.run_with_retry(lambda connection: connection.execute(_FIND_RECORDED, values).fetchall())
         return frozenset(row[0] for row in rows)
 
     def adopt(self, adoption: Adoption) -> bool:
-        """See the port."""
+        """Implements `AbandonedStarts.adopt`."""
         values = {"start": adoption.start, "compose": adoption.compose}
 
-        def work(connection: psycopg.Connection[Any]) -> bool:
+        def adopt(connection: psycopg.Connection[Any]) -> bool:
             return connection.execute(_ADOPT, values).fetchone() is not None
 
-        return self._database.run_with_retry(work)
+        return self._database.run_with_retry(adopt)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid4
 
 import orjson
@@ -23,7 +23,7 @@ from domain.blueprints.blueprint import (
     Version,
     normalize_body,
 )
-from domain.errors import NotFoundError, RulesViolatedError, StaleVersionError, UnavailableError, Violation
+from domain.errors import NameTakenError, NotFoundError, StaleVersionError, UnavailableError
 from domain.json_size import JsonCounts
 from ports.memory import reserve_memory
 
@@ -34,8 +34,9 @@ VALUES (%(blueprint)s, %(tenant)s, %(account_number)s, %(name)s, %(description)s
 """
 
 _ADD_VERSION: Final = """
-INSERT INTO blueprint_versions (id, blueprint_id, version, body, created_at, service_snapshots)
-VALUES (%(version_id)s, %(blueprint)s, %(version)s, %(body)s, clock_timestamp() AT TIME ZONE 'utc', %(snapshots)s)
+INSERT INTO blueprint_versions (id, blueprint_id, version, body, created_at, service_snapshots, file_version)
+VALUES (%(version_id)s, %(blueprint)s, %(version)s, %(body)s, clock_timestamp() AT TIME ZONE 'utc', %(snapshots)s,
+        %(file_version)s)
 """
 
 _SETTLE_KEY: Final = """
@@ -47,15 +48,15 @@ _LOCK: Final = """
 SELECT 1 FROM blueprints WHERE id = %(blueprint)s AND org_id = %(tenant)s AND deleted = false FOR UPDATE
 """
 
-# OFFSET 0 makes PostgreSQL convert the documents to text once. It sends them if they have at most `expected` bytes, and
-# their size. In larger ones it counts what their parsed form depends on (JsonCounts), by replace(): translate() is 50
-# times slower.
-_GET: Final = """
+# The statement always returns the size of the documents. It returns the documents only up to `max_size` bytes; for
+# larger ones it returns the counts of characters from which JsonCounts estimates the parsed size, by replace(), because
+# translate() is 50 times slower. OFFSET 0 makes PostgreSQL convert the documents to text only once.
+_SELECT_VERSION: Final = """
 SELECT blueprints.id, blueprints.name, COALESCE(blueprints.description, ''), versions.version, versions.id,
        documents.size,
-       CASE WHEN documents.size <= %(expected)s::bigint THEN convert_to(documents.body, 'UTF8') END,
-       CASE WHEN documents.size <= %(expected)s::bigint THEN convert_to(documents.snapshots, 'UTF8') END,
-       CASE WHEN documents.size > %(expected)s::bigint THEN (
+       CASE WHEN documents.size <= %(max_size)s::bigint THEN convert_to(documents.body, 'UTF8') END,
+       CASE WHEN documents.size <= %(max_size)s::bigint THEN convert_to(documents.snapshots, 'UTF8') END,
+       CASE WHEN documents.size > %(max_size)s::bigint THEN (
            SELECT ARRAY[
                documents.size - length(joined),
                documents.size - octet_length(replace(joined, '{', '')),
@@ -63,7 +64,8 @@ SELECT blueprints.id, blueprints.name, COALESCE(blueprints.description, ''), ver
                documents.size - octet_length(replace(joined, ',', '')),
                documents.size - octet_length(replace(joined, ':', ''))
            ] FROM concat(documents.body, documents.snapshots) joined
-       ) END
+       ) END,
+       versions.file_version
 FROM blueprints
 JOIN blueprint_versions versions ON versions.blueprint_id = blueprints.id
 CROSS JOIN LATERAL (
@@ -81,29 +83,34 @@ FROM blueprints
 WHERE id = %(blueprint)s AND org_id = %(tenant)s AND deleted = false
 """
 
-# Bytes of a version's documents up to which the first statement reads them, without a reservation of memory.
-_EXPECTED: Final = 64 * 1024
-# How many copies of large documents exist at once as bytes: in the driver, as the input of the parser, and in the
-# answer's buffer, which grows by doubling.
-_COPIES: Final = 3
-# How many copies of them exist at once in their parsed form.
+# Documents of up to this many bytes are read without reserving memory for them.
+_UNRESERVED_MAX_BYTES: Final = 64 * 1024
+# The number of copies of large documents that exist as bytes at the same time: in the driver, as the input of the
+# parser, and in the buffer of the HTTP response, which grows by doubling.
+_RAW_COPIES: Final = 3
+# The number of copies that exist in parsed form at the same time.
 _PARSED_COPIES: Final = 1
 
-_RENAME: Final = "UPDATE blueprints SET name = %(name)s, description = %(description)s WHERE id = %(blueprint)s"
+_UPDATE_BLUEPRINT: Final = (
+    "UPDATE blueprints SET name = %(name)s, description = %(description)s WHERE id = %(blueprint)s"
+)
 
+# The name is replaced so that the tenant can use it again.
 _DELETE: Final = "UPDATE blueprints SET deleted = true, name = id::text WHERE id = %(blueprint)s"
 
-# A separate statement after the lock, because it must see builds that the previous holder of the lock recorded.
-_SHOWN_COMPOSES: Final = """
+# This must run after `_LOCK`, as a statement of its own: only a new snapshot contains the builds that were recorded
+# before the lock was granted.
+_VISIBLE_COMPOSES: Final = """
 SELECT job_id FROM composes
 WHERE blueprint_version_id = ANY (ARRAY(SELECT id FROM blueprint_versions WHERE blueprint_id = %(blueprint)s))
   AND deleted = false
 """
 _HIDE_COMPOSES: Final = "UPDATE composes SET deleted = true WHERE job_id = ANY (%(composes)s)"
-# Composes that one statement hides, so that none reaches its time limit however many builds a blueprint has.
-_HIDDEN_AT_ONCE: Final = 2000
+# Composes that one statement hides, so that no statement exceeds the statement timeout.
+_HIDE_BATCH_SIZE: Final = 2000
 
-# `changed_at` is set with the first version: the older program may have stopped between the two inserts.
+# A blueprint whose first version is missing has no `changed_at` and is not listed: the Go service may have stopped
+# between its inserts into the two tables.
 _LISTED: Final = "org_id = %(tenant)s AND deleted = false AND changed_at IS NOT NULL"
 
 _BY_NAME: Final = f"""
@@ -111,13 +118,12 @@ SELECT id::text, latest_version, name, COALESCE(description, ''), changed_at FRO
 WHERE {_LISTED} AND name = %(name)s
 """  # noqa: S608 - constants, as all below
 
-# The subselects convert the pattern to lower case once, not for every row.
+# The subselects convert the pattern to lower case only once, instead of for every row.
 _SEARCHED: Final = f"""{_LISTED}
   AND (lower_name LIKE (SELECT lower(%(search)s::text)) OR lower_description LIKE (SELECT lower(%(search)s::text)))
 """
 
-# Both statements read only an index in order to count, or to find the blueprints of a page. LIMIT 1 keeps the planner
-# from joining the other way round.
+# Both use index-only scans. LIMIT 1 keeps the planner from starting the join with `listed`.
 _COUNT: Final = "SELECT count(*) FROM blueprints WHERE {listed}"
 _PAGE: Final = """
 SELECT page.id::text, listed.*, page.changed_at
@@ -134,35 +140,50 @@ _COUNT_SEARCH: Final = _COUNT.format(listed=_SEARCHED)
 _PAGE_OF_SEARCH: Final = _PAGE.format(listed=_SEARCHED)
 
 
-_NOT_UNIQUE: Final = Violation("Name not unique", "A blueprint with the same name already exists.")
-
-
 class _DocumentsTooLargeError(Exception):
-    """The documents of a version are larger than the memory that is reserved for them."""
+    """The documents of a version are larger than the bytes that the statement may return; `counts` are theirs."""
 
     def __init__(self, counts: JsonCounts) -> None:
         super().__init__()
         self.counts = counts
 
 
-class _VersionTakenError(UnavailableError):
-    """Another transaction has added the version meanwhile."""
+class _ConcurrentChangeError(UnavailableError):
+    """Another transaction added a version with the same number, or a deadlock occurred."""
 
     def __init__(self) -> None:
         super().__init__("Another request is changing the blueprint", retry_after=1)
 
 
+class _VersionRow(NamedTuple):
+    """A row of `_SELECT_VERSION`: `size` is that of the documents; either these or their `counts` are None."""
+
+    blueprint_id: UUID
+    name: str
+    description: str
+    version: int
+    version_id: UUID
+    size: int
+    body: bytes | None
+    snapshots: bytes | None
+    counts: Sequence[int] | None
+    file_version: str | None
+
+
 class PostgresBlueprints:
-    """Fulfils ports.store.Blueprints."""
+    """Implements ports.store.Blueprints."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
-    def create(self, blueprint: NewBlueprint, key: UUID | None = None) -> UUID:
-        """See the port."""
+    def create(self, blueprint: NewBlueprint, key_id: UUID | None = None) -> UUID:
+        """Implements `Blueprints.create`.
+
+        After a lost answer it is not repeated: it would find the name taken by its own first attempt.
+        """
         blueprint_id = uuid4()
         values = {
-            "key": key,
+            "key": key_id,
             "blueprint": blueprint_id,
             "tenant": blueprint.tenant,
             "account_number": blueprint.account_number,
@@ -178,57 +199,66 @@ class PostgresBlueprints:
         ):
             connection.execute(_CREATE, values)
             _add_version(connection, blueprint_id, 1, blueprint)
-            if key is not None:
+            if key_id is not None:
                 connection.execute(_SETTLE_KEY, values)
         return blueprint_id
 
     def change(
-        self, tenant: str, blueprint_id: UUID, wanted: frozenset[int] | None, change: Callable[[Blueprint], Version]
+        self,
+        tenant: str,
+        blueprint_id: UUID,
+        expected_versions: frozenset[int] | None,
+        change: Callable[[Blueprint], Version | None],
     ) -> int:
-        """See the port."""
-        expected, reserved = _EXPECTED, 0
+        """Implements `Blueprints.change`."""
+        max_size, reserved = _UNRESERVED_MAX_BYTES, 0
 
-        def work(connection: psycopg.Connection[Any]) -> int:
+        def change_once(connection: psycopg.Connection[Any]) -> int:
             with _translate_conflicts(), connection.transaction():
-                before = _lock_and_read(connection, tenant, blueprint_id, wanted, expected)
-                after = change(before)
-                values = {"blueprint": blueprint_id, "name": after.name, "description": after.description}
+                current = _lock_and_read(connection, tenant, blueprint_id, expected_versions, max_size)
+                new = change(current)
+                if new is None:
+                    return current.version
+                values = {"blueprint": blueprint_id, "name": new.name, "description": new.description}
                 with connection.pipeline():
-                    connection.execute(_RENAME, values)
-                    _add_version(connection, blueprint_id, before.version + 1, after)
-            return before.version + 1
+                    connection.execute(_UPDATE_BLUEPRINT, values)
+                    _add_version(connection, blueprint_id, current.version + 1, new)
+            return current.version + 1
 
-        # The older program, which may run beside this one, locks the blueprint only by its insert of a version. Then
-        # the insert waits for our transaction, or our insert waits for its transaction and fails if that commits.
+        # The Go service does not lock the row: the two programs conflict only when they insert the same version number.
+        # Its insert then waits for our transaction. Ours waits for its transaction, and fails if that commits.
         while True:
             try:
-                return self._database.run_with_retry(work, attempts=5, after=(_VersionTakenError,))
+                return self._database.run_with_retry(change_once, attempts=5, retry_on=(_ConcurrentChangeError,))
             except _DocumentsTooLargeError as error:
                 # Memory is reserved while the blueprint is not locked, because the reservation may block.
-                memory = _memory_of(error.counts)
+                memory = _estimate_memory(error.counts)
                 reserve_memory(max(memory - reserved, 0))
-                reserved, expected = max(memory, reserved), error.counts.size
+                reserved, max_size = max(memory, reserved), error.counts.size
 
     def find_page(self, query: BlueprintsQuery) -> BlueprintsPage:
-        """See the port. One round trip reads the count and the page."""
+        """Implements `Blueprints.find_page`.
+
+        One round trip reads the count and the page.
+        """
         if query.name is not None:
-            return self._named(query.tenant, query.name)
+            return self._find_by_name(query.tenant, query.name)
         values = {"tenant": query.tenant, "limit": query.page.limit, "offset": query.page.offset}
-        count, page = _COUNT_ALL, _PAGE_OF_ALL
+        count_sql, page_sql = _COUNT_ALL, _PAGE_OF_ALL
         if query.search is not None:
             values["search"] = f"%{_escape_like(query.search)}%"
-            count, page = _COUNT_SEARCH, _PAGE_OF_SEARCH
+            count_sql, page_sql = _COUNT_SEARCH, _PAGE_OF_SEARCH
 
         def read(connection: psycopg.Connection[Any]) -> BlueprintsPage:
             with connection.pipeline():
-                counted = connection.execute(count, values)
-                rows = connection.execute(page, values)
-            (number,) = counted.fetchone() or (0,)
-            return BlueprintsPage(number, tuple(map(ListedBlueprint._make, rows.fetchall())))
+                counted = connection.execute(count_sql, values)
+                rows = connection.execute(page_sql, values)
+            (total,) = counted.fetchone() or (0,)
+            return BlueprintsPage(total, tuple(map(ListedBlueprint._make, rows.fetchall())))
 
         return self._database.run_with_retry(read)
 
-    def _named(self, tenant: str, name: str) -> BlueprintsPage:
+    def _find_by_name(self, tenant: str, name: str) -> BlueprintsPage:
         values = {"tenant": tenant, "name": name}
         rows = self._database.run_with_retry(lambda connection: connection.execute(_BY_NAME, values).fetchall())
         return BlueprintsPage(len(rows), tuple(map(ListedBlueprint._make, rows)))
@@ -240,36 +270,39 @@ class PostgresBlueprints:
         version: int | None = None,
         needed: Callable[[JsonCounts], int] = lambda _: 0,
     ) -> Blueprint:
-        """See the port."""
+        """Implements `Blueprints.get`."""
         values = {"blueprint": blueprint_id, "tenant": tenant, "version": version}
-        expected, reserved = _EXPECTED, 0
+        max_size, reserved = _UNRESERVED_MAX_BYTES, 0
         while True:
-            row = self._database.run_with_retry(partial(_fetch_row, {**values, "expected": expected}))
-            counts = _counts(row)
+            row = self._database.run_with_retry(partial(_fetch_row, {**values, "max_size": max_size}))
+            counts = _get_counts(row)
             if counts is None:
-                return _blueprint_of(row)
-            memory = _memory_of(counts)
+                return _to_blueprint(row)
+            memory = _estimate_memory(counts)
             reserve_memory(max(memory - reserved, 0), later=max(needed(counts) - memory, 0))
-            reserved, expected = max(memory, reserved), counts.size
+            reserved, max_size = max(memory, reserved), counts.size
 
     def memory_to_change(self, tenant: str, blueprint_id: UUID) -> int:
-        """See the port."""
-        values = {"blueprint": blueprint_id, "tenant": tenant, "version": None, "expected": _EXPECTED}
+        """Implements `Blueprints.memory_to_change`."""
+        values = {"blueprint": blueprint_id, "tenant": tenant, "version": None, "max_size": _UNRESERVED_MAX_BYTES}
         try:
-            counts = _counts(self._database.run_with_retry(partial(_fetch_row, values)))
+            counts = _get_counts(self._database.run_with_retry(partial(_fetch_row, values)))
         except NotFoundError:
             return 0
-        return 0 if counts is None else _memory_of(counts)
+        return 0 if counts is None else _estimate_memory(counts)
 
     def latest_version(self, tenant: str, blueprint_id: UUID) -> int:
-        """See the port."""
+        """Implements `Blueprints.latest_version`."""
         return self._database.run_with_retry(lambda connection: _latest_version(connection, tenant, blueprint_id))
 
-    def delete(self, tenant: str, blueprint_id: UUID, wanted: frozenset[int] | None) -> None:
-        """See the port."""
+    def delete(self, tenant: str, blueprint_id: UUID, expected_versions: frozenset[int] | None) -> None:
+        """Implements `Blueprints.delete`.
+
+        After a lost answer it is not repeated: it would not find the blueprint that its first attempt deleted.
+        """
         with self._database.connection() as connection, connection.transaction():
             connection.execute(_LOCK, {"blueprint": blueprint_id, "tenant": tenant})
-            _check_version(_latest_version(connection, tenant, blueprint_id), wanted)
+            _check_version(_latest_version(connection, tenant, blueprint_id), expected_versions)
             connection.execute(_DELETE, {"blueprint": blueprint_id})
             _hide_composes(connection, blueprint_id)
 
@@ -278,71 +311,72 @@ def _lock_and_read(
     connection: psycopg.Connection[Any],
     tenant: str,
     blueprint_id: UUID,
-    wanted: frozenset[int] | None,
-    expected: int,
+    expected_versions: frozenset[int] | None,
+    max_size: int,
 ) -> Blueprint:
     """Lock a blueprint until the transaction ends, and return its latest version.
 
-    Raises _DocumentsTooLargeError where its documents are larger than `expected` bytes.
+    Raises NotFoundError, StaleVersionError, and _DocumentsTooLargeError if its documents have more than `max_size`
+    bytes.
     """
     connection.execute(_LOCK, {"blueprint": blueprint_id, "tenant": tenant})
-    row = _fetch_row({"blueprint": blueprint_id, "tenant": tenant, "version": None, "expected": expected}, connection)
-    _check_version(row[3], wanted)
-    counts = _counts(row)
+    row = _fetch_row({"blueprint": blueprint_id, "tenant": tenant, "version": None, "max_size": max_size}, connection)
+    _check_version(row.version, expected_versions)
+    counts = _get_counts(row)
     if counts is not None:
         raise _DocumentsTooLargeError(counts)
-    return _blueprint_of(row)
+    return _to_blueprint(row)
 
 
-def _check_version(latest: int, wanted: frozenset[int] | None) -> None:
-    if wanted is not None and latest not in wanted:
+def _check_version(latest: int, expected_versions: frozenset[int] | None) -> None:
+    if expected_versions is not None and latest not in expected_versions:
         raise StaleVersionError(f"The blueprint is at version {latest} now")
 
 
 def _latest_version(connection: psycopg.Connection[Any], tenant: str, blueprint_id: UUID) -> int:
     row = connection.execute(_LATEST_VERSION, {"blueprint": blueprint_id, "tenant": tenant}).fetchone()
-    if row is None or row[0] is None:  # a blueprint of the older program may lack its first version
+    if row is None or row[0] is None:  # a blueprint of the Go service may lack its first version
         raise NotFoundError("Blueprint not found")
     return int(row[0])
 
 
 def _hide_composes(connection: psycopg.Connection[Any], blueprint_id: UUID) -> None:
-    shown = [row[0] for row in connection.execute(_SHOWN_COMPOSES, {"blueprint": blueprint_id})]
-    for start in range(0, len(shown), _HIDDEN_AT_ONCE):
-        connection.execute(_HIDE_COMPOSES, {"composes": shown[start : start + _HIDDEN_AT_ONCE]})
+    visible = [row[0] for row in connection.execute(_VISIBLE_COMPOSES, {"blueprint": blueprint_id})]
+    for start in range(0, len(visible), _HIDE_BATCH_SIZE):
+        connection.execute(_HIDE_COMPOSES, {"composes": visible[start : start + _HIDE_BATCH_SIZE]})
 
 
-def _fetch_row(values: Mapping[str, Any], connection: psycopg.Connection[Any]) -> tuple[Any, ...]:
-    row: tuple[Any, ...] | None = connection.execute(_GET, values, binary=True).fetchone()
+def _fetch_row(values: Mapping[str, Any], connection: psycopg.Connection[Any]) -> _VersionRow:
+    row = connection.execute(_SELECT_VERSION, values, binary=True).fetchone()
     if row is None:
         raise NotFoundError("Blueprint not found" if values["version"] is None else "Blueprint version not found")
-    return row
+    return _VersionRow._make(row)
 
 
-def _counts(row: tuple[Any, ...]) -> JsonCounts | None:
-    """The counts of documents that were too large to be sent; None where the row has the documents themselves."""
-    size, counts = row[5], row[8]
-    if counts is None:
+def _get_counts(row: _VersionRow) -> JsonCounts | None:
+    """Return the counts of documents that were too large to be returned; None if the row has the documents."""
+    if row.counts is None:
         return None
-    wide, objects, arrays, commas, colons = counts
-    return JsonCounts(size, wide == 0, objects + arrays, objects, commas + colons)
+    non_ascii_bytes, objects, arrays, commas, colons = row.counts
+    # The number of all objects is an upper bound of those that are not empty.
+    return JsonCounts(row.size, non_ascii_bytes == 0, objects + arrays, objects, commas + colons)
 
 
-def _memory_of(counts: JsonCounts) -> int:
-    """Bytes of memory that reading such documents takes."""
-    return _COPIES * counts.size + _PARSED_COPIES * max(counts.parsed_size, counts.size)
+def _estimate_memory(counts: JsonCounts) -> int:
+    """Return the bytes of memory that reading documents with these counts takes."""
+    return _RAW_COPIES * counts.size + _PARSED_COPIES * max(counts.parsed_size, counts.size)
 
 
-def _blueprint_of(row: tuple[Any, ...]) -> Blueprint:
-    found_id, name, description, number, version_id, _, body, snapshots, _ = row
+def _to_blueprint(row: _VersionRow) -> Blueprint:
     return Blueprint(
-        found_id,
-        name,
-        description,
-        number,
-        version_id,
-        normalize_body(_parse_document(body)),
-        _parse_document(snapshots),
+        row.blueprint_id,
+        row.name,
+        row.description,
+        row.version,
+        row.version_id,
+        normalize_body(_parse_document(row.body)),
+        _parse_document(row.snapshots),
+        row.file_version,
     )
 
 
@@ -355,6 +389,7 @@ def _add_version(
         "version": number,
         "body": _jsonb(version.body),
         "snapshots": None if version.snapshots is None else _jsonb(version.snapshots),
+        "file_version": version.file_version,
     }
     connection.execute(_ADD_VERSION, values)
 
@@ -364,8 +399,10 @@ def _jsonb(document: Any) -> Jsonb:
 
 
 def _parse_document(text: bytes | None) -> dict[str, Any]:
-    """A stored document; empty where it cannot be parsed or is no object: PostgreSQL stores numbers and depths that the
-    parser refuses.
+    """Return a stored document; {} if it is not an object or cannot be parsed.
+
+    PostgreSQL accepts larger numbers and deeper nesting than orjson. No error is raised, so that the blueprint can
+    still be listed, replaced and deleted.
     """
     try:
         document = orjson.loads(text or b"{}")
@@ -375,18 +412,18 @@ def _parse_document(text: bytes | None) -> dict[str, Any]:
 
 
 def _escape_like(text: str) -> str:
-    """`text` escaped for a pattern of LIKE, so that it matches itself."""
+    """Return `text` escaped for a pattern of LIKE, so that the pattern matches exactly this text."""
     return text.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
 
 
 @contextmanager
 def _translate_conflicts() -> Iterator[None]:
-    """Raise RulesViolatedError for a taken name, and _VersionTakenError for a taken version or a deadlock."""
+    """Raise NameTakenError for a name in use, _ConcurrentChangeError for a version number in use or a deadlock."""
     try:
         yield
     except errors.UniqueViolation as error:
         if error.diag.table_name == "blueprints":
-            raise RulesViolatedError((_NOT_UNIQUE,)) from None
-        raise _VersionTakenError from error
+            raise NameTakenError from None
+        raise _ConcurrentChangeError from error
     except errors.DeadlockDetected as error:
-        raise _VersionTakenError from error
+        raise _ConcurrentChangeError from error

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from adapters.postgres import large_requests
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.large_requests import LARGE, LargeRequest
-from adapters.postgres.storable import storable
+from adapters.postgres.storable import remove_nul
 from domain.composes import (
     LARGEST_LIST,
     LISTED_FOR,
@@ -30,8 +30,8 @@ from domain.composes import (
 from domain.json_size import parsed_size
 from ports.memory import reserve_memory
 
-# The condition for builds that a list shows. `statement_timestamp` is constant while a statement runs, so that an index
-# can be searched by it.
+# The condition for builds that lists show. `statement_timestamp` is constant while a statement runs, so that PostgreSQL
+# can use it to search an index.
 _LISTED: Final = """
       org_id = %(tenant)s
   AND deleted = false
@@ -45,18 +45,18 @@ WHERE blueprint_id = %(blueprint)s AND (%(version)s::bigint IS NULL OR version =
 """
 
 # The largest LIMIT that PostgreSQL accepts.
-_LARGEST_LIMIT: Final = 2**63 - 1
+_MAX_LIMIT: Final = 2**63 - 1
 
 _COUNT: Final = f"SELECT count(*) FROM composes WHERE {_LISTED}"  # noqa: S608 - constants, as all below
 
-# Reads only an index in order to find the builds of the page.
+# Finds the builds of the page by an index-only scan.
 _PAGE_IDS: Final = f"""
 SELECT job_id, created_at FROM composes WHERE {_LISTED}
 ORDER BY created_at DESC, job_id DESC
 LIMIT %(limit)s OFFSET %(offset)s
 """  # noqa: S608
 
-# Where image types are ignored, a page near the beginning is merged from the types that are not: builds of ignored
+# If image types are ignored, a page near the beginning is merged from the types that are not: builds of ignored
 # types are not read, however many there are. The recursive query walks the index from type to type. Builds without a
 # type, which only a restored database has, are one more group; their ORDER BY names the type so that the planner uses
 # the same index.
@@ -87,7 +87,8 @@ FROM (
 ORDER BY created_at DESC, job_id DESC
 LIMIT %(limit)s OFFSET %(offset)s
 """  # noqa: S608
-# Rows of each type up to which that is used. For a page further on, reading all types in order costs less than sorting.
+# The last row (offset + limit) up to which `_PAGE_IDS_BY_TYPE` is used. For a page further on, reading all types in
+# order costs less than sorting.
 _REACH_BY_TYPE: Final = 1000
 
 _COUNT_OF_BLUEPRINT: Final = f"""
@@ -96,7 +97,7 @@ FROM ({_VERSIONS}) versions
 CROSS JOIN LATERAL (SELECT count(*) FROM composes WHERE blueprint_version_id = versions.id AND {_LISTED}) of_version
 """  # noqa: S608
 
-# Reads of each version no more builds than could be on the page. A page far from the beginning therefore sorts all
+# Reads only as many builds of each version as the page could contain. A page far from the beginning therefore sorts all
 # builds before it (20 ms for 50,000 builds): no index orders the builds of all versions of a blueprint, because that
 # would need a column that older programs do not write. Builds of ignored types are read, too.
 _PAGE_IDS_OF_BLUEPRINT: Final = f"""
@@ -112,7 +113,7 @@ LIMIT %(limit)s OFFSET %(offset)s
 """  # noqa: S608
 
 # The other columns are looked up for the rows of the page only: LIMIT 1 keeps the planner from joining the other way
-# round. The text of a large request is NULL here, because further statements read it. Where no size is stored, the
+# round. The text of a large request is NULL here, because further statements read it. If no size is stored, the
 # stored bytes decide.
 _ROWS: Final = """
 SELECT listed.*
@@ -130,19 +131,20 @@ CROSS JOIN LATERAL (
 ) listed
 ORDER BY page.created_at DESC, page.job_id DESC
 """
-# Stored bytes up to which a request counts as small: PostgreSQL compresses only rows larger than about 2,000 bytes.
-_STORED: Final = 2000
-_PAGE: Final = _ROWS.format(ids=_PAGE_IDS, large=LARGE, stored=_STORED)
-_PAGE_BY_TYPE: Final = _ROWS.format(ids=_PAGE_IDS_BY_TYPE, large=LARGE, stored=_STORED)
-_PAGE_OF_BLUEPRINT: Final = _ROWS.format(ids=_PAGE_IDS_OF_BLUEPRINT, large=LARGE, stored=_STORED)
+# Stored bytes up to which a request counts as small if its size is not stored: PostgreSQL compresses only rows larger
+# than about 2,000 bytes.
+_SMALL_STORED_SIZE: Final = 2000
+_PAGE: Final = _ROWS.format(ids=_PAGE_IDS, large=LARGE, stored=_SMALL_STORED_SIZE)
+_PAGE_BY_TYPE: Final = _ROWS.format(ids=_PAGE_IDS_BY_TYPE, large=LARGE, stored=_SMALL_STORED_SIZE)
+_PAGE_OF_BLUEPRINT: Final = _ROWS.format(ids=_PAGE_IDS_OF_BLUEPRINT, large=LARGE, stored=_SMALL_STORED_SIZE)
 
-# OFFSET 0 makes PostgreSQL convert each document to text once. It sends documents of at most `expected` bytes, and the
-# size of any document.
+# The statement always returns the size of a document. It returns the document only up to `max_size` bytes. OFFSET 0
+# makes PostgreSQL convert each document to text only once.
 _GET: Final = f"""
 SELECT COALESCE(composes.request_size, octet_length(request.as_text)),
        CASE WHEN octet_length(request.as_text) <= {LARGE} THEN request.as_text END,
        octet_length(status.as_text),
-       CASE WHEN octet_length(status.as_text) <= %(expected)s::bigint THEN convert_to(status.as_text, 'UTF8') END
+       CASE WHEN octet_length(status.as_text) <= %(max_size)s::bigint THEN convert_to(status.as_text, 'UTF8') END
 FROM composes
 CROSS JOIN LATERAL (
     SELECT CASE WHEN composes.request_size > {LARGE} THEN NULL ELSE composes.request::text END AS as_text OFFSET 0
@@ -154,23 +156,23 @@ WHERE composes.job_id = %(compose)s AND composes.org_id = %(tenant)s AND compose
 
 _GET_METADATA: Final = """
 SELECT results.job_id IS NOT NULL, octet_length(metadata.as_text),
-       CASE WHEN octet_length(metadata.as_text) <= %(expected)s::bigint
+       CASE WHEN octet_length(metadata.as_text) <= %(max_size)s::bigint
             THEN convert_to(metadata.as_text, 'UTF8') END
 FROM composes
 LEFT JOIN compose_results results ON results.job_id = composes.job_id
 LEFT JOIN LATERAL (SELECT results.metadata::text AS as_text OFFSET 0) metadata ON true
 WHERE composes.job_id = %(compose)s AND composes.org_id = %(tenant)s AND composes.deleted = false
 """
-# Bytes of a document up to which the first statement reads it, without a reservation of memory.
-_EXPECTED: Final = 64 * 1024
-# How many copies of a document exist at once: in the driver, as the value that this module returns, and in the answer's
-# buffer, which grows by doubling.
+# Documents of up to this many bytes are read without reserving memory for them.
+_UNRESERVED_MAX_BYTES: Final = 64 * 1024
+# The number of copies of a document that exist at the same time: in the driver, as the value that this module returns,
+# and in the buffer of the HTTP response, which grows by doubling.
 _COPIES: Final = 4
 
-# Bytes of an item of a list without its request.
-_ITEM: Final = 512
+# The bytes of a list item without its request.
+_ITEM_SIZE: Final = 512
 
-# Inserts nothing for a compose that the maintenance has removed meanwhile.
+# Inserts nothing if the maintenance has removed the compose in the meantime.
 _STORE_STATUS: Final = """
 INSERT INTO compose_results (job_id, status)
 SELECT job_id, %(status)s FROM composes WHERE job_id = %(compose)s
@@ -185,15 +187,18 @@ _DELETE: Final = "UPDATE composes SET deleted = true WHERE job_id = %(compose)s 
 
 
 class PostgresComposes:
-    """Fulfils ports.store.Composes. `largest_list` limits the requests of a page, in bytes."""
+    """Implements ports.store.Composes. `largest_list` limits the requests of a page, in bytes."""
 
     def __init__(self, database: PostgresDatabase, largest_list: int = LARGEST_LIST) -> None:
         self._database = database
         self._largest_list = largest_list
 
     def find_page(self, query: ComposesQuery) -> ComposesPage:
-        """See the port. One round trip reads the count and the page; further ones read large requests."""
-        reach = min(query.page.limit + query.page.offset, _LARGEST_LIMIT)
+        """Implements `Composes.find_page`.
+
+        One round trip reads the count and the page; further ones read large requests.
+        """
+        reach = min(query.page.limit + query.page.offset, _MAX_LIMIT)
         values = {
             "tenant": query.tenant,
             "listed_for": LISTED_FOR,
@@ -205,48 +210,48 @@ class PostgresComposes:
             "reach": reach,
         }
 
-        count, page = _COUNT, _PAGE
+        count_sql, page_sql = _COUNT, _PAGE
         if query.blueprint is not None:
-            count, page = _COUNT_OF_BLUEPRINT, _PAGE_OF_BLUEPRINT
+            count_sql, page_sql = _COUNT_OF_BLUEPRINT, _PAGE_OF_BLUEPRINT
         elif query.ignored and reach <= _REACH_BY_TYPE:
-            page = _PAGE_BY_TYPE
+            page_sql = _PAGE_BY_TYPE
 
         def read(connection: psycopg.Connection[Any]) -> tuple[int, list[ListedCompose]]:
             with connection.pipeline():
-                counted = connection.execute(count, values)
-                rows = connection.execute(page, values)
-            (number,) = counted.fetchone() or (0,)
-            return number, list(map(ListedCompose._make, rows.fetchall()))
+                counted = connection.execute(count_sql, values)
+                rows = connection.execute(page_sql, values)
+            (total,) = counted.fetchone() or (0,)
+            return total, list(map(ListedCompose._make, rows.fetchall()))
 
-        number, composes = self._database.run_with_retry(read)
+        total, composes = self._database.run_with_retry(read)
         requests = [compose.request for compose in composes]  # None for a large one
         if None in requests or sum(map(len, requests)) > self._largest_list:
-            composes = self._with_large_requests(composes)
+            composes = self._add_large_requests(composes)
         else:
             reserve_memory(_COPIES * sum(map(len, requests)))
-        return ComposesPage(number, tuple(composes))
+        return ComposesPage(total, tuple(composes))
 
-    def _with_large_requests(self, composes: Sequence[ListedCompose]) -> list[ListedCompose]:
-        """These composes with their large requests, in forms that keep the page within its limit."""
+    def _add_large_requests(self, composes: Sequence[ListedCompose]) -> list[ListedCompose]:
+        """Return these composes with their large requests, abridged so that the page stays within its limit."""
         texts = {each.id: each.request for each in composes if each.request is not None and len(each.request) <= LARGE}
         small, large = large_requests.measure(self._database, [each.id for each in composes if each.id not in texts])
         texts.update(small)
         sizes = {key: RequestSizes(*[len(text)] * 3) for key, text in texts.items()}
         sizes.update({key: request.sizes for key, request in large.items()})
-        chosen = choose_forms(list(sizes.values()), self._largest_list - _ITEM * len(sizes))
+        chosen = choose_forms(list(sizes.values()), self._largest_list - _ITEM_SIZE * len(sizes))
         forms = dict(zip(sizes, chosen, strict=True))
         reserve_memory(_COPIES * sum(each.size_of(forms[key]) for key, each in sizes.items()))
         texts.update(large_requests.read(self._database, large, forms))
         return [
             each._replace(request=texts[each.id], shortened=forms[each.id] != RequestForm.WHOLE)
             for each in composes
-            if each.id in texts  # otherwise the compose was removed meanwhile
+            if each.id in texts  # otherwise the compose was removed in the meantime
         ]
 
     def get(self, tenant: str, compose_id: UUID) -> StoredCompose | None:
-        """See the port."""
+        """Implements `Composes.get`."""
         values = {"tenant": tenant, "compose": compose_id}
-        row = self._row_with_document(_GET, values)
+        row = self._fetch_row_with_document(_GET, values)
         if row is None:
             return None
         request_size, request, _, status = row
@@ -260,35 +265,35 @@ class PostgresComposes:
         return StoredCompose(request, None if status is None else _parse(status))
 
     def get_metadata(self, tenant: str, compose_id: UUID) -> StoredMetadata | None:
-        """See the port."""
-        row = self._row_with_document(_GET_METADATA, {"tenant": tenant, "compose": compose_id})
+        """Implements `Composes.get_metadata`."""
+        row = self._fetch_row_with_document(_GET_METADATA, {"tenant": tenant, "compose": compose_id})
         return None if row is None else StoredMetadata(row[0], row[2])
 
-    def _row_with_document(self, statement: str, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
-        """The row of a statement whose last two columns are the size of a document and the document, None for no row.
+    def _fetch_row_with_document(self, statement: str, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
+        """Return the row of a statement whose last two columns are the size of a document and the document.
 
-        Reserves memory for a large document before reading it.
+        Returns None if there is no row. Reserves memory for a large document before reading it.
         """
-        expected = _EXPECTED
+        max_size = _UNRESERVED_MAX_BYTES
         while True:
-            row = self._database.run_with_retry(partial(_fetch_row, statement, {**values, "expected": expected}))
+            row = self._database.run_with_retry(partial(_fetch_row, statement, {**values, "max_size": max_size}))
             if row is None or row[-2] is None or row[-1] is not None:
                 return row
-            expected = row[-2]
-            reserve_memory(_COPIES * expected)
+            max_size = row[-2]
+            reserve_memory(_COPIES * max_size)
 
     def store_status(self, compose_id: UUID, status: Mapping[str, Any]) -> None:
-        """See the port."""
-        values = {"compose": compose_id, "status": Jsonb(storable(status), dumps=orjson.dumps)}
+        """Implements `Composes.store_status`."""
+        values = {"compose": compose_id, "status": Jsonb(remove_nul(status), dumps=orjson.dumps)}
         self._database.run_with_retry(lambda connection: connection.execute(_STORE_STATUS, values))
 
     def store_metadata(self, compose_id: UUID, metadata: Mapping[str, Any]) -> None:
-        """See the port."""
-        values = {"compose": compose_id, "metadata": Jsonb(storable(metadata), dumps=orjson.dumps)}
+        """Implements `Composes.store_metadata`."""
+        values = {"compose": compose_id, "metadata": Jsonb(remove_nul(metadata), dumps=orjson.dumps)}
         self._database.run_with_retry(lambda connection: connection.execute(_STORE_METADATA, values))
 
     def delete(self, tenant: str, compose_id: UUID) -> bool:
-        """See the port."""
+        """Implements `Composes.delete`."""
         values = {"tenant": tenant, "compose": compose_id}
         return self._database.run_with_retry(lambda connection: connection.execute(_DELETE, values).rowcount) == 1
 
@@ -301,6 +306,6 @@ def _fetch_row(
 
 
 def _parse(document: bytes) -> Any:
-    if len(document) > _EXPECTED:
+    if len(document) > _UNRESERVED_MAX_BYTES:
         reserve_memory(parsed_size(document))
     return orjson.loads(document)

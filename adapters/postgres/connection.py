@@ -1,11 +1,11 @@
-"""The database of one process: its pool of connections, and the translation of psycopg's errors.
+"""The database of one process: its pool of connections, and the translation of psycopg's errors into UnavailableError.
 
-A pool lasts as long as its server. When a check finds the server unavailable, the pool is closed: all calls, also those
-that wait for a connection or an answer, fail at once. When a check finds the server available again, a new pool is
-opened. Therefore no call gets a connection to a server that has gone.
+A pool lasts as long as its server is available. When a check finds the server unavailable, the pool is closed: all
+calls, also those that wait for a connection or an answer, fail at once. When a check finds the server available again,
+a new pool is opened. Therefore no call gets a connection to an unavailable server.
 
-A server whose tables or rights are not those that the service needs counts as unavailable, too: calls fail with that
-cause, and the checks go on until it is mended.
+A server without the tables or rights that the service needs counts as unavailable, too: calls fail with that cause, and
+the checks go on until it is fixed.
 """
 
 from __future__ import annotations
@@ -29,37 +29,39 @@ from domain.errors import UnavailableError
 
 T = TypeVar("T")
 
-# Seconds that a patient caller waits for a connection, and for a server that has just become unavailable.
-_PATIENT_WAIT: Final = 1.5
-# Seconds that a call may still wait, when its time is over, for the result of a check that is about to succeed.
+# Seconds that a call without a deadline waits for a connection, or for a server that has just become unavailable; also
+# for a check of the tables and rights.
+_WAIT_WITHOUT_DEADLINE: Final = 1.5
+# Extra seconds after the deadline of a call, so that a running check can finish.
 _GRACE: Final = 0.2
-# Milliseconds that one statement may take, and one of the pool, for which a caller waits.
+# Milliseconds that one statement may take, and that a transaction may be idle.
 _STATEMENT_LIMIT: Final = 10_000
+# Milliseconds that one statement of the pool may take: a client waits for it.
 _POOL_STATEMENT_LIMIT: Final = 1_200
-# Seconds for a check of the server while calls wait for its result, and while the server is unavailable anyway: a busy
-# machine may need more time.
+# Seconds for a check of the server while calls wait for its result.
 _CHECK_TIMEOUT: Final = 0.7
-_CHECK_TIMEOUT_WHILE_AWAY: Final = 1.5
+# Seconds for a check while the server is unavailable: calls fail at once anyway, and a busy machine may need more time.
+_CHECK_TIMEOUT_WHILE_UNAVAILABLE: Final = 1.5
 
 _NO_ANSWER: Final = "no answer"
 
 log = structlog.get_logger()
 
 
-class _ServerAwayError(psycopg.OperationalError):
+class _ServerUnavailableError(psycopg.OperationalError):
     """The server is known to be unavailable."""
 
 
-# Either the tables or the rights are not those that the service needs, or one of its statements is wrong.
+# Errors of a statement if tables or rights are missing in the database, or if the statement itself is wrong.
 _SCHEMA_ERRORS: Final = (
     errors.UndefinedTable,
     errors.UndefinedColumn,
     errors.UndefinedFunction,
     errors.InsufficientPrivilege,
 )
-# After these errors a second attempt at once is useless: it would wait as long, or fail in the same way.
+# After these errors an immediate second attempt is useless: it would wait as long, or fail in the same way.
 _NOT_RETRIED: Final = (
-    _ServerAwayError,
+    _ServerUnavailableError,
     ServerSilentError,
     errors.QueryCanceled,
     PoolTimeout,
@@ -68,18 +70,20 @@ _NOT_RETRIED: Final = (
     *_SCHEMA_ERRORS,
 )
 # These errors are no reason to check the server.
-_NOT_CHECKED: Final = (_ServerAwayError, errors.QueryCanceled, PoolClosed, TooManyRequests)
+_NOT_CHECKED: Final = (_ServerUnavailableError, errors.QueryCanceled, PoolClosed, TooManyRequests)
 
 
 def session_parameters(parameters: Mapping[str, Any], *, statement_limit: int = _STATEMENT_LIMIT) -> dict[str, Any]:
-    """The keyword arguments of `psycopg.connect`: libpq's `parameters`, and what every session of ours needs.
+    """Return the keyword arguments of `psycopg.connect`: what every session needs, overridden by libpq's `parameters`.
 
     - Times are UTC.
-    - Each statement sees what was committed before it began: the counting of quotas relies on it.
-    - No statement takes longer than `statement_limit` milliseconds, no transaction is idle longer than the default
-      limit, and both sides notice when the other one has gone.
-    - Statements read tables by an index and in its order. Otherwise the planner, with old or missing statistics, would
-      read a whole table, or collect all rows of a tenant in order to sort them.
+    - The isolation level is READ COMMITTED: each statement sees what was committed before it began, on which the
+      counting of quotas relies.
+    - A statement takes at most `statement_limit` milliseconds, a transaction is idle for at most 10 seconds, and both
+      sides detect that the other side has disappeared.
+    - Statements read tables by an index and in its order. With old or missing statistics the planner would otherwise
+      read a whole table, or collect all rows of a tenant in a bitmap in order to sort them. JIT compilation is off: it
+      takes longer than these short statements.
     """
     return {
         "connect_timeout": 3,
@@ -90,8 +94,8 @@ def session_parameters(parameters: Mapping[str, Any], *, statement_limit: int = 
         "application_name": "image-builder",
         "options": (
             f"-c timezone=UTC -c statement_timeout={statement_limit} "
-            # The server must notice a client that has gone, because it keeps the client's locks; and within a pipeline
-            # no other limit applies.
+            # The server must detect a disappeared client, because it keeps the client's locks; in psycopg's pipeline
+            # mode no other limit applies.
             "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 "
             f"-c idle_in_transaction_session_timeout={_STATEMENT_LIMIT} "
             r"-c default_transaction_isolation=read\ committed "
@@ -102,49 +106,53 @@ def session_parameters(parameters: Mapping[str, Any], *, statement_limit: int = 
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error of the server or libpq; the rest repeats the statement, or each address tried."""
+    """Return the first line of an error of the server or libpq; the rest repeats the statement, or lists addresses."""
     return str(error).partition("\n")[0]
 
 
 class PostgresDatabase:
     """The database, over one pool of connections in autocommit mode. Thread-safe.
 
-    A use case must not hold a connection while it waits for anything else than the database.
+    A use case must not hold a connection while it waits for anything other than the database.
+
+    The database is in one of these states: unknown (before the first check), available, read-only (the server refuses
+    to write; reads continue while the checks look for a writable server), unavailable, or faulty (tables or rights are
+    missing).
     """
 
     def __init__(self, parameters: Mapping[str, Any], *, size: int) -> None:
-        """`parameters` are libpq's; `size` is the largest number of connections."""
-        ours = session_parameters(parameters, statement_limit=_POOL_STATEMENT_LIMIT)
-        self._parameters = {**ours, "autocommit": True}
+        """`parameters` are those of libpq; `size` is the largest number of connections."""
+        session = session_parameters(parameters, statement_limit=_POOL_STATEMENT_LIMIT)
+        self._parameters = {**session, "autocommit": True}
         self._size = size
         self._monitor = ServerMonitor(self._check_server)
-        # Guards the fields below. `_pool` is set while the server is available; before the first check has
-        # ended there is no pool, and the server does not count as unavailable either.
-        self._changed = Condition()
+        # Guards the fields below, and wakes calls that wait for a change. `_pool` is set while the server is available.
+        # Before the first check has ended there is no pool, but the server does not count as unavailable yet.
+        self._state_changed = Condition()
         self._pool: ServerPool | None = None
-        self._away = self._closed = False
+        self._unavailable = self._closed = False
         # Why the service cannot use a server that answers.
-        self._fault: SchemaFault | None = None
-        # A statement failed in a way that such a fault would explain: the next check looks for one.
-        self._fault_suspected = False
-        # The server refused to write: it serves reads while the checks look for a writable one in its place.
+        self._schema_fault: SchemaFault | None = None
+        # A statement failed in a way that a schema fault would explain: the next check looks for one.
+        self._is_fault_suspected = False
+        # The server refused to write: it serves reads while the checks look for a writable server.
         self._read_only = False
 
     def open(self) -> None:
-        """Begin to connect; returns at once, also while the server is unavailable."""
+        """Start to connect in the background; return at once."""
         self._monitor.start()
 
     def close(self) -> None:
         """Close all connections."""
         self._monitor.stop()
-        with self._changed:
-            pool, self._pool, self._away, self._closed = self._pool, None, True, True
-            self._changed.notify_all()
+        with self._state_changed:
+            pool, self._pool, self._unavailable, self._closed = self._pool, None, True, True
+            self._state_changed.notify_all()
         if pool is not None:
             pool.close(timeout=5)
 
     def pool_usage(self) -> dict[str, int]:
-        """Numbers of connections: `limit`, `size` (open), `in_use`; and of calls that are `waiting` for one."""
+        """Return the numbers of connections (`limit`, `size`: open, `in_use`) and of calls `waiting` for one."""
         pool = self._pool
         stats = {} if pool is None else pool.get_stats()
         size = stats.get("pool_size", 0)
@@ -157,16 +165,16 @@ class PostgresDatabase:
 
     @contextmanager
     def connection(self, *, within: float = WAIT) -> Iterator[psycopg.Connection[Any]]:
-        """A connection in autocommit mode, got within so many seconds.
+        """Borrow a connection in autocommit mode; waits at most `within` seconds for it.
 
-        Raises UnavailableError when the database is unavailable, when all connections stay in use, and when the
-        database lacks tables or rights that the service needs.
+        Raises UnavailableError if the database is unavailable, if all connections stay in use, or if the database lacks
+        tables or rights that the service needs. Other errors of psycopg pass through.
         """
         pool = None
         try:
             pool, connection = self._borrow(within)
             try:
-                with connection:
+                with connection:  # rolls back after an error; a connection of a pool stays open
                     yield connection
             finally:
                 pool.give_back(connection)
@@ -174,7 +182,7 @@ class PostgresDatabase:
             self._react_to(error, pool)
             raise self._unavailable_error() from error
         except _SCHEMA_ERRORS as error:
-            if self._has_fault():
+            if self._recheck_schema():
                 raise self._unavailable_error() from error
             raise
 
@@ -183,35 +191,36 @@ class PostgresDatabase:
         work: Callable[[psycopg.Connection[Any]], T],
         *,
         attempts: int = 2,
-        after: tuple[type[Exception], ...] = (UnavailableError,),
-        patient: bool = False,
+        retry_on: tuple[type[Exception], ...] = (UnavailableError,),
+        ignore_deadline: bool = False,
     ) -> T:
-        """Call `work`, which must be safe to repeat, with a connection; returns what it returns.
+        """Call `work`, which must be safe to repeat, with a connection; return what it returns.
 
-        It is repeated `after` these errors, up to `attempts` calls in all, each with another connection, as long as a
-        refusal would still be in time. A `patient` caller makes all attempts however late it gets: it waits again for a
-        free connection, for a slow statement, and for a while for a server that has become unavailable. Raises the
+        Retries on the error types in `retry_on`, up to `attempts` calls in total, each with another connection, while
+        the deadline for answering 503 has not passed. With `ignore_deadline` all attempts are made: each waits again
+        for a free connection or a slow statement, and 1.5 seconds for a server that has become unavailable. Raises the
         error of the last attempt.
         """
-        ends = time.monotonic() + (_PATIENT_WAIT if patient else WAIT)
+        deadline = time.monotonic() + (_WAIT_WITHOUT_DEADLINE if ignore_deadline else WAIT)
         for attempt in range(1, attempts + 1):
             try:
-                with self.connection(within=_PATIENT_WAIT if patient else ends - time.monotonic()) as connection:
+                within = _WAIT_WITHOUT_DEADLINE if ignore_deadline else deadline - time.monotonic()
+                with self.connection(within=within) as connection:
                     return work(connection)
-            except after as error:
-                if attempt == attempts or not (patient or _is_worth_retrying(error, ends)):
+            except retry_on as error:
+                if attempt == attempts or not (ignore_deadline or _is_worth_retrying(error, deadline)):
                     raise
                 time.sleep(0.05 * attempt)
-                if not self._wait_until_available(ends - time.monotonic()):
+                if not self._wait_until_available(deadline - time.monotonic()):
                     raise
         raise AssertionError("unreachable")  # pragma: no cover
 
     def check(self) -> None:
-        """Return when the database answers. Raises UnavailableError."""
+        """Check that the database answers. Raises UnavailableError."""
         self.run_with_retry(lambda connection: connection.execute("SELECT 1"))
 
     def _borrow(self, within: float) -> tuple[ServerPool, psycopg.Connection[Any]]:
-        """The pool and a connection of it. Raises _ServerAwayError and the pool's errors."""
+        """Borrow a connection; return it and its pool. Raises _ServerUnavailableError and the pool's errors."""
         deadline = time.monotonic() + within
         while True:
             pool = self._pool or self._wait_for_pool(deadline)
@@ -219,39 +228,39 @@ class PostgresDatabase:
                 return pool, pool.borrow(max(deadline - time.monotonic(), _GRACE))
             except PoolClosed:
                 if pool is self._pool:
-                    raise  # otherwise a check has replaced the pool: the next round takes the new one
+                    raise  # otherwise a check has replaced the pool: the next iteration uses the new one
 
     def _wait_for_pool(self, deadline: float) -> ServerPool:
-        """The pool, as soon as a check has ended. Raises _ServerAwayError."""
-        with self._changed:
-            self._changed.wait_for(
-                lambda: self._pool is not None or self._away, max(deadline - time.monotonic(), _GRACE)
+        """Return the pool as soon as a check has ended. Raises _ServerUnavailableError."""
+        with self._state_changed:
+            self._state_changed.wait_for(
+                lambda: self._pool is not None or self._unavailable, max(deadline - time.monotonic(), _GRACE)
             )
             if self._pool is None:
-                raise _ServerAwayError("the server is unavailable")
+                raise _ServerUnavailableError("the server is unavailable")
             return self._pool
 
     def _wait_until_available(self, within: float) -> bool:
-        """Whether the server is available now, or becomes so within so many seconds."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._pool is not None, max(within, _GRACE))
+        """Return whether the server is available now or becomes available within this number of seconds."""
+        with self._state_changed:
+            return self._state_changed.wait_for(lambda: self._pool is not None, max(within, _GRACE))
 
     def _unavailable_error(self) -> UnavailableError:
-        fault = self._fault
+        fault = self._schema_fault
         return UnavailableError("The database is not available" if fault is None else str(fault))
 
-    def _has_fault(self) -> bool:
-        """Have a check of the tables and rights run, and wait for its result: whether it finds a fault."""
-        with self._changed:
-            self._fault_suspected = True
+    def _recheck_schema(self) -> bool:
+        """Request a check of the tables and rights, and wait for it; return whether a fault is known."""
+        with self._state_changed:
+            self._is_fault_suspected = True
             self._monitor.request_check()
-            self._changed.wait_for(lambda: not self._fault_suspected, _PATIENT_WAIT)
-            return self._fault is not None
+            self._state_changed.wait_for(lambda: not self._is_fault_suspected, _WAIT_WITHOUT_DEADLINE)
+            return self._schema_fault is not None
 
     def _react_to(self, error: Exception, pool: ServerPool | None) -> None:
         """Replace connections and request a check of the server, as the error of a call suggests."""
         if isinstance(error, ServerSilentError) and pool is not None and pool is self._pool:
-            # What silenced one connection (such as a firewall) has probably silenced the others of its age.
+            # The cause, for instance a firewall, has probably silenced the other connections of the same age, too.
             pool.replace_connections()
         if isinstance(error, errors.ReadOnlySqlTransaction):
             self._read_only = True
@@ -259,20 +268,20 @@ class PostgresDatabase:
             self._monitor.request_check()
 
     async def _check_server(self) -> bool:
-        """Open or close the pool as the server is found to be; returns whether to check again soon.
+        """Open or close the pool, depending on whether the server is reachable; return whether to check again soon.
 
         The server counts as available while a connection of the pool works, even if no new connection can be opened:
-        there may be too many, or the password may have been changed.
+        the server may have too many connections, or the password may have been changed.
         """
-        began = time.monotonic()
-        pool, suspected = self._pool, self._fault_suspected
-        failure, pool_answers = await asyncio.gather(
-            self._try_to_connect(check_schema=pool is None or suspected), _answers(pool)
+        started_at = time.monotonic()
+        pool, is_fault_suspected = self._pool, self._is_fault_suspected
+        failure, has_pool_answered = await asyncio.gather(
+            self._try_to_connect(check_schema=pool is None or is_fault_suspected), _pool_answers(pool)
         )
         if isinstance(failure, SchemaFault):
             self._drop_pool(pool, failure)
             return True
-        if suspected:
+        if is_fault_suspected:
             self._clear_suspicion()
         if failure is None:
             if pool is None or self._read_only:
@@ -281,22 +290,25 @@ class PostgresDatabase:
             return False
         # All connections may be in use: their statements end within SILENT_AFTER. If the attempt to connect got no
         # answer at all, the server has had that time already.
-        patience = 0.0 if failure == _NO_ANSWER else SILENT_AFTER
-        if pool_answers or (pool is not None and await pool.has_received(began, patience)):
+        wait = 0.0 if failure == _NO_ANSWER else SILENT_AFTER
+        if has_pool_answered or (pool is not None and await pool.has_received(started_at, wait)):
             return self._read_only
         self._read_only = False
         self._drop_pool(pool, failure)
         return True
 
     async def _try_to_connect(self, *, check_schema: bool) -> str | SchemaFault | None:
-        """Why no new connection can be opened, None where one can; to a writable server if one is looked for.
+        """Try to open a connection; return the reason of a failure, or None.
 
-        `check_schema`: also look for tables and rights that are missing.
+        In the read-only state only a writable server counts. With `check_schema`, missing tables and rights count as a
+        failure, too.
         """
-        wanted = "read-write" if self._read_only else "any"
+        session_attributes = "read-write" if self._read_only else "any"
         try:
-            async with asyncio.timeout(_CHECK_TIMEOUT_WHILE_AWAY if self._away else _CHECK_TIMEOUT):
-                connection = await psycopg.AsyncConnection.connect(**self._parameters, target_session_attrs=wanted)
+            async with asyncio.timeout(_CHECK_TIMEOUT_WHILE_UNAVAILABLE if self._unavailable else _CHECK_TIMEOUT):
+                connection = await psycopg.AsyncConnection.connect(
+                    **self._parameters, target_session_attrs=session_attributes
+                )
                 async with connection:
                     return await find_schema_fault(connection) if check_schema else None
         except TimeoutError:
@@ -305,51 +317,54 @@ class PostgresDatabase:
             return first_line(error)
 
     def _clear_suspicion(self) -> None:
-        with self._changed:
-            self._fault_suspected = False
-            self._changed.notify_all()
+        with self._state_changed:
+            self._is_fault_suspected = False
+            self._state_changed.notify_all()
 
-    def _replace_pool(self, before: ServerPool | None) -> None:
-        with self._changed:
+    def _replace_pool(self, old_pool: ServerPool | None) -> None:
+        with self._state_changed:
             if self._closed:
                 return
-            if self._away:
+            if self._unavailable:
                 log.info("database available again")
             pool = ServerPool(self._parameters, self._size, self._monitor.request_check)
-            self._pool, self._away, self._fault = pool, False, None
-            self._changed.notify_all()
-        if before is not None:
-            before.abandon()
+            self._pool, self._unavailable, self._schema_fault = pool, False, None
+            self._state_changed.notify_all()
+        if old_pool is not None:
+            old_pool.abandon()
 
     def _drop_pool(self, pool: ServerPool | None, reason: str | SchemaFault) -> None:
-        with self._changed:
+        with self._state_changed:
             if self._pool is not pool:
                 return
-            before, self._fault = self._fault, reason if isinstance(reason, SchemaFault) else None
-            if self._fault is None:
-                if not self._away or before is not None:
+            old_fault, self._schema_fault = self._schema_fault, reason if isinstance(reason, SchemaFault) else None
+            if self._schema_fault is None:
+                if not self._unavailable or old_fault is not None:
                     log.warning("database unavailable", reason=reason)
-            # While the database is migrated, the cause changes with each migration, and the command does not.
-            elif before is None or before.command != self._fault.command:
-                log.warning("database cannot be used", reason=self._fault.cause, command=self._fault.command)
-            self._pool, self._away, self._fault_suspected = None, True, False
-            self._changed.notify_all()
+            # While the database is migrated, the cause changes with each migration; the command that fixes it does not.
+            elif old_fault is None or old_fault.command != self._schema_fault.command:
+                log.warning(
+                    "database cannot be used", reason=self._schema_fault.cause, command=self._schema_fault.command
+                )
+            self._pool, self._unavailable, self._is_fault_suspected = None, True, False
+            self._state_changed.notify_all()
         if pool is not None:
             pool.abandon()
 
 
-def _is_worth_retrying(error: Exception, ends: float) -> bool:
-    """Whether another attempt may succeed in time; `ends` is of `time.monotonic`.
+def _is_worth_retrying(error: Exception, deadline: float) -> bool:
+    """Return whether another attempt may succeed before the deadline, a time of `time.monotonic`.
 
-    A subclass of UnavailableError means that another writer was faster: the database is available, and the next
-    attempt may be the first.
+    Any error other than UnavailableError itself is worth retrying, for instance its subclass for a concurrent change:
+    the database is available.
     """
     if type(error) is not UnavailableError:
         return True
-    return not isinstance(error.__cause__, _NOT_RETRIED) and time.monotonic() < ends
+    return not isinstance(error.__cause__, _NOT_RETRIED) and time.monotonic() < deadline
 
 
-async def _answers(pool: ServerPool | None) -> bool:
+async def _pool_answers(pool: ServerPool | None) -> bool:
+    """Return whether the server answers on a free connection of the pool; False after a timeout."""
     if pool is None:
         return False
     try:

@@ -1,6 +1,6 @@
 """Maintenance of the tables: statements that find a bounded number of rows by an index and skip locked rows.
 
-Each statement continues after the last row of the one before it, so that no row is read twice, removed ones included.
+Each statement continues after the last row of the previous one, so that no row is read twice, not even a removed one.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from domain.errors import ConfigurationError, UnavailableError
 from domain.idempotency import KEY_LIFETIME
 from ports.maintenance import MaintenanceRunningError
 
-# Rows that one statement locks, for some tens of milliseconds.
+# The number of rows that one statement locks, for some tens of milliseconds.
 BATCH: Final = 1000
 
-# The advisory lock of the maintenance: any number that no other advisory lock of this database uses.
+# The advisory lock of the maintenance: an arbitrary number that no other advisory lock of this database uses.
 _LOCK: Final = 0x1B0004
-# The index by which old composes are found.
+# The index with which old composes are found.
 _INDEX: Final = "composes_created_at_job_id_idx"
-# Seconds between two looks at whether VACUUM must be cancelled.
+# Seconds between two checks whether VACUUM must be cancelled.
 _CANCEL_POLL: Final = 0.1
 
-# - synchronous_commit: a batch that a crash of the server undoes is repeated by the next run, so that its commit need
-#   not wait for the disk.
-# - backend_flush_after: writes reach the disk in small portions, and do not delay the commits of the service.
+# - synchronous_commit: a commit need not wait for the disk, because the next run repeats a batch that a crash of the
+#   server undoes.
+# - backend_flush_after: writes reach the disk in small portions, so that they do not delay commits of the service.
 # - vacuum_cost_delay: VACUUM is as slow as autovacuum.
-# - the others: old statistics do not lead to a scan of the whole table.
+# - the others: even with old statistics no whole table is scanned.
 _OPTIONS: Final = (
     "-c synchronous_commit=off -c backend_flush_after=256kB -c vacuum_cost_delay=2 "
     "-c enable_seqscan=off -c enable_bitmapscan=off -c jit=off"
@@ -98,8 +98,8 @@ SELECT counted.rows, counted.with_password, last.created_at, last.id
 FROM (SELECT count(*) AS rows, count(*) FILTER (WHERE has_password) AS with_password FROM page) counted {_OUTCOME}
 """  # noqa: S608
 
-# The same rule as domain.compose.passwords.present_request, in SQL: a request that is read and written by Python would
-# change, because PostgreSQL stores numbers that Python cannot represent.
+# The rule of domain.compose.passwords.present_request in SQL: Python would change a request by reading and writing it,
+# because PostgreSQL stores numbers that Python cannot represent.
 REDACT_PASSWORDS: Final = f"""
 WITH page AS MATERIALIZED ({_PAGE_OF_REQUESTS}),
 to_change AS (
@@ -127,7 +127,7 @@ SELECT counted.rows, (SELECT count(*) FROM changed), last.created_at, last.id
 FROM (SELECT count(*) AS rows FROM page) counted {_OUTCOME}
 """  # noqa: S608
 
-# Without TRUNCATE, because that locks the table against all readers and writers.
+# Without TRUNCATE, which would lock the table against all readers and writers.
 _VACUUM: Final = "VACUUM (ANALYZE, TRUNCATE false) composes"
 
 log = structlog.get_logger()
@@ -135,25 +135,28 @@ log = structlog.get_logger()
 
 @contextmanager
 def open_maintenance(parameters: Mapping[str, Any], retention_months: int) -> Iterator[PostgresMaintenance]:
-    """Begin a maintenance run of this database, the only one at a time; it removes composes after `retention_months`.
+    """Start a maintenance run of this database, which removes composes after `retention_months`.
 
-    Raises MaintenanceRunningError where another run has not ended, UnavailableError when the database is unavailable,
-    and ConfigurationError for a database that lacks a migration or a privilege.
+    Only one run of a database can take place at a time. Raises MaintenanceRunningError if another run has not ended,
+    UnavailableError if the database is unavailable, and ConfigurationError for a database that lacks a migration or a
+    privilege.
     """
-    ours = session_parameters(parameters)
+    session_settings = session_parameters(parameters)
     try:
         with psycopg.connect(
-            **{**ours, "options": f"{ours['options']} {_OPTIONS}"}, autocommit=True, prepare_threshold=None
+            **{**session_settings, "options": f"{session_settings['options']} {_OPTIONS}"},
+            autocommit=True,
+            prepare_threshold=None,
         ) as session:
             session.add_notice_handler(lambda notice: log.warning("database notice", text=notice.message_primary))
-            yield _begin(session, retention_months)
+            yield _start_run(session, retention_months)
     except psycopg.OperationalError as error:
         raise UnavailableError(f"The database is not available: {first_line(error)}") from error
     except psycopg.Error as error:
         raise ConfigurationError(f"The database cannot be maintained: {first_line(error)}") from error
 
 
-def _begin(session: psycopg.Connection[Any], retention_months: int) -> PostgresMaintenance:
+def _start_run(session: psycopg.Connection[Any], retention_months: int) -> PostgresMaintenance:
     if session.execute(_INDEX_EXISTS, (_INDEX,)).fetchone() is None:
         raise ConfigurationError("The database lacks an index of this version: run `image-builder migrate` first")
     (acquired,) = session.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone() or (False,)
@@ -165,7 +168,7 @@ def _begin(session: psycopg.Connection[Any], retention_months: int) -> PostgresM
 
 
 class PostgresMaintenance:
-    """Fulfils ports.maintenance.DatabaseMaintenance."""
+    """Implements ports.maintenance.DatabaseMaintenance."""
 
     def __init__(self, session: psycopg.Connection[Any], cutoff: str, cutoff_of_keys: str) -> None:
         self._session = session
@@ -174,27 +177,30 @@ class PostgresMaintenance:
 
     @property
     def cutoff(self) -> str:
-        """See the port."""
+        """Implements `DatabaseMaintenance.cutoff`."""
         return self._cutoff
 
     def expire_composes(self, *, dry_run: bool) -> Iterator[int]:
-        """See the port."""
+        """Implements `DatabaseMaintenance.expire_composes`."""
         return self._batches(COUNT_EXPIRED if dry_run else REMOVE_EXPIRED, self._cutoff)
 
     def expire_starts(self, *, dry_run: bool) -> Iterator[int]:
-        """See the port."""
+        """Implements `DatabaseMaintenance.expire_starts`."""
         return self._batches(COUNT_STARTS if dry_run else REMOVE_STARTS, self._cutoff)
 
     def expire_keys(self, *, dry_run: bool) -> Iterator[int]:
-        """See the port."""
+        """Implements `DatabaseMaintenance.expire_keys`."""
         return self._batches(COUNT_KEYS if dry_run else REMOVE_KEYS, self._cutoff_of_keys)
 
     def redact_passwords(self, *, dry_run: bool) -> Iterator[int]:
-        """See the port. Composes before the cutoff are skipped, because `expire_composes` removes them."""
+        """Implements `DatabaseMaintenance.redact_passwords`.
+
+        Composes before the cutoff are skipped, because `expire_composes` removes them.
+        """
         return self._batches(COUNT_PASSWORDS if dry_run else REDACT_PASSWORDS, None, since=self._cutoff)
 
     def vacuum(self, is_over: Callable[[], bool]) -> bool:
-        """See the port."""
+        """Implements `DatabaseMaintenance.vacuum`."""
         self._session.execute("SET statement_timeout = 0")
         warnings: list[str | None] = []
         # PostgreSQL reports a missing privilege by a warning, not by an error.
@@ -212,8 +218,8 @@ class PostgresMaintenance:
 
     def _batches(self, statement: str, cutoff: str | None, since: str = "-infinity") -> Iterator[int]:
         values = {"cutoff": cutoff, "time": since, "id": UUID(int=0), "size": BATCH}
-        read = BATCH
-        while read == BATCH:
+        rows_read = BATCH
+        while rows_read == BATCH:
             row = self._session.execute(statement.encode(), values).fetchone()
-            read, affected, values["time"], values["id"] = row or (0, 0, None, None)
-            yield affected
+            rows_read, rows_affected, values["time"], values["id"] = row or (0, 0, None, None)
+            yield rows_affected

@@ -1,7 +1,7 @@
 """Migrates a database to the schema of this version; takes over a database that the Go service created.
 
-Any number of pods may call `migrate` at the same time: one migrates, the others poll until it has ended. They do not
-wait inside a transaction, because that would block the concurrent building of an index. Migrations only add to the
+Any number of pods may call `migrate` at the same time: one migrates, the others poll until it has finished. They do not
+wait inside a transaction, because that would block the concurrent creation of an index. Migrations only add to the
 schema, so that older programs keep working.
 
 Each file is applied in a transaction, unless its first line says that it builds an index concurrently, or that it runs
@@ -22,24 +22,24 @@ from adapters.postgres.connection import first_line, session_parameters
 from adapters.postgres.migration_files import Migration, migrations
 from domain.errors import ConfigurationError, UnavailableError
 
-# These override settings of the role and the database: building an index may take any time, and each statement of a
-# fill must see what was committed before it.
+# These override settings of the role and the database: creating an index may take any time, and each statement that
+# fills a column must see what was committed before it.
 _OPTIONS: Final = (
     "-c timezone=UTC -c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=5000 "
     r"-c default_transaction_isolation=read\ committed"
 )
-# Milliseconds that a migration waits for an exclusive lock of a table: all later requests queue behind it meanwhile.
+# Milliseconds that a migration waits for an exclusive lock of a table, because all later requests queue behind it.
 _LOCK_TIMEOUT: Final = 300
-# Seconds before it tries again.
+# Seconds before the next attempt to lock the table.
 _RETRY_PAUSE: Final = 0.5
-# Milliseconds that it waits for an autovacuum, which PostgreSQL cancels after `deadlock_timeout` (one second by
-# default).
+# Milliseconds that a migration waits for an autovacuum, which PostgreSQL cancels after `deadlock_timeout` (one second
+# by default).
 _AUTOVACUUM_TIMEOUT: Final = 5000
-# The advisory lock of migrations: any number that no other advisory lock of this database uses.
+# The advisory lock of migrations: an arbitrary number that no other advisory lock of this database uses.
 _LOCK: Final = 0x1B0002
-# The last migration of the Go service, by its tool tern.
+# The last migration of the Go service, in the numbering of its migration tool tern.
 _TERN_VERSION: Final = 15
-# The migration of ours that creates the same tables.
+# Our migration that creates the same tables.
 _BASELINE: Final = 1
 
 log = structlog.get_logger()
@@ -51,18 +51,18 @@ def migrate(parameters: Mapping[str, Any], *, wait: float = 600.0, log_each: boo
     `wait` is the number of seconds to wait for the migration of another pod, and for each migration to lock its tables.
     `log_each`: log a line for each migration.
 
-    Raises ConfigurationError for a database that this version cannot migrate, and UnavailableError when the database is
+    Raises ConfigurationError for a database that this version cannot migrate, and UnavailableError if the database is
     unavailable, another pod does not finish in time, or a table stays locked.
     """
     try:
         with psycopg.connect(**{**session_parameters(parameters), "options": _OPTIONS}, autocommit=True) as session:
             _acquire_lock(session, wait)
-            missing = _missing(session)
+            missing = _find_missing(session)
             for migration in missing:
-                began = time.monotonic()
+                started_at = time.monotonic()
                 _apply(session, migration, wait)
                 if log_each:
-                    log.info("migrated", migration=migration.name, seconds=round(time.monotonic() - began, 3))
+                    log.info("migrated", migration=migration.name, seconds=round(time.monotonic() - started_at, 3))
             return [migration.name for migration in missing]
     except psycopg.OperationalError as error:
         raise UnavailableError(f"The database is not available: {first_line(error)}") from error
@@ -78,15 +78,15 @@ def _acquire_lock(session: psycopg.Connection[Any], wait: float) -> None:
         time.sleep(0.1)
 
 
-def _missing(session: psycopg.Connection[Any]) -> list[Migration]:
+def _find_missing(session: psycopg.Connection[Any]) -> list[Migration]:
     _prepare_versions(session)
-    done = {row[0] for row in session.execute("SELECT version FROM image_builder_migrations")}
-    return [migration for migration in migrations() if migration.number not in done]
+    applied = {row[0] for row in session.execute("SELECT version FROM image_builder_migrations")}
+    return [migration for migration in migrations() if migration.number not in applied]
 
 
 def _prepare_versions(session: psycopg.Connection[Any]) -> None:
     with session.transaction():
-        taken_over = _is_at_tern_version(session)
+        is_go_database = _is_at_tern_version(session)
         session.execute(
             """
             CREATE TABLE IF NOT EXISTS image_builder_migrations (
@@ -96,7 +96,7 @@ def _prepare_versions(session: psycopg.Connection[Any]) -> None:
             )
             """
         )
-        if taken_over:
+        if is_go_database:
             session.execute(
                 "INSERT INTO image_builder_migrations (version, name) VALUES (%s, 'taken over') ON CONFLICT DO NOTHING",
                 (_BASELINE,),
@@ -104,7 +104,7 @@ def _prepare_versions(session: psycopg.Connection[Any]) -> None:
 
 
 def _is_at_tern_version(session: psycopg.Connection[Any]) -> bool:
-    """Whether the database has the tables of tern migration 15; False for an empty database.
+    """Return whether the database has the tables of tern migration 15; False for an empty database.
 
     Raises ConfigurationError for any other database.
     """
@@ -129,7 +129,7 @@ def _is_at_tern_version(session: psycopg.Connection[Any]) -> bool:
 
 
 def _apply(session: psycopg.Connection[Any], migration: Migration, wait: float) -> None:
-    began = time.monotonic()
+    started_at = time.monotonic()
     if migration.concurrent_index is not None:
         _drop_if_invalid(session, migration.concurrent_index)
         session.execute(migration.statements.encode())
@@ -138,14 +138,14 @@ def _apply(session: psycopg.Connection[Any], migration: Migration, wait: float) 
         session.execute(migration.statements.encode())
         _store_version(session, migration)
     else:
-        while not _try_in_transaction(session, migration, last=time.monotonic() - began > wait):
+        while not _try_in_transaction(session, migration, is_last=time.monotonic() - started_at > wait):
             time.sleep(_RETRY_PAUSE)
 
 
-def _try_in_transaction(session: psycopg.Connection[Any], migration: Migration, *, last: bool) -> bool:
-    """Apply the migration in a transaction; returns False where a table stays locked.
+def _try_in_transaction(session: psycopg.Connection[Any], migration: Migration, *, is_last: bool) -> bool:
+    """Apply the migration in a transaction; return False if a table stays locked.
 
-    In the `last` attempt it raises UnavailableError instead.
+    In the last attempt (`is_last`) it raises UnavailableError instead.
     """
     try:
         with session.transaction():
@@ -154,16 +154,16 @@ def _try_in_transaction(session: psycopg.Connection[Any], migration: Migration, 
             session.execute(migration.statements.encode())
             _store_version(session, migration)
     except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
-        if last:
+        if is_last:
             raise UnavailableError(f"A table stays locked: {first_line(error)}") from error
         return False
     return True
 
 
 def _cancel_autovacuum(session: psycopg.Connection[Any], migration: Migration) -> None:
-    """Have PostgreSQL cancel an autovacuum of the tables: the statements would not wait long enough for it.
+    """Let PostgreSQL cancel an autovacuum of the tables, for which the statements would not wait long enough.
 
-    The lock conflicts with vacuums and other migrations only, not with readers and writers.
+    The lock conflicts only with vacuums and other migrations, not with readers and writers.
     """
     session.execute(f"SET LOCAL lock_timeout = {_AUTOVACUUM_TIMEOUT}".encode())
     for table in migration.tables:
@@ -179,7 +179,7 @@ def _store_version(session: psycopg.Connection[Any], migration: Migration) -> No
 
 
 def _drop_if_invalid(session: psycopg.Connection[Any], index: str) -> None:
-    """Drop the index that an interrupted concurrent build left: each write maintains it, and no query can use it."""
+    """Drop the index that an interrupted creation left behind: each write updates it, and no query can use it."""
     if _scalar(session, "SELECT NOT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", index):
         session.execute(sql.SQL("DROP INDEX CONCURRENTLY {}").format(sql.Identifier(index)))
 

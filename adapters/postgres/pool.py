@@ -18,12 +18,12 @@ from adapters.postgres.server_monitor import SILENT_AFTER, PoolActivity, monitor
 from adapters.postgres.timestamps import read_all_timestamps
 from ports.memory import reserved_memory
 
-# Errors that mean "the database is not available now".
+# Errors that mean that the database is unavailable.
 UNAVAILABLE: Final = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
-    # Most errors of these classes would be programming errors, and are not listed. These three have causes outside: a
-    # server that takes no writes, and a transaction that a stopped process left open.
+    # Other errors of the base classes of these three would be programming errors. These have external causes: a server
+    # that refuses writes, or a transaction that a stopped process left open.
     errors.ReadOnlySqlTransaction,
     errors.IdleInTransactionSessionTimeout,
     errors.TransactionTimeout,
@@ -32,17 +32,17 @@ UNAVAILABLE: Final = (
     TooManyRequests,
 )
 
-# Seconds that a call waits for a free connection, unless it says otherwise. Together with the time limit of a statement
-# this is less than the two seconds within which a refusal is promised.
+# Seconds that a call waits for a free connection by default. Together with the time limit of a statement this is less
+# than two seconds, the promised time until an answer 503.
 WAIT: Final = 0.7
 
-# Seconds that `answers` waits for a free connection.
+# Seconds that the check `answers` waits for a free connection.
 _PROBE_WAIT: Final = 0.05
-# Seconds between two looks at whether a busy connection has received data.
+# Seconds between two checks whether a busy connection has received data.
 _POLL_INTERVAL: Final = 0.05
-# Bytes reserved for a request above which its connection is closed instead of reused: libpq never frees the buffer that
-# it allocated for the largest statement or row of a connection.
-_LARGE: Final = 4 * 1024 * 1024
+# If a request has reserved more than this many bytes, its connection is closed instead of reused: libpq never frees the
+# buffer that it allocated for the largest statement or row of a connection.
+_MAX_REUSED_SIZE: Final = 4 * 1024 * 1024
 
 # The service logs an unavailable database once; the pool's logger would do so for each connection.
 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
@@ -52,7 +52,7 @@ class ServerPool(ConnectionPool[psycopg.Connection[Any]]):
     """The connections to the server while it is available. Thread-safe."""
 
     def __init__(self, parameters: Mapping[str, Any], size: int, request_check: Callable[[], None]) -> None:
-        """`size` is the largest number of connections; `request_check` asks for a check of the server."""
+        """`size` is the largest number of connections; `request_check` requests a check of the server."""
         self.activity = PoolActivity(request_check)
         self._borrowed: set[psycopg.Connection[Any]] = set()
         self._drained_at = -math.inf
@@ -75,9 +75,10 @@ class ServerPool(ConnectionPool[psycopg.Connection[Any]]):
         self.close(timeout=0)
 
     def replace_connections(self) -> None:
-        """Replace all connections, those in use when they are returned; running statements go on.
+        """Replace all connections.
 
-        A repetition within SILENT_AFTER does nothing: the connections that are silent now have been replaced.
+        Those in use are replaced when they are returned, so that running statements continue. A repetition within
+        SILENT_AFTER does nothing, because the silent connections have just been replaced.
         """
         now = time.monotonic()
         if now - self._drained_at > SILENT_AFTER:
@@ -85,10 +86,10 @@ class ServerPool(ConnectionPool[psycopg.Connection[Any]]):
             self.drain()
 
     def borrow(self, within: float) -> psycopg.Connection[Any]:
-        """A connection that the server has not closed, got within so many seconds; closed ones are replaced.
+        """Return a connection that the server has not closed; wait at most `within` seconds for it.
 
-        The pool's own check is not used, because it waits for a second and more after each dead connection. Raises the
-        errors of the pool.
+        The pool's own check is not used, because it waits for at least a second after each dead connection. Closed
+        connections are replaced. Raises the errors of the pool.
         """
         deadline = time.monotonic() + within
         while True:
@@ -103,12 +104,12 @@ class ServerPool(ConnectionPool[psycopg.Connection[Any]]):
     def give_back(self, connection: psycopg.Connection[Any]) -> None:
         """Return a borrowed connection; one that has carried large documents is closed and replaced."""
         self._borrowed.discard(connection)
-        if reserved_memory() > _LARGE:
+        if reserved_memory() > _MAX_REUSED_SIZE:
             connection.close()
         self.putconn(connection)
 
     async def has_received(self, since: float, within: float) -> bool:
-        """Whether a connection has received data after `since` (of `time.monotonic`).
+        """Return whether a connection has received data after `since` (of `time.monotonic`).
 
         Waits for connections in use until `within` seconds after `since`.
         """
@@ -117,7 +118,7 @@ class ServerPool(ConnectionPool[psycopg.Connection[Any]]):
         return self.activity.received_at > since
 
     def answers(self) -> bool:
-        """Whether the server answers on a free connection; False also where none is free."""
+        """Return whether the server answers on a free connection; False also if no connection is free."""
         try:
             connection = self.borrow(_PROBE_WAIT)
             try:
@@ -130,7 +131,7 @@ class ServerPool(ConnectionPool[psycopg.Connection[Any]]):
 
 
 def _is_open(connection: psycopg.Connection[Any]) -> bool:
-    """Whether the server has not closed an idle connection.
+    """Return whether the server has not closed an idle connection.
 
     An idle connection has nothing to read unless the server has closed it. Polling the socket needs no round trip.
     """

@@ -11,7 +11,7 @@ import psycopg
 from adapters.postgres.migration_files import migrations
 
 _VERSIONS_TABLE: Final = "image_builder_migrations"
-# What the service reads and writes, by table; `UPDATE column` where it writes only some columns.
+# The rights that the service needs on each table; `UPDATE column` if it writes only some columns.
 # deploy/postgres/roles.sql grants at least these rights.
 _RIGHTS: Final = {
     _VERSIONS_TABLE: ("SELECT",),
@@ -27,9 +27,9 @@ _RIGHTS: Final = {
     "idempotency_keys": ("SELECT", "INSERT", "UPDATE id", "DELETE"),
     "reconciler": ("SELECT", "INSERT", "UPDATE pod", "UPDATE until"),
 }
-_NEEDED: Final = [(table, *right.partition(" ")[::2]) for table, rights in _RIGHTS.items() for right in rights]
+_REQUIRED_RIGHTS: Final = [(table, *right.partition(" ")[::2]) for table, rights in _RIGHTS.items() for right in rights]
 
-# to_regclass finds a table only in a schema of the search path that the user may use; pg_class lists all tables.
+# to_regclass finds a table only in schemas of the search path that the user may use; pg_class lists all tables.
 _FIND_VERSIONS_TABLE: Final = b"""
 SELECT current_user,
        to_regclass('image_builder_migrations') IS NOT NULL,
@@ -52,7 +52,7 @@ _GRANT: Final = "psql -f deploy/postgres/roles.sql"
 
 @dataclass(frozen=True, slots=True)
 class SchemaFault:
-    """Why the service cannot use a database that answers, and the command that mends it."""
+    """Why the service cannot use a database that answers, and the command that fixes it."""
 
     cause: str
     command: str
@@ -62,9 +62,10 @@ class SchemaFault:
 
 
 async def find_schema_fault(connection: psycopg.AsyncConnection[Any]) -> SchemaFault | None:
-    """What the database lacks, None where it lacks nothing. Reads the catalogue and the list of migrations.
+    """Return the fault of the database, or None.
 
-    A database of a newer version lacks nothing, because migrations only add. Raises psycopg.Error.
+    It reads PostgreSQL's system catalogue and the list of migrations. A database of a newer version has no fault,
+    because migrations only add. Raises psycopg.Error.
     """
     row = await (await connection.execute(_FIND_VERSIONS_TABLE)).fetchone()
     user, visible, schema = row or ("", False, None)
@@ -72,7 +73,7 @@ async def find_schema_fault(connection: psycopg.AsyncConnection[Any]) -> SchemaF
         return SchemaFault("it has no tables of this service yet", _MIGRATE)
     if not visible:
         return SchemaFault(f"user {user} may not use the schema {schema}, or does not search it", _GRANT)
-    columns = [list(column) for column in zip(*_NEEDED, strict=True)]
+    columns = [list(column) for column in zip(*_REQUIRED_RIGHTS, strict=True)]
     lacking = await (await connection.execute(_FIND_MISSING_RIGHTS, columns)).fetchall()
     # Without the migrations, tables may be missing; without this right, the migrations are not known.
     if not any(table == _VERSIONS_TABLE for table, *_ in lacking):
@@ -87,7 +88,7 @@ async def find_schema_fault(connection: psycopg.AsyncConnection[Any]) -> SchemaF
 
 
 def _describe_missing(lacking: Sequence[tuple[str, str, str, bool]]) -> Iterator[str]:
-    """A phrase for each table that is missing, or on which rights are missing."""
+    """Return a phrase for each table that is missing or on which rights are missing."""
     for table in dict.fromkeys(table for table, *_ in lacking):
         rights = [
             f"{privilege} of {column}" if column else privilege

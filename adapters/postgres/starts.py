@@ -1,4 +1,4 @@
-"""Starts of builds in the table `compose_starts`: reservations, which become rows of `composes`."""
+"""Starts, which are reservations of builds, in the table `compose_starts`; a recorded build is a row of `composes`."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from domain.errors import BuildIdTakenError, ReservationUnknownError, Unavailabl
 from domain.quota import Quota, Reservation, Usage
 from domain.starts import NewStart
 
-# The class of the advisory locks of tenants: any number that no other advisory lock of this database uses.
+# The class of the advisory locks of tenants: an arbitrary number that no other advisory lock of this database uses.
 _QUOTA_LOCK: Final = 0x1B0001
 
-# Reservations of one tenant that may wait for its lock at the same time. Each holds a connection while it waits, and
-# other tenants need connections too.
-_RESERVATIONS_AT_ONCE: Final = 5
-# Seconds that a further reservation waits for its turn; as long as a call waits for a connection.
-_WAIT: Final = 0.7
+# The number of reservations of one tenant that may wait for its lock at the same time. Each holds a connection while it
+# waits, and other tenants need connections, too.
+_MAX_CONCURRENT_RESERVATIONS: Final = 5
+# Seconds that a further reservation waits for one of these places: as long as a call waits for a connection.
+_SLOT_TIMEOUT: Final = 0.7
 
-# `made` is an array with a place for the id of each build of the request.
-_EXPECT: Final = """
-expected AS (
+# `made` gets a NULL for each build of the request; the recording of a build replaces it by the build's id.
+_PREPARE_KEY: Final = """
+key_prepared AS (
     UPDATE idempotency_keys SET made = array_fill(NULL::uuid, ARRAY[%(number)s::integer]) WHERE id = %(key)s::uuid
 )"""
 _COLUMNS: Final = """
@@ -38,7 +38,7 @@ _START: Final = """
 %(tenant)s::varchar"""
 
 _RECORD_FIRST: Final = f"""
-WITH {_EXPECT}
+WITH {_PREPARE_KEY}
 INSERT INTO compose_starts {_COLUMNS}
 SELECT {_START}, clock_timestamp() AT TIME ZONE 'utc'
 """
@@ -47,12 +47,12 @@ INSERT INTO compose_starts {_COLUMNS}
 SELECT {_START}, clock_timestamp() AT TIME ZONE 'utc'
 """
 
-# One reservation of a tenant at a time. The lock is taken and released within one round trip to the server.
+# Serializes the reservations of a tenant. The lock is taken and released within one round trip to the server.
 _LOCK_TENANT: Final = "SELECT pg_advisory_xact_lock(%(lock)s, hashtext(%(tenant)s))"
 
-# The newest builds inside the window. It reads at most as many rows of a table as the limit, however long the history
-# is. Times may lie a little ahead, because another program's clock may be fast. A time more than a day ahead is damaged
-# and does not count: such a build would never leave the window (docs/operations.md, Damaged timestamps).
+# The newest builds inside the window. At most `limit` rows of each table are read, however long the history is. A time
+# may be slightly in the future, because another program's clock may be fast. A time more than a day in the future is
+# damaged and does not count: such a build would never leave the window (docs/operations.md, Damaged timestamps).
 _COUNTED: Final = """
 WITH present AS (
     SELECT clock_timestamp() AT TIME ZONE 'utc' AS at
@@ -73,9 +73,9 @@ WITH present AS (
 
 _USAGE: Final = f"{_COUNTED} SELECT at, used, earliest FROM present, usage"  # noqa: S608
 
-# Counts all starts of the request, and records the first.
+# Checks that the quota suffices for all starts of the request, and records the first.
 _RECORD_FIRST_WITHIN_QUOTA: Final = f"""
-{_COUNTED}, {_EXPECT}, recorded AS (
+{_COUNTED}, {_PREPARE_KEY}, recorded AS (
     INSERT INTO compose_starts {_COLUMNS}
     SELECT {_START}, at
     FROM present, usage
@@ -120,8 +120,8 @@ WITH start AS (
 SELECT EXISTS (SELECT 1 FROM recorded), EXISTS (SELECT 1 FROM start)
 """
 
-# Whether an earlier attempt, or an adoption, made this compose of the start. A separate statement, because it must see
-# what was committed while the statement above waited for the lock.
+# Whether an earlier attempt, or an adoption, created this compose from the start. This must be a separate statement,
+# because it must see what was committed while the statement above waited for the lock.
 _IS_OF_START: Final = """
 SELECT org_id = %(tenant)s::varchar AND request = %(request)s::jsonb FROM composes WHERE job_id = %(compose)s
 """
@@ -130,20 +130,22 @@ _IS_RECORDED: Final = "SELECT EXISTS (SELECT 1 FROM composes WHERE job_id = %(co
 
 
 class PostgresStarts:
-    """Fulfils ports.store.Starts."""
+    """Implements ports.store.Starts."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
-        self._slots = TenantSlots(_RESERVATIONS_AT_ONCE, _WAIT)
+        self._slots = TenantSlots(_MAX_CONCURRENT_RESERVATIONS, _SLOT_TIMEOUT)
 
     def reserve(
-        self, starts: Sequence[NewStart], tenant: str, quota: Quota | None, key: UUID | None = None
+        self, starts: Sequence[NewStart], tenant: str, quota: Quota | None, key_id: UUID | None = None
     ) -> Reservation:
-        """See the port. The count is exact, because an advisory lock serializes the reservations of a tenant.
+        """Implements `Starts.reserve`.
+
+        The count is exact, because an advisory lock serializes the reservations of a tenant.
 
         Starts are inserted one by one, which bounds the memory: each may hold a large document.
         """
-        common = {"tenant": tenant, "key": key, "number": len(starts)}
+        common = {"tenant": tenant, "key": key_id, "number": len(starts)}
         first, *others = ({**common, **_values(start, position)} for position, start in enumerate(starts, 1))
         sent = False
         try:
@@ -156,18 +158,22 @@ class PostgresStarts:
             raise ReservationUnknownError(error.detail) from error
 
     def get_usage(self, tenant: str, quota: Quota) -> Usage:
-        """See the port."""
+        """Implements `Starts.get_usage`."""
         values = {"tenant": tenant, **_quota_values(quota)}
         return Usage(*self._database.run_with_retry(lambda connection: _row(connection.execute(_USAGE, values))))
 
-    def release(self, starts: Sequence[UUID]) -> None:
-        """See the port."""
-        self._database.run_with_retry(lambda connection: connection.execute(_RELEASE, {"starts": list(starts)}))
+    def release(self, start_ids: Sequence[UUID]) -> None:
+        """Implements `Starts.release`."""
+        self._database.run_with_retry(lambda connection: connection.execute(_RELEASE, {"starts": list(start_ids)}))
 
-    def record(self, start: UUID, compose_id: UUID, compose: NewCompose) -> None:
-        """See the port. Any error is retried, however late it gets, because the composer is already building."""
+    def record(self, start_id: UUID, compose_id: UUID, compose: NewCompose) -> None:
+        """Implements `Starts.record`.
+
+        After any error the call is repeated, even after the deadline of the request, because the composer is already
+        building.
+        """
         values = {
-            "start": start,
+            "start": start_id,
             "compose": compose_id,
             "request": Jsonb(compose.request, dumps=orjson.dumps),
             "account_number": compose.account_number,
@@ -180,21 +186,23 @@ class PostgresStarts:
         is_of_start = self._database.run_with_retry(
             lambda connection: _record_compose(connection, values),
             attempts=4,
-            after=(UnavailableError, psycopg.Error),
-            patient=True,
+            retry_on=(UnavailableError, psycopg.Error),
+            ignore_deadline=True,
         )
         if not is_of_start:
             raise BuildIdTakenError
 
     def is_recorded(self, compose_id: UUID) -> bool:
-        """See the port."""
+        """Implements `Starts.is_recorded`."""
         values = {"compose": compose_id}
-        (found,) = self._database.run_with_retry(lambda connection: _row(connection.execute(_IS_RECORDED, values)))
-        return bool(found)
+        (is_recorded,) = self._database.run_with_retry(
+            lambda connection: _row(connection.execute(_IS_RECORDED, values))
+        )
+        return bool(is_recorded)
 
 
 def _record_compose(connection: psycopg.Connection[Any], values: dict[str, Any]) -> bool:
-    """Record the compose; returns whether the compose with this id is the one of the start."""
+    """Record the compose; return whether the compose with this id belongs to the start."""
     recorded, start_exists = _row(connection.execute(_RECORD_COMPOSE, values))
     if recorded or start_exists:
         return bool(recorded)
@@ -218,7 +226,7 @@ def _record_all(
 
 
 def _record_first(connection: psycopg.Connection[Any], values: Mapping[str, Any], quota: Quota | None) -> Reservation:
-    """Count all starts of a request against the quota; if it suffices for all of them, record the first."""
+    """Record the first start if the quota suffices for all starts of the request; return the new usage."""
     if quota is None:
         connection.execute(_RECORD_FIRST, values)
         return Reservation(granted=True, usage=None)
@@ -227,12 +235,15 @@ def _record_first(connection: psycopg.Connection[Any], values: Mapping[str, Any]
         counted = connection.execute(_RECORD_FIRST_WITHIN_QUOTA, {**values, **_quota_values(quota)})
     at, used, earliest, recorded = _row(counted)
     number = values["number"] if recorded else 0
-    # If nothing counted before, the first build of this request is the first that leaves the window.
+    # If no build counted before, the first build of this request is the first that leaves the window.
     return Reservation(granted=bool(recorded), usage=Usage(at, used + number, earliest or (at if recorded else None)))
 
 
 def _values(start: NewStart, position: int) -> dict[str, Any]:
-    """The parameters of the statements that record a start. The document is serialized when the statement is sent."""
+    """Return the parameters of the statements that record a start.
+
+    The document is serialized when the statement is sent, so that only one is in memory in this form.
+    """
     return {
         "start": start.id,
         "fingerprint": start.fingerprint,
@@ -243,7 +254,7 @@ def _values(start: NewStart, position: int) -> dict[str, Any]:
 
 
 def _compose_document(compose: NewCompose) -> Jsonb:
-    """The document that `compose_starts.compose` stores, from which an adoption makes the compose."""
+    """Return the document for `compose_starts.compose`, from which an adoption creates the compose."""
     return Jsonb(
         {
             "request": compose.request,
@@ -261,7 +272,7 @@ def _quota_values(quota: Quota) -> dict[str, Any]:
 
 
 def _row(cursor: psycopg.Cursor[Any]) -> Any:
-    """The only row of a statement that always returns one."""
+    """Return the only row of a statement that always returns one row."""
     row = cursor.fetchone()
     assert row is not None  # noqa: S101 - for the type checker
     return row

@@ -1,4 +1,4 @@
-"""JSON documents of other programs, in a form that PostgreSQL can store."""
+"""Prepares JSON documents of other programs for PostgreSQL."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def storable(document: Any) -> Any:
-    """A copy of a JSON value without NUL, which PostgreSQL cannot store in text; logs of builds may contain it."""
+def remove_nul(document: Any) -> Any:
+    """Return a copy of a JSON value without NUL, which PostgreSQL cannot store in text.
+
+    Logs of builds may contain it.
+    """
     if isinstance(document, str):
         return document.replace("\0", "")
     if isinstance(document, Mapping):
-        return {storable(key): storable(part) for key, part in document.items()}
-    return [storable(part) for part in document] if isinstance(document, list | tuple) else document
+        return {remove_nul(key): remove_nul(part) for key, part in document.items()}
+    return [remove_nul(part) for part in document] if isinstance(document, list | tuple) else document

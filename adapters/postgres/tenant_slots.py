@@ -12,7 +12,7 @@ from domain.errors import UnavailableError
 
 @dataclass(slots=True)
 class _Slots:
-    """The slots of one tenant; `users` counts the threads that hold one or wait for one."""
+    """The slots of one tenant; `users` is the number of threads that hold a slot or wait for one."""
 
     free: BoundedSemaphore
     users: int = 0
@@ -21,23 +21,23 @@ class _Slots:
 class TenantSlots:
     """Lets at most `number` threads work for one tenant at the same time. Thread-safe.
 
-    Further threads wait up to `within` seconds for a slot.
+    Further threads wait at most `timeout` seconds for a slot.
     """
 
-    def __init__(self, number: int, within: float) -> None:
+    def __init__(self, number: int, timeout: float) -> None:
         self._number = number
-        self._within = within
+        self._timeout = timeout
         self._lock = Lock()
         self._tenants: dict[str, _Slots] = {}
 
     @contextmanager
     def slot(self, tenant: str) -> Iterator[None]:
-        """Hold a slot of the tenant within the context. Raises UnavailableError where no slot becomes free in time."""
+        """Hold a slot of the tenant within the context. Raises UnavailableError if no slot becomes free in time."""
         with self._lock:
             slots = self._tenants.setdefault(tenant, _Slots(BoundedSemaphore(self._number)))
             slots.users += 1
         try:
-            if not slots.free.acquire(timeout=self._within):
+            if not slots.free.acquire(timeout=self._timeout):
                 raise UnavailableError("Too many builds of this organization are being recorded", retry_after=1)
             try:
                 yield

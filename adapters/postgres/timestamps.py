@@ -1,4 +1,4 @@
-"""Reads timestamps for which Python has no value: PostgreSQL knows infinities, and years before 1 and after 9999."""
+"""Reads timestamps that Python cannot represent: infinities, and years before 1 or after 9999."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EARLIEST: Final = datetime.min
 LATEST: Final = datetime(9999, 12, 31, 23, 59, 59)
 
 _TIMESTAMP: Final = "timestamp"
-# psycopg's own loader, which is compiled code where psycopg's C extension is installed.
+# psycopg's own loader, which is compiled code if psycopg's C extension is installed.
 _OID: Final = psycopg.adapters.types[_TIMESTAMP].oid
 _LOADER: Final = psycopg.adapters.get_loader(_OID, Format.TEXT)
 
@@ -29,7 +29,7 @@ class ClampedTimestampLoader(Loader):
         self._load: Callable[[Buffer], datetime] = _LOADER(oid, context).load
 
     def load(self, data: Buffer) -> datetime:
-        """The time. Raises psycopg.DataError for text that is no timestamp in the form `DateStyle = ISO`."""
+        """Return the time. Raises psycopg.DataError for text that is not a timestamp in the form `DateStyle = ISO`."""
         try:
             return self._load(data)
         except psycopg.DataError:

@@ -6,11 +6,11 @@ from domain.budgets import Budget, BudgetSpending
 
 
 class UnlimitedRequests:
-    """No rate limits. Fulfils ports.rate_limits.RateLimits."""
+    """No rate limits. Implements ports.rate_limits.RateLimits."""
 
     async def spend(self, _tenant: str, _budget: Budget, _amount: int = 1) -> BudgetSpending | None:
-        """See the port. Returns None."""
+        """Implements `RateLimits.spend`: None, because nothing is counted."""
         return None
 
     async def aclose(self) -> None:
-        """See the port."""
+        """Implements `RateLimits.aclose`: there is nothing to close."""

@@ -1,4 +1,4 @@
-"""Rate limits counted for several processes together, in a Redis or Valkey server ("the store")."""
+"""Rate limits that all processes share, counted in a Redis or Valkey server ("the store")."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 # Connections to the store per process.
 _CONNECTIONS: Final = 8
-# Bytes. The script answers with a few numbers, and error messages of the store are short.
+# Bytes. The script returns a few numbers, and error messages of the store are short.
 _MAX_ANSWER_SIZE: Final = 4096
 _PREFIX: Final = "image-builder"
 # Seconds for the trial call right after a failure.
@@ -39,32 +39,32 @@ _SCRIPT: Final = (Path(__file__).parent / "spend.lua").read_text()
 
 
 class RedisRateLimits:
-    """Sliding windows over all processes, by the store's clock. Fulfils ports.rate_limits.RateLimits.
+    """Sliding windows over all processes, by the store's clock. Implements ports.rate_limits.RateLimits.
 
     A store that does not answer within `patience` seconds counts as unavailable until a trial call in the background
     succeeds. Meanwhile requests are admitted without being counted and without delay.
     """
 
     def __init__(
-        self, url: str, amounts: Mapping[Budget, int], window: int, meter: Meter, *, patience: float = 0.1
+        self, url: str, limits: Mapping[Budget, int], window_seconds: int, meter: Meter, *, patience: float = 0.1
     ) -> None:
-        """`amounts` is the number of requests that each budget allows within any `window` seconds.
+        """`limits` is the number of requests that each budget allows within any `window_seconds` seconds.
 
         Raises ConfigurationError for an invalid URL.
         """
         self._store = _Store(url)
-        self._items = {budget: RateLimitItemPerSecond(amount, window) for budget, amount in amounts.items()}
+        self._limits = {budget: RateLimitItemPerSecond(limit, window_seconds) for budget, limit in limits.items()}
         self._meter = meter
         self._patience = patience
         # The task that makes trial calls while the store is unavailable.
         self._trials: asyncio.Task[None] | None = None
 
     async def spend(self, tenant: str, budget: Budget, amount: int = 1) -> BudgetSpending | None:
-        """See the port. Returns None while the store is unavailable."""
+        """Implements `RateLimits.spend`. Returns None while the store is unavailable."""
         if self._trials is None:
             try:
                 async with asyncio.timeout(self._patience):
-                    return await self._store.spend(self._items[budget], budget.value, tenant, amount=amount)
+                    return await self._store.spend(self._limits[budget], budget.value, tenant, amount=amount)
             except Exception as error:  # noqa: BLE001 - no failure of the store may fail a request
                 self._start_trials(error)
         self._meter.rate_limit_store_unavailable()
@@ -84,7 +84,7 @@ class RedisRateLimits:
             self._trials = asyncio.create_task(self._try_until_available(type(error).__name__))
 
     async def _try_until_available(self, cause: str) -> None:
-        # The first trial follows at once, and its success is not logged: the delay may have been in this process.
+        # The first trial is made immediately, and its success is not logged: the delay may have been in this process.
         if not await self._is_available(_FIRST_TRIAL_TIMEOUT):
             log.warning("rate limit store unavailable: requests are not limited", cause=cause)
             await asyncio.sleep(_SECONDS_BETWEEN_TRIALS)
@@ -94,7 +94,7 @@ class RedisRateLimits:
         self._trials = None
 
     async def _is_available(self, timeout: float) -> bool:
-        """Whether the store answers within `timeout` seconds, and then a second time within `patience` seconds.
+        """Return whether the store answers within `timeout` seconds, and then a second time within `patience` seconds.
 
         Without the second call, a store that always answers too late would delay some requests after each trial.
         """
@@ -110,32 +110,32 @@ class RedisRateLimits:
 
 
 class _ShortAnswerParser(_AsyncRESP2Parser):
-    """redis-py's parser with a limit of the size of answers, checked before an answer is read."""
+    """The parser of redis-py with a limit on the size of answers, which is checked before an answer is read."""
 
-    _left = _MAX_ANSWER_SIZE
+    _remaining = _MAX_ANSWER_SIZE
 
     async def read_response(self, disable_decoding: bool = False) -> Any:
-        """See redis-py. Raises InvalidResponse also for an answer that is too long."""
-        self._left = _MAX_ANSWER_SIZE
+        """Read an answer as the base class does. Raises InvalidResponse also for an answer that is too long."""
+        self._remaining = _MAX_ANSWER_SIZE
         return await super().read_response(disable_decoding)
 
     async def _read(self, length: int) -> bytes:
-        self._take(length)
+        self._count(length)
         return await super()._read(length)
 
     async def _readline(self) -> bytes:
         line = await super()._readline()
-        self._take(len(line))
+        self._count(len(line))
         return line
 
-    def _take(self, length: int) -> None:
-        self._left -= max(length, 1)
-        if self._left < 0:
+    def _count(self, length: int) -> None:
+        self._remaining -= max(length, 1)
+        if self._remaining < 0:
             raise InvalidResponse("answer too long")
 
 
 class _Store:
-    """A Redis or Valkey server that counts by one script.
+    """A Redis or Valkey server that counts requests with one script.
 
     The Redis storage of the library `limits` makes two calls, which cost 160 us of CPU per request instead of 65 (500
     us on threads), and counts by the clocks of its clients, which differ between pods. Its items and keys are used
@@ -168,22 +168,24 @@ class _Store:
         self._script = Redis(connection_pool=self._pool).register_script(_SCRIPT)
 
     async def spend(self, item: RateLimitItem, *identifiers: str, amount: int = 1) -> BudgetSpending:
-        """Count `amount` if the item's limit allows all of it. Raises RedisError or OSError."""
+        """Count `amount` requests if the item's limit allows all of them. Raises RedisError or OSError."""
         window = timedelta(seconds=item.get_expiry())
-        longest = window // timedelta(microseconds=1)
-        answer = await self._script([f"{_PREFIX}:{item.key_for(*identifiers)}"], [item.amount, longest, amount])
+        max_microseconds = window // timedelta(microseconds=1)
+        answer = await self._script(
+            [f"{_PREFIX}:{item.key_for(*identifiers)}"], [item.amount, max_microseconds, amount]
+        )
         match answer:
             case [0 | 1 as admitted, int(remaining), int(frees), int(retry)]:
                 # Values out of range occur if a process with other limits uses the same window, or the store's clock is
                 # set back.
-                frees_in = timedelta(microseconds=min(max(frees, 0), longest))
-                retry_in = timedelta(microseconds=min(retry, longest)) if retry >= 0 else None
-                left = min(max(remaining, 0), item.amount)
-                return BudgetSpending(bool(admitted), item.amount, window, left, frees_in, retry_in)
+                frees_in = timedelta(microseconds=min(max(frees, 0), max_microseconds))
+                retry_in = timedelta(microseconds=min(retry, max_microseconds)) if retry >= 0 else None
+                remaining = min(max(remaining, 0), item.amount)
+                return BudgetSpending(bool(admitted), item.amount, window, remaining, frees_in, retry_in)
         raise InvalidResponse("unexpected answer of the script")
 
     async def disconnect(self) -> None:
-        """Close idle connections: after a failure they are probably broken too."""
+        """Close idle connections, because they are probably broken after a failure."""
         await self._pool.disconnect(inuse_connections=False)
 
     async def aclose(self) -> None:

@@ -23,7 +23,7 @@ class Checksum:
     value: str
 
     def digest(self) -> Digest:
-        """A Digest that compares content with this checksum."""
+        """Return a Digest that compares content with this checksum."""
         return Digest(self)
 
 
@@ -44,7 +44,7 @@ class Digest:
     def verify(self, what: str, source: str) -> None:
         """Raise UnavailableError if the content differs from the checksum.
 
-        `what` is the name of the content in the error, `source` that of the file that holds the checksum.
+        For the error, `what` is the name of the content, and `source` the name of the file that contains the checksum.
         """
         if self._hash.hexdigest() != self._expected.value:
             raise content_error(f"{what} does not have the {self._expected.type} checksum that {source} gives")

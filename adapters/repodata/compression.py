@@ -15,11 +15,13 @@ import zstandard
 
 from adapters.repodata.errors import content_error
 
-# Bytes of decompressed pieces, and of reads from the file.
+# Bytes of a decompressed piece.
 _PIECE_SIZE: Final = 256 * 1024
+# Bytes of a read from the file.
 _READ_SIZE: Final = 64 * 1024
 # Bytes of memory for decompression; zstandard has the same limit. xz -9 and zstd -19 need much less.
 _MAX_MEMORY: Final = 128 * 1024 * 1024
+# Errors of the decompressors for damaged files.
 _FAULTS: Final = (EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
 
 
@@ -46,7 +48,7 @@ class _FileWithDeadline(io.RawIOBase):
 
 
 def decompress(file: BinaryIO, deadline: float) -> Iterator[bytes]:
-    """The content of a file in pieces of at most 256 KiB, decompressed if it is gzip, xz, zstd or bzip2.
+    """Return the content of a file in pieces of at most 256 KiB, decompressed if it is gzip, xz, zstd or bzip2.
 
     The format is detected by the file's first bytes. `deadline` is a time of `time.monotonic()`. Raises
     UnavailableError if the file is damaged or the deadline has passed.
@@ -80,7 +82,7 @@ def _zstd(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _xz(file: BinaryIO) -> Iterator[bytes]:
-    """LZMADecompressor instead of LZMAFile, which has no limit of memory."""
+    """Decompress with LZMADecompressor, because LZMAFile has no limit of memory."""
     rest = b""
     while rest := rest or file.read(_PIECE_SIZE):
         decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_MEMORY)

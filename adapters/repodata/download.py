@@ -1,4 +1,4 @@
-"""Downloads with limits of size, of time between two pieces, and of time as a whole."""
+"""Downloads with limits of the size, of the time between two reads, and of the total time."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import requests
 import urllib3
 
-from adapters.http.bounded import RedirectsToCaller
-from adapters.http.watchdog import Watch, WatchedAdapter
+from adapters.http.bounded_responses import NoRedirectSession
+from adapters.http.call_deadline import CallDeadline, DeadlineAdapter
 from adapters.repodata.errors import content_error, permanent_error
 from domain.errors import ConfigurationError, UnavailableError
 
 _CONNECT_TIMEOUT: Final = 10.0  # seconds
-_READ_TIMEOUT: Final = 30.0  # seconds between two pieces of an answer
+_READ_TIMEOUT: Final = 30.0  # seconds between two reads
 _PIECE_SIZE: Final = 64 * 1024  # bytes
 _MOST_REDIRECTS: Final = 5
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _PORTS: Final = {"http": 80, "https": 443}
 _LARGEST_DOCUMENT: Final = 4 * 1024 * 1024  # bytes
+# Status codes that are retried, in addition to 5xx. A file may be missing for a moment while the repository changes.
 _TEMPORARY: Final = frozenset({404, 408, 429})
-"""Status codes to retry, beside 5xx. A file may be missing for a moment while the repository changes."""
-# Messages by exception; the first match counts, because urllib3's NewConnectionError is a TimeoutError too.
+# Messages by exception. The first match counts: urllib3's NewConnectionError is also a TimeoutError.
 _MESSAGES: Final[dict[type[BaseException], str]] = {
     urllib3.exceptions.IncompleteRead: "cut off before its end",
     http.client.IncompleteRead: "cut off before its end",
@@ -68,14 +68,14 @@ class ClientCertificate:
 
 
 class Downloads:
-    """A downloader, as a context manager, for use by one thread. It uses the proxies of the environment."""
+    """A downloader for one thread, as a context manager. It uses the proxies of the environment."""
 
     def __init__(self, certificate: ClientCertificate | None = None) -> None:
-        self._session = RedirectsToCaller()
-        # No compression by the server: files are compressed already, and their checksums are of the compressed files.
+        self._session = NoRedirectSession()
+        # The server must not compress: files are already compressed, and checksums are those of the compressed files.
         self._session.headers.update({"User-Agent": "image-builder", "Accept-Encoding": "identity"})
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, WatchedAdapter())
+            self._session.mount(scheme, DeadlineAdapter())
         self._verify: str | None = None
         if certificate is not None:
             self._session.cert = (str(certificate.certificate), str(certificate.key or certificate.certificate))
@@ -88,7 +88,7 @@ class Downloads:
         self._session.close()
 
     def document(self, address: str, what: str, deadline: float) -> bytes:
-        """Download a small document. Raises like `into`."""
+        """Download a document of at most 4 MiB and return its content. Raises the errors of `into`."""
         content = io.BytesIO()
         self.into(content, address, what, _LARGEST_DOCUMENT, deadline, lambda _: None)
         return content.getvalue()
@@ -107,23 +107,25 @@ class Downloads:
         `deadline` is a time of `time.monotonic()`. Raises UnavailableError, which begins with `what`, if the download
         fails, has more than `largest` bytes, ends too early, or exceeds the deadline.
         """
-        left = deadline - time.monotonic()
-        if left <= 0:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
             raise permanent_error(f"{what}: timed out")
-        with Watch(deadline) as watch:
+        with CallDeadline(deadline) as call:
             try:
-                self._copy(file, address, what, largest, left, take)
+                self._copy(file, address, what, largest, remaining, take)
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-                reason = "timed out" if watch.expired else _reason(error)
+                reason = "timed out" if call.has_expired else _describe_failure(error)
                 raise content_error(f"{what}: {reason}") from error
-        # The watchdog closes the connection, which looks like the end of an answer without Content-Length.
-        if watch.expired:
+        # The connection is closed at the deadline, which looks like the end of an answer without Content-Length.
+        if call.has_expired:
             raise content_error(f"{what}: timed out")
 
     def _copy(
-        self, file: BinaryIO, address: str, what: str, largest: int, left: float, take: Callable[[bytes], None]
+        self, file: BinaryIO, address: str, what: str, largest: int, remaining: float, take: Callable[[bytes], None]
     ) -> None:
-        with self._answer(address, what, (min(_CONNECT_TIMEOUT, left), min(_READ_TIMEOUT, left))) as response:
+        with self._follow_redirects(
+            address, what, (min(_CONNECT_TIMEOUT, remaining), min(_READ_TIMEOUT, remaining))
+        ) as response:
             if response.status_code != 200:
                 raise _status_error(what, response.status_code)
             size = 0
@@ -134,7 +136,7 @@ class Downloads:
                 take(piece)
                 file.write(piece)
 
-    def _answer(self, address: str, what: str, timeout: tuple[float, float]) -> requests.Response:
+    def _follow_redirects(self, address: str, what: str, timeout: tuple[float, float]) -> requests.Response:
         """Follow a few redirects on the same host, and return the answer at their end."""
         for _ in range(_MOST_REDIRECTS + 1):
             response = self._session.get(address, timeout=timeout, stream=True, verify=self._verify)
@@ -146,7 +148,7 @@ class Downloads:
 
 
 def _redirect_target(address: str, location: str, what: str) -> str:
-    """The address of a redirect. Raises UnavailableError if it leads to another host, or from https to http."""
+    """Return the address of a redirect. Raises UnavailableError if it leads to another host, or from https to http."""
     try:
         old, new = urlsplit(address), urlsplit(urljoin(address, location))
         ports = _port(old), _port(new)
@@ -172,10 +174,10 @@ def _status_error(what: str, status: int) -> UnavailableError:
     return permanent_error(f"{what}: status {status}")
 
 
-def _reason(error: Exception) -> str:
-    """A message for users, by the innermost exception: texts of the outer ones repeat it in technical terms."""
+def _describe_failure(error: Exception) -> str:
+    """Return a message for users, by the innermost exception, which the outer ones only repeat."""
     cause: BaseException = error
-    while (inner := _inner(cause)) is not None:
+    while (inner := _get_inner_error(cause)) is not None:
         cause = inner
     if isinstance(cause, ssl.SSLError):
         return f"no trusted connection ({cause.reason or cause})"
@@ -185,7 +187,7 @@ def _reason(error: Exception) -> str:
     return f"{type(cause).__name__}: {cause}"
 
 
-def _inner(error: BaseException) -> BaseException | None:
+def _get_inner_error(error: BaseException) -> BaseException | None:
     if isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.IncompleteRead):
         return None
     reason = getattr(error, "reason", None)

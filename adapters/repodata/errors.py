@@ -7,18 +7,18 @@ from domain.errors import UnavailableError
 
 
 def content_error(what: str) -> UnavailableError:
-    """The error for content that is damaged or differs from its checksum.
+    """Return the error for content that is damaged or differs from its checksum.
 
-    It can be retried, because a repository that changes during the download looks the same.
+    It can be retried, because a repository that changes during the download has the same effect.
     """
     return UnavailableError(printable(what))
 
 
 def permanent_error(what: str) -> UnavailableError:
-    """An error that another attempt at the same address would not avoid."""
+    """Return an error that another attempt at the same URL would not avoid."""
     return UnavailableError(printable(what), retry_after=None)
 
 
 def add_context(what: str, error: UnavailableError) -> UnavailableError:
-    """The error with `what` in front of its message."""
+    """Return the error with `what` in front of its message."""
     return UnavailableError(printable(f"{what}: {error.detail}"), retry_after=error.retry_after)

@@ -8,17 +8,17 @@ from typing import Final
 
 import orjson
 
-from adapters.files.new_files import name_file_in_errors
+from adapters.files.file_transaction import name_file_in_errors
 from adapters.repodata.primary import Package
 
+# Bytes. A file with an empty array is shorter, even with white space.
 _EMPTY_LIST_SIZE: Final = 64
-"""Bytes; a file with an empty array is shorter, also with white space."""
 
 
 def has_packages(path: Path) -> bool:
-    """Whether the list at `path` exists and is not an empty array. A damaged list counts as not empty.
+    """Return whether the list at `path` exists and is not an empty array. A damaged list counts as not empty.
 
-    Raises ConfigurationError naming the file if it cannot be read.
+    Raises ConfigurationError, which names the file if it cannot be read.
     """
     with name_file_in_errors(path):
         try:

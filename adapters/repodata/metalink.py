@@ -9,42 +9,42 @@ from typing import Any, Final
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from adapters.repodata.checksum import Checksum, ChecksumSchema
-from adapters.repodata.elements import Element, read_tree
 from adapters.repodata.errors import content_error
+from adapters.repodata.xml_reader import Element, read_tree
 
 _REPOMD: Final = "repodata/repomd.xml"
-_MOST_MIRRORS: Final = 100
-_LONGEST_ADDRESS: Final = 2048
-# Checksum types in order of preference. Weaker ones do not protect from a malicious mirror.
+_MAX_MIRRORS: Final = 100
+_MAX_URL_LENGTH: Final = 2048
+# Checksum types in order of preference. Weaker ones do not protect against a malicious mirror.
 _CHECKSUM_TYPES: Final = ("sha512", "sha384", "sha256")
 
 
 @dataclass(frozen=True, slots=True)
 class Metalink:
-    """The checksum of repomd.xml, and at most 100 addresses of repositories in order of preference."""
+    """The checksum of repomd.xml, and the URLs of at most 100 mirrors in order of preference."""
 
     checksum: Checksum
     mirrors: tuple[str, ...]
 
 
 def read_metalink(content: bytes) -> Metalink:
-    """Parse a metalink. Raises UnavailableError naming the fault.
+    """Parse a metalink. Raises UnavailableError, which names the fault.
 
     Checksums of older versions of repomd.xml (`alternates`) are ignored, so that outdated mirrors are skipped.
     """
     root = read_tree(content, "the metalink")
-    files = [file for file in root.all("files", "file") if file.attributes.get("name") == "repomd.xml"]
+    files = [file for file in root.find_all("files", "file") if file.attributes.get("name") == "repomd.xml"]
     if root.name != "metalink" or not files:
         raise content_error("the metalink does not name repomd.xml")
-    mirrors = sorted(_mirrors(files[0]), key=lambda mirror: -mirror[0])
+    mirrors = sorted(_list_mirrors(files[0]), key=lambda mirror: -mirror[0])
     if not mirrors:
         raise content_error("the metalink names no http or https mirror")
-    addresses = list(dict.fromkeys(address for _, address in mirrors))
-    return Metalink(_checksum(files[0]), tuple(addresses[:_MOST_MIRRORS]))
+    urls = list(dict.fromkeys(url for _, url in mirrors))
+    return Metalink(_load_checksum(files[0]), tuple(urls[:_MAX_MIRRORS]))
 
 
-def _checksum(file: Element) -> Checksum:
-    values = {h.attributes.get("type"): h.text for h in file.all("verification", "hash")}
+def _load_checksum(file: Element) -> Checksum:
+    values = {h.attributes.get("type"): h.text for h in file.find_all("verification", "hash")}
     for type_ in _CHECKSUM_TYPES:
         if type_ in values:
             try:
@@ -63,10 +63,10 @@ class _UrlSchema(Schema):
     address = fields.Url(required=True, schemes={"http", "https"}, require_tld=False)
 
 
-def _mirrors(file: Element) -> Iterator[tuple[int, str]]:
-    """Preference and address of each http or https mirror. Invalid addresses are skipped."""
-    for element in file.all("resources", "url"):
-        if len(element.text) > _LONGEST_ADDRESS:
+def _list_mirrors(file: Element) -> Iterator[tuple[int, str]]:
+    """Return preference and URL of each http or https mirror. Invalid URLs are skipped."""
+    for element in file.find_all("resources", "url"):
+        if len(element.text) > _MAX_URL_LENGTH:
             continue
         try:
             url: dict[str, Any] = _UrlSchema().load({**element.attributes, "address": element.text})

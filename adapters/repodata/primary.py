@@ -7,17 +7,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from adapters.repodata.elements import read_elements
 from adapters.repodata.errors import content_error
 from adapters.repodata.text import has_controls, without_controls
 from adapters.repodata.versions import Version
+from adapters.repodata.xml_reader import read_elements
 
 # Bytes of memory for all packages of a repository; those of Fedora take about 40 million.
 _MAX_MEMORY: Final = 128 * 1024 * 1024
 # Bytes of memory for a package, in addition to its texts.
 _PACKAGE_OVERHEAD: Final = 400
-# Characters of a version or a release. The limit bounds the time of comparisons: each package is compared with the
-# newest of its name.
+# Characters of a version or a release. It limits the time of comparisons: each package is compared with the
+# newest one of its name.
 _MAX_VERSION_LENGTH: Final = 256
 # Elements of a package whose text is read.
 _TEXT_ELEMENTS: Final = frozenset({"name", "arch", "summary"})
@@ -34,8 +34,8 @@ class Package:
 def read_packages(pieces: Iterable[bytes], architecture: str) -> tuple[Package, ...]:
     """Parse the packages of an architecture and of `noarch`, sorted by name.
 
-    `pieces` are those of the XML. Each name occurs once, with the summary of its newest version; control characters in
-    summaries are replaced by spaces. Raises UnavailableError if the XML is no valid primary metadata or exceeds a
+    `pieces` are the XML in pieces. Each name occurs once, with the summary of its newest version; control characters in
+    summaries are replaced by spaces. Raises UnavailableError if the XML is not valid primary metadata or exceeds a
     limit.
     """
     primary = _PrimaryHandler(frozenset({architecture, "noarch"}))
@@ -44,7 +44,7 @@ def read_packages(pieces: Iterable[bytes], architecture: str) -> tuple[Package, 
 
 
 class _PrimaryHandler:
-    """Collects the newest version and the summary of each package. Fulfils elements.Handler."""
+    """Collects the newest version and the summary of each package. Implements xml_reader.Handler."""
 
     deepest = 2
 
@@ -83,9 +83,9 @@ class _PrimaryHandler:
         if architecture not in self._architectures:
             return
         package = self._parse_version(name), without_controls(self._texts.get("summary", ""))
-        known = self.newest.get(name)
-        if known is None or known[0] < package[0]:
-            self._size += _size(name, *package) - (_size(name, *known) if known else 0)
+        newest = self.newest.get(name)
+        if newest is None or newest[0] < package[0]:
+            self._size += _estimate_size(name, *package) - (_estimate_size(name, *newest) if newest else 0)
             if self._size > _MAX_MEMORY:
                 raise content_error("the primary has more packages than fit into memory")
             self.newest[name] = package
@@ -102,6 +102,6 @@ class _PrimaryHandler:
         return version
 
 
-def _size(name: str, version: Version, summary: str) -> int:
-    """Bytes of memory that the package takes."""
+def _estimate_size(name: str, version: Version, summary: str) -> int:
+    """Return the bytes of memory that the package takes."""
     return _PACKAGE_OVERHEAD + sum(map(sys.getsizeof, (name, version.version, version.release, summary)))

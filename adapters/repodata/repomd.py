@@ -10,14 +10,14 @@ from urllib.parse import unquote
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate
 
 from adapters.repodata.checksum import Checksum, ChecksumSchema
-from adapters.repodata.elements import Element, read_tree
 from adapters.repodata.errors import content_error, permanent_error
+from adapters.repodata.xml_reader import Element, read_tree
 from domain.nulls import without_nulls
 
+# Bytes of a primary as downloaded; Fedora's has about 20 million.
 LARGEST_PRIMARY: Final = 512 * 1024 * 1024
-"""Bytes as downloaded; Fedora's primary has about 20 million."""
+# Bytes of a primary after decompression; Fedora's has about 200 million.
 LARGEST_OPEN_PRIMARY: Final = 2 * 1024 * 1024 * 1024
-"""Bytes after decompression; Fedora's primary has about 200 million."""
 # A path segment after percent-decoding. It must not be `.` or `..`, nor contain characters that a server or a proxy
 # could treat as a separator, an escape, or the beginning of a scheme, query or parameter.
 _SEGMENT: Final = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~+=@,-]+")
@@ -28,7 +28,7 @@ class Primary:
     """The entry of the primary metadata in repomd.xml.
 
     `location` is relative to the repository. `size` and `open_size` are the bytes as downloaded and after
-    decompression; each is the maximum that is allowed if repomd.xml does not give it.
+    decompression; each is the allowed maximum if repomd.xml does not contain it.
     """
 
     location: str
@@ -39,38 +39,38 @@ class Primary:
 
 
 def read_repomd(content: bytes) -> Primary:
-    """Parse repomd.xml. Raises UnavailableError naming the fault."""
+    """Parse repomd.xml. Raises UnavailableError, which names the fault."""
     root = read_tree(content, "repomd.xml")
-    found = [data for data in root.all("data") if data.attributes.get("type") == "primary"]
-    if root.name != "repomd" or not found:
+    entries = [data for data in root.find_all("data") if data.attributes.get("type") == "primary"]
+    if root.name != "repomd" or not entries:
         raise content_error("repomd.xml names no primary")
     try:
-        primary: Primary = _PrimarySchema().load(_document(found[0]))
+        primary: Primary = _PrimarySchema().load(_to_document(entries[0]))
     except ValidationError as error:
-        raise permanent_error(f"repomd.xml: the primary's {_first(error.messages)}") from None
+        raise permanent_error(f"repomd.xml: the primary's {_get_first_message(error.messages)}") from None
     return primary
 
 
-def _document(data: Element) -> dict[str, object]:
-    document: dict[str, object] = {"location": _attribute(data, "location", "href")}
+def _to_document(data: Element) -> dict[str, object]:
+    document: dict[str, object] = {"location": _get_attribute(data, "location", "href")}
     for name in ("checksum", "open-checksum"):
-        for element in data.all(name)[:1]:
+        for element in data.find_all(name)[:1]:
             document[name] = {"type": element.attributes.get("type"), "value": element.text}
     for name in ("size", "open-size"):
         document[name] = data.text_at(name)
     return without_nulls(document)
 
 
-def _attribute(data: Element, name: str, attribute: str) -> str | None:
-    found = data.all(name)
-    return found[0].attributes.get(attribute) if found else None
+def _get_attribute(data: Element, name: str, attribute: str) -> str | None:
+    elements = data.find_all(name)
+    return elements[0].attributes.get(attribute) if elements else None
 
 
-def _first(messages: Any, place: str = "") -> str:
-    """The first of marshmallow's nested messages, such as `checksum.type: Is none of …`."""
+def _get_first_message(messages: Any, place: str = "") -> str:
+    """Return the first of marshmallow's nested messages, such as `checksum.type: Is none of …`."""
     if isinstance(messages, dict):
         key, inner = next(iter(messages.items()))
-        return _first(inner, f"{place}.{key}" if place else str(key))
+        return _get_first_message(inner, f"{place}.{key}" if place else str(key))
     return f"{place}: {messages[0]}"
 
 

@@ -18,7 +18,7 @@ from adapters.repodata.repomd import Primary, read_repomd
 from domain.distributions import Repository
 from domain.errors import UnavailableError
 
-_MAX_FAILURES_SHOWN: Final = 3  # mirrors whose failures the error lists
+_MAX_FAILURES_SHOWN: Final = 3  # the number of mirrors whose failures the error lists
 # Each mirror may take this fraction of the timeout, so that a slow mirror leaves time for others.
 _MIRROR_SHARE: Final = 1 / 4
 
@@ -26,7 +26,7 @@ _Result = TypeVar("_Result")
 
 
 class Progress(Protocol):
-    """A callback for progress: `done` of `total` bytes of a step, such as "downloading", are complete."""
+    """A callback for progress: `done` of `total` bytes of a step, such as "downloading", are processed."""
 
     def __call__(self, step: str, done: int, total: int) -> None: ...
 
@@ -45,23 +45,23 @@ def repository_packages(
 ) -> tuple[Package, ...]:
     """Read the repository's packages for an architecture, sorted by name; each name occurs once.
 
-    `timeout` is the number of seconds for all downloads together. Raises UnavailableError with the reason; for a
+    `timeout` is the number of seconds for all downloads in total. Raises UnavailableError with the reason; for a
     metalink, with the reasons of the first mirrors.
     """
     deadline = time.monotonic() + timeout
     if repository.metalink is not None:
-        return _from_mirrors(repository.metalink, architecture, downloads, deadline, progress)
+        return _read_from_mirrors(repository.metalink, architecture, downloads, deadline, progress)
     location = _Location(repository.baseurl or "", None, deadline)
     try:
-        return _retry_once(lambda: _packages(location, architecture, downloads, progress), deadline)
+        return _retry_once(lambda: _read_packages(location, architecture, downloads, progress), deadline)
     except UnavailableError as error:
         raise permanent_error(f"{location.base}: {error.detail}") from error
 
 
-def _from_mirrors(
+def _read_from_mirrors(
     address: str, architecture: str, downloads: Downloads, deadline: float, progress: Progress
 ) -> tuple[Package, ...]:
-    left = deadline - time.monotonic()
+    remaining = deadline - time.monotonic()
     metalink = _retry_once(lambda: read_metalink(downloads.document(address, address, deadline)), deadline)
     failures: list[str] = []
     for mirror in metalink.mirrors:
@@ -69,16 +69,16 @@ def _from_mirrors(
         if now >= deadline:
             failures.append("then the timeout expired")
             break
-        location = _Location(mirror, metalink.checksum, min(deadline, now + left * _MIRROR_SHARE))
+        location = _Location(mirror, metalink.checksum, min(deadline, now + remaining * _MIRROR_SHARE))
         try:
-            return _packages(location, architecture, downloads, progress)
+            return _read_packages(location, architecture, downloads, progress)
         except UnavailableError as error:
             failures.append(f"{mirror}: {error.detail}")
     raise permanent_error(f"no mirror of its metalink serves it: {_summarize(failures)}")
 
 
 def _retry_once(action: Callable[[], _Result], deadline: float) -> _Result:
-    """Repeat a failed action once: a repository may have changed meanwhile, or a server failed for a moment."""
+    """Retry a failed action once, because the repository may have changed, or a server may have failed for a moment."""
     try:
         return action()
     except UnavailableError as error:
@@ -92,7 +92,9 @@ def _summarize(failures: list[str]) -> str:
     return "; ".join([*failures[:_MAX_FAILURES_SHOWN], *([f"and {more} more"] if more > 0 else [])])
 
 
-def _packages(location: _Location, architecture: str, downloads: Downloads, progress: Progress) -> tuple[Package, ...]:
+def _read_packages(
+    location: _Location, architecture: str, downloads: Downloads, progress: Progress
+) -> tuple[Package, ...]:
     content = downloads.document(_address(location, "repodata/repomd.xml"), "repomd.xml", location.deadline)
     if location.checksum is not None:
         digest = location.checksum.digest()

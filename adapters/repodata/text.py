@@ -6,17 +6,17 @@ import re
 import unicodedata
 from typing import Final
 
-# Characters of a printed text.
+# The number of characters of a printed text.
 _MAX_LENGTH: Final = 1000
 # Unicode categories: control and format characters, surrogates, line and paragraph separators.
 _ESCAPED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-# Characters that summaries do not need. Of the format characters only those that override the direction of writing:
-# others occur in ordinary text.
+# Characters that summaries do not need. Of the format characters only those that override the writing direction are
+# listed, because others occur in ordinary text.
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
 def printable(text: str) -> str:
-    """The text on one line, at most 1,000 characters long, with control and format characters escaped."""
+    """Return the text on one line, at most 1,000 characters long, with control and format characters escaped."""
     truncated = text if len(text) <= _MAX_LENGTH else text[:_MAX_LENGTH] + " ..."
     return "".join(
         _escape(character) if unicodedata.category(character) in _ESCAPED_CATEGORIES else character
@@ -25,12 +25,12 @@ def printable(text: str) -> str:
 
 
 def has_controls(text: str) -> bool:
-    """Whether the text holds control characters, line breaks, or characters that override the direction of writing."""
+    """Return whether the text has control characters, line breaks, or overrides of the writing direction."""
     return _CONTROLS.search(text) is not None
 
 
 def without_controls(text: str) -> str:
-    """The text with spaces in place of the characters that `has_controls` looks for."""
+    """Return the text with spaces in place of the characters that `has_controls` looks for."""
     return _CONTROLS.sub(" ", text)
 
 

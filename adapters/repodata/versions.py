@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 # A version is compared segment by segment: digits, letters, and the signs `~` and `^`.
 _SEGMENT: Final = re.compile(r"[0-9]+|[A-Za-z]+|~|\^")
-_SIGNS: Final = {"~": 0, "": 1, "^": 2}
+_SIGN_RANKS: Final = {"~": 0, "": 1, "^": 2}
 _Ordered = TypeVar("_Ordered", int, str)
 
 
@@ -34,14 +34,14 @@ class Version:
 
     def _compare(self, other: Version) -> int:
         return (
-            _sign(self.epoch, other.epoch)
+            _compare_values(self.epoch, other.epoch)
             or compare(self.version, other.version)
             or compare(self.release, other.release)
         )
 
 
 def compare(first: str, second: str) -> int:
-    """Negative if `first` is older than `second`, 0 if they are equal, positive if it is newer."""
+    """Return a negative number if `first` is older than `second`, 0 if they are equal, a positive number otherwise."""
     for one, other in zip_longest(_SEGMENT.findall(first), _SEGMENT.findall(second), fillvalue=""):
         result = _compare_segments(one, other)
         if result:
@@ -51,19 +51,19 @@ def compare(first: str, second: str) -> int:
 
 def _compare_segments(one: str, other: str) -> int:
     if _rank(one) != _rank(other):
-        return _sign(_rank(one), _rank(other))
+        return _compare_values(_rank(one), _rank(other))
     if one.isdigit():
         one, other = one.lstrip("0"), other.lstrip("0")
-        return _sign(len(one), len(other)) or _sign(one, other)
-    return _sign(one, other)
+        return _compare_values(len(one), len(other)) or _compare_values(one, other)
+    return _compare_values(one, other)
 
 
 def _rank(segment: str) -> int:
-    """The order of kinds of segments, from old to new: `~`, the end of the version, `^`, letters, digits."""
-    if segment in _SIGNS:
-        return _SIGNS[segment]
+    """Return the order of kinds of segments, from old to new: `~`, the end of the version, `^`, letters, digits."""
+    if segment in _SIGN_RANKS:
+        return _SIGN_RANKS[segment]
     return 4 if segment.isdigit() else 3
 
 
-def _sign(one: _Ordered, other: _Ordered) -> int:
+def _compare_values(one: _Ordered, other: _Ordered) -> int:
     return (one > other) - (one < other)

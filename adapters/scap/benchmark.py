@@ -17,7 +17,7 @@ class ValueReference:
 
 @dataclass(slots=True)
 class Group:
-    """A group of rules. `selected` is its default; `parent` is the id of the group around it."""
+    """A group of rules. `selected` is its default; `parent` is the id of the group that contains it."""
 
     selected: bool
     parent: str | None
@@ -36,8 +36,8 @@ class Rule:
 class Profile:
     """A profile, without what it inherits from the profile with the id `extends`.
 
-    `selected` says for rules and groups, by id, whether they are selected. `selectors` chooses alternatives of values,
-    and `values` holds the profile's own values, both by the id of the value.
+    `selected` maps the ids of rules and groups to whether they are selected. `selectors` chooses alternatives of
+    values, and `values` holds the profile's own values, both by the id of the value.
     """
 
     extends: str | None
@@ -61,7 +61,7 @@ class Benchmark:
     values: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def profile(self, profile_id: str) -> Profile:
-        """The profile including what it inherits.
+        """Return the profile including what it inherits.
 
         Raises UnavailableError if it extends itself or a missing profile, or selects a missing rule or group.
         """
@@ -78,7 +78,7 @@ class Benchmark:
         return whole
 
     def fixes(self, profile: Profile) -> Iterator[tuple[str, str]]:
-        """Id and fix, with values filled in, of each rule that a profile selects.
+        """Return id and fix (with its values inserted) of each rule that the profile selects.
 
         `profile` is a result of `profile()`. Raises UnavailableError for a missing value.
         """
@@ -90,7 +90,7 @@ class Benchmark:
                 yield rule_id, "".join(self._fill_in(part, profile, rule_id) for part in rule.fix)
 
     def _ancestors(self, profile_id: str) -> list[Profile]:
-        """The profile, the profile that it extends, and so on."""
+        """Return the profile, the profile that it extends, and so on."""
         ancestors: dict[str, Profile] = {}
         next_id: str | None = profile_id
         while next_id is not None:

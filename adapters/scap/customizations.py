@@ -13,11 +13,11 @@ from adapters.scap.benchmark import Benchmark
 from domain.errors import InvalidRequestError
 from domain.osbuild import blueprint
 
-# Characters of all different fixes of a benchmark, which bound the time to parse them; those of RHEL 9 have about
-# 10,000.
+# The total number of characters of all different fixes of a benchmark, which limits the time to parse them; those of
+# RHEL 9 have about 10,000.
 _MAX_TOML: Final = 4 * 1024 * 1024
 _SERVICES: Final = ("enabled", "disabled", "masked")
-# Customizations that profiles are made from; others are ignored.
+# Customizations that are used for profiles; others are ignored.
 _USED: Final = frozenset({"packages", "filesystem", "kernel", "services", "fips"})
 _PARAGRAPH: Final = re.compile(r"[ \t\r]*\n(?:[ \t\r]*\n)+[ \t\r]*")
 _BLANKS: Final = re.compile(r"[ \t\r\n]+")
@@ -28,47 +28,47 @@ _WHITE_SPACE: Final = re.compile(r"\s")
 class ProfileReader:
     """Converts profiles of one benchmark to customizations.
 
-    `ignored` collects the keys of osbuild fixes that have no place in profiles, while profiles are converted.
+    `ignored` collects the keys of osbuild fixes that profiles cannot contain, while profiles are converted.
     """
 
     benchmark: Benchmark
     ignored: set[str] = field(default_factory=set)
-    _read: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    _characters_left: int = _MAX_TOML
+    _parsed: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    _remaining_characters: int = _MAX_TOML
 
     def customizations(self, profile_id: str) -> dict[str, Any]:
-        """The customizations of a profile.
+        """Return the customizations of a profile.
 
         They are `openscap` with the profile's name and description, and those of `filesystem`, `kernel`, `packages`,
-        `services` and `fips` that its rules require, in the order of the rules. Raises UnavailableError naming the
-        profile or the rule if something is missing or holds control characters.
+        `services` and `fips` that its rules require, in the order of the rules. Raises UnavailableError, which names
+        the profile or the rule if something is missing or contains control characters.
         """
         profile = self.benchmark.profile(profile_id)
         document: dict[str, Any] = {"openscap": _openscap(profile_id, profile.title, profile.description)}
         requirements = _Requirements()
         for rule_id, fix in self.benchmark.fixes(profile):
             try:
-                requirements.add(self._customizations_of(fix))
+                requirements.add(self._parse_fix(fix))
             except InvalidRequestError as error:
                 raise content_error(f"the fix of {rule_id}: {error.detail}") from None
         return document | requirements.document()
 
-    def _customizations_of(self, fix: str) -> Mapping[str, Any]:
-        known = self._read.get(fix)
-        if known is None:
-            self._characters_left -= len(fix)
-            if self._characters_left < 0:
+    def _parse_fix(self, fix: str) -> Mapping[str, Any]:
+        customizations = self._parsed.get(fix)
+        if customizations is None:
+            self._remaining_characters -= len(fix)
+            if self._remaining_characters < 0:
                 raise content_error(f"the benchmark has fixes of more than {_MAX_TOML} characters")
-            read = blueprint.parse_blueprint(fix)
-            self.ignored.update(read.unknown, read.customizations.keys() - _USED)
-            known = self._read[fix] = read.customizations
-            _refuse_controls(known)
-        return known
+            parsed = blueprint.parse_blueprint(fix)
+            self.ignored.update(parsed.unknown, parsed.customizations.keys() - _USED)
+            customizations = self._parsed[fix] = parsed.customizations
+            _refuse_controls(customizations)
+        return customizations
 
 
 @dataclass(slots=True)
 class _Requirements:
-    """The requirements of several rules: each one once, and the largest size of each mount point."""
+    """The requirements of several rules without duplicates, with the largest size of each mount point."""
 
     packages: dict[str, None] = field(default_factory=dict)
     services: dict[str, dict[str, None]] = field(default_factory=lambda: {state: {} for state in _SERVICES})
@@ -87,7 +87,7 @@ class _Requirements:
         self.fips = self.fips or customizations.get("fips", {}).get("enabled", False)
 
     def document(self) -> dict[str, Any]:
-        """The customizations, without empty ones."""
+        """Return the customizations, without empty ones."""
         services = {state: list(names) for state, names in self.services.items() if names}
         customizations = {
             "filesystem": [{"mountpoint": point, "min_size": size} for point, size in self.filesystem.items()],
@@ -112,7 +112,7 @@ def _openscap(profile_id: str, title: str, description: str) -> dict[str, str]:
 
 
 def _refuse_controls(customizations: Mapping[str, Any]) -> None:
-    """Raise InvalidRequestError for control characters, and for white space in names, where it would separate names."""
+    """Raise InvalidRequestError for control characters, and for white space in names, which would separate names."""
     services: Iterable[list[str]] = customizations.get("services", {}).values()
     points = [each["mountpoint"] for each in customizations.get("filesystem", ())]
     names = [*customizations.get("packages", ()), *(name for state in services for name in state), *points]

@@ -10,8 +10,8 @@ from typing import Final
 from xml.parsers import expat
 
 from adapters.repodata.compression import decompress
-from adapters.repodata.elements import MAX_DEPTH, MAX_TEXT_LENGTH, feed, local_name
 from adapters.repodata.errors import content_error
+from adapters.repodata.xml_reader import MAX_DEPTH, MAX_TEXT_LENGTH, feed, local_name
 from adapters.scap.benchmark import Benchmark, Group, Profile, Rule, ValueReference
 from domain.errors import ConfigurationError, UnavailableError
 
@@ -22,7 +22,7 @@ _MAX_MEMORY: Final = 64 * 1024 * 1024
 # Bytes of memory for an entry, in addition to its texts.
 _ENTRY_OVERHEAD: Final = 300
 _MAX_PROFILES: Final = 200
-# Seconds; a large datastream takes two.
+# Seconds to read a datastream; a large one takes two.
 _TIMEOUT: Final = 300
 # The system of fixes that are osbuild blueprints.
 _OSBUILD: Final = "urn:redhat:osbuild:blueprint"
@@ -32,8 +32,8 @@ _ITEMS: Final = frozenset({"Group", "Rule", "Value", "Profile"})
 def read_datastream(path: Path) -> tuple[Benchmark, ...]:
     """Read the benchmarks of a file, which may be compressed (gzip, xz, zstd, bzip2).
 
-    Raises ConfigurationError naming the file if it cannot be read, is no valid datastream, has no profiles, or is too
-    large.
+    Raises ConfigurationError, which names the file if it cannot be read, is not a valid datastream, has no profiles, or
+    is too large.
     """
     try:
         if not path.is_file():  # reading from a pipe could block for ever
@@ -47,7 +47,7 @@ def read_datastream(path: Path) -> tuple[Benchmark, ...]:
 
 
 def parse_datastream(pieces: Iterable[bytes]) -> tuple[Benchmark, ...]:
-    """Parse the benchmarks of the XML. Raises UnavailableError if it is no valid datastream with profiles."""
+    """Parse the benchmarks of the XML. Raises UnavailableError if it is not a valid datastream with profiles."""
     parser = expat.ParserCreate(intern={})
     parser.buffer_text = True
     reader = _DatastreamReader(parser)
@@ -70,14 +70,17 @@ def _limit_size(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class _DatastreamReader:
-    """The callbacks of the parser. Elements are recognised by their local names and by the elements around them."""
+    """The callbacks of the parser.
+
+    Elements are recognised by their local names and by the elements that contain them.
+    """
 
     def __init__(self, parser: expat.XMLParserType) -> None:
         self.benchmarks: list[Benchmark] = []
         self._parser = parser
-        self._memory_left = _MAX_MEMORY
+        self._remaining_memory = _MAX_MEMORY
         self._path: list[str] = []
-        # Of the benchmark, groups and item (profile, rule or value) that are being read: their depth, 0 for none.
+        # The depths of the benchmark, the groups and the item (profile, rule or value) that are being read; 0 for none.
         self._benchmark_depth = 0
         self._groups: list[tuple[int, str]] = []
         self._item: Profile | Rule | dict[str, str] | None = None
@@ -152,7 +155,7 @@ class _DatastreamReader:
         return by_kind[kind]
 
     def _begin_child(self, local: str, attributes: dict[str, str]) -> None:
-        """Handle the begin of a child of a rule, value or profile."""
+        """Handle the start tag of a child of a rule, value or profile."""
         idref, selector = attributes.get("idref", ""), attributes.get("selector", "")
         if isinstance(self._item, Profile):
             if local == "select":
@@ -211,8 +214,8 @@ class _DatastreamReader:
 
     def _count_memory(self, *texts: str) -> None:
         """Count the memory that an entry with these texts takes. Raises UnavailableError beyond the limit."""
-        self._memory_left -= _ENTRY_OVERHEAD + sum(map(sys.getsizeof, texts))
-        if self._memory_left < 0:
+        self._remaining_memory -= _ENTRY_OVERHEAD + sum(map(sys.getsizeof, texts))
+        if self._remaining_memory < 0:
             raise content_error("the datastream has more profiles, rules and values than fit into memory")
 
 

@@ -1,4 +1,4 @@
-"""Replaces the OpenSCAP profiles of a distribution with those of a datastream: all of them or none."""
+"""Replaces the OpenSCAP profiles of a distribution with those of a datastream, in one transaction."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any, Final
 import orjson
 
 from adapters.files.distribution_source import format_document
-from adapters.files.new_files import NewFiles, name_file_in_errors
-from adapters.files.profiles import Accept, check_profile, profile_folders, profile_path
+from adapters.files.file_transaction import FileTransaction, name_file_in_errors
+from adapters.files.profiles import CustomizationsValidator, check_profile, list_own_profile_ids, profile_path
 from adapters.repodata.errors import add_context, content_error
 from adapters.scap.customizations import ProfileReader
 from domain.errors import ConfigurationError, UnavailableError
 
-# Keys of a profile's file that a refresh replaces; others stay.
+# Keys of a profile's file that a refresh replaces; other keys are kept.
 _REPLACED: Final = frozenset({"openscap", "filesystem", "kernel", "packages", "services"})
 # Profile ids are names of folders.
 _PROFILE_ID: Final = re.compile(r"xccdf_[A-Za-z0-9._-]{1,200}")
@@ -27,8 +27,8 @@ _PROFILE_ID: Final = re.compile(r"xccdf_[A-Za-z0-9._-]{1,200}")
 class RefreshResult:
     """The result for one folder.
 
-    `written` is the number of profiles that were written; `skipped` are the ids of profiles that the datastream lacks,
-    which stayed unchanged.
+    `written` is the number of profiles that were written. `skipped` are the ids of unchanged profiles, which the
+    datastream lacks.
     """
 
     written: int
@@ -39,13 +39,13 @@ class RefreshResult:
 class ProfileRefresh:
     """Writes the profiles of one datastream to folders of distributions.
 
-    `readers` are those of the datastream's benchmarks; if several have a profile, the first is used. `accept` validates
-    documents by the schema Customizations. `keep_missing` allows profiles that the datastream lacks, which stay
-    unchanged. `add_new` adds profiles that the folder lacks.
+    `readers` are the readers of the datastream's benchmarks; if several have a profile, the first one is used. `accept`
+    validates documents by the schema Customizations. `keep_missing` allows profiles that the datastream lacks, which
+    stay unchanged. `add_new` adds profiles that the folder lacks.
     """
 
     readers: tuple[ProfileReader, ...]
-    accept: Accept
+    accept: CustomizationsValidator
     keep_missing: bool = False
     add_new: bool = False
 
@@ -55,34 +55,36 @@ class ProfileRefresh:
         Raises ConfigurationError or UnavailableError, and changes no file, if a profile cannot be read or written, or
         is missing in the datastream.
         """
-        with NewFiles(folder) as files:
+        with FileTransaction(folder) as files:
             with name_file_in_errors(folder):
-                known = profile_folders(folder)
+                existing = list_own_profile_ids(folder)
             by_id = self._readers_by_id()
-            missing = tuple(profile_id for profile_id in known if profile_id not in by_id)
-            if missing and not (self.keep_missing and len(missing) < len(known)):
+            missing = tuple(profile_id for profile_id in existing if profile_id not in by_id)
+            if missing and not (self.keep_missing and len(missing) < len(existing)):
                 hint = "" if self.keep_missing else " (--keep-missing leaves such profiles alone)"
                 raise ConfigurationError(f"the datastream has no profile {', '.join(missing)}{hint}")
             for profile_id, reader in by_id.items():
-                if profile_id in known or not known or self.add_new:
-                    files.add(path := profile_path(folder, profile_id), [self._document(path, profile_id, reader)])
+                if profile_id in existing or not existing or self.add_new:
+                    files.add(
+                        path := profile_path(folder, profile_id), [self._format_profile(path, profile_id, reader)]
+                    )
             return RefreshResult(files.commit(), missing)
 
     @property
     def ignored(self) -> tuple[str, ...]:
-        """The keys of osbuild fixes that have no place in profiles and were ignored, sorted."""
+        """The keys of osbuild fixes that profiles cannot contain, sorted; they were ignored."""
         return tuple(sorted({key for reader in self.readers for key in reader.ignored}))
 
     def _readers_by_id(self) -> dict[str, ProfileReader]:
         return {each: reader for reader in reversed(self.readers) for each in reader.benchmark.profiles}
 
-    def _document(self, path: Path, profile_id: str, reader: ProfileReader) -> bytes:
+    def _format_profile(self, path: Path, profile_id: str, reader: ProfileReader) -> bytes:
         if not _PROFILE_ID.fullmatch(profile_id):
             raise content_error(
                 f"the id of the profile {profile_id} is invalid: expected xccdf_, then letters, digits, dots, dashes"
             )
         document = reader.customizations(profile_id)
-        document |= {key: value for key, value in _other_keys(path).items() if key not in document}
+        document |= {key: value for key, value in _read_kept_keys(path).items() if key not in document}
         try:
             check_profile(document, self.accept)
         except ConfigurationError as error:
@@ -90,8 +92,8 @@ class ProfileRefresh:
         return format_document(document).encode()
 
 
-def _other_keys(path: Path) -> Mapping[str, Any]:
-    """The keys of the file that a refresh does not replace."""
+def _read_kept_keys(path: Path) -> Mapping[str, Any]:
+    """Return the keys of the file that a refresh does not replace."""
     try:
         document = orjson.loads(path.read_bytes())
     except FileNotFoundError:

@@ -1,5 +1,6 @@
 #!/bin/sh
-# The passwords of the roles in roles.sql, from the environment; the entry point of a PostgreSQL image runs it after that.
+# Sets the passwords of the roles of roles.sql from the environment. The entry point of a PostgreSQL image runs this file
+# after roles.sql.
 set -eu
 psql --no-psqlrc --quiet -v ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" --dbname "$POSTGRES_DB" \
     -v owner="$OWNER_PASSWORD" -v app="$APP_PASSWORD" -v maintenance="$MAINTENANCE_PASSWORD" <<'SQL'

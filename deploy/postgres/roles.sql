@@ -1,17 +1,18 @@
--- Who may do what in the database, in one transaction that may be repeated: before the first migration, again after it,
--- and after each that adds tables: only then has each table what it is to have. As a superuser, and connected to it:
+-- Creates the database roles and grants their privileges, in one transaction. The file can be run repeatedly. Run it before
+-- the first migration, again after it, and after each version that adds tables, because it grants privileges on existing
+-- tables. Run it as a superuser in the service's database:
 --
 --     psql -d image-builder -f roles.sql
 --
 -- image_builder_owner        owns the tables; for `image-builder migrate`.
--- image_builder_app          for `image-builder serve`: what it reads and writes, no more.
--- image_builder_maintenance  for `image-builder maintenance`. Only whoever owns a table can VACUUM it before
---                            PostgreSQL 17; there the database says so in a warning, the rest is done, and autovacuum
---                            does that part. From 17 on this role may.
+-- image_builder_app          for `image-builder serve`, with the privileges that it needs.
+-- image_builder_maintenance  for `image-builder maintenance`. Before PostgreSQL 17 only the owner of a table can VACUUM it:
+--                            there the database logs a warning, the other steps of the maintenance work, and autovacuum
+--                            vacuums the table. From PostgreSQL 17 on this role has the privilege.
 --
--- They have no passwords yet: `ALTER ROLE … PASSWORD …` (psql's \password keeps it out of logs). A database that another
--- role has owned so far is handed over first: `REASSIGN OWNED BY … TO image_builder_owner`, after this file has made it;
--- then the file once more. Whoever else reads the database (exports) wants a GRANT of CONNECT, USAGE and SELECT.
+-- The roles have no passwords yet: set them by `ALTER ROLE … PASSWORD …` (psql's \password keeps them out of logs). If
+-- another role owns an existing database, run this file, then `REASSIGN OWNED BY … TO image_builder_owner`, and then this
+-- file again. Other readers of the database, such as exports, need a GRANT of CONNECT, USAGE and SELECT.
 
 BEGIN;
 
@@ -34,8 +35,8 @@ REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE, CREATE ON SCHEMA public TO image_builder_owner;
 GRANT USAGE ON SCHEMA public TO image_builder_app, image_builder_maintenance;
 
--- While pods are replaced, the new ones use the tables of their migrations before anybody repeats this file: until then
--- the service may read and write all of a new table. The maintenance waits.
+-- During a roll-out, new pods use the tables of their migrations before this file is run again: until then the service has
+-- all privileges on rows of a new table, and the maintenance has none.
 ALTER DEFAULT PRIVILEGES FOR ROLE image_builder_owner IN SCHEMA public
     GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO image_builder_app;
 
@@ -49,7 +50,7 @@ BEGIN
         app := CASE known
             WHEN 'composes' THEN 'SELECT, INSERT, UPDATE (deleted)'
             WHEN 'compose_results' THEN 'SELECT, INSERT, UPDATE (metadata)'
-            -- The last two are written by a trigger, which acts for whoever adds a version.
+            -- A trigger writes the last two columns with the privileges of the role that adds a version.
             WHEN 'blueprints' THEN 'SELECT, INSERT, UPDATE (name, description, deleted, latest_version, changed_at)'
             WHEN 'blueprint_versions' THEN 'SELECT, INSERT'
             WHEN 'reconciler' THEN 'SELECT, INSERT, UPDATE (pod, until)'
@@ -57,8 +58,8 @@ BEGIN
             WHEN 'image_builder_migrations' THEN 'SELECT'
             ELSE 'SELECT, INSERT, UPDATE, DELETE'
         END;
-        -- Results go with their composes, in the owner's name. Rows are locked before they go, which only those may do
-        -- who may write some column.
+        -- Rows of compose_results are deleted together with their composes, with the privileges of the owner. The
+        -- maintenance locks rows before it deletes them, which requires UPDATE on at least one column.
         upkeep := CASE known
             WHEN 'composes' THEN 'SELECT, UPDATE (request), DELETE'
             WHEN 'compose_starts' THEN 'SELECT, UPDATE (id), DELETE'

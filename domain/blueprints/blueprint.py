@@ -28,7 +28,7 @@ class NewBlueprint:
 
     `body` is the result of `extract_body`. `metadata` says where an imported blueprint comes from (openapi.yaml, schema
     BlueprintMetadata). `snapshots` is what other services answered when it was saved (the column `service_snapshots`).
-    Both are None where there is none.
+    `file_version` is the version that the blueprint's file gives itself. All are None where there is none.
     """
 
     tenant: str
@@ -38,21 +38,23 @@ class NewBlueprint:
     body: Json
     metadata: Json | None = None
     snapshots: Json | None = None
+    file_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version to be added to a stored blueprint."""
+    """A version to be added to a stored blueprint; `file_version` is the version that its file gives itself."""
 
     name: str
     description: str
     body: Json
     snapshots: Json | None = None
+    file_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """One version of a blueprint; `version_id` is the version's id.
+    """One version of a blueprint; `version_id` is the version's id, `file_version` what its file calls its version.
 
     `name` and `description` are the blueprint's present ones, whatever the version.
     """
@@ -64,6 +66,7 @@ class Blueprint:
     version_id: UUID
     body: Json
     snapshots: Json = field(default_factory=dict)
+    file_version: str | None = None
 
     @property
     def distribution(self) -> str | None:
@@ -81,6 +84,11 @@ class Blueprint:
         """The images that are built from the blueprint (openapi.yaml, schema ImageRequest)."""
         requests: list[Json] = self.body["image_requests"]
         return requests
+
+    def has_content_of(self, version: Version) -> bool:
+        """Whether a version has the same name, description, body and file version."""
+        own = (self.name, self.description, self.file_version, self.body)
+        return own == (version.name, version.description, version.file_version, normalize_body(version.body))
 
     @property
     def policy_id(self) -> str | None:

@@ -26,10 +26,14 @@ _SECRET_FILES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """The export without the part that content sources adds; `repositories` are the ids that it has to describe."""
+    """The export without the part that content sources adds; `repositories` are the ids that it has to describe.
+
+    `architecture` is that of all images; None where they have different ones.
+    """
 
     document: dict[str, Any]
     repositories: tuple[str, ...]
+    architecture: str | None
 
 
 def find_community_urls(customizations: Json) -> tuple[str, ...]:
@@ -53,16 +57,39 @@ def export_blueprint(blueprint: Blueprint, known: Iterable[ContentRepository], a
         "name": blueprint.name,
         "description": blueprint.description,
         **source,
+        **({} if blueprint.file_version is None else {"file_version": blueprint.file_version}),
         "customizations": customizations,
         "metadata": {
             "parent_id": str(blueprint.id),
             "exported_at": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "is_on_prem": False,
+            "redacted": _find_redacted(blueprint),
         },
         **_export_snapshot_date(blueprint),
     }
     repositories = (repository.get("id") for repository in customizations.get("custom_repositories", ()))
-    return Exported(document, tuple(dict.fromkeys(each for each in repositories if each and isinstance(each, str))))
+    ids = tuple(dict.fromkeys(each for each in repositories if each and isinstance(each, str)))
+    return Exported(document, ids, _find_architecture(blueprint))
+
+
+def _find_redacted(blueprint: Blueprint) -> list[str]:
+    """The paths of everything that an export leaves out."""
+    customizations = blueprint.customizations
+    users, files = customizations.get("users", ()), customizations.get("files", ())
+    registration = customizations.get("aap_registration", {})
+    return [
+        *(("image_requests",) if blueprint.image_requests else ()),
+        *(f"customizations.{name}" for name in _SECRET if name in customizations),
+        *(f"customizations.users[{index}].password" for index, user in enumerate(users) if user.get("password")),
+        *(("customizations.aap_registration.host_config_key",) if registration.get("host_config_key") else ()),
+        *(f"customizations.files[{index}]" for index, file in enumerate(files) if file.get("path") in _SECRET_FILES),
+    ]
+
+
+def _find_architecture(blueprint: Blueprint) -> str | None:
+    found = [image.get("architecture") for image in blueprint.image_requests]
+    first = found[0] if found else None
+    return first if isinstance(first, str) and all(each == first for each in found) else None
 
 
 def _export_customizations(customizations: Json, community: Mapping[str, ContentRepository]) -> dict[str, Any]:

@@ -6,14 +6,16 @@ Blueprints of older programs may have any shape; values of an unknown shape are 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from domain.blueprints.blueprint import Json
+from domain.compose.customization_rules import lacks_address
 from domain.nulls import without_nested_nulls
 
 SERVICES: Final = ("enabled", "masked", "disabled")
 _NAME: Final = "Compliance"
+_REPOSITORIES: Final = "Repositories"
 _NO_DEFINITION: Final = "Compliance policy does not have a definition for the latest minor version"
 
 
@@ -36,8 +38,28 @@ class Lint:
     errors: tuple[LintItem, ...] = ()
     warnings: tuple[LintItem, ...] = ()
 
+    def with_warnings(self, other: Lint) -> Lint:
+        """The same remarks, followed by the warnings of another."""
+        return replace(self, warnings=(*self.warnings, *other.warnings)) if other.warnings else self
+
 
 NO_DEFINITION: Final = Lint(errors=(LintItem(_NO_DEFINITION),))
+
+
+def warn_of_repositories(customizations: Json) -> Lint:
+    """The remarks about payload repositories that can be stored, and not built: those with a `url` and no address."""
+    repositories = customizations.get("payload_repositories")
+    return Lint(
+        warnings=tuple(
+            LintItem(
+                f"payload_repositories[{index}] cannot be built: expected one of baseurl, metalink, mirrorlist and id; "
+                "url is none of them",
+                _REPOSITORIES,
+            )
+            for index, repository in enumerate(repositories if isinstance(repositories, list) else ())
+            if isinstance(repository, Mapping) and lacks_address(repository)
+        )
+    )
 
 
 def report_unchecked(reason: str) -> Lint:

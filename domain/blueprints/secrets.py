@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from domain.blueprints.blueprint import Json
 from domain.compose import passwords
+from domain.compose.passwords import SaltedPassword
 
 _SECRETS: Final = ("password", "ssh_key")
+# A hash as this service makes them: its form, the salt, and the digest.
+_SALTED: Final = re.compile(r"\$6\$([^$=]+)\$[^$]+")
 
 
 def find_plain_passwords(body: Json) -> dict[int, str]:
@@ -18,6 +22,28 @@ def find_plain_passwords(body: Json) -> dict[int, str]:
     Raises InvalidRequestError for a password in an unknown crypt form or too long, and for too many passwords.
     """
     return passwords.find_plain_passwords(body["customizations"].get("users") or ())
+
+
+def find_stored_hashes(body: Json, plain: Mapping[int, str], before: Json) -> dict[int, SaltedPassword]:
+    """The plain passwords of a body with the salts that the same users' passwords have in the version `before`.
+
+    Hashed with them, a password that has not changed gives the stored hash. Users are matched as in
+    `carry_over_secrets`; the dictionaries are by the index of the user.
+    """
+    stored = _index_by_name(before)
+    salted = {}
+    for index, user in enumerate(body["customizations"].get("users") or ()):
+        hashed = _take_namesake(stored, user["name"]).get("password")
+        form = _SALTED.fullmatch(hashed) if isinstance(hashed, str) else None
+        if index in plain and form is not None:
+            salted[index] = SaltedPassword(plain[index], form[1])
+    return salted
+
+
+def list_hashes(body: Json) -> frozenset[str]:
+    """The passwords of a stored version's users."""
+    hashes = (user.get("password") for user in _list_named_users(body))
+    return frozenset(each for each in hashes if isinstance(each, str))
 
 
 def insert_hashes(body: Json, hashes: Mapping[int, str]) -> dict[str, Any]:
@@ -40,15 +66,20 @@ def carry_over_secrets(body: Json, before: Json) -> dict[str, Any]:
     users = body["customizations"].get("users")
     if users is None:
         return dict(body)
-    stored: dict[str, deque[Json]] = {}
-    for user in _list_named_users(before):
-        stored.setdefault(user["name"], deque()).append(user)
+    stored = _index_by_name(before)
     return _replace_users(body, [_add_secrets(user, _take_namesake(stored, user["name"])) for user in users])
 
 
 def drop_empty_secrets(body: Json) -> dict[str, Any]:
     """A new body without empty passwords and keys."""
     return carry_over_secrets(body, {})
+
+
+def _index_by_name(before: Json) -> dict[str, deque[Json]]:
+    stored: dict[str, deque[Json]] = {}
+    for user in _list_named_users(before):
+        stored.setdefault(user["name"], deque()).append(user)
+    return stored
 
 
 def _list_named_users(body: Json) -> Iterable[Json]:

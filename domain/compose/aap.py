@@ -10,10 +10,12 @@ from typing import Final
 
 from domain.compose.additions import Additions
 from domain.compose.context import BuildContext
-from domain.compose.request import Json
+from domain.compose.request import ComposeRequest, Json
+from domain.errors import InvalidRequestError
 
 _SERVICE: Final = "aap-first-boot-reg.service"
 _SCRIPT: Final = "/usr/local/sbin/aap-first-boot-reg"
+# The unit creates this file after the registration, so that the script runs only once.
 _DONE: Final = "/var/local/.aap-first-boot-reg-done"
 
 _UNIT: Final = f"""[Unit]
@@ -33,10 +35,20 @@ WantedBy=basic.target
 """
 
 
-def add_aap_registration(context: BuildContext) -> Additions:
-    """The script that registers the machine, the unit that runs it once, and the platform's certificate authority.
+def check_registration(request: ComposeRequest) -> None:
+    """Raise InvalidRequestError for a registration without its key, which exports leave out."""
+    registration = request.get_customization("aap_registration")
+    if registration is not None and not registration["host_config_key"]:
+        raise InvalidRequestError(
+            "customizations.aap_registration.host_config_key: expected the key; exports leave it out, because it is a "
+            "secret"
+        )
 
-    Nothing where the request has no `aap_registration`.
+
+def get_aap_additions(context: BuildContext) -> Additions:
+    """Return the script that registers the machine, its unit, and the platform's certificate authority.
+
+    No additions if the request has no `aap_registration`.
     """
     registration = context.request.get_customization("aap_registration")
     if registration is None:

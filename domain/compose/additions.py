@@ -1,4 +1,4 @@
-"""What the service itself adds to an image's customizations, whatever form the composer's request has."""
+"""Additions of the service to an image's customizations."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 class Additions:
     """Additions for one purpose, such as a registration.
 
-    `directories` and `first_files` come before the request's own, `last_files` after them. `certificates` are PEM texts
-    of authorities that the machine trusts, `services` are names of units that are enabled. Directories and files have
-    the fields that the schemas Directory and File of openapi.yaml give them.
+    `directories` and `first_files` are inserted before those of the request, `last_files` after them. `certificates`
+    are PEM texts of certificate authorities that the machine trusts. `services` are the names of systemd units to
+    enable. Directories and files have the fields of the schemas Directory and File (openapi.yaml).
     """
 
     directories: tuple[dict[str, Any], ...] = ()

@@ -1,9 +1,10 @@
-"""Write the composer's request (`POST /compose` of the composer's API)."""
+"""Create the composer's request (`POST /compose` of the composer's API)."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from domain.compose.blueprint_form import find_blueprint_field, write_blueprint
 from domain.compose.context import BuildContext
 from domain.compose.customizations import write_customizations
 from domain.compose.repositories import find_image_repository_ids, write_image_repositories
@@ -13,19 +14,29 @@ from domain.distributions import Distribution, rhel_version
 
 
 def write_request(context: BuildContext) -> dict[str, Any]:
-    """The composer's ComposeRequest; its passwords are those of `context.customizations`.
+    """Return the composer's ComposeRequest; its passwords are those of `context.customizations`.
 
-    Raises InvalidRequestError where the answers do not allow the build: a repository has no snapshot, a policy does not
-    apply, a source has no cloud account.
+    Raises InvalidRequestError if the results of lookups do not allow the build: a repository has no snapshot, a policy
+    does not apply, or a source has no cloud account.
     """
-    customizations = write_customizations(context)
     return {
         **_write_source(context),
-        **({} if customizations is None else {"customizations": customizations}),
+        **_write_content(context),
         # The composer writes the blueprint's id into the image.
         **({} if context.blueprint_id is None else {"blueprint_id": str(context.blueprint_id)}),
         "image_request": _write_image_request(context),
     }
+
+
+def _write_content(context: BuildContext) -> dict[str, Any]:
+    """The composer's `customizations`, or its `blueprint` where they have no place for a field of the request."""
+    customizations = write_customizations(context)
+    if customizations is None:
+        return {}
+    field = find_blueprint_field(customizations)
+    if field is None:
+        return {"customizations": customizations}
+    return {"blueprint": write_blueprint(customizations, context.request, field)}
 
 
 def _write_source(context: BuildContext) -> dict[str, Any]:
@@ -42,11 +53,11 @@ def _write_source(context: BuildContext) -> dict[str, Any]:
 
 
 def _detect_distribution(context: BuildContext) -> Distribution | None:
-    """Find the RHEL that the image's snapshots are of.
+    """Return the RHEL release whose content the image's snapshots hold.
 
-    None where the snapshots name no version, or the caller is not entitled to a distribution of that version.
+    None if the snapshots name no version, or the caller is not entitled to a distribution of that version.
     """
-    if not context.request.image.has_snapshots:
+    if not context.request.image.uses_snapshots:
         return None
     template = context.answers.template
     snapshots = context.answers.snapshots if template is None else template.snapshots

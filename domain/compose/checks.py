@@ -1,20 +1,21 @@
-"""Checks of a compose request that need no back-end's answer."""
+"""Checks of a compose request that need no lookups in back-ends."""
 
 from __future__ import annotations
 
-from domain.compose import sizes, subscription, targets
+from domain.compose import aap, sizes, subscription, targets
 from domain.compose.request import ComposeRequest
 from domain.compose.source import ImageSource, check_source
 
 
 def check_request(request: ComposeRequest, source: ImageSource) -> None:
-    """Raise InvalidRequestError for a size, an upload target, a content template or a container that cannot be built.
+    """Raise InvalidRequestError for a size, an upload target, a content template, a container or a registration that
+    cannot be built.
 
-    The order of the checks decides which of several faults a caller is told: sizes come first, then the upload target,
-    then what the image is made of.
+    The first fault is reported: of the sizes, then of the upload target, then of what the image is built from.
     """
     sizes.check_sizes(request)
     targets.translate_image_type(request.image)
     targets.check_upload_options(request.image)
-    subscription.check_template(request, source)
+    subscription.check_content_template(request, source)
     check_source(source, request.image.image_type)
+    aap.check_registration(request)

@@ -1,4 +1,4 @@
-"""All that a build is decided by, in one value."""
+"""The inputs from which the composer's request for a build is created."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from domain.distributions import Distribution
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
-    """A checked request, what back-ends are asked for it, and their answers once they are known (`with_answers`).
+    """The inputs for one build: a checked request, its lookups, and their results.
 
-    `customizations` is the result of `translate_customizations`: the composer's customizations as far as they follow
-    from the request alone, None where the request has none. `plain_passwords` are the passwords that have to be hashed,
-    by the index of the user. `entitled` are the distributions that the caller is entitled to; it is filled for images
-    from snapshots only, because nothing else reads it. `blueprint_id` is the blueprint that the build is of, if any.
+    - `customizations` is the result of `translate_customizations`: the composer's customizations as far as they do not
+      depend on lookups; None if the request has none.
+    - `plain_passwords` are the passwords that have to be hashed, by the index of the user.
+    - `entitled` are the distributions that the caller is entitled to, for an image that is built from snapshots;
+      otherwise it is empty, because it is not needed.
+    - `blueprint_id` is the blueprint that the build was started from, if any.
+    - `answers` are empty until `with_answers` adds them.
     """
 
     request: ComposeRequest
@@ -37,5 +40,5 @@ class BuildContext:
     answers: Answers = field(default_factory=Answers)
 
     def with_answers(self, answers: Answers) -> BuildContext:
-        """The same context with the back-ends' answers."""
+        """Return the same context with the results of the lookups."""
         return replace(self, answers=answers)

@@ -1,4 +1,4 @@
-"""A customer's own repositories: payload repositories serve the build, custom repositories the machine later on.
+"""A customer's own repositories: builds read payload repositories; finished machines are set up with custom ones.
 
 Sources: openapi.yaml, schemas Repository and CustomRepository.
 """
@@ -18,16 +18,17 @@ from domain.compose.repositories import (
 from domain.compose.request import Json
 from domain.compose.snapshots import (
     ContentSettings,
-    find_latest_url,
-    find_snapshot_url,
+    build_snapshot_entry,
+    get_latest_snapshot_url,
+    get_snapshot_url,
     normalize_url,
-    write_snapshot,
 )
 from domain.content import UPLOAD, ContentRepository, Snapshot
 from domain.errors import InvalidRequestError
 from domain.nulls import without_nulls
-from domain.texts import listed
+from domain.texts import list_names
 
+_ADDRESSES: Final = ("baseurl", "metalink", "mirrorlist")
 _PAYLOAD_FIELDS: Final = (
     "baseurl",
     "metalink",
@@ -57,31 +58,33 @@ _CUSTOM_FIELDS: Final = (
 
 
 def write_payload_repositories(context: BuildContext) -> list[dict[str, Any]]:
-    """The composer's `payload_repositories`; with a content template, the template's repositories of customers.
+    """Return the composer's `payload_repositories`; with a content template, the template's repositories of customers.
 
-    Raises InvalidRequestError naming a repository that has no snapshot for the request's date, or a template without
-    snapshots.
+    Raises InvalidRequestError, which names a repository that has no snapshot for the request's date, or a template
+    without snapshots.
     """
     image, content = context.request.image, context.content
     if image.content_template:
         red_hat = find_red_hat_ids(context.answers)
         return [
-            write_snapshot(repository, find_snapshot_url(snapshot, content))
+            build_snapshot_entry(repository, get_snapshot_url(snapshot, content))
             for repository, snapshot in list_template_snapshots(context)
             if repository.uuid not in red_hat
         ]
     entries = _list_entries(context, "payload_repositories")
     if image.snapshot_date:
         dated = _find_snapshots(context, entries, lambda entry: [entry.get("baseurl", "")])
-        return [write_snapshot(repository, find_snapshot_url(snapshot, content)) for repository, snapshot in dated]
-    known = _index_customer_repositories(context)
-    return [_write_payload(entry, known.get(_get_id(entry)), content) for entry in entries]
+        return [build_snapshot_entry(repository, get_snapshot_url(snapshot, content)) for repository, snapshot in dated]
+    by_id = _index_customer_repositories(context)
+    return [
+        _refuse_without_address(_write_payload(entry, by_id.get(_get_id(entry)), content), entry) for entry in entries
+    ]
 
 
 def write_custom_repositories(context: BuildContext) -> list[dict[str, Any]]:
-    """The composer's `custom_repositories`; none with a content template.
+    """Return the composer's `custom_repositories`; an empty list with a content template.
 
-    Raises InvalidRequestError naming a repository that has no snapshot for the request's date.
+    Raises InvalidRequestError, which names a repository that has no snapshot for the request's date.
     """
     image = context.request.image
     if image.content_template:
@@ -90,19 +93,34 @@ def write_custom_repositories(context: BuildContext) -> list[dict[str, Any]]:
     if image.snapshot_date:
         dated = _find_snapshots(context, entries, lambda entry: entry.get("baseurl", ()))
         return [_write_custom_snapshot(repository, snapshot) for repository, snapshot in dated]
-    known = _index_customer_repositories(context)
-    return [_write_custom(entry, known.get(_get_id(entry)), context.content) for entry in entries]
+    by_id = _index_customer_repositories(context)
+    return [
+        _refuse_without_address(_write_custom(entry, by_id.get(_get_id(entry)), context.content), entry)
+        for entry in entries
+    ]
+
+
+def _refuse_without_address(repository: dict[str, Any], entry: Json) -> dict[str, Any]:
+    """Return the composer's repository. Raises InvalidRequestError if the entry has neither an address nor an id.
+
+    An id that content sources does not know is sent as it is.
+    """
+    if entry.get("id") or any(repository.get(name) for name in _ADDRESSES):
+        return repository
+    raise InvalidRequestError(
+        f"A repository of the request has no address: expected one of {', '.join(_ADDRESSES)}, or an id"
+    )
 
 
 def _list_entries(context: BuildContext, kind: str) -> list[Json]:
-    """The request's repositories of a kind without Red Hat's, which are among the image's repositories."""
+    """Return the request's repositories of a kind without Red Hat's, which are among the image's repositories."""
     red_hat = find_red_hat_ids(context.answers)
     entries: Iterable[Json] = context.request.get_customization(kind, ())
     return [entry for entry in entries if _get_id(entry) not in red_hat]
 
 
 def _index_customer_repositories(context: BuildContext) -> Mapping[str, ContentRepository]:
-    """Customers' repositories by id; of several with one id the first."""
+    """Return customers' repositories by id, the first of several with the same id."""
     return {repository.uuid: repository for repository in reversed(context.answers.customer)}
 
 
@@ -111,16 +129,19 @@ def _get_id(entry: Json) -> str:
 
 
 def _copy_fields(entry: Json, names: Iterable[str]) -> dict[str, Any]:
-    """The fields of that name. An empty text and an empty list are left out; the composer needs an empty `id` too."""
+    """Return the fields with these names.
+
+    Empty texts and lists are left out, except an `id`, which the composer needs.
+    """
     return {name: entry[name] for name in names if name in entry and (name == "id" or entry[name] not in ("", []))}
 
 
 def _find_snapshots(
     context: BuildContext, entries: Iterable[Json], get_urls: Callable[[Json], Iterable[str]]
 ) -> Iterator[tuple[ContentRepository, Snapshot]]:
-    """Each entry's repository with its snapshot of the request's date.
+    """Return each entry's repository with its snapshot of the request's date.
 
-    The repository is the first that content sources knows at any of the entry's addresses, else that of its id.
+    The repository is the first one that content sources knows at a URL of the entry; otherwise the one with its id.
     """
     customer = context.answers.customer
     by_url = {normalize_url(repository.url): repository for repository in customer if repository.url}
@@ -134,54 +155,56 @@ def _find_snapshots(
             check_snapshotting(repository)
         snapshot = None if repository is None else snapshots.get(repository.uuid)
         if repository is None or snapshot is None:
-            named = listed(urls) or entry.get("id", "a repository without an address")
-            raise InvalidRequestError(f"No snapshot for {context.request.image.snapshot_date} of {named}")
+            description = list_names(urls) or entry.get("id", "a repository without an address")
+            raise InvalidRequestError(f"No snapshot for {context.request.image.snapshot_date} of {description}")
         yield repository, snapshot
 
 
-def _write_payload(entry: Json, known: ContentRepository | None, settings: ContentSettings) -> dict[str, Any]:
-    written = _copy_fields(entry, _PAYLOAD_FIELDS)
-    if known is None:
-        return written
-    baseurl = _find_url(known, settings)
+def _write_payload(entry: Json, repository: ContentRepository | None, settings: ContentSettings) -> dict[str, Any]:
+    fields = _copy_fields(entry, _PAYLOAD_FIELDS)
+    if repository is None:
+        return fields
+    baseurl = _find_url(repository, settings)
     if baseurl:
-        written.setdefault("baseurl", baseurl)
-    if known.gpg_key and "gpgkey" not in written:
-        written["gpgkey"] = known.gpg_key
-        written.setdefault("check_gpg", True)
-    if known.module_hotfixes is not None:
-        written.setdefault("module_hotfixes", known.module_hotfixes)
-    return written
+        fields.setdefault("baseurl", baseurl)
+    if repository.gpg_key and "gpgkey" not in fields:
+        fields["gpgkey"] = repository.gpg_key
+        fields.setdefault("check_gpg", True)
+    if repository.module_hotfixes is not None:
+        fields.setdefault("module_hotfixes", repository.module_hotfixes)
+    return fields
 
 
-def _write_custom(entry: Json, known: ContentRepository | None, settings: ContentSettings) -> dict[str, Any]:
-    written = _copy_fields(entry, _CUSTOM_FIELDS)
-    if known is None:
-        return written
-    baseurl = _find_url(known, settings)
-    if known.name:
-        written.setdefault("name", known.name)
+def _write_custom(entry: Json, repository: ContentRepository | None, settings: ContentSettings) -> dict[str, Any]:
+    fields = _copy_fields(entry, _CUSTOM_FIELDS)
+    if repository is None:
+        return fields
+    baseurl = _find_url(repository, settings)
+    if repository.name:
+        fields.setdefault("name", repository.name)
     if baseurl:
-        written.setdefault("baseurl", [baseurl])
-    if known.gpg_key and "gpgkey" not in written:
-        written["gpgkey"] = [known.gpg_key]
-        written.setdefault("check_gpg", True)
-    if known.gpg_key and known.metadata_verification is not None:
-        written.setdefault("check_repo_gpg", known.metadata_verification)
-    if known.module_hotfixes is not None:
-        written.setdefault("module_hotfixes", known.module_hotfixes)
-    return written
+        fields.setdefault("baseurl", [baseurl])
+    if repository.gpg_key and "gpgkey" not in fields:
+        fields["gpgkey"] = [repository.gpg_key]
+        fields.setdefault("check_gpg", True)
+    if repository.gpg_key and repository.metadata_verification is not None:
+        fields.setdefault("check_repo_gpg", repository.metadata_verification)
+    if repository.module_hotfixes is not None:
+        fields.setdefault("module_hotfixes", repository.module_hotfixes)
+    return fields
 
 
-def _find_url(known: ContentRepository, settings: ContentSettings) -> str:
-    """Where the latest content of a repository is; empty where content sources says nothing of it."""
-    if known.origin == UPLOAD or not known.url:  # an uploaded repository exists as snapshots only
-        return find_latest_url(known, settings) if known.latest_snapshot_url else ""
-    return known.url
+def _find_url(repository: ContentRepository, settings: ContentSettings) -> str:
+    """Return the URL of a repository's latest content; empty if content sources names none."""
+    if (
+        repository.origin == UPLOAD or not repository.url
+    ):  # an uploaded repository has no URL of its own, only snapshots
+        return get_latest_snapshot_url(repository, settings) if repository.latest_snapshot_url else ""
+    return repository.url
 
 
 def _write_custom_snapshot(repository: ContentRepository, snapshot: Snapshot) -> dict[str, Any]:
-    """The snapshot as a repository of the machine: at the address that machines reach, and disabled."""
+    """Return the machine's entry for a snapshot: with the URL that machines can reach, and disabled."""
     fields = {
         "id": repository.uuid,
         "name": repository.name or None,

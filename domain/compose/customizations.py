@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from domain.base64_data import decode_base64_text
-from domain.compose.aap import add_aap_registration
+from domain.compose.aap import get_aap_additions
 from domain.compose.additions import Additions
 from domain.compose.context import BuildContext
 from domain.compose.customer_repositories import write_custom_repositories, write_payload_repositories
 from domain.compose.request import Json
-from domain.compose.subscription import add_connector, write_subscription
-from domain.compose.tailoring import add_tailoring, write_policy
+from domain.compose.subscription import get_rhcd_additions, write_subscription
+from domain.compose.tailoring import get_tailoring_additions, write_policy
 from domain.errors import InvalidRequestError
 
+# Customizations that have the same form in our API and in the composer's.
 _SAME_IN_BOTH: Final = (
     "packages",
     "enabled_modules",
@@ -22,7 +23,7 @@ _SAME_IN_BOTH: Final = (
     "containers",
     "locale",
     "kernel",
-    "firewall",
+    "firewall",  # but for its zones
     "timezone",
     "installation_device",
     "fdo",
@@ -31,19 +32,24 @@ _SAME_IN_BOTH: Final = (
     "installer",
     "hostname",
     "cacerts",
-    "disk",
+    "disk",  # but for blanks around its sizes
     "partitioning_mode",
+    "rpm",
+    "rhsm",
+    "dnf",
 )
-# The order decides which addition's files and services come first.
+_USER_DETAILS: Final = ("description", "home", "shell", "uid", "gid")
+_OPENSCAP_FIELDS: Final = ("profile_id", "datastream", "tailoring", "json_tailoring")
+# The order decides whose files and services come first.
 _ADDITIONS: Final[tuple[Callable[[BuildContext], Additions], ...]] = (
-    add_tailoring,
-    add_connector,
-    add_aap_registration,
+    get_tailoring_additions,
+    get_rhcd_additions,
+    get_aap_additions,
 )
 
 
 def translate_customizations(customizations: Json | None) -> dict[str, Any] | None:
-    """The composer's form of those customizations that depend on nothing else; None for None.
+    """Translate those customizations that do not depend on lookups into the composer's form; None for None.
 
     Raises InvalidRequestError for a file whose data is not base64 of UTF-8 text.
     """
@@ -53,7 +59,7 @@ def translate_customizations(customizations: Json | None) -> dict[str, Any] | No
 
 
 def write_customizations(context: BuildContext) -> dict[str, Any] | None:
-    """The composer's `customizations` without empty lists; None where the request needs none.
+    """Return the composer's `customizations` without empty lists; None if the image needs none.
 
     Raises InvalidRequestError for a repository or a template without a snapshot, and for a policy that does not apply.
     """
@@ -61,35 +67,37 @@ def write_customizations(context: BuildContext) -> dict[str, Any] | None:
         # An image from a content template has the template's repositories even without customizations.
         payload = write_payload_repositories(context)
         return {"payload_repositories": payload} if payload else None
-    written = dict(context.customizations)
+    result = dict(context.customizations)
     if context.request.has_customization("subscription"):
-        written["subscription"] = write_subscription(context)
-    written["payload_repositories"] = write_payload_repositories(context)
-    written["custom_repositories"] = write_custom_repositories(context)
+        result["subscription"] = write_subscription(context)
+    result["payload_repositories"] = write_payload_repositories(context)
+    result["custom_repositories"] = write_custom_repositories(context)
     policy = write_policy(context)
     if policy is not None:
-        written["openscap"] = policy
-    for find_additions in _ADDITIONS:
-        _insert(find_additions(context), written)
-    return {name: value for name, value in written.items() if value != []}
+        result["openscap"] = policy
+    for get_additions in _ADDITIONS:
+        _insert(get_additions(context), result)
+    return {name: value for name, value in result.items() if value != []}
 
 
-def _insert(additions: Additions, written: dict[str, Any]) -> None:
+def _insert(additions: Additions, customizations: dict[str, Any]) -> None:
     if additions.directories:
-        written["directories"] = [*additions.directories, *written.get("directories", ())]
+        customizations["directories"] = [*additions.directories, *customizations.get("directories", ())]
     if additions.first_files or additions.last_files:
-        written["files"] = [*additions.first_files, *written.get("files", ()), *additions.last_files]
+        customizations["files"] = [*additions.first_files, *customizations.get("files", ()), *additions.last_files]
     if additions.certificates:
-        written["cacerts"] = {"pem_certs": [*written.get("cacerts", {}).get("pem_certs", ()), *additions.certificates]}
+        customizations["cacerts"] = {
+            "pem_certs": [*customizations.get("cacerts", {}).get("pem_certs", ()), *additions.certificates]
+        }
     for service in additions.services:
-        _enable(service, written)
+        _enable(service, customizations)
 
 
-def _enable(service: str, written: dict[str, Any]) -> None:
-    services = written.get("services", {})
+def _enable(service: str, customizations: dict[str, Any]) -> None:
+    services = customizations.get("services", {})
     enabled = services.get("enabled", [])
     if service not in enabled:
-        written["services"] = {**services, "enabled": [*enabled, service]}
+        customizations["services"] = {**services, "enabled": [*enabled, service]}
 
 
 def _copy(value: Any) -> Any:
@@ -110,14 +118,15 @@ def _write_users(users: list[Json]) -> list[dict[str, Any]]:
 
 
 def _write_user(user: Json) -> dict[str, Any]:
-    written: dict[str, Any] = {"name": user["name"]}
+    translated: dict[str, Any] = {"name": user["name"]}
     if user.get("groups"):
-        written["groups"] = user["groups"]
+        translated["groups"] = user["groups"]
     if user.get("ssh_key"):
-        written["key"] = user["ssh_key"]
+        translated["key"] = user["ssh_key"]
     if user.get("password"):
-        written["password"] = user["password"]
-    return written
+        translated["password"] = user["password"]
+    # The composer's customizations have no place for these: see domain.compose.blueprint_form.
+    return {**translated, **{name: user[name] for name in _USER_DETAILS if user.get(name, "") != ""}}
 
 
 def _write_files(files: list[Json]) -> list[dict[str, Any]]:
@@ -125,9 +134,35 @@ def _write_files(files: list[Json]) -> list[dict[str, Any]]:
 
 
 def _write_file(file: Json) -> dict[str, Any]:
-    written = {key: value for key, value in file.items() if key != "data_encoding"}
+    translated = _write_node({key: value for key, value in file.items() if key != "data_encoding"})
     if file.get("data_encoding") == "base64" and "data" in file:
-        written["data"] = _decode(file)
+        translated["data"] = _decode(file)
+    return translated
+
+
+def _write_directories(directories: list[Json]) -> list[dict[str, Any]]:
+    return [_write_node(directory) for directory in directories]
+
+
+def _write_node(node: Json) -> dict[str, Any]:
+    """A file or a directory without an empty mode, which means the usual one."""
+    return {key: value for key, value in node.items() if key != "mode" or value}
+
+
+def _write_firewall(firewall: Json) -> dict[str, Any]:
+    return {name: value for name, value in firewall.items() if name != "zones" or value}
+
+
+def _write_disk(disk: Json) -> dict[str, Any]:
+    """The disk without blanks around its sizes, at every level."""
+    written: dict[str, Any] = {}
+    for name, value in disk.items():
+        if name == "minsize" and isinstance(value, str):
+            written[name] = value.strip(" ")
+        elif name in {"partitions", "logical_volumes"}:
+            written[name] = [_write_disk(each) for each in value]
+        else:
+            written[name] = value
     return written
 
 
@@ -139,7 +174,7 @@ def _decode(file: Json) -> str:
 
 
 def _write_openscap_profile(openscap: Json) -> dict[str, Any]:
-    return {"profile_id": openscap["profile_id"]} if "profile_id" in openscap else {}
+    return {name: openscap[name] for name in _OPENSCAP_FIELDS if openscap.get(name)}
 
 
 _WRITERS: Final[Mapping[str, Callable[[Any], Any]]] = {
@@ -147,7 +182,9 @@ _WRITERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "filesystem": _write_filesystem,
     "users": _write_users,
     "files": _write_files,
-    "directories": _copy,
+    "directories": _write_directories,
+    "firewall": _write_firewall,
+    "disk": _write_disk,
     "openscap": _write_openscap_profile,
     "services": _write_services,
 }

@@ -1,14 +1,13 @@
-"""What back-ends are asked before a build can be put together, and what they answered.
+"""The lookups in back-ends that a build depends on, and their results.
 
-Questions that do not need each other's answers are in one `Questions` and can be asked at the same time; `FollowUp`
-holds those that need the first answers. Together with the submission a build waits three times for back-ends, four
-times with a content template.
+`Questions` holds the lookups that can run at the same time, `FollowUp` those that need results of the first ones, and
+`Answers` the results of both.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -22,20 +21,27 @@ from domain.distributions import Repository
 from domain.errors import InvalidRequestError
 from domain.uuids import is_uuid
 
+# The customizations that list repositories of a customer.
 _CUSTOMER_REPOSITORIES: Final = ("payload_repositories", "custom_repositories")
-_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+_DATE_PATTERN: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_TIMESTAMP_PATTERN: Final = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """What back-ends can be asked at once for a request; each text is in its tuple once.
+    """The lookups for a request that can run at the same time; tuples contain no duplicates.
 
-    `red_hat_urls` and `customer_urls` are addresses of Red Hat's and of customers' repositories. `red_hat_ids` and
-    `customer_ids` are UUIDs of repositories that may be either. `template` is the id of the content template, `sources`
-    are ids of cloud accounts, `policy` is the compliance policy. `snapshot_date` is a time in UTC and whole seconds
-    (RFC 3339); the snapshots of that time are asked for in the follow-up. `template`, `policy` and `snapshot_date` are
-    None where the request has none.
+    - Content sources: `red_hat_urls` and `customer_urls` are the URLs of repositories to look up among Red Hat's and
+      among customers' repositories. `red_hat_ids` and `customer_ids` are UUIDs to look up among the same; a request
+      does not say which of the two a UUID belongs to, so a UUID may be in both. `template` is the id of a content
+      template, None if the request has none.
+    - Provisioning: `sources` are the ids of cloud accounts.
+    - Compliance: `policy` is the compliance policy, None if the request has none.
+
+    `snapshot_date` is the time whose snapshots the follow-up looks up, in UTC and whole seconds (RFC 3339); None if the
+    request has no date.
     """
 
     red_hat_urls: tuple[str, ...] = ()
@@ -48,40 +54,43 @@ class Questions:
     snapshot_date: str | None = None
 
     @property
-    def concern_content_sources(self) -> bool:
-        """Whether any of the first questions is for content sources."""
+    def has_content_sources_questions(self) -> bool:
+        """Whether any of these lookups is for content sources."""
         return bool(self.red_hat_urls or self.customer_urls or self.red_hat_ids or self.customer_ids or self.template)
 
     @property
-    def require_content_sources(self) -> bool:
+    def needs_content_sources(self) -> bool:
         """Whether the build is impossible without content sources.
 
-        A build from the latest content only becomes better by its answers: it works without them.
+        Other builds are possible even if content sources is not configured: they use the repositories as described in
+        the distribution's file and in the request.
         """
         return self.snapshot_date is not None or self.template is not None
 
 
 @dataclass(frozen=True, slots=True)
 class FollowUp:
-    """What content sources can be asked once the first answers are known.
+    """The lookups in content sources that need the first results.
 
-    `snapshots_of` are the ids of repositories whose snapshots of the time `date` (RFC 3339, UTC) are wanted;
-    `template_repositories` are the ids of the template's repositories.
+    `snapshot_repository_ids` are the ids of repositories whose snapshots of the time `date` (RFC 3339, UTC; empty
+    without ids) are looked up. `template_repository_ids` are the ids of the template's repositories, which are looked
+    up too.
     """
 
     date: str = ""
-    snapshots_of: tuple[str, ...] = ()
-    template_repositories: tuple[str, ...] = ()
+    snapshot_repository_ids: tuple[str, ...] = ()
+    template_repository_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the back-ends answered.
+    """The results of the lookups.
 
-    `red_hat` and `customer` are the repositories of Red Hat and of customers, `snapshots` those for the request's date.
-    `accounts` is the cloud account of each source, None for a source that has none. `policy` is None where the policy
-    is unknown. `tailoring` is JSON text, None where the policy asks for nothing; `no_tailoring` says that the policy
-    has no tailoring for the minor version.
+    `red_hat` and `customer` are the repositories of Red Hat and of customers, `snapshots` those of the request's date.
+    `template` is None if the template is unknown. `accounts` maps each source to its cloud account, or to None if it
+    has none. `policy` is None if the policy is unknown. `tailoring` is JSON text: the policy's changes to its OpenSCAP
+    profile for the minor version of RHEL; None if there are no changes. `tailoring_missing` says that the policy has no
+    tailoring for the minor version.
     """
 
     red_hat: tuple[ContentRepository, ...] = ()
@@ -91,18 +100,19 @@ class Answers:
     accounts: Mapping[str, str | None] = field(default_factory=dict)
     policy: Policy | None = None
     tailoring: str | None = None
-    no_tailoring: bool = False
+    tailoring_missing: bool = False
 
 
 def create_questions(request: ComposeRequest, source: ImageSource) -> Questions:
-    """Decide what back-ends are asked for a request.
+    """Return the first lookups for a request.
 
-    Raises InvalidRequestError for a snapshot date in an unknown form, and for a compliance policy where the image is
-    not of a RHEL with major and minor version.
+    Raises InvalidRequestError for a snapshot date in an unknown form, and for a compliance policy if the image is not
+    a RHEL release with a major and minor version.
     """
-    date = parse_snapshot_date(request.image.snapshot_date)
+    date = normalize_snapshot_date(request.image.snapshot_date)
     return Questions(
         red_hat_urls=_unique(_list_red_hat_urls(request, source)),
+        # The URLs of customers' repositories are needed only to find their snapshots.
         customer_urls=() if date is None else _unique(_list_customer_urls(request)),
         red_hat_ids=_unique(_list_red_hat_ids(request)),
         customer_ids=_unique(_list_customer_ids(request)),
@@ -114,19 +124,20 @@ def create_questions(request: ComposeRequest, source: ImageSource) -> Questions:
 
 
 def create_follow_up(questions: Questions, answers: Answers) -> FollowUp:
-    """Decide what content sources is asked after the answers to the first questions."""
+    """Return the lookups that follow from the first results."""
     if answers.template is not None:
-        return FollowUp(template_repositories=answers.template.repository_uuids)
+        return FollowUp(template_repository_ids=answers.template.repository_uuids)
     if questions.snapshot_date is None:
         return FollowUp()
-    known = [*answers.red_hat, *answers.customer]
-    return FollowUp(questions.snapshot_date, _unique(iter(repository.uuid for repository in known)))
+    repositories = [*answers.red_hat, *answers.customer]
+    return FollowUp(questions.snapshot_date, _unique(repository.uuid for repository in repositories))
 
 
-def parse_snapshot_date(text: str) -> str | None:
-    """Convert a request's snapshot date to UTC and whole seconds (RFC 3339); None for an empty text.
+def normalize_snapshot_date(text: str) -> str | None:
+    """Convert a request's snapshot date to a time in UTC and whole seconds (RFC 3339); None for an empty text.
 
-    Raises InvalidRequestError for a text that is neither a time as in RFC 3339 nor yyyy-mm-dd.
+    Fractions of a second are cut off. A date means 00:00 UTC. Raises InvalidRequestError for a text that is neither a
+    time as in RFC 3339 nor yyyy-mm-dd.
     """
     if not text:
         return None
@@ -139,16 +150,16 @@ def parse_snapshot_date(text: str) -> str | None:
 
 
 def _parse_time(text: str) -> datetime:
-    if _DAY.fullmatch(text):
+    if _DATE_PATTERN.fullmatch(text):
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
-    if not _TIME.fullmatch(text):
+    if not _TIMESTAMP_PATTERN.fullmatch(text):
         raise ValueError(text)
     # RFC 3339 allows fractions of any length, `fromisoformat` at most six digits.
     return datetime.fromisoformat(re.sub(r"\.\d+", "", text).upper())
 
 
-def is_tagged(repository: Repository) -> bool:
-    """Whether content sources does not know a repository: it is for some image types only, and not Red Hat's."""
+def is_unknown_to_content_sources(repository: Repository) -> bool:
+    """Return whether a repository has image type tags and is not Red Hat's: content sources does not list these."""
     return bool(repository.image_type_tags) and not repository.rhsm
 
 
@@ -166,8 +177,9 @@ def _list_red_hat_urls(request: ComposeRequest, source: ImageSource) -> Iterator
     if request.image.content_template:
         return
     for repository in list_repositories(source, request.image):
-        wanted = not is_tagged(repository) if request.image.snapshot_date else repository.rhsm
-        if wanted and repository.baseurl:
+        # With a date, every repository that can have snapshots is looked up; otherwise only Red Hat's.
+        is_looked_up = not is_unknown_to_content_sources(repository) if request.image.snapshot_date else repository.rhsm
+        if is_looked_up and repository.baseurl:
             yield repository.baseurl
 
 
@@ -183,7 +195,8 @@ def _list_red_hat_ids(request: ComposeRequest) -> Iterator[str]:
     if not request.image.content_template:
         yield from _list_ids(request, *_CUSTOMER_REPOSITORIES)
     elif request.has_customization("subscription"):
-        # With a template, the labels of these repositories become content sets of the subscription.
+        # With a template, only the labels of these repositories are needed: the machine enables the repositories as
+        # content sets when it registers.
         yield from _list_ids(request, "custom_repositories")
 
 
@@ -201,10 +214,11 @@ def _list_ids(request: ComposeRequest, *kinds: str) -> Iterator[str]:
 
 
 def _list_sources(request: ComposeRequest) -> Iterator[str]:
+    # `domain.compose.targets` has checked the options; other upload types have no sources.
     if request.image.upload_type == "aws":
         sources = request.image.upload_options.get("share_with_sources", ())
         yield from (source for source in sources if isinstance(source, str))
 
 
-def _unique(texts: Iterator[str]) -> tuple[str, ...]:
+def _unique(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(texts))

@@ -1,4 +1,4 @@
-"""Passwords of users (openapi.yaml, schema User): hashed for the composer, never stored and never shown."""
+"""Passwords of users (openapi.yaml, schema User): they are hashed for the composer, and neither stored nor shown."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from domain.compose.request import Json
 from domain.errors import InvalidRequestError
 from domain.nulls import without_nested_nulls
 
-# The composer keeps passwords in these crypt forms as they are; it would hash a password in another form again.
+# The composer accepts passwords that are hashed in these crypt forms; it would hash any other text again.
 _KNOWN_CRYPT: Final = ("$6$", "$5$", "$2b$")
 _OTHER_CRYPT: Final = re.compile(r"\$(1|2|2a|2x|2y|3|7|y|gy|md5|sha1|scrypt|argon2i|argon2d|argon2id)[$,]")
 
-# A hash takes milliseconds of CPU, more for a long password: these limits keep one request from busying a worker for
-# minutes.
+_REDACTED: Final = "<REDACTED>"
+# A hash takes milliseconds of CPU, more for a long password: without these limits one request could
+# occupy a worker for minutes.
 MAX_PLAIN_PASSWORDS: Final = 200
 MAX_PASSWORD_BYTES: Final = 512
 
@@ -32,17 +33,23 @@ class SaltedPassword(NamedTuple):
 
 
 def find_password_fault(user: Json) -> str | None:
-    """The error text for a password in a crypt form that the composer does not know; None for every other password."""
-    if not _OTHER_CRYPT.match(user.get("password", "")):
+    """Return the error text for a text that cannot be a password; otherwise None.
+
+    It is in a crypt form that the composer does not know, or the text that exports of older programs have instead.
+    """
+    password = user.get("password")
+    if password == _REDACTED:
+        return f'user "{user.get("name")}": the password was removed from the export; give a new one, or leave it out'
+    if not isinstance(password, str) or not _OTHER_CRYPT.match(password):
         return None
     return (
-        f'user "{user["name"]}": the password is hashed in a form that is not known here, '
+        f'user "{user.get("name")}": the password is hashed in a form that is not known here, '
         "expected plain text or one of $6$, $5$, $2b$"
     )
 
 
 def find_plain_passwords(users: Iterable[Json]) -> dict[int, str]:
-    """The passwords of these users that have to be hashed, by the index of the user.
+    """Return the passwords of these users that have to be hashed, by the index of the user.
 
     Raises InvalidRequestError for a crypt form that the composer does not know, for a plain password longer than
     MAX_PASSWORD_BYTES, and for more than MAX_PLAIN_PASSWORDS plain passwords.
@@ -64,16 +71,21 @@ def find_plain_passwords(users: Iterable[Json]) -> dict[int, str]:
 
 
 def insert_hashes(composer_request: Json, hashes: Mapping[int, str]) -> dict[str, Any]:
-    """The composer's request with passwords replaced by their hashes; `hashes` are by the index of the user."""
+    """Return the composer's request with passwords replaced by `hashes`, which are by the index of the user."""
     if not hashes:
         return dict(composer_request)
+    if "blueprint" in composer_request:
+        blueprint = composer_request["blueprint"]
+        customizations = blueprint["customizations"]
+        users = _replace_passwords(customizations["user"], hashes)
+        return {**composer_request, "blueprint": {**blueprint, "customizations": {**customizations, "user": users}}}
     customizations = composer_request["customizations"]
     users = _replace_passwords(customizations["users"], hashes)
     return {**composer_request, "customizations": {**customizations, "users": users}}
 
 
 def insert_salts(users: list[Json], passwords: Mapping[int, SaltedPassword]) -> list[Json]:
-    """The composer's users with plain passwords replaced by the crypt form and salt that their hashes begin with.
+    """Return the composer's users with each plain password replaced by the beginning of its hash: crypt form and salt.
 
     `passwords` are by the index of the user.
     """
@@ -85,10 +97,10 @@ def _replace_passwords(users: list[Json], passwords: Mapping[int, str]) -> list[
 
 
 def strip_digests(users: Any) -> Any:
-    """The composer's users with each hash cut down to crypt form and salt; a value that is no list stays as it is.
+    """Return the composer's users with each hash cut down to crypt form and salt.
 
-    Form and salt are known before the passwords are hashed. They differ between two callers who order the same image
-    with other passwords, because salts are random.
+    A value that is not a list is returned unchanged. Form and salt are known before the passwords are hashed. Salts are
+    random, so they differ between two requests for the same image.
     """
     if not isinstance(users, list):
         return users
@@ -100,17 +112,25 @@ def strip_digests(users: Any) -> Any:
     ]
 
 
+def strip_blueprint_digests(blueprint: Any) -> Any:
+    """The composer's blueprint with its users' hashes cut as in `strip_digests`; other shapes stay as they are."""
+    customizations = blueprint.get("customizations") if isinstance(blueprint, Mapping) else None
+    if not isinstance(customizations, Mapping) or "user" not in customizations:
+        return blueprint
+    return {**blueprint, "customizations": {**customizations, "user": strip_digests(customizations["user"])}}
+
+
 def _cut_digest(hashed: str) -> str:
     return hashed[:_BCRYPT_PREFIX_LENGTH] if hashed.startswith(_BCRYPT) else hashed.rpartition("$")[0]
 
 
 def redact_customizations(customizations: Any) -> Any:
-    """The customizations of a request as the database stores them (see `redact_request`)."""
+    """Return the customizations of a request as the database stores them (see `redact_request`)."""
     return redact_request({"customizations": customizations})["customizations"]
 
 
 def redact_request(document: Json) -> dict[str, Any]:
-    """A request as the database stores it: each user has `hasPassword` instead of a password.
+    """Return a request as the database stores it: each user has `hasPassword` instead of a password.
 
     A `hasPassword` that the caller sent is ignored.
     """
@@ -118,7 +138,7 @@ def redact_request(document: Json) -> dict[str, Any]:
 
 
 def present_request(document: Json) -> dict[str, Any]:
-    """A stored request as answers show it. Older programs stored requests with passwords and nulls."""
+    """Return a stored request as responses show it. Older programs stored requests with passwords and nulls."""
     return _mark_users(
         without_nested_nulls(document),
         lambda user: bool(user["password"]) if "password" in user else user.get("hasPassword") is True,
@@ -126,7 +146,7 @@ def present_request(document: Json) -> dict[str, Any]:
 
 
 def is_redacted(document: Json) -> bool:
-    """Whether each user of a stored request has `hasPassword` and no password, as `redact_request` leaves them."""
+    """Return whether each user of a stored request has `hasPassword` and no password, as after `redact_request`."""
     customizations = document.get("customizations")
     users = customizations.get("users", ()) if isinstance(customizations, dict) else ()
     return isinstance(users, list | tuple) and all(
@@ -142,9 +162,9 @@ def _mark_users(document: Json, has_password: Callable[[Json], bool]) -> dict[st
     users = customizations.get("users")
     if users is None:
         return dict(document)
-    if not isinstance(users, list):  # of an unknown shape, which may hold passwords anywhere
+    if not isinstance(users, list):  # an unknown shape, which may contain passwords anywhere
         return {**document, "customizations": {key: value for key, value in customizations.items() if key != "users"}}
-    kept = [
+    marked = [
         {
             **{key: value for key, value in user.items() if key != "password"},
             "hasPassword": has_password(user),
@@ -152,4 +172,4 @@ def _mark_users(document: Json, has_password: Callable[[Json], bool]) -> dict[st
         for user in users
         if isinstance(user, dict)
     ]
-    return {**document, "customizations": {**customizations, "users": kept}}
+    return {**document, "customizations": {**customizations, "users": marked}}

@@ -13,9 +13,11 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class BootcReference:
-    """The bootable container that a request names (openapi.yaml, schema BootcBody).
+    """The bootable container (bootc) that a request names (openapi.yaml, schema BootcBody).
 
-    `iso_payload_reference` is the container that an installer ISO installs; None where the request names none.
+    `reference` is the image reference of the container that the image is built from, for instance
+    `quay.io/organization/image:tag`. `iso_payload_reference` is that of the container that an installer ISO installs;
+    None if the request names none.
     """
 
     reference: str
@@ -24,10 +26,17 @@ class BootcReference:
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """The one image of a compose request (openapi.yaml, schema ImageRequest).
+    """The image of a compose request; the schema permits exactly one (openapi.yaml, schema ImageRequest).
 
-    `size` is in bytes, None where the request gives none. `size` and `upload_options` are as the caller sent them:
-    `domain.compose.sizes` and `domain.compose.targets` check them. Texts are empty where the request leaves them out.
+    - `upload_type` is the upload target (schema UploadTypes). `upload_options` are as the caller sent them:
+      `domain.compose.targets` checks them.
+    - `size` is in bytes and not validated; it may be a number or a string, which `domain.compose.sizes` checks. None if
+      the request has none.
+    - `ostree` are the OSTree options (schema OSTree), None if the request has none.
+    - `snapshot_date` is a time of RFC 3339 or yyyy-mm-dd, as the caller sent it.
+    - `content_template` is the id of a content template, `content_template_name` its name.
+
+    Optional strings are empty if the request leaves them out.
     """
 
     architecture: str
@@ -41,8 +50,8 @@ class ImageRequest:
     content_template_name: str = ""
 
     @property
-    def has_snapshots(self) -> bool:
-        """Whether the image is built from the snapshots of a date or of a content template."""
+    def uses_snapshots(self) -> bool:
+        """Whether the image is built from snapshots that a date or a content template selects."""
         return bool(self.snapshot_date or self.content_template)
 
 
@@ -51,7 +60,8 @@ class ComposeRequest:
     """A request for one image.
 
     `source` is the name of a distribution, or the bootable container that the image is built from. `customizations` is
-    None where the request has none; an empty object is a different request.
+    None if the request has none; this is kept apart from an empty object, which is sent to the composer as such.
+    `image_name` is the caller's name for the image. `client_id` says which client sent the request (`ui`, `api`, …).
     """
 
     source: str | BootcReference
@@ -61,22 +71,22 @@ class ComposeRequest:
     client_id: str
 
     def has_customization(self, name: str) -> bool:
-        """Whether the request has the customization of that name (openapi.yaml, schema Customizations)."""
+        """Return whether the request has the customization of that name (openapi.yaml, schema Customizations)."""
         return self.customizations is not None and name in self.customizations
 
     def get_customization(self, name: str, default: Any = None) -> Any:
-        """The customization of that name, or `default` where the request has none."""
+        """Return the customization of that name, or `default` if the request has none."""
         return default if self.customizations is None else self.customizations.get(name, default)
 
 
-def read(document: Json) -> ComposeRequest:
-    """Read the request from a document that has passed validation.
+def parse_compose_request(document: Json) -> ComposeRequest:
+    """Create the request from a JSON body that has passed the validation by openapi.yaml.
 
-    Raises InvalidRequestError unless the document gives exactly one of `distribution` and `bootc`, and at most one of
+    Raises InvalidRequestError unless the body has exactly one of `distribution` and `bootc`, and at most one of
     snapshot date and content template.
     """
-    source = _read_source(document)
-    image = _read_image(document["image_requests"][0])
+    source = _parse_source(document)
+    image = _parse_image(document["image_requests"][0])
     if image.snapshot_date and image.content_template:
         raise InvalidRequestError("Either a snapshot date or content template can be specified, but not both")
     return ComposeRequest(
@@ -88,7 +98,7 @@ def read(document: Json) -> ComposeRequest:
     )
 
 
-def _read_source(document: Json) -> str | BootcReference:
+def _parse_source(document: Json) -> str | BootcReference:
     distribution: str | None = document.get("distribution")
     bootc: Json | None = document.get("bootc")
     if distribution is not None and bootc is not None:
@@ -100,7 +110,7 @@ def _read_source(document: Json) -> str | BootcReference:
     raise InvalidRequestError("either distribution or bootc needs to be set")
 
 
-def _read_image(document: Json) -> ImageRequest:
+def _parse_image(document: Json) -> ImageRequest:
     upload = document["upload_request"]
     return ImageRequest(
         architecture=document["architecture"],

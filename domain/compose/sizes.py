@@ -21,7 +21,7 @@ _NO_CLOUD: Final = ("", MAX_SIZE)
 
 
 def check_sizes(request: ComposeRequest) -> None:
-    """Raise InvalidRequestError for a size that is no number of bytes, and for an image too large for its cloud."""
+    """Raise InvalidRequestError for a size that is not a number of bytes, or an image too large for its cloud."""
     image = request.image
     size = 0 if image.size is None else parse_size(image.size, "image_requests[0].size")
     filesystems = request.get_customization("filesystem", ())
@@ -35,15 +35,15 @@ def check_sizes(request: ComposeRequest) -> None:
 
 
 def get_size_limit(image_type: str) -> int:
-    """The largest size in bytes of an image of this type."""
+    """Return the largest size in bytes of an image of this type."""
     _cloud, limit = LIMITS.get(image_type, _NO_CLOUD)
     return limit
 
 
 def parse_size(value: object, field: str) -> int:
-    """The value of a field as a number of bytes.
+    """Return the value of a field as a number of bytes.
 
-    Raises InvalidRequestError, naming the field, for all but whole numbers from 0 to MAX_SIZE.
+    Raises InvalidRequestError, which names the field, unless the value is a whole number from 0 to MAX_SIZE.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SIZE:
         raise InvalidRequestError(f"{field}: expected a whole number of bytes from 0 to {MAX_SIZE}")

@@ -1,4 +1,4 @@
-"""Addresses at which builds read repositories from content sources, and how the composer is given them."""
+"""URLs of repository snapshots in Red Hat's content sources service, and the composer's repository entries for them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from domain.nulls import without_nulls
 
 @dataclass(frozen=True, slots=True)
 class ContentSettings:
-    """Where builds and machines reach Red Hat's services.
+    """URLs of Red Hat's services; an empty string means not configured.
 
-    Builds read snapshots below `repo_url`; snapshots of a date and of a template lie below `repo_prefix` there.
-    `insights_client_proxy` and `patch_url` are given to the machines that register with Red Hat.
+    Builds read snapshots from `repo_url`. The URL of a snapshot that is selected by date or by template is
+    `repo_url`/`repo_prefix`/path. `insights_client_proxy` and `patch_url` are written into images, for the machines
+    that register with Red Hat.
     """
 
     repo_url: str = ""
@@ -25,43 +26,48 @@ class ContentSettings:
 
 
 def normalize_url(url: str) -> str:
-    """The form of a repository's address that addresses are compared in: without a slash at the end."""
+    """Return the URL without trailing slashes, so that URLs of one repository compare equal."""
     return url.rstrip("/")
 
 
 def join_url(*parts: str) -> str:
-    """Join the parts of an address with one slash between them; a slash at the end stays."""
-    given = [part for part in parts if part]
-    first, *others = given
+    """Join the parts of a URL with one slash between them. A slash at the end stays; empty parts are skipped.
+
+    Raises ValueError if all parts are empty.
+    """
+    joined, *others = [part for part in parts if part]
     for part in others:
-        first = f"{first.rstrip('/')}/{part.lstrip('/')}"
-    return first
+        joined = f"{joined.rstrip('/')}/{part.lstrip('/')}"
+    return joined
 
 
-def find_snapshot_url(snapshot: Snapshot, settings: ContentSettings) -> str:
-    """Where a build reads a snapshot of a date or of a template."""
+def get_snapshot_url(snapshot: Snapshot, settings: ContentSettings) -> str:
+    """Return the URL at which builds read a snapshot that is selected by date or by template."""
     return join_url(settings.repo_url, settings.repo_prefix, snapshot.repository_path)
 
 
-def find_latest_url(repository: ContentRepository, settings: ContentSettings) -> str:
-    """Where a build reads the latest snapshot of a repository."""
+def get_latest_snapshot_url(repository: ContentRepository, settings: ContentSettings) -> str:
+    """Return the URL at which builds read the latest snapshot of a repository.
+
+    `repo_prefix` is absent, because content sources names the latest snapshot by a whole URL, whose path includes it.
+    """
     return join_url(settings.repo_url, urlsplit(repository.latest_snapshot_url).path)
 
 
-def write_signature(repository: ContentRepository) -> dict[str, Any]:
-    """The composer's fields for a repository's key, and that packages are checked with it; none without a key."""
+def build_gpg_fields(repository: ContentRepository) -> dict[str, Any]:
+    """Return the fields `gpgkey` and `check_gpg` if the repository has a key, otherwise an empty dict."""
     return {"gpgkey": repository.gpg_key, "check_gpg": True} if repository.gpg_key else {}
 
 
-def write_snapshot(repository: ContentRepository, baseurl: str) -> dict[str, Any]:
-    """The composer's repository for a snapshot that a build reads at `baseurl`."""
+def build_snapshot_entry(repository: ContentRepository, baseurl: str) -> dict[str, Any]:
+    """Return the entry in the composer's `repositories` for a snapshot that builds read at `baseurl`."""
     flags = {
         "module_hotfixes": repository.module_hotfixes,
         "check_repo_gpg": repository.metadata_verification,
     }
     return {
         "baseurl": baseurl,
-        "rhsm": False,
-        **write_signature(repository),
+        "rhsm": False,  # tells the composer that no subscription is needed to read the snapshot
+        **build_gpg_fields(repository),
         **without_nulls(flags),
     }

@@ -14,25 +14,25 @@ _FILE: Final = f"{_FOLDER}/openscap-tailoring.json"
 
 
 def write_policy(context: BuildContext) -> dict[str, Any] | None:
-    """The composer's `openscap` for the request's policy; None where the request names no policy.
+    """Return the composer's `openscap` for the request's policy; None if the request names no policy.
 
-    Raises InvalidRequestError, naming the policy, where it does not apply to the RHEL version of the image.
+    Raises InvalidRequestError, which names the policy, if it does not apply to the RHEL version of the image.
     """
     question, answers = context.questions.policy, context.answers
     if question is None:
         return None
     try:
-        policy = check_applicability(question, answers.policy, tailored=not answers.no_tailoring)
+        policy = check_applicability(question, answers.policy, tailored=not answers.tailoring_missing)
     except PolicyNotApplicableError as error:
         raise InvalidRequestError(error.detail) from None
-    written = {"profile_id": policy.ref_id, "policy_id": question.id}
+    openscap = {"profile_id": policy.ref_id, "policy_id": question.id}
     if answers.tailoring is None:
-        return written
-    return {**written, "json_tailoring": {"profile_id": policy.ref_id, "filepath": _FILE}}
+        return openscap
+    return {**openscap, "json_tailoring": {"profile_id": policy.ref_id, "filepath": _FILE}}
 
 
-def add_tailoring(context: BuildContext) -> Additions:
-    """The policy's tailoring as a file of the image, and its directory; nothing where the policy has none."""
+def get_tailoring_additions(context: BuildContext) -> Additions:
+    """Return the policy's tailoring as a file of the image, and its directory; nothing if the tailoring is empty."""
     tailoring = context.answers.tailoring
     if tailoring is None or context.questions.policy is None:
         return Additions()

@@ -1,4 +1,4 @@
-"""Upload targets: which target accepts which image type, and the composer's options for it.
+"""Upload targets: which image types a target accepts, and the composer's options for it.
 
 Source: openapi.yaml, schemas UploadRequest and UploadTypes.
 """
@@ -6,7 +6,7 @@ Source: openapi.yaml, schemas UploadRequest and UploadTypes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
@@ -14,7 +14,7 @@ from typing import Any, Final
 from domain.compose.request import ImageRequest, Json
 from domain.errors import InvalidRequestError
 
-# For each upload target: our image types, and the composer's names of them.
+# For each upload target: the image types that it accepts, and the composer's names of them.
 IMAGE_TYPES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
         "aws": {"aws": "aws", "ami": "aws"},
@@ -38,7 +38,14 @@ IMAGE_TYPES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     }
 )
 
-# The largest number of characters of an image name, for each target at which callers may name the image.
+# For each of our image types: its upload target, and the composer's name of it.
+_TARGETS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {ours: (target, theirs) for target, types in IMAGE_TYPES.items() for ours, theirs in types.items()}
+)
+# The upload targets at which an image can be shared with accounts.
+SHARING_TARGETS: Final = ("aws", "gcp")
+
+# The largest number of characters of an image name, for each target whose options include the name.
 MAX_IMAGE_NAME_LENGTHS: Final[Mapping[str, int]] = MappingProxyType({"azure": 60})
 
 _AZURE_IMAGE_NAME: Final = re.compile(r"[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9_.-]*[a-zA-Z0-9_]")
@@ -55,12 +62,27 @@ class UploadSettings:
 
 
 def accepts(upload_type: str, image_type: str) -> bool:
-    """Whether the target accepts images of this type."""
+    """Return whether the target accepts images of this type."""
     return image_type in IMAGE_TYPES.get(upload_type, {})
 
 
+def find_upload_type(image_type: str) -> str | None:
+    """The upload target of an image type; None for an unknown type."""
+    target, _ = _TARGETS.get(image_type, (None, ""))
+    return target
+
+
+def is_built_for(image_type: str, built: Collection[str]) -> bool:
+    """Whether an image type is among the types `built` for an architecture, under any of its names."""
+    names = {_TARGETS.get(each, ("", each))[1] for each in built}
+    return _TARGETS.get(image_type, ("", image_type))[1] in names
+
+
 def translate_image_type(image: ImageRequest) -> str:
-    """The composer's name of the image type. Raises InvalidRequestError where the target does not accept the type."""
+    """Return the composer's name of the image type.
+
+    Raises InvalidRequestError if the target does not accept the type.
+    """
     try:
         return IMAGE_TYPES[image.upload_type][image.image_type]
     except KeyError:
@@ -70,11 +92,11 @@ def translate_image_type(image: ImageRequest) -> str:
 def write_upload_options(
     image: ImageRequest, settings: UploadSettings, accounts: Mapping[str, str | None]
 ) -> dict[str, Any]:
-    """The composer's `upload_options`.
+    """Return the composer's `upload_options`.
 
-    `accounts` is the cloud account of each source (`share_with_sources`), None for a source that has none.
+    `accounts` maps each source (`share_with_sources`) to its cloud account, or to None if it has none.
 
-    Raises InvalidRequestError where the request's options do not fit the target, or a source has no account.
+    Raises InvalidRequestError if the request's options do not fit the target, or a source has no account.
     """
     if image.upload_type == "aws":
         return _write_aws(image.upload_options, settings, accounts)
@@ -82,17 +104,20 @@ def write_upload_options(
 
 
 def check_upload_options(image: ImageRequest) -> None:
-    """Raise InvalidRequestError where the request's options do not fit the target, whatever accounts sources have."""
+    """Raise InvalidRequestError if the request's options do not fit the target; sources are not resolved."""
     sources = _get_texts(image.upload_options, "share_with_sources") if image.upload_type == "aws" else []
     write_upload_options(image, UploadSettings("", "", ""), dict.fromkeys(sources, "-"))
 
 
 def _write_aws(options: Json, settings: UploadSettings, accounts: Mapping[str, str | None]) -> dict[str, Any]:
-    given, sources = _get_texts(options, "share_with_accounts"), _get_texts(options, "share_with_sources")
-    if not given and not sources:
+    accounts_in_request, sources = _get_texts(options, "share_with_accounts"), _get_texts(options, "share_with_sources")
+    if not accounts_in_request and not sources:
         raise InvalidRequestError("Expected at least one source or account to share the image with")
     resolved = [_get_account(source, accounts) for source in sources]
-    return {"region": settings.aws_region, "share_with_accounts": list(dict.fromkeys([*given, *resolved]))}
+    return {
+        "region": settings.aws_region,
+        "share_with_accounts": list(dict.fromkeys([*accounts_in_request, *resolved])),
+    }
 
 
 def _get_account(source: str, accounts: Mapping[str, str | None]) -> str:
@@ -116,25 +141,25 @@ def _write_gcp(options: Json, settings: UploadSettings) -> dict[str, Any]:
 
 
 def _write_azure(options: Json, _settings: UploadSettings) -> dict[str, Any]:
-    given = {
+    azure_options = {
         name: text
         for name in ("tenant_id", "subscription_id", "resource_group", "image_name", "hyper_v_generation")
         if (text := _get_text(options, name)) is not None
     }
-    if not given.get("tenant_id") or not given.get("subscription_id"):
+    if not azure_options.get("tenant_id") or not azure_options.get("subscription_id"):
         raise InvalidRequestError("Request must contain tenant and subscription ids.")
-    if "resource_group" not in given:
+    if "resource_group" not in azure_options:
         raise InvalidRequestError(f"{_OPTIONS}.resource_group: expected the name of a resource group")
-    image_name = given.get("image_name")
+    image_name = azure_options.get("image_name")
     longest = MAX_IMAGE_NAME_LENGTHS["azure"]
     if image_name is not None and (len(image_name) > longest or not _AZURE_IMAGE_NAME.fullmatch(image_name)):
         raise InvalidRequestError(
             f"{_OPTIONS}.image_name: expected 1 to {longest} letters, digits, '_', '.' and '-', "
             "beginning with a letter or digit and not ending with '.' or '-'"
         )
-    if given.get("hyper_v_generation", "V1") not in {"V1", "V2"}:
+    if azure_options.get("hyper_v_generation", "V1") not in {"V1", "V2"}:
         raise InvalidRequestError(f"{_OPTIONS}.hyper_v_generation: expected V1 or V2")
-    return given
+    return azure_options
 
 
 def _write_oci(_options: Json, _settings: UploadSettings) -> dict[str, Any]:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from domain.osbuild.codecs import ABSENT, TEXT, Codec, Field, ListOf, NotExpressibleError, OneSided, Table, shared_field
+from domain.osbuild.codecs import (
+    ABSENT,
+    TEXT,
+    Codec,
+    Field,
+    ListOf,
+    NotExpressibleError,
+    OneOf,
+    OneSided,
+    Table,
+    shared_field,
+)
 from domain.osbuild.content import CONTAINERS, ENABLED_MODULES, Package, PackageGroup
 from domain.osbuild.customizations import Customizations
 from domain.osbuild.toml import parse_toml
@@ -27,10 +39,20 @@ _BLUEPRINT: Final = Table(
         shared_field("groups", _PACKAGE_GROUPS),
         *_TOP_LEVEL.fields,
         shared_field(_CUSTOMIZATIONS, Customizations()),
-        Field("", "architecture", OneSided(("",))),
+        shared_field("architecture", OneOf(("x86_64", "aarch64"), empty_is_absent=True)),
         Field("", "minimal", OneSided((False,))),
     )
 )
+# Keys that osbuild knows and the composer has no place for, with everything below them, without indexes of lists.
+_UNBUILDABLE: Final = re.compile(
+    r"minimal|containers\.local-storage|customizations\.(?:"
+    r"iso|bootloader|sshd|firstboot|containers-storage|installer\.(?:kickstart|modules|menu-timeout)"
+    r"|user\.(?:expiredate|force_password_reset)|repositories\.install_from|ignition\.firstboot\.empty"
+    r"|openscap\.policy_id|disk\.(?:start_offset|sector_size)"
+    r"|disk\.partitions\.(?:type|part_label|part_uuid|(?:.*\.)?(?:luks|encryption|passphrase|clevis))"
+    r")(?:\..*)?"
+)
+_INDEX: Final = re.compile(r"\[[0-9]+\]")
 # The customizations with which compliance policies are concerned.
 _POLICY_CUSTOMIZATIONS: Final = ("openscap", "packages", "filesystem", "services", "kernel", "fips")
 
@@ -39,26 +61,29 @@ _POLICY_CUSTOMIZATIONS: Final = ("openscap", "packages", "filesystem", "services
 class Blueprint:
     """An osbuild blueprint in the form of the API.
 
-    `name` and `description` are empty if missing; `distribution` is the text of the blueprint. `customizations` has the
-    form of the schema Customizations in openapi.yaml. `unknown` are the dotted paths of fields that the API does not
-    support.
+    `name` and `description` are empty if missing, `architecture` and `version` None. `distribution` is the text of the
+    blueprint. `customizations` has the form of the schema Customizations in openapi.yaml. `unknown` are the dotted
+    paths of keys that no osbuild blueprint has, `unbuildable` those of keys that the composer has no place for.
     """
 
     name: str
     description: str
     distribution: str | None
     customizations: dict[str, Any]
-    unknown: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
+    unbuildable: tuple[str, ...] = ()
+    architecture: str | None = None
+    version: str | None = None
 
 
 def parse_blueprint(text: str) -> Blueprint:
-    """Parse an osbuild blueprint in TOML. Its `version` is ignored.
+    """Parse an osbuild blueprint in TOML.
 
     Raises InvalidRequestError if the text is no TOML, or naming the field and what is allowed if a value has a wrong
     type or size.
     """
-    unknown: list[str] = []
-    found = _BLUEPRINT.read(parse_toml(text), "", unknown)
+    unsupported: list[str] = []
+    found = _BLUEPRINT.read(parse_toml(text), "", unsupported)
     packages = [*found.get("packages", ()), *found.get("modules", ()), *found.get("groups", ())]
     customizations = {
         **({"packages": packages} if packages or "packages" in found else {}),
@@ -70,24 +95,39 @@ def parse_blueprint(text: str) -> Blueprint:
         description=found.get("description", ""),
         distribution=found.get("distro") or None,
         customizations=customizations,
-        unknown=tuple(unknown),
+        unknown=tuple(path for path in unsupported if not _is_unbuildable(path)),
+        unbuildable=tuple(path for path in unsupported if _is_unbuildable(path)),
+        architecture=found.get("architecture"),
+        version=found.get("version") or None,
     )
 
 
+def _is_unbuildable(path: str) -> bool:
+    return _UNBUILDABLE.fullmatch(_INDEX.sub("", path)) is not None
+
+
 def to_osbuild_document(
-    name: str, description: str, distribution: str | None, customizations: Mapping[str, Any]
+    name: str,
+    description: str,
+    distribution: str | None,
+    customizations: Mapping[str, Any],
+    *,
+    architecture: str | None = None,
+    version: str | None = None,
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Convert a blueprint of the API to an osbuild blueprint, as a document that can be written as TOML.
 
-    Returns it with the dotted paths, by the API's names, of fields that osbuild blueprints do not support. Values are
-    copied unchanged, including secrets.
+    `version` is that of the file it came from. Returns it with the dotted paths, by the API's names, of fields that
+    osbuild blueprints do not support. Values are copied unchanged, including secrets.
     """
     unsupported: list[str] = []
     top_level = {field.api_key for field in _TOP_LEVEL.fields}
     blueprint = {
         "name": name,
         **({"description": description} if description else {}),
+        **({"version": version} if version else {}),
         **({"distro": distribution} if distribution else {}),
+        **({"architecture": architecture} if architecture else {}),
         **_packages(customizations.get("packages"), unsupported),
         **_write_table(_TOP_LEVEL, {key: one for key, one in customizations.items() if key in top_level}, unsupported),
     }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from domain.errors import InvalidRequestError
+from domain.similar_names import describe_choices
 
 # The result of a conversion that yields no value.
 ABSENT: Final = object()
@@ -87,9 +88,48 @@ NUMBER: Final = Scalar("a whole number", _is_number)
 OWNER: Final = Scalar("a name or a whole number", lambda value: isinstance(value, str) or _is_number(value))
 
 
-def one_of(*texts: str) -> Scalar:
-    """A codec for one of these texts."""
-    return Scalar(f"one of {', '.join(texts)}", lambda value: isinstance(value, str) and value in texts)
+def unknown_name_error(at: str, value: str, allowed: Sequence[str]) -> InvalidRequestError:
+    """The error for a text that is none of the allowed ones."""
+    return expected_error(at, describe_choices(value, allowed))
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """A codec for one of a few texts. An empty text counts as none if `empty_is_absent`."""
+
+    texts: tuple[str, ...]
+    empty_is_absent: bool = False
+
+    def read(self, value: Any, at: str, _unsupported: list[str]) -> Any:
+        """See Codec."""
+        if value == "" and self.empty_is_absent:
+            return ABSENT
+        if not isinstance(value, str):
+            raise expected_error(at, f"one of {', '.join(self.texts)}")
+        if value not in self.texts:
+            raise unknown_name_error(at, value, self.texts)
+        return value
+
+    def write(self, value: Any, _at: str, _unsupported: list[str]) -> Any:
+        """See Codec."""
+        if value == "" and self.empty_is_absent:
+            return ABSENT
+        if not isinstance(value, str) or value not in self.texts:
+            raise NotExpressibleError
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class OptionalText:
+    """A codec for texts that count as absent if they are empty."""
+
+    def read(self, value: Any, at: str, unsupported: list[str]) -> Any:
+        """See Codec."""
+        return TEXT.read(value, at, unsupported) or ABSENT
+
+    def write(self, value: Any, at: str, unsupported: list[str]) -> Any:
+        """See Codec."""
+        return TEXT.write(value, at, unsupported) or ABSENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +211,19 @@ class Table:
     def read(self, value: Any, at: str, unsupported: list[str]) -> Any:
         """See Codec."""
         found: dict[str, Any] = {}
+        found_keys: dict[str, str] = {}
         for key, toml_value in as_mapping(value, at).items():
             field = next((one for one in self.fields if key and key in (one.toml_key, one.old_toml_key)), None)
-            if field is None or (field.api_key and field.api_key in found):
+            if field is None:
                 unsupported.append(child_path(at, key))
                 continue
-            api_value = field.codec.read(toml_value, child_path(at, key), unsupported)
-            if api_value is not ABSENT:
-                found[field.api_key] = api_value
+            path = child_path(at, key)
+            api_value = field.codec.read(toml_value, path, unsupported)
+            if api_value is ABSENT:
+                continue
+            if field.api_key in found and found[field.api_key] != api_value:
+                raise InvalidRequestError(f"{path}: contradicts {found_keys[field.api_key]}, which means the same")
+            found[field.api_key], found_keys[field.api_key] = api_value, path
         for field in self.fields:
             if field.required and field.api_key not in found:
                 raise InvalidRequestError(f"{child_path(at, field.toml_key)}: missing")

@@ -15,43 +15,26 @@ from domain.osbuild.codecs import (
     Field,
     ListOf,
     NotExpressibleError,
+    OneOf,
     OneSided,
+    OptionalText,
     Table,
     as_mapping,
-    expected_error,
-    one_of,
     shared_field,
 )
-from domain.osbuild.sizes import SizeAsText, SizeInBytes
+from domain.osbuild.disk import DISK
+from domain.osbuild.sizes import SizeInBytes
+from domain.osbuild.users import USERS, add_ssh_keys
 
 _TEXTS: Final = ListOf(TEXT)
-_FS_TYPE: Final = one_of("ext4", "xfs", "vfat", "swap")
-_MIN_SIZE: Final = shared_field("minsize", SizeAsText())
-
-
-@dataclass(frozen=True, slots=True)
-class _Partition:
-    """A codec for partitions, whose fields depend on their `type`."""
-
-    def read(self, value: Any, at: str, unsupported: list[str]) -> Any:
-        """See Codec."""
-        kind = as_mapping(value, at).get("type", "plain")
-        table = _PARTITIONS.get(kind) if isinstance(kind, str) else None
-        if table is None:
-            raise expected_error(f"{at}.type", f"one of {', '.join(_PARTITIONS)}")
-        return table.read(value, at, unsupported)
-
-    def write(self, value: Any, at: str, unsupported: list[str]) -> Any:
-        """See Codec."""
-        kind = (value.get("type") or "plain") if isinstance(value, Mapping) else None
-        if not isinstance(kind, str) or kind not in _PARTITIONS:
-            raise NotExpressibleError
-        return _PARTITIONS[kind].write(value, at, unsupported)
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A codec for files: in TOML their data is text, so binary data cannot be written."""
+    """A codec for files.
+
+    osbuild's files hold text, so base64 is decoded when it is written, and binary data cannot be written.
+    """
 
     def read(self, value: Any, at: str, unsupported: list[str]) -> Any:
         """See Codec."""
@@ -59,11 +42,18 @@ class _File:
 
     def write(self, value: Any, at: str, unsupported: list[str]) -> Any:
         """See Codec."""
-        if isinstance(value, Mapping) and value.get("data_encoding") == "base64":
-            value = {key: one for key, one in value.items() if key != "data_encoding"}
-            if value.get("data") is not None:
-                value["data"] = _decode(value["data"])
+        if isinstance(value, Mapping):
+            encoded = value.get("data_encoding") == "base64" and value.get("data") is not None
+            value = {
+                **{key: one for key, one in value.items() if not _is_usual(key, one)},
+                **({"data": _decode(value["data"])} if encoded else {}),
+            }
         return _FILE.write(value, at, unsupported)
+
+
+def _is_usual(key: str, value: Any) -> bool:
+    """Whether a field of a file need not be written: osbuild has no other encoding, and makes no parents by default."""
+    return (key == "data_encoding" and value in ("plain", "base64")) or (key == "ensure_parents" and value is False)
 
 
 def _decode(data: Any) -> str:
@@ -90,36 +80,9 @@ class _Fips:
         return FLAG.write(value.get("enabled", False), at, unsupported)
 
 
-_FILE_SYSTEM: Final = (
-    shared_field("mountpoint", TEXT),
-    shared_field("label", TEXT),
-    shared_field("fs_type", _FS_TYPE, required=True),
-)
-_ANY_PARTITION: Final = (
-    shared_field("part_type", TEXT),
-    _MIN_SIZE,
-    Field("", "part_label", OneSided(("",))),
-    Field("", "part_uuid", OneSided(("",))),
-)
-_LOGICAL_VOLUME: Final = Table((shared_field("name", TEXT), _MIN_SIZE, *_FILE_SYSTEM))
-_SUBVOLUME: Final = Table((shared_field("name", TEXT, required=True), shared_field("mountpoint", TEXT, required=True)))
-_PARTITIONS: Final[Mapping[str, Table]] = {
-    "plain": Table((shared_field("type", TEXT), *_ANY_PARTITION, *_FILE_SYSTEM)),
-    "btrfs": Table(
-        (shared_field("type", TEXT), *_ANY_PARTITION, shared_field("subvolumes", ListOf(_SUBVOLUME), required=True))
-    ),
-    "lvm": Table(
-        (
-            shared_field("type", TEXT),
-            *_ANY_PARTITION,
-            shared_field("name", TEXT),
-            shared_field("logical_volumes", ListOf(_LOGICAL_VOLUME), required=True),
-        )
-    ),
-}
 _NODE: Final = (
     shared_field("path", TEXT, required=True),
-    shared_field("mode", TEXT),
+    shared_field("mode", OptionalText()),
     shared_field("user", OWNER),
     shared_field("group", OWNER),
 )
@@ -127,33 +90,14 @@ _FILE: Final = Table(
     (
         *_NODE,
         shared_field("data", TEXT),
-        Field("data_encoding", "", OneSided(("plain",))),
-        Field("ensure_parents", "", OneSided((False,))),
-    )
-)
-_DISK: Final = Table(
-    (
-        shared_field("type", one_of("gpt", "dos")),
-        _MIN_SIZE,
-        shared_field("partitions", ListOf(_Partition()), required=True),
-        Field("", "start_offset", OneSided((0,))),
-        Field("", "sector_size", OneSided((0,))),
+        shared_field("data_encoding", OneOf(("plain", "base64"), empty_is_absent=True)),
+        shared_field("ensure_parents", FLAG),
     )
 )
 _FILESYSTEM: Final = Table(
     (
         shared_field("mountpoint", TEXT, required=True),
         Field("min_size", "minsize", SizeInBytes(), required=True, old_toml_key="size"),
-    )
-)
-_USER: Final = Table(
-    (
-        shared_field("name", TEXT, required=True),
-        shared_field("password", TEXT),
-        Field("ssh_key", "key", TEXT),
-        shared_field("groups", _TEXTS),
-        # Only in answers of the API, in place of the password.
-        Field("hasPassword", "", OneSided((True, False))),
     )
 )
 _REPOSITORY: Final = Table(
@@ -179,7 +123,7 @@ _FIREWALL: Final = Table(
     (
         shared_field("ports", _TEXTS),
         shared_field("services", Table((shared_field("enabled", _TEXTS), shared_field("disabled", _TEXTS)))),
-        Field("", "zones", OneSided(([],))),
+        shared_field("zones", ListOf(Table((shared_field("name", TEXT), shared_field("sources", _TEXTS))))),
     )
 )
 _IGNITION: Final = Table(
@@ -196,15 +140,53 @@ _FDO: Final = Table(
         shared_field(name, TEXT)
         for name in (
             *("manufacturing_server_url", "diun_pub_key_insecure", "diun_pub_key_hash"),
-            "diun_pub_key_root_certs",
+            *("diun_pub_key_root_certs", "di_mfg_string_type_mac_iface"),
         )
     )
 )
+_OPENSCAP: Final = Table(
+    (
+        shared_field("profile_id", TEXT, required=True),
+        shared_field("datastream", TEXT),
+        shared_field("tailoring", Table((shared_field("selected", _TEXTS), shared_field("unselected", _TEXTS)))),
+        shared_field(
+            "json_tailoring",
+            Table((shared_field("profile_id", TEXT, required=True), shared_field("filepath", TEXT, required=True))),
+        ),
+    )
+)
+_RPM: Final = Table((shared_field("import_keys", Table((shared_field("files", _TEXTS),))),))
+_ENABLED: Final = Table((shared_field("enabled", FLAG),))
+_SUBSCRIPTION_MANAGER: Final = Table(
+    (
+        shared_field(
+            "rhsm", Table((shared_field("manage_repos", FLAG), shared_field("auto_enable_yum_plugins", FLAG)))
+        ),
+        shared_field("rhsmcertd", Table((shared_field("auto_registration", FLAG),))),
+    )
+)
+_RHSM: Final = Table(
+    (
+        shared_field(
+            "config",
+            Table(
+                (
+                    shared_field(
+                        "dnf_plugins",
+                        Table((shared_field("product_id", _ENABLED), shared_field("subscription_manager", _ENABLED))),
+                    ),
+                    shared_field("subscription_manager", _SUBSCRIPTION_MANAGER),
+                )
+            ),
+        ),
+    )
+)
+_DNF: Final = Table((shared_field("config", Table((shared_field("set_releasever", FLAG),))),))
 _CUSTOMIZATIONS: Final = Table(
     (
         shared_field("hostname", TEXT),
         shared_field("kernel", Table((shared_field("name", TEXT), shared_field("append", TEXT)))),
-        Field("users", "user", ListOf(_USER)),
+        Field("users", "user", USERS),
         Field(
             "groups", "group", ListOf(Table((shared_field("name", TEXT, required=True), shared_field("gid", NUMBER))))
         ),
@@ -215,23 +197,23 @@ _CUSTOMIZATIONS: Final = Table(
             "services", Table(tuple(shared_field(name, _TEXTS) for name in ("enabled", "disabled", "masked")))
         ),
         shared_field("filesystem", ListOf(_FILESYSTEM)),
-        shared_field("disk", _DISK),
+        shared_field("disk", DISK),
         shared_field("installation_device", TEXT),
-        shared_field("partitioning_mode", one_of("raw", "lvm", "auto-lvm")),
+        shared_field("partitioning_mode", OneOf(("raw", "lvm", "auto-lvm"), empty_is_absent=True)),
         shared_field("fdo", _FDO),
-        shared_field("openscap", Table((shared_field("profile_id", TEXT, required=True),))),
+        shared_field("openscap", _OPENSCAP),
         shared_field("ignition", _IGNITION),
         shared_field("directories", ListOf(Table((*_NODE, shared_field("ensure_parents", FLAG))))),
         shared_field("files", ListOf(_File())),
         Field("custom_repositories", "repositories", ListOf(_REPOSITORY)),
         shared_field("fips", _Fips()),
         shared_field("installer", Table((shared_field("unattended", FLAG), shared_field("sudo-nopasswd", _TEXTS)))),
+        shared_field("rpm", _RPM),
+        shared_field("rhsm", _RHSM),
+        shared_field("dnf", _DNF),
         shared_field("cacerts", Table((shared_field("pem_certs", _TEXTS, required=True),))),
         Field("payload_repositories", "", OneSided(([],))),
     )
-)
-_SSH_KEYS: Final = ListOf(
-    Table((Field("name", "user", TEXT, required=True), Field("ssh_key", "key", TEXT, required=True)))
 )
 
 
@@ -249,30 +231,10 @@ class Customizations:
             {key: one for key, one in table.items() if key != "sshkey"}, at, unsupported
         )
         if "sshkey" in table:
-            path = f"{at}.sshkey"
-            users = _with_keys(
-                customizations.get("users", []), _SSH_KEYS.read(table["sshkey"], path, unsupported), path, unsupported
-            )
+            users = add_ssh_keys(customizations.get("users", []), table["sshkey"], f"{at}.sshkey", unsupported)
             return {**customizations, **({"users": users} if users else {})}
         return customizations
 
     def write(self, value: Any, at: str, unsupported: list[str]) -> Any:
         """See Codec."""
         return _CUSTOMIZATIONS.write(value, at, unsupported)
-
-
-def _with_keys(
-    users: list[dict[str, Any]], keys: list[dict[str, Any]], at: str, unsupported: list[str]
-) -> list[dict[str, Any]]:
-    """Add keys to users. Users that have only a key come first; a second key of a user is unsupported."""
-    by_name: dict[str, dict[str, Any]] = {}
-    for user in users:
-        by_name.setdefault(user["name"], user)
-    created: list[dict[str, Any]] = []
-    for index, key in enumerate(keys):
-        user = by_name.setdefault(key["name"], key)
-        if user is key:
-            created.append(key)
-        elif user.setdefault("ssh_key", key["ssh_key"]) != key["ssh_key"]:
-            unsupported.append(f"{at}[{index}]")
-    return [*created, *users]

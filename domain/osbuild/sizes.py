@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any, Final
 
 from domain.compose.sizes import MAX_SIZE
-from domain.osbuild.codecs import NotExpressibleError, expected_error
+from domain.osbuild.codecs import ABSENT, NotExpressibleError, expected_error
 
 _UNITS: Final = {
     **{unit: 1000**power for power, unit in enumerate(("kB", "MB", "GB", "TB"), start=1)},
@@ -16,16 +16,20 @@ _UNITS: Final = {
 }
 # MAX_SIZE has 20 digits, so longer numbers are too large in any unit.
 _SIZE: Final = re.compile(rf"(?P<whole>[0-9]{{1,20}})(?P<rest>\.[0-9]{{1,20}})?(?: *(?P<unit>{'|'.join(_UNITS)}))?")
-_DESCRIPTION: Final = (
+SIZE_DESCRIPTION: Final = (
     f'a size: a whole number of bytes from 0 to {MAX_SIZE}, or text such as "10 GiB" (units: {", ".join(_UNITS)})'
 )
 _LARGEST_TOML_NUMBER: Final = 2**63 - 1
+_NO_MINIMUM: Final = 1
 
 
 def size_in_bytes(value: Any) -> int | None:
-    """Convert a size to bytes. Returns None if it is invalid, no whole number of bytes, or too large."""
+    """Convert a size to bytes; blanks around it do not count.
+
+    Returns None if it is invalid, no whole number of bytes, or too large.
+    """
     if isinstance(value, str):
-        value = _parse_size(value)
+        value = _parse_size(value.strip(" "))
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SIZE:
         return None
     return value
@@ -41,31 +45,36 @@ def _parse_size(text: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class SizeInBytes:
-    """A codec for sizes that are numbers in the API."""
+    """A codec for sizes that are numbers in the API.
+
+    osbuild refuses a size of 0, which the API has for "no minimum": it is written as 1 byte, and read back as 0.
+    """
 
     def read(self, value: Any, at: str, _unsupported: list[str]) -> Any:
         """See Codec."""
         size = size_in_bytes(value)
         if size is None:
-            raise expected_error(at, _DESCRIPTION)
-        return size
+            raise expected_error(at, SIZE_DESCRIPTION)
+        return 0 if size == _NO_MINIMUM else size
 
     def write(self, value: Any, _at: str, _unsupported: list[str]) -> Any:
         """See Codec. Sizes that are too large for TOML's numbers are written as text."""
         if not isinstance(value, int) or size_in_bytes(value) is None:
             raise NotExpressibleError
+        if value == 0:
+            return _NO_MINIMUM
         return value if value <= _LARGEST_TOML_NUMBER else str(value)
 
 
 @dataclass(frozen=True, slots=True)
 class SizeAsText:
-    """A codec for sizes that are text in the API."""
+    """A codec for sizes that are text in the API. The number 0 is read as no size at all."""
 
     def read(self, value: Any, at: str, _unsupported: list[str]) -> Any:
         """See Codec."""
         if size_in_bytes(value) is None:
-            raise expected_error(at, _DESCRIPTION)
-        return str(value)
+            raise expected_error(at, SIZE_DESCRIPTION)
+        return ABSENT if value == 0 else str(value).strip(" ")
 
     def write(self, value: Any, _at: str, _unsupported: list[str]) -> Any:
         """See Codec."""

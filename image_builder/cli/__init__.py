@@ -17,7 +17,7 @@ from image_builder.telemetry import logs
 
 
 class _PlainErrors(click.Group):
-    """Says what an operator can mend in one sentence, without a traceback."""
+    """Prints errors that an operator can correct as one sentence, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -29,12 +29,12 @@ class _PlainErrors(click.Group):
 @click.group(cls=_PlainErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="image-builder", message="%(prog)s %(version)s")
 def main() -> None:
-    """Queue operating-system image builds and watch them: the public API in front of composer.
+    """Serve the image-builder API, which queues builds of operating-system images at a composer.
 
     All settings are environment variables (or lines of a local.env in the working directory): PGHOST and the other
     PG variables for the database, COMPOSER_URL for the composer, and others. `image-builder config` prints them all.
 
-    Nothing at hand? `image-builder serve --embedded` brings a database and a stand-in composer of its own.
+    Without a database and a composer, `image-builder serve --embedded` starts its own PostgreSQL and stand-in composer.
     """
     values = load_environment().values
     logs.configure(values.get("LOG_LEVEL", "INFO"), values.get("LOG_FORMAT", ""))

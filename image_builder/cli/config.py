@@ -28,7 +28,9 @@ used.
 
 @click.command()
 @click.option(
-    "--markdown", is_flag=True, help="Print a document of all variables instead, whatever the environment holds."
+    "--markdown",
+    is_flag=True,
+    help="Print a document that describes all variables instead; the environment does not matter.",
 )
 def config(*, markdown: bool) -> None:
     """Print every variable's value and its source: default, environment, local.env or ACG_CONFIG.
@@ -37,7 +39,7 @@ def config(*, markdown: bool) -> None:
     standard error and the exit status is 1.
     """
     if markdown:
-        click.echo(document(), nl=False)
+        click.echo(format_document(), nl=False)
         return
     environment = load_environment()
     faults = {**find_faults(environment), **read_variables(MaintenanceSettings, environment.values)[1]}
@@ -47,8 +49,8 @@ def config(*, markdown: bool) -> None:
         raise SystemExit(1)
 
 
-def document() -> str:
-    """docs/configuration.md."""
+def format_document() -> str:
+    """The text of docs/configuration.md."""
     return "\n".join([_PREFACE, *(line for section, group in _sections() for line in _table(section, group))])
 
 
@@ -64,7 +66,7 @@ def _row(variable: Variable, environment: Environment, faulty: Iterable[str]) ->
     source = environment.sources.get(variable.name, "default")
     if value is None:
         return variable.name, format_default(variable.default) or "-", source
-    # A value that cannot be parsed may hold a secret anywhere.
+    # Masking needs a value that can be parsed: any part of another one may be a secret.
     return variable.name, "(cannot be used)" if variable.name in faulty else variable.mask(value), source
 
 
@@ -83,7 +85,7 @@ def _table(section: Section, group: Iterable[Variable]) -> Iterator[str]:
     yield "| variable | default | value | meaning |"
     yield "| --- | --- | --- | --- |"
     for each in group:
-        default = "**needed**" if each.required else each.shown_default or "-"
+        default = "**required**" if each.required else each.shown_default or "-"
         values = f"{each.values}, secret" if each.secret else each.values
         yield f"| `{each.name}` | {default} | {values} | {each.meaning} |"
     yield ""

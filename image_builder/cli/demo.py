@@ -1,4 +1,4 @@
-"""`image-builder demo`: a few builds, from the request to the image, as a client sees them."""
+"""`image-builder demo`: runs several builds as a client of the API, from the request to the image."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from adapters.embedded.platform import known
+from adapters.embedded.platform import sample_data
 from image_builder.cli.embedded import find_address, identity_header
-from image_builder.cli.ending import SIGNALS, Ending
+from image_builder.cli.stop_signals import SIGNALS, StartSignalHandler
 from image_builder.telemetry.logs import DEMO_USER_AGENT
 
 _BASE: Final = "/api/image-builder/v1"
 _DEFAULT_URL: Final = "http://127.0.0.1:8086"
 _BLUEPRINT_IMAGES: Final = ("Guest image", "Google Cloud")
-_FINAL: Final = frozenset({"success", "failure"})
-_START_WITHIN: Final = 60.0
-_END_WITHIN: Final = 60.0
-_POLL: Final = 0.5
-_TIMEOUT: Final = 10.0
+_FINAL_STATUSES: Final = frozenset({"success", "failure"})
+# Seconds.
+_START_TIMEOUT: Final = 60.0
+_END_TIMEOUT: Final = 60.0
+_POLL_INTERVAL: Final = 0.5
+_REQUEST_TIMEOUT: Final = 10.0
+
 _BOOTC: Final = (
     "quay.io/redhat-services-prod/insights-management-tenant/image-builder-bootc-foundry/hummingbird-qcow2:latest"
 )
@@ -41,7 +43,7 @@ _BOOTC: Final = (
 
 @dataclass(slots=True)
 class _Build:
-    """A build of the demo: what is asked for, how it is to end, and what became of it."""
+    """A build of the demo: its request, its expected outcome, and its latest status."""
 
     title: str
     request: dict[str, Any] = field(default_factory=dict)
@@ -57,92 +59,94 @@ class _Build:
 @click.command()
 @click.option(
     "--url",
-    help="The service to show.  [default: the one that uses the data folder, or the one at "
-    f"{_DEFAULT_URL}, or one that is started for the demo]",
+    help="URL of the service.  [default: the service that uses the data folder, or the one at "
+    f"{_DEFAULT_URL}, or one that the demo starts]",
 )
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path(".data"),
     show_default=True,
-    help="Data folder of the `serve --embedded` to look for.",
+    help="Data folder of a running `serve --embedded`.",
 )
-@click.option("--timeout", default=120, show_default=True, help="Seconds after which the builds should have ended.")
+@click.option("--timeout", default=120, show_default=True, help="Time limit for all builds, in seconds.")
 def demo(url: str | None, data: Path, timeout: int) -> None:
-    """Queue builds for several clouds, one of them bound to fail, and those of a blueprint, and watch them.
+    """Queue builds for several clouds and of a blueprint, and show their progress. One of the builds is meant to fail.
 
-    Exit status 0 only if all ended as they should.
+    The exit status is 0 only if all builds end as expected.
     """
     console = Console()
-    ending = Ending()
-    with _service(url, data, ending, console) as running:
+    signal_handler = StartSignalHandler()
+    with _service(url, data, signal_handler, console) as running:
         api = _Api(running)
         builds = _builds()
         for build in builds:
-            build.id = api.start(build.request)
-        with _kept_blueprint(api, console) as blueprint_id:
+            build.id = api.start_compose(build.request)
+        with _temporary_blueprint(api, console) as blueprint_id:
             builds += [
                 _Build(f"{title}, of a blueprint", id=compose_id)
-                for title, compose_id in zip(_BLUEPRINT_IMAGES, api.build(blueprint_id), strict=True)
+                for title, compose_id in zip(_BLUEPRINT_IMAGES, api.build_blueprint(blueprint_id), strict=True)
             ]
-            _watch(api, builds, console, time.monotonic() + timeout, ending)
+            _watch_builds(api, builds, console, time.monotonic() + timeout, signal_handler)
     for build in builds:
         _print_result(console, build)
     wrong = [build.title for build in builds if build.outcome != build.expected]
     if wrong:
-        raise click.ClickException(f"not as they should be: {', '.join(wrong)}")
-    console.print("All ended as they should: one was told to fail, the others succeeded.")
+        raise click.ClickException(f"builds that did not end as expected: {', '.join(wrong)}")
+    console.print("All builds ended as expected: one was meant to fail, the others succeeded.")
 
 
 class _Api:
-    """The service as a client sees it."""
+    """A client of the API. Its methods raise ClickException for an error answer."""
 
     def __init__(self, url: str) -> None:
         self._base = url + _BASE
         self._session = requests.Session()
         self._session.headers.update({"x-rh-identity": identity_header(), "User-Agent": DEMO_USER_AGENT})
 
-    def start(self, request: dict[str, Any]) -> str:
-        return str(self._answer("POST", "/compose", request)["id"])
+    def start_compose(self, request: dict[str, Any]) -> str:
+        return str(self._call("POST", "/compose", request)["id"])
 
-    def status(self, compose_id: str) -> dict[str, Any]:
-        status: dict[str, Any] = self._answer("GET", f"/composes/{compose_id}")["image_status"]
+    def get_image_status(self, compose_id: str) -> dict[str, Any]:
+        status: dict[str, Any] = self._call("GET", f"/composes/{compose_id}")["image_status"]
         return status
 
-    def keep(self, blueprint: dict[str, Any]) -> str:
-        return str(self._answer("POST", "/blueprints", blueprint)["id"])
+    def create_blueprint(self, blueprint: dict[str, Any]) -> str:
+        return str(self._call("POST", "/blueprints", blueprint)["id"])
 
-    def lint(self, blueprint_id: str) -> list[str]:
-        return [item["description"] for item in self._answer("GET", f"/blueprints/{blueprint_id}")["lint"]["errors"]]
+    def list_lint_errors(self, blueprint_id: str) -> list[str]:
+        return [item["description"] for item in self._call("GET", f"/blueprints/{blueprint_id}")["lint"]["errors"]]
 
-    def fix(self, blueprint_id: str) -> None:
-        self._answer("POST", f"/experimental/blueprints/{blueprint_id}/fixup")
+    def fix_blueprint(self, blueprint_id: str) -> None:
+        self._call("POST", f"/experimental/blueprints/{blueprint_id}/fixup")
 
-    def build(self, blueprint_id: str) -> list[str]:
-        return [started["id"] for started in self._answer("POST", f"/blueprints/{blueprint_id}/compose")]
+    def build_blueprint(self, blueprint_id: str) -> list[str]:
+        return [started["id"] for started in self._call("POST", f"/blueprints/{blueprint_id}/compose")]
 
-    def delete(self, blueprint_id: str) -> None:
-        self._answer("DELETE", f"/blueprints/{blueprint_id}")
+    def delete_blueprint(self, blueprint_id: str) -> None:
+        self._call("DELETE", f"/blueprints/{blueprint_id}")
 
-    def _answer(self, method: str, path: str, body: object = None) -> Any:
-        response = self._session.request(method, self._base + path, json=body, timeout=_TIMEOUT)
+    def _call(self, method: str, path: str, body: object = None) -> Any:
+        response = self._session.request(method, self._base + path, json=body, timeout=_REQUEST_TIMEOUT)
         if not response.ok:
             raise click.ClickException(f"{method} {path}: {response.status_code} {response.text}")
         return response.json() if response.content else None
 
 
 @contextmanager
-def _kept_blueprint(api: _Api, console: Console) -> Iterator[str]:
-    """A blueprint that follows a compliance policy, for the while."""
-    blueprint_id = api.keep(_blueprint())
+def _temporary_blueprint(api: _Api, console: Console) -> Iterator[str]:
+    """Create a blueprint that follows a compliance policy, fix it, and delete it at the end."""
+    blueprint_id = api.create_blueprint(_blueprint())
     try:
-        lacking = api.lint(blueprint_id)
-        console.print(f"Kept a blueprint. Its policy asks for {len(lacking)} things it lacks: {lacking[0]}, ...")
-        api.fix(blueprint_id)
-        console.print(f"Mended it; what it lacks now: {len(api.lint(blueprint_id))}")
+        missing = api.list_lint_errors(blueprint_id)
+        console.print(
+            f"Created a blueprint. It lacks {len(missing)} things that its policy requires: {missing[0]}, ..."
+        )
+        api.fix_blueprint(blueprint_id)
+        console.print(f"Fixed the blueprint. Now it lacks: {len(api.list_lint_errors(blueprint_id))}")
         yield blueprint_id
     finally:
-        api.delete(blueprint_id)
+        api.delete_blueprint(blueprint_id)
 
 
 def _blueprint() -> dict[str, Any]:
@@ -151,7 +155,7 @@ def _blueprint() -> dict[str, Any]:
         "name": f"demo {os.urandom(4).hex()}",
         "distribution": "rhel-9",
         "image_requests": [_image(*images[title]) for title in _BLUEPRINT_IMAGES],
-        "customizations": {"openscap": {"policy_id": known.POLICY_RHEL9}},
+        "customizations": {"openscap": {"policy_id": sample_data.POLICY_RHEL9}},
     }
 
 
@@ -218,7 +222,9 @@ def _image(image_type: str, upload: str, options: dict[str, Any] | None = None) 
     }
 
 
-def _watch(api: _Api, builds: list[_Build], console: Console, deadline: float, ending: Ending) -> None:
+def _watch_builds(
+    api: _Api, builds: list[_Build], console: Console, deadline: float, signal_handler: StartSignalHandler
+) -> None:
     columns = (
         TextColumn("{task.description:<36}"),
         BarColumn(bar_width=20),
@@ -229,27 +235,27 @@ def _watch(api: _Api, builds: list[_Build], console: Console, deadline: float, e
         console.print(f"Waiting for {len(builds)} builds ...")
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         tasks = [progress.add_task(build.title, total=100, status="pending") for build in builds]
-        while any(build.outcome not in _FINAL for build in builds) and time.monotonic() < deadline:
-            ending.check()
+        while any(build.outcome not in _FINAL_STATUSES for build in builds) and time.monotonic() < deadline:
+            signal_handler.check()
             for build, task in zip(builds, tasks, strict=True):
-                if build.outcome not in _FINAL:
-                    build.status = api.status(build.id)
-                    _show(progress, task, build)
-            time.sleep(_POLL)
+                if build.outcome not in _FINAL_STATUSES:
+                    build.status = api.get_image_status(build.id)
+                    _show_progress(progress, task, build)
+            time.sleep(_POLL_INTERVAL)
 
 
-def _show(progress: Progress, task: TaskID, build: _Build) -> None:
+def _show_progress(progress: Progress, task: TaskID, build: _Build) -> None:
     steps = build.status.get("progress")
-    completed = 100.0 if build.outcome in _FINAL else 0.0
-    if steps and steps["total"] and build.outcome not in _FINAL:
+    completed = 100.0 if build.outcome in _FINAL_STATUSES else 0.0
+    if steps and steps["total"] and build.outcome not in _FINAL_STATUSES:
         completed = 95.0 * steps["done"] / steps["total"]
     progress.update(task, completed=completed, status=build.outcome)
-    if build.outcome in _FINAL:
+    if build.outcome in _FINAL_STATUSES:
         progress.stop_task(task)
 
 
 def _print_result(console: Console, build: _Build) -> None:
-    """Print one fact a line: long ones are not broken, so that they can be copied at any width and out of a pipe."""
+    """Print the result, one item per line. Long lines are not wrapped, so that they can be copied and piped."""
     style = "green" if build.outcome == "success" else "red"
     console.print(Text.assemble((f"{build.outcome:<9}", style), build.title), soft_wrap=True)
     for name, value in (("id", build.id), *_result(build)):
@@ -257,24 +263,27 @@ def _print_result(console: Console, build: _Build) -> None:
 
 
 def _result(build: _Build) -> list[tuple[str, str]]:
-    """Where the image is, or why the build failed: names and values."""
+    """The location of the image, or the error of the build, as names and values."""
     error = build.status.get("error")
     if error:
-        return [("error", f"{error['reason']}: {error['details']}" if "details" in error else str(error["reason"]))]
+        reason = f"{error['reason']}: {error['details']}" if "details" in error else str(error["reason"])
+        # Services of earlier versions do not explain failures.
+        explanation = [(name, str(error[name])) for name in ("code", "responsible", "hint") if name in error]
+        return [("error", reason), *explanation]
     options = build.status.get("upload_status", {}).get("options", {})
     return [(name, str(value)) for name, value in options.items()]
 
 
 @contextmanager
-def _service(url: str | None, data: Path, ending: Ending, console: Console) -> Iterator[str]:
-    """The address of a running service: the one at `url`; without it one that is found, or started for the demo.
+def _service(url: str | None, data: Path, signal_handler: StartSignalHandler, console: Console) -> Iterator[str]:
+    """The URL of a running service: `url`, or a running service that is found, or one that is started for the demo.
 
-    Raises ClickException when the service does not answer or start.
+    Raises ClickException if the service at `url` does not answer, or the started service does not become ready.
     """
-    if url is not None and not _answers(url):
+    if url is not None and not _is_ready(url):
         raise click.ClickException(f"No service answers at {url}, or it is not ready (GET {url}/ready)")
     candidates = [url] if url else [found for found in (find_address(data), _DEFAULT_URL) if found]
-    running = next((candidate for candidate in candidates if _answers(candidate)), None)
+    running = next((candidate for candidate in candidates if _is_ready(candidate)), None)
     if running is not None:
         console.print(f"Using the service at {running}", soft_wrap=True)
         yield running
@@ -282,25 +291,27 @@ def _service(url: str | None, data: Path, ending: Ending, console: Console) -> I
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    own = f"http://127.0.0.1:{port}"
-    console.print(f"No service answers at {candidates[0]}; starting one for the demo at {own} ...", soft_wrap=True)
+    started_url = f"http://127.0.0.1:{port}"
+    console.print(
+        f"No service answers at {candidates[0]}; starting one for the demo at {started_url} ...", soft_wrap=True
+    )
     with tempfile.TemporaryDirectory(dir="/var/tmp" if Path("/var/tmp").is_dir() else None) as folder:  # noqa: S108
         Path(folder).chmod(0o755)
         process = None
         try:
-            process = _start(Path(folder, "data"), port)
-            _wait_for(own, process, ending)
-            yield own
+            process = _start_service(Path(folder, "data"), port)
+            _wait_until_ready(started_url, process, signal_handler)
+            yield started_url
         finally:
             # A further signal must not interrupt the clean-up.
             for number in SIGNALS:
                 signal.signal(number, signal.SIG_IGN)
             if process is not None:
-                _end(process)
+                _end_service(process)
 
 
-def _start(data: Path, port: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # noqa: S603 - ourselves
+def _start_service(data: Path, port: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - this program
         [sys.executable, "-m", "image_builder", "serve", "--embedded", "--data", str(data)],
         env={**os.environ, "LISTEN_ADDRESS": f"127.0.0.1:{port}", "LOG_LEVEL": "WARNING"},
         stdout=subprocess.DEVNULL,
@@ -308,26 +319,26 @@ def _start(data: Path, port: int) -> subprocess.Popen[bytes]:
     )
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end_service(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
-        process.wait(_END_WITHIN)
+        process.wait(_END_TIMEOUT)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes], ending: Ending) -> None:
-    deadline = time.monotonic() + _START_WITHIN
-    while not _answers(url):
-        ending.check()
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes], signal_handler: StartSignalHandler) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT
+    while not _is_ready(url):
+        signal_handler.check()
         if process.poll() is not None or time.monotonic() > deadline:
             raise click.ClickException("the service for the demo does not start")
         time.sleep(0.1)
 
 
-def _answers(url: str) -> bool:
+def _is_ready(url: str) -> bool:
     try:
-        return requests.get(f"{url}/ready", timeout=_TIMEOUT).ok
+        return requests.get(f"{url}/ready", timeout=_REQUEST_TIMEOUT).ok
     except requests.RequestException:
         return False

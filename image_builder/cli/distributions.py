@@ -12,19 +12,19 @@ from adapters.files.signing_keys import fetch_keys
 from image_builder.cli.options import directory_option
 from image_builder.cli.refresh_packages import refresh_packages
 from image_builder.cli.refresh_profiles import refresh_profiles
-from image_builder.http.contract import CUSTOMIZATIONS, checker_of
+from image_builder.http.contract import CUSTOMIZATIONS, load_checker
 
 
 @click.group()
 def distributions() -> None:
-    """Look after the distribution directory: what can be built, and from which repositories."""
+    """Check and update the distribution directory: which distributions can be built, from which repositories."""
 
 
 @distributions.command()
 @directory_option
 def check(directory: Path) -> None:
-    """Say all that is wrong with the directory at once; exit status 1 if the service would not start with it."""
-    found = find_problems(directory, checker_of(CUSTOMIZATIONS).accept)
+    """Print all errors and warnings about the directory; exit with 1 if the service would not start with it."""
+    found = find_problems(directory, load_checker(CUSTOMIZATIONS).accept)
     for problem in found:
         click.echo(f"{problem.level}: {problem}")
     errors = sum(problem.level == "error" for problem in found)
@@ -36,10 +36,10 @@ def check(directory: Path) -> None:
 @distributions.command("fetch-keys")
 @directory_option
 def fetch(directory: Path) -> None:
-    """Put the vendors' signing keys into the directory, in place of their addresses.
+    """Download the signing keys of the vendors and write them into the directory, in place of their addresses.
 
-    Each key is checked against its fingerprint in the directory's source.yaml. A wrong one is refused by name, and
-    then nothing is written.
+    Each key is compared with its fingerprint in the directory's source.yaml. If one differs, the command names it and
+    writes nothing.
     """
     written = fetch_keys(load_source(directory / SOURCE_FILE), directory)
     click.echo(f"{len(written)} files written")

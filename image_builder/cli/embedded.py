@@ -1,4 +1,4 @@
-"""The batteries of the local default: a PostgreSQL and stand-in back-ends, as children of this process."""
+"""Starts what `serve --embedded` needs as child processes: a PostgreSQL server and stand-ins of the back-ends."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from adapters.postgres.migrate import migrate
 from image_builder.configuration.settings import load_database_settings
 from image_builder.telemetry import logs
 
-# The file in the data folder with the address of the running service.
-_ADDRESS: Final = "address"
+# The name of the file in the data folder with the address of the running service.
+_ADDRESS_FILE: Final = "address"
 _IDENTITY: Final = {
     "identity": {
         "org_id": "000001",
@@ -32,42 +32,43 @@ _IDENTITY: Final = {
     "entitlements": {"rhel": {"is_entitled": True}},
 }
 
-# What operators set, and the stand-ins do not care about.
-_ANY: Final = {
+# Required settings whose values do not matter to the stand-ins.
+_SETTINGS: Final = {
     "OSBUILD_AWS_REGION": "us-east-1",
     "OSBUILD_GCP_REGION": "us-east1",
     "OSBUILD_GCP_BUCKET": "stand-in-bucket",
     "RECOMMENDATIONS_CLIENT_ID": "image-builder",
     "RECOMMENDATIONS_CLIENT_SECRET": "stand-in",
-    # No load balancer has to notice.
+    # There is no load balancer that has to notice the end.
     "SHUTDOWN_GRACE": "0",
 }
 
 
 def identity_header() -> str:
-    """A value of x-rh-identity that may build everything unrestricted."""
+    """A value of the x-rh-identity header of a user who may use every distribution."""
     return base64.b64encode(orjson.dumps(_IDENTITY)).decode()
 
 
 def write_address(data: Path, url: str) -> None:
-    """Keep the address of the service in the data folder, where `find_address` finds it."""
-    replace_file(data / _ADDRESS, url.encode())
+    """Write the address of the service to the data folder, for `find_address`. Raises OSError."""
+    replace_file(data / _ADDRESS_FILE, url.encode())
 
 
 def find_address(data: Path) -> str | None:
-    """The address of the service that uses the data folder, if one does; after a crash, of the last one."""
+    """The address of the service that uses the data folder, None if there is none; after a crash, the previous one."""
     try:
-        return (data / _ADDRESS).read_text(encoding="utf-8").strip() or None
+        return (data / _ADDRESS_FILE).read_text(encoding="utf-8").strip() or None
     except (OSError, UnicodeDecodeError):
         return None
 
 
 @contextmanager
-def surroundings(data: Path, check: Callable[[], None]) -> Iterator[None]:
-    """Start what the service needs, put it into the environment, and end it in order at the end.
+def embedded_services(data: Path, check: Callable[[], None]) -> Iterator[None]:
+    """Start PostgreSQL and the stand-ins, set the environment variables of the service, and end all at the end.
 
-    Everything is kept in the folder `data` and taken up again by the next start. `check` is called between the steps;
-    what it raises ends the start.
+    All data is stored in the folder `data`, and the next start continues with it. `check` is called between the steps;
+    an exception from it ends the start. Raises ConfigurationError if PostgreSQL cannot start or be migrated, and
+    RuntimeError if a stand-in does not start.
     """
     click.echo(f"Starting PostgreSQL in {data / 'postgres'} ...")
     with EmbeddedPostgres(data / "postgres", max_connections=200) as postgres:
@@ -98,7 +99,7 @@ def surroundings(data: Path, check: Callable[[], None]) -> Iterator[None]:
                 RECOMMENDATIONS_URL=platform.recommendations_url,
                 RECOMMENDATIONS_TOKEN_URL=platform.token_url,
             )
-            for name, value in _ANY.items():
+            for name, value in _SETTINGS.items():
                 os.environ.setdefault(name, value)
             applied = migrate(load_database_settings().parameters, log_each=not logs.is_console())
             if applied and logs.is_console():
@@ -106,11 +107,11 @@ def surroundings(data: Path, check: Callable[[], None]) -> Iterator[None]:
             try:
                 yield
             finally:
-                _say("Ending the stand-ins, then PostgreSQL ...")
-                (data / _ADDRESS).unlink(missing_ok=True)
-    _say("Ended.")
+                _print("Ending the stand-ins, then PostgreSQL ...")
+                (data / _ADDRESS_FILE).unlink(missing_ok=True)
+    _print("Ended.")
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     with suppress(OSError):  # the terminal was closed
         click.echo(text)

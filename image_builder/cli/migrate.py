@@ -14,10 +14,10 @@ log = structlog.get_logger()
 
 @click.command()
 def migrate() -> None:
-    """Bring the database to the tables this version wants.
+    """Migrate the database to the schema of this version.
 
-    Takes a new database, one of an earlier version, or one that the Go service keeps (tern migration 15), in place and
-    while it is in use. Any number may run at once. Needs the PG variables only.
+    The database may be new, of an earlier version, or of the Go service (at tern migration 15). It is migrated in
+    place, and the service may run at the same time. Concurrent runs do no harm. Only the PG variables are needed.
     """
     if logs.is_console():
         applied = apply_migrations(load_database_settings().parameters, log_each=False)

@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Command-line options that several commands share."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from image_builder.configuration.environment import load_environment
 
 
 def directory_option(command: click.decorators.FC) -> click.decorators.FC:
-    """`--directory`: the distribution directory."""
+    """Add the option `--directory`, the distribution directory, to a command."""
     return click.option(
         "--directory",
         type=click.Path(path_type=Path),
         default=_directory,
-        show_default="the one that comes with the service",
+        show_default="the one of this package",
         help="The distribution directory; DISTRIBUTIONS_DIR sets it too.",
     )(command)
 

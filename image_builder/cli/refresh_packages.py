@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 from adapters.files.aliases import follow_alias
 from adapters.files.distributions import load_distributions
-from adapters.files.new_files import NewFiles
+from adapters.files.file_transaction import FileTransaction
 from adapters.files.package_list_files import package_list_path
 from adapters.repodata.download import ClientCertificate, Downloads
 from adapters.repodata.lists import format_package_list, has_packages
@@ -25,16 +25,22 @@ from domain.errors import ConfigurationError, UnavailableError
 from image_builder.cli.options import directory_option
 
 _FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
-_NO_CERTIFICATE: Final = "skipped, it wants a client certificate (--client-cert); its old list stays"
+_NO_CERTIFICATE: Final = "skipped: it requires a client certificate (--client-cert); its list is unchanged"
 
 
 @click.command("refresh-packages")
 @directory_option
 @click.option("--client-cert", type=_FILE, help="Certificate of a subscribed machine, for RHEL repositories.")
-@click.option("--client-key", type=_FILE, help="Its key, where that is a file of its own.")
-@click.option("--ca", type=_FILE, help="The only authorities trusted for RHEL repositories.")
+@click.option("--client-key", type=_FILE, help="The key of the certificate, if it is in a separate file.")
 @click.option(
-    "--timeout", type=click.FloatRange(1), default=600, show_default=True, help="Seconds that one repository may take."
+    "--ca", type=_FILE, help="The certificate authorities to trust for RHEL repositories, instead of the usual ones."
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(1),
+    default=600,
+    show_default=True,
+    help="Time limit for each repository, in seconds.",
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 def refresh_packages(
@@ -45,33 +51,34 @@ def refresh_packages(
     timeout: float,
     names: tuple[str, ...],
 ) -> None:
-    """Write the package lists of the distributions NAME anew, from what their repositories hold now.
+    """Update the package lists of the distributions NAME from the current metadata of their repositories.
 
-    Without NAME: of all that have repositories. A distribution's lists are replaced together, or left as they were
-    when one of its repositories fails, or holds no packages any more; the others go on, and the exit status is 1. RHEL
-    repositories are skipped without a client certificate. Checksums are verified, signatures of metadata are not.
+    Without NAME, it updates all distributions that have repositories. If a repository of a distribution fails or has
+    become empty, all lists of this distribution stay unchanged, the command continues with the other distributions,
+    and the exit status is 1. RHEL repositories are skipped without a client certificate. The command verifies
+    checksums of the metadata, but not signatures.
     """
     if client_cert is None and (client_key or ca):
-        raise click.UsageError("--client-key and --ca go with --client-cert")
+        raise click.UsageError("--client-key and --ca require --client-cert")
     certificate = ClientCertificate(client_cert, client_key, ca) if client_cert else None
     if certificate:
         certificate.check()
     with _Report() as report:
         refresh = _Refresh(directory, certificate, timeout, report)
         for distribution in list(_chosen(directory, names, report)):
-            refresh.distribution(distribution)
+            refresh.refresh_distribution(distribution)
     if report.failures:
         raise SystemExit(1)
 
 
 def _chosen(directory: Path, names: tuple[str, ...], report: _Report) -> Iterator[Distribution]:
-    """Those named, or all; one that has several names once."""
+    """The named distributions, or all; a distribution with several names occurs once."""
     distributions = load_distributions(directory)
     seen = set()
     for name in names or sorted(distributions):
         distribution = distributions.get(name)
         if distribution is None:
-            report.failure(f"{name}: there is no such distribution in {directory}")
+            report.failure(f"{name}: no such distribution in {directory}")
             continue
         folder = follow_alias(directory / name).resolve()
         if folder in seen:
@@ -80,7 +87,7 @@ def _chosen(directory: Path, names: tuple[str, ...], report: _Report) -> Iterato
         if any(a.repositories for a in distribution.architectures.values()):
             yield distribution
         elif names:
-            report.failure(f"{name}: has no repositories")
+            report.failure(f"{name}: the distribution has no repositories")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +97,23 @@ class _Refresh:
     timeout: float
     report: _Report
 
-    def distribution(self, distribution: Distribution) -> None:
-        """Write its lists anew, or report why they stay as they are."""
+    def refresh_distribution(self, distribution: Distribution) -> None:
+        """Update the lists of a distribution, or report why they stay unchanged."""
         try:
-            with NewFiles(follow_alias(self.directory / distribution.name)) as lists:
+            with FileTransaction(follow_alias(self.directory / distribution.name)) as lists:
                 for architecture in distribution.architectures.values():
                     for repository in architecture.repositories:
-                        self._repository(distribution, architecture.name, repository, lists)
+                        self._refresh_repository(distribution, architecture.name, repository, lists)
                 written = lists.commit()
         except UnavailableError as error:
-            self.report.failure(f"{error.detail}; the distribution's lists are left as they were")
+            self.report.failure(f"{error.detail}; the lists of the distribution are unchanged")
         except ConfigurationError as error:
             self.report.failure(f"{distribution.name}: {error.detail}")
         else:
             self.report.result(f"{distribution.name}: {written} package lists written")
 
-    def _repository(
-        self, distribution: Distribution, architecture: str, repository: Repository, lists: NewFiles
+    def _refresh_repository(
+        self, distribution: Distribution, architecture: str, repository: Repository, lists: FileTransaction
     ) -> None:
         title = f"{distribution.name} {architecture} {repository.id}"
         if repository.rhsm and self.certificate is None:
@@ -119,13 +126,13 @@ class _Refresh:
                 raise UnavailableError(f"{title}: {error.detail}") from error
         path = package_list_path(self.directory, distribution, architecture, repository)
         if not packages and has_packages(path):
-            raise UnavailableError(f"{title}: the repository holds no packages, and the list that is there does")
+            raise UnavailableError(f"{title}: the repository has no packages, but the current list has some")
         lists.add(path, format_package_list(packages))
         self.report.line(f"{title}: {len(packages)} packages")
 
 
 class _Report:
-    """What is going on, on standard error, with bars where that is a terminal; what was done, on standard output."""
+    """Prints progress and errors on standard error, with progress bars on a terminal; results on standard output."""
 
     def __init__(self) -> None:
         self.failures = 0
@@ -149,25 +156,25 @@ class _Report:
         self._progress.stop()
 
     def bar(self, title: str) -> _Bar:
-        """The bar of one repository, as long as it is read."""
+        """A progress bar for one repository, which disappears at the end."""
         return _Bar(self._progress, title)
 
     def failure(self, text: str) -> None:
-        """Something that makes the exit status 1."""
+        """Print an error and count it: the exit status will be 1."""
         self.failures += 1
         self.line(f"Error: {text}")
 
     def line(self, text: str) -> None:
-        """Something worth to be read afterwards."""
+        """Print a line that stays on the screen, on standard error."""
         if self._on_terminal:
             self._progress.console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
         else:
             click.echo(text, err=True)
 
     def result(self, text: str) -> None:
-        """What a script may want to read."""
+        """Print a result on standard output, where a script can read it."""
         if self._on_terminal and sys.stdout.isatty():
-            self.line(text)  # the bars are on the same screen
+            self.line(text)  # printed above the bars of the same terminal
         else:
             click.echo(text)
 

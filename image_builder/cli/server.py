@@ -1,4 +1,4 @@
-"""The HTTP server of one process, which ends without cutting a request that it accepted."""
+"""The HTTP server of one process, which shuts down without aborting a request that it accepted."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from image_builder.app import ABOUT_TO_END
-from image_builder.cli.ending import Requests
+from image_builder.cli.stop_signals import StopSignals
 from image_builder.configuration.settings import Settings
 from image_builder.http.connections import Connections
 from image_builder.http.protocol import ContractProtocol
 
-# Seconds after the last moment at which a client could know of it, for a request that was on its way.
-_ON_ITS_WAY: Final = 1.0
+# Seconds for which a request may be in transit: until then the server waits for requests from clients that could not
+# yet know of the shutdown.
+_TRANSIT_TIME: Final = 1.0
 
 
-def configuration(settings: Settings, service: ASGIApp | Callable[[], ASGIApp], *, factory: bool) -> uvicorn.Config:
-    """What uvicorn has to know."""
+def create_uvicorn_config(
+    settings: Settings, service: ASGIApp | Callable[[], ASGIApp], *, factory: bool
+) -> uvicorn.Config:
+    """The configuration of uvicorn. `service` is the application, or creates it if `factory` is set."""
     return uvicorn.Config(
         service,
         factory=factory,
@@ -41,7 +44,7 @@ def configuration(settings: Settings, service: ASGIApp | Callable[[], ASGIApp], 
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        reset_contextvars=True,  # else a request takes over what is known of the one before it on its connection
+        reset_contextvars=True,  # otherwise a request inherits the context of the previous one on its connection
         timeout_keep_alive=75,
         timeout_graceful_shutdown=settings.serving.shutdown_timeout,
         limit_concurrency=settings.serving.max_connections,  # Connections enforces it: uvicorn would answer plain text
@@ -49,34 +52,36 @@ def configuration(settings: Settings, service: ASGIApp | Callable[[], ASGIApp], 
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server with a longer farewell.
+    """uvicorn's server with a graceful shutdown in two phases (docs/operations.md, Shutdown).
 
-    SIGTERM: the service says that it is not ready, and goes on taking in connections for `grace` seconds, until load
-    balancers have noticed; a connection is closed with the answer that is given on it. Then no more is taken in, and
-    what runs is finished, for as long as uvicorn's configuration says. SIGINT: the same without the first part. A
-    further signal leaves out that part, or does not wait for what runs.
+    SIGTERM begins the grace phase: for `grace` seconds /ready answers 503 while the server still accepts connections,
+    so that load balancers notice; each answer closes its connection. Then the server stops accepting connections, and
+    finishes the running requests within the time limit of uvicorn's configuration. SIGINT skips the grace phase. A
+    further signal ends the current phase.
 
-    `asked` tells whether somebody wanted the end before the server listened for signals.
+    `is_stop_requested` tells whether a signal arrived before the server handled signals.
     """
 
-    def __init__(self, config: uvicorn.Config, grace: float, asked: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, config: uvicorn.Config, grace: float, is_stop_requested: Callable[[], bool] = lambda: False
+    ) -> None:
         super().__init__(config)
         self.server_state: Connections = Connections(config.limit_concurrency or sys.maxsize)
         self._grace = grace
-        self._asked = asked
-        self._requests = Requests()
-        self._began = 0.0
+        self._is_stop_requested = is_stop_requested
+        self._stop_signals = StopSignals()
+        self._announced_at = 0.0
         self._accepts_until: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen; only to end at once where that is wanted already."""
+        """Listen, and end at once if a stop was requested before."""
         await super().startup(sockets)
-        if self._asked():
+        if self._is_stop_requested():
             self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
-        """Note a signal. Unlike uvicorn's own it is not raised again at the end: it has been obeyed then."""
-        if not self._requests.note(sig):
+        """Begin the next phase of the shutdown. Unlike uvicorn, do not raise the signal again after the shutdown."""
+        if not self._stop_signals.record(sig):
             return
         now = time.monotonic()
         if self._accepts_until is None:
@@ -87,26 +92,26 @@ class Server(uvicorn.Server):
             self.force_exit = True
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second: whether it is time to stop taking in connections."""
+        """Check whether to stop accepting connections; uvicorn calls this ten times a second."""
         if self._accepts_until is not None:
-            self._announce()
+            self._announce_shutdown()
             self.should_exit = self.should_exit or time.monotonic() >= self._accepts_until
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take in no more, let requests arrive that are on their way, and end as uvicorn does."""
-        self._announce()
-        stopped = await self._stop_accepting(sockets or [])
-        while not self.force_exit and self._awaits_requests(stopped):
+        """Stop accepting connections, wait for requests in transit, and end like uvicorn."""
+        self._announce_shutdown()
+        stopped_at = await self._stop_accepting(sockets or [])
+        while not self.force_exit and self._awaits_requests(stopped_at):
             await asyncio.sleep(0.05)
         await super().shutdown(sockets)
 
-    def _announce(self) -> None:
-        """Tell probes and clients. Doing so again does no harm."""
-        if self.server_state.ending:
+    def _announce_shutdown(self) -> None:
+        """Let probes and clients know; a second call does nothing."""
+        if self.server_state.is_ending:
             return
-        self._began = time.monotonic()
-        self.server_state.ending = True
+        self._announced_at = time.monotonic()
+        self.server_state.is_ending = True
         for connection in list(self.server_state.connections):
             if isinstance(connection, ContractProtocol):
                 connection.close_with_answer()
@@ -115,41 +120,41 @@ class Server(uvicorn.Server):
             about_to_end()
 
     async def _stop_accepting(self, listeners: list[socket.socket]) -> float:
-        """Close the listeners, and give the time of that.
+        """Close the listeners, and return the time of that (monotonic clock).
 
-        Clients whose connection waits to be taken in do not know that it does: it is taken in.
+        Connections in the backlog are accepted first: their clients regard them as established.
         """
-        waiting = [connection for listener in listeners for connection in _waiting(listener)]
+        backlog = [connection for listener in listeners for connection in _accept_backlog(listener)]
         for server in self.servers:
             server.close()
-        stopped = time.monotonic()
+        stopped_at = time.monotonic()
         loop = asyncio.get_running_loop()
-        for connection in waiting:
+        for connection in backlog:
             with suppress(OSError):
-                await loop.connect_accepted_socket(self._protocol, connection)
-        return stopped
+                await loop.connect_accepted_socket(self._create_protocol, connection)
+        return stopped_at
 
-    def _protocol(self) -> asyncio.Protocol:
+    def _create_protocol(self) -> asyncio.Protocol:
         protocol: Any = self.config.http_protocol_class
-        made: asyncio.Protocol = protocol(
+        created: asyncio.Protocol = protocol(
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
-        return made
+        return created
 
-    def _awaits_requests(self, stopped: float) -> bool:
-        """Whether one may be on its way, on a connection that is new or was used before the end was announced."""
-        if self._requests.first == signal.SIGINT:
-            return False  # somebody waits at a terminal
+    def _awaits_requests(self, stopped_at: float) -> bool:
+        """Whether a request may be in transit, on a new connection or on one that was used before the announcement."""
+        if self._stop_signals.first == signal.SIGINT:
+            return False  # a user waits at a terminal
         now = time.monotonic()
-        new, used = now < stopped + _ON_ITS_WAY, now < self._began + _ON_ITS_WAY
+        new, used = now < stopped_at + _TRANSIT_TIME, now < self._announced_at + _TRANSIT_TIME
         return any(
             isinstance(connection, ContractProtocol) and connection.is_idle and (used if connection.was_used else new)
             for connection in self.server_state.connections
         )
 
 
-def _waiting(listener: socket.socket) -> list[socket.socket]:
-    """The connections that the system has made and nobody has taken in."""
+def _accept_backlog(listener: socket.socket) -> list[socket.socket]:
+    """Accept the connections that the kernel has established but the server has not yet accepted."""
     connections = []
     with suppress(OSError):  # BlockingIOError: there are no more
         while True:

@@ -1,7 +1,7 @@
-"""Several worker processes on one address.
+"""The supervisor of several worker processes that serve one address.
 
-uvicorn's own supervisor sends its workers SIGTERM whatever it was sent itself, keeps the listening socket open until
-the last has ended, so that connections queue there which nobody takes in, and cannot run a server of ours.
+It replaces uvicorn's supervisor, which sends its workers SIGTERM for every signal, keeps the listening socket open
+until the last worker has ended, so that connections queue there without an answer, and cannot run the class `Server`.
 """
 
 from __future__ import annotations
@@ -22,28 +22,29 @@ import structlog
 from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 
-from image_builder.cli.ending import SIGNALS, Requests, leave
 from image_builder.cli.process_limits import prepare_process
-from image_builder.cli.server import Server, configuration
+from image_builder.cli.server import Server, create_uvicorn_config
+from image_builder.cli.stop_signals import SIGNALS, StopSignals, exit_despite_threads
 from image_builder.configuration.settings import Settings
 
 log = structlog.get_logger()
 
 _spawn: Final = multiprocessing.get_context("spawn")
-# What a worker is told with: to end after the grace, to end without it.
+# Signals from the supervisor to a worker: shut down after the grace period, or without it.
 _END: Final = signal.SIGTERM
 _HURRY: Final = signal.SIGUSR1
-# Seconds between two looks, from the start of a worker to that of its successor at least, and for what a worker has to
-# do besides finishing requests.
-_LOOK: Final = 0.2
-_PACE: Final = 1.0
-_SLACK: Final = 12.0
+# Seconds between two checks of the workers.
+_CHECK_INTERVAL: Final = 0.2
+# Seconds that pass at least from the start of a worker to the start of its successor.
+_MIN_RESTART_INTERVAL: Final = 1.0
+# Seconds for a worker to end, in addition to the time for its requests; then it is killed.
+_END_TIMEOUT: Final = 12.0
 
 
 class Workers:
-    """`count` processes that serve the listener; one that ends is replaced, until a signal ends them all.
+    """Runs `count` worker processes on one listener, and replaces those that end, until a signal stops all.
 
-    SIGTERM and SIGINT mean what they mean to a Server, and so does a second signal; a third kills.
+    SIGTERM, SIGINT and a second signal have the same effect as on a Server; a third signal kills the workers.
     """
 
     def __init__(self, settings: Settings, create: Callable[[], ASGIApp], listener: socket.socket, count: int) -> None:
@@ -52,48 +53,49 @@ class Workers:
         self._listener = listener
         self._count = count
         self._started: dict[SpawnProcess, float] = {}
-        self._requests = Requests()
+        self._stop_signals = StopSignals()
 
-    def run(self, asked: Callable[[], bool]) -> None:
-        """Return when all have ended. Raises SystemExit when a worker cannot serve: the next could not either.
+    def run(self, is_stop_requested: Callable[[], bool]) -> None:
+        """Run the workers, close the listener, and return when all workers have ended.
 
-        Closes the listener. `asked` tells whether somebody wanted the end before this listened for signals.
+        `is_stop_requested` tells whether a signal arrived before this method handled signals. Raises SystemExit if a
+        worker cannot start to serve, because its successor could not either.
         """
         before = {
-            number: signal.signal(number, self._note)
+            number: signal.signal(number, self._handle_signal)
             for number in SIGNALS
             if signal.getsignal(number) is not signal.SIG_IGN
         }
-        # Else the start of the first worker starts it, and lets through what is blocked there.
+        # Otherwise starting the first worker would start the tracker and unblock signals that must stay blocked.
         resource_tracker.ensure_running()
         try:
-            while not self._requests.count and not asked():
-                self._fill()
-                connection.wait([worker.sentinel for worker in self._started], _LOOK)
+            while not self._stop_signals.count and not is_stop_requested():
+                self._start_missing()
+                connection.wait([worker.sentinel for worker in self._started], _CHECK_INTERVAL)
         finally:
             self._end()
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _note(self, number: int, _frame: FrameType | None) -> None:
-        self._requests.note(number)
+    def _handle_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._stop_signals.record(number)
 
-    def _fill(self) -> None:
+    def _start_missing(self) -> None:
         now = time.monotonic()
         for worker, started in list(self._started.items()):
             if worker.exitcode is None:
                 continue
             if worker.exitcode == STARTUP_FAILURE:
                 raise SystemExit(1)
-            if now - started >= _PACE:
+            if now - started >= _MIN_RESTART_INTERVAL:
                 log.warning(
-                    "worker process ended unexpectedly: starting another", process=worker.pid, status=worker.exitcode
+                    "worker process ended unexpectedly, starting another", process=worker.pid, status=worker.exitcode
                 )
                 del self._started[worker]
         while len(self._started) < self._count:
-            worker = _spawn.Process(target=_work, args=(self._settings, self._create, self._listener))
-            # Ctrl-C and SIGHUP go to all processes of a terminal, and the parent tells the worker what they mean. Other
-            # signals have to wait until the worker can obey: killed, it would reset connections that queue.
+            worker = _spawn.Process(target=_run_worker, args=(self._settings, self._create, self._listener))
+            # A terminal sends SIGINT and SIGHUP to all its processes; the worker waits for the signal of its supervisor
+            # instead. Other signals wait until the worker handles them: if they killed it, it would reset connections.
             blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP, _END, _HURRY})
             try:
                 worker.start()
@@ -102,46 +104,49 @@ class Workers:
             self._started[worker] = time.monotonic()
 
     def _end(self) -> None:
-        self._tell(_HURRY if self._requests.first == signal.SIGINT else _END)
-        # The workers take in what queues until they close it, too.
+        self._send_signal(_HURRY if self._stop_signals.first == signal.SIGINT else _END)
+        # Connections in the backlog are not lost: the workers accept them before they close their listeners.
         self._listener.close()
-        obeyed = max(self._requests.count, 1)
+        handled_signals = max(self._stop_signals.count, 1)
         deadline = (
-            time.monotonic() + self._settings.serving.shutdown_grace + self._settings.serving.shutdown_timeout + _SLACK
+            time.monotonic()
+            + self._settings.serving.shutdown_grace
+            + self._settings.serving.shutdown_timeout
+            + _END_TIMEOUT
         )
         while alive := self._alive():
-            connection.wait([worker.sentinel for worker in alive], _LOOK)
+            connection.wait([worker.sentinel for worker in alive], _CHECK_INTERVAL)
             late = time.monotonic() > deadline
-            if self._requests.count > obeyed or late:
-                obeyed = self._requests.count
-                self._tell(signal.SIGKILL if late or obeyed > 2 else _HURRY)
+            if self._stop_signals.count > handled_signals or late:
+                handled_signals = self._stop_signals.count
+                self._send_signal(signal.SIGKILL if late or handled_signals > 2 else _HURRY)
 
     def _alive(self) -> list[SpawnProcess]:
         return [worker for worker in self._started if worker.exitcode is None]
 
-    def _tell(self, number: signal.Signals) -> None:
+    def _send_signal(self, number: signal.Signals) -> None:
         for worker in self._alive():
             if worker.pid is not None:
                 os.kill(worker.pid, number)
 
 
 class _Worker(Server):
-    """A worker's server: its parent asks once and may hurry it; others may ask as often as they like."""
+    """The server of a worker. After the first signal it obeys only `_HURRY`, which its supervisor sends."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if sig == _HURRY or not self._requests.count:
+        if sig == _HURRY or not self._stop_signals.count:
             super().handle_exit(signal.SIGINT if sig == _HURRY else sig, frame)
 
 
-def _work(settings: Settings, create: Callable[[], ASGIApp], listener: socket.socket) -> None:
+def _run_worker(settings: Settings, create: Callable[[], ASGIApp], listener: socket.socket) -> None:
     prepare_process()
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    server = _Worker(configuration(settings, create, factory=True), settings.serving.shutdown_grace)
+    server = _Worker(create_uvicorn_config(settings, create, factory=True), settings.serving.shutdown_grace)
     for number in (_END, _HURRY):
         signal.signal(number, server.handle_exit)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {_END, _HURRY})
     server.run(sockets=[listener])
-    leave()
+    exit_despite_threads()
 
 
 def _end_with_parent() -> None:

@@ -8,7 +8,7 @@ from adapters.features import EnabledFeatureFlags
 from adapters.files.distributions import load_allow_list, load_distributions
 from adapters.files.package_lists import FilePackageLists, index_package_lists
 from adapters.files.profiles import load_profiles
-from adapters.files.quotas import FileQuotas, Unlimited
+from adapters.files.quotas import FileQuotas, UnlimitedQuotas
 from adapters.fingerprints import HmacFingerprints
 from adapters.postgres.abandoned_starts import PostgresAbandonedStarts
 from adapters.postgres.blueprints import PostgresBlueprints
@@ -132,7 +132,7 @@ def create_feature_flags(container: Container) -> FeatureFlags:
 def create_quotas(container: Container) -> Quotas:
     """The quota file, or no quotas where it is not set. Raises ConfigurationError."""
     quota_file = container.settings().builds.quota_file
-    return Unlimited() if quota_file is None else FileQuotas(quota_file)
+    return UnlimitedQuotas() if quota_file is None else FileQuotas(quota_file)
 
 
 def create_rate_limits(container: Container) -> RateLimits:

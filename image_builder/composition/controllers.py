@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from image_builder.http.auth import Authenticate, authenticator
+from image_builder.http.auth import Authenticate, create_authenticator
 from image_builder.http.blueprints import BlueprintsController
-from image_builder.http.bounds import bounds
+from image_builder.http.bounds import collect_bounds
 from image_builder.http.call import Route
 from image_builder.http.composes import ComposesController
 from image_builder.http.distributions import DistributionsController
 from image_builder.http.features import FeaturesController
 from image_builder.http.limiter import Limiter
-from image_builder.http.meta import Build, MetaController
+from image_builder.http.meta import BuildInfo, MetaController
 from image_builder.http.oscap import OscapController
 from image_builder.http.packages import PackagesController
 from image_builder.http.quota import QuotaController
@@ -39,7 +39,7 @@ def create_meta(container: Container) -> MetaController:
     build_info = container.settings().build_info
     return MetaController(
         contract=container.contract(),
-        build=Build(build_info.commit, build_info.time),
+        build=BuildInfo(build_info.commit, build_info.time),
         database=container.database_probe(),
         composer=Probe(container.back_ends().composer.check),
     )
@@ -114,8 +114,8 @@ def create_features(container: Container) -> FeaturesController:
             ),
             features=container.feature_flags(),
         ),
-        bounds=bounds(container.contract()),
-        largest_body=settings.serving.max_body_bytes,
+        bounds=collect_bounds(container.contract()),
+        max_body_bytes=settings.serving.max_body_bytes,
     )
 
 
@@ -143,7 +143,7 @@ def create_routes(container: Container) -> Mapping[str, Route]:
 
 def create_authenticate(container: Container) -> Authenticate:
     """The reader of identity headers."""
-    return authenticator(fedora_accounts=container.settings().serving.fedora_auth)
+    return create_authenticator(fedora_accounts=container.settings().serving.fedora_auth)
 
 
 def create_limiter(container: Container) -> Limiter:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from adapters.crypt import sha512_crypt_hash
 from image_builder.usecases.blueprints import ManageBlueprints
 from image_builder.usecases.compose import StartComposes
-from image_builder.usecases.gather import Gather
+from image_builder.usecases.gather import GatherAnswers
 from image_builder.usecases.idempotent_requests import IdempotentRequests
 from image_builder.usecases.orphans import CancelOrphans
 from image_builder.usecases.passwords import HashPasswords
@@ -54,7 +54,7 @@ def create_prepare(container: Container) -> Prepare:
     back_ends, settings = container.back_ends(), container.settings()
     return Prepare(
         catalogue=container.catalogue(),
-        gather=Gather(
+        gather=GatherAnswers(
             content_sources=back_ends.content_sources,
             provisioning=back_ends.provisioning,
             compliance=back_ends.compliance,

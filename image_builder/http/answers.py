@@ -1,4 +1,4 @@
-"""Answers of handlers, as Flask responses."""
+"""Functions that create the answers of handlers, as Flask responses."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from typing import Any, Final
 
 from flask import Response
 
-from image_builder.http.json_body import json_body
+from image_builder.http.json_body import encode_json_body
 
 _JSON: Final = "application/json"
 
 
 def json_answer(body: Any, status: int = 200) -> Response:
-    """An answer whose body is `body` as JSON."""
-    return Response(json_body(body), status, content_type=_JSON)
+    """Create an answer with `body` as JSON."""
+    return Response(encode_json_body(body), status, content_type=_JSON)
 
 
 def toml_answer(text: str) -> Response:
-    """An answer whose body is a TOML document."""
+    """Create an answer with a TOML document."""
     return Response(text, 200, content_type="application/toml")
 
 
 def encoded_json_answer(encoded: bytes) -> Response:
-    """An answer whose body is a result of `json_body`."""
+    """Create an answer from JSON that `encode_json_body` has encoded."""
     return Response(encoded, 200, content_type=_JSON)
 
 
 def empty_answer(status: int = 200) -> Response:
-    """An answer without a body."""
+    """Create an answer without a body and media type."""
     answer = Response(b"", status)
     del answer.headers["Content-Type"]
     return answer

@@ -1,7 +1,7 @@
-"""The ASGI application of the API's operations, of Connexion and Flask (docs/architecture.md, A request's way).
+"""The ASGI application of the API's operations, made of Connexion and Flask.
 
-Connexion routes requests and ContractMiddleware validates them, both by openapi.yaml; Flask runs the handlers. All base
-paths serve the same operations.
+Connexion routes requests and ContractMiddleware validates them, both as openapi.yaml describes; then Flask runs the
+handlers. All base paths serve the same operations. docs/architecture.md, How a request is processed, shows its place.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class StrictRoutingMiddleware(RoutingMiddleware):
             raise
 
     def _methods_of(self, scope: Scope) -> str:
-        """The methods that a path allows. Starlette's own error names only those of the first matching route."""
+        """Return the methods that a path allows. Starlette's own error names those of the first matching route only."""
         path_scope = {"type": "http", "method": scope["method"], "path": scope["path"], "root_path": ""}
         methods: set[str] = set()
         for mount in self.router.routes:
@@ -75,23 +75,23 @@ class StrictRoutingMiddleware(RoutingMiddleware):
                 yield route.app
 
 
-def connexion_application(
+def create_connexion_application(
     contract: Contract,
     routes: Mapping[str, HandlerRoute],
     *,
     base_paths: tuple[str, ...],
     authenticate: Authenticate,
     limiter: Limiter,
-    largest_body: int,
-    arriving: RequestMemory,
+    max_body_bytes: int,
+    incoming_bodies: RequestMemory,
     threads: Mapping[Lane, int],
 ) -> tuple[ConnexionMiddleware, Bridge]:
-    """Build the ASGI application of the API's operations; returns it with its bridge, which the caller has to close.
+    """Create the ASGI application of the API's operations; return it with its bridge, which the caller has to close.
 
-    `routes` are the handlers by operation id, `largest_body` is in bytes, `arriving` the memory that all bodies share
-    while they arrive, and `threads` the number of threads of each lane.
+    `routes` are the handlers by operation id. `max_body_bytes` limits the body of a request; `incoming_bodies` is the
+    memory that all bodies share until they are complete. `threads` is the number of threads of each lane.
     """
-    bridge = Bridge(_flask_application().wsgi_app, threads)
+    bridge = Bridge(_create_flask_application().wsgi_app, threads)
     validating = partial(
         ContractMiddleware,
         settings={
@@ -99,8 +99,8 @@ def connexion_application(
             "routes": routes,
             "authenticate": authenticate,
             "limiter": limiter,
-            "largest_body": largest_body,
-            "arriving": arriving,
+            "max_body_bytes": max_body_bytes,
+            "incoming_bodies": incoming_bodies,
         },
     )
     application = ConnexionMiddleware(
@@ -115,19 +115,19 @@ def connexion_application(
 
 
 class _RoutedFlask(Flask):
-    """Flask for requests that Connexion has routed: it provides the request context and runs the request's Call."""
+    """Flask for requests that Connexion has routed: it provides Flask's request context and runs the request's Call."""
 
     def create_url_adapter(self, request: Request | None) -> None:
-        """Match no URL rules: Connexion has routed the request already."""
+        """Match no URL rules, because Connexion has routed the request already."""
 
     def dispatch_request(self) -> Response:
-        """Run the Call that ContractMiddleware has validated."""
+        """Run the Call that ContractMiddleware has created."""
         response: Response = current_request.environ[CALL].run()
         return response
 
 
-def _flask_application() -> Flask:
+def _create_flask_application() -> Flask:
     application = _RoutedFlask(__name__, static_folder=None)
-    # Exceptions leave Flask, because the Edge turns them into answers.
+    # Flask lets exceptions pass, because the Edge turns them into answers.
     application.config["PROPAGATE_EXCEPTIONS"] = True
     return application

@@ -1,4 +1,4 @@
-"""Identity headers, which the gateway sets (openapi.yaml, securitySchemes), parsed into an Identity."""
+"""Reads the caller's identity from the header that the gateway sets (openapi.yaml, securitySchemes)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
 from domain.base64_data import decode_base64
 from domain.errors import UnauthenticatedError
 from domain.identity import Identity, RedHatClaims, fedora_identity, red_hat_identity
-from image_builder.http.header_limits import MOST_IDENTITY_BYTES
+from image_builder.http.head_limits import MAX_IDENTITY_BYTES
 
 Authenticate = Callable[[Iterable[tuple[bytes, bytes]]], Identity]
 
 _INVALID_HEADER: Final = "The identity header is not base64 of an identity document"
-# Parsed headers are cached, because the console polls with the same header for each row. Headers with more characters
-# than this are parsed each time, so that the cache stays small.
+# Identities in the cache. The console polls with the same header for each row of its list.
 _CACHE_ENTRIES: Final = 1024
+# Characters of a header; longer headers are not cached, so that the cache stays small.
 _MAX_CACHED_LENGTH: Final = 2048
 
 
@@ -80,37 +80,37 @@ _FEDORA: Final = _FedoraSchema()
 
 
 def identity_header(*, fedora_accounts: bool) -> str:
-    """The name of the header that holds the caller's identity."""
+    """Return the name of the header that holds the caller's identity."""
     return "x-fedora-identity" if fedora_accounts else "x-rh-identity"
 
 
-def authenticator(*, fedora_accounts: bool) -> Authenticate:
-    """A function that reads the caller's Identity from a request's headers.
+def create_authenticator(*, fedora_accounts: bool) -> Authenticate:
+    """Create the function that reads the caller's Identity from a request's headers.
 
     The function raises UnauthenticatedError, or ForbiddenError if the identity may not use the service.
     """
     name = identity_header(fedora_accounts=fedora_accounts)
     key = name.encode()
-    read = _fedora_identity if fedora_accounts else _red_hat_identity
+    read = _read_fedora_identity if fedora_accounts else _read_red_hat_identity
     read_cached = lru_cache(_CACHE_ENTRIES)(read)
 
     def authenticate(headers: Iterable[tuple[bytes, bytes]]) -> Identity:
-        values = [value for sent, value in headers if sent == key]
+        values = [value for header, value in headers if header == key]
         if len(values) != 1 or not values[0]:
             raise UnauthenticatedError(f"Exactly one {name} header is needed")
-        if len(values[0]) > MOST_IDENTITY_BYTES:
+        if len(values[0]) > MAX_IDENTITY_BYTES:
             raise UnauthenticatedError(_INVALID_HEADER)
         return (read if len(values[0]) > _MAX_CACHED_LENGTH else read_cached)(values[0])
 
     return authenticate
 
 
-def _red_hat_identity(header: bytes) -> Identity:
+def _read_red_hat_identity(header: bytes) -> Identity:
     claims: RedHatClaims = _load(_RED_HAT, header)
     return red_hat_identity(claims, header.decode("ascii"))
 
 
-def _fedora_identity(header: bytes) -> Identity:
+def _read_fedora_identity(header: bytes) -> Identity:
     return fedora_identity(_load(_FEDORA, header)["user"])
 
 

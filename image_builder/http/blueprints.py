@@ -1,8 +1,8 @@
-"""Blueprints over HTTP (openapi.yaml, operations getBlueprints, createBlueprint and others)."""
+"""The controller of blueprints (openapi.yaml, operations getBlueprints, createBlueprint and others)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -20,14 +20,16 @@ from domain.paging import Page
 from image_builder.http.answers import empty_answer, json_answer, toml_answer
 from image_builder.http.call import Lane, Route
 from image_builder.http.contract import TOML
+from image_builder.http.entity_tags import format_etag, parse_if_match
 from image_builder.http.pages import page_answer
 from image_builder.http.toml import format_export
-from image_builder.http.versions import etag, parse_if_match
 from image_builder.usecases.blueprints import ManageBlueprints
 from image_builder.usecases.export import ExportBlueprint
 from image_builder.usecases.idempotent_requests import IdempotentRequest, IdempotentRequests
 from ports.waiting import about_to_wait
 
+# The value of the parameter `on_conflict` with which a blueprint of the same name gets a new version.
+_UPDATE = "update"
 # The value of the parameter `version` that stands for the latest version.
 _LATEST = -1
 
@@ -61,13 +63,25 @@ class BlueprintsController:
         data = [_item(blueprint) for blueprint in found.blueprints]
         return page_answer(f"{self.link_base}/blueprints", page, found.count, filters, data)
 
-    def create(self, identity: Identity, body: dict[str, Any], idempotency_key: str | None, **_image: str) -> Response:
+    def create(
+        self,
+        identity: Identity,
+        body: dict[str, Any],
+        idempotency_key: str | None,
+        on_conflict: str | None,
+        image_type: Sequence[str],
+        **_query: object,
+    ) -> Response:
         """Handle POST /blueprints.
 
-        `_image` holds the query parameters of TOML bodies; the validation has merged them into `body`.
+        `_query` holds the query parameters that the validation has merged into `body`.
         """
         if find_policy_id(body) is not None:
             about_to_wait()  # before the Idempotency-Key is stored
+        self.blueprints.check_images(body, image_type)
+        if on_conflict == _UPDATE:
+            saved = self.blueprints.save(identity, body)
+            return _with_etag(json_answer({"id": str(saved.id)}, 201 if saved.is_new else 200), saved.version)
         blueprint_id = self.idempotent_requests(
             identity,
             IdempotentRequest("/blueprints", idempotency_key, body),
@@ -85,8 +99,17 @@ class BlueprintsController:
             json_answer(_blueprint(blueprint, self.blueprints.lint(identity, blueprint))), blueprint.version
         )
 
-    def update(self, identity: Identity, id: UUID, body: dict[str, Any], if_match: str | None) -> Response:  # noqa: A002
+    def update(
+        self,
+        identity: Identity,
+        id: UUID,  # noqa: A002
+        body: dict[str, Any],
+        if_match: str | None,
+        image_type: Sequence[str],
+        **_query: object,
+    ) -> Response:
         """Handle PUT /blueprints/{id}."""
+        self.blueprints.check_images(body, image_type)
         version = self.blueprints.update(identity, id, body, parse_if_match(if_match))
         return _with_etag(json_answer({"id": str(id)}), version)
 
@@ -108,7 +131,7 @@ class BlueprintsController:
         if media_type == TOML:
             answer = toml_answer(format_export(self.export_blueprint(identity, id, with_repositories=False)))
         else:
-            answer = json_answer(self.export_blueprint(identity, id))
+            answer = json_answer(self.export_blueprint(identity, id).document)
         answer.headers["Vary"] = "Accept"
         return answer
 
@@ -119,7 +142,7 @@ def _single_id(ids: tuple[UUID, ...]) -> UUID:
 
 
 def _with_etag(answer: Response, version: int) -> Response:
-    answer.headers["ETag"] = etag(version)
+    answer.headers["ETag"] = format_etag(version)
     return answer
 
 
@@ -132,6 +155,7 @@ def _blueprint(blueprint: Blueprint, lint: Lint) -> dict[str, Any]:
         "id": str(blueprint.id),
         "name": blueprint.name,
         "description": blueprint.description,
+        **({} if blueprint.file_version is None else {"file_version": blueprint.file_version}),
         "lint": asdict(lint),
         **present_request(blueprint.body),
     }

@@ -1,4 +1,4 @@
-"""Allowed names and limits of requests, read from the schemas of openapi.yaml, for operation getFeatures."""
+"""Collects the allowed names and the limits of requests from openapi.yaml, for the operation getFeatures."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from image_builder.http.contract import Contract
-from image_builder.http.nodes import MOST_VALUES
 from image_builder.http.schemas import Schema, resolve_references
+from image_builder.http.value_count import MAX_VALUES
 
-# Operations whose bodies have limits, by the key under which getFeatures answers them.
+# The operations whose bodies have limits, by the key of these limits in the answer of getFeatures.
 _BODIES: Final = {
     "compose": "composeImage",
     "blueprint": "createBlueprint",
@@ -29,9 +29,9 @@ class PageSizes:
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """The maximum characters of texts and the maximum entries of lists, by field.
+    """The maximum number of characters of texts and of entries of lists, by field.
 
-    A field is a path such as `customizations.packages`; `customizations.packages[]` are the entries of that list.
+    A field is a path such as `customizations.packages`; `customizations.packages[]` stands for each entry of that list.
     """
 
     texts: Mapping[str, int]
@@ -40,10 +40,10 @@ class Lengths:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Names that requests may use, limits of bodies and parameters, and page sizes by the lists' paths.
+    """The names that requests may use, and the limits of requests.
 
-    `values` is the maximum number of values in a body; `lengths` holds the limits of each kind of body, and under
-    `parameters` those of parameters by name.
+    `values` is the maximum number of values in a body. `lengths` holds the limits of each kind of body, and under the
+    key `parameters` those of parameters. `page_sizes` has the path of each list as its key.
     """
 
     architectures: tuple[str, ...]
@@ -55,8 +55,8 @@ class Bounds:
     page_sizes: Mapping[str, PageSizes]
 
 
-def bounds(contract: Contract) -> Bounds:
-    """Collect the bounds of the contract."""
+def collect_bounds(contract: Contract) -> Bounds:
+    """Collect the bounds from openapi.yaml."""
     schemas = contract.document["components"]["schemas"]
     bodies = dict(_bodies(contract.document["paths"]))
     return Bounds(
@@ -64,7 +64,7 @@ def bounds(contract: Contract) -> Bounds:
         image_types=tuple(schemas["ImageTypes"]["enum"]),
         upload_targets=tuple(schemas["UploadTypes"]["enum"]),
         customizations=tuple(schemas["Customizations"]["properties"]),
-        values=MOST_VALUES,
+        values=MAX_VALUES,
         lengths={
             **{kind: _lengths([("", bodies[name])], schemas) for kind, name in _BODIES.items()},
             "parameters": _lengths(_parameters(contract), schemas),
@@ -79,7 +79,7 @@ def bounds(contract: Contract) -> Bounds:
 
 
 def _bodies(paths: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Schema]]:
-    """The schema of each operation's JSON body, by the operation's id."""
+    """Yield the id of each operation with a JSON body, and the schema of that body."""
     for item in paths.values():
         for operation in item.values():
             if "requestBody" in operation:
@@ -97,13 +97,13 @@ def _lengths(fields: Iterable[tuple[str, Schema]], schemas: Mapping[str, Schema]
     for name, schema in fields:
         for field, keyword, limit in _limits(schema, schemas, name):
             known = lengths[keyword]
-            # A field that may have several forms has the largest limit of them.
+            # If a field may have several forms, its limit is the largest of theirs.
             known[field] = max(limit, known.get(field, 0))
     return Lengths(texts=lengths["maxLength"], lists=lengths["maxItems"])
 
 
 def _limits(schema: Schema, schemas: Mapping[str, Schema], field: str) -> Iterator[tuple[str, str, int]]:
-    """Each limit of the field and of the fields inside it: the limited field, the keyword, and the limit."""
+    """Yield each limit of the field and of the fields inside it: the limited field, the keyword, and the limit."""
     schema = resolve_references(schema, schemas)
     for keyword in ("maxLength", "maxItems"):
         if keyword in schema:

@@ -1,10 +1,10 @@
 """Runs a WSGI application (Flask) in an ASGI server: a request moves to a thread once, and back once.
 
-General bridges cost 230 us per request, mostly for streaming bodies, which no operation of this service does: a
-request's body is read and validated before the request moves to a thread, and its answer is sent as a whole.
+General bridges take 230 microseconds per request, most of it to stream bodies. This service streams none: it reads and
+validates a request's body before the request moves to a thread, and sends its answer as a whole.
 
 The threads are divided into lanes, so that a hanging back-end blocks only handlers that wait for back-ends. Each lane
-serves organizations in turn. Requests without an identity count as one organization.
+serves organizations in turn. All requests without an identity count as those of one organization.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 # Status, headers and body of an answer.
 _Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
-# Bytes of memory; calls that hold more have a lane of their own. They compute for long, and each thread that computes
-# slows down the event loop.
+# Bytes of memory: calls that hold more have a lane of their own, because they compute for long, and each thread that
+# computes slows down the event loop.
 _HEAVY: Final = 512 * 1024
 # Threads of that lane.
 _HEAVY_THREADS: Final = 6
@@ -37,10 +37,10 @@ class Bridge:
     """An ASGI application that runs a WSGI application on threads."""
 
     def __init__(self, app: WsgiApp, threads: Mapping[Lane, int], *, queue: int = 10) -> None:
-        """`threads` is the number of threads of each lane, `queue` the number of calls that may wait per thread."""
+        """`threads` is the number of threads of each lane; `queue` is how many calls may wait for each thread."""
         self._app = app
-        self._lanes = {lane: FairLane(lane.value, count, most_waiting=count * queue) for lane, count in threads.items()}
-        self._heavy = FairLane("heavy", _HEAVY_THREADS, most_waiting=_HEAVY_THREADS * queue)
+        self._lanes = {lane: FairLane(lane.value, count, max_waiting=count * queue) for lane, count in threads.items()}
+        self._heavy = FairLane("heavy", _HEAVY_THREADS, max_waiting=_HEAVY_THREADS * queue)
 
     def close(self) -> None:
         """Stop the threads without waiting for calls that hang."""
@@ -48,9 +48,9 @@ class Bridge:
             lane.close()
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        """Run the call of the scope. Raises UnavailableError if its lane is full, and what the handler raises."""
+        """Run the Call of the request. Raises UnavailableError if its lane is full, and the errors of the handler."""
         call: Call = scope[CALL]
-        run = partial(self._run, _environment(scope, call))
+        run = partial(self._run, _create_environment(scope, call))
         status, headers, body = await self._run_on_thread(call.route, scope[REQUEST_RECORD], run)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
@@ -67,7 +67,7 @@ class Bridge:
                     organization, partial(copy_context().run, _without_waiting, run)
                 )
             except MustWaitError:
-                record.memory.restore(snapshot)  # the call needs a back-end: it waits for a thread of the other lane
+                record.memory.restore(snapshot)  # the call needs a back-end, so it waits for a thread of its lane
         return await lane.run(organization, partial(copy_context().run, run))
 
     def _run(self, environment: dict[str, Any]) -> _Answer:
@@ -93,8 +93,8 @@ def _without_waiting(run: Callable[[], _Answer]) -> _Answer:
         return run()
 
 
-def _environment(scope: Scope, call: Call) -> dict[str, Any]:
-    """The WSGI environment (PEP 3333) of the call. It has no headers and no body: both were read before."""
+def _create_environment(scope: Scope, call: Call) -> dict[str, Any]:
+    """Create the WSGI environment (PEP 3333) of a call. It has no headers and no body, which were read before."""
     server = scope.get("server") or ("localhost", 80)
     return {
         "REQUEST_METHOD": scope["method"],

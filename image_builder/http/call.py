@@ -1,4 +1,4 @@
-"""Types that carry a request from its validation to the handler of its operation."""
+"""Types that carry a request from its validation to the handler of its operation, and keys of ASGI scopes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ Handler = Callable[..., Response]
 CALL: Final = "image_builder.call"
 # Key of the RequestRecord in ASGI scopes.
 REQUEST_RECORD: Final = "image_builder.request_record"
-# Key of the connection in ASGI scopes; `identified()` is called on it when a request has shown a valid identity.
+# Key of the connection in ASGI scopes: a ContractProtocol, of which the validation calls `mark_identified`.
 CONNECTION: Final = "image_builder.connection"
-# Key in ASGI messages: the bytes of the request's body that have arrived, or that its headers or chunks announce.
-ANNOUNCED: Final = "image_builder.announced"
+# Key in ASGI messages: the number of bytes of the request's body as far as it is known, from its Content-Length or from
+# the chunks that have begun to arrive.
+KNOWN_BODY_BYTES: Final = "image_builder.known_body_bytes"
 
 
 class Lane(Enum):
@@ -40,18 +41,18 @@ class Route:
 
     handler: Handler
     lane: Lane = Lane.DIRECT
-    # For handlers in the lane WAITING whose calls seldom need a back-end. While that lane is busy, a call runs in the
-    # lane DIRECT first, and returns to WAITING only if it turns out to need a back-end (ports.waiting).
+    # True for a handler in the lane WAITING whose calls seldom need a back-end. While that lane is busy, a call first
+    # runs in the lane DIRECT, and waits for a thread of WAITING only if it does need a back-end (ports.waiting).
     rarely_waits: bool = False
-    # For a handler that reads a large stored document while it holds the request's body: a function that returns the
-    # bytes of memory for that document. It is called on a thread, for large bodies only, with the handler's arguments
-    # except the body.
+    # For a handler that reads a large stored document while it holds the request's body: a function that returns how
+    # many bytes of memory that document takes. It is called on a thread, for large bodies only, with the handler's
+    # arguments except the body.
     extra_memory: Callable[..., int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A validated request: its route, and the arguments of the handler."""
+    """A validated request: its route, and the arguments for the handler."""
 
     route: Route
     arguments: Mapping[str, Any]
@@ -63,7 +64,7 @@ class Call:
 
 @dataclass(slots=True)
 class RequestRecord:
-    """What the access log and the metrics report of a request, and the memory that it holds.
+    """The facts about a request for the access log and the metrics, and the memory that it has reserved.
 
     `operation` is the operation id, `template` the path template, `tenant` the organization; each is empty until known,
     and `status` is 0 until the answer begins.

@@ -1,4 +1,4 @@
-"""Builds ("composes") over HTTP (openapi.yaml, operations composeImage, getComposes and others)."""
+"""The controller of builds ("composes") (openapi.yaml, operations composeImage, getComposes and others)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from domain.failures import Explanation
 from domain.identity import Identity
 from domain.json_size import parsed_size
 from domain.paging import Page
-from domain.status import ImageStatus, Progress, innermost, upload_options
+from domain.status import ImageStatus, Progress, find_innermost_error, get_upload_options
 from image_builder.http.answers import empty_answer, json_answer
 from image_builder.http.call import Lane, Route
 from image_builder.http.pages import page_answer
-from image_builder.http.quota import builds_left
-from image_builder.http.rate_limits import rate_limit_fields
+from image_builder.http.quota import to_rate_limit
+from image_builder.http.rate_limits import format_rate_limits
 from image_builder.usecases.build_blueprint import BuildBlueprint
 from image_builder.usecases.compose import StartComposes, Started
 from image_builder.usecases.composes import ManageComposes
@@ -33,12 +33,12 @@ from ports.memory import reserve_memory
 
 log = structlog.get_logger()
 
-# A password and a null, in the form in which PostgreSQL writes jsonb. Rows of older programs may hold them, rows of
-# this service do not.
-_MARKS_OF_OLD_ROWS: Final = ('"password"', ": null")
+# A password and a null in the text of PostgreSQL's jsonb. Rows of older programs may contain them; rows of this service
+# do not.
+_SIGNS_OF_OLD_ROWS: Final = ('"password"', ": null")
 _IMAGES: Final = "image_requests"
-# Characters; memory is reserved before a longer request is parsed.
-_LARGE: Final = 64 * 1024
+# Characters: before a longer stored request is parsed, memory is reserved.
+_MIN_RESERVED: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +144,14 @@ def _ids(started: Started) -> list[dict[str, str]]:
 
 
 def _with_quota(answer: Response, started: Started) -> Response:
-    """Add the rest of the quota to the answer, as RateLimit headers."""
+    """Add RateLimit headers to the answer, which say how many builds the quota still allows."""
     if started.allowance is not None:
-        answer.headers.update(rate_limit_fields(builds_left(started.allowance)))
+        answer.headers.update(format_rate_limits(to_rate_limit(started.allowance)))
     return answer
 
 
 def _client_id(interface: str | None) -> str:
-    """The kind of program that sent the request, by its header X-ImageBuilder-ui."""
+    """Return the kind of program that sent the request, by its header X-ImageBuilder-ui."""
     if not interface:
         return "api"
     return "mcp" if interface == "mcp" else "ui"
@@ -176,18 +176,18 @@ def _item(compose: ListedCompose) -> dict[str, Any]:
 
 
 def _request(stored: str | bytes) -> orjson.Fragment:
-    """The request of a stored compose in the form in which it is answered.
+    """Return the request of a stored build in the form in which clients get it.
 
-    Bytes are in that form already, but for `image_requests`, which openapi.yaml requires. Text is the request as
-    stored: it needs a change only in rows of older programs, where passwords and nulls are removed and `image_requests`
-    is added.
+    Bytes have that form already, except that `image_requests`, which openapi.yaml requires, may be missing. Text is the
+    request as it is stored. It needs a change only in rows of older programs: passwords and nulls are removed, and
+    `image_requests` is added.
     """
     if isinstance(stored, bytes):
         return orjson.Fragment(_with_images(stored))
-    may_need_change = any(mark in stored for mark in _MARKS_OF_OLD_ROWS) or f'"{_IMAGES}"' not in stored
+    may_need_change = any(sign in stored for sign in _SIGNS_OF_OLD_ROWS) or f'"{_IMAGES}"' not in stored
     if not may_need_change and '"users"' not in stored:
         return orjson.Fragment(stored)
-    if len(stored) > _LARGE:
+    if len(stored) > _MIN_RESERVED:
         reserve_memory(parsed_size(stored.encode()))
     try:
         document = orjson.loads(stored)
@@ -195,14 +195,14 @@ def _request(stored: str | bytes) -> orjson.Fragment:
             unchanged = not may_need_change and is_redacted(document)
             return orjson.Fragment(stored if unchanged else orjson.dumps({_IMAGES: [], **present_request(document)}))
     except (ValueError, TypeError, RecursionError):
-        pass  # PostgreSQL stores numbers and depths of nesting that orjson cannot read
-    # The list of builds is answered all the same, with an empty request in this place.
+        pass  # PostgreSQL stores numbers and levels of nesting that orjson cannot read
+    # One unreadable request must not fail the whole list, so the answer has an empty one in its place.
     log.warning("stored request cannot be read, answered without its content")
     return orjson.Fragment(orjson.dumps({_IMAGES: []}))
 
 
 def _with_images(shown_request: bytes) -> bytes:
-    """Add an empty list of image requests to a JSON object without one. It is not parsed, because it may be large."""
+    """Add an empty `image_requests` to a JSON object without it. The object is not parsed, because it may be large."""
     rest = shown_request.removeprefix(b"{")
     if f'"{_IMAGES}"'.encode() in shown_request or rest == shown_request:
         return shown_request
@@ -219,10 +219,10 @@ def _image_status(status: ImageStatus, explanation: Explanation | None) -> dict[
         answer["upload_status"] = {
             "status": upload.status,
             "type": upload.type,
-            "options": upload_options(upload),
+            "options": get_upload_options(upload),
         }
     if status.error is not None:
-        error = innermost(status.error)
+        error = find_innermost_error(status.error)
         details = {} if error.details is None else {"details": error.details}
         explained = {} if explanation is None else asdict(explanation)
         answer["error"] = {"id": error.id, "reason": error.reason, **details, **explained}

@@ -1,4 +1,4 @@
-"""openapi.yaml, read once at start: the served document, and the parameters and body of each operation."""
+"""Reads openapi.yaml at start: the served document, and the parameters and the body of each operation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 
 from adapters.files.project_files import OPENAPI
 from domain.distribution_names import normalize_distribution_name
-from image_builder.http.json_body import json_body
+from image_builder.http.json_body import encode_json_body
 from image_builder.http.parameters import Parameter
 from image_builder.http.schemas import Checker, resolve_references
 
@@ -27,7 +27,7 @@ class Body:
     """The request body of an operation: JSON that `checker` accepts.
 
     `required` is False if the body may be absent; `toml` is True if an osbuild blueprint in TOML is allowed too.
-    `distributions` are the names that its key `distribution` may have; empty if it has no such key.
+    `distributions` are the names that the body's key `distribution` may have; it is empty if there is no such key.
     """
 
     checker: Checker
@@ -36,14 +36,23 @@ class Body:
     distributions: frozenset[str]
 
     def accept(self, document: Any) -> Any:
-        """The document with defaults, without unknown keys, and with the distribution's own name.
+        """Return the document with defaults and without unknown keys, and with the normal name of its distribution.
 
-        Raises InvalidRequestError as `Checker.accept` does.
+        Raises the errors of `Checker.accept`.
         """
         if self.distributions and isinstance(document, dict) and isinstance(document.get("distribution"), str):
             name = normalize_distribution_name(document["distribution"], self.distributions)
             document = {**document, "distribution": name}
-        return self.checker.accept(document)
+        return self.checker.accept(_drop_empty_mode(document))
+
+
+def _drop_empty_mode(document: Any) -> Any:
+    """The document without an empty `partitioning_mode`, which osbuild takes for none."""
+    customizations = document.get("customizations") if isinstance(document, dict) else None
+    if not isinstance(customizations, dict) or customizations.get("partitioning_mode") != "":
+        return document
+    others = {name: value for name, value in customizations.items() if name != "partitioning_mode"}
+    return {**document, "customizations": others}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +60,7 @@ class Operation:
     """An operation of openapi.yaml.
 
     `path` is the path template below the base path, such as `/composes/{composeId}`. `produces` holds the media types
-    among which a client may choose, the default first; it is empty if there is one media type only.
+    that a client may choose from, the default first; it is empty if there is no choice.
     """
 
     id: str
@@ -65,17 +74,17 @@ class Operation:
     produces: tuple[str, ...]
 
 
-def checker_of(schema: str, document: Path = OPENAPI) -> Checker:
-    """The Checker of one schema of openapi.yaml, for programs that need no Contract; `schema` is the schema's name."""
+def load_checker(schema: str, document: Path = OPENAPI) -> Checker:
+    """Load the Checker of the schema with this name from openapi.yaml, for programs that need no Contract."""
     components = yaml.load(document.read_bytes(), Loader=yaml.CSafeLoader)["components"]["schemas"]
     return Checker(components[schema], components)
 
 
 class Contract:
-    """openapi.yaml as this service serves it.
+    """The content of openapi.yaml, adapted to this installation.
 
-    `document` is the document with the names of this installation, `operations` its operations by id, and `encoded` the
-    document as JSON for getOpenapiJson.
+    `document` is the adapted document, `encoded` the same as JSON for getOpenapiJson, and `operations` its operations
+    by id.
     """
 
     def __init__(
@@ -101,11 +110,11 @@ class Contract:
         self._allow(_DISTRIBUTIONS, installed)
         self._allow("DistributionProfileItem", profiles)
         self.operations = {operation.id: operation for operation in self._operations()}
-        self.encoded = json_body(self.document)
+        self.encoded = encode_json_body(self.document)
 
     @property
     def version(self) -> str:
-        """The version of the API."""
+        """The version of the API, which openapi.yaml states."""
         return str(self.document["info"]["version"])
 
     @property
@@ -128,7 +137,7 @@ class Contract:
         return {"openapi": self.document["openapi"], "info": self.document["info"], "paths": paths}
 
     def checker(self, schema: str) -> Checker:
-        """The Checker of one schema, by its name in the document's components."""
+        """Return the Checker of the schema with this name."""
         return Checker(self._components[schema], self._components)
 
     def _allow(self, schema: str, names: Iterable[str]) -> None:
@@ -163,7 +172,9 @@ class Contract:
 
     def _parameters(self, parameters: list[Mapping[str, Any]], place: str) -> tuple[Parameter, ...]:
         return tuple(
-            Parameter.of(each, self._components, self._distributions()) for each in parameters if each["in"] == place
+            Parameter.from_document(each, self._components, self._distributions())
+            for each in parameters
+            if each["in"] == place
         )
 
     def _distributions(self) -> frozenset[str]:
@@ -173,12 +184,12 @@ class Contract:
         content = body["content"]
         schema = content[_JSON]["schema"]
         properties = resolve_references(schema, self._components).get("properties", {})
-        named = resolve_references(properties.get("distribution", {}), self._components).get("enum", ())
+        allowed = resolve_references(properties.get("distribution", {}), self._components).get("enum", ())
         return Body(
             Checker(schema, self._components),
             required=bool(body.get("required")),
             toml=TOML in content,
-            distributions=self._distributions() if self._distributions() == set(named) else frozenset(),
+            distributions=self._distributions() if self._distributions() == set(allowed) else frozenset(),
         )
 
 

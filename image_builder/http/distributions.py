@@ -1,4 +1,4 @@
-"""Distributions over HTTP (openapi.yaml, operations getDistributions, getDistribution, getArchitectures)."""
+"""The controller of distributions (openapi.yaml, operations getDistributions, getDistribution, getArchitectures)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from image_builder.usecases.distributions import DescribeDistribution
 
 @dataclass(frozen=True, slots=True)
 class DistributionsController:
-    """Operations on distributions. Most read the catalogue directly, because it is in memory."""
+    """Operations on distributions. Most of them only read the catalogue, which is in memory."""
 
     catalogue: Catalogue
     describe_distribution: DescribeDistribution
@@ -43,8 +43,8 @@ class DistributionsController:
         if kind == "bootc":
             listings = self.catalogue.list_bootc_images(distro or None, arch or None, type or None)
             return json_answer([_listing(listing) for listing in listings])
-        visible = self.catalogue.visible_to(org_id=identity.tenant, entitled=identity.entitled)
-        return json_answer([{"name": each.name, "description": each.description} for each in visible])
+        distributions = self.catalogue.visible_to(org_id=identity.tenant, entitled=identity.entitled)
+        return json_answer([{"name": each.name, "description": each.description} for each in distributions])
 
     def get(self, identity: Identity, distro: str, image_type: Sequence[str], architecture: Sequence[str]) -> Response:
         """Handle GET /distributions/{distro}."""
@@ -52,8 +52,10 @@ class DistributionsController:
 
     def architectures(self, identity: Identity, distribution: str) -> Response:
         """Handle GET /architectures/{distribution}."""
-        found = self.catalogue.get_for(distribution, org_id=identity.tenant, entitled=identity.entitled)
-        return json_answer([_architecture(architecture) for architecture in found.architectures.values()])
+        architectures = self.catalogue.get_for(
+            distribution, org_id=identity.tenant, entitled=identity.entitled
+        ).architectures
+        return json_answer([_architecture(architecture) for architecture in architectures.values()])
 
 
 def _listing(listing: BootcListing) -> dict[str, Any]:

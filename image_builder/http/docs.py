@@ -1,4 +1,4 @@
-"""The interactive page about the API: Swagger UI from its wheel, our own page and start script around it."""
+"""The interactive documentation page of the API: Swagger UI, with a page and scripts of this service."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Final
 
 from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
 
-# Swagger UI sets style attributes and draws its icons from `data:` URLs; its scripts need no exception.
+# Headers of each file of the page. Swagger UI needs inline styles, and icons from `data:` URLs; inline scripts stay
+# forbidden.
 HEADERS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "Content-Security-Policy": (
@@ -20,6 +21,7 @@ HEADERS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+# The files of the Swagger UI package that the page uses.
 _MEDIA_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "swagger-ui.css": "text/css; charset=utf-8",
@@ -30,15 +32,15 @@ _MEDIA_TYPES: Final[Mapping[str, str]] = MappingProxyType(
 
 
 class DocsPage:
-    """The page's few files, read once; whatever else is asked for is not there.
+    """The files of the documentation page, which are read at start.
 
-    `openapi_url` is where the API's description is, relative to the page: `../openapi.json` for a page at
-    `/docs/`. The page has to be served at a path that ends with a slash, its files beside it.
+    `openapi_url` is the URL of the API document, relative to the page: `../openapi.json` for a page at `/docs/`. The
+    page must be served at a path that ends with a slash, and its other files below that path.
     """
 
     def __init__(self, openapi_url: str) -> None:
-        own = files("image_builder.http") / "docs_page"
-        page = (own / "index.html").read_text(encoding="utf-8")
+        folder = files("image_builder.http") / "docs_page"
+        page = (folder / "index.html").read_text(encoding="utf-8")
         self._assets: dict[str, tuple[bytes, str]] = {
             "": (
                 page.replace("{{ openapi_url }}", html.escape(openapi_url)).encode(),
@@ -46,10 +48,13 @@ class DocsPage:
             ),
         }
         for name in ("defaults.js", "start.js"):
-            self._assets[name] = ((own / name).read_bytes(), "text/javascript; charset=utf-8")
+            self._assets[name] = ((folder / name).read_bytes(), "text/javascript; charset=utf-8")
         for name, media_type in _MEDIA_TYPES.items():
             self._assets[name] = ((swagger_ui_path / name).read_bytes(), media_type)
 
     def asset(self, path: str) -> tuple[bytes, str] | None:
-        """Content and media type of a file by its path from the page (itself: `""`); None for any other."""
+        """Return the content and the media type of a file, or None if there is no such file.
+
+        `path` is relative to the page; the page itself is the empty path.
+        """
         return self._assets.get(path)

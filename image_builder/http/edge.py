@@ -1,4 +1,4 @@
-"""The outermost ASGI application, which all requests pass (docs/architecture.md, A request's way).
+"""The outermost ASGI application, which all requests pass (docs/architecture.md, How a request is processed).
 
 It gives each request an id, answers pages that are not in openapi.yaml (probes, documents), turns every exception into
 an error body, counts requests in the metrics, and writes the access log.
@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from domain.errors import UnavailableError
 from image_builder.http.call import REQUEST_RECORD, RequestRecord
-from image_builder.http.errors import HttpError, Problem, problem_of
+from image_builder.http.errors import HttpError, Problem, to_problem
 from image_builder.http.limiter import Limiter
 from image_builder.http.memory import Account, RequestMemory
 from image_builder.http.rate_limits import add_rate_limits
@@ -37,20 +37,21 @@ log = structlog.get_logger()
 
 _REQUEST_ID: Final = b"x-rh-insights-request-id"
 _TRACE_ID: Final = b"x-strc-trace-id"
-# Ids of clients that are safe to log and to send on; others are replaced.
+# Ids of clients that are safe to log and to pass on to back-ends; other ids are replaced.
 _SAFE_ID: Final = re.compile(rb"[\x21-\x7e]{1,128}")
-# Letters of a trace id that this service makes.
+# Letters of a trace id that this service creates.
 _TRACE_ID_LENGTH: Final = 15
 # Maps random bytes to letters.
 _LETTER_OF_BYTE: Final = bytes(ord(string.ascii_letters[byte % len(string.ascii_letters)]) for byte in range(256))
 # Headers of every answer: browsers must not guess other content types, and caches must not store tenants' data.
 _COMMON_HEADERS: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
-# Bytes; larger answers are written in parts of this size.
+# Bytes: larger answers are written in parts of this size.
 _PART_SIZE: Final = 64 * 1024
-# Bytes that the process and the kernel buffer at most for a client that does not read its answer.
+# Bytes that the process and the kernel buffer, at most, for a client that does not read its answer.
 _MAX_BUFFERED: Final = 256 * 1024
-# Bytes; smaller answers reserve no memory.
+# Bytes: smaller answers reserve no memory.
 _MIN_RESERVED: Final = 8 * 1024
+# The methods that metrics distinguish.
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 
 
@@ -112,9 +113,9 @@ class Edge:
             await self._answer(scope, receive, answer)
         except asyncio.CancelledError:
             # The server shuts down, and the request did not end within SHUTDOWN_TIMEOUT.
-            await answer.send_problem(problem_of(UnavailableError("The service has ended before there was an answer")))
+            await answer.send_problem(to_problem(UnavailableError("The service has ended before there was an answer")))
         except Exception as error:  # noqa: BLE001 - the last place where an error can become an answer
-            await answer.send_problem(problem_of(error))
+            await answer.send_problem(to_problem(error))
         finally:
             account.close()
             self._report(scope, record, time.perf_counter() - began)
@@ -123,15 +124,15 @@ class Edge:
                     template=record.template, operation=record.operation, tenant=record.tenant, status=record.status
                 )
 
-    def refused(self, method: str, path: str, status: int) -> None:
-        """Count a request that was refused before all of its headers had arrived."""
+    def count_refused(self, method: str, path: str, status: int) -> None:
+        """Count a request in the metrics whose head the server has refused (see protocol.py)."""
         if path.startswith(self._bases):
             self._metrics.observe("", _method_label(method), status, 0.0)
 
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         if b"%2f" in scope.get("raw_path", b"").lower():
-            await self._count_unrouted(scope)
             # An escaped slash: routing would decode it to a separator, and no parameter allows one.
+            await self._count_unrouted(scope)
             raise HTTPException(404)
         key = self._page_key(scope["path"])
         if key is None:
@@ -159,7 +160,7 @@ class Edge:
         below_base = scope["path"].startswith(self._bases)
         if below_base:
             self._metrics.observe(record.template, _method_label(scope["method"]), record.status, seconds)
-        is_shown = below_base and not (logs.is_console() and _is_of_demo(scope))
+        is_shown = below_base and not (logs.is_console() and _is_from_demo(scope))
         level = "warning" if record.status >= 500 else "info" if is_shown else "debug"
         getattr(log, level)(
             "request",
@@ -172,8 +173,8 @@ class Edge:
         )
 
 
-def _is_of_demo(scope: Scope) -> bool:
-    """Whether the command `demo` sends the request: it polls its builds, and its lines would hide all others."""
+def _is_from_demo(scope: Scope) -> bool:
+    """Whether the command `demo` sends the request. It polls its builds, which would hide other lines of the log."""
     return (b"user-agent", DEMO_USER_AGENT.encode()) in scope["headers"]
 
 
@@ -189,14 +190,14 @@ class _Answer:
         if message["type"] == "http.response.start":
             length = next((int(value) for name, value in message["headers"] if name == b"content-length"), 0)
             memory = self._record.memory
-            # Memory that the request has reserved for documents counts for the answer, which replaces them.
+            # Memory that the request has reserved for documents is used for the answer, which replaces them.
             if length > _MIN_RESERVED and memory.size < _MAX_BUFFERED:
-                await memory.reserve_soon(max(min(length, _MAX_BUFFERED) - memory.size, 0))
+                await memory.reserve_async(max(min(length, _MAX_BUFFERED) - memory.size, 0))
             self._record.status = message["status"]
             headers = [*message["headers"], *self._headers]
             message["headers"] = add_rate_limits(headers, self._record.limits) if self._record.limits else headers
         body = memoryview(message.get("body", b""))
-        # After each part the server waits until the client has read most of it, so little is buffered.
+        # After each part the server waits until the client has read most of it, so that little is buffered.
         while len(body) > _PART_SIZE:
             await self._send_part({**message, "body": body[:_PART_SIZE], "more_body": True})
             body = body[_PART_SIZE:]
@@ -231,7 +232,7 @@ class _Answer:
 
 
 def _method_label(method: str) -> str:
-    """The value of a metric's label; clients may send any method, and each value takes memory."""
+    """Return the method as the label of a metric: one label for all unusual methods, because each takes memory."""
     return method if method in _METHODS else "other"
 
 

@@ -1,4 +1,4 @@
-"""Errors as answers (openapi.yaml, schema HTTPErrorList). No other module turns errors into answers."""
+"""Turns errors into answers (openapi.yaml, schema HTTPErrorList); no other module does."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from starlette.exceptions import HTTPException
 
 from domain import errors
 from domain.quota import QuotaExceededError
-from domain.texts import shortened
-from image_builder.http.json_body import json_body
-from image_builder.http.quota import builds_left
-from image_builder.http.rate_limits import rate_limit_fields
+from domain.texts import shorten
+from image_builder.http.json_body import encode_json_body
+from image_builder.http.quota import to_rate_limit
+from image_builder.http.rate_limits import format_rate_limits
 
 log = structlog.get_logger()
 
-# The most specific class comes first.
+# The status of each kind of error; the first class that fits counts.
 _STATUS: Final[tuple[tuple[type[errors.ImageBuilderError], HTTPStatus], ...]] = (
     (errors.InvalidRequestError, HTTPStatus.BAD_REQUEST),
     (errors.UnauthenticatedError, HTTPStatus.UNAUTHORIZED),
@@ -33,9 +33,10 @@ _STATUS: Final[tuple[tuple[type[errors.ImageBuilderError], HTTPStatus], ...]] = 
     (errors.ConfigurationError, HTTPStatus.INTERNAL_SERVER_ERROR),
 )
 
-# Characters of an error's detail: a request or a back-end may have put a long text into it.
+# Characters of an error's detail, which may contain a long text of a request or a back-end.
 _MAX_DETAIL_LENGTH: Final = 16_384
 
+# The details of errors of Starlette, by status.
 _DETAILS: Final = {
     404: "There is no such resource in this API",
     405: "This resource does not take this method",
@@ -44,9 +45,9 @@ _DETAILS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An error answer: status, a sentence for the user, and additional headers.
+    """An error answer: its status, a sentence for the user, and additional headers.
 
-    `violations`, if there are any, replace the sentence.
+    `violations`, unless empty, replace the sentence: each becomes an entry of the list of errors.
     """
 
     status: int
@@ -56,56 +57,56 @@ class Problem:
 
     @property
     def body(self) -> bytes:
-        """The answer's body."""
+        """The body of the answer, as JSON."""
         entries = self.violations or (errors.Violation(str(self.status), self.detail),)
-        errors_list = [{"title": each.title, "detail": shortened(each.detail, _MAX_DETAIL_LENGTH)} for each in entries]
-        return json_body({"errors": errors_list})
+        errors_list = [{"title": each.title, "detail": shorten(each.detail, _MAX_DETAIL_LENGTH)} for each in entries]
+        return encode_json_body({"errors": errors_list})
 
 
 class HttpError(Exception):
-    """A refusal for a reason that only HTTP knows, such as media type or length."""
+    """An error that concerns HTTP only, such as an unsupported media type or a body that is too large."""
 
     def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(detail)
         self.problem = Problem(status, detail, headers or {})
 
 
-def problem_of(error: Exception) -> Problem:
-    """The answer for an error. An unforeseen error is logged, and its answer says nothing about it."""
+def to_problem(error: Exception) -> Problem:
+    """Return the answer for an error. An unforeseen error is logged, and its answer gives no details."""
     if isinstance(error, HttpError):
         return error.problem
     if isinstance(error, HTTPException):
         detail = _DETAILS.get(error.status_code, HTTPStatus(error.status_code).phrase)
         return Problem(error.status_code, detail, dict(error.headers or {}))
     if isinstance(error, errors.ImageBuilderError):
-        return _foreseen_problem(error)
+        return _to_domain_problem(error)
     log.error("unforeseen error", exc_info=error)
     return Problem(500, "Something went wrong on our side")
 
 
-def _foreseen_problem(error: errors.ImageBuilderError) -> Problem:
+def _to_domain_problem(error: errors.ImageBuilderError) -> Problem:
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        reason = shortened(error.detail, _MAX_DETAIL_LENGTH)
+        reason = shorten(error.detail, _MAX_DETAIL_LENGTH)
         log.warning("request failed", reason=reason, cause=type(error.__cause__).__name__)
     violations = _violations(error) if isinstance(error, errors.RulesViolatedError) else ()
     return Problem(status.value, error.detail, _headers(error), violations)
 
 
 def _violations(error: errors.RulesViolatedError) -> tuple[errors.Violation, ...]:
-    """The violations that the error lists, and an entry with their number if it counted more."""
-    first = len(error.violations)
-    if error.total == first:
+    """Return the violations that the error lists, and an entry with their number if it counted more."""
+    listed = len(error.violations)
+    if error.total == listed:
         return error.violations
     return (
         *error.violations,
-        errors.Violation("More violations", f"The blueprint breaks {error.total} rules; the first {first} are listed"),
+        errors.Violation("More violations", f"The blueprint breaks {error.total} rules; the first {listed} are listed"),
     )
 
 
 def _headers(error: errors.ImageBuilderError) -> dict[str, str]:
     if isinstance(error, QuotaExceededError):
-        return rate_limit_fields(builds_left(error.allowance))
+        return format_rate_limits(to_rate_limit(error.allowance))
     retryable = (errors.UnavailableError, errors.InProgressError, errors.RateLimitedError)
     if isinstance(error, retryable) and error.retry_after is not None:
         return {"Retry-After": str(error.retry_after)}

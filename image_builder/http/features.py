@@ -1,4 +1,4 @@
-"""What a caller can build with this installation (openapi.yaml, operation getFeatures)."""
+"""The controller of the operation getFeatures (openapi.yaml): the images that this installation builds, and limits."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from image_builder.usecases.features import ShowFeatures
 
 @dataclass(frozen=True, slots=True)
 class FeaturesController:
-    """The operation getFeatures; `largest_body` is the maximum size of a request body in bytes."""
+    """The operation getFeatures; `max_body_bytes` is the maximum size of a request body in bytes."""
 
     show_features: ShowFeatures
     bounds: Bounds
-    largest_body: int
+    max_body_bytes: int
 
     def routes(self) -> Mapping[str, Route]:
         """The handlers of these operations, by operation id."""
@@ -43,7 +43,7 @@ class FeaturesController:
                 "upload_targets": [_upload_target(name, bounds.image_types) for name in bounds.upload_targets],
                 "customizations": bounds.customizations,
                 "limits": {
-                    "body": self.largest_body,
+                    "body": self.max_body_bytes,
                     "values": bounds.values,
                     **{kind: asdict(lengths) for kind, lengths in bounds.lengths.items()},
                     "page_sizes": {path: asdict(page_sizes) for path, page_sizes in bounds.page_sizes.items()},

@@ -14,16 +14,16 @@ T = TypeVar("T")
 
 
 class FairLane:
-    """A thread pool with a queue of waiting calls. Use it on the event loop only.
+    """A thread pool with a queue of waiting calls. Its methods must be called on the event loop.
 
     Organizations take turns; one organization gets at most half of the threads and half of the places in the queue.
     """
 
-    def __init__(self, name: str, threads: int, most_waiting: int) -> None:
-        """`name` is the prefix of the threads' names; `most_waiting` is the length of the queue."""
+    def __init__(self, name: str, threads: int, max_waiting: int) -> None:
+        """`name` is the prefix of the threads' names; `max_waiting` is the number of places in the queue."""
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
         # One future for each waiting call: resolved when the call may run, failed when the call is refused.
-        self._queue: FairQueue[asyncio.Future[None]] = FairQueue(threads, most_waiting)
+        self._queue: FairQueue[asyncio.Future[None]] = FairQueue(threads, max_waiting)
 
     def is_free_for(self, organization: str) -> bool:
         """Whether a call of this organization would get a thread without waiting."""
@@ -32,7 +32,7 @@ class FairLane:
     async def run(self, organization: str, call: Callable[[], T]) -> T:
         """Run the call on a thread when it is the organization's turn, and return its result.
 
-        Raises UnavailableError if the queue is full, and what the call raises.
+        Raises UnavailableError if the queue is full, and the errors of the call.
         """
         await self._wait_for_turn(organization)
         try:

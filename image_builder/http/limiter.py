@@ -1,4 +1,4 @@
-"""Rate limits of requests: the budget that a request counts towards, and the refusal when it is used up."""
+"""Applies rate limits: counts each request towards a budget of its organization, and refuses it if that is used up."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from ports.build_budget import current_build_budget
 from ports.meter import Meter
 from ports.rate_limits import RateLimits
 
+# The budgets as the texts of errors name them.
 _BUDGET_NAMES: Final = {
     Budget.READS: "requests",
     Budget.WRITES: "requests that change something",
     Budget.BUILD_REQUESTS: "requests to start builds",
 }
 
-# Seconds that a thread waits until the event loop has counted.
+# Seconds that a handler waits on its thread until the event loop has counted builds.
 _COUNT_TIMEOUT: Final = 5.0
 
 
-def budget_of(method: str, path: str) -> Budget:
-    """The budget that a request counts towards; `path` is a path or a path template."""
+def choose_budget(method: str, path: str) -> Budget:
+    """Return the budget that a request counts towards; `path` is a path or a path template."""
     if method in {"GET", "HEAD", "OPTIONS"}:
         return Budget.READS
     return Budget.BUILD_REQUESTS if method == "POST" and path.endswith("/compose") else Budget.WRITES
@@ -37,8 +38,8 @@ def budget_of(method: str, path: str) -> Budget:
 class Limiter:
     """Counts requests, and refuses those of a tenant whose budget is used up.
 
-    Requests without a valid identity are not counted. One client could use up a budget that all of them share, the
-    gateway's address is the same for all clients, and refusing them as unauthenticated costs little more than counting.
+    Requests without a valid identity are not counted. Their organization is unknown, the gateway's address is the same
+    for all clients, and one client could use up a budget that all share. To answer 401 costs little more than to count.
     """
 
     def __init__(self, limits: RateLimits, authenticate: Authenticate, meter: Meter) -> None:
@@ -47,14 +48,14 @@ class Limiter:
         self._meter = meter
 
     async def admit(self, record: RequestRecord, tenant: str, budget: Budget) -> None:
-        """Count a request, and record the limits for its RateLimit headers.
+        """Count a request, and record the limits that the RateLimit headers of its answer report.
 
-        Raises RateLimitedError when the budget is used up. A request that starts builds counts as one build; its use
-        case may count more through `ports.build_budget`.
+        A request that starts builds counts as one build; its use case counts further ones through `ports.build_budget`.
+        Raises RateLimitedError when the budget is used up.
         """
         spent = await self._spend(record, tenant, budget, 1)
         if spent is not None and not spent.admitted:
-            raise _refusal(spent, budget)
+            raise _rate_limit_error(spent, budget)
         if spent is not None and budget is Budget.BUILD_REQUESTS:
             current_build_budget.set(_BuildBudget(self, record, tenant, asyncio.get_running_loop()))
 
@@ -62,7 +63,7 @@ class Limiter:
         """Count all builds of a request but the first. Raises RateLimitedError when the budget is used up."""
         spent = await self._spend(record, tenant, Budget.BUILD_REQUESTS, builds - 1)
         if spent is not None and not spent.admitted:
-            raise _refusal_of_builds(spent, builds)
+            raise _build_limit_error(spent, builds)
 
     async def admit_unrouted(self, scope: Scope) -> None:
         """Count a request that matches no operation, if it has a valid identity. Raises RateLimitedError."""
@@ -72,7 +73,7 @@ class Limiter:
             return
         record = scope[REQUEST_RECORD]
         record.tenant = identity.tenant
-        await self.admit(record, identity.tenant, budget_of(scope["method"], scope["path"]))
+        await self.admit(record, identity.tenant, choose_budget(scope["method"], scope["path"]))
 
     async def _spend(self, record: RequestRecord, tenant: str, budget: Budget, amount: int) -> BudgetSpending | None:
         spent = await self._limits.spend(tenant, budget, amount)
@@ -85,7 +86,7 @@ class Limiter:
 
 @dataclass(frozen=True, slots=True)
 class _BuildBudget:
-    """Fulfils ports.build_budget.BuildBudget for one request, whose handler runs on a thread."""
+    """Implements ports.build_budget.BuildBudget for one request, whose handler runs on a thread."""
 
     limiter: Limiter
     record: RequestRecord
@@ -93,7 +94,7 @@ class _BuildBudget:
     loop: asyncio.AbstractEventLoop
 
     def spend(self, builds: int) -> None:
-        """See the port. Raises UnavailableError if the event loop does not count in time, as during shutdown."""
+        """See the port. Raises UnavailableError if the event loop does not count in time, for instance at shutdown."""
         if builds <= 1:
             return
         counting = asyncio.run_coroutine_threadsafe(
@@ -106,7 +107,7 @@ class _BuildBudget:
             raise UnavailableError("The builds could not be counted") from None
 
 
-def _refusal(spent: BudgetSpending, budget: Budget) -> RateLimitedError:
+def _rate_limit_error(spent: BudgetSpending, budget: Budget) -> RateLimitedError:
     seconds = max(1, whole_seconds(spent.frees_in))
     window = whole_seconds(spent.window)
     return RateLimitedError(
@@ -116,7 +117,7 @@ def _refusal(spent: BudgetSpending, budget: Budget) -> RateLimitedError:
     )
 
 
-def _refusal_of_builds(spent: BudgetSpending, builds: int) -> RateLimitedError:
+def _build_limit_error(spent: BudgetSpending, builds: int) -> RateLimitedError:
     window = whole_seconds(spent.window)
     if spent.retry_in is None:  # more builds than a whole window allows
         seconds, advice = window, "Choose fewer of them with image_types"

@@ -1,10 +1,11 @@
-"""How much memory the requests of one process hold at a time, in all and for each organization.
+"""Limits the memory that the requests of one process hold at the same time, in total and for each organization.
 
-Estimates, not measurements: code that is about to hold something large reserves its cost first (see `ports.memory`).
-A request that finds too little waits for others to end. Small requests may pass by a large one that waits; a request
-that waits too long is refused.
+The sizes are estimates: code that is about to hold large data reserves its size first (see `ports.memory`). A request
+that finds too little memory waits until other requests end. Small requests may overtake a large request that waits; a
+request that waits too long is refused.
 
-A request that holds much should reserve once: two that hold a part each would wait for each other's.
+A request that needs much memory should reserve it in one step: two requests that each hold a part would wait for each
+other.
 """
 
 from __future__ import annotations
@@ -19,17 +20,21 @@ from typing import Final
 from domain.errors import InvalidRequestError, UnavailableError
 from ports.memory import Reserved
 
-# Seconds that a request waits for memory on a thread, which others may need; and on the event loop, where it only waits
-# in line.
-PATIENCE: Final = 5.0
-PATIENCE_IN_LINE: Final = 20.0
+# Seconds that a request waits for memory on a thread, which other requests may need.
+MAX_THREAD_WAIT: Final = 5.0
+# Seconds that a request waits for memory on the event loop, where it blocks nothing.
+MAX_LOOP_WAIT: Final = 20.0
 # Requests of one organization that may wait for memory at a time.
-_MOST_WAITING: Final = 64
+_MAX_WAITING: Final = 64
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting:
-    """`size` bytes, `later` of them to be set aside; `taken` are those taken from what the account had set aside."""
+class _WaitingReservation:
+    """A reservation that waits for memory.
+
+    It is for `size` bytes, of which `later` bytes will be set aside. `taken` is the number of further bytes, which it
+    has taken from those that the account had set aside before. `grant` is called when the memory is reserved.
+    """
 
     account: Account
     size: int
@@ -40,70 +45,76 @@ class _Waiting:
 
 
 class RequestMemory:
-    """The memory of all requests of a process, in bytes; thread-safe.
+    """The memory of all requests of a process, in bytes. It is thread-safe.
 
-    At most `most` are reserved at a time, and at most half of it for one organization.
+    At most `limit` bytes are reserved at the same time, and at most half of them for one organization.
     """
 
-    def __init__(self, most: int, patience: float = PATIENCE, patience_in_line: float = PATIENCE_IN_LINE) -> None:
-        """Reservations may block a thread for `patience` seconds, or wait on the event loop for `patience_in_line`."""
-        self.most_of_one: Final = most // 2
-        self.patience: Final = patience
-        self.patience_in_line: Final = patience_in_line
-        self._most = most
+    def __init__(
+        self, limit: int, max_thread_wait: float = MAX_THREAD_WAIT, max_loop_wait: float = MAX_LOOP_WAIT
+    ) -> None:
+        """Seconds that a reservation may wait: `max_thread_wait` on a thread, `max_loop_wait` on the event loop."""
+        self.tenant_limit: Final = limit // 2
+        self.max_thread_wait: Final = max_thread_wait
+        self.max_loop_wait: Final = max_loop_wait
+        self._limit = limit
         self._lock = Lock()
         self._used = 0
         self._used_by: Counter[str] = Counter()
-        self._waiting: list[_Waiting] = []
-        self._waiting_of: Counter[str] = Counter()
+        self._waiting: list[_WaitingReservation] = []
+        self._waiting_by: Counter[str] = Counter()
 
     @property
     def used(self) -> int:
         """The bytes that are reserved now."""
         return self._used
 
-    def ask(self, account: Account, size: int, later: int, grant: Callable[[], object]) -> _Waiting | None:
-        """Reserve now and return None; or else have `grant` called as soon as it is reserved.
+    def reserve_or_queue(
+        self, account: Account, size: int, later: int, grant: Callable[[], object]
+    ) -> _WaitingReservation | None:
+        """Reserve `size` bytes and return None, or else queue the reservation and call `grant` when it is made.
 
-        What the account has set aside is taken first. `later` bytes, or as many as one may have, are set aside then.
+        Bytes that the account has set aside are used first. In addition, `later` bytes are set aside, or as many as the
+        limit of an organization allows.
 
-        Raises InvalidRequestError when one request may never have so much, and UnavailableError when too many wait.
+        Raises InvalidRequestError if the request's memory would exceed the limit of an organization, and
+        UnavailableError if too many reservations of the organization wait.
         """
         with self._lock:
             tenant = account.tenant
             total = account.total
             taken = min(size, account.set_aside)
             size -= taken
-            if total + size > self.most_of_one:
+            if total + size > self.tenant_limit:
                 raise InvalidRequestError(
-                    f"Serving this request takes more memory than the {self.most_of_one >> 20} MiB that one may have: "
+                    f"Serving this request takes more memory than the {self.tenant_limit >> 20} MiB that one may have: "
                     "split it into smaller ones"
                 )
-            later = min(later - (account.set_aside - taken), self.most_of_one - total - size)
-            waiting = _Waiting(account, size + max(later, 0), max(later, 0), taken, grant)
+            later = min(later - (account.set_aside - taken), self.tenant_limit - total - size)
+            waiting = _WaitingReservation(account, size + max(later, 0), max(later, 0), taken, grant)
             if self._fits(tenant, waiting.size):
                 account.set_aside -= taken
-                self._take(waiting)
+                self._reserve(waiting)
                 return None
-            if self._waiting_of[tenant] >= _MOST_WAITING:
-                raise _busy()
+            if self._waiting_by[tenant] >= _MAX_WAITING:
+                raise _memory_in_use()
             account.set_aside -= taken
             self._waiting.append(waiting)
-            self._waiting_of[tenant] += 1
+            self._waiting_by[tenant] += 1
             return waiting
 
-    def give_up(self, waiting: _Waiting) -> bool:
-        """Wait no more; False where it has been reserved meanwhile."""
+    def cancel_waiting(self, waiting: _WaitingReservation) -> bool:
+        """Remove a waiting reservation; returns False if the memory has been reserved in the meantime."""
         with self._lock:
             if waiting.granted:
                 return False
             waiting.account.set_aside += waiting.taken
             self._waiting.remove(waiting)
-            self._forget(waiting.account.tenant)
+            self._count_waiting_down(waiting.account.tenant)
             return True
 
     def release(self, account: Account, kept: Reserved) -> None:
-        """Release what an account has reserved beyond `kept`, and let others have it."""
+        """Release the memory of an account except `kept`, and make the waiting reservations for which it suffices."""
         with self._lock:
             size = max(account.total - kept.size, 0)
             account.set_aside = kept.set_aside
@@ -116,33 +127,33 @@ class RequestMemory:
             account.total -= size
             for waiting in list(self._waiting):
                 if self._fits(waiting.account.tenant, waiting.size):
-                    self._take(waiting)
+                    self._reserve(waiting)
                     self._waiting.remove(waiting)
-                    self._forget(waiting.account.tenant)
+                    self._count_waiting_down(waiting.account.tenant)
                     waiting.granted = True
                     waiting.grant()
 
     def _fits(self, tenant: str, size: int) -> bool:
-        return self._used + size <= self._most and self._used_by[tenant] + size <= self.most_of_one
+        return self._used + size <= self._limit and self._used_by[tenant] + size <= self.tenant_limit
 
-    def _take(self, waiting: _Waiting) -> None:
+    def _reserve(self, waiting: _WaitingReservation) -> None:
         waiting.account.total += waiting.size
         waiting.account.set_aside += waiting.later
         self._used += waiting.size
         self._used_by[waiting.account.tenant] += waiting.size
 
-    def _forget(self, tenant: str) -> None:
-        self._waiting_of[tenant] -= 1
-        if not self._waiting_of[tenant]:
-            del self._waiting_of[tenant]
+    def _count_waiting_down(self, tenant: str) -> None:
+        self._waiting_by[tenant] -= 1
+        if not self._waiting_by[tenant]:
+            del self._waiting_by[tenant]
 
 
 @dataclass(slots=True, eq=False)
 class Account:
-    """What one request has reserved (fulfils ports.memory.MemoryAccount).
+    """The reservations of one request (fulfils ports.memory.MemoryAccount).
 
-    `tenant` is set, before the first reservation, once the request has shown an identity. `total` are the bytes that it
-    holds, `set_aside` those of them that are for later.
+    `tenant` is the organization, which must be set before the first reservation; it is empty for a request without an
+    identity. `total` is the number of reserved bytes, of which `set_aside` are for later reservations.
     """
 
     memory: RequestMemory
@@ -163,27 +174,27 @@ class Account:
     def reserve(self, size: int, later: int = 0) -> None:
         """See the port."""
         if self._closed:
-            return  # the request has been answered for us, by the end of the server
+            return  # the server is shutting down, and has ended the request
         event = Event()
-        waiting = self.memory.ask(self, size, later, event.set)
-        if waiting is not None and not event.wait(self.memory.patience) and self.memory.give_up(waiting):
-            raise _busy()
+        waiting = self.memory.reserve_or_queue(self, size, later, event.set)
+        if waiting is not None and not event.wait(self.memory.max_thread_wait) and self.memory.cancel_waiting(waiting):
+            raise _memory_in_use()
 
-    async def reserve_soon(self, size: int, later: int = 0) -> None:
-        """The same on the event loop, which goes on meanwhile."""
+    async def reserve_async(self, size: int, later: int = 0) -> None:
+        """Reserve memory as `reserve` does, from the event loop and without blocking it."""
         loop = asyncio.get_running_loop()
         granted = asyncio.Event()
-        waiting = self.memory.ask(self, size, later, lambda: loop.call_soon_threadsafe(granted.set))
+        waiting = self.memory.reserve_or_queue(self, size, later, lambda: loop.call_soon_threadsafe(granted.set))
         if waiting is None:
             return
         try:
-            async with asyncio.timeout(self.memory.patience_in_line):
+            async with asyncio.timeout(self.memory.max_loop_wait):
                 await granted.wait()
         except TimeoutError:
-            if self.memory.give_up(waiting):
-                raise _busy() from None
+            if self.memory.cancel_waiting(waiting):
+                raise _memory_in_use() from None
         except asyncio.CancelledError:
-            self.memory.give_up(waiting)
+            self.memory.cancel_waiting(waiting)
             raise
 
     def restore(self, reserved: Reserved) -> None:
@@ -191,10 +202,10 @@ class Account:
         self.memory.release(self, reserved)
 
     def close(self) -> None:
-        """Release everything; the request has ended."""
+        """Release all reservations at the end of the request."""
         self._closed = True
         self.restore(Reserved(0, 0))
 
 
-def _busy() -> UnavailableError:
+def _memory_in_use() -> UnavailableError:
     return UnavailableError("Too many large requests are being served")

@@ -1,4 +1,4 @@
-"""Version, readiness and API document (openapi.yaml, operations getVersion, getReadiness, getOpenapiJson)."""
+"""The controller of operations about the service (openapi.yaml: getVersion, getReadiness, getOpenapiJson)."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from image_builder.usecases.readiness import Probe
 
 
 @dataclass(frozen=True, slots=True)
-class Build:
-    """The commit and the time of the running build; each is empty if unknown."""
+class BuildInfo:
+    """The commit that the running program was built from, and the time of that build; each is empty if unknown."""
 
     commit: str
     time: str
@@ -26,10 +26,10 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class MetaController:
-    """Operations about the service itself."""
+    """Operations about the service: version, readiness, API document."""
 
     contract: Contract
-    build: Build
+    build: BuildInfo
     database: Probe
     composer: Probe
 
@@ -46,7 +46,7 @@ class MetaController:
         return json_answer(self.version_document())
 
     def version_document(self) -> dict[str, str]:
-        """The body of answers to GET /version and to the liveness probe."""
+        """Return the document that GET /version and the liveness probe answer."""
         known = {"build_commit": self.build.commit, "build_time": self.build.time}
         return {"version": self.contract.version, **{name: value for name, value in known.items() if value}}
 

@@ -1,4 +1,4 @@
-"""OpenSCAP profiles and compliance policies (openapi.yaml, operations getOscap…)."""
+"""The controller of OpenSCAP profiles and of compliance policies (openapi.yaml, getOscapProfiles and others)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from image_builder.usecases.requirements import ShowPolicy
 
 @dataclass(frozen=True, slots=True)
 class OscapController:
-    """Operations on profiles, which are in memory and the same for all organizations, and on policies."""
+    """Operations on profiles and policies. The profiles are in memory, and the same for all organizations."""
 
     profiles: Profiles
     show_policy: ShowPolicy
@@ -25,12 +25,12 @@ class OscapController:
     def routes(self) -> Mapping[str, Route]:
         """The handlers of these operations, by operation id."""
         return {
-            "getOscapProfiles": Route(self.profiles_of),
+            "getOscapProfiles": Route(self.list_profiles),
             "getOscapCustomizations": Route(self.customizations),
             "getOscapCustomizationsForPolicy": Route(self.policy_customizations, Lane.WAITING),
         }
 
-    def profiles_of(self, identity: Identity, distribution: str) -> Response:  # noqa: ARG002 - the same for all
+    def list_profiles(self, identity: Identity, distribution: str) -> Response:  # noqa: ARG002 - the same for all
         """Handle GET /oscap/{distribution}/profiles."""
         return json_answer(self.profiles.of(distribution))
 

@@ -1,4 +1,4 @@
-"""Packages over HTTP (openapi.yaml, operations getPackages and recommendPackage)."""
+"""The controller of packages (openapi.yaml, operations getPackages and recommendPackage)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from image_builder.http.pages import page_answer
 from image_builder.usecases.packages import SearchPackages
 from image_builder.usecases.recommendations import RecommendPackages
 
-# The order of the keys in links, which clients compare as text.
+# The order of the query's keys in links; clients compare links as texts.
 _LINK_KEYS: Final = ("search", "distribution", "architecture", "offset", "limit")
 
 

@@ -1,4 +1,4 @@
-"""Answers with a page of a list (openapi.yaml, schemas ListResponseMeta and ListResponseLinks)."""
+"""Creates answers with one page of a list (openapi.yaml, schemas ListResponseMeta and ListResponseLinks)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ Filters = Mapping[str, str | Sequence[str]]
 def page_answer(
     path: str, page: Page, count: int, filters: Filters, data: list[Any], *, key_order: Sequence[str] | None = None
 ) -> Response:
-    """The answer with one page of a list of `count` entries.
+    """Create the answer with one page of a list of `count` entries.
 
-    `path` and `filters` are those of the request, `data` the entries of the page. `key_order` is the order of the query
-    keys in links, including `limit` and `offset`; without it, the order is alphabetical.
+    `path` and `filters` (query parameters) are those of the request; links repeat them. `data` are the entries of the
+    page. `key_order` is the order of the query's keys in links, with `limit` and `offset`; without it, the order is
+    alphabetical.
     """
     first, last = page_links(path, page, count, filters, key_order)
     return json_answer({"meta": {"count": count}, "links": {"first": first, "last": last}, "data": data})
@@ -29,7 +30,7 @@ def page_answer(
 def page_links(
     path: str, page: Page, count: int, filters: Filters, key_order: Sequence[str] | None = None
 ) -> tuple[str, str]:
-    """The links (path and query) to the first and the last page. The arguments are those of `page_answer`."""
+    """Create the links (path and query) to the first and the last page. The arguments are those of `page_answer`."""
     last_offset = (count - 1) // page.limit * page.limit if count > page.limit else 0
 
     def link(offset: int) -> str:

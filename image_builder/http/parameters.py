@@ -1,4 +1,4 @@
-"""Path, query and header parameters of operations, parsed by their schemas in openapi.yaml."""
+"""Parses path, query and header parameters by their schemas in openapi.yaml."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from uuid import UUID
 
 from domain.distribution_names import normalize_distribution_name
 from domain.errors import InvalidRequestError
+from domain.similar_names import describe_choices
 from domain.uuids import is_uuid
 from image_builder.http.schemas import resolve_references
 
-# A query string of 64 KiB could hold six times as many, which would take the event loop 20 ms.
-MOST_PARAMETERS: Final = 5_000
+# Parameters of a query string. 64 KiB have room for six times as many, which would take the event loop 20 ms.
+MAX_PARAMETERS: Final = 5_000
+# The names of parameters that hold the name of a distribution.
 _DISTRIBUTION_PARAMETERS: Final = frozenset({"distribution", "distro"})
 _INTEGER: Final = re.compile(r"-?[0-9]{1,30}", re.ASCII)
 # The boundary between two words of a camelCase name.
@@ -28,7 +30,7 @@ class Parameter:
 
     `argument` is the name of the handler's argument. `schema` and `items` have no references; `items` is the schema of
     each value if the parameter may be repeated, else None. `distributions` are the known names of distributions if the
-    parameter is one, else empty.
+    parameter holds such a name; otherwise it is empty.
     """
 
     name: str
@@ -39,15 +41,15 @@ class Parameter:
     distributions: frozenset[str] = frozenset()
 
     @classmethod
-    def of(
+    def from_document(
         cls,
         specification: Mapping[str, Any],
         components: Mapping[str, Mapping[str, Any]],
         distributions: frozenset[str] = frozenset(),
     ) -> Parameter:
-        """The parameter of a parameter object of openapi.yaml; `distributions` are all known names of distributions.
+        """Create a parameter from a parameter object of openapi.yaml; `distributions` are all names of distributions.
 
-        Its argument is its name in lower case with underscores.
+        The name of its argument is its own name in lower case with underscores.
         """
         schema = resolve_references(specification["schema"], components)
         return cls(
@@ -60,7 +62,7 @@ class Parameter:
         )
 
     def parse(self, texts: Sequence[str]) -> Any:
-        """The typed value of the texts that the request holds for the parameter.
+        """Return the typed value for the texts that the request has for this parameter.
 
         Raises InvalidRequestError if a value is missing, repeated or not allowed.
         """
@@ -94,7 +96,7 @@ class Parameter:
         if "pattern" in schema and not re.fullmatch(schema["pattern"], text):
             raise InvalidRequestError(f"{self.name}: expected {schema['pattern']}")
         if "enum" in schema and text not in schema["enum"]:
-            raise InvalidRequestError(f"{self.name}: expected one of {', '.join(schema['enum'])}")
+            raise InvalidRequestError(f"{self.name}: expected {describe_choices(text, schema['enum'])}")
         return text
 
     def _parse_integer(self, text: str, schema: Mapping[str, Any]) -> int:
@@ -110,12 +112,12 @@ class Parameter:
 
 
 def parse_query(query: bytes) -> dict[str, list[str]]:
-    """The values of a query string by name. A comma does not separate values.
+    """Return the values of a query string by name. A comma does not separate values.
 
-    Raises InvalidRequestError if a name or a value is not UTF-8, and for more than MOST_PARAMETERS parameters.
+    Raises InvalidRequestError if a name or a value is not UTF-8, and for more than MAX_PARAMETERS parameters.
     """
-    if query.count(b"&") >= MOST_PARAMETERS:
-        raise InvalidRequestError(f"the query string has more than {MOST_PARAMETERS} parameters")
+    if query.count(b"&") >= MAX_PARAMETERS:
+        raise InvalidRequestError(f"the query string has more than {MAX_PARAMETERS} parameters")
     texts: dict[str, list[str]] = {}
     for pair in filter(None, query.split(b"&")):
         name, _, text = pair.partition(b"=")

@@ -1,7 +1,8 @@
-"""The HTTP server's protocol: one request at a time on a connection, and bounded memory, time and connections.
+"""The HTTP server's protocol: one request at a time on a connection, with limits on memory, time and connections.
 
-uvicorn runs the application and writes the answer. Where a request ends is decided here (see `framing`): one request
-gets one answer, and bytes that arrive behind it before it is answered are never parsed. Pipelining is not supported.
+uvicorn runs the application and writes the answer. This protocol finds the end of a request (see `framing`). Each
+request gets one answer. Bytes that arrive between the end of a request and its answer are never parsed: pipelining is
+not supported.
 """
 
 from __future__ import annotations
@@ -20,26 +21,28 @@ import structlog
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from image_builder.http import framing, header_limits
-from image_builder.http.call import ANNOUNCED, CONNECTION
+from image_builder.http import framing, head_limits
+from image_builder.http.call import CONNECTION, KNOWN_BODY_BYTES
 from image_builder.http.connections import Connections
 from image_builder.http.errors import Problem
 
 log = structlog.get_logger()
 
-# Seconds for a client to take in the next part of an answer, and the whole of it.
-_SECONDS_FOR_A_PART: Final = 30.0
-_SECONDS_FOR_AN_ANSWER: Final = 300.0
-# Bytes of an answer that are held for the client beyond what the kernel holds, without the request going on.
-_UNREAD: Final = 16 * 1024
-# Seconds for which a client that still sends is read from before its connection is closed. Closed at once, it would be
-# reset, and could lose the answer before it has read it.
-_LINGER: Final = 2.0
+# Seconds for a client to read the next part of an answer.
+_MAX_WRITE_PAUSE: Final = 30.0
+# Seconds for a client to read a whole answer, from the first moment at which it reads too slowly.
+_MAX_WRITE_SECONDS: Final = 300.0
+# Bytes of an answer that this process buffers, besides the kernel's buffer, before the application has to wait.
+_WRITE_BUFFER_BYTES: Final = 16 * 1024
+# Seconds for which bytes of the client are read and discarded after the last answer, before the connection is closed.
+# To close it while the client still sends would reset the connection, and the client could lose the answer.
+_LINGER_SECONDS: Final = 2.0
 
 _NOT_HTTP: Final = Problem(400, "The request is not valid HTTP")
-_TOO_LARGE: Final = Problem(431, "The request's headers are too large")
-_LATE: Final = Problem(408, "The request's headers did not arrive in time")
-_BUSY: Final = Problem(503, "Too many requests with large headers are arriving", {"Retry-After": "5"})
+_HEAD_TOO_LARGE: Final = Problem(431, "The request's headers are too large")
+_HEAD_TOO_SLOW: Final = Problem(408, "The request's headers did not arrive in time")
+_TOO_MANY_HEADS: Final = Problem(503, "Too many requests with large headers are arriving", {"Retry-After": "5"})
+# The reason phrases of these answers.
 _REASONS: Final = {
     400: b"Bad Request",
     408: b"Request Timeout",
@@ -49,18 +52,18 @@ _REASONS: Final = {
 
 
 class _State(enum.Enum):
-    """What the next bytes of a connection belong to."""
+    """The part of the exchange that the next bytes of a connection belong to."""
 
     HEAD = enum.auto()
     BODY = enum.auto()
-    # Bytes behind a request that is not answered yet.
-    BEHIND = enum.auto()
-    # Bytes of a client that has got its last answer.
+    # Bytes after a request that is not answered yet.
+    EXTRA = enum.auto()
+    # Bytes of a client that has received its last answer.
     DISCARDED = enum.auto()
 
 
 class _AnswerTransport:
-    """Where a RequestResponseCycle writes its answer; closing it leaves the client time to read the answer."""
+    """The transport to which a RequestResponseCycle writes its answer. Closing it lets the client read the answer."""
 
     def __init__(self, protocol: ContractProtocol) -> None:
         self._protocol = protocol
@@ -76,32 +79,32 @@ class _AnswerTransport:
 
 
 class _Cycle(RequestResponseCycle):
-    """uvicorn's request and answer; a connection whose request body was not read is closed with the answer."""
+    """uvicorn's request and answer. An answer that begins before the request's body is complete ends the connection."""
 
-    # How many bytes of its body are known to come.
-    announced = 0
-    _broken = False
+    # Bytes of the request's body as far as its size is known; see `framing`.
+    known_size = 0
+    _ended_early = False
 
-    def body_is_broken(self) -> None:
-        """The body cannot be read to its end: the application gets to know that no more of it comes."""
-        self._broken = True
+    def end_body_early(self) -> None:
+        """Let the application see a disconnected client instead of the rest of the body, which cannot be read."""
+        self._ended_early = True
         self.message_event.set()
 
     async def receive(self) -> Any:
-        message: Any = {} if self._broken else await super().receive()
-        return {"type": "http.disconnect"} if self._broken else {**message, ANNOUNCED: self.announced}
+        message: Any = {} if self._ended_early else await super().receive()
+        return {"type": "http.disconnect"} if self._ended_early else {**message, KNOWN_BODY_BYTES: self.known_size}
 
     async def send(self, message: Any) -> None:
         if self.more_body and not self.response_started:
             self.keep_alive = False
         await super().send(message)
-        # The request, and what it has reserved, lasts until the client has read the answer but for a small rest.
+        # Return when the client has read nearly all of the answer: until then the request keeps its reserved memory.
         if self.response_complete and self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
 
 
 class ContractProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with framing, limits and error bodies of our own."""
+    """uvicorn's protocol with strict framing, limits, and errors in the format of the API."""
 
     server_state: Connections
     cycle: _Cycle | None  # type: ignore[assignment]  # None until the first request, which uvicorn's own hint omits
@@ -113,124 +116,124 @@ class ContractProtocol(HttpToolsProtocol):
         self._counted_head_bytes = 0
         self._decoder: framing.LengthDecoder | framing.ChunkedDecoder = framing.LengthDecoder(0)
         self._had_body = False
-        # Bytes arrived that are never read: closed at once, the client could lose the answer.
-        self._unread = False
-        self._head_clock: asyncio.TimerHandle | None = None
-        self._write_clock: asyncio.TimerHandle | None = None
-        self._linger_clock: asyncio.TimerHandle | None = None
-        self._writing_since: float | None = None
+        # Whether bytes arrived that are never parsed: to close at once could then make the client lose the answer.
+        self._has_extra_bytes = False
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._linger_timer: asyncio.TimerHandle | None = None
+        self._write_paused_since: float | None = None
 
-    # The transport's calls
+    # Called by the transport
 
     def connection_made(self, transport: Any) -> None:
-        """Begin to wait for a request."""
+        """Register the connection and wait for a request."""
         super().connection_made(transport)
-        transport.set_write_buffer_limits(high=_UNREAD)
-        self._wait_for_head()
-        self.server_state.opened(self)
+        transport.set_write_buffer_limits(high=_WRITE_BUFFER_BYTES)
+        self._start_head_timer()
+        self.server_state.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing more will come."""
-        self.server_state.closed(self)
-        self._stop_clocks()
+        """Release everything that belongs to the connection."""
+        self.server_state.remove(self)
+        self._cancel_timers()
         self._count_head_bytes(0)
         super().connection_lost(exc)
-        # A request knows its connection: without this, both would stay until the garbage collector finds them.
+        # The request refers to its connection: without this line, both stay in memory until a garbage collection.
         self.cycle = None
 
     def data_received(self, data: bytes) -> None:
-        """Take in bytes of the client."""
+        """Process bytes of the client."""
         if self._state is _State.HEAD:
             self._read_head(data)
         elif self._state is _State.BODY:
             self._read_body(data)
-        elif self._state is _State.BEHIND:
-            self._ignore_behind()
+        elif self._state is _State.EXTRA:
+            self._ignore_extra_bytes()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's protocols may return it
-        """The client sends no more; True where it may still wait for an answer."""
-        if self._state is not _State.BEHIND:
+        """Handle that the client sends no more bytes. True keeps the connection open until its request is answered."""
+        if self._state is not _State.EXTRA:
             return False
         if self.cycle is not None:
             self.cycle.keep_alive = False
         return True
 
     def pause_writing(self) -> None:
-        """The client reads more slowly than the answer is written: it is given some time."""
+        """Limit the time until a client that reads its answer too slowly has read more."""
         super().pause_writing()
         now = self.loop.time()
-        if self._writing_since is None:
-            self._writing_since = now
-        left = self._writing_since + _SECONDS_FOR_AN_ANSWER - now
-        self._write_clock = self._later(max(min(_SECONDS_FOR_A_PART, left), 0), self._give_up_writing)
+        if self._write_paused_since is None:
+            self._write_paused_since = now
+        remaining = self._write_paused_since + _MAX_WRITE_SECONDS - now
+        self._write_timer = self._call_later(max(min(_MAX_WRITE_PAUSE, remaining), 0), self._abort_slow_reader)
 
     def resume_writing(self) -> None:
-        """The client has read on."""
-        if self._write_clock is not None:
-            self._write_clock.cancel()
-            self._write_clock = None
+        """Continue to write, because the client has read enough of its answer."""
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
         super().resume_writing()
 
-    # The server's and the application's calls
+    # Called by the server and the application
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is no request on it, not even the beginning of one."""
+        """Whether no request is running and none has begun to arrive."""
         return not self._head and (self.cycle is None or self.cycle.response_complete)
 
     @property
     def was_used(self) -> bool:
-        """Whether there was a request on it."""
+        """Whether a request has arrived on the connection."""
         return self.cycle is not None
 
-    def identified(self) -> None:
-        """The request on it has shown a valid identity."""
-        self.server_state.identified(self)
+    def mark_identified(self) -> None:
+        """Record that the current request has a valid identity (see Connections)."""
+        self.server_state.mark_identified(self)
 
     def close_with_answer(self) -> None:
-        """Close it with the answer to the request that is on it; the client is told."""
+        """Close the connection after the answer to the current request; its headers announce that."""
         if self.cycle is not None:
             self.cycle.keep_alive = False
 
     def shutdown(self) -> None:
-        """Close it, at once where there is no request on it; a request that has begun to arrive is waited for."""
+        """Close the connection: at once if it is idle, otherwise after the current or arriving request."""
         if not self._head:
             super().shutdown()
 
     def close_gently(self) -> None:
-        """Close it so that the client can read the answer, whatever it still sends."""
+        """Close the connection in a way that lets a client that still sends bytes read its answer."""
         if self.transport.is_closing() or self._state is _State.DISCARDED:
             return
-        clean = self._state is _State.BEHIND and self._decoder.done and not self._unread
+        can_close_now = self._state is _State.EXTRA and self._decoder.done and not self._has_extra_bytes
         self._state = _State.DISCARDED
-        if clean:
+        if can_close_now:
             self.transport.close()
             return
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self._linger_clock = self._later(_LINGER, self.transport.close)
+        self._linger_timer = self._call_later(_LINGER_SECONDS, self.transport.close)
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close a connection that has been idle for long; one whose client has not even read its answer is cut."""
+        """Close a connection that has been idle for too long; abort it if its client has not read its answer."""
         if self.transport.get_write_buffer_size():
             self.transport.abort()
         else:
             super().timeout_keep_alive_handler()
 
     def on_response_complete(self) -> None:
-        """An answer was written: wait for the next request, unless the connection is closed with it."""
+        """Wait for the next request after an answer, unless the connection is closed with that answer."""
         self.server_state.total_requests += 1
-        self._writing_since = None
+        self._write_paused_since = None
         if self.cycle is not None:
-            self.cycle.scope = {}  # type: ignore[typeddict-item]  # an idle connection keeps nothing of its last request
+            self.cycle.scope = {}  # type: ignore[typeddict-item]  # an idle connection must not keep its last request in memory
         if self.transport.is_closing() or self._state is _State.DISCARDED:
             return
         self._state = _State.HEAD
-        self.server_state.idle(self)
+        self.server_state.mark_idle(self)
         self.flow.resume_reading()
         self._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self._later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self.timeout_keep_alive_task = self._call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     # Reading a request
 
@@ -240,27 +243,27 @@ class ContractProtocol(HttpToolsProtocol):
             if not data:
                 return
             self._unset_keepalive_if_required()
-            self._wait_for_head()
+            self._start_head_timer()
         self._head += data
         end = self._head.find(framing.END_OF_HEAD)
-        if (end if end >= 0 else len(self._head)) > header_limits.MOST_HEADER_BYTES:
-            self._refuse(_TOO_LARGE)
+        if (end if end >= 0 else len(self._head)) > head_limits.MAX_HEAD_BYTES:
+            self._refuse(_HEAD_TOO_LARGE)
         elif end >= 0:
-            self._begin(self._head[:end], self._head[end + len(framing.END_OF_HEAD) :])
+            self._start_request(self._head[:end], self._head[end + len(framing.END_OF_HEAD) :])
         elif not framing.may_become_head(self._head):
             self._refuse(_NOT_HTTP)
         else:
-            self._count_head_bytes(max(len(self._head) - header_limits.ORDINARY_HEADER_BYTES, 0))
-            if self.server_state.bytes_of_heads > header_limits.MOST_INCOMPLETE_BYTES:
-                self._refuse(_BUSY)
+            self._count_head_bytes(max(len(self._head) - head_limits.ORDINARY_HEAD_BYTES, 0))
+            if self.server_state.incomplete_head_bytes > head_limits.MAX_INCOMPLETE_HEAD_BYTES:
+                self._refuse(_TOO_MANY_HEADS)
 
-    def _begin(self, raw: bytes, behind: bytes) -> None:
-        """Run the application for a request whose head is whole."""
+    def _start_request(self, raw: bytes, extra: bytes) -> None:
+        """Run the application for a request whose head is complete; `extra` are the bytes after the head."""
         try:
             head = framing.parse_head(raw)
             url = httptools.parse_url(head.target)
         except framing.TooManyFieldsError:
-            self._refuse(_TOO_LARGE)
+            self._refuse(_HEAD_TOO_LARGE)
             return
         except (framing.FramingError, httptools.HttpParserError):
             self._refuse(_NOT_HTTP)
@@ -269,8 +272,8 @@ class ContractProtocol(HttpToolsProtocol):
         path = raw_path.decode("ascii")
         self._head = b""
         self._count_head_bytes(0)
-        self._stop_head_clock()
-        self.server_state.busy(self)
+        self._cancel_head_timer()
+        self.server_state.mark_busy(self)
         scope: Any = {
             "type": "http",
             "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
@@ -297,26 +300,26 @@ class ContractProtocol(HttpToolsProtocol):
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             expect_100_continue=head.expects_continue,
-            keep_alive=head.keep_alive and not self.server_state.ending,
+            keep_alive=head.keep_alive and not self.server_state.is_ending,
             on_response=self.on_response_complete,
         )
-        self._decoder = framing.body_decoder(head)
+        self._decoder = framing.create_body_decoder(head)
         self._had_body = not self._decoder.done
         self._state = _State.BODY
-        self._read_body(behind)
-        # Also where the body is no valid one: the application is told that no more of it comes.
+        self._read_body(extra)
+        # The application runs also if the body is invalid, and then learns that the body ended early.
         self._start_asgi_task(self.cycle, self.app)
 
     def _read_body(self, data: bytes) -> None:
         cycle = self.cycle
         assert cycle is not None  # noqa: S101 - for the type checker
         try:
-            body, behind = self._decoder.feed(data)
+            body, extra = self._decoder.feed(data)
         except framing.FramingError:
-            self._state = _State.BEHIND
-            cycle.body_is_broken()
+            self._state = _State.EXTRA
+            cycle.end_body_early()
             return
-        cycle.announced = self._decoder.announced
+        cycle.known_size = self._decoder.known_size
         cycle.body += body
         if len(cycle.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
@@ -324,68 +327,70 @@ class ContractProtocol(HttpToolsProtocol):
             cycle.waiting_for_100_continue = False
             cycle.message_event.set()
         if self._decoder.done:
-            self._state = _State.BEHIND
+            self._state = _State.EXTRA
             cycle.more_body = False
             cycle.message_event.set()
-            if behind:
-                self._ignore_behind()
+            if extra:
+                self._ignore_extra_bytes()
 
-    def _ignore_behind(self) -> None:
-        """Close with the answer: nothing that the client sends before it is the beginning of another request."""
-        self._unread = True
+    def _ignore_extra_bytes(self) -> None:
+        """Close the connection after the answer, because bytes that arrive before the answer are never parsed."""
+        self._has_extra_bytes = True
         self.close_with_answer()
         self.flow.pause_reading()
 
     def _refuse(self, problem: Problem) -> None:
-        """Answer a request whose head cannot be read, and close."""
+        """Answer a request with an unusable head, and close the connection."""
         head, self._head = self._head, b""
         self._count_head_bytes(0)
-        self._stop_head_clock()
-        # The application is told, so that it counts; of a request with a whole head it knows.
-        line = framing.request_line(head)
-        refused = getattr(self.app, "refused", None)
-        if refused is not None and line is not None:
-            refused(*line, problem.status)
+        self._cancel_head_timer()
+        # The metrics are the application's, so it counts the request.
+        line = framing.parse_faulty_request_line(head)
+        count_refused = getattr(self.app, "count_refused", None)
+        if count_refused is not None and line is not None:
+            count_refused(*line, problem.status)
         request_id = os.urandom(16).hex()
-        log.info("request refused by its head", status=problem.status, request_id=request_id)
-        # Behind a request with a body, what begins no request is most likely more of that body: no second answer.
+        log.info("request refused: unusable request head", status=problem.status, request_id=request_id)
+        # Bytes after a request with a body that are no request are probably more of that body: they get no answer.
         if not self._had_body or line is not None:
-            self.transport.write(_answer(problem, request_id))
+            self.transport.write(_encode_answer(problem, request_id))
         self.close_gently()
 
-    # Clocks and counts
+    # Timers and counts
 
-    def _wait_for_head(self) -> None:
-        self._stop_head_clock()
-        self._head_clock = self._later(header_limits.SECONDS_FOR_HEADERS, partial(self._refuse, _LATE))
+    def _start_head_timer(self) -> None:
+        self._cancel_head_timer()
+        self._head_timer = self._call_later(head_limits.HEAD_TIMEOUT, partial(self._refuse, _HEAD_TOO_SLOW))
 
-    def _later(self, seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
-        """A call without the context of the request at hand: the context keeps the request in memory."""
+    def _call_later(self, seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
+        """Schedule a call without the context of the current request, which would keep the request in memory."""
         return self.loop.call_later(seconds, call, context=Context())
 
-    def _stop_head_clock(self) -> None:
-        if self._head_clock is not None:
-            self._head_clock.cancel()
-            self._head_clock = None
+    def _cancel_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
-    def _stop_clocks(self) -> None:
-        self._stop_head_clock()
-        for clock in (self._write_clock, self._linger_clock):
-            if clock is not None:
-                clock.cancel()
+    def _cancel_timers(self) -> None:
+        self._cancel_head_timer()
+        for timer in (self._write_timer, self._linger_timer):
+            if timer is not None:
+                timer.cancel()
 
-    def _give_up_writing(self) -> None:
-        log.info("connection cut: the client does not read its answer")
+    def _abort_slow_reader(self) -> None:
+        log.info("connection aborted: the client does not read its answer")
         self.transport.abort()
 
     def _count_head_bytes(self, size: int) -> None:
-        self.server_state.bytes_of_heads += size - self._counted_head_bytes
+        self.server_state.incomplete_head_bytes += size - self._counted_head_bytes
         self._counted_head_bytes = size
 
 
-def _answer(problem: Problem, request_id: str) -> bytes:
+def _encode_answer(problem: Problem, request_id: str) -> bytes:
     body = problem.body
-    more = b"".join(b"%s: %s\r\n" % (name.lower().encode(), value.encode()) for name, value in problem.headers.items())
+    headers = b"".join(
+        b"%s: %s\r\n" % (name.lower().encode(), value.encode()) for name, value in problem.headers.items()
+    )
     return (
         b"HTTP/1.1 %d %s\r\n"
         b"content-type: application/json\r\n"
@@ -395,5 +400,5 @@ def _answer(problem: Problem, request_id: str) -> bytes:
         b"cache-control: no-store\r\n"
         b"%s"
         b"connection: close\r\n\r\n%s"
-        % (problem.status, _REASONS[problem.status], len(body), request_id.encode(), more, body)
+        % (problem.status, _REASONS[problem.status], len(body), request_id.encode(), headers, body)
     )

@@ -1,4 +1,4 @@
-"""Quotas over HTTP (openapi.yaml, operation getQuota), and as RateLimit fields of answers to builds."""
+"""The controller of quotas (openapi.yaml, operation getQuota), and a quota in the form of a rate limit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SECOND: Final = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class QuotaController:
-    """Operations on the quota."""
+    """The operation that shows an organization its quota of builds."""
 
     show_quota: ShowQuota
 
@@ -37,8 +37,8 @@ class QuotaController:
         return json_answer({"unlimited": True} if allowance is None else _quota(allowance))
 
 
-def builds_left(allowance: Allowance) -> RateLimit:
-    """The quota in the form of a rate limit."""
+def to_rate_limit(allowance: Allowance) -> RateLimit:
+    """Convert a quota to a rate limit named `builds`, for RateLimit headers."""
     return RateLimit("builds", allowance.limit, allowance.window, allowance.remaining, allowance.frees_in)
 
 
@@ -56,5 +56,5 @@ def _quota(allowance: Allowance) -> dict[str, Any]:
 
 
 def _round_up_to_second(moment: datetime) -> datetime:
-    """Rounded up, so that a client that waits until then has waited long enough."""
+    """Round a time up to a whole second, so that a client that waits until then has waited long enough."""
     return moment.replace(microsecond=0) + (_SECOND if moment.microsecond else timedelta(0))

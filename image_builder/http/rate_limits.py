@@ -13,8 +13,8 @@ from datetime import timedelta
 class RateLimit:
     """The state of a rate limit: `limit` requests or builds are allowed within any `window`.
 
-    `remaining` of them are left; after `frees_in` there will be one more, None if there will be no more. `name` is
-    ASCII without quotes and backslashes.
+    `remaining` of them are still allowed. `frees_in` is the time after which one more is allowed, None if none is in
+    use. `name` is ASCII without quotes and backslashes.
     """
 
     name: str
@@ -24,27 +24,27 @@ class RateLimit:
     frees_in: timedelta | None
 
 
-def rate_limit_fields(*limits: RateLimit) -> dict[str, str]:
-    """The headers that report these limits; no headers without limits."""
+def format_rate_limits(*limits: RateLimit) -> dict[str, str]:
+    """Return the headers that report these limits; none if there are no limits."""
     if not limits:
         return {}
     return {"RateLimit-Policy": ", ".join(map(_policy, limits)), "RateLimit": ", ".join(map(_state, limits))}
 
 
 def add_rate_limits(headers: list[tuple[bytes, bytes]], limits: tuple[RateLimit, ...]) -> list[tuple[bytes, bytes]]:
-    """Add limits to an answer's headers, after limits that the headers report already. Names must be in lower case."""
-    fields = {name.lower().encode(): value.encode() for name, value in rate_limit_fields(*limits).items()}
-    others = []
+    """Add limits to an answer's headers, after limits that these report already. Header names must be in lower case."""
+    fields = {name.lower().encode(): value.encode() for name, value in format_rate_limits(*limits).items()}
+    other_headers = []
     for name, value in headers:
         if name in fields:
             fields[name] = value + b", " + fields[name]
         else:
-            others.append((name, value))
-    return [*others, *fields.items()]
+            other_headers.append((name, value))
+    return [*other_headers, *fields.items()]
 
 
 def whole_seconds(duration: timedelta) -> int:
-    """The duration in seconds, rounded up, so that a client that waits that long has waited long enough."""
+    """Return a duration in seconds, rounded up, so that a client that waits that long has waited long enough."""
     return -(-duration // timedelta(seconds=1))
 
 

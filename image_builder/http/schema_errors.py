@@ -1,7 +1,7 @@
-"""Schema errors of a document, found in bounded memory.
+"""Finds the errors of a document by its JSON schema, in bounded memory.
 
-jsonschema-rs builds every error, with a copy of the value, before it returns the first: a body of 28 kB could cost
-hundreds of megabytes. Here the document is walked along its schema. Valid parts are skipped, and the walk stops after
+jsonschema-rs creates every error, with a copy of the value, before it returns the first: a body of 28 kB could take
+hundreds of megabytes. This module walks through the document along its schema. It skips valid parts, and stops after
 MAX_ERRORS errors.
 """
 
@@ -14,23 +14,26 @@ from typing import Any, Final
 
 import jsonschema_rs
 
+from domain.similar_names import describe_choices
+
 Schema = Mapping[str, Any]
 Path = tuple[str | int, ...]
 
-# Error messages hold this text in place of values, which may be secrets.
+# The text in error messages in place of values, which may be secrets.
 VALUE_PLACEHOLDER: Final = "the value"
-# Errors of one document; the walk stops there.
+# Errors of one document after which the walk stops.
 MAX_ERRORS: Final = 20
-# Entries; longer lists are not copied into errors.
+# Entries of a list: longer lists are not copied into errors.
 _MAX_COPIED_ENTRIES: Final = 1000
+# The keywords that list alternative schemas of a value.
 _ALTERNATIVES: Final = ("oneOf", "anyOf")
 
 
 def _without_parts(value: Any) -> Any:
-    """The value with placeholders for its entries, because each error holds a copy of the value.
+    """Return a value without the contents of its parts, because each error has a copy of the value.
 
-    Keywords about the value itself, such as `maxItems`, `uniqueItems` and `required`, give the same result for both:
-    the placeholders in a list differ from each other.
+    Keywords about the value itself, such as `maxItems`, `uniqueItems` and `required`, give the same result for both,
+    because the placeholders in a list differ from each other.
     """
     if isinstance(value, list):
         return list(range(len(value))) if len(value) > _MAX_COPIED_ENTRIES else value
@@ -42,45 +45,50 @@ def _without_parts(value: Any) -> Any:
 class SchemaErrors:
     """Finds the errors in documents of one schema.
 
-    `resolve` follows the references of a schema; `validator_of` compiles a schema. Both are called when a document has
-    errors, once for each part of the schema where errors occur.
+    `resolve` follows the references of a schema; `create_validator` compiles a schema. Both are called when a document
+    has errors, once for each part of the schema where errors occur.
     """
 
     def __init__(
         self,
         schema: Schema,
         resolve: Callable[[Schema], Schema],
-        validator_of: Callable[[Schema], jsonschema_rs.Draft4Validator],
+        create_validator: Callable[[Schema], jsonschema_rs.Draft4Validator],
     ) -> None:
         self._schema = resolve(schema)
         self._resolve = resolve
-        self._validator_of = validator_of
+        self._create_validator = create_validator
         self._parts: dict[str, SchemaErrors] = {}
 
-    def first(self, document: Any) -> list[tuple[Path, str]]:
-        """The first MAX_ERRORS errors, each with its path and message.
+    def find_first(self, document: Any) -> list[tuple[Path, str]]:
+        """Return the first MAX_ERRORS errors, each with its path and message.
 
         Raises ValueError if the document is nested too deeply.
         """
         return list(islice(self._walk(document, ()), MAX_ERRORS))
 
     def _walk(self, value: Any, path: Path) -> Iterator[tuple[Path, str]]:
-        if self._whole.is_valid(value):
+        if self._validator.is_valid(value):
             return
         if self._alternatives:
             yield from self._walk_alternatives(value, path)
-        yield from ((path, error.message) for error in self._without_subschemas.iter_errors(_without_parts(value)))
+        allowed = self._schema.get("enum")
+        if allowed and isinstance(value, str) and all(isinstance(each, str) for each in allowed):
+            # One of a few names is no secret, so the message may hold the value.
+            yield path, f"expected {describe_choices(value, allowed)}"
+            return
+        yield from ((path, error.message) for error in self._shallow_validator.iter_errors(_without_parts(value)))
         if isinstance(value, dict):
             for name, schema in self._schema.get("properties", {}).items():
                 if name in value:
-                    yield from self._part(f".{name}", schema)._walk(value[name], (*path, name))  # noqa: SLF001
+                    yield from self._get_part(f".{name}", schema)._walk(value[name], (*path, name))  # noqa: SLF001
         elif isinstance(value, list) and "items" in self._schema:
-            items = self._part("[]", self._schema["items"])
+            items = self._get_part("[]", self._schema["items"])
             for index, entry in enumerate(value):
                 yield from items._walk(entry, (*path, index))  # noqa: SLF001
 
     def _walk_alternatives(self, value: Any, path: Path) -> Iterator[tuple[Path, str]]:
-        """If no alternative of `oneOf` or `anyOf` is valid, an error of the one that the client most likely meant.
+        """Yield an error of the alternative that the client most likely meant, if the value fits none.
 
         That is the alternative with the fewest and deepest errors. If each alternative has one error, at the value
         itself, their messages are joined.
@@ -97,12 +105,12 @@ class SchemaErrors:
             yield min(by_alternative, key=lambda errors: (len(errors), -max(len(each) for each, _ in errors)))[0]
 
     @cached_property
-    def _whole(self) -> jsonschema_rs.Draft4Validator:
-        return self._validator_of(self._schema)
+    def _validator(self) -> jsonschema_rs.Draft4Validator:
+        return self._create_validator(self._schema)
 
     @cached_property
-    def _without_subschemas(self) -> jsonschema_rs.Draft4Validator:
-        """The validator of the keywords about the value itself, such as `type`, without those about its parts."""
+    def _shallow_validator(self) -> jsonschema_rs.Draft4Validator:
+        """The validator for keywords about the value itself, such as `type`, without those about its parts."""
         keywords = {
             key: entry for key, entry in self._schema.items() if key not in {"items", "properties", *_ALTERNATIVES}
         }
@@ -112,15 +120,15 @@ class SchemaErrors:
                 name: {key: entry for key, entry in self._resolve(schema).items() if key == "default"}
                 for name, schema in self._schema["properties"].items()
             }
-        return self._validator_of(keywords)
+        return self._create_validator(keywords)
 
     @cached_property
     def _alternatives(self) -> tuple[SchemaErrors, ...]:
         schemas = next((self._schema[key] for key in _ALTERNATIVES if key in self._schema), ())
-        return tuple(SchemaErrors(schema, self._resolve, self._validator_of) for schema in schemas)
+        return tuple(SchemaErrors(schema, self._resolve, self._create_validator) for schema in schemas)
 
-    def _part(self, name: str, schema: Schema) -> SchemaErrors:
+    def _get_part(self, name: str, schema: Schema) -> SchemaErrors:
         part = self._parts.get(name)
         if part is None:
-            part = self._parts[name] = SchemaErrors(schema, self._resolve, self._validator_of)
+            part = self._parts[name] = SchemaErrors(schema, self._resolve, self._create_validator)
         return part

@@ -1,7 +1,8 @@
-"""Validation of JSON documents by the schemas of openapi.yaml.
+"""Validates JSON documents by the schemas of openapi.yaml, and normalizes them.
 
-For each schema a validator and a normaliser are built once, at start. Validators are those of jsonschema-rs for draft
-4, which OpenAPI 3.0 is based on (in draft 4, `1.0` is no integer). A normaliser adds defaults and removes unknown keys.
+A validator and a normalizer are created for each schema at start. The validators are those of jsonschema-rs for draft 4
+of JSON Schema, which OpenAPI 3.0 is based on (in draft 4, `1.0` is no integer). A normalizer adds defaults and removes
+unknown keys.
 """
 
 from __future__ import annotations
@@ -12,23 +13,23 @@ from typing import Any, Final
 import jsonschema_rs
 
 from domain.errors import InvalidRequestError
-from domain.texts import shortened
+from domain.texts import shorten
 from domain.uuids import is_uuid
 from image_builder.http.schema_errors import VALUE_PLACEHOLDER, Path, SchemaErrors
 
 Schema = Mapping[str, Any]
-Normalise = Callable[[Any], Any]
+Normalizer = Callable[[Any], Any]
 
 # Characters of an error message.
 _MAX_MESSAGE_LENGTH: Final = 1000
-# Levels of nesting in values of any shape. Far above real use, and below 254, the limit of orjson.
+# Levels of nesting in values of any shape: far more than real ones have, and less than 254, the limit of orjson.
 _MAX_DEPTH: Final = 64
 
 
 def resolve_references(schema: Schema, components: Mapping[str, Schema]) -> Schema:
-    """Follow `$ref`, and merge an `allOf` of one schema into the schema around it.
+    """Return a schema with its `$ref` followed, or its `allOf` of one schema merged into it; others are unchanged.
 
-    `components` are the schemas by name. Other schemas are returned unchanged.
+    `components` are the schemas by name.
     """
     while "$ref" in schema:
         schema = components[schema["$ref"].rpartition("/")[2]]
@@ -40,13 +41,13 @@ def resolve_references(schema: Schema, components: Mapping[str, Schema]) -> Sche
 
 
 class Checker:
-    """Validates and completes documents of one schema."""
+    """Validates and normalizes documents of one schema."""
 
     def __init__(self, schema: Schema, components: Mapping[str, Schema]) -> None:
         """`components` are the schemas of openapi.yaml by name."""
 
-        def validator_of(part: Schema) -> jsonschema_rs.Draft4Validator:
-            # With the referenced components only: a validator that holds all of them takes a megabyte.
+        def create_validator(part: Schema) -> jsonschema_rs.Draft4Validator:
+            # A validator with all components would take a megabyte, so it gets only those that the schema refers to.
             needed = {name: _to_draft_4(components[name]) for name in _referenced_names(part, components)}
             return jsonschema_rs.Draft4Validator(
                 {**_to_draft_4(part), "components": {"schemas": needed}},
@@ -55,38 +56,38 @@ class Checker:
                 validate_formats=True,
             )
 
-        self._validator = validator_of(schema)
-        self._errors = SchemaErrors(schema, lambda part: resolve_references(part, components), validator_of)
-        self._normalise = _normaliser(schema, components)
+        self._validator = create_validator(schema)
+        self._errors = SchemaErrors(schema, lambda part: resolve_references(part, components), create_validator)
+        self._normalize = _create_normalizer(schema, components)
 
     def accept(self, document: Any) -> Any:
         """Return the document with defaults and without unknown keys.
 
-        Raises InvalidRequestError, which names the field and what is allowed. It does not repeat values, because they
-        may be secrets.
+        Raises InvalidRequestError for an invalid document. The error names the field and what is allowed, but not the
+        value, which may be a secret.
         """
         if not self.is_valid(document):
             raise InvalidRequestError(self._error_message(document))
-        return self.complete(document)
+        return self.normalize(document)
 
     def is_valid(self, document: Any) -> bool:
         """Whether the document is valid."""
         return self._validator.is_valid(document)
 
-    def complete(self, document: Any) -> Any:
+    def normalize(self, document: Any) -> Any:
         """Return a valid document with defaults and without unknown keys.
 
         Raises InvalidRequestError if a value of any shape is nested too deeply.
         """
-        return self._normalise(document)
+        return self._normalize(document)
 
     def _error_message(self, document: Any) -> str:
         try:
-            # The deepest error is the one nearest to the client's mistake.
-            path, message = max(self._errors.first(document), key=lambda error: len(error[0]))
-        except ValueError:  # jsonschema-rs formats errors up to some depth only
+            # The deepest error is the nearest to the client's mistake.
+            path, message = max(self._errors.find_first(document), key=lambda error: len(error[0]))
+        except ValueError:  # jsonschema-rs cannot format an error of a value with too many levels
             return "body: nested too deeply"
-        return shortened(f"{_format_path(path) or 'body'}: {message}", _MAX_MESSAGE_LENGTH)
+        return shorten(f"{_format_path(path) or 'body'}: {message}", _MAX_MESSAGE_LENGTH)
 
 
 def _format_path(path: Path) -> str:
@@ -95,7 +96,7 @@ def _format_path(path: Path) -> str:
 
 
 def _referenced_names(schema: Schema, components: Mapping[str, Schema]) -> set[str]:
-    """The names of the components that a schema refers to, directly or through other components."""
+    """Return the names of the components that a schema refers to, directly or through other components."""
     names: set[str] = set()
     waiting: list[Any] = [schema]
     while waiting:
@@ -134,16 +135,16 @@ def _to_draft_4(schema: Any) -> Any:
     return translated
 
 
-def _normaliser(schema: Schema, components: Mapping[str, Schema]) -> Normalise:
+def _create_normalizer(schema: Schema, components: Mapping[str, Schema]) -> Normalizer:
     schema = resolve_references(schema, components)
     if "anyOf" in schema:
-        return _check_depth  # the only `anyOf` of a request is the upload options, which are stored unchanged
+        return _check_depth  # the only `anyOf` of requests is that of upload options, which are stored unchanged
     if "oneOf" in schema:
-        return _one_of(schema["oneOf"], components)
+        return _create_one_of_normalizer(schema["oneOf"], components)
     if "properties" in schema:
-        return _object(schema["properties"], components)
+        return _create_object_normalizer(schema["properties"], components)
     if "items" in schema:
-        return _list(_normaliser(schema["items"], components))
+        return _create_list_normalizer(_create_normalizer(schema["items"], components))
     return _unchanged
 
 
@@ -151,23 +152,23 @@ def _unchanged(value: Any) -> Any:
     return value
 
 
-def _list(entry: Normalise) -> Normalise:
+def _create_list_normalizer(entry: Normalizer) -> Normalizer:
     if entry is _unchanged:
         return _unchanged
     return lambda values: [entry(value) for value in values]
 
 
-def _object(properties: Mapping[str, Schema], components: Mapping[str, Schema]) -> Normalise:
-    known = {name: _normaliser(schema, components) for name, schema in properties.items()}
+def _create_object_normalizer(properties: Mapping[str, Schema], components: Mapping[str, Schema]) -> Normalizer:
+    known = {name: _create_normalizer(schema, components) for name, schema in properties.items()}
     defaults = dict(_defaults(properties, components))
 
-    def normalise(document: Mapping[str, Any]) -> dict[str, Any]:
+    def normalize(document: Mapping[str, Any]) -> dict[str, Any]:
         kept = {name: known[name](value) for name, value in document.items() if name in known}
         for name, default in defaults.items():
             kept.setdefault(name, default)
         return kept
 
-    return normalise
+    return normalize
 
 
 def _defaults(properties: Mapping[str, Schema], components: Mapping[str, Schema]) -> Iterator[tuple[str, Any]]:
@@ -177,18 +178,20 @@ def _defaults(properties: Mapping[str, Schema], components: Mapping[str, Schema]
             yield name, resolved["default"]
 
 
-def _one_of(branches: list[Schema], components: Mapping[str, Schema]) -> Normalise:
-    options = [Checker(branch, components) for branch in branches if _normaliser(branch, components) is not _unchanged]
+def _create_one_of_normalizer(branches: list[Schema], components: Mapping[str, Schema]) -> Normalizer:
+    options = [
+        Checker(branch, components) for branch in branches if _create_normalizer(branch, components) is not _unchanged
+    ]
     if not options:
         return _unchanged
 
-    def normalise(value: Any) -> Any:
+    def normalize(value: Any) -> Any:
         for option in options:
             if option.is_valid(value):
-                return option.complete(value)
+                return option.normalize(value)
         return value
 
-    return normalise
+    return normalize
 
 
 def refuse_nul(document: Any) -> None:
@@ -213,7 +216,7 @@ def _check_depth(value: Any) -> Any:
 
 
 def _walk(document: Any) -> Iterator[tuple[Any, int]]:
-    """Every value of a document, with its number of levels below the top."""
+    """Yield every value of a document, with its number of levels below the top."""
     waiting: list[tuple[Any, int]] = [(document, 0)]
     while waiting:
         value, depth = waiting.pop()

@@ -1,6 +1,7 @@
-"""The middleware between Connexion's routing and the handlers: identity, rate limit, parameters, body, in this order.
+"""The middleware between Connexion's routing and the handlers.
 
-Everything that can be refused is refused here, on the event loop, before a thread is taken.
+It checks a request's identity, rate limit, parameters and body, in this order, and refuses an invalid request before it
+takes a thread of the handlers.
 """
 
 from __future__ import annotations
@@ -23,51 +24,51 @@ from werkzeug.http import parse_accept_header
 
 from domain.errors import InvalidRequestError
 from image_builder.http.auth import Authenticate
-from image_builder.http.call import ANNOUNCED, CALL, CONNECTION, REQUEST_RECORD, Call, Route
+from image_builder.http.call import CALL, CONNECTION, KNOWN_BODY_BYTES, REQUEST_RECORD, Call, Route
 from image_builder.http.contract import TOML, Body, Contract, Operation
 from image_builder.http.errors import HttpError
 from image_builder.http.lanes import FairLane
-from image_builder.http.limiter import Limiter, budget_of
+from image_builder.http.limiter import Limiter, choose_budget
 from image_builder.http.memory import Account, RequestMemory
-from image_builder.http.nodes import MOST_VALUES, count_toml_values, count_values
 from image_builder.http.parameters import parse_query
 from image_builder.http.schemas import refuse_nul
-from image_builder.http.toml import create_request_from_toml
+from image_builder.http.toml import add_query, create_request_from_toml
+from image_builder.http.value_count import MAX_VALUES, count_toml_values, count_values
 from image_builder.telemetry import logs
 
 T = TypeVar("T")
 
 _JSON: Final = "application/json"
-# Characters of an Accept header; browsers send 200. Those of a whole head would take the event loop 80 ms.
-_LONGEST_ACCEPT: Final = 2_000
-# A client that sends its body drop by drop does not hold a connection for ever.
-_SECONDS_FOR_A_BODY: Final = 60.0
-# Above this the parsing of a body would be felt by the other requests of the event loop.
-_LARGE: Final = 32 * 1024
-# TOML takes a hundred times as long.
-_LARGE_TOML: Final = 2 * 1024
-# How often the text of a body is held at once, besides the document: as it came, and written for the composer and the
-# database with the copies of their libraries (measured by benchmarks.hostile).
-_COPIES: Final = 3
-# Of a body that does not say its length so many bytes are counted at first.
-_UNCOUNTED: Final = 16 * 1024
-# UTF-8 of a character beyond the first 65,536 begins with one of these bytes.
-_FOUR_BYTES: Final = range(0xF0, 0xF5)
-# Bodies that cost more memory than this are not taken in without what is needed besides.
-_LARGE_COST: Final = 128 * 1024
-# Checking this many values would delay the other requests of the event loop, too.
-_MANY: Final = 2_000
-# Large bodies are parsed apart from everything else that needs threads. Two threads, one for an organization: they
-# compete with the event loop for the interpreter.
-_PARSERS: Final = FairLane("parse", 2, most_waiting=400)
-# Threads that look up the size of a stored document that a large body replaces; others need not wait for that.
+# Characters of an Accept header. Browsers send 200; one as long as a whole head would block the event loop for 80 ms.
+_MAX_ACCEPT_LENGTH: Final = 2_000
+# Seconds for a body to arrive, so that a slow client does not hold a connection for ever.
+_BODY_TIMEOUT: Final = 60.0
+# Bytes of a JSON body: a larger one is parsed on a thread, because that would delay other requests on the event loop.
+_MAX_JSON_ON_LOOP: Final = 32 * 1024
+# Bytes of a TOML body: the same; it takes a hundred times as long.
+_MAX_TOML_ON_LOOP: Final = 2 * 1024
+# Copies of a body's text that are in memory at the same time besides the parsed document: the body itself, and two that
+# are encoded from it for the composer and for the database (measured by benchmarks.hostile).
+_TEXT_COPIES: Final = 3
+# Bytes that are reserved at first for a body without a Content-Length.
+_FIRST_RESERVATION: Final = 16 * 1024
+# The first bytes in UTF-8 of characters from U+10000, for which Python uses four bytes each.
+_LEADS_OF_WIDE_CHARACTERS: Final = range(0xF0, 0xF5)
+# Bytes of memory: a body that takes more reserves, in the same step, the memory that its handler will need.
+_MIN_COST_WITH_EXTRA: Final = 128 * 1024
+# Values: a body with more of them is checked on a thread, because that would delay the event loop.
+_MAX_VALUES_ON_LOOP: Final = 2_000
+# The threads that parse and check large bodies: only two, of which an organization gets one, because they compete with
+# the event loop for Python's global interpreter lock.
+_PARSERS: Final = FairLane("parse", 2, max_waiting=400)
+# The threads that look up the size of the stored document that a large body replaces, so that no other work waits.
 _LOOKUPS: Final = ThreadPoolExecutor(2, thread_name_prefix="stored-size")
-# What a value takes besides its text: in the document as it is parsed, completed, and turned into a back-end's.
-_BYTES_OF_A_VALUE: Final = 200
+# Bytes of memory for a value besides its text: it is parsed, gets defaults, and is converted for a back-end.
+_BYTES_PER_VALUE: Final = 200
 
 
 class CheckedOperation:
-    """An operation of the contract as the middleware calls it."""
+    """An operation of openapi.yaml whose requests the middleware checks."""
 
     def __init__(
         self,
@@ -75,39 +76,39 @@ class CheckedOperation:
         route: Route,
         authenticate: Authenticate,
         limiter: Limiter,
-        largest_body: int,
-        arriving: RequestMemory,
+        max_body_bytes: int,
+        incoming_bodies: RequestMemory,
     ) -> None:
         self._operation = operation
         self._route = route
         self._authenticate = authenticate
         self._limiter = limiter
-        self._budget = budget_of(operation.method, operation.path)
-        self._largest_body = largest_body
-        self._arriving = arriving
+        self._budget = choose_budget(operation.method, operation.path)
+        self._max_body_bytes = max_body_bytes
+        self._incoming_bodies = incoming_bodies
 
     async def read(self, scope: Scope, receive: Receive) -> Call:
-        """The call that the request asks for. Raises the refusals of the contract."""
+        """Check a request, and return the call of its handler. Raises the errors that openapi.yaml describes."""
         operation, record = self._operation, scope[REQUEST_RECORD]
         record.operation, record.template = operation.id, operation.path
         logs.bind(operation_id=operation.id)
         arguments: dict[str, Any] = {}
         if operation.needs_identity:
             identity = self._authenticate(scope["headers"])
-            scope[CONNECTION].identified()
+            scope[CONNECTION].mark_identified()
             record.tenant = record.memory.tenant = identity.tenant
             logs.bind(org_id=identity.tenant)
             await self._limiter.admit(record, identity.tenant, self._budget)
             arguments["identity"] = identity
         self._read_parameters(scope, arguments)
         if operation.produces:
-            arguments["media_type"] = _chosen(operation.produces, Headers(scope=scope))
+            arguments["media_type"] = _choose_media_type(operation.produces, Headers(scope=scope))
         if operation.body is not None:
             reader = _BodyReader(
                 operation.body,
                 Headers(scope=scope),
-                self._largest_body,
-                self._arriving,
+                self._max_body_bytes,
+                self._incoming_bodies,
                 record.memory,
                 self._route.extra_memory,
             )
@@ -123,90 +124,101 @@ class CheckedOperation:
                 arguments[parameter.argument] = parameter.parse(texts.get(parameter.name, []))
         for parameter in self._operation.header_parameters:
             values = Headers(scope=scope).getlist(parameter.name)
-            # Several lines of one header are one list (RFC 9110, section 5.3).
+            # Several header lines of one name form one list (RFC 9110, section 5.3).
             arguments[parameter.argument] = parameter.parse([", ".join(values)] if values else [])
 
 
 class _BodyReader:
-    """Reads the body of one request: its length and media type first, then its bytes, values and fields."""
+    """Reads the body of one request: checks length and media type, receives it, counts its values, and checks these."""
 
     def __init__(
         self,
         body: Body,
         headers: Headers,
-        largest: int,
-        arriving: RequestMemory,
+        max_bytes: int,
+        incoming_bodies: RequestMemory,
         memory: Account,
         extra_memory: Callable[..., int] | None,
     ) -> None:
-        """`arriving` is the memory of all bodies that are not whole, `memory` what this request may hold afterwards.
+        """`max_bytes` limits the body, and `extra_memory` is that of the Route.
 
-        `extra_memory` is that of the Route.
+        `incoming_bodies` is the memory of all incomplete bodies, `memory` the account of this request for its complete
+        body.
         """
         self._body = body
         self._headers = headers
-        self._largest = largest
-        self._arriving = arriving
+        self._max_bytes = max_bytes
+        self._incoming_bodies = incoming_bodies
         self._memory = memory
         self._extra_memory = extra_memory
 
     async def read(self, receive: Receive, arguments: Mapping[str, Any]) -> Any:
-        """The document, checked and completed. Raises the refusals of the contract."""
+        """Return the valid document, with defaults added. Raises the errors that openapi.yaml describes."""
         length = int(self._headers.get("content-length", "0"))
-        if length > self._largest:
-            raise _too_large(self._largest)
+        if length > self._max_bytes:
+            raise _too_large(self._max_bytes)
         if length:
-            _media_type(self._headers, self._body)  # before the body arrives, which may take long
-        arriving = Account(self._arriving, self._memory.tenant)
+            _check_media_type(self._headers, self._body)  # before the body arrives, which may take long
+        incoming_account = Account(self._incoming_bodies, self._memory.tenant)
         try:
-            raw = await self._received(receive, length, arriving)
+            raw = await self._receive_body(receive, length, incoming_account)
             if not raw and not self._body.required:
                 return self._body.accept({})
-            toml = _media_type(self._headers, self._body) == TOML
+            toml = _check_media_type(self._headers, self._body) == TOML
             count = count_toml_values if toml else count_values
-            values = await self._run(len(raw) > (_LARGE_TOML if toml else _LARGE), count, raw)
+            values = await self._run(len(raw) > (_MAX_TOML_ON_LOOP if toml else _MAX_JSON_ON_LOOP), count, raw)
             cost = _cost_of_text(raw) + _cost_of_values(values)
-            # At once: requests that hold a part each would wait for each other's.
-            await self._memory.reserve_soon(cost, later=await self._cost_besides(cost, arguments))
+            # One reservation for all memory: requests that hold a part each would wait for each other.
+            await self._memory.reserve_async(cost, later=await self._find_extra_cost(cost, arguments))
         finally:
-            arriving.close()
-        parse = partial(_toml_document, arguments=arguments) if toml else _json_document
-        document = partial(_document, parse, body=self._body)
-        return await self._run(values > _MANY or len(raw) > (_LARGE_TOML if toml else _LARGE), document, raw)
+            incoming_account.close()
+        parse = self._choose_parser(arguments, toml=toml)
+        check = partial(_parse_and_check, parse, body=self._body)
+        return await self._run(
+            values > _MAX_VALUES_ON_LOOP or len(raw) > (_MAX_TOML_ON_LOOP if toml else _MAX_JSON_ON_LOOP), check, raw
+        )
 
-    async def _cost_besides(self, cost: int, arguments: Mapping[str, Any]) -> int:
-        """What the handler needs besides a body of this cost. Raises UnavailableError when the database is away."""
-        if self._extra_memory is None or cost <= _LARGE_COST:
+    def _choose_parser(self, arguments: Mapping[str, Any], *, toml: bool) -> Callable[[bytes], Any]:
+        if toml:
+            return partial(_parse_toml, arguments=arguments, distributions=self._body.distributions)
+        return partial(_parse_json_blueprint, arguments=arguments) if self._body.toml else _parse_json
+
+    async def _find_extra_cost(self, cost: int, arguments: Mapping[str, Any]) -> int:
+        """Return the bytes that the handler needs besides `cost`, those of the body.
+
+        Raises UnavailableError if the database is unavailable.
+        """
+        if self._extra_memory is None or cost <= _MIN_COST_WITH_EXTRA:
             return 0
         lookup = partial(copy_context().run, partial(self._extra_memory, **arguments))
         stored = await asyncio.get_running_loop().run_in_executor(_LOOKUPS, lookup)
-        # A request that is served meanwhile may store a document as large as this one.
+        # Another request may store a document as large as this one in the meantime.
         return max(stored, cost)
 
     async def _run(self, large: bool, work: Callable[[bytes], T], raw: bytes) -> T:
-        """What the work makes of a body: here where that takes a moment only, else on a thread."""
+        """Return the result of `work` on a body; a large body is processed on a thread, others on the event loop."""
         return await _PARSERS.run(self._memory.tenant, partial(work, raw)) if large else work(raw)
 
-    async def _received(self, receive: Receive, length: int, arriving: Account) -> bytes:
-        """The body; nothing waits for memory while it holds some that another may wait for.
+    async def _receive_body(self, receive: Receive, length: int, incoming_account: Account) -> bytes:
+        """Receive and return the body; `length` is its Content-Length, or 0.
 
-        Of a body without a length the first bytes are counted as they come, the rest as if it were the largest.
+        A body without a Content-Length reserves a small amount at first; if it is larger, as much as a body may have.
         """
-        await arriving.reserve_soon(length or _UNCOUNTED)
+        await incoming_account.reserve_async(length or _FIRST_RESERVATION)
         chunks: list[bytes] = []
         size = 0
         try:
-            async with asyncio.timeout(_SECONDS_FOR_A_BODY):
+            async with asyncio.timeout(_BODY_TIMEOUT):
                 while True:
                     message: Message = await receive()
                     if message["type"] == "http.disconnect":
                         raise HttpError(400, "The body ended early, or is not framed as HTTP/1.1 wants it")
                     chunk = message.get("body", b"")
                     size += len(chunk)
-                    if max(size, message.get(ANNOUNCED, 0)) > self._largest:
-                        raise _too_large(self._largest)
-                    if size > arriving.size:
-                        await arriving.reserve_soon(self._largest - arriving.size)
+                    if max(size, message.get(KNOWN_BODY_BYTES, 0)) > self._max_bytes:
+                        raise _too_large(self._max_bytes)
+                    if size > incoming_account.size:
+                        await incoming_account.reserve_async(self._max_bytes - incoming_account.size)
                     chunks.append(chunk)
                     if not message.get("more_body", False):
                         return b"".join(chunks)
@@ -215,7 +227,7 @@ class _BodyReader:
 
 
 class CheckedAPI(RoutedAPI[CheckedOperation]):
-    """The contract's operations under one base path."""
+    """The operations of openapi.yaml under one base path."""
 
     def __init__(
         self,
@@ -225,8 +237,8 @@ class CheckedAPI(RoutedAPI[CheckedOperation]):
         routes: Mapping[str, Route],
         authenticate: Authenticate,
         limiter: Limiter,
-        largest_body: int,
-        arriving: RequestMemory,
+        max_body_bytes: int,
+        incoming_bodies: RequestMemory,
         **kwargs: Any,
     ) -> None:
         super().__init__(specification, *args, **kwargs)
@@ -234,25 +246,25 @@ class CheckedAPI(RoutedAPI[CheckedOperation]):
         self._routes = routes
         self._authenticate = authenticate
         self._limiter = limiter
-        self._largest_body = largest_body
-        self._arriving = arriving
+        self._max_body_bytes = max_body_bytes
+        self._incoming_bodies = incoming_bodies
         self.add_paths()
 
     def make_operation(self, operation: AbstractOperation) -> CheckedOperation:
-        """The operation of this id, with its route."""
+        """Create the CheckedOperation of one of Connexion's operations."""
         name = operation.operation_id
         return CheckedOperation(
             self._contract.operations[name],
             self._routes[name],
             self._authenticate,
             self._limiter,
-            self._largest_body,
-            self._arriving,
+            self._max_body_bytes,
+            self._incoming_bodies,
         )
 
 
 class ContractMiddleware(RoutedMiddleware[CheckedAPI]):
-    """Hands each request that fits the contract on as a Call; `settings` are CheckedAPI's arguments."""
+    """Checks each request by openapi.yaml, and passes it on as a Call; `settings` are CheckedAPI's own arguments."""
 
     api_cls = CheckedAPI
 
@@ -261,38 +273,38 @@ class ContractMiddleware(RoutedMiddleware[CheckedAPI]):
         self._settings = settings
 
     def add_api(self, specification: Any, **kwargs: Any) -> CheckedAPI:
-        """Connexion's way of telling a middleware about a specification."""
+        """Add the operations of a specification; Connexion calls this for each base path."""
         return super().add_api(specification, **kwargs, **self._settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Check the request, or raise 404 where no operation was found for it."""
-        found = scope["extensions"][ROUTING_CONTEXT]
-        if found["operation_id"] is None:
+        """Check the request. Raises HTTPException (404) if Connexion found no operation for it."""
+        routing = scope["extensions"][ROUTING_CONTEXT]
+        if routing["operation_id"] is None:
             raise HTTPException(404)
-        (api,) = self.apis[found["api_base_path"]]
-        scope[CALL] = await api.operations[found["operation_id"]].read(scope, receive)
+        (api,) = self.apis[routing["api_base_path"]]
+        scope[CALL] = await api.operations[routing["operation_id"]].read(scope, receive)
         await self.app(scope, receive, send)
 
 
 def _cost_of_text(raw: bytes) -> int:
-    """Bytes that a body's text costs until its request has ended: as it came, parsed, and for database and back-end."""
-    # One character makes Python keep two or four bytes for each of its text.
-    width = 1 if raw.isascii() else 4 if any(lead in raw for lead in _FOUR_BYTES) else 2
-    return len(raw) * (_COPIES + width)
+    """Return the bytes that the text of a body takes: raw, parsed, and encoded for the database and a back-end."""
+    # A single wide character makes Python use two or four bytes for every character of its text.
+    width = 1 if raw.isascii() else 4 if any(lead in raw for lead in _LEADS_OF_WIDE_CHARACTERS) else 2
+    return len(raw) * (_TEXT_COPIES + width)
 
 
 def _cost_of_values(values: int) -> int:
-    """Bytes that a body's values cost besides its text. Raises InvalidRequestError when there are too many."""
-    if values > MOST_VALUES:
-        raise InvalidRequestError(f"The body holds more than {MOST_VALUES} values")
-    return values * _BYTES_OF_A_VALUE
+    """Return the bytes that a body's values take besides its text. Raises InvalidRequestError for too many values."""
+    if values > MAX_VALUES:
+        raise InvalidRequestError(f"The body holds more than {MAX_VALUES} values")
+    return values * _BYTES_PER_VALUE
 
 
-def _document(parse: Callable[[bytes], Any], raw: bytes, body: Body) -> Any:
+def _parse_and_check(parse: Callable[[bytes], Any], raw: bytes, body: Body) -> Any:
     return body.accept(parse(raw))
 
 
-def _json_document(raw: bytes) -> Any:
+def _parse_json(raw: bytes) -> Any:
     try:
         document = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -302,36 +314,41 @@ def _json_document(raw: bytes) -> Any:
     return document
 
 
-def _toml_document(raw: bytes, arguments: Mapping[str, Any]) -> Any:
+def _parse_json_blueprint(raw: bytes, arguments: Mapping[str, Any]) -> Any:
+    return add_query(_parse_json(raw), arguments)
+
+
+def _parse_toml(raw: bytes, arguments: Mapping[str, Any], distributions: frozenset[str]) -> Any:
     try:
-        text = raw.decode("utf-8-sig")  # editors of some systems begin a file with a mark
+        text = raw.decode("utf-8-sig")  # some editors write a byte order mark
     except UnicodeDecodeError:
         raise InvalidRequestError("The body is not TOML: it is not UTF-8") from None
     try:
-        # TOML has numbers and texts that no JSON can hold.
-        document = orjson.loads(orjson.dumps(create_request_from_toml(text, arguments)))
+        # TOML has values that JSON cannot express: to encode them raises TypeError.
+        document = orjson.loads(orjson.dumps(create_request_from_toml(text, arguments, distributions)))
     except TypeError as error:
         raise InvalidRequestError(f"The blueprint cannot be kept as JSON: {error}") from None
     refuse_nul(document)
     return document
 
 
-def _chosen(media_types: tuple[str, ...], headers: Headers) -> str:
-    wanted = ", ".join(headers.getlist("accept"))
-    if len(wanted) > _LONGEST_ACCEPT:  # a server may disregard the header (RFC 9110, section 12.5.1)
+def _choose_media_type(media_types: tuple[str, ...], headers: Headers) -> str:
+    header = ", ".join(headers.getlist("accept"))
+    if len(header) > _MAX_ACCEPT_LENGTH:  # a server may disregard the header (RFC 9110, section 12.5.1)
         return media_types[0]
-    accept = parse_accept_header(wanted, MIMEAccept)
+    accept = parse_accept_header(header, MIMEAccept)
     return accept.best_match(media_types, media_types[0])
 
 
-def _media_type(headers: Headers, body: Body) -> str:
-    known = {_JSON, TOML} if body.toml else {_JSON}
+def _check_media_type(headers: Headers, body: Body) -> str:
+    """Return the media type of the body. Raises HttpError (415) for one that the operation does not support."""
+    supported = {_JSON, TOML} if body.toml else {_JSON}
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise HttpError(415, "The body must not be compressed")
     media_type, _, parameters = headers.get("content-type", "").partition(";")
     media_type = media_type.strip().lower()
-    if media_type not in known:
-        raise HttpError(415, f"The body must be {' or '.join(sorted(known))}")
+    if media_type not in supported:
+        raise HttpError(415, f"The body must be {' or '.join(sorted(supported))}")
     for parameter in parameters.split(";"):
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in {"utf-8", "utf8"}:

@@ -35,7 +35,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """The metrics of one process. Thread-safe. Fulfils ports.meter.Meter."""
+    """The metrics of one process. Thread-safe. Implements ports.meter.Meter."""
 
     def __init__(self, templates: Iterable[str] = (), shared: Collector | None = None) -> None:
         """`templates` are the path templates of all operations: their series exist from the start, so that Prometheus
@@ -146,46 +146,46 @@ class Metrics:
                 self._failed_composes.inc()
 
     def back_end_called(self, back_end: str, outcome: CallOutcome, seconds: float) -> None:
-        """See the port."""
+        """Implements `Meter.back_end_called`."""
         calls = self._calls.get((back_end, outcome))
         if calls is None:
             calls = self._calls[back_end, outcome] = self._back_ends.labels(back_end, outcome)
         calls.observe(seconds)
 
     def quota_refused(self) -> None:
-        """See the port."""
+        """Implements `Meter.quota_refused`."""
         self._quota_refusals.inc()
 
     def build_refused(self, fault: Fault) -> None:
-        """See the port."""
+        """Implements `Meter.build_refused`."""
         self._composer_refusals.labels(fault.value).inc()
 
     def rate_limited(self, budget: str) -> None:
-        """See the port."""
+        """Implements `Meter.rate_limited`."""
         self._rate_limit_refusals.labels(budget).inc()
 
     def rate_limit_store_unavailable(self) -> None:
-        """See the port."""
+        """Implements `Meter.rate_limit_store_unavailable`."""
         self._store_failures.inc()
 
     def starts_unmatched(self, number: int) -> None:
-        """See the port."""
+        """Implements `Meter.starts_unmatched`."""
         self._unmatched.set(number)
 
     def reconciliation_completed(self) -> None:
-        """See the port."""
+        """Implements `Meter.reconciliation_completed`."""
         self._reconciled.set(time.time())
 
     def starts_adopted(self, number: int = 1) -> None:
-        """See the port."""
+        """Implements `Meter.starts_adopted`."""
         self._adopted.inc(number)
 
     def starts_released(self, number: int = 1) -> None:
-        """See the port."""
+        """Implements `Meter.starts_released`."""
         self._released.inc(number)
 
     def build_id_conflicted(self) -> None:
-        """See the port."""
+        """Implements `Meter.build_id_conflicted`."""
         self._conflicting_ids.inc()
 
     def set_breaker(self, back_end: str, *, is_open: bool) -> None:

@@ -9,8 +9,8 @@ from sentry_sdk.consts import EndpointType
 from sentry_sdk.transport import HttpTransport
 from urllib3 import BaseHTTPResponse, HTTPResponse, PoolManager
 
-from adapters.http.sending import Collector, discard_body
-from adapters.http.watchdog import WATCHED_POOLS
+from adapters.http.call_deadline import DEADLINE_POOLS
+from adapters.http.telemetry_sessions import Collector, discard_body
 
 # Seconds for one attempt to send a report.
 _ATTEMPT_TIMEOUT: Final = 5.0
@@ -31,7 +31,7 @@ class ReportTransport(HttpTransport):
 
     def _make_pool(self) -> PoolManager:
         pool = super()._make_pool()
-        pool.pool_classes_by_scheme = WATCHED_POOLS
+        pool.pool_classes_by_scheme = DEADLINE_POOLS
         return pool
 
     def _request(
@@ -50,6 +50,6 @@ class ReportTransport(HttpTransport):
                 timeout=_ATTEMPT_TIMEOUT,
             )
             discard_body(answer)
-        self._collector.answered(answer.status)
+        self._collector.record_answer(answer.status)
         headers_kept = {_RETRY_AFTER: answer.headers[_RETRY_AFTER]} if _RETRY_AFTER in answer.headers else {}
         return HTTPResponse(b"", headers=headers_kept, status=answer.status)

@@ -57,7 +57,7 @@ class Tracing:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
         from opentelemetry.util.re import parse_env_headers
 
-        from adapters.http.sending import Collector, SendingSession
+        from adapters.http.telemetry_sessions import Collector, TelemetrySession
 
         # ruff: enable[PLC0415]
         resource = Resource.create({SERVICE_NAME: _SERVICE, SERVICE_VERSION: self._version})
@@ -65,7 +65,7 @@ class Tracing:
             f"{self._endpoint.rstrip('/')}/v1/traces",
             headers=parse_env_headers(self._headers, liberal=True),
             timeout=_ATTEMPT_TIMEOUT,
-            session=SendingSession(Collector("trace collector", "spans")),
+            session=TelemetrySession(Collector("trace collector", "spans")),
         )
         # The Collector logs once when the collector becomes unavailable; the exporter would log each failed attempt.
         logging.getLogger(trace_exporter.__name__).setLevel(logging.CRITICAL)
@@ -92,7 +92,7 @@ class Tracing:
 
 
 class RequestSpan:
-    """The span of a request. Fulfils ports.trace.Span."""
+    """The span of a request. Implements ports.trace.Span."""
 
     def __init__(self, tracer: Tracer, method: str, parent: Mapping[str, str], trace: Trace) -> None:
         """`parent` holds the headers of the caller's trace, which the span continues."""
@@ -109,7 +109,7 @@ class RequestSpan:
         self._context = set_span_in_context(self._span)
 
     def call(self, method: str, url: str) -> AbstractContextManager[CallSpan]:
-        """See the port."""
+        """Implements `Span.call`."""
         return self._call(method, url)
 
     def end(self, *, template: str, operation: str, tenant: str, status: int) -> None:
@@ -146,7 +146,7 @@ class RequestSpan:
 
 
 class _CallSpan:
-    """The span of a call to a back-end. Fulfils ports.trace.CallSpan."""
+    """The span of a call to a back-end. Implements ports.trace.CallSpan."""
 
     def __init__(self, span: OpenSpan, headers: Mapping[str, str]) -> None:
         self._span = span

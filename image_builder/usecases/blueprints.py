@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
@@ -26,33 +27,51 @@ from domain.blueprints.lint import (
     lint_customizations,
     read_saved_requirements,
     report_unchecked,
+    warn_of_repositories,
 )
+from domain.compose.targets import is_built_for
 from domain.distributions import Catalogue, Distribution
 from domain.errors import (
     ForbiddenError,
     ImageBuilderError,
     InvalidRequestError,
+    NameTakenError,
     NotFoundError,
+    RulesViolatedError,
     UnavailableError,
 )
 from domain.identity import Identity
 from domain.paging import Page
+from domain.similar_names import describe_choices
 from image_builder.usecases.passwords import HashPasswords, salt_passwords
 from image_builder.usecases.requirements import PolicyRequirements
 from ports.deadline import until
 from ports.memory import temporary_memory
 from ports.store import Blueprints
 
-# Seconds that reading a blueprint waits for its policy, and that saving one does.
-_LINT_WITHIN: Final = 5.0
-_SAVE_WITHIN: Final = 30.0
+# How often a blueprint is looked up by its name while other requests create or delete it.
+_SAVE_TRIES: Final = 5
+# Seconds that reading a blueprint waits for the policy that it is linted with.
+_LINT_TIMEOUT: Final = 5.0
+# Seconds that saving a blueprint waits for its policy, and for the hashing of its passwords.
+_SAVE_TIMEOUT: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A blueprint that was saved: its latest version, and whether it was created."""
+
+    id: UUID
+    version: int
+    is_new: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ManageBlueprints:
     """Operations on a tenant's blueprints.
 
-    All raise NotFoundError for a blueprint that is not the tenant's, and UnavailableError where the database is away.
+    All raise NotFoundError for a blueprint that is not the tenant's, and UnavailableError if the database is
+    unavailable.
     """
 
     blueprints: Blueprints
@@ -61,19 +80,19 @@ class ManageBlueprints:
     hash_passwords: HashPasswords
 
     def list(self, identity: Identity, page: Page, name: str | None, search: str | None) -> BlueprintsPage:
-        """A page of the tenant's blueprints; an empty `name` or `search` does not filter."""
+        """Return a page of the tenant's blueprints; an empty `name` or `search` does not filter."""
         return self.blueprints.find_page(BlueprintsQuery(identity.tenant, page, name or None, search or None))
 
     def get(self, identity: Identity, blueprint_id: UUID, version: int | None) -> Blueprint:
-        """One version of a blueprint; None is the latest."""
+        """Return a version of a blueprint, the latest for None."""
         return self.blueprints.get(identity.tenant, blueprint_id, version)
 
-    def create(self, identity: Identity, document: Mapping[str, Any], key: UUID | None = None) -> UUID:
+    def create(self, identity: Identity, document: Mapping[str, Any], key_id: UUID | None = None) -> UUID:
         """Store a valid CreateBlueprintRequest (openapi.yaml) as version 1 of a blueprint, and return its id.
 
-        `key` is the claimed Idempotency-Key of the request; storing the blueprint settles it.
+        `key_id` is the id under which the request claimed its Idempotency-Key; storing the blueprint settles the key.
 
-        Raises RulesViolatedError, InvalidRequestError, and ForbiddenError where compliance refuses the caller.
+        Raises RulesViolatedError, InvalidRequestError, and ForbiddenError if compliance refuses the caller.
         """
         rules.check(document)
         requested = extract_body(document)
@@ -89,59 +108,117 @@ class ManageBlueprints:
                 body=body,
                 metadata=document.get("metadata"),
                 snapshots=snapshots,
+                file_version=document.get("file_version"),
             ),
-            key,
+            key_id,
         )
 
+    def save(self, identity: Identity, document: Mapping[str, Any]) -> Saved:
+        """Store a valid CreateBlueprintRequest as a new blueprint, or as a version of the blueprint of this name.
+
+        A document that is the same as the latest version adds none. Raises as `create` and `update` do.
+        """
+        query = BlueprintsQuery(identity.tenant, Page(limit=1, offset=0), document["name"])
+        for _ in range(_SAVE_TRIES):
+            found = self.blueprints.find_page(query).blueprints
+            try:
+                if not found:
+                    return Saved(self.create(identity, document), 1, is_new=True)
+                blueprint_id = UUID(found[0].id)
+                version = self._update(identity, blueprint_id, document, None, skip_unchanged=True)
+                return Saved(blueprint_id, version, is_new=False)
+            except (NameTakenError, NotFoundError) as error:
+                # Another request has created or deleted the blueprint meanwhile.
+                failure = error
+        raise failure
+
+    def check_images(self, document: Mapping[str, Any], image_types: Sequence[str]) -> None:
+        """Raise InvalidRequestError for an image type that the document's distribution has not for its architecture.
+
+        `image_types` are those that the query gives a blueprint without images of its own.
+        """
+        distribution = self.catalogue.distributions.get(document.get("distribution", ""))
+        if distribution is None:
+            return
+        for name in {image["architecture"] for image in document["image_requests"]}:
+            built = distribution.architectures[name].image_types if name in distribution.architectures else ()
+            for image_type in image_types:
+                if not is_built_for(image_type, built):
+                    allowed = describe_choices(image_type, built) if built else "another architecture"
+                    raise InvalidRequestError(
+                        f"image_type: for {name} and {distribution.canonical_name} expected {allowed}"
+                    )
+
     def update(
-        self, identity: Identity, blueprint_id: UUID, document: Mapping[str, Any], wanted: frozenset[int] | None
+        self,
+        identity: Identity,
+        blueprint_id: UUID,
+        document: Mapping[str, Any],
+        expected_versions: frozenset[int] | None,
     ) -> int:
         """Store a valid CreateBlueprintRequest (openapi.yaml) as the next version, and return the version's number.
 
-        Users for whom the document gives no password or key keep those of the latest version. `wanted` are the versions
-        that the caller allows to be replaced (If-Match); None allows every version.
+        Users for whom the document gives no password or key keep those of the latest version.
+        `expected_versions` are the versions that the caller accepts as the latest (If-Match); None accepts any.
 
-        Raises as `create` does, and StaleVersionError where the latest version is not among `wanted`.
+        Violations of rules that the latest version has, too, are not refused. Raises as `create` does, and
+        StaleVersionError if the latest version is not among `expected_versions`.
         """
-        rules.check(document)
-        # Refuses another tenant's blueprint before any back-end is asked.
-        self.blueprints.latest_version(identity.tenant, blueprint_id)
+        return self._update(identity, blueprint_id, document, expected_versions)
+
+    def _update(
+        self,
+        identity: Identity,
+        blueprint_id: UUID,
+        document: Mapping[str, Any],
+        expected_versions: frozenset[int] | None,
+        *,
+        skip_unchanged: bool = False,
+    ) -> int:
+        """See `update`; with `skip_unchanged`, a document that is the same as the latest version adds no version."""
+        self._check_update(identity, blueprint_id, document)
         requested = extract_body(document)
         plain = secrets.find_plain_passwords(requested)
         snapshots = self._create_snapshots(identity, requested)
-        body = self._hash_passwords(identity, requested, plain)
+        known = self._find_known_hashes(identity, blueprint_id, requested, plain) if plain and skip_unchanged else {}
+        body = self._hash_passwords(identity, requested, plain, known)
 
-        def change(latest: Blueprint) -> Version:
-            return Version(
+        def change(latest: Blueprint) -> Version | None:
+            version = Version(
                 document["name"],
                 document.get("description", ""),
                 secrets.carry_over_secrets(body, latest.body),
                 snapshots,
+                document.get("file_version"),
             )
+            return None if skip_unchanged and latest.has_content_of(version) else version
 
-        return self.blueprints.change(identity.tenant, blueprint_id, wanted, change)
+        return self.blueprints.change(identity.tenant, blueprint_id, expected_versions, change)
 
     def memory_to_update(self, identity: Identity, blueprint_id: UUID) -> int:
-        """How many bytes of memory an update takes besides the new document."""
+        """Return how many bytes of memory an update takes in addition to the new document."""
         return self.blueprints.memory_to_change(identity.tenant, blueprint_id)
 
-    def delete(self, identity: Identity, blueprint_id: UUID, wanted: frozenset[int] | None) -> None:
+    def delete(self, identity: Identity, blueprint_id: UUID, expected_versions: frozenset[int] | None) -> None:
         """Hide a blueprint and its builds; the builds still count towards the quota.
 
-        Raises StaleVersionError where the latest version is not among `wanted` (see `update`).
+        Raises StaleVersionError if the latest version is not among `expected_versions` (see `update`).
         """
-        self.blueprints.delete(identity.tenant, blueprint_id, wanted)
+        self.blueprints.delete(identity.tenant, blueprint_id, expected_versions)
 
     def lint(self, identity: Identity, blueprint: Blueprint) -> Lint:
-        """The remarks about a blueprint that follows a policy.
+        """Return the lint warnings for a blueprint.
 
-        Raises no error: a blueprint can be read while its policy cannot be looked up.
+        No error is raised, so that a blueprint can be read even if its policy cannot be looked up.
         """
+        return self._lint_policy(identity, blueprint).with_warnings(warn_of_repositories(blueprint.customizations))
+
+    def _lint_policy(self, identity: Identity, blueprint: Blueprint) -> Lint:
         policy_id, name = blueprint.policy_id, blueprint.distribution
         if policy_id is None or name is None:
             return Lint()
         try:
-            with until(_LINT_WITHIN):
+            with until(_LINT_TIMEOUT):
                 distribution = self._find_distribution(identity, name)
                 required = self.requirements(identity, policy_id, distribution, create=False)
         except PolicyNotApplicableError as error:
@@ -156,10 +233,10 @@ class ManageBlueprints:
         """Store the blueprint with all requirements of its policy as the next version, and return the version's number.
 
         Raises InvalidRequestError for a blueprint without a distribution, or whose policy does not apply to it,
-        NotFoundError where the policy has no tailoring for the minor version, and ForbiddenError where compliance
+        NotFoundError if the policy has no tailoring for the minor version, and ForbiddenError if compliance
         refuses the caller.
         """
-        with temporary_memory():  # the blueprint is read once more when it is changed
+        with temporary_memory():  # the blueprint is read again when it is changed
             blueprint = self.blueprints.get(identity.tenant, blueprint_id)
             policy_id, distribution = blueprint.policy_id, blueprint.distribution
             del blueprint
@@ -181,18 +258,57 @@ class ManageBlueprints:
             customizations = add_requirements(latest.customizations, required)
             snapshots = None if latest.policy_id is None else create_service_snapshots(latest.policy_id, required)
             return Version(
-                latest.name, latest.description, {**latest.body, "customizations": customizations}, snapshots
+                latest.name,
+                latest.description,
+                {**latest.body, "customizations": customizations},
+                snapshots,
+                latest.file_version,
             )
 
         return self.blueprints.change(identity.tenant, blueprint_id, None, change)
 
-    def _hash_passwords(self, identity: Identity, body: Mapping[str, Any], plain: Mapping[int, str]) -> dict[str, Any]:
-        """The body with these passwords hashed. Raises UnavailableError where hashing takes too long."""
-        with until(_SAVE_WITHIN):
-            return secrets.insert_hashes(body, self.hash_passwords(identity.tenant, salt_passwords(plain)))
+    def _check_update(self, identity: Identity, blueprint_id: UUID, document: Mapping[str, Any]) -> None:
+        """Raise RulesViolatedError for violations of a document that the latest version does not have.
+
+        Also refuses another tenant's blueprint, before any back-end is asked.
+        """
+        try:
+            rules.check(document)
+        except RulesViolatedError:
+            with temporary_memory():
+                latest = self.blueprints.get(identity.tenant, blueprint_id)
+                rules.check(document, stored=latest.body)
+        else:
+            self.blueprints.latest_version(identity.tenant, blueprint_id)
+
+    def _find_known_hashes(
+        self, identity: Identity, blueprint_id: UUID, body: Mapping[str, Any], plain: Mapping[int, str]
+    ) -> dict[int, str]:
+        """The stored hashes of those passwords that have not changed since the latest version, by index of the user."""
+        with until(_SAVE_TIMEOUT), temporary_memory():
+            latest = self.blueprints.get(identity.tenant, blueprint_id).body
+            hashes = self.hash_passwords(identity.tenant, secrets.find_stored_hashes(body, plain, latest))
+            stored = secrets.list_hashes(latest)
+            return {index: hashed for index, hashed in hashes.items() if hashed in stored}
+
+    def _hash_passwords(
+        self,
+        identity: Identity,
+        body: Mapping[str, Any],
+        plain: Mapping[int, str],
+        known: Mapping[int, str] = MappingProxyType({}),
+    ) -> dict[str, Any]:
+        """The body with these passwords hashed; `known` are hashes of some of them, by the index of the user.
+
+        Raises UnavailableError where hashing takes too long.
+        """
+        new = {index: text for index, text in plain.items() if index not in known}
+        with until(_SAVE_TIMEOUT):
+            hashes = self.hash_passwords(identity.tenant, salt_passwords(new))
+        return secrets.insert_hashes(body, {**known, **hashes})
 
     def _create_snapshots(self, identity: Identity, body: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """The present requirements of the body's policy, to be stored with the version; None without a policy.
+        """Return the current requirements of the body's policy, to be stored with the version; None without a policy.
 
         Raises InvalidRequestError, ForbiddenError and UnavailableError.
         """
@@ -205,7 +321,7 @@ class ManageBlueprints:
             raise InvalidRequestError(error.detail) from None
 
     def _find_requirements(self, identity: Identity, policy_id: str, name: str) -> dict[str, Any]:
-        with until(_SAVE_WITHIN):
+        with until(_SAVE_TIMEOUT):
             return self.requirements(identity, policy_id, self._find_distribution(identity, name), create=True)
 
     def _find_distribution(self, identity: Identity, name: str) -> Distribution:

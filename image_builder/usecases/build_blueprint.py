@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from domain.blueprints.blueprint import BlueprintVersion
 from domain.blueprints.composing import create_compose_requests
+from domain.errors import InvalidRequestError
 from domain.identity import Identity
 from image_builder.usecases.compose import StartComposes, Started
 from image_builder.usecases.footprint import memory_of, most_memory_of
@@ -18,13 +19,18 @@ from ports.store import Blueprints
 
 Json = Mapping[str, Any]
 
+_NO_DISTRIBUTION: Final = (
+    "distribution: the blueprint has none. Save it with a distribution (in TOML: distro), or push the file again with "
+    "the query parameter distribution"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class BuildBlueprint:
     """Starts builds of a blueprint.
 
-    `completed` validates a ComposeRequest (openapi.yaml) and adds defaults: a blueprint may have been stored when other
-    requests were valid.
+    `completed` validates a ComposeRequest (openapi.yaml) and adds defaults; the validation is needed, because other
+    requests may have been valid when the blueprint was stored.
     """
 
     blueprints: Blueprints
@@ -37,25 +43,29 @@ class BuildBlueprint:
         blueprint_id: UUID,
         client_id: str,
         image_types: Sequence[str] | None,
-        key: UUID | None = None,
+        key_id: UUID | None = None,
     ) -> Started:
         """Start a build for each image of the latest version, in the version's order.
 
-        `image_types` selects images by type; None selects all. `key` is the claimed Idempotency-Key of the request.
+        `image_types` selects images by type; None selects all. `key_id` is the id under which the request
+        claimed its Idempotency-Key.
 
-        Raises NotFoundError for a blueprint that is not the tenant's, InvalidRequestError for too many images,
-        RateLimitedError where the rate limit allows fewer builds, and the errors of StartComposes.
+        Raises NotFoundError for a blueprint that is not the tenant's, InvalidRequestError for one without a
+        distribution and for too many images, RateLimitedError if the rate limit allows fewer builds, and the errors of
+        StartComposes.
         """
         blueprint = self.blueprints.get(identity.tenant, blueprint_id, needed=most_memory_of)
         requests = create_compose_requests(blueprint, client_id, image_types)
+        if requests and "distribution" not in blueprint.body and "bootc" not in blueprint.body:
+            raise InvalidRequestError(_NO_DISTRIBUTION)
         spend_builds(len(requests))
         require_memory(memory_of(requests))
-        release_set_aside()  # the composer may take long
+        release_set_aside()  # not needed while the composer works, which may take long
         version = BlueprintVersion(blueprint.id, blueprint.version_id)
-        return self.start(identity, self._complete(requests), version, key)
+        return self.start(identity, self._complete(requests), version, key_id)
 
     def _complete(self, requests: Sequence[Json]) -> list[Json]:
-        """The requests with defaults. They share one object with the customizations, which may be large."""
+        """Return the requests with defaults. They share one object with the customizations, because it may be large."""
         completed: list[Json] = []
         for request in requests:
             if completed:

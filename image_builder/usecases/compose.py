@@ -14,7 +14,7 @@ import structlog
 from domain.blueprints.blueprint import BlueprintVersion
 from domain.compose import passwords
 from domain.compose.passwords import SaltedPassword
-from domain.compose.request import ComposeRequest, read
+from domain.compose.request import ComposeRequest, parse_compose_request
 from domain.composer_errors import Fault
 from domain.composes import NewCompose
 from domain.errors import ImageBuilderError, ReservationUnknownError
@@ -43,15 +43,16 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """A start with its composer request, and the claimed Idempotency-Key in which the build's id is stored.
+    """A start with its composer request.
 
-    `plain` are the passwords that replace those of the composer request as hashes, by the position of the user.
+    `plain_passwords` are the passwords whose hashes will replace those of the composer request, by the index of the
+    user. `key_id` is the id of the claimed Idempotency-Key with which the build's id is stored, None without a key.
     """
 
     new: NewStart
     composer_request: Mapping[str, Any]
-    plain: Mapping[int, SaltedPassword]
-    key: UUID | None
+    plain_passwords: Mapping[int, SaltedPassword]
+    key_id: UUID | None
 
     @property
     def id(self) -> UUID:
@@ -61,7 +62,7 @@ class _Start:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The ids of started builds, and what the quota leaves; None for an unlimited tenant."""
+    """The ids of started builds, and the state of the quota afterwards; None for an unlimited tenant."""
 
     ids: tuple[UUID, ...]
     allowance: Allowance | None = None
@@ -71,8 +72,8 @@ class Started:
 class StartComposes:
     """Starts the builds of compose requests.
 
-    `deadline` limits the time until the composer has answered, in seconds. `threads` run the calls for several images
-    of one request at the same time.
+    `deadline` is the time in seconds within which the composer must have answered. `threads` run the calls for several
+    images of one request in parallel.
     """
 
     prepare: Prepare
@@ -86,32 +87,32 @@ class StartComposes:
     fingerprints: Fingerprints
     meter: Meter = NULL_METER
 
-    def one(self, identity: Identity, document: Json, key: UUID | None = None) -> Started:
+    def one(self, identity: Identity, document: Json, key_id: UUID | None = None) -> Started:
         """Start one build, for a document that is valid by the schema ComposeRequest of openapi.yaml.
 
-        Raises InvalidRequestError, ForbiddenError, QuotaExceededError, BuildRefusedError, ConfigurationError where no
-        quota applies to the tenant, and UnavailableError when the composer or the database is unavailable. After an
-        error there is no build, unless the composer started it without answering: then the reservation keeps counting.
+        Raises InvalidRequestError, ForbiddenError, QuotaExceededError, BuildRefusedError, ConfigurationError if no
+        quota applies to the tenant, and UnavailableError if the composer or the database is unavailable. After an
+        error there is no build, unless the composer started it but did not answer: then the reservation keeps counting.
         """
-        return self(identity, (document,), key=key)
+        return self(identity, (document,), key_id=key_id)
 
     def __call__(
         self,
         identity: Identity,
         documents: Sequence[Json],
         version: BlueprintVersion | None = None,
-        key: UUID | None = None,
+        key_id: UUID | None = None,
     ) -> Started:
-        """Start the builds of these documents; returns their ids in the same order.
+        """Start the builds of these documents; return their ids in the same order.
 
-        `version` is the version of the blueprint that the documents come from, None for no blueprint. `key` is the id
-        of a claimed Idempotency-Key, in which the ids of the builds are stored. The caller must have reserved memory
-        (`footprint.memory_of`).
+        `version` is the version of the blueprint that the documents come from, None for no blueprint. `key_id` is the
+        id of a claimed Idempotency-Key, with which the ids of the builds are stored. The caller must have reserved
+        memory (`footprint.memory_of`).
 
         No build is started unless all documents are valid and the quota suffices for all of them. Raises the errors of
         `one`; if the composer fails only some of the builds, the text of the error lists the started ones.
         """
-        requests = [read(document) for document in documents]
+        requests = [parse_compose_request(document) for document in documents]
         if not requests:
             return Started(())
         with until(self.deadline):
@@ -120,14 +121,14 @@ class StartComposes:
             finish = [partial(self.prepare.finish, identity, context) for context in contexts]
             prepared = run_concurrently(self.threads, identity.tenant, finish)
             quota = self.quotas.get(identity.tenant)
-            composes = _composes(identity, requests, documents, version)
+            composes = _create_composes(identity, requests, documents, version)
             normalize = cache_by_identity(normalize_part)
             starts = [
-                self._start(composer_request, context.plain_passwords, compose, key, normalize)
+                self._create_start(composer_request, context.plain_passwords, compose, key_id, normalize)
                 for composer_request, context, compose in zip(prepared, contexts, composes, strict=True)
             ]
-            allowance = self._reserve(identity.tenant, [start.new for start in starts], quota, key)
-            hashes = self._hashes(identity.tenant, starts)
+            allowance = self._reserve(identity.tenant, [start.new for start in starts], quota, key_id)
+            hashes = self._compute_hashes(identity.tenant, starts)
             remaining = remaining_seconds()
         at_once = max_submitted_at_once(documents)
         return Started(self._submit_all(identity.tenant, starts, hashes, at_once=at_once, within=remaining), allowance)
@@ -135,7 +136,7 @@ class StartComposes:
     def _submit_all(
         self, tenant: str, starts: Sequence[_Start], hashes: Sequence[Mapping[int, str]], *, at_once: int, within: float
     ) -> tuple[UUID, ...]:
-        # One deadline for all builds: waiting for a thread does not extend it.
+        # All builds share one deadline, so that waiting for a thread does not extend it.
         ends = time.monotonic() + within
         calls = [partial(self._submit_and_record, *each, ends) for each in zip(starts, hashes, strict=True)]
         results = run_concurrently(self.threads, tenant, calls, at_once=at_once)
@@ -149,8 +150,8 @@ class StartComposes:
         try:
             with until(ends - time.monotonic()):
                 compose_id = self._submit(start, hashes)
-            # Outside the deadline: a build that the composer has started must be recorded, however late it is.
-            self.record(start.new, compose_id, start.key)
+            # Outside the deadline: a build that the composer has started must be recorded, even if it is late.
+            self.record(start.new, compose_id, start.key_id)
         except ImageBuilderError as error:
             return error
         except Exception as error:
@@ -158,31 +159,31 @@ class StartComposes:
             return error
         return compose_id
 
-    def _start(
+    def _create_start(
         self,
         composer_request: Json,
-        plain: Mapping[int, SaltedPassword],
+        plain_passwords: Mapping[int, SaltedPassword],
         compose: NewCompose,
-        key: UUID | None,
+        key_id: UUID | None,
         normalize: NormalizePart,
     ) -> _Start:
         fingerprint = self.fingerprints.compute(normalize_request(composer_request, normalize))
-        return _Start(NewStart(uuid4(), compose, fingerprint), composer_request, plain, key)
+        return _Start(NewStart(uuid4(), compose, fingerprint), composer_request, plain_passwords, key_id)
 
-    def _hashes(self, tenant: str, starts: Sequence[_Start]) -> list[Mapping[int, str]]:
-        """The hashes of each start's plain passwords. Releases all reservations on an error."""
+    def _compute_hashes(self, tenant: str, starts: Sequence[_Start]) -> list[Mapping[int, str]]:
+        """Return the hashes of each start's plain passwords. Releases all reservations on an error."""
         hash_all = cache_by_identity(partial(self.hash_passwords, tenant))
         try:
-            return [hash_all(start.plain) for start in starts]
+            return [hash_all(start.plain_passwords) for start in starts]
         except Exception:
             self.record.release([start.id for start in starts])
             raise
 
     def _reserve(
-        self, tenant: str, starts: Sequence[NewStart], quota: Quota | None, key: UUID | None
+        self, tenant: str, starts: Sequence[NewStart], quota: Quota | None, key_id: UUID | None
     ) -> Allowance | None:
         try:
-            reservation = self.starts.reserve(starts, tenant, quota, key)
+            reservation = self.starts.reserve(starts, tenant, quota, key_id)
         except ReservationUnknownError:
             self.record.release([start.id for start in starts], recorded=False)
             raise
@@ -218,10 +219,13 @@ class StartComposes:
         )
 
 
-def _composes(
+def _create_composes(
     identity: Identity, requests: Sequence[ComposeRequest], documents: Sequence[Json], version: BlueprintVersion | None
 ) -> list[NewCompose]:
-    """The composes to be stored. Documents that share their customizations share the stored form of them, too."""
+    """Return the composes to be stored.
+
+    Documents that share customizations also share the stored form of the customizations.
+    """
     without_passwords = cache_by_identity(passwords.redact_customizations)
     return [
         NewCompose(

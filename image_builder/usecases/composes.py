@@ -22,7 +22,7 @@ from ports.waiting import about_to_wait
 
 log = structlog.get_logger()
 
-# Seconds for which a status of the composer serves others who ask for the same build.
+# Seconds for which the composer's status of a build is reused for other requests for the same build.
 _STATUS_VALID_FOR: Final = 2.0
 
 
@@ -38,7 +38,7 @@ class ComposeWithStatus:
 class ManageComposes:
     """The operations on existing builds of a tenant.
 
-    All raise UnavailableError when the database or the composer is unavailable.
+    All raise UnavailableError if the database or the composer is unavailable.
     """
 
     composes: Composes
@@ -48,28 +48,28 @@ class ManageComposes:
 
     @classmethod
     def over(cls, composes: Composes, blueprints: Blueprints, composer: Composer) -> Self:
-        """Create it so that simultaneous requests for the status of one build share one call of the composer."""
+        """Create an instance whose simultaneous requests for one build's status share one call of the composer."""
         return cls(composes, blueprints, composer, SharedCalls(composer.status, valid_for=_STATUS_VALID_FOR))
 
     def list(self, identity: Identity, page: Page, ignored: tuple[str, ...]) -> ComposesPage:
-        """A page of the tenant's builds, newest first."""
+        """Return a page of the tenant's builds, newest first."""
         return self.composes.find_page(ComposesQuery(identity.tenant, page, ignored))
 
     def of_blueprint(
         self, identity: Identity, blueprint_id: UUID, version: int | None, page: Page, ignored: tuple[str, ...]
     ) -> ComposesPage:
-        """A page of the builds of a blueprint, or of one `version` of it; a negative version is the latest.
+        """Return a page of the builds of a blueprint, or of one `version` of it; a negative version is the latest.
 
-        Raises NotFoundError where the tenant has no such blueprint.
+        Raises NotFoundError if the tenant has no such blueprint.
         """
         latest = self.blueprints.latest_version(identity.tenant, blueprint_id)
         wanted = latest if version is not None and version < 0 else version
         return self.composes.find_page(ComposesQuery(identity.tenant, page, ignored, blueprint_id, wanted))
 
     def status(self, identity: Identity, compose_id: UUID) -> ComposeWithStatus:
-        """The request and the status of a build.
+        """Return the request and the status of a build.
 
-        Raises NotFoundError where the tenant has no such build, or where no final status is stored and the composer
+        Raises NotFoundError if the tenant has no such build, or if no final status is stored and the composer
         does not know the build.
         """
         stored = self.composes.get(identity.tenant, compose_id)
@@ -80,7 +80,7 @@ class ManageComposes:
         return ComposeWithStatus(stored.request, self._read_status(compose_id).image)
 
     def metadata(self, identity: Identity, compose_id: UUID) -> Mapping[str, Any] | str | bytes:
-        """The metadata of a built image: JSON as a string or UTF-8 bytes if it is stored, else the composer's answer.
+        """Return the metadata of a built image: stored JSON (a string or UTF-8 bytes) or the composer's answer.
 
         Raises NotFoundError as `status` does.
         """
@@ -97,15 +97,15 @@ class ManageComposes:
         return metadata
 
     def delete(self, identity: Identity, compose_id: UUID) -> None:
-        """Mark a build as deleted; it counts towards the quota further on.
+        """Mark a build as deleted; it still counts towards the quota.
 
-        Raises NotFoundError where the tenant has no such build.
+        Raises NotFoundError if the tenant has no such build.
         """
         if not self.composes.delete(identity.tenant, compose_id):
             raise _not_found()
 
     def _read_status(self, compose_id: UUID) -> ComposeStatus:
-        """The composer's status of a build; a final one is stored."""
+        """Return the composer's status of a build; a final one is stored."""
         about_to_wait()  # before the shared call: only requests that may wait may share it
         status = self.composer_statuses(compose_id)
         if status.is_final:
@@ -113,7 +113,7 @@ class ManageComposes:
         return status
 
     def _has_ended(self, compose_id: UUID) -> bool:
-        """Whether the composer reports a final status; False where it does not answer."""
+        """Return whether the composer reports a final status; False if it does not answer."""
         try:
             return self._read_status(compose_id).is_final
         except (NotFoundError, UnavailableError):

@@ -1,4 +1,4 @@
-"""Runs independent calls at the same time."""
+"""Runs independent calls in parallel, and checks that a back-end is configured."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ T = TypeVar("T")
 def run_concurrently(
     threads: FairThreads, organization: str, calls: Sequence[Callable[[], T]], *, at_once: int | None = None
 ) -> list[T]:
-    """Run the calls, at most `at_once` at the same time, and return their results in the same order.
+    """Run the calls, at most `at_once` (None: all) at the same time, and return their results in the same order.
 
-    The calling thread takes part: it makes the first call, and then those that no thread of the pool has begun.
-    Therefore a busy pool delays a request but does not block it. Each call runs in a copy of the caller's context.
+    The calling thread runs calls, too: first the first one, then those that no thread of the pool has begun. Therefore
+    a busy pool delays a request but does not block it. Each call runs in a copy of the caller's context variables.
 
-    When all calls have ended, raises the first error in their order.
+    After all calls have ended, raises the error of the first failed call, in the order of `calls`.
     """
     outcomes: list[Callable[[], T]] = list(calls)
     pending = deque(range(len(calls)))
 
-    def work() -> None:
+    def run_pending() -> None:
         while True:
             try:
                 number = pending.popleft()
             except IndexError:
                 return
-            outcomes[number] = _outcome(calls[number])
+            outcomes[number] = _run(calls[number])
 
     workers = min(len(calls), at_once or len(calls)) - 1
-    running = [threads.submit(organization, partial(copy_context().run, work)) for _ in range(workers)]
-    work()
+    running = [threads.submit(organization, partial(copy_context().run, run_pending)) for _ in range(workers)]
+    run_pending()
     for worker in running:
         if not worker.cancel():
             worker.result()
     return [outcome() for outcome in outcomes]
 
 
-def _outcome(call: Callable[[], T]) -> Callable[[], T]:
-    """Make the call; returns a function that returns its result or raises its error."""
+def _run(call: Callable[[], T]) -> Callable[[], T]:
+    """Run the call; return a function that returns its result or raises its error."""
     try:
         result = call()
     except Exception as error:  # noqa: BLE001 - the returned function raises it
@@ -58,8 +58,11 @@ def _raise(error: Exception) -> Any:
     raise error
 
 
-def set_up(back_end: T | None, name: str) -> T:
-    """The back-end. Raises UnavailableError without a time to retry where it is None, that is, not configured."""
+def require_configured(back_end: T | None, name: str) -> T:
+    """Return the back-end, which `name` names in the error.
+
+    Raises UnavailableError without a time to retry if it is None, that is, not configured.
+    """
     if back_end is None:
         raise UnavailableError(f"This needs {name}, which is not set up here", retry_after=None)
     return back_end

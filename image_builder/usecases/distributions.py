@@ -22,15 +22,15 @@ class DescribeDistribution:
     def __call__(
         self, identity: Identity, name: str, image_types: Sequence[str], architectures: Sequence[str]
     ) -> dict[str, Any]:
-        """The composer's details (openapi.yaml, schema DistributionDetails) with the requested `name`.
+        """Return the composer's details (openapi.yaml, schema DistributionDetails) with the requested `name`.
 
-        Raises NotFoundError where the distribution is unknown, or hidden from the caller, InvalidRequestError for a
-        distribution of bootable containers only, which the composer does not know, and UnavailableError.
+        Raises NotFoundError if the distribution is unknown or needs an entitlement that the caller lacks,
+        InvalidRequestError if it has only bootable containers, which the composer does not know, and UnavailableError.
         """
-        found = self.catalogue.find(name, entitled=identity.entitled)
-        if found is None:
+        entry = self.catalogue.find(name, entitled=identity.entitled)
+        if entry is None:
             raise NotFoundError("Distribution not found")
-        if found.is_bootc_only:
+        if entry.is_bootc_only:
             raise InvalidRequestError(f"distro: {name} is made of bootable containers only, it has no image types")
-        details = self.composer.distribution(found.composer_distribution, image_types, architectures)
+        details = self.composer.distribution(entry.composer_distribution, image_types, architectures)
         return {**details, "name": name}

@@ -14,9 +14,10 @@ from domain.failures import Explanation, explain
 from domain.status import BuildError
 from ports.packages import PackageLists
 
-# Bytes of a stored request that is parsed for its distribution. Without it a hint lacks similar names, nothing else.
+# Bytes of a stored request up to which it is parsed for its distribution. For larger ones the hint has no similar
+# names.
 _MAX_REQUEST_SIZE: Final = 256 * 1024
-# Misspelt names for which similar names are searched; each search takes a few milliseconds.
+# The number of misspelt names for which similar names are searched; each search takes a few milliseconds.
 _MAX_NAMES: Final = 5
 
 
@@ -28,11 +29,11 @@ class ExplainFailure:
     lists: PackageLists
 
     def __call__(self, error: BuildError, request: str | bytes) -> Explanation:
-        """The explanation of a build's error; `request` is the build's request as JSON."""
+        """Return the explanation of a build's error; `request` is the build's request as JSON."""
         return explain(error, partial(self._find_similar, request))
 
     def _find_similar(self, request: str | bytes, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
-        image = _image_of(request)
+        image = _find_image(request)
         if image is None:
             return {}
         name, architecture = image
@@ -42,8 +43,8 @@ class ExplainFailure:
         return self.lists.find_similar(distribution, architecture, names[:_MAX_NAMES])
 
 
-def _image_of(request: str | bytes) -> tuple[str, str] | None:
-    """Distribution and architecture of a stored request; None if it has none, or cannot be read."""
+def _find_image(request: str | bytes) -> tuple[str, str] | None:
+    """Return the distribution and architecture of a stored request; None if it has none or cannot be parsed."""
     if len(request) > _MAX_REQUEST_SIZE:
         return None
     try:

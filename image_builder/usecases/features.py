@@ -22,7 +22,7 @@ class OptionalBackEnds:
 
 @dataclass(frozen=True, slots=True)
 class Available:
-    """What a caller may build: distributions sorted by name, and whether compliance policies may be used."""
+    """The features for a caller: distributions sorted by name, and whether compliance policies may be used."""
 
     distributions: tuple[Distribution, ...]
     back_ends: OptionalBackEnds
@@ -31,14 +31,14 @@ class Available:
 
 @dataclass(frozen=True, slots=True)
 class ShowFeatures:
-    """Shows the available features; calls no back-end, and reads the feature flags only."""
+    """Shows the available features. It calls no back-end."""
 
     catalogue: Catalogue
     back_ends: OptionalBackEnds
     features: FeatureFlags
 
     def __call__(self, identity: Identity) -> Available:
-        """The features that are available to this caller now."""
+        """Return the features that are available to this caller now."""
         return Available(
             distributions=self.catalogue.visible_to(org_id=identity.tenant, entitled=identity.entitled),
             back_ends=self.back_ends,

@@ -10,14 +10,15 @@ import orjson
 from domain.json_size import JsonCounts
 from domain.sharing import cache_by_identity
 
-# All values are measured, in bytes. The memory of any start:
-_ANY_START: Final = 256 * 1024
-# for each byte of a document as JSON:
-_FOR_EACH_BYTE: Final = 4
-# for each object and list of a document, of which several copies are made:
-_FOR_EACH_CONTAINER: Final = 1024
-# for each byte that is serialized for the composer or the database, including the copies that libraries make:
-_FOR_EACH_SERIALIZED_BYTE: Final = 3
+# The following values are measured, in bytes.
+# The memory that any start takes.
+_PER_START: Final = 256 * 1024
+# The memory for each byte of a document as JSON.
+_PER_BYTE: Final = 4
+# The memory for each object and list of a document, of which several copies are made.
+_PER_CONTAINER: Final = 1024
+# The memory for each byte that is serialized for the composer or the database, including the copies of libraries.
+_PER_SERIALIZED_BYTE: Final = 3
 
 # The largest number of bytes that are serialized at the same time for one request.
 _MAX_SERIALIZED: Final = 6 * 1024 * 1024
@@ -26,38 +27,33 @@ Json = Mapping[str, Any]
 
 
 def memory_of(documents: Sequence[Json]) -> int:
-    """The bytes that starting builds of these compose requests takes, including all documents derived from them.
+    """Return the bytes that starting builds of these compose requests takes, including all documents derived from them.
 
     The documents must share their customizations, as those of a blueprint do, so that derived parts exist once.
     """
-    largest = _largest(documents)
-    containers = max(map(_containers, documents), default=0)
+    largest = _get_largest_size(documents)
+    containers = max(map(_count_containers, documents), default=0)
     serialized = min(len(documents), max_submitted_at_once(documents)) * largest
-    return (
-        _ANY_START
-        + _FOR_EACH_BYTE * largest
-        + _FOR_EACH_CONTAINER * containers
-        + _FOR_EACH_SERIALIZED_BYTE * serialized
-    )
+    return _PER_START + _PER_BYTE * largest + _PER_CONTAINER * containers + _PER_SERIALIZED_BYTE * serialized
 
 
 def most_memory_of(blueprint: JsonCounts) -> int:
-    """The largest result of `memory_of` for the compose requests of a blueprint with this document, in bytes."""
+    """Return the largest result of `memory_of` for the compose requests of a blueprint with this document, in bytes."""
     return (
-        _ANY_START
-        + _FOR_EACH_BYTE * blueprint.size
-        + _FOR_EACH_CONTAINER * blueprint.containers
-        + _FOR_EACH_SERIALIZED_BYTE * max(_MAX_SERIALIZED, blueprint.size)
+        _PER_START
+        + _PER_BYTE * blueprint.size
+        + _PER_CONTAINER * blueprint.containers
+        + _PER_SERIALIZED_BYTE * max(_MAX_SERIALIZED, blueprint.size)
     )
 
 
 def max_submitted_at_once(documents: Sequence[Json]) -> int:
-    """How many of these requests may be submitted to the composer at the same time."""
-    return max(1, _MAX_SERIALIZED // max(1, _largest(documents)))
+    """Return how many of these requests may be submitted to the composer at the same time."""
+    return max(1, _MAX_SERIALIZED // max(1, _get_largest_size(documents)))
 
 
-def _largest(documents: Sequence[Json]) -> int:
-    """The size of the largest document as JSON, in bytes."""
+def _get_largest_size(documents: Sequence[Json]) -> int:
+    """Return the size of the largest document as JSON, in bytes."""
     size = cache_by_identity(_size)
     return max((sum(size(value) for value in document.values()) for document in documents), default=0)
 
@@ -69,13 +65,13 @@ def _size(value: Any) -> int:
         return 0
 
 
-def _containers(document: Json) -> int:
-    """The number of objects and lists in a document."""
+def _count_containers(document: Json) -> int:
+    """Return the number of objects and lists in a document."""
     number = 0
-    waiting: list[Any] = [document]
-    while waiting:
-        value = waiting.pop()
+    pending: list[Any] = [document]
+    while pending:
+        value = pending.pop()
         number += 1
         children = value.values() if isinstance(value, Mapping) else value
-        waiting.extend(child for child in children if isinstance(child, Mapping | list))
+        pending.extend(child for child in children if isinstance(child, Mapping | list))
     return number

@@ -1,10 +1,10 @@
-"""Ask back-ends what a build depends on; questions that do not need each other's answers are asked at the same time."""
+"""Look up in back-ends what a build depends on: independent queries run in parallel, dependent ones follow."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from typing import Any, NamedTuple
 
 from domain.applicability import PolicyQuestion
 from domain.compose.lookups import Answers, Questions, create_follow_up
@@ -12,19 +12,28 @@ from domain.content import CUSTOM_ORIGINS, RED_HAT, Policy, Template
 from domain.errors import InvalidRequestError, NotFoundError
 from domain.identity import Identity
 from image_builder.fair_threads import FairThreads
-from image_builder.usecases.concurrency import Call, run_concurrently, set_up
+from image_builder.usecases.concurrency import Call, require_configured, run_concurrently
 from ports.compliance import Compliance
 from ports.content_sources import ContentSources
 from ports.features import FeatureFlags
 from ports.provisioning import Provisioning
 
 _FLAG_OFF = "Feature image-builder.compliance-policies.enabled not enabled"
-T = TypeVar("T")
+
+
+class _Tailoring(NamedTuple):
+    """A policy's tailoring as JSON text, None if it is empty; `missing`: the policy has none for the minor version."""
+
+    text: str | None = None
+    missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Gather:
-    """Asks the optional back-ends; each is None where operators did not configure it."""
+class GatherAnswers:
+    """Runs the lookups of a build in the optional back-ends.
+
+    A back-end is None if operators did not configure it. `threads` is a pool that is shared fairly between tenants.
+    """
 
     content_sources: ContentSources | None
     provisioning: Provisioning | None
@@ -33,91 +42,99 @@ class Gather:
     threads: FairThreads
 
     def __call__(self, identity: Identity, questions: Questions) -> Answers:
-        """Ask the questions for the caller, and those that follow from the first answers.
+        """Run the lookups with the caller's identity, then those that follow from the results, and return all results.
 
-        Raises InvalidRequestError for a policy while the feature flag for policies is off, ForbiddenError where a
-        back-end refuses the caller, and UnavailableError where a back-end that is needed gives no usable answer or is
-        not configured.
+        The result is None for a template or policy that the back-end does not know; the domain reports it as an error.
+        Lookups that only improve the build are skipped if content sources is not configured.
+
+        Raises InvalidRequestError for a policy while the feature flag for policies is off, ForbiddenError if a back-end
+        refuses the caller, and UnavailableError if a required back-end gives no usable answer or is not configured.
         """
-        answers = self._ask(identity, questions)
-        return self._ask_follow_up(identity, questions, answers)
+        answers = self._run_lookups(identity, questions)
+        return self._run_follow_up(identity, questions, answers)
 
-    def _ask(self, identity: Identity, questions: Questions) -> Answers:
+    def _run_lookups(self, identity: Identity, questions: Questions) -> Answers:
         calls: dict[str, Call] = {}
-        if self._asks_content_sources(questions):
+        if self._should_query_content_sources(questions):
             calls.update(self._create_repository_calls(identity, questions))
         if questions.sources:
-            provisioning = set_up(self.provisioning, "provisioning")
+            provisioning = require_configured(self.provisioning, "provisioning")
             for source in questions.sources:
                 calls[f"source {source}"] = partial(provisioning.aws_account, identity, source)
         if questions.policy is not None:
             calls.update(self._create_policy_calls(identity, questions.policy))
         results = run_concurrently(self.threads, identity.tenant, list(calls.values()))
-        found = dict(zip(calls, results, strict=True))
-        tailoring: str | None
-        tailoring, no_tailoring = found.get("tailoring", (None, False))
+        results_by_name: dict[str, Any] = dict(zip(calls, results, strict=True))
+        tailoring: _Tailoring = results_by_name.get("tailoring", _Tailoring())
         return Answers(
-            red_hat=(*found.get("red hat by url", ()), *found.get("red hat by id", ())),
-            customer=(*found.get("customer by url", ()), *found.get("customer by id", ())),
-            template=found.get("template"),
-            accounts={source: found[f"source {source}"] for source in questions.sources},
-            policy=found.get("policy"),
-            tailoring=tailoring,
-            no_tailoring=no_tailoring,
+            red_hat=(*results_by_name.get("red hat by url", ()), *results_by_name.get("red hat by id", ())),
+            customer=(*results_by_name.get("customer by url", ()), *results_by_name.get("customer by id", ())),
+            template=results_by_name.get("template"),
+            accounts={source: results_by_name[f"source {source}"] for source in questions.sources},
+            policy=results_by_name.get("policy"),
+            tailoring=tailoring.text,
+            tailoring_missing=tailoring.missing,
         )
 
-    def _asks_content_sources(self, questions: Questions) -> bool:
-        if self.content_sources is None and not questions.require_content_sources:
+    def _should_query_content_sources(self, questions: Questions) -> bool:
+        # A build that does not need content sources uses the repositories as they are described.
+        if self.content_sources is None and not questions.needs_content_sources:
             return False
-        return questions.concern_content_sources
+        return questions.has_content_sources_questions
 
     def _create_repository_calls(self, identity: Identity, questions: Questions) -> dict[str, Call]:
-        content = set_up(self.content_sources, "content sources")
+        content_sources = require_configured(self.content_sources, "content sources")
         calls: dict[str, Call] = {}
         if questions.red_hat_urls:
-            calls["red hat by url"] = lambda: content.by_url(identity, questions.red_hat_urls, (RED_HAT,))
+            calls["red hat by url"] = lambda: content_sources.by_url(identity, questions.red_hat_urls, (RED_HAT,))
         if questions.customer_urls:
-            calls["customer by url"] = lambda: content.by_url(identity, questions.customer_urls, CUSTOM_ORIGINS)
+            calls["customer by url"] = lambda: content_sources.by_url(identity, questions.customer_urls, CUSTOM_ORIGINS)
         if questions.red_hat_ids:
-            calls["red hat by id"] = lambda: content.by_uuid(identity, questions.red_hat_ids, (RED_HAT,))
+            calls["red hat by id"] = lambda: content_sources.by_uuid(identity, questions.red_hat_ids, (RED_HAT,))
         if questions.customer_ids:
-            calls["customer by id"] = lambda: content.by_uuid(identity, questions.customer_ids, CUSTOM_ORIGINS)
+            calls["customer by id"] = lambda: content_sources.by_uuid(identity, questions.customer_ids, CUSTOM_ORIGINS)
         if questions.template is not None:
             template = questions.template
-            calls["template"] = lambda: _find_template(content, identity, template)
+            calls["template"] = lambda: _find_template(content_sources, identity, template)
         return calls
 
     def _create_policy_calls(self, identity: Identity, question: PolicyQuestion) -> dict[str, Call]:
         if not self.features.compliance_policies():
             raise InvalidRequestError(_FLAG_OFF)
-        compliance = set_up(self.compliance, "compliance")
+        compliance = require_configured(self.compliance, "compliance")
         return {
             "policy": lambda: _find_policy(compliance, identity, question),
             "tailoring": lambda: _find_tailoring(compliance, identity, question),
         }
 
-    def _ask_follow_up(self, identity: Identity, questions: Questions, answers: Answers) -> Answers:
+    def _run_follow_up(self, identity: Identity, questions: Questions, answers: Answers) -> Answers:
         follow_up = create_follow_up(questions, answers)
-        if follow_up.snapshots_of:
-            content = set_up(self.content_sources, "content sources")
-            return replace(answers, snapshots=content.snapshots(identity, follow_up.date, follow_up.snapshots_of))
-        if follow_up.template_repositories:
-            content, ids = set_up(self.content_sources, "content sources"), follow_up.template_repositories
+        # A request has either a snapshot date or a content template.
+        if follow_up.snapshot_repository_ids:
+            content_sources = require_configured(self.content_sources, "content sources")
+            return replace(
+                answers,
+                snapshots=content_sources.snapshots(identity, follow_up.date, follow_up.snapshot_repository_ids),
+            )
+        if follow_up.template_repository_ids:
+            content_sources = require_configured(self.content_sources, "content sources")
+            ids = follow_up.template_repository_ids
+            # A template does not say which of its repositories are Red Hat's.
             red_hat, customer = run_concurrently(
                 self.threads,
                 identity.tenant,
                 [
-                    lambda: content.by_uuid(identity, ids, (RED_HAT,)),
-                    lambda: content.by_uuid(identity, ids, CUSTOM_ORIGINS),
+                    lambda: content_sources.by_uuid(identity, ids, (RED_HAT,)),
+                    lambda: content_sources.by_uuid(identity, ids, CUSTOM_ORIGINS),
                 ],
             )
             return replace(answers, red_hat=(*answers.red_hat, *red_hat), customer=(*answers.customer, *customer))
         return answers
 
 
-def _find_template(content: ContentSources, identity: Identity, uuid: str) -> Template | None:
+def _find_template(content_sources: ContentSources, identity: Identity, uuid: str) -> Template | None:
     try:
-        return content.template(identity, uuid)
+        return content_sources.template(identity, uuid)
     except NotFoundError:
         return None
 
@@ -129,9 +146,8 @@ def _find_policy(compliance: Compliance, identity: Identity, question: PolicyQue
         return None
 
 
-def _find_tailoring(compliance: Compliance, identity: Identity, question: PolicyQuestion) -> tuple[str | None, bool]:
-    """The tailoring, None where the policy asks for nothing, and whether the policy lacks one for the minor version."""
+def _find_tailoring(compliance: Compliance, identity: Identity, question: PolicyQuestion) -> _Tailoring:
     try:
-        return compliance.tailoring(identity, question.id, question.minor), False
+        return _Tailoring(compliance.tailoring(identity, question.id, question.minor))
     except NotFoundError:
-        return None, True
+        return _Tailoring(missing=True)

@@ -1,4 +1,4 @@
-"""Carry out a request once, however often it is sent with the same Idempotency-Key."""
+"""Execute a request only once, even if clients repeat it with the same Idempotency-Key."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _OTHER_BODY: Final = Violation(
 class IdempotentRequest:
     """A request that creates something: its `path` below the base paths, and its `body` with all defaults.
 
-    `key` is the Idempotency-Key; a request without one is carried out each time.
+    `key` is the Idempotency-Key; a request without a key is executed each time.
     """
 
     path: str
@@ -54,12 +54,12 @@ class IdempotentRequests:
         work: Callable[[UUID | None], T],
         known: Callable[[tuple[UUID, ...]], T],
     ) -> T:
-        """Return what `work` returns; for a repeated request, what `known` makes of the ids that the first one created.
+        """Execute `work` and return its result; for a repeated request, return `known(ids)` instead.
 
-        `work` gets the id under which the key was claimed, None without a key; it records there what it creates. If the
-        first request created only a part, its error is raised again.
+        `work` gets the id under which the key was claimed (None without a key), and stores the ids of what it creates
+        with it. `ids` are those that the first request created. If that created only a part, its error is raised again.
 
-        Raises InProgressError where the first request has not ended or its outcome is unknown, RulesViolatedError where
+        Raises InProgressError if the first request has not ended or its outcome is unknown, RulesViolatedError if
         it had another body, UnavailableError, and every error of `work`. After an error of a `work` that created
         nothing the key can be used again.
         """
@@ -69,10 +69,10 @@ class IdempotentRequests:
         claim = KeyClaim(identity.tenant, request.path, request.key, self.fingerprints.compute(request.body))
         earlier = self.keys.claim(claim, key_id)
         if earlier is not None:
-            # Fingerprints of different secrets cannot be compared: then the body is assumed to be the same.
+            # Fingerprints of different secrets cannot be compared; the body is then assumed to be the same.
             if self.fingerprints.is_comparable(earlier.body) and earlier.body != claim.body:
                 raise RulesViolatedError((_OTHER_BODY,))
-            return known(_created_by(earlier))
+            return known(_get_created_ids(earlier))
         try:
             result = work(key_id)
         except Exception as error:
@@ -89,8 +89,8 @@ class IdempotentRequests:
             log.warning("idempotency key not settled: the reconciler settles it")
 
 
-def _created_by(earlier: EarlierRequest) -> tuple[UUID, ...]:
-    """The ids of what an earlier request created. Raises InProgressError, and the error that it ended with."""
+def _get_created_ids(earlier: EarlierRequest) -> tuple[UUID, ...]:
+    """Return the ids of what an earlier request created. Raises InProgressError, and the error of that request."""
     if not earlier.settled:
         raise InProgressError("A request with this Idempotency-Key is not finished", retry_after=_RETRY_AFTER)
     if earlier.failure is not None:

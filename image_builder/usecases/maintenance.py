@@ -12,7 +12,7 @@ from ports.maintenance import DatabaseMaintenance
 
 # Seconds between two log lines about the progress.
 _LOG_INTERVAL: Final = 10.0
-# Seconds between two looks at whether the time budget was ended.
+# Seconds between two checks whether the time budget has been ended.
 _POLL_INTERVAL: Final = 0.1
 
 # After each batch the maintenance pauses for this many times the duration of the batch, so that it uses at most a
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 
 class TimeBudget:
-    """The time within which work may begin: `seconds` from its creation, or until `end` is called."""
+    """The time within which work may begin: `seconds` from the creation of the object, or until `end` is called."""
 
     def __init__(self, seconds: float) -> None:
         self._until = time.monotonic() + seconds
@@ -34,20 +34,20 @@ class TimeBudget:
         self._ended = True
 
     def is_over(self) -> bool:
-        """Whether no further work may begin."""
+        """Return whether no further work may begin."""
         return self._ended or time.monotonic() >= self._until
 
     def pause(self, seconds: float) -> None:
-        """Sleep for that long, or until the budget is over."""
+        """Sleep for this number of seconds, or until the budget is over."""
         until = time.monotonic() + seconds
-        while not self.is_over() and (left := until - time.monotonic()) > 0:
-            time.sleep(min(left, _POLL_INTERVAL))
+        while not self.is_over() and (remaining := until - time.monotonic()) > 0:
+            time.sleep(min(remaining, _POLL_INTERVAL))
 
 
 def maintain(run: DatabaseMaintenance, budget: TimeBudget, *, dry_run: bool) -> None:
     """Run all steps of the maintenance until the budget is over, and log the numbers of rows; a `dry_run` only counts.
 
-    Raises UnavailableError when the database becomes unavailable; the next run continues with the remaining rows.
+    Raises UnavailableError if the database becomes unavailable; the next run continues with the remaining rows.
     """
     log.info("maintenance started", dry_run=dry_run, composes_older_than=run.cutoff)
     counts = {
@@ -61,11 +61,11 @@ def maintain(run: DatabaseMaintenance, budget: TimeBudget, *, dry_run: bool) -> 
 
 
 def _process(step: str, batches: Iterator[int], budget: TimeBudget) -> int:
-    """Process batches until the budget is over; returns the number of rows that they affected."""
+    """Process batches until the budget is over; return the number of rows that they affected."""
     total = 0
     logged = began = time.monotonic()
-    while not budget.is_over() and (found := next(batches, None)) is not None:
-        total += found
+    while not budget.is_over() and (rows := next(batches, None)) is not None:
+        total += rows
         now = time.monotonic()
         if now - logged > _LOG_INTERVAL:
             logged = now

@@ -19,11 +19,11 @@ from ports.store import Starts
 
 log = structlog.get_logger()
 
-# Attempts to cancel a build.
+# The number of attempts to cancel a build.
 _ATTEMPTS: Final = 3
-# Seconds before the second attempt; before the third one twice as many.
+# Seconds before the second attempt; before the third attempt, twice as many.
 _PAUSE: Final = 0.2
-# Ids of recorded builds that a process remembers; they take a megabyte, and cover hours of builds.
+# The number of ids of recorded builds that a process remembers: a megabyte, for hours of builds.
 _REMEMBERED: Final = 10_000
 
 
@@ -42,14 +42,14 @@ class CancelOrphans:
     _lock: Lock = field(default_factory=Lock)
 
     def remember(self, compose: UUID) -> None:
-        """Note that a build was recorded: it is never cancelled from now on."""
+        """Remember that a build was recorded, so that it is never cancelled."""
         with self._lock:
             self._recorded[compose] = None
             if len(self._recorded) > _REMEMBERED:
                 self._recorded.popitem(last=False)
 
     def __call__(self, start: NewStart, compose: UUID) -> bool:
-        """Cancel the build of a start; returns whether the composer has cancelled it."""
+        """Cancel the build of a start; return whether the composer has cancelled it."""
         if self._is_recorded(compose) or self._has_another_request(start, compose):
             log.error("build not cancelled: its id may be another build's", compose=str(compose), start=str(start.id))
             return False
@@ -75,7 +75,10 @@ class CancelOrphans:
             return False
 
     def _has_another_request(self, start: NewStart, compose: UUID) -> bool:
-        """Whether the composer shows a request for the build that is not the start's; False where it shows none."""
+        """Return whether the composer shows a request for the build that is not the start's.
+
+        Returns False if it shows no request.
+        """
         try:
             request = self.composer.request(compose)
         except (NotFoundError, UnavailableError):

@@ -1,4 +1,4 @@
-"""Search packages in the operators' package lists, otherwise at the composer (openapi.yaml, operation getPackages)."""
+"""Search packages in the operators' package lists, or at the composer (openapi.yaml, operation getPackages)."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ class SearchPackages:
     composer: Composer
 
     def __call__(self, identity: Identity, distribution: str, architecture: str, text: str, page: Page) -> PackagesPage:
-        """A page of the packages whose names contain `text` (case-sensitive), ranked.
+        """Return a page of the packages whose names contain `text` (case-sensitive), ranked.
 
         Raises InvalidRequestError and ForbiddenError as `Catalogue.get_for` does, InvalidRequestError for an
-        architecture that the distribution lacks, and UnavailableError where no list exists and the composer is
+        architecture that the distribution lacks, and UnavailableError if no list exists and the composer is
         unavailable.
         """
-        found = self.catalogue.get_for(distribution, org_id=identity.tenant, entitled=identity.entitled)
-        repositories = found.architecture(architecture).untagged_repositories
-        listed = self.lists.search(found, architecture, text, page)
-        if listed is not None:
-            return listed
+        entry = self.catalogue.get_for(distribution, org_id=identity.tenant, entitled=identity.entitled)
+        repositories = entry.architecture(architecture).untagged_repositories
+        page_from_list = self.lists.search(entry, architecture, text, page)
+        if page_from_list is not None:
+            return page_from_list
         if not repositories:  # without repositories the composer would search its own
             return PackagesPage(0, ())
         packages = self.composer.search_packages(
-            found.composer_distribution, architecture, [write_repository(each) for each in repositories], text
+            entry.composer_distribution, architecture, [write_repository(each) for each in repositories], text
         )
         return search(packages, text, page)

@@ -1,4 +1,4 @@
-"""Hash plain passwords, few at a time."""
+"""Hash plain passwords, only a few at the same time."""
 
 from __future__ import annotations
 
@@ -19,29 +19,35 @@ from ports.passwords import PasswordHasher
 
 _LETTERS: Final = "./" + string.digits + string.ascii_letters
 _RANDOM: Final = SystemRandom()
-_SALT: Final = 16
+_SALT_LENGTH: Final = 16
 
 
 def salt_passwords(plain: Mapping[int, str]) -> dict[int, SaltedPassword]:
-    """Plain passwords, each with a new random salt."""
-    return {number: SaltedPassword(text, "".join(_RANDOM.choices(_LETTERS, k=_SALT))) for number, text in plain.items()}
+    """Return the passwords with new random salts, by the same numbers."""
+    return {
+        number: SaltedPassword(text, "".join(_RANDOM.choices(_LETTERS, k=_SALT_LENGTH)))
+        for number, text in plain.items()
+    }
 
 
 def _seconds_left() -> float | None:
-    """The seconds until the deadline, None where there is none: the form of a timeout that futures accept."""
+    """Return the seconds until the deadline, None if there is none: futures accept this form of a timeout."""
     seconds = remaining_seconds()
     return None if math.isinf(seconds) else max(seconds, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class HashPasswords:
-    """Hashes passwords on threads that bound how many are hashed at once, for one organization and in all."""
+    """Hashes passwords on threads, whose number limits how many are hashed at the same time.
+
+    One organization may use only a part of the threads.
+    """
 
     hasher: PasswordHasher
     threads: FairThreads
 
     def __call__(self, organization: str, passwords: Mapping[int, SaltedPassword]) -> dict[int, str]:
-        """The hashes, by the same numbers. Raises UnavailableError where the deadline at hand passes first."""
+        """Return the hashes, by the same numbers. Raises UnavailableError if the current deadline passes first."""
         hashing: dict[int, Future[str]] = {
             number: self.threads.submit(organization, partial(self.hasher, password.text, password.salt))
             for number, password in passwords.items()

@@ -1,4 +1,4 @@
-"""Turn compose requests into the composer's: check them, ask back-ends, write the composer's request."""
+"""Turn compose requests into composer requests: check them, look up dependencies, create the composer request."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from domain.compose import passwords
 from domain.compose.build import write_request
 from domain.compose.checks import check_request
 from domain.compose.context import BuildContext
+from domain.compose.customization_rules import refuse_violations
 from domain.compose.customizations import translate_customizations
 from domain.compose.lookups import create_questions
 from domain.compose.passwords import SaltedPassword
+from domain.compose.paths import is_of_ostree
 from domain.compose.request import ComposeRequest, Json
 from domain.compose.snapshots import ContentSettings
 from domain.compose.source import resolve_source
@@ -21,12 +23,15 @@ from domain.compose.targets import UploadSettings
 from domain.distributions import Catalogue
 from domain.identity import Identity
 from domain.sharing import cache_by_identity
-from image_builder.usecases.gather import Gather
+from image_builder.usecases.gather import GatherAnswers
 from image_builder.usecases.passwords import salt_passwords
 
 
 class _Translation(NamedTuple):
-    """The composer's customizations with salts instead of plain passwords, and these by the index of the user."""
+    """The composer's customizations with salts instead of plain passwords.
+
+    `plain_passwords` are these passwords by the index of the user.
+    """
 
     customizations: Json | None
     plain_passwords: Mapping[int, SaltedPassword]
@@ -34,33 +39,38 @@ class _Translation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """Prepares builds: starts none, and does not touch the quota."""
+    """Prepares builds. It starts no build and does not change the usage of a quota."""
 
     catalogue: Catalogue
-    gather: Gather
+    gather: GatherAnswers
     upload: UploadSettings
     content: ContentSettings
 
     def check(
         self, identity: Identity, requests: Sequence[ComposeRequest], blueprint_id: UUID | None = None
     ) -> list[BuildContext]:
-        """Check the requests as far as no back-end is needed, and create their contexts, without answers.
+        """Check the requests as far as no back-end is needed; return their contexts, without lookup results.
 
-        `blueprint_id` is the blueprint that the builds are of, if any. The images of a blueprint share one object with
-        their customizations; it is translated once.
+        `blueprint_id` is the blueprint that the requests were created from, None for no blueprint. The images of a
+        blueprint share one object with their customizations, which is translated once.
 
-        Raises InvalidRequestError, and ForbiddenError for a distribution that the allow list keeps from the caller.
+        Raises InvalidRequestError, and ForbiddenError if the allow list excludes the caller's organization from a
+        distribution.
         """
         translate = cache_by_identity(_translate)
-        return [self._create_context(identity, request, translate, blueprint_id) for request in requests]
+        refuse_violations_once = cache_by_identity(refuse_violations)
+        contexts = [self._create_context(identity, request, translate, blueprint_id) for request in requests]
+        for request in requests:
+            refuse_violations_once(request.customizations, is_of_ostree(request.image.image_type))
+        return contexts
 
     def finish(self, identity: Identity, context: BuildContext) -> dict[str, Any]:
-        """Ask the back-ends, and write the composer's ComposeRequest.
+        """Run the lookups in back-ends, and return the composer's ComposeRequest.
 
-        Plain passwords are replaced by the crypt form and salt that their hashes will begin with.
+        Instead of each plain password it has the beginning of its hash: crypt form and salt.
 
-        Raises InvalidRequestError, ForbiddenError where a back-end refuses the caller, and UnavailableError where a
-        back-end that is needed gives no usable answer.
+        Raises InvalidRequestError, ForbiddenError if a back-end refuses the caller, and UnavailableError if a required
+        back-end gives no usable answer.
         """
         return write_request(context.with_answers(self.gather(identity, context.questions)))
 
@@ -82,8 +92,9 @@ class Prepare:
             questions=create_questions(request, source),
             upload=self.upload,
             content=self.content,
-            # Going through all distributions costs as much as the rest of the preparation.
-            entitled=self.catalogue.entitled_to(entitled=identity.entitled) if request.image.has_snapshots else (),
+            # Only images from snapshots need it: checking all distributions takes as long as the rest of the
+            # preparation.
+            entitled=self.catalogue.entitled_to(entitled=identity.entitled) if request.image.uses_snapshots else (),
             blueprint_id=blueprint_id,
         )
 

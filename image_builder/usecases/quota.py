@@ -1,4 +1,4 @@
-"""Show what a tenant's quota leaves (openapi.yaml, operation getQuota)."""
+"""Show the state of a tenant's quota (openapi.yaml, operation getQuota)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ports.store import Starts
 
 @dataclass(frozen=True, slots=True)
 class ShowQuota:
-    """Shows the quota of a tenant, by the same count as a start of builds, without a reservation."""
+    """Shows the quota of a tenant. Builds are counted as for a reservation, but nothing is reserved."""
 
     quotas: Quotas
     starts: Starts
 
     def __call__(self, identity: Identity) -> Allowance | None:
-        """What the quota of the caller's tenant leaves, None for unlimited.
+        """Return the state of the quota of the caller's tenant; None if it is unlimited.
 
-        Raises ConfigurationError where no quota applies to the tenant, and UnavailableError when the database is
+        Raises ConfigurationError if no quota applies to the tenant, and UnavailableError if the database is
         unavailable.
         """
         quota = self.quotas.get(identity.tenant)

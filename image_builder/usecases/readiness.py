@@ -1,4 +1,4 @@
-"""Whether the service can do its work, however often probes ask (operation getReadiness)."""
+"""Checks that the service can work, at a limited rate (openapi.yaml, operation getReadiness)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _VALID_FOR: Final = 2.0
 
 
 class Probe:
-    """Runs a check at most once every two seconds, and answers with the last outcome in between.
+    """Runs a check at most once every two seconds, and repeats the last outcome in between.
 
-    While the check runs, other callers get the last outcome, too, unless there is none yet. Thread-safe.
+    Callers that come while the check runs get the last outcome, too, if there is one. Thread-safe.
     """
 
     def __init__(
@@ -28,11 +28,11 @@ class Probe:
         self._ending = False
 
     def end(self) -> None:
-        """The service is about to end: from now on the probe raises UnavailableError."""
+        """Let the probe raise UnavailableError from now on, because the service is about to end."""
         self._ending = True
 
     def __call__(self) -> None:
-        """Return when all is well. Raises what the check raised, and UnavailableError when the service ends."""
+        """Check that the service can work. Raises the error of the check, and UnavailableError after `end`."""
         if self._ending:
             raise UnavailableError("The service is about to end")
         self._check()

@@ -28,12 +28,12 @@ from ports.store import AbandonedStarts, IdempotencyKeys, Starts
 
 log = structlog.get_logger()
 
-# Starts, keys, and requests of builds that one run reads.
+# The number of starts, of keys, and of builds' requests that one run reads at most.
 _BATCH: Final = 1000
 # The age after which a start is ignored, because the composer may have forgotten its build. It counts towards the quota
 # until its window ends.
 _MAX_AGE: Final = timedelta(hours=24)
-# Seconds for which one run may ask the composer for requests of builds.
+# Seconds that one run may spend on reading requests of builds from the composer.
 _REQUESTS_WITHIN: Final = 60.0
 # Unanswered calls in a row after which the run assumes that the composer is unavailable.
 _MAX_UNANSWERED: Final = 3
@@ -45,7 +45,8 @@ _PARTLY_UNKNOWN: Final = UnavailableError("The composer did not answer for every
 class _BuildRecord:
     """An unrecorded build at the composer; times are of the reconciler's clock.
 
-    `fingerprints` are None until the composer shows the request; `requested_at` is when it was last asked for it.
+    `fingerprints` are None until the composer shows the request; `requested_at` is the time of the last attempt to read
+    it.
     """
 
     first_seen: float
@@ -59,8 +60,8 @@ class ReconcileStarts:
     """The reconciler of one pod. Not thread-safe: runs must follow each other.
 
     It only handles starts with a fingerprint that are older than `lease`, and adopts only builds that have stayed
-    unrecorded for as long. It never cancels a build. It releases a start when two runs in a row found no build of it.
-    After a run, this pod remains the only one that reconciles for `term`.
+    unrecorded for the same time. It never cancels a build. It releases a start if two successive runs found no build
+    for it. After a run, this pod remains the leader for `term`: no other pod reconciles.
     """
 
     abandoned_starts: AbandonedStarts
@@ -74,14 +75,14 @@ class ReconcileStarts:
     clock: Callable[[], float] = time.monotonic
     pod: UUID = field(default_factory=uuid4)
     _builds: dict[UUID, _BuildRecord] = field(default_factory=dict)
-    # Starts without a build in the last run.
+    # Starts for which the last run found no build.
     _missing: frozenset[UUID] = frozenset()
     _leadership_acquired_at: float = 0.0
 
     def __call__(self) -> int:
-        """Run once, if this pod is the leader; returns how many abandoned starts remain.
+        """Reconcile if this pod is the leader; return how many abandoned starts remain.
 
-        Raises UnavailableError when the database becomes unavailable.
+        Raises UnavailableError if the database becomes unavailable.
         """
         if self._acquire_leadership():
             reconciled = self._reconcile_starts()
@@ -93,7 +94,7 @@ class ReconcileStarts:
         return remaining
 
     def _reconcile_starts(self) -> bool:
-        """Adopt and release starts; returns False where the composer cannot list its builds."""
+        """Adopt and release starts; return False if the composer cannot list its builds."""
         # The time is taken before the ages are read, so that a slow listing makes no build seem older than its start.
         began = self.clock()
         found = self.abandoned_starts.find_abandoned(self.lease, _MAX_AGE, _BATCH)
@@ -110,7 +111,7 @@ class ReconcileStarts:
             if self.abandoned_starts.adopt(adoption):
                 self.meter.starts_adopted()
                 log.warning("adopted a build", compose=str(adoption.compose), start=str(adoption.start))
-        # Only after the second run, because the composer's list may lack a build for a moment.
+        # Only starts that were missing twice are released, because the composer's list may lack a build for a moment.
         missing = frozenset(matched.released)
         self._release(sorted(missing & self._missing))
         self._missing = missing
@@ -126,7 +127,7 @@ class ReconcileStarts:
         return self.fingerprints.is_comparable(start.fingerprint)
 
     def _unrecorded_builds(self, builds: frozenset[UUID], began: float) -> list[UnrecordedBuild]:
-        """The composer's builds that the history does not contain, with their requests' fingerprints."""
+        """Return the composer's builds that the history does not contain, with their requests' fingerprints."""
         unrecorded = builds - self.abandoned_starts.find_recorded(builds)
         now = self.clock()
         self._builds = {compose: self._builds.get(compose) or _BuildRecord(now) for compose in sorted(unrecorded)}
@@ -140,7 +141,7 @@ class ReconcileStarts:
         ]
 
     def _without_request(self, now: float) -> list[UUID]:
-        """Builds whose request is unknown, never requested ones first; each is requested once per lease."""
+        """Return builds whose request is unknown, those never read first; each request is read once per lease."""
         lease = self.lease.total_seconds()
         unknown = [
             compose
@@ -150,7 +151,7 @@ class ReconcileStarts:
         return sorted(unknown, key=lambda compose: self._builds[compose].requested_at)[:_BATCH]
 
     def _read_requests(self, composes: Sequence[UUID]) -> None:
-        """Ask the composer for the requests of these builds, and store their fingerprints."""
+        """Read the requests of these builds from the composer, and remember their fingerprints."""
         unanswered = 0
         with until(_REQUESTS_WITHIN):
             for compose in composes:
@@ -171,7 +172,7 @@ class ReconcileStarts:
                     build.has_blueprint = names_blueprint(request)
 
     def _keep_leadership(self) -> bool:
-        """Renew the leadership in time, however slowly the composer answers; returns whether this pod has it."""
+        """Renew the leadership before it expires; return whether this pod is still the leader."""
         if self.clock() - self._leadership_acquired_at < self.term.total_seconds() / 3:
             return True
         return self._acquire_leadership()
@@ -182,9 +183,9 @@ class ReconcileStarts:
 
     def _settle_keys(self) -> None:
         """Settle Idempotency-Keys whose request has ended, or was interrupted, without settling its key."""
-        for key_id, created in self.keys.find_unsettled(self.lease, _BATCH):
-            builds = [each for each in created if each is not None]
-            if created and len(builds) == len(created):
+        for key_id, build_ids in self.keys.find_unsettled(self.lease, _BATCH):
+            builds = [each for each in build_ids if each is not None]
+            if build_ids and len(builds) == len(build_ids):
                 self.keys.settle(key_id)
             else:
                 self.keys.settle_failed(key_id, RequestFailure.from_error(name_started_builds(_PARTLY_UNKNOWN, builds)))

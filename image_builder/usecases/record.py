@@ -26,21 +26,21 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class _PendingBuild:
-    """A build that is to be recorded later; `since` is when its recording first failed (of the clock)."""
+    """A build that has to be recorded later; `since` is the time of the clock at which its recording first failed."""
 
     start: NewStart
     compose: UUID
-    key: UUID
+    key_id: UUID
     since: float
 
 
 @dataclass(slots=True)
 class RecordBuilds:
-    """Ends a start: its build is recorded, or cancelled and the reservation released. Thread-safe.
+    """Ends starts: records the build, or cancels it and releases the reservation. Thread-safe.
 
     While the database is unavailable, a build that was started with an Idempotency-Key stays pending for up to
-    `patience` instead of being cancelled: it may have been recorded, and then the key names it. Releases of
-    reservations that the database did not answer are repeated later.
+    `patience` instead of being cancelled: it may have been recorded although the database did not answer, and then the
+    key names it. Releases of reservations that the database did not answer are repeated later.
     """
 
     starts: Starts
@@ -51,23 +51,23 @@ class RecordBuilds:
     clock: Callable[[], float] = time.monotonic
     _pending: deque[_PendingBuild] = field(default_factory=deque)
     _retrying: Lock = field(default_factory=Lock)
-    # Starts whose release is to be repeated, and whether they are known to have been recorded.
+    # Starts whose release has to be repeated, with whether they are known to have been recorded.
     _unreleased: dict[UUID, bool] = field(default_factory=dict)
 
-    def __call__(self, start: NewStart, compose: UUID, key: UUID | None = None) -> None:
+    def __call__(self, start: NewStart, compose: UUID, key_id: UUID | None = None) -> None:
         """Record the build `compose` of a start.
 
-        Raises BuildIdTakenError where the id belongs to another build: the start stays, and nothing is cancelled.
-        Raises UnavailableError where the build cannot be recorded: it is cancelled or, with a `key`, pending.
+        Raises BuildIdTakenError if the id belongs to another build: the start stays, and nothing is cancelled.
+        Raises UnavailableError if the build cannot be recorded: it is cancelled or, with a `key`, pending.
         """
         try:
             self._record(start, compose)
         except BuildIdTakenError:
             raise
         except Exception as error:  # any error: a build without a row must not stay running
-            if key is not None and isinstance(error, UnavailableError):
+            if key_id is not None and isinstance(error, UnavailableError):
                 log.warning("recording of a build postponed", compose=str(compose), start=str(start.id))
-                self._pending.append(_PendingBuild(start, compose, key, self.clock()))
+                self._pending.append(_PendingBuild(start, compose, key_id, self.clock()))
             else:
                 self._give_up(start, compose)
             raise UnavailableError("The build could not be recorded") from error
@@ -75,7 +75,7 @@ class RecordBuilds:
     def release(self, starts: Sequence[UUID], *, recorded: bool = True) -> None:
         """Release the reservations of starts without a build: now, or when the database is available again.
 
-        `recorded` is False where the database did not answer the reservation.
+        `recorded` is False if the database did not answer the reservation.
         """
         try:
             self.starts.release(starts)
@@ -100,7 +100,10 @@ class RecordBuilds:
                     self._give_up(pending.start, pending.compose)
 
     def finish(self) -> None:
-        """Record or cancel all pending builds before the service ends; an unavailable database is tried once."""
+        """Record or cancel all pending builds before the service ends.
+
+        If the database is unavailable, this is tried only once.
+        """
         with self._retrying:
             unavailable: Exception | None = None
             while self._pending:
@@ -129,9 +132,9 @@ class RecordBuilds:
         self.cancel.remember(compose)
 
     def _try_to_record(self, pending: _PendingBuild) -> Exception | None:
-        """Record a pending build and settle its key; returns the error because of which it is not recorded.
+        """Record a pending build and settle its key; return the error if it could not be recorded.
 
-        Returns None also where the id belongs to another build: then nothing may be cancelled.
+        Returns None also if the id belongs to another build: then nothing may be cancelled.
         """
         try:
             self._record(pending.start, pending.compose)
@@ -144,7 +147,7 @@ class RecordBuilds:
             return error
         log.warning("recorded a build late", compose=str(pending.compose), start=str(pending.start.id))
         try:
-            self.keys.settle(pending.key)
+            self.keys.settle(pending.key_id)
         except UnavailableError:
             log.warning("idempotency key of a late build not settled: the reconciler settles it")
         return None
@@ -162,7 +165,7 @@ class RecordBuilds:
                 self._unreleased.pop(start, None)
 
     def _log_unreleased(self) -> None:
-        """Log once for each unreleased start that it keeps counting towards its tenant's quota."""
+        """Log for each unreleased start, only once, that it keeps counting towards its tenant's quota."""
         while self._unreleased:
             start, recorded = self._unreleased.popitem()
             if recorded:

@@ -20,21 +20,21 @@ from domain.errors import InvalidRequestError, NotFoundError, UnavailableError
 from domain.identity import Identity
 from domain.osbuild.blueprint import Blueprint, parse_blueprint, policy_customizations
 from image_builder.fair_threads import FairThreads
-from image_builder.usecases.concurrency import Call, run_concurrently, set_up
+from image_builder.usecases.concurrency import Call, require_configured, run_concurrently
 from ports.compliance import Compliance
 from ports.deadline import until
 
 T = TypeVar("T")
 
-# Seconds.
-_WITHIN: Final = 30.0
+# Seconds for all calls of compliance.
+_TIMEOUT: Final = 30.0
 # The spellings of NUL in TOML.
 _NUL: Final = re.compile(r"\\u0000|\\U00000000")
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyRequirements:
-    """Asks compliance, which is None where operators did not configure it."""
+    """Looks up the requirements of policies. `compliance` is None if operators did not configure it."""
 
     compliance: Compliance | None
     threads: FairThreads
@@ -42,16 +42,16 @@ class PolicyRequirements:
     def __call__(
         self, identity: Identity, policy_id: str, distribution: Distribution, *, create: bool
     ) -> dict[str, Any]:
-        """The packages, file systems, services, kernel and FIPS that the policy requires, and its profile.
+        """Return the packages, file systems, services, kernel and FIPS that the policy requires, and its profile.
 
         They have the form of openapi.yaml, schema Customizations. With `create`, a tailoring for the distribution's
-        minor version is created where the policy has none.
+        minor version is created if the policy has none.
 
-        Raises PolicyNotApplicableError where the policy does not apply, ForbiddenError where compliance refuses the
-        caller, InvalidRequestError where compliance does not accept the caller's identity, and UnavailableError.
+        Raises PolicyNotApplicableError if the policy does not apply, ForbiddenError if compliance refuses the
+        caller, InvalidRequestError if compliance does not accept the caller's identity, and UnavailableError.
         """
         question = create_question(policy_id, rhel_version(distribution.canonical_name))
-        compliance = set_up(self.compliance, "compliance")
+        compliance = require_configured(self.compliance, "compliance")
         find_blueprint = self._ensure_blueprint if create else self._find_blueprint
         text = find_blueprint(compliance, identity, question)
         try:
@@ -60,7 +60,7 @@ class PolicyRequirements:
             raise UnavailableError("Compliance gives no usable answer") from error
 
     def _find_blueprint(self, compliance: Compliance, identity: Identity, question: PolicyQuestion) -> str:
-        """The blueprint of the policy's tailoring for the minor version, in TOML."""
+        """Return the blueprint of the policy's tailoring for the minor version, in TOML."""
         calls: list[Call] = [
             _return_none_if_missing(partial(compliance.policy, identity, question.id)),
             _return_none_if_missing(partial(compliance.blueprint, identity, question.id, question.minor)),
@@ -70,7 +70,7 @@ class PolicyRequirements:
         return text or ""
 
     def _ensure_blueprint(self, compliance: Compliance, identity: Identity, question: PolicyQuestion) -> str:
-        """The same; creates the tailoring where the policy has none."""
+        """Return the same blueprint; create the tailoring if the policy has none."""
         calls: list[Call] = [
             _return_none_if_missing(partial(compliance.policy, identity, question.id)),
             _return_none_if_missing(partial(compliance.has_tailoring, identity, question.id, question.minor)),
@@ -92,18 +92,20 @@ class ShowPolicy:
     requirements: PolicyRequirements
 
     def __call__(self, identity: Identity, policy_id: str, distribution: str) -> dict[str, Any]:
-        """The policy's requirements without `openscap` (openapi.yaml, operation getOscapCustomizationsForPolicy).
+        """Return the policy's requirements without `openscap`.
 
-        A tailoring for the distribution's minor version is created where the policy has none.
+        Source: openapi.yaml, operation getOscapCustomizationsForPolicy.
 
-        Raises InvalidRequestError where the distribution is not available or is not a RHEL, ForbiddenError where the
-        allow list keeps it from the caller or compliance refuses the caller, NotFoundError where the policy is unknown
-        or does not apply, and UnavailableError.
+        A tailoring for the distribution's minor version is created if the policy has none.
+
+        Raises InvalidRequestError if the distribution is not available or is not a RHEL release, ForbiddenError if the
+        allow list excludes the caller's organization or compliance refuses the caller, NotFoundError if the policy is
+        unknown or does not apply, and UnavailableError.
         """
-        found = self.catalogue.get_for(distribution, org_id=identity.tenant, entitled=identity.entitled)
+        entry = self.catalogue.get_for(distribution, org_id=identity.tenant, entitled=identity.entitled)
         try:
-            with until(_WITHIN):
-                required = self.requirements(identity, policy_id, found, create=True)
+            with until(_TIMEOUT):
+                required = self.requirements(identity, policy_id, entry, create=True)
         except PolicyNotApplicableError as error:
             kind = InvalidRequestError if error.reason is Inapplicability.NOT_RHEL else NotFoundError
             raise kind(error.detail) from None
@@ -111,14 +113,14 @@ class ShowPolicy:
 
 
 def _read_blueprint(text: str) -> Blueprint:
-    """Read a policy's blueprint. Raises InvalidRequestError for text that is none, and for NUL characters in it."""
+    """Parse a policy's blueprint. Raises InvalidRequestError if the text is not a blueprint or contains NUL."""
     if _NUL.search(text):  # PostgreSQL cannot store it in JSON
         raise InvalidRequestError("the policy's blueprint holds a NUL character")
     return parse_blueprint(text)
 
 
 def _return_none_if_missing(call: Callable[[], T]) -> Callable[[], T | None]:
-    """The same call, which returns None instead of raising NotFoundError."""
+    """Return a function that does the same as `call` but returns None instead of raising NotFoundError."""
 
     def find() -> T | None:
         try:

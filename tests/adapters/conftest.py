@@ -32,14 +32,14 @@ def call(composer: StandInComposer) -> Iterator[Client]:
 
 @pytest.fixture
 def real(composer: StandInComposer) -> Iterator[HttpComposer]:
-    """The adapter on the stand-in composer."""
+    """The client of the composer, on the stand-in composer."""
     with a_composer(composer.url) as adapter:
         yield adapter
 
 
 @pytest.fixture(scope="module")
 def blueprints(module_database: Parameters) -> Iterator[PostgresBlueprints]:
-    """Blueprints in the module's database."""
+    """The blueprints store of the module's database."""
     pool = PostgresDatabase(module_database, size=4)
     pool.open()
     yield PostgresBlueprints(pool)
@@ -54,13 +54,13 @@ def tenant() -> str:
 
 @pytest.fixture
 def clock() -> Clock:
-    """The time of one test."""
+    """The clock of one test."""
     return Clock()
 
 
 @pytest.fixture
 def old_database(empty_database: Parameters) -> Parameters:
-    """A database that the program before this one left, with rows in it."""
+    """A database of the older program, with rows."""
     with session(empty_database) as connection:
         connection.execute(TERN_15)
     return empty_database
@@ -68,7 +68,7 @@ def old_database(empty_database: Parameters) -> Parameters:
 
 @pytest.fixture(scope="session")
 def large_database(postgres: Parameters) -> Iterator[Parameters]:
-    """A tenth of what the benchmark of lists has; for tests that leave its two tenants' lists as they are."""
+    """A database with a tenth of the benchmark's rows, for tests that do not change the lists of its two tenants."""
     with databases.database(postgres) as parameters:
         fill(parameters, SIZE, {"image_requests": [{}]})
         migrate(parameters)

@@ -1,4 +1,4 @@
-"""A back-end's answer comes in time as a whole, and is of a size we can bear, over real sockets (issue 4)."""
+"""Answers of back-ends must be complete within the deadline and of limited size, over real sockets."""
 
 import contextvars
 import math
@@ -19,9 +19,9 @@ from tests.support.loopback import Loopback, answer, close, hang
 from tests.support.waiting import BRIEFLY, PATIENCE, SOON, STRETCH
 
 DRIP = Timeouts(connect=1.0, read=0.5, total=0.2)
-# Longer than a test waits: what ends sooner was ended by an earlier deadline.
+# Longer than a test waits: a call that ends sooner was ended by an earlier deadline.
 LONG = Timeouts(connect=2 * PATIENCE, read=2 * PATIENCE)
-METHODS = ("get", "ask", "post", "delete")
+METHODS = ("get", "post_idempotent", "post_once", "delete")
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def calling(url, **options):
 
 
 def call(back_end, method, timeouts):
-    body = ({},) if method in {"ask", "post"} else ()
+    body = ({},) if method in {"post_idempotent", "post_once"} else ()
     return getattr(back_end, method)("/x", *body, timeouts)
 
 
@@ -45,9 +45,9 @@ def silence(back_end, method, timeouts):
     return silent.value, time.monotonic() - began
 
 
-@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("method", ["get", "post_once"])
 @pytest.mark.parametrize("drip", DRIPS.values(), ids=DRIPS)
-def test_an_answer_that_drips_is_given_up_at_the_deadline(method, drip):
+def test_a_slow_answer_is_abandoned_at_the_deadline(method, drip):
     with Loopback(drip) as server, calling(server.url) as back_end:
         error, took = silence(back_end, method, DRIP)
     assert error.sent
@@ -56,14 +56,14 @@ def test_an_answer_that_drips_is_given_up_at_the_deadline(method, drip):
 
 
 @pytest.mark.parametrize("drip", DRIPS.values(), ids=DRIPS)
-def test_a_connection_broken_at_the_deadline_is_not_used_again(drip):
+def test_a_connection_that_was_shut_down_at_the_deadline_is_not_reused(drip):
     with Loopback(drip, answer(200, b'"here"')) as server, calling(server.url) as back_end:
         silence(back_end, "get", DRIP)
         assert call(back_end, "get", LONG) == Answer(200, b'"here"')
     assert server.connections == 2
 
 
-def test_a_drip_on_a_connection_used_before_is_given_up_too():
+def test_a_slow_answer_on_a_reused_connection_is_abandoned_at_the_deadline():
     with Loopback(answer(), DRIPS["a body"]) as server, calling(server.url) as back_end:
         call(back_end, "get", LONG)
         _, took = silence(back_end, "get", DRIP)
@@ -71,14 +71,14 @@ def test_a_drip_on_a_connection_used_before_is_given_up_too():
     assert server.connections == 1
 
 
-def test_the_deadline_of_a_call_that_has_ended_does_not_touch_the_next_one():
+def test_the_deadline_of_an_ended_call_does_not_affect_the_next_one():
     with Loopback(answer(), answer(200, b'"late"', after=STRETCH + 0.2)) as server, calling(server.url) as back_end:
         call(back_end, "get", Timeouts(PATIENCE, PATIENCE, total=STRETCH))
         assert call(back_end, "get", LONG) == Answer(200, b'"late"')
     assert server.connections == 1
 
 
-def test_a_later_call_with_an_earlier_deadline_is_given_up_first():
+def test_a_later_call_with_an_earlier_deadline_is_abandoned_first():
     with Loopback(DRIPS["a body"]) as server, calling(server.url) as back_end, ThreadPoolExecutor(2) as pool:
         long = pool.submit(silence, back_end, "get", Timeouts(1.0, 1.0, total=2.0))
         time.sleep(0.05)
@@ -87,9 +87,9 @@ def test_a_later_call_with_an_earlier_deadline_is_given_up_first():
         assert 1.9 < long.result()[1] < SOON
 
 
-def test_no_thread_stays_behind_whatever_drips():
+def test_slow_answers_leave_no_thread_behind():
     with Loopback(answer()) as server, calling(server.url) as back_end:
-        call(back_end, "get", LONG)  # whoever watches over all calls is there now
+        call(back_end, "get", LONG)  # now the thread of call_deadline.py runs
     before = set(threading.enumerate())
     with Loopback(DRIPS["a body"]) as server, calling(server.url) as back_end, ThreadPoolExecutor(20) as pool:
         calls = [pool.submit(silence, back_end, "get", DRIP) for _ in range(20)]
@@ -98,7 +98,7 @@ def test_no_thread_stays_behind_whatever_drips():
 
 
 class SlowResolver:
-    """Names take until `go` is set, or the test ends, to resolve."""
+    """A resolver that answers when `go` is set, or the test ends."""
 
     def __init__(self):
         self.go = threading.Event()
@@ -122,14 +122,14 @@ def slow_resolver(monkeypatch):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_name_that_does_not_resolve_in_time_is_given_up_at_the_deadline(slow_resolver, method):
+def test_a_slow_name_resolution_is_abandoned_at_the_deadline(slow_resolver, method):
     with Loopback() as server, calling(server.url) as back_end:
         error, took = silence(back_end, method, DRIP)
     assert not error.sent
     assert 0.15 < took < SOON
 
 
-def test_a_connection_that_comes_too_late_is_closed(slow_resolver):
+def test_a_connection_established_after_the_deadline_is_closed(slow_resolver):
     with Loopback(answer()) as server, calling(server.url) as back_end:
         silence(back_end, "get", DRIP)
         slow_resolver.go.set()
@@ -141,43 +141,43 @@ def test_a_connection_that_comes_too_late_is_closed(slow_resolver):
     assert len(server.asked) == 1
 
 
-def test_a_name_nobody_knows_is_no_answer_at_once(monkeypatch):
+def test_an_unknown_host_name_fails_at_once(monkeypatch):
     def unknown(*_arguments, **_options):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with calling("http://nobody.invalid") as back_end:
-        error, took = silence(back_end, "post", LONG)
+        error, took = silence(back_end, "post_once", LONG)
     assert not error.sent
     assert took < LONG.connect
 
 
-def test_an_answer_beyond_the_limit_is_none():
+def test_an_answer_larger_than_the_limit_is_not_used():
     with (
         Loopback(answer(200, b"1" * 100_001), answer(200, b"1" * 100_000)) as server,
         calling(server.url) as back_end,
     ):
         with pytest.raises(NoAnswerError) as silent:
-            back_end.get("/x", LONG, largest=100_000)
+            back_end.get("/x", LONG, max_bytes=100_000)
         error = silent.value
-        assert len(back_end.get("/x", LONG, largest=100_000).body) == 100_000
+        assert len(back_end.get("/x", LONG, max_bytes=100_000).body) == 100_000
     assert error.sent
     assert len(server.asked) == 2
 
 
-def test_an_answer_without_a_body_leaves_its_connection_for_the_next():
+def test_the_connection_of_an_answer_without_a_body_is_reused():
     with Loopback(answer(204, b""), answer()) as server, calling(server.url) as back_end:
         assert call(back_end, "get", LONG) == Answer(204, b"")
         call(back_end, "get", LONG)
     assert server.connections == 1
 
 
-# The deadline of the work at hand
+# The deadline of the caller
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("step", [hang, DRIPS["one header"]], ids=["hang", "drip"])
-def test_a_call_takes_no_longer_than_what_is_left(method, step):
+def test_a_call_takes_no_longer_than_the_remaining_time(method, step):
     with Loopback(step) as server, calling(server.url) as back_end, until(BRIEFLY):
         error, took = silence(back_end, method, LONG)
     assert error.sent
@@ -185,14 +185,14 @@ def test_a_call_takes_no_longer_than_what_is_left(method, step):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_with_nothing_left_nothing_is_called(method):
+def test_without_remaining_time_no_call_is_made(method):
     with Loopback() as server, calling(server.url) as back_end, until(0):
         error, _ = silence(back_end, method, LONG)
     assert not error.sent
     assert server.connections == 0
 
 
-def test_a_call_in_a_hurry_says_nothing_of_the_back_end():
+def test_a_call_without_enough_time_does_not_count_as_a_failure_of_the_back_end():
     breaker = Breaker(failures=1)
     with Loopback(hang) as server, calling(server.url, breaker=breaker) as back_end:
         with until(0.1):
@@ -202,14 +202,14 @@ def test_a_call_in_a_hurry_says_nothing_of_the_back_end():
     assert breaker.is_open
 
 
-def test_attempts_end_when_too_little_is_left():
+def test_attempts_end_when_too_little_time_remains():
     with Loopback(close) as server, calling(server.url) as back_end, until(0.5):
         _, took = silence(back_end, "get", LONG)
     assert len(server.asked) == 1
     assert took < SOON
 
 
-def test_a_deadline_within_another_is_never_later():
+def test_a_nested_deadline_is_never_later_than_the_outer_one():
     assert remaining_seconds() == math.inf
     with until(5):
         with until(60):
@@ -220,17 +220,17 @@ def test_a_deadline_within_another_is_never_later():
     assert remaining_seconds() == math.inf
 
 
-def test_the_deadline_goes_along_with_the_context():
+def test_the_deadline_is_copied_with_the_context():
     with until(5), ThreadPoolExecutor(1) as pool:
         assert pool.submit(contextvars.copy_context().run, remaining_seconds).result() <= 5
         assert pool.submit(remaining_seconds).result() == math.inf
 
 
-# Being put off
+# Retry-After
 
 
-@pytest.mark.parametrize("method", ["get", "ask"])
-def test_a_back_end_that_puts_us_off_for_a_moment_is_asked_once_more(method):
+@pytest.mark.parametrize("method", ["get", "post_idempotent"])
+def test_a_call_is_repeated_after_a_short_retry_after(method):
     with (
         Loopback(answer(429, b"", retry_after="1"), answer(200, b'"here"')) as server,
         calling(server.url) as back_end,
@@ -252,7 +252,7 @@ def test_a_back_end_that_puts_us_off_for_a_moment_is_asked_once_more(method):
     ],
     ids=["twice", "for long", "until a date", "for ever", "beyond the deadline"],
 )
-def test_a_back_end_that_puts_us_off_gives_no_answer(step, total, asked):
+def test_repeated_retry_after_answers_count_as_no_answer(step, total, asked):
     with Loopback(step) as server, calling(server.url) as back_end:
         error, took = silence(back_end, "get", Timeouts(1.0, 1.0, total))
     assert error.sent
@@ -260,9 +260,9 @@ def test_a_back_end_that_puts_us_off_gives_no_answer(step, total, asked):
     assert len(server.asked) == asked
 
 
-def test_a_post_hears_that_it_is_put_off():
+def test_a_post_is_not_repeated_after_retry_after():
     with Loopback(answer(429, b"", retry_after="1")) as server, calling(server.url) as back_end:
-        assert call(back_end, "post", LONG) == Answer(429, b"", retry_after=1.0)
+        assert call(back_end, "post_once", LONG) == Answer(429, b"", retry_after=1.0)
     assert len(server.asked) == 1
 
 
@@ -279,7 +279,7 @@ def tokens_from(url):
 
 
 @pytest.mark.parametrize("step", [hang, DRIPS["a body"], DRIPS["one header"]], ids=["hang", "body", "header"])
-def test_a_token_is_waited_for_until_the_deadline_only(step):
+def test_the_wait_for_a_token_ends_at_the_deadline(step):
     with Loopback(step) as server, tokens_from(server.url) as tokens, ThreadPoolExecutor(3) as pool:
 
         def timed():
@@ -291,14 +291,14 @@ def test_a_token_is_waited_for_until_the_deadline_only(step):
         assert all(one.result() < SOON for one in [pool.submit(timed) for _ in range(3)])
 
 
-def test_a_token_counts_towards_the_call_s_time():
+def test_the_time_for_a_token_counts_towards_the_time_of_the_call():
     with (
         Loopback(DRIPS["a body"]) as endpoint,
         Loopback() as server,
         tokens_from(endpoint.url) as tokens,
         calling(server.url, tokens=tokens) as back_end,
     ):
-        error, took = silence(back_end, "post", DRIP)
+        error, took = silence(back_end, "post_once", DRIP)
     assert not error.sent
     assert took < SOON
     assert server.asked == []

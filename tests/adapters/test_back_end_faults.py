@@ -1,4 +1,4 @@
-"""Every way in which a back-end fails to answer, over real sockets."""
+"""Every way in which a back-end can fail to answer, over real sockets."""
 
 import time
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from stamina.instrumentation import set_on_retry_hooks
 
 from adapters.http.breaker import Breaker
 from adapters.http.client import Answer, BackEnd, NoAnswerError, Timeouts
-from adapters.http.exchange import LARGEST_ANSWER
+from adapters.http.exchange import MAX_ANSWER_BYTES
 from ports.trace import Trace, current_trace
 from tests.support.floods import unending
 from tests.support.loopback import Loopback, answer, close, garbage, half, hang, refused_url, reset, truncated
@@ -29,15 +29,15 @@ def _attempts_without_pauses():
 
 
 class CountingBreaker(Breaker):
-    """Never opens in these tests; counts the attempts."""
+    """A breaker that counts attempts, and never opens in these tests."""
 
     def __init__(self):
         super().__init__(failures=1000)
         self.attempts = 0
 
-    def admits(self):
+    def allows_call(self):
         self.attempts += 1
-        return super().admits()
+        return super().allows_call()
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def calling(url):
 
 
 def call(back_end, method, timeouts=LONG):
-    body = ({"a": "é"},) if method == "post" else ()
+    body = ({"a": "é"},) if method == "post_once" else ()
     return getattr(back_end, method)("/x", *body, timeouts)
 
 
@@ -60,46 +60,46 @@ def silence(back_end, method, timeouts=LONG):
     return silent.value
 
 
-@pytest.mark.parametrize(("method", "attempts"), [("get", 3), ("delete", 3), ("post", 1)])
-def test_a_refused_connection_is_tried_again_only_by_who_may_repeat(method, attempts):
+@pytest.mark.parametrize(("method", "attempts"), [("get", 3), ("delete", 3), ("post_once", 1)])
+def test_a_refused_connection_is_retried_only_for_repeatable_calls(method, attempts):
     with calling(refused_url()) as back_end:
         error = silence(back_end, method)
     assert back_end.breaker.attempts == attempts
     assert not error.sent
 
 
-@pytest.mark.parametrize(("method", "attempts"), [("get", 3), ("delete", 3), ("post", 1)])
+@pytest.mark.parametrize(("method", "attempts"), [("get", 3), ("delete", 3), ("post_once", 1)])
 @pytest.mark.parametrize("step", BREAKING.values(), ids=BREAKING)
-def test_a_broken_connection_is_tried_again_only_by_who_may_repeat(method, attempts, step):
+def test_a_broken_connection_is_retried_only_for_repeatable_calls(method, attempts, step):
     with Loopback(step) as server, calling(server.url) as back_end:
         error = silence(back_end, method)
     assert len(server.asked) == attempts
     assert error.sent
 
 
-@pytest.mark.parametrize("method", ["get", "delete", "post"])
-def test_a_connection_broken_before_anything_was_read_may_have_sent_it(method):
+@pytest.mark.parametrize("method", ["get", "delete", "post_once"])
+def test_a_request_on_a_connection_that_broke_before_the_answer_may_have_arrived(method):
     with Loopback(unread=True) as server, calling(server.url) as back_end:
         error = silence(back_end, method)
-    assert server.connections == (1 if method == "post" else MOST_ATTEMPTS)
+    assert server.connections == (1 if method == "post_once" else MOST_ATTEMPTS)
     assert error.sent
 
 
-@pytest.mark.parametrize("method", ["get", "delete", "post"])
+@pytest.mark.parametrize("method", ["get", "delete", "post_once"])
 @pytest.mark.parametrize("step", NULL_METER.values(), ids=NULL_METER)
-def test_a_back_end_that_hangs_is_given_up_in_time(method, step):
+def test_a_call_of_a_hanging_back_end_ends_in_time(method, step):
     with Loopback(step) as server, calling(server.url) as back_end:
         began = time.monotonic()
         error = silence(back_end, method, SHORT)
         took = time.monotonic() - began
     assert error.sent
     assert took < SOON
-    assert len(server.asked) <= (1 if method == "post" else MOST_ATTEMPTS)
+    assert len(server.asked) <= (1 if method == "post_once" else MOST_ATTEMPTS)
 
 
 @pytest.mark.parametrize("method", ["get", "delete"])
 @pytest.mark.parametrize("status", [502, 503, 504])
-def test_a_call_that_may_be_repeated_is_repeated_while_the_back_end_is_not_there(method, status):
+def test_a_repeatable_call_is_repeated_while_the_back_end_is_unavailable(method, status):
     with Loopback(answer(status, b"<html>", "text/html")) as server, calling(server.url) as back_end:
         silence(back_end, method)
     assert len(server.asked) == MOST_ATTEMPTS
@@ -107,30 +107,30 @@ def test_a_call_that_may_be_repeated_is_repeated_while_the_back_end_is_not_there
 
 @pytest.mark.parametrize("method", ["get", "delete"])
 @pytest.mark.parametrize("step", [answer(503), close, reset, truncated()])
-def test_a_back_end_that_comes_back_in_time_is_heard(method, step):
+def test_a_back_end_that_recovers_in_time_answers_the_call(method, step):
     with Loopback(step, step, answer(200, b'"here"')) as server, calling(server.url) as back_end:
         assert call(back_end, method) == Answer(200, b'"here"')
     assert len(server.asked) == MOST_ATTEMPTS
 
 
 @pytest.mark.parametrize("status", [200, 201, 400, 404, 409, 500, 502, 503, 504])
-def test_a_post_is_sent_once_whatever_is_answered(status):
+def test_a_post_is_sent_once_for_every_answer(status):
     with Loopback(answer(status, b"<html>", "text/html")) as server, calling(server.url) as back_end:
-        assert call(back_end, "post") == Answer(status, b"<html>")
+        assert call(back_end, "post_once") == Answer(status, b"<html>")
     assert len(server.asked) == 1
 
 
 @pytest.mark.parametrize("method", ["get", "delete"])
 @pytest.mark.parametrize("status", [200, 204, 400, 404, 409, 500])
-def test_an_answer_of_the_back_end_itself_is_not_asked_for_again(method, status):
+def test_a_call_is_not_repeated_after_an_answer_of_the_back_end_itself(method, status):
     body = b"" if status == 204 else b"{}"
     with Loopback(answer(status, body)) as server, calling(server.url) as back_end:
         assert call(back_end, method).status == status
     assert len(server.asked) == 1
 
 
-@pytest.mark.parametrize("method", ["get", "delete", "post"])
-def test_a_redirection_is_an_answer_and_not_followed(method):
+@pytest.mark.parametrize("method", ["get", "delete", "post_once"])
+def test_a_redirect_is_returned_as_the_answer_and_not_followed(method):
     with (
         Loopback() as elsewhere,
         Loopback(answer(307, b"", location=elsewhere.url)) as server,
@@ -142,7 +142,7 @@ def test_a_redirection_is_an_answer_and_not_followed(method):
 
 @pytest.fixture
 def pauses():
-    """The seconds waited before each attempt that is not the first."""
+    """The seconds before each attempt except the first."""
     found = []
     set_on_retry_hooks([lambda details: found.append(details.wait_for)])
     stamina.set_testing(False)
@@ -158,23 +158,23 @@ def test_the_pauses_between_attempts_are_short_and_differ(pauses):
     assert max(pauses) < 1.0
 
 
-def test_connections_are_used_again():
+def test_connections_are_reused():
     with Loopback() as server, calling(server.url) as back_end:
         for _ in range(10):
-            call(back_end, "post")
+            call(back_end, "post_once")
     assert server.connections == 1
 
 
-def test_a_body_is_json():
+def test_a_request_body_is_sent_as_json():
     with Loopback() as server, calling(server.url) as back_end:
-        call(back_end, "post")
+        call(back_end, "post_once")
     (asked,) = server.asked
     assert asked.headers["content-type"] == "application/json"
     assert asked.body == '{"a":"é"}'.encode()
 
 
-@pytest.mark.parametrize("method", ["get", "delete", "post"])
-def test_the_request_s_ids_are_passed_on(method):
+@pytest.mark.parametrize("method", ["get", "delete", "post_once"])
+def test_the_ids_of_the_request_are_passed_on(method):
     token = current_trace.set(Trace("the-request", "abcdefghijklmno"))
     try:
         with Loopback() as server, calling(server.url) as back_end:
@@ -186,20 +186,20 @@ def test_the_request_s_ids_are_passed_on(method):
     assert asked.headers["x-strc-trace-id"] == "abcdefghijklmno"
 
 
-def test_outside_a_request_no_ids_are_passed_on():
+def test_no_ids_are_passed_on_outside_a_request():
     with Loopback() as server, calling(server.url) as back_end:
         call(back_end, "get")
     assert not {"x-rh-insights-request-id", "x-strc-trace-id", "x-rh-identity"} & server.asked[0].headers.keys()
 
 
-def test_cookies_are_not_carried_from_one_call_to_the_next():
+def test_cookies_are_not_sent_with_later_calls():
     with Loopback(answer(200, Set_Cookie="session=tenant-1; Path=/")) as server, calling(server.url) as back_end:
         call(back_end, "get")
         call(back_end, "get")
     assert all("cookie" not in asked.headers for asked in server.asked)
 
 
-def test_the_surroundings_proxy_is_not_asked(monkeypatch):
+def test_the_proxy_of_the_environment_is_not_used(monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, refused_url())
     with Loopback() as server, calling(server.url) as back_end:
@@ -207,20 +207,20 @@ def test_the_surroundings_proxy_is_not_asked(monkeypatch):
 
 
 @pytest.mark.parametrize("url", ["{}", "{}/", "{}//"])
-def test_a_trailing_slash_of_the_address_does_not_matter(url):
+def test_a_trailing_slash_of_the_base_url_does_not_matter(url):
     with Loopback() as server, calling(url.format(server.url)) as back_end:
         call(back_end, "get")
     assert server.asked[0].path == "/x"
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"<html>", b"\xff\xfe", b"NaN", b'{"a": 1} x'])
-def test_a_body_that_is_no_json_is_none(body):
+def test_an_answer_that_is_not_json_has_no_body(body):
     assert Answer(200, body).json() is None
 
 
 @pytest.mark.parametrize("kind", unending())
-def test_an_answer_that_does_not_end_is_left_before_it_fills_the_memory(kind):
+def test_an_endless_answer_is_abandoned_before_it_fills_the_memory(kind):
     flood = unending()[kind]
     with Loopback(flood) as server, calling(server.url) as back_end:
-        silence(back_end, "post", LONG)
-    assert flood.sent < 4 * LARGEST_ANSWER
+        silence(back_end, "post_once", LONG)
+    assert flood.sent < 4 * MAX_ANSWER_BYTES

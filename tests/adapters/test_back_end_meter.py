@@ -1,4 +1,4 @@
-"""Every call of a back-end is told with what became of it."""
+"""Every call of a back-end is counted with its outcome."""
 
 from __future__ import annotations
 
@@ -41,30 +41,30 @@ def a_back_end(*steps: Step, breaker: Breaker | None = None) -> Iterator[tuple[B
         (close, LONG, CallOutcome.NO_ANSWER),
     ],
 )
-def test_a_call_is_told_by_its_outcome(step: Step, timeouts: Timeouts, outcome: CallOutcome) -> None:
+def test_a_call_is_counted_with_its_outcome(step: Step, timeouts: Timeouts, outcome: CallOutcome) -> None:
     with a_back_end(step) as (back_end, meter):
         with suppress(NoAnswerError):
-            back_end.post("/x", {}, timeouts)
+            back_end.post_once("/x", {}, timeouts)
         assert meter.calls == [("provisioning", outcome)]
         assert meter.seconds[0] > 0
 
 
-def test_each_attempt_is_told() -> None:
+def test_each_attempt_is_counted() -> None:
     with a_back_end(answer(503), answer(200)) as (back_end, meter):
         back_end.get("/x", LONG)
         assert [outcome for _, outcome in meter.calls] == [CallOutcome.FAILED, CallOutcome.SUCCESS]
 
 
-def test_a_call_that_the_breaker_turns_away_is_told() -> None:
+def test_a_call_that_the_circuit_breaker_turns_away_is_counted() -> None:
     with a_back_end(answer(200), breaker=Breaker(failures=1)) as (back_end, meter):
-        back_end.breaker.failed()
+        back_end.breaker.record_failure()
         with pytest.raises(NoAnswerError):
-            back_end.post("/x", {}, LONG)
+            back_end.post_once("/x", {}, LONG)
         assert meter.calls == [("provisioning", CallOutcome.TURNED_AWAY)]
 
 
-def test_what_is_not_asked_for_want_of_time_is_no_call() -> None:
+def test_a_call_that_is_skipped_for_lack_of_time_is_not_counted() -> None:
     with a_back_end(answer(200)) as (back_end, meter), until(0):
         with pytest.raises(NoAnswerError):
-            back_end.post("/x", {}, LONG)
+            back_end.post_once("/x", {}, LONG)
         assert meter.calls == []

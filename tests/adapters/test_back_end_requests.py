@@ -1,11 +1,11 @@
-"""What is sent to a back-end: its path, query, and headers."""
+"""Requests to a back-end: path, query, and headers."""
 
 from contextlib import contextmanager
 
 import pytest
 import stamina
 
-from adapters.http.client import BackEnd, NoAnswerError, Timeouts, segment
+from adapters.http.client import BackEnd, NoAnswerError, Timeouts, path_segment
 from tests.support.loopback import Loopback, answer, close
 
 LONG = Timeouts(connect=5.0, read=10.0)
@@ -27,9 +27,9 @@ def calling(*steps):
             back_end.close()
 
 
-@pytest.mark.parametrize("method", ["get", "ask", "post", "delete"])
-def test_headers_go_along_and_the_query_is_encoded(method):
-    body = ({},) if method in {"ask", "post"} else ()
+@pytest.mark.parametrize("method", ["get", "post_idempotent", "post_once", "delete"])
+def test_headers_are_sent_and_the_query_is_encoded(method):
+    body = ({},) if method in {"post_idempotent", "post_once"} else ()
     with calling() as (back_end, server):
         options = {"headers": {"x-rh-identity": "e30="}, "params": [("url", "https://h/a b?c=d&e#f%2C,g"), ("é", "")]}
         getattr(back_end, method)("/x/", *body, LONG, **options)
@@ -39,7 +39,7 @@ def test_headers_go_along_and_the_query_is_encoded(method):
     assert asked.headers["accept"] == "application/json"
 
 
-def test_one_call_s_headers_are_not_the_next_one_s():
+def test_the_headers_of_a_call_are_not_sent_with_the_next_one():
     with calling() as (back_end, server):
         back_end.get("/x", LONG, headers={"x-rh-identity": "e30="})
         back_end.get("/x", LONG)
@@ -47,15 +47,15 @@ def test_one_call_s_headers_are_not_the_next_one_s():
 
 
 @pytest.mark.parametrize("step", [close, answer(503)], ids=["close", "503"])
-def test_a_question_by_post_is_repeated_as_a_get_is(step):
+def test_a_repeatable_post_is_repeated_like_a_get(step):
     with calling(step, step, answer(200, b"[]")) as (back_end, server):
-        assert back_end.ask("/x", {"a": 1}, LONG).json() == []
+        assert back_end.post_idempotent("/x", {"a": 1}, LONG).json() == []
     assert [(asked.method, asked.body) for asked in server.asked] == [("POST", b'{"a":1}')] * 3
 
 
-def test_a_question_by_post_is_not_repeated_for_ever():
+def test_a_repeatable_post_is_repeated_a_limited_number_of_times():
     with calling(close) as (back_end, server), pytest.raises(NoAnswerError):
-        back_end.ask("/x", {}, LONG)
+        back_end.post_idempotent("/x", {}, LONG)
     assert len(server.asked) == 3
 
 
@@ -73,19 +73,19 @@ def test_a_question_by_post_is_not_repeated_for_ever():
         ("é\r\nX: y\0", "/a/%C3%A9%0D%0AX%3A%20y%00/b"),
     ],
 )
-def test_a_segment_stays_one_on_the_wire(text, path):
+def test_a_path_segment_is_encoded_as_one_segment(text, path):
     with calling() as (back_end, server):
-        back_end.get(f"/a/{segment(text)}/b", LONG)
+        back_end.get(f"/a/{path_segment(text)}/b", LONG)
     assert server.asked[0].path == path
 
 
 @pytest.mark.parametrize("text", ["", ".", "..", "\ud800"])
-def test_what_cannot_be_a_segment_is_refused(text):
+def test_an_invalid_path_segment_is_refused(text):
     with pytest.raises(ValueError):  # noqa: PT011 - there is no text to show
-        segment(text)
+        path_segment(text)
 
 
-def test_a_header_that_cannot_be_sent_is_no_answer():
+def test_a_header_that_cannot_be_sent_counts_as_no_answer():
     with calling() as (back_end, server), pytest.raises(NoAnswerError):
         back_end.get("/x", LONG, headers={"x-rh-identity": "\u20ac"})
     assert server.asked == []

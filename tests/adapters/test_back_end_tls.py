@@ -1,4 +1,4 @@
-"""Back-ends over TLS and by way of proxies, over real sockets."""
+"""Back-ends over TLS and through proxies, over real sockets."""
 
 import os
 import socket
@@ -45,75 +45,75 @@ def calling(url, **options):
 def silence(back_end, method="get", timeouts=DRIP):
     began = time.monotonic()
     with pytest.raises(NoAnswerError) as silent:
-        getattr(back_end, method)("/x", *([{}] if method == "post" else []), timeouts)
+        getattr(back_end, method)("/x", *([{}] if method == "post_once" else []), timeouts)
     return silent.value, time.monotonic() - began
 
 
-# Whom to trust
+# Certificate authorities
 
 
-def test_a_connection_that_breaks_after_the_request_was_sent_may_have_carried_it(ours):
+def test_a_request_on_a_connection_that_broke_after_sending_may_have_arrived(ours):
     def breaking(visit):
         os.write(visit.connection.fileno(), b"this is no record of TLS")
         return False
 
     with Loopback(breaking, tls=ours.server) as server, calling(server.url, ca_file=ours.file) as back_end:
-        error, _ = silence(back_end, "post", LONG)
+        error, _ = silence(back_end, "post_once", LONG)
     assert error.sent
     assert isinstance(error.__cause__, requests.exceptions.SSLError)
 
 
-def test_a_server_of_the_given_ca_is_trusted(ours):
+def test_a_server_with_a_certificate_of_the_configured_ca_is_trusted(ours):
     with Loopback(HERE, tls=ours.server) as server, calling(server.url, ca_file=ours.file) as back_end:
         assert back_end.get("/x", LONG) == Answer(200, b'"here"')
 
 
 @pytest.mark.parametrize("trusted", ["another", "the system's"])
-def test_a_server_of_another_ca_hears_nothing(ours, another, trusted):
+def test_a_server_with_a_certificate_of_another_ca_gets_no_request(ours, another, trusted):
     ca_file = another.file if trusted == "another" else ""
     with Loopback(HERE, tls=ours.server) as server, calling(server.url, ca_file=ca_file) as back_end:
-        error, _ = silence(back_end, "post", LONG)
+        error, _ = silence(back_end, "post_once", LONG)
     assert not error.sent
     assert server.asked == []
 
 
-def test_the_given_ca_is_the_only_one_trusted(ours, another, monkeypatch):
-    """One that `requests` would trust on its own is not."""
+def test_only_the_configured_ca_is_trusted(ours, another, monkeypatch):
+    """An authority that `requests` would trust by default is not trusted."""
     monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", ours.file)
     with Loopback(HERE, tls=ours.server) as server:
         with calling(server.url) as back_end:
             back_end.get("/x", LONG)
         with calling(server.url, ca_file=another.file) as back_end:
-            silence(back_end, "post", LONG)
+            silence(back_end, "post_once", LONG)
     assert len(server.asked) == 1
 
 
-def test_a_server_of_another_name_hears_nothing(ours):
+def test_a_server_with_a_certificate_for_another_name_gets_no_request(ours):
     with Loopback(HERE, tls=ours.server) as server:
         elsewhere = server.url.replace("127.0.0.1", "localhost")
         with calling(elsewhere, ca_file=ours.file) as back_end:
-            silence(back_end, "post", LONG)
+            silence(back_end, "post_once", LONG)
     assert server.asked == []
 
 
-def test_a_ca_is_of_no_use_without_tls(ours):
+def test_a_configured_ca_without_tls_has_no_effect(ours):
     with Loopback(HERE) as server, calling(server.url, ca_file=ours.file) as back_end:
         assert back_end.get("/x", LONG) == Answer(200, b'"here"')
 
 
-def test_an_encrypted_connection_is_used_again(ours):
+def test_a_tls_connection_is_reused(ours):
     with Loopback(HERE, tls=ours.server) as server, calling(server.url, ca_file=ours.file) as back_end:
         back_end.get("/x", LONG)
         back_end.get("/x", LONG)
     assert server.connections == 1
 
 
-# By when
+# Deadlines
 
 
-@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("method", ["get", "post_once"])
 @pytest.mark.parametrize("drip", DRIPS.values(), ids=DRIPS)
-def test_an_encrypted_answer_that_drips_is_given_up_at_the_deadline(ours, method, drip):
+def test_a_slow_answer_over_tls_is_abandoned_at_the_deadline(ours, method, drip):
     with Loopback(drip, tls=ours.server) as server, calling(server.url, ca_file=ours.file) as back_end:
         error, took = silence(back_end, method)
     assert error.sent
@@ -121,7 +121,7 @@ def test_an_encrypted_answer_that_drips_is_given_up_at_the_deadline(ours, method
     assert len(server.asked) == 1
 
 
-def test_a_drip_on_an_encrypted_connection_used_before_is_given_up_too(ours):
+def test_a_slow_answer_on_a_reused_tls_connection_is_abandoned_at_the_deadline(ours):
     with (
         Loopback(answer(), DRIPS["a body"], tls=ours.server) as server,
         calling(server.url, ca_file=ours.file) as back_end,
@@ -132,7 +132,7 @@ def test_a_drip_on_an_encrypted_connection_used_before_is_given_up_too(ours):
     assert server.connections == 1
 
 
-def test_a_server_that_does_not_come_to_terms_about_encryption_is_given_up_at_the_deadline(ours):
+def test_a_slow_tls_handshake_is_abandoned_at_the_deadline(ours):
     with socket.create_server(("127.0.0.1", 0)) as silent:  # connections stand, and nothing comes
         port = silent.getsockname()[1]
         with calling(f"https://127.0.0.1:{port}", ca_file=ours.file) as back_end:
@@ -140,54 +140,54 @@ def test_a_server_that_does_not_come_to_terms_about_encryption_is_given_up_at_th
     assert took < SOON
 
 
-def test_no_thread_stays_behind_an_encrypted_drip(ours):
+def test_slow_answers_over_tls_leave_no_thread_behind(ours):
     with Loopback(HERE, tls=ours.server) as server, calling(server.url, ca_file=ours.file) as back_end:
-        back_end.get("/x", LONG)  # whoever watches over all calls is there now
+        back_end.get("/x", LONG)  # now the thread of call_deadline.py runs
     before = set(threading.enumerate())
     with Loopback(DRIPS["a body"], tls=ours.server) as server, calling(server.url, ca_file=ours.file) as back_end:
         silence(back_end)
     assert set(threading.enumerate()) <= before
 
 
-# By way of a proxy
+# Proxies
 
 
-def test_a_proxy_is_given_the_whole_url():
+def test_a_proxy_gets_the_complete_url():
     with (
         Loopback(HERE) as server,
         Loopback(proxying) as proxy,
         calling(server.url, proxy=proxy.url) as back_end,
     ):
-        assert back_end.ask("/x", {"a": 1}, LONG, params=[("q", "a b")]) == Answer(200, b'"here"')
+        assert back_end.post_idempotent("/x", {"a": 1}, LONG, params=[("q", "a b")]) == Answer(200, b'"here"')
     assert [(asked.method, asked.path) for asked in proxy.asked] == [("POST", f"{server.url}/x?q=a%20b")]
     assert [(asked.path, asked.body) for asked in server.asked] == [("/x?q=a%20b", b'{"a":1}')]
 
 
-def test_an_encrypted_call_passes_through_the_proxy_unseen(ours):
+def test_a_call_over_tls_uses_a_tunnel_through_the_proxy(ours):
     with (
         Loopback(HERE, tls=ours.server) as server,
         Loopback(proxying) as proxy,
         calling(server.url, proxy=proxy.url, ca_file=ours.file) as back_end,
     ):
         for _ in range(2):
-            assert back_end.ask("/x", {"a": 1}, LONG) == Answer(200, b'"here"')
+            assert back_end.post_idempotent("/x", {"a": 1}, LONG) == Answer(200, b'"here"')
     place = server.url.removeprefix("https://")
     assert [(asked.method, asked.path, asked.body) for asked in proxy.asked] == [("CONNECT", place, b"")]
     assert server.connections == 1
 
 
-def test_a_server_of_another_ca_hears_nothing_through_a_proxy_either(ours, another):
+def test_a_server_with_a_certificate_of_another_ca_gets_no_request_through_a_proxy(ours, another):
     with (
         Loopback(HERE, tls=ours.server) as server,
         Loopback(proxying) as proxy,
         calling(server.url, proxy=proxy.url, ca_file=another.file) as back_end,
     ):
-        error, _ = silence(back_end, "post", LONG)
+        error, _ = silence(back_end, "post_once", LONG)
     assert not error.sent
     assert server.asked == []
 
 
-def test_a_proxy_is_told_who_we_are_and_the_server_is_not(ours):
+def test_the_proxy_gets_the_proxy_credentials_and_the_server_does_not(ours):
     with Loopback(HERE, tls=ours.server) as server, Loopback(proxying) as proxy:
         known = proxy.url.replace("://", "://us:secret@")
         with calling(server.url, proxy=known, ca_file=ours.file) as back_end:
@@ -197,25 +197,25 @@ def test_a_proxy_is_told_who_we_are_and_the_server_is_not(ours):
 
 
 @pytest.mark.parametrize("step", [answer(407), answer(502), close], ids=["407", "502", "close"])
-def test_a_proxy_that_refuses_a_tunnel_is_no_answer(ours, step):
+def test_a_refused_tunnel_counts_as_no_answer(ours, step):
     with (
         Loopback(HERE, tls=ours.server) as server,
         Loopback(step) as proxy,
         calling(server.url, proxy=proxy.url, ca_file=ours.file) as back_end,
     ):
-        silence(back_end, "post", LONG)
+        silence(back_end, "post_once", LONG)
     assert server.asked == []
 
 
-def test_a_proxy_that_is_not_there_is_no_answer():
+def test_an_unavailable_proxy_counts_as_no_answer():
     with Loopback(HERE) as server, calling(server.url, proxy=refused_url()) as back_end:
-        error, _ = silence(back_end, "post", LONG)
+        error, _ = silence(back_end, "post_once", LONG)
     assert not error.sent
     assert server.asked == []
 
 
 @pytest.mark.parametrize("step", [hang, DRIPS["a status line"], DRIPS["one header"]], ids=["hang", "status", "header"])
-def test_a_proxy_that_is_slow_about_a_tunnel_is_given_up_at_the_deadline(ours, step):
+def test_a_slow_tunnel_is_abandoned_at_the_deadline(ours, step):
     with (
         Loopback(HERE, tls=ours.server) as server,
         Loopback(step) as proxy,
@@ -226,7 +226,7 @@ def test_a_proxy_that_is_slow_about_a_tunnel_is_given_up_at_the_deadline(ours, s
 
 
 @pytest.mark.parametrize("drip", DRIPS.values(), ids=DRIPS)
-def test_a_drip_through_a_tunnel_is_given_up_at_the_deadline_and_leaves_no_thread(ours, drip):
+def test_a_slow_answer_through_a_tunnel_is_abandoned_at_the_deadline_and_leaves_no_thread(ours, drip):
     with Loopback(HERE, tls=ours.server) as server, calling(server.url, ca_file=ours.file) as back_end:
         back_end.get("/x", LONG)
     before = set(threading.enumerate())
@@ -241,13 +241,13 @@ def test_a_drip_through_a_tunnel_is_given_up_at_the_deadline_and_leaves_no_threa
     assert set(threading.enumerate()) <= before
 
 
-def test_a_proxy_that_drips_an_answer_itself_is_given_up_at_the_deadline():
+def test_a_slow_answer_of_the_proxy_itself_is_abandoned_at_the_deadline():
     with Loopback(DRIPS["a body"]) as proxy, calling("http://back-end.example.com", proxy=proxy.url) as back_end:
         _, took = silence(back_end)
     assert took < SOON
 
 
-def test_a_token_is_fetched_by_the_same_way(ours):
+def test_a_token_is_fetched_through_the_same_proxy(ours):
     token = answer(200, {"access_token": "t", "expires_in": 900})
     with (
         Loopback(token, tls=ours.server) as endpoint,

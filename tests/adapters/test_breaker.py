@@ -1,4 +1,4 @@
-"""A back-end that does not answer is left alone for a while."""
+"""The circuit breaker: after several failed calls a back-end gets only trial calls for a while."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -31,64 +31,64 @@ def a_back_end(url, breaker=None, connections=60):
 
 def fail(breaker, times):
     for _ in range(times):
-        assert breaker.admits()
-        breaker.failed()
+        assert breaker.allows_call()
+        breaker.record_failure()
 
 
-def test_it_admits_until_enough_calls_in_a_row_failed(breaker):
+def test_the_breaker_admits_calls_until_enough_have_failed_in_succession(breaker):
     fail(breaker, 2)
-    assert breaker.admits()
+    assert breaker.allows_call()
     assert not breaker.is_open
 
 
-def test_it_turns_away_after_enough_calls_in_a_row_failed(breaker):
+def test_the_breaker_turns_calls_away_after_enough_have_failed_in_succession(breaker):
     fail(breaker, 3)
     assert breaker.is_open
-    assert not breaker.admits()
+    assert not breaker.allows_call()
 
 
-def test_an_answer_in_between_starts_the_count_anew(breaker):
+def test_an_answer_resets_the_count_of_failures(breaker):
     fail(breaker, 2)
-    breaker.answered()
+    breaker.record_answer()
     fail(breaker, 2)
-    assert breaker.admits()
+    assert breaker.allows_call()
 
 
-def test_it_stays_open_for_its_time(breaker, clock):
+def test_the_breaker_stays_open_for_its_configured_time(breaker, clock):
     fail(breaker, 3)
     clock.now += 9.99
-    assert not breaker.admits()
+    assert not breaker.allows_call()
 
 
-def test_after_its_time_one_call_tries(breaker, clock):
+def test_after_its_time_the_breaker_admits_one_trial_call(breaker, clock):
     fail(breaker, 3)
     clock.now += 10
-    assert [breaker.admits() for _ in range(5)] == [True, False, False, False, False]
+    assert [breaker.allows_call() for _ in range(5)] == [True, False, False, False, False]
 
 
-def test_of_many_threads_one_tries(breaker, clock):
+def test_only_one_of_many_threads_makes_the_trial_call(breaker, clock):
     fail(breaker, 3)
     clock.now += 10
     together = Barrier(20)
 
     def ask(_):
         together.wait()
-        return breaker.admits()
+        return breaker.allows_call()
 
     with ThreadPoolExecutor(20) as threads:
         assert sum(threads.map(ask, range(20))) == 1
 
 
-def test_an_answer_to_the_trial_closes_it(breaker, clock):
+def test_an_answer_to_the_trial_call_closes_the_breaker(breaker, clock):
     fail(breaker, 3)
     clock.now += 10
-    assert breaker.admits()
-    breaker.answered()
+    assert breaker.allows_call()
+    breaker.record_answer()
     assert not breaker.is_open
-    assert all(breaker.admits() for _ in range(5))
+    assert all(breaker.allows_call() for _ in range(5))
 
 
-def test_it_is_open_until_an_answer_however_seldom_somebody_asks(breaker, clock):
+def test_the_breaker_stays_open_until_an_answer_even_if_calls_are_rare(breaker, clock):
     fail(breaker, 3)
     clock.now += 3600
     assert breaker.is_open
@@ -97,63 +97,63 @@ def test_it_is_open_until_an_answer_however_seldom_somebody_asks(breaker, clock)
     assert breaker.is_open
 
 
-def test_a_failed_trial_opens_it_for_its_time_again(breaker, clock):
+def test_a_failed_trial_call_opens_the_breaker_again(breaker, clock):
     fail(breaker, 3)
     clock.now += 10
     fail(breaker, 1)
     clock.now += 9.99
-    assert not breaker.admits()
+    assert not breaker.allows_call()
     clock.now += 0.01
-    assert breaker.admits()
+    assert breaker.allows_call()
 
 
-def test_a_trial_whose_outcome_nobody_tells_is_followed_by_one_after_its_time(breaker, clock):
+def test_a_trial_call_without_a_reported_outcome_is_followed_by_another_one(breaker, clock):
     fail(breaker, 3)
     for _ in range(3):
         clock.now += 9.99
-        assert not breaker.admits()
+        assert not breaker.allows_call()
         clock.now += 0.01
-        assert breaker.admits()
-        assert not breaker.admits()
+        assert breaker.allows_call()
+        assert not breaker.allows_call()
 
 
-def test_an_open_breaker_spares_the_back_end(breaker):
+def test_an_open_breaker_sends_no_calls_to_the_back_end(breaker):
     with Loopback(hang) as server, a_back_end(server.url, breaker) as back_end:
         for _ in range(3):
             with pytest.raises(NoAnswerError):
-                back_end.post("/x", {}, SHORT)
+                back_end.post_once("/x", {}, SHORT)
         before = len(server.asked)
         with pytest.raises(NoAnswerError) as refused:
-            back_end.post("/x", {}, SHORT)
+            back_end.post_once("/x", {}, SHORT)
     assert len(server.asked) == before == 3
     assert not refused.value.sent
 
 
-def test_a_back_end_that_answers_again_is_asked_again(breaker, clock):
+def test_a_back_end_that_answers_again_gets_calls_again(breaker, clock):
     with Loopback(hang, hang, hang, answer(200)) as server, a_back_end(server.url, breaker) as back_end:
         for _ in range(3):
             with pytest.raises(NoAnswerError):
-                back_end.post("/x", {}, SHORT)
+                back_end.post_once("/x", {}, SHORT)
         clock.now += 10
         assert [back_end.get("/x", LONG).status for _ in range(3)] == [200, 200, 200]
 
 
 @pytest.mark.parametrize("status", [200, 201, 400, 404, 409, 429, 500])
-def test_an_answer_of_the_back_end_itself_is_no_failure(breaker, status):
+def test_an_answer_of_the_back_end_itself_does_not_count_as_a_failure(breaker, status):
     with Loopback(answer(status)) as server, a_back_end(server.url, breaker) as back_end:
-        assert [back_end.post("/x", {}, LONG).status for _ in range(5)] == [status] * 5
+        assert [back_end.post_once("/x", {}, LONG).status for _ in range(5)] == [status] * 5
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])
-def test_an_answer_of_what_is_in_front_of_it_is_a_failure(breaker, status):
+def test_an_answer_of_a_gateway_counts_as_a_failure(breaker, status):
     with Loopback(answer(status)) as server, a_back_end(server.url, breaker) as back_end:
         for _ in range(3):
             with suppress(NoAnswerError):
-                back_end.post("/x", {}, LONG)
+                back_end.post_once("/x", {}, LONG)
     assert breaker.is_open
 
 
-def test_fifty_calls_wait_side_by_side():
+def test_fifty_calls_wait_concurrently():
     together = Barrier(50, timeout=PATIENCE)
 
     def answer_when_all_are_there(visit):
@@ -165,13 +165,13 @@ def test_fifty_calls_wait_side_by_side():
         a_back_end(server.url) as back_end,
         ThreadPoolExecutor(50) as threads,
     ):
-        assert list(threads.map(lambda _: back_end.post("/x", {}, LONG).status, range(50))) == [200] * 50
+        assert list(threads.map(lambda _: back_end.post_once("/x", {}, LONG).status, range(50))) == [200] * 50
 
 
-def test_one_back_end_s_breaker_is_not_another_s():
+def test_each_back_end_has_a_separate_breaker():
     with Loopback(answer(200)) as server, a_back_end(server.url) as here, a_back_end(server.url) as there:
         for _ in range(50):
-            here.breaker.failed()
+            here.breaker.record_failure()
         assert there.get("/x", LONG).status == 200
         with pytest.raises(NoAnswerError):
             here.get("/x", LONG)

@@ -1,4 +1,4 @@
-"""Back-ends as the environment describes them."""
+"""Back-ends that are created from the settings of the environment."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def another(tmp_path_factory):
 
 @pytest.fixture
 def configured(monkeypatch, tmp_path):
-    """A container of an environment with these variables."""
+    """A container with the settings of these variables."""
     monkeypatch.chdir(tmp_path)  # where no local.env is
     containers = []
 
@@ -45,11 +45,11 @@ def recommended(container):
     return container.back_ends().recommendations.recommend(["nginx"], 1, "rhel9")
 
 
-def test_recommendations_that_are_not_configured_are_not_there(configured):
+def test_without_configuration_there_is_no_client_for_recommendations(configured):
     assert configured(RECOMMENDATIONS_TOKEN_URL="http://tokens.example.com").back_ends().recommendations is None
 
 
-def test_recommendations_are_asked_with_a_token_by_way_of_the_proxy_trusting_the_given_ca(configured, ours):
+def test_recommendations_are_called_with_a_token_through_the_proxy_and_with_the_configured_ca(configured, ours):
     with (
         Loopback(TOKEN, tls=ours.server) as tokens,
         Loopback(FOUND, tls=ours.server) as server,
@@ -72,7 +72,7 @@ def test_recommendations_are_asked_with_a_token_by_way_of_the_proxy_trusting_the
 
 
 @pytest.mark.parametrize("stranger", ["back-end", "token endpoint"])
-def test_recommendations_of_another_ca_hear_nothing(configured, ours, another, stranger):
+def test_recommendations_with_a_certificate_of_another_ca_get_no_request(configured, ours, another, stranger):
     def certified(name):
         return another.server if name == stranger else ours.server
 
@@ -91,7 +91,7 @@ def test_recommendations_of_another_ca_hear_nothing(configured, ours, another, s
     assert server.asked == []
 
 
-def test_the_composer_s_ca_is_not_for_its_token_endpoint(configured, ours):
+def test_the_ca_of_the_composer_does_not_apply_to_its_token_endpoint(configured, ours):
     with Loopback(TOKEN, tls=ours.server) as tokens, Loopback(tls=ours.server) as server:
         container = configured(COMPOSER_URL=server.url, COMPOSER_TOKEN_URL=tokens.url, COMPOSER_CA_PATH=ours.file)
         with pytest.raises(UnavailableError):
@@ -99,17 +99,17 @@ def test_the_composer_s_ca_is_not_for_its_token_endpoint(configured, ours):
     assert tokens.asked == []
 
 
-def test_look_ups_that_fail_do_not_keep_builds_from_the_composer(configured):
+def test_failed_look_ups_do_not_keep_builds_from_the_composer(configured):
     back_ends = configured(COMPOSER_URL=refused_url()).back_ends()
     for _ in range(20):
         with pytest.raises(UnavailableError):
             back_ends.composer_lookups.search_packages("centos-9", "x86_64", [], "vim")
     builds, look_ups = back_ends.used[:2]
-    assert builds.breaker.admits()
-    assert not look_ups.breaker.admits()
+    assert builds.breaker.allows_call()
+    assert not look_ups.breaker.allows_call()
 
 
-def test_builds_and_look_ups_ask_the_composer_with_one_token(configured):
+def test_builds_and_look_ups_call_the_composer_with_the_same_token(configured):
     with Loopback(TOKEN) as tokens, Loopback(answer(200, {"name": "n"})) as server:
         back_ends = configured(
             COMPOSER_URL=server.url, COMPOSER_TOKEN_URL=tokens.url, COMPOSER_CLIENT_SECRET="secret"
@@ -120,7 +120,7 @@ def test_builds_and_look_ups_ask_the_composer_with_one_token(configured):
     assert len(tokens.asked) == 1
 
 
-def test_look_ups_trust_the_composer_s_ca_alone(configured, ours, another):
+def test_look_ups_trust_only_the_ca_of_the_composer(configured, ours, another):
     with Loopback(answer(200, {"name": "n"}), tls=another.server) as server:
         back_ends = configured(COMPOSER_URL=server.url, COMPOSER_CA_PATH=ours.file).back_ends()
         with pytest.raises(UnavailableError):
@@ -128,7 +128,7 @@ def test_look_ups_trust_the_composer_s_ca_alone(configured, ours, another):
     assert server.asked == []
 
 
-def test_no_secret_shows_in_the_settings(configured):
+def test_the_representation_of_the_settings_contains_no_secret(configured):
     settings = configured(
         COMPOSER_CLIENT_SECRET="secret-1",
         RECOMMENDATIONS_URL="https://recommendations.example.com",

@@ -1,4 +1,4 @@
-"""What each role of deploy/postgres/roles.sql may do, and what none of them may (SECURITY.md)."""
+"""The privileges of each role of deploy/postgres/roles.sql (SECURITY.md)."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_the_owner_migrates_a_new_database(superuser: Parameters):
 
 @pytest.mark.parametrize("role", [APP, MAINTENANCE])
 @pytest.mark.parametrize("statement", NOBODY_BUT_THE_OWNER)
-def test_only_the_owner_may(superuser: Parameters, role: str, statement: str):
+def test_only_the_owner_can_migrate(superuser: Parameters, role: str, statement: str):
     refused(superuser, role, statement)
 
 
@@ -88,7 +88,7 @@ def test_the_service_cannot_rewrite_history(superuser: Parameters, statement: st
     refused(superuser, APP, statement)
 
 
-def test_the_service_cannot_forget_who_looks_after_starts(superuser: Parameters):
+def test_the_service_cannot_delete_the_leader_of_the_reconciler(superuser: Parameters):
     refused(superuser, APP, "DELETE FROM reconciler")
 
 
@@ -107,11 +107,11 @@ def test_the_service_cannot_forget_who_looks_after_starts(superuser: Parameters)
         "UPDATE idempotency_keys SET settled = true",
     ],
 )
-def test_the_maintenance_may_only_do_its_work(superuser: Parameters, statement: str):
+def test_the_maintenance_has_only_the_privileges_for_its_work(superuser: Parameters, statement: str):
     refused(superuser, MAINTENANCE, statement)
 
 
-def test_a_table_of_a_later_migration_is_of_use_to_the_service_at_once(superuser: Parameters):
+def test_the_service_can_use_a_table_of_a_later_migration_at_once(superuser: Parameters):
     with session(logged_in(superuser, OWNER)) as connection:
         connection.execute("CREATE TABLE later (id integer)")
     with session(logged_in(superuser, APP)) as connection:
@@ -121,7 +121,7 @@ def test_a_table_of_a_later_migration_is_of_use_to_the_service_at_once(superuser
     refused(superuser, MAINTENANCE, "SELECT 1 FROM later")
 
 
-def test_every_table_has_what_it_is_to_have_after_any_number_of_times(superuser: Parameters):
+def test_repeated_runs_grant_the_same_privileges_on_every_table(superuser: Parameters):
     def privileges() -> list[object]:
         with session(superuser) as connection:
             rows = connection.execute(
@@ -137,7 +137,7 @@ def test_every_table_has_what_it_is_to_have_after_any_number_of_times(superuser:
     assert privileges() == before
 
 
-def test_a_new_servers_entry_point_gives_each_role_its_password(superuser: Parameters):
+def test_the_entry_point_of_a_new_server_sets_the_password_of_each_role(superuser: Parameters):
     passwords = {
         role: f'{role} isn\'t \\ "quoted"' for role in ("OWNER_PASSWORD", "APP_PASSWORD", "MAINTENANCE_PASSWORD")
     }
@@ -163,7 +163,7 @@ def test_a_new_servers_entry_point_gives_each_role_its_password(superuser: Param
     assert len([password for (password,) in kept if password]) == 3
 
 
-def test_a_vacuum_that_the_role_may_not_do_is_not_said_to_be_done(superuser: Parameters):
+def test_a_vacuum_without_the_privilege_is_not_logged_as_done(superuser: Parameters):
     with session(superuser) as connection:
         if connection.info.server_version >= 170_000:
             connection.execute(f"REVOKE MAINTAIN ON composes FROM {MAINTENANCE}".encode())
@@ -176,7 +176,7 @@ def test_a_vacuum_that_the_role_may_not_do_is_not_said_to_be_done(superuser: Par
         apply_roles(superuser)
 
 
-def test_a_database_of_the_older_program_is_handed_over(postgres: Parameters):
+def test_a_database_of_the_older_program_can_be_handed_over(postgres: Parameters):
     with database_with_roles(postgres) as parameters:
         with session(parameters) as connection:
             connection.execute("CREATE ROLE image_builder_of_old")

@@ -57,7 +57,7 @@ def refusal(directory):
     return caught.value.detail
 
 
-def test_a_file_is_read_in_full_and_in_order(directory):
+def test_a_file_is_read_completely_and_in_order(directory):
     document = a_document(
         oscap_name="rhel9",
         distribution={
@@ -92,7 +92,7 @@ def test_a_file_is_read_in_full_and_in_order(directory):
     assert aarch64.bootc == (BootcImage("iso", "quay.io/a", ("quay.io/b",)),)
 
 
-def test_a_file_may_leave_out_all_that_is_optional(directory):
+def test_a_file_may_omit_all_optional_keys(directory):
     put(directory, without("x86_64", a_document()))
     distribution = load_distributions(directory)["test-9"]
     assert distribution.architectures == {}
@@ -100,7 +100,7 @@ def test_a_file_may_leave_out_all_that_is_optional(directory):
     assert distribution.oscap_name is None
 
 
-def test_null_is_the_same_as_absent_where_a_key_is_optional(directory):
+def test_null_in_an_optional_key_is_the_same_as_absence(directory):
     repository = a_repository(metalink=None, gpgkey=None, check_gpg=None, image_type_tags=None)
     architecture = {"image_types": None, "repositories": [repository], "bootc": None}
     put(directory, a_document(oscap_name=None, aarch64=None, x86_64=architecture))
@@ -114,7 +114,7 @@ def test_unknown_keys_are_ignored(directory):
     assert list(load_distributions(directory)["test-9"].architectures) == ["x86_64"]
 
 
-def test_a_linked_folder_is_an_alias_under_its_own_name(directory):
+def test_a_linked_folder_is_an_alias_with_the_name_of_the_link(directory):
     put(directory, a_document())
     (directory / "test").symlink_to("test-9")
     (directory / "test-latest").symlink_to("test")
@@ -127,7 +127,7 @@ def test_a_linked_folder_is_an_alias_under_its_own_name(directory):
     }
 
 
-def test_a_file_that_holds_the_name_of_a_folder_is_an_alias_too(directory):
+def test_a_file_with_the_name_of_a_folder_is_an_alias(directory):
     put(directory, a_document())
     (directory / "test").write_text("test-9\n")
     (directory / "README").write_text("How to use this directory\n")
@@ -138,7 +138,7 @@ def test_a_file_that_holds_the_name_of_a_folder_is_an_alias_too(directory):
     assert [problem for problem in found(directory) if problem.level == "error"] == []
 
 
-def test_an_alias_may_lead_out_of_the_directory(directory, tmp_path):
+def test_the_target_of_an_alias_may_be_outside_the_directory(directory, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     put(tmp_path / "elsewhere", a_document())
     (directory / "test").symlink_to(tmp_path / "elsewhere" / "test-9")
@@ -181,7 +181,7 @@ def test_plain_files_and_hidden_folders_are_ignored(directory):
         ("[" * 100_000, "Not JSON"),
     ],
 )
-def test_a_broken_file_names_file_and_field(directory, document, fault):
+def test_the_error_about_an_invalid_file_names_file_and_field(directory, document, fault):
     path = put(directory, document)
     told = refusal(directory)
     assert told.startswith(f"{path}: ")
@@ -195,7 +195,7 @@ def test_a_file_that_is_not_utf8_is_not_json(directory):
     assert refusal(directory).startswith(f"{path}: Not JSON")
 
 
-def test_every_fault_of_every_file_is_named_at_once(directory):
+def test_all_faults_of_all_files_are_reported_together(directory):
     first = put(directory, with_repository(rhsm=None, baseurl=None))
     second = put(directory, "nonsense", "test-8")
     (directory / "test").symlink_to("test-9")
@@ -212,13 +212,13 @@ def test_a_folder_without_its_file_is_an_error(directory):
 
 
 @pytest.mark.parametrize("target", ["nowhere", "test"])
-def test_a_link_to_nothing_or_to_itself_is_named(directory, target):
+def test_a_link_without_a_target_or_to_itself_is_named(directory, target):
     put(directory, a_document())
     (directory / "test").symlink_to(target)
     assert refusal(directory) == f"{directory / 'test'}: a symbolic link whose target does not exist"
 
 
-def test_a_directory_must_be_there_be_one_and_hold_a_distribution(directory):
+def test_a_directory_must_exist_and_contain_a_distribution(directory):
     assert refusal(directory) == f"{directory}: contains no distribution"
     (directory / "README").write_text("hello")
     assert refusal(directory) == f"{directory}: contains no distribution"
@@ -227,7 +227,7 @@ def test_a_directory_must_be_there_be_one_and_hold_a_distribution(directory):
 
 
 @pytest.mark.parametrize("alias", [False, True])
-def test_a_broken_package_list_is_one_error_of_the_check(directory, alias):
+def test_the_check_reports_an_invalid_package_list_as_one_error(directory, alias):
     put(directory, a_document())
     path = directory / "test-9" / "test-9-x86_64-baseos-packages.json"
     path.write_text('[{"name": "bash", "summary": "a shell"}, {"name": "zsh"}]')
@@ -236,13 +236,13 @@ def test_a_broken_package_list_is_one_error_of_the_check(directory, alias):
     assert list(map(str, found(directory))) == [f"{path}: [1].summary: Expected text."]
 
 
-def test_a_sound_package_list_is_no_problem(directory):
+def test_the_check_reports_no_problem_for_a_valid_package_list(directory):
     put(directory, a_document())
     (directory / "test-9" / "test-9-x86_64-baseos-packages.json").write_text('[{"name": "a", "summary": ""}]')
     assert found(directory) == []
 
 
-def test_missing_package_lists_are_one_warning_for_a_distribution_and_none_for_its_alias(directory):
+def test_missing_package_lists_give_one_warning_for_a_distribution_and_none_for_its_alias(directory):
     tagged = a_repository(id="google", image_type_tags=["gcp"])
     architecture = {"repositories": [a_repository(), a_repository(id="appstream"), tagged]}
     put(directory, a_document(x86_64=architecture))
@@ -274,7 +274,7 @@ def a_copy_of_the_committed(directory, name):
     return path, document
 
 
-def test_an_address_where_several_keys_sign_is_a_warning_until_the_keys_are_there(directory):
+def test_the_address_of_one_of_several_signing_keys_gives_a_warning_until_the_keys_are_fetched(directory):
     path, document = a_copy_of_the_committed(directory, "rhel-10.0")
     for gpgkey, count in [("https://keys/first", 1), ("-----BEGIN PGP PUBLIC KEY BLOCK-----", 0)]:
         for arch in ("x86_64", "aarch64"):
@@ -284,13 +284,13 @@ def test_an_address_where_several_keys_sign_is_a_warning_until_the_keys_are_ther
         assert len(found(directory)) == count
 
 
-def test_an_address_where_one_key_signs_is_fine(directory):
+def test_the_address_of_a_single_signing_key_gives_no_warning(directory):
     path, document = a_copy_of_the_committed(directory, "rhel-10.2")
     path.write_text(json.dumps(document))
     assert found(directory) == []
 
 
-def test_a_broken_source_beside_the_folders_is_an_error_for_the_check_only(directory):
+def test_an_invalid_source_file_is_an_error_for_the_check_only(directory):
     put(directory, a_document(distribution={"name": "test-9", "description": "", "no_package_list": True}))
     (directory / "source.yaml").write_text("keys: 1")
     assert "test-9" in load_distributions(directory)
@@ -303,11 +303,11 @@ def test_the_committed_directory_has_no_errors():
     assert [p for p in found(COMMITTED) if p.level == "error"] == []
 
 
-def test_without_a_file_nobody_is_allowed_anything():
+def test_without_an_allow_list_no_organization_is_allowed_anything():
     assert load_allow_list(None) == AllowList()
 
 
-def test_an_allow_file_is_read_with_its_patterns_in_order(tmp_path):
+def test_an_allow_list_is_read_with_its_patterns_in_order(tmp_path):
     path = tmp_path / "allow.json"
     path.write_text('{"000001": ["fedora-.*", "^rhel-9"], "*": [], "value": ["x"]}')
     patterns = load_allow_list(path).patterns
@@ -327,7 +327,7 @@ def test_an_allow_file_is_read_with_its_patterns_in_order(tmp_path):
         ('{"*": ["a{99999999999999999999}"]}', "*[0]: Not a regular expression"),
     ],
 )
-def test_a_broken_allow_file_names_file_and_entry(tmp_path, content, fault):
+def test_the_error_about_an_invalid_allow_list_names_file_and_entry(tmp_path, content, fault):
     path = tmp_path / "allow.json"
     path.write_text(content)
     with pytest.raises(ConfigurationError) as caught:
@@ -335,6 +335,6 @@ def test_a_broken_allow_file_names_file_and_entry(tmp_path, content, fault):
     assert caught.value.detail.startswith(f"{path}: {fault}")
 
 
-def test_an_allow_file_that_is_missing_stops_the_start(tmp_path):
+def test_a_missing_allow_list_stops_the_start(tmp_path):
     with pytest.raises(ConfigurationError, match=r"allow\.json: cannot be read"):
         load_allow_list(tmp_path / "allow.json")

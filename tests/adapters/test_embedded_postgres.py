@@ -42,7 +42,7 @@ while True:
 
 @pytest.fixture(scope="module")
 def template() -> Iterator[Path]:
-    """An initialised data folder, for tests that leave it as it was: `initdb` and copies take the time."""
+    """An initialised data folder for tests that do not change it, because `initdb` and copies are slow."""
     with open_folder() as folder:
         with EmbeddedPostgres(folder / "postgresql", settings=FAST):
             pass
@@ -51,17 +51,17 @@ def template() -> Iterator[Path]:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that user nobody can reach, as pytest's own is not when root runs the tests."""
+    """A folder that the user nobody can enter, unlike the folders of pytest when root runs the tests."""
     with open_folder() as made:
         yield made
 
 
 @pytest.fixture
 def data(folder: Path, template: Path) -> Path:
-    """A copy to write to."""
+    """A writable copy of the data folder."""
     account = Account.for_folder(template)
     shutil.copytree(template, folder / "postgresql")
-    account.take(folder / "postgresql")
+    account.take_ownership(folder / "postgresql")
     return folder / "postgresql"
 
 
@@ -82,7 +82,7 @@ def first_words_of(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process runs; one that has ended and waits for its parent does not."""
+    """Whether the process runs; a zombie does not."""
     try:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -114,16 +114,16 @@ def listener_on(port: int) -> Iterator[int]:
 
 
 def interpreter_for(account: Account) -> Path:
-    """A Python of our version that the account can run; the one that runs the tests may be out of reach."""
+    """A Python of this version that the account can run; it may be unable to run the interpreter of the tests."""
     ours = Path(sys.executable).resolve()
     systems = Path("/usr/bin", ours.name)
     for candidate in (ours, systems):
-        if candidate.exists() and not account.first_closed((*reversed(candidate.parents), candidate)):
+        if candidate.exists() and not account.find_inaccessible((*reversed(candidate.parents), candidate)):
             return candidate
     pytest.skip(f"{account} can run no {ours.name} here")
 
 
-def test_an_absent_folder_becomes_a_database_in_utf8_and_utc(folder: Path) -> None:
+def test_a_missing_folder_is_initialised_with_utf8_and_utc(folder: Path) -> None:
     with EmbeddedPostgres(folder / "not" / "yet" / "there", settings=FAST, max_connections=17) as server:
         assert scalar(server.dsn, "SELECT current_database()") == "imagebuilder"
         assert scalar(server.dsn, "SHOW server_encoding") == "UTF8"
@@ -133,7 +133,7 @@ def test_an_absent_folder_becomes_a_database_in_utf8_and_utc(folder: Path) -> No
         assert scalar(server.dsn, "SHOW unix_socket_directories") == ""
 
 
-def test_what_a_crashed_initialisation_left_is_swept_away(folder: Path) -> None:
+def test_files_of_a_crashed_initialisation_are_removed(folder: Path) -> None:
     (folder / "postgresql.initdb").mkdir()
     (folder / "postgresql.initdb" / "half").write_text("made")
 
@@ -189,7 +189,7 @@ def test_starting_or_stopping_twice_changes_nothing(template: Path) -> None:
     assert server.pid is None
 
 
-def test_what_was_committed_outlives_a_crash(data: Path) -> None:
+def test_committed_data_survive_a_crash(data: Path) -> None:
     server = EmbeddedPostgres(data)
     server.start()
     execute(server.dsn, "CREATE TABLE kept AS SELECT 42 AS answer")
@@ -201,7 +201,7 @@ def test_what_was_committed_outlives_a_crash(data: Path) -> None:
         server.stop()
 
 
-def test_a_server_that_the_system_killed_is_started_again_despite_its_pid_file(data: Path) -> None:
+def test_a_killed_server_is_started_again_despite_its_pid_file(data: Path) -> None:
     server = EmbeddedPostgres(data, settings=FAST)
     server.start()
     assert server.pid is not None
@@ -215,14 +215,14 @@ def test_a_server_that_the_system_killed_is_started_again_despite_its_pid_file(d
         server.stop()
 
 
-def test_a_left_pid_file_does_not_bar_the_start_though_its_number_went_to_another_process(data: Path) -> None:
+def test_a_stale_pid_file_with_the_id_of_another_process_does_not_prevent_the_start(data: Path) -> None:
     (data / "postmaster.pid").write_text(f"{os.getppid()}\n{data}\n1\n5432\n\n127.0.0.1\n\nready\n")
 
     with EmbeddedPostgres(data, settings=FAST) as server:
         assert scalar(server.dsn, "SELECT 1") == 1
 
 
-def test_the_port_is_given_up_when_somebody_else_took_it(template: Path) -> None:
+def test_another_port_is_used_if_another_program_has_taken_the_port(template: Path) -> None:
     server = EmbeddedPostgres(template, settings=FAST)
     server.start()
     port = server.port
@@ -236,7 +236,7 @@ def test_the_port_is_given_up_when_somebody_else_took_it(template: Path) -> None
             server.stop()
 
 
-def test_a_port_taken_at_the_last_moment_is_exchanged_for_another(
+def test_another_port_is_used_if_the_port_is_taken_at_the_last_moment(
     template: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with listener_on(0) as taken:
@@ -248,7 +248,7 @@ def test_a_port_taken_at_the_last_moment_is_exchanged_for_another(
             assert scalar(server.dsn, "SELECT 1") == 1
 
 
-def test_a_folder_in_use_is_refused_by_the_number_of_its_process(template: Path) -> None:
+def test_a_folder_in_use_is_refused_with_the_process_id(template: Path) -> None:
     with EmbeddedPostgres(template, settings=FAST) as server:
         with pytest.raises(ConfigurationError, match=f"Another run uses .*{template.name}.*{server.pid}"):
             EmbeddedPostgres(template, settings=FAST).start()
@@ -278,14 +278,14 @@ def test_ctrl_c_in_the_terminal_leaves_the_server_to_its_parent(parent: subproce
     wait_until(lambda: not is_alive(pid))
 
 
-def test_a_folder_of_another_version_is_refused_by_both_versions(data: Path) -> None:
+def test_a_folder_of_another_version_is_refused_with_both_versions(data: Path) -> None:
     (data / "PG_VERSION").write_text("16\n")
 
     with pytest.raises(ConfigurationError, match=r"made by PostgreSQL 16, and this is 18"):
         EmbeddedPostgres(data).start()
 
 
-def test_a_folder_that_holds_something_else_is_refused_and_left_alone(folder: Path) -> None:
+def test_a_folder_with_other_files_is_refused_and_stays_unchanged(folder: Path) -> None:
     (folder / "postgresql").mkdir()
     (folder / "postgresql" / "thesis.txt").write_text("irreplaceable")
 
@@ -294,7 +294,7 @@ def test_a_folder_that_holds_something_else_is_refused_and_left_alone(folder: Pa
     assert (folder / "postgresql" / "thesis.txt").read_text() == "irreplaceable"
 
 
-def test_a_server_that_does_not_come_up_says_why(template: Path) -> None:
+def test_the_error_about_a_server_that_does_not_start_has_its_log(template: Path) -> None:
     server = EmbeddedPostgres(template, settings={"no_such_setting": "on"})
 
     with pytest.raises(ConfigurationError, match='unrecognized configuration parameter "no_such_setting"'):
@@ -326,7 +326,7 @@ def test_root_runs_the_server_as_nobody(template: Path) -> None:
 
 
 @ROOT_ONLY
-def test_root_takes_up_a_folder_that_root_copied(folder: Path, template: Path) -> None:
+def test_root_can_use_a_folder_that_root_has_copied(folder: Path, template: Path) -> None:
     shutil.copytree(template, folder / "copied")
 
     with EmbeddedPostgres(folder / "copied", settings=FAST) as server:
@@ -334,7 +334,7 @@ def test_root_takes_up_a_folder_that_root_copied(folder: Path, template: Path) -
 
 
 @ROOT_ONLY
-def test_a_parent_folder_closed_to_nobody_is_named_and_left_as_it_is(folder: Path) -> None:
+def test_a_parent_folder_that_the_user_nobody_cannot_enter_is_named_and_stays_unchanged(folder: Path) -> None:
     closed = folder / "closed"
     closed.mkdir(mode=0o700)
 
@@ -344,7 +344,7 @@ def test_a_parent_folder_closed_to_nobody_is_named_and_left_as_it_is(folder: Pat
 
 
 @ROOT_ONLY
-def test_programs_out_of_nobodys_reach_are_copied_once_and_completed(
+def test_programs_that_the_user_nobody_cannot_run_are_copied_once_and_completed(
     folder: Path, template: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed = folder / "closed"
@@ -368,9 +368,7 @@ def test_programs_out_of_nobodys_reach_are_copied_once_and_completed(
 
 
 @ROOT_ONLY
-def test_programs_that_another_user_could_have_put_there_are_not_run(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_programs_that_another_user_may_have_placed_are_not_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres_binaries, "_SHARED", folder)
     copy = postgres_binaries._copy(postgres_binaries._package())
     os.chown(copy, pwd.getpwnam("nobody").pw_uid, -1)
@@ -380,7 +378,7 @@ def test_programs_that_another_user_could_have_put_there_are_not_run(
 
 
 @ROOT_ONLY
-def test_a_user_without_rights_runs_it_as_themselves(folder: Path, data: Path) -> None:
+def test_a_user_without_root_privileges_runs_the_server_as_itself(folder: Path, data: Path) -> None:
     nobody = pwd.getpwnam("nobody")
     python = interpreter_for(Account(nobody.pw_uid, nobody.pw_gid))
     os.chown(folder, nobody.pw_uid, nobody.pw_gid)

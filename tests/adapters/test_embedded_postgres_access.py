@@ -1,4 +1,4 @@
-"""Who may connect to the embedded PostgreSQL: nobody without the password, which only its owner can read."""
+"""Connections to the embedded PostgreSQL require the password, which only the owner of the files can read."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def template() -> Iterator[Path]:
 
 @pytest.fixture
 def data(template: Path) -> Iterator[Path]:
-    """A folder with its password file, to write to."""
+    """A writable data folder with its password file."""
     with open_folder() as folder:
         copy(template, folder / "postgresql")
         shutil.copy(template.with_name("postgresql.pgpass"), folder)
@@ -51,21 +51,21 @@ def data(template: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def open_data(template: Path) -> Iterator[Path]:
-    """A folder as it was before there were passwords: open to all."""
+    """A data folder of a version without passwords, accessible for all users."""
     with open_folder() as folder:
         yield opened(template, folder / "postgresql")
 
 
 def copy(template: Path, target: Path) -> None:
     shutil.copytree(template, target)
-    Account.for_folder(template).take(target)
+    Account.for_folder(template).take_ownership(target)
 
 
 def opened(template: Path, target: Path) -> Path:
     copy(template, target)
     (target / "pg_hba.conf").write_text(TRUST)
     with (target.with_name("log")).open("ab") as log:
-        binaries = postgres.postgres_binaries.find(Account.for_folder(target))
+        binaries = postgres.postgres_binaries.find_binaries(Account.for_folder(target))
         process = Account.for_folder(target).launch(
             binaries / "postgres",
             ["--single", "-D", str(target), "postgres"],
@@ -99,17 +99,17 @@ def assert_closed_and_whole(server: EmbeddedPostgres) -> None:
 
 @contextmanager
 def as_nobody() -> Iterator[dict[str, Any]]:
-    """Arguments for subprocess that make it another user's, without groups."""
+    """Arguments of subprocess that run a program as another user without groups."""
     nobody = pwd.getpwnam("nobody")
     yield {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": [], "cwd": "/"}
 
 
-def test_nobody_connects_without_the_password(data: Path) -> None:
+def test_connections_without_the_password_are_refused(data: Path) -> None:
     with EmbeddedPostgres(data, settings=FAST) as server:
         assert_closed_and_whole(server)
 
 
-def test_the_password_file_is_one_that_libpq_takes(data: Path) -> None:
+def test_libpq_accepts_the_password_file(data: Path) -> None:
     with (
         EmbeddedPostgres(data, settings=FAST) as server,
         psycopg.connect(**without_password(server), dbname="imagebuilder", passfile=str(server.passfile)) as connection,
@@ -147,7 +147,7 @@ def test_the_password_is_in_no_argument_environment_or_log(data: Path) -> None:
     assert password not in server.log.read_bytes()
 
 
-def test_a_folder_that_was_open_to_all_is_closed_before_the_server_listens(open_data: Path) -> None:
+def test_a_folder_without_access_rules_is_secured_before_the_server_listens(open_data: Path) -> None:
     with EmbeddedPostgres(open_data, settings=FAST) as server:
         assert_closed_and_whole(server)
         first = server.connection_parameters()["password"]
@@ -157,15 +157,15 @@ def test_a_folder_that_was_open_to_all_is_closed_before_the_server_listens(open_
         assert server.connection_parameters()["password"] == first
 
 
-def test_a_folder_whose_settings_name_other_access_rules_is_closed_too(open_data: Path) -> None:
+def test_a_folder_whose_settings_name_other_access_rules_is_secured(open_data: Path) -> None:
     (open_data / "open.conf").write_text(TRUST)
     (open_data / "postgresql.auto.conf").write_text(f"hba_file = '{open_data}/open.conf'\n")
-    Account.for_folder(open_data).take(open_data)
+    Account.for_folder(open_data).take_ownership(open_data)
     with EmbeddedPostgres(open_data, settings=FAST) as server:
         assert_closed_and_whole(server)
 
 
-def test_the_password_stays_over_stop_and_start_and_a_crash(data: Path) -> None:
+def test_the_password_survives_a_restart_and_a_crash(data: Path) -> None:
     server = EmbeddedPostgres(data, settings=FAST)
     passwords = set()
     for end in (server.stop, server.kill, server.stop):
@@ -191,7 +191,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_password_file_that_is_of_no_use_is_replaced(data: Path, damage: Callable[[Path], object]) -> None:
+def test_an_unusable_password_file_is_replaced(data: Path, damage: Callable[[Path], object]) -> None:
     damage(data.with_name("postgresql.pgpass"))
     with EmbeddedPostgres(data, settings=FAST) as server:
         assert_closed_and_whole(server)
@@ -213,7 +213,7 @@ def test_a_password_file_of_another_user_is_replaced(data: Path) -> None:
     assert passfile.stat().st_uid == 0
 
 
-def test_what_bars_the_password_file_is_named(data: Path) -> None:
+def test_the_error_names_the_path_that_prevents_the_password_file(data: Path) -> None:
     passfile = data.with_name("postgresql.pgpass")
     passfile.unlink()
     passfile.mkdir()
@@ -223,14 +223,14 @@ def test_what_bars_the_password_file_is_named(data: Path) -> None:
     assert (passfile / "thesis.txt").exists()
 
 
-def test_a_password_that_somebody_changed_in_the_database_is_set_again(data: Path) -> None:
+def test_a_password_that_was_changed_in_the_database_is_set_again(data: Path) -> None:
     with EmbeddedPostgres(data, settings=FAST) as server:
         execute(server, "ALTER ROLE postgres PASSWORD 'changed'")
     with EmbeddedPostgres(data, settings=FAST) as server:
         assert_closed_and_whole(server)
 
 
-def test_a_database_without_its_superuser_says_why_it_does_not_start(data: Path) -> None:
+def test_the_error_about_a_database_without_its_superuser_has_the_reason(data: Path) -> None:
     with EmbeddedPostgres(data, settings=FAST) as server:
         execute(server, "CREATE ROLE other SUPERUSER LOGIN PASSWORD 'other'")
         renamed = {**server.connection_parameters(), "user": "other", "password": "other"}
@@ -240,7 +240,7 @@ def test_a_database_without_its_superuser_says_why_it_does_not_start(data: Path)
         EmbeddedPostgres(data, settings=FAST).start()
 
 
-def test_files_and_the_folder_around_them_are_closed_to_others(template: Path) -> None:
+def test_files_and_their_folder_are_private(template: Path) -> None:
     with open_folder() as folder:
         data = folder / "made" / "here" / "postgresql"
         with EmbeddedPostgres(data, settings=FAST):
@@ -257,7 +257,7 @@ def test_files_and_the_folder_around_them_are_closed_to_others(template: Path) -
         assert data.parent.stat().st_gid == (account.gid if root else os.getegid())
 
 
-def test_a_log_that_others_may_read_is_closed(data: Path) -> None:
+def test_a_log_that_is_readable_for_others_is_made_private(data: Path) -> None:
     log = data.with_name("postgresql.log")
     log.write_text("from before\n")
     log.chmod(0o644)
@@ -268,7 +268,7 @@ def test_a_log_that_others_may_read_is_closed(data: Path) -> None:
 
 
 def lines_of_a_start(data: Path) -> list[tuple[str, int]]:
-    """The lines that a start runs through, each once, in order."""
+    """The lines that a start executes, each once, in order."""
     seen: dict[tuple[str, int], None] = {}
 
     def trace(frame: FrameType, event: str, _: object) -> Any:
@@ -290,7 +290,7 @@ def lines_of_a_start(data: Path) -> list[tuple[str, int]]:
 
 
 def crash_at(data: Path, line: tuple[str, int]) -> None:
-    """A start in a process of its own that ends at the line, as if it were killed."""
+    """Start in a separate process that ends at this line as if it were killed."""
 
     def trace(frame: FrameType, event: str, _: object) -> Any:
         if frame.f_code.co_filename != line[0]:
@@ -309,7 +309,7 @@ def crash_at(data: Path, line: tuple[str, int]) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
 
 
-def test_after_a_crash_anywhere_in_the_start_the_next_one_closes_the_folder(template: Path) -> None:
+def test_after_a_crash_at_any_step_of_the_start_the_next_start_secures_the_folder(template: Path) -> None:
     with open_folder() as folder:
         lines = lines_of_a_start(opened(template, folder / "traced"))
         step = int(os.environ.get("CRASH_STEP") or max(len(lines) // CRASH_POINTS, 1))

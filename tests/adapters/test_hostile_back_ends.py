@@ -1,4 +1,4 @@
-"""Back-ends that lie: whatever JSON one answers is a value or an error of ours, in linear time and bounded memory."""
+"""Any JSON of a back-end becomes a value or a known error, in linear time and bounded memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import orjson
 import pytest
 
-from adapters.http.answer import DEEPEST, LARGEST_VALUES, Answer, largest_size
+from adapters.http.answer import MAX_LEVELS, MAX_VALUES_BYTES, Answer, max_size_in_memory
 from adapters.http.breaker import Breaker
 from adapters.http.client import BackEnd, NoAnswerError, Timeouts
 from adapters.http.compliance import HttpCompliance
@@ -20,7 +20,7 @@ from adapters.http.composer import HttpComposer
 from adapters.http.content_sources import HttpContentSources
 from adapters.http.provisioning import HttpProvisioning
 from adapters.http.recommendations import HttpRecommendations
-from domain.compose.snapshots import ContentSettings, find_latest_url
+from domain.compose.snapshots import ContentSettings, get_latest_snapshot_url
 from domain.errors import ImageBuilderError, InvalidRequestError, UnavailableError
 from domain.submission import Refused, Unanswered
 from ports.memory import current_memory
@@ -46,7 +46,7 @@ STATUS = {
 
 
 class SayingBackEnd:
-    """Gives one answer to whatever it is asked."""
+    """A back-end that gives the same answer to every call."""
 
     def __init__(self, status: int, body: bytes) -> None:
         self._answer = Answer(status, body)
@@ -54,11 +54,11 @@ class SayingBackEnd:
     def get(self, *_: Any, **__: Any) -> Answer:
         return self._answer
 
-    ask = post = delete = get
+    post_idempotent = post_once = delete = get
 
 
 Call = Callable[[BackEnd], Any]
-# What is asked, the status of its answer, and an answer as it should be.
+# A call, the status of its answer, and a valid answer.
 CALLS: dict[str, tuple[Call, int, Any]] = {
     "submit": (lambda it: HttpComposer(it).submit({}), 201, {"id": ONE}),
     "submit, refused": (lambda it: HttpComposer(it).submit({}), 400, {"id": "30", "reason": "r", "details": ["d"]}),
@@ -118,7 +118,7 @@ def saying(status: int, body: Any) -> BackEnd:
 
 
 def heard(call: Call, status: int, body: Any) -> Any:
-    """What comes of an answer: what it was read as, or an error of the domain."""
+    """The result of an answer: the parsed value, or an error of the domain."""
     try:
         return call(saying(status, body))
     except ImageBuilderError as error:
@@ -126,7 +126,7 @@ def heard(call: Call, status: int, body: Any) -> Any:
 
 
 def changed(document: Any, to: Any) -> Iterator[Any]:
-    """The document with one of its values changed, each in its turn."""
+    """Copies of the document, each with one value changed."""
     yield to
     if isinstance(document, dict):
         for key, value in document.items():
@@ -137,12 +137,12 @@ def changed(document: Any, to: Any) -> Iterator[Any]:
 
 
 @every_call
-def test_an_answer_as_it_should_be_is_read(call: Call, status: int, usual: Any) -> None:
+def test_a_valid_answer_is_read(call: Call, status: int, usual: Any) -> None:
     assert not isinstance(heard(call, status, usual), Exception)
 
 
 @every_call
-def test_a_value_that_should_be_another_is_read_or_is_no_answer(call: Call, status: int, usual: Any) -> None:
+def test_a_value_of_another_type_is_read_or_makes_the_answer_unusable(call: Call, status: int, usual: Any) -> None:
     for odd in ODD:
         for document in changed(usual, odd):
             found = heard(call, status, document)
@@ -154,7 +154,7 @@ def test_a_value_that_should_be_another_is_read_or_is_no_answer(call: Call, stat
 @every_call
 @pytest.mark.parametrize("kind", [("[", "]"), ('{"a":', "}"), ('[{"id":5,"reason":"r","details":', "}]")], ids=str)
 @pytest.mark.parametrize("levels", [90, 254, 500, 1_000, 100_000])
-def test_a_value_that_is_nested_deeply_is_written_or_is_no_answer(
+def test_a_deeply_nested_value_is_written_or_makes_the_answer_unusable(
     call: Call, status: int, usual: Any, kind: tuple[str, str], levels: int
 ) -> None:
     deep = (kind[0] * levels + "1" + kind[1] * levels).encode()
@@ -170,9 +170,7 @@ def test_a_value_that_is_nested_deeply_is_written_or_is_no_answer(
 @pytest.mark.parametrize(
     "entry", sampled([b"1", b"[]", b"{}", b'"a"', b'{"id":"a"}', b'{"name":"a"}', orjson.dumps(PACKAGE)], 1)
 )
-def test_a_value_that_is_a_list_without_end_takes_bounded_time(
-    call: Call, status: int, usual: Any, entry: bytes
-) -> None:
+def test_a_very_long_list_takes_bounded_time(call: Call, status: int, usual: Any, entry: bytes) -> None:
     wide = b"[" + b",".join([entry] * (500_000 // len(entry))) + b"]"
     for document in changed(usual, "WIDE"):
         began = time.process_time()
@@ -180,34 +178,34 @@ def test_a_value_that_is_a_list_without_end_takes_bounded_time(
         assert time.process_time() - began < SOON
 
 
-def test_a_submission_that_is_answered_with_nonsense_may_have_started() -> None:
+def test_a_submission_with_an_invalid_answer_may_have_started() -> None:
     for body in (b"[" * 500 + b"]" * 500, b'{"id":' + b"[" * 200 + b"]" * 200 + b"}"):
         assert heard(CALLS["submit"][0], 201, body) == Unanswered(may_have_started=True)
         assert heard(CALLS["submit"][0], 500, body) == Refused(500)
 
 
-def test_an_address_that_is_read_can_be_taken_apart() -> None:
+def test_an_address_that_is_accepted_can_be_parsed() -> None:
     for odd in ODD:
         if isinstance(odd, str):
             document = {"data": [{**REPOSITORY, "latest_snapshot_url": odd}], "meta": {"count": 1}}
             found = heard(CALLS["repositories"][0], 200, document)
             if not isinstance(found, Exception):
-                find_latest_url(found[0], ContentSettings("https://content"))
+                get_latest_snapshot_url(found[0], ContentSettings("https://content"))
 
 
 # JSON
 
 
 @pytest.mark.parametrize(("kind", "levels"), [(("[", "]"), 1), (('{"a":', "}"), 1), (('[{"a":', "}]"), 2)])
-def test_json_of_as_many_levels_as_may_be_is_read(kind: tuple[str, str], levels: int) -> None:
+def test_json_of_the_maximum_nesting_is_read(kind: tuple[str, str], levels: int) -> None:
     def nested(times: int) -> Any:
         return Answer(200, (kind[0] * times + "1" + kind[1] * times).encode()).json()
 
-    assert nested(DEEPEST // levels) is not None
-    assert nested(DEEPEST // levels + 1) is None
+    assert nested(MAX_LEVELS // levels) is not None
+    assert nested(MAX_LEVELS // levels + 1) is None
 
 
-def test_brackets_in_texts_and_side_by_side_are_no_levels() -> None:
+def test_brackets_in_texts_and_siblings_do_not_count_as_nesting() -> None:
     assert Answer(200, orjson.dumps(["[" * 10_000])).json() == ["[" * 10_000]
     assert Answer(200, orjson.dumps([[]] * 10_000)).json() == [[]] * 10_000
 
@@ -230,7 +228,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("body", SHAPES.values(), ids=SHAPES)
-def test_values_take_no_more_memory_than_is_reserved_for_them(body: bytes) -> None:
+def test_values_use_at_most_the_memory_reserved_for_them(body: bytes) -> None:
     tracemalloc.start()
     try:
         document = orjson.loads(body)
@@ -238,17 +236,17 @@ def test_values_take_no_more_memory_than_is_reserved_for_them(body: bytes) -> No
     finally:
         tracemalloc.stop()
     assert document
-    assert taken <= largest_size(body) <= 6 * taken
+    assert taken <= max_size_in_memory(body) <= 6 * taken
 
 
-def test_json_that_needs_too_much_memory_is_none() -> None:
+def test_json_that_needs_too_much_memory_is_not_used() -> None:
     body = b"[" + b"[]," * 1_000_000 + b"[]]"
-    assert largest_size(body) > LARGEST_VALUES
+    assert max_size_in_memory(body) > MAX_VALUES_BYTES
     assert Answer(200, body).json() is None
 
 
 class Account:
-    """What a request reserves; more than `most` is refused with `error`."""
+    """The memory account of a request; reserving more than `most` raises `error`."""
 
     def __init__(self, most: int, error: Exception) -> None:
         self.reserved: list[int] = []
@@ -278,7 +276,7 @@ NOW_NOT = UnavailableError("not now")
 NEVER = InvalidRequestError("never so much")
 
 
-def test_memory_is_reserved_for_a_large_answer_and_for_a_small_one_not(
+def test_memory_is_reserved_for_large_answers_only(
     account: Callable[[int, Exception], Account],
 ) -> None:
     reserved = account(10**9, NEVER).reserved
@@ -286,10 +284,10 @@ def test_memory_is_reserved_for_a_large_answer_and_for_a_small_one_not(
     assert reserved == []
     body = orjson.dumps([PACKAGE] * 20_000)
     assert Answer(200, body).json()
-    assert reserved == [largest_size(body)]
+    assert reserved == [max_size_in_memory(body)]
 
 
-def test_a_request_that_may_not_have_the_memory_gets_no_answer(account: Callable[[int, Exception], Account]) -> None:
+def test_a_request_without_the_needed_memory_gets_no_answer(account: Callable[[int, Exception], Account]) -> None:
     body = orjson.dumps([PACKAGE] * 20_000)
     account(0, NEVER)
     assert Answer(200, body).json() is None
@@ -307,16 +305,16 @@ def test_memory_is_reserved_while_an_answer_arrives(
     with Loopback(answer(200, body), answer(200, body)) as server:
         back_end._url = server.url
         reserved = account(10**9, error).reserved
-        assert back_end.get("/x", Timeouts(5, 10), largest=4_000_000).body == body
+        assert back_end.get("/x", Timeouts(5, 10), max_bytes=4_000_000).body == body
         assert sum(reserved) == 6 * 1024 * 1024
         account(4 * 1024 * 1024, error)
         with pytest.raises(NoAnswerError) as none:
-            back_end.get("/x", Timeouts(5, 10), largest=4_000_000)
+            back_end.get("/x", Timeouts(5, 10), max_bytes=4_000_000)
     assert none.value.sent
     back_end.close()
 
 
-def test_a_back_end_whose_answers_are_too_large_is_not_left_alone() -> None:
+def test_too_large_answers_do_not_open_the_circuit_breaker() -> None:
     breaker = Breaker(failures=2)
     with Loopback(answer(200, b"1" * 2_000_000)) as server:
         back_end = BackEnd("composer", server.url, connections=1, breaker=breaker)
@@ -324,11 +322,11 @@ def test_a_back_end_whose_answers_are_too_large_is_not_left_alone() -> None:
             with suppress(NoAnswerError):
                 back_end.get("/x", Timeouts(5, 10))
         back_end.close()
-    assert breaker.admits()
+    assert breaker.allows_call()
     assert len(server.asked) == 5
 
 
-def test_a_list_of_many_large_pages_is_no_list() -> None:
+def test_a_list_of_too_many_large_pages_is_unusable() -> None:
     page = {"data": [{**REPOSITORY, "uuid": str(UUID(int=number))} for number in range(200)], "meta": {"count": 10**9}}
     page["data"][0]["gpg_key"] = "k" * 4_000_000  # type: ignore[index]
     assert isinstance(heard(CALLS["repositories"][0], 200, page), UnavailableError)

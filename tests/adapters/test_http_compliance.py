@@ -1,4 +1,4 @@
-"""Asking compliance over HTTP."""
+"""The client of compliance, over HTTP."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 import stamina
 
-from adapters.embedded.platform import known
+from adapters.embedded.platform import sample_data
 from adapters.embedded.platform.process import StandInPlatform
 from adapters.http.compliance import HttpCompliance
 from domain.content import Policy
@@ -41,7 +41,7 @@ def compliance(*steps):
     return asking(HttpCompliance, *steps)
 
 
-def test_a_policy_is_read_by_the_keys_needed():
+def test_a_policy_is_read_from_its_required_keys():
     data = {"id": ID, "ref_id": "xccdf_cis", "os_major_version": 9, "title": None, "more": []}
     with compliance(answer(200, {"data": data, "meta": 1})) as (it, asked):
         assert it.policy(CUSTOMER, ID) == Policy(ID, "xccdf_cis", 9)
@@ -50,50 +50,50 @@ def test_a_policy_is_read_by_the_keys_needed():
 
 
 @pytest.mark.parametrize("text", ['{ "profiles":\r\n [] }\n', '"é"', "not JSON", "\ufeff{}"])
-def test_a_tailoring_is_handed_on_byte_for_byte(text):
+def test_a_tailoring_is_returned_unchanged(text):
     with compliance(answer(200, text)) as (it, asked):
         assert it.tailoring(CUSTOMER, ID, 6) == text
     assert asked[0].path == f"/policies/{ID}/tailorings/6/tailoring_file.json"
 
 
 @pytest.mark.parametrize("status", [200, 204])
-def test_no_content_is_no_tailoring(status):
+def test_an_answer_without_content_means_no_tailoring(status):
     with compliance(answer(status, b"")) as (it, _):
         assert it.tailoring(CUSTOMER, ID, 6) is None
 
 
-def test_a_tailoring_that_is_no_text_is_no_answer():
+def test_a_tailoring_that_is_not_text_is_an_unusable_answer():
     with compliance(answer(200, b"\xff")) as (it, _), pytest.raises(UnavailableError, match=AWAY):
         it.tailoring(CUSTOMER, ID, 6)
 
 
 @pytest.mark.parametrize("text", ['name = "a"\r\n', '# "é"', "not TOML", "\ufeff"])
-def test_a_policy_s_blueprint_is_handed_on_byte_for_byte(text):
+def test_the_blueprint_of_a_policy_is_returned_unchanged(text):
     with compliance(answer(200, text)) as (it, asked):
         assert it.blueprint(CUSTOMER, ID, 6) == text
     assert (asked[0].method, asked[0].path) == ("GET", f"{TAILORINGS}/6/tailoring_file.toml")
 
 
 @pytest.mark.parametrize(("name", "accepted"), [("tailoring", "application/json"), ("blueprint", "*/*")])
-def test_a_file_is_not_refused_for_its_media_type(name, accepted):
+def test_a_file_is_accepted_with_any_media_type(name, accepted):
     with compliance(answer(200, b"x", "text/plain")) as (it, asked):
         assert CALLS[name](it) == "x"
     assert asked[0].headers["accept"] == accepted
 
 
 @pytest.mark.parametrize("status", [200, 204])
-def test_no_content_is_a_blueprint_that_asks_for_nothing(status):
+def test_an_answer_without_content_is_a_blueprint_without_requirements(status):
     with compliance(answer(status, b"")) as (it, _):
         assert it.blueprint(CUSTOMER, ID, 6) == ""
 
 
-def test_a_blueprint_that_is_no_text_is_no_answer():
+def test_a_blueprint_that_is_not_text_is_an_unusable_answer():
     with compliance(answer(200, b"\xff")) as (it, _), pytest.raises(UnavailableError, match=AWAY):
         it.blueprint(CUSTOMER, ID, 6)
 
 
 @pytest.mark.parametrize(("data", "found"), [([], False), ([{"os_minor_version": 6, "id": None}], True)])
-def test_tailorings_are_asked_for_by_minor_version(data, found):
+def test_tailorings_are_requested_by_minor_version(data, found):
     with compliance(answer(200, {"data": data, "meta": {"total": 1}})) as (it, asked):
         assert it.has_tailoring(CUSTOMER, ID, 6) is found
     (question,) = asked
@@ -101,13 +101,13 @@ def test_tailorings_are_asked_for_by_minor_version(data, found):
 
 
 @pytest.mark.parametrize("step", [*MEANINGLESS.values(), answer(200, {}), answer(200, {"data": None})])
-def test_a_list_of_tailorings_that_is_none_is_no_answer(step):
+def test_an_invalid_list_of_tailorings_is_an_unusable_answer(step):
     with compliance(step) as (it, _), pytest.raises(UnavailableError, match=AWAY):
         it.has_tailoring(CUSTOMER, ID, 6)
 
 
 @pytest.mark.parametrize("status", [201, 406])
-def test_a_tailoring_is_made_unless_there_is_one(status):
+def test_a_tailoring_is_created_unless_it_exists(status):
     with compliance(answer(status, {"errors": ["Os minor version has already been taken"]})) as (it, asked):
         it.create_tailoring(CUSTOMER, ID, 6)
     (question,) = asked
@@ -115,14 +115,14 @@ def test_a_tailoring_is_made_unless_there_is_one(status):
     assert json.loads(question.body) == {"os_minor_version": 6}
 
 
-def test_a_tailoring_made_without_our_hearing_of_it_is_made():
+def test_a_tailoring_counts_as_created_if_the_answer_was_lost():
     with compliance(BROKEN["close"], answer(406)) as (it, asked):
         it.create_tailoring(CUSTOMER, ID, 6)
     assert [question.method for question in asked] == ["POST", "POST"]
 
 
 @pytest.mark.parametrize("status", [200, 202, 409, 422])
-def test_any_other_answer_to_a_new_tailoring_is_none(status):
+def test_any_other_answer_to_a_new_tailoring_is_unusable(status):
     with compliance(answer(status)) as (it, _), pytest.raises(UnavailableError, match=AWAY):
         it.create_tailoring(CUSTOMER, ID, 6)
 
@@ -137,21 +137,21 @@ def test_any_other_answer_to_a_new_tailoring_is_none(status):
         ("blueprint", "Compliance has no tailoring of the policy for this minor version"),
     ],
 )
-def test_what_compliance_does_not_know_is_not_found(name, text):
+def test_an_unknown_policy_or_tailoring_is_not_found(name, text):
     with compliance(answer(404)) as (it, _), pytest.raises(NotFoundError, match=text):
         CALLS[name](it)
 
 
 @every_call
 @pytest.mark.parametrize("policy", ["", ".", ".."])
-def test_what_is_no_id_is_not_asked_for(call, policy):
+def test_an_invalid_policy_id_is_not_sent(call, policy):
     with compliance() as (it, asked), pytest.raises(NotFoundError, match="no such policy"):
         call(it, policy=policy)
     assert asked == []
 
 
 @every_call
-def test_a_policy_s_id_does_not_reach_other_routes(call):
+def test_a_policy_id_cannot_lead_to_other_routes(call):
     with compliance(answer(404)) as (it, asked), pytest.raises(NotFoundError):
         call(it, policy="../x")
     assert asked[0].path.startswith("/policies/..%2Fx")
@@ -159,7 +159,7 @@ def test_a_policy_s_id_does_not_reach_other_routes(call):
 
 
 @every_call
-def test_without_a_red_hat_identity_nothing_is_asked(call):
+def test_without_a_red_hat_identity_no_call_is_made(call):
     with compliance() as (it, asked), pytest.raises(InvalidRequestError, match="Compliance needs a Red Hat identity"):
         call(it, NOBODY)
     assert asked == []
@@ -167,7 +167,7 @@ def test_without_a_red_hat_identity_nothing_is_asked(call):
 
 @every_call
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_caller_who_may_not_read_there_may_not_here(call, status):
+def test_a_refusal_of_compliance_is_a_refusal_of_the_caller(call, status):
     with compliance(answer(status)) as (it, _), pytest.raises(ForbiddenError) as refused:
         call(it)
     assert "compliance" in refused.value.detail
@@ -182,7 +182,7 @@ def test_a_caller_who_may_not_read_there_may_not_here(call, status):
         if (name, fault) != ("create tailoring", "201")
     ],
 )
-def test_no_usable_answer_is_unavailable(call, step):
+def test_an_unusable_answer_means_that_compliance_is_unavailable(call, step):
     with compliance(step) as (it, _), pytest.raises(UnavailableError) as away:
         call(it)
     assert away.value.detail == AWAY
@@ -199,21 +199,21 @@ def test_no_usable_answer_is_unavailable(call, step):
         answer(200, {"data": {"id": ID, "ref_id": "x", "os_major_version": "nine"}}),
     ],
 )
-def test_a_policy_of_the_wrong_shape_is_no_answer(step):
+def test_a_policy_of_the_wrong_shape_is_an_unusable_answer(step):
     with compliance(step) as (it, _), pytest.raises(UnavailableError, match=AWAY):
         it.policy(CUSTOMER, ID)
 
 
 @every_call
 @pytest.mark.parametrize("step", SLOW.values(), ids=SLOW)
-def test_an_answer_that_is_late_is_unavailable_in_time(call, step):
+def test_a_late_answer_means_that_compliance_is_unavailable_in_time(call, step):
     with compliance(step) as (it, asked), until(BRIEFLY), pytest.raises(UnavailableError, match=AWAY):
         call(it)
     assert len(asked) == 1
 
 
 @every_call
-def test_compliance_that_is_not_there_is_unavailable(call):
+def test_a_refused_connection_means_that_compliance_is_unavailable(call):
     with reaching(HttpCompliance, refused_url()) as it, pytest.raises(UnavailableError, match=AWAY):
         call(it)
 
@@ -231,31 +231,31 @@ def stand_in(process):
         yield it
 
 
-def test_a_tailoring_that_was_made_is_there_with_its_blueprint(stand_in):
+def test_a_created_tailoring_exists_with_its_blueprint(stand_in):
     minor = 17
-    assert not stand_in.has_tailoring(CUSTOMER, known.POLICY_RHEL9, minor)
+    assert not stand_in.has_tailoring(CUSTOMER, sample_data.POLICY_RHEL9, minor)
     with pytest.raises(NotFoundError, match="no tailoring"):
-        stand_in.blueprint(CUSTOMER, known.POLICY_RHEL9, minor)
-    stand_in.create_tailoring(CUSTOMER, known.POLICY_RHEL9, minor)
-    stand_in.create_tailoring(CUSTOMER, known.POLICY_RHEL9, minor)
-    assert stand_in.has_tailoring(CUSTOMER, known.POLICY_RHEL9, minor)
+        stand_in.blueprint(CUSTOMER, sample_data.POLICY_RHEL9, minor)
+    stand_in.create_tailoring(CUSTOMER, sample_data.POLICY_RHEL9, minor)
+    stand_in.create_tailoring(CUSTOMER, sample_data.POLICY_RHEL9, minor)
+    assert stand_in.has_tailoring(CUSTOMER, sample_data.POLICY_RHEL9, minor)
     assert tuple(
-        parse_blueprint(stand_in.blueprint(CUSTOMER, known.POLICY_RHEL9, minor)).customizations["packages"]
-    ) == (known.POLICY_PACKAGES)
+        parse_blueprint(stand_in.blueprint(CUSTOMER, sample_data.POLICY_RHEL9, minor)).customizations["packages"]
+    ) == (sample_data.POLICY_PACKAGES)
 
 
-def test_tailorings_made_at_once_are_all_there(stand_in):
+def test_concurrently_created_tailorings_all_exist(stand_in):
     minors = [minor for minor in range(20, 24) for _ in range(4)]
     with ThreadPoolExecutor(len(minors)) as threads:
-        list(threads.map(lambda minor: stand_in.create_tailoring(CUSTOMER, known.POLICY_RHEL9, minor), minors))
-    assert all(stand_in.has_tailoring(CUSTOMER, known.POLICY_RHEL9, minor) for minor in minors)
+        list(threads.map(lambda minor: stand_in.create_tailoring(CUSTOMER, sample_data.POLICY_RHEL9, minor), minors))
+    assert all(stand_in.has_tailoring(CUSTOMER, sample_data.POLICY_RHEL9, minor) for minor in minors)
 
 
-def test_a_policy_that_asks_for_nothing_has_an_empty_blueprint(stand_in):
-    assert stand_in.blueprint(CUSTOMER, known.POLICY_EMPTY, 6) == ""
+def test_a_policy_without_requirements_has_an_empty_blueprint(stand_in):
+    assert stand_in.blueprint(CUSTOMER, sample_data.POLICY_EMPTY, 6) == ""
 
 
 @pytest.mark.parametrize("name", ["policy", "has tailoring", "create tailoring"])
-def test_an_unknown_policy_is_told_from_a_missing_tailoring(stand_in, name):
+def test_an_unknown_policy_is_distinguished_from_a_missing_tailoring(stand_in, name):
     with pytest.raises(NotFoundError, match="no such policy"):
         CALLS[name](stand_in, policy=str(uuid4()))

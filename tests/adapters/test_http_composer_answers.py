@@ -1,4 +1,4 @@
-"""Asking the composer over HTTP: what counts as an answer."""
+"""The client of the composer, over HTTP: which answers are usable."""
 
 from uuid import uuid4
 
@@ -65,7 +65,7 @@ def status_of(image_status, **more):
         ({"status": "pending", "progress": None, "upload_status": None, "error": None}, ImageStatus("pending")),
     ],
 )
-def test_a_status_is_read_by_the_keys_needed(document, expected):
+def test_a_status_is_read_from_its_required_keys(document, expected):
     assert status_of(document, kind=None, href=5, id=None) == expected
 
 
@@ -88,7 +88,7 @@ def test_a_status_is_read_by_the_keys_needed(document, expected):
         {"image_status": {"status": "success", "upload_status": {"status": "success"}}},
     ],
 )
-def test_a_status_of_the_wrong_shape_is_no_answer(document):
+def test_a_status_of_the_wrong_shape_is_an_unusable_answer(document):
     with asking(answer(200, document)) as (adapter, _), pytest.raises(UnavailableError):
         adapter.status(ID)
 
@@ -144,7 +144,7 @@ def test_a_status_of_the_wrong_shape_is_no_answer(document):
         ({"packages": [], "ostree_commit": None, "id": "x"}, {"packages": []}),
     ],
 )
-def test_metadata_is_read_by_the_keys_needed(document, expected):
+def test_metadata_is_read_from_its_required_keys(document, expected):
     with asking(answer(200, document)) as (adapter, _):
         assert adapter.metadata(ID) == expected
 
@@ -152,13 +152,13 @@ def test_metadata_is_read_by_the_keys_needed(document, expected):
 @pytest.mark.parametrize(
     "document", [None, [], {"packages": {}}, {"packages": [{"name": "vim"}]}, {"packages": ["vim"]}]
 )
-def test_metadata_of_the_wrong_shape_is_no_answer(document):
+def test_metadata_of_the_wrong_shape_is_an_unusable_answer(document):
     with asking(answer(200, document)) as (adapter, _), pytest.raises(UnavailableError):
         adapter.metadata(ID)
 
 
 @pytest.mark.parametrize("what", ["status", "metadata"])
-def test_a_build_the_composer_does_not_know_is_not_found(real, composer, what):
+def test_an_unknown_build_is_not_found(real, composer, what):
     with pytest.raises(NotFoundError):
         getattr(real, what)(uuid4())
 
@@ -171,7 +171,7 @@ def test_a_404_of_any_shape_is_not_found(what):
 
 @pytest.mark.parametrize("what", ["status", "metadata", "cancel", "check"])
 @pytest.mark.parametrize("status", [302, 400, 401, 403, 409, 429, 500, 502, 503, 504])
-def test_any_other_status_is_no_answer(what, status):
+def test_any_other_http_status_is_an_unusable_answer(what, status):
     with asking(answer(status, b"{}")) as (adapter, _), pytest.raises(UnavailableError) as away:
         reading(adapter, what)
     assert away.value.retry_after > 0
@@ -181,7 +181,7 @@ def test_any_other_status_is_no_answer(what, status):
 
 @pytest.mark.parametrize("what", ["status", "metadata"])
 @pytest.mark.parametrize("step", [HTML, truncated(), garbage, close, reset])
-def test_garbage_is_no_answer(what, step):
+def test_garbage_is_an_unusable_answer(what, step):
     with asking(step) as (adapter, _), pytest.raises(UnavailableError):
         reading(adapter, what)
 
@@ -207,7 +207,7 @@ def test_a_composer_that_is_not_there_gives_no_answer(what):
         ([{"id": str(ID), "kind": "ComposeStatus"}], True),
     ],
 )
-def test_builds_are_listed_as_the_contract_says_and_bare(document, complete):
+def test_builds_are_listed_from_a_page_and_from_a_bare_list(document, complete):
     with asking(answer(200, document)) as (adapter, _):
         assert adapter.builds() == Builds(frozenset({ID}), complete)
 
@@ -216,18 +216,18 @@ def test_builds_are_listed_as_the_contract_says_and_bare(document, complete):
     ("document", "complete"),
     [([], False), (None, False), ({"items": [], "total": 0}, True), ({"items": None, "total": 0}, True)],
 )
-def test_a_bare_list_of_nothing_may_be_all_that_the_composer_can_say(document, complete):
+def test_an_empty_bare_list_does_not_show_that_there_are_no_builds(document, complete):
     with asking(answer(200, document)) as (adapter, _):
         assert adapter.builds() == Builds(frozenset(), complete)
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>gateway</html>", b"{}", b'{"items": null}', b"0"])
-def test_an_answer_that_is_no_list_says_nothing_of_builds(body):
+def test_an_answer_that_is_not_a_list_does_not_show_the_builds(body):
     with asking(answer(200, body)) as (adapter, _), pytest.raises(UnavailableError):
         adapter.builds()
 
 
-def test_a_composer_without_a_list_cannot_be_asked():
+def test_a_composer_that_cannot_list_its_builds_is_unavailable():
     with asking(answer(404, {"reason": "no such path"})) as (adapter, _), pytest.raises(UnavailableError):
         adapter.builds()
 
@@ -238,28 +238,28 @@ def test_a_build_is_cancelled_at_the_composer(real, composer):
     assert composer.behaviour()["deleted"] == [str(compose_id)]
 
 
-def test_a_build_the_composer_does_not_know_counts_as_cancelled(real):
+def test_an_unknown_build_counts_as_cancelled(real):
     real.cancel(uuid4())
 
 
-def test_a_refused_cancellation_is_told(real, composer):
+def test_a_refused_cancellation_is_reported(real, composer):
     compose_id = submitted(real)
     composer.steer(delete_error={"status": 500, "id": "1000", "reason": "no"})
     with pytest.raises(UnavailableError):
         real.cancel(compose_id)
 
 
-def test_a_composer_that_answers_is_there(real):
+def test_a_composer_that_answers_is_available(real):
     real.check()
 
 
-def test_a_composer_whose_document_is_missing_is_away(real, composer):
+def test_a_composer_without_its_openapi_document_is_unavailable(real, composer):
     composer.steer(openapi_status=404)
     with pytest.raises(UnavailableError):
         real.check()
 
 
-def test_a_build_s_metadata_and_status_are_those_of_the_real_shape(real, composer):
+def test_metadata_and_status_of_a_real_composer_are_read(real, composer):
     compose_id = submitted(real)
     composer.steer(image_status={"status": "success"})
     assert real.status(compose_id).image == ImageStatus("success")

@@ -1,4 +1,4 @@
-"""Asking the composer what it can build of a distribution."""
+"""The client of the composer, over HTTP: the description of a distribution."""
 
 from urllib.parse import parse_qsl, urlsplit
 
@@ -24,13 +24,13 @@ def details(adapter, *, image_types=(), architectures=()):
     return adapter.distribution("centos-9", image_types, architectures)
 
 
-def test_a_distribution_s_image_types_say_what_they_take(real):
+def test_the_image_types_of_a_distribution_have_their_supported_options(real):
     image_type = details(real)["architectures"]["x86_64"]["image_types"]["guest-image"]
     assert image_type["aliases"] == ["qcow2"]
     assert "customizations.disk" in image_type["supported_blueprint_options"]
 
 
-def test_the_answer_is_of_what_was_asked_for(real):
+def test_the_answer_has_the_requested_distribution(real):
     found = details(real, image_types=["qcow2", "wsl"], architectures=["aarch64", "s390x"])["architectures"]
     assert {name: set(each["image_types"]) for name, each in found.items()} == {
         "aarch64": {"guest-image", "wsl"},
@@ -38,7 +38,7 @@ def test_the_answer_is_of_what_was_asked_for(real):
     }
 
 
-def test_each_image_type_and_architecture_is_a_parameter_of_its_own():
+def test_each_image_type_and_architecture_is_a_separate_parameter():
     with asking(answer(200, {"name": "n"})) as (adapter, asked):
         details(adapter, image_types=["a,b", "c&d=e"], architectures=["x86_64", "é"])
     (request,) = asked
@@ -51,19 +51,19 @@ def test_each_image_type_and_architecture_is_a_parameter_of_its_own():
     ]
 
 
-def test_a_question_for_everything_has_no_query():
+def test_a_request_without_filters_has_no_query():
     with asking(answer(200, {"name": "n"})) as (adapter, asked):
         details(adapter)
     assert asked[0].path == f"{BASE}/distributions/centos-9"
 
 
-def test_a_name_stays_one_segment_of_the_path():
+def test_a_name_is_encoded_as_one_path_segment():
     with asking(answer(200, {"name": "n"})) as (adapter, asked):
         adapter.distribution("../composes?x", (), ())
     assert asked[0].path == f"{BASE}/distributions/..%2Fcomposes%3Fx"
 
 
-def test_all_but_the_reference_is_passed_on_unchanged():
+def test_the_answer_is_passed_on_unchanged_without_its_reference():
     told = {
         "name": "n",
         "of_the_future": [{"id": 1, "kind": None}],
@@ -78,7 +78,7 @@ def test_all_but_the_reference_is_passed_on_unchanged():
     assert list(found["architectures"]) == ["z", "a"]
 
 
-def test_a_distribution_the_composer_does_not_know_is_not_found(real):
+def test_an_unknown_distribution_is_not_found(real):
     with pytest.raises(NotFoundError, match="Distribution not found"):
         real.distribution("plan9-4", (), ())
 
@@ -88,20 +88,20 @@ def test_a_distribution_the_composer_does_not_know_is_not_found(real):
     [None, [], "n", {}, {"name": 1}, {"name": None}, {"name": "n", "architectures": []}]
     + [{"name": "n", "architectures": {"x86_64": each}} for each in ([], "x86_64", 1)],
 )
-def test_details_of_the_wrong_shape_are_no_answer(document):
+def test_details_of_the_wrong_shape_are_an_unusable_answer(document):
     with asking(answer(200, document)) as (adapter, _), pytest.raises(UnavailableError):
         details(adapter)
 
 
 @pytest.mark.parametrize("status", [302, 400, 401, 403, 405, 429, 500, 502, 503, 504])
-def test_any_other_status_is_no_answer(status):
+def test_any_other_http_status_is_an_unusable_answer(status):
     with asking(answer(status, b"{}")) as (adapter, _), pytest.raises(UnavailableError) as away:
         details(adapter)
     assert "127.0.0.1" not in away.value.detail
 
 
 @pytest.mark.parametrize("step", [HTML, truncated(), garbage, close, reset])
-def test_garbage_is_no_answer(step):
+def test_garbage_is_an_unusable_answer(step):
     with asking(step) as (adapter, _), pytest.raises(UnavailableError):
         details(adapter)
 

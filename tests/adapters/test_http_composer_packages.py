@@ -1,4 +1,4 @@
-"""Asking the composer for packages."""
+"""The client of the composer, over HTTP: package search."""
 
 import json
 from fnmatch import fnmatchcase
@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapters.embedded.composer.schema import search_validator
-from adapters.http.composer import _glob
+from adapters.http.composer import _create_glob
 from domain.compose.repositories import write_repository
 from domain.errors import UnavailableError
 from domain.packages import Package
@@ -39,21 +39,21 @@ def names(adapter, text):
     return [package.name for package in searched(adapter, text)]
 
 
-def test_packages_are_found_at_the_composer(real):
+def test_the_composer_finds_packages(real):
     assert Package("openssh-server", "An open source SSH server daemon") in searched(real, "ssh-s")
 
 
 @pytest.mark.parametrize("text", ["ssh", "vim-enhanced", "lib", "NetworkManager"])
-def test_every_package_that_holds_the_text_is_found(real, text):
+def test_every_package_that_contains_the_text_is_found(real, text):
     everything = names(real, "")
     assert sorted(names(real, text)) == sorted(name for name in everything if text in name)
 
 
-def test_an_empty_text_finds_all(real):
+def test_an_empty_text_finds_all_packages(real):
     assert {"bash", "zsh", "NetworkManager"} <= set(names(real, ""))
 
 
-def test_the_composer_is_asked_in_its_terms():
+def test_the_search_is_translated_to_a_glob_of_the_composer():
     with asking(answer(200, {"packages": []})) as (adapter, asked):
         searched(adapter)
     (request,) = asked
@@ -83,14 +83,14 @@ def test_the_composer_is_asked_in_its_terms():
         ("vim\ud800", "*vim*"),
     ],
 )
-def test_a_text_s_longest_part_without_anything_of_a_glob_is_asked_for(text, glob):
-    assert _glob(text) == glob
+def test_the_longest_part_of_a_text_without_glob_characters_is_requested(text, glob):
+    assert _create_glob(text) == glob
 
 
 @given(st.text("ab*?[]!-\\", max_size=6), st.text("ab*?[]!-\\", max_size=4))
 @example("a", "[a]")
-def test_what_holds_the_text_is_always_among_what_is_asked_for(around, text):
-    glob = _glob(text)
+def test_the_requested_glob_matches_every_name_that_contains_the_text(around, text):
+    glob = _create_glob(text)
     assert fnmatchcase(f"{around}{text}{around}", glob)
     assert orjson.dumps(glob)
 
@@ -103,7 +103,7 @@ def test_what_holds_the_text_is_always_among_what_is_asked_for(around, text):
         ({"packages": [], "more": 1}, ()),
     ],
 )
-def test_packages_are_read_by_the_keys_needed(document, expected):
+def test_packages_are_read_from_their_required_keys(document, expected):
     with asking(answer(200, document)) as (adapter, _):
         assert searched(adapter) == expected
 
@@ -111,20 +111,20 @@ def test_packages_are_read_by_the_keys_needed(document, expected):
 @pytest.mark.parametrize(
     "document", [None, [], {}, {"packages": None}, {"packages": {}}, {"packages": ["vim"]}, {"packages": [{}]}]
 )
-def test_packages_of_the_wrong_shape_are_no_answer(document):
+def test_packages_of_the_wrong_shape_are_an_unusable_answer(document):
     with asking(answer(200, document)) as (adapter, _), pytest.raises(UnavailableError):
         searched(adapter)
 
 
 @pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 429, 500, 502, 503, 504])
-def test_any_other_status_is_no_answer(status):
+def test_any_other_http_status_is_an_unusable_answer(status):
     with asking(answer(status, b"{}")) as (adapter, _), pytest.raises(UnavailableError) as away:
         searched(adapter)
     assert "127.0.0.1" not in away.value.detail
 
 
 @pytest.mark.parametrize("step", [HTML, truncated(), garbage, close, reset])
-def test_garbage_is_no_answer(step):
+def test_garbage_is_an_unusable_answer(step):
     with asking(step) as (adapter, _), pytest.raises(UnavailableError):
         searched(adapter)
 
@@ -140,12 +140,12 @@ def test_a_composer_that_is_not_there_gives_no_answer():
         searched(adapter)
 
 
-def test_a_distribution_the_composer_does_not_know_is_no_answer(real):
+def test_an_unknown_distribution_is_an_unusable_answer(real):
     with pytest.raises(UnavailableError):
         real.search_packages("plan9-4", "x86_64", REPOSITORIES, "vim")
 
 
-def test_a_search_is_asked_again_when_the_composer_was_away_for_a_moment():
+def test_a_search_is_repeated_if_the_composer_is_briefly_unavailable():
     with asking(answer(503), answer(200, {"packages": [{"name": "a"}]})) as (adapter, asked):
         assert searched(adapter) == (Package("a", ""),)
     assert len(asked) == 2

@@ -1,4 +1,4 @@
-"""Starting builds at the composer over HTTP: what its answers are taken for."""
+"""The client of the composer, over HTTP: the outcome of submitted builds for each answer."""
 
 import time
 
@@ -23,7 +23,7 @@ def _attempts_without_pauses():
         yield
 
 
-def test_a_build_is_accepted_under_the_composer_s_id(real, composer):
+def test_an_accepted_build_has_the_id_of_the_composer(real, composer):
     compose_id = submitted(real)
     assert composer.counters() == {"POST /compose": 1}
     assert real.status(compose_id).image.status in {"pending", "building"}
@@ -31,7 +31,7 @@ def test_a_build_is_accepted_under_the_composer_s_id(real, composer):
 
 @pytest.mark.parametrize("error_id", ["10", "24", "29", "30", "1000"])
 @pytest.mark.parametrize("status", [400, 500, 503])
-def test_a_refusal_is_the_composer_s_own_words(real, composer, error_id, status):
+def test_a_refusal_has_the_reason_and_the_details_of_the_composer(real, composer, error_id, status):
     composer.steer(post_error={"status": status, "id": error_id, "reason": "no", "details": ["why"]})
     outcome = real.submit(built())
     assert outcome == Refused(status, error_id, "no", ["why"])
@@ -60,7 +60,7 @@ def test_a_refusal_without_details_has_none(real, composer):
     ],
 )
 @pytest.mark.parametrize("status", [400, 404, 500, 502, 503, 504])
-def test_an_error_that_is_not_the_composer_s_has_a_status_only(real, composer, body, content_type, status):
+def test_an_error_that_does_not_come_from_the_composer_has_only_a_status(real, composer, body, content_type, status):
     composer.steer(post_raw={"status": status, "body": body, "content_type": content_type})
     outcome = real.submit(built())
     assert outcome == Refused(status)
@@ -69,7 +69,7 @@ def test_an_error_that_is_not_the_composer_s_has_a_status_only(real, composer, b
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_connection_cut_off_may_have_started_a_build(real, composer, when):
+def test_a_build_may_have_started_if_the_connection_broke(real, composer, when):
     composer.steer(post_drop=when)
     assert real.submit(built()) == Unanswered(may_have_started=True)
     assert composer.behaviour()["composes"] == (1 if when == "after" else 0)
@@ -93,14 +93,14 @@ def test_a_connection_cut_off_may_have_started_a_build(real, composer, when):
         reset,
     ],
 )
-def test_an_answer_nobody_can_read_may_have_started_a_build(step):
+def test_a_build_may_have_started_if_the_answer_is_unreadable(step):
     with asking(step) as (adapter, asked):
         assert adapter.submit({}) == Unanswered(may_have_started=True)
     assert len(asked) == 1
 
 
 @pytest.mark.parametrize("step", [hang, half])
-def test_a_composer_that_hangs_may_have_started_a_build(step):
+def test_a_build_may_have_started_if_the_composer_hangs(step):
     with asking(step, kind=HastyBackEnd) as (adapter, asked):
         began = time.monotonic()
         assert adapter.submit({}) == Unanswered(may_have_started=True)
@@ -108,18 +108,18 @@ def test_a_composer_that_hangs_may_have_started_a_build(step):
     assert len(asked) == 1
 
 
-def test_a_composer_that_is_not_there_started_nothing():
+def test_no_build_has_started_if_the_composer_is_unreachable():
     with a_composer(refused_url()) as adapter:
         assert adapter.submit({}) == Unanswered(may_have_started=False)
 
 
-def test_a_composer_left_alone_started_nothing():
+def test_no_build_has_started_if_the_circuit_breaker_is_open():
     with a_composer(refused_url()) as adapter:
         outcomes = [adapter.submit({}) for _ in range(8)]
     assert outcomes == [Unanswered(may_have_started=False)] * 8
 
 
-def test_without_a_token_nothing_was_started(composer):
+def test_no_build_has_started_without_a_token(composer):
     composer.steer(token_status=500, require_token=True)
     session = new_session(1)
     tokens = Tokens(Credentials(composer.token_url, "us", "secret"), session)
@@ -141,12 +141,12 @@ def test_a_build_is_submitted_once_with_a_token_that_was_revoked(composer):
     assert composer.behaviour()["composes"] == 2
 
 
-def test_unknown_keys_and_an_unusual_id_s_letters_are_taken():
+def test_unknown_keys_and_an_id_in_capital_letters_are_accepted():
     with asking(answer(201, {"id": str(ID).upper(), "kind": None, "href": 5, "surprise": {}})) as (adapter, _):
         assert adapter.submit({}) == Accepted(ID)
 
 
-def test_a_build_s_request_goes_as_it_is(real, composer):
+def test_the_request_of_a_build_is_sent_unchanged(real, composer):
     request = built(compose_request(image={"size": 2**64 - 1}))
     with asking(answer(201, {"id": str(ID)})) as (adapter, asked):
         adapter.submit(request)

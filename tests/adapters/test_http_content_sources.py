@@ -1,4 +1,4 @@
-"""Asking content sources over HTTP."""
+"""The client of content sources, over HTTP."""
 
 import json
 from contextlib import AbstractContextManager
@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import stamina
 
-from adapters.embedded.platform import known
+from adapters.embedded.platform import sample_data
 from adapters.embedded.platform.process import StandInPlatform
 from adapters.http.content_sources import HttpContentSources
 from domain.content import CUSTOM_ORIGINS, RED_HAT, ContentRepository, Snapshot, Template
@@ -90,12 +90,12 @@ def query(asked):
     ],
     ids=["bare", "full", "nulls"],
 )
-def test_a_repository_is_read_by_the_keys_needed(document, expected):
+def test_a_repository_is_read_from_its_required_keys(document, expected):
     with sources(a_page(document)) as (it, _):
         assert it.by_url(CUSTOMER, ["https://h/a"], [RED_HAT]) == (expected,)
 
 
-def test_addresses_and_origins_are_asked_for_in_one_question():
+def test_addresses_and_origins_are_requested_in_one_call():
     with sources(a_page()) as (it, asked):
         it.by_url(CUSTOMER, ["https://h/a?b=c&d", "https://h/é,f", "https://h/a?b=c&d", ""], CUSTOM_ORIGINS)
     (question,) = asked
@@ -108,7 +108,7 @@ def test_addresses_and_origins_are_asked_for_in_one_question():
     }
 
 
-def test_only_uuids_are_asked_for_by_uuid():
+def test_only_valid_uuids_are_requested_by_uuid():
     with sources(a_page()) as (it, asked):
         it.by_uuid(CUSTOMER, [ONE, "mine", "", f"{ONE},x", f"{{{TWO}}}", f"{ONE}\n", TWO, ONE], [RED_HAT])
     assert [query(question)["uuid"] for question in asked] == [f"{ONE},{TWO}"]
@@ -124,13 +124,13 @@ def test_only_uuids_are_asked_for_by_uuid():
         lambda it: it.snapshots(CUSTOMER, DATE, ["mine"]),
     ],
 )
-def test_for_nothing_nothing_is_asked(call):
+def test_an_empty_request_makes_no_call(call):
     with sources() as (it, asked):
         assert call(it) == ()
     assert asked == []
 
 
-def test_further_pages_are_read_until_all_are_there():
+def test_further_pages_are_read_until_all_repositories_are_found():
     with sources(a_page({"uuid": "a"}, {"uuid": "b"}, count=4), a_page({"uuid": "b"}, {"uuid": "c"}, count=4)) as (
         it,
         asked,
@@ -141,13 +141,13 @@ def test_further_pages_are_read_until_all_are_there():
     assert {query(question)["url"] for question in asked} == {"https://h/a"}
 
 
-def test_without_a_count_one_page_is_all():
+def test_without_a_count_only_one_page_is_read():
     with sources(answer(200, {"data": [{"uuid": "a"}], "meta": None})) as (it, asked):
         assert len(it.by_url(CUSTOMER, ["https://h/a"], [RED_HAT])) == 1
     assert len(asked) == 1
 
 
-def test_a_list_that_is_nothing_is_empty():
+def test_a_null_list_is_empty():
     with sources(answer(200, {"data": None, "meta": {"count": 0}})) as (it, _):
         assert it.by_url(CUSTOMER, ["https://h/a"], [RED_HAT]) == ()
 
@@ -155,7 +155,7 @@ def test_a_list_that_is_nothing_is_empty():
 @pytest.mark.parametrize(
     ("page", "most"), [(a_page({"uuid": "a"}, count=10**9), 100), (a_page(count=3), 1)], ids=["endless", "empty"]
 )
-def test_a_list_that_does_not_end_is_no_answer(page, most):
+def test_an_endless_list_is_an_unusable_answer(page, most):
     with sources(page) as (it, asked), pytest.raises(UnavailableError, match=AWAY):
         it.by_url(CUSTOMER, ["https://h/a"], [RED_HAT])
     assert len(asked) == most
@@ -170,7 +170,7 @@ def test_a_list_that_does_not_end_is_no_answer(page, most):
     ],
     ids=["many", "long when encoded", "long"],
 )
-def test_long_lists_are_asked_for_in_parts(urls, questions):
+def test_long_lists_are_requested_in_parts(urls, questions):
     with sources(a_page({"uuid": "same"})) as (it, asked):
         assert len(it.by_url(CUSTOMER, urls, [RED_HAT])) == 1
     assert len(asked) == questions
@@ -178,7 +178,7 @@ def test_long_lists_are_asked_for_in_parts(urls, questions):
     assert max(len(question.path) for question in asked) < 8000
 
 
-def test_snapshots_are_asked_for_by_post_and_none_is_left_out():
+def test_snapshots_are_requested_by_post_and_all_are_returned():
     data = [
         {"repository_uuid": ONE, "is_after": True, "match": {"repository_path": "a/b", "url": "https://s/a", "x": 1}},
         {"repository_uuid": TWO, "match": None},
@@ -207,7 +207,7 @@ def test_snapshots_are_asked_for_by_post_and_none_is_left_out():
         ),
     ],
 )
-def test_a_template_is_read_by_the_keys_needed(document, expected):
+def test_a_template_is_read_from_its_required_keys(document, expected):
     with sources(answer(200, document)) as (it, asked):
         assert it.template(CUSTOMER, ONE) == expected
     assert asked[0].path == f"/templates/{ONE}"
@@ -219,7 +219,7 @@ def test_an_unknown_template_is_not_found():
 
 
 @pytest.mark.parametrize("uuid", ["", "..", "../../x", f"{ONE}/../x", f"{ONE}\n", "mine"])
-def test_what_is_no_template_s_id_is_not_asked_for(uuid):
+def test_an_invalid_template_id_is_not_sent(uuid):
     with sources() as (it, asked), pytest.raises(NotFoundError):
         it.template(CUSTOMER, uuid)
     assert asked == []
@@ -229,7 +229,7 @@ def test_what_is_no_template_s_id_is_not_asked_for(uuid):
 @pytest.mark.parametrize(
     "exported", [[], [{"name": "A", "gpg_key": None, "brand_new": {"x": [1.5, "é"]}}, None, {}], ["x"]]
 )
-def test_an_export_is_handed_on_as_it_came(status, exported):
+def test_an_export_is_returned_unchanged(status, exported):
     with sources(answer(status, exported)) as (it, asked):
         assert it.bulk_export(CUSTOMER, [TWO, "mine", ONE, TWO, ""]) == exported
     (question,) = asked
@@ -238,43 +238,43 @@ def test_an_export_is_handed_on_as_it_came(status, exported):
 
 
 @pytest.mark.parametrize("uuids", [[], ["mine", ""]])
-def test_for_no_repositories_no_export_is_asked(uuids):
+def test_an_export_of_no_repositories_makes_no_call(uuids):
     with sources() as (it, asked):
         assert it.bulk_export(CUSTOMER, uuids) == []
     assert asked == []
 
 
 @pytest.mark.parametrize("step", [answer(400), answer(204, b""), answer(201, b"null"), answer(201, b"[")])
-def test_an_export_that_is_no_list_is_no_answer(step):
+def test_an_export_that_is_not_a_list_is_an_unusable_answer(step):
     with sources(step) as (it, _), pytest.raises(UnavailableError, match=AWAY):
         it.bulk_export(CUSTOMER, [ONE])
 
 
-def test_an_export_of_what_is_not_known_is_not_found():
+def test_an_export_of_unknown_repositories_is_not_found():
     with sources(answer(404)) as (it, _), pytest.raises(NotFoundError, match="does not know all"):
         it.bulk_export(CUSTOMER, [ONE])
 
 
 def test_the_stand_in_exports_its_repositories():
     with StandInPlatform() as running, reaching(HttpContentSources, running.content_sources_url) as it:
-        exported = it.bulk_export(CUSTOMER, [known.EXTERNAL, known.COMMUNITY])
+        exported = it.bulk_export(CUSTOMER, [sample_data.EXTERNAL, sample_data.COMMUNITY])
         with pytest.raises(NotFoundError):
             it.bulk_export(CUSTOMER, [ONE])
     assert [(one["url"], one["origin"]) for one in exported] == [
-        (known.EXTERNAL_URL, "external"),
-        (known.COMMUNITY_URL, "community"),
+        (sample_data.EXTERNAL_URL, "external"),
+        (sample_data.COMMUNITY_URL, "community"),
     ]
 
 
 @every_call
-def test_the_identity_goes_along_as_received(call):
+def test_the_identity_is_passed_on_unchanged(call):
     with sources(answer(404)) as (it, asked), pytest.raises((NotFoundError, UnavailableError)):
         call(it)
     assert asked[0].headers["x-rh-identity"] == CUSTOMER.header
 
 
 @every_call
-def test_without_a_red_hat_identity_nothing_is_asked(call):
+def test_without_a_red_hat_identity_no_call_is_made(call):
     with (
         sources() as (it, asked),
         pytest.raises(InvalidRequestError, match="Content sources needs a Red Hat identity"),
@@ -285,7 +285,7 @@ def test_without_a_red_hat_identity_nothing_is_asked(call):
 
 @every_call
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_caller_who_may_not_read_there_may_not_here(call, status):
+def test_a_refusal_of_content_sources_is_a_refusal_of_the_caller(call, status):
     with sources(answer(status, b"<html>", "text/html")) as (it, asked), pytest.raises(ForbiddenError) as refused:
         call(it)
     assert refused.value.detail == (
@@ -303,7 +303,7 @@ def test_a_caller_who_may_not_read_there_may_not_here(call, status):
         if (name, fault) != ("bulk export", "a list")
     ],
 )
-def test_no_usable_answer_is_unavailable(call, step):
+def test_an_unusable_answer_means_that_content_sources_is_unavailable(call, step):
     with sources(step) as (it, _), pytest.raises(UnavailableError) as away:
         call(it)
     assert away.value.detail == AWAY
@@ -314,21 +314,21 @@ def test_no_usable_answer_is_unavailable(call, step):
     "step", [answer(404), answer(400), answer(200, {}), answer(200, {"data": [{}]}), answer(200, {"meta": {}})]
 )
 @pytest.mark.parametrize("name", ["by url", "by uuid", "snapshots"])
-def test_lists_that_are_none_are_unavailable(step, name):
+def test_invalid_lists_mean_that_content_sources_is_unavailable(step, name):
     with sources(step) as (it, _), pytest.raises(UnavailableError, match=AWAY):
         CALLS[name](it)
 
 
 @every_call
 @pytest.mark.parametrize("step", SLOW.values(), ids=SLOW)
-def test_an_answer_that_is_late_is_unavailable_in_time(call, step):
+def test_a_late_answer_means_that_content_sources_is_unavailable_in_time(call, step):
     with sources(step) as (it, asked), until(BRIEFLY), pytest.raises(UnavailableError, match=AWAY):
         call(it)
     assert len(asked) == 1
 
 
 @every_call
-def test_content_sources_that_is_not_there_is_unavailable(call):
+def test_a_refused_connection_means_that_content_sources_is_unavailable(call):
     with reaching(HttpContentSources, refused_url()) as it, pytest.raises(UnavailableError, match=AWAY):
         call(it)
     with (

@@ -1,4 +1,4 @@
-"""Asking provisioning over HTTP."""
+"""The client of provisioning, over HTTP."""
 
 import pytest
 import stamina
@@ -52,27 +52,27 @@ def test_a_source_has_an_account_or_none(step, expected):
         ("1\r\nX-A: b", "/sources/1%0D%0AX-A%3A%20b/upload_info"),
     ],
 )
-def test_a_source_s_id_does_not_reach_other_routes(source, path):
+def test_a_source_id_cannot_lead_to_other_routes(source, path):
     with provisioning(answer(404)) as (it, asked):
         assert it.aws_account(CUSTOMER, source) is None
     assert asked[0].path == path
 
 
 @pytest.mark.parametrize("source", ["", ".", ".."])
-def test_what_is_no_id_is_not_asked_for(source):
+def test_an_invalid_source_id_is_not_sent(source):
     with provisioning() as (it, asked):
         assert it.aws_account(CUSTOMER, source) is None
     assert asked == []
 
 
-def test_without_a_red_hat_identity_nothing_is_asked():
+def test_without_a_red_hat_identity_no_call_is_made():
     with provisioning() as (it, asked), pytest.raises(InvalidRequestError, match="Provisioning needs a Red Hat"):
         it.aws_account(NOBODY, "42")
     assert asked == []
 
 
 @pytest.mark.parametrize("account", ["12345678901", "1234567890123", "12345678901x", "123456789012\n", 123456789012])
-def test_an_account_that_is_none_is_no_answer(account):
+def test_an_invalid_account_is_an_unusable_answer(account):
     with provisioning(answer(200, {"aws": {"account_id": account}})) as (it, _), pytest.raises(UnavailableError):
         it.aws_account(CUSTOMER, "42")
 
@@ -82,7 +82,7 @@ def test_an_account_that_is_none_is_no_answer(account):
     [*BROKEN.values(), *MEANINGLESS.values(), answer(401), answer(403)],
     ids=[*BROKEN, *MEANINGLESS, "401", "403"],
 )
-def test_no_usable_answer_is_unavailable(step):
+def test_an_unusable_answer_means_that_provisioning_is_unavailable(step):
     with provisioning(step) as (it, _), pytest.raises(UnavailableError) as away:
         it.aws_account(CUSTOMER, "42")
     assert away.value.detail == AWAY
@@ -90,12 +90,12 @@ def test_no_usable_answer_is_unavailable(step):
 
 
 @pytest.mark.parametrize("step", SLOW.values(), ids=SLOW)
-def test_an_answer_that_is_late_is_unavailable_in_time(step):
+def test_a_late_answer_means_that_provisioning_is_unavailable_in_time(step):
     with provisioning(step) as (it, asked), until(BRIEFLY), pytest.raises(UnavailableError, match=AWAY):
         it.aws_account(CUSTOMER, "42")
     assert len(asked) == 1
 
 
-def test_provisioning_that_is_not_there_is_unavailable():
+def test_a_refused_connection_means_that_provisioning_is_unavailable():
     with reaching(HttpProvisioning, refused_url()) as it, pytest.raises(UnavailableError, match=AWAY):
         it.aws_account(CUSTOMER, "42")

@@ -1,4 +1,4 @@
-"""Asking for recommended packages over HTTP."""
+"""The client of package recommendations, over HTTP."""
 
 import pytest
 import stamina
@@ -33,7 +33,7 @@ def recommended(it):
     return it.recommend(["nginx", "vim"], 5, "rhel9")
 
 
-def test_the_question_is_the_contract_s_and_names_nobody():
+def test_the_request_has_the_keys_of_the_contract_and_no_identity():
     with recommendations(answer(200, {"packages": [], "modelVersion": "1"})) as (it, asked):
         recommended(it)
     (question,) = asked
@@ -54,7 +54,7 @@ def test_the_question_is_the_contract_s_and_names_nobody():
     ],
     ids=["packages", "no model", "null model", "none", "null", "nothing"],
 )
-def test_packages_come_in_their_order_with_the_model_that_found_them(given, expected):
+def test_packages_are_returned_in_their_order_with_the_model_that_found_them(given, expected):
     with recommendations(answer(200, given)) as (it, _):
         assert recommended(it) == expected
 
@@ -71,7 +71,7 @@ def test_packages_come_in_their_order_with_the_model_that_found_them(given, expe
     ],
     ids=[*BROKEN, *NO_ANSWER, "204", "400", "401", "403", "404", "text", "number", "number as model"],
 )
-def test_no_usable_answer_is_unavailable(step):
+def test_an_unusable_answer_means_that_recommendations_are_unavailable(step):
     with recommendations(step) as (it, _), pytest.raises(UnavailableError) as away:
         recommended(it)
     assert away.value.detail == AWAY
@@ -79,18 +79,18 @@ def test_no_usable_answer_is_unavailable(step):
 
 
 @pytest.mark.parametrize("step", SLOW.values(), ids=SLOW)
-def test_an_answer_that_is_late_is_unavailable_in_time(step):
+def test_a_late_answer_means_that_recommendations_are_unavailable_in_time(step):
     with recommendations(step) as (it, asked), until(BRIEFLY), pytest.raises(UnavailableError, match=AWAY):
         recommended(it)
     assert len(asked) == 1
 
 
-def test_recommendations_that_are_not_there_are_unavailable():
+def test_a_refused_connection_means_that_recommendations_are_unavailable():
     with reaching(HttpRecommendations, refused_url()) as it, pytest.raises(UnavailableError, match=AWAY):
         recommended(it)
 
 
-def test_a_token_endpoint_that_refuses_makes_them_unavailable():
+def test_a_refusing_token_endpoint_means_that_recommendations_are_unavailable():
     with Loopback(answer(401)) as endpoint, Loopback() as server:
         session = new_session(1)
         tokens = Tokens(Credentials(endpoint.url, "us", "secret"), session)
@@ -102,7 +102,7 @@ def test_a_token_endpoint_that_refuses_makes_them_unavailable():
     assert server.asked == []
 
 
-def test_the_stand_in_is_understood():
+def test_the_answer_of_the_stand_in_is_read():
     with StandInPlatform() as platform:
         session = new_session(1)
         tokens = Tokens(Credentials(platform.token_url, "us", "secret"), session)

@@ -1,6 +1,6 @@
 """Requests on pooled connections that the back-end closes, over real sockets.
 
-TEST_IDLE_CONNECTION_TRIES is how many builds are submitted over connections that are just being closed.
+TEST_IDLE_CONNECTION_TRIES is the number of builds that are submitted over connections that are being closed.
 """
 
 import os
@@ -16,11 +16,11 @@ import stamina
 from structlog.testing import capture_logs
 from urllib3.util.wait import wait_for_read
 
-from adapters.http import watchdog
+from adapters.http import call_deadline
 from adapters.http.breaker import Breaker
 from adapters.http.client import BackEnd, NoAnswerError, Timeouts, new_session
 from adapters.http.composer import HttpComposer
-from adapters.http.sending import Collector, SendingSession
+from adapters.http.telemetry_sessions import Collector, TelemetrySession
 from adapters.http.tokens import Credentials, Tokens
 from domain.submission import Accepted, Unanswered
 from tests.support.composer_adapter import ID, a_composer
@@ -53,7 +53,7 @@ def calling(url, **options):
 
 
 def submissions(server, ca_file, tries, max_idle):
-    """What became of each of so many builds; each but the first of a thread meets a connection that is being closed."""
+    """The outcomes of this number of builds; all except the first of a thread use a connection that is closing."""
 
     def submit(count):
         outcomes = {}
@@ -72,7 +72,7 @@ def submissions(server, ca_file, tries, max_idle):
 
 
 @pytest.mark.parametrize(("closing", "encrypted"), KINDS, ids=[f"{how}{' TLS' * tls}" for how, tls in KINDS])
-def test_a_build_is_neither_lost_nor_sent_twice_by_a_connection_that_is_being_closed(closing, encrypted, ours):
+def test_a_build_on_a_closing_connection_is_neither_lost_nor_sent_twice(closing, encrypted, ours):
     tries = max(TRIES // len(KINDS), PARALLEL)
     tls, ca_file = (ours.server, ours.file) if encrypted else (None, "")
     with IdleServer(closing, idle=IDLE, late=LATE, tls=tls) as server:
@@ -83,8 +83,8 @@ def test_a_build_is_neither_lost_nor_sent_twice_by_a_connection_that_is_being_cl
 
 
 @pytest.mark.parametrize("closing", Closing)
-def test_a_build_that_meets_the_end_of_a_connection_that_may_be_used_again_is_never_sent_twice(closing):
-    """Whether it has started is unknown then, and the outcome says so."""
+def test_a_build_on_a_reusable_connection_that_ends_is_never_sent_twice(closing):
+    """Its outcome is unknown then, and is reported as unknown."""
     with IdleServer(closing, idle=0.2, late=0.05) as server:
         outcomes = submissions(server, "", 60, max_idle=60.0)
     assert max(server.posted.values()) == 1
@@ -95,35 +95,35 @@ def test_a_build_that_meets_the_end_of_a_connection_that_may_be_used_again_is_ne
             assert outcome == Unanswered(may_have_started=True)
 
 
-def test_a_connection_that_was_idle_for_a_moment_is_used_again():
+def test_a_briefly_idle_connection_is_reused():
     with Loopback(ACCEPTED) as server, calling(server.url) as back_end:
         for _ in range(5):
-            back_end.post("/x", {}, LONG, max_idle=60.0)
+            back_end.post_once("/x", {}, LONG, max_idle=60.0)
     assert server.connections == 1
 
 
-def test_a_connection_that_was_idle_for_longer_is_not_used_for_a_build():
+def test_a_connection_that_was_idle_for_longer_is_not_reused_for_a_build():
     with Loopback(ACCEPTED) as server, calling(server.url) as back_end:
         for _ in range(3):
-            back_end.post("/x", {}, LONG)
+            back_end.post_once("/x", {}, LONG)
             time.sleep(0.35)
     assert server.connections == 3
 
 
-def test_a_connection_that_was_idle_for_long_is_used_for_what_may_be_sent_twice():
+def test_a_connection_that_was_idle_for_longer_is_reused_for_repeatable_requests():
     with Loopback(ACCEPTED) as server, calling(server.url) as back_end:
         for method in ("get", "delete", "get"):
             getattr(back_end, method)("/x", LONG)
             time.sleep(0.35)
-        back_end.ask("/x", {}, LONG)
+        back_end.post_idempotent("/x", {}, LONG)
     assert server.connections == 1
 
 
 @pytest.fixture
 def ends_before_the_write(monkeypatch):
-    """The server closes the pooled connection after the pool has looked at it, and before a request is written."""
+    """The server closes the pooled connection after the pool's check, and before the request is written."""
     closing = threading.Event()
-    written = watchdog._WatchedConnection.putrequest
+    written = call_deadline._DeadlineConnection.putrequest
 
     def putrequest(self, *args, **options):
         if self.idle_since is not None:
@@ -136,14 +136,12 @@ def ends_before_the_write(monkeypatch):
         closing.wait(PATIENCE)
         return False
 
-    monkeypatch.setattr(watchdog._WatchedConnection, "putrequest", putrequest)
+    monkeypatch.setattr(call_deadline._DeadlineConnection, "putrequest", putrequest)
     return answered_and_closed
 
 
 @pytest.mark.parametrize("encrypted", [False, True])
-def test_a_build_is_sent_again_where_the_connection_was_at_its_end_before_the_write(
-    ends_before_the_write, encrypted, ours
-):
+def test_a_build_is_sent_again_if_the_connection_had_ended_before_the_write(ends_before_the_write, encrypted, ours):
     tls, ca_file = (ours.server, ours.file) if encrypted else (None, "")
     with Loopback(ends_before_the_write, ACCEPTED, tls=tls) as server, calling(server.url, ca_file=ca_file) as back_end:
         composer = HttpComposer(back_end, 60.0)
@@ -152,12 +150,12 @@ def test_a_build_is_sent_again_where_the_connection_was_at_its_end_before_the_wr
 
 
 @pytest.mark.parametrize("encrypted", [False, True])
-def test_a_build_is_sent_again_where_writing_failed_at_once(monkeypatch, encrypted, ours):
+def test_a_build_is_sent_again_if_writing_failed_at_once(monkeypatch, encrypted, ours):
     def refuse_writes(self, *_):
         socket.socket.shutdown(self.sock, socket.SHUT_WR)
         return True
 
-    monkeypatch.setattr(watchdog._WatchedConnection, "_is_reusable", refuse_writes)
+    monkeypatch.setattr(call_deadline._DeadlineConnection, "_is_reusable", refuse_writes)
     tls, ca_file = (ours.server, ours.file) if encrypted else (None, "")
     with Loopback(ACCEPTED, tls=tls) as server, calling(server.url, ca_file=ca_file) as back_end:
         composer = HttpComposer(back_end, 60.0)
@@ -165,14 +163,14 @@ def test_a_build_is_sent_again_where_writing_failed_at_once(monkeypatch, encrypt
     assert (len(server.asked), server.connections) == (2, 2)
 
 
-def test_a_build_of_which_nothing_could_be_written_twice_has_not_started(monkeypatch):
-    connect = watchdog._WatchedConnection.connect
+def test_a_build_has_not_started_if_writing_failed_twice(monkeypatch):
+    connect = call_deadline._DeadlineConnection.connect
 
     def connected_without_writes(self):
         connect(self)
         self.sock.shutdown(socket.SHUT_WR)
 
-    monkeypatch.setattr(watchdog._WatchedConnection, "connect", connected_without_writes)
+    monkeypatch.setattr(call_deadline._DeadlineConnection, "connect", connected_without_writes)
     with Loopback(ACCEPTED) as server, a_composer(server.url) as composer:
         assert composer.submit({}) == Unanswered(may_have_started=False)
         until(lambda: server.connections == 2, "two connections, which a thread of the server's accepts")
@@ -180,17 +178,17 @@ def test_a_build_of_which_nothing_could_be_written_twice_has_not_started(monkeyp
 
 
 @pytest.mark.parametrize("ending", [close, reset])
-def test_a_build_that_was_written_to_a_used_connection_is_not_sent_again(ending):
+def test_a_build_that_was_written_to_a_reused_connection_is_not_sent_again(ending):
     with Loopback(ACCEPTED, ending, ACCEPTED) as server, a_composer(server.url) as composer:
         assert [composer.submit({}), composer.submit({})] == [Accepted(ID), Unanswered(may_have_started=True)]
     assert len(server.asked) == 2
 
 
 @pytest.mark.parametrize("ending", [close, reset])
-@pytest.mark.parametrize("call", ["get", "delete", "ask"])
-def test_what_may_be_sent_twice_is_sent_again_at_once_and_is_no_failure_of_the_back_end(call, ending):
+@pytest.mark.parametrize("call", ["get", "delete", "post_idempotent"])
+def test_a_repeatable_request_is_sent_again_at_once_without_counting_as_a_failure(call, ending):
     breaker = Breaker(failures=1)
-    body = ({},) if call == "ask" else ()
+    body = ({},) if call == "post_idempotent" else ()
     with (
         stamina.set_testing(True, attempts=1),
         capture_logs() as lines,
@@ -203,7 +201,7 @@ def test_what_may_be_sent_twice_is_sent_again_at_once_and_is_no_failure_of_the_b
     assert [line for line in lines if line["log_level"] == "warning"] == []
 
 
-def test_what_may_be_sent_twice_is_not_sent_again_to_a_back_end_that_is_slow():
+def test_a_repeatable_request_is_not_sent_again_to_a_slow_back_end():
     with (
         stamina.set_testing(True, attempts=1),
         Loopback(answer(200), hang) as server,
@@ -216,7 +214,7 @@ def test_what_may_be_sent_twice_is_not_sent_again_to_a_back_end_that_is_slow():
 
 
 @pytest.mark.parametrize("ending", [close, reset])
-def test_a_token_is_asked_for_again_where_the_connection_had_ended(ending):
+def test_a_token_is_requested_again_if_the_connection_had_ended(ending):
     short_lived = answer(200, {"access_token": "t", "expires_in": 0})
     with Loopback(short_lived, ending, short_lived) as server:
         session = new_session(1)
@@ -227,21 +225,21 @@ def test_a_token_is_asked_for_again_where_the_connection_had_ended(ending):
 
 
 @pytest.mark.parametrize("ending", [close, reset])
-def test_telemetry_is_sent_again_where_the_connection_had_ended(ending):
+def test_telemetry_is_sent_again_if_the_connection_had_ended(ending):
     collector = Collector("collector", "spans")
     with (
         capture_logs() as lines,
         Loopback(answer(200), ending, answer(200)) as server,
-        SendingSession(collector) as session,
+        TelemetrySession(collector) as session,
     ):
         sent = [session.request("POST", server.url, data=b"spans", timeout=PATIENCE).status_code for _ in range(2)]
     assert (sent, len(server.asked), lines) == ([200, 200], 3, [])
 
 
-def test_a_long_request_arrives_as_a_whole():
+def test_a_long_request_arrives_completely():
     headers = {"X-Long": "h" * 60_000}
     with Loopback(ACCEPTED) as server, calling(server.url) as back_end:
-        back_end.post("/x", {"long": "b" * 5_000_000}, LONG, headers=headers)
+        back_end.post_once("/x", {"long": "b" * 5_000_000}, LONG, headers=headers)
     (asked,) = server.asked
     assert len(asked.body) > 5_000_000
     assert len(asked.headers["x-long"]) == 60_000

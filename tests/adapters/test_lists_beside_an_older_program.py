@@ -1,4 +1,4 @@
-"""Lists are right for rows that an older program wrote, before or after the migrations that lists are read by."""
+"""Lists are correct for rows that an older program wrote before or after the migrations that lists depend on."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def unfilled(parameters: Parameters) -> int:
     return int(row[0])
 
 
-def test_builds_from_before_the_migration_are_listed_by_their_type(old_database: Parameters) -> None:
+def test_composes_from_before_the_migration_are_filtered_by_image_type(old_database: Parameters) -> None:
     aws = insert_compose(old_database, TENANT, of_type("aws"), ago=timedelta(days=13))
     wsl = insert_compose(old_database, TENANT, of_type("wsl"), ago=timedelta(days=13, hours=1))
     nothing = insert_compose(old_database, TENANT, {}, ago=timedelta(days=13, hours=2))
@@ -79,7 +79,7 @@ def test_builds_from_before_the_migration_are_listed_by_their_type(old_database:
     assert builds(old_database, "aws") == (2, [str(wsl), str(nothing)])
 
 
-def test_a_request_that_an_older_program_changes_changes_the_type(database: Parameters) -> None:
+def test_a_request_changed_by_an_older_program_updates_the_image_type(database: Parameters) -> None:
     compose = insert_compose(database, TENANT, of_type("aws"))
     statement(database, """UPDATE composes SET request = '{"image_requests": [{"image_type": "wsl"}]}'""")
     assert builds(database, "aws") == (1, [str(compose)])
@@ -87,12 +87,12 @@ def test_a_request_that_an_older_program_changes_changes_the_type(database: Para
 
 
 @pytest.mark.parametrize("request_", [[], "text", of_type({"a": 1}), of_type("x" * 5000), {"image_requests": 7}])
-def test_no_request_is_too_odd_to_be_written_and_listed(database: Parameters, request_: Any) -> None:
+def test_requests_of_any_shape_are_written_and_listed(database: Parameters, request_: Any) -> None:
     compose = insert_compose(database, TENANT, request_)
     assert builds(database, "aws") == (1, [str(compose)])
 
 
-def test_builds_that_were_restored_without_a_type_are_listed_among_the_others(database: Parameters) -> None:
+def test_composes_restored_without_an_image_type_are_listed(database: Parameters) -> None:
     newest = insert_compose(database, TENANT, of_type("wsl"))
     with session(database) as connection:
         connection.execute("SET session_replication_role = replica")  # as pg_restore --disable-triggers does
@@ -108,7 +108,7 @@ def test_builds_that_were_restored_without_a_type_are_listed_among_the_others(da
     assert builds(database, "wsl", "gcp") == (2, found[1:3])
 
 
-def test_blueprints_from_before_the_migration_are_listed_by_their_latest_change(old_database: Parameters) -> None:
+def test_blueprints_from_before_the_migration_are_sorted_by_their_latest_change(old_database: Parameters) -> None:
     first = insert_blueprint(old_database, TENANT, "First", {}, {})
     insert_blueprint(old_database, TENANT, "second", {}, description="ÄPFEL and MORE")
     insert_version(old_database, first, 3, {})
@@ -126,19 +126,19 @@ def test_a_version_that_an_older_program_adds_is_the_latest_one(database: Parame
     assert blueprints(database) == [("first", 2), ("second", 1)]
 
 
-def test_a_blueprint_that_an_older_program_renames_is_found_by_its_new_texts(database: Parameters) -> None:
+def test_a_blueprint_renamed_by_an_older_program_is_found_by_its_new_name(database: Parameters) -> None:
     blueprint = insert_blueprint(database, TENANT, "before", {})
     statement(database, "UPDATE blueprints SET name = 'After', description = 'Later' WHERE id = %s", blueprint)
     assert blueprints(database, "before") == []
     assert blueprints(database, "after") == blueprints(database, "later") == [("After", 1)]
 
 
-def test_the_longest_texts_can_be_kept(database: Parameters) -> None:
+def test_the_longest_texts_can_be_stored(database: Parameters) -> None:
     insert_blueprint(database, TENANT, "\U00010400" * 200, {}, description="\U00010401" * 250)
     assert len(blueprints(database)) == 1
 
 
-def test_a_blueprint_that_was_made_between_two_migrations_is_filled_in(database: Parameters) -> None:
+def test_a_blueprint_created_between_two_migrations_is_completed(database: Parameters) -> None:
     insert_blueprint(database, TENANT, "between", {}, {})
     statement(database, "UPDATE blueprints SET latest_version = NULL, changed_at = NULL")
     statement(database, "DELETE FROM image_builder_migrations WHERE name = 'fill_latest_versions'")
@@ -146,7 +146,7 @@ def test_a_blueprint_that_was_made_between_two_migrations_is_filled_in(database:
     assert blueprints(database) == [("between", 2)]
 
 
-def test_rows_that_somebody_has_locked_are_filled_in_later_and_hold_nobody_up(database: Parameters) -> None:
+def test_locked_rows_are_completed_later_and_delay_no_other_transaction(database: Parameters) -> None:
     locked, free = (insert_compose(database, TENANT, of_type("aws")) for _ in range(2))
     statement(database, "UPDATE composes SET image_type = NULL")
     statement(database, "DELETE FROM image_builder_migrations WHERE name = 'fill_image_types'")
@@ -170,7 +170,7 @@ def _has_column(parameters: Parameters) -> bool:
         )
 
 
-def test_others_do_not_wait_long_behind_a_migration_that_waits_for_a_table(old_database: Parameters) -> None:
+def test_transactions_do_not_wait_long_behind_a_migration_that_waits_for_a_table(old_database: Parameters) -> None:
     with ThreadPoolExecutor(1) as pods:
         with psycopg.connect(**old_database) as holder:
             holder.execute("SELECT count(*) FROM composes")
@@ -188,7 +188,7 @@ def test_others_do_not_wait_long_behind_a_migration_that_waits_for_a_table(old_d
     assert _has_column(old_database)
 
 
-def test_a_table_that_is_never_free_is_said(old_database: Parameters) -> None:
+def test_a_table_that_stays_locked_is_reported(old_database: Parameters) -> None:
     with psycopg.connect(**old_database) as holder:
         holder.execute("SELECT count(*) FROM blueprints")
         with pytest.raises(UnavailableError, match="stays locked"):

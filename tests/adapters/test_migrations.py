@@ -1,4 +1,4 @@
-"""Taking over a database, or making one, on a real PostgreSQL."""
+"""Migrating a new or an older database, on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ INDEX = "composes_org_id_created_at_idx"
 
 
 def rows(parameters: Parameters) -> dict[str, list[Any]]:
-    """The rows of the tables of tern, without the columns that we add."""
+    """The rows of the tern tables, without the columns that this service adds."""
     added = [column for _, column in ADDED]
     return {
         table: query(parameters, f"SELECT to_jsonb(t) - %s::text[] FROM {table} t ORDER BY t::text", added)  # noqa: S608
@@ -52,21 +52,21 @@ def index_migration() -> int:
 
 @contextmanager
 def an_old_snapshot(parameters: Parameters) -> Iterator[None]:
-    """A transaction that an index built concurrently has to wait for."""
+    """A transaction for which a concurrent index build must wait."""
     with psycopg.connect(**parameters) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.execute("SELECT count(*) FROM pg_class")
         yield
 
 
-def test_old_rows_are_left_as_they_are(old_database: Parameters) -> None:
+def test_older_rows_are_not_changed(old_database: Parameters) -> None:
     before = rows(old_database)
     migrate(old_database)
     assert rows(old_database) == before
 
 
 @pytest.mark.parametrize(("version", "advice"), [(14, "old program"), (1, "old program"), (16, "newer"), (99, "newer")])
-def test_a_database_at_another_tern_migration_is_refused_with_its_number(
+def test_a_database_at_an_unsupported_tern_migration_is_refused_with_its_number(
     old_database: Parameters, version: int, advice: str
 ) -> None:
     with session(old_database) as connection:
@@ -78,7 +78,7 @@ def test_a_database_at_another_tern_migration_is_refused_with_its_number(
     assert columns(old_database) == before
 
 
-def test_a_database_whose_tern_migration_is_not_said_is_refused(old_database: Parameters) -> None:
+def test_a_database_without_the_number_of_its_tern_migration_is_refused(old_database: Parameters) -> None:
     with session(old_database) as connection:
         connection.execute("DELETE FROM schema_version")
     with pytest.raises(ConfigurationError):
@@ -92,7 +92,7 @@ def test_a_composes_table_of_unknown_origin_is_refused(old_database: Parameters)
         migrate(old_database)
 
 
-def test_newer_migrations_of_our_own_are_accepted(database: Parameters) -> None:
+def test_newer_migrations_of_this_service_are_accepted(database: Parameters) -> None:
     with session(database) as connection:
         connection.execute("INSERT INTO image_builder_migrations (version, name) VALUES (9999, 'of next year')")
         connection.execute("ALTER TABLE composes ADD COLUMN of_next_year text")
@@ -107,7 +107,7 @@ def test_migrating_twice_does_nothing(old_database: Parameters) -> None:
 
 
 @pytest.mark.parametrize("kind", ["empty_database", "old_database"])
-def test_of_many_that_start_at_once_one_applies_each_migration(kind: str, request: pytest.FixtureRequest) -> None:
+def test_each_migration_is_applied_once_by_concurrent_runs(kind: str, request: pytest.FixtureRequest) -> None:
     parameters: Parameters = request.getfixturevalue(kind)
     gate = threading.Barrier(8)
 
@@ -125,7 +125,7 @@ def test_of_many_that_start_at_once_one_applies_each_migration(kind: str, reques
     ]
 
 
-def test_an_index_that_was_left_invalid_is_built_again(old_database: Parameters) -> None:
+def test_an_invalid_index_is_built_again(old_database: Parameters) -> None:
     migrate(old_database)
     with session(old_database) as connection:
         connection.execute("DELETE FROM image_builder_migrations WHERE version = %s", (index_migration(),))
@@ -153,7 +153,7 @@ def test_an_interrupted_build_of_an_index_is_repeated(old_database: Parameters) 
     assert index_is_valid(old_database)
 
 
-def test_a_migration_waits_for_another_one_outside_of_a_transaction(old_database: Parameters) -> None:
+def test_a_migration_waits_for_another_one_outside_a_transaction(old_database: Parameters) -> None:
     waiting = """
         SELECT pid, xact_start FROM pg_stat_activity
         WHERE datname = current_database() AND query LIKE '%pg_try_advisory_lock%' AND pid <> pg_backend_pid()
@@ -199,7 +199,7 @@ def test_an_unavailable_database_raises_an_unavailable_error(empty_database: Par
 
 
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Los_Angeles"])
-def test_times_are_utc_whatever_the_zone_of_server_and_role(database: Parameters, zone: str) -> None:
+def test_times_are_utc_in_every_time_zone_of_server_and_role(database: Parameters, zone: str) -> None:
     with session(database) as connection:
         connection.execute(f"ALTER DATABASE {database['dbname']} SET timezone TO '{zone}'".encode())
         connection.execute(

@@ -1,4 +1,4 @@
-"""Migrations beside a vacuum, under what a role or a database has set, and what they set themselves."""
+"""Migrations beside a vacuum, and with settings of roles and databases."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SENT_AWAY = 1.1
 
 
 def waits_for_a_lock(parameters: Parameters, seconds: float) -> bool:
-    """Whether one statement of a migration has waited that long."""
+    """Whether a statement of a migration has waited for a lock for this time."""
     return bool(
         query(
             parameters,
@@ -59,7 +59,7 @@ def test_a_migration_gives_up_on_a_vacuum_that_does_not_end(
             migrate(old_database, wait=0.5)
 
 
-def test_settings_of_a_role_or_database_end_no_migration(old_database: Parameters) -> None:
+def test_settings_of_a_role_or_database_do_not_break_migrations(old_database: Parameters) -> None:
     for setting in ("statement_timeout = 100", "lock_timeout = 100", "default_transaction_isolation = 'serializable'"):
         with session(old_database) as connection:
             connection.execute(f"ALTER DATABASE {old_database['dbname']} SET {setting}".encode())

@@ -1,6 +1,6 @@
-"""A database at tern 15 that is migrated while the Go service reads and writes it.
+"""A database at tern migration 15 is migrated while the Go service reads and writes it.
 
-`python -m benchmarks.lists` does the same with a million builds and fails where a statement takes a second.
+`python -m benchmarks.lists` does the same with a million composes, and fails if a statement takes a second.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SELECT (SELECT count(*) FROM composes
 
 
 def counts(parameters: Parameters) -> Any:
-    """How many builds, blueprints and versions there are."""
+    """The numbers of composes, blueprints and versions."""
     (found,) = query(
         parameters,
         "SELECT (SELECT count(*) FROM composes), (SELECT count(*) FROM blueprints), "
@@ -40,7 +40,7 @@ def all_grew(before: Any, after: Any) -> bool:
     return all(more > fewer for fewer, more in zip(before, after, strict=True))
 
 
-def test_readers_and_writers_are_not_refused_and_wait_for_no_lock_during_migrations(
+def test_readers_and_writers_neither_fail_nor_wait_for_locks_during_migrations(
     empty_database: Parameters,
 ) -> None:
     fill(empty_database, SIZE)

@@ -1,4 +1,4 @@
-"""The tables of the Go service are the same in every database, whether it, this version or an earlier one made them."""
+"""The tables of the Go service are the same, whether the Go service or any version of this service created them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CHECK_INSTEAD = "composes_image_name_check"
 
 @pytest.fixture
 def earlier_database(empty_database: Parameters, monkeypatch: pytest.MonkeyPatch) -> Parameters:
-    """A database that a version of this program from before migration 0022 made."""
+    """A database of a version of this service before migration 0022."""
     first, *others = (each for each in migrations() if each.number <= BEFORE)
     with monkeypatch.context() as patch:
         patch.setattr(migrating, "migrations", lambda: [replace(first, statements=TABLES_BEFORE_0022), *others])
@@ -53,7 +53,7 @@ def write_a_blueprint(database: Parameters, statements: tuple[str, ...], name: s
     return values
 
 
-def test_a_new_database_and_one_at_tern_15_end_the_same(old_database: Parameters, postgres: Parameters) -> None:
+def test_a_new_database_and_one_at_tern_15_get_the_same_schema(old_database: Parameters, postgres: Parameters) -> None:
     migrate(old_database)
     with new_database(postgres) as new:
         assert columns(new) == columns(old_database)
@@ -62,7 +62,7 @@ def test_a_new_database_and_one_at_tern_15_end_the_same(old_database: Parameters
         assert query(new, "SELECT version FROM schema_version") == [(15,)]
 
 
-def test_the_first_migration_makes_the_tables_of_tern_15(empty_database: Parameters, postgres: Parameters) -> None:
+def test_the_first_migration_creates_the_tables_of_tern_15(empty_database: Parameters, postgres: Parameters) -> None:
     with session(empty_database) as connection:
         connection.execute(migrations()[0].statements.encode())
     with databases.database(postgres) as theirs:
@@ -73,7 +73,7 @@ def test_the_first_migration_makes_the_tables_of_tern_15(empty_database: Paramet
         assert constraints(empty_database) == constraints(theirs)
 
 
-def test_migrations_leave_the_columns_indexes_and_constraints_of_tern_15_as_they_are(old_database: Parameters) -> None:
+def test_migrations_do_not_change_columns_indexes_and_constraints_of_tern_15(old_database: Parameters) -> None:
     before = columns(old_database), indexes(old_database), constraints(old_database)
     migrate(old_database)
     assert [row for row in columns(old_database) if row[0] in TABLES_OF_TERN and row[:2] not in ADDED] == before[0]
@@ -81,12 +81,12 @@ def test_migrations_leave_the_columns_indexes_and_constraints_of_tern_15_as_they
     assert [row for row in constraints(old_database) if row[0] in TABLES_OF_TERN] == before[2]
 
 
-def test_columns_that_migrations_add_may_be_left_out(old_database: Parameters) -> None:
+def test_columns_that_migrations_add_may_be_omitted_on_insert(old_database: Parameters) -> None:
     migrate(old_database)
     assert {row[4] for row in columns(old_database) if row[:2] in ADDED} == {"YES"}
 
 
-def test_a_database_of_an_earlier_version_ends_like_a_new_one_but_for_two_limits(
+def test_a_database_of_an_earlier_version_gets_the_new_schema_except_for_two_limits(
     earlier_database: Parameters, postgres: Parameters
 ) -> None:
     migrate(earlier_database)
@@ -111,7 +111,7 @@ def test_the_go_service_can_write_a_database_of_an_earlier_version(
 
 @pytest.mark.parametrize("statements", [go_service.ALL, go_service.LEAST], ids=["usual", "least"])
 @pytest.mark.parametrize("kind", ["database", "old_database"])
-def test_the_go_service_can_write_what_this_version_has_made_or_migrated(
+def test_the_go_service_can_write_a_database_created_or_migrated_by_this_version(
     kind: str, statements: tuple[str, ...], request: pytest.FixtureRequest
 ) -> None:
     parameters: Parameters = request.getfixturevalue(kind)
@@ -160,7 +160,7 @@ def test_an_image_name_has_at_most_100_characters(kind: str, request: pytest.Fix
         go_service.write(parameters, {**values, "version": None}, go_service.INSERT_COMPOSE)
 
 
-def test_statements_that_a_pod_has_prepared_run_on_after_the_migration(earlier_database: Parameters) -> None:
+def test_prepared_statements_of_a_pod_work_after_the_migration(earlier_database: Parameters) -> None:
     insert_blueprint_version(earlier_database, "tenant", 1)
     insert_compose(earlier_database, "tenant")
     with session(earlier_database) as pod:

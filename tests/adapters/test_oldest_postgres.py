@@ -1,4 +1,4 @@
-"""PostgreSQL 12 is the oldest that must work: what the tests of the database say of it."""
+"""The tests of the database on PostgreSQL 12, the oldest supported version."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def postgres_12() -> Iterator[Parameters]:
         yield parameters
 
 
-def test_it_is_the_oldest_that_must_work(postgres_12: Parameters) -> None:
+def test_the_server_is_the_oldest_supported_version(postgres_12: Parameters) -> None:
     with session(postgres_12) as connection:
         assert connection.info.server_version // 10_000 == 12
 
 
-def test_migrations_and_all_statements_work_on_it(postgres_12: Parameters) -> None:
+def test_migrations_and_all_statements_work_on_the_oldest_version(postgres_12: Parameters) -> None:
     own = Path(__file__).parent
     tests = sorted(str(path.relative_to(PROJECT)) for pattern in OF_THE_DATABASE for path in own.glob(pattern))
     assert len(tests) > len(OF_THE_DATABASE)

@@ -1,4 +1,4 @@
-"""Package lists in the operators' format, indexed and shared."""
+"""Package lists of the distribution directory, indexed in shared memory."""
 
 import json
 import os
@@ -24,13 +24,13 @@ TEXT = st.text(st.characters(codec="utf-8"), max_size=6) | st.text("ab", max_siz
 
 
 class Directory:
-    """A distribution directory in the making."""
+    """Builds a distribution directory."""
 
     def __init__(self, path):
         self.path = path
 
     def distribution(self, folder="test-9", name=None, **architectures):
-        """A folder with these repositories by architecture: `x86_64=("baseos", …)`; a dict gives more than the id."""
+        """Add a folder with these repositories by architecture: `x86_64=("baseos", …)`; a dict has further keys."""
         (self.path / folder).mkdir(parents=True)
         document = {
             "module_platform_id": "platform:el9",
@@ -43,7 +43,7 @@ class Directory:
         return self
 
     def put(self, content, repository="baseos", architecture="x86_64", name="test-9", folder=None):
-        """A package list; dicts of summary by name are written in the format, text as it is."""
+        """Write a package list: a dict of summaries by name in the format, text unchanged."""
         path = self.path / (folder or name) / f"{name}-{architecture}-{repository}-packages.json"
         listed = content if isinstance(content, dict) else None
         text = content if listed is None else json.dumps([{"name": n, "summary": s} for n, s in listed.items()])
@@ -70,7 +70,7 @@ def directory(tmp_path):
     return Directory(tmp_path / "distributions")
 
 
-def test_a_search_finds_what_the_list_holds(directory):
+def test_a_search_finds_the_packages_of_the_list(directory):
     directory.distribution().put({"zsh": "A shell", "bash": "The shell", "vim": "An editor"})
     assert directory.search("sh") == PackagesPage(2, (Package("bash", "The shell"), Package("zsh", "A shell")))
 
@@ -80,7 +80,7 @@ def test_a_page_counts_all_that_match(directory):
     assert directory.search("p", Page(2, 7)) == PackagesPage(10, (Package("p7", "7"), Package("p8", "8")))
 
 
-def test_repositories_are_searched_as_one_and_the_first_one_s_summary_is_shown(directory):
+def test_all_repositories_are_searched_and_the_summary_of_the_first_is_returned(directory):
     directory.distribution(x86_64=("second", "first"))
     directory.put({"a": "from first", "b": "from first"}, "first")
     directory.put({"a": "from second", "c": "from second"}, "second")
@@ -88,7 +88,7 @@ def test_repositories_are_searched_as_one_and_the_first_one_s_summary_is_shown(d
     assert found == (Package("a", "from second"), Package("b", "from first"), Package("c", "from second"))
 
 
-def test_of_a_name_that_a_list_holds_twice_the_first_summary_is_shown(directory):
+def test_the_first_summary_of_a_repeated_name_is_returned(directory):
     directory.distribution().put('[{"name": "a", "summary": "1"}, {"name": "a", "summary": "2"}]')
     assert directory.search().packages == (Package("a", "1"),)
 
@@ -105,31 +105,31 @@ def test_repositories_with_tags_are_not_searched(directory):
     assert directory.search().packages == (Package("a", ""),)
 
 
-def test_a_list_of_a_repository_with_tags_alone_is_none(directory):
+def test_without_a_list_of_an_untagged_repository_there_is_no_list(directory):
     directory.distribution(x86_64=({"id": "google", "image_type_tags": ["gcp"]},))
     directory.put({"b": ""}, "google")
     assert directory.search() is None
 
 
-def test_an_architecture_has_its_own_lists(directory):
+def test_each_architecture_has_separate_lists(directory):
     directory.distribution(x86_64=("baseos",), aarch64=("baseos",))
     directory.put({"a": "x86"})
     directory.put({"a": "arm"}, architecture="aarch64")
     assert directory.search(architecture="aarch64").packages == (Package("a", "arm"),)
 
 
-def test_without_a_list_there_is_no_answer(directory):
+def test_a_search_without_a_list_returns_none(directory):
     directory.distribution(x86_64=("baseos",), aarch64=("baseos",))
     directory.put({"a": ""}, architecture="aarch64")
     assert directory.search() is None
 
 
-def test_a_directory_without_any_list_is_fine(directory):
+def test_a_directory_without_lists_is_valid(directory):
     directory.distribution()
     assert directory.search() is None
 
 
-def test_a_list_without_packages_is_a_list(directory):
+def test_an_empty_list_counts_as_a_list(directory):
     directory.distribution().put("[]")
     assert directory.search() == PackagesPage(0, ())
 
@@ -149,21 +149,21 @@ def test_an_alias_has_the_lists_of_its_target(directory, as_file):
     assert directory.search(distribution="test").packages == (Package("a", ""),)
 
 
-def test_a_link_out_of_the_directory_has_its_target_s_lists(directory, tmp_path):
+def test_a_link_to_a_folder_outside_the_directory_has_the_lists_of_its_target(directory, tmp_path):
     Directory(tmp_path / "elsewhere").distribution().put({"a": ""})
     directory.path.mkdir()
     (directory.path / "test").symlink_to(tmp_path / "elsewhere" / "test-9")
     assert directory.search(distribution="test").packages == (Package("a", ""),)
 
 
-def test_aliases_take_no_further_memory(directory):
+def test_aliases_need_no_additional_memory(directory):
     directory.distribution().put({"a": ""})
     alone = memory_of(directory.lists())
     (directory.path / "test").symlink_to("test-9")
     assert memory_of(directory.lists()) == alone > 0
 
 
-def test_folders_of_one_distribution_name_keep_their_own_lists(directory):
+def test_folders_with_the_same_distribution_name_have_separate_lists(directory):
     directory.distribution("one", name="same").put({"a": ""}, name="same", folder="one")
     directory.distribution("two", name="same").put({"b": ""}, name="same", folder="two")
     found = [directory.search(distribution=name).packages for name in ("one", "two")]
@@ -171,7 +171,7 @@ def test_folders_of_one_distribution_name_keep_their_own_lists(directory):
 
 
 @given(st.dictionaries(TEXT, TEXT, max_size=20), TEXT)
-def test_any_text_that_json_holds_is_found_as_the_rules_say(packages, text):
+def test_any_json_text_is_found_according_to_the_ranking(packages, text):
     with tempfile.TemporaryDirectory() as folder:
         directory = Directory(Path(folder) / "distributions").distribution()
         directory.put(packages)
@@ -179,12 +179,12 @@ def test_any_text_that_json_holds_is_found_as_the_rules_say(packages, text):
         assert directory.search(text) == expected
 
 
-def test_a_text_that_utf_8_cannot_hold_is_in_no_name(directory):
+def test_a_search_for_text_that_is_not_valid_utf_8_finds_nothing(directory):
     directory.distribution().put({"a": ""})
     assert directory.search("\ud800") == PackagesPage(0, ())
 
 
-def test_names_may_hold_any_character_there_is(directory):
+def test_names_may_contain_any_character(directory):
     directory.distribution().put({"".join(map(chr, range(0xD800))): "all but the surrogates", "b": ""})
     assert directory.search("\x00").packages[0].summary == "all but the surrogates"
 
@@ -206,26 +206,26 @@ def test_names_may_hold_any_character_there_is(directory):
         ("", "Not JSON: "),
     ],
 )
-def test_a_broken_list_is_named_with_its_field(directory, content, fault):
+def test_the_error_about_an_invalid_list_names_file_and_field(directory, content, fault):
     path = directory.distribution().put(content)
     assert directory.refusal().startswith(f"{path}: {fault}")
 
 
-def test_a_list_that_cannot_be_read_is_named(directory):
+def test_the_error_about_an_unreadable_list_names_the_file(directory):
     path = directory.distribution().put({})
     path.unlink()
     path.mkdir()
     assert directory.refusal().startswith(f"{path}: cannot be read: ")
 
 
-def test_all_broken_lists_are_named_at_once_and_each_once(directory):
+def test_all_invalid_lists_are_reported_together_and_once(directory):
     directory.distribution(x86_64=("baseos", {"id": "google", "image_type_tags": ["gcp"]}))
     paths = [directory.put("[", "baseos"), directory.put("{}", "google")]
     (directory.path / "a-test").symlink_to("test-9")
     assert [line.split(": ")[0] for line in directory.refusal().splitlines()] == list(map(str, paths))
 
 
-def test_a_list_is_found_under_the_distribution_s_name_in_the_folder_s(directory):
+def test_a_list_is_named_after_the_distribution_and_found_by_the_folder_name(directory):
     directory.distribution("folder", name="test-9")
     path = directory.put({"a": ""}, folder="folder")
     distribution = directory.get("folder")
@@ -239,7 +239,7 @@ def platform(request, monkeypatch):
         monkeypatch.delattr(os, "memfd_create")
 
 
-def test_processes_that_are_spawned_share_the_memory(directory, platform):
+def test_spawned_processes_share_the_memory(directory, platform):
     directory.distribution().put({"a": "1"})
     (directory.path / "test").symlink_to("test-9")
     lists = directory.lists()
@@ -247,19 +247,19 @@ def test_processes_that_are_spawned_share_the_memory(directory, platform):
     assert found == [(PackagesPage(1, (Package("a", "1"),)), file_behind(lists))] * 3
 
 
-def test_a_process_is_spawned_also_where_there_are_no_lists(directory):
+def test_a_process_can_be_spawned_without_lists(directory):
     directory.distribution()
     assert searched_by_another_process(directory.lists(), directory.get("test-9"))[0] is None
 
 
-def test_the_lists_stay_as_they_were_when_the_files_change(directory):
+def test_loaded_lists_do_not_change_with_their_files(directory):
     path = directory.distribution().put({"a": ""})
     lists = directory.lists()
     path.write_text("[")
     assert lists.search(directory.get("test-9"), "x86_64", "", ALL).count == 1
 
 
-def test_no_descriptor_stays_open_behind_lists_that_are_gone_or_broken(directory):
+def test_descriptors_of_discarded_or_invalid_lists_are_closed(directory):
     path = directory.distribution().put({"a": ""})
     before = len(list(Path("/proc/self/fd").iterdir()))
     directory.lists()

@@ -58,7 +58,7 @@ def names(found: BlueprintsPage) -> list[str]:
 # Versions
 
 
-def test_what_is_created_is_read_as_version_1(blueprints: PostgresBlueprints, tenant: str) -> None:
+def test_a_created_blueprint_is_read_as_version_1(blueprints: PostgresBlueprints, tenant: str) -> None:
     snapshots = {"compliance": {"policy_id": "p", "policy_customizations": {}}}
     blueprint_id = blueprints.create(new(tenant, "web", "of mine", body=packages("nginx"), snapshots=snapshots))
     found = blueprints.get(tenant, blueprint_id)
@@ -66,7 +66,7 @@ def test_what_is_created_is_read_as_version_1(blueprints: PostgresBlueprints, te
     assert (found.body, found.snapshots) == (packages("nginx"), snapshots)
 
 
-def test_the_columns_of_a_new_blueprint_are_those_of_the_older_program(
+def test_a_new_blueprint_has_the_columns_of_the_older_program(
     blueprints: PostgresBlueprints, module_database: Parameters, tenant: str
 ) -> None:
     metadata = {"parent_id": None, "exported_at": "2025-01-01", "is_on_prem": True}
@@ -85,7 +85,9 @@ def test_the_columns_of_a_new_blueprint_are_those_of_the_older_program(
     assert stored_versions(module_database, blueprint_id) == [(1, BODY, None)]
 
 
-def test_a_change_is_the_next_version_and_the_earlier_ones_stay(blueprints: PostgresBlueprints, tenant: str) -> None:
+def test_a_change_creates_the_next_version_and_keeps_the_earlier_ones(
+    blueprints: PostgresBlueprints, tenant: str
+) -> None:
     blueprint_id = blueprints.create(new(tenant, "web", body=packages("a")))
     assert blueprints.change(tenant, blueprint_id, None, becoming("web", packages("b"))) == 2
     assert blueprints.change(tenant, blueprint_id, None, becoming("web", packages("c"))) == 3
@@ -94,7 +96,7 @@ def test_a_change_is_the_next_version_and_the_earlier_ones_stay(blueprints: Post
     assert blueprints.get(tenant, blueprint_id).version == 3
 
 
-def test_a_version_has_an_id_of_its_own_that_builds_refer_to(
+def test_a_version_has_its_own_id_to_which_composes_refer(
     blueprints: PostgresBlueprints, module_database: Parameters, tenant: str
 ) -> None:
     blueprint_id = blueprints.create(new(tenant, "web"))
@@ -104,7 +106,7 @@ def test_a_version_has_an_id_of_its_own_that_builds_refer_to(
     insert_compose(module_database, tenant, blueprint_version_id=second)  # the database checks that it is there
 
 
-def test_name_and_description_are_the_present_ones_whatever_the_version(
+def test_name_and_description_are_the_current_ones_for_every_version(
     blueprints: PostgresBlueprints, tenant: str
 ) -> None:
     blueprint_id = blueprints.create(new(tenant, "old", "before"))
@@ -155,7 +157,7 @@ def test_a_change_does_not_modify_the_version_it_starts_from(
 
 
 @pytest.mark.parametrize("wanted", [None, frozenset({2}), frozenset({1, 2})])
-def test_the_wanted_version_is_changed(
+def test_a_change_with_the_current_version_succeeds(
     blueprints: PostgresBlueprints, tenant: str, wanted: frozenset[int] | None
 ) -> None:
     blueprint_id = blueprints.create(new(tenant, "web"))
@@ -164,7 +166,7 @@ def test_the_wanted_version_is_changed(
 
 
 @pytest.mark.parametrize("wanted", [frozenset(), frozenset({1}), frozenset({3, 4})])
-def test_a_version_that_is_not_wanted_is_neither_changed_nor_deleted(
+def test_a_change_or_deletion_with_another_version_is_refused(
     blueprints: PostgresBlueprints, tenant: str, wanted: frozenset[int]
 ) -> None:
     blueprint_id = blueprints.create(new(tenant, "web"))
@@ -199,7 +201,9 @@ def test_a_name_is_unique_for_a_tenant(blueprints: PostgresBlueprints, tenant: s
 
 
 @pytest.mark.parametrize("other", ["Web", "web ", " web"])
-def test_names_differ_by_any_character(blueprints: PostgresBlueprints, tenant: str, other: str) -> None:
+def test_names_that_differ_in_one_character_are_different(
+    blueprints: PostgresBlueprints, tenant: str, other: str
+) -> None:
     blueprints.create(new(tenant, "web"))
     blueprints.create(new(tenant, other))
     assert page(blueprints, tenant).count == 2
@@ -237,7 +241,7 @@ def test_a_deleted_blueprints_name_is_free(
 # Deleting
 
 
-def test_a_deleted_blueprint_is_not_found_any_more(
+def test_a_deleted_blueprint_is_not_found(
     blueprints: PostgresBlueprints, module_database: Parameters, tenant: str
 ) -> None:
     blueprint_id = blueprints.create(new(tenant, "web"))
@@ -246,7 +250,7 @@ def test_a_deleted_blueprint_is_not_found_any_more(
     assert stored_versions(module_database, blueprint_id) == [(1, BODY, None)]
 
 
-def test_builds_of_all_versions_are_deleted_with_it_and_no_others(
+def test_composes_of_all_its_versions_are_deleted_with_a_blueprint_and_no_others(
     blueprints: PostgresBlueprints, module_database: Parameters, tenant: str
 ) -> None:
     blueprint_id, other_id = blueprints.create(new(tenant, "web")), blueprints.create(new(tenant, "other"))
@@ -272,7 +276,9 @@ def is_not_found(blueprints: PostgresBlueprints, tenant: str, blueprint_id: UUID
             attempt()
 
 
-def test_another_tenants_blueprint_is_not_found_and_stays(blueprints: PostgresBlueprints, tenant: str) -> None:
+def test_a_blueprint_of_another_tenant_is_not_found_and_not_changed(
+    blueprints: PostgresBlueprints, tenant: str
+) -> None:
     blueprint_id = blueprints.create(new(tenant, "web"))
     is_not_found(blueprints, f"other-{tenant}", blueprint_id)
     assert blueprints.get(tenant, blueprint_id).version == 1
@@ -282,7 +288,7 @@ def test_an_unknown_blueprint_is_not_found(blueprints: PostgresBlueprints, tenan
     is_not_found(blueprints, tenant, uuid4())
 
 
-def test_however_many_builds_there_are_all_are_deleted_with_it(
+def test_any_number_of_composes_is_deleted_with_a_blueprint(
     blueprints: PostgresBlueprints, module_database: Parameters, tenant: str
 ) -> None:
     blueprint_id = blueprints.create(new(tenant, "web"))
@@ -317,7 +323,7 @@ def test_an_unavailable_database_raises_an_unavailable_error(database: Parameter
         pool.close()
 
 
-def test_times_are_utc_whatever_the_servers_time_zone_is(blueprints: PostgresBlueprints, tenant: str) -> None:
+def test_times_are_utc_in_every_time_zone_of_the_server(blueprints: PostgresBlueprints, tenant: str) -> None:
     blueprints.create(new(tenant, "web"))
     (item,) = page(blueprints, tenant).blueprints
     assert abs(item.last_modified_at - datetime.now(UTC).replace(tzinfo=None)) < timedelta(minutes=1)

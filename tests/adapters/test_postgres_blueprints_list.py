@@ -29,7 +29,7 @@ def names(found: BlueprintsPage) -> list[str]:
     return [each.name for each in found.blueprints]
 
 
-def test_the_latest_version_of_each_is_listed_once(blueprints: PostgresBlueprints, tenant: str) -> None:
+def test_each_blueprint_is_listed_once_with_its_latest_version(blueprints: PostgresBlueprints, tenant: str) -> None:
     blueprint_id = create(blueprints, tenant, "web", "before")
     blueprints.change(tenant, blueprint_id, None, lambda _: Version("new", "after", BODY))
     found = page(blueprints, tenant)
@@ -43,14 +43,14 @@ def test_the_latest_version_of_each_is_listed_once(blueprints: PostgresBlueprint
     )
 
 
-def test_the_one_that_was_changed_last_comes_first(blueprints: PostgresBlueprints, tenant: str) -> None:
+def test_the_latest_changed_blueprint_comes_first(blueprints: PostgresBlueprints, tenant: str) -> None:
     first, *_ = [create(blueprints, tenant, name) for name in ("a", "b", "c")]
     assert names(page(blueprints, tenant)) == ["c", "b", "a"]
     blueprints.change(tenant, first, None, lambda _: Version("a", "", BODY))
     assert names(page(blueprints, tenant)) == ["a", "c", "b"]
 
 
-def test_pages_put_together_are_the_whole_also_where_times_are_equal(
+def test_all_pages_together_have_every_blueprint_once_even_with_equal_times(
     blueprints: PostgresBlueprints, module_database: Parameters, tenant: str
 ) -> None:
     for number in range(9):
@@ -64,7 +64,7 @@ def test_pages_put_together_are_the_whole_also_where_times_are_equal(
 @pytest.mark.parametrize(
     ("limit", "offset", "shown"), [(2, 0, "ed"), (2, 2, "cb"), (2, 4, "a"), (2, 6, ""), (2, 2**31, "")]
 )
-def test_the_count_is_of_all_that_match_not_of_the_page(
+def test_the_count_includes_all_matches_not_only_the_page(
     blueprints: PostgresBlueprints, tenant: str, limit: int, offset: int, shown: str
 ) -> None:
     for name in "abcde":
@@ -104,7 +104,7 @@ SEARCHED = {
         ("'; --", set()),
     ],
 )
-def test_a_search_is_part_of_name_or_description_in_any_case_and_means_itself(
+def test_a_search_finds_literal_parts_of_name_or_description_in_any_case(
     blueprints: PostgresBlueprints, tenant: str, search: str, found: set[str]
 ) -> None:
     for name, description in SEARCHED.items():
@@ -114,7 +114,7 @@ def test_a_search_is_part_of_name_or_description_in_any_case_and_means_itself(
     assert matching.count == len(found)
 
 
-def test_a_search_has_pages(blueprints: PostgresBlueprints, tenant: str) -> None:
+def test_a_search_result_has_pages(blueprints: PostgresBlueprints, tenant: str) -> None:
     for name in ("web 1", "db", "web 2", "web 3"):
         create(blueprints, tenant, name)
     found = page(blueprints, tenant, 2, 2, search="web")
@@ -136,13 +136,13 @@ def test_a_name_is_matched_exactly(blueprints: PostgresBlueprints, tenant: str, 
     assert names(page(blueprints, tenant, name=name)) == found
 
 
-def test_a_name_wins_over_search_and_page(blueprints: PostgresBlueprints, tenant: str) -> None:
+def test_a_name_filter_takes_precedence_over_search_and_page(blueprints: PostgresBlueprints, tenant: str) -> None:
     create(blueprints, tenant, "web")
     found = page(blueprints, tenant, 1, 50, name="web", search="nowhere")
     assert (found.count, names(found)) == (1, ["web"])
 
 
-def test_a_tenant_sees_its_own_only(blueprints: PostgresBlueprints, tenant: str) -> None:
+def test_a_tenant_sees_only_its_own_blueprints(blueprints: PostgresBlueprints, tenant: str) -> None:
     create(blueprints, f"other-{tenant}", "web")
     assert page(blueprints, tenant) == BlueprintsPage(0, ())
     assert page(blueprints, tenant, name="web") == BlueprintsPage(0, ())

@@ -1,4 +1,4 @@
-"""Blueprints that an older program keeps in the same tables, before this one and beside it, on a real PostgreSQL."""
+"""Blueprints that an older program writes to the same tables, before this service or beside it."""
 
 from __future__ import annotations
 
@@ -34,10 +34,9 @@ def with_ours(latest: Blueprint) -> Version:
 def interrupted(
     database: Parameters, blueprint_id: UUID, *, patience: str
 ) -> Iterator[tuple[Change, list[Future[UUID]]]]:
-    """A change, in the midst of which the older program begins to add version 2, and what comes of that.
+    """A change during which the older program begins to add version 2, and the results of both.
 
-    Each of the two waits for the other then; it is the older program's turn to give up after its `patience`, this one's
-    after a second.
+    Each waits for the other: the older program gives up after its `patience`, this service after a second.
     """
     theirs: list[Future[UUID]] = []
     with session(database) as connection, ThreadPoolExecutor(1) as thread:
@@ -52,7 +51,7 @@ def interrupted(
         yield change, theirs
 
 
-def test_a_version_that_an_older_program_adds_meanwhile_loses_nothing(
+def test_a_version_that_an_older_program_adds_concurrently_is_not_lost(
     blueprints: PostgresBlueprints, module_database: Parameters, tenant: str
 ) -> None:
     blueprint_id = insert_blueprint(module_database, tenant, "web", BODY)
@@ -66,7 +65,7 @@ def test_a_version_that_an_older_program_adds_meanwhile_loses_nothing(
     ]
 
 
-def test_the_version_that_an_older_program_adds_meanwhile_makes_the_wanted_one_stale(
+def test_a_version_that_an_older_program_adds_concurrently_makes_the_expected_version_stale(
     blueprints: PostgresBlueprints, module_database: Parameters, tenant: str
 ) -> None:
     blueprint_id = insert_blueprint(module_database, tenant, "web", BODY)
@@ -77,7 +76,7 @@ def test_the_version_that_an_older_program_adds_meanwhile_makes_the_wanted_one_s
     assert [body for _, body, _ in stored_versions(module_database, blueprint_id)] == [BODY, packages("theirs")]
 
 
-def test_versions_of_an_older_program_are_counted_on(
+def test_versions_continue_after_those_of_an_older_program(
     blueprints: PostgresBlueprints, module_database: Parameters, tenant: str
 ) -> None:
     blueprint_id = insert_blueprint(module_database, tenant, "web", BODY, packages("a"))
@@ -86,7 +85,7 @@ def test_versions_of_an_older_program_are_counted_on(
     assert blueprints.get(tenant, blueprint_id).body == packages("b", "ours")
 
 
-def test_rows_are_read_with_what_they_lack(
+def test_rows_with_missing_values_are_read(
     blueprints: PostgresBlueprints, module_database: Parameters, tenant: str
 ) -> None:
     blueprint_id = insert_blueprint(module_database, tenant, "n" * 200, BODY, description=None, metadata=None)
@@ -136,7 +135,7 @@ def test_a_number_that_cannot_be_parsed_does_not_affect_other_blueprints(
 
 
 @pytest.mark.parametrize("snapshots", [None, ["odd"], "odd", 7])
-def test_snapshots_of_another_shape_are_none(
+def test_snapshots_of_an_unknown_shape_are_ignored(
     blueprints: PostgresBlueprints, module_database: Parameters, tenant: str, snapshots: Any
 ) -> None:
     blueprint_id = insert_blueprint(module_database, tenant, "old")

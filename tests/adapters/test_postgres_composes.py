@@ -1,4 +1,4 @@
-"""The history of builds, on a real PostgreSQL."""
+"""The history of composes, on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def ids(found: ComposesPage) -> list[UUID]:
     return [UUID(compose.id) for compose in found.composes]
 
 
-def test_the_newest_comes_first(composes: PostgresComposes, module_database: Parameters, tenant: str) -> None:
+def test_the_newest_compose_comes_first(composes: PostgresComposes, module_database: Parameters, tenant: str) -> None:
     middle, newest, oldest = (insert_compose(module_database, tenant, ago=n * MINUTE) for n in (2, 1, 3))
     assert ids(page(composes, tenant)) == [newest, middle, oldest]
 
 
-def test_pages_put_together_are_the_whole_also_where_times_are_equal(
+def test_all_pages_together_have_every_compose_once_even_with_equal_times(
     composes: PostgresComposes, module_database: Parameters, tenant: str
 ) -> None:
     at_once = now()
@@ -60,7 +60,7 @@ def test_pages_put_together_are_the_whole_also_where_times_are_equal(
     assert set(together) == made
 
 
-def test_pages_without_some_types_put_together_are_the_whole_near_the_beginning_and_far_behind(
+def test_all_pages_without_ignored_types_together_are_complete_at_every_offset(
     composes: PostgresComposes, module_database: Parameters, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at = now() - timedelta(hours=1)
@@ -75,7 +75,7 @@ def test_pages_without_some_types_put_together_are_the_whole_near_the_beginning_
     assert together == list(whole.composes)
 
 
-def test_the_count_is_of_all_that_match_not_of_the_page(
+def test_the_count_includes_all_matches_not_only_the_page(
     composes: PostgresComposes, module_database: Parameters, tenant: str
 ) -> None:
     for _ in range(5):
@@ -84,7 +84,7 @@ def test_the_count_is_of_all_that_match_not_of_the_page(
     assert (found.count, len(found.composes)) == (5, 1)
 
 
-def test_a_page_behind_the_end_is_empty_and_has_the_count(
+def test_a_page_past_the_end_is_empty_and_has_the_count(
     composes: PostgresComposes, module_database: Parameters, tenant: str
 ) -> None:
     insert_compose(module_database, tenant)
@@ -92,7 +92,7 @@ def test_a_page_behind_the_end_is_empty_and_has_the_count(
     assert page(composes, tenant, offset=2**31) == ComposesPage(1, ())
 
 
-def test_a_tenant_without_builds_has_an_empty_list(composes: PostgresComposes, tenant: str) -> None:
+def test_a_tenant_without_composes_has_an_empty_list(composes: PostgresComposes, tenant: str) -> None:
     assert page(composes, tenant) == ComposesPage(0, ())
 
 
@@ -103,14 +103,14 @@ def test_the_list_goes_back_14_days(composes: PostgresComposes, module_database:
     assert ids(page(composes, tenant)) == [inside]
 
 
-def test_an_older_one_is_still_answered_by_its_id(
+def test_an_older_compose_is_found_by_its_id(
     composes: PostgresComposes, module_database: Parameters, tenant: str
 ) -> None:
     compose = insert_compose(module_database, tenant, ago=timedelta(days=2000))
     assert composes.get(tenant, compose) is not None
 
 
-def test_deleted_ones_are_hidden_and_keep_their_row(
+def test_deleted_composes_are_hidden_and_keep_their_row(
     composes: PostgresComposes, module_database: Parameters, tenant: str
 ) -> None:
     compose = insert_compose(module_database, tenant)
@@ -131,7 +131,7 @@ def test_an_unknown_compose_cannot_be_deleted(composes: PostgresComposes, tenant
     assert not composes.delete(tenant, uuid4())
 
 
-def test_a_tenant_sees_and_deletes_its_own_only(
+def test_a_tenant_sees_and_deletes_only_its_own_composes(
     composes: PostgresComposes, module_database: Parameters, tenant: str
 ) -> None:
     compose = insert_compose(module_database, "somebody-else-" + tenant)
@@ -141,7 +141,7 @@ def test_a_tenant_sees_and_deletes_its_own_only(
     assert stored_row(module_database, compose)["deleted"] is False
 
 
-def test_image_types_are_ignored_by_the_name_that_was_asked_for(
+def test_image_types_are_ignored_by_the_name_in_the_request(
     composes: PostgresComposes, module_database: Parameters, tenant: str
 ) -> None:
     kept = [

@@ -38,7 +38,7 @@ def opened(server: EmbeddedPostgres, size: int) -> PostgresDatabase:
 
 
 def fill(database: PostgresDatabase, connections: int) -> None:
-    """Have the pool hold that many connections."""
+    """Fill the pool with this number of connections."""
     together = threading.Barrier(connections)
 
     def take() -> None:
@@ -53,7 +53,7 @@ def fill(database: PostgresDatabase, connections: int) -> None:
         thread.join()
 
 
-def test_after_a_restart_of_the_server_no_request_meets_a_dead_connection(server: EmbeddedPostgres) -> None:
+def test_after_a_restart_of_the_server_no_request_uses_a_dead_connection(server: EmbeddedPostgres) -> None:
     database = opened(server, 8)
     fill(database, 8)
     server.stop()
@@ -64,7 +64,7 @@ def test_after_a_restart_of_the_server_no_request_meets_a_dead_connection(server
     database.close()
 
 
-def test_a_patient_caller_outwaits_a_busy_pool_and_others_do_not(server: EmbeddedPostgres) -> None:
+def test_a_call_that_ignores_the_deadline_waits_longer_for_a_busy_pool_than_others(server: EmbeddedPostgres) -> None:
     database = opened(server, 1)
     taken, released = threading.Event(), threading.Event()
 
@@ -79,7 +79,7 @@ def test_a_patient_caller_outwaits_a_busy_pool_and_others_do_not(server: Embedde
     with pytest.raises(UnavailableError):
         database.check()
     threading.Timer(1.0, released.set).start()
-    database.run_with_retry(lambda connection: connection.execute("SELECT 1"), attempts=4, patient=True)
+    database.run_with_retry(lambda connection: connection.execute("SELECT 1"), attempts=4, ignore_deadline=True)
     holder.join()
     database.close()
 
@@ -126,7 +126,7 @@ def is_away(database: PostgresDatabase) -> None:
 
 
 def idle(database: PostgresDatabase) -> int:
-    """The process that serves the connection that is next."""
+    """The server process of the connection that the pool returns next."""
     with database.connection() as connection:
         return connection.info.backend_pid
 
@@ -141,7 +141,7 @@ every_way = pytest.mark.parametrize("name", WAYS)
 
 
 @every_way
-def test_a_server_that_is_unavailable_at_first_is_found_when_it_starts(module_database: Parameters, name: str) -> None:
+def test_a_server_that_starts_late_is_detected(module_database: Parameters, name: str) -> None:
     with DatabaseProxy(module_database) as proxy, pool(proxy.parameters) as database:
         WAYS[name](proxy)
         is_away(database)
@@ -151,7 +151,7 @@ def test_a_server_that_is_unavailable_at_first_is_found_when_it_starts(module_da
 
 
 @every_way
-def test_a_server_that_stops_and_starts_is_found_again(module_database: Parameters, name: str) -> None:
+def test_a_server_that_stops_and_starts_is_detected_again(module_database: Parameters, name: str) -> None:
     with DatabaseProxy(module_database) as proxy, pool(proxy.parameters) as database:
         fill(database, 4)
         for _ in range(2):
@@ -177,7 +177,9 @@ def test_a_statement_without_an_answer_fails(module_database: Parameters) -> Non
         assert time.monotonic() - began < PATIENCE
 
 
-def test_a_statement_that_takes_too_long_is_ended_and_the_connections_stay(module_database: Parameters) -> None:
+def test_a_statement_that_takes_too_long_is_cancelled_and_the_connections_stay_open(
+    module_database: Parameters,
+) -> None:
     with pool(module_database, size=1) as database:
         before = idle(database)
         with pytest.raises(UnavailableError), database.connection() as connection:
@@ -185,7 +187,7 @@ def test_a_statement_that_takes_too_long_is_ended_and_the_connections_stay(modul
         assert idle(database) == before
 
 
-def test_each_statement_of_a_pipeline_may_take_long(module_database: Parameters) -> None:
+def test_the_time_limit_applies_to_each_statement_of_a_pipeline(module_database: Parameters) -> None:
     with pool(module_database, size=1) as database:
         before = idle(database)
         with database.connection() as connection, connection.pipeline():
@@ -194,7 +196,7 @@ def test_each_statement_of_a_pipeline_may_take_long(module_database: Parameters)
         assert idle(database) == before
 
 
-def test_an_answer_that_arrives_in_drops_is_given_up(module_database: Parameters) -> None:
+def test_a_slowly_arriving_answer_is_abandoned(module_database: Parameters) -> None:
     def drip(database: PostgresDatabase) -> None:
         with database.connection() as connection, connection.pipeline():
             for _ in range(160):
@@ -207,7 +209,7 @@ def test_an_answer_that_arrives_in_drops_is_given_up(module_database: Parameters
         assert time.monotonic() - began < PATIENCE
 
 
-def test_a_silent_connection_does_not_disturb_those_in_use(server: EmbeddedPostgres) -> None:
+def test_a_silent_connection_does_not_affect_those_in_use(server: EmbeddedPostgres) -> None:
     stopped, given_up = threading.Event(), threading.Event()
 
     def fall_silent(database: PostgresDatabase) -> None:
@@ -239,7 +241,7 @@ def test_a_silent_connection_does_not_disturb_those_in_use(server: EmbeddedPostg
         assert third not in {idle(database) for _ in range(6)}  # it may have been silenced, too
 
 
-def test_however_many_wait_for_a_lock_none_is_refused_late(server: EmbeddedPostgres) -> None:
+def test_any_number_of_transactions_waiting_for_a_lock_is_refused_in_time(server: EmbeddedPostgres) -> None:
     connections, callers = 20, 40
     together = threading.Barrier(callers)
 
@@ -263,7 +265,7 @@ def test_however_many_wait_for_a_lock_none_is_refused_late(server: EmbeddedPostg
 
 
 def broken_late(attempts: list[float]) -> Any:
-    """Work whose connection breaks when the time for another attempt is over."""
+    """Work whose connection breaks after the time for another attempt."""
 
     def work(connection: psycopg.Connection[Any]) -> None:
         attempts.append(time.monotonic())
@@ -274,14 +276,14 @@ def broken_late(attempts: list[float]) -> Any:
     return work
 
 
-def test_a_late_error_is_retried_for_patient_callers_only(module_database: Parameters) -> None:
+def test_a_late_error_is_retried_only_by_calls_that_ignore_the_deadline(module_database: Parameters) -> None:
     with pool(module_database) as database:
         attempts: list[float] = []
         with pytest.raises(UnavailableError):
             database.run_with_retry(broken_late(attempts))
         assert len(attempts) == 1
         attempts = []
-        database.run_with_retry(broken_late(attempts), patient=True)
+        database.run_with_retry(broken_late(attempts), ignore_deadline=True)
         assert len(attempts) == 2
 
 
@@ -294,7 +296,9 @@ NOT_NOW = (
 
 
 @pytest.mark.parametrize("sqlstate", NOT_NOW)
-def test_a_server_that_refuses_connections_is_unavailable(module_pool: PostgresDatabase, sqlstate: str) -> None:
+def test_a_server_that_refuses_connections_raises_an_unavailable_error(
+    module_pool: PostgresDatabase, sqlstate: str
+) -> None:
     statement = f"DO $$ BEGIN RAISE 'not now' USING ERRCODE = '{sqlstate}'; END $$"
     with pytest.raises(UnavailableError), module_pool.connection() as connection:
         connection.execute(statement.encode())
@@ -306,7 +310,7 @@ def module_pool(module_database: Parameters) -> Iterator[PostgresDatabase]:
         yield database
 
 
-def test_a_transaction_that_was_stopped_is_unavailable(module_database: Parameters) -> None:
+def test_a_terminated_transaction_raises_an_unavailable_error(module_database: Parameters) -> None:
     def be_stopped(database: PostgresDatabase) -> None:
         with database.connection() as connection, connection.transaction():
             connection.execute("SET idle_in_transaction_session_timeout = 20")
@@ -347,13 +351,13 @@ def test_busy_connections_are_kept_while_no_new_ones_can_be_opened(module_databa
         assert idle(database) == before
 
 
-def test_a_patient_caller_waits_for_a_server_that_restarts(module_database: Parameters) -> None:
+def test_a_call_that_ignores_the_deadline_waits_for_a_server_that_restarts(module_database: Parameters) -> None:
     with DatabaseProxy(module_database) as proxy, pool(proxy.parameters) as database:
         until_there(database)
         proxy.close_port()
         is_away(database)
         threading.Timer(0.3, proxy.back).start()
-        database.run_with_retry(lambda connection: connection.execute("SELECT 1"), attempts=4, patient=True)
+        database.run_with_retry(lambda connection: connection.execute("SELECT 1"), attempts=4, ignore_deadline=True)
 
 
 def test_the_database_can_be_closed_while_the_server_is_unavailable(module_database: Parameters) -> None:

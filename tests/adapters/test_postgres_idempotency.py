@@ -18,7 +18,7 @@ LOST = RequestFailure("UnavailableError", "The build could not be recorded")
 
 
 class Request:
-    """A request under a key for some builds, one of an organization of its own."""
+    """A request with a key for several builds, in a new organization."""
 
     def __init__(self, database: PostgresDatabase, number: int) -> None:
         self.keys, self._starts = PostgresIdempotencyKeys(database), PostgresStarts(database)
@@ -29,17 +29,17 @@ class Request:
         self._starts.reserve(self._left, tenant, None, self.id)
 
     def builds(self) -> UUID:
-        """The next build is recorded."""
+        """Record the next build."""
         start, compose = self._left.pop(0), uuid4()
         self._starts.record(start.id, compose, start.compose)
         return compose
 
     def comes_to_nothing(self) -> None:
-        """The next build is none."""
+        """Release the next build."""
         self._starts.release([self._left.pop(0).id])
 
     def known(self) -> EarlierRequest | None:
-        """What who repeats it is told; None where it may be carried out."""
+        """The answer to a repetition; None if the request may be executed."""
         return self.keys.claim(self._keyed, uuid4())
 
 

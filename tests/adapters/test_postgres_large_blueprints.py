@@ -1,4 +1,4 @@
-"""Large blueprints: memory is reserved before they are read, and nobody waits for it while others wait for them."""
+"""Large blueprints: memory is reserved before they are read, and no request waits for memory while it holds a lock."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_large_blueprint_at_another_version_is_refused_before_it_is_read(
     assert memory.reserved == 0
 
 
-def test_the_latest_version_is_of_the_organization_s_own_undeleted_blueprint(
+def test_the_latest_version_is_that_of_an_undeleted_blueprint_of_the_organization(
     blueprints: PostgresBlueprints, tenant: str
 ) -> None:
     key = blueprints.create(new(tenant, SMALL))
@@ -102,7 +102,7 @@ def test_the_latest_version_is_of_the_organization_s_own_undeleted_blueprint(
         {"files": [{"path": "/etc/a", "data": "{[,:" * 100_000}]},
     ],
 )
-def test_memory_for_reading_is_reserved_at_once_and_suffices_for_the_parsed_form(
+def test_the_memory_reserved_for_reading_is_sufficient_for_the_parsed_form(
     blueprints: PostgresBlueprints, tenant: str, memory: RecordedMemory, customizations: dict[str, Any]
 ) -> None:
     body = {"customizations": customizations, "image_requests": []}
@@ -116,7 +116,7 @@ def test_memory_for_reading_is_reserved_at_once_and_suffices_for_the_parsed_form
     assert memory.reserved == blueprints.memory_to_change(tenant, key)
 
 
-def test_what_the_caller_needs_besides_is_set_aside_with_it(
+def test_the_additional_memory_of_the_caller_is_reserved_together_with_it(
     blueprints: PostgresBlueprints, tenant: str, memory: RecordedMemory
 ) -> None:
     key = blueprints.create(new(tenant, LARGE))
@@ -124,6 +124,6 @@ def test_what_the_caller_needs_besides_is_set_aside_with_it(
     assert 9 * MiB < memory.set_aside + memory.reserved < 11 * MiB
 
 
-def test_changing_a_small_blueprint_or_none_needs_no_memory(blueprints: PostgresBlueprints, tenant: str) -> None:
+def test_changing_a_small_or_unknown_blueprint_reserves_no_memory(blueprints: PostgresBlueprints, tenant: str) -> None:
     assert blueprints.memory_to_change(tenant, blueprints.create(new(tenant, SMALL))) == 0
     assert blueprints.memory_to_change(tenant, uuid4()) == 0

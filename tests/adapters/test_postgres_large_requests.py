@@ -1,4 +1,4 @@
-"""Large requests in the history: what is kept of them beside the request, and how lists and single builds read them."""
+"""Large requests in the history: their stored short forms, and how lists and single composes read them."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def shown_in(found: tuple[ListedCompose, ...]) -> list[Any]:
 
 
 def forms(parameters: Parameters, compose: UUID) -> tuple[int | None, Any, Any]:
-    """The size of a request, and its forms as JSON."""
+    """The size of a request, and its short forms as JSON."""
     ((size, *found),) = query(
         parameters,
         "SELECT request_size, request_without_data, request_summary FROM composes WHERE job_id = %s",
@@ -88,12 +88,12 @@ def forms(parameters: Parameters, compose: UUID) -> tuple[int | None, Any, Any]:
 # What is kept beside a request
 
 
-def test_a_small_request_has_its_size_and_no_other_form(module_database: Parameters, tenant: str) -> None:
+def test_a_small_request_has_a_size_and_no_short_form(module_database: Parameters, tenant: str) -> None:
     compose = insert_compose(module_database, tenant)
     assert forms(module_database, compose) == (len(json.dumps(compose_request())), None, None)
 
 
-def test_of_a_large_request_a_form_without_the_contents_of_files_is_kept(
+def test_a_large_request_has_a_stored_form_without_the_contents_of_files(
     module_database: Parameters, tenant: str
 ) -> None:
     request = with_files(10_000, 20_000, packages=["p"])
@@ -101,7 +101,7 @@ def test_of_a_large_request_a_form_without_the_contents_of_files_is_kept(
     assert forms(module_database, compose) == (len(json.dumps(request)), without_data(request), None)
 
 
-def test_a_summary_lacks_customizations_the_largest_first_and_is_small(
+def test_a_summary_omits_the_largest_customizations_first_and_is_small(
     module_database: Parameters, tenant: str
 ) -> None:
     packages, groups = ["p" * 100] * 1000, [{"name": "g" * 100}] * 80
@@ -115,7 +115,7 @@ def test_a_summary_lacks_customizations_the_largest_first_and_is_small(
     }
 
 
-def test_a_summary_of_what_is_large_outside_the_customizations_says_what_is_built(
+def test_a_summary_of_a_request_with_other_large_parts_names_the_image(
     module_database: Parameters, tenant: str
 ) -> None:
     options = {"share_with_accounts": ["123456789012"] * 2000}
@@ -144,7 +144,7 @@ ODD: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_a_large_request_of_any_shape_is_kept_listed_and_has_a_small_form(
+def test_a_large_request_of_any_shape_is_stored_listed_and_has_a_short_form(
     module_database: Parameters, composes: PostgresComposes, tenant: str, name: str
 ) -> None:
     compose = insert_compose(module_database, tenant, ODD[name])
@@ -159,7 +159,7 @@ def test_a_large_request_of_any_shape_is_kept_listed_and_has_a_small_form(
     assert json.loads(found.request) == smallest
 
 
-def test_a_request_that_cannot_be_written_as_text_is_kept_and_spoils_no_list(
+def test_a_request_that_cannot_be_converted_to_text_is_stored_and_does_not_break_lists(
     module_database: Parameters, composes: PostgresComposes, tenant: str
 ) -> None:
     good = insert_compose(module_database, tenant, ago=timedelta(hours=1))
@@ -176,7 +176,7 @@ def test_a_request_that_cannot_be_written_as_text_is_kept_and_spoils_no_list(
     assert shown_in(found) == [{}, compose_request()]
 
 
-def test_a_request_that_an_older_program_changes_has_its_new_forms(module_database: Parameters, tenant: str) -> None:
+def test_a_request_changed_by_an_older_program_gets_new_short_forms(module_database: Parameters, tenant: str) -> None:
     compose = insert_compose(module_database, tenant, with_files(20_000))
     with session(module_database) as connection:
         connection.execute("UPDATE composes SET request = '{}' WHERE job_id = %s", (compose,))
@@ -215,7 +215,7 @@ some_request = st.fixed_dictionaries({}, optional={"customizations": some_custom
 
 @settings(max_examples=repeated(50, 150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(request=some_request)
-def test_the_database_shows_a_large_request_as_the_service_shows_a_small_one(
+def test_the_database_hides_passwords_of_large_requests_as_the_service_does_of_small_ones(
     module_database: Parameters, request: dict[str, Any]
 ) -> None:
     text = json.dumps(request)
@@ -231,7 +231,7 @@ def test_the_database_shows_a_large_request_as_the_service_shows_a_small_one(
 # Lists
 
 
-def test_a_page_that_fits_is_whole_however_large_its_requests_are(
+def test_a_page_within_the_limit_is_complete_for_requests_of_any_size(
     module_database: Parameters, composes: PostgresComposes, tenant: str
 ) -> None:
     requests = [with_files(size) for size in (MiB, 10, 20_000, 500_000)]
@@ -253,7 +253,7 @@ def test_a_page_that_is_too_large_lacks_the_contents_of_the_largest_files_and_no
     assert shown_in(found) == [*requests[:4], without_data(requests[4])]
 
 
-def test_where_that_does_not_suffice_further_customizations_are_left_out(
+def test_further_customizations_are_omitted_if_the_page_is_still_too_large(
     module_database: Parameters, composes: PostgresComposes, tenant: str
 ) -> None:
     requests = [with_files(10, packages=["p" * (900_000 + number)]) for number in range(3)]
@@ -268,7 +268,7 @@ def test_where_that_does_not_suffice_further_customizations_are_left_out(
     ]
 
 
-def test_the_list_of_a_blueprint_is_shortened_alike(
+def test_the_composes_of_a_blueprint_are_shortened_in_the_same_way(
     module_database: Parameters, composes: PostgresComposes, tenant: str
 ) -> None:
     blueprint, version = insert_blueprint_version(module_database, tenant, 1)
@@ -279,7 +279,7 @@ def test_the_list_of_a_blueprint_is_shortened_alike(
 
 
 def without_sizes(parameters: Parameters, tenant: str) -> None:
-    """As rows are that were restored without triggers."""
+    """Make rows look as if they were restored without triggers."""
     with session(parameters) as connection:
         connection.execute(
             "UPDATE composes SET request_size = NULL, request_shown = NULL, request_without_data = NULL, "
@@ -288,7 +288,7 @@ def without_sizes(parameters: Parameters, tenant: str) -> None:
         )
 
 
-def test_requests_whose_sizes_are_not_known_are_listed_whole_or_without_customizations(
+def test_requests_of_unknown_size_are_listed_complete_or_without_customizations(
     module_database: Parameters, composes: PostgresComposes, tenant: str
 ) -> None:
     requests = [
@@ -309,7 +309,7 @@ def test_requests_whose_sizes_are_not_known_are_listed_whole_or_without_customiz
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_a_large_request_of_any_shape_whose_size_is_not_known_is_listed_and_answered(
+def test_a_large_request_of_any_shape_and_unknown_size_is_listed_and_answered(
     module_database: Parameters, composes: PostgresComposes, tenant: str, name: str
 ) -> None:
     compose = insert_compose(module_database, tenant, ODD[name])
@@ -324,7 +324,7 @@ def test_a_large_request_of_any_shape_whose_size_is_not_known_is_listed_and_answ
     assert len(found.request) <= LARGE
 
 
-def test_large_requests_from_before_the_sizes_get_them(old_database: Parameters, tenant: str) -> None:
+def test_a_migration_adds_sizes_to_earlier_large_requests(old_database: Parameters, tenant: str) -> None:
     large = with_files(50_000, packages=[uuid4().hex for _ in range(200)])
     composes = [insert_compose(old_database, tenant, large, ago=timedelta(hours=hours)) for hours in range(45)]
     long_ago = insert_compose(old_database, tenant, large, ago=timedelta(days=100))
@@ -355,7 +355,7 @@ def test_no_statement_reads_more_than_a_batch(module_database: Parameters, tenan
     assert batches == [3, 3, 1]
 
 
-def test_an_ordinary_page_takes_no_further_statement(module_database: Parameters, tenant: str) -> None:
+def test_an_ordinary_page_needs_no_additional_statement(module_database: Parameters, tenant: str) -> None:
     for _ in range(3):
         insert_compose(module_database, tenant, with_files(LARGE - 1000))
     database = RecordingDatabase(module_database)

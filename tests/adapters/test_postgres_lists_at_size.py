@@ -1,4 +1,4 @@
-"""Lists of a tenant with 10,000 builds among 100,000, and of one with 1,000: the cases and limits of the benchmark."""
+"""Lists of tenants with 10,000 composes among 100,000, and with 1,000: the cases and limits of the benchmark."""
 
 from __future__ import annotations
 
@@ -53,18 +53,18 @@ def within(times: Callable[[], Mapping[str, float]], *, compared: bool) -> bool:
 
 
 @pytest.mark.parametrize("case", list(cases(SIZE)), ids=lambda case: case.title)
-def test_a_list_costs_what_its_page_costs_and_a_count_less_than_50_milliseconds(
+def test_the_cost_of_a_list_depends_on_the_page_only_and_a_count_takes_less_than_50_milliseconds(
     large_database: Parameters, case: Case
 ) -> None:
     assert within(lambda: measured(large_database, case, RUNS, min), compared=case.compared)
 
 
-def test_a_quota_costs_the_same_however_many_builds_there_are(large_database: Parameters) -> None:
+def test_the_cost_of_a_quota_does_not_depend_on_the_number_of_composes(large_database: Parameters) -> None:
     assert within(lambda: quota_checked(large_database, RUNS, min), compared=True)
 
 
 def heap_fetches(parameters: Parameters) -> int:
-    """How many rows a count of the new builds has to look up, since the index alone does not tell who sees them."""
+    """The number of rows that a count of new composes looks up in the table, because the index is not sufficient."""
     values = {"tenant": "tenant-new", "listed_for": LISTED_FOR, "ignored": []}
     with psycopg.connect(**session_parameters(parameters), cursor_factory=psycopg.ClientCursor) as connection:
         explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {composes._COUNT}"

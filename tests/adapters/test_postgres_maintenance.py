@@ -60,20 +60,20 @@ def scalar(database: Parameters, statement: str, *values: object) -> Any:
 
 
 def removed(database: Parameters, months: int = MONTHS) -> list[int]:
-    """How many composes each batch removed."""
+    """The number of composes that each batch removed."""
     with open_maintenance(database, months) as ours:
         return list(ours.expire_composes(dry_run=False))
 
 
 def cleaned(database: Parameters) -> list[int]:
-    """In how many composes each batch changed something."""
+    """The number of composes that each batch changed."""
     with open_maintenance(database, MONTHS) as ours:
         return list(ours.redact_passwords(dry_run=False))
 
 
 @contextmanager
 def held(database: Parameters, compose: UUID) -> Iterator[None]:
-    """Meanwhile somebody is about to change this compose."""
+    """Another transaction holds a lock on this compose during the context."""
     with psycopg.connect(**database) as connection:
         connection.execute("SELECT 1 FROM composes WHERE job_id = %s FOR UPDATE", (compose,))
         yield
@@ -87,7 +87,7 @@ def request_of(database: Parameters, compose: UUID) -> Any:
     return stored_row(database, compose)["request"]
 
 
-def test_a_compose_is_removed_after_its_calendar_months_and_not_before(database: Parameters) -> None:
+def test_a_compose_is_removed_after_the_calendar_months_of_the_retention_and_not_before(database: Parameters) -> None:
     with open_maintenance(database, MONTHS) as ours:
         cutoff = datetime.fromisoformat(ours.cutoff)
         older = insert_compose(database, "t", created_at=cutoff - timedelta(microseconds=1))
@@ -99,9 +99,7 @@ def test_a_compose_is_removed_after_its_calendar_months_and_not_before(database:
 
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"])
 @pytest.mark.parametrize("months", [1, 13, 24])
-def test_months_are_those_of_the_calendar_in_utc_whatever_the_zone(
-    database: Parameters, zone: str, months: int
-) -> None:
+def test_months_are_calendar_months_in_utc_in_every_time_zone(database: Parameters, zone: str, months: int) -> None:
     with session(database) as connection:
         connection.execute(f"ALTER DATABASE {database['dbname']} SET timezone TO '{zone}'".encode())
     before = now()
@@ -114,7 +112,7 @@ def test_months_are_those_of_the_calendar_in_utc_whatever_the_zone(
 
 
 @pytest.mark.parametrize("together", [1, 35])
-def test_batches_are_bounded_and_find_all_also_those_of_one_moment(database: Parameters, together: int) -> None:
+def test_batches_are_limited_and_find_all_rows_even_with_equal_times(database: Parameters, together: int) -> None:
     insert_many(database, 35, together=together)
     kept = insert_compose(database, "t")
     assert removed(database) == [10, 10, 10, 5]
@@ -134,14 +132,14 @@ def test_composes_with_times_that_python_cannot_represent_are_removed_too(databa
     assert removed(database) == [10, 2]
 
 
-def test_each_batch_is_committed_by_itself(database: Parameters) -> None:
+def test_each_batch_is_committed_separately(database: Parameters) -> None:
     insert_many(database, 35)
     with open_maintenance(database, MONTHS) as ours:
         assert next(ours.expire_composes(dry_run=False)) == 10
     assert count(database) == 25
 
 
-def test_a_dry_run_counts_the_same_and_changes_nothing(database: Parameters) -> None:
+def test_a_dry_run_has_the_same_counts_and_changes_nothing(database: Parameters) -> None:
     insert_many(database, 25)
     insert_many(database, 15, request=with_users({"name": "u", "password": SECRET}), ago=timedelta(days=1))
     before = scalar(database, "SELECT md5(string_agg(c::text, ',' ORDER BY job_id)) FROM composes c")
@@ -175,7 +173,7 @@ def test_blueprints_stay_when_all_their_composes_are_removed(database: Parameter
         [{"name": "u", "password": 0}, {"name": "v", "password": False}, {"name": "w", "password": [1]}],
     ],
 )
-def test_a_password_leaves_the_row_and_the_compose_is_answered_as_before(
+def test_a_password_is_removed_from_the_row_and_the_compose_is_answered_as_before(
     database: Parameters, users: list[dict[str, Any]]
 ) -> None:
     request = with_users(*users)
@@ -221,7 +219,7 @@ def test_the_rest_of_the_row_stays_unchanged_to_the_last_digit(database: Paramet
         {"customizations": {"files": [{"password": "of no user"}]}, "password": "of nobody"},
     ],
 )
-def test_a_row_without_a_user_who_has_a_password_is_not_touched(database: Parameters, request_: Any) -> None:
+def test_a_row_without_passwords_is_not_changed(database: Parameters, request_: Any) -> None:
     compose = insert_compose(database, "t")
     scalar(database, "UPDATE composes SET request = %s WHERE job_id = %s RETURNING 1", Jsonb(request_), compose)
     row = scalar(database, "SELECT xmin::text FROM composes")
@@ -229,7 +227,7 @@ def test_a_row_without_a_user_who_has_a_password_is_not_touched(database: Parame
     assert scalar(database, "SELECT xmin::text FROM composes") == row
 
 
-def test_passwords_are_found_among_many_rows_and_once(database: Parameters) -> None:
+def test_passwords_are_found_once_among_many_rows(database: Parameters) -> None:
     insert_many(database, 25, ago=timedelta(days=2), together=25)
     insert_many(database, 15, request=with_users({"name": "u", "password": SECRET}), ago=timedelta(days=1))
     assert cleaned(database) == [0, 0, 5, 10, 0]
@@ -237,7 +235,7 @@ def test_passwords_are_found_among_many_rows_and_once(database: Parameters) -> N
     assert scalar(database, "SELECT count(*) FROM composes WHERE request::text LIKE %s", f"%{SECRET}%") == 0
 
 
-def test_blueprints_keep_their_hashes(database: Parameters) -> None:
+def test_blueprints_keep_their_password_hashes(database: Parameters) -> None:
     insert_blueprint_version(database, "t", 1)
     body = {"customizations": {"users": [{"name": "u", "password": "$6$salt$hash"}]}}
     scalar(database, "UPDATE blueprint_versions SET body = %s RETURNING 1", Jsonb(body))
@@ -324,7 +322,7 @@ def test_the_space_of_removed_composes_is_reused(database: Parameters) -> None:
         time.sleep(0.05)
 
 
-def test_a_waiting_vacuum_is_cancelled_when_the_time_is_over(database: Parameters) -> None:
+def test_a_waiting_vacuum_is_cancelled_at_the_time_limit(database: Parameters) -> None:
     with psycopg.connect(**database) as connection:
         connection.execute("LOCK TABLE composes IN SHARE UPDATE EXCLUSIVE MODE")
         ends = time.monotonic() + 0.3
@@ -334,7 +332,7 @@ def test_a_waiting_vacuum_is_cancelled_when_the_time_is_over(database: Parameter
 
 @pytest.fixture(scope="module")
 def large(module_database: Parameters) -> Parameters:
-    """A table of which a sequential scan would be a mistake: half of it too old."""
+    """A table that should not be read sequentially: half of its rows are too old."""
     for ago in (OLD, timedelta(days=300)):
         insert_many(module_database, 10_000, request=compose_request(), ago=ago)
     with session(module_database) as connection:
@@ -358,7 +356,7 @@ def test_an_index_finds_the_rows_of_every_batch(large: Parameters, statement: st
 
 
 def scans_of_composes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The nodes of a plan that touch the table."""
+    """The nodes of a plan that read the table."""
     if plan.get("Relation Name") == "composes":
         yield plan
     for part in plan.get("Plans", ()):

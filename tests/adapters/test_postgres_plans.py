@@ -1,6 +1,6 @@
-"""What the planner makes of every statement, on a tenth of the rows that the benchmark has: 10,000 of one tenant.
+"""The plans of all statements, on a tenth of the rows of the benchmark: 10,000 of one tenant.
 
-Lists and counts have to be read from an index alone, in its order: their cost then follows the page, not the tenant.
+Lists and counts must read an index only, in its order, so that their cost depends on the page and not on the tenant.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ LARGE_REQUEST = {"customizations": {"packages": ["a" * 20_000]}}
 
 @pytest.fixture(scope="module")
 def statements(large_database: Parameters) -> dict[str, list[Statement]]:
-    """All that the adapters run, by tenant."""
+    """All statements of the adapters, by tenant."""
     database = RecordingDatabase(large_database)
     database.open()
     found = {}
@@ -75,7 +75,7 @@ def statements(large_database: Parameters) -> dict[str, list[Statement]]:
 
 
 def of_this_tenant(parameters: Parameters, tenant: str) -> UUID:
-    """The tenant's blueprint with the most versions; some id where it has none."""
+    """The tenant's blueprint with the most versions; a random id if it has none."""
     with session(parameters) as connection:
         row = connection.execute(
             "SELECT id FROM blueprints WHERE org_id = %s AND NOT deleted ORDER BY latest_version DESC LIMIT 1",
@@ -85,7 +85,7 @@ def of_this_tenant(parameters: Parameters, tenant: str) -> UUID:
 
 
 def use(database: RecordingDatabase, tenant: str, blueprint: UUID) -> None:
-    """Call everything the adapters have."""
+    """Call every method of the adapters."""
     history, kept, starting = PostgresComposes(database), PostgresBlueprints(database), PostgresStarts(database)
     for page in (Page(100, 0), Page(10, 0), Page(100, 5_000)):
         history.find_page(ComposesQuery(tenant, page))
@@ -193,12 +193,12 @@ def test_counts_and_pages_read_one_index_only(
 
 
 def reading(node: Node) -> set[tuple[str | None, str]]:
-    """By which index a node reads builds or blueprints, and how; versions, which a blueprint has few of, left out."""
+    """The indexes by which a node reads composes or blueprints; versions are excluded, because a blueprint has few."""
     return {(scan.index, scan.kind) for scan in node.scans() if scan.relation in ("composes", "blueprints")}
 
 
 @every_way
-def test_lists_of_builds_read_no_build_that_is_too_old_to_be_listed(
+def test_lists_of_composes_read_no_compose_that_is_too_old_to_be_listed(
     large_database: Parameters, statements: dict[str, list[Statement]], tenant: str, generic: bool
 ) -> None:
     lists = [each for each in statements[tenant] if each[0] in {*COUNTS, *PAGES}]
@@ -231,7 +231,7 @@ def test_each_index_is_searched_by_its_first_column_and_not_read_to_its_end(
     assert [(text, index) for text, index in read_on if index not in OF_THE_MOMENT] == []
 
 
-def test_each_statement_of_the_adapters_is_among_these(statements: dict[str, list[Statement]]) -> None:
+def test_each_statement_of_the_adapters_is_tested_here(statements: dict[str, list[Statement]]) -> None:
     ran = [text for text, _ in statements[LARGE]]
     written = [
         (name, text)

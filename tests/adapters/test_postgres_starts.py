@@ -1,4 +1,4 @@
-"""Reservations, exact over any number of processes, on a real PostgreSQL."""
+"""Reservations are exact over any number of processes, on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def tenant() -> str:
 
 
 def reserved(starts: PostgresStarts, tenant: str, quota: Quota | None) -> UUID:
-    """A start that must be possible."""
+    """Reserve a start, which must succeed."""
     start = uuid4()
     assert starts.reserve(new_starts(start), tenant, quota).granted
     return start
@@ -87,7 +87,7 @@ def test_with_k_builds_left_concurrent_reservations_over_two_pools_get_exactly_k
 
 
 @pytest.mark.parametrize("level", ["repeatable read", "serializable"])
-def test_with_k_builds_left_exactly_k_are_granted_at_any_default_isolation(
+def test_with_k_builds_left_exactly_k_are_granted_at_every_default_isolation_level(
     database: Parameters, tenant: str, level: str
 ) -> None:
     with session(database) as connection:
@@ -123,7 +123,7 @@ def test_a_deleted_compose_still_counts(module_database: Parameters, starts: Pos
     assert not starts.reserve(new_starts(uuid4()), tenant, Quota(1, DAY)).granted
 
 
-def test_what_is_outside_the_window_does_not_count(
+def test_builds_outside_the_window_do_not_count(
     module_database: Parameters, starts: PostgresStarts, tenant: str
 ) -> None:
     insert_compose(module_database, tenant, ago=DAY + timedelta(seconds=5))
@@ -131,7 +131,7 @@ def test_what_is_outside_the_window_does_not_count(
     reserved(starts, tenant, Quota(1, DAY))
 
 
-def test_what_is_just_inside_the_window_counts(
+def test_a_build_just_inside_the_window_counts(
     module_database: Parameters, starts: PostgresStarts, tenant: str
 ) -> None:
     insert_compose(module_database, tenant, ago=DAY - timedelta(seconds=30))
@@ -154,15 +154,13 @@ def test_an_abandoned_start_leaves_the_window_too(
     reserved(starts, tenant, Quota(1, DAY))
 
 
-def test_tenants_do_not_count_for_each_other(module_database: Parameters, starts: PostgresStarts, tenant: str) -> None:
+def test_builds_of_other_tenants_do_not_count(module_database: Parameters, starts: PostgresStarts, tenant: str) -> None:
     insert_compose(module_database, uuid4().hex)
     reserved(starts, uuid4().hex, None)
     reserved(starts, tenant, Quota(1, DAY))
 
 
-def test_a_refused_reservation_leaves_nothing_behind(
-    module_database: Parameters, starts: PostgresStarts, tenant: str
-) -> None:
+def test_a_refused_reservation_leaves_no_row(module_database: Parameters, starts: PostgresStarts, tenant: str) -> None:
     assert not starts.reserve(new_starts(uuid4()), tenant, Quota(0, DAY)).granted
     assert counts(module_database, tenant) == (0, 0)
 
@@ -184,7 +182,7 @@ def test_a_released_start_can_be_reserved_again(starts: PostgresStarts, tenant: 
     reserved(starts, tenant, Quota(1, DAY))
 
 
-def test_releasing_twice_gives_back_one(starts: PostgresStarts, tenant: str) -> None:
+def test_releasing_a_start_twice_releases_one_reservation(starts: PostgresStarts, tenant: str) -> None:
     first, _second = reserved(starts, tenant, Quota(2, DAY)), reserved(starts, tenant, Quota(2, DAY))
     starts.release([first])
     starts.release([first])
@@ -258,9 +256,7 @@ def test_a_count_sees_either_the_start_or_the_compose(
 
 
 @pytest.mark.parametrize("quota", [None, Quota(100, DAY), Quota(0, DAY)], ids=["unlimited", "granted", "refused"])
-def test_a_reservation_holds_no_lock_when_it_has_returned(
-    database: Parameters, tenant: str, quota: Quota | None
-) -> None:
+def test_a_returned_reservation_holds_no_lock(database: Parameters, tenant: str, quota: Quota | None) -> None:
     with pool(database, size=1) as only_one:
         starts = PostgresStarts(only_one)
         for _ in range(3):
@@ -278,7 +274,7 @@ def test_a_reservation_holds_no_lock_when_it_has_returned(
     assert transactions == (0,)
 
 
-def test_a_large_history_is_not_counted_to_its_end(database: Parameters, tenant: str) -> None:
+def test_counting_stops_when_the_quota_is_reached(database: Parameters, tenant: str) -> None:
     with session(database) as connection:
         connection.execute(
             "INSERT INTO composes (job_id, request, created_at, account_number, org_id) "
@@ -350,7 +346,7 @@ def test_of_simultaneous_reservations_of_several_starts_as_many_are_granted_as_f
 
 
 @pytest.mark.parametrize("quota", [None, Quota(10, DAY)])
-def test_where_one_of_several_starts_cannot_be_recorded_none_is(
+def test_if_one_of_several_starts_cannot_be_recorded_none_is(
     module_database: Parameters, starts: PostgresStarts, tenant: str, quota: Quota | None
 ) -> None:
     twice = uuid4()
@@ -359,7 +355,7 @@ def test_where_one_of_several_starts_cannot_be_recorded_none_is(
     assert counts(module_database, tenant) == (0, 0)
 
 
-def test_several_large_starts_are_kept_whole_and_in_their_order(
+def test_several_large_starts_are_stored_completely_and_in_their_order(
     module_database: Parameters, starts: PostgresStarts, tenant: str
 ) -> None:
     several = [new_start(image_name=str(number), request={"data": "x" * 200_000, "n": number}) for number in range(36)]
@@ -384,7 +380,7 @@ def test_several_starts_are_released_together(starts: PostgresStarts, tenant: st
 
 
 def used(starts: PostgresStarts, tenant: str, quota: Quota) -> tuple[int, timedelta | None]:
-    """How many builds count, and the seconds, roughly, until one fewer does."""
+    """The number of counted builds, and roughly the seconds until one leaves the window."""
     allowance = quota.allowance(starts.get_usage(tenant, quota))
     return allowance.used, allowance.frees_in and timedelta(seconds=round(allowance.frees_in.total_seconds(), -1))
 
@@ -393,7 +389,7 @@ def test_a_tenant_without_builds_has_no_usage(starts: PostgresStarts, tenant: st
     assert used(starts, tenant, Quota(3, DAY)) == (0, None)
 
 
-def test_the_usage_counts_deleted_composes_and_starts_but_no_old_ones_nor_other_tenants(
+def test_the_usage_includes_deleted_composes_and_starts_but_no_old_ones_or_other_tenants(
     module_database: Parameters, starts: PostgresStarts, tenant: str
 ) -> None:
     insert_compose(module_database, tenant, deleted=True, ago=HOUR)
@@ -405,7 +401,7 @@ def test_the_usage_counts_deleted_composes_and_starts_but_no_old_ones_nor_other_
 
 
 @pytest.mark.parametrize(("limit", "leaves"), [(3, 6 * HOUR), (2, 4 * HOUR), (1, 2 * HOUR), (0, None)])
-def test_of_more_builds_than_the_limit_only_the_newest_count(
+def test_if_there_are_more_builds_than_the_limit_only_the_newest_count(
     module_database: Parameters, starts: PostgresStarts, tenant: str, limit: int, leaves: timedelta | None
 ) -> None:
     for hours in (2, 4, 6):
@@ -413,7 +409,7 @@ def test_of_more_builds_than_the_limit_only_the_newest_count(
     assert used(starts, tenant, Quota(limit, DAY)) == (limit, None if leaves is None else DAY - leaves)
 
 
-def test_a_start_is_the_first_to_leave_where_it_is_the_earliest(
+def test_the_earliest_start_is_the_first_to_leave_the_window(
     module_database: Parameters, starts: PostgresStarts, tenant: str
 ) -> None:
     insert_compose(module_database, tenant, ago=HOUR)
@@ -447,7 +443,7 @@ def test_simultaneous_reservations_return_different_usages(starts: PostgresStart
 # Ids that the composer has used before
 
 
-def test_an_id_of_another_build_changes_nothing(
+def test_recording_with_the_id_of_another_build_changes_nothing(
     module_database: Parameters, starts: PostgresStarts, tenant: str
 ) -> None:
     theirs = insert_compose(module_database, uuid4().hex, {"image_requests": [{"a": 1}]})
@@ -515,7 +511,7 @@ def test_of_concurrent_starts_with_one_build_id_one_is_recorded(
     assert counts(module_database, tenant) == (1, 7)
 
 
-def test_of_simultaneous_attempts_of_one_start_all_succeed(
+def test_all_concurrent_attempts_to_record_one_start_succeed(
     module_database: Parameters, starts: PostgresStarts, tenant: str
 ) -> None:
     start, compose_id = reserved(starts, tenant, None), uuid4()
@@ -531,9 +527,7 @@ def test_a_recorded_build_is_reported_as_recorded(
     assert not starts.is_recorded(uuid4())
 
 
-def test_a_reservation_without_an_answer_is_unknown_and_one_that_was_never_sent_is_not(
-    database: Parameters, tenant: str
-) -> None:
+def test_a_reservation_without_an_answer_is_unknown_unless_it_was_never_sent(database: Parameters, tenant: str) -> None:
     with pool({**database, "port": 1}, size=1) as nowhere, pytest.raises(UnavailableError) as away:
         PostgresStarts(nowhere).reserve(new_starts(uuid4()), tenant, None)
     assert not isinstance(away.value, ReservationUnknownError)

@@ -1,4 +1,4 @@
-"""Timestamps that PostgreSQL stores and Python does not know are read as the nearest that it knows."""
+"""Timestamps of PostgreSQL that Python cannot represent are read as the nearest representable ones."""
 
 from __future__ import annotations
 
@@ -44,6 +44,6 @@ def test_every_stored_timestamp_is_read(pool: PostgresDatabase, stored: str, fou
 
 
 @pytest.mark.parametrize("text", [b"", b"x", b"infinitely", b"31.01.2026 12:00:00"])
-def test_a_text_that_is_no_timestamp_is_an_error(text: bytes) -> None:
+def test_a_text_that_is_not_a_timestamp_is_an_error(text: bytes) -> None:
     with pytest.raises(psycopg.DataError):
         ClampedTimestampLoader(1114).load(text)

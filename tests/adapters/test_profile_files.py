@@ -1,4 +1,4 @@
-"""OpenSCAP profiles of a distribution directory."""
+"""OpenSCAP profiles in a distribution directory."""
 
 import json
 
@@ -43,12 +43,12 @@ def check(directory):
     return find_problems(directory, accept_customizations)
 
 
-def test_a_profile_s_customizations_are_read_whole(directory):
+def test_the_customizations_of_a_profile_are_read_completely(directory):
     put(directory)
     assert loaded(directory) == {("test-9", "cis"): CIS}
 
 
-def test_the_folders_under_oscap_are_the_profiles_sorted(directory):
+def test_the_folders_in_oscap_are_the_profiles_sorted_by_id(directory):
     for profile in ("stig", "cis", ".hidden"):
         put(directory, profile=profile)
     (directory / "test-9" / "oscap" / "empty").mkdir()
@@ -64,7 +64,7 @@ def test_an_alias_has_its_target_s_profiles(directory):
     assert loaded(directory) == {("test-9", "cis"): CIS, ("test", "cis"): CIS}
 
 
-def test_an_alias_that_leads_outside_has_profiles_too(directory, tmp_path_factory):
+def test_an_alias_to_a_folder_outside_the_directory_has_profiles(directory, tmp_path_factory):
     outside = tmp_path_factory.mktemp("outside")
     (directory / "test-9").rename(outside / "test-9")
     put(outside)
@@ -72,7 +72,7 @@ def test_an_alias_that_leads_outside_has_profiles_too(directory, tmp_path_factor
     assert loaded(directory) == {("test", "cis"): CIS}
 
 
-def test_a_linked_profile_is_one_too(directory):
+def test_a_linked_profile_folder_is_a_profile(directory):
     put(directory)
     (directory / "test-9" / "oscap" / "cis-alias").symlink_to("cis")
     assert loaded(directory)["test-9", "cis-alias"] == CIS
@@ -88,7 +88,7 @@ def test_null_is_the_same_as_absent(directory):
     assert loaded(directory)["test-9", "cis"] == {**CIS, "services": {"masked": ["rpcbind"]}}
 
 
-def test_empty_lists_stay_as_the_file_has_them(directory):
+def test_empty_lists_are_kept(directory):
     document = {**CIS, "groups": [], "services": {"enabled": [], "disabled": [], "masked": []}}
     put(directory, document)
     assert loaded(directory)["test-9", "cis"] == document
@@ -96,7 +96,7 @@ def test_empty_lists_stay_as_the_file_has_them(directory):
 
 @pytest.mark.parametrize("alias", [False, True])
 @pytest.mark.parametrize(("text", "fault"), FAULTS)
-def test_a_broken_file_stops_the_start_naming_file_and_field_once(directory, text, fault, alias):
+def test_an_invalid_file_stops_the_start_with_file_and_field_named_once(directory, text, fault, alias):
     path = put(directory, text)
     if alias:
         (directory / "test").symlink_to("test-9")
@@ -107,21 +107,21 @@ def test_a_broken_file_stops_the_start_naming_file_and_field_once(directory, tex
 
 
 @pytest.mark.parametrize(("text", "fault"), FAULTS)
-def test_the_check_says_of_a_broken_file_what_the_start_would(directory, text, fault):
+def test_the_check_reports_an_invalid_file_like_the_start(directory, text, fault):
     path = put(directory, text)
     (problem,) = check(directory)
     assert problem.level == "error"
     assert str(problem).startswith(f"{path}: {fault}")
 
 
-def test_every_broken_file_is_named(directory):
+def test_every_invalid_file_is_named(directory):
     paths = [put(directory, "{", profile) for profile in ("cis", "stig")]
     with pytest.raises(ConfigurationError) as caught:
         loaded(directory)
     assert all(str(path) in caught.value.detail for path in paths)
 
 
-def test_a_file_without_openscap_and_a_missing_one_are_warnings(directory):
+def test_a_file_without_openscap_and_a_missing_file_give_warnings(directory):
     path = put(directory, {"packages": ["aide"]})
     (directory / "test-9" / "oscap" / "empty").mkdir()
     assert [(problem.level, problem.where) for problem in check(directory)] == [
@@ -130,6 +130,6 @@ def test_a_file_without_openscap_and_a_missing_one_are_warnings(directory):
     ]
 
 
-def test_sound_profiles_are_no_problem(directory):
+def test_valid_profiles_give_no_problems(directory):
     put(directory)
     assert check(directory) == []

@@ -8,7 +8,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from adapters.files.quotas import FileQuotas, Unlimited, load_quotas
+from adapters.files.quotas import FileQuotas, UnlimitedQuotas, load_quotas
 from domain.errors import ConfigurationError
 from domain.quota import Quota
 
@@ -64,14 +64,14 @@ def levels(logged):
     return [each["log_level"] for each in logged]
 
 
-def test_a_tenant_has_its_entry_and_everybody_else_the_default(file):
+def test_a_tenant_has_its_entry_and_all_others_have_the_default(file):
     file.holds({"000001": entry(5, 1), "default": entry(100, 14)})
     quotas = file.quotas()
     assert quotas.get("000001") == Quota(5, timedelta(days=1))
     assert quotas.get("000002") == Quota(100, timedelta(days=14))
 
 
-def test_a_quota_of_nothing_is_a_quota(file):
+def test_a_quota_of_zero_is_valid(file):
     file.holds({"default": entry(0)})
     assert file.quotas().get("000001").limit == 0
 
@@ -90,8 +90,8 @@ def test_unknown_keys_are_ignored(file):
     assert file.load().default == Quota(100, timedelta(days=14))
 
 
-def test_without_a_file_nothing_is_limited():
-    assert Unlimited().get("000001") is None
+def test_without_a_file_builds_are_unlimited():
+    assert UnlimitedQuotas().get("000001") is None
 
 
 def test_a_missing_file_stops_the_start(file):
@@ -100,7 +100,7 @@ def test_a_missing_file_stops_the_start(file):
     assert str(file.path) in broken.value.detail
 
 
-def test_a_folder_in_its_place_stops_the_start(file):
+def test_a_folder_in_place_of_the_file_stops_the_start(file):
     file.path.mkdir()
     with pytest.raises(ConfigurationError) as broken:
         file.quotas()
@@ -108,7 +108,7 @@ def test_a_folder_in_its_place_stops_the_start(file):
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"not json", b"\xff\xfe", b"null", b"[]", b'"text"', b"5"])
-def test_a_file_that_is_no_json_object_stops_the_start(file, text):
+def test_a_file_that_is_not_a_json_object_stops_the_start(file, text):
     file.holds(text)
     with pytest.raises(ConfigurationError) as broken:
         file.quotas()
@@ -140,7 +140,7 @@ def test_a_file_that_is_no_json_object_stops_the_start(file, text):
     ids=repr,
 )
 @pytest.mark.parametrize("name", ["000007", "default"])
-def test_a_broken_entry_stops_the_start_and_is_named(file, name, wrong):
+def test_an_invalid_entry_stops_the_start_and_is_named(file, name, wrong):
     file.holds({"000001": entry(), name: wrong})
     with pytest.raises(ConfigurationError) as broken:
         file.quotas()
@@ -148,7 +148,7 @@ def test_a_broken_entry_stops_the_start_and_is_named(file, name, wrong):
     assert name in broken.value.detail
 
 
-def test_a_file_without_a_default_is_warned_of_once(file, logged):
+def test_a_file_without_a_default_gives_one_warning(file, logged):
     file.holds({"000001": entry()})
     quotas = file.quotas()
     for _ in range(3):
@@ -162,13 +162,13 @@ def test_without_a_default_an_organization_without_an_entry_cannot_build(file):
         file.quotas().get("000002")
 
 
-def test_a_file_with_a_default_is_not_warned_of(file, logged):
+def test_a_file_with_a_default_gives_no_warning(file, logged):
     file.holds({"default": entry()})
     file.quotas().get("000001")
     assert logged == []
 
 
-def test_a_change_is_picked_up(file):
+def test_a_changed_file_is_loaded(file):
     file.holds({"default": entry(1)})
     quotas = file.quotas()
     file.holds({"default": entry(2)})
@@ -176,8 +176,8 @@ def test_a_change_is_picked_up(file):
     assert quotas.get("000001").limit == 2
 
 
-def test_a_change_of_the_same_length_by_a_switched_link_is_picked_up(file, tmp_path):
-    """As a mounted config map changes."""
+def test_a_file_of_the_same_length_behind_a_switched_link_is_loaded(file, tmp_path):
+    """This is how a mounted config map changes."""
     for number in (1, 2):
         (tmp_path / f"version-{number}").write_text(json.dumps({"default": entry(number)}))
         os.utime(tmp_path / f"version-{number}", ns=(10**9, 10**9))
@@ -190,7 +190,7 @@ def test_a_change_of_the_same_length_by_a_switched_link_is_picked_up(file, tmp_p
 
 
 @pytest.mark.parametrize("bad", [b"", b"{", b"[]", b'{"default": {"quota": -1, "slidingWindow": 1}}'])
-def test_a_change_that_does_not_load_leaves_the_last_good_one_in_force(file, logged, bad):
+def test_an_invalid_change_keeps_the_previous_quotas(file, logged, bad):
     file.holds({"default": entry(1)})
     quotas = file.quotas()
     file.holds(bad)
@@ -199,7 +199,7 @@ def test_a_change_that_does_not_load_leaves_the_last_good_one_in_force(file, log
     assert levels(logged) == ["error"]
 
 
-def test_a_file_that_goes_leaves_the_last_good_one_in_force(file, logged):
+def test_a_removed_file_keeps_the_previous_quotas(file, logged):
     file.holds({"default": entry(1)})
     quotas = file.quotas()
     file.path.unlink()
@@ -208,7 +208,7 @@ def test_a_file_that_goes_leaves_the_last_good_one_in_force(file, logged):
     assert levels(logged) == ["error"]
 
 
-def test_a_bad_change_is_logged_once(file, logged):
+def test_an_invalid_change_is_logged_once(file, logged):
     file.holds({"default": entry(1)})
     quotas = file.quotas()
     file.holds(b"{")
@@ -218,7 +218,7 @@ def test_a_bad_change_is_logged_once(file, logged):
     assert levels(logged) == ["error"]
 
 
-def test_a_good_change_after_a_bad_one_is_picked_up(file):
+def test_a_valid_change_after_an_invalid_one_is_loaded(file):
     file.holds({"default": entry(1)})
     quotas = file.quotas()
     for content in (b"{", {"default": entry(3)}):
@@ -228,14 +228,14 @@ def test_a_good_change_after_a_bad_one_is_picked_up(file):
     assert quotas.get("000001").limit == 3
 
 
-def test_the_file_is_not_looked_at_for_every_build(file):
+def test_the_file_is_not_checked_for_every_build(file):
     file.holds({"default": entry(1)})
     quotas = file.quotas()
     file.holds({"default": entry(2)})
     assert quotas.get("000001").limit == 1
 
 
-def test_a_change_that_drops_the_default_is_in_force(file):
+def test_a_change_that_removes_the_default_is_loaded(file):
     file.holds({"default": entry(1)})
     quotas = file.quotas()
     file.holds({"000001": entry(2)})

@@ -1,4 +1,4 @@
-"""Repositories that try to have something read that is not theirs: by locations and by redirects."""
+"""Repositories try to make the command read files outside them, by locations and redirects."""
 
 import pytest
 
@@ -101,14 +101,14 @@ LEAVING = [
 
 
 @pytest.mark.parametrize("location", LEAVING)
-def test_a_location_that_leaves_the_repository_is_refused_and_not_asked_for(server, repository, location):
+def test_a_location_outside_the_repository_is_refused_without_a_request(server, repository, location):
     repository.say("location", f'<location href="{location}"/>')
     assert "repomd.xml: the primary's location: " in refusal(server)
     assert server.asked == ["/repo/repodata/repomd.xml"]
 
 
 @pytest.mark.parametrize("location", ["repodata/{}", "r%65podata/{}", "repodata/%{}"])
-def test_a_location_that_stays_inside_is_taken_however_it_is_written(server, repository, location):
+def test_a_location_inside_the_repository_is_accepted_in_every_notation(server, repository, location):
     name = repository.primary.name
     shown = f"{ord(name[0]):02x}{name[1:]}" if "%{}" in location else name
     repository.say("location", f'<location href="{location.format(shown)}"/>')
@@ -131,7 +131,7 @@ def test_a_location_that_stays_inside_is_taken_however_it_is_written(server, rep
         ("http://127.0.0.1:x{path}", "redirected to an invalid address"),
     ],
 )
-def test_a_redirect_to_another_host_or_kind_of_address_is_refused(server, elsewhere, repository, part, target, reason):
+def test_a_redirect_to_another_host_or_scheme_is_refused(server, elsewhere, repository, part, target, reason):
     file = getattr(repository, part)
     path = f"/repo/repodata/{file.name}"
     port = server.url.rpartition(":")[2]

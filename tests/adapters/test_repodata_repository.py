@@ -58,11 +58,11 @@ def test_every_compression_gives_the_same_packages(www, server, rpms, compressio
     assert packages(f"{server.url}/repo/", arch=arch) == expected
 
 
-def test_an_address_without_a_slash_at_its_end_is_the_same_repository(server, repository):
+def test_an_address_without_a_trailing_slash_is_the_same_repository(server, repository):
     assert packages(f"{server.url}/repo") == X86_64
 
 
-def test_a_web_server_that_takes_gzip_for_an_encoding_of_its_own_does_no_harm(server, repository):
+def test_a_web_server_that_declares_gzip_files_as_content_encoding_is_supported(server, repository):
     server.gzip_is_encoding = True
     assert packages(f"{server.url}/repo") == X86_64
 
@@ -73,7 +73,7 @@ def test_a_repository_without_packages_has_an_empty_list(www, server, rpms, tmp_
     assert packages(f"{server.url}/repo") == []
 
 
-def test_progress_tells_what_is_downloaded_and_read_until_all_is(server, repository):
+def test_progress_reports_downloading_and_reading_until_the_end(server, repository):
     told = []
     packages(f"{server.url}/repo", progress=lambda *step: told.append(step))
     size = repository.primary.stat().st_size
@@ -138,7 +138,7 @@ def say(name, instead):
         ),
     ],
 )
-def test_what_is_not_as_promised_is_refused(server, repository, damage, reason):
+def test_files_that_differ_from_their_metadata_are_refused(server, repository, damage, reason):
     damage(repository)
     with pytest.raises(UnavailableError, match=reason):
         packages(f"{server.url}/repo")
@@ -156,35 +156,35 @@ def test_a_repository_that_changes_while_it_is_read_is_read_again(server, reposi
     assert packages(f"{server.url}/repo", progress=mend_after_the_download) == X86_64
 
 
-def test_a_refused_repository_is_asked_once():
+def test_a_refused_repository_is_requested_once():
     with Loopback(answer(403)) as server:
         assert refusal(server.url) == f"{server.url}: repomd.xml: status 403"
         assert len(server.asked) == 1
 
 
-def test_where_nobody_listens_is_said():
+def test_a_refused_connection_is_reported():
     assert refusal(url := refused_url()) == f"{url}: repomd.xml: cannot connect"
 
 
-def test_a_mirror_may_send_on_to_another(server, repository):
+def test_a_mirror_may_redirect_to_another_one(server, repository):
     server.elsewhere["/old/repodata/repomd.xml"] = f"{server.url}/repo/repodata/repomd.xml"
     location = f"/repodata/{repository.primary.name}"
     server.elsewhere[f"/old{location}"] = f"{server.url}/repo{location}"
     assert packages(f"{server.url}/old") == X86_64
 
 
-def test_a_mirror_that_sends_on_without_end_is_left():
+def test_endless_redirects_of_a_mirror_are_abandoned():
     with Loopback(answer(302, b"", location="/again")) as server:
         assert refusal(server.url) == f"{server.url}: repomd.xml: redirected too often"
 
 
-def test_an_answer_cut_off_is_said():
+def test_an_incomplete_answer_is_reported():
     with Loopback(truncated(b"<repomd>")) as server:
         assert refusal(server.url) == f"{server.url}: repomd.xml: cut off before its end"
 
 
 @pytest.mark.parametrize("step", [hang, *DRIPS.values()], ids=["hang", *DRIPS])
-def test_a_server_that_never_ends_its_answer_is_left_in_time(step):
+def test_an_endless_answer_is_abandoned_at_the_time_limit(step):
     with Loopback(step) as server:
         started = time.monotonic()
         detail = refusal(server.url, timeout=1.0)
@@ -198,7 +198,7 @@ class TestMetalink:
     def address(self, www, server):
         return lambda text: (www / "metalink").write_text(text) and f"{server.url}/metalink?repo=test&arch=x86_64"
 
-    def test_the_preferred_mirror_is_asked_first(self, www, server, repository, address):
+    def test_the_preferred_mirror_is_tried_first(self, www, server, repository, address):
         shutil.copytree(repository.folder, www / "far")
         link = address(metalink(repository.checksum, (10, f"{server.url}/far"), (90, f"{server.url}/repo")))
         assert packages(metalink=link) == X86_64
@@ -214,21 +214,21 @@ class TestMetalink:
             lambda r: r.repomd.write_text(r.repomd.read_text() + "<!-- tampered -->"),
         ],
     )
-    def test_a_mirror_that_serves_something_else_is_passed_over(self, www, server, repository, address, damage):
+    def test_a_mirror_with_other_content_is_skipped(self, www, server, repository, address, damage):
         good = shutil.copytree(repository.folder, www / "good")
         link = address(metalink(repository.checksum, (99, f"{server.url}/repo"), (1, f"{server.url}/{good.name}")))
         damage(repository)
         assert packages(metalink=link) == X86_64
         assert "/repo/repodata/repomd.xml" in server.asked
 
-    def test_a_mirror_that_hangs_leaves_time_for_the_next(self, server, repository, address):
+    def test_a_hanging_mirror_leaves_time_for_the_next_one(self, server, repository, address):
         with Loopback(hang) as hanging:
             link = address(metalink(repository.checksum, (99, hanging.url), (1, f"{server.url}/repo")))
             assert packages(metalink=link, timeout=4.0) == X86_64
             assert hanging.asked
 
     @pytest.mark.usefixtures("repository")
-    def test_when_all_mirrors_fail_the_first_ones_reasons_are_told(self, server, address):
+    def test_if_all_mirrors_fail_the_reasons_of_the_first_ones_are_reported(self, server, address):
         gone = [(50 - number, f"{server.url}/gone{number}") for number in range(5)]
         tampered = (99, f"{server.url}/repo")
         detail = refusal(metalink=address(metalink("0" * 64, tampered, *gone)))
@@ -238,7 +238,7 @@ class TestMetalink:
             f"{server.url}/gone0/: repomd.xml: status 404; {server.url}/gone1/: repomd.xml: status 404; and 3 more"
         )
 
-    def test_mirrors_that_all_hang_are_left_in_time(self, address):
+    def test_hanging_mirrors_are_abandoned_at_the_time_limit(self, address):
         with Loopback(hang) as hanging:
             link = address(metalink("0" * 64, *((n, f"{hanging.url}/{n}") for n in range(9))))
             started = time.monotonic()
@@ -257,8 +257,8 @@ class TestMetalink:
             ('<!DOCTYPE m [<!ENTITY a "b">]><metalink>&a;</metalink>', "the metalink: it declares a document type"),
         ],
     )
-    def test_one_that_is_of_no_use_is_refused(self, address, text, reason):
+    def test_an_unusable_metalink_is_refused(self, address, text, reason):
         assert reason in refusal(metalink=address(text))
 
-    def test_one_that_is_not_there_is_said_with_its_address(self, server):
+    def test_a_missing_metalink_is_reported_with_its_address(self, server):
         assert refusal(metalink=f"{server.url}/gone") == f"{server.url}/gone: status 404"

@@ -38,26 +38,26 @@ def read(content, arch="x86_64"):
     return [(package.name, package.summary) for package in read_packages(pieces(content), arch)]
 
 
-def test_names_and_summaries_inside_a_package_are_not_its_own():
+def test_nested_names_and_summaries_are_not_those_of_the_package():
     inner = '<name>other</name><rpm:provides><rpm:entry name="p"/></rpm:provides><summary>other</summary>'
     assert read(a_primary(a_package(inner=inner))) == [("zsh", "A shell")]
 
 
-def test_a_package_without_a_summary_has_an_empty_one():
+def test_a_package_without_a_summary_has_an_empty_summary():
     content = a_primary(a_package()).replace(b"<summary>A shell</summary>", b"")
     assert read(content) == [("zsh", "")]
 
 
-def test_what_is_no_rpm_is_passed_over():
+def test_entries_that_are_not_rpm_packages_are_skipped():
     assert read(a_primary(a_package(type="deb"), a_package("bash"))) == [("bash", "A shell")]
 
 
-def test_packages_are_sorted_by_name_whatever_order_they_come_in():
+def test_packages_are_sorted_by_name():
     assert [name for name, _ in read(a_primary(*map(a_package, "cabBA")))] == ["A", "B", "a", "b", "c"]
 
 
 @pytest.mark.parametrize("turn", [1, -1])
-def test_of_several_versions_the_newest_ones_summary_is_kept(turn):
+def test_the_summary_of_the_newest_version_is_used(turn):
     versions = ['ver="1.0~rc1" rel="9"', 'ver="1.0" rel="2"', 'epoch="0" ver="1.0" rel="10"']
     packages = [a_package(summary=version.replace('"', ""), version=version) for version in versions]
     assert read(a_primary(*packages[::turn])) == [("zsh", "epoch=0 ver=1.0 rel=10")]
@@ -82,12 +82,12 @@ def test_of_several_versions_the_newest_ones_summary_is_kept(turn):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_would_harm_or_mislead_is_refused(content, reason):
+def test_harmful_or_misleading_xml_is_refused(content, reason):
     with pytest.raises(UnavailableError, match=reason):
         read(content)
 
 
-def test_long_texts_nobody_wants_do_no_harm():
+def test_long_unused_texts_are_ignored():
     long = f"<description>{'x' * 3_000_000}</description>{' ' * 3_000_000}"
     assert read(a_primary(long, a_package(inner=long))) == [("zsh", "A shell")]
 
@@ -112,24 +112,24 @@ def test_memory_does_not_grow_with_the_primary():
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zstandard.compress])
-def test_files_of_several_streams_are_opened_whole(pack):
+def test_files_of_several_compressed_streams_are_decompressed_completely(pack):
     assert b"".join(decompress(io.BytesIO(pack(b"one") + pack(b"two")), NEVER)) == b"onetwo"
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zstandard.compress])
-def test_a_bomb_is_opened_a_piece_at_a_time(pack):
+def test_a_decompression_bomb_is_decompressed_in_pieces(pack):
     bomb = io.BytesIO(pack(bytes(50_000_000)))
     assert max(map(len, decompress(bomb, NEVER))) <= 256 * 1024
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
 @pytest.mark.parametrize("kept", [8, -9])
-def test_a_file_that_ends_too_early_is_refused(pack, kept):
+def test_a_truncated_file_is_refused(pack, kept):
     with pytest.raises(UnavailableError, match="cannot be decompressed"):
         list(decompress(io.BytesIO(pack(bytes(range(256)) * 100)[:kept]), NEVER))
 
 
-def test_a_file_that_wants_too_much_memory_is_refused():
+def test_a_file_that_needs_too_much_memory_is_refused():
     filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 256 * 1024 * 1024, "mode": lzma.MODE_FAST, "mf": lzma.MF_HC3}]
     packed = lzma.LZMACompressor(lzma.FORMAT_XZ, filters=filters)
     with pytest.raises(UnavailableError, match="cannot be decompressed: Memory usage limit"):
@@ -173,6 +173,6 @@ def test_versions_compare_as_in_rpm(one, other):
     assert [compare(one, other), compare(other, one)] == [int(number) for number in asked.split()]
 
 
-def test_the_epoch_counts_before_version_and_release():
+def test_the_epoch_takes_precedence_over_version_and_release():
     oldest, old, new, newest = Version(0, "2", "1"), Version(1, "1", "1"), Version(1, "1", "2"), Version(1, "1.1", "1")
     assert sorted([newest, new, old, oldest]) == [oldest, old, new, newest]

@@ -1,4 +1,4 @@
-"""Profiles of SCAP source datastreams as customizations."""
+"""Profiles of SCAP source datastreams are translated to customizations."""
 
 import bz2
 import gzip
@@ -42,7 +42,7 @@ def openscap(*content, profile=CIS):
 
 
 def fixed(*fixes):
-    """What is asked for by a profile of rules with these fixes."""
+    """The requirements of a profile with rules with these fixes."""
     names = [f"r{number}" for number in range(len(fixes))]
     return read(a_profile("cis", *names), *map(a_rule, names, fixes))
 
@@ -58,7 +58,7 @@ def select(idref, yes):
 # Names
 
 
-def test_title_and_description_are_name_and_description_of_the_profile():
+def test_title_and_description_become_name_and_description_of_the_profile():
     found = openscap(a_profile(title=" CIS \n Level 1 ", description=" One\n line.\n\n \n Second\tparagraph. "))
     assert found == {
         "profile_id": CIS,
@@ -67,7 +67,7 @@ def test_title_and_description_are_name_and_description_of_the_profile():
     }
 
 
-def test_markup_in_a_description_is_left_out():
+def test_markup_in_a_description_is_removed():
     found = openscap(a_profile(description="See <html:code>sshd</html:code>,<html:br/> and others."))
     assert found["profile_description"] == "See sshd, and others."
 
@@ -79,7 +79,7 @@ def test_a_profile_without_a_description_has_none():
 # What rules ask for
 
 
-def test_each_kind_of_fix_is_taken_over():
+def test_each_kind_of_fix_is_translated():
     services = SERVICES + 'enabled = ["auditd"]\ndisabled = ["kdump"]\nmasked = ["rpcbind"]'
     home = '[[customizations.filesystem]]\nmountpoint = "/home"\nsize = 1073741824'
     assert fixed(AIDE, services, home, KERNEL.format("audit=1"), "[customizations]\nfips = true") == {
@@ -91,7 +91,7 @@ def test_each_kind_of_fix_is_taken_over():
     }
 
 
-def test_what_several_rules_ask_for_is_there_once_in_the_order_of_the_rules():
+def test_repeated_requirements_of_several_rules_occur_once_in_the_order_of_the_rules():
     sudo = AIDE.replace("aide", "sudo")
     crond, auditd = (SERVICES + f'enabled = ["{name}"]' for name in ("crond", "auditd"))
     kernel = (KERNEL.format("audit=1 pti=on"), KERNEL.format("mce=0 audit=1"))
@@ -102,16 +102,16 @@ def test_what_several_rules_ask_for_is_there_once_in_the_order_of_the_rules():
     }
 
 
-def test_of_a_mount_point_s_sizes_the_largest_counts():
+def test_the_largest_of_several_sizes_of_a_mount_point_is_used():
     small, large = (f'[[customizations.filesystem]]\nmountpoint = "/var"\nsize = {size}' for size in (1024, 4096))
     assert fixed(large, small)["filesystem"] == [{"mountpoint": "/var", "min_size": 4096}]
 
 
-def test_a_profile_that_asks_for_nothing_has_only_its_names():
+def test_a_profile_without_requirements_has_only_its_name_and_description():
     assert read(a_profile("cis", "shell"), a_rule("shell", "echo 1", system="urn:xccdf:fix:script:sh")) == {}
 
 
-def test_keys_that_are_not_taken_over_are_listed():
+def test_ignored_keys_are_listed():
     fix = AIDE + '[customizations]\nhostname = "h"\nsurprise = 1'
     (benchmark,) = parse_datastream([a_datastream(a_profile("cis", "r"), a_rule("r", fix))])
     reader = ProfileReader(benchmark)
@@ -136,13 +136,13 @@ def test_keys_that_are_not_taken_over_are_listed():
         ("false", "", select("rule_aide", "false") + select("rule_aide", "true"), True),
     ],
 )
-def test_a_rule_counts_when_it_and_all_groups_around_it_are_selected(rule, group, selects, expected):
+def test_a_rule_applies_if_it_and_all_its_groups_are_selected(rule, group, selects, expected):
     inner = a_group("inner", a_rule("aide", selected=rule))
     found = selected(a_group("outer", a_rule("beside"), inner, attributes=group), inner=selects)
     assert found == ({"packages": ["aide"]} if expected else {})
 
 
-def test_a_profile_inherits_from_the_one_that_it_extends_and_may_differ():
+def test_a_profile_inherits_from_the_extended_profile_and_may_override_it():
     level1 = a_profile("cis", "aide", "sudo", title="Level 1", description="The first")
     level2 = a_profile("stig", title="Level 2", inner=select("rule_sudo", "false"), attributes=f'extends="{CIS}"')
     rules = a_rule("aide"), a_rule("sudo", AIDE.replace("aide", "sudo"))
@@ -162,7 +162,7 @@ def test_a_profile_inherits_from_the_one_that_it_extends_and_may_differ():
         (f'<x:set-value idref="{PREFIX}value_l1tf">off</x:set-value>', "l1tf=off"),
     ],
 )
-def test_values_are_filled_into_fixes_as_the_profile_chooses(inner, expected):
+def test_values_in_fixes_are_those_that_the_profile_selects(inner, expected):
     value = a_value("l1tf", default="flush", full="full,force")
     rule = a_rule("l1tf", KERNEL.format(f"l1tf={a_reference('l1tf')}"))
     found = read(a_profile("cis", "l1tf", inner=inner), a_group("kernel", value, rule))
@@ -211,7 +211,7 @@ REFUSED = {
     ),
 }
 BAD_FIXES = {
-    "no TOML": ("package aide", "expected TOML"),
+    "no TOML": ("package aide", "is not TOML"),
     "a package without a name": ("[[packages]]", "name: missing"),
     "a package with a blank": ('[[packages]]\nname = "a b"', "'a b' is no name"),
     "a service without a name": (SERVICES + 'enabled = [""]', "'' is no name"),
@@ -232,7 +232,7 @@ def test_a_datastream_that_is_damaged_or_hostile_is_refused_with_the_reason(case
 
 
 @pytest.mark.parametrize("case", BAD_FIXES)
-def test_a_fix_that_cannot_be_used_is_refused_naming_its_rule(case):
+def test_an_invalid_fix_is_refused_with_the_name_of_its_rule(case):
     fix, reason = BAD_FIXES[case]
     with pytest.raises(UnavailableError) as caught:
         read(a_profile("cis", "aide"), a_rule(fix=fix))
@@ -240,7 +240,7 @@ def test_a_fix_that_cannot_be_used_is_refused_naming_its_rule(case):
     assert reason in caught.value.detail
 
 
-def test_a_fix_that_no_profile_wants_does_no_harm():
+def test_an_invalid_fix_that_no_profile_uses_is_ignored():
     assert read(a_profile("cis", "aide"), a_rule(), a_rule("other", "no TOML")) == {"packages": ["aide"]}
 
 
@@ -254,7 +254,7 @@ def test_a_fix_that_no_profile_wants_does_no_harm():
         "<x:title>x</x:title><x:select idref='b'/><x:value>x</x:value>",
     ],
 )
-def test_elements_in_places_where_they_mean_nothing_are_ignored(content):
+def test_misplaced_elements_are_ignored(content):
     assert read(SOUND, content, a_rule("last")) == {"packages": ["aide"]}
     assert read(a_profile("cis", "aide", inner=f"<x:b>{content}</x:b>"), a_rule()) == {"packages": ["aide"]}
 
@@ -268,7 +268,7 @@ def test_a_datastream_may_be_compressed(tmp_path, pack):
 
 
 @pytest.mark.parametrize("kind", ["gone", "a folder"])
-def test_a_file_that_cannot_be_read_is_named(tmp_path, kind):
+def test_the_error_about_an_unreadable_file_names_it(tmp_path, kind):
     if kind == "a folder":
         (tmp_path / "ds.xml").mkdir()
     with pytest.raises(ConfigurationError, match=r"ds\.xml: is not there, or not a regular file"):

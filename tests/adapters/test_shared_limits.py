@@ -1,4 +1,4 @@
-"""Rate limits in a real Redis: exact among all who share it, and no request's trouble when it is away."""
+"""Rate limits in a real Redis are exact for all its clients; an unavailable Redis affects no request."""
 
 import asyncio
 import time
@@ -66,7 +66,7 @@ async def spend(limits, tenant="somebody", budget=Budget.READS, amount=1):
 
 
 async def until(limits, wanted):
-    """The first answer that is as wanted, of many requests; what is asked until then comes late or uncounted."""
+    """The first of many answers that meets the condition; earlier answers may be late or uncounted."""
     deadline = time.monotonic() + PATIENCE
     while True:
         spent = await spend(limits)
@@ -77,14 +77,14 @@ async def until(limits, wanted):
 
 
 async def said(lines):
-    """Wait until something is logged."""
+    """Wait until an event is logged."""
     deadline = time.monotonic() + PATIENCE
     while not lines:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.02)
 
 
-def test_as_many_pass_as_the_budget_allows_and_each_is_told_what_is_left(redis):
+def test_requests_within_the_budget_pass_with_the_remaining_budget(redis):
     async def told():
         async with sharing(redis) as limits:
             return [await spend(limits, budget=Budget.WRITES) for _ in range(3)]
@@ -95,7 +95,7 @@ def test_as_many_pass_as_the_budget_allows_and_each_is_told_what_is_left(redis):
     assert timedelta(seconds=WINDOW - 20) < spent[-1].frees_in <= timedelta(seconds=WINDOW)
 
 
-def test_several_are_counted_together_or_not_at_all(redis):
+def test_several_requests_are_counted_together_or_not_at_all(redis):
     async def told():
         async with sharing(redis) as limits:
             amounts = (1, 30, 28, 2, 1, 31)
@@ -115,7 +115,7 @@ def test_several_are_counted_together_or_not_at_all(redis):
     assert timedelta(seconds=WINDOW - 20) < spent[3].retry_in <= timedelta(seconds=WINDOW)
 
 
-def test_more_than_the_limit_is_refused_also_where_nothing_was_spent(redis):
+def test_more_requests_than_the_limit_are_refused_even_if_none_was_spent(redis):
     async def told():
         async with sharing(redis) as limits:
             return await spend(limits, amount=31)
@@ -124,7 +124,7 @@ def test_more_than_the_limit_is_refused_also_where_nothing_was_spent(redis):
     assert (spent.admitted, spent.remaining, spent.frees_in, spent.retry_in) == (False, 30, timedelta(0), None)
 
 
-def test_who_waits_for_several_as_long_as_told_is_admitted(redis):
+def test_several_requests_are_admitted_after_the_reported_wait(redis):
     async def waiting():
         async with sharing(redis, window=2) as limits:
             await spend(limits)
@@ -139,7 +139,7 @@ def test_who_waits_for_several_as_long_as_told_is_admitted(redis):
     assert (again.admitted, rest.admitted) == (True, True)
 
 
-def test_all_who_share_it_get_the_budget_together(redis):
+def test_all_clients_of_a_store_share_the_budget(redis):
     async def admitted():
         async with sharing(redis) as one, sharing(redis) as other:
             spent = await asyncio.gather(*(spend(limits) for limits in (one, other) for _ in range(100)))
@@ -148,7 +148,7 @@ def test_all_who_share_it_get_the_budget_together(redis):
     assert asyncio.run(admitted()) == (30, list(range(30)))
 
 
-def test_who_waits_as_long_as_told_is_admitted_and_who_does_not_is_not(redis):
+def test_a_request_is_admitted_after_the_reported_wait_and_not_before(redis):
     async def waiting():
         async with sharing(redis, window=2) as limits:
             await spend(limits, budget=Budget.WRITES)
@@ -164,8 +164,8 @@ def test_who_waits_as_long_as_told_is_admitted_and_who_does_not_is_not(redis):
     assert admitted.remaining <= 1
 
 
-def test_what_left_the_window_is_forgotten_and_what_is_in_it_counts(redis):
-    """Moments of all ages, as a store has them whose window moved on."""
+def test_requests_outside_the_window_are_removed_and_those_inside_count(redis):
+    """The store has requests of all ages, as after the window has moved."""
 
     async def told(key, ages):
         async with sharing(redis) as limits:
@@ -186,7 +186,7 @@ def test_what_left_the_window_is_forgotten_and_what_is_in_it_counts(redis):
         assert asyncio.run(told(key, ages)) == (30 - inside - 1, inside + 1)
 
 
-def test_nothing_is_kept_longer_than_the_window(redis):
+def test_no_data_are_stored_longer_than_the_window(redis):
     async def once():
         async with sharing(redis) as limits:
             await spend(limits)
@@ -196,7 +196,7 @@ def test_nothing_is_kept_longer_than_the_window(redis):
         assert [0 < client.pttl(key) <= WINDOW * 1000 for key in client.scan_iter()] == [True]
 
 
-def test_with_a_store_that_was_killed_requests_pass_and_are_counted_as_uncounted(own_redis):
+def test_requests_pass_with_a_killed_store_and_are_counted_as_uncounted(own_redis):
     async def passing():
         metrics = Counted()
         async with sharing(own_redis, metrics=metrics) as limits:
@@ -207,7 +207,7 @@ def test_with_a_store_that_was_killed_requests_pass_and_are_counted_as_uncounted
     assert asyncio.run(passing()) == ([None] * 50, 50)
 
 
-def test_with_a_store_that_hangs_only_those_wait_that_found_it_hanging(own_redis):
+def test_only_the_first_requests_wait_for_a_hanging_store(own_redis):
     async def passing():
         metrics = Counted()
         async with sharing(own_redis, metrics=metrics) as limits:
@@ -227,7 +227,7 @@ def test_with_a_store_that_hangs_only_those_wait_that_found_it_hanging(own_redis
 
 
 @pytest.mark.parametrize("trouble", ["killed", "held"])
-def test_a_store_that_is_back_counts_again(own_redis, trouble):
+def test_a_store_that_is_available_again_counts_again(own_redis, trouble):
     async def counting():
         async with sharing(own_redis, patience=0.3) as limits:
             (own_redis.kill if trouble == "killed" else own_redis.hold)()
@@ -238,7 +238,7 @@ def test_a_store_that_is_back_counts_again(own_redis, trouble):
     assert asyncio.run(counting()).limit == 30
 
 
-def test_one_line_says_that_it_is_away_and_one_that_it_is_back(own_redis):
+def test_the_log_says_once_that_the_store_is_unavailable_and_once_that_it_is_available(own_redis):
     async def going_and_coming(lines):
         async with sharing(own_redis, patience=0.3) as limits:
             own_redis.kill()
@@ -255,7 +255,7 @@ def test_one_line_says_that_it_is_away_and_one_that_it_is_back(own_redis):
     ]
 
 
-def test_a_store_that_always_answers_too_late_holds_up_no_more_requests_until_it_is_fast_again():
+def test_a_store_that_always_answers_late_delays_no_further_requests_until_it_is_fast_again():
     late = True
 
     def answering(connection, ending):
@@ -299,7 +299,7 @@ def test_a_store_that_always_answers_too_late_holds_up_no_more_requests_until_it
         b"$5000\r\n" + b"a" * 5000,
     ],
 )
-def test_a_store_that_gives_another_answer_than_the_script_does_is_away(answer):
+def test_a_store_with_an_invalid_answer_counts_as_unavailable(answer):
     async def passing(server):
         limits = RedisRateLimits(f"redis://127.0.0.1:{server.port}", AMOUNTS, WINDOW, Counted(), patience=LONG)
         try:
@@ -311,7 +311,7 @@ def test_a_store_that_gives_another_answer_than_the_script_does_is_away(answer):
         assert asyncio.run(passing(server)) is None
 
 
-def test_numbers_that_no_caller_could_make_sense_of_are_corrected():
+def test_numbers_out_of_range_are_corrected():
     async def counting(server):
         limits = RedisRateLimits(f"redis://127.0.0.1:{server.port}", AMOUNTS, WINDOW, Counted(), patience=LONG)
         try:
@@ -325,7 +325,7 @@ def test_numbers_that_no_caller_could_make_sense_of_are_corrected():
     assert (spent.admitted, spent.remaining, spent.frees_in) == (False, 0, timedelta(seconds=WINDOW))
 
 
-def test_a_store_that_answers_and_cannot_count_is_away(redis):
+def test_a_store_that_answers_but_cannot_count_is_unavailable(redis):
     async def passing():
         metrics = Counted()
         async with sharing(redis, metrics=metrics) as limits:
@@ -339,7 +339,7 @@ def test_a_store_that_answers_and_cannot_count_is_away(redis):
     assert asyncio.run(passing()) == ([None] * 3, 3)
 
 
-def test_a_failure_that_was_the_only_one_is_not_worth_a_line(redis):
+def test_a_single_failure_is_not_logged(redis):
     async def one_failure():
         metrics = Counted()
         async with sharing(redis, metrics=metrics) as limits:
@@ -355,7 +355,7 @@ def test_a_failure_that_was_the_only_one_is_not_worth_a_line(redis):
     assert lines == []
 
 
-def test_a_connection_that_the_store_closed_meanwhile_is_made_anew(redis):
+def test_a_connection_that_the_store_closed_is_opened_again(redis):
     async def asking():
         async with sharing(redis) as limits:
             await spend(limits)
@@ -367,7 +367,7 @@ def test_a_connection_that_the_store_closed_meanwhile_is_made_anew(redis):
     assert asyncio.run(asking()).remaining == 28
 
 
-def test_a_store_without_a_script_cache_is_told_the_script_again(redis):
+def test_the_script_is_sent_again_if_the_store_has_lost_it(redis):
     async def asking():
         async with sharing(redis) as limits:
             await spend(limits)
@@ -379,7 +379,7 @@ def test_a_store_without_a_script_cache_is_told_the_script_again(redis):
 
 
 @pytest.mark.parametrize("scheme", ["redis", "valkey"])
-def test_a_store_may_go_by_either_name_and_want_a_password(tmp_path, scheme):
+def test_redis_and_valkey_urls_with_a_password_are_supported(tmp_path, scheme):
     async def asking(url):
         limits = RedisRateLimits(url.replace("redis", scheme, 1), AMOUNTS, WINDOW, Counted(), patience=LONG)
         try:
@@ -407,7 +407,7 @@ def test_with_a_wrong_password_requests_pass(tmp_path):
 
 
 @pytest.mark.parametrize("url", ["redis://:S3cret@store:port", "redis://:S3cret@store/0?no_such=1", "redis://["])
-def test_a_url_that_cannot_be_used_is_said_without_its_password(url):
+def test_the_error_about_an_invalid_url_does_not_contain_its_password(url):
     with pytest.raises(ConfigurationError, match="RATE_LIMIT_STORAGE_URL") as refused:
         RedisRateLimits(url, AMOUNTS, WINDOW, Counted())
     assert "S3cret" not in str(refused.value)

@@ -8,7 +8,7 @@ import pytest
 from pysequoia import Cert, Tsk
 
 from adapters.files import signing_keys
-from adapters.files.distribution_source import expand, parse_source, write
+from adapters.files.distribution_source import generate_documents, parse_source, write_documents
 from adapters.files.signing_keys import download, fetch_keys
 from domain.errors import ConfigurationError, UnavailableError
 from tests.support.waiting import SOON
@@ -24,7 +24,7 @@ def keys():
 
 
 class Vendor:
-    """A web server with `pages` by path; `asked` is every path asked for."""
+    """A web server with `pages` by path; `asked` are all requested paths."""
 
     def __init__(self):
         self.pages = {}
@@ -92,7 +92,7 @@ def a_source(addresses, *certificates):
 
 
 def written(source, directory):
-    write(expand(source), directory)
+    write_documents(generate_documents(source), directory)
     return {path: path.read_bytes() for path in directory.glob("*/*.json")}
 
 
@@ -114,7 +114,7 @@ def binary(*certificates):
 
 
 @pytest.mark.parametrize("form", [armored, binary])
-def test_exactly_the_sources_keys_replace_the_address_in_the_sources_order(tmp_path, vendor, keys, form):
+def test_the_keys_of_the_source_replace_the_address_in_the_order_of_the_source(tmp_path, vendor, keys, form):
     vendor.pages = {"/all": form(keys["stranger"], keys["auxiliary"], keys["release"])}
     source = a_source([vendor.address("/all")], keys["release"], keys["auxiliary"])
     written(source, tmp_path)
@@ -128,7 +128,7 @@ def test_exactly_the_sources_keys_replace_the_address_in_the_sources_order(tmp_p
     assert vendor.asked == ["/all"]
 
 
-def test_keys_are_gathered_from_several_addresses_and_one_that_fails_does_not_matter(tmp_path, vendor, keys):
+def test_keys_are_collected_from_several_addresses_of_which_one_may_fail(tmp_path, vendor, keys):
     vendor.pages = {"/one": armored(keys["release"]), "/two": binary(keys["auxiliary"]), "/page": b"<html>"}
     addresses = [vendor.address(path) for path in ("/gone", "/one", "/two", "/page")]
     source = a_source(addresses, keys["release"], keys["auxiliary"])
@@ -163,7 +163,7 @@ def refused(source, directory):
     return caught.value.detail
 
 
-def test_a_wrong_key_is_refused_and_nothing_written(tmp_path, vendor, keys):
+def test_a_key_with_another_fingerprint_is_refused_and_nothing_is_written(tmp_path, vendor, keys):
     vendor.pages = {"/key": armored(keys["release"], keys["stranger"])}
     detail = refused(a_source([vendor.address("/key")], keys["release"], keys["auxiliary"]), tmp_path)
     assert keys["auxiliary"].fingerprint.upper() in detail
@@ -173,20 +173,20 @@ def test_a_wrong_key_is_refused_and_nothing_written(tmp_path, vendor, keys):
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>sign in</html>", b"\x99\x01"])
-def test_something_that_is_no_keyring_is_refused(tmp_path, vendor, keys, content):
+def test_content_that_is_not_a_keyring_is_refused(tmp_path, vendor, keys, content):
     vendor.pages = {"/key": content}
     detail = refused(a_source([vendor.address("/key")], keys["release"]), tmp_path)
     assert f"{vendor.address('/key')} (no OpenPGP certificates)" in detail
 
 
-def test_a_server_that_is_down_is_named(tmp_path, vendor, keys):
+def test_the_error_about_an_unavailable_server_names_it(tmp_path, vendor, keys):
     address = vendor.address("/key")
     vendor.server.server_close()
     detail = refused(a_source([address], keys["release"]), tmp_path)
     assert f"{address} (ConnectionError)" in detail
 
 
-def test_a_broken_directory_is_refused_before_anything_is_asked(tmp_path, vendor, keys):
+def test_an_invalid_directory_is_refused_before_any_request(tmp_path, vendor, keys):
     source = a_source([vendor.address("/key")], keys["release"])
     written(source, tmp_path)
     (tmp_path / "test-8" / "test-8.json").write_text("{")
@@ -195,7 +195,7 @@ def test_a_broken_directory_is_refused_before_anything_is_asked(tmp_path, vendor
     assert vendor.asked == []
 
 
-def test_distributions_the_directory_does_not_have_are_passed_over(tmp_path, vendor, keys):
+def test_distributions_that_the_directory_lacks_are_skipped(tmp_path, vendor, keys):
     vendor.pages = {"/key": armored(keys["release"])}
     source = a_source([vendor.address("/key")], keys["release"])
     written(source, tmp_path)
@@ -204,7 +204,7 @@ def test_distributions_the_directory_does_not_have_are_passed_over(tmp_path, ven
     assert [path.name for path in fetch_keys(source, tmp_path)] == ["test-9.json"]
 
 
-def test_the_file_stays_readable_for_all_who_could_read_it(tmp_path, vendor, keys):
+def test_the_file_keeps_its_permissions(tmp_path, vendor, keys):
     vendor.pages = {"/key": armored(keys["release"])}
     source = a_source([vendor.address("/key")], keys["release"])
     written(source, tmp_path)
@@ -213,28 +213,28 @@ def test_the_file_stays_readable_for_all_who_could_read_it(tmp_path, vendor, key
     assert modes == {"test-8.json": 0o640, "test-9.json": 0o644}
 
 
-def test_a_passing_failure_is_tried_again(vendor):
+def test_a_temporary_failure_is_retried(vendor):
     vendor.pages = {"/key": b"content"}
     vendor.failures = {"/key": 2}
     assert download(vendor.address("/key")) == b"content"
     assert vendor.asked == ["/key"] * 3
 
 
-def test_a_page_that_is_not_there_is_asked_for_once(vendor):
+def test_a_missing_page_is_requested_once(vendor):
     with pytest.raises(UnavailableError, match="status 404"):
         download(vendor.address("/gone"))
     assert vendor.asked == ["/gone"]
 
 
-def test_an_answer_without_end_is_cut_off(vendor, monkeypatch):
-    monkeypatch.setattr(signing_keys, "_LARGEST", 100)
+def test_an_endless_answer_is_abandoned(vendor, monkeypatch):
+    monkeypatch.setattr(signing_keys, "_MAX_DOWNLOAD_BYTES", 100)
     vendor.pages = {"/key": b"x" * 101}
     with pytest.raises(UnavailableError, match="more than 100 bytes"):
         download(vendor.address("/key"))
 
 
-def test_an_answer_that_drips_is_cut_off_in_time(monkeypatch):
-    monkeypatch.setattr(signing_keys, "_SECONDS", 1.0)
+def test_a_slow_answer_is_abandoned_at_the_time_limit(monkeypatch):
+    monkeypatch.setattr(signing_keys, "_TOTAL_TIMEOUT_SECONDS", 1.0)
     ended = threading.Event()
 
     class Dripping(BaseHTTPRequestHandler):
@@ -258,7 +258,7 @@ def test_an_answer_that_drips_is_cut_off_in_time(monkeypatch):
         server.shutdown()
 
 
-def test_what_claims_to_be_compressed_is_not_asked_for(vendor):
+def test_compressed_answers_are_not_requested(vendor):
     vendor.pages = {"/key": b"content"}
     download(vendor.address("/key"))
     assert vendor.encodings == ["identity"]

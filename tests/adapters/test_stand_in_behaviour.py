@@ -1,4 +1,4 @@
-"""The stand-in composer's faults on demand, its tokens, and its life as a process."""
+"""The stand-in composer: its faults on request, its tokens, and its process."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def until(condition: Callable[[], bool]) -> bool:
     return True
 
 
-def test_it_can_be_slow_after_it_has_stored(call: Client) -> None:
+def test_the_stand_in_can_be_slow_after_storing_a_compose(call: Client) -> None:
     call.composer.steer(post_latency=5)
     with pytest.raises(requests.Timeout):
         call("POST", "/compose", json=a_request(), timeout=0.2)
     assert call.composer.behaviour()["composes"] == 1
 
 
-def test_it_can_be_slow_everywhere(call: Client) -> None:
+def test_the_stand_in_can_be_slow_for_every_operation(call: Client) -> None:
     call.composer.steer(latency=0.2)
     started = time.monotonic()
     call("GET", "/openapi")
     assert time.monotonic() - started >= 0.2
 
 
-def test_it_can_hang_until_it_is_reset(call: Client) -> None:
+def test_the_stand_in_can_hang_until_a_reset(call: Client) -> None:
     call.composer.steer(hang=True)
     with ThreadPoolExecutor(1) as thread:
         answer = thread.submit(call, "GET", "/openapi")
@@ -53,14 +53,14 @@ def test_it_can_hang_until_it_is_reset(call: Client) -> None:
 
 
 @pytest.mark.parametrize(("moment", "stored"), [("before", 0), ("after", 1)])
-def test_it_can_drop_the_connection(call: Client, moment: str, stored: int) -> None:
+def test_the_stand_in_can_drop_the_connection(call: Client, moment: str, stored: int) -> None:
     call.composer.steer(post_drop=moment)
     with pytest.raises(requests.ConnectionError):
         call.post()
     assert call.composer.behaviour()["composes"] == stored
 
 
-def test_it_can_refuse_with_any_error(call: Client) -> None:
+def test_the_stand_in_can_refuse_with_any_error(call: Client) -> None:
     call.composer.steer(post_error={"status": 400, "id": 24, "reason": "no", "details": "never"})
     answer = call.post()
     assert answer.status_code == 400
@@ -68,7 +68,7 @@ def test_it_can_refuse_with_any_error(call: Client) -> None:
     assert call.composer.behaviour()["composes"] == 0
 
 
-def test_it_can_answer_as_a_proxy_would(call: Client) -> None:
+def test_the_stand_in_can_answer_like_a_proxy(call: Client) -> None:
     compose_id = call.queued()
     raw = {"status": 502, "body": "<html>bad gateway</html>", "content_type": "text/html"}
     call.composer.steer(post_raw=raw, status_raw=raw)
@@ -76,7 +76,7 @@ def test_it_can_answer_as_a_proxy_would(call: Client) -> None:
         assert (answer.status_code, answer.text) == (502, "<html>bad gateway</html>")
 
 
-def test_it_can_name_a_new_build_as_another_one(call: Client) -> None:
+def test_the_stand_in_can_give_a_new_build_the_id_of_another_one(call: Client) -> None:
     first = call.queued()
     call.composer.steer(post_id=first)
     assert call.queued() == first
@@ -85,7 +85,7 @@ def test_it_can_name_a_new_build_as_another_one(call: Client) -> None:
     assert call.queued() != first
 
 
-def test_any_operation_can_answer_anything(call: Client) -> None:
+def test_every_operation_can_give_any_answer(call: Client) -> None:
     compose_id = call.queued()
     raw = {"status": 200, "body": "[[]]", "content_type": "application/json"}
     call.composer.steer(raw={"GET /composes/{id}/metadata": raw, "POST /search/packages": raw})
@@ -96,7 +96,7 @@ def test_any_operation_can_answer_anything(call: Client) -> None:
     assert call.metadata(compose_id)["id"] == compose_id
 
 
-def test_it_can_forget_its_composes(call: Client) -> None:
+def test_the_stand_in_can_lose_its_composes(call: Client) -> None:
     compose_id = call.queued()
     call.composer.steer(forget=True)
     assert call("GET", f"/composes/{compose_id}").status_code == 404
@@ -105,7 +105,7 @@ def test_it_can_forget_its_composes(call: Client) -> None:
     assert call("GET", f"/composes/{compose_id}").status_code == 200
 
 
-def test_it_can_tell_any_status(call: Client) -> None:
+def test_the_stand_in_can_answer_any_status(call: Client) -> None:
     compose_id = call.queued()
     told = {"status": "failure", "error": {"id": 9, "reason": "r", "details": {"id": 20, "reason": "inner"}}}
     call.composer.steer(image_status=told)
@@ -115,7 +115,7 @@ def test_it_can_tell_any_status(call: Client) -> None:
     assert call("GET", f"/composes/{compose_id}").json()["status"] == "unheard-of"
 
 
-def test_it_can_be_unwell(call: Client) -> None:
+def test_the_stand_in_can_fail_its_openapi_document(call: Client) -> None:
     compose_id = call.queued()
     call.composer.steer(openapi_status=500, delete_error={"status": 500})
     assert call("GET", "/openapi").status_code == 500
@@ -134,7 +134,7 @@ def test_behaviour_is_merged_and_reset(composer: StandInComposer) -> None:
     assert composer.behaviour()["forget"] is False
 
 
-def test_calls_are_counted_and_remembered(call: Client) -> None:
+def test_calls_are_counted_and_recorded(call: Client) -> None:
     headers = {"X-Strc-Trace-ID": "trace", "x-rh-insights-request-id": "request", "x-rh-identity": "e30="}
     call("GET", f"/composes/{uuid4()}", headers=headers)
     call("GET", f"/composes/{uuid4()}")
@@ -145,7 +145,7 @@ def test_calls_are_counted_and_remembered(call: Client) -> None:
     assert (second["trace_id"], second["request_id"], second["identity"]) == (None, None, False)
 
 
-def test_calls_are_remembered_with_the_time_they_took(call: Client) -> None:
+def test_calls_are_recorded_with_their_duration(call: Client) -> None:
     call.composer.steer(latency=0.1)
     before = time.monotonic()
     call("GET", "/openapi")
@@ -154,7 +154,7 @@ def test_calls_are_remembered_with_the_time_they_took(call: Client) -> None:
     assert slow["ended"] <= time.monotonic()
 
 
-def test_a_required_token_opens_the_door_until_it_is_revoked(call: Client) -> None:
+def test_a_token_is_accepted_until_it_is_revoked(call: Client) -> None:
     call.composer.steer(require_token=True)
     assert call("GET", "/openapi").status_code == 401
     granted = call.token().json()
@@ -166,13 +166,13 @@ def test_a_required_token_opens_the_door_until_it_is_revoked(call: Client) -> No
     assert call.composer.counters()["POST /token"] == 1
 
 
-def test_a_token_ends(call: Client) -> None:
+def test_a_token_expires(call: Client) -> None:
     call.composer.steer(require_token=True, token_expires_in=0)
     headers = {"Authorization": f"Bearer {call.token().json()['access_token']}"}
     assert call("GET", "/openapi", headers=headers).status_code == 401
 
 
-def test_no_token_without_credentials(call: Client) -> None:
+def test_a_token_request_without_credentials_is_refused(call: Client) -> None:
     assert call.token(client_secret="").status_code == 401
     assert call.token(grant_type="password").status_code == 400
     call.composer.steer(token_status=503)
@@ -180,7 +180,7 @@ def test_no_token_without_credentials(call: Client) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_at_once_and_cleanly_even_while_calls_hang(number: signal.Signals) -> None:
+def test_the_stand_in_ends_at_once_even_while_calls_hang(number: signal.Signals) -> None:
     command = [sys.executable, "-m", "adapters.embedded.composer", "--state=:memory:"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -203,7 +203,7 @@ def test_it_ends_at_once_and_cleanly_even_while_calls_hang(number: signal.Signal
         assert process.stderr.read() == ""
 
 
-def test_it_ends_when_its_parent_is_killed() -> None:
+def test_the_stand_in_ends_when_its_parent_is_killed() -> None:
     parent = """
 import time
 from adapters.embedded.composer.process import StandInComposer
@@ -226,14 +226,14 @@ time.sleep(60)
     assert until(is_gone)
 
 
-def test_it_ends_when_its_parent_was_gone_before_it_looked() -> None:
+def test_the_stand_in_ends_if_its_parent_ended_before_the_check() -> None:
     command = [sys.executable, "-m", "adapters.embedded.composer", "--state=:memory:", f"--parent-death={os.getppid()}"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert ended.stderr == "stand-in composer: the process that started this one has ended\n"
     assert ended.stdout == ""
 
 
-def test_a_signal_ends_it_also_before_the_server_listens_for_signals() -> None:
+def test_a_signal_before_the_server_handles_signals_ends_the_stand_in() -> None:
     program = """
 import signal, sys, uvicorn
 from adapters.embedded.composer.__main__ import main
@@ -251,7 +251,7 @@ main()
     assert (ended.returncode, ended.stderr) == (0, b"")
 
 
-def test_a_taken_port_is_an_error_at_once(composer: StandInComposer, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_an_error_at_once(composer: StandInComposer, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(RuntimeError, match="stand-in composer"):
         StandInComposer(port=int(composer.url.rsplit(":", 1)[1]))
     assert "in use" in capfd.readouterr().err

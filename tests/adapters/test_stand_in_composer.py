@@ -1,4 +1,4 @@
-"""The stand-in composer, as whoever calls it over a socket sees it."""
+"""The stand-in composer over a socket, as its clients see it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.stand_in import Client, Json, a_request, with_packages
 
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandInComposer]:
-    """One that builds in no time."""
+    """A stand-in whose builds take no time."""
     with StandInComposer(tmp_path_factory.mktemp("composer") / "state.sqlite", seconds=0) as composer:
         yield composer
 
@@ -29,7 +29,7 @@ def composer(process: StandInComposer) -> StandInComposer:
 
 
 def stages(composer: StandInComposer, body: Json) -> list[Json]:
-    """What a compose's image status was, each time another than before, until it is final."""
+    """The different image statuses of a compose in order, up to the final one."""
     client, seen = Client(composer), list[Json]()
     compose_id = client.queued(body)
     while not seen or seen[-1]["status"] not in ("success", "failure"):
@@ -43,14 +43,14 @@ def stages(composer: StandInComposer, body: Json) -> list[Json]:
 
 @pytest.fixture(scope="module")
 def watched() -> list[list[Json]]:
-    """Three builds of a second, side by side: one to AWS, one without its package, one not uploaded."""
+    """Three concurrent builds of a second: one for AWS, one with a missing package, one with a failing upload."""
     to_aws = a_request("aws", {"region": "eu-west-1", "share_with_accounts": ["123456789012"]})
     bodies = [to_aws, with_packages("bash", "no-such-package-x"), with_packages("upload-will-fail-y")]
     with StandInComposer(seconds=1) as composer, ThreadPoolExecutor(3) as threads:
         return list(threads.map(lambda body: stages(composer, body), bodies))
 
 
-def test_it_says_that_it_is_a_stand_in(call: Client) -> None:
+def test_the_openapi_document_names_the_stand_in(call: Client) -> None:
     answer = call("GET", "/openapi")
     assert answer.json()["info"]["title"].startswith("stand-in composer")
     assert answer.headers["Server"] == "stand-in-composer"
@@ -63,7 +63,7 @@ def test_a_compose_is_answered_with_its_id(call: Client) -> None:
     assert answer.json()["kind"] == "ComposeId"
 
 
-def test_an_image_for_aws_goes_through_all_stages(watched: list[list[Json]]) -> None:
+def test_an_image_for_aws_passes_through_all_stages(watched: list[list[Json]]) -> None:
     names = [status["status"] for status in watched[0]]
     assert names == ["pending", "building", "uploading", "registering", "success"]
 
@@ -79,7 +79,7 @@ def test_an_upload_is_running_before_it_succeeds(watched: list[list[Json]]) -> N
     assert statuses == ["running", "running", "success"]
 
 
-def test_a_missing_package_fails_the_build_with_the_cause_inside(watched: list[list[Json]]) -> None:
+def test_a_missing_package_fails_the_build_with_a_nested_cause(watched: list[list[Json]]) -> None:
     assert [status["status"] for status in watched[1]] == ["pending", "building", "failure"]
     error = watched[1][-1]["error"]
     assert error["id"] == 5
@@ -103,7 +103,7 @@ def test_an_upload_can_fail(watched: list[list[Json]]) -> None:
         ("oci", {}, "oci.objectstorage", {"url"}),
     ],
 )
-def test_a_built_image_is_found_where_its_type_goes(
+def test_a_built_image_has_the_upload_options_of_its_type(
     call: Client, image_type: str, options: Json, upload_type: str, keys: set[str]
 ) -> None:
     body = a_request(image_type)
@@ -112,7 +112,7 @@ def test_a_built_image_is_found_where_its_type_goes(
     assert (upload["status"], upload["type"], upload["options"].keys()) == ("success", upload_type, keys)
 
 
-def test_composes_outlive_a_restart(tmp_path: Path) -> None:
+def test_composes_survive_a_restart(tmp_path: Path) -> None:
     state = tmp_path / "deep" / "state.sqlite"
     with StandInComposer(state, seconds=0) as first:
         compose_id = Client(first).queued(with_packages("no-such-package"))
@@ -122,7 +122,7 @@ def test_composes_outlive_a_restart(tmp_path: Path) -> None:
         assert second.behaviour()["composes"] == 1
 
 
-def test_the_files_of_the_composes_are_for_their_owner_only(tmp_path: Path) -> None:
+def test_the_files_of_the_composes_are_private(tmp_path: Path) -> None:
     made, of_before = tmp_path / "made" / "state.sqlite", tmp_path / "before.sqlite"
     with StandInComposer(of_before, seconds=0) as first:
         compose_id = Client(first).queued(a_request())
@@ -139,7 +139,7 @@ def test_the_files_of_the_composes_are_for_their_owner_only(tmp_path: Path) -> N
     assert modes_beside == {"before.sqlite", "before.sqlite-wal", "before.sqlite-shm"}
 
 
-def test_metadata_hold_the_request_with_its_defaults_and_the_packages(call: Client) -> None:
+def test_metadata_have_the_request_with_its_defaults_and_the_packages(call: Client) -> None:
     body = with_packages("nginx", "@core")
     metadata = call.metadata(call.queued(body))
     assert metadata["request"] == {
@@ -171,7 +171,7 @@ def test_a_deleted_compose_is_gone(call: Client) -> None:
     ("path", "status"),
     [(f"/composes/{UUID(int=17)}", 404), ("/composes/17", 400), ("/distributions/beos-5", 404), ("/nowhere", 404)],
 )
-def test_an_error_has_the_composers_shape(call: Client, path: str, status: int) -> None:
+def test_an_error_has_the_format_of_the_composer(call: Client, path: str, status: int) -> None:
     answer = call("GET", path)
     assert answer.status_code == status
     assert answer.json()["kind"] == "Error"
@@ -192,14 +192,14 @@ def test_an_error_has_the_composers_shape(call: Client, path: str, status: int) 
         {"distribution": "rhel-9.6", "image_request": {"architecture": "x86_64", "image_type": "aws"}},
     ],
 )
-def test_a_body_that_does_not_fit_is_refused(call: Client, wrong: Json) -> None:
+def test_a_body_that_violates_the_schema_is_refused(call: Client, wrong: Json) -> None:
     assert not compose_request_validator().is_valid(wrong)
     answer = call.post(wrong)
     assert (answer.status_code, answer.json()["id"]) == (400, "30")
     assert call.composer.behaviour()["composes"] == 0
 
 
-def test_a_body_that_is_no_json_is_refused(call: Client) -> None:
+def test_a_body_that_is_not_json_is_refused(call: Client) -> None:
     headers = {"Content-Type": "application/json"}
     answer = call("POST", "/compose", data=b"{\xff", headers=headers)
     assert (answer.status_code, answer.json()["id"]) == (400, "20")
@@ -219,12 +219,14 @@ def test_a_body_that_is_no_json_is_refused(call: Client) -> None:
         ({"distribution": "rhel-9.6"}, "25"),
     ],
 )
-def test_what_the_composer_cannot_build_it_refuses_by_number(call: Client, body: Json, error_id: str) -> None:
+def test_a_request_that_cannot_be_built_is_refused_with_the_number_of_the_error(
+    call: Client, body: Json, error_id: str
+) -> None:
     answer = call.post(body)
     assert (answer.status_code, answer.json()["id"]) == (400, error_id)
 
 
-def test_an_installer_takes_the_customizations_that_it_supports(call: Client) -> None:
+def test_an_installer_accepts_the_customizations_that_it_supports(call: Client) -> None:
     call.queued(a_request("network-installer", customizations={"locale": {"keyboard": "us"}}))
     call.queued(a_request("edge-installer", customizations={"users": [{"name": "u"}], "groups": [{"name": "g"}]}))
 
@@ -242,7 +244,7 @@ def test_packages_are_found_by_globs(call: Client) -> None:
     assert found[0]["release"].endswith("fc42")
 
 
-def test_a_distribution_is_told_by_architecture_and_image_type(call: Client) -> None:
+def test_a_distribution_is_described_by_architecture_and_image_type(call: Client) -> None:
     query = [("architecture", "x86_64"), ("image_type", "ami"), ("image_type", "guest-image")]
     architectures = call("GET", "/distributions/centos-10", params=query).json()["architectures"]
     assert architectures.keys() == {"x86_64"}

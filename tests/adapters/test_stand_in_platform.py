@@ -18,7 +18,7 @@ from uuid import uuid4
 import pytest
 import requests
 
-from adapters.embedded.platform import known
+from adapters.embedded.platform import sample_data
 from adapters.embedded.platform.process import StandInPlatform
 from adapters.files.distributions import load_distributions
 from tests.support.waiting import PATIENCE
@@ -70,13 +70,13 @@ def call(platform: StandInPlatform) -> Iterator[Client]:
     client.session.close()
 
 
-def test_every_red_hat_repository_of_the_distributions_is_known(call: Client) -> None:
+def test_every_red_hat_repository_of_the_distributions_exists(call: Client) -> None:
     distributions = load_distributions(DISTRIBUTIONS).values()
     architectures = [a for d in distributions for a in d.architectures.values()]
     urls = {r.baseurl for a in architectures for r in a.repositories if r.rhsm and r.baseurl}
     found = call.repositories(url=",".join(urls), origin="red_hat", limit=500)
     assert {r["url"] for r in found} == {f"{url}/" for url in urls}
-    assert {r["uuid"] for r in found} == {known.red_hat(url) for url in urls}
+    assert {r["uuid"] for r in found} == {sample_data.red_hat(url) for url in urls}
     assert all(r["snapshot"] and r["gpg_key"].startswith("-----BEGIN PGP") for r in found)
     assert all("first_snapshot" not in r and "detected_os_version" not in r for r in found)
 
@@ -90,15 +90,15 @@ def test_every_red_hat_repository_of_the_distributions_is_known(call: Client) ->
         ("dist/layered/rhel8/x86_64/ansible/2/os", "ansible-2-for-rhel-8-x86_64-rpms"),
     ],
 )
-def test_labels_come_from_the_url(call: Client, url: str, label: str) -> None:
+def test_labels_are_computed_from_the_url(call: Client, url: str, label: str) -> None:
     assert call.repositories(url=f"https://cdn.redhat.com/content/{url}")[0]["label"] == label
 
 
 def test_repositories_are_found_by_url_uuid_and_origin(call: Client) -> None:
-    both = f"{known.EXTERNAL_URL.rstrip('/')},{known.COMMUNITY_URL}"
-    assert {r["uuid"] for r in call.repositories(url=both)} == {known.EXTERNAL, known.COMMUNITY}
-    assert [r["uuid"] for r in call.repositories(url=both, uuid=known.EXTERNAL)] == [known.EXTERNAL]
-    assert [r["uuid"] for r in call.repositories(url=both, origin="community,upload")] == [known.COMMUNITY]
+    both = f"{sample_data.EXTERNAL_URL.rstrip('/')},{sample_data.COMMUNITY_URL}"
+    assert {r["uuid"] for r in call.repositories(url=both)} == {sample_data.EXTERNAL, sample_data.COMMUNITY}
+    assert [r["uuid"] for r in call.repositories(url=both, uuid=sample_data.EXTERNAL)] == [sample_data.EXTERNAL]
+    assert [r["uuid"] for r in call.repositories(url=both, origin="community,upload")] == [sample_data.COMMUNITY]
     assert call.repositories(uuid=str(uuid4())) == []
     assert len(call.repositories(origin="external,upload,community")) == 7
 
@@ -114,58 +114,60 @@ def test_a_list_is_answered_in_pages(call: Client) -> None:
     assert not {r["uuid"] for r in first["data"]} & {r["uuid"] for r in rest["data"]}
 
 
-def test_what_the_known_repositories_are(call: Client) -> None:
+def test_the_repositories_of_the_sample_data_exist(call: Client) -> None:
     uuids = [
-        known.EXTERNAL,
-        known.EXTERNAL_UNSIGNED,
-        known.UPLOAD,
-        known.WITHOUT_SNAPSHOTS,
-        *known.COMMUNITIES.values(),
+        sample_data.EXTERNAL,
+        sample_data.EXTERNAL_UNSIGNED,
+        sample_data.UPLOAD,
+        sample_data.WITHOUT_SNAPSHOTS,
+        *sample_data.COMMUNITIES.values(),
     ]
     found = {r["uuid"]: r for r in call.repositories(uuid=",".join(uuids))}
     assert set(found) == set(uuids)
-    assert (found[known.UPLOAD]["url"], found[known.UPLOAD]["origin"]) == ("", "upload")
-    assert found[known.EXTERNAL_UNSIGNED]["gpg_key"] == ""
-    assert found[known.WITHOUT_SNAPSHOTS]["snapshot"] is False
-    assert "latest_snapshot_url" not in found[known.WITHOUT_SNAPSHOTS]
-    latest = f"{call.platform.url}/snapshots/4711/{known.UPLOAD}/latest/"
-    assert found[known.UPLOAD]["latest_snapshot_url"] == latest
+    assert (found[sample_data.UPLOAD]["url"], found[sample_data.UPLOAD]["origin"]) == ("", "upload")
+    assert found[sample_data.EXTERNAL_UNSIGNED]["gpg_key"] == ""
+    assert found[sample_data.WITHOUT_SNAPSHOTS]["snapshot"] is False
+    assert "latest_snapshot_url" not in found[sample_data.WITHOUT_SNAPSHOTS]
+    latest = f"{call.platform.url}/snapshots/4711/{sample_data.UPLOAD}/latest/"
+    assert found[sample_data.UPLOAD]["latest_snapshot_url"] == latest
 
 
-def test_snapshots_for_a_date(call: Client) -> None:
+def test_snapshots_for_a_date_are_answered(call: Client) -> None:
     nowhere = str(uuid4())
-    uuids = (known.RHEL9_BASEOS, known.RHEL9_APPSTREAM, known.WITHOUT_SNAPSHOTS, nowhere)
+    uuids = (sample_data.RHEL9_BASEOS, sample_data.RHEL9_APPSTREAM, sample_data.WITHOUT_SNAPSHOTS, nowhere)
     baseos, appstream, *without = call.snapshots("2024-05-06T01:00:00+02:00", *uuids)
-    assert (baseos["repository_uuid"], baseos["is_after"]) == (known.RHEL9_BASEOS, False)
-    path = f"4711/{known.RHEL9_BASEOS}/2024-05-05"
+    assert (baseos["repository_uuid"], baseos["is_after"]) == (sample_data.RHEL9_BASEOS, False)
+    path = f"4711/{sample_data.RHEL9_BASEOS}/2024-05-05"
     match = baseos["match"]
     assert (match["repository_path"], match["url"]) == (path, f"{call.platform.url}/snapshots/{path}/")
     assert (match["detected_os_version"], appstream["match"]["detected_os_version"]) == ("9.8", "")
     assert [(one["repository_uuid"], one["match"]) for one in without] == [(uuids[2], None), (nowhere, None)]
 
 
-def test_a_date_before_the_first_snapshot_and_one_to_come(call: Client) -> None:
-    early, late = (call.snapshots(date, known.EXTERNAL)[0] for date in ("2001-01-01T00:00:00Z", "2999-01-01T00:00:00Z"))
-    assert (early["is_after"], early["match"]["created_at"]) == (True, known.FIRST_SNAPSHOT)
+def test_dates_before_the_first_snapshot_and_in_the_future_have_a_snapshot(call: Client) -> None:
+    early, late = (
+        call.snapshots(date, sample_data.EXTERNAL)[0] for date in ("2001-01-01T00:00:00Z", "2999-01-01T00:00:00Z")
+    )
+    assert (early["is_after"], early["match"]["created_at"]) == (True, sample_data.FIRST_SNAPSHOT)
     assert (late["is_after"], late["match"]["created_at"] < "2999") == (False, True)
-    call.platform.steer(repositories=[{"uuid": known.EXTERNAL, "first_snapshot": None}])
-    assert call.snapshots("2024-01-01T00:00:00Z", known.EXTERNAL)[0]["match"] is None
-    assert call.repositories(uuid=known.EXTERNAL)[0]["snapshot"] is True
+    call.platform.steer(repositories=[{"uuid": sample_data.EXTERNAL, "first_snapshot": None}])
+    assert call.snapshots("2024-01-01T00:00:00Z", sample_data.EXTERNAL)[0]["match"] is None
+    assert call.repositories(uuid=sample_data.EXTERNAL)[0]["snapshot"] is True
 
 
 @pytest.mark.parametrize("body", [{}, {"date": "2024-01-01"}, {"date": "2024-13-01T00:00:00Z"}, {"date": 1}])
-def test_a_date_that_is_none_is_refused(call: Client, body: dict[str, Any]) -> None:
+def test_an_invalid_date_is_refused(call: Client, body: dict[str, Any]) -> None:
     answer = call("content_sources", "POST", "/snapshots/for_date/", json={"repository_uuids": [], **body})
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["status"] == 400
 
 
-def test_the_template(call: Client) -> None:
-    template = call("content_sources", "GET", f"/templates/{known.TEMPLATE}").json()
-    uuids = [known.RHEL9_BASEOS, known.RHEL9_APPSTREAM, known.EXTERNAL]
-    assert (template["name"], template["repository_uuids"]) == (known.TEMPLATE_NAME, uuids)
+def test_the_template_of_the_sample_data_exists(call: Client) -> None:
+    template = call("content_sources", "GET", f"/templates/{sample_data.TEMPLATE}").json()
+    uuids = [sample_data.RHEL9_BASEOS, sample_data.RHEL9_APPSTREAM, sample_data.EXTERNAL]
+    assert (template["name"], template["repository_uuids"]) == (sample_data.TEMPLATE_NAME, uuids)
     assert [s["repository_uuid"] for s in template["snapshots"]] == uuids
-    assert template["snapshots"][0]["repository_path"] == f"4711/{known.RHEL9_BASEOS}/2025-06-01"
+    assert template["snapshots"][0]["repository_path"] == f"4711/{sample_data.RHEL9_BASEOS}/2025-06-01"
     for unknown in (uuid4(), "x"):
         assert call("content_sources", "GET", f"/templates/{unknown}").status_code == 404
     other = str(uuid4())
@@ -174,11 +176,11 @@ def test_the_template(call: Client) -> None:
 
 
 def test_repositories_are_exported(call: Client) -> None:
-    body = {"repository_uuids": [known.EXTERNAL]}
+    body = {"repository_uuids": [sample_data.EXTERNAL]}
     answer = call("content_sources", "POST", "/repositories/bulk_export/", json=body)
     assert answer.status_code == 201
     assert [(one["name"], one["url"], one["origin"]) for one in answer.json()] == [
-        ("tools", known.EXTERNAL_URL, "external")
+        ("tools", sample_data.EXTERNAL_URL, "external")
     ]
     body["repository_uuids"].append(str(uuid4()))
     assert call("content_sources", "POST", "/repositories/bulk_export/", json=body).status_code == 404
@@ -190,23 +192,23 @@ def test_repositories_are_exported(call: Client) -> None:
         ("GET", "/repositories"),
         ("POST", "/snapshots/for_date"),
         ("POST", "/repositories/bulk_export"),
-        ("GET", f"/templates/{known.TEMPLATE}/"),
+        ("GET", f"/templates/{sample_data.TEMPLATE}/"),
     ],
 )
-def test_slashes_are_as_the_back_end_wants_them(call: Client, method: str, path: str) -> None:
+def test_paths_require_the_slashes_of_the_back_end(call: Client, method: str, path: str) -> None:
     assert call("content_sources", method, path, json={}).status_code == 404
     assert call.platform.counters() == {"content_sources no such route": 1}
 
 
-def test_only_uuids_may_be_asked_for(call: Client) -> None:
+def test_ids_that_are_not_uuids_are_refused(call: Client) -> None:
     assert call("content_sources", "GET", "/repositories/?uuid=x").status_code == 400
 
 
-def test_sources_and_their_accounts(call: Client) -> None:
-    for source, account in known.AWS_ACCOUNTS.items():
+def test_the_sources_of_the_sample_data_have_their_accounts(call: Client) -> None:
+    for source, account in sample_data.AWS_ACCOUNTS.items():
         found = call("provisioning", "GET", f"/sources/{source}/upload_info").json()
         assert (found["provider"], found["aws"]["account_id"]) == ("aws", account)
-    assert call("provisioning", "GET", f"/sources/{known.AZURE_SOURCE}/upload_info").json()["aws"] is None
+    assert call("provisioning", "GET", f"/sources/{sample_data.AZURE_SOURCE}/upload_info").json()["aws"] is None
     assert call("provisioning", "GET", "/sources/99/upload_info").status_code == 404
     assert call("provisioning", "GET", "/sources/x/upload_info").status_code == 400
     call.platform.steer(sources={"99": {"aws": {"account_id": "000000000001"}}, "1": None})
@@ -214,29 +216,29 @@ def test_sources_and_their_accounts(call: Client) -> None:
     assert call("provisioning", "GET", "/sources/1/upload_info").status_code == 404
 
 
-def test_policies(call: Client) -> None:
+def test_the_policies_of_the_sample_data_exist(call: Client) -> None:
     for policy_id, profile, major in (
-        (known.POLICY_RHEL9, known.PROFILE_RHEL9, 9),
-        (known.POLICY_RHEL10, known.PROFILE_RHEL10, 10),
-        (known.POLICY_EMPTY, known.PROFILE_RHEL9, 9),
+        (sample_data.POLICY_RHEL9, sample_data.PROFILE_RHEL9, 9),
+        (sample_data.POLICY_RHEL10, sample_data.PROFILE_RHEL10, 10),
+        (sample_data.POLICY_EMPTY, sample_data.PROFILE_RHEL9, 9),
     ):
         data = call.policy("GET", policy_id).json()["data"]
         assert (data["id"], data["ref_id"], data["os_major_version"]) == (policy_id, profile, major)
     assert call.policy("GET", str(uuid4())).status_code == 404
 
 
-def test_files_of_a_tailoring(call: Client) -> None:
-    tailoring = call.policy("GET", f"{known.POLICY_RHEL9}/tailorings/6/tailoring_file.json")
-    assert tailoring.json()["profiles"][0]["id"] == known.PROFILE_RHEL9
-    blueprint = tomllib.loads(call.policy("GET", f"{known.POLICY_RHEL9}/tailorings/6/tailoring_file.toml").text)
-    assert tuple(package["name"] for package in blueprint["packages"]) == known.POLICY_PACKAGES
+def test_the_files_of_a_tailoring_are_answered(call: Client) -> None:
+    tailoring = call.policy("GET", f"{sample_data.POLICY_RHEL9}/tailorings/6/tailoring_file.json")
+    assert tailoring.json()["profiles"][0]["id"] == sample_data.PROFILE_RHEL9
+    blueprint = tomllib.loads(call.policy("GET", f"{sample_data.POLICY_RHEL9}/tailorings/6/tailoring_file.toml").text)
+    assert tuple(package["name"] for package in blueprint["packages"]) == sample_data.POLICY_PACKAGES
     for kind in ("json", "toml"):
-        empty = call.policy("GET", f"{known.POLICY_EMPTY}/tailorings/6/tailoring_file.{kind}")
+        empty = call.policy("GET", f"{sample_data.POLICY_EMPTY}/tailorings/6/tailoring_file.{kind}")
         assert (empty.status_code, empty.content) == (204, b"")
 
 
-def test_a_tailoring_is_made_once(call: Client) -> None:
-    tailorings = f"{known.POLICY_RHEL10}/tailorings"
+def test_a_tailoring_is_created_once(call: Client) -> None:
+    tailorings = f"{sample_data.POLICY_RHEL10}/tailorings"
     wanted = {"filter": "os_minor_version=0"}
     assert call.policy("GET", tailorings, params=wanted).json()["data"] == []
     for kind in ("json", "toml"):
@@ -259,15 +261,15 @@ def test_policies_can_be_added(call: Client) -> None:
     assert call.policy("GET", f"{policy['id']}/tailorings/10/tailoring_file.json").status_code == 204
 
 
-def test_an_origin_is_not_repeated_on_request(call: Client) -> None:
-    (shown,) = call.repositories(uuid=known.EXTERNAL, origin="external")
+def test_origins_are_hidden_if_the_behaviour_says_so(call: Client) -> None:
+    (shown,) = call.repositories(uuid=sample_data.EXTERNAL, origin="external")
     call.platform.steer(hide_origin=True)
-    (hidden,) = call.repositories(uuid=known.EXTERNAL, origin="external")
+    (hidden,) = call.repositories(uuid=sample_data.EXTERNAL, origin="external")
     assert shown == {**hidden, "origin": "external"}
-    assert call.repositories(uuid=known.EXTERNAL, origin="red_hat") == []
+    assert call.repositories(uuid=sample_data.EXTERNAL, origin="red_hat") == []
 
 
-def test_recommendations(call: Client) -> None:
+def test_related_packages_are_recommended(call: Client) -> None:
     body = {"packages": ["nginx"], "recommendedPackages": 2, "distribution": "rhel9"}
     answer = call("recommendations", "POST", "/packages/recommendations", json=body)
     assert answer.json() == {"packages": ["httpd", "mod_ssl"], "modelVersion": "stand-in-1"}
@@ -284,7 +286,7 @@ def test_recommendations(call: Client) -> None:
     [
         ("content_sources", "/repositories/", 401, "errors"),
         ("provisioning", "/sources/1/upload_info", 400, "error"),
-        ("compliance", f"/policies/{known.POLICY_RHEL9}", 401, "errors"),
+        ("compliance", f"/policies/{sample_data.POLICY_RHEL9}", 401, "errors"),
     ],
 )
 def test_without_identity_a_call_is_refused(call: Client, back_end: str, path: str, status: int, key: str) -> None:
@@ -292,23 +294,23 @@ def test_without_identity_a_call_is_refused(call: Client, back_end: str, path: s
     assert (answer.status_code, key in answer.json()) == (status, True)
 
 
-def test_faults_are_those_of_one_back_end(call: Client) -> None:
+def test_faults_apply_to_one_back_end(call: Client) -> None:
     raw = {"status": 429, "body": "<p>no</p>", "content_type": "text/html", "headers": {"Retry-After": "7"}}
     call.platform.steer(content_sources={"raw": raw}, provisioning={"status": 500})
     answer = call("content_sources", "GET", "/repositories/")
     assert (answer.status_code, answer.text, answer.headers["Retry-After"]) == (429, "<p>no</p>", "7")
     assert answer.headers["Content-Type"] == "text/html"
     assert call("provisioning", "GET", "/sources/1/upload_info").status_code == 500
-    assert call.policy("GET", known.POLICY_RHEL9).status_code == 200
+    assert call.policy("GET", sample_data.POLICY_RHEL9).status_code == 200
     call.platform.steer(content_sources={"raw": None}, provisioning=None)
     assert call("content_sources", "GET", "/repositories/").status_code == 200
     assert call("provisioning", "GET", "/sources/1/upload_info").status_code == 200
 
 
-def test_faults_of_some_operations_and_for_some_calls(call: Client) -> None:
+def test_faults_can_be_limited_to_operations_and_to_a_number_of_calls(call: Client) -> None:
     call.platform.steer(compliance={"status": 503, "only": ["GET /policies/{id}/tailorings"], "times": 2})
-    assert call.policy("GET", known.POLICY_RHEL9).status_code == 200
-    statuses = [call.policy("GET", f"{known.POLICY_RHEL9}/tailorings").status_code for _ in range(3)]
+    assert call.policy("GET", sample_data.POLICY_RHEL9).status_code == 200
+    statuses = [call.policy("GET", f"{sample_data.POLICY_RHEL9}/tailorings").status_code for _ in range(3)]
     assert statuses == [503, 503, 200]
 
 
@@ -316,8 +318,8 @@ def test_faults_of_some_operations_and_for_some_calls(call: Client) -> None:
 def test_a_connection_can_be_dropped(call: Client, moment: str, made: bool) -> None:
     call.platform.steer(compliance={"drop": moment, "times": 1})
     with pytest.raises(requests.ConnectionError):
-        call.policy("POST", f"{known.POLICY_RHEL10}/tailorings", json={"os_minor_version": 0})
-    found = call.policy("GET", f"{known.POLICY_RHEL10}/tailorings?filter=os_minor_version=0").json()["data"]
+        call.policy("POST", f"{sample_data.POLICY_RHEL10}/tailorings", json={"os_minor_version": 0})
+    found = call.policy("GET", f"{sample_data.POLICY_RHEL10}/tailorings?filter=os_minor_version=0").json()["data"]
     assert bool(found) is made
 
 
@@ -334,7 +336,7 @@ def test_calls_can_be_slow_or_hang(call: Client) -> None:
         assert hanging.result()
 
 
-def test_calls_are_counted_and_remembered(call: Client) -> None:
+def test_calls_are_counted_and_recorded(call: Client) -> None:
     headers = {"X-Strc-Trace-ID": "trace", "x-rh-insights-request-id": "request"}
     call("content_sources", "GET", "/repositories/?origin=upload", headers=headers)
     call("provisioning", "GET", "/sources/..%2Fx/upload_info", headers={"x-rh-identity": None})
@@ -354,7 +356,7 @@ def test_calls_are_counted_and_remembered(call: Client) -> None:
     assert (second["path"], second["identity"]) == ("/api/provisioning/v1/sources/..%2Fx/upload_info", False)
 
 
-def test_calls_are_remembered_with_the_time_they_took(call: Client) -> None:
+def test_calls_are_recorded_with_their_duration(call: Client) -> None:
     call.platform.steer(provisioning={"latency": 0.1}, content_sources={"hang": True})
     before = time.monotonic()
     call("provisioning", "GET", "/sources/1/upload_info")
@@ -379,12 +381,12 @@ def test_calls_are_remembered_with_the_time_they_took(call: Client) -> None:
         {"sources": {"x": {}}},
     ],
 )
-def test_unknown_steering_is_refused(platform: StandInPlatform, wrong: dict[str, Any]) -> None:
+def test_an_unknown_behaviour_is_refused(platform: StandInPlatform, wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         platform.steer(**wrong)
 
 
-def test_what_is_added_outlives_a_restart(tmp_path: Path) -> None:
+def test_added_documents_survive_a_restart(tmp_path: Path) -> None:
     state = tmp_path / "below" / "platform.json"
     for steer in (True, False):
         with StandInPlatform(state) as running:
@@ -396,7 +398,7 @@ def test_what_is_added_outlives_a_restart(tmp_path: Path) -> None:
             client.session.close()
 
 
-def test_the_file_of_what_is_added_is_for_its_owner_only(tmp_path: Path) -> None:
+def test_the_file_of_added_documents_is_private(tmp_path: Path) -> None:
     made, of_before = tmp_path / "made" / "platform.json", tmp_path / "before.json"
     of_before.write_text("{}")
     for path in (of_before, left := tmp_path / "before.json.new"):
@@ -411,7 +413,7 @@ def test_the_file_of_what_is_added_is_for_its_owner_only(tmp_path: Path) -> None
     assert not left.exists()
 
 
-def test_it_announces_itself_and_ends_cleanly() -> None:
+def test_the_stand_in_prints_its_url_and_ends_cleanly() -> None:
     command = [sys.executable, "-m", "adapters.embedded.platform", "--state=:memory:", "--host=127.0.0.1", "--port=0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stdout

@@ -1,4 +1,4 @@
-"""Work of one tenant does not take all connections (adapters.postgres.tenant_slots)."""
+"""Requests of one tenant do not occupy all connections (adapters.postgres.tenant_slots)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from adapters.postgres.tenant_slots import TenantSlots
 from domain.errors import UnavailableError
 
 
-def test_a_further_thread_is_refused_after_its_wait_and_another_tenant_is_not() -> None:
+def test_a_further_thread_of_a_tenant_is_refused_after_its_wait_and_one_of_another_tenant_is_not() -> None:
     slots = TenantSlots(2, 0.05)
     with slots.slot("a"), slots.slot("a"):
         with pytest.raises(UnavailableError), slots.slot("a"):
@@ -34,7 +34,7 @@ def test_a_waiting_thread_gets_the_slot_that_becomes_free() -> None:
     assert sorted(done) == list(range(100))
 
 
-def test_an_error_frees_the_slot_and_tenants_are_forgotten() -> None:
+def test_an_error_frees_the_slot_and_idle_tenants_are_removed() -> None:
     slots = TenantSlots(1, 0.05)
     for _ in range(3):
         with pytest.raises(ValueError, match="no"), slots.slot("a"):

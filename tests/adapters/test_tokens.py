@@ -1,4 +1,4 @@
-"""OAuth2 client credentials: one token for all calls, one refresh for all who wait."""
+"""OAuth2 client credentials: all calls share one token, and all waiting calls share one refresh."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -58,7 +58,7 @@ def at_once(threads, function):
         return list(pool.map(run, range(threads)))
 
 
-def test_id_and_secret_go_as_form_fields():
+def test_client_id_and_secret_are_sent_as_form_fields():
     with Loopback(a_token()) as server, tokens_from(f"{server.url}/token") as tokens:
         assert tokens.get() == "one"
     (asked,) = server.asked
@@ -68,7 +68,7 @@ def test_id_and_secret_go_as_form_fields():
     assert "authorization" not in asked.headers
 
 
-def test_a_token_is_kept_until_a_minute_before_it_ends():
+def test_a_token_is_used_until_a_minute_before_its_expiry():
     clock = Clock()
     with Loopback(a_token("one"), a_token("two")) as server, tokens_from(server.url, clock=clock) as tokens:
         assert tokens.get() == "one"
@@ -79,7 +79,7 @@ def test_a_token_is_kept_until_a_minute_before_it_ends():
 
 
 @pytest.mark.parametrize("expires_in", [0, 1, 60, -5])
-def test_a_token_that_hardly_lasts_is_used_all_the_same(expires_in):
+def test_a_token_with_a_very_short_lifetime_is_used(expires_in):
     with Loopback(a_token("one", expires_in)) as server, tokens_from(server.url) as tokens:
         assert tokens.get() == "one"
 
@@ -93,7 +93,7 @@ def test_a_token_that_hardly_lasts_is_used_all_the_same(expires_in):
         {"access_token": "one", "expires_in": 900.5},
     ],
 )
-def test_a_token_is_read_by_the_keys_needed(document):
+def test_a_token_is_read_from_its_required_keys(document):
     with Loopback(answer(200, document)) as server, tokens_from(server.url) as tokens:
         assert tokens.get() == "one"
 
@@ -124,35 +124,35 @@ def test_a_token_is_read_by_the_keys_needed(document):
         garbage,
     ],
 )
-def test_an_endpoint_that_gives_no_token_is_a_refusal(step):
+def test_an_endpoint_without_a_token_in_its_answer_counts_as_a_refusal(step):
     with Loopback(step) as server, tokens_from(server.url) as tokens, pytest.raises(TokenRefusedError):
         tokens.get()
 
 
-def test_certificates_that_have_gone_make_a_call_without_an_answer(tmp_path):
+def test_missing_certificate_files_count_as_no_answer(tmp_path):
     meter = FakeMeter()
     with Loopback(a_token()) as server:
         session = new_session(1, ca_file=str(tmp_path / "gone.pem"))
         tokens = Tokens(Credentials(server.url.replace("http:", "https:"), "us", "secret"), session)
         back_end = BackEnd("recommendations", server.url, connections=1, tokens=tokens, meter=meter)
         with pytest.raises(NoAnswerError):
-            back_end.post("/x", {}, LONG)
+            back_end.post_once("/x", {}, LONG)
     assert meter.calls == [("recommendations", CallOutcome.NO_ANSWER)]
 
 
-def test_an_endpoint_that_is_not_there_is_a_refusal():
+def test_an_unreachable_endpoint_counts_as_a_refusal():
     with tokens_from(refused_url()) as tokens, pytest.raises(TokenRefusedError):
         tokens.get()
 
 
-def test_after_a_refusal_the_next_call_asks_again():
+def test_after_a_refusal_the_next_call_requests_a_token_again():
     with Loopback(answer(500), a_token("one")) as server, tokens_from(server.url) as tokens:
         with pytest.raises(TokenRefusedError):
             tokens.get()
         assert tokens.get() == "one"
 
 
-def test_a_refusal_tells_nothing_of_the_secret():
+def test_the_error_of_a_refusal_does_not_contain_the_secret():
     with (
         Loopback(answer(401, {"error": "s&cret="})) as server,
         tokens_from(server.url) as tokens,
@@ -162,14 +162,14 @@ def test_a_refusal_tells_nothing_of_the_secret():
     assert "cret" not in str(refused.value)
 
 
-def test_one_refresh_serves_all_who_wait():
+def test_one_refresh_serves_all_waiting_calls():
     step = answer(200, {"access_token": "one", "expires_in": 900}, after=0.2)
     with Loopback(step) as server, tokens_from(server.url) as tokens:
         assert at_once(20, tokens.get) == ["one"] * 20
     assert len(server.asked) == 1
 
 
-def test_a_refusal_is_shared_by_all_who_wait():
+def test_a_refusal_is_shared_by_all_waiting_calls():
     with Loopback(answer(500, after=0.2)) as server, tokens_from(server.url) as tokens:
 
         def refused():
@@ -180,12 +180,12 @@ def test_a_refusal_is_shared_by_all_who_wait():
     assert len(server.asked) == 1
 
 
-def test_a_token_refused_late_does_not_cost_the_new_one():
+def test_a_late_refusal_of_an_old_token_does_not_discard_the_new_one():
     with Loopback(a_token("one"), a_token("two"), a_token("three")) as server, tokens_from(server.url) as tokens:
         old = tokens.get()
-        tokens.refused(old)
+        tokens.invalidate(old)
         assert tokens.get() == "two"
-        tokens.refused(old)
+        tokens.invalidate(old)
         assert tokens.get() == "two"
 
 
@@ -197,22 +197,22 @@ def test_a_call_carries_the_token(composer):
 
 
 @pytest.mark.parametrize("status", [401, 403])
-@pytest.mark.parametrize("method", ["get", "delete", "post"])
-def test_a_stale_token_is_refreshed_once_and_the_call_repeated(method, status):
+@pytest.mark.parametrize("method", ["get", "delete", "post_once"])
+def test_a_call_with_an_expired_token_is_repeated_once_with_a_new_one(method, status):
     with (
         Loopback(a_token("old"), a_token("new")) as endpoint,
         Loopback(answer(status), answer(200)) as server,
         tokens_from(endpoint.url) as tokens,
         calling(server.url, tokens) as back_end,
     ):
-        body = ({"a": 1},) if method == "post" else ()
+        body = ({"a": 1},) if method == "post_once" else ()
         assert getattr(back_end, method)("/x", *body, LONG).status == 200
     assert [asked.headers["authorization"] for asked in server.asked] == ["Bearer old", "Bearer new"]
     assert len({asked.body for asked in server.asked}) == 1
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_call_refused_with_a_fresh_token_is_answered_so(status):
+def test_a_refusal_of_a_fresh_token_is_the_answer_of_the_call(status):
     with (
         Loopback(a_token("old"), a_token("new")) as endpoint,
         Loopback(answer(status)) as server,
@@ -223,7 +223,7 @@ def test_a_call_refused_with_a_fresh_token_is_answered_so(status):
     assert (len(server.asked), len(endpoint.asked)) == (2, 2)
 
 
-def test_a_call_renews_its_token_once_however_many_attempts_it_takes():
+def test_a_call_renews_its_token_once_in_all_its_attempts():
     with (
         Loopback(a_token("one"), a_token("two"), a_token("three")) as endpoint,
         Loopback(answer(401), answer(503), answer(401)) as server,
@@ -242,7 +242,7 @@ def test_without_credentials_a_401_is_the_answer():
     assert "authorization" not in server.asked[0].headers
 
 
-def test_twenty_calls_with_a_stale_token_share_one_refresh(composer):
+def test_twenty_calls_with_an_expired_token_share_one_renewal(composer):
     composer.steer(require_token=True, latency=0.05)
     with tokens_from(composer.token_url) as tokens, calling(composer.url, tokens) as back_end:
         back_end.get(f"{BASE}/openapi", LONG)
@@ -251,7 +251,7 @@ def test_twenty_calls_with_a_stale_token_share_one_refresh(composer):
     assert composer.counters()["POST /token"] == 2
 
 
-@pytest.mark.parametrize("method", ["get", "delete", "post"])
+@pytest.mark.parametrize("method", ["get", "delete", "post_once"])
 def test_without_a_token_nothing_is_sent(method):
     with (
         Loopback(answer(500)) as endpoint,
@@ -259,14 +259,14 @@ def test_without_a_token_nothing_is_sent(method):
         tokens_from(endpoint.url) as tokens,
         calling(server.url, tokens) as back_end,
     ):
-        body = ({},) if method == "post" else ()
+        body = ({},) if method == "post_once" else ()
         with pytest.raises(NoAnswerError) as refused:
             getattr(back_end, method)("/x", *body, LONG)
     assert not refused.value.sent
     assert server.asked == []
 
 
-def test_a_refresh_that_fails_after_a_401_means_nothing_was_started():
+def test_a_failed_refresh_after_a_401_means_that_no_build_was_started():
     with (
         Loopback(a_token("old"), answer(503)) as endpoint,
         Loopback(answer(401)) as server,
@@ -274,6 +274,6 @@ def test_a_refresh_that_fails_after_a_401_means_nothing_was_started():
         calling(server.url, tokens) as back_end,
         pytest.raises(NoAnswerError) as refused,
     ):
-        back_end.post("/x", {}, LONG)
+        back_end.post_once("/x", {}, LONG)
     assert not refused.value.sent
     assert len(server.asked) == 1

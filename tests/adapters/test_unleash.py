@@ -70,13 +70,13 @@ def becomes(features, expected):
 
 
 def asked_again(unleash):
-    """Once more, and again: then the answer to the first was dealt with."""
+    """Wait for two more requests: then the answer to the first one has been processed."""
     seen = len(unleash.asked)
     return comes_true(lambda: len(unleash.asked) >= seen + 2)
 
 
 @pytest.mark.parametrize("on", [True, False])
-def test_a_flag_is_as_unleash_has_it(on):
+def test_a_flag_has_its_value_in_unleash(on):
     with Unleash(compliance=on) as unleash, following(unleash.api_url) as features:
         assert features.compliance_policies() is on
 
@@ -91,7 +91,7 @@ def test_a_flag_is_as_unleash_has_it(on):
         (close, CallOutcome.NO_ANSWER),
     ],
 )
-def test_each_question_is_told_by_its_outcome(instead, outcome):
+def test_each_request_is_counted_with_its_outcome(instead, outcome):
     meter = FakeMeter()
     with Unleash(instead=instead) as unleash, following(unleash.api_url, meter=meter, interval=60) as features:
         features.compliance_policies()
@@ -99,12 +99,12 @@ def test_each_question_is_told_by_its_outcome(instead, outcome):
     assert meter.seconds[0] > 0
 
 
-def test_a_flag_that_unleash_does_not_know_is_off():
+def test_an_unknown_flag_is_off():
     with Unleash(another=True) as unleash, following(unleash.api_url) as features:
         assert features.compliance_policies() is False
 
 
-def test_a_flag_for_some_applications_is_evaluated_here():
+def test_a_flag_for_some_applications_is_evaluated_in_the_client():
     def only(application):
         constraint = {"contextName": "appName", "operator": "IN", "values": [application]}
         strategy = {"name": "default", "parameters": {}, "constraints": [constraint]}
@@ -118,7 +118,7 @@ def test_a_flag_for_some_applications_is_evaluated_here():
         assert becomes(features, False)
 
 
-def test_unleash_is_told_who_asks():
+def test_requests_to_unleash_name_the_application():
     with Unleash(compliance=True) as unleash, following(unleash.api_url + "/") as features:
         features.compliance_policies()
     asked = unleash.asked[0]
@@ -127,7 +127,7 @@ def test_unleash_is_told_who_asks():
     assert asked.headers["unleash-appname"] == "image-builder"
 
 
-def test_a_change_is_followed():
+def test_a_changed_flag_is_followed():
     with Unleash(compliance=True) as unleash, following(unleash.api_url) as features:
         assert features.compliance_policies() is True
         unleash.flags[COMPLIANCE] = False
@@ -137,7 +137,7 @@ def test_a_change_is_followed():
 
 
 @pytest.mark.parametrize("step", [*NO_FLAGS.values(), *SLOW.values()], ids=[*NO_FLAGS, *SLOW])
-def test_where_unleash_never_gave_its_flags_they_are_on_until_it_does(step):
+def test_flags_are_on_until_unleash_has_answered(step):
     with Unleash(instead=step, compliance=False) as unleash, following(unleash.api_url) as features:
         assert features.compliance_policies() is True
         assert asked_again(unleash)
@@ -146,12 +146,12 @@ def test_where_unleash_never_gave_its_flags_they_are_on_until_it_does(step):
         assert becomes(features, False)
 
 
-def test_where_nobody_listens_flags_are_on():
+def test_flags_are_on_if_connections_are_refused():
     with following(refused_url()) as features:
         assert features.compliance_policies() is True
 
 
-def test_a_token_that_unleash_does_not_know_leaves_flags_on():
+def test_flags_are_on_if_unleash_refuses_the_token():
     with Unleash(compliance=False) as unleash:
         features = UnleashFeatureFlags(unleash.api_url, "another", interval=INTERVAL)
         features.start()
@@ -162,7 +162,7 @@ def test_a_token_that_unleash_does_not_know_leaves_flags_on():
 
 
 @pytest.mark.parametrize("step", NO_FLAGS.values(), ids=NO_FLAGS)
-def test_while_unleash_is_away_flags_stay_as_they_were(step):
+def test_flags_keep_their_values_while_unleash_is_unavailable(step):
     with Unleash(compliance=False) as unleash, following(unleash.api_url) as features:
         assert features.compliance_policies() is False
         unleash.instead = step
@@ -171,7 +171,7 @@ def test_while_unleash_is_away_flags_stay_as_they_were(step):
 
 
 @pytest.mark.parametrize("step", SLOW.values(), ids=SLOW)
-def test_an_unleash_that_is_slow_holds_up_neither_start_nor_end_and_leaves_no_thread(step):
+def test_a_slow_unleash_delays_neither_start_nor_shutdown_and_leaves_no_thread(step):
     with Unleash(compliance=True) as unleash, following(unleash.api_url) as features:
         features.compliance_policies()  # whoever watches over all calls is there now
     before = set(threading.enumerate())
@@ -187,14 +187,14 @@ def test_an_unleash_that_is_slow_holds_up_neither_start_nor_end_and_leaves_no_th
     assert comes_true(lambda: set(threading.enumerate()) <= before)
 
 
-def test_an_end_does_not_wait_for_the_next_question():
+def test_the_shutdown_does_not_wait_for_the_next_request():
     with Unleash(compliance=True) as unleash, following(unleash.api_url, interval=3600) as features:
         features.compliance_policies()
         began = time.monotonic()
     assert time.monotonic() - began < SOON
 
 
-def test_whoever_needs_a_flag_before_the_first_answer_waits_for_it_until_their_deadline():
+def test_a_caller_waits_for_the_first_answer_until_its_deadline():
     slow = answer(200, {"version": 2, "features": [OFF]}, after=0.3)
     with Unleash(instead=slow) as unleash, following(unleash.api_url, patience=5.0) as features:
         with until(0.05):
@@ -202,7 +202,7 @@ def test_whoever_needs_a_flag_before_the_first_answer_waits_for_it_until_their_d
         assert features.compliance_policies() is False
 
 
-def test_no_file_is_left_behind(tmp_path, monkeypatch):
+def test_the_client_writes_no_files(tmp_path, monkeypatch):
     for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.chdir(tmp_path)
@@ -211,7 +211,7 @@ def test_no_file_is_left_behind(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_log_says_once_that_unleash_is_away_and_once_that_it_is_back():
+def test_the_log_says_once_that_unleash_is_unavailable_and_once_that_it_is_available():
     with (
         capture_logs() as lines,
         Unleash(instead=answer(401), compliance=True) as unleash,
@@ -235,7 +235,7 @@ def test_a_few_thousand_flags_are_read():
         assert features.compliance_policies() is False
 
 
-def test_without_unleash_flags_are_on():
+def test_flags_are_on_if_unleash_is_not_configured():
     features = EnabledFeatureFlags()
     features.start()
     assert features.compliance_policies() is True

@@ -1,7 +1,7 @@
-"""`make check` proves that adapters fulfil their ports and that the composition root is well typed.
+"""`make check` proves that adapters implement their ports and that the composition root is well typed.
 
 Each test changes one thing in a copy of the project so that two of its parts no longer fit together, and expects mypy
-to report it where the parts meet. Adapters are found by their docstrings: "Fulfils ports.module.Protocol".
+to report it where the parts meet. Adapters are found by their docstrings: "Implements ports.module.Protocol".
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.support.waiting import PATIENCE
 
 PROJECT = Path(__file__).parents[2]
 PACKAGES = ("domain", "ports", "adapters", "image_builder")
-FULFILS = re.compile(r"[Ff]ulfils\s+ports\.(\w+)\.(\w+)")
+IMPLEMENTS = re.compile(r"(?:[Ii]mplements|[Ff]ulfils)\s+ports\.(\w+)\.(\w+)")
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,13 @@ def protocols() -> dict[tuple[str, str], set[str]]:
     }
 
 
-def fulfilments() -> Iterator[tuple[Path, ast.ClassDef | ast.FunctionDef, tuple[str, str]]]:
-    """The classes and functions that fulfil a port, each with the port."""
+def implementations() -> Iterator[tuple[Path, ast.ClassDef | ast.FunctionDef, tuple[str, str]]]:
+    """The classes and functions that implement a port, each with the port."""
     for package in ("adapters", "image_builder"):
         for file in sorted((PROJECT / package).rglob("*.py")):
             for node in ast.parse(file.read_text()).body:
                 if isinstance(node, ast.ClassDef | ast.FunctionDef):
-                    for port in FULFILS.findall(ast.get_docstring(node) or ""):
+                    for port in IMPLEMENTS.findall(ast.get_docstring(node) or ""):
                         yield file, node, port
 
 
@@ -66,7 +66,7 @@ def methods() -> list[Method]:
     ports = protocols()
     return [
         Method(str(file.relative_to(PROJECT)), node.name, each.name, each.lineno, each.returns)
-        for file, node, port in fulfilments()
+        for file, node, port in implementations()
         if isinstance(node, ast.ClassDef) and file.is_relative_to(PROJECT / "adapters")
         for each in node.body
         if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and each.name in ports[port]
@@ -120,12 +120,12 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
         copied.stop()
 
 
-def test_every_port_has_something_that_fulfils_it() -> None:
-    assert protocols().keys() - {port for _, _, port in fulfilments()} == set()
+def test_every_port_has_an_implementation() -> None:
+    assert protocols().keys() - {port for _, _, port in implementations()} == set()
 
 
-def test_a_fulfilment_names_a_port_that_exists() -> None:
-    assert {port for _, _, port in fulfilments()} - protocols().keys() == set()
+def test_a_docstring_that_names_a_port_names_one_that_exists() -> None:
+    assert {port for _, _, port in implementations()} - protocols().keys() == set()
 
 
 @pytest.mark.parametrize("method", sampled(methods(), 5), ids=str)

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from adapters.embedded.composer.process import StandInComposer
-from adapters.embedded.platform.known import EXTERNAL, EXTERNAL_URL
+from adapters.embedded.platform.sample_data import EXTERNAL, EXTERNAL_URL
 from tests.support import stand_in
 from tests.support.blueprints import UNKNOWN, insert_blueprint, kept
 from tests.support.builders import compose_request, image_request

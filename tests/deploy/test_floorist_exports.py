@@ -1,4 +1,4 @@
-"""The exports of the FloorPlan, run on a migrated database with rows of new and of old."""
+"""The exports of the FloorPlan, run on a migrated database with new rows and rows of older versions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def exported(database: Parameters, export: str) -> list[dict[str, Any]]:
 
 
 def the_build(database: Parameters, request: Any = None, **fields: Any) -> dict[str, Any]:
-    """What is exported of a build with this request."""
+    """The exported row of a compose with this request."""
     job_id = insert_compose(database, uuid4().hex, request, **fields)
     (row,) = [each for each in exported(database, "builds") if each["job_id"] == str(job_id)]
     return row
@@ -46,7 +46,7 @@ def set_body(database: Parameters, version: UUID, body: Any) -> None:
 
 
 def the_blueprint(database: Parameters, body: Any) -> dict[str, Any]:
-    """What is exported of a blueprint with this body."""
+    """The exported row of a blueprint with this body."""
     blueprint, version = insert_blueprint_version(database, uuid4().hex, 1)
     set_body(database, version, body)
     (row,) = [each for each in exported(database, "blueprints") if each["blueprint_id"] == str(blueprint)]
@@ -59,7 +59,7 @@ def test_there_are_two_exports():
 
 
 @pytest.mark.parametrize("export", ["builds", "blueprints"])
-def test_columns_have_names_of_their_own_and_plain_types(module_database: Parameters, export: str):
+def test_columns_have_unique_names_and_plain_types(module_database: Parameters, export: str):
     with session(module_database) as connection:
         columns = connection.execute(query(export).encode()).description
         assert columns is not None
@@ -68,7 +68,7 @@ def test_columns_have_names_of_their_own_and_plain_types(module_database: Parame
     assert types <= PLAIN
 
 
-def test_a_build_is_told_with_what_it_was_for(module_database: Parameters):
+def test_a_compose_is_exported_with_its_image_type_and_target(module_database: Parameters):
     request = compose_request(
         "aws",
         "aws",
@@ -87,7 +87,7 @@ def test_a_build_is_told_with_what_it_was_for(module_database: Parameters):
     assert (row["packages"], row["users"], row["registered"], row["openscap_profile"]) == (2, 1, True, "xccdf_cis")
 
 
-def test_a_build_of_a_blueprint_names_its_version(module_database: Parameters):
+def test_a_compose_of_a_blueprint_is_exported_with_the_blueprint_version(module_database: Parameters):
     blueprint, version = insert_blueprint_version(module_database, uuid4().hex, 7)
     row = the_build(module_database, blueprint_version_id=version)
     assert (row["blueprint_id"], row["blueprint_version"]) == (str(blueprint), 7)
@@ -103,16 +103,16 @@ def test_a_build_of_a_blueprint_names_its_version(module_database: Parameters):
         {"image_requests": [None], "customizations": {"users": {"name": "a"}, "packages": "vim", "subscription": None}},
     ],
 )
-def test_a_build_of_any_shape_is_a_row(module_database: Parameters, request_of_old: Any):
+def test_a_compose_with_a_request_of_any_shape_is_exported(module_database: Parameters, request_of_old: Any):
     row = the_build(module_database, request_of_old)
     assert (row["image_type"], row["packages"], row["users"], row["registered"]) == (None, 0, 0, False)
 
 
-def test_deleted_builds_are_told_as_such(module_database: Parameters):
+def test_deleted_composes_are_exported_as_deleted(module_database: Parameters):
     assert the_build(module_database, deleted=True)["deleted"] is True
 
 
-def test_a_blueprint_is_told_by_its_latest_version(module_database: Parameters):
+def test_a_blueprint_is_exported_with_its_latest_version(module_database: Parameters):
     tenant = uuid4().hex
     blueprint, first = insert_blueprint_version(module_database, tenant, 1)
     with session(module_database) as connection:
@@ -126,14 +126,16 @@ def test_a_blueprint_is_told_by_its_latest_version(module_database: Parameters):
     assert (row["version"], row["distribution"], row["builds"]) == (2, "rhel-10", 1)
 
 
-def test_a_blueprint_is_told_with_what_it_is_for(module_database: Parameters):
+def test_a_blueprint_is_exported_with_its_image_types_and_the_numbers_of_its_customizations(
+    module_database: Parameters,
+):
     images = [{"image_type": "guest-image"}, {"image_type": "aws"}]
     body = {"distribution": "rhel-9", "image_requests": images, "customizations": {"users": [{}, {}], "packages": [""]}}
     row = the_blueprint(module_database, body)
     assert (row["image_types"], row["users"], row["packages"], row["is_on_prem"]) == ("aws,guest-image", 2, 1, False)
 
 
-def test_a_blueprint_from_elsewhere_is_told_as_such(module_database: Parameters):
+def test_an_imported_blueprint_is_exported_as_imported(module_database: Parameters):
     blueprint, _ = insert_blueprint_version(module_database, uuid4().hex, 1)
     metadata = Jsonb({"is_on_prem": True, "parent_id": "9b2a"})
     with session(module_database) as connection:
@@ -143,12 +145,12 @@ def test_a_blueprint_from_elsewhere_is_told_as_such(module_database: Parameters)
 
 
 @pytest.mark.parametrize("body", [{}, [], {"image_requests": {}}, {"image_requests": [None], "customizations": "x"}])
-def test_a_blueprint_of_any_shape_is_a_row(module_database: Parameters, body: Any):
+def test_a_blueprint_with_a_body_of_any_shape_is_exported(module_database: Parameters, body: Any):
     row = the_blueprint(module_database, body)
     assert (row["image_types"], row["users"]) == (None, 0)
 
 
-def test_a_blueprint_without_a_version_is_a_row(module_database: Parameters):
+def test_a_blueprint_without_a_version_is_exported(module_database: Parameters):
     blueprint, version = insert_blueprint_version(module_database, uuid4().hex, 1)
     with session(module_database) as connection:
         connection.execute("DELETE FROM blueprint_versions WHERE id = %s", (version,))
@@ -156,7 +158,7 @@ def test_a_blueprint_without_a_version_is_a_row(module_database: Parameters):
     assert (row["version"], row["builds"]) == (None, 0)
 
 
-def test_nothing_that_people_wrote_is_exported(module_database: Parameters):
+def test_no_text_written_by_users_is_exported(module_database: Parameters):
     key = TEXTS[-1]
     customizations = {
         "users": [{"name": PERSON, "password": SECRET, "ssh_key": SECRET}],

@@ -1,4 +1,4 @@
-"""The rules of deploy/prometheus and the dashboard of deploy/grafana, by Prometheus' own tool."""
+"""The rules of deploy/prometheus and the dashboard of deploy/grafana, checked by promtool."""
 
 from __future__ import annotations
 
@@ -30,31 +30,31 @@ def accepted(*arguments: str | Path) -> None:
 
 
 @needs_promtool
-def test_prometheus_takes_the_rules() -> None:
+def test_prometheus_accepts_the_rules() -> None:
     accepted("check", "rules", RULES)
 
 
 @needs_promtool
 @pytest.mark.parametrize("file", sorted(PROMETHEUS.glob("*.tests.yml")), ids=lambda file: file.name)
-def test_the_alerts_fire_when_they_should_and_only_then(file: Path) -> None:
+def test_the_alerts_fire_exactly_when_expected(file: Path) -> None:
     accepted("test", "rules", file)
 
 
 @needs_promtool
-def test_prometheus_takes_what_the_dashboard_asks(tmp_path: Path) -> None:
+def test_prometheus_accepts_the_expressions_of_the_dashboard(tmp_path: Path) -> None:
     asked = [{"record": f"asked:{number}", "expr": each} for number, each in enumerate(dashboard_expressions())]
     file = tmp_path / "dashboard.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": asked}]}))
     accepted("check", "rules", file)
 
 
-def test_every_alert_is_tried() -> None:
+def test_every_alert_has_a_promtool_test() -> None:
     tried = "".join(file.read_text() for file in PROMETHEUS.glob("*.tests.yml"))
     assert not [rule["alert"] for rule in rules() if "alert" in rule and f'"{rule["alert"]}"' not in tried]
 
 
 @pytest.mark.parametrize("alert", [rule for rule in rules() if "alert" in rule], ids=lambda rule: rule["alert"])
-def test_every_alert_says_what_is_wrong_and_where_it_is_written_what_to_do(alert: dict[str, dict[str, str]]) -> None:
+def test_every_alert_has_texts_and_a_runbook_section_that_exists(alert: dict[str, dict[str, str]]) -> None:
     assert {"summary", "description", "runbook"} <= set(alert["annotations"])
     file, anchor = alert["annotations"]["runbook"].split("#")
     assert DEPLOY.parent / file == OPERATIONS
@@ -62,12 +62,12 @@ def test_every_alert_says_what_is_wrong_and_where_it_is_written_what_to_do(alert
     assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_what_is_recorded_is_used() -> None:
+def test_every_recorded_series_is_used() -> None:
     asked = " ".join([*dashboard_expressions(), *(rule["expr"] for rule in rules())])
     assert not {name for name in recorded() if not re.search(rf"\b{name}\b", asked)}
 
 
-def test_the_dashboard_runs_on_any_data_source() -> None:
+def test_the_dashboard_works_with_any_data_source() -> None:
     dashboard = json.loads(DASHBOARD.read_text())
     (variable,) = [each for each in dashboard["templating"]["list"] if each["type"] == "datasource"]
     for panel in dashboard["panels"]:
@@ -75,7 +75,7 @@ def test_the_dashboard_runs_on_any_data_source() -> None:
             assert asks["datasource"] == {"type": "prometheus", "uid": f"${{{variable['name']}}}"}
 
 
-def test_no_panel_lies_over_another() -> None:
+def test_no_panel_overlaps_another() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
         place = panel["gridPos"]

@@ -1,4 +1,4 @@
-"""deploy/openshift against what clusters take, and against what installations have today."""
+"""The templates of deploy/openshift are valid for clusters, and compatible with existing installations."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def job_container(job: Any) -> Any:
 
 
 def containers(objects: Any) -> list[Any]:
-    """All containers of plain pods."""
+    """All containers of pods that are not managed by Clowder."""
     pods = []
     for each in objects:
         spec = each["spec"]["jobTemplate"]["spec"] if each["kind"] == "CronJob" else each["spec"]
@@ -89,7 +89,7 @@ def containers(objects: Any) -> list[Any]:
 
 
 def named_objects(value: Any) -> set[str]:
-    """The secrets and config maps that are referred to."""
+    """The secrets and config maps to which the template refers."""
     if isinstance(value, dict):
         below = set().union(*map(named_objects, value.values()), set())
         return below | {value[key]["name"] for key in ("secretKeyRef", "configMap") if key in value}
@@ -101,18 +101,18 @@ def test_every_template_is_tested():
 
 
 @pytest.mark.parametrize("name", GIVEN)
-def test_a_template_is_one_that_a_cluster_takes(name: str):
+def test_a_cluster_accepts_every_template(name: str):
     assert faults(template(name)) == []
 
 
 @pytest.mark.parametrize("name", GIVEN)
-def test_a_cluster_takes_every_object(name: str):
+def test_a_cluster_accepts_every_object(name: str):
     assert {each["kind"]: faults(each) for each in process(name, **GIVEN[name])} == {
         each["kind"]: [] for each in process(name, **GIVEN[name])
     }
 
 
-def test_a_field_that_a_kind_does_not_have_is_a_fault(clowdapp: Any):
+def test_a_field_that_the_kind_does_not_have_is_found(clowdapp: Any):
     clowdapp["spec"]["deployments"][0]["podSpec"]["securityContext"] = {"readOnlyRootFilesystem": True}
     assert len(faults(clowdapp)) == 1
 
@@ -124,17 +124,17 @@ def test_every_parameter_is_used_and_declared(name: str):
 
 
 @pytest.mark.parametrize(("name", "parameter"), [(name, key) for name, given in GIVEN.items() for key in given])
-def test_what_no_default_can_stand_for_has_to_be_given(name: str, parameter: str):
+def test_parameters_without_a_sensible_default_are_required(name: str, parameter: str):
     with pytest.raises(ValueError, match=parameter):
         process(name, **{key: value for key, value in GIVEN[name].items() if key != parameter})
 
 
 @pytest.mark.parametrize("name", GIVEN)
-def test_nothing_is_left_to_substitute(name: str):
+def test_no_placeholder_remains_after_processing(name: str):
     assert "${" not in str(process(name, **GIVEN[name]))
 
 
-def test_the_commands_are_where_they_were(pod: Any, job_container: Any):
+def test_the_commands_have_the_paths_of_existing_installations(pod: Any, job_container: Any):
     (migration,) = pod["initContainers"]
     assert [pod["command"], migration["command"], job_container["command"]] == [
         ["/app/image-builder"],
@@ -143,12 +143,12 @@ def test_the_commands_are_where_they_were(pod: Any, job_container: Any):
     ]
 
 
-def test_migrations_know_the_database_that_the_service_knows(pod: Any):
+def test_migrations_use_the_same_database_as_the_service(pod: Any):
     (migration,) = pod["initContainers"]
     assert migration["inheritEnv"] is True
 
 
-def test_the_files_are_where_they_were(pod: Any):
+def test_the_files_have_the_paths_of_existing_installations(pod: Any):
     found = environment(pod)
     assert [found[name] for name in ("DISTRIBUTIONS_DIR", "QUOTA_FILE", "ALLOW_FILE")] == [
         "/app/distributions",
@@ -158,7 +158,7 @@ def test_the_files_are_where_they_were(pod: Any):
 
 
 @pytest.mark.parametrize("where", ["pod", "plain"])
-def test_the_config_map_lies_at_its_path(where: str, request: pytest.FixtureRequest):
+def test_the_config_map_is_mounted_at_its_path(where: str, request: pytest.FixtureRequest):
     spec = request.getfixturevalue(where)
     mounts = (spec if where == "pod" else spec["containers"][0])["volumeMounts"]
     (volume,) = [mount["name"] for mount in mounts if mount["mountPath"] == "/app/config"]
@@ -166,7 +166,7 @@ def test_the_config_map_lies_at_its_path(where: str, request: pytest.FixtureRequ
 
 
 @pytest.mark.parametrize("where", ["pod", "plain"])
-def test_the_address_and_the_probes_are_what_they_were(where: str, request: pytest.FixtureRequest):
+def test_the_address_and_the_probes_are_those_of_existing_installations(where: str, request: pytest.FixtureRequest):
     spec = request.getfixturevalue(where)
     container = spec if where == "pod" else spec["containers"][0]
     probes = [container[probe]["httpGet"] for probe in ("livenessProbe", "readinessProbe")]
@@ -176,13 +176,13 @@ def test_the_address_and_the_probes_are_what_they_were(where: str, request: pyte
     )
 
 
-def test_the_service_is_at_its_name_and_port_with_its_metrics(objects: Any):
+def test_the_service_object_has_its_name_port_and_metrics(objects: Any):
     service = the(objects, "Service", "image-builder")
     (port,) = service["spec"]["ports"]
     assert (port["port"], port["targetPort"]) == (8080, 8000)
 
 
-def test_a_prometheus_that_goes_by_annotations_asks_the_port_that_the_pods_have_and_the_policy_admits(objects: Any):
+def test_the_prometheus_annotations_name_a_port_that_pods_have_and_the_network_policy_allows(objects: Any):
     annotations = the(objects, "Service", "image-builder")["metadata"]["annotations"]
     policy = the(process("network-policy", **GIVEN["network-policy"]), "NetworkPolicy", "image-builder")
     (admitted,) = policy["spec"]["ingress"][0]["ports"]
@@ -193,7 +193,7 @@ def test_a_prometheus_that_goes_by_annotations_asks_the_port_that_the_pods_have_
     }
 
 
-def test_without_clowder_the_clusters_own_prometheus_finds_the_metrics():
+def test_without_clowder_the_service_monitor_finds_the_metrics():
     parts = process("without-clowder", **GIVEN["without-clowder"])
     monitor, service = the(parts, "ServiceMonitor")["spec"], the(parts, "Service")
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
@@ -202,7 +202,7 @@ def test_without_clowder_the_clusters_own_prometheus_finds_the_metrics():
 
 
 @pytest.mark.parametrize("kind", ["Service", "PodDisruptionBudget"])
-def test_what_stands_for_the_pods_selects_those_that_clowder_makes(clowdapp: Any, deployment: Any, kind: str):
+def test_selectors_match_the_pods_that_clowder_creates(clowdapp: Any, deployment: Any, kind: str):
     selector = the(process("image-builder", **GIVEN["image-builder"]), kind)["spec"]["selector"]
     labels = {"pod": f"{clowdapp['metadata']['name']}-{deployment['name']}"}
     assert selector.get("matchLabels", selector) == labels
@@ -217,7 +217,7 @@ def test_the_dependencies_are_optional(clowdapp: Any):
     assert "dependencies" not in clowdapp["spec"]
 
 
-def test_the_database_is_the_one_that_is_there(clowdapp: Any):
+def test_the_database_is_the_existing_one(clowdapp: Any):
     assert clowdapp["spec"]["database"] == {"name": "image-builder", "version": 12}
 
 
@@ -239,12 +239,12 @@ def test_credentials_come_from_their_secrets(pod: Any, variable: str, secret: st
 
 
 @pytest.mark.parametrize("name", BOTH)
-def test_the_readme_names_what_has_to_be_there(name: str):
+def test_the_readme_names_all_required_objects(name: str):
     text = (TEMPLATES / "README.md").read_text(encoding="utf-8")
     assert [each for each in sorted(named_objects(process(name, **GIVEN[name]))) if f"`{each}`" not in text] == []
 
 
-def test_maintenance_runs_on_tuesdays_at_midnight_and_never_twice_at_once(job: Any):
+def test_maintenance_runs_on_tuesdays_at_midnight_and_never_concurrently(job: Any):
     assert (job["schedule"], job["concurrencyPolicy"]) == ("0 0 * * 2", "Forbid")
 
 
@@ -258,7 +258,7 @@ def test_maintenance_runs_on_tuesdays_at_midnight_and_never_twice_at_once(job: A
         ("PGPASSWORD", "db.password"),
     ],
 )
-def test_maintenance_knows_the_database_from_its_secret(job_container: Any, variable: str, key: str):
+def test_maintenance_reads_the_database_from_its_secret(job_container: Any, variable: str, key: str):
     assert environment(job_container)[variable]["secretKeyRef"] == {"name": "image-builder-db", "key": key}
 
 
@@ -267,16 +267,16 @@ def test_maintenance_changes_nothing_unless_told_to(job_container: Any):
     assert (found["ENABLE_DB_MAINTENANCE"], found["DRY_RUN"]) == ("false", "true")
 
 
-def test_maintenance_may_work_for_the_two_hours_it_allows_itself(job: Any):
+def test_maintenance_is_not_ended_before_its_own_limit_of_two_hours(job: Any):
     assert job["jobTemplate"]["spec"]["activeDeadlineSeconds"] > 2 * 60 * 60
 
 
-def test_there_are_three_pods_of_which_one_at_a_time_may_be_taken_away(deployment: Any, objects: Any):
+def test_there_are_three_pods_of_which_one_at_a_time_may_be_evicted(deployment: Any, objects: Any):
     assert deployment["replicas"] == 3
     assert the(objects, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
 
 
-def test_a_pod_has_what_it_has_today(pod: Any):
+def test_a_pod_has_the_resources_of_existing_installations(pod: Any):
     assert pod["resources"] == {
         "requests": {"cpu": "200m", "memory": "256Mi"},
         "limits": {"cpu": "1", "memory": "512Mi"},
@@ -284,7 +284,7 @@ def test_a_pod_has_what_it_has_today(pod: Any):
 
 
 @pytest.mark.parametrize("where", ["pod", "plain"])
-def test_a_pod_has_the_time_to_end_in_its_own_way(where: str, request: pytest.FixtureRequest):
+def test_the_termination_grace_period_exceeds_the_shutdown_of_the_service(where: str, request: pytest.FixtureRequest):
     spec = request.getfixturevalue(where)
     told = environment(spec if where == "pod" else spec["containers"][0])
     grace, timeout, deadline = (int(told[name]) for name in ("SHUTDOWN_GRACE", "SHUTDOWN_TIMEOUT", "COMPOSE_DEADLINE"))
@@ -299,19 +299,19 @@ def test_without_clowder_pods_are_spread_over_zones_and_nodes(plain: Any):
     ]
 
 
-def test_every_plain_container_is_without_privileges_and_writes_nowhere(objects: Any):
+def test_every_container_without_clowder_has_no_privileges_and_a_read_only_file_system(objects: Any):
     assert [each["securityContext"] for each in containers(objects)] == [
         {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
     ] * len(containers(objects))
 
 
-def test_no_plain_pod_is_root(plain: Any, job: Any):
+def test_no_pod_without_clowder_runs_as_root(plain: Any, job: Any):
     pods = [plain, job["jobTemplate"]["spec"]["template"]["spec"]]
     assert [pod["securityContext"]["runAsNonRoot"] for pod in pods] == [True, True]
 
 
 @pytest.mark.parametrize("name", BOTH)
-def test_every_variable_is_one_that_is_read(name: str):
+def test_every_environment_variable_is_a_setting_of_the_service(name: str):
     parts = process(name, **GIVEN[name])
     pods = [each["podSpec"] for part in parts for each in part["spec"].get("deployments", ())]
     set_ones = {variable for part in (*pods, *containers(parts)) for variable in environment(part)}
@@ -319,7 +319,7 @@ def test_every_variable_is_one_that_is_read(name: str):
 
 
 @pytest.mark.parametrize("where", ["pod", "plain"])
-def test_the_service_takes_its_settings(
+def test_the_service_accepts_its_settings(
     where: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     spec = request.getfixturevalue(where)
@@ -338,17 +338,17 @@ def test_the_service_takes_its_settings(
 
 
 @pytest.mark.parametrize("name", OF_THE_SPEC)
-def test_what_operators_set_can_be_set(pod: Any, name: str):
+def test_settings_of_operators_are_parameters(pod: Any, name: str):
     assert name in environment(pod)
 
 
-def test_secrets_come_from_secrets(objects: Any):
+def test_secret_settings_come_from_secrets(objects: Any):
     pods = [each["podSpec"] for part in objects for each in part["spec"].get("deployments", ())]
     told = [(name, value) for part in (*pods, *containers(objects)) for name, value in environment(part).items()]
     assert [name for name, value in told if name in secrets_read() and isinstance(value, str)] == []
 
 
-def test_with_and_without_clowder_the_service_is_told_the_same(pod: Any, plain: Any):
+def test_with_and_without_clowder_the_service_has_the_same_settings(pod: Any, plain: Any):
     from_clowder = {"CONTENT_SOURCES_URL", "PROVISIONING_URL", "COMPLIANCE_URL", "UNLEASH_URL", "UNLEASH_TOKEN"}
     without = environment(plain["containers"][0])
     alike = {name: value for name, value in without.items() if name not in from_clowder and name[:2] != "PG"}
@@ -357,12 +357,12 @@ def test_with_and_without_clowder_the_service_is_told_the_same(pod: Any, plain: 
 
 
 @pytest.mark.parametrize("kind", ["Service", "PodDisruptionBudget", "CronJob"])
-def test_with_and_without_clowder_the_rest_is_the_same(kind: str):
+def test_with_and_without_clowder_all_other_objects_are_the_same(kind: str):
     one, other = (the(process(name, **GIVEN[name]), kind) for name in BOTH)
     assert one == other
 
 
-def test_only_gateway_and_monitoring_reach_the_pods():
+def test_only_gateway_and_prometheus_can_connect_to_the_pods():
     policy = the(process("network-policy", **GIVEN["network-policy"]), "NetworkPolicy", "image-builder")["spec"]
     (rule,) = policy["ingress"]
     namespaces = [each["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for each in rule["from"]]
@@ -372,7 +372,7 @@ def test_only_gateway_and_monitoring_reach_the_pods():
     )
 
 
-def test_nobody_reaches_the_maintenance():
+def test_no_client_can_connect_to_the_maintenance_pod():
     policy = the(process("network-policy", **GIVEN["network-policy"]), "NetworkPolicy", "image-builder-maintenance")
     assert policy["spec"]["policyTypes"] == ["Ingress"]
     assert "ingress" not in policy["spec"]

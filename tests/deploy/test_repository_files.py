@@ -1,4 +1,4 @@
-"""What the code host and editors read: every place that is named is there."""
+"""Files that the code host and editors read name only places that exist."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TEMPLATES = sorted((PROJECT / ".github/ISSUE_TEMPLATE").glob("[!c]*.yml"))
 MANIFESTS = {"uv": "*.in", "npm": "package-lock.json", "gomod": "go.mod", "docker-compose": "compose.yaml"}
 
 
-def test_dependabot_looks_where_packages_are_declared() -> None:
+def test_dependabot_checks_the_folders_in_which_packages_are_declared() -> None:
     named = {
         (update["package-ecosystem"], directory)
         for update in DEPENDABOT["updates"]
@@ -29,7 +29,7 @@ def test_dependabot_looks_where_packages_are_declared() -> None:
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: template.stem)
-def test_an_issue_template_has_a_name_a_description_and_questions_with_ids_of_their_own(template: Path) -> None:
+def test_an_issue_template_has_a_name_a_description_and_questions_with_unique_ids(template: Path) -> None:
     form = yaml.safe_load(template.read_text(encoding="utf-8"))
     questions = [element for element in form["body"] if element["type"] != "markdown"]
     assert form["name"]

@@ -1,4 +1,4 @@
-"""The wheel holds everything that the service needs, and works without the checkout it was built from."""
+"""The wheel contains everything that the service needs, and works without the checkout."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PACKAGED = Path("adapters", "files", "packaged")
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what the wheel is built from."""
+    """A copy of the files from which the wheel is built."""
     folder = tmp_path_factory.mktemp("wheel") / "sources"
     copy_sources(folder)
     return folder
@@ -54,7 +54,7 @@ def site_packages(python: Path) -> Path:
 def run(
     python: Path, *arguments: str, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run the console command of the environment, with nothing else of this process' environment."""
+    """Run the console command of the environment, without the environment variables of this process."""
     ended = subprocess.run(
         [python.with_name("image-builder"), *arguments],
         cwd=python.parents[1],
@@ -68,7 +68,7 @@ def run(
     return ended
 
 
-def test_nothing_of_the_checkout_is_used(python: Path, site_packages: Path) -> None:
+def test_the_installed_wheel_uses_no_file_of_the_checkout(python: Path, site_packages: Path) -> None:
     program = (
         "import adapters, domain, image_builder, ports; print(adapters.__path__ + domain.__path__ + ports.__path__)"
     )
@@ -76,7 +76,7 @@ def test_nothing_of_the_checkout_is_used(python: Path, site_packages: Path) -> N
     assert ended.stdout.strip() == str([str(site_packages / name) for name in ("adapters", "domain", "ports")])
 
 
-def test_the_contract_and_the_distributions_are_those_of_the_checkout(site_packages: Path) -> None:
+def test_the_wheel_contains_the_contract_and_the_distributions_of_the_checkout(site_packages: Path) -> None:
     packaged = site_packages / PACKAGED
     assert (packaged / "openapi.yaml").read_bytes() == (PROJECT / "openapi.yaml").read_bytes()
     files = [path.relative_to(DISTRIBUTIONS) for path in sorted(DISTRIBUTIONS.rglob("*")) if path.is_file()]
@@ -90,7 +90,7 @@ def test_the_contract_and_the_distributions_are_those_of_the_checkout(site_packa
     assert load_distributions(packaged / "distributions") == load_distributions(DISTRIBUTIONS)
 
 
-def test_a_wheel_that_is_built_from_the_source_distribution_is_the_same(sources: Path, wheel: Path) -> None:
+def test_a_wheel_built_from_the_source_distribution_is_the_same(sources: Path, wheel: Path) -> None:
     archive = build_sdist(sources, sources.parent / "sdist")
     unpacked = sources.parent / "unpacked"
     with tarfile.open(archive) as files:
@@ -100,7 +100,7 @@ def test_a_wheel_that_is_built_from_the_source_distribution_is_the_same(sources:
         assert sorted(second.namelist()) == sorted(first.namelist())
 
 
-def test_its_metadata_names_what_it_needs(site_packages: Path) -> None:
+def test_the_metadata_of_the_wheel_names_its_dependencies(site_packages: Path) -> None:
     (distribution,) = importlib.metadata.distributions(name="image-builder-api", path=[str(site_packages)])
     assert distribution.version == __version__
     required = {line.partition(";")[0].strip() for line in distribution.requires or () if "extra ==" not in line}
@@ -118,24 +118,24 @@ def lines(name: str) -> list[str]:
     return (PROJECT / "requirements" / name).read_text(encoding="utf-8").splitlines()
 
 
-def test_its_command_tells_its_version(python: Path) -> None:
+def test_the_command_of_the_wheel_prints_its_version(python: Path) -> None:
     assert run(python, "--version").stdout == f"image-builder {__version__}\n"
 
 
-def test_its_command_checks_the_distributions_that_came_with_it(python: Path, site_packages: Path) -> None:
+def test_the_command_of_the_wheel_checks_its_distributions(python: Path, site_packages: Path) -> None:
     ended = run(python, "distributions", "check")
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.splitlines()[-1].startswith(f"{site_packages / PACKAGED / 'distributions'}: 0 errors")
 
 
-def test_its_command_shows_the_configuration(python: Path) -> None:
+def test_the_command_of_the_wheel_prints_the_configuration(python: Path) -> None:
     ended = run(python, "config", environment={"COMPOSER_URL": "http://127.0.0.1:1"})
     assert ended.returncode == 0, ended.stderr
     assert "COMPOSER_URL" in ended.stdout
 
 
 @pytest.mark.parametrize("distribution", ["centos-9", "rhel-9"])
-def test_it_migrates_a_database_and_starts_a_build(
+def test_the_wheel_migrates_a_database_and_starts_a_build(
     python: Path, empty_database: Parameters, composer: StandInComposer, distribution: str
 ) -> None:
     service = Service(empty_database, composer.url, environment={"PYTHONPATH": ""}, python=python)
@@ -146,8 +146,8 @@ def test_it_migrates_a_database_and_starts_a_build(
         assert service.client().get(f"/composes/{build}").json()["image_status"]["status"]
 
 
-def test_its_stand_ins_start(python: Path) -> None:
-    """What `serve --embedded` and `demo` start besides PostgreSQL."""
+def test_the_stand_ins_of_the_wheel_start(python: Path) -> None:
+    """`serve --embedded` and `demo` start the stand-ins besides PostgreSQL."""
     program = (
         "from adapters.embedded.composer.process import StandInComposer\n"
         "from adapters.embedded.platform.process import StandInPlatform\n"

@@ -22,20 +22,20 @@ def tenant() -> str:
 
 @pytest.fixture
 def client(service: Service, composer: StandInComposer, tenant: str) -> Client:
-    """A client that is a user of the test's organization, with the composer as new."""
+    """A client of the test's organization, with a reset composer."""
     return service.client(tenant)
 
 
 @pytest.fixture(scope="session")
 def platform_process() -> Iterator[StandInPlatform]:
-    """The stand-ins of the platform; ask for `platform` to have them as new."""
+    """The stand-ins of the platform; request `platform` to have them reset."""
     with StandInPlatform() as running:
         yield running
 
 
 @pytest.fixture
 def platform(platform_process: StandInPlatform) -> StandInPlatform:
-    """The stand-ins of the platform, behaving as usual, their counters at zero."""
+    """The reset stand-ins of the platform."""
     platform_process.reset()
     return platform_process
 
@@ -44,13 +44,13 @@ def platform(platform_process: StandInPlatform) -> StandInPlatform:
 def platform_service(
     module_database: Parameters, composer_process: StandInComposer, platform_process: StandInPlatform
 ) -> Iterator[Service]:
-    """The running service with all optional back-ends set up, for one module of tests."""
+    """The running service with all optional back-ends, for one module of tests."""
     with service_with(module_database, composer_process.url, platform_process) as running:
         yield running
 
 
 @pytest.fixture
 def unspoiled(module_database: Parameters, composer: StandInComposer, platform: StandInPlatform) -> Iterator[Service]:
-    """As `platform_service`, of one test's own: nobody has opened its circuit breakers yet."""
+    """A `platform_service` for one test, whose circuit breakers are all closed."""
     with service_with(module_database, composer.url, platform) as running:
         yield running

@@ -1,4 +1,4 @@
-"""Headers that every answer carries, and those that none does (SECURITY.md)."""
+"""Headers that every answer has, and headers that no answer has (SECURITY.md)."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ def headers(request: pytest.FixtureRequest, client: Client) -> list[tuple[str, s
     return [(name.lower(), value) for name, value in client.request(method, path, base="", **more).raw.headers.items()]
 
 
-def test_an_answer_is_nothing_but_what_it_says_it_is(headers: list[tuple[str, str]]) -> None:
+def test_answers_forbid_content_type_sniffing(headers: list[tuple[str, str]]) -> None:
     assert [value for name, value in headers if name == "x-content-type-options"] == ["nosniff"]
 
 
-def test_nobody_between_keeps_an_answer(headers: list[tuple[str, str]]) -> None:
+def test_answers_forbid_caching(headers: list[tuple[str, str]]) -> None:
     assert [value for name, value in headers if name == "cache-control"] == ["no-store"]
 
 
-def test_an_answer_has_an_id(headers: list[tuple[str, str]]) -> None:
+def test_every_answer_has_a_request_id(headers: list[tuple[str, str]]) -> None:
     assert len([value for name, value in headers if name == "x-rh-insights-request-id" and value]) == 1
 
 
-def test_no_answer_tells_what_it_was_made_with(headers: list[tuple[str, str]]) -> None:
+def test_no_answer_names_the_server_software(headers: list[tuple[str, str]]) -> None:
     assert {name for name, _ in headers} & {"server", "x-powered-by", "via"} == set()
 
 
-def test_what_is_no_http_is_answered_with_them_too(service: Service) -> None:
+def test_answers_to_bytes_that_are_not_http_have_the_headers_too(service: Service) -> None:
     answer = raw_http.send(service.url, b"not HTTP at all\r\n\r\n")
     assert answer is not None
     found = [answer.headers[name] for name in ("x-content-type-options", "cache-control", "server")]

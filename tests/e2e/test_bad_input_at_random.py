@@ -1,4 +1,4 @@
-"""Documents made at random, posted to the running service: whatever they are, the fault is never ours."""
+"""Random documents, posted to the running service, never cause a server error."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ LIKELY = st.dictionaries(FIELDS, SCALARS | st.lists(SCALARS, max_size=3) | DOCUM
 
 @st.composite
 def mutations(draw: st.DrawFn) -> Any:
-    """The valid document with one to three things in it changed, dropped, doubled, added."""
+    """The valid document with one to three values changed, removed, repeated or added."""
     document = copy.deepcopy(VALID)
     for _ in range(draw(st.integers(1, 3))):
         path = draw(st.sampled_from(PLACES))
@@ -139,7 +139,7 @@ def post(service: Service, document: Any) -> Answer:
 
 
 def judge(service: Service, answer: Answer) -> None:
-    """Refused in the contract's words, or accepted and then readable."""
+    """The answer must be an error of the contract, or the build must be readable."""
     event(f"answered {answer.status_code}")
     if answer.status_code == 201:
         compose_id = json.loads(answer.content)["id"]
@@ -151,25 +151,25 @@ def judge(service: Service, answer: Answer) -> None:
 
 @BOUNDED
 @given(document=DOCUMENTS)
-def test_any_document_at_all_is_refused(service: Service, document: Any) -> None:
+def test_a_random_document_is_refused(service: Service, document: Any) -> None:
     refusal(post(service, document), 400)
 
 
 @BOUNDED
 @given(document=LIKELY)
-def test_a_document_of_the_right_names_at_random_is_answered(service: Service, document: Any) -> None:
+def test_a_random_document_with_valid_names_causes_no_server_error(service: Service, document: Any) -> None:
     judge(service, post(service, document))
 
 
 @BOUNDED
 @given(document=mutations())
-def test_a_valid_document_gone_wrong_is_answered(service: Service, document: Any) -> None:
+def test_a_mutated_valid_document_causes_no_server_error(service: Service, document: Any) -> None:
     judge(service, post(service, document))
 
 
 @BOUNDED
 @given(body=st.binary(max_size=200))
-def test_any_bytes_at_all_are_refused(service: Service, body: bytes) -> None:
+def test_random_bytes_are_refused(service: Service, body: bytes) -> None:
     refusal(raw_http.call(service.url, "POST", f"{BASE}/compose", HEADERS, body), 400)
 
 
@@ -177,7 +177,7 @@ def test_any_bytes_at_all_are_refused(service: Service, body: bytes) -> None:
 @given(
     customizations=st.dictionaries(FIELDS, DOCUMENTS, max_size=5), options=st.dictionaries(TEXT, DOCUMENTS, max_size=5)
 )
-def test_options_and_customizations_at_random_are_answered(
+def test_random_options_and_customizations_cause_no_server_error(
     service: Service, customizations: dict[str, Any], options: dict[str, Any]
 ) -> None:
     judge(service, post(service, compose_request(image={"options": options})))

@@ -1,4 +1,4 @@
-"""Clients that break off, trickle, or do not speak HTTP, against the running service."""
+"""Clients that disconnect early, send slowly, or do not speak HTTP, against the running service."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def running(module_database: Parameters, composer_process: StandInComposer, log:
 
 
 def assert_healthy(service: Service, log: Path) -> None:
-    """It answers at once, and nothing went wrong."""
+    """The service answers at once, and has logged no error."""
     client = service.client("healthy")
     began = time.monotonic()
     assert client.get("/composes").status_code == 200
@@ -59,7 +59,7 @@ def assert_healthy(service: Service, log: Path) -> None:
     ids=["nothing", "a word", "half a head", "a head", "half a body", "no chunk", "half a chunk"],
 )
 @pytest.mark.parametrize("abruptly", [False, True], ids=["closing", "resetting"])
-def test_clients_that_break_off_leave_the_service_healthy(
+def test_clients_that_disconnect_early_leave_the_service_healthy(
     running: Service, log: Path, sent: bytes, *, abruptly: bool
 ) -> None:
     for _ in range(10):
@@ -78,7 +78,7 @@ def test_a_build_is_not_started_by_half_a_body(running: Service, composer: Stand
     assert composer.counters().get("POST /compose", 0) == 0
 
 
-def test_a_client_that_leaves_before_the_answer_has_its_build_in_the_list(
+def test_a_build_is_listed_if_its_client_disconnects_before_the_answer(
     running: Service, composer: StandInComposer, log: Path
 ) -> None:
     client = running.client("left early")
@@ -99,7 +99,7 @@ def test_a_client_that_leaves_before_the_answer_has_its_build_in_the_list(
     assert_healthy(running, log)
 
 
-def test_a_slow_client_is_served_and_holds_up_nobody(running: Service, log: Path) -> None:
+def test_a_slow_client_is_served_and_delays_no_other_client(running: Service, log: Path) -> None:
     answers: list[raw_http.Answer | None] = []
 
     def trickle() -> None:
@@ -120,7 +120,7 @@ def test_a_slow_client_is_served_and_holds_up_nobody(running: Service, log: Path
     assert [answer and answer.status_code for answer in answers] == [201] * 30
 
 
-def test_a_client_that_reads_slowly_holds_up_nobody(running: Service, log: Path) -> None:
+def test_a_client_that_reads_slowly_delays_no_other_client(running: Service, log: Path) -> None:
     request = raw_http.head("GET", f"{BASE}/openapi.json") * 50
     with raw_http.connection(running.url) as opened:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -132,7 +132,7 @@ def test_a_client_that_reads_slowly_holds_up_nobody(running: Service, log: Path)
     assert first.status_code == 200
 
 
-def test_one_connection_carries_good_and_bad_requests(running: Service) -> None:
+def test_one_connection_can_carry_valid_and_invalid_requests(running: Service) -> None:
     with raw_http.connection(running.url) as opened:
         for path, status in (("/version", 200), ("/nope", 404), ("/composes/x", 400), ("/version", 200)):
             opened.sendall(raw_http.head("GET", BASE + path, HEADERS))
@@ -150,7 +150,7 @@ def test_one_connection_carries_good_and_bad_requests(running: Service) -> None:
     ],
     ids=["401", "415", "431"],
 )
-def test_a_refused_body_is_not_taken_for_the_next_request(running: Service, headers: dict[str, str]) -> None:
+def test_a_refused_body_is_not_parsed_as_the_next_request(running: Service, headers: dict[str, str]) -> None:
     smuggled = raw_http.head("GET", f"{BASE}/version", HEADERS)
     head = raw_http.head("POST", f"{BASE}/compose", {**headers, "Content-Length": str(len(smuggled))})
     last = raw_http.head("GET", f"{BASE}/nope", {"Connection": "close"})
@@ -164,7 +164,7 @@ def test_a_refused_body_is_not_taken_for_the_next_request(running: Service, head
     assert others in ([404], [])
 
 
-def test_the_server_asks_for_the_body_only_when_it_wants_it(running: Service) -> None:
+def test_the_service_sends_100_continue_only_if_it_reads_the_body(running: Service) -> None:
     head = raw_http.head(
         "POST", f"{BASE}/compose", {**HEADERS, "Content-Length": str(len(BODY)), "Expect": "100-continue"}
     )
@@ -200,6 +200,8 @@ def test_the_server_asks_for_the_body_only_when_it_wants_it(running: Service) ->
     ],
     ids=lambda sent: ascii(sent[:20] + b"..." + sent[-20:]),
 )
-def test_what_is_no_http_is_refused_in_the_contracts_words(running: Service, log: Path, sent: bytes) -> None:
+def test_bytes_that_are_not_http_are_refused_in_the_format_of_the_contract(
+    running: Service, log: Path, sent: bytes
+) -> None:
     refusal(raw_http.send(running.url, sent), {400, 413, 414, 431})
     assert_healthy(running, log)

@@ -1,4 +1,4 @@
-"""Documents that nobody should send, against the running service: refused in the contract's words, never a 5xx."""
+"""Invalid documents, against the running service: refused in the format of the contract, never with a 5xx."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HOLE = "a hole in the document"
 
 
 def with_text(text: str, value: str | bytes) -> bytes:
-    """A ComposeRequest that has JSON's `text` replaced: `{hole}` is where the value goes."""
+    """A ComposeRequest in which JSON's `text` is replaced; `{hole}` is the place of the value."""
     raw = value if isinstance(value, bytes) else value.encode()
     return text.encode().replace(json.dumps(HOLE).encode(), raw)
 
@@ -63,7 +63,7 @@ def with_option(value: str | bytes) -> bytes:
         "unknown field",
     ],
 )
-def test_nul_and_lone_surrogates_are_refused_wherever_they_stand(service: Service, place: str, text: str) -> None:
+def test_nul_and_lone_surrogates_are_refused_in_every_place(service: Service, place: str, text: str) -> None:
     fields: dict[str, dict[str, Any]] = {
         "image_name": {"image_name": text},
         "package": {"customizations": {"packages": [text]}},
@@ -91,14 +91,14 @@ def test_an_escaped_backslash_before_u0000_is_plain_text(service: Service) -> No
 @pytest.mark.parametrize(
     "text", ["\U0001f600" * 100, "a\u2028\ufffe\uffff\x7f\x80", "\x01\x1f\t", "\u0131 \u0130 ß \u202e"], ids=ascii
 )
-def test_other_odd_characters_come_back_as_they_were_sent(service: Service, text: str) -> None:
+def test_other_unusual_characters_are_returned_unchanged(service: Service, text: str) -> None:
     client = service.client("odd characters")
     compose_id = client.compose(compose_request(image_name=text))
     assert client.get(f"/composes/{compose_id}").json()["request"]["image_name"] == text
     assert client.get("/composes?limit=1").json()["data"][0]["image_name"] == text
 
 
-def test_a_text_is_as_long_as_its_characters_not_its_bytes(service: Service) -> None:
+def test_the_length_of_a_text_is_counted_in_characters_not_bytes(service: Service) -> None:
     assert post(service, encoded(image_name="\U0001f600" * 100)).status_code == 201
     assert "image_name" in refusal(post(service, encoded(image_name="\U0001f600" * 101)), 400)
 
@@ -108,7 +108,7 @@ def test_a_text_is_as_long_as_its_characters_not_its_bytes(service: Service) -> 
     [b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xc0\x80", b"\xf4\x90\x80\x80", b"\x00", b"\x01", b"\n"],
     ids=repr,
 )
-def test_bytes_that_are_no_utf8_or_no_json_text_are_refused(service: Service, raw: bytes) -> None:
+def test_bytes_that_are_not_utf8_or_not_json_are_refused(service: Service, raw: bytes) -> None:
     refusal(post(service, encoded(image_name="HOLE").replace(b"HOLE", raw)), 400)
 
 
@@ -140,16 +140,16 @@ def test_a_byte_order_mark_or_another_encoding_is_refused(service: Service, enco
     ],
     ids=repr,
 )
-def test_a_body_that_is_no_compose_request_is_refused(service: Service, body: bytes | None) -> None:
+def test_a_body_that_is_not_a_compose_request_is_refused(service: Service, body: bytes | None) -> None:
     refusal(post(service, body), 400)
 
 
 @pytest.mark.parametrize("body", [encoded() + b"x", encoded() + encoded(), encoded()[:-1], encoded()[1:]])
-def test_more_or_less_than_one_document_is_refused(service: Service, body: bytes) -> None:
+def test_no_document_and_more_than_one_document_are_refused(service: Service, body: bytes) -> None:
     refusal(post(service, body), 400)
 
 
-def test_white_space_around_the_document_does_no_harm(service: Service) -> None:
+def test_white_space_around_the_document_is_allowed(service: Service) -> None:
     assert post(service, b" \r\n\t" + encoded() + b"\n\n").status_code == 201
 
 
@@ -173,7 +173,7 @@ def test_deep_nesting_is_refused(
 
 
 @pytest.mark.parametrize("levels", [100, 1000, 100_000])
-def test_deep_nesting_in_a_field_that_is_dropped_is_no_server_error(service: Service, levels: int) -> None:
+def test_deep_nesting_in_a_dropped_field_causes_no_server_error(service: Service, levels: int) -> None:
     document = json.dumps(compose_request(customizations={"who knows": HOLE}))
     client = service.client("deep and dropped")
     answer = post(service, with_text(document, b"[" * levels + b"]" * levels), org_id="deep and dropped")
@@ -181,7 +181,7 @@ def test_deep_nesting_in_a_field_that_is_dropped_is_no_server_error(service: Ser
     assert client.get("/composes").status_code == 200
 
 
-def test_moderate_nesting_inside_options_is_kept_as_sent(service: Service) -> None:
+def test_moderate_nesting_in_upload_options_is_stored_unchanged(service: Service) -> None:
     client = service.client("nesting")
     options: Any = {"leaf": 1}
     for _ in range(25):
@@ -192,7 +192,7 @@ def test_moderate_nesting_inside_options_is_kept_as_sent(service: Service) -> No
     assert client.get("/composes").status_code == 200
 
 
-def test_of_a_key_given_twice_one_counts_and_it_is_checked(service: Service) -> None:
+def test_one_value_of_a_repeated_key_is_used_and_checked(service: Service) -> None:
     twice = encoded(image_name="second").replace(b"{", b'{"image_name": "first", ', 1)
     assert post(service, twice).status_code == 201
     assert post(service, twice.replace(b'"second"', b"1")).status_code == 400
@@ -222,13 +222,13 @@ def test_an_integer_is_a_whole_number(service: Service, number: str) -> None:
 
 
 @pytest.mark.parametrize("number", [2**64, 10**30, -(2**63) - 1])
-def test_a_group_id_far_beyond_any_system_is_no_server_error(service: Service, number: int) -> None:
+def test_a_very_large_group_id_causes_no_server_error(service: Service, number: int) -> None:
     assert post(service, with_gid(str(number))).status_code in {201, 400}
     assert post(service, with_owner(str(number))).status_code in {201, 400}
 
 
 @pytest.mark.parametrize("size", [0, 1, 2**53 + 1, 2**63, 2**64 - 1])
-def test_a_size_up_to_2_to_the_64_comes_back_to_the_byte(service: Service, size: int) -> None:
+def test_a_size_up_to_2_to_the_64_is_returned_exactly(service: Service, size: int) -> None:
     client = service.client("sizes")
     compose_id = client.compose(
         compose_request(image={"size": size}, customizations={"filesystem": [{"mountpoint": "/var", "min_size": size}]})
@@ -241,7 +241,7 @@ def test_a_size_up_to_2_to_the_64_comes_back_to_the_byte(service: Service, size:
         assert request["customizations"]["filesystem"][0]["min_size"] == size
 
 
-def test_sizes_that_add_up_beyond_2_to_the_64_are_no_server_error(service: Service) -> None:
+def test_sizes_whose_sum_exceeds_2_to_the_64_cause_no_server_error(service: Service) -> None:
     filesystems = [{"mountpoint": f"/var/{number}", "min_size": 2**64 - 1} for number in range(100)]
     answer = post(service, encoded(customizations={"filesystem": filesystems}))
     assert answer.status_code in {201, 400}

@@ -1,4 +1,4 @@
-"""Fields that do not fit the contract, against the running service: what the refusal says, and what it keeps quiet."""
+"""Fields that violate the contract, against the running service: what the error says, and what it must not repeat."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def logged(module_database: Parameters, composer_process: StandInComposer, log: Path) -> Iterator[Service]:
-    """A service whose log can be read."""
+    """A service with a readable log."""
     with Service(module_database, composer_process.url, environment={"LOG_LEVEL": "DEBUG"}, log=log) as running:
         yield running
 
@@ -57,7 +57,7 @@ def logged(module_database: Parameters, composer_process: StandInComposer, log: 
     ],
     ids=lambda value: ".".join(value) if isinstance(value, list) else "",
 )
-def test_where_the_contract_forbids_more_fields_one_more_is_named(
+def test_an_additional_field_is_refused_by_name_if_the_contract_forbids_it(
     service: Service, body: dict[str, Any], named: list[str]
 ) -> None:
     detail = refusal(service.client("unknown").post("/compose", body), 400)
@@ -65,7 +65,7 @@ def test_where_the_contract_forbids_more_fields_one_more_is_named(
         assert name in detail
 
 
-def test_elsewhere_unknown_fields_are_dropped(service: Service) -> None:
+def test_other_unknown_fields_are_dropped(service: Service) -> None:
     client = service.client("dropped")
     compose_id = client.compose(
         compose_request(
@@ -82,7 +82,7 @@ def test_elsewhere_unknown_fields_are_dropped(service: Service) -> None:
         assert "surprise" not in text
 
 
-def test_unknown_fields_inside_upload_options_are_kept(service: Service) -> None:
+def test_unknown_fields_in_upload_options_are_stored(service: Service) -> None:
     client = service.client("kept")
     options = {"surprise": {"x": [1, "two", {}]}}
     compose_id = client.compose(compose_request(image={"options": options}))
@@ -90,7 +90,7 @@ def test_unknown_fields_inside_upload_options_are_kept(service: Service) -> None
     assert request["image_requests"][0]["upload_request"]["options"] == options
 
 
-def test_a_null_in_a_list_inside_upload_options_is_kept_as_sent(service: Service) -> None:
+def test_a_null_in_a_list_in_upload_options_is_stored_unchanged(service: Service) -> None:
     client = service.client("null in options")
     options = {"surprise": [1, None, "two"]}
     compose_id = client.compose(compose_request(image={"options": options}))
@@ -105,7 +105,7 @@ def test_a_null_in_a_list_inside_upload_options_is_kept_as_sent(service: Service
         pytest.param(compose_request(**{f"key{number}": 1 for number in range(10_000)}), id="10,000 names"),
     ],
 )
-def test_a_refusal_stays_short_enough_to_be_shown(service: Service, body: dict[str, Any]) -> None:
+def test_error_texts_have_a_limited_length(service: Service, body: dict[str, Any]) -> None:
     assert len(refusal(service.client("long").post("/compose", body), 400)) < 2000
 
 
@@ -180,12 +180,12 @@ def test_null_is_refused_where_the_contract_does_not_allow_it(
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_refusal_names_the_field(service: Service, body: dict[str, Any], field: str) -> None:
+def test_an_error_names_the_field(service: Service, body: dict[str, Any], field: str) -> None:
     assert field in refusal(service.client("types").post("/compose", body), 400)
 
 
 @pytest.mark.parametrize("owner", [[], {}, 1.5, True])
-def test_where_text_or_a_number_fits_the_refusal_says_both(service: Service, owner: Any) -> None:
+def test_an_error_names_both_types_if_text_or_a_number_is_allowed(service: Service, owner: Any) -> None:
     body = customized(directories=[{"path": "/etc/x", "group": owner}])
     detail = refusal(service.client("both").post("/compose", body), 400)
     assert "customizations.directories[0].group" in detail
@@ -232,7 +232,7 @@ SECRETIVE: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("body", SECRETIVE.values(), ids=SECRETIVE.keys())
-def test_a_refusal_and_the_log_do_not_repeat_secrets(logged: Service, log: Path, body: Any) -> None:
+def test_errors_and_the_log_do_not_repeat_secrets(logged: Service, log: Path, body: Any) -> None:
     answer = logged.client("secrets").post("/compose", body)
     refusal(answer, {400, 403})
     assert SECRET not in answer.text
@@ -240,7 +240,7 @@ def test_a_refusal_and_the_log_do_not_repeat_secrets(logged: Service, log: Path,
     assert "Traceback" not in log.read_text()
 
 
-def test_a_broken_document_with_a_password_in_it_is_not_repeated(logged: Service, log: Path) -> None:
+def test_an_error_does_not_repeat_the_password_of_an_invalid_document(logged: Service, log: Path) -> None:
     body = json.dumps(customized(users=[{"name": "u", "password": SECRET}])).encode()
     for broken in (body[:-1], body + b"]", body.replace(b'"u"', b'"\\ud800"'), body.replace(b'"u"', b"NaN")):
         answer = logged.client("secrets").post("/compose", data=broken, headers={"Content-Type": "application/json"})

@@ -1,4 +1,4 @@
-"""Headers that nobody should send, against the running service: identities above all."""
+"""Invalid headers, above all identities, against the running service."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def ask(service: Service, headers: Pairs, path: str = "/composes") -> Answer:
 
 
 def raw(text: str | bytes) -> str:
-    """The header for bytes that need not be JSON."""
+    """An identity header for bytes that need not be JSON."""
     return base64.b64encode(text if isinstance(text, bytes) else text.encode()).decode()
 
 
@@ -99,27 +99,27 @@ NOBODIES: dict[str, str | bytes] = {
 
 
 @pytest.mark.parametrize("header", NOBODIES.values(), ids=NOBODIES.keys())
-def test_a_header_that_says_not_who_asks_is_401(service: Service, header: str | bytes) -> None:
+def test_an_identity_header_without_an_identity_is_401(service: Service, header: str | bytes) -> None:
     refusal(ask(service, [("x-rh-identity", header)]), 401)
 
 
-def test_no_header_is_401(service: Service) -> None:
+def test_a_missing_identity_header_is_401(service: Service) -> None:
     assert "x-rh-identity" in refusal(ask(service, []), 401)
     refusal(ask(service, [("x-fedora-identity", raw('{"user": "u"}'))]), 401)
 
 
-def test_two_headers_are_401_even_when_they_agree(service: Service) -> None:
+def test_two_identity_headers_are_401_even_if_they_are_equal(service: Service) -> None:
     refusal(ask(service, IDENTITY * 2), 401)
     refusal(ask(service, [*IDENTITY, ("X-RH-IDENTITY", identity("another"))]), 401)
     refusal(ask(service, [("x-rh-identity", f"{identity('headers')}, {identity('another')}")]), 401)
 
 
 @pytest.mark.parametrize("path", ["/version", "/ready", "/distributions", "/architectures/centos-9", "/composes"])
-def test_a_header_that_cannot_be_read_is_401_everywhere(service: Service, path: str) -> None:
+def test_an_unreadable_identity_header_is_401_for_every_operation(service: Service, path: str) -> None:
     refusal(ask(service, [("x-rh-identity", "!!!!")], path), 401)
 
 
-def test_who_asks_is_looked_at_before_what_is_asked(service: Service) -> None:
+def test_the_identity_is_checked_before_the_request(service: Service) -> None:
     refusal(ask(service, [], "/composes?limit=0"), 401)
     refusal(ask(service, [], "/composes/no-uuid"), 401)
     headers = {"Content-Type": "text/plain"}
@@ -148,7 +148,9 @@ def test_an_associate_is_403(service: Service, org_id: str) -> None:
     ],
     ids=lambda document: json.dumps(document)[:60],
 )
-def test_little_is_needed_to_be_somebody(service: Service, document: dict[str, Any]) -> None:
+def test_an_organization_id_or_an_account_number_is_a_sufficient_identity(
+    service: Service, document: dict[str, Any]
+) -> None:
     client = service.client()
     headers = {"x-rh-identity": encoded(document)}
     answer = client.post("/compose", compose_request(), headers=headers)
@@ -173,7 +175,7 @@ def test_an_organization_cannot_be_named_like_an_account(service: Service) -> No
     refusal(client.get(f"/composes/{compose_id}", headers=posing), {401, 404})
 
 
-def test_an_escaped_backslash_in_an_identity_is_no_nul(service: Service) -> None:
+def test_an_escaped_backslash_in_an_identity_is_not_nul(service: Service) -> None:
     document = {"identity": {**USER, "user": {"username": "DOMAIN\\u0000", "email": "a\\u0000b"}}}
     assert ask(service, [("x-rh-identity", encoded(document))]).status_code == 200
 
@@ -185,7 +187,7 @@ def fedora(module_database: Parameters, composer_process: StandInComposer) -> It
         yield running
 
 
-def test_a_fedora_account_needs_its_name_only(fedora: Service) -> None:
+def test_a_fedora_identity_needs_only_an_account_name(fedora: Service) -> None:
     assert ask(fedora, [("x-fedora-identity", encoded({"user": "alice", "more": 1}))]).status_code == 200
 
 
@@ -197,15 +199,15 @@ def test_a_fedora_account_needs_its_name_only(fedora: Service) -> None:
         *map(encoded, [[], None, {}, {"user": 1}, {"user": None}, {"user": ""}, {"user": "a\0"}, {"user": ["a"]}]),
     ],
 )
-def test_a_fedora_header_that_says_not_who_asks_is_401(fedora: Service, header: str) -> None:
+def test_a_fedora_header_without_an_identity_is_401(fedora: Service, header: str) -> None:
     refusal(ask(fedora, [("x-fedora-identity", header)]), 401)
 
 
-def test_a_red_hat_identity_does_not_open_a_fedora_installation(fedora: Service) -> None:
+def test_a_red_hat_identity_is_401_in_a_fedora_installation(fedora: Service) -> None:
     assert "x-fedora-identity" in refusal(ask(fedora, IDENTITY), 401)
 
 
-def test_the_document_of_a_fedora_installation_names_its_header(fedora: Service) -> None:
+def test_the_openapi_document_of_a_fedora_installation_names_its_header(fedora: Service) -> None:
     document = json.loads(raw_http.call(fedora.url, "GET", "/openapi.json").text)
     assert document["components"]["securitySchemes"]["identity"]["name"] == "x-fedora-identity"
 
@@ -214,7 +216,7 @@ def test_the_document_of_a_fedora_installation_names_its_header(fedora: Service)
 
 
 @pytest.mark.parametrize("sent", ["5f2c1d9be0a84c4f9d3e7b6a1c0f2e48", "a", "UI/42:x_y-z.~", "x" * 100])
-def test_a_request_id_comes_back(service: Service, sent: str) -> None:
+def test_a_request_id_is_returned(service: Service, sent: str) -> None:
     for path in ("/version", "/nope", "/composes/no-uuid"):
         assert ask(service, [*IDENTITY, (REQUEST_ID, sent)], path).headers[REQUEST_ID] == sent
     assert raw_http.call(service.url, "GET", "/status", [(REQUEST_ID, sent)]).headers[REQUEST_ID] == sent
@@ -226,7 +228,7 @@ def test_a_request_id_comes_back(service: Service, sent: str) -> None:
     ["", " ", "a b", "a\tb", "\u00e9".encode(), b"\xff", b"a\x80b", "x" * 1000, "x" * 60_000],
     ids=lambda value: ascii(value)[:20],
 )
-def test_an_absurd_request_id_is_replaced(service: Service, sent: str | bytes) -> None:
+def test_an_invalid_request_id_is_replaced(service: Service, sent: str | bytes) -> None:
     answer = ask(service, [*IDENTITY, (REQUEST_ID, sent)])
     assert answer.status_code == 200
     made = answer.headers.get_all(REQUEST_ID)
@@ -237,12 +239,12 @@ def test_an_absurd_request_id_is_replaced(service: Service, sent: str | bytes) -
     assert made[0].encode() != sent
 
 
-def test_a_request_without_an_id_gets_one_of_its_own(service: Service) -> None:
+def test_a_request_without_an_id_gets_a_new_one(service: Service) -> None:
     ids = {ask(service, IDENTITY, "/version").headers[REQUEST_ID] for _ in range(20)}
     assert len(ids) == 20
 
 
-def test_of_two_request_ids_one_comes_back(service: Service) -> None:
+def test_one_of_two_request_ids_is_returned(service: Service) -> None:
     answer = ask(service, [*IDENTITY, (REQUEST_ID, "one"), (REQUEST_ID, "two")])
     assert answer.headers.get_all(REQUEST_ID) in (["one"], ["two"])
 
@@ -251,7 +253,7 @@ def test_of_two_request_ids_one_comes_back(service: Service) -> None:
 
 
 @pytest.mark.parametrize("length", [1000, 30_000, 60_000])
-def test_a_long_header_nobody_asked_for_does_no_harm(service: Service, length: int) -> None:
+def test_a_long_unknown_header_is_ignored(service: Service, length: int) -> None:
     assert ask(service, [*IDENTITY, ("x-junk", "a" * length)]).status_code == 200
 
 
@@ -261,7 +263,7 @@ def test_headers_of_more_than_64_kib_are_refused(service: Service, length: int) 
     refusal(ask(service, [*IDENTITY, ("x" * length, "a")]), 431)
 
 
-def test_a_thousand_headers_do_no_harm(service: Service) -> None:
+def test_a_thousand_headers_are_accepted(service: Service) -> None:
     assert ask(service, [*IDENTITY, *((f"x-{number}", "a") for number in range(1000))]).status_code == 200
 
 
@@ -271,12 +273,12 @@ def test_fifty_thousand_headers_are_refused(service: Service) -> None:
 
 @pytest.mark.parametrize("value", [b"\xff\xfe", "\u00e9".encode(), "\t", "a\tb", '"', "%00", "${jndi:ldap://x}"])
 @pytest.mark.parametrize("name", ["x-junk", "x-strc-trace-id", "user-agent", "accept", "x-forwarded-for", "cookie"])
-def test_odd_values_of_headers_do_no_harm(service: Service, name: str, value: str | bytes) -> None:
+def test_unusual_header_values_cause_no_server_error(service: Service, name: str, value: str | bytes) -> None:
     assert ask(service, [*IDENTITY, (name, value)]).status_code == 200
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml;q=0.1", "*/*", "nonsense", ""])
-def test_whatever_is_accepted_the_answer_is_json(service: Service, accept: str) -> None:
+def test_the_answer_is_json_for_every_accept_header(service: Service, accept: str) -> None:
     answer = ask(service, [*IDENTITY, ("Accept", accept)])
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
 
@@ -297,13 +299,13 @@ def test_whatever_is_accepted_the_answer_is_json(service: Service, accept: str) 
     ],
     ids=ascii,
 )
-def test_a_header_the_http_parser_does_not_take_is_refused_in_the_contracts_words(
+def test_a_header_that_the_http_parser_rejects_is_refused_in_the_format_of_the_contract(
     service: Service, name: str | bytes, value: str
 ) -> None:
     refusal(ask(service, [*IDENTITY, (name, value)]), 400)
 
 
-def test_headers_that_do_not_end_are_refused_before_they_fill_the_memory(service: Service) -> None:
+def test_endless_headers_are_refused_before_they_fill_the_memory(service: Service) -> None:
     with socket.create_connection(("127.0.0.1", service.port), timeout=PATIENCE) as endless:
         endless.sendall(b"GET /status HTTP/1.1\r\nhost: x\r\n")
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Lengths and media types of bodies that nobody should send, against the running service: never a 5xx."""
+"""Invalid lengths and media types of bodies, against the running service: never a 5xx."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SMALL = 4096
 
 
 def file_of(length: int) -> bytes:
-    """A ComposeRequest that is exactly this long because of a file in it."""
+    """A ComposeRequest with a file that makes it exactly this long."""
     empty = encoded(customizations={"files": [{"path": "/etc/large", "data": ""}]})
     return empty.replace(b'"data": ""', b'"data": "%b"' % (b"a" * (length - len(empty))))
 
@@ -32,12 +32,12 @@ def file_of(length: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def small(module_database: Parameters, composer_process: StandInComposer) -> Iterator[Service]:
-    """A service that takes bodies of 4 KiB and no more."""
+    """A service that accepts bodies of at most 4 KiB."""
     with Service(module_database, composer_process.url, environment={"MAX_BODY_BYTES": str(SMALL)}) as running:
         yield running
 
 
-def test_a_body_as_long_as_the_limit_is_taken(small: Service) -> None:
+def test_a_body_as_long_as_the_limit_is_accepted(small: Service) -> None:
     assert post(small, file_of(SMALL)).status_code == 201
     answer = post_chunked(small, file_of(SMALL)[:3000], file_of(SMALL)[3000:])
     assert answer is not None
@@ -69,12 +69,12 @@ def test_a_body_that_is_too_large_is_too_large_whatever_its_media_type(small: Se
     refusal(post(small, b"a" * (SMALL + 1), {"Content-Type": "text/plain"}), {413, 415})
 
 
-def test_nobody_without_an_identity_has_a_large_body_read(small: Service) -> None:
+def test_a_large_body_without_an_identity_is_not_read(small: Service) -> None:
     headers = {**JSON, "Content-Length": str(10**9)}
     refusal(raw_http.send(small.url, raw_http.head("POST", f"{BASE}/compose", headers), method="POST"), 401)
 
 
-def test_without_the_setting_a_file_of_almost_4_mib_is_taken(service: Service) -> None:
+def test_a_file_of_almost_4_mib_is_accepted_by_default(service: Service) -> None:
     client = service.client("large")
     answer = post(service, file_of(int(3.9 * MIB)), org_id="large")
     assert answer.status_code == 201
@@ -84,7 +84,7 @@ def test_without_the_setting_a_file_of_almost_4_mib_is_taken(service: Service) -
     assert client.get("/composes").json()["meta"]["count"] == 1
 
 
-def test_without_the_setting_more_than_4_mib_is_too_large(service: Service) -> None:
+def test_more_than_4_mib_is_too_large_by_default(service: Service) -> None:
     assert post(service, file_of(4 * MIB)).status_code == 201
     refusal(post(service, file_of(4 * MIB + 1)), 413)
     body = file_of(4 * MIB + 1)
@@ -100,7 +100,7 @@ def test_a_valid_body_may_come_in_chunks(service: Service, pieces: int) -> None:
     assert answer.status_code == 201
 
 
-def test_no_chunks_at_all_are_an_empty_body(service: Service) -> None:
+def test_a_chunked_body_without_chunks_is_an_empty_body(service: Service) -> None:
     refusal(post_chunked(service), 400)
 
 
@@ -118,7 +118,7 @@ def test_no_chunks_at_all_are_an_empty_body(service: Service) -> None:
         "application/json ; charset=utf8",
     ],
 )
-def test_json_is_taken_with_or_without_a_charset(service: Service, media_type: str) -> None:
+def test_json_is_accepted_with_and_without_a_charset(service: Service, media_type: str) -> None:
     assert post(service, encoded(), {"Content-Type": media_type}).status_code == 201
 
 
@@ -157,7 +157,7 @@ def test_a_compressed_body_is_refused(service: Service) -> None:
     refusal(post(service, b"\x1f\x8b\x08\x00" + b"x" * 50, {**JSON, "Content-Encoding": "gzip"}), {400, 415})
 
 
-def test_a_body_where_none_is_expected_does_no_harm(service: Service) -> None:
+def test_an_unexpected_body_is_ignored(service: Service) -> None:
     headers = {"x-rh-identity": identity("bodies"), **JSON}
     for body in (b"{}", b"\xff\x00", b"a" * MIB):
         assert raw_http.call(service.url, "GET", f"{BASE}/composes?limit=1", headers, body).status_code == 200

@@ -1,4 +1,4 @@
-"""Paths that nobody should send, against the running service."""
+"""Invalid paths, against the running service."""
 
 from __future__ import annotations
 
@@ -68,22 +68,22 @@ SLASHES = [
 
 @pytest.mark.parametrize("value", TRICKS, ids=short)
 @pytest.mark.parametrize("template", ["/composes/{}", "/composes/{}/metadata", "/architectures/{}"])
-def test_a_path_parameter_that_is_no_value_is_refused(service: Service, template: str, value: str) -> None:
+def test_an_invalid_path_parameter_is_refused(service: Service, template: str, value: str) -> None:
     refusal(ask(service, template.format(value)), {400, 404})
 
 
 @pytest.mark.parametrize("value", TRICKS, ids=short)
-def test_deleting_by_an_id_that_is_no_uuid_is_refused(service: Service, value: str) -> None:
+def test_deleting_by_an_id_that_is_not_a_uuid_is_refused(service: Service, value: str) -> None:
     refusal(ask(service, f"/composes/{value}", "DELETE"), {400, 404})
 
 
 @pytest.mark.parametrize("value", SLASHES)
 @pytest.mark.parametrize("template", ["/composes/{}", "/composes/{}/metadata", "/architectures/{}"])
-def test_an_encoded_slash_makes_no_way_to_another_resource(service: Service, template: str, value: str) -> None:
+def test_an_encoded_slash_does_not_lead_to_another_resource(service: Service, template: str, value: str) -> None:
     refusal(ask(service, template.format(value)), {400, 404})
 
 
-def test_an_encoded_slash_is_part_of_the_id_and_no_separator(service: Service) -> None:
+def test_an_encoded_slash_is_part_of_the_id_and_not_a_separator(service: Service) -> None:
     client = service.client("addresses")
     compose_id = client.compose(compose_request())
     deadline = time.monotonic() + PATIENCE
@@ -97,7 +97,7 @@ def test_an_encoded_slash_is_part_of_the_id_and_no_separator(service: Service) -
 @pytest.mark.parametrize(
     "value", ["no-uuid", UNKNOWN.replace("-", ""), f"{{{UNKNOWN}}}", f"urn:uuid:{UNKNOWN}", "%ff", "%00"]
 )
-def test_an_id_that_is_no_uuid_is_400_and_names_the_parameter(service: Service, value: str) -> None:
+def test_an_id_that_is_not_a_uuid_is_400_and_the_error_names_the_parameter(service: Service, value: str) -> None:
     assert "composeId" in refusal(ask(service, f"/composes/{value}"), 400)
     assert "composeId" in refusal(ask(service, f"/composes/{value}/metadata"), 400)
     assert "composeId" in refusal(ask(service, f"/composes/{value}", "DELETE"), 400)
@@ -156,7 +156,7 @@ def test_an_encoded_letter_is_the_letter(service: Service) -> None:
     ],
 )
 @pytest.mark.parametrize("identified", [True, False], ids=["known", "unknown"])
-def test_an_unknown_path_is_404_for_everybody_and_never_a_redirect(
+def test_an_unknown_path_is_404_for_every_caller_and_never_a_redirect(
     service: Service, path: str, *, identified: bool
 ) -> None:
     answer = ask(service, path, identified=identified)
@@ -201,7 +201,7 @@ def test_an_unknown_path_is_404_below_every_base_for_every_method(service: Servi
         "/docs//etc/passwd",
     ],
 )
-def test_outside_the_bases_an_unknown_path_is_404(service: Service, target: str) -> None:
+def test_an_unknown_path_outside_the_bases_is_404(service: Service, target: str) -> None:
     answer = raw_http.call(service.url, "GET", target)
     refusal(answer, 404)
     assert "location" not in answer.headers
@@ -218,13 +218,17 @@ def test_outside_the_bases_an_unknown_path_is_404(service: Service, target: str)
     ],
     ids=["ff", "e acute", "80", "emoji", "100 KB"],
 )
-def test_a_path_the_http_parser_does_not_take_is_refused_in_the_contracts_words(service: Service, target: str) -> None:
+def test_a_path_that_the_http_parser_rejects_is_refused_in_the_format_of_the_contract(
+    service: Service, target: str
+) -> None:
     refusal(ask(service, target.encode("latin-1")), {400, 404, 414, 431})
 
 
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("path", [path for path in ROUTES if path != "/openapi.json"])
-def test_everything_below_a_base_wants_an_identity_but_the_document(service: Service, base: str, path: str) -> None:
+def test_every_path_below_a_base_except_the_openapi_document_requires_an_identity(
+    service: Service, base: str, path: str
+) -> None:
     method = "POST" if path == "/compose" else "GET"
     refusal(raw_http.call(service.url, method, base + path), 401)
     assert raw_http.call(service.url, "GET", f"{base}/openapi.json").status_code == 200

@@ -1,4 +1,4 @@
-"""The Go service writes a database of ours, beside this service or after a roll-back: this service reads the rows."""
+"""This service reads the rows that the Go service writes to the same database, beside it or after a roll-back."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def service(shared_database: Parameters, composer_process: StandInComposer) -> I
 def written(
     request: pytest.FixtureRequest, tenant: str, shared_database: Parameters, composer: StandInComposer
 ) -> dict[str, Any]:
-    """What the Go service wrote for the tenant: a blueprint, its version 1, and a compose."""
+    """The rows that the Go service wrote for the tenant: a blueprint, its version 1, and a compose."""
     call = stand_in.Client(composer)
     build = call.queued()
     call.session.close()
@@ -80,7 +80,9 @@ def test_a_blueprint_of_the_go_service_is_listed_read_exported_built_and_changed
     assert read(client, key)["name"] == "ours"
 
 
-def test_a_build_of_the_go_service_is_listed_and_watched(client: Client, written: dict[str, Any]) -> None:
+def test_a_compose_of_the_go_service_is_listed_and_its_status_is_answered(
+    client: Client, written: dict[str, Any]
+) -> None:
     build = str(written["compose"])
     (item,) = listed_composes(client)["data"]
     assert item["id"] == build
@@ -90,7 +92,7 @@ def test_a_build_of_the_go_service_is_listed_and_watched(client: Client, written
     assert [each["id"] for each in of_blueprint] == [build] * written["of the blueprint"]
 
 
-def test_what_the_go_service_deletes_is_gone(
+def test_rows_that_the_go_service_deletes_are_not_found(
     client: Client, written: dict[str, Any], shared_database: Parameters
 ) -> None:
     go_service.write(shared_database, written, go_service.DELETE_BLUEPRINT, go_service.DELETE_COMPOSE)
@@ -99,7 +101,7 @@ def test_what_the_go_service_deletes_is_gone(
     kept(client, name="theirs")
 
 
-def test_a_version_that_the_go_service_adds_is_the_latest(
+def test_a_blueprint_version_that_the_go_service_adds_is_the_latest(
     client: Client, tenant: str, shared_database: Parameters
 ) -> None:
     key = kept(client, name="ours")
@@ -114,7 +116,9 @@ def test_a_version_that_the_go_service_adds_is_the_latest(
 
 
 @pytest.mark.usefixtures("written")
-def test_a_name_is_unique_over_both_services(client: Client, tenant: str, shared_database: Parameters) -> None:
+def test_a_blueprint_name_is_unique_across_both_services(
+    client: Client, tenant: str, shared_database: Parameters
+) -> None:
     assert client.post("/blueprints", blueprint("theirs")).json()["errors"] == [NOT_UNIQUE]
     key = kept(client, name="ours")
     assert put(client, key, blueprint("theirs")).json()["errors"] == [NOT_UNIQUE]

@@ -1,4 +1,4 @@
-"""The composer knows which blueprint a build is of, and builds whose answer was lost are told apart by it."""
+"""The composer receives the blueprint id of a build, which distinguishes builds whose answer was lost."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ BLUEPRINT = "7709b691-15a9-4dae-ae96-d6584b9f389f"
 
 @pytest.fixture
 def service(module_database: Parameters, composer: StandInComposer) -> Iterator[Service]:
-    """A service that reconciles within seconds; no test before has opened its circuit breakers."""
+    """A service that reconciles within seconds, with closed circuit breakers."""
     with Service(module_database, composer.url, environment=HASTY) as running:
         yield running
 
 
 def told(composer: StandInComposer, compose_id: str) -> dict[str, Any]:
-    """The request of a build as the composer has it."""
+    """The request of a build at the composer."""
     metadata = requests.get(f"{composer.api_url}/composes/{compose_id}/metadata", timeout=PATIENCE).json()
     request: dict[str, Any] = metadata["request"]
     return request
@@ -63,7 +63,9 @@ def row_ids(database: Parameters, tenant: str) -> list[str]:
     return [row[0] for row in rows]
 
 
-def test_every_build_of_a_blueprint_names_it_whichever_version(client: Client, composer: StandInComposer) -> None:
+def test_every_build_of_any_blueprint_version_is_submitted_with_the_blueprint_id(
+    client: Client, composer: StandInComposer
+) -> None:
     document = blueprint("web", image_request(), image_request("aws", "aws"))
     blueprint_id = kept(client, document)
     builds = composed(client, blueprint_id)
@@ -72,11 +74,13 @@ def test_every_build_of_a_blueprint_names_it_whichever_version(client: Client, c
     assert [told(composer, build)["blueprint_id"] for build in builds] == [blueprint_id] * 3
 
 
-def test_a_build_without_a_blueprint_names_none(client: Client, composer: StandInComposer) -> None:
+def test_a_build_without_a_blueprint_is_submitted_without_a_blueprint_id(
+    client: Client, composer: StandInComposer
+) -> None:
     assert "blueprint_id" not in told(composer, client.compose(compose_request()))
 
 
-def test_the_id_is_not_part_of_the_request_that_is_kept(
+def test_the_blueprint_id_is_not_part_of_the_stored_request(
     client: Client, composer: StandInComposer, module_database: Parameters
 ) -> None:
     (build,) = composed(client, kept(client))
@@ -95,7 +99,7 @@ def test_a_lost_build_of_a_blueprint_is_adopted(
     assert told(composer, build)["blueprint_id"] == blueprint_id
 
 
-def test_an_equal_start_without_the_blueprint_does_not_take_the_build(
+def test_an_equal_start_without_a_blueprint_does_not_adopt_the_build(
     client: Client, composer: StandInComposer, module_database: Parameters, tenant: str
 ) -> None:
     blueprint_id = kept(client)
@@ -118,7 +122,7 @@ SALTED_WITH_ID = "be4d4cde3208853bd75b1d00e05d18c79ee37a471e11447c32496d788a3147
 
 
 def order(**fields: Any) -> dict[str, Any]:
-    """A composer's request, as an older version sent it."""
+    """A request to the composer as an older version sent it."""
     repository = {"baseurl": "https://example.com/baseos", "rhsm": False, "check_gpg": False}
     image = {"architecture": "x86_64", "image_type": "guest-image", "repositories": [repository]}
     user = {"name": "admin", "password": "$6$saltsaltsaltsalt$digest"}
@@ -131,7 +135,7 @@ def order(**fields: Any) -> dict[str, Any]:
 
 
 def insert_start(database: Parameters, tenant: str, fingerprint: str, version: UUID | None) -> None:
-    """A start as an older version recorded it, an hour ago."""
+    """Insert a start as an older version recorded it, an hour ago."""
     compose = {
         "request": compose_request(),
         "account_number": "",

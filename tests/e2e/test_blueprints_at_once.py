@@ -1,4 +1,4 @@
-"""Blueprints that many change at the same time, over several processes with few connections to the database."""
+"""Concurrent changes of blueprints, over several processes with few database connections."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def service(
 
 
 def clients(service: Service, tenant: str, number: int) -> list[Client]:
-    """As many clients of one organization, each with a connection of its own."""
+    """This number of clients of one organization, each with a separate connection."""
     return [service.client(tenant) for _ in range(number)]
 
 
-def test_32_are_created(service: Service, composer: StandInComposer, tenant: str) -> None:
+def test_32_blueprints_are_created_concurrently(service: Service, composer: StandInComposer, tenant: str) -> None:
     documents = [with_users(f"web {number}", {"name": "u", "password": "p"}) for number in range(32)]
     answers = at_once(
         [
@@ -68,14 +68,18 @@ def test_32_are_created(service: Service, composer: StandInComposer, tenant: str
     assert {item["name"] for item in found["data"]} == {document["name"] for document in documents}
 
 
-def test_one_of_16_of_the_same_name_is_created(service: Service, composer: StandInComposer, tenant: str) -> None:
+def test_of_16_concurrent_blueprints_with_one_name_one_is_created(
+    service: Service, composer: StandInComposer, tenant: str
+) -> None:
     answers = at_once([partial(client.post, "/blueprints", blueprint()) for client in clients(service, tenant, 16)])
     assert statuses(answers) == {201: 1, 422: 15}
     assert all(violations(answer) == [NOT_UNIQUE] for answer in answers if answer.status_code == 422)
     assert listed(service.client(tenant))["meta"]["count"] == 1
 
 
-def test_one_of_16_is_renamed_to_the_same_name(service: Service, composer: StandInComposer, tenant: str) -> None:
+def test_of_16_concurrent_renames_to_one_name_one_succeeds(
+    service: Service, composer: StandInComposer, tenant: str
+) -> None:
     ids = [kept(service.client(tenant), name=str(number)) for number in range(16)]
     answers = at_once(
         [
@@ -89,7 +93,7 @@ def test_one_of_16_is_renamed_to_the_same_name(service: Service, composer: Stand
         assert found[blueprint_id] == (("the one", 2) if answer.status_code == 200 else (str(number), 1))
 
 
-def test_16_changes_make_16_versions(
+def test_16_concurrent_changes_create_16_versions(
     service: Service, composer: StandInComposer, module_database: Parameters, tenant: str
 ) -> None:
     blueprint_id = kept(service.client(tenant))
@@ -114,7 +118,7 @@ def test_16_changes_make_16_versions(
     assert stored_blueprint(module_database, blueprint_id)["name"] == documents[int(package[1:])]["name"]
 
 
-def test_one_of_16_changes_of_the_same_version_is_made(
+def test_of_16_concurrent_changes_of_one_version_one_succeeds(
     service: Service, composer: StandInComposer, tenant: str
 ) -> None:
     blueprint_id = kept(service.client(tenant))
@@ -130,7 +134,7 @@ def test_one_of_16_changes_of_the_same_version_is_made(
     assert (item["name"], item["version"]) == (f"web {made}", 2)
 
 
-def test_a_password_survives_changes_that_do_not_say_it(
+def test_a_password_survives_concurrent_changes_that_omit_it(
     service: Service, composer: StandInComposer, module_database: Parameters, tenant: str
 ) -> None:
     crypt = "$6$salt$hash"
@@ -142,7 +146,7 @@ def test_a_password_survives_changes_that_do_not_say_it(
     assert stored == [[{"name": "u", "password": crypt}]] * 9
 
 
-def test_deleted_by_one_of_several(service: Service, composer: StandInComposer, tenant: str) -> None:
+def test_of_several_concurrent_deletions_one_succeeds(service: Service, composer: StandInComposer, tenant: str) -> None:
     blueprint_id = kept(service.client(tenant))
     answers = at_once([partial(client.delete, f"/blueprints/{blueprint_id}") for client in clients(service, tenant, 8)])
     assert statuses(answers) == {204: 1, 404: 7}
@@ -164,7 +168,7 @@ def visible_composes_of_deleted(database: Parameters, tenant: str) -> int:
     return found
 
 
-def test_deleting_while_it_is_built_hides_all_or_nothing(
+def test_a_deletion_during_a_build_hides_all_composes_or_none(
     service: Service, composer: StandInComposer, module_database: Parameters, tenant: str
 ) -> None:
     client, started, met = service.client(tenant), 0, set()
@@ -189,7 +193,7 @@ def test_deleting_while_it_is_built_hides_all_or_nothing(
     assert 201 in met, "nothing was ever built: this has shown nothing"
 
 
-def test_a_deletion_before_the_composer_answers_takes_the_build_along(
+def test_a_deletion_before_the_answer_of_the_composer_hides_the_build(
     service: Service, composer: StandInComposer, module_database: Parameters, tenant: str
 ) -> None:
     client, other = clients(service, tenant, 2)
@@ -209,7 +213,7 @@ def test_a_deletion_before_the_composer_answers_takes_the_build_along(
     assert counts(module_database, tenant) == (2, 0), "hidden, and still counted"
 
 
-def test_changing_while_it_is_deleted_leaves_it_deleted_whole(
+def test_a_change_during_a_deletion_leaves_the_blueprint_completely_deleted(
     service: Service, composer: StandInComposer, module_database: Parameters, tenant: str
 ) -> None:
     client = service.client(tenant)
@@ -231,7 +235,7 @@ def test_changing_while_it_is_deleted_leaves_it_deleted_whole(
             assert client.delete(f"/blueprints/{kept(client, name=name)}").status_code == 204
 
 
-def test_creating_what_is_being_deleted_gives_one_of_that_name(
+def test_creating_during_a_deletion_leaves_one_blueprint_of_the_name(
     service: Service, composer: StandInComposer, tenant: str
 ) -> None:
     client = service.client(tenant)
@@ -247,7 +251,7 @@ def test_creating_what_is_being_deleted_gives_one_of_that_name(
         blueprint_id = creation.json()["id"] if creation.status_code == 201 else kept(client)
 
 
-def test_changing_while_it_is_built_ties_each_build_to_the_version_it_was_made_of(
+def test_each_build_during_changes_refers_to_the_version_that_was_built(
     service: Service, composer: StandInComposer, tenant: str
 ) -> None:
     client = service.client(tenant)
@@ -268,7 +272,7 @@ def test_changing_while_it_is_built_ties_each_build_to_the_version_it_was_made_o
         assert build["request"]["customizations"]["packages"] == [f"v{build['blueprint_version']}"]
 
 
-def test_the_quota_is_for_whole_blueprints_at_once(
+def test_concurrent_builds_of_blueprints_get_quota_for_all_images_or_none(
     database: Parameters, composer: StandInComposer, tmp_path: Path, tenant: str
 ) -> None:
     quotas = tmp_path / "quotas.json"

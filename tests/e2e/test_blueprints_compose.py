@@ -1,4 +1,4 @@
-"""Building a blueprint's images: which, of what, in whose name."""
+"""POST /blueprints/{id}/compose: which images it builds, with which request, for which caller."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ BOOTC = {"reference": REFERENCE}
 
 
 def told(composer: StandInComposer, compose_id: str) -> dict[str, Any]:
-    """What the composer was told for a build."""
+    """The composer's request of a build."""
     metadata = requests.get(f"{composer.api_url}/composes/{compose_id}/metadata", timeout=PATIENCE).json()
     request: dict[str, Any] = metadata["request"]
     return request
 
 
 def image_types(database: Parameters, compose_ids: list[str]) -> list[str]:
-    """The image types that builds were asked for, as their rows say."""
+    """The image types in the rows of these builds."""
     rows = [stored_row(database, compose_id)["request"]["image_requests"] for compose_id in compose_ids]
     return [image["image_type"] for (image,) in rows]
 
 
-def test_each_image_is_a_build_in_the_order_of_the_blueprint(client: Client, module_database: Parameters) -> None:
+def test_each_image_becomes_a_build_in_the_order_of_the_blueprint(client: Client, module_database: Parameters) -> None:
     ids = composed(client, kept(client, blueprint("web", *TWO)))
     assert image_types(module_database, ids) == ["guest-image", "aws"]
     assert {item["id"] for item in listed(client)["data"]} == set(ids)
 
 
-def test_the_answer_is_a_list_of_ids_and_of_nothing_else(client: Client) -> None:
+def test_the_answer_is_a_list_of_compose_ids(client: Client) -> None:
     answer = client.post(f"/blueprints/{kept(client)}/compose")
     assert (answer.status_code, answer.headers["Content-Type"]) == (201, "application/json")
     assert [list(each) for each in answer.json()] == [["id"]]
@@ -91,7 +91,7 @@ def test_without_image_types_all_images_are_built(client: Client, body: Any, hea
         (["ami"], []),
     ],
 )
-def test_only_the_images_of_these_types_are_built(
+def test_only_images_of_the_requested_types_are_built(
     client: Client, module_database: Parameters, wanted: list[str], built: list[str]
 ) -> None:
     blueprint_id = kept(client, blueprint("web", *TWO))
@@ -103,7 +103,7 @@ def test_only_the_images_of_these_types_are_built(
 @pytest.mark.parametrize(
     "body", [{"image_types": ["nonsense"]}, {"image_types": "aws"}, {"image_types": None}, [], "x"]
 )
-def test_image_types_that_are_none_are_refused(client: Client, composer: StandInComposer, body: Any) -> None:
+def test_unknown_image_types_are_refused(client: Client, composer: StandInComposer, body: Any) -> None:
     refusal(client.post(f"/blueprints/{kept(client)}/compose", body), 400)
     assert "POST /compose" not in composer.counters()
 
@@ -112,7 +112,7 @@ def test_image_types_that_are_none_are_refused(client: Client, composer: StandIn
     ("header", "client_id"),
     [("mcp", "mcp"), ("true", "ui"), ("false", "ui"), ("MCP", "ui"), ("", "api"), (None, "api")],
 )
-def test_who_asks_is_known_by_the_interface_header(
+def test_the_client_is_taken_from_the_interface_header(
     client: Client, module_database: Parameters, header: str | None, client_id: str
 ) -> None:
     headers = {} if header is None else {"X-ImageBuilder-ui": header}
@@ -122,7 +122,7 @@ def test_who_asks_is_known_by_the_interface_header(
     assert stored_row(module_database, answer.json()[0]["id"])["client_id"] == client_id
 
 
-def test_a_build_has_the_blueprints_name_and_description_and_its_version(client: Client) -> None:
+def test_a_build_has_the_name_the_description_and_the_version_of_the_blueprint(client: Client) -> None:
     blueprint_id = kept(client, name="old")
     changed(client, blueprint_id, blueprint("new", description="of mine", customizations={"packages": ["nginx"]}))
     (compose_id,) = composed(client, blueprint_id)
@@ -134,7 +134,9 @@ def test_a_build_has_the_blueprints_name_and_description_and_its_version(client:
     assert request["customizations"] == {"packages": ["nginx"]}
 
 
-def test_an_old_long_name_is_cut_for_the_image(client: Client, module_database: Parameters, tenant: str) -> None:
+def test_a_long_name_of_an_older_row_is_shortened_for_the_image(
+    client: Client, module_database: Parameters, tenant: str
+) -> None:
     blueprint_id = str(insert_blueprint(module_database, tenant, "n" * 200, blueprint()))
     composed(client, blueprint_id)
     assert listed(client)["data"][0]["image_name"] == "n" * 100
@@ -162,7 +164,7 @@ GOOD = image_request()
 @pytest.mark.parametrize(
     ("document", "status", "detail"),
     [
-        (blueprint("web", GOOD, distribution=None), 400, "either distribution or bootc needs to be set"),
+        (blueprint("web", GOOD, distribution=None), 400, "distribution: the blueprint has none"),
         (blueprint("web", GOOD, image_request("azure", "azure", options={})), 400, ""),
         (blueprint("web", GOOD, image_request("aws", "azure")), 400, ""),
         (blueprint("web", GOOD, image_request("aws", "aws", size=2**60)), 400, ""),
@@ -186,7 +188,7 @@ GOOD = image_request()
         "no back-end",
     ],
 )
-def test_nothing_is_started_unless_every_image_can_be(
+def test_no_build_is_started_if_one_image_cannot_be_built(
     client: Client,
     composer: StandInComposer,
     module_database: Parameters,
@@ -201,12 +203,12 @@ def test_nothing_is_started_unless_every_image_can_be(
     assert counts(module_database, tenant) == (0, 0)
 
 
-def test_the_images_that_were_not_asked_for_are_not_checked(client: Client) -> None:
+def test_images_that_are_not_requested_are_not_checked(client: Client) -> None:
     blueprint_id = kept(client, blueprint("web", GOOD, image_request("azure", "azure", options={})))
     assert len(composed(client, blueprint_id, "guest-image")) == 1
 
 
-def test_images_are_submitted_at_the_same_time(client: Client, composer: StandInComposer) -> None:
+def test_images_are_submitted_concurrently(client: Client, composer: StandInComposer) -> None:
     composer.steer(post_latency=STRETCH)
     images = [image_request(size=size) for size in range(2**30, 2**30 + 6)]
     blueprint_id = kept(client, blueprint("web", *images))
@@ -226,7 +228,7 @@ OLD_BODIES = [
 
 
 @pytest.mark.parametrize("body", OLD_BODIES, ids=range(len(OLD_BODIES)))
-def test_old_rows_are_built(
+def test_blueprints_of_older_rows_are_built(
     client: Client, composer: StandInComposer, module_database: Parameters, tenant: str, body: dict[str, Any]
 ) -> None:
     blueprint_id = str(insert_blueprint(module_database, tenant, "old", body))
@@ -235,7 +237,7 @@ def test_old_rows_are_built(
     assert composes_of(client, blueprint_id)["data"][0]["image_name"] == "old"
 
 
-def test_building_changes_nothing_of_the_blueprint(client: Client) -> None:
+def test_a_build_does_not_change_the_blueprint(client: Client) -> None:
     blueprint_id = kept(client)
     before = read(client, blueprint_id)
     composed(client, blueprint_id)
@@ -244,7 +246,7 @@ def test_building_changes_nothing_of_the_blueprint(client: Client) -> None:
 
 @pytest.fixture
 def deleted(client: Client) -> list[str]:
-    """The ids of builds of two versions of a blueprint that was deleted since."""
+    """The ids of builds of two versions of a deleted blueprint."""
     blueprint_id = kept(client, blueprint("web", *TWO))
     ids = composed(client, blueprint_id)
     changed(client, blueprint_id, blueprint("web"))
@@ -253,7 +255,7 @@ def deleted(client: Client) -> list[str]:
     return ids
 
 
-def test_a_deleted_blueprints_builds_are_hidden_and_still_counted(
+def test_builds_of_a_deleted_blueprint_are_hidden_and_count_towards_the_quota(
     client: Client, deleted: list[str], module_database: Parameters, tenant: str
 ) -> None:
     assert listed(client)["meta"]["count"] == 0
@@ -263,7 +265,7 @@ def test_a_deleted_blueprints_builds_are_hidden_and_still_counted(
 
 
 def sizes(number: int, image_type: str = "guest-image") -> list[dict[str, Any]]:
-    """So many images of one type, no two alike."""
+    """This number of images of one type, all different."""
     return [image_request(image_type, size=(each + 1) * 1024**3) for each in range(number)]
 
 
@@ -273,14 +275,14 @@ def test_a_blueprint_has_at_most_40_images(client: Client) -> None:
     assert "image_requests" in detail
 
 
-def test_the_contract_has_room_for_each_image_type_and_architecture() -> None:
+def test_the_contract_allows_one_image_for_each_image_type_and_architecture() -> None:
     schemas = openapi_document()["components"]["schemas"]
     architectures = schemas["ImageRequest"]["properties"]["architecture"]["enum"]
     most = schemas["CreateBlueprintRequest"]["properties"]["image_requests"]["maxItems"]
     assert most == MAX_IMAGES >= len(schemas["ImageTypes"]["enum"]) * len(architectures)
 
 
-def test_an_old_blueprint_with_more_images_is_read_and_built_in_parts(
+def test_an_older_blueprint_with_more_images_is_readable_and_can_be_built_in_parts(
     client: Client, module_database: Parameters, tenant: str
 ) -> None:
     images = [*sizes(MAX_IMAGES), *sizes(2, "wsl")]

@@ -1,4 +1,4 @@
-"""What was built from a blueprint."""
+"""GET /blueprints/{id}/composes: the composes of a blueprint."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.service import Client, Service
 
 @pytest.fixture
 def of_three_versions(client: Client) -> tuple[str, list[str]]:
-    """A blueprint's id, and those of builds of its versions 1, 1 and 3."""
+    """A blueprint's id, and the ids of builds of its versions 1, 1 and 3."""
     blueprint_id = kept(client)
     ids = composed(client, blueprint_id) + composed(client, blueprint_id)
     for _ in range(2):
@@ -43,7 +43,7 @@ def ids(page: dict[str, list[dict[str, str]]]) -> list[str]:
         ("?blueprint_version=9223372036854775807", []),
     ],
 )
-def test_a_version_may_be_asked_for_and_a_negative_one_is_the_latest(
+def test_composes_of_a_version_can_be_listed_and_a_negative_version_means_the_latest(
     client: Client, of_three_versions: tuple[str, list[str]], query: str, found: list[int]
 ) -> None:
     blueprint_id, made = of_three_versions
@@ -52,14 +52,16 @@ def test_a_version_may_be_asked_for_and_a_negative_one_is_the_latest(
     assert page["meta"]["count"] == len(found)
 
 
-def test_the_latest_version_may_not_have_been_built(client: Client) -> None:
+def test_the_list_is_empty_if_the_latest_version_was_not_built(client: Client) -> None:
     blueprint_id = kept(client)
     composed(client, blueprint_id)
     changed(client, blueprint_id, blueprint())
     assert composes_of(client, blueprint_id, "?blueprint_version=-1")["data"] == []
 
 
-def test_an_item_is_as_in_the_list_of_all_builds(client: Client, of_three_versions: tuple[str, list[str]]) -> None:
+def test_an_item_is_the_same_as_in_the_list_of_all_composes(
+    client: Client, of_three_versions: tuple[str, list[str]]
+) -> None:
     blueprint_id, _ = of_three_versions
     page = composes_of(client, blueprint_id)
     assert page["data"] == listed(client)["data"]
@@ -68,7 +70,7 @@ def test_an_item_is_as_in_the_list_of_all_builds(client: Client, of_three_versio
     ]
 
 
-def test_builds_of_others_and_of_no_blueprint_are_not_among_them(
+def test_composes_of_other_blueprints_and_of_no_blueprint_are_not_listed(
     client: Client, of_three_versions: tuple[str, list[str]]
 ) -> None:
     blueprint_id, made = of_three_versions
@@ -78,14 +80,14 @@ def test_builds_of_others_and_of_no_blueprint_are_not_among_them(
     assert set(ids(composes_of(client, blueprint_id))) == set(made)
 
 
-def test_a_deleted_build_is_not_among_them(client: Client, of_three_versions: tuple[str, list[str]]) -> None:
+def test_a_deleted_compose_is_not_listed(client: Client, of_three_versions: tuple[str, list[str]]) -> None:
     blueprint_id, made = of_three_versions
     client.delete(f"/composes/{made[0]}")
     assert set(ids(composes_of(client, blueprint_id))) == set(made[1:])
     assert read(client, blueprint_id)["name"] == "web"
 
 
-def test_image_types_can_be_left_out(client: Client) -> None:
+def test_image_types_can_be_ignored(client: Client) -> None:
     blueprint_id = kept(
         client, blueprint("web", image_request(), image_request("ami", "aws"), image_request("gcp", "gcp"))
     )
@@ -95,7 +97,7 @@ def test_image_types_can_be_left_out(client: Client) -> None:
     assert page["data"][0]["request"]["image_requests"][0]["image_type"] == "guest-image"
 
 
-def test_links_stay_with_the_blueprint_and_repeat_all_filters(client: Client) -> None:
+def test_links_lead_to_the_same_blueprint_and_repeat_all_filters(client: Client) -> None:
     blueprint_id = kept(client)
     for _ in range(3):
         composed(client, blueprint_id)
@@ -117,7 +119,7 @@ def test_links_stay_with_the_blueprint_and_repeat_all_filters(client: Client) ->
 
 
 @pytest.mark.parametrize("offset", [50, 2**63 - 1])
-def test_past_the_end_the_list_is_empty_and_still_counts(
+def test_a_page_past_the_end_is_empty_and_has_the_count(
     client: Client, of_three_versions: tuple[str, list[str]], offset: int
 ) -> None:
     page = composes_of(client, of_three_versions[0], f"?offset={offset}")
@@ -127,7 +129,7 @@ def test_past_the_end_the_list_is_empty_and_still_counts(
 @pytest.mark.parametrize(
     "query", ["limit=0", "limit=101", "offset=-1", "blueprint_version=x", "blueprint_version=1.5", "blueprint_version="]
 )
-def test_what_cannot_be_is_refused(client: Client, query: str) -> None:
+def test_invalid_parameters_are_refused(client: Client, query: str) -> None:
     refusal(client.get(f"/blueprints/{kept(client)}/composes?{query}"), 400)
 
 
@@ -145,7 +147,7 @@ def test_the_list_goes_back_14_days(client: Client, tenant: str, module_database
     assert ids(composes_of(client, str(blueprint_id))) == [str(recent)]
 
 
-def test_old_requests_of_any_shape_are_answered(client: Client, tenant: str, module_database: Parameters) -> None:
+def test_older_requests_of_any_shape_are_listed(client: Client, tenant: str, module_database: Parameters) -> None:
     blueprint_id = kept(client)
     (compose_id,) = composed(client, blueprint_id)
     with session(module_database) as connection:

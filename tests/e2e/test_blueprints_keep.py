@@ -1,4 +1,4 @@
-"""Keeping blueprints: created, read, changed in versions, deleted, by the running service."""
+"""Blueprints are created, read, changed in versions and deleted by the running service."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BOOTC = {"reference": "registry.example.com/image:latest"}
 NOTHING_TO_SAY = {"errors": [], "warnings": []}
 
 
-def test_what_is_created_is_read_back(client: Client) -> None:
+def test_a_created_blueprint_is_returned_by_reading(client: Client) -> None:
     document = blueprint(
         "web",
         image_request(),
@@ -48,13 +48,13 @@ def test_what_is_created_is_read_back(client: Client) -> None:
 
 
 @pytest.mark.parametrize("base", BASES)
-def test_it_answers_under_every_base(client: Client, base: str) -> None:
+def test_blueprints_are_answered_below_every_base(client: Client, base: str) -> None:
     answer = client.post("/blueprints", blueprint(), base=base)
     assert answer.status_code == 201
     assert client.get(f"/blueprints/{answer.json()['id']}", base=base).json()["name"] == "web"
 
 
-def test_without_a_description_it_is_empty(client: Client) -> None:
+def test_a_missing_description_is_answered_as_empty(client: Client) -> None:
     blueprint_id = kept(client, description=None)
     assert read(client, blueprint_id)["description"] == ""
     changed(client, blueprint_id, blueprint(description="x"))
@@ -71,7 +71,7 @@ def test_without_a_description_it_is_empty(client: Client) -> None:
         ({"distribution": None}, set()),
     ],
 )
-def test_what_it_is_built_from_is_judged_when_it_is_composed_not_when_it_is_kept(
+def test_the_distribution_is_checked_when_a_blueprint_is_built_not_when_it_is_saved(
     client: Client, source: dict[str, Any], answered: set[str]
 ) -> None:
     blueprint_id = kept(client, **source)
@@ -80,23 +80,23 @@ def test_what_it_is_built_from_is_judged_when_it_is_composed_not_when_it_is_kept
 
 
 @pytest.mark.parametrize("upload", ["aws", "azure"])
-def test_a_target_without_account_details_is_kept(client: Client, upload: str) -> None:
+def test_an_upload_target_without_account_details_can_be_saved(client: Client, upload: str) -> None:
     assert read(client, kept(client, blueprint("web", image_request(upload, upload, options={}))))
 
 
-def test_names_and_descriptions_are_kept_untrimmed_up_to_their_limit(client: Client) -> None:
+def test_names_and_descriptions_up_to_their_limit_are_stored_unchanged(client: Client) -> None:
     name, description = " " + "n" * 98 + " ", "d" * 250
     found = read(client, kept(client, name=name, description=description))
     assert (found["name"], found["description"]) == (name, description)
 
 
 @pytest.mark.parametrize("field", [{"name": "n" * 101}, {"description": "d" * 251}])
-def test_longer_ones_are_refused_by_name(client: Client, field: dict[str, str]) -> None:
+def test_names_and_descriptions_beyond_their_limit_are_refused_by_field(client: Client, field: dict[str, str]) -> None:
     assert next(iter(field)) in refusal(client.post("/blueprints", blueprint(**field)), 400)
 
 
-@pytest.mark.parametrize("missing", ["name", "image_requests", "customizations"])
-def test_what_has_to_be_there_is_asked_for(client: Client, missing: str) -> None:
+@pytest.mark.parametrize("missing", ["name", "customizations"])
+def test_missing_required_fields_are_refused(client: Client, missing: str) -> None:
     document = blueprint()
     del document[missing]
     assert missing in refusal(client.post("/blueprints", document), 400)
@@ -105,14 +105,14 @@ def test_what_has_to_be_there_is_asked_for(client: Client, missing: str) -> None
 @pytest.mark.parametrize(
     "fields", [{"image_requests": []}, {"image_requests": [image_request()] * 2}, {"of": "mine"}, {"bootc": "x"}]
 )
-def test_what_the_contract_does_not_have_is_refused(client: Client, fields: dict[str, Any]) -> None:
+def test_values_that_violate_the_contract_are_refused(client: Client, fields: dict[str, Any]) -> None:
     refusal(client.post("/blueprints", blueprint(**fields)), 400)
 
 
 # Rules
 
 
-def test_all_that_is_wrong_is_said_at_once_in_the_order_of_the_rules(client: Client) -> None:
+def test_all_violations_are_listed_together_in_the_order_of_the_rules(client: Client) -> None:
     document = blueprint(
         " ",
         customizations={
@@ -147,7 +147,7 @@ def test_all_that_is_wrong_is_said_at_once_in_the_order_of_the_rules(client: Cli
     assert read(client, blueprint_id)["name"] == "web"
 
 
-def test_of_many_violations_the_first_are_listed_and_all_are_counted(client: Client) -> None:
+def test_the_first_of_many_violations_are_listed_and_all_are_counted(client: Client) -> None:
     files = [{"path": f"/usr/{number}/{'a' * 2000}"} for number in range(1_000)]
     document = blueprint("web", customizations={"files": files})
     blueprint_id = kept(client)
@@ -159,13 +159,13 @@ def test_of_many_violations_the_first_are_listed_and_all_are_counted(client: Cli
 
 
 @pytest.mark.parametrize("path", ["/usr/local/bin/x", "/etc/x", "/binary"])
-def test_paths_beside_the_denied_trees_are_kept(client: Client, path: str) -> None:
+def test_paths_outside_the_denied_trees_are_accepted(client: Client, path: str) -> None:
     assert kept(client, customizations={"files": [{"path": path}], "directories": [{"path": path + ".d"}]})
 
 
 @pytest.mark.parametrize("size", [-1, 1.5, "1 GiB", 2**64])
 @pytest.mark.parametrize("where", ["size", "min_size"])
-def test_a_size_that_is_no_number_of_bytes_is_refused_by_name(client: Client, where: str, size: Any) -> None:
+def test_a_size_that_is_not_a_number_of_bytes_is_refused_by_field(client: Client, where: str, size: Any) -> None:
     document = (
         blueprint("web", image_request(size=size))
         if where == "size"
@@ -174,7 +174,7 @@ def test_a_size_that_is_no_number_of_bytes_is_refused_by_name(client: Client, wh
     assert where in refusal(client.post("/blueprints", document), 400)
 
 
-def test_a_name_is_unique_on_creating_and_on_renaming(client: Client) -> None:
+def test_a_name_is_unique_for_creation_and_renaming(client: Client) -> None:
     kept(client, name="taken")
     blueprint_id = kept(client, name="web")
     assert violations(client.post("/blueprints", blueprint("taken"))) == [NOT_UNIQUE]
@@ -190,7 +190,7 @@ def test_another_organization_may_have_the_same_name(client: Client, service: Se
 # Versions
 
 
-def test_a_change_makes_the_next_version_and_earlier_ones_stay(client: Client) -> None:
+def test_a_change_creates_the_next_version_and_keeps_the_earlier_versions(client: Client) -> None:
     blueprint_id = kept(client, name="one", customizations={"packages": ["a"]})
     changed(client, blueprint_id, blueprint("two", description="second", customizations={"packages": ["b"]}))
     first, second = read(client, blueprint_id, "?version=1"), read(client, blueprint_id, "?version=2")
@@ -202,16 +202,18 @@ def test_a_change_makes_the_next_version_and_earlier_ones_stay(client: Client) -
 
 
 @pytest.mark.parametrize("version", ["0", "-2", "-9999999999", "x", "1.0", ""])
-def test_a_version_that_cannot_be_is_refused(client: Client, version: str) -> None:
+def test_an_invalid_version_is_refused(client: Client, version: str) -> None:
     refusal(client.get(f"/blueprints/{kept(client)}?version={version}"), 400)
 
 
 @pytest.mark.parametrize("version", ["2", "2147483648", "9223372036854775807"])
-def test_a_version_that_is_not_there_is_not_found(client: Client, version: str) -> None:
+def test_an_unknown_version_is_not_found(client: Client, version: str) -> None:
     refusal(client.get(f"/blueprints/{kept(client)}?version={version}"), 404)
 
 
-def test_where_it_came_from_is_stored_once_and_never_answered(client: Client, module_database: Parameters) -> None:
+def test_the_origin_of_an_imported_blueprint_is_stored_once_and_never_answered(
+    client: Client, module_database: Parameters
+) -> None:
     metadata = {"parent_id": UNKNOWN, "exported_at": "2025-01-01T00:00:00Z"}
     blueprint_id = kept(client, metadata=metadata)
     changed(client, blueprint_id, blueprint(metadata={**metadata, "parent_id": None, "is_on_prem": True}))
@@ -219,7 +221,7 @@ def test_where_it_came_from_is_stored_once_and_never_answered(client: Client, mo
     assert "metadata" not in read(client, blueprint_id)
 
 
-def test_the_stored_body_holds_what_other_programs_read(
+def test_the_stored_body_has_the_keys_that_other_programs_read(
     client: Client, module_database: Parameters, tenant: str
 ) -> None:
     blueprint_id = kept(client, customizations={"packages": ["a"]})
@@ -232,7 +234,7 @@ def test_the_stored_body_holds_what_other_programs_read(
 # Deleting
 
 
-def test_a_deleted_one_is_gone_and_its_name_is_free(client: Client) -> None:
+def test_a_deleted_blueprint_is_not_found_and_its_name_is_free(client: Client) -> None:
     blueprint_id = kept(client)
     answer = client.delete(f"/blueprints/{blueprint_id}")
     assert (answer.status_code, answer.content) == (204, b"")
@@ -242,7 +244,7 @@ def test_a_deleted_one_is_gone_and_its_name_is_free(client: Client) -> None:
 
 
 def everything(client: Client, blueprint_id: str) -> list[Any]:
-    """Answers of all operations on one blueprint."""
+    """The answers of all operations on one blueprint."""
     path = f"/blueprints/{blueprint_id}"
     return [
         client.get(path),
@@ -258,7 +260,7 @@ def everything(client: Client, blueprint_id: str) -> list[Any]:
     ]
 
 
-def test_what_is_deleted_unknown_or_anothers_is_not_found_by_any_operation_and_told_alike(
+def test_deleted_unknown_and_other_organizations_blueprints_get_the_same_404_from_every_operation(
     client: Client, service: Service
 ) -> None:
     deleted, others = kept(client), kept(service.client("another"), name="anothers")
@@ -268,12 +270,12 @@ def test_what_is_deleted_unknown_or_anothers_is_not_found_by_any_operation_and_t
     assert read(service.client("another"), others)["name"] == "anothers"
 
 
-def test_an_id_that_is_none_is_refused_by_every_operation(client: Client) -> None:
+def test_every_operation_refuses_an_invalid_blueprint_id(client: Client) -> None:
     for answer in everything(client, "7"):
         refusal(answer, 400)
 
 
-def test_no_operation_answers_somebody_unknown(client: Client, service: Service) -> None:
+def test_every_operation_requires_an_identity(client: Client, service: Service) -> None:
     blueprint_id = kept(client)
     nobody = Client(service.url, {})
     for answer in (*everything(nobody, blueprint_id), nobody.get("/blueprints"), nobody.post("/blueprints", {})):
@@ -294,7 +296,7 @@ OLD_BODIES: list[Any] = [
 
 
 @pytest.mark.parametrize("body", OLD_BODIES, ids=range(len(OLD_BODIES)))
-def test_old_rows_are_read_listed_handed_on_changed_and_deleted(
+def test_older_rows_are_read_listed_exported_changed_and_deleted(
     client: Client, module_database: Parameters, tenant: str, body: Any
 ) -> None:
     name = "n" * 200

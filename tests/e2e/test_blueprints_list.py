@@ -1,4 +1,4 @@
-"""The list of blueprints, as the console and assistants ask for it."""
+"""GET /blueprints, as the console and assistants use it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_without_blueprints_the_list_is_empty(client: Client) -> None:
     }
 
 
-def test_an_item_says_what_there_is_of_the_latest_version(client: Client) -> None:
+def test_an_item_describes_the_latest_version(client: Client) -> None:
     blueprint_id = kept(client, description="before")
     changed(client, blueprint_id, blueprint("new", description="after"))
     (item,) = listed(client)["data"]
@@ -33,7 +33,7 @@ def test_an_item_says_what_there_is_of_the_latest_version(client: Client) -> Non
     assert abs(datetime.fromisoformat(modified) - datetime.now(UTC)) < timedelta(seconds=30)
 
 
-def test_the_newest_change_comes_first(client: Client) -> None:
+def test_the_latest_changed_blueprint_comes_first(client: Client) -> None:
     first, *_ = [kept(client, name=name) for name in "abc"]
     assert names(listed(client)) == ["c", "b", "a"]
     changed(client, first, blueprint("a"))
@@ -41,7 +41,7 @@ def test_the_newest_change_comes_first(client: Client) -> None:
 
 
 @pytest.mark.parametrize(("count", "limit", "last"), [(5, 2, 4), (4, 2, 2), (2, 2, 0), (5, 100, 0)])
-def test_links_lead_to_the_first_and_the_last_page_whichever_base_was_called(
+def test_links_lead_to_the_first_and_the_last_page_below_every_base(
     client: Client, count: int, limit: int, last: int
 ) -> None:
     for number in range(count):
@@ -56,7 +56,7 @@ def test_links_lead_to_the_first_and_the_last_page_whichever_base_was_called(
     assert len(client.get(page["links"]["last"], base="").json()["data"]) == count - last
 
 
-def test_links_repeat_the_filters_encoded_in_alphabetical_order(client: Client) -> None:
+def test_links_repeat_the_encoded_filters_in_alphabetical_order(client: Client) -> None:
     page = listed(client, "?search=a%26b%20%25&offset=0&limit=7")
     for link in page["links"].values():
         query = urlsplit(link).query
@@ -64,7 +64,7 @@ def test_links_repeat_the_filters_encoded_in_alphabetical_order(client: Client) 
         assert parse_qs(query)["search"] == ["a&b %"]
 
 
-def test_following_pages_shows_each_once(client: Client) -> None:
+def test_following_the_pages_shows_each_blueprint_once(client: Client) -> None:
     for number in range(5):
         kept(client, name=str(number))
     assert [name for offset in (0, 2, 4, 6) for name in names(listed(client, f"?limit=2&offset={offset}"))] == [
@@ -72,14 +72,14 @@ def test_following_pages_shows_each_once(client: Client) -> None:
     ]
 
 
-def test_past_the_end_the_list_is_empty_and_still_counts(client: Client) -> None:
+def test_a_page_past_the_end_is_empty_and_has_the_count(client: Client) -> None:
     kept(client)
     page = listed(client, "?offset=50")
     assert (page["meta"]["count"], page["data"]) == (1, [])
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "offset=-1", "offset=x"])
-def test_a_page_that_cannot_be_is_refused(client: Client, query: str) -> None:
+def test_invalid_page_parameters_are_refused(client: Client, query: str) -> None:
     refusal(client.get(f"/blueprints?{query}"), 400)
 
 
@@ -87,7 +87,7 @@ def test_a_page_that_cannot_be_is_refused(client: Client, query: str) -> None:
     ("search", "found"),
     [("WEB", ["web", "db"]), ("%", ["100%"]), ("_", ["a_b"]), ("\\", ["c\\d"]), ("nowhere", []), ("", None)],
 )
-def test_a_search_is_part_of_name_or_description_in_any_case(
+def test_a_search_finds_parts_of_name_or_description_in_any_case(
     client: Client, search: str, found: list[str] | None
 ) -> None:
     every = ["c\\d", "a_b", "100%", "db", "web"]
@@ -112,14 +112,16 @@ def test_a_search_is_part_of_name_or_description_in_any_case(
         ("unknown=1", ["web 2", "web"]),
     ],
 )
-def test_a_name_is_asked_for_exactly_and_wins(client: Client, query: str, found: list[str]) -> None:
+def test_a_name_filter_matches_exactly_and_takes_precedence_over_a_search(
+    client: Client, query: str, found: list[str]
+) -> None:
     for name in ("web", "web 2"):
         kept(client, name=name)
     page = listed(client, f"?{query}")
     assert (names(page), page["meta"]["count"]) == (found, len(found))
 
 
-def test_an_organization_sees_its_own_only(client: Client, service: Service) -> None:
+def test_an_organization_sees_only_its_own_blueprints(client: Client, service: Service) -> None:
     kept(client)
     for query in ("", "?name=web", "?search=web"):
         assert listed(service.client("nobody's"), query)["meta"]["count"] == 0

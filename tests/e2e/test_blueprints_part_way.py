@@ -1,4 +1,4 @@
-"""Several images at once, some of which the composer does not build."""
+"""Building several images of which the composer refuses some or fails for some."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def compose(client: Client, part_way: PartWayComposer) -> requests.Response:
 
 
 def named(detail: str, part_way: PartWayComposer) -> set[str]:
-    """The image types whose builds a detail names."""
+    """The image types of the builds that a detail names."""
     return {image_type for image_type, compose_id in part_way.accepted.items() if compose_id in detail}
 
 
-def test_what_did_start_is_named_and_kept_the_rest_given_back(
+def test_started_builds_are_named_and_recorded_and_other_reservations_are_released(
     client: Client, part_way: PartWayComposer, module_database: Parameters, tenant: str
 ) -> None:
     part_way.instead["aws"] = OSTREE
@@ -66,7 +66,7 @@ def test_what_did_start_is_named_and_kept_the_rest_given_back(
     assert counts(module_database, tenant) == (2, 0)
 
 
-def test_the_first_failure_is_the_answers_whichever_image_it_is(
+def test_the_answer_has_the_first_failure_whichever_image_fails(
     client: Client, part_way: PartWayComposer, module_database: Parameters, tenant: str
 ) -> None:
     part_way.instead |= {"guest-image": refusal_of("1001", "no worker", 500), "aws": OSTREE}
@@ -81,7 +81,7 @@ def test_the_first_failure_decides_the_status(client: Client, part_way: PartWayC
     assert named(refusal(compose(client, part_way), 400), part_way) == {"guest-image"}
 
 
-def test_what_may_have_started_stays_counted(
+def test_builds_with_an_unknown_outcome_keep_counting(
     client: Client, part_way: PartWayComposer, module_database: Parameters, tenant: str
 ) -> None:
     part_way.instead["gcp"] = close
@@ -91,7 +91,7 @@ def test_what_may_have_started_stays_counted(
     assert counts(module_database, tenant) == (2, 1)
 
 
-def test_where_none_did_start_none_is_named_and_all_are_given_back(
+def test_if_no_build_started_no_id_is_named_and_all_reservations_are_released(
     client: Client, part_way: PartWayComposer, module_database: Parameters, tenant: str
 ) -> None:
     part_way.instead |= dict.fromkeys(("guest-image", "aws", "gcp"), OSTREE)
@@ -99,7 +99,7 @@ def test_where_none_did_start_none_is_named_and_all_are_given_back(
     assert counts(module_database, tenant) == (0, 0)
 
 
-def test_the_composer_as_it_is_refuses_one_of_two(service: Service, composer: StandInComposer, tenant: str) -> None:
+def test_the_composer_refuses_one_of_two_images(service: Service, composer: StandInComposer, tenant: str) -> None:
     client = service.client(tenant)
     unreachable = image_request("edge-commit", ostree={"url": "https://unreachable.invalid/repo", "ref": "a/b"})
     blueprint_id = kept(client, blueprint("web", image_request(), unreachable))
@@ -124,11 +124,11 @@ def quota_service(
 
 @pytest.fixture
 def limited(quota_service: Service, composer: StandInComposer, tenant: str) -> Client:
-    """A client of an organization that may start 4 builds."""
+    """A client of an organization with a quota of 4 builds."""
     return quota_service.client(tenant)
 
 
-def test_the_quota_suffices_for_all_or_none_is_started(
+def test_no_build_is_started_if_the_quota_is_too_small_for_all_images(
     limited: Client, composer: StandInComposer, module_database: Parameters, tenant: str
 ) -> None:
     blueprint_id = kept(limited, THREE)
@@ -143,7 +143,7 @@ def test_the_quota_suffices_for_all_or_none_is_started(
     refusal(limited.post(f"/blueprints/{blueprint_id}/compose", {"image_types": ["gcp"]}), 403)
 
 
-def test_where_no_image_is_asked_for_the_quota_is_not_either(limited: Client) -> None:
+def test_a_request_for_no_image_does_not_check_the_quota(limited: Client) -> None:
     blueprint_id = kept(limited, THREE)
     composed(limited, blueprint_id)
     composed(limited, blueprint_id, "gcp")
@@ -151,7 +151,7 @@ def test_where_no_image_is_asked_for_the_quota_is_not_either(limited: Client) ->
     assert (answer.status_code, answer.json()) == (201, [])
 
 
-def test_a_deleted_blueprints_builds_still_count(limited: Client) -> None:
+def test_builds_of_a_deleted_blueprint_still_count(limited: Client) -> None:
     blueprint_id = kept(limited, THREE)
     composed(limited, blueprint_id)
     limited.delete(f"/blueprints/{blueprint_id}")
@@ -160,7 +160,7 @@ def test_a_deleted_blueprints_builds_still_count(limited: Client) -> None:
     assert len(composed(limited, again, "gcp")) == 1
 
 
-def test_a_blueprint_is_judged_before_the_quota(limited: Client, tenant: str, module_database: Parameters) -> None:
+def test_a_blueprint_is_checked_before_the_quota(limited: Client, tenant: str, module_database: Parameters) -> None:
     for _ in range(4):
         insert_compose(module_database, tenant)
     blueprint_id = kept(limited, blueprint("web", image_request("aws", "azure")))

@@ -1,4 +1,4 @@
-"""Passwords of blueprints: hashed before they are stored, kept over changes, answered by no operation."""
+"""Passwords of blueprints are hashed before they are stored, survive changes, and are never answered."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def users(database: Parameters, blueprint_id: str) -> list[Any]:
 
 
 def user(client: Client, blueprint_id: str, query: str = "") -> dict[str, Any]:
-    """The only user of a blueprint as it is answered."""
+    """The only user in the answer for a blueprint."""
     (found,) = read(client, blueprint_id, query)["customizations"]["users"]
     assert isinstance(found, dict)
     return found
@@ -55,20 +55,22 @@ def test_a_password_is_stored_as_a_salted_hash(client: Client, module_database: 
     assert first != second
 
 
-def test_so_is_one_that_a_change_brings(client: Client, module_database: Parameters) -> None:
+def test_a_password_in_a_change_is_stored_as_a_salted_hash(client: Client, module_database: Parameters) -> None:
     blueprint_id = kept(client)
     changed(client, blueprint_id, with_users("web", {"name": "a", "password": PLAIN}))
     assert is_known_hash(users(module_database, blueprint_id)[0]["password"])
 
 
 @pytest.mark.parametrize("crypt", HASHES)
-def test_a_hash_that_the_composer_knows_stays(client: Client, module_database: Parameters, crypt: str) -> None:
+def test_a_hash_that_the_composer_supports_is_stored_unchanged(
+    client: Client, module_database: Parameters, crypt: str
+) -> None:
     blueprint_id = kept(client, with_users("web", {"name": "a", "password": crypt}))
     assert users(module_database, blueprint_id) == [{"name": "a", "password": crypt}]
 
 
 @pytest.mark.parametrize("crypt", ["$y$j9T$salt$hash", "$1$salt$hash"])
-def test_another_hash_is_refused_naming_the_user(client: Client, crypt: str) -> None:
+def test_an_unsupported_hash_is_refused_with_the_name_of_the_user(client: Client, crypt: str) -> None:
     document = with_users("web", {"name": "alice", "password": crypt})
     blueprint_id = kept(client, name="other")
     for answer in (client.post("/blueprints", document), put(client, blueprint_id, document)):
@@ -79,20 +81,22 @@ def test_another_hash_is_refused_naming_the_user(client: Client, crypt: str) -> 
 
 
 @pytest.mark.parametrize("nothing", [{}, {"password": ""}, {"password": "", "ssh_key": ""}, {"hasPassword": True}])
-def test_an_empty_password_or_key_is_none(client: Client, module_database: Parameters, nothing: dict[str, Any]) -> None:
+def test_an_empty_password_or_key_is_not_stored(
+    client: Client, module_database: Parameters, nothing: dict[str, Any]
+) -> None:
     blueprint_id = kept(client, with_users("web", {"name": "a", **nothing}))
     assert users(module_database, blueprint_id) == [{"name": "a"}]
     assert user(client, blueprint_id) == {"name": "a", "hasPassword": False}
 
 
-def test_a_change_keeps_what_it_does_not_say(client: Client, module_database: Parameters) -> None:
+def test_a_change_that_omits_a_password_keeps_it(client: Client, module_database: Parameters) -> None:
     blueprint_id = kept(client, with_users("web", {"name": "a", "password": PLAIN, "ssh_key": "k"}))
     before = users(module_database, blueprint_id)
     changed(client, blueprint_id, with_users("web", {"name": "a", "groups": ["wheel"]}))
     assert users(module_database, blueprint_id) == [{**before[0], "groups": ["wheel"]}]
 
 
-def test_what_was_read_can_be_sent_back_and_nothing_changes(client: Client, module_database: Parameters) -> None:
+def test_a_blueprint_that_is_sent_back_as_read_keeps_its_passwords(client: Client, module_database: Parameters) -> None:
     blueprint_id = kept(client, with_users("web", {"name": "a", "password": PLAIN, "ssh_key": "k"}, {"name": "b"}))
     answered = read(client, blueprint_id)
     changed(client, blueprint_id, {key: answered[key] for key in answered if key not in ("id", "lint")})
@@ -100,7 +104,7 @@ def test_what_was_read_can_be_sent_back_and_nothing_changes(client: Client, modu
     assert first == second
 
 
-def test_a_change_keeps_by_name_not_by_place(client: Client, module_database: Parameters) -> None:
+def test_a_change_keeps_passwords_by_user_name_not_by_position(client: Client, module_database: Parameters) -> None:
     blueprint_id = kept(client, with_users("web", {"name": "a", "password": HASHES[0]}, {"name": "b", "ssh_key": "k"}))
     changed(client, blueprint_id, with_users("web", {"name": "b"}, {"name": "c"}, {"name": "a"}))
     assert users(module_database, blueprint_id) == [
@@ -113,7 +117,7 @@ def test_a_change_keeps_by_name_not_by_place(client: Client, module_database: Pa
 @pytest.mark.parametrize(
     ("removed", "left"), [("password", {"ssh_key": "k"}), ("ssh_key", {"password": HASHES[0]})], ids=["password", "key"]
 )
-def test_an_empty_text_removes_it(
+def test_an_empty_password_removes_the_stored_one(
     client: Client, module_database: Parameters, removed: str, left: dict[str, str]
 ) -> None:
     blueprint_id = kept(client, with_users("web", {"name": "a", "password": HASHES[0], "ssh_key": "k"}))
@@ -124,7 +128,7 @@ def test_an_empty_text_removes_it(
     assert users(module_database, blueprint_id) == [{"name": "a", **left}]
 
 
-def test_a_removed_user_comes_back_without_the_password(client: Client) -> None:
+def test_a_user_who_was_removed_and_added_again_has_no_password(client: Client) -> None:
     blueprint_id = kept(client, with_users("web", {"name": "a", "password": PLAIN}))
     changed(client, blueprint_id, with_users("web"))
     changed(client, blueprint_id, with_users("web", {"name": "a"}))
@@ -132,7 +136,7 @@ def test_a_removed_user_comes_back_without_the_password(client: Client) -> None:
     assert user(client, blueprint_id, "?version=1")["hasPassword"] is True
 
 
-def test_fixing_up_keeps_the_passwords(client: Client, module_database: Parameters) -> None:
+def test_fixup_keeps_the_passwords(client: Client, module_database: Parameters) -> None:
     blueprint_id = kept(client, with_users("web", {"name": "a", "password": PLAIN}))
     assert client.post(f"/experimental/blueprints/{blueprint_id}/fixup").status_code == 200
     first, second = bodies(module_database, blueprint_id)
@@ -140,7 +144,7 @@ def test_fixing_up_keeps_the_passwords(client: Client, module_database: Paramete
 
 
 def answers(client: Client, blueprint_id: str, document: dict[str, Any]) -> Iterator[requests.Response]:
-    """Answers of every operation that has to do with a blueprint."""
+    """The answers of every operation on a blueprint."""
     path = f"/blueprints/{blueprint_id}"
     yield client.get("/blueprints")
     yield client.get(path)
@@ -172,7 +176,7 @@ def test_no_operation_answers_a_password_or_its_hash(
     assert user(client, blueprint_id) == {"name": "a", "hasPassword": True}
 
 
-def test_an_old_rows_password_is_not_answered_either(client: Client, module_database: Parameters, tenant: str) -> None:
+def test_the_password_of_an_older_row_is_not_answered(client: Client, module_database: Parameters, tenant: str) -> None:
     document = with_users("web", {"name": "a", "password": "old secret"}, {"name": "b", "password": ""})
     blueprint_id = str(insert_blueprint(module_database, tenant, "web", document))
     for answer in answers(client, blueprint_id, document):
@@ -181,13 +185,13 @@ def test_an_old_rows_password_is_not_answered_either(client: Client, module_data
         assert '"password"' not in answer.text
 
 
-def test_no_row_ever_holds_a_plain_password(client: Client, module_database: Parameters) -> None:
+def test_no_row_contains_a_plain_password(client: Client, module_database: Parameters) -> None:
     blueprint_id = kept(client, with_users("web", {"name": "a", "password": PLAIN}))
     changed(client, blueprint_id, with_users("web", {"name": "b", "password": PLAIN}))
     assert PLAIN not in json.dumps(bodies(module_database, blueprint_id))
 
 
-def test_the_composer_is_told_the_hash_and_the_builds_row_none(
+def test_the_composer_gets_the_hash_and_the_compose_row_has_no_password(
     client: Client, composer: StandInComposer, module_database: Parameters
 ) -> None:
     blueprint_id = kept(client, with_users("web", {"name": "a", "password": PLAIN}))
@@ -199,14 +203,14 @@ def test_the_composer_is_told_the_hash_and_the_builds_row_none(
     assert "$6$" not in row["as_text"]
 
 
-def test_a_rule_violation_says_nothing_of_the_password(client: Client) -> None:
+def test_a_rule_violation_does_not_repeat_the_password(client: Client) -> None:
     answer = client.post("/blueprints", with_users(" ", {"name": " ", "password": PLAIN}))
     assert len(violations(answer)) == 2
     assert PLAIN not in answer.text
     assert PLAIN not in refusal(client.post("/blueprints", with_users("web", {"password": PLAIN})), 400)
 
 
-def test_an_export_is_without_everything_that_binds_or_registers(client: Client) -> None:
+def test_an_export_has_no_secrets_and_no_registration_data(client: Client) -> None:
     secret_files = [
         "/etc/systemd/system/register-satellite.service",
         "/usr/local/sbin/register-satellite",
@@ -235,13 +239,13 @@ def test_an_export_is_without_everything_that_binds_or_registers(client: Client)
     }
 
 
-def test_an_export_keeps_the_other_files(client: Client) -> None:
+def test_an_export_keeps_files_without_secrets(client: Client) -> None:
     paths = ["/usr/local/sbin/register-satellite", "/etc/motd"]
     document = exported(client, kept(client, customizations={"files": [{"path": path} for path in paths]}))
     assert [file["path"] for file in document["customizations"]["files"]] == ["/etc/motd"]
 
 
-def test_an_export_can_be_kept_again(client: Client) -> None:
+def test_an_export_can_be_imported_again(client: Client) -> None:
     blueprint_id = kept(client, blueprint("web", customizations={"packages": ["nginx"]}, description="of mine"))
     document = exported(client, blueprint_id)
     assert document.pop("content_sources") == []

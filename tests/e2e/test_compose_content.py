@@ -1,4 +1,4 @@
-"""Builds out of a customer's own content, against the running service and the stand-ins of the platform."""
+"""Builds from a customer's own content, against the running service and the stand-ins of the platform."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from adapters.embedded.composer.process import StandInComposer
-from adapters.embedded.platform import known
+from adapters.embedded.platform import sample_data
 from adapters.embedded.platform.process import StandInPlatform
 from benchmarks.lookups import Start
 from tests.support.builders import compose_request
@@ -45,7 +45,7 @@ def rhel_request(
 
 
 def sent(client: Client, composer: StandInComposer, request: dict[str, Any]) -> dict[str, Any]:
-    """What the composer was told for a request that must be accepted."""
+    """Start a build, which must be accepted, and return the composer's request."""
     compose_id = client.compose(request)
     metadata = requests.get(f"{composer.api_url}/composes/{compose_id}/metadata", timeout=PATIENCE).json()
     told: dict[str, Any] = metadata["request"]
@@ -85,13 +85,15 @@ def test_rhel_is_built_as_of_a_date(client: Client, composer: StandInComposer) -
         assert repository["baseurl"].startswith("https://content.example.com/api/pulp/")
 
 
-def test_centos_has_no_snapshots_and_that_is_said_by_name(client: Client) -> None:
+def test_a_snapshot_date_for_centos_is_refused_by_name(client: Client) -> None:
     detail = refused(client, compose_request(image={"snapshot_date": DATE}), 400)
     assert "mirror.stream.centos.org" in detail
 
 
-def test_a_build_by_template_has_the_templates_repositories(client: Client, composer: StandInComposer) -> None:
-    told = sent(client, composer, rhel_request(image={"content_template": known.TEMPLATE}))
+def test_a_build_with_a_template_uses_the_repositories_of_the_template(
+    client: Client, composer: StandInComposer
+) -> None:
+    told = sent(client, composer, rhel_request(image={"content_template": sample_data.TEMPLATE}))
     assert told["image_request"]["repositories"]
     for repository in told["image_request"]["repositories"]:
         assert set(repository) <= {"baseurl", "rhsm", "gpgkey", "check_gpg"}
@@ -103,26 +105,26 @@ def test_an_unknown_template_is_refused_by_name(client: Client) -> None:
     assert unknown in refused(client, rhel_request(image={"content_template": unknown}), 400)
 
 
-def test_own_repositories_are_filled_in_by_their_ids(client: Client, composer: StandInComposer) -> None:
+def test_own_repositories_are_completed_by_their_ids(client: Client, composer: StandInComposer) -> None:
     request = rhel_request(
-        payload_repositories=[{"id": known.EXTERNAL, "rhsm": False}],
-        custom_repositories=[{"id": known.EXTERNAL}, {"id": known.UPLOAD}],
+        payload_repositories=[{"id": sample_data.EXTERNAL, "rhsm": False}],
+        custom_repositories=[{"id": sample_data.EXTERNAL}, {"id": sample_data.UPLOAD}],
     )
     customizations = sent(client, composer, request)["customizations"]
-    assert customizations["payload_repositories"][0]["baseurl"] == known.EXTERNAL_URL
-    assert customizations["custom_repositories"][0]["baseurl"] == [known.EXTERNAL_URL]
+    assert customizations["payload_repositories"][0]["baseurl"] == sample_data.EXTERNAL_URL
+    assert customizations["custom_repositories"][0]["baseurl"] == [sample_data.EXTERNAL_URL]
     assert customizations["custom_repositories"][1]["baseurl"][0].startswith("https://content.example.com/")
 
 
-def test_a_repository_with_snapshotting_off_is_refused_as_of_a_date(client: Client) -> None:
-    request = rhel_request(image={"snapshot_date": DATE}, custom_repositories=[{"id": known.WITHOUT_SNAPSHOTS}])
+def test_a_repository_without_snapshots_is_refused_with_a_snapshot_date(client: Client) -> None:
+    request = rhel_request(image={"snapshot_date": DATE}, custom_repositories=[{"id": sample_data.WITHOUT_SNAPSHOTS}])
     assert refused(client, request, 400).endswith("has snapshotting disabled")
 
 
-def test_sources_become_accounts(client: Client, composer: StandInComposer) -> None:
+def test_sources_are_translated_to_accounts(client: Client, composer: StandInComposer) -> None:
     request = rhel_request("aws", "aws", image={"options": {"share_with_sources": ["1", "2"]}})
     told = sent(client, composer, request)
-    assert told["image_request"]["upload_options"]["share_with_accounts"] == list(known.AWS_ACCOUNTS.values())
+    assert told["image_request"]["upload_options"]["share_with_accounts"] == list(sample_data.AWS_ACCOUNTS.values())
 
 
 @pytest.mark.parametrize("source", ["999", "../../x", "", "3"])
@@ -131,33 +133,40 @@ def test_a_source_without_an_account_is_refused_by_name(client: Client, source: 
     assert refused(client, request, 400) == f"Unable to resolve source {source} to an aws account id"
 
 
-def test_a_policy_brings_its_profile_and_tailoring(client: Client, composer: StandInComposer) -> None:
-    told = sent(client, composer, rhel_request(openscap={"policy_id": known.POLICY_RHEL9}))["customizations"]
-    assert told["openscap"]["policy_id"] == known.POLICY_RHEL9
+def test_a_policy_is_translated_to_its_profile_and_tailoring(client: Client, composer: StandInComposer) -> None:
+    told = sent(client, composer, rhel_request(openscap={"policy_id": sample_data.POLICY_RHEL9}))["customizations"]
+    assert told["openscap"]["policy_id"] == sample_data.POLICY_RHEL9
     assert told["openscap"]["json_tailoring"]["filepath"] == "/etc/osbuild/openscap-tailoring.json"
     assert told["files"][0]["path"] == "/etc/osbuild/openscap-tailoring.json"
 
 
 def test_a_policy_of_another_major_version_is_refused_by_name(client: Client) -> None:
-    request = rhel_request(openscap={"policy_id": known.POLICY_RHEL10})
-    assert known.POLICY_RHEL10 in refused(client, request, 400)
+    request = rhel_request(openscap={"policy_id": sample_data.POLICY_RHEL10})
+    assert sample_data.POLICY_RHEL10 in refused(client, request, 400)
 
 
-def test_a_machine_is_registered(client: Client, composer: StandInComposer) -> None:
+def test_a_subscription_is_translated_to_the_registration_of_the_machine(
+    client: Client, composer: StandInComposer
+) -> None:
     told = sent(client, composer, rhel_request(subscription=SUBSCRIPTION))["customizations"]["subscription"]
     assert told["organization"] == "12"
     assert told["insights_client_proxy"] == "http://proxy.example.com"
 
 
-def test_everything_at_once_is_built(client: Client, composer: StandInComposer, platform: StandInPlatform) -> None:
+def test_a_request_with_all_options_is_built(
+    client: Client, composer: StandInComposer, platform: StandInPlatform
+) -> None:
     request = rhel_request(
         "aws",
         "aws",
         image={"snapshot_date": DATE, "options": {"share_with_sources": ["1", "2"]}},
         subscription=SUBSCRIPTION,
-        openscap={"policy_id": known.POLICY_RHEL9},
-        payload_repositories=[{"baseurl": known.EXTERNAL_URL, "rhsm": False}, {"id": known.COMMUNITY, "rhsm": False}],
-        custom_repositories=[{"id": known.EXTERNAL}, {"id": known.COMMUNITY}],
+        openscap={"policy_id": sample_data.POLICY_RHEL9},
+        payload_repositories=[
+            {"baseurl": sample_data.EXTERNAL_URL, "rhsm": False},
+            {"id": sample_data.COMMUNITY, "rhsm": False},
+        ],
+        custom_repositories=[{"id": sample_data.EXTERNAL}, {"id": sample_data.COMMUNITY}],
     )
     told = sent(client, composer, request)
     assert len(told["customizations"]["payload_repositories"]) == 2
@@ -168,7 +177,7 @@ def test_everything_at_once_is_built(client: Client, composer: StandInComposer, 
     assert len(asked) == len(set(map(str, asked))), "each question is asked once"
 
 
-def test_everything_at_once_takes_three_waits(
+def test_a_request_with_all_options_waits_for_three_rounds_of_calls(
     client: Client, composer: StandInComposer, platform: StandInPlatform
 ) -> None:
     slow = {"latency": 0.3}
@@ -178,9 +187,12 @@ def test_everything_at_once_takes_three_waits(
         "aws",
         "aws",
         image={"snapshot_date": DATE, "options": {"share_with_sources": ["1", "2"]}},
-        openscap={"policy_id": known.POLICY_RHEL9},
-        payload_repositories=[{"id": known.EXTERNAL, "rhsm": False}, {"id": known.COMMUNITY, "rhsm": False}],
-        custom_repositories=[{"id": known.EXTERNAL}, {"id": known.COMMUNITY}],
+        openscap={"policy_id": sample_data.POLICY_RHEL9},
+        payload_repositories=[
+            {"id": sample_data.EXTERNAL, "rhsm": False},
+            {"id": sample_data.COMMUNITY, "rhsm": False},
+        ],
+        custom_repositories=[{"id": sample_data.EXTERNAL}, {"id": sample_data.COMMUNITY}],
     )
     began = time.monotonic()
     client.compose(request)
@@ -199,7 +211,7 @@ def test_everything_at_once_takes_three_waits(
         3,
     ),
 )
-def test_a_back_end_that_is_away_is_named_within_the_deadline(
+def test_an_unavailable_back_end_is_named_within_the_deadline(
     unspoiled_client: Client, composer: StandInComposer, platform: StandInPlatform, back_end: str, fault: dict[str, Any]
 ) -> None:
     platform.steer(**{back_end: fault})
@@ -207,7 +219,7 @@ def test_a_back_end_that_is_away_is_named_within_the_deadline(
         "aws",
         "aws",
         image={"options": {"share_with_sources": ["1"]}},
-        openscap={"policy_id": known.POLICY_RHEL9},
+        openscap={"policy_id": sample_data.POLICY_RHEL9},
     )
     began = time.monotonic()
     answer = unspoiled_client.post("/compose", request)
@@ -220,9 +232,7 @@ def test_a_back_end_that_is_away_is_named_within_the_deadline(
     assert composer.counters().get("POST /compose", 0) == 0
 
 
-def test_a_caller_whom_content_sources_refuses_is_told_which_permission(
-    client: Client, platform: StandInPlatform
-) -> None:
+def test_a_refusal_of_content_sources_names_the_missing_permission(client: Client, platform: StandInPlatform) -> None:
     platform.steer(content_sources={"raw": {"status": 401, "body": "{}"}})
     detail = refused(client, rhel_request(), 403)
     assert detail.startswith("user is not authorized - please check your 'Repositories viewer'")
@@ -232,12 +242,12 @@ def test_a_caller_whom_content_sources_refuses_is_told_which_permission(
     ("image", "customizations"),
     [
         ({"snapshot_date": DATE}, {}),
-        ({"content_template": known.TEMPLATE}, {}),
+        ({"content_template": sample_data.TEMPLATE}, {}),
         ({"options": {"share_with_sources": ["1"]}}, {}),
-        ({}, {"openscap": {"policy_id": known.POLICY_RHEL9}}),
+        ({}, {"openscap": {"policy_id": sample_data.POLICY_RHEL9}}),
     ],
 )
-def test_a_back_end_that_is_not_set_up_is_said_so(
+def test_the_error_names_a_back_end_that_is_not_configured(
     service: Service, composer: StandInComposer, image: dict[str, Any], customizations: dict[str, Any]
 ) -> None:
     kind = ("aws", "aws") if "options" in image else ("guest-image", "aws.s3")

@@ -1,4 +1,4 @@
-"""The list of builds, its pages and its oldest rows, against the running service."""
+"""The list of composes, its pages and its oldest rows, against the running service."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_links_repeat_the_filters_in_alphabetical_order(client: Client) -> None:
         assert parse_qs(urlsplit(link).query)["ignoreImageTypes"] == ["ami", "guest-image"]
 
 
-def test_following_pages_shows_each_build_once_newest_first(
+def test_following_the_pages_shows_each_compose_once_newest_first(
     client: Client, tenant: str, module_database: Parameters
 ) -> None:
     made = [str(insert_compose(module_database, tenant, ago=timedelta(minutes=n))) for n in range(5)]
@@ -70,7 +70,7 @@ def test_following_pages_shows_each_build_once_newest_first(
     assert seen == made
 
 
-def test_past_the_end_the_list_is_empty_and_still_counts(
+def test_a_page_past_the_end_is_empty_and_has_the_count(
     client: Client, tenant: str, module_database: Parameters
 ) -> None:
     insert_compose(module_database, tenant)
@@ -79,7 +79,7 @@ def test_past_the_end_the_list_is_empty_and_still_counts(
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=-1", "limit=x", "limit=", "offset=-1", "offset=x"])
-def test_a_page_that_cannot_be_is_refused(client: Client, query: str) -> None:
+def test_invalid_page_parameters_are_refused(client: Client, query: str) -> None:
     refusal(client.get(f"/composes?{query}"), 400)
 
 
@@ -87,7 +87,7 @@ def test_unknown_query_parameters_are_ignored(client: Client) -> None:
     assert listed(client, "?of=mine&blueprint_id=1")["data"] == []
 
 
-def test_image_types_can_be_left_out(client: Client, tenant: str, module_database: Parameters) -> None:
+def test_image_types_can_be_ignored(client: Client, tenant: str, module_database: Parameters) -> None:
     for image_type in ("ami", "aws", "guest-image"):
         insert_compose(module_database, tenant, compose_request(image_type))
     page = listed(client, "?ignoreImageTypes=aws&ignoreImageTypes=guest-image")
@@ -102,7 +102,7 @@ def test_times_are_utc_in_whole_seconds(client: Client, composer: StandInCompose
     assert abs(datetime.fromisoformat(created_at).replace(tzinfo=None) - now()) < timedelta(seconds=30)
 
 
-def test_a_build_of_a_blueprint_tells_it_and_its_version(
+def test_a_compose_of_a_blueprint_names_the_blueprint_and_its_version(
     client: Client, tenant: str, module_database: Parameters
 ) -> None:
     blueprint, version = insert_blueprint_version(module_database, tenant, 4)
@@ -129,7 +129,7 @@ OLD_REQUESTS: list[Any] = [
 
 
 @pytest.mark.parametrize("request_of_old", OLD_REQUESTS, ids=range(len(OLD_REQUESTS)))
-def test_a_row_of_any_shape_is_answered(
+def test_a_row_with_a_request_of_any_shape_is_answered(
     client: Client, composer: StandInComposer, tenant: str, module_database: Parameters, request_of_old: Any
 ) -> None:
     compose_id = client.compose(compose_request())  # the composer has to know it
@@ -148,7 +148,7 @@ def test_a_row_of_any_shape_is_answered(
     assert set(answers[0].json()["data"][0]) == {"id", "request", "created_at"}
 
 
-def test_one_odd_row_does_not_spoil_the_list(client: Client, tenant: str, module_database: Parameters) -> None:
+def test_one_unusual_row_does_not_break_the_list(client: Client, tenant: str, module_database: Parameters) -> None:
     for request in (*OLD_REQUESTS, [], "text", 7):
         insert_compose(module_database, tenant, request)
     assert len(listed(client)["data"]) == len(OLD_REQUESTS) + 3
@@ -162,7 +162,7 @@ def test_one_odd_row_does_not_spoil_the_list(client: Client, tenant: str, module
     ],
     ids=["a number nobody reads", "endless nesting"],
 )
-def test_a_row_that_only_postgresql_can_read_does_not_spoil_the_list(
+def test_a_row_that_only_postgresql_can_parse_does_not_break_the_list(
     client: Client, tenant: str, module_database: Parameters, request_text: str
 ) -> None:
     compose_id = insert_compose(module_database, tenant)
@@ -172,7 +172,7 @@ def test_a_row_that_only_postgresql_can_read_does_not_spoil_the_list(
     assert {item["id"] for item in listed(client)["data"]} == {str(compose_id), readable}
 
 
-def test_an_old_rows_user_has_a_password_where_one_was_stored(
+def test_a_user_of_an_older_row_has_a_password_if_one_was_stored(
     client: Client, tenant: str, module_database: Parameters
 ) -> None:
     users = [{"name": "a", "password": "p"}, {"name": "b", "password": ""}, {"name": "c", "hasPassword": True}]
@@ -186,7 +186,7 @@ def test_an_old_rows_user_has_a_password_where_one_was_stored(
 
 
 @pytest.mark.parametrize("restored", [False, True], ids=["written", "restored without triggers"])
-def test_a_large_request_of_an_older_program_is_answered_without_its_password(
+def test_a_large_request_of_an_older_row_is_answered_without_its_password(
     client: Client, composer: StandInComposer, tenant: str, module_database: Parameters, restored: bool
 ) -> None:
     files = [{"path": "/etc/a", "data": "d" * 100_000, "user": None}]
@@ -211,7 +211,7 @@ def test_a_large_request_of_an_older_program_is_answered_without_its_password(
     assert status_of(client, build)["request"] == shown
 
 
-def test_a_page_is_no_larger_than_the_operator_says(
+def test_a_page_is_not_larger_than_its_configured_limit(
     module_database: Parameters, composer: StandInComposer, tenant: str
 ) -> None:
     for hours in range(3):
@@ -227,7 +227,7 @@ def test_a_page_is_no_larger_than_the_operator_says(
     assert len(items) == 3
 
 
-def test_a_build_several_years_old_is_answered_by_its_id(
+def test_a_compose_of_several_years_ago_is_answered_by_its_id(
     client: Client, composer: StandInComposer, module_database: Parameters
 ) -> None:
     compose_id = client.compose(compose_request())

@@ -1,4 +1,4 @@
-"""The service with the environment that compose.yaml gives it, its hosts being those of the tests."""
+"""The service with the environment of compose.yaml, with the hosts of the tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from adapters.embedded.composer.process import StandInComposer
-from adapters.embedded.platform import known
+from adapters.embedded.platform import sample_data
 from adapters.embedded.platform.process import StandInPlatform
 from adapters.postgres.migrate import migrate
 from tests.support.builders import compose_request
@@ -46,14 +46,14 @@ def client(
             yield service.client(uuid4().hex)
 
 
-def test_what_needs_the_platform_is_built(client: Client) -> None:
+def test_a_build_that_needs_the_platform_services_is_started(client: Client) -> None:
     client.compose(
         compose_request(
             "aws",
             "aws",
             distribution="rhel-9.6",
             image={"snapshot_date": "2025-03-01", "options": {"share_with_sources": ["1"]}},
-            customizations={"openscap": {"policy_id": known.POLICY_RHEL9}},
+            customizations={"openscap": {"policy_id": sample_data.POLICY_RHEL9}},
         )
     )
 

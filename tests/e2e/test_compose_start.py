@@ -1,4 +1,4 @@
-"""What POST /compose answers, stores and asks of the composer, against the running service."""
+"""POST /compose: its answers, the stored rows, and the requests to the composer, against the running service."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.waiting import PATIENCE
 
 
 def received(composer: StandInComposer, compose_id: str) -> Any:
-    """What the composer was asked to build."""
+    """The composer's request of a build."""
     answer = requests.get(f"{composer.api_url}/composes/{compose_id}/metadata", timeout=PATIENCE)
     return answer.json()["request"]
 
@@ -48,7 +48,7 @@ def test_an_older_name_of_an_image_type_is_echoed_as_sent(client: Client, image_
     assert status_of(client, compose_id)["request"]["image_requests"][0]["image_type"] == image_type
 
 
-def test_an_answer_to_a_new_build_is_its_id_and_nothing_else(client: Client) -> None:
+def test_the_answer_to_a_new_build_is_its_id(client: Client) -> None:
     answer = client.post("/compose", compose_request())
     assert answer.status_code == 201
     assert answer.headers["Content-Type"] == "application/json"
@@ -69,7 +69,7 @@ def test_an_architecture_the_distribution_lacks_is_refused(client: Client) -> No
 # What is stored and echoed
 
 
-def test_the_contracts_defaults_are_filled_in_stored_and_echoed(
+def test_the_defaults_of_the_contract_are_added_stored_and_answered(
     client: Client, composer: StandInComposer, module_database: Parameters
 ) -> None:
     customizations = {"files": [{"path": "/etc/a", "data": "x"}], "fips": {}}
@@ -83,13 +83,13 @@ def test_the_contracts_defaults_are_filled_in_stored_and_echoed(
 
 
 @pytest.mark.parametrize("client_id", ["api", "ui", "mcp"])
-def test_the_client_is_the_one_the_body_names(client: Client, client_id: str) -> None:
+def test_the_client_is_taken_from_the_body(client: Client, client_id: str) -> None:
     client.post("/compose", compose_request(client_id=client_id), headers={"X-ImageBuilder-ui": "true"})
     (item,) = listed(client)["data"]
     assert item["client_id"] == client_id
 
 
-def test_what_the_contract_does_not_know_is_dropped_or_refused_but_never_kept(
+def test_unknown_fields_are_dropped_or_refused_but_never_stored(
     client: Client, composer: StandInComposer, module_database: Parameters
 ) -> None:
     request = compose_request(customizations={"users": [{"name": "u", "shoe_size": 44}], "kernel": {"append": "a"}})
@@ -98,7 +98,7 @@ def test_what_the_contract_does_not_know_is_dropped_or_refused_but_never_kept(
     assert "shoe_size" not in json.dumps(received(composer, compose_id))
 
 
-def test_upload_options_are_kept_as_sent(client: Client, module_database: Parameters) -> None:
+def test_upload_options_are_stored_unchanged(client: Client, module_database: Parameters) -> None:
     options = {**OPTIONS["azure"], "of_my_own": {"nested": [1, 2.5]}}
     compose_id = client.compose(compose_request("azure", "azure", image={"options": options}))
     row = stored_row(module_database, compose_id)["request"]
@@ -107,7 +107,9 @@ def test_upload_options_are_kept_as_sent(client: Client, module_database: Parame
     assert shown["image_requests"][0]["upload_request"]["options"] == options
 
 
-def test_a_row_holds_who_asked_and_when(client: Client, tenant: str, module_database: Parameters) -> None:
+def test_a_row_has_the_caller_and_the_time_of_the_request(
+    client: Client, tenant: str, module_database: Parameters
+) -> None:
     row = stored_row(module_database, client.compose(compose_request(image_name="mine")))
     assert (row["org_id"], row["account_number"], row["email"]) == (tenant, "7", "u@example.com")
     assert (row["image_name"], row["client_id"], row["deleted"]) == ("mine", "api", False)
@@ -115,14 +117,14 @@ def test_a_row_holds_who_asked_and_when(client: Client, tenant: str, module_data
 
 
 @pytest.mark.parametrize("email", ["e" * 5_000 + "@example.com", "a\n@example.com"], ids=ascii)
-def test_an_address_that_cannot_be_kept_fails_no_build(
+def test_an_email_address_that_cannot_be_stored_does_not_fail_a_build(
     service: Service, composer: StandInComposer, tenant: str, module_database: Parameters, email: str
 ) -> None:
     compose_id = service.client(tenant, user={"email": email}).compose(compose_request())
     assert stored_row(module_database, compose_id)["email"] == ""
 
 
-def test_the_longest_id_of_an_organization_can_build_and_keep_blueprints(
+def test_an_organization_with_the_longest_id_can_build_and_save_blueprints(
     service: Service, composer: StandInComposer
 ) -> None:
     # What an index holds of it cannot be compressed.
@@ -134,7 +136,7 @@ def test_the_longest_id_of_an_organization_can_build_and_keep_blueprints(
     refusal(service.client(secrets.token_hex(4_500)).post("/compose", compose_request()), 401)
 
 
-def test_a_service_accounts_row_holds_an_empty_email(
+def test_the_row_of_a_service_account_has_an_empty_email(
     service: Service, composer: StandInComposer, tenant: str, module_database: Parameters
 ) -> None:
     account = {"client_id": "c", "username": "service-account-c"}
@@ -143,14 +145,14 @@ def test_a_service_accounts_row_holds_an_empty_email(
     assert (row["email"], row["account_number"]) == ("", "")
 
 
-def test_the_largest_size_comes_through_unchanged(client: Client, composer: StandInComposer) -> None:
+def test_the_largest_size_reaches_the_composer_unchanged(client: Client, composer: StandInComposer) -> None:
     size = 2**64 - 1
     compose_id = client.compose(compose_request(image={"size": size}))
     assert received(composer, compose_id)["image_request"]["size"] == size
     assert listed(client)["data"][0]["request"]["image_requests"][0]["size"] == size
 
 
-def test_text_comes_through_unchanged(client: Client, module_database: Parameters) -> None:
+def test_text_reaches_the_composer_unchanged(client: Client, module_database: Parameters) -> None:
     name = '\u00fcber \U0001f680 \u202e \\u0000 "quoted" null'
     compose_id = client.compose(compose_request(image_name=name, customizations={"users": [{"name": "null"}]}))
     (item,) = listed(client)["data"]
@@ -162,7 +164,7 @@ def test_text_comes_through_unchanged(client: Client, module_database: Parameter
 
 
 @pytest.mark.parametrize("password", ["a-plain-secret", "$6$0123456789abcdef$aHashThatIsOneAlready", "$2b$12$another"])
-def test_no_answer_and_no_row_holds_a_password_or_its_hash(
+def test_no_answer_and_no_row_contains_a_password_or_its_hash(
     client: Client, composer: StandInComposer, module_database: Parameters, password: str
 ) -> None:
     users = [{"name": "with", "password": password}, {"name": "without", "ssh_key": "k"}, {"name": "p", "password": ""}]
@@ -186,13 +188,13 @@ def test_a_plain_password_reaches_the_composer_hashed(client: Client, composer: 
     assert re.fullmatch(r"\$6\$(rounds=5000\$)?[./0-9A-Za-z]{16}\$[./0-9A-Za-z]{86}", user["password"])
 
 
-def test_a_hash_the_composer_knows_reaches_it_as_it_is(client: Client, composer: StandInComposer) -> None:
+def test_a_hash_that_the_composer_supports_reaches_it_unchanged(client: Client, composer: StandInComposer) -> None:
     known = "$6$0123456789abcdef$hash"
     compose_id = client.compose(compose_request(customizations={"users": [{"name": "u", "password": known}]}))
     assert received(composer, compose_id)["customizations"]["users"][0]["password"] == known
 
 
-def test_a_claim_to_have_a_password_is_ignored(client: Client, composer: StandInComposer) -> None:
+def test_has_password_in_a_request_is_ignored(client: Client, composer: StandInComposer) -> None:
     users = [{"name": "u", "hasPassword": True}, {"name": "v", "hasPassword": False, "password": "secret"}]
     compose_id = client.compose(compose_request(customizations={"users": users}))
     shown = status_of(client, compose_id)["request"]["customizations"]["users"]
@@ -200,7 +202,7 @@ def test_a_claim_to_have_a_password_is_ignored(client: Client, composer: StandIn
     assert "hasPassword" not in json.dumps(received(composer, compose_id))
 
 
-def test_a_refusal_does_not_repeat_a_password(client: Client) -> None:
+def test_an_error_does_not_repeat_a_password(client: Client) -> None:
     users = [{"name": "u", "password": {"my": "hidden-secret"}}, {"name": "v", "password": "$y$j9T$hidden-secret"}]
     for user in users:
         answer = client.post("/compose", compose_request(customizations={"users": [user]}))
@@ -240,7 +242,7 @@ REFUSALS: list[tuple[dict[str, Any], int, str]] = [
 @pytest.mark.parametrize(
     ("theirs", "status", "detail"), REFUSALS, ids=lambda each: str(each.get("id")) if isinstance(each, dict) else ""
 )
-def test_a_refusal_of_the_composer_is_told_and_nothing_is_kept(
+def test_a_refusal_of_the_composer_is_answered_and_nothing_is_stored(
     client: Client,
     composer: StandInComposer,
     tenant: str,
@@ -282,7 +284,7 @@ def test_a_request_that_the_composer_cannot_build_is_the_user_s_error(
     assert refusal(client.post(f"/blueprints/{blueprint_id}/compose"), 400) == detail
 
 
-def test_a_refusal_under_a_key_is_not_kept(client: Client, composer: StandInComposer) -> None:
+def test_a_refusal_is_not_stored_for_an_idempotency_key(client: Client, composer: StandInComposer) -> None:
     headers = {"Idempotency-Key": "one"}
     composer.steer(post_error={"status": 400, "id": "11", "reason": "no"})
     assert refusal(client.post("/compose", compose_request(), headers=headers), 400) == "no"
@@ -290,7 +292,9 @@ def test_a_refusal_under_a_key_is_not_kept(client: Client, composer: StandInComp
     assert client.post("/compose", compose_request(), headers=headers).status_code == 201
 
 
-def test_a_refusal_that_is_not_the_composers_own_is_not_repeated(client: Client, composer: StandInComposer) -> None:
+def test_an_error_that_does_not_come_from_the_composer_is_not_repeated(
+    client: Client, composer: StandInComposer
+) -> None:
     composer.steer(post_raw={"status": 403, "body": "<h1>proxy.internal.example</h1>"})
     detail = refusal(client.post("/compose", compose_request()), 500)
     assert detail == "Failed posting compose request to osbuild-composer."

@@ -1,4 +1,4 @@
-"""A build's status, metadata and end, and what is answered while the composer or the database is away."""
+"""The status, metadata and deletion of a compose, and answers while composer or database are unavailable."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ NOWHERE = "http://127.0.0.1:1"
 
 @pytest.fixture(scope="module")
 def without_composer(module_database: Parameters) -> Iterator[Service]:
-    """A service whose composer is not there."""
+    """A service with an unreachable composer."""
     with Service(module_database, NOWHERE) as running:
         yield running
 
 
 def unavailable(answer: requests.Response, *hosts: str) -> None:
-    """The answer must be a 503 that says when to come again and names no host."""
+    """The answer must be a 503 with Retry-After that names no host."""
     refusal(answer, 503)
     assert int(answer.headers["Retry-After"]) > 0
     for host in (*hosts, "127.0.0.1", "localhost", "http"):
@@ -52,7 +52,7 @@ def test_a_build_goes_from_pending_to_success(service: Service, composer: StandI
 
 
 @pytest.mark.parametrize("status", ["pending", "building", "uploading", "registering", "success", "failure"])
-def test_each_of_the_composers_states_is_passed_on(client: Client, composer: StandInComposer, status: str) -> None:
+def test_each_status_of_the_composer_is_passed_on(client: Client, composer: StandInComposer, status: str) -> None:
     compose_id = client.compose(compose_request())
     composer.steer(image_status={"status": status})
     assert status_of(client, compose_id)["image_status"] == {"status": status}
@@ -65,7 +65,7 @@ def test_progress_is_passed_on(client: Client, composer: StandInComposer) -> Non
     assert status_of(client, compose_id)["image_status"] == {"status": "building", "progress": progress}
 
 
-def test_what_the_composer_leaves_empty_is_left_out(client: Client, composer: StandInComposer) -> None:
+def test_fields_that_the_composer_leaves_empty_are_omitted(client: Client, composer: StandInComposer) -> None:
     compose_id = client.compose(compose_request())
     composer.steer(image_status={"status": "building", "progress": None, "upload_status": None, "error": None})
     assert status_of(client, compose_id)["image_status"] == {"status": "building"}
@@ -123,7 +123,7 @@ ERRORS: list[tuple[Any, Any]] = [
 
 
 @pytest.mark.parametrize(("theirs", "ours"), ERRORS, ids=range(len(ERRORS)))
-def test_an_error_is_unwrapped_to_the_innermost(
+def test_a_nested_error_is_answered_by_its_innermost_error(
     client: Client, composer: StandInComposer, theirs: Any, ours: Any
 ) -> None:
     compose_id = client.compose(compose_request())
@@ -134,7 +134,7 @@ def test_an_error_is_unwrapped_to_the_innermost(
     assert None not in explained.values()
 
 
-def test_a_failed_build_is_explained_also_when_the_composer_has_forgotten_it(
+def test_a_failed_build_is_explained_even_if_the_composer_no_longer_knows_it(
     client: Client, composer: StandInComposer
 ) -> None:
     compose_id = client.compose(compose_request(customizations={"packages": ["vim", "no-such-package-x"]}))
@@ -149,7 +149,7 @@ def test_a_failed_build_is_explained_also_when_the_composer_has_forgotten_it(
 # The metadata
 
 
-def test_a_built_images_packages_are_told(client: Client, composer: StandInComposer) -> None:
+def test_the_packages_of_a_built_image_are_answered(client: Client, composer: StandInComposer) -> None:
     compose_id = client.compose(compose_request(customizations={"packages": ["tmux"]}))
     deadline = time.monotonic() + PATIENCE
     while status_of(client, compose_id)["image_status"]["status"] != "success" and time.monotonic() < deadline:
@@ -161,7 +161,7 @@ def test_a_built_images_packages_are_told(client: Client, composer: StandInCompo
     assert "tmux" in {package["name"] for package in metadata["packages"]}
 
 
-def test_a_built_commit_is_told(client: Client, composer: StandInComposer) -> None:
+def test_the_commit_of_a_built_ostree_image_is_answered(client: Client, composer: StandInComposer) -> None:
     compose_id = client.compose(compose_request("edge-commit"))
     deadline = time.monotonic() + PATIENCE
     while status_of(client, compose_id)["image_status"]["status"] != "success" and time.monotonic() < deadline:
@@ -172,7 +172,7 @@ def test_a_built_commit_is_told(client: Client, composer: StandInComposer) -> No
 # Deleting, and whose builds they are
 
 
-def test_a_deleted_build_is_hidden_from_then_on(
+def test_a_deleted_compose_is_hidden(
     client: Client, tenant: str, composer: StandInComposer, module_database: Parameters
 ) -> None:
     compose_id = client.compose(compose_request())
@@ -184,14 +184,14 @@ def test_a_deleted_build_is_hidden_from_then_on(
     assert counts(module_database, tenant) == (1, 0)
 
 
-def test_deleting_again_is_as_good_as_the_first_time(client: Client) -> None:
+def test_a_repeated_deletion_succeeds(client: Client) -> None:
     compose_id = client.compose(compose_request())
     for _ in range(2):
         answer = client.delete(f"/composes/{compose_id}")
         assert (answer.status_code, answer.content) == (200, b"")
 
 
-def test_somebody_elses_build_is_as_unknown_as_one_that_never_was(
+def test_a_compose_of_another_organization_gets_the_same_404_as_an_unknown_one(
     client: Client, service: Service, composer: StandInComposer
 ) -> None:
     compose_id = service.client("its-owner").compose(compose_request())
@@ -215,12 +215,12 @@ def test_an_account_number_is_not_the_organization_of_the_same_digits(
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 @pytest.mark.parametrize("compose_id", ["1", "not-a-uuid", "0" * 32 + "x", "%00", "null"])
-def test_an_id_that_is_no_uuid_is_refused(client: Client, method: str, compose_id: str) -> None:
+def test_an_id_that_is_not_a_uuid_is_refused(client: Client, method: str, compose_id: str) -> None:
     refusal(client.request(method, f"/composes/{compose_id}"), 400)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-def test_nobody_is_refused(service: Service, method: str) -> None:
+def test_a_request_without_an_identity_is_refused(service: Service, method: str) -> None:
     path = "/compose" if method == "POST" else f"/composes/{uuid4()}"
     refusal(Client(service.url, {}).request(method, path), 401)
 
@@ -228,7 +228,7 @@ def test_nobody_is_refused(service: Service, method: str) -> None:
 # The composer forgets, or is away
 
 
-def test_what_the_composer_forgot_is_not_found(client: Client, composer: StandInComposer) -> None:
+def test_a_compose_that_the_composer_no_longer_knows_is_not_found(client: Client, composer: StandInComposer) -> None:
     compose_id = client.compose(compose_request())
     composer.steer(forget=True)
     refusal(client.get(f"/composes/{compose_id}"), 404)
@@ -249,7 +249,7 @@ def test_what_the_composer_forgot_is_not_found(client: Client, composer: StandIn
     ],
     ids=str,
 )
-def test_an_answer_of_the_composer_that_is_of_no_use_is_its_absence(
+def test_an_unusable_answer_of_the_composer_counts_as_unavailable(
     client: Client, composer: StandInComposer, raw: dict[str, Any]
 ) -> None:
     compose_id = client.compose(compose_request())
@@ -257,7 +257,7 @@ def test_an_answer_of_the_composer_that_is_of_no_use_is_its_absence(
     unavailable(client.get(f"/composes/{compose_id}"), "internal.example")
 
 
-def test_without_a_composer_nothing_is_started_and_nothing_counted(
+def test_without_a_composer_no_build_is_started_and_none_counts(
     without_composer: Service, tenant: str, module_database: Parameters
 ) -> None:
     client = without_composer.client(tenant)
@@ -265,7 +265,7 @@ def test_without_a_composer_nothing_is_started_and_nothing_counted(
     assert counts(module_database, tenant) == (0, 0)
 
 
-def test_without_a_composer_lists_and_deleting_go_on(
+def test_without_a_composer_lists_and_deletions_work(
     without_composer: Service, tenant: str, module_database: Parameters
 ) -> None:
     client = without_composer.client(tenant)
@@ -278,7 +278,7 @@ def test_without_a_composer_lists_and_deleting_go_on(
     refusal(client.get(f"/composes/{compose_id}"), 404)
 
 
-def test_a_gateway_without_its_composer_is_its_absence_and_is_not_asked_for_ever(
+def test_an_error_of_a_gateway_counts_as_unavailable_and_ends_further_calls(
     database: Parameters, composer: StandInComposer
 ) -> None:
     with Service(database, composer.url) as service:
@@ -294,7 +294,7 @@ def test_a_gateway_without_its_composer_is_its_absence_and_is_not_asked_for_ever
 # The database is away
 
 
-def test_while_the_database_is_away_everybody_is_told_to_come_again(
+def test_while_the_database_is_unavailable_answers_are_503_with_retry_after(
     database: Parameters, postgres: Parameters, composer: StandInComposer
 ) -> None:
     with Service(database, composer.url) as service:

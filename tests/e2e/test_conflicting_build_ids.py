@@ -1,4 +1,4 @@
-"""The composer names a new build with the id of another one: that one stays as it was, and no caller gets it."""
+"""If the composer gives a new build the id of another one, the other one stays unchanged, and no caller gets it."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def ids(client: Client) -> list[str]:
     return [each["id"] for each in client.get("/composes").json()["data"]]
 
 
-def test_an_id_of_another_organization_s_build_is_refused_and_counts(
+def test_a_build_with_the_id_of_another_organizations_build_is_refused_and_counts(
     service: Service, client: Client, other: Client, composer: StandInComposer, log: Path, module_database: Parameters
 ) -> None:
     theirs = other.compose(compose_request())
@@ -88,7 +88,7 @@ def test_an_id_of_another_organization_s_build_is_refused_and_counts(
 
 
 @pytest.mark.parametrize("deleted", [False, True], ids=["kept", "deleted"])
-def test_an_id_that_the_organization_s_own_history_has_is_refused_and_counts(
+def test_a_build_with_an_id_of_the_organizations_own_history_is_refused_and_counts(
     client: Client, composer: StandInComposer, tenant: str, module_database: Parameters, *, deleted: bool
 ) -> None:
     # The request is the same, and long ago.
@@ -100,7 +100,7 @@ def test_an_id_that_the_organization_s_own_history_has_is_refused_and_counts(
     assert stored_row(module_database, old) == row
 
 
-def test_the_images_of_a_blueprint_that_get_one_id_are_one_build(
+def test_images_of_a_blueprint_with_the_same_id_are_recorded_as_one_build(
     client: Client, composer: StandInComposer, tenant: str, module_database: Parameters
 ) -> None:
     blueprint_id = kept(client, blueprint("both", image_request(), image_request("wsl")))
@@ -111,7 +111,7 @@ def test_the_images_of_a_blueprint_that_get_one_id_are_one_build(
     assert counts(module_database, tenant) == (1, 1)
 
 
-def test_of_requests_at_once_that_get_one_id_one_is_a_build(
+def test_of_concurrent_requests_with_the_same_build_id_one_is_recorded(
     service: Service, composer: StandInComposer, module_database: Parameters
 ) -> None:
     tenants = [uuid4().hex for _ in range(4)]
@@ -122,7 +122,9 @@ def test_of_requests_at_once_that_get_one_id_one_is_a_build(
     assert (sum(rows for rows, _ in found), sum(starts for _, starts in found)) == (1, 7)
 
 
-def test_a_key_does_not_answer_with_another_s_build(client: Client, other: Client, composer: StandInComposer) -> None:
+def test_an_idempotency_key_does_not_answer_with_the_build_of_another_request(
+    client: Client, other: Client, composer: StandInComposer
+) -> None:
     theirs = other.compose(compose_request())
     ordered = partial(client.post, "/compose", compose_request(), headers={"Idempotency-Key": uuid4().hex})
     composer.steer(post_id=theirs)
@@ -136,7 +138,7 @@ def test_a_key_does_not_answer_with_another_s_build(client: Client, other: Clien
 @pytest.mark.parametrize(
     "garbage", ["", "no-id", "00000000-0000-0000-0000-000000000000", "ffffffff" * 4, "0" * 100_000]
 )
-def test_an_id_that_is_none_leaves_the_outcome_unknown(
+def test_an_invalid_build_id_leaves_the_outcome_unknown(
     client: Client, composer: StandInComposer, tenant: str, module_database: Parameters, garbage: str
 ) -> None:
     composer.steer(post_raw={"status": 201, "body": {"id": garbage}, "content_type": "application/json"})
@@ -144,7 +146,7 @@ def test_an_id_that_is_none_leaves_the_outcome_unknown(
     assert counts(module_database, tenant) == (0, 1)
 
 
-def test_the_build_itself_is_adopted_and_its_key_tells_of_it(
+def test_the_real_build_is_adopted_and_its_idempotency_key_answers_with_it(
     database: Parameters, composer: StandInComposer, tmp_path: Path
 ) -> None:
     theirs = str(insert_compose(database, "them"))
@@ -170,7 +172,7 @@ def proxy(database: Parameters) -> Iterator[DatabaseProxy]:
 def answered_while_away(
     client: Client, composer: StandInComposer, proxy: DatabaseProxy, theirs: str, **arguments: Any
 ) -> None:
-    """A build must be refused whose id, another build's, the composer answers while the database is away."""
+    """Request a build that gets the id of another one while the database is unavailable; it must be refused."""
     composer.steer(post_id=theirs, post_latency=0.5)
     ordered = composer.counters().get("POST /compose", 0)
     with ThreadPoolExecutor(1) as caller:
@@ -180,7 +182,7 @@ def answered_while_away(
         refusal(asked.result(), 503)
 
 
-def test_another_s_build_is_not_cancelled_while_the_database_is_away(
+def test_the_build_of_another_request_is_not_cancelled_while_the_database_is_unavailable(
     database: Parameters, composer: StandInComposer, proxy: DatabaseProxy
 ) -> None:
     with Service(proxy.parameters, composer.url) as service:
@@ -197,7 +199,7 @@ def test_another_s_build_is_not_cancelled_while_the_database_is_away(
 
 
 @pytest.mark.parametrize("ending", [False, True], ids=["the service goes on", "the service ends"])
-def test_another_s_build_is_not_cancelled_for_a_key_whose_build_is_late(
+def test_the_build_of_another_request_is_not_cancelled_for_a_key_with_a_late_build(
     database: Parameters, composer: StandInComposer, proxy: DatabaseProxy, tmp_path: Path, *, ending: bool
 ) -> None:
     log = tmp_path / "log"

@@ -1,4 +1,4 @@
-"""Connections of clients that do nothing, send slowly, or do not read are bounded in number, memory and time."""
+"""Connections of clients that are idle, send slowly, or do not read are limited in number, memory and time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from adapters.embedded.composer.process import StandInComposer
-from image_builder.cli.server import Server, configuration
+from image_builder.cli.server import Server, create_uvicorn_config
 from image_builder.configuration.settings import Settings
 from image_builder.configuration.variables import build_settings, read_variables
 from image_builder.http import protocol
@@ -31,7 +31,7 @@ LARGE = 8 * 1024 * 1024
 
 
 async def large_answer(scope: Scope, receive: Receive, send: Send) -> None:
-    """An application that answers everything with 8 MiB, in parts."""
+    """An application that answers every request with 8 MiB, in parts."""
     if scope["type"] == "lifespan":
         for said in ("startup", "shutdown"):
             await receive()
@@ -45,10 +45,10 @@ async def large_answer(scope: Scope, receive: Receive, send: Send) -> None:
 
 @contextmanager
 def serving(application: Any, keep_alive: int = 75) -> Iterator[tuple[str, int]]:
-    """The address of the application behind the service's own server."""
+    """The address of the application in the service's own server."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         settings = build_settings(Settings, read_variables(Settings, {"COMPOSER_URL": "http://composer"})[0])
-        config = configuration(settings, application, factory=False)
+        config = create_uvicorn_config(settings, application, factory=False)
         config.timeout_keep_alive = keep_alive
         server = Server(config, 0)
         thread = threading.Thread(target=server.run, args=([listener],))
@@ -61,7 +61,7 @@ def serving(application: Any, keep_alive: int = 75) -> Iterator[tuple[str, int]]
 
 
 def closed_within(opened: socket.socket, seconds: float) -> bool:
-    """Whether the other side closes the connection, of which no byte is read before."""
+    """Whether the other side closes the connection without sending a byte."""
     time.sleep(seconds)
     opened.settimeout(PATIENCE)
     received = 0
@@ -73,15 +73,17 @@ def closed_within(opened: socket.socket, seconds: float) -> bool:
     return received < LARGE
 
 
-@pytest.mark.parametrize("limit", ["_SECONDS_FOR_A_PART", "_SECONDS_FOR_AN_ANSWER"])
-def test_a_client_that_does_not_read_its_answer_is_cut(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+@pytest.mark.parametrize("limit", ["_MAX_WRITE_PAUSE", "_MAX_WRITE_SECONDS"])
+def test_the_connection_of_a_client_that_does_not_read_its_answer_is_closed(
+    monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
     monkeypatch.setattr(protocol, limit, 0.5)
     with serving(large_answer) as address, socket.create_connection(address, PATIENCE) as opened:
         opened.sendall(raw_http.head("GET", "/"))
         assert closed_within(opened, 2.0)
 
 
-def test_a_client_that_reads_slowly_gets_its_whole_answer() -> None:
+def test_a_client_that_reads_slowly_gets_its_complete_answer() -> None:
     with serving(large_answer) as address, socket.create_connection(address, PATIENCE) as opened:
         opened.sendall(raw_http.head("GET", "/", {"Connection": "close"}))
         received = 0
@@ -91,7 +93,7 @@ def test_a_client_that_reads_slowly_gets_its_whole_answer() -> None:
         assert received > LARGE
 
 
-def test_idle_connections_make_room_for_new_ones(module_database: Parameters, composer: StandInComposer) -> None:
+def test_idle_connections_are_closed_for_new_ones(module_database: Parameters, composer: StandInComposer) -> None:
     with (
         Service(module_database, composer.url, environment={"MAX_CONNECTIONS": "20"}) as service,
         ExitStack() as stack,
@@ -106,7 +108,7 @@ def test_idle_connections_make_room_for_new_ones(module_database: Parameters, co
         assert answer.status_code == 200
 
 
-def test_connections_without_an_identity_do_not_take_the_place_of_those_with_one(
+def test_connections_without_an_identity_do_not_displace_those_with_one(
     module_database: Parameters, composer: StandInComposer
 ) -> None:
     request = raw_http.head("GET", f"{BASE}/composes", {"x-rh-identity": identity("connected")})
@@ -125,7 +127,7 @@ def test_connections_without_an_identity_do_not_take_the_place_of_those_with_one
                     stack.enter_context(raw_http.connection(service.url))
 
 
-def test_large_heads_that_do_not_end_are_refused_once_they_hold_too_much(
+def test_endless_request_heads_are_refused_when_they_use_too_much_memory(
     module_database: Parameters, composer: StandInComposer
 ) -> None:
     begun = raw_http.head("GET", "/status", {"x-filler": "a" * 60_000})[:-2]
@@ -140,7 +142,7 @@ def test_large_heads_that_do_not_end_are_refused_once_they_hold_too_much(
         assert service.client("others").get("/composes").status_code == 200
 
 
-def test_white_space_behind_a_header_s_value_is_none_of_it(service: Service, composer: StandInComposer) -> None:
+def test_white_space_after_a_header_value_is_ignored(service: Service, composer: StandInComposer) -> None:
     body = json.dumps(compose_request()).encode()
     ids = []
     key = uuid4().hex
@@ -161,7 +163,7 @@ def with_many_files(name: str) -> dict[str, Any]:
     return blueprint(name, customizations={"files": files})
 
 
-def test_an_idle_connection_holds_nothing_of_its_last_request(
+def test_an_idle_connection_keeps_no_memory_of_its_last_request(
     module_database: Parameters, composer: StandInComposer
 ) -> None:
     with Service(module_database, composer.url) as service:
@@ -174,7 +176,7 @@ def test_an_idle_connection_holds_nothing_of_its_last_request(
         assert cgroups.resident_of(service.process.pid) - before < 60 * 1024 * 1024
 
 
-def test_large_bodies_of_one_organization_do_not_wait_for_each_other_s_memory(service: Service, tenant: str) -> None:
+def test_large_bodies_of_one_organization_do_not_block_each_other(service: Service, tenant: str) -> None:
     began = time.monotonic()
     with ThreadPoolExecutor(4) as threads:
         made = [
@@ -185,7 +187,7 @@ def test_large_bodies_of_one_organization_do_not_wait_for_each_other_s_memory(se
     assert time.monotonic() - began < PATIENCE
 
 
-def test_a_line_break_behind_an_answer_does_not_keep_a_connection_open() -> None:
+def test_a_line_break_after_a_request_does_not_keep_a_connection_open() -> None:
     with serving(large_answer, keep_alive=1) as address, socket.create_connection(address, 20) as opened:
         opened.sendall(raw_http.head("GET", "/"))
         answer = raw_http.read(opened)
@@ -194,7 +196,7 @@ def test_a_line_break_behind_an_answer_does_not_keep_a_connection_open() -> None
         assert opened.recv(1) == b""
 
 
-def test_an_address_without_a_path_is_the_root(service: Service) -> None:
+def test_a_request_target_without_a_path_is_the_root(service: Service) -> None:
     answer = raw_http.send(service.url, b"GET http://localhost HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert answer is not None
     assert answer.status_code == 404

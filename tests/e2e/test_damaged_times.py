@@ -1,4 +1,4 @@
-"""Rows with times that no calendar has, put into the database by hand: they break nothing for their organization."""
+"""Rows with timestamps out of range, written to the database by hand, break nothing for their organization."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def quota(client: Client) -> dict[str, Any]:
 
 
 @every_time
-def test_a_build_with_such_a_time_breaks_neither_list_nor_quota_nor_builds(
+def test_a_compose_with_a_damaged_time_breaks_neither_list_nor_quota_nor_builds(
     client: Client, tenant: str, module_database: Parameters, time: str
 ) -> None:
     damaged = str(insert_compose(module_database, tenant, created_at=time))
@@ -73,7 +73,9 @@ def test_a_build_with_such_a_time_breaks_neither_list_nor_quota_nor_builds(
 
 
 @every_time
-def test_a_build_with_such_a_time_is_answered_by_its_id(client: Client, module_database: Parameters, time: str) -> None:
+def test_a_compose_with_a_damaged_time_is_answered_by_its_id(
+    client: Client, module_database: Parameters, time: str
+) -> None:
     build = client.compose(compose_request())
     put(module_database, "UPDATE composes SET created_at = %s WHERE job_id = %s", time, build)
     assert status_of(client, build)["request"]["distribution"] == "centos-9"
@@ -81,7 +83,7 @@ def test_a_build_with_such_a_time_is_answered_by_its_id(client: Client, module_d
 
 
 @every_time
-def test_a_start_with_such_a_time_breaks_neither_quota_nor_builds(
+def test_a_start_with_a_damaged_time_breaks_neither_quota_nor_builds(
     client: Client, tenant: str, module_database: Parameters, time: str
 ) -> None:
     put(
@@ -96,7 +98,7 @@ def test_a_start_with_such_a_time_breaks_neither_quota_nor_builds(
 
 
 @every_time
-def test_a_blueprint_with_such_times_is_listed_read_changed_built_and_deleted(
+def test_a_blueprint_with_damaged_times_is_listed_read_changed_built_and_deleted(
     client: Client, tenant: str, module_database: Parameters, time: str
 ) -> None:
     body = {name: value for name, value in kept.blueprint("").items() if name != "name"}
@@ -117,7 +119,7 @@ def test_a_blueprint_with_such_times_is_listed_read_changed_built_and_deleted(
 
 
 @every_time
-def test_a_key_with_such_a_time_stands_for_its_request_or_is_free(
+def test_an_idempotency_key_with_a_damaged_time_answers_its_request_or_is_free(
     client: Client, tenant: str, module_database: Parameters, time: str
 ) -> None:
     headers = {"Idempotency-Key": "k"}
@@ -128,7 +130,7 @@ def test_a_key_with_such_a_time_stands_for_its_request_or_is_free(
     assert (again.json() == first.json()) == (time in FUTURE)
 
 
-def test_the_reconciler_goes_on_with_such_times(
+def test_the_reconciler_works_with_damaged_times(
     service: Service, module_database: Parameters, composer: StandInComposer
 ) -> None:
     for time in (*FUTURE, *PAST):
@@ -154,7 +156,7 @@ def test_the_reconciler_goes_on_with_such_times(
 
 
 @pytest.mark.parametrize("remove", [False, True])
-def test_maintenance_passes_such_times_and_removes_what_is_too_old(database: Parameters, remove: bool) -> None:
+def test_maintenance_works_with_damaged_times_and_removes_old_rows(database: Parameters, remove: bool) -> None:
     users = {"customizations": {"users": [{"name": "u", "password": "p"}]}}
     composes: dict[str, UUID] = {
         time: insert_compose(database, "t", users, created_at=time) for time in (*FUTURE, *PAST)

@@ -1,4 +1,4 @@
-"""The database away, in every way that it can be, from the first connection on or in the middle of it."""
+"""The database is unavailable in every way, from the first connection on or during a request."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ every_way = pytest.mark.parametrize("way", [pytest.param(way, id=name) for name,
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a tenant has kept before the database goes away."""
+    """The data that a tenant has created before the database becomes unavailable."""
 
     tenant: str
     compose: UUID
@@ -82,7 +82,7 @@ def proxy(module_database: Parameters) -> Iterator[DatabaseProxy]:
 def start(
     composer_process: StandInComposer, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[DatabaseProxy], Service]:
-    """Makes a service of few threads, with a quota, that reaches its database by a proxy."""
+    """Creates a service with few threads and a quota that reaches its database through a proxy."""
     quotas = tmp_path_factory.mktemp("settings") / "quotas.json"
     quotas.write_text(json.dumps({"default": {"quota": 100, "slidingWindow": 3600 * 10**9}}))
     few = {"DIRECT_THREADS": "4", "WAITING_THREADS": "6", "DB_POOL_SIZE": "4"}
@@ -97,14 +97,14 @@ def running(start: Callable[[DatabaseProxy], Service], proxy: DatabaseProxy) -> 
 
 @pytest.fixture
 def service(running: Service, proxy: DatabaseProxy, composer: StandInComposer) -> Service:
-    """The running service, its database there."""
+    """The running service with an available database."""
     proxy.back()
     until_ready(running)
     return running
 
 
 def everything_refused(service: Service, kept: Kept) -> None:
-    """At the same moment, and then one after another; whether it is ready has been found out a moment ago."""
+    """Call all operations concurrently and then one by one; readiness was checked a moment before."""
     client = service.client(kept.tenant)
     calls = kept.calls()
     ready = calls.pop("getReadiness")
@@ -117,7 +117,7 @@ def everything_refused(service: Service, kept: Kept) -> None:
 
 
 def until_ready(service: Service) -> None:
-    """Return when it works and also says so."""
+    """Return when the service works and is ready."""
     until_it_works(service)
     until_it_works(service, "/ready", PROBED + SLACK)
 
@@ -132,12 +132,12 @@ def all_answered(service: Service, kept: Kept) -> None:
 UNKNOWN_THERE = ("getComposeStatus", "getComposeMetadata")
 
 
-def test_these_are_all_operations(kept: Kept) -> None:
+def test_the_tested_operations_are_all_operations(kept: Kept) -> None:
     assert {*kept.calls(), *OTHERS} == operation_ids()
 
 
 @every_way
-def test_when_the_database_goes_away_all_is_refused_until_it_is_back(
+def test_while_the_database_is_unavailable_every_operation_is_refused(
     service: Service,
     proxy: DatabaseProxy,
     composer: StandInComposer,
@@ -156,7 +156,7 @@ def test_when_the_database_goes_away_all_is_refused_until_it_is_back(
     all_answered(service, kept)
 
 
-def test_services_that_start_without_their_databases_refuse_and_work_when_they_are_there(
+def test_services_that_start_without_their_databases_refuse_requests_until_the_databases_are_available(
     start: Callable[[DatabaseProxy], Service], composer: StandInComposer, module_database: Parameters
 ) -> None:
     all_untouched = Barrier(len(WAYS))
@@ -188,7 +188,7 @@ def test_services_that_start_without_their_databases_refuse_and_work_when_they_a
 
 
 @pytest.mark.parametrize("name", ["never answers", "connecting hangs"])
-def test_however_many_ask_while_it_hangs_none_waits_long_and_probes_and_refusals_are_answered(
+def test_many_requests_to_a_hanging_database_are_refused_soon_and_probes_are_answered(
     service: Service, proxy: DatabaseProxy, kept: Kept, name: str
 ) -> None:
     assert service.client(kept.tenant).get("/composes").status_code == 200
@@ -213,7 +213,7 @@ def test_however_many_ask_while_it_hangs_none_waits_long_and_probes_and_refusals
 
 
 @pytest.mark.parametrize("name", ["port closed", "never answers"])
-def test_a_build_that_is_accepted_while_the_database_goes_away_is_cancelled_in_time(
+def test_a_build_accepted_while_the_database_becomes_unavailable_is_cancelled_in_time(
     service: Service, proxy: DatabaseProxy, composer: StandInComposer, tenant: str, name: str
 ) -> None:
     composer.steer(post_latency=LATENCY)
@@ -228,7 +228,7 @@ def test_a_build_that_is_accepted_while_the_database_goes_away_is_cancelled_in_t
     assert len(composer.behaviour()["deleted"]) == 1
 
 
-def test_connections_that_work_are_used_while_no_others_can_be_had(
+def test_working_connections_are_used_while_no_new_ones_can_be_opened(
     service: Service, proxy: DatabaseProxy, kept: Kept
 ) -> None:
     proxy.refuse_newcomers("53300", "sorry, too many clients already")

@@ -1,4 +1,4 @@
-"""A real PostgreSQL that is stopped, killed, made read-only, or throws its clients out, in the midst of the work."""
+"""A real PostgreSQL is stopped, killed, made read-only, or closes its connections, while requests run."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def server() -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture
 def parameters(server: EmbeddedPostgres) -> Parameters:
-    """Where its database is; a server that a test has killed is started again, its port may be another."""
+    """The connection parameters of the server; a killed server is started again, maybe at another port."""
     server.start()
     return dict(server.connection_parameters())
 
@@ -67,14 +67,14 @@ def running(
 
 @pytest.fixture
 def service(running: Service, parameters: Parameters, composer: StandInComposer) -> Service:
-    """The running service, its database there."""
+    """The running service with an available database."""
     until_it_works(running)
     return running
 
 
 @contextmanager
 def stopped(*processes: int) -> Iterator[None]:
-    """Meanwhile these processes do nothing, and nobody is told so."""
+    """Stop these processes during the context, without a signal to others."""
     for each in processes:
         os.kill(each, signal.SIGSTOP)
     try:
@@ -85,13 +85,13 @@ def stopped(*processes: int) -> Iterator[None]:
 
 
 def backends(parameters: Parameters) -> list[int]:
-    """The processes that serve the service's connections."""
+    """The server processes of the service's connections."""
     with session(parameters) as connection:
         return [row[0] for row in connection.execute(OF_THE_SERVICE)]
 
 
 def builds_at(composer: StandInComposer) -> set[str]:
-    """The builds that the composer knows: neither refused nor cancelled."""
+    """The builds of the composer that were neither refused nor cancelled."""
     document = requests.get(f"{composer.api_url}/composes/", timeout=PATIENCE).json()
     assert document["total"] == len(document["items"])
     return {build["id"] for build in document["items"]}
@@ -103,7 +103,7 @@ def rows(parameters: Parameters) -> set[str]:
 
 
 def work(service: Service, tenant: str, number: int) -> list[requests.Response]:
-    """What one client was told who builds, keeps blueprints and reads; it comes again when it is told to."""
+    """The answers to one client that builds, saves blueprints and reads; it retries as Retry-After says."""
     client = service.client(tenant)
     answers = []
     for turn in range(ROUNDS):
@@ -121,7 +121,7 @@ def work(service: Service, tenant: str, number: int) -> list[requests.Response]:
 def nothing_is_lost(
     service: Service, parameters: Parameters, composer: StandInComposer, tenant: str, answers: list[requests.Response]
 ) -> None:
-    """No answer may be an error of ours, and what was promised, is; no build may run that nobody knows of."""
+    """No answer may be a server error, every promised row must exist, and no unknown build may run."""
     assert {answer.status_code for answer in answers} <= {200, 201, 503}
     for answer in answers:
         if answer.status_code == 503:
@@ -137,21 +137,21 @@ def nothing_is_lost(
 
 
 def promised(answers: list[requests.Response], path: str) -> set[str]:
-    """The ids of what was made by a POST there."""
+    """The ids that POST requests to this path returned."""
     made = [answer for answer in answers if answer.status_code == 201 and str(answer.url).endswith(path)]
     return {answer.json()["id"] for answer in made}
 
 
 @contextmanager
 def working(service: Service, tenant: str) -> Iterator[Callable[[], list[requests.Response]]]:
-    """Meanwhile clients work; what is yielded waits for them and returns their answers."""
+    """Clients work during the context; the yielded function waits for them and returns their answers."""
     with ThreadPoolExecutor(CLIENTS) as callers:
         begun = [callers.submit(work, service, tenant, number) for number in range(CLIENTS)]
         yield lambda: [answer for each in begun for answer in each.result()]
 
 
 def calls(client: Client, blueprint_id: str) -> list[Callable[[], requests.Response]]:
-    """Reading and writing, in each lane of threads."""
+    """Calls that read and write, in each lane of threads."""
     return [
         partial(client.get, "/composes"),
         partial(client.post, "/compose", compose_request()),
@@ -161,7 +161,7 @@ def calls(client: Client, blueprint_id: str) -> list[Callable[[], requests.Respo
     ]
 
 
-def test_a_server_that_has_stopped_in_the_midst_is_away_until_it_goes_on(
+def test_a_stopped_server_is_unavailable_until_it_continues(
     service: Service, server: EmbeddedPostgres, parameters: Parameters, composer: StandInComposer, tenant: str
 ) -> None:
     blueprint_id = kept(service.client(tenant))
@@ -175,7 +175,7 @@ def test_a_server_that_has_stopped_in_the_midst_is_away_until_it_goes_on(
     assert {call().status_code for call in calls(service.client(tenant), blueprint_id)} == {200, 201}
 
 
-def test_connections_whose_servers_have_stopped_are_given_up_for_others(
+def test_connections_to_stopped_server_processes_are_replaced(
     service: Service, parameters: Parameters, tenant: str
 ) -> None:
     blueprint_id = kept(service.client(tenant))
@@ -190,7 +190,7 @@ def test_connections_whose_servers_have_stopped_are_given_up_for_others(
         assert {call().status_code for call in calls(service.client(tenant), blueprint_id)} == {200, 201}
 
 
-def test_an_immediate_shutdown_in_the_midst_loses_nothing(
+def test_an_immediate_shutdown_during_requests_loses_nothing(
     service: Service, server: EmbeddedPostgres, parameters: Parameters, composer: StandInComposer, tenant: str
 ) -> None:
     with working(service, tenant) as answers:
@@ -203,7 +203,7 @@ def test_an_immediate_shutdown_in_the_midst_loses_nothing(
     nothing_is_lost(service, dict(server.connection_parameters()), composer, tenant, told)
 
 
-def test_connections_that_are_killed_all_the_time_lose_nothing(
+def test_repeatedly_killed_connections_lose_nothing(
     service: Service, parameters: Parameters, composer: StandInComposer, tenant: str
 ) -> None:
     ended = threading.Event()
@@ -226,7 +226,7 @@ def test_connections_that_are_killed_all_the_time_lose_nothing(
 
 @contextmanager
 def read_only(parameters: Parameters) -> Iterator[None]:
-    """Meanwhile the server takes no writes, as a standby does not; sessions of that time never will."""
+    """Make the server read-only during the context, like a standby; sessions of that time stay read-only."""
     name = parameters["dbname"]
 
     def set_up(connection: Any, what: str) -> None:
@@ -241,7 +241,7 @@ def read_only(parameters: Parameters) -> Iterator[None]:
             set_up(connection, "RESET default_transaction_read_only")
 
 
-def test_a_server_that_takes_no_writes_is_read_from_until_there_is_another(
+def test_a_read_only_server_serves_reads_until_a_writable_one_is_available(
     service: Service, parameters: Parameters, composer: StandInComposer, tenant: str
 ) -> None:
     client = service.client(tenant)

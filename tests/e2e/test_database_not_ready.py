@@ -1,4 +1,4 @@
-"""`serve` on a database that is there but cannot be used: not migrated, too old, or without the rights it needs."""
+"""`serve` on a database that answers but cannot be used: not migrated, too old, or without required privileges."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CALLS = [("POST", "/compose"), ("GET", "/composes"), ("GET", "/blueprints")]
 
 @pytest.fixture
 def with_roles(postgres: Parameters) -> Iterator[Parameters]:
-    """A superuser's parameters of a migrated database in which the service has a user of its own."""
+    """A superuser's parameters of a migrated database in which the service has a separate user."""
     with database_with_roles(postgres) as parameters:
         migrate(logged_in(parameters, OWNER))
         apply_roles(parameters)
@@ -41,13 +41,13 @@ def execute(parameters: Parameters, statement: str) -> None:
 
 
 def warnings(log: Path) -> list[dict[str, Any]]:
-    """What the service has warned of that concerns the database's tables and rights."""
+    """The warnings of the service about tables and privileges of the database."""
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     return [line for line in lines if line["event"] == CANNOT_BE_USED]
 
 
 def is_refused(service: Service, cause: str, command: str) -> None:
-    """Everything that needs the database is answered 503 with the cause, and so is the probe."""
+    """Every operation that needs the database, and the probe, is answered with 503 and the cause."""
     client = service.client()
     answers = [client.request(method, path, json=_body(method)) for method, path in CALLS]
     answers.append(client.get("/ready", base=""))
@@ -63,7 +63,7 @@ def _body(method: str) -> Any:
 
 
 def works_soon(service: Service) -> None:
-    """It starts builds again, without a restart."""
+    """The service starts builds again, without a restart."""
     deadline = time.monotonic() + PATIENCE
     client = service.client()
     while client.get("/ready", base="").status_code != 200:
@@ -126,7 +126,7 @@ def test_serve_uses_a_database_of_a_newer_version(database: Parameters, composer
         ("REVOKE USAGE ON SCHEMA public FROM", "GRANT USAGE ON SCHEMA public TO", "may not use the schema public"),
     ],
 )
-def test_serve_answers_503_until_its_user_has_the_missing_right(
+def test_serve_answers_503_until_its_user_has_the_missing_privilege(
     with_roles: Parameters, composer: StandInComposer, tmp_path: Path, revoke: str, grant: str, cause: str
 ) -> None:
     execute(with_roles, f"{revoke} {APP}")
@@ -155,7 +155,7 @@ def move_a_table_away(parameters: Parameters) -> None:
         (move_a_table_away, "ALTER TABLE elsewhere RENAME TO blueprints", "finds no table blueprints"),
     ],
 )
-def test_a_table_or_right_lost_while_the_service_runs_is_answered_503_with_the_cause(
+def test_a_table_or_privilege_lost_while_the_service_runs_is_answered_503_with_the_cause(
     with_roles: Parameters, composer: StandInComposer, spoil: Callable[[Parameters], None], mend: str, cause: str
 ) -> None:
     with Service(logged_in(with_roles, APP), composer.url) as service:
@@ -168,6 +168,6 @@ def test_a_table_or_right_lost_while_the_service_runs_is_answered_503_with_the_c
         works_soon(service)
 
 
-def test_the_rights_that_roles_sql_grants_suffice(with_roles: Parameters, composer: StandInComposer) -> None:
+def test_the_privileges_that_roles_sql_grants_are_sufficient(with_roles: Parameters, composer: StandInComposer) -> None:
     with Service(logged_in(with_roles, APP), composer.url) as service:
         works_soon(service)

@@ -1,4 +1,4 @@
-"""`demo` and `serve --embedded`: which service the demo uses, and what signals leave behind."""
+"""`demo` and `serve --embedded`: the service that the demo uses, and the effects of signals."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def is_gone(word: str) -> bool:
     return not any(command_of(process) for process in running(word))
 
 
-def test_the_demo_uses_the_service_of_the_data_folder_and_prints_lines_that_can_be_copied() -> None:
+def test_the_demo_uses_the_service_of_the_data_folder_and_does_not_wrap_lines() -> None:
     with embedded() as service:
         demo = command("demo", "--data", str(service.data))
         said = output(demo).splitlines()
@@ -60,6 +60,11 @@ def test_the_demo_uses_the_service_of_the_data_folder_and_prints_lines_that_can_
         assert said[0] == f"Using the service at {service.url}"
         # Nothing is broken at 80 columns.
         assert len([line for line in said if line.startswith("  url: ") and line.endswith(".qcow2")]) == 4
+        failed = said.index("failure  with a package that does not exist")
+        explanation = " ".join(said[failed : failed + 8])
+        assert "code: packages-not-found" in explanation
+        assert "responsible: request" in explanation
+        assert "no-such-package" in explanation.partition("hint: ")[2]
     assert not (service.data / "address").exists()
 
 
@@ -90,7 +95,7 @@ def test_a_signal_to_the_demo_leaves_no_process_and_no_folder(folder: Path, numb
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_closed_terminal_ends_the_embedded_default_in_order(folder: Path, workers: int) -> None:
+def test_a_closed_terminal_ends_serve_embedded_gracefully(folder: Path, workers: int) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
@@ -105,7 +110,7 @@ def test_a_closed_terminal_ends_the_embedded_default_in_order(folder: Path, work
     assert is_gone(str(data))
 
 
-def test_a_busy_address_is_noticed_before_anything_is_started(folder: Path) -> None:
+def test_an_address_in_use_is_reported_before_anything_is_started(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         address = f"127.0.0.1:{busy.getsockname()[1]}"
         process = command("serve", "--embedded", f"--data={folder / 'data'}", LISTEN_ADDRESS=address)
@@ -116,7 +121,7 @@ def test_a_busy_address_is_noticed_before_anything_is_started(folder: Path) -> N
     assert not (folder / "data").exists()
 
 
-def test_a_data_folder_that_cannot_be_made_is_one_sentence(folder: Path) -> None:
+def test_a_data_folder_that_cannot_be_created_is_reported_in_one_sentence(folder: Path) -> None:
     (folder / "file").touch()
     process = command("serve", "--embedded", f"--data={folder}/file/data", LISTEN_ADDRESS="127.0.0.1:0")
     said = output(process).splitlines()

@@ -1,4 +1,4 @@
-"""What can be built of a distribution, as clients see it."""
+"""GET /distributions/{distribution}, as clients see it: the image types of a distribution."""
 
 from __future__ import annotations
 
@@ -27,19 +27,21 @@ def described(client: Client, path: str) -> dict[str, Any]:
 
 
 def told(composer: StandInComposer, path: str) -> dict[str, Any]:
-    """What the composer itself says."""
+    """The answer of the composer itself."""
     document: dict[str, Any] = requests.get(f"{composer.api_url}/distributions/{path}", timeout=PATIENCE).json()
     return document
 
 
-def test_all_that_the_composer_says_is_passed_on_but_its_reference(client: Client, composer: StandInComposer) -> None:
+def test_the_answer_of_the_composer_is_passed_on_without_its_reference(
+    client: Client, composer: StandInComposer
+) -> None:
     theirs = told(composer, "centos-9")
     assert {"id", "kind", "href"} <= set(theirs)
     expected = {key: value for key, value in theirs.items() if key not in {"id", "kind", "href"}}
     assert described(client, "centos-9") == expected
 
 
-def test_the_user_interface_finds_what_an_image_type_takes(client: Client, composer: StandInComposer) -> None:
+def test_the_answer_has_the_supported_options_of_an_image_type(client: Client, composer: StandInComposer) -> None:
     document = described(client, "centos-9?image_type=qcow2&architecture=x86_64")
     (image_type,) = document["architectures"]["x86_64"]["image_types"].values()
     assert image_type["aliases"] == ["qcow2"]
@@ -62,7 +64,7 @@ def test_an_alias_is_described_under_its_own_name(client: Client, composer: Stan
     assert alias["os_version"] == "9.8"
 
 
-def test_who_is_not_on_the_allow_list_may_look(client: Client, composer: StandInComposer) -> None:
+def test_a_caller_who_is_not_on_the_allow_list_gets_the_description(client: Client, composer: StandInComposer) -> None:
     refusal(client.get("/architectures/rhel-9-nightly"), 403)
     assert described(client, "rhel-9-nightly")["name"] == "rhel-9-nightly"
 
@@ -73,20 +75,20 @@ def test_a_distribution_that_does_not_exist_is_not_found(client: Client, compose
     assert ASKED not in composer.counters()
 
 
-def test_what_needs_an_entitlement_is_not_found_by_whoever_has_none(
+def test_a_distribution_is_not_found_by_callers_without_its_entitlement(
     service: Service, composer: StandInComposer
 ) -> None:
     refusal(service.client(entitled=False).get("/distributions/rhel-9"), 404)
     assert described(service.client(entitled=False), "centos-9")["name"] == "centos-9"
 
 
-def test_a_distribution_of_bootable_containers_alone_is_refused(client: Client, composer: StandInComposer) -> None:
+def test_a_distribution_with_only_bootable_containers_is_refused(client: Client, composer: StandInComposer) -> None:
     detail = refusal(client.get("/distributions/hummingbird?image_type=guest-image&architecture=x86_64"), 400)
     assert detail == "distro: hummingbird is made of bootable containers only, it has no image types"
     assert ASKED not in composer.counters()
 
 
-def test_a_composer_that_fails_is_said(unspoiled: Service, composer: StandInComposer) -> None:
+def test_a_failure_of_the_composer_is_reported(unspoiled: Service, composer: StandInComposer) -> None:
     composer.steer(require_token=True)
     refused = unspoiled.client().get("/distributions/centos-9")
     assert refusal(refused, 503) == "The composer gives no usable answer"
@@ -94,12 +96,12 @@ def test_a_composer_that_fails_is_said(unspoiled: Service, composer: StandInComp
 
 
 def only_builds(visit: Visit) -> bool:
-    """A composer that takes builds, and ends the connection on whoever looks something up."""
+    """A composer that accepts builds, and closes the connection of every other request."""
     taken = visit.asked.path.endswith("/compose")
     return answer(201, {"id": str(uuid4())})(visit) if taken else close(visit)
 
 
-def test_look_ups_that_fail_do_not_keep_builds_from_the_composer(module_database: Parameters) -> None:
+def test_failed_descriptions_do_not_keep_builds_from_the_composer(module_database: Parameters) -> None:
     with Loopback(only_builds) as server, Service(module_database, server.url) as service:
         client = service.client()
         for _ in range(6):

@@ -1,4 +1,4 @@
-"""Distributions may be named as osbuild names them; the folder's name is stored and answered."""
+"""Distributions may have osbuild's names in requests; the folder's name is stored and answered."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def test_a_toml_blueprint_is_stored_with_the_folders_name(client: Client) -> Non
         "/packages?distribution={}&architecture=x86_64&search=vim",
     ],
 )
-def test_paths_and_queries_take_other_spellings(client: Client, path: str) -> None:
+def test_paths_and_queries_accept_other_spellings(client: Client, path: str) -> None:
     assert client.get(path.format("centos-stream-9")).json() == client.get(path.format("centos-9")).json()
     assert client.get(path.format("centos-stream-9")).status_code == 200
 
 
-def test_an_unknown_name_is_refused_as_it_was_written(client: Client) -> None:
+def test_the_error_repeats_an_unknown_name_as_it_was_sent(client: Client) -> None:
     answer = client.post("/compose", compose_request(distribution="centos-stream-7"))
     assert answer.status_code == 400

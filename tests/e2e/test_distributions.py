@@ -1,4 +1,4 @@
-"""What can be built and by whom, as a client sees it."""
+"""Distributions, architectures and bootc images, as clients see them: what can be built, and by which callers."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def write_distribution(directory: Path, name: str, document: Any) -> Path:
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository's distributions, one added, and an alias of a restricted one."""
+    """The distributions of the repository, an added one, and an alias of a restricted one."""
     copy = tmp_path_factory.mktemp("state") / "distributions"
     shutil.copytree(PROJECT / "distributions", copy, symlinks=True)
     write_distribution(copy, "added-1.0", ADDED)
@@ -91,7 +91,7 @@ def bootc(client: Client, query: str = "") -> list[dict[str, Any]]:
     return found
 
 
-def test_what_a_caller_may_build_is_listed_sorted_aliases_included(service: Service) -> None:
+def test_the_distributions_of_a_caller_are_listed_sorted_with_aliases(service: Service) -> None:
     found = names(service.client())
     assert found == sorted(found)
     assert {"centos-9", "centos-10", "rhel-9", "rhel-9.8", "rhel-8.10", "added", "added-1.0"} <= set(found)
@@ -103,7 +103,7 @@ def test_an_alias_has_its_targets_description(service: Service) -> None:
     assert found["added"] == "Added Linux 1.0"
 
 
-def test_what_needs_an_entitlement_does_not_exist_for_whoever_has_none(service: Service) -> None:
+def test_a_distribution_does_not_exist_for_callers_without_its_entitlement(service: Service) -> None:
     client = service.client(entitled=False)
     assert not [name for name in names(client) if name.startswith("rhel-9.")]
     assert "centos-9" in names(client)
@@ -113,19 +113,19 @@ def test_what_needs_an_entitlement_does_not_exist_for_whoever_has_none(service: 
     assert refusal(answer, 400) == "distribution not available"
 
 
-def test_a_restricted_one_is_for_those_the_allow_file_matches_anywhere_in_the_name(service: Service) -> None:
+def test_a_restricted_distribution_is_allowed_if_a_pattern_matches_any_part_of_its_name(service: Service) -> None:
     assert NIGHTLY in names(service.client("insider"))
     assert NIGHTLY not in names(service.client("outsider"))
     assert {"fedora-37", "fedora-38"} <= set(names(service.client("outsider")))
     assert "fedora-39" not in names(service.client("insider"))
 
 
-def test_an_alias_is_judged_by_its_target(service: Service) -> None:
+def test_access_to_an_alias_is_decided_by_its_target(service: Service) -> None:
     assert "tonight" in names(service.client("insider"))
     assert "tonight" not in names(service.client("by-alias"))
 
 
-def test_a_restricted_one_is_refused_by_its_own_name(service: Service, composer: StandInComposer) -> None:
+def test_the_error_about_a_restricted_distribution_names_it(service: Service, composer: StandInComposer) -> None:
     client = service.client("outsider")
     for name in (NIGHTLY, "tonight"):
         expected = f"This account's organization is not authorized to build {NIGHTLY} images"
@@ -134,11 +134,11 @@ def test_a_restricted_one_is_refused_by_its_own_name(service: Service, composer:
     assert "POST /compose" not in composer.counters()
 
 
-def test_whoever_is_allowed_builds_a_restricted_one(service: Service, composer: StandInComposer) -> None:
+def test_an_allowed_caller_can_build_a_restricted_distribution(service: Service, composer: StandInComposer) -> None:
     service.client("insider").compose(compose_request(distribution="tonight"))
 
 
-def test_without_an_allow_file_restricted_ones_are_closed_to_all(
+def test_without_an_allow_list_no_caller_can_build_restricted_distributions(
     database: Parameters, composer: StandInComposer
 ) -> None:
     with Service(database, composer.url, environment={"ALLOW_FILE": ""}) as service:
@@ -148,7 +148,7 @@ def test_without_an_allow_file_restricted_ones_are_closed_to_all(
 # Architectures
 
 
-def test_architectures_tell_what_can_be_built_from_which_repositories(service: Service) -> None:
+def test_architectures_are_listed_with_image_types_and_repositories(service: Service) -> None:
     assert service.client().get("/architectures/added").json() == [
         {
             "arch": "x86_64",
@@ -166,7 +166,7 @@ def test_x86_64_comes_first(service: Service) -> None:
     assert [each["arch"] for each in found] == ["x86_64", "aarch64"]
 
 
-def test_where_there_are_no_repositories_the_list_is_empty(service: Service) -> None:
+def test_an_architecture_without_repositories_has_an_empty_list(service: Service) -> None:
     assert service.client().get("/architectures/hummingbird").json() == [
         {"arch": "x86_64", "image_types": [], "repositories": []}
     ]
@@ -175,7 +175,7 @@ def test_where_there_are_no_repositories_the_list_is_empty(service: Service) -> 
 # Bootable containers
 
 
-def test_every_bootc_image_is_listed_aliases_included(service: Service) -> None:
+def test_every_bootc_image_is_listed_including_those_of_aliases(service: Service) -> None:
     found = bootc(service.client())
     assert {"added", "added-1.0", "hummingbird"} <= {each["distro"] for each in found}
     assert [each["distro"] for each in found] == sorted(each["distro"] for each in found)
@@ -207,18 +207,18 @@ def test_bootc_images_can_be_filtered(service: Service, query: str, count: int) 
     assert len(bootc(service.client(), query)) == count
 
 
-def test_bootc_images_are_shown_to_whoever_asks(service: Service) -> None:
+def test_bootc_images_are_listed_for_every_caller(service: Service) -> None:
     assert bootc(service.client(entitled=False)) == bootc(service.client("insider"))
 
 
-def test_another_kind_is_refused(service: Service) -> None:
+def test_an_unknown_kind_of_distribution_is_refused(service: Service) -> None:
     refusal(service.client().get("/distributions?kind=else"), 400)
 
 
 # A folder more
 
 
-def test_an_added_folder_is_a_distribution_of_the_contract(service: Service) -> None:
+def test_a_distribution_of_an_added_folder_is_listed(service: Service) -> None:
     for path, base in (("/openapi.json", ""), ("/openapi.json", "/api/image-builder/v1")):
         document = Client(service.url, {}).get(path, base=base).json()
         known = document["components"]["schemas"]["Distributions"]["enum"]
@@ -227,7 +227,7 @@ def test_an_added_folder_is_a_distribution_of_the_contract(service: Service) -> 
 
 
 @pytest.mark.parametrize("name", ["added", "added-1.0"])
-def test_an_added_folder_can_be_built(
+def test_a_distribution_of_an_added_folder_can_be_built(
     service: Service, composer: StandInComposer, module_database: Parameters, name: str
 ) -> None:
     client = service.client("adding")
@@ -240,7 +240,7 @@ def test_a_bootc_image_of_an_added_folder_can_be_built(service: Service, compose
     service.client().compose(compose_request(distribution=None, bootc={"reference": REFERENCE}))
 
 
-def test_a_bootc_image_nobody_lists_is_refused_by_name(service: Service, composer: StandInComposer) -> None:
+def test_an_unlisted_bootc_image_is_refused_by_name(service: Service, composer: StandInComposer) -> None:
     request = compose_request(distribution=None, bootc={"reference": "quay.io/else/where:1"})
     detail = refusal(service.client().post("/compose", request), 400)
     assert detail == "bootc reference 'quay.io/else/where:1' not found"
@@ -300,7 +300,7 @@ def fedora_client(service: Service, user: str) -> Client:
     return Client(service.url, {"x-fedora-identity": encoded({"user": user})})
 
 
-def test_a_fedora_account_is_a_tenant_of_its_own(
+def test_each_fedora_account_is_a_separate_tenant(
     fedora: Service, composer: StandInComposer, module_database: Parameters
 ) -> None:
     one, another = fedora_client(fedora, "one"), fedora_client(fedora, "another")
@@ -331,13 +331,13 @@ def test_a_fedora_account_is_never_entitled(fedora: Service) -> None:
     ],
     ids=str,
 )
-def test_a_fedora_header_that_is_none_is_refused(fedora: Service, headers: dict[str, str]) -> None:
+def test_an_invalid_fedora_header_is_refused(fedora: Service, headers: dict[str, str]) -> None:
     refusal(Client(fedora.url, headers).get("/composes"), 401)
 
 
-def test_among_fedora_accounts_a_red_hat_identity_is_nobody(fedora: Service) -> None:
+def test_a_red_hat_identity_is_401_in_a_fedora_installation(fedora: Service) -> None:
     refusal(fedora.client().get("/composes"), 401)
 
 
-def test_among_red_hat_identities_a_fedora_account_is_nobody(service: Service) -> None:
+def test_a_fedora_identity_is_401_in_a_red_hat_installation(service: Service) -> None:
     refusal(fedora_client(service, "one").get("/composes"), 401)

@@ -1,4 +1,4 @@
-"""The interactive page about the API in a browser: what it shows, what it asks for, and that trying something works."""
+"""The interactive page about the API in a browser: its content, its requests, and trying operations."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def default(browser: Browser) -> Iterator[Embedded]:
-    """The embedded default; without a browser there is no need of it."""
+    """A running `serve --embedded`; started only if there is a browser."""
     with embedded() as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
 def _as_new(browser: Browser) -> Iterator[None]:
-    """A new page, that in the end has asked for nothing elsewhere and found nothing to complain about."""
+    """Open a new page; at the end it must have requested nothing from other hosts and reported no problem."""
     browser.new_page()
     yield
     assert browser.complaints == []
@@ -56,7 +56,7 @@ def _as_new(browser: Browser) -> Iterator[None]:
 
 
 def open_operation(browser: Browser, docs: str, operation: str) -> str:
-    """Open the page with the operation unfolded, and return its selector."""
+    """Open the page with the unfolded operation, and return its selector."""
     tag, operation_id = operation.split("/")
     browser.open(f"{docs}#/{tag}/{operation_id}")
     selector = f"#operations-{tag}-{operation_id}"
@@ -73,7 +73,7 @@ def authorize(browser: Browser, value: str) -> None:
 
 
 def execute(browser: Browser, selector: str) -> tuple[str, str]:
-    """Press Execute; status and body as the page then shows them."""
+    """Press Execute, and return status and body as the page shows them."""
     browser.click(f"{selector} .btn.execute")
     browser.wait_for(f"document.querySelector('{selector} {ANSWER}') !== null")
     status: str = browser.run(f"document.querySelector('{selector} {ANSWER} .response-col_status').innerText")
@@ -98,18 +98,18 @@ def unfold(browser: Browser, tag: str, operation_id: str) -> str:
 
 
 def fold(browser: Browser, selector: str) -> None:
-    """Fold an operation: the page is faster with little of it unfolded."""
+    """Fold an operation, because the page is faster with few unfolded operations."""
     browser.click(f"{selector} .opblock-summary-control")
     browser.wait_for(f"document.querySelector('{selector}.is-open') === null")
 
 
 def forget_refusals(browser: Browser) -> None:
-    """Chromium complains about each answer of 4xx: where one is expected, that is no fault of the page."""
+    """Ignore Chromium's complaints about answers with 4xx, which are expected here."""
     browser.complaints[:] = [each for each in browser.complaints if "with a status of 4" not in each]
 
 
 def different_lines(png: bytes) -> int:
-    """How many lines of a PNG's pixels differ from all others, as stored: of a blank picture one or two."""
+    """The number of different pixel lines of a PNG: a blank picture has one or two."""
     position, packed = 8, b""
     while position < len(png):
         length, kind = struct.unpack(">I4s", png[position : position + 8])
@@ -124,7 +124,9 @@ def different_lines(png: bytes) -> int:
     return len({pixels[start : start + size] for start in range(0, len(pixels), size)})
 
 
-def test_under_the_public_route_an_example_starts_a_build(browser: Browser, default: Embedded, tmp_path: Path) -> None:
+def test_an_example_on_the_page_of_the_public_route_starts_a_build(
+    browser: Browser, default: Embedded, tmp_path: Path
+) -> None:
     blank = different_lines(browser.screenshot())
     compose = open_operation(browser, default.docs, "compose/composeImage")
     authorize(browser, default.identity)
@@ -141,7 +143,7 @@ def test_under_the_public_route_an_example_starts_a_build(browser: Browser, defa
 
 
 @pytest.mark.parametrize("base", [base for base in BASES if base != PUBLIC])
-def test_below_each_base_what_is_tried_is_sent_below_that_base(browser: Browser, default: Embedded, base: str) -> None:
+def test_the_page_of_each_base_sends_requests_to_that_base(browser: Browser, default: Embedded, base: str) -> None:
     version = open_operation(browser, f"{default.url}{base}/docs/", "meta/getVersion")
     authorize(browser, default.identity)
 
@@ -151,7 +153,7 @@ def test_below_each_base_what_is_tried_is_sent_below_that_base(browser: Browser,
     assert browser.requested[-1] == f"{default.url}{base}/version"
 
 
-def test_outside_the_bases_each_server_of_the_list_can_be_chosen(browser: Browser, default: Embedded) -> None:
+def test_the_page_outside_the_bases_offers_each_base_as_a_server(browser: Browser, default: Embedded) -> None:
     version = open_operation(browser, f"{default.url}/docs/", "meta/getVersion")
     authorize(browser, default.identity)
     for base in reversed(BASES):
@@ -171,7 +173,9 @@ def test_outside_the_bases_each_server_of_the_list_can_be_chosen(browser: Browse
         browser.wait_for(f"document.querySelector('{version} {ANSWER}') === null")
 
 
-def test_behind_a_gateway_that_says_who_calls_nobody_has_to_authorize(browser: Browser, default: Embedded) -> None:
+def test_behind_a_gateway_that_sets_the_identity_the_page_needs_no_authorization(
+    browser: Browser, default: Embedded
+) -> None:
     browser.call("Network.setExtraHTTPHeaders", headers={"x-rh-identity": default.identity})
     version = open_operation(browser, default.docs, "meta/getVersion")
 
@@ -181,7 +185,7 @@ def test_behind_a_gateway_that_says_who_calls_nobody_has_to_authorize(browser: B
 
 
 @pytest.mark.timeout(600)
-def test_every_operation_can_be_executed_twice_as_the_page_shows_it(browser: Browser, default: Embedded) -> None:
+def test_every_operation_can_be_executed_twice_with_its_example(browser: Browser, default: Embedded) -> None:
     open_operation(browser, default.docs, "meta/getVersion")
     authorize(browser, identity("executes everything"))
     unexpected = {}
@@ -199,9 +203,7 @@ def test_every_operation_can_be_executed_twice_as_the_page_shows_it(browser: Bro
     assert unexpected == {}
 
 
-def test_a_change_is_tried_on_an_example_and_not_on_what_the_organization_has(
-    browser: Browser, default: Embedded
-) -> None:
+def test_the_examples_of_changes_do_not_touch_data_of_the_organization(browser: Browser, default: Embedded) -> None:
     client = Client(default.url, {"x-rh-identity": identity("has its own")})
     blueprint, build = kept(client, name="its own"), client.compose(compose_request())
     open_operation(browser, default.docs, "meta/getVersion")
@@ -230,7 +232,7 @@ def test_a_change_is_tried_on_an_example_and_not_on_what_the_organization_has(
         ("blueprint/composeBlueprint", {"Idempotency-Key": "", "X-ImageBuilder-ui": ""}),
     ],
 )
-def test_a_parameter_that_may_be_left_out_is_filled_with_its_default_only(
+def test_an_optional_parameter_is_filled_in_with_its_default_only(
     browser: Browser, default: Embedded, operation: str, filled: dict[str, str]
 ) -> None:
     selector = open_operation(browser, default.docs, operation)
@@ -247,7 +249,7 @@ def test_a_parameter_that_may_be_left_out_is_filled_with_its_default_only(
 
 
 def choose(browser: Browser, selector: str, media_type: str) -> str:
-    """Choose the body's media type, and return the body that the page then shows."""
+    """Choose the media type of the body, and return the body that the page then shows."""
     before = browser.run(f"document.querySelector('{selector} textarea').value")
     browser.run(
         f"""(() => {{
@@ -262,7 +264,7 @@ def choose(browser: Browser, selector: str, media_type: str) -> str:
     return body
 
 
-def test_choosing_a_media_type_shows_an_example_of_it_that_can_be_sent(browser: Browser, default: Embedded) -> None:
+def test_choosing_a_media_type_shows_a_valid_example_of_it(browser: Browser, default: Embedded) -> None:
     who = identity("writes TOML")
     kept(Client(default.url, {"x-rh-identity": who}), name="web-server")  # the name that the document's examples have
     selector = open_operation(browser, default.docs, "blueprint/createBlueprint")

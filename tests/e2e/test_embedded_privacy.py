@@ -1,4 +1,4 @@
-"""What other users of the machine get to see of the embedded default's data and password: nothing."""
+"""Other users of the machine cannot see data or the password of `serve --embedded`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def password_in(passfile: Path) -> str:
     return passfile.read_text().strip().rpartition(":")[2]
 
 
-def test_other_users_cannot_read_its_files_nor_see_its_password_nor_use_its_database() -> None:
+def test_other_users_cannot_read_files_see_the_password_or_use_the_database() -> None:
     with embedded(workers=2) as service:
         response = requests.post(
             f"{service.url}{BASE}/compose",
@@ -53,7 +53,7 @@ def test_other_users_cannot_read_its_files_nor_see_its_password_nor_use_its_data
             psycopg.connect(host="127.0.0.1", port=port, user="postgres", dbname="imagebuilder", passfile=os.devnull)
 
 
-def test_config_does_not_show_the_password_of_the_environment_nor_of_local_env(tmp_path: Path) -> None:
+def test_config_masks_the_password_of_the_environment_and_of_local_env(tmp_path: Path) -> None:
     password = "ab" * 32
     (tmp_path / "local.env").write_text(f"PGPASSWORD={password}\n")
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "COMPOSER_URL": "http://127.0.0.1:1"}

@@ -1,4 +1,4 @@
-"""What the service makes of its environment at start."""
+"""The effect of environment variables on the start of the service."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SINKS = {
 def log_of(
     database: Parameters, composer: StandInComposer, folder: Path, environment: dict[str, str], workers: int = 1
 ) -> str:
-    """All that a service says that starts and ends."""
+    """The log of a service that starts and ends."""
     log = folder / "log"
     with Service(database, composer.url, environment=environment, workers=workers, log=log):
         pass
@@ -45,7 +45,7 @@ def warnings(log: str) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_log_sinks_that_are_set_and_not_served_are_named_once(
+def test_unsupported_log_sinks_that_are_set_are_named_once(
     module_database: Parameters, composer: StandInComposer, tmp_path: Path, workers: int
 ) -> None:
     log = log_of(module_database, composer, tmp_path, SINKS, workers)
@@ -62,7 +62,7 @@ def test_a_log_sink_without_a_value_is_not_named(
     assert warning["variables"] == ["SPLUNK_HEC_HOST"]
 
 
-def test_where_all_that_is_set_is_served_nothing_is_said(
+def test_there_is_no_warning_if_all_set_variables_are_supported(
     module_database: Parameters, composer: StandInComposer, tmp_path: Path
 ) -> None:
     assert warnings(log_of(module_database, composer, tmp_path, {})) == []
@@ -81,7 +81,7 @@ def test_where_all_that_is_set_is_served_nothing_is_said(
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
     ],
 )
-def test_a_variable_that_cannot_be_used_is_named_and_nothing_starts(
+def test_an_invalid_variable_is_named_and_the_service_does_not_start(
     module_database: Parameters, name: str, value: str
 ) -> None:
     status, output = Service(module_database, "http://127.0.0.1:1", environment={name: value}).refusal_to_start()
@@ -93,7 +93,7 @@ def test_a_variable_that_cannot_be_used_is_named_and_nothing_starts(
 
 @pytest.mark.parametrize(("host", "answering"), [("", ["127.0.0.1", "[::1]"]), ("0.0.0.0", ["127.0.0.1"])])
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="there is no IPv6 here")
-def test_a_port_alone_is_all_addresses(
+def test_an_address_without_a_host_listens_on_all_addresses(
     module_database: Parameters, composer: StandInComposer, host: str, answering: list[str]
 ) -> None:
     service = Service(module_database, composer.url)
@@ -110,7 +110,7 @@ def answers(url: str) -> bool:
 
 
 @pytest.mark.parametrize(("trusted", "status"), [("composer", 201), ("another", 503)])
-def test_an_https_composer_is_one_whose_ca_is_given(
+def test_an_https_composer_is_trusted_only_with_its_configured_ca(
     module_database: Parameters, tmp_path: Path, trusted: str, status: int
 ) -> None:
     authorities = {name: authority(tmp_path, name) for name in ("composer", "another")}

@@ -1,4 +1,4 @@
-"""Unforeseen errors are reported to Sentry or GlitchTip, where there is one, with nothing of the request."""
+"""Unexpected errors are reported to Sentry or GlitchTip, if configured, without content of the request."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def dsn(url: str) -> str:
 
 
 def text(asked: Asked) -> bytes:
-    """What was sent; sentry-sdk compresses it with what it finds."""
+    """The text of a report; sentry-sdk compresses it with any available method."""
     if asked.headers.get("content-encoding") == "br":
         return bytes(importlib.import_module("brotli").decompress(asked.body))
     return gzip.decompress(asked.body)
 
 
 def reported(server: Loopback) -> list[dict[str, Any]]:
-    """The events that the server got."""
+    """The events that the server received."""
     documents = [json.loads(line) for asked in server.asked for line in text(asked).splitlines() if line]
     return [each for each in documents if "exception" in each]
 
@@ -47,18 +47,18 @@ def reporting(database: Parameters, composer: StandInComposer, variable: str, ur
 
 @pytest.fixture
 def broken_database(database: Parameters) -> Parameters:
-    """A migrated database of which somebody has renamed a column."""
+    """A migrated database with a renamed column."""
     rename_a_column(database)
     return database
 
 
 def break_down(service: Service) -> str:
-    """An error that nobody foresaw, of the broken database. Returns the request's id."""
+    """Cause an unexpected error in the broken database, and return the request's id."""
     return fail(service, SECRET).headers["x-rh-insights-request-id"]
 
 
 @pytest.mark.parametrize("variable", ["GLITCHTIP_DSN", "SENTRY_DSN"])
-def test_an_unforeseen_error_is_reported(broken_database: Parameters, composer: StandInComposer, variable: str) -> None:
+def test_an_unexpected_error_is_reported(broken_database: Parameters, composer: StandInComposer, variable: str) -> None:
     with Loopback(answer(200)) as server:
         with reporting(broken_database, composer, variable, server.url) as service:
             request_id = break_down(service)
@@ -70,7 +70,7 @@ def test_an_unforeseen_error_is_reported(broken_database: Parameters, composer: 
     assert error["stacktrace"]["frames"][-1]["filename"]
 
 
-def test_a_report_holds_nothing_of_the_request(broken_database: Parameters, composer: StandInComposer) -> None:
+def test_a_report_contains_nothing_of_the_request(broken_database: Parameters, composer: StandInComposer) -> None:
     with Loopback(answer(200)) as server:
         with reporting(broken_database, composer, "GLITCHTIP_DSN", server.url) as service:
             break_down(service)
@@ -94,7 +94,7 @@ def back_end_away(service: Service) -> int:
 
 
 @pytest.mark.parametrize(("ask", "status"), [(refused_request, 400), (back_end_away, 503)])
-def test_what_is_foreseen_is_not_reported(
+def test_expected_errors_are_not_reported(
     module_database: Parameters, ask: Callable[[Service], int], status: int
 ) -> None:
     with Loopback(answer(200)) as server:
@@ -105,7 +105,7 @@ def test_what_is_foreseen_is_not_reported(
 
 
 @pytest.mark.filterwarnings("ignore:The send_default_pii option:DeprecationWarning")
-def test_what_a_library_says_of_an_error_is_reported_without_secrets_and_values() -> None:
+def test_the_message_of_a_library_error_is_reported_without_secrets_and_values() -> None:
     with Loopback(answer(200)) as server:
         reports.start(dsn(server.url), "")
         try:
@@ -123,7 +123,7 @@ def test_what_a_library_says_of_an_error_is_reported_without_secrets_and_values(
 
 
 @pytest.mark.parametrize("away", ["hanging", "refusing"])
-def test_a_server_of_reports_that_is_away_holds_nothing_up(
+def test_an_unavailable_report_server_delays_nothing(
     broken_database: Parameters, composer: StandInComposer, away: str
 ) -> None:
     with Loopback(hang) as server:

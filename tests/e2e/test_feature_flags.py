@@ -1,4 +1,4 @@
-"""Feature flags as the running service follows them."""
+"""Feature flags in the running service."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def following(database: Parameters, url: str, workers: int = 1) -> Service:
 
 
 def gets_past_the_flag(client: Client) -> bool:
-    """Whether a policy is looked for, which is refused for another reason here."""
+    """Whether the service looks for a policy, which is refused for another reason here."""
     answer = client.post("/compose", WITH_POLICY)
     if answer.status_code == 400:
         assert refusal(answer, 400) == FLAG_OFF
@@ -38,12 +38,12 @@ def gets_past_the_flag(client: Client) -> bool:
 
 
 @pytest.mark.parametrize("on", [True, False])
-def test_policies_are_there_as_unleash_says(module_database: Parameters, on: bool) -> None:
+def test_policies_are_enabled_as_unleash_says(module_database: Parameters, on: bool) -> None:
     with Unleash(compliance=on) as unleash, following(module_database, unleash.api_url) as service:
         assert gets_past_the_flag(service.client()) is on
 
 
-def test_each_worker_asks_unleash_itself(module_database: Parameters) -> None:
+def test_each_worker_calls_unleash_itself(module_database: Parameters) -> None:
     with Unleash(compliance=False) as unleash, following(module_database, unleash.api_url, workers=2) as service:
         for _ in range(20):
             assert not gets_past_the_flag(service.client())  # each time by a new connection
@@ -55,7 +55,7 @@ def askers(unleash: Unleash) -> set[str]:
 
 
 @pytest.mark.parametrize("step", [hang, DRIPS["a body"]], ids=["hang", "drip"])
-def test_an_unleash_that_hangs_holds_up_neither_the_start_nor_the_end(module_database: Parameters, step: Step) -> None:
+def test_a_hanging_unleash_delays_neither_start_nor_shutdown(module_database: Parameters, step: Step) -> None:
     with Unleash(instead=step) as unleash:
         service = following(module_database, unleash.api_url)
         began = time.monotonic()
@@ -72,6 +72,6 @@ def test_an_unleash_that_hangs_holds_up_neither_the_start_nor_the_end(module_dat
         assert started < PATIENCE
 
 
-def test_an_unleash_that_is_not_there_leaves_policies_on(module_database: Parameters) -> None:
+def test_policies_are_enabled_if_unleash_is_unavailable(module_database: Parameters) -> None:
     with following(module_database, refused_url()) as service:
         assert gets_past_the_flag(service.client())

@@ -1,4 +1,4 @@
-"""What the service says can be built, held against what it then takes and refuses."""
+"""GET /features agrees with the requests that the service accepts and refuses."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def told(client: Client) -> Json:
 
 
 def accepted(answer: requests.Response, *, by_us: bool = False) -> bool:
-    """Whether it was taken; a refusal must be the caller's fault. `by_us`: but for the composer."""
+    """Whether the request was accepted; an error must be the caller's. `by_us` ignores errors of the composer."""
     if answer.status_code == 201:
         return True
     detail = refusal(answer, {400, 403})
@@ -54,7 +54,7 @@ def accepted(answer: requests.Response, *, by_us: bool = False) -> bool:
 # Image types and upload targets
 
 
-def test_exactly_the_pairs_it_tells_are_taken(client: Client) -> None:
+def test_exactly_the_listed_pairs_of_image_type_and_target_are_accepted(client: Client) -> None:
     features = told(client)
     types, targets = features["image_types"], [each["name"] for each in features["upload_targets"]]
     pairs = {(each["name"], target) for each in types for target in each["upload_targets"]}
@@ -65,13 +65,13 @@ def test_exactly_the_pairs_it_tells_are_taken(client: Client) -> None:
 
 
 @pytest.mark.parametrize("field", ["image_type", "architecture"])
-def test_a_name_it_does_not_tell_is_refused(client: Client, field: str) -> None:
+def test_an_unlisted_name_is_refused(client: Client, field: str) -> None:
     request = compose_request()
     request["image_requests"][0][field] = "tape"
     assert field in refusal(client.post("/compose", request), 400)
 
 
-def test_an_image_type_may_be_as_large_as_it_tells_and_no_larger(client: Client) -> None:
+def test_an_image_of_the_listed_maximum_size_is_accepted_and_a_larger_one_is_refused(client: Client) -> None:
     for each in told(client)["image_types"]:
         image, target = each["name"], each["upload_targets"][0]
         largest = each["largest_size"]
@@ -88,7 +88,7 @@ def buildable(client: Client, distribution: str, architecture: str) -> bool:
 
 
 @pytest.mark.parametrize(("tenant", "entitled"), [("insider", True), ("insider", False), ("outsider", True)])
-def test_exactly_the_distributions_and_architectures_it_tells_a_caller_are_taken(
+def test_exactly_the_distributions_and_architectures_listed_for_a_caller_are_accepted(
     service: Service, composer: StandInComposer, tenant: str, entitled: bool
 ) -> None:
     client = service.client(tenant, entitled=entitled)
@@ -100,7 +100,7 @@ def test_exactly_the_distributions_and_architectures_it_tells_a_caller_are_taken
     assert {pair for pair in asked if buildable(client, *pair)} == offered
 
 
-def test_what_a_distribution_needs_is_what_those_lack_who_do_not_see_it(service: Service) -> None:
+def test_callers_who_do_not_see_a_distribution_lack_its_listed_requirement(service: Service) -> None:
     everything = told(service.client("insider"))["distributions"]
     assert {each["needs_entitlement"] for each in everything} == {each["needs_allow_list"] for each in everything}
 
@@ -113,13 +113,13 @@ def test_what_a_distribution_needs_is_what_those_lack_who_do_not_see_it(service:
     assert names(service.client("insider", entitled=False)) == without
 
 
-def test_a_distribution_offers_what_its_architectures_do(client: Client) -> None:
+def test_a_distribution_lists_the_image_types_of_its_architectures(client: Client) -> None:
     (centos,) = (each for each in told(client)["distributions"] if each["name"] == "centos-9")
     offered = {each["arch"]: each["image_types"] for each in centos["architectures"]}
     assert offered == {each["arch"]: each["image_types"] for each in client.get("/architectures/centos-9").json()}
 
 
-def test_image_types_of_bootable_containers_are_told_apart(client: Client) -> None:
+def test_image_types_of_bootable_containers_are_listed_separately(client: Client) -> None:
     (hummingbird,) = (each for each in told(client)["distributions"] if each["name"] == "hummingbird")
     listed = {each["type"] for each in client.get("/distributions?kind=bootc&distro=hummingbird").json()}
     (architecture,) = hummingbird["architectures"]
@@ -129,7 +129,7 @@ def test_image_types_of_bootable_containers_are_told_apart(client: Client) -> No
 # Customizations
 
 
-def test_the_customizations_it_tells_are_judged_and_others_are_passed_over(client: Client) -> None:
+def test_listed_customizations_are_validated_and_unlisted_ones_are_ignored(client: Client) -> None:
     customizations = told(client)["customizations"]
     assert len(customizations) > 20
     for name in customizations:
@@ -142,7 +142,7 @@ def test_the_customizations_it_tells_are_judged_and_others_are_passed_over(clien
 
 
 def at(document: Json, field: str, value: Any) -> Json:
-    """The document with this value of a field, as `customizations.packages`."""
+    """The document with this value in a field such as `customizations.packages`."""
     *above, last = field.split(".")
     place = document
     for name in above:
@@ -168,7 +168,7 @@ LISTS: dict[str, Callable[[int], Any]] = {
     ("kind", "path", "plain"),
     [("compose", "/compose", compose_request), ("blueprint", "/blueprints", lambda: blueprint(uuid4().hex))],
 )
-def test_texts_and_lists_may_be_as_long_as_it_tells_and_no_longer(
+def test_texts_and_lists_up_to_the_listed_length_are_accepted_and_longer_ones_refused(
     client: Client, kind: str, path: str, plain: Callable[[], Json]
 ) -> None:
     limits = told(client)["limits"][kind]
@@ -187,7 +187,7 @@ def test_texts_and_lists_may_be_as_long_as_it_tells_and_no_longer(
         assert refusal(refused, 400).startswith(field), field
 
 
-def test_parameters_may_be_as_long_as_it_tells_and_no_longer(client: Client) -> None:
+def test_parameters_up_to_the_listed_length_are_accepted_and_longer_ones_refused(client: Client) -> None:
     limits = told(client)["limits"]["parameters"]
     longest, most = limits["texts"]["search"], limits["lists"]["ignoreImageTypes"]
     assert client.get("/blueprints", params={"search": "s" * longest}).status_code == 200
@@ -198,7 +198,7 @@ def test_parameters_may_be_as_long_as_it_tells_and_no_longer(client: Client) -> 
     )
 
 
-def test_the_names_of_images_in_a_cloud_may_be_as_long_as_it_tells_and_no_longer(client: Client) -> None:
+def test_image_names_in_a_cloud_up_to_the_listed_length_are_accepted_and_longer_ones_refused(client: Client) -> None:
     limited = {
         each["name"]: each for each in told(client)["upload_targets"] if each.get("longest_image_name") is not None
     }
@@ -209,7 +209,7 @@ def test_the_names_of_images_in_a_cloud_may_be_as_long_as_it_tells_and_no_longer
         assert accepted(client.post("/compose", request)) is taken
 
 
-def test_a_body_may_be_as_large_as_it_tells_and_no_larger(client: Client) -> None:
+def test_a_body_of_the_listed_size_is_accepted_and_a_larger_one_refused(client: Client) -> None:
     largest = told(client)["limits"]["body"]
     assert largest == LARGEST_BODY
     body = json.dumps(compose_request()).encode()
@@ -218,7 +218,7 @@ def test_a_body_may_be_as_large_as_it_tells_and_no_larger(client: Client) -> Non
     refusal(client.request("POST", "/compose", data=body.ljust(largest + 1), headers=headers), 413)
 
 
-def test_pages_may_be_as_long_as_it_tells_and_no_longer(client: Client) -> None:
+def test_pages_of_the_listed_length_are_accepted_and_longer_ones_refused(client: Client) -> None:
     sizes = told(client)["limits"]["page_sizes"]
     assert {"/composes", "/blueprints", "/blueprints/{id}/composes"} <= set(sizes)
     of_blueprint = client.post("/blueprints", blueprint()).json()["id"]
@@ -233,7 +233,7 @@ def test_pages_may_be_as_long_as_it_tells_and_no_longer(client: Client) -> None:
 # Back-ends
 
 
-def test_without_settings_no_optional_back_end_is_there(client: Client) -> None:
+def test_without_settings_no_optional_back_end_is_listed(client: Client) -> None:
     features = told(client)
     assert set(features["back_ends"].values()) == {False}
     assert features["compliance_policies"] is False
@@ -242,7 +242,7 @@ def test_without_settings_no_optional_back_end_is_there(client: Client) -> None:
 
 
 @pytest.mark.parametrize("flag", [True, False])
-def test_what_is_set_up_is_there_and_policies_as_the_flag_says(
+def test_configured_back_ends_are_listed_and_policies_follow_the_feature_flag(
     module_database: Parameters, composer: StandInComposer, platform: StandInPlatform, flag: bool
 ) -> None:
     with Unleash(compliance=flag) as unleash:

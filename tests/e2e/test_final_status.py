@@ -1,4 +1,4 @@
-"""How a build ended is answered from storage, whatever the composer has to say later."""
+"""The final status of a build is answered from the database, whatever the composer says later."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHARED_FOR = 2.1
 
 @pytest.fixture
 def built(client: Client, composer: StandInComposer) -> str:
-    """A build that is done and has been asked for once."""
+    """A build that has ended, and whose status was requested once."""
     compose_id = client.compose(compose_request("aws", "aws"))
     composer.steer(image_status={"status": "success", "upload_status": AMI})
     assert status_of(client, compose_id)["image_status"]["status"] == "success"
@@ -37,7 +37,7 @@ def until_success(client: Client, compose_id: str) -> dict[str, Any]:
         time.sleep(0.2)
 
 
-def test_a_build_that_ended_is_not_asked_for_again(client: Client, composer: StandInComposer) -> None:
+def test_the_composer_is_not_asked_again_about_an_ended_build(client: Client, composer: StandInComposer) -> None:
     compose_id = client.compose(compose_request())
     ended = until_success(client, compose_id)
     assert ended["status"] == "success"
@@ -47,7 +47,9 @@ def test_a_build_that_ended_is_not_asked_for_again(client: Client, composer: Sta
     assert composer.counters() == before
 
 
-def test_a_composer_that_is_down_or_forgets_hides_no_end(client: Client, composer: StandInComposer) -> None:
+def test_the_final_status_is_answered_if_the_composer_is_unavailable_or_has_lost_the_build(
+    client: Client, composer: StandInComposer
+) -> None:
     compose_id = client.compose(compose_request())
     ended = until_success(client, compose_id)
     metadata = client.get(f"/composes/{compose_id}/metadata")
@@ -60,7 +62,7 @@ def test_a_composer_that_is_down_or_forgets_hides_no_end(client: Client, compose
     assert time.monotonic() - began < SOON
 
 
-def test_metadata_that_was_asked_for_before_any_status_is_kept(client: Client, composer: StandInComposer) -> None:
+def test_metadata_requested_before_any_status_is_stored(client: Client, composer: StandInComposer) -> None:
     compose_id = client.compose(compose_request())
     deadline = time.monotonic() + PATIENCE
     while not (metadata := client.get(f"/composes/{compose_id}/metadata").json()).get("packages"):
@@ -74,7 +76,7 @@ def test_metadata_that_was_asked_for_before_any_status_is_kept(client: Client, c
     assert status_of(client, compose_id)["image_status"]["status"] == "success"
 
 
-def test_a_failure_is_kept_with_its_reason(client: Client, composer: StandInComposer) -> None:
+def test_a_failure_is_stored_with_its_reason(client: Client, composer: StandInComposer) -> None:
     compose_id = client.compose(compose_request(customizations={"packages": ["no-such-package"]}))
     deadline = time.monotonic() + PATIENCE
     while (failed := status_of(client, compose_id)["image_status"])["status"] != "failure":
@@ -86,13 +88,11 @@ def test_a_failure_is_kept_with_its_reason(client: Client, composer: StandInComp
     assert failed["error"]["reason"]
 
 
-def test_another_tenant_learns_nothing_of_a_kept_end(client: Client, service: Any, built: str) -> None:
+def test_a_stored_final_status_is_not_answered_to_another_tenant(client: Client, service: Any, built: str) -> None:
     refusal(service.client("somebody else").get(f"/composes/{built}"), 404)
 
 
-def test_a_status_that_is_asked_for_at_once_by_many_is_asked_for_once(
-    client: Client, composer: StandInComposer
-) -> None:
+def test_concurrent_requests_for_one_status_share_one_call(client: Client, composer: StandInComposer) -> None:
     compose_id = client.compose(compose_request())
     before = sum(composer.counters().values())
     for _ in range(10):

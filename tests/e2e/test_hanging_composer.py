@@ -1,4 +1,4 @@
-"""A composer that hangs holds up those who need it, and nobody else."""
+"""A hanging composer delays only the requests that need it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ WAITING = 60
 
 
 def tenant_of(build: int) -> str:
-    """The organization that this build belongs to."""
+    """The organization of this build."""
     return f"waiting {build % 2}"
 
 
 def seconds(client: Client, path: str, base: str | None = None) -> float:
-    """How long an answer takes that must be a good one."""
+    """The seconds until an answer, which must be successful."""
     began = time.monotonic()
     answer = client.get(path) if base is None else client.get(path, base=base)
     assert answer.status_code == 200, answer.text
     return time.monotonic() - began
 
 
-def test_while_the_composer_hangs_everything_else_is_answered_at_once(
+def test_requests_that_do_not_need_a_hanging_composer_are_answered_at_once(
     database: Parameters, composer: StandInComposer
 ) -> None:
     with Service(database, composer.url) as service, ThreadPoolExecutor(WAITING) as others:

@@ -1,4 +1,4 @@
-"""Back-ends that send JSON that is huge, deep or odd: callers get the contract's answers, and the service lives."""
+"""Back-ends send huge, deeply nested or unusual JSON: callers get answers of the contract, and the service survives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from adapters.embedded.composer.process import StandInComposer
-from adapters.embedded.platform import known
+from adapters.embedded.platform import sample_data
 from adapters.embedded.platform.process import StandInPlatform
 from tests.support.blueprints import blueprint, kept
 from tests.support.builders import compose_request, image_request
@@ -52,13 +52,13 @@ def told(body: str | bytes, status: int = 200) -> dict[str, Any]:
 
 
 def failed(details: str, reason: str = "no space left", error_id: int = 21) -> str:
-    """A status of the composer whose error has these details, JSON text."""
+    """A status of the composer with an error with these details, JSON text."""
     error = f'{{"id": {error_id}, "reason": {json.dumps(reason)}, "details": {details}}}'
     return f'{{"status": "failure", "image_status": {{"status": "failure", "error": {error}}}}}'
 
 
 def memory(service: Service) -> int:
-    """The most bytes that the service's process has had."""
+    """The peak of the service's memory in bytes."""
     assert service.process is not None
     (line,) = (
         line for line in Path(f"/proc/{service.process.pid}/status").read_text().splitlines() if line[:5] == "VmHWM"
@@ -68,7 +68,7 @@ def memory(service: Service) -> int:
 
 @pytest.fixture
 def lean(service: Service) -> Iterator[None]:
-    """The service may not grow by more than a fraction of what it is sent would take."""
+    """The service may grow by a fraction of the size of the received data only."""
     before = memory(service)
     yield
     assert memory(service) - before < 200 * MIB
@@ -78,7 +78,7 @@ def lean(service: Service) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("levels", [1, 50, 64])
-def test_details_that_are_nested_some_levels_deep_are_told(
+def test_error_details_of_moderate_nesting_are_answered(
     client: Client, composer: StandInComposer, build: str, levels: int
 ) -> None:
     composer.steer(raw={STATUS: told(failed(deep(levels)))})
@@ -88,7 +88,7 @@ def test_details_that_are_nested_some_levels_deep_are_told(
 
 @pytest.mark.parametrize("levels", [65, 90, 99, 150, 250, 251, 252, 253, 254, 255, 256, 500, 1_000, 1_025, 100_000])
 @pytest.mark.parametrize("error_id", [5, 21])
-def test_details_that_are_nested_deeply_are_left_out_or_no_answer(
+def test_deeply_nested_error_details_are_omitted_or_no_usable_answer(
     client: Client, composer: StandInComposer, build: str, levels: int, error_id: int
 ) -> None:
     composer.steer(raw={STATUS: told(failed(deep(levels), error_id=error_id))})
@@ -101,7 +101,7 @@ def test_details_that_are_nested_deeply_are_left_out_or_no_answer(
 
 
 @pytest.mark.parametrize("levels", [20, 84, 124, 250, 1_000])
-def test_errors_that_wrap_each_other_without_end_are_told_or_no_answer(
+def test_endlessly_nested_errors_are_answered_or_no_usable_answer(
     client: Client, composer: StandInComposer, build: str, levels: int
 ) -> None:
     details = '[{"id":5,"reason":"wrapper","details":' * levels + '{"id":21,"reason":"full"}' + "}]" * levels
@@ -113,7 +113,7 @@ def test_errors_that_wrap_each_other_without_end_are_told_or_no_answer(
         refusal(found, 503)
 
 
-def test_an_error_that_was_kept_before_there_was_a_limit_is_told(
+def test_an_error_stored_before_the_limit_existed_is_answered(
     client: Client, tenant: str, module_database: Parameters
 ) -> None:
     compose_id = insert_compose(module_database, tenant)
@@ -127,7 +127,7 @@ def test_an_error_that_was_kept_before_there_was_a_limit_is_told(
 
 
 @pytest.mark.usefixtures("lean")
-def test_an_error_of_some_megabytes_is_cut(client: Client, composer: StandInComposer, build: str) -> None:
+def test_an_error_of_several_megabytes_is_shortened(client: Client, composer: StandInComposer, build: str) -> None:
     composer.steer(raw={STATUS: told(failed(json.dumps("d" * 2 * MIB), "r" * MIB))})
     found = client.get(f"/composes/{build}")
     error = found.json()["image_status"]["error"]
@@ -147,7 +147,7 @@ def test_an_error_of_some_megabytes_is_cut(client: Client, composer: StandInComp
     ],
     ids=["reason", "details", "objects", "uploads", "status"],
 )
-def test_a_status_that_is_huge_is_no_answer(client: Client, composer: StandInComposer, build: str, status: str) -> None:
+def test_a_huge_status_is_no_usable_answer(client: Client, composer: StandInComposer, build: str, status: str) -> None:
     composer.steer(raw={STATUS: told(status)})
     began = time.monotonic()
     found = client.get(f"/composes/{build}")
@@ -158,7 +158,7 @@ def test_a_status_that_is_huge_is_no_answer(client: Client, composer: StandInCom
         assert "composer" in refusal(found, 503)
 
 
-def test_a_build_that_has_huge_errors_does_not_close_the_way_to_others(
+def test_a_build_with_huge_errors_does_not_open_the_circuit_breaker(
     client: Client, composer: StandInComposer, build: str
 ) -> None:
     composer.steer(raw={STATUS: told(failed("1", "r" * 5_000_000))})
@@ -173,7 +173,7 @@ def test_a_build_that_has_huge_errors_does_not_close_the_way_to_others(
 
 @pytest.mark.usefixtures("lean")
 @pytest.mark.parametrize(("number", "status"), [(10_000, 200), (1_000_000, 503)])
-def test_metadata_of_many_packages_is_told_and_of_a_million_is_no_answer(
+def test_metadata_of_many_packages_is_answered_and_of_a_million_is_no_usable_answer(
     client: Client, composer: StandInComposer, build: str, number: int, status: int
 ) -> None:
     package = json.dumps(PACKAGE if status == 200 else {**PACKAGE, "sigmd5": ""}, separators=(",", ":"))
@@ -187,7 +187,7 @@ def test_metadata_of_many_packages_is_told_and_of_a_million_is_no_answer(
 
 
 @pytest.mark.parametrize("levels", [150, 254, 1_000])
-def test_metadata_and_descriptions_that_are_nested_deeply_are_no_answer(
+def test_deeply_nested_metadata_and_descriptions_are_no_usable_answer(
     client: Client, composer: StandInComposer, build: str, levels: int
 ) -> None:
     described = f'{{"name": "d", "architectures": {{"x86_64": {{"a": {deep(levels)}}}}}, "more": {deep(levels)}}}'
@@ -207,7 +207,7 @@ def test_metadata_and_descriptions_that_are_nested_deeply_are_no_answer(
     [deep(500), f"[{'1,' * 4_000_000}1]", "[" + '{"name":"a"},' * 2_000_000 + "{}]"],
     ids=["deep", "1", "names"],
 )
-def test_a_search_that_finds_nonsense_is_no_answer(client: Client, composer: StandInComposer, found: str) -> None:
+def test_an_invalid_search_result_is_no_usable_answer(client: Client, composer: StandInComposer, found: str) -> None:
     composer.steer(raw={"POST /search/packages": told(f'{{"packages": {found}}}')})
     refusal(client.get("/packages?distribution=centos-9&architecture=x86_64&search=vim"), 503)
 
@@ -216,7 +216,7 @@ def test_a_search_that_finds_nonsense_is_no_answer(client: Client, composer: Sta
     "details", [deep(90), deep(254), deep(1_000), '"' + "d" * 900_000 + '"', f"[{'1,' * 100_000}1]"], ids=len
 )
 @pytest.mark.parametrize(("error_id", "status"), [("24", 400), ("30", 400), ("1000", 500)])
-def test_a_build_that_is_refused_with_endless_details_is_refused_in_some_words(
+def test_a_refusal_with_endless_details_is_shortened(
     client: Client,
     composer: StandInComposer,
     tenant: str,
@@ -233,7 +233,9 @@ def test_a_build_that_is_refused_with_endless_details_is_refused_in_some_words(
     assert counts(module_database, tenant) == (0, 0)
 
 
-def test_a_reason_that_no_database_stores_is_told_again(module_database: Parameters, tenant: str) -> None:
+def test_a_reason_that_the_database_cannot_store_is_answered_repeatedly(
+    module_database: Parameters, tenant: str
+) -> None:
     with PartWayComposer() as composer, Service(module_database, composer.url) as service:
         client = service.client(tenant)
         blueprint_id = kept(client, blueprint("web", image_request(), image_request("aws", "aws")))
@@ -253,10 +255,10 @@ def customer(platform_service: Service, composer: StandInComposer, platform: Sta
 
 
 @pytest.mark.parametrize("body", [deep(200), deep(1_000), "[" + "[]," * 2_000_000 + "[]]"], ids=["200", "1000", "wide"])
-def test_repositories_that_are_exported_as_nonsense_are_no_answer(
+def test_an_invalid_export_of_repositories_is_no_usable_answer(
     customer: Client, platform: StandInPlatform, body: str
 ) -> None:
-    custom = {"id": known.COMMUNITY, "baseurl": ["https://h/a"]}
+    custom = {"id": sample_data.COMMUNITY, "baseurl": ["https://h/a"]}
     blueprint_id = kept(customer, blueprint("web", customizations={"custom_repositories": [custom]}))
     platform.steer(content_sources={"raw": told(body)})
     refusal(customer.get(f"/blueprints/{blueprint_id}/export"), 503)
@@ -272,7 +274,7 @@ def test_repositories_that_are_exported_as_nonsense_are_no_answer(
     ],
     ids=["NUL", "deep", "large", "number"],
 )
-def test_a_policy_s_blueprint_that_is_nonsense_is_no_answer(
+def test_an_invalid_blueprint_of_a_policy_is_no_usable_answer(
     customer: Client, platform: StandInPlatform, toml: str
 ) -> None:
     platform.steer(
@@ -281,15 +283,15 @@ def test_a_policy_s_blueprint_that_is_nonsense_is_no_answer(
             "only": ["GET /policies/{id}/tailorings/{minor}/tailoring_file.toml"],
         }
     )
-    document = blueprint("web", distribution="rhel-9.6", customizations={"openscap": {"policy_id": known.POLICY_RHEL9}})
+    document = blueprint(
+        "web", distribution="rhel-9.6", customizations={"openscap": {"policy_id": sample_data.POLICY_RHEL9}}
+    )
     refusal(customer.post("/blueprints", document), 503)
-    refusal(customer.get(f"/oscap/{known.POLICY_RHEL9}/rhel-9.6/policy_customizations"), 503)
+    refusal(customer.get(f"/oscap/{sample_data.POLICY_RHEL9}/rhel-9.6/policy_customizations"), 503)
 
 
 @pytest.mark.parametrize("body", ['{"packages": ' + deep(500) + "}", '{"packages": [' + "1," * 200_000 + "1]}"])
-def test_recommendations_that_are_nonsense_are_no_answer(
-    customer: Client, platform: StandInPlatform, body: str
-) -> None:
+def test_invalid_recommendations_are_no_usable_answer(customer: Client, platform: StandInPlatform, body: str) -> None:
     platform.steer(recommendations={"raw": told(body)})
     asked = {"packages": ["vim"], "recommendedPackages": 3, "distribution": "rhel9"}
     refusal(customer.post("/experimental/recommendations", asked), 503)

@@ -1,4 +1,4 @@
-"""The same request sent again makes nothing more."""
+"""A request that is repeated with the same Idempotency-Key creates nothing new."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def second_service(module_database: Parameters, composer_process: StandInCompose
         yield running
 
 
-def test_a_build_that_is_ordered_again_is_the_first_one(client: Client, composer: StandInComposer, key: str) -> None:
+def test_a_repeated_request_answers_with_the_first_build(client: Client, composer: StandInComposer, key: str) -> None:
     first = keyed(client, "/compose", compose_request(), key)
     again = keyed(client, "/compose", compose_request(), key)
     assert (first.status_code, again.status_code) == (201, 201)
@@ -52,7 +52,7 @@ def test_a_build_that_is_ordered_again_is_the_first_one(client: Client, composer
     assert built(composer) == 1
 
 
-def test_each_pod_knows_the_keys_of_the_others(
+def test_each_pod_honours_the_keys_of_other_pods(
     client: Client, second_service: Service, composer: StandInComposer, tenant: str, key: str
 ) -> None:
     first = keyed(client, "/compose", compose_request(), key)
@@ -61,7 +61,7 @@ def test_each_pod_knows_the_keys_of_the_others(
     assert built(composer) == 1
 
 
-def test_all_bases_are_one_path(client: Client, composer: StandInComposer, key: str) -> None:
+def test_a_key_applies_to_the_same_path_below_all_bases(client: Client, composer: StandInComposer, key: str) -> None:
     headers = {"Idempotency-Key": key}
     bases = ("/api/image-builder/v1", "/api/image-builder/v1.0", "/api/v1/image-builder")
     answers = [client.post("/compose", compose_request(), base, headers=headers).json() for base in bases]
@@ -69,7 +69,7 @@ def test_all_bases_are_one_path(client: Client, composer: StandInComposer, key: 
     assert built(composer) == 1
 
 
-def test_the_order_of_a_body_s_keys_and_its_blanks_do_not_matter(
+def test_the_order_of_keys_and_white_space_in_a_body_do_not_matter(
     client: Client, composer: StandInComposer, key: str
 ) -> None:
     first = keyed(client, "/compose", compose_request(), key)
@@ -80,7 +80,7 @@ def test_the_order_of_a_body_s_keys_and_its_blanks_do_not_matter(
     assert built(composer) == 1
 
 
-def test_fifty_at_once_over_two_pods_start_one_build(
+def test_fifty_concurrent_requests_over_two_pods_start_one_build(
     client: Client,
     second_service: Service,
     composer: StandInComposer,
@@ -97,7 +97,7 @@ def test_fifty_at_once_over_two_pods_start_one_build(
     assert (built(composer), counts(module_database, tenant)) == (1, (1, 0))
 
 
-def test_the_key_of_another_body_is_refused(client: Client, composer: StandInComposer, key: str) -> None:
+def test_a_key_with_another_body_is_refused(client: Client, composer: StandInComposer, key: str) -> None:
     keyed(client, "/compose", compose_request(), key)
     answer = keyed(client, "/compose", compose_request(image_name="another"), key)
     assert answer.status_code == 422
@@ -105,14 +105,16 @@ def test_the_key_of_another_body_is_refused(client: Client, composer: StandInCom
     assert built(composer) == 1
 
 
-def test_each_tenant_has_keys_of_its_own(service: Service, client: Client, composer: StandInComposer, key: str) -> None:
+def test_keys_are_separate_for_each_tenant(
+    service: Service, client: Client, composer: StandInComposer, key: str
+) -> None:
     first = keyed(client, "/compose", compose_request(), key)
     other = keyed(service.client(uuid4().hex), "/compose", compose_request(), key)
     assert other.json() != first.json()
     assert built(composer) == 2
 
 
-def test_each_path_has_keys_of_its_own(client: Client, composer: StandInComposer, key: str) -> None:
+def test_keys_are_separate_for_each_path(client: Client, composer: StandInComposer, key: str) -> None:
     one, another = kept(client, blueprint("one")), kept(client, blueprint("another"))
     answers = [keyed(client, f"/blueprints/{each}/compose", {}, key) for each in (one, another)]
     assert statuses(answers) == {201: 2}
@@ -124,7 +126,7 @@ def test_a_request_without_a_key_is_carried_out_each_time(client: Client, compos
     assert built(composer) == 2
 
 
-def test_after_a_day_a_key_is_new(
+def test_a_key_expires_after_a_day(
     client: Client, composer: StandInComposer, module_database: Parameters, tenant: str, key: str
 ) -> None:
     first = keyed(client, "/compose", compose_request(), key)
@@ -152,20 +154,20 @@ def test_a_build_that_the_composer_refuses_leaves_its_key_free(
     assert keyed(client, "/compose", compose_request(), key).status_code == 201
 
 
-def test_the_same_blueprint_is_kept_once(client: Client, key: str) -> None:
+def test_a_repeated_request_creates_a_blueprint_once(client: Client, key: str) -> None:
     first = keyed(client, "/blueprints", blueprint("web"), key)
     again = keyed(client, "/blueprints", blueprint("web"), key)
     assert (again.status_code, again.json(), again.headers["ETag"]) == (201, first.json(), first.headers["ETag"])
     assert client.get("/blueprints").json()["meta"]["count"] == 1
 
 
-def test_four_blueprints_at_once_under_one_key_are_one(client: Client, key: str) -> None:
+def test_four_concurrent_requests_with_one_key_create_one_blueprint(client: Client, key: str) -> None:
     answers = at_once([partial(keyed, client, "/blueprints", blueprint("web"), key)] * 4)
     assert statuses(answers).keys() <= {201, 409}
     assert len({answer.json()["id"] for answer in answers if answer.status_code == 201}) == 1
 
 
-def test_a_blueprint_of_a_taken_name_leaves_its_key_free(client: Client, key: str) -> None:
+def test_a_refused_blueprint_name_leaves_its_key_free(client: Client, key: str) -> None:
     kept(client, blueprint("web"))
     assert keyed(client, "/blueprints", blueprint("web"), key).json()["errors"][0]["title"] == "Name not unique"
     assert keyed(client, "/blueprints", blueprint("another"), key).status_code == 201
@@ -181,13 +183,13 @@ def test_the_builds_of_a_blueprint_are_started_once(client: Client, composer: St
     assert built(composer) == 2
 
 
-def test_builds_of_no_image_are_none_the_second_time_too(client: Client, composer: StandInComposer, key: str) -> None:
+def test_a_repeated_request_for_no_image_starts_no_build(client: Client, composer: StandInComposer, key: str) -> None:
     path = f"/blueprints/{kept(client, blueprint('web'))}/compose"
     answers = [keyed(client, path, {"image_types": ["wsl"]}, key) for _ in range(2)]
     assert [(answer.status_code, answer.json()) for answer in answers] == [(201, []), (201, [])]
 
 
-def test_a_start_that_failed_part_way_is_told_again_and_not_begun_again(
+def test_a_partly_failed_start_is_answered_again_and_not_repeated(
     module_database: Parameters, tenant: str, key: str
 ) -> None:
     with PartWayComposer() as composer, Service(module_database, composer.url) as service:
@@ -203,12 +205,12 @@ def test_a_start_that_failed_part_way_is_told_again_and_not_begun_again(
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256, "two words", "ключ".encode().decode("latin-1")])
-def test_a_key_that_is_none_is_refused(client: Client, composer: StandInComposer, key: str) -> None:
+def test_an_invalid_key_is_refused(client: Client, composer: StandInComposer, key: str) -> None:
     assert "Idempotency-Key" in refusal(keyed(client, "/compose", compose_request(), key), 400)
     assert built(composer) == 0
 
 
-def test_nobody_can_try_out_passwords_on_what_is_kept_of_a_body(
+def test_passwords_cannot_be_guessed_from_the_stored_fingerprint_of_a_body(
     client: Client, module_database: Parameters, tenant: str, key: str
 ) -> None:
     request = compose_request(customizations={"users": [{"name": "u", "password": "correct horse"}]})

@@ -1,6 +1,6 @@
-"""No build is lost, or started twice, by a composer that closes idle connections (decision: COMPOSER_REUSE).
+"""No build is lost or started twice if the composer closes idle connections (COMPOSER_REUSE).
 
-TEST_IDLE_CONNECTION_TRIES is how many builds meet connections that are just being closed.
+TEST_IDLE_CONNECTION_TRIES is the number of builds on connections that are being closed.
 """
 
 from __future__ import annotations

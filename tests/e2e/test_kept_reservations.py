@@ -1,4 +1,4 @@
-"""A reservation whose release the database does not answer is released later, or the log says once that it is kept."""
+"""If the database does not answer the release of a reservation, it is released later, or logged as kept."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def refused_while_the_database_goes_away(client: Client, composer: StandInCompos
         assert refusal(asked.result(), 400) == "no"
 
 
-def test_it_is_released_when_the_database_is_there_again(
+def test_a_reservation_is_released_when_the_database_is_available_again(
     database: Parameters, service: Service, composer: StandInComposer, proxy: DatabaseProxy, log: Path
 ) -> None:
     refused_while_the_database_goes_away(service.client(TENANT), composer, proxy)
@@ -63,7 +63,7 @@ def test_it_is_released_when_the_database_is_there_again(
     assert kept(log) == 0
 
 
-def test_it_is_told_once_when_the_service_ends_before_that(
+def test_a_kept_reservation_is_logged_once_if_the_service_ends_first(
     database: Parameters, service: Service, composer: StandInComposer, proxy: DatabaseProxy, log: Path
 ) -> None:
     client = service.client(TENANT)

@@ -1,6 +1,6 @@
-"""The service killed, or the database shut down at once, while clients start builds: what was promised is kept.
+"""The service is killed, or the database shut down, while clients start builds: every promise to clients is kept.
 
-`CRASH_ROUNDS` and `CRASH_SEED` ask for other rounds than these; a round is the same for the same seed and number.
+`CRASH_ROUNDS` and `CRASH_SEED` select other rounds; a round is the same for the same seed and number.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @pytest.fixture(scope="module", params=ROUNDS, ids=str)
 def played(scene: Stage, request: pytest.FixtureRequest) -> Played:
-    """A round; it is played once for all the tests that look at it."""
+    """A round, which is played once for all tests that check it."""
     drawn: Round = request.param
     return scene.play(drawn)
 
 
 def answered(client: Client, compose_id: str) -> int:
-    """The status with which a build is answered, once it is not that it cannot be said at the moment."""
+    """The status of the answer for a build, after temporary errors."""
     answers: list[int] = []
 
     def said() -> bool:
@@ -46,32 +46,32 @@ def answered(client: Client, compose_id: str) -> int:
     return answers[-1]
 
 
-def test_every_build_that_a_client_was_promised_is_answered(scene: Stage, played: Played) -> None:
+def test_every_build_with_an_answered_id_can_be_read(scene: Stage, played: Played) -> None:
     told = {compose_id: answered(scene.pod.client(owner), compose_id) for compose_id, owner in played.promised.items()}
     assert told == dict.fromkeys(played.promised, 200)
 
 
-def test_every_build_that_a_client_was_promised_is_listed(scene: Stage, played: Played) -> None:
+def test_every_build_with_an_answered_id_is_listed(scene: Stage, played: Played) -> None:
     for tenant in played.tenants:
         promised = {compose_id for compose_id, owner in played.promised.items() if owner == tenant}
         assert promised <= {each["id"] for each in listed(scene.pod.client(tenant))["data"]}
 
 
-def test_clients_are_told_of_a_build_or_to_come_again(played: Played) -> None:
+def test_clients_get_either_201_or_503(played: Played) -> None:
     assert set(played.told) <= {201, 503}
 
 
 @pytest.fixture(scope="module")
 def found(scene: Stage, played: Played) -> Settled:
-    """What is left of the round when all has been settled."""
+    """The final state of the round after everything was reconciled."""
     return settled(scene.database, scene.composer, scene.pod, played.tenants)
 
 
-def test_no_start_is_left_open(found: Settled) -> None:
+def test_no_start_remains_unresolved(found: Settled) -> None:
     assert found.starts == 0
 
 
-def test_every_build_of_ours_that_the_composer_has_is_a_row_of_who_asked_for_it(found: Settled) -> None:
+def test_every_build_of_this_service_at_the_composer_is_a_row_of_its_organization(found: Settled) -> None:
     assert found.unknown == {}
 
 
@@ -79,14 +79,14 @@ def test_the_quota_counts_as_many_builds_as_there_are_rows(found: Settled, playe
     assert found.used == {tenant: len(found.rows_of(tenant)) for tenant in played.tenants}
 
 
-def test_no_build_that_a_client_was_promised_is_cancelled(found: Settled, played: Played) -> None:
+def test_no_build_with_an_answered_id_is_cancelled(found: Settled, played: Played) -> None:
     assert not found.cancelled & set(played.promised)
 
 
-def test_no_build_of_others_is_cancelled(found: Settled, played: Played) -> None:
+def test_no_build_of_another_program_is_cancelled(found: Settled, played: Played) -> None:
     assert not found.cancelled & {played.others.recorded, played.others.unknown}
 
 
-def test_no_build_of_others_is_adopted(found: Settled, played: Played) -> None:
+def test_no_build_of_another_program_is_adopted(found: Settled, played: Played) -> None:
     assert played.others.unknown not in found.rows
     assert found.rows[played.others.recorded] == played.others.tenant

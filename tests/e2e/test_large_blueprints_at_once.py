@@ -1,6 +1,6 @@
-"""Requests of one organization that each take much memory wait in line, and never for each other.
+"""Concurrent requests of one organization with large blueprints queue for memory, and never deadlock.
 
-One organization may have 36 MiB by default; changing a blueprint of 4 MB into another takes 32.
+One organization may use 36 MiB by default; changing a blueprint of 4 MB needs 32.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def created(client: Client, size: int = LARGE) -> str:
 
 
 def refusals(calls: Sequence[Call]) -> list[str]:
-    """What was answered to the calls that failed, all of them made at the same time."""
+    """The errors of the failed calls, which are all made concurrently."""
     return [answer.text for answer in at_once(calls) if not answer.ok]
 
 
@@ -53,34 +53,34 @@ def putting(service: Service, tenant: str, key: str, size: int = LARGE) -> Call:
     return lambda: service.client(tenant).request("PUT", f"/blueprints/{key}", json=document("b", size))
 
 
-def test_large_blueprints_are_changed_at_once(service: Service, client: Client, tenant: str) -> None:
+def test_large_blueprints_are_changed_concurrently(service: Service, client: Client, tenant: str) -> None:
     keys = [created(client) for _ in range(AT_ONCE)]
     assert refusals([putting(service, tenant, key) for key in keys]) == []
 
 
-def test_one_blueprint_becomes_large_by_several_changes_at_once(service: Service, client: Client, tenant: str) -> None:
+def test_one_blueprint_becomes_large_by_concurrent_changes(service: Service, client: Client, tenant: str) -> None:
     key = created(client, 10)
     assert refusals([putting(service, tenant, key) for _ in range(AT_ONCE)]) == []
     assert client.get(f"/blueprints/{key}").headers["ETag"] == f'"{1 + AT_ONCE}"'
 
 
-def test_large_blueprints_become_half_as_large_at_once(service: Service, client: Client, tenant: str) -> None:
+def test_large_blueprints_are_halved_concurrently(service: Service, client: Client, tenant: str) -> None:
     keys = [created(client) for _ in range(AT_ONCE)]
     assert refusals([putting(service, tenant, key, LARGE // 2) for key in keys]) == []
 
 
-def test_large_blueprints_are_read_at_once(service: Service, client: Client, tenant: str) -> None:
+def test_large_blueprints_are_read_concurrently(service: Service, client: Client, tenant: str) -> None:
     keys = [created(client) for _ in range(AT_ONCE_ON_THREADS)]
     assert refusals([lambda key=key: service.client(tenant).get(f"/blueprints/{key}") for key in keys]) == []
 
 
-def test_large_blueprints_are_mended_at_once(service: Service, client: Client, tenant: str) -> None:
+def test_large_blueprints_are_fixed_up_concurrently(service: Service, client: Client, tenant: str) -> None:
     keys = [created(client) for _ in range(AT_ONCE_ON_THREADS)]
     fixups = [lambda key=key: service.client(tenant).post(f"/experimental/blueprints/{key}/fixup") for key in keys]
     assert refusals(fixups) == []
 
 
-def test_large_blueprints_are_built_at_once(service: Service, client: Client, tenant: str) -> None:
+def test_large_blueprints_are_built_concurrently(service: Service, client: Client, tenant: str) -> None:
     keys = [created(client) for _ in range(AT_ONCE_ON_THREADS)]
     builds = [lambda key=key: service.client(tenant).post(f"/blueprints/{key}/compose", {}) for key in keys]
     assert refusals(builds) == []

@@ -1,4 +1,4 @@
-"""The service and its maintenance with the roles of deploy/postgres/roles.sql, and nothing that they refuse."""
+"""The service and its maintenance work with the roles of deploy/postgres/roles.sql."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def client(
     superuser: Parameters, composer_process: StandInComposer, tmp_path_factory: pytest.TempPathFactory, log: Path
 ) -> Iterator[Client]:
-    """A user of a service that is `image_builder_app` in the database, counts quotas and looks after starts there."""
+    """A user of a service with the database role `image_builder_app`, a quota and the reconciler."""
     quotas = tmp_path_factory.mktemp("quotas") / "quotas.json"
     quotas.write_text(json.dumps({"default": {"quota": 100, "slidingWindow": 10**15}}))
     composer_process.reset()
@@ -75,9 +75,9 @@ def blueprint(name: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Maintained:
-    """A maintenance that ended well: what it said, a compose that was too old for it, and one with a password.
+    """A successful maintenance run: its log, an expired compose, and a compose with a password.
 
-    The old one had a result, and a start and an idempotency key with its id and of its age.
+    The expired compose had a result, and a start and an idempotency key with its id and of its age.
     """
 
     lines: list[dict[str, Any]]
@@ -117,7 +117,7 @@ def maintained(superuser: Parameters) -> Maintained:
     return Maintained([json.loads(line) for line in ended.stdout.splitlines()], old, with_password)
 
 
-def test_builds_are_started_watched_to_their_end_listed_and_deleted(client: Client) -> None:
+def test_builds_are_started_followed_to_their_end_listed_and_deleted(client: Client) -> None:
     compose = client.compose(compose_request())
     deadline = time.monotonic() + PATIENCE
     while client.get(f"/composes/{compose}").json()["image_status"]["status"] != "success":
@@ -132,7 +132,7 @@ def test_builds_are_started_watched_to_their_end_listed_and_deleted(client: Clie
     assert {answer.status_code for answer in answers} == {200}
 
 
-def test_blueprints_are_kept_changed_built_and_deleted(client: Client) -> None:
+def test_blueprints_are_created_changed_built_and_deleted(client: Client) -> None:
     name = uuid4().hex
     kept = client.post("/blueprints", blueprint(name))
     assert kept.status_code == 201, kept.text
@@ -148,14 +148,14 @@ def test_blueprints_are_kept_changed_built_and_deleted(client: Client) -> None:
     assert [answer.status_code for answer in answers] == [200, 201, 200, 200, 200, 204]
 
 
-def test_what_is_sent_twice_under_a_key_is_done_once(client: Client) -> None:
+def test_a_repeated_request_with_an_idempotency_key_is_executed_once(client: Client) -> None:
     headers = {"Idempotency-Key": uuid4().hex}
     answers = [client.post("/compose", compose_request(), headers=headers) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [201, 201]
     assert answers[0].json() == answers[1].json()
 
 
-def test_starts_that_were_left_are_looked_after(client: Client, superuser: Parameters) -> None:
+def test_abandoned_starts_are_reconciled(client: Client, superuser: Parameters) -> None:
     deadline = time.monotonic() + PATIENCE
     with session(superuser) as connection:
         while connection.execute("SELECT 1 FROM reconciler WHERE until > now() AT TIME ZONE 'utc'").fetchone() is None:
@@ -163,22 +163,20 @@ def test_starts_that_were_left_are_looked_after(client: Client, superuser: Param
             time.sleep(0.1)
 
 
-def test_nothing_of_all_this_was_refused(client: Client, log: Path) -> None:
+def test_the_database_refused_no_statement(client: Client, log: Path) -> None:
     assert [line for line in log.read_text().splitlines() if "permission denied" in line] == []
 
 
-def test_maintenance_removes_what_is_too_old(superuser: Parameters, maintained: Maintained) -> None:
+def test_maintenance_removes_old_rows(superuser: Parameters, maintained: Maintained) -> None:
     with session(superuser) as connection:
         assert connection.execute(LEFT_OF_IT, {"compose": maintained.old}).fetchall() == []
 
 
-def test_maintenance_takes_out_passwords(superuser: Parameters, maintained: Maintained) -> None:
+def test_maintenance_removes_passwords(superuser: Parameters, maintained: Maintained) -> None:
     assert SECRET not in stored_row(superuser, maintained.with_password)["as_text"]
 
 
-def test_a_vacuum_that_the_database_has_no_privilege_for_is_said_to_be_left_out(
-    superuser: Parameters, maintained: Maintained
-) -> None:
+def test_a_vacuum_without_the_privilege_is_logged_as_skipped(superuser: Parameters, maintained: Maintained) -> None:
     with session(superuser) as connection:
         has_privilege = connection.info.server_version >= 170000
     warnings = [line["text"] for line in maintained.lines if line["level"] == "warning"]

@@ -1,4 +1,4 @@
-"""Starts that the composer did not answer are found again at the composer."""
+"""Starts without an answer of the composer are reconciled with the builds of the composer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HASTY = {"COMPOSE_DEADLINE": "1", "START_LEASE": "1", "RECONCILE_INTERVAL": "0.1
 
 @pytest.fixture
 def service(module_database: Parameters, composer: StandInComposer) -> Iterator[Service]:
-    """A service that looks after what was left within seconds, not minutes; nothing has opened its breakers yet."""
+    """A service that reconciles within seconds, with closed circuit breakers."""
     with Service(module_database, composer.url, environment=HASTY) as running:
         yield running
 
@@ -38,7 +38,7 @@ def in_time(seen: Callable[[], bool]) -> None:
 
 
 def unanswered(client: Client, composer: StandInComposer, drop: str, key: str | None = None) -> None:
-    """A build whose order the composer drops `before` or `after` it has taken it."""
+    """Request a build whose connection the composer drops `before` or `after` it has accepted the build."""
     composer.steer(post_drop=drop)
     refusal(client.post("/compose", compose_request(image_name="lost"), headers=keyed(key)), 503)
     composer.steer(post_drop=None)
@@ -52,7 +52,7 @@ def ids_at(composer: StandInComposer) -> list[str]:
     return [item["id"] for item in requests.get(f"{composer.api_url}/composes/", timeout=PATIENCE).json()["items"]]
 
 
-def test_a_build_whose_answer_was_lost_comes_to_be_listed(
+def test_a_build_whose_answer_was_lost_is_adopted_and_listed(
     client: Client, composer: StandInComposer, module_database: Parameters, tenant: str
 ) -> None:
     unanswered(client, composer, "after")
@@ -65,7 +65,7 @@ def test_a_build_whose_answer_was_lost_comes_to_be_listed(
     assert client.get(f"/composes/{item['id']}").status_code == 200
 
 
-def test_a_start_that_never_reached_the_composer_is_given_back(
+def test_a_start_that_never_reached_the_composer_is_released(
     client: Client, composer: StandInComposer, module_database: Parameters, tenant: str
 ) -> None:
     unanswered(client, composer, "before")
@@ -74,7 +74,7 @@ def test_a_start_that_never_reached_the_composer_is_given_back(
     assert listed(client)["meta"]["count"] == 0
 
 
-def test_of_two_that_look_alike_one_build_is_found(
+def test_of_two_equal_starts_with_one_build_one_is_adopted(
     client: Client, composer: StandInComposer, module_database: Parameters, tenant: str
 ) -> None:
     unanswered(client, composer, "after")
@@ -82,7 +82,7 @@ def test_of_two_that_look_alike_one_build_is_found(
     in_time(lambda: counts(module_database, tenant) == (1, 0))
 
 
-def test_the_composer_s_absence_is_waited_out(
+def test_starts_wait_for_an_unavailable_composer(
     client: Client, composer: StandInComposer, module_database: Parameters, tenant: str
 ) -> None:
     unanswered(client, composer, "after")
@@ -93,7 +93,7 @@ def test_the_composer_s_absence_is_waited_out(
     in_time(lambda: counts(module_database, tenant) == (1, 0))
 
 
-def test_builds_of_others_are_left_alone(
+def test_builds_of_other_programs_are_neither_adopted_nor_cancelled(
     client: Client, composer: StandInComposer, module_database: Parameters, tenant: str
 ) -> None:
     unanswered(client, composer, "before")
@@ -113,7 +113,7 @@ def test_builds_of_others_are_left_alone(
     assert composer.counters().get("DELETE /composes/{id}", 0) == 0
 
 
-def test_a_build_of_a_blueprint_that_is_gone_is_as_hidden_as_its_others(
+def test_an_adopted_build_of_a_deleted_blueprint_is_hidden(
     client: Client, composer: StandInComposer, module_database: Parameters, tenant: str
 ) -> None:
     blueprint_id = kept(client, blueprint("gone"))
@@ -125,7 +125,7 @@ def test_a_build_of_a_blueprint_that_is_gone_is_as_hidden_as_its_others(
     assert listed(client)["data"] == []
 
 
-def test_a_key_whose_outcome_nobody_knows_is_answered_when_the_build_is_found(
+def test_an_idempotency_key_with_an_unknown_outcome_is_answered_when_the_build_is_found(
     client: Client, composer: StandInComposer, tenant: str
 ) -> None:
     key = uuid4().hex
@@ -140,7 +140,7 @@ def test_a_key_whose_outcome_nobody_knows_is_answered_when_the_build_is_found(
     assert composer.counters()["POST /compose"] == 1
 
 
-def test_a_key_whose_build_came_to_nothing_is_free_again(
+def test_an_idempotency_key_is_free_after_its_reservation_was_released(
     client: Client, composer: StandInComposer, tenant: str
 ) -> None:
     key = uuid4().hex

@@ -50,7 +50,7 @@ def test_the_json_outside_the_contract_ends_with_one_line_break(service: Service
     assert_is_one_line(raw_http.call(service.url, "GET", path))
 
 
-def test_the_answer_to_head_says_the_length_with_the_line_break(service: Service) -> None:
+def test_the_content_length_of_head_includes_the_line_break(service: Service) -> None:
     whole, head = (raw_http.call(service.url, method, "/status") for method in ("GET", "HEAD"))
     assert head.content == b""
     assert head.headers["content-length"] == str(len(whole.content))
@@ -82,12 +82,12 @@ REFUSED: dict[str, tuple[str, str, Mapping[str, str], bytes | None, int]] = {
 
 
 @pytest.mark.parametrize("layer", REFUSED)
-def test_a_refusal_ends_with_one_line_break_whichever_layer_makes_it(service: Service, layer: str) -> None:
+def test_an_error_of_any_layer_ends_with_one_line_break(service: Service, layer: str) -> None:
     method, path, headers, body, status = REFUSED[layer]
     refusal(raw_http.call(service.url, method, path, headers, body), status)
 
 
-def test_several_violations_end_with_one_line_break(service: Service) -> None:
+def test_an_error_with_several_violations_ends_with_one_line_break(service: Service) -> None:
     document = {"name": " ", "image_requests": compose_request()["image_requests"], "customizations": {}}
     users = {**document, "customizations": {"users": [{"name": " "}, {"name": " "}]}}
     answer = service.client("line breaks").post("/blueprints", users)
@@ -96,11 +96,13 @@ def test_several_violations_end_with_one_line_break(service: Service) -> None:
 
 
 @pytest.mark.parametrize("sent", [b"not HTTP at all\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"])
-def test_what_is_no_http_is_refused_with_a_line_break(service: Service, sent: bytes) -> None:
+def test_the_error_for_bytes_that_are_not_http_ends_with_a_line_break(service: Service, sent: bytes) -> None:
     refusal(raw_http.send(service.url, sent), 400)
 
 
-def test_a_rate_limit_is_told_with_a_line_break(module_database: Parameters, composer: StandInComposer) -> None:
+def test_the_error_of_a_rate_limit_ends_with_a_line_break(
+    module_database: Parameters, composer: StandInComposer
+) -> None:
     with Service(module_database, composer.url, environment={"RATE_LIMIT_READS": "1"}) as limited:
         client = limited.client("line breaks")
         answers = [client.get("/composes") for _ in range(10)]
@@ -108,7 +110,7 @@ def test_a_rate_limit_is_told_with_a_line_break(module_database: Parameters, com
         refusal(answers[-1], 429)
 
 
-def test_a_back_end_that_is_away_is_told_with_a_line_break(module_database: Parameters) -> None:
+def test_the_error_of_an_unavailable_back_end_ends_with_a_line_break(module_database: Parameters) -> None:
     with Service(module_database, "http://127.0.0.1:1") as alone:
         client = alone.client("line breaks")
         refusal(client.get("/ready"), 500)

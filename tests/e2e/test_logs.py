@@ -1,4 +1,4 @@
-"""What the running service writes: one JSON object a line, and who asked on each line of a request."""
+"""The log of the running service: one JSON object per line, with the caller on each line of a request."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def composer() -> Iterator[Loopback]:
-    """A composer that is there, and fails."""
+    """A composer that answers with errors."""
     with Loopback(answer(503)) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def service(module_database: Parameters, composer: Loopback, log: Path) -> Iterator[Service]:
-    """Two worker processes and their parent, that say all they can."""
+    """Two worker processes and their parent, with all log levels."""
     variables = {"LOG_LEVEL": "DEBUG"}
     with Service(module_database, composer.url, environment=variables, workers=2, log=log) as running:
         yield running
@@ -45,7 +45,7 @@ def lines(log: Path) -> Lines:
 
 
 def soon(log: Path, wanted: Callable[[dict[str, Any]], bool]) -> Lines:
-    """The lines that are wanted, once there are any: an answer may be there before its line."""
+    """Wait for log lines that match, because an answer may arrive before its line."""
     deadline = time.monotonic() + PATIENCE
     while not (found := [line for line in lines(log) if wanted(line)]):
         assert time.monotonic() < deadline, log.read_text()
@@ -53,19 +53,19 @@ def soon(log: Path, wanted: Callable[[dict[str, Any]], bool]) -> Lines:
     return found
 
 
-def test_every_line_says_when_how_bad_and_what(service: Service, log: Path) -> None:
+def test_every_line_has_time_level_and_event(service: Service, log: Path) -> None:
     service.client("any").get("/version")
     soon(log, lambda line: line["event"] == "request")
     assert [line for line in lines(log) if not {"time", "level", "event"} <= line.keys()] == []
 
 
-def test_the_parent_process_writes_such_lines_too(service: Service, log: Path) -> None:
+def test_the_parent_process_writes_json_lines_too(service: Service, log: Path) -> None:
     (line,) = soon(log, lambda line: line["event"] == "serving")
     assert service.process is not None
     assert line["process"] == service.process.pid
 
 
-def test_a_requests_line_tells_who_asked_for_what_and_how_it_went(service: Service, log: Path) -> None:
+def test_the_line_of_a_request_has_the_caller_the_request_and_the_status(service: Service, log: Path) -> None:
     service.client("who").get("/composes", headers={"x-rh-insights-request-id": "told"})
     (line,) = soon(log, lambda line: line["event"] == "request" and line["request_id"] == "told")
     assert line["duration_ms"] > 0
@@ -78,7 +78,7 @@ def test_a_requests_line_tells_who_asked_for_what_and_how_it_went(service: Servi
     }
 
 
-def test_all_lines_of_a_request_say_whose_they_are_those_of_calls_of_back_ends_too(service: Service, log: Path) -> None:
+def test_all_lines_of_a_request_including_back_end_calls_name_the_caller(service: Service, log: Path) -> None:
     headers = {"x-rh-insights-request-id": "failing"}
     assert service.client("whose").post("/compose", compose_request(), headers=headers).status_code == 500
     soon(log, lambda line: line["event"] == "request" and line["request_id"] == "failing")
@@ -87,7 +87,7 @@ def test_all_lines_of_a_request_say_whose_they_are_those_of_calls_of_back_ends_t
     assert {(line.get("operation_id"), line.get("org_id")) for line in found} == {("composeImage", "whose")}
 
 
-def test_requests_do_not_take_over_what_was_said_of_others(service: Service, log: Path) -> None:
+def test_lines_of_a_request_have_no_values_of_other_requests(service: Service, log: Path) -> None:
     client = service.client("before")  # one connection for all of them
     client.get("/composes")
     client.get("/nowhere", headers={"x-rh-insights-request-id": "after", "x-rh-identity": None})
@@ -105,7 +105,7 @@ def test_requests_do_not_take_over_what_was_said_of_others(service: Service, log
     ],
     ids=["no HTTP", "headers too large", "nowhere", "no such method"],
 )
-def test_an_answer_to_what_is_no_request_of_ours_has_the_id_of_its_line(
+def test_an_answer_outside_the_operations_has_the_request_id_of_its_log_line(
     service: Service, log: Path, sent: bytes, status: int
 ) -> None:
     with raw_http.connection(service.url) as opened:
@@ -117,7 +117,7 @@ def test_an_answer_to_what_is_no_request_of_ours_has_the_id_of_its_line(
     assert soon(log, lambda line: line.get("request_id") == request_id and line.get("status") == status)
 
 
-def test_what_is_no_http_has_one_line(service: Service, log: Path) -> None:
+def test_bytes_that_are_not_http_are_logged_in_one_line(service: Service, log: Path) -> None:
     before = len(lines(log))
     refused = raw_http.send(service.url, b"this is no HTTP\r\n\r\n")
     assert refused is not None
@@ -126,7 +126,7 @@ def test_what_is_no_http_has_one_line(service: Service, log: Path) -> None:
     assert [line["event"] for line in lines(log)[before:] if "HTTP" in line["event"]] == []
 
 
-def test_migrations_write_such_lines_too(empty_database: Parameters) -> None:
+def test_migrations_write_json_lines_too(empty_database: Parameters) -> None:
     status, text = Service(empty_database, "http://127.0.0.1:1").command("migrate")
     assert status == 0, text
     said = [json.loads(line) for line in text.splitlines()]

@@ -1,4 +1,4 @@
-"""Starts that a crash cut short are settled by whichever pod comes first: once, and without harm to anybody else."""
+"""Starts that a crash interrupted are reconciled once by any pod, without effects on other organizations."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def pod(database: Parameters, composer: StandInComposer, environment: dict[str, 
 
 @pytest.fixture
 def another(database: Parameters, composer: StandInComposer, environment: dict[str, str]) -> Pod:
-    """A pod that is still to be started."""
+    """A pod that is not started yet."""
     return Pod(database, composer.url, environment)
 
 
@@ -95,7 +95,7 @@ def test_four_pods_adopt_each_lost_build_once(
     assert found.used == dict.fromkeys(tenants, EACH)
 
 
-def test_one_pod_at_a_time_asks_the_composer_what_it_has(
+def test_one_pod_at_a_time_lists_the_builds_of_the_composer(
     database: Parameters, composer: StandInComposer, pod: Pod, environment: dict[str, str], tenant: str
 ) -> None:
     killed_while_the_composer_builds(pod, composer, [composing(pod, tenant)], 1)
@@ -107,7 +107,7 @@ def test_one_pod_at_a_time_asks_the_composer_what_it_has(
     assert all(earlier["ended"] <= later["began"] for earlier, later in pairwise(asked))
 
 
-def test_when_the_pod_that_settles_is_killed_another_one_does(
+def test_if_the_reconciling_pod_is_killed_another_one_reconciles(
     database: Parameters, composer: StandInComposer, pod: Pod, another: Pod, environment: dict[str, str], tenant: str
 ) -> None:
     killed_while_the_composer_builds(pod, composer, [composing(pod, tenant)] * EACH, EACH)
@@ -120,7 +120,7 @@ def test_when_the_pod_that_settles_is_killed_another_one_does(
     assert row_ids(database, tenant) == set(built(composer))
 
 
-def test_an_adopted_build_is_as_if_nothing_had_happened(
+def test_an_adopted_build_has_the_same_answers_as_an_undisturbed_one(
     database: Parameters, composer: StandInComposer, pod: Pod, another: Pod, tenant: str
 ) -> None:
     asked = composing(
@@ -151,7 +151,7 @@ def test_an_adopted_build_is_as_if_nothing_had_happened(
     assert timedelta(0) <= row["created_at"] - began < timedelta(minutes=5)
 
 
-def test_adopted_builds_of_a_blueprint_are_its_builds(
+def test_adopted_builds_of_a_blueprint_are_listed_for_it(
     database: Parameters, composer: StandInComposer, pod: Pod, another: Pod, tenant: str
 ) -> None:
     client = pod.client(tenant)
@@ -168,7 +168,7 @@ def test_adopted_builds_of_a_blueprint_are_its_builds(
     assert {each["request"]["image_requests"][0]["image_type"] for each in builds} == {"guest-image", "wsl"}
 
 
-def test_a_start_whose_lease_runs_is_left_alone(
+def test_a_start_within_its_lease_is_not_reconciled(
     database: Parameters, composer: StandInComposer, environment: dict[str, str], tenant: str
 ) -> None:
     with pods(2, database, composer.url, {**environment, "START_LEASE": "60", "COMPOSE_DEADLINE": "30"}) as running:
@@ -180,7 +180,7 @@ def test_a_start_whose_lease_runs_is_left_alone(
     assert composer.behaviour()["deleted"] == []
 
 
-def test_a_pod_that_comes_to_itself_after_its_build_was_adopted_answers_with_that(
+def test_a_pod_that_resumes_after_its_build_was_adopted_answers_with_that_build(
     database: Parameters, composer: StandInComposer, pod: Pod, another: Pod, tenant: str
 ) -> None:
     composer.steer(post_latency=0.5)
@@ -202,7 +202,7 @@ def test_a_pod_that_comes_to_itself_after_its_build_was_adopted_answers_with_tha
     assert composer.behaviour()["deleted"] == []
 
 
-def test_a_pod_that_comes_to_itself_after_its_start_was_given_back_builds_nothing_unseen(
+def test_a_pod_that_resumes_after_its_start_was_released_starts_no_unrecorded_build(
     database: Parameters, composer: StandInComposer, another: Pod, tenant: str
 ) -> None:
     # Without a quota a start is recorded by one statement, which the database brings to its end for a frozen pod.
@@ -223,7 +223,7 @@ def test_a_pod_that_comes_to_itself_after_its_start_was_given_back_builds_nothin
             assert used(another, tenant) == len(built(composer))
 
 
-def test_a_build_on_its_way_is_not_taken_for_the_lost_one_of_another_that_asked_for_the_same(
+def test_a_running_start_does_not_lose_its_build_to_an_equal_lost_start_of_another_organization(
     database: Parameters, composer: StandInComposer, pod: Pod, environment: dict[str, str], tenant: str
 ) -> None:
     # The lost start's lease ends while the other's build is at the composer and not yet a row.
@@ -240,7 +240,7 @@ def test_a_build_on_its_way_is_not_taken_for_the_lost_one_of_another_that_asked_
         assert used(serving, loser) == 0
 
 
-def test_a_build_of_the_older_program_is_not_taken_for_a_lost_one_that_asked_for_the_same(
+def test_a_build_of_an_older_program_is_not_adopted_for_an_equal_lost_start(
     database: Parameters, composer: StandInComposer, pod: Pod, another: Pod, tenant: str
 ) -> None:
     request = ComposerClient(composer)
@@ -256,7 +256,7 @@ def test_a_build_of_the_older_program_is_not_taken_for_a_lost_one_that_asked_for
     assert row_ids(database, older) == {theirs}
 
 
-def test_a_lost_start_is_given_back_though_the_same_was_built_before(
+def test_a_lost_start_is_released_although_an_equal_request_was_built_before(
     database: Parameters, composer: StandInComposer, pod: Pod, another: Pod, tenant: str
 ) -> None:
     composing(pod, tenant)()
@@ -267,7 +267,7 @@ def test_a_lost_start_is_given_back_though_the_same_was_built_before(
     assert row_ids(database, tenant) == set(built(composer))
 
 
-def test_of_two_organizations_that_lost_the_same_each_gets_one_build(
+def test_two_organizations_with_equal_lost_starts_each_get_one_build(
     database: Parameters, composer: StandInComposer, pod: Pod, another: Pod, tenant: str
 ) -> None:
     second = uuid4().hex

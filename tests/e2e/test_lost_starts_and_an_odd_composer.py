@@ -1,4 +1,4 @@
-"""Lost starts are settled also where the composer is slow, or cannot say what one of its builds was asked for."""
+"""Lost starts are reconciled even if the composer is slow, or cannot return the request of one of its builds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {**RECONCILING, **quotas(tmp_path, 100)}
 
 
-def test_a_slow_composer_keeps_nobody_from_settling(
+def test_a_slow_composer_does_not_prevent_the_reconciliation(
     database: Parameters, composer: StandInComposer, environment: dict[str, str], tenant: str
 ) -> None:
     with Pod(database, composer.url, environment) as pod:
@@ -39,7 +39,7 @@ def test_a_slow_composer_keeps_nobody_from_settling(
 
 
 class Odd:
-    """A composer with a build it can say nothing of; those that it accepts while it is `held` are not answered."""
+    """A composer with a build whose request it cannot return; while it is `held`, accepted builds get no answer."""
 
     def __init__(self, unsayable: str) -> None:
         self.builds: dict[str, bytes] = {}
@@ -67,7 +67,7 @@ class Odd:
 
 
 @pytest.mark.parametrize("unsayable", [FIRST, LAST])
-def test_a_build_that_the_composer_can_say_nothing_of_keeps_no_other_from_being_adopted(
+def test_a_build_without_a_known_request_does_not_prevent_the_adoption_of_others(
     database: Parameters, environment: dict[str, str], tenant: str, unsayable: str
 ) -> None:
     odd = Odd(unsayable)

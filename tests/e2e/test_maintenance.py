@@ -27,7 +27,7 @@ SECRET = "correct horse battery"
 
 
 class Job:
-    """The command in a process of its own, with the PG variables and these."""
+    """The command in a separate process, with the PG variables and these."""
 
     def __init__(self, database: Parameters, environment: dict[str, str]) -> None:
         self._written = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has ended
@@ -48,7 +48,7 @@ class Job:
         )
 
     def ended(self) -> tuple[int, str]:
-        """Its exit status and all that it said."""
+        """The exit status and the output."""
         with self._written:
             try:
                 status = self.process.wait(PATIENCE)
@@ -63,7 +63,7 @@ class Job:
 
 
 def run(database: Parameters, **environment: str) -> dict[str, Any]:
-    """The last line of a job that must end well."""
+    """Run a job, which must succeed, and return its last line."""
     status, output = Job(database, environment).ended()
     assert status == 0, output
     last: dict[str, Any] = [json.loads(line) for line in output.splitlines()][-1]
@@ -88,7 +88,7 @@ def insert_expired(database: Parameters, number: int) -> None:
 
 
 def slow_down(database: Parameters, seconds: float) -> None:
-    """From now on a batch that removes composes takes so long."""
+    """Make each batch that deletes composes take this time."""
     with session(database) as connection:
         connection.execute(
             f"""
@@ -108,7 +108,7 @@ def in_a_batch(database: Parameters) -> bool:
         )
 
 
-def test_it_removes_what_is_too_old_and_passwords_and_tells_how_many(database: Parameters) -> None:
+def test_maintenance_removes_old_rows_and_passwords_and_logs_their_numbers(database: Parameters) -> None:
     insert_expired(database, 3)
     users = [{"name": "u", "password": SECRET}]
     young = insert_compose(
@@ -122,14 +122,14 @@ def test_it_removes_what_is_too_old_and_passwords_and_tells_how_many(database: P
 
 
 @pytest.mark.parametrize("environment", [{}, {"ENABLE_DB_MAINTENANCE": "F"}, {"ENABLE_DB_MAINTENANCE": ""}])
-def test_it_is_off_unless_told_otherwise(database: Parameters, environment: dict[str, str]) -> None:
+def test_maintenance_is_disabled_by_default(database: Parameters, environment: dict[str, str]) -> None:
     insert_expired(database, 3)
     assert "ENABLE_DB_MAINTENANCE" in run(database, DRY_RUN="false", **environment)["event"]
     assert count(database) == 3
 
 
 @pytest.mark.parametrize("dry", [{}, {"DRY_RUN": ""}, {"DRY_RUN": "1"}, {"DRY_RUN": "T"}, {"DRY_RUN": "tRUE"}])
-def test_it_only_counts_unless_told_otherwise(database: Parameters, dry: dict[str, str]) -> None:
+def test_maintenance_only_counts_by_default(database: Parameters, dry: dict[str, str]) -> None:
     insert_expired(database, 3)
     told = run(database, ENABLE_DB_MAINTENANCE="1", **dry)
     assert (told["dry_run"], told["composes_expired"], told["vacuumed"]) == (True, 3, False)
@@ -137,20 +137,20 @@ def test_it_only_counts_unless_told_otherwise(database: Parameters, dry: dict[st
 
 
 @pytest.mark.parametrize(("yes", "no"), [("1", "0"), ("t", "F"), ("TRUE", "fAlSe")])
-def test_truth_is_said_in_several_ways(database: Parameters, yes: str, no: str) -> None:
+def test_booleans_have_several_spellings(database: Parameters, yes: str, no: str) -> None:
     insert_expired(database, 3)
     assert run(database, ENABLE_DB_MAINTENANCE=yes, DRY_RUN=no)["composes_expired"] == 3
     assert count(database) == 0
 
 
 @pytest.mark.parametrize(("months", "left"), [("", 1), ("24", 1), ("23", 0), ("25", 1)])
-def test_composes_are_kept_for_the_months_that_are_set(database: Parameters, months: str, left: int) -> None:
+def test_composes_are_kept_for_the_configured_months(database: Parameters, months: str, left: int) -> None:
     insert_compose(database, "t", ago=timedelta(days=715))  # 23 months are at most 702 days, 24 at least 730
     run(database, **ON, DB_COMPOSES_RETENTION_MONTHS=months)
     assert count(database) == left
 
 
-def test_all_variables_that_cannot_be_used_are_named_at_once_and_nothing_is_done(database: Parameters) -> None:
+def test_all_invalid_variables_are_named_together_and_nothing_changes(database: Parameters) -> None:
     insert_expired(database, 3)
     wrong = {
         "ENABLE_DB_MAINTENANCE": "yes",
@@ -179,23 +179,21 @@ def test_all_variables_that_cannot_be_used_are_named_at_once_and_nothing_is_done
         ("DB_COMPOSES_RETENTION_MONTHS", "9999999999"),
     ],
 )
-def test_a_variable_that_cannot_be_used_is_named_and_nothing_is_done(
-    database: Parameters, name: str, value: str
-) -> None:
+def test_an_invalid_variable_is_named_and_nothing_changes(database: Parameters, name: str, value: str) -> None:
     insert_expired(database, 3)
     status, output = Job(database, {**ON, name: value}).ended()
     assert (status, name in output) == (1, True), output
     assert count(database) == 3
 
 
-def test_a_database_that_is_away_is_an_error(database: Parameters) -> None:
+def test_an_unavailable_database_is_an_error(database: Parameters) -> None:
     status, output = Job({**database, "port": 1}, ON).ended()
     assert status == 1
     assert "not available" in output
     assert "Traceback" not in output
 
 
-def test_the_second_of_two_at_once_ends_and_says_so(database: Parameters) -> None:
+def test_the_second_of_two_concurrent_runs_logs_a_warning_and_exits(database: Parameters) -> None:
     insert_expired(database, 3)
     with open_maintenance(database, 24):
         told = run(database, **ON)
@@ -204,7 +202,7 @@ def test_the_second_of_two_at_once_ends_and_says_so(database: Parameters) -> Non
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_after_the_batch_at_hand(database: Parameters, number: int) -> None:
+def test_a_signal_ends_the_run_after_the_current_batch(database: Parameters, number: int) -> None:
     insert_expired(database, 3000)
     slow_down(database, 0.5)
     job = Job(database, ON)

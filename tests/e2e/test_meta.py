@@ -1,4 +1,4 @@
-"""What the service says about itself."""
+"""Version, probes, the OpenAPI document, and paths outside the operations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def nobody(service: Service) -> Client:
 
 @pytest.fixture(scope="module")
 def elsewhere(module_database: Parameters, composer_process: StandInComposer) -> Iterator[Service]:
-    """A service at other paths that knows its own build."""
+    """A service with other base paths and known build information."""
     environment = {
         "PATH_PREFIX": "other",
         "APP_NAME": "builder",
@@ -41,18 +41,18 @@ def elsewhere(module_database: Parameters, composer_process: StandInComposer) ->
 # /version, /status
 
 
-def test_the_version_is_the_contracts(service: Service, nobody: Client) -> None:
+def test_the_version_is_that_of_the_contract(service: Service, nobody: Client) -> None:
     document = nobody.get("/openapi.json", base="").json()
     assert service.client().get("/version").json()["version"] == document["info"]["version"]
 
 
-def test_the_version_tells_the_build_where_it_is_known(elsewhere: Service) -> None:
+def test_the_version_includes_the_build_if_it_is_known(elsewhere: Service) -> None:
     version = elsewhere.client().get("/version", base="/other/builder/v1").json()
     assert version["build_commit"] == "abc123"
     assert version["build_time"] == "2026-01-31T12:00:00Z"
 
 
-def test_the_liveness_probe_answers_as_the_version_does(service: Service, nobody: Client) -> None:
+def test_the_liveness_probe_has_the_same_answer_as_the_version(service: Service, nobody: Client) -> None:
     status = nobody.get("/status", base="")
     assert status.status_code == 200
     assert status.json() == service.client().get("/version").json()
@@ -61,7 +61,7 @@ def test_the_liveness_probe_answers_as_the_version_does(service: Service, nobody
 # /ready
 
 
-def test_ready_below_a_base_asks_for_the_composer_too(database: Parameters, composer: StandInComposer) -> None:
+def test_ready_below_a_base_checks_the_composer_too(database: Parameters, composer: StandInComposer) -> None:
     with Service(database, composer.url) as service:
         client, probe = service.client(), Client(service.url, {})
         for _ in range(20):
@@ -75,7 +75,7 @@ def test_ready_below_a_base_asks_for_the_composer_too(database: Parameters, comp
         assert (answer.status_code, answer.json()) == (200, {"readiness": "ready"})
 
 
-def test_without_a_database_nobody_is_ready_until_it_is_back(
+def test_readiness_fails_until_the_database_is_available_again(
     database: Parameters, postgres: Parameters, composer: StandInComposer
 ) -> None:
     with Service(database, composer.url) as service:
@@ -93,7 +93,7 @@ def test_without_a_database_nobody_is_ready_until_it_is_back(
         assert client.get("/ready").status_code == 200
 
 
-def test_without_a_composer_pods_stay_ready(database: Parameters) -> None:
+def test_pods_stay_ready_without_a_composer(database: Parameters) -> None:
     with Service(database, "http://127.0.0.1:1") as service:
         assert Client(service.url, {}).get("/ready", base="").status_code == 200
         detail = refusal(service.client().get("/ready"), 500)
@@ -104,7 +104,7 @@ def test_without_a_composer_pods_stay_ready(database: Parameters) -> None:
 
 
 @pytest.mark.parametrize("base", ["", *BASES])
-def test_the_contract_is_served_to_everybody(nobody: Client, base: str) -> None:
+def test_the_openapi_document_needs_no_identity(nobody: Client, base: str) -> None:
     answer = nobody.get("/openapi.json", base=base)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "application/json"
@@ -121,7 +121,7 @@ def test_the_contract_is_served_to_everybody(nobody: Client, base: str) -> None:
 
 
 @pytest.mark.parametrize("base", BASES)
-def test_every_operation_answers_below_every_base(service: Service, composer: StandInComposer, base: str) -> None:
+def test_every_operation_is_answered_below_every_base(service: Service, composer: StandInComposer, base: str) -> None:
     client = service.client(uuid4().hex)
     created = client.post("/compose", compose_request(), base=base)
     assert created.status_code == 201
@@ -141,7 +141,7 @@ def test_the_bases_follow_the_prefix_and_the_name(elsewhere: Service) -> None:
     refusal(client.get("/composes", base=BASES[0]), 404)
 
 
-def test_the_served_contract_names_the_bases_in_force(elsewhere: Service) -> None:
+def test_the_served_openapi_document_names_the_configured_bases(elsewhere: Service) -> None:
     document = Client(elsewhere.url, {}).get("/openapi.json", base="").json()
     urls = {server["url"] for server in document["servers"]}
     assert {"/other/builder/v1", "/other/builder/v1.0", "/api/v1/image-builder"} <= urls
@@ -155,19 +155,19 @@ def test_an_unknown_path_is_not_found(service: Service, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [f"{BASE}/composes/", f"{BASE}//composes", f"{BASE}/version/"])
-def test_a_slash_too_many_makes_another_path(service: Service, path: str) -> None:
+def test_a_path_with_an_additional_slash_is_not_found(service: Service, path: str) -> None:
     refusal(service.client().get(path, base="", allow_redirects=False), 404)
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "POST"])
 @pytest.mark.parametrize("path", [f"{BASE}/composes", f"{BASE}/version", "/status", "/ready", "/openapi.json"])
-def test_a_wrong_method_is_told_the_right_ones(service: Service, method: str, path: str) -> None:
+def test_the_answer_to_a_wrong_method_names_the_allowed_ones(service: Service, method: str, path: str) -> None:
     answer = service.client().request(method, path, base="", json={})
     refusal(answer, 405)
     assert "GET" in answer.headers["Allow"].replace(" ", "").split(",")
 
 
-def test_a_path_of_several_methods_names_them_all(service: Service) -> None:
+def test_the_answer_to_a_wrong_method_names_all_methods_of_the_path(service: Service) -> None:
     answer = service.client().request("PUT", f"/composes/{uuid4()}", json={})
     refusal(answer, 405)
     assert {"GET", "DELETE"} <= set(answer.headers["Allow"].replace(" ", "").split(","))
@@ -177,7 +177,7 @@ def test_a_path_of_several_methods_names_them_all(service: Service) -> None:
 
 
 @pytest.mark.parametrize("base", ["", *BASES])
-def test_the_interactive_page_is_open_to_everybody_and_needs_nothing_from_elsewhere(nobody: Client, base: str) -> None:
+def test_the_interactive_page_needs_no_identity_and_loads_nothing_from_other_hosts(nobody: Client, base: str) -> None:
     page = nobody.get("/docs/", base=base)
     assert page.status_code == 200
     assert page.headers["Content-Type"].startswith("text/html")
@@ -186,14 +186,14 @@ def test_the_interactive_page_is_open_to_everybody_and_needs_nothing_from_elsewh
 
 
 @pytest.mark.parametrize("base", ["", *BASES])
-def test_the_page_without_its_slash_redirects_to_the_page(nobody: Client, base: str) -> None:
+def test_the_path_of_the_page_without_its_slash_redirects_to_the_page(nobody: Client, base: str) -> None:
     redirect = nobody.get("/docs", base=base, allow_redirects=False)
     assert (redirect.status_code, redirect.headers["Location"]) == (308, "docs/")
     followed = nobody.get("/docs", base=base)
     assert (followed.status_code, followed.url.endswith(f"{base}/docs/")) == (200, True)
 
 
-def test_metrics_are_served_to_everybody(nobody: Client) -> None:
+def test_metrics_need_no_identity(nobody: Client) -> None:
     answer = nobody.get("/metrics", base="")
     assert answer.status_code == 200
     assert answer.headers["Content-Type"].startswith("text/plain")
@@ -203,7 +203,7 @@ def test_metrics_are_served_to_everybody(nobody: Client) -> None:
 
 
 @pytest.mark.parametrize("path", [f"{BASE}/version", f"{BASE}/nothing", "/status", "/ready", f"{BASE}/composes/x"])
-def test_a_request_id_is_given_back_whatever_becomes_of_the_request(service: Service, path: str) -> None:
+def test_a_request_id_is_returned_with_every_status(service: Service, path: str) -> None:
     client = service.client()
     assert client.get(path, base="", headers={REQUEST_ID: "of-the-gateway"}).headers[REQUEST_ID] == "of-the-gateway"
     made = {client.get(path, base="").headers[REQUEST_ID] for _ in range(3)}
@@ -223,12 +223,12 @@ def test_the_request_id_reaches_the_composer(service: Service, composer: StandIn
 
 
 @pytest.mark.parametrize("path", ["/version", "/ready", "/distributions", "/composes", "/architectures/centos-9"])
-def test_below_a_base_somebody_has_to_ask(nobody: Client, path: str) -> None:
+def test_paths_below_a_base_require_an_identity(nobody: Client, path: str) -> None:
     for base in BASES:
         refusal(nobody.get(path, base=base), 401)
 
 
-def test_an_associate_may_not(service: Service) -> None:
+def test_an_associate_identity_is_403(service: Service) -> None:
     client = Client(service.url, {"x-rh-identity": identity(type="Associate")})
     refusal(client.get("/version"), 403)
     refusal(client.get("/composes"), 403)

@@ -1,4 +1,4 @@
-"""/metrics of the running service with two worker processes: whichever answers, it is the sum."""
+"""/metrics of the running service with two worker processes: each answers with the sum over both."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def service(module_database: Parameters, composer_process: StandInComposer) -> I
 
 
 def workers_of(service: Service) -> set[int]:
-    """Its worker processes, as soon as there are two."""
+    """The worker processes of the service, as soon as there are two."""
     assert service.process is not None
     parent = service.process.pid
     until(lambda: len(children_of(parent, "multiprocessing.spawn")) == 2, "two workers", PATIENCE)
@@ -67,7 +67,7 @@ def test_every_request_counts_once_whichever_worker_served_it(service: Service) 
         assert counted == now.value("request_count", path="/distributions")
 
 
-def test_a_killed_worker_takes_nothing_along(module_database: Parameters, composer: StandInComposer) -> None:
+def test_the_counts_of_a_killed_worker_remain(module_database: Parameters, composer: StandInComposer) -> None:
     def served(exposition: Exposition) -> float:
         return exposition.value("request_count", path="/version")
 
@@ -100,7 +100,7 @@ def test_a_killed_worker_takes_nothing_along(module_database: Parameters, compos
     ],
     ids=["400", "415", "413", "401", "404", "no route", "405", "431", "no HTTP"],
 )
-def test_a_refused_request_counts(
+def test_a_refused_request_is_counted(
     service: Service, method: str, path: str, headers: dict[str, str], body: bytes | None, template: str, status: int
 ) -> None:
     labels = {"method": method, "path": template, "code": str(status)}
@@ -123,14 +123,14 @@ def test_a_refused_request_counts(
     ],
     ids=ascii,
 )
-def test_a_request_whose_address_cannot_be_read_counts(service: Service, target: bytes) -> None:
+def test_a_request_with_an_invalid_target_is_counted(service: Service, target: bytes) -> None:
     labels = {"method": "GET", "path": "", "code": "400"}
     before = scrape(service.url).value("request_count", **labels)
     assert raw_http.call(service.url, "GET", target).status_code == 400
     assert scrape(service.url).value("request_count", **labels) == before + 1
 
 
-def test_headers_without_an_end_count(service: Service) -> None:
+def test_a_request_with_endless_headers_is_counted(service: Service) -> None:
     labels = {"method": "POST", "path": "", "code": "431"}
     before = scrape(service.url).value("request_count", **labels)
     start = f"POST {BASE}/compose HTTP/1.1\r\nhost: x\r\n".encode()
@@ -138,7 +138,7 @@ def test_headers_without_an_end_count(service: Service) -> None:
     eventually(service.url, lambda now: now.value("request_count", **labels) == before + 1)
 
 
-def test_what_follows_a_request_on_its_connection_and_is_no_http_counts_as_none(service: Service) -> None:
+def test_bytes_after_a_request_that_are_not_http_are_not_counted(service: Service) -> None:
     before = scrape(service.url).value("request_count", code="400")
     headers = {"x-rh-identity": identity("metrics")}
     with raw_http.connection(service.url) as opened:
@@ -155,7 +155,7 @@ def test_what_follows_a_request_on_its_connection_and_is_no_http_counts_as_none(
     assert now.value("request_count", code="400") == before + 1
 
 
-def test_only_what_is_below_a_base_counts(service: Service) -> None:
+def test_only_requests_below_a_base_are_counted(service: Service) -> None:
     before = scrape(service.url).value("request_count")
     nobody = Client(service.url, {})
     for path in ("/status", "/ready", "/metrics", "/openapi.json", "/docs/", "/nothing", "/api/other/v1/compose"):
@@ -166,14 +166,14 @@ def test_only_what_is_below_a_base_counts(service: Service) -> None:
 
 
 @pytest.mark.parametrize("base", BASES)
-def test_every_base_counts_under_the_same_paths(service: Service, base: str) -> None:
+def test_requests_below_all_bases_are_counted_with_the_same_paths(service: Service, base: str) -> None:
     labels = {"path": "/architectures/{distribution}", "code": "200"}
     before = scrape(service.url).value("request_count", **labels)
     service.client().get("/architectures/centos-9", base=base)
     eventually(service.url, lambda now: now.value("request_count", **labels) == before + 1)
 
 
-def test_whatever_paths_are_asked_for_the_labels_stay_those_of_the_contract(service: Service) -> None:
+def test_labels_have_only_the_paths_of_the_contract_for_any_requested_path(service: Service) -> None:
     client = service.client()
     for number in range(30):
         client.get(f"/nothing-{number}")
@@ -190,7 +190,7 @@ def test_whatever_paths_are_asked_for_the_labels_stay_those_of_the_contract(serv
 # Builds
 
 
-def test_builds_count_also_those_of_blueprints(service: Service, composer: StandInComposer) -> None:
+def test_builds_are_counted_including_those_of_blueprints(service: Service, composer: StandInComposer) -> None:
     before = scrape(service.url)
     client = service.client(uuid4().hex)
     client.compose(compose_request())
@@ -202,7 +202,7 @@ def test_builds_count_also_those_of_blueprints(service: Service, composer: Stand
     assert now.value("compose_errors") == before.value("compose_errors")
 
 
-def test_builds_that_fail_by_no_fault_of_the_user_are_errors(
+def test_builds_that_fail_without_an_error_of_the_user_count_as_errors(
     module_database: Parameters, composer: StandInComposer
 ) -> None:
     with Service(module_database, "http://127.0.0.1:1", workers=2) as running:
@@ -212,7 +212,7 @@ def test_builds_that_fail_by_no_fault_of_the_user_are_errors(
         assert now.value("compose_errors") == 3
 
 
-def test_what_the_composer_refuses_by_the_user_s_fault_is_no_error_of_the_service(
+def test_refusals_caused_by_the_user_do_not_count_as_errors_of_the_service(
     service: Service, composer: StandInComposer
 ) -> None:
     client = service.client(uuid4().hex)
@@ -236,7 +236,7 @@ def test_what_the_composer_refuses_by_the_user_s_fault_is_no_error_of_the_servic
 # The rest
 
 
-def test_calls_of_the_composer_count_by_what_became_of_them(service: Service, composer: StandInComposer) -> None:
+def test_calls_of_the_composer_are_counted_by_outcome(service: Service, composer: StandInComposer) -> None:
     def calls(exposition: Exposition, outcome: str) -> float:
         return exposition.value("back_end_duration_seconds_count", back_end="composer", outcome=outcome)
 
@@ -251,7 +251,9 @@ def test_calls_of_the_composer_count_by_what_became_of_them(service: Service, co
     assert calls(now, "failed") == calls(before, "failed") + 1
 
 
-def test_a_composer_that_is_away_opens_the_breaker(module_database: Parameters, composer: StandInComposer) -> None:
+def test_an_unavailable_composer_opens_the_circuit_breaker(
+    module_database: Parameters, composer: StandInComposer
+) -> None:
     with Service(module_database, "http://127.0.0.1:1") as running:
         assert scrape(running.url).value("back_end_breaker_open", back_end="composer") == 0
         for _ in range(7):
@@ -262,13 +264,15 @@ def test_a_composer_that_is_away_opens_the_breaker(module_database: Parameters, 
         assert now.value("back_end_duration_seconds_count", back_end="composer", outcome="turned_away") == 2
 
 
-def test_the_pools_of_all_workers_are_told_as_one(service: Service) -> None:
+def test_the_database_pools_of_all_workers_are_summed(service: Service) -> None:
     now = eventually(service.url, lambda now: now.value("database_pool_limit") == 40)
     assert 0 <= now.value("database_pool_in_use") <= now.value("database_pool_size") <= 40
     assert now.value("database_pool_waiting") == 0
 
 
-def test_a_used_up_quota_counts(module_database: Parameters, composer: StandInComposer, tmp_path: Path) -> None:
+def test_a_build_refused_by_the_quota_is_counted(
+    module_database: Parameters, composer: StandInComposer, tmp_path: Path
+) -> None:
     quotas = tmp_path / "quotas.json"
     quotas.write_text('{"default": {"quota": 1, "slidingWindow": 1209600000000000}}')
     with Service(module_database, composer.url, environment={"QUOTA_FILE": str(quotas)}, workers=2) as running:
@@ -280,7 +284,7 @@ def test_a_used_up_quota_counts(module_database: Parameters, composer: StandInCo
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_service_that_has_never_looked_after_starts_tells_since_when(workers: int) -> None:
+def test_a_service_that_has_never_reconciled_exposes_its_start_time(workers: int) -> None:
     began = time.time()
     nowhere = {"host": "127.0.0.1", "port": 1, "dbname": "none", "user": "nobody"}
     with Service(nowhere, "http://127.0.0.1:1", workers=workers) as running:
@@ -290,7 +294,7 @@ def test_a_service_that_has_never_looked_after_starts_tells_since_when(workers: 
 # Where they are kept
 
 
-def test_a_cleaner_of_temporary_files_takes_neither_metrics_nor_workers(
+def test_cleaning_temporary_files_affects_neither_metrics_nor_workers(
     module_database: Parameters, composer: StandInComposer, tmp_path: Path
 ) -> None:
     temporary = tmp_path / "temporary"
@@ -311,7 +315,7 @@ def test_a_cleaner_of_temporary_files_takes_neither_metrics_nor_workers(
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_metrics_are_kept_in_no_file(
+def test_metrics_are_stored_in_no_file(
     module_database: Parameters, composer: StandInComposer, tmp_path: Path, workers: int
 ) -> None:
     with Service(module_database, composer.url, environment={"TMPDIR": str(tmp_path)}, workers=workers) as running:

@@ -1,4 +1,4 @@
-"""Whatever rules and dashboard ask Prometheus for, the running service really tells."""
+"""The running service exposes every series that the rules and the dashboard use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.platform import service_with
 def told(
     module_database: Parameters, composer_process: StandInComposer, platform_process: StandInPlatform
 ) -> Exposition:
-    """What the service tells after a short load."""
+    """The metrics of the service after a short load."""
     with service_with(module_database, composer_process.url, platform_process) as running:
         client = running.client(uuid4().hex)
         compose = client.compose(compose_request())
@@ -42,7 +42,7 @@ def told(
 
 
 @pytest.mark.parametrize("expression", sorted({*dashboard_expressions(), *(rule["expr"] for rule in rules())}))
-def test_every_series_that_is_asked_for_is_told_or_recorded(told: Exposition, expression: str) -> None:
+def test_every_used_series_is_exposed_or_recorded(told: Exposition, expression: str) -> None:
     found = list(selectors(expression))
     assert found or "image_builder" not in expression
     for selector in found:
@@ -53,7 +53,7 @@ def test_every_series_that_is_asked_for_is_told_or_recorded(told: Exposition, ex
         )
 
 
-def test_every_label_that_is_summed_by_is_told(told: Exposition) -> None:
+def test_every_label_used_in_sums_is_exposed(told: Exposition) -> None:
     known = {name for _, labels in told.samples for name, _ in labels}
     theirs = {"namespace", "slo", "alertname"}  # Prometheus' own, and the rules'
     for expression in [*dashboard_expressions(), *(rule["expr"] for rule in rules())]:
@@ -61,7 +61,7 @@ def test_every_label_that_is_summed_by_is_told(told: Exposition) -> None:
 
 
 @needs_promtool
-def test_prometheus_takes_what_is_told_and_minds_the_names_that_are_given_alone(told: Exposition) -> None:
+def test_promtool_accepts_the_metrics_except_for_names_that_are_fixed_by_the_contract(told: Exposition) -> None:
     status, remarks = promtool("check", "metrics", given=told.text)
     assert status in {0, 3}, remarks
     assert {line.split()[0] for line in remarks.splitlines()} == {

@@ -1,4 +1,4 @@
-"""A build the composer accepted and the database does not take: never paid for without being seen."""
+"""A build that the composer accepted and that the database does not record is cancelled, or stays counted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RAISING = "RAISE EXCEPTION 'no room at db.internal.example';"
 
 @contextmanager
 def rows_refused(database: Parameters, how: str, times: int = 2**31 - 1) -> Iterator[None]:
-    """Meanwhile an insert into composes ends `how`, the first `times` times."""
+    """During the context the first `times` inserts into composes end in the way `how`."""
     with session(database) as connection:
         connection.execute(
             f"""
@@ -54,7 +54,7 @@ def attempts(database: Parameters) -> int:
 
 
 def given_up(client: Client, composer: StandInComposer) -> None:
-    """A build must be accepted by the composer, cancelled there, and the caller told to come again."""
+    """Request a build that the composer accepts and then cancels; the caller must get Retry-After."""
     answer = client.post("/compose", compose_request())
     detail = refusal(answer, 503)
     assert int(answer.headers["Retry-After"]) > 0
@@ -99,7 +99,7 @@ def test_a_build_whose_table_is_gone_is_cancelled_at_the_composer(
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_row_that_can_be_written_at_a_later_attempt_is(
+def test_a_build_is_recorded_by_a_later_attempt(
     client: Client, composer: StandInComposer, tenant: str, module_database: Parameters, times: int
 ) -> None:
     with rows_refused(module_database, BREAKING, times):
@@ -109,7 +109,7 @@ def test_a_row_that_can_be_written_at_a_later_attempt_is(
     assert composer.behaviour()["deleted"] == []
 
 
-def test_a_row_that_was_written_though_the_answer_was_lost_is_one_row(
+def test_a_build_is_recorded_once_if_the_answer_of_the_database_was_lost(
     client: Client, composer: StandInComposer, tenant: str, module_database: Parameters
 ) -> None:
     # The first attempt commits elsewhere before its connection breaks, as far as the service can tell.
@@ -133,7 +133,7 @@ def test_a_row_that_was_written_though_the_answer_was_lost_is_one_row(
     assert counts(module_database, tenant) == (1, 0)
 
 
-def test_what_can_be_neither_recorded_nor_cancelled_stays_counted(
+def test_a_build_that_can_be_neither_recorded_nor_cancelled_stays_counted(
     client: Client, composer: StandInComposer, tenant: str, module_database: Parameters
 ) -> None:
     composer.steer(delete_error={"status": 500, "id": "1000", "reason": "no"})
@@ -145,7 +145,7 @@ def test_what_can_be_neither_recorded_nor_cancelled_stays_counted(
     assert counts(module_database, tenant) == (0, 1)
 
 
-def test_a_build_accepted_while_the_database_goes_away_is_cancelled_and_all_works_again(
+def test_a_build_accepted_while_the_database_becomes_unavailable_is_cancelled_and_the_service_recovers(
     database: Parameters, postgres: Parameters, composer: StandInComposer, tmp_path: Path
 ) -> None:
     quotas = tmp_path / "quotas.json"
@@ -171,7 +171,7 @@ def test_a_build_accepted_while_the_database_goes_away_is_cancelled_and_all_work
 
 
 def accepted_and_not_recorded(client: Client, composer: StandInComposer, key: str) -> None:
-    """A build under a key must be accepted by the composer, go on there, and the caller told to come again."""
+    """Request a build with a key that the composer accepts and continues; the caller must get Retry-After."""
     answer = client.post("/compose", compose_request(), headers={"Idempotency-Key": key})
     refusal(answer, 503)
     assert int(answer.headers["Retry-After"]) > 0
@@ -179,7 +179,7 @@ def accepted_and_not_recorded(client: Client, composer: StandInComposer, key: st
     assert composer.behaviour()["deleted"] == []
 
 
-def test_a_build_under_a_key_is_recorded_as_soon_as_the_database_takes_it(
+def test_a_build_with_an_idempotency_key_is_recorded_when_the_database_accepts_it(
     client: Client, composer: StandInComposer, tenant: str, module_database: Parameters
 ) -> None:
     key = uuid4().hex
@@ -196,7 +196,7 @@ def test_a_build_under_a_key_is_recorded_as_soon_as_the_database_takes_it(
     assert counts(module_database, tenant) == (1, 0)
 
 
-def test_a_build_under_a_key_that_cannot_be_recorded_until_the_service_ends_is_cancelled(
+def test_a_build_with_an_idempotency_key_that_is_unrecorded_at_shutdown_is_cancelled(
     database: Parameters, composer: StandInComposer
 ) -> None:
     with Service(database, composer.url) as service:

@@ -1,4 +1,4 @@
-"""No table of the database holds a password that somebody sent (SECURITY.md, What is kept)."""
+"""No table of the database contains a password of a request (SECURITY.md, What is kept)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.service import Client
 
 
 def tables_with(database: Parameters, text: str) -> list[str]:
-    """The tables in which it occurs, wherever."""
+    """The tables that contain this text in any column."""
     with session(database) as connection:
         names = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
         rows = sql.SQL("SELECT count(*) FROM {table} WHERE strpos({table}::text, %s) > 0")
@@ -35,14 +35,14 @@ def password() -> str:
     return uuid4().hex
 
 
-def test_what_is_sent_is_found_where_it_is_kept(client: Client, module_database: Parameters) -> None:
+def test_stored_values_are_found_by_the_search_of_this_test(client: Client, module_database: Parameters) -> None:
     name = uuid4().hex
     client.compose(compose_request(image_name=name))
     assert "composes" in tables_with(module_database, name)
 
 
 @pytest.mark.parametrize("path", ["/compose", "/blueprints"])
-def test_no_password_is_kept(client: Client, module_database: Parameters, path: str, password: str) -> None:
+def test_no_password_is_stored(client: Client, module_database: Parameters, path: str, password: str) -> None:
     body = request_with(password)
     if path == "/blueprints":
         body["name"] = uuid4().hex
@@ -61,7 +61,7 @@ def test_no_password_is_kept(client: Client, module_database: Parameters, path: 
     ],
     ids=str,
 )
-def test_no_password_is_kept_of_a_build_that_is_not_made_or_nobody_knows(
+def test_no_password_is_stored_for_a_failed_build_or_one_with_an_unknown_outcome(
     client: Client, composer: StandInComposer, module_database: Parameters, behaviour: Any, password: str
 ) -> None:
     composer.steer(**behaviour)

@@ -1,4 +1,4 @@
-"""Security profiles and compliance policies, as a client that hardens images sees them."""
+"""OpenSCAP profiles and compliance policies, as a client that hardens images sees them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from adapters.embedded.composer.process import StandInComposer
-from adapters.embedded.platform import known
+from adapters.embedded.platform import sample_data
 from adapters.embedded.platform.process import StandInPlatform
 from tests.support.builders import compose_request, encoded
 from tests.support.databases import Parameters
@@ -47,7 +47,7 @@ def platform_service(
     platform_process: StandInPlatform,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Service]:
-    """With a distribution that operators gave profiles of their own."""
+    """A service with a distribution with profiles of operators."""
     directory = tmp_path_factory.mktemp("state") / "distributions"
     shutil.copytree(PROJECT / "distributions", directory, symlinks=True)
     put_profile(directory, "fedora-43", OWN, OWN_CUSTOMIZATIONS)
@@ -69,14 +69,16 @@ def profiles(client: Client, distribution: str) -> list[str]:
     return found
 
 
-def policy_customizations(client: Client, policy: str = known.POLICY_RHEL9, distribution: str = "rhel-9.6") -> Any:
+def policy_customizations(
+    client: Client, policy: str = sample_data.POLICY_RHEL9, distribution: str = "rhel-9.6"
+) -> Any:
     return client.get(f"/oscap/{policy}/{distribution}/policy_customizations")
 
 
 @pytest.mark.parametrize(
     "distribution", ["rhel-8.10", "rhel-8", "rhel-9-beta", "rhel-9-nightly", "centos-9", "rhel-10"]
 )
-def test_the_profiles_of_a_distribution_are_listed_in_order(client: Client, distribution: str) -> None:
+def test_the_profiles_of_a_distribution_are_listed_sorted(client: Client, distribution: str) -> None:
     found = profiles(client, distribution)
     assert CIS in found
     assert found == sorted(found)
@@ -93,19 +95,19 @@ def test_every_profile_that_is_listed_can_be_read_and_built(client: Client) -> N
         client.compose(compose_request(distribution="centos-9", customizations=customizations))
 
 
-def test_a_profile_says_which_benchmark_product_and_level_it_is(client: Client) -> None:
+def test_a_profile_names_its_benchmark_product_and_level(client: Client) -> None:
     openscap = client.get(f"/oscap/rhel-9/{PREFIX}cis_server_l1/customizations").json()["openscap"]
     assert openscap["profile_name"] == "CIS Red Hat Enterprise Linux 9 Benchmark for Level 1 - Server"
     assert openscap["profile_description"].startswith("Red Hat Enterprise Linux 9 CIS Benchmark, level 1 for servers: ")
 
 
-def test_an_alias_answers_as_what_it_stands_for(client: Client) -> None:
+def test_an_alias_has_the_profiles_of_its_target(client: Client) -> None:
     alias, target = (client.get(f"/oscap/{name}/{CIS}/customizations") for name in ("rhel-9", "rhel-9.8"))
     assert alias.status_code == 200
     assert alias.content == target.content
 
 
-def test_operators_profiles_are_answered_as_they_stand(client: Client) -> None:
+def test_profiles_of_operators_are_answered_unchanged(client: Client) -> None:
     assert profiles(client, "fedora-43") == [OWN, CIS]
     assert client.get(f"/oscap/fedora-43/{OWN}/customizations").json() == OWN_CUSTOMIZATIONS
 
@@ -131,7 +133,7 @@ def test_empty_lists_of_a_profile_are_shown_and_can_be_built(client: Client, com
         "/oscap/rhel-9.6/unheard-of/customizations",
     ],
 )
-def test_what_there_is_not_is_refused_without_a_word_about_files(client: Client, path: str) -> None:
+def test_unknown_distributions_and_profiles_are_refused_without_file_names(client: Client, path: str) -> None:
     detail = refusal(client.get(path), 400)
     assert "distributions/" not in detail
     assert ".json" not in detail
@@ -151,28 +153,28 @@ def test_a_policy_is_shown_as_customizations_without_openscap(client: Client) ->
     answer = policy_customizations(client)
     assert answer.status_code == 200, answer.text
     customizations = answer.json()
-    assert customizations["packages"] == list(known.POLICY_PACKAGES)
+    assert customizations["packages"] == list(sample_data.POLICY_PACKAGES)
     assert "openscap" not in customizations
 
 
-def test_a_policy_that_asks_for_nothing_is_empty(client: Client) -> None:
-    assert policy_customizations(client, known.POLICY_EMPTY).json() == {}
+def test_a_policy_without_requirements_is_answered_as_empty(client: Client) -> None:
+    assert policy_customizations(client, sample_data.POLICY_EMPTY).json() == {}
 
 
-def test_a_minor_version_without_a_tailoring_gets_one(client: Client, platform: StandInPlatform) -> None:
-    assert 1 not in known.TAILORED[known.POLICY_RHEL9]
-    assert policy_customizations(client, distribution="rhel-91").json()["packages"] == list(known.POLICY_PACKAGES)
+def test_a_missing_tailoring_of_a_minor_version_is_created(client: Client, platform: StandInPlatform) -> None:
+    assert 1 not in sample_data.TAILORED[sample_data.POLICY_RHEL9]
+    assert policy_customizations(client, distribution="rhel-91").json()["packages"] == list(sample_data.POLICY_PACKAGES)
     assert platform.counters()["compliance POST /policies/{id}/tailorings"] == 1
 
 
 @pytest.mark.parametrize(
     ("policy", "distribution", "status"),
     [
-        (known.POLICY_RHEL9, "centos-9", 400),
-        (known.POLICY_RHEL9, "unheard-of", 400),
+        (sample_data.POLICY_RHEL9, "centos-9", 400),
+        (sample_data.POLICY_RHEL9, "unheard-of", 400),
         ("no-uuid", "rhel-9.6", 400),
-        (known.POLICY_RHEL9, "rhel-9-nightly", 403),
-        (known.POLICY_RHEL10, "rhel-9.6", 404),
+        (sample_data.POLICY_RHEL9, "rhel-9-nightly", 403),
+        (sample_data.POLICY_RHEL10, "rhel-9.6", 404),
         ("11111111-2222-3333-4444-555555555555", "rhel-9.6", 404),
     ],
 )
@@ -185,12 +187,12 @@ def test_a_policy_needs_a_subscription_for_the_distribution(platform_service: Se
     assert refusal(policy_customizations(client), 400) == "distribution not available"
 
 
-def test_a_refusal_of_compliance_is_a_refusal(client: Client, platform: StandInPlatform) -> None:
+def test_a_refusal_of_compliance_is_passed_on(client: Client, platform: StandInPlatform) -> None:
     platform.steer(compliance={"raw": {"status": 403, "body": "{}"}})
     refusal(policy_customizations(client), 403)
 
 
-def test_without_compliance_it_is_said_that_it_is_not_set_up(service: Service) -> None:
+def test_the_error_says_if_compliance_is_not_configured(service: Service) -> None:
     answer = policy_customizations(service.client())
     assert "compliance" in refusal(answer, 503)
     assert "Retry-After" not in answer.headers

@@ -1,4 +1,4 @@
-"""Package lists and the processes of a running service."""
+"""Package lists and the worker processes of a running service."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_broken_package_list_stops_the_start_naming_file_and_field(
     assert "Traceback" not in output
 
 
-def test_workers_share_the_lists_that_their_parent_read_also_one_that_replaces_another(
+def test_workers_and_their_replacements_share_the_lists_that_their_parent_read(
     database: Parameters, composer_process: StandInComposer, directory: Path
 ) -> None:
     environment = {"DISTRIBUTIONS_DIR": str(directory)}
@@ -61,7 +61,7 @@ def test_workers_share_the_lists_that_their_parent_read_also_one_that_replaces_a
 
 
 def workers_that_map_what_is_mapped_by(parent: int, count: int) -> set[int]:
-    """The processes below the parent that have its lists in memory, once they are so many."""
+    """The processes below the parent that map its lists, as soon as there is this number of them."""
     deadline = time.monotonic() + PATIENCE
     while True:
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
@@ -73,7 +73,7 @@ def workers_that_map_what_is_mapped_by(parent: int, count: int) -> set[int]:
 
 
 def mapped(process: int) -> set[str]:
-    """The numbers of the files that package lists are kept in."""
+    """The inodes of the mapped files with package lists."""
     try:
         lines = Path(f"/proc/{process}/maps").read_text().splitlines()
     except OSError:  # it has ended

@@ -25,7 +25,7 @@ ODD = ["c++ & co=1", "c++ #2"]
 def listed(
     module_database: Parameters, composer_process: StandInComposer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    """The service on one distribution, whose packages are listed."""
+    """The service with one distribution that has package lists."""
     folder = tmp_path_factory.mktemp("distributions") / "listed-9"
     folder.mkdir()
     document = {
@@ -68,7 +68,7 @@ def test_links_repeat_the_search_in_order_under_the_configured_path(listed: Serv
     assert links == {"first": f"{path}&offset=0&limit=4", "last": f"{path}&offset=4&limit=4"}
 
 
-def test_links_lead_to_their_pages_whatever_is_searched_for(listed: Service) -> None:
+def test_links_lead_to_their_pages_for_every_search_text(listed: Service) -> None:
     client = listed.client()
     document = found(client, ODD[0][:4], "listed-9", limit=1)
     pages = [client.get(document["links"][end], base="").json() for end in ("first", "last")]
@@ -90,7 +90,7 @@ def test_a_distribution_without_lists_is_searched_by_the_composer(client: Client
     assert composer.counters()[SEARCHES] == 1
 
 
-def test_every_distribution_installed_answers_searches(client: Client, composer: StandInComposer) -> None:
+def test_every_installed_distribution_can_be_searched(client: Client, composer: StandInComposer) -> None:
     installed = [each["name"] for each in client.get("/distributions").json()]
     with_packages = [name for name in installed if found(client, "bash", name, "/api/image-builder/v1")["data"]]
     assert len(with_packages) > 20
@@ -112,14 +112,12 @@ def test_every_distribution_installed_answers_searches(client: Client, composer:
         ("distribution=rhel-9-nightly&architecture=x86_64&search=a", 403),
     ],
 )
-def test_what_cannot_be_searched_is_refused(client: Client, composer: StandInComposer, query: str, status: int) -> None:
+def test_invalid_searches_are_refused(client: Client, composer: StandInComposer, query: str, status: int) -> None:
     refusal(client.get(f"/packages?{query}"), status)
     assert SEARCHES not in composer.counters()
 
 
-def test_what_needs_an_entitlement_is_not_searched_for_whoever_has_none(
-    service: Service, composer: StandInComposer
-) -> None:
+def test_a_distribution_cannot_be_searched_without_its_entitlement(service: Service, composer: StandInComposer) -> None:
     answer = service.client(entitled=False).get("/packages?distribution=rhel-9&architecture=x86_64&search=a")
     assert refusal(answer, 400) == "distribution not available"
 
@@ -146,7 +144,7 @@ def test_three_packages_are_recommended_when_no_number_is_given(
     assert len(recommend(platform_service.client()).json()["packages"]) == 3
 
 
-def test_where_nothing_is_recommended_the_list_is_empty(platform_service: Service, platform: StandInPlatform) -> None:
+def test_the_list_is_empty_if_nothing_is_recommended(platform_service: Service, platform: StandInPlatform) -> None:
     assert recommend(platform_service.client(), packages=[]).json() == {"packages": []}
 
 
@@ -159,7 +157,7 @@ def test_where_nothing_is_recommended_the_list_is_empty(platform_service: Servic
     ],
     ids=str,
 )
-def test_what_cannot_be_recommended_for_is_refused(
+def test_invalid_requests_for_recommendations_are_refused(
     platform_service: Service, platform: StandInPlatform, body: dict[str, Any]
 ) -> None:
     refusal(recommend(platform_service.client(), **body), 400)
@@ -169,7 +167,7 @@ def test_what_cannot_be_recommended_for_is_refused(
 @pytest.mark.parametrize(
     "fault", [{"status": 500}, {"status": 404}, {"drop": "before"}, {"raw": {"status": 200}}], ids=str
 )
-def test_recommendations_that_fail_are_an_error_and_not_an_empty_list(
+def test_a_failure_of_recommendations_is_an_error_and_not_an_empty_list(
     unspoiled: Service, platform: StandInPlatform, fault: dict[str, Any]
 ) -> None:
     platform.steer(recommendations=fault)
@@ -178,7 +176,7 @@ def test_recommendations_that_fail_are_an_error_and_not_an_empty_list(
     assert answer.headers["Retry-After"]
 
 
-def test_recommendations_that_are_not_set_up_are_not_to_be_asked_for_again(client: Client) -> None:
+def test_unconfigured_recommendations_are_an_error_without_retry_after(client: Client) -> None:
     answer = recommend(client)
     assert refusal(answer, 503) == "This needs recommendations, which is not set up here"
     assert "Retry-After" not in answer.headers

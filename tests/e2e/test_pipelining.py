@@ -1,4 +1,4 @@
-"""What a client sends behind a request: pipelining (RFC 9112, section 9.3.2) is not supported."""
+"""Bytes that a client sends after a request: pipelining (RFC 9112, section 9.3.2) is not supported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from adapters.embedded.composer.process import StandInComposer
-from image_builder.cli.server import Server, configuration
+from image_builder.cli.server import Server, create_uvicorn_config
 from image_builder.configuration.settings import Settings
 from image_builder.configuration.variables import build_settings, read_variables
 from tests.support import raw_http
@@ -50,7 +50,7 @@ def read_all(opened: socket.socket) -> list[tuple[int, str | None]]:
 
 
 def is_closed_though_it_drips(opened: socket.socket) -> bool:
-    """Whether the server closes within some seconds, though a byte arrives each tenth of a second."""
+    """Whether the server closes the connection within some seconds although a byte arrives every tenth of a second."""
     for _ in range(200):
         try:
             opened.sendall(b"x")
@@ -61,7 +61,7 @@ def is_closed_though_it_drips(opened: socket.socket) -> bool:
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.3], ids=["at once", "while the first is served"])
-def test_of_requests_sent_together_the_first_is_answered_and_no_other_is_carried_out(
+def test_the_first_of_pipelined_requests_is_answered_and_no_other_is_executed(
     module_database: Parameters, composer: StandInComposer, pause: float
 ) -> None:
     composer.steer(latency=1.0)
@@ -73,7 +73,7 @@ def test_of_requests_sent_together_the_first_is_answered_and_no_other_is_carried
         assert composer.counters()["POST /compose"] == 1
 
 
-def test_bytes_behind_a_request_without_an_answer_yet_are_not_read_without_end(
+def test_bytes_after_an_unanswered_request_are_not_read_without_limit(
     module_database: Parameters, composer: StandInComposer
 ) -> None:
     composer.steer(latency=1.0)
@@ -91,7 +91,7 @@ def test_bytes_behind_a_request_without_an_answer_yet_are_not_read_without_end(
     assert (answer.status_code, answer.headers["connection"]) == (201, "close")
 
 
-def test_a_client_that_has_sent_all_it_will_gets_its_answer(
+def test_a_client_that_closes_its_sending_side_gets_its_answer(
     module_database: Parameters, composer: StandInComposer
 ) -> None:
     composer.steer(latency=0.5)
@@ -111,7 +111,7 @@ def test_a_client_that_has_sent_all_it_will_gets_its_answer(
     ],
     ids=["401", "413", "415"],
 )
-def test_a_refused_request_whose_body_drips_in_does_not_keep_its_connection(
+def test_a_refused_request_with_a_slow_body_does_not_keep_its_connection_open(
     module_database: Parameters, composer: StandInComposer, head: bytes
 ) -> None:
     with Service(module_database, composer.url) as service, raw_http.connection(service.url) as opened:
@@ -122,7 +122,7 @@ def test_a_refused_request_whose_body_drips_in_does_not_keep_its_connection(
         assert is_closed_though_it_drips(opened)
 
 
-def test_a_request_takes_over_nothing_that_is_known_of_the_one_before() -> None:
+def test_a_request_inherits_no_context_of_the_previous_one() -> None:
     known: list[dict[str, Any]] = []
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -138,7 +138,7 @@ def test_a_request_takes_over_nothing_that_is_known_of_the_one_before() -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         settings = build_settings(Settings, read_variables(Settings, {"COMPOSER_URL": "http://composer"})[0])
-        server = Server(configuration(settings, application, factory=False), 0)
+        server = Server(create_uvicorn_config(settings, application, factory=False), 0)
         serving = threading.Thread(target=server.run, args=([listener],))
         serving.start()
         try:

@@ -1,4 +1,4 @@
-"""How many builds an organization may start, over several processes of the running service."""
+"""The quota of builds, over several processes of the running service."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def statuses(answers: list[requests.Response]) -> dict[int, int]:
     return {status: found.count(status) for status in set(found)}
 
 
-def test_with_k_builds_left_any_number_at_once_over_several_processes_start_exactly_k(
+def test_with_k_builds_left_concurrent_requests_over_several_processes_start_exactly_k(
     database: Parameters, composer: StandInComposer, tmp_path: Path
 ) -> None:
     limit, there_already, tenant = 7, 2, "crowd"
@@ -98,13 +98,13 @@ def test_with_k_builds_left_any_number_at_once_over_several_processes_start_exac
     assert counts(database, tenant) == (limit, 0)
 
 
-def test_at_the_limit_the_composer_is_not_asked(service: Service, composer: StandInComposer) -> None:
+def test_the_composer_is_not_called_when_the_quota_is_used_up(service: Service, composer: StandInComposer) -> None:
     answer = service.client("quota-0").post("/compose", compose_request())
     assert refusal(answer, 403) == exceeded(0)
     assert "POST /compose" not in composer.counters()
 
 
-def test_the_window_is_told_in_whole_days(service: Service, composer: StandInComposer) -> None:
+def test_the_error_gives_the_window_in_whole_days(service: Service, composer: StandInComposer) -> None:
     answer = service.client("hours").post("/compose", compose_request())
     assert refusal(answer, 403) == exceeded(0, days=2)
 
@@ -115,14 +115,14 @@ def test_a_deleted_build_still_counts(service: Service, composer: StandInCompose
     assert refusal(client.post("/compose", compose_request()), 403) == exceeded(1)
 
 
-def test_a_request_that_is_not_valid_is_told_so_before_the_quota(service: Service, composer: StandInComposer) -> None:
+def test_an_invalid_request_is_refused_before_the_quota_is_checked(service: Service, composer: StandInComposer) -> None:
     client = service.client("quota-0")
     refusal(client.post("/compose", {}), 400)
     refusal(client.post("/compose", compose_request("aws", "azure")), 400)
     refusal(client.post("/compose", compose_request(distribution="fedora-37")), 403)
 
 
-def test_a_request_that_is_not_valid_uses_nothing_up(service: Service, composer: StandInComposer) -> None:
+def test_an_invalid_request_does_not_use_the_quota(service: Service, composer: StandInComposer) -> None:
     client = service.client("quota-2")
     for _ in range(3):
         refusal(client.post("/compose", compose_request("aws", "azure")), 400)
@@ -130,7 +130,7 @@ def test_a_request_that_is_not_valid_uses_nothing_up(service: Service, composer:
     client.compose(compose_request())
 
 
-def test_a_build_the_composer_refused_gives_its_reservation_back(
+def test_the_reservation_of_a_build_that_the_composer_refused_is_released(
     service: Service, composer: StandInComposer, module_database: Parameters
 ) -> None:
     client = service.client("quota-3")
@@ -152,7 +152,7 @@ def test_a_build_the_composer_refused_gives_its_reservation_back(
         ("quota-6", {"post_raw": {"status": 502, "body": "<h1>Bad gateway</h1>"}}, 500),
     ],
 )
-def test_a_start_of_which_nobody_knows_what_became_stays_counted(
+def test_a_start_with_an_unknown_outcome_stays_counted(
     service: Service,
     composer: StandInComposer,
     module_database: Parameters,
@@ -172,7 +172,7 @@ def test_a_start_of_which_nobody_knows_what_became_stays_counted(
     assert refusal(client.post("/compose", compose_request()), 403) == exceeded(limit)
 
 
-def test_without_an_entry_and_without_a_default_nothing_can_be_built(
+def test_an_organization_without_an_entry_and_a_default_cannot_build(
     service: Service, composer: StandInComposer
 ) -> None:
     refusal(service.client(uuid4().hex).post("/compose", compose_request()), 500)
@@ -180,7 +180,7 @@ def test_without_an_entry_and_without_a_default_nothing_can_be_built(
     assert service.client(uuid4().hex).get("/composes").status_code == 200
 
 
-def test_the_default_is_for_whoever_has_no_entry(
+def test_the_default_applies_to_organizations_without_an_entry(
     database: Parameters, composer: StandInComposer, tmp_path: Path
 ) -> None:
     quotas = written(tmp_path, {"rich": entry(3), "default": entry(1)})
@@ -192,7 +192,7 @@ def test_the_default_is_for_whoever_has_no_entry(
             assert refusal(client.post("/compose", compose_request()), 403) == exceeded(limit)
 
 
-def test_a_change_of_the_file_is_picked_up_and_a_broken_one_is_not(
+def test_a_valid_change_of_the_file_is_used_and_an_invalid_one_is_not(
     database: Parameters, composer: StandInComposer, tmp_path: Path
 ) -> None:
     def refused(client: Client, limit: int) -> bool:
@@ -218,7 +218,7 @@ def test_a_change_of_the_file_is_picked_up_and_a_broken_one_is_not(
         assert refused(client, 2)
 
 
-def test_an_empty_name_of_a_quota_file_limits_nothing(database: Parameters, composer: StandInComposer) -> None:
+def test_an_empty_quota_file_setting_means_no_quota(database: Parameters, composer: StandInComposer) -> None:
     with Service(database, composer.url, environment={"QUOTA_FILE": ""}) as service:
         for _ in range(10):
             service.client("free").compose(compose_request())

@@ -1,4 +1,4 @@
-"""What many clients of four pods were told at the same time fits a quota that is counted one build after another."""
+"""The concurrent answers of four pods to many clients are consistent with counting one build after another."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SEED = 7
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a client was told, and from when until when it waited for that."""
+    """An answer to a client, with the times of its request and its arrival."""
 
     began: float
     ended: float
@@ -41,17 +41,17 @@ class Told:
 
     @property
     def remaining(self) -> int:
-        """How many builds are left, as the answer says."""
+        """The number of remaining builds in the answer."""
         return int(self.answer.headers["RateLimit"].partition("r=")[2].partition(";")[0])
 
     @property
     def id(self) -> str:
-        """The build."""
+        """The id of the build."""
         return str(self.answer.json()["id"])
 
 
 def history(running: list[Pod], tenant: str, calls: int = CALLS) -> list[Told]:
-    """What all clients of the organization were told; each asks one pod after another, by chance."""
+    """The answers to all clients of the organization; each calls randomly chosen pods one after another."""
 
     def client(number: int) -> list[Told]:
         chance = random.Random(f"{SEED}/{number}")  # noqa: S311 - a test's
@@ -63,7 +63,7 @@ def history(running: list[Pod], tenant: str, calls: int = CALLS) -> list[Told]:
 
 
 def told(client: Client) -> Told:
-    """What the client is told who asks for a build."""
+    """The answer to a client that requests a build."""
     began = time.monotonic()
     said = client.post("/compose", compose_request())
     return Told(began, time.monotonic(), said)
@@ -99,7 +99,7 @@ def test_four_pods_and_thirty_two_clients_start_exactly_as_many_builds_as_the_qu
 
 
 def in_order(accepted: list[Told], refused: list[Told]) -> None:
-    """There must be an order of one build after another that explains what everybody was told, and when."""
+    """There must be a sequential order of the builds that explains all answers and their times."""
     one_by_one = sorted(accepted, key=lambda each: -each.remaining)
     assert [each.remaining for each in one_by_one] == list(reversed(range(LIMIT)))
     latest = 0.0
@@ -112,7 +112,7 @@ def in_order(accepted: list[Told], refused: list[Told]) -> None:
 
 
 class Moody:
-    """A composer that builds, refuses, fails or hangs up, by chance, until it is `calm`."""
+    """A composer that randomly builds, refuses, fails or closes the connection, until it is `calm`."""
 
     def __init__(self) -> None:
         self.built: set[str] = set()
@@ -155,7 +155,7 @@ def test_refusals_and_failures_of_the_composer_leave_the_count_exact(database: P
 
 
 def until_refused(running: list[Pod], tenant: str) -> list[Told]:
-    """What one client was told until the quota was used up."""
+    """The answers to one client until the quota was used up."""
     clients = cycle([pod.client(tenant) for pod in running])
     answers: list[Told] = []
 

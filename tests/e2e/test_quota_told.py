@@ -1,4 +1,4 @@
-"""What an organization is told of its quota: when it asks, and with every build."""
+"""The usage of the quota in GET /quota, and in the answers to builds."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ def told(client: Client) -> dict[str, Any]:
 
 
 def left(answer: requests.Response) -> tuple[int, int | None]:
-    """How many builds the answer's header says are left, and the seconds until it is one more."""
+    """The remaining builds in the answer's header, and the seconds until there is one more."""
     builds = rate_limits.left(answer)["builds"]
     return builds["r"], builds.get("t")
 
 
-def test_nothing_is_used_in_the_beginning(client: Client) -> None:
+def test_at_first_no_build_is_used(client: Client) -> None:
     assert told(client) == {"unlimited": False, "limit": 3, "used": 0, "remaining": 3, "window": WINDOW}
 
 
-def test_every_build_tells_what_it_leaves_and_so_does_the_refusal(client: Client) -> None:
+def test_every_build_and_the_refusal_report_the_remaining_builds(client: Client) -> None:
     for status, remaining in ((201, 2), (201, 1), (201, 0), (403, 0)):
         answer = client.post("/compose", compose_request())
         assert answer.status_code == status
@@ -70,7 +70,7 @@ def test_every_build_tells_what_it_leaves_and_so_does_the_refusal(client: Client
     assert refusal(answer, 403) == f"Quota of 3 builds per {DAYS} days exceeded for user"
 
 
-def test_with_none_left_it_says_when_the_oldest_build_leaves_the_window(
+def test_with_no_builds_left_the_answer_has_the_time_of_the_next_free_build(
     client: Client, module_database: Parameters, tenant: str
 ) -> None:
     for days in (13, 2, 1):
@@ -85,7 +85,7 @@ def test_with_none_left_it_says_when_the_oldest_build_leaves_the_window(
     assert abs(seconds - 24 * 3600) < SLACK
 
 
-def test_who_waits_until_then_can_build(service: Service) -> None:
+def test_a_caller_who_waits_until_the_next_free_build_can_build(service: Service) -> None:
     client = service.client("brief")
     client.compose(compose_request())
     frees = datetime.fromisoformat(told(client)["next_free_at"])
@@ -93,7 +93,7 @@ def test_who_waits_until_then_can_build(service: Service) -> None:
     client.compose(compose_request())
 
 
-def test_builds_of_others_and_old_ones_do_not_count(
+def test_builds_of_other_organizations_and_old_builds_do_not_count(
     service: Service, client: Client, module_database: Parameters, tenant: str
 ) -> None:
     service.client("somebody").compose(compose_request())
@@ -101,7 +101,7 @@ def test_builds_of_others_and_old_ones_do_not_count(
     assert told(client)["used"] == 0
 
 
-def test_where_nothing_may_be_built_no_time_is_told(service: Service) -> None:
+def test_a_quota_of_zero_has_no_time_of_the_next_free_build(service: Service) -> None:
     client = service.client("none")
     assert told(client) == {"unlimited": False, "limit": 0, "used": 0, "remaining": 0, "window": WINDOW}
     answer = client.post("/compose", compose_request())
@@ -109,7 +109,7 @@ def test_where_nothing_may_be_built_no_time_is_told(service: Service) -> None:
     assert left(answer) == (0, None)
 
 
-def test_a_blueprint_tells_what_all_its_builds_leave(client: Client) -> None:
+def test_building_a_blueprint_reports_the_remaining_builds_after_all_images(client: Client) -> None:
     both = kept(client, blueprint("both", image_request(), image_request("gcp", "gcp")))
     assert left(client.post(f"/blueprints/{both}/compose"))[0] == 1
     refused = client.post(f"/blueprints/{both}/compose")
@@ -117,21 +117,21 @@ def test_a_blueprint_tells_what_all_its_builds_leave(client: Client) -> None:
     assert left(refused)[0] == 1
 
 
-def test_other_refusals_tell_nothing_of_the_quota(client: Client) -> None:
+def test_errors_for_other_reasons_do_not_report_the_quota(client: Client) -> None:
     for request in ({}, compose_request("aws", "azure"), compose_request(distribution="fedora-37")):
         answer = client.post("/compose", request)
         refusal(answer, {400, 403})
         assert "builds" not in rate_limits.policies(answer) | rate_limits.left(answer)
 
 
-def test_of_simultaneous_builds_each_is_told_another_number(client: Client) -> None:
+def test_concurrent_builds_report_different_remaining_numbers(client: Client) -> None:
     with ThreadPoolExecutor(8) as callers:
         answers = list(callers.map(lambda _: client.post("/compose", compose_request()), range(8)))
     assert sorted(left(answer)[0] for answer in answers if answer.status_code == 201) == [0, 1, 2]
     assert {left(answer)[0] for answer in answers if answer.status_code == 403} == {0}
 
 
-def test_without_a_quota_file_all_is_unlimited_and_nothing_is_told(
+def test_without_a_quota_file_builds_are_unlimited_and_no_quota_is_reported(
     database: Parameters, composer: StandInComposer
 ) -> None:
     with Service(database, composer.url) as service:
@@ -142,7 +142,7 @@ def test_without_a_quota_file_all_is_unlimited_and_nothing_is_told(
         assert "builds" not in rate_limits.policies(answer) | rate_limits.left(answer)
 
 
-def test_without_an_entry_and_without_a_default_it_is_the_operators_mistake(
+def test_a_missing_entry_without_a_default_is_a_server_error(
     database: Parameters, composer: StandInComposer, tmp_path: Any
 ) -> None:
     quotas = tmp_path / "quotas.json"

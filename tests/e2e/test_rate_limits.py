@@ -1,4 +1,4 @@
-"""Requests of an organization are counted, by what they do, and what is too much is refused."""
+"""Requests of an organization are counted by kind, and refused beyond the budget."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ def service(module_database: Parameters, composer_process: StandInComposer) -> I
 
 
 def spent(client: Client) -> Client:
-    """The client, with nothing left to read."""
+    """A client that has spent its budget of reads."""
     for _ in range(READS):
         assert client.get("/version").status_code == 200
     return client
 
 
-def test_the_budget_passes_and_what_is_beyond_is_refused(client: Client) -> None:
+def test_requests_within_the_budget_pass_and_further_ones_are_refused(client: Client) -> None:
     answers = [client.get("/version") for _ in range(READS + 2)]
     assert [answer.status_code for answer in answers] == [200] * READS + [429] * 2
     assert [left(answer)["reads"]["r"] for answer in answers] == [*reversed(range(READS)), 0, 0]
     assert {policies(answer)["reads"]["q"] for answer in answers} == {READS}
 
 
-def test_a_refusal_says_how_much_is_too_much_and_when_to_come_back(client: Client) -> None:
+def test_a_refusal_names_the_limit_and_the_time_to_retry(client: Client) -> None:
     answer = spent(client).get("/version")
     detail = refusal(answer, 429)
     seconds = int(answer.headers["Retry-After"])
@@ -63,27 +63,27 @@ def test_a_refusal_says_how_much_is_too_much_and_when_to_come_back(client: Clien
     )
 
 
-def test_each_kind_of_request_has_a_budget_of_its_own(client: Client) -> None:
+def test_each_kind_of_request_has_a_separate_budget(client: Client) -> None:
     assert left(client.get("/composes")) == {"reads": left(client.get("/composes"))["reads"] | {"r": READS - 1}}
     assert left(client.post("/blueprints", blueprint()))["writes"]["r"] == WRITES - 1
     assert left(client.post("/compose", compose_request()))["build-requests"]["r"] == BUILDS - 1
     assert left(client.post(f"/blueprints/{uuid4()}/compose"))["build-requests"]["r"] == BUILDS - 2
 
 
-def test_too_many_builds_leave_room_to_look_at_them(client: Client) -> None:
+def test_reads_pass_when_the_budget_of_builds_is_spent(client: Client) -> None:
     ids = [client.compose(compose_request()) for _ in range(BUILDS)]
     refusal(client.post("/compose", compose_request()), 429)
     assert client.get(f"/composes/{ids[0]}").status_code == 200
 
 
-def test_what_is_refused_starts_nothing(client: Client) -> None:
+def test_a_refused_request_starts_no_build(client: Client) -> None:
     for _ in range(BUILDS):
         client.compose(compose_request())
     refusal(client.post("/compose", compose_request()), 429)
     assert client.get("/composes").json()["meta"]["count"] == BUILDS
 
 
-def test_what_another_organization_asks_for_is_not_counted(service: Service, client: Client, tenant: str) -> None:
+def test_requests_of_another_organization_are_not_counted(service: Service, client: Client, tenant: str) -> None:
     refusal(spent(client).get("/version"), 429)
     assert service.client(f"{tenant}-neighbour").get("/version").status_code == 200
 
@@ -93,7 +93,7 @@ def test_all_base_paths_share_the_budget(client: Client) -> None:
     assert remaining == [READS - 1, READS - 2, READS - 3]
 
 
-def test_refusals_for_other_reasons_are_counted_and_tell_it(client: Client) -> None:
+def test_requests_with_errors_are_counted_and_report_the_remaining_budget(client: Client) -> None:
     answers = [
         client.get("/composes?limit=x"),
         client.get(f"/composes/{uuid4()}"),
@@ -105,7 +105,7 @@ def test_refusals_for_other_reasons_are_counted_and_tell_it(client: Client) -> N
     assert [left(answer)["reads"]["r"] for answer in answers] == [5, 4, 3, 2, 1]
 
 
-def test_a_body_is_not_looked_at_when_the_budget_is_spent(client: Client) -> None:
+def test_the_body_is_not_checked_when_the_budget_is_spent(client: Client) -> None:
     for _ in range(WRITES):
         refusal(client.post("/blueprints", {}), 400)
     refusal(client.post("/blueprints", {}), 429)
@@ -115,7 +115,7 @@ def test_unknown_paths_are_refused_too_when_the_budget_is_spent(client: Client) 
     refusal(spent(client).get("/nowhere"), 429)
 
 
-def test_where_the_quota_is_told_too_both_stand_in_one_field(
+def test_quota_and_rate_limit_are_reported_in_one_header_field(
     module_database: Parameters, composer: StandInComposer, tenant: str, tmp_path: Path
 ) -> None:
     quotas = tmp_path / "quotas.json"
@@ -133,7 +133,9 @@ def test_where_the_quota_is_told_too_both_stand_in_one_field(
 
 
 @pytest.mark.parametrize("header", [None, "nonsense", identity("1", type="Associate")])
-def test_without_an_identity_nothing_is_counted_nor_told(service: Service, header: str | None) -> None:
+def test_requests_without_an_identity_are_not_counted_and_report_no_budget(
+    service: Service, header: str | None
+) -> None:
     stranger = Client(service.url, {} if header is None else {"x-rh-identity": header})
     for path in ("/version", "/nowhere"):
         for _ in range(READS + 1):
@@ -151,11 +153,11 @@ def test_probes_metrics_and_documents_are_never_refused(client: Client, path: st
         assert not policies(answer) | left(answer)
 
 
-def test_the_document_below_a_base_path_is_open_to_who_has_spent_all(client: Client) -> None:
+def test_the_openapi_document_is_served_when_the_budget_is_spent(client: Client) -> None:
     assert spent(client).get("/openapi.json").status_code == 200
 
 
-def test_the_metrics_tell_of_refusals_by_budget(service: Service, client: Client) -> None:
+def test_the_metrics_count_refusals_by_budget(service: Service, client: Client) -> None:
     def refused() -> float:
         return metric(service, 'image_builder_crc_rate_limit_refusals_total{budget="reads"}')
 
@@ -166,7 +168,7 @@ def test_the_metrics_tell_of_refusals_by_budget(service: Service, client: Client
     assert refused() == before + 3
 
 
-def test_of_simultaneous_requests_exactly_the_budget_passes(service: Service, tenant: str) -> None:
+def test_exactly_the_budget_of_concurrent_requests_passes(service: Service, tenant: str) -> None:
     with ThreadPoolExecutor(8) as callers:
         statuses = list(callers.map(lambda _: service.client(tenant).get("/version").status_code, range(40)))
     assert sorted(statuses) == [200] * READS + [429] * (40 - READS)
@@ -193,9 +195,7 @@ def test_each_image_of_a_blueprint_counts_as_a_build(three_builds: Service, tena
     assert client.get("/composes").json()["meta"]["count"] == 2, "nothing was started"
 
 
-def test_a_blueprint_with_more_images_than_the_budget_is_told_to_choose_some(
-    three_builds: Service, tenant: str
-) -> None:
+def test_the_error_for_more_images_than_the_budget_suggests_to_select_some(three_builds: Service, tenant: str) -> None:
     client = three_builds.client(tenant)
     images = [image_request(each) for each in ("wsl", "guest-image", "vsphere")]
     many = kept(client, blueprint("many", *images, image_request("gcp", "gcp")))
@@ -204,7 +204,7 @@ def test_a_blueprint_with_more_images_than_the_budget_is_told_to_choose_some(
     assert client.post(f"/blueprints/{many}/compose", {"image_types": ["wsl", "gcp"]}).status_code == 201
 
 
-def test_a_request_that_is_repeated_under_its_key_counts_no_images(three_builds: Service, tenant: str) -> None:
+def test_a_request_repeated_with_its_idempotency_key_counts_no_images(three_builds: Service, tenant: str) -> None:
     client = three_builds.client(tenant)
     two = kept(client, blueprint("two", image_request(), image_request("wsl")))
     key = {"Idempotency-Key": tenant}
@@ -213,7 +213,9 @@ def test_a_request_that_is_repeated_under_its_key_counts_no_images(three_builds:
     assert left(answers[1])["build-requests"]["r"] == 0
 
 
-def test_switched_off_nothing_is_limited_nor_told(module_database: Parameters, composer: StandInComposer) -> None:
+def test_with_rate_limits_disabled_requests_are_unlimited_and_report_no_budget(
+    module_database: Parameters, composer: StandInComposer
+) -> None:
     with Service(module_database, composer.url, environment={**SETTINGS, "RATE_LIMITS": "false"}) as service:
         client = service.client()
         answers = [client.get("/version") for _ in range(READS + 1)]

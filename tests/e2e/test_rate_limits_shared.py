@@ -1,4 +1,4 @@
-"""Two services on one Redis: the budget is theirs together, and no caller's trouble when Redis is away."""
+"""Two services share one Redis and one budget; an unavailable Redis does not affect callers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def on(redis: RedisServer, patience: float) -> dict[str, str]:
 def services(
     module_database: Parameters, composer_process: StandInComposer, redis: RedisServer
 ) -> Iterator[tuple[Service, Service]]:
-    """Two, as two pods would be; patient, because the machine that runs the tests may be busy."""
+    """Two services, like two pods, with a long timeout, because the machine may be busy."""
     with ExitStack() as running:
         one, other = (
             running.enter_context(Service(module_database, composer_process.url, environment=on(redis, 10.0)))
@@ -55,7 +55,7 @@ def services(
         yield one, other
 
 
-def test_together_they_start_no_more_images_of_blueprints_than_the_budget(
+def test_two_services_start_no_more_images_of_blueprints_than_the_common_budget(
     services: tuple[Service, Service], composer: StandInComposer, tenant: str
 ) -> None:
     one, other = (service.client(tenant) for service in services)
@@ -66,7 +66,7 @@ def test_together_they_start_no_more_images_of_blueprints_than_the_budget(
     assert one.get("/composes").json()["meta"]["count"] == 4
 
 
-def test_together_they_let_exactly_the_budget_pass(services: tuple[Service, Service], tenant: str) -> None:
+def test_two_services_let_exactly_the_common_budget_pass(services: tuple[Service, Service], tenant: str) -> None:
     def statuses(service: Service) -> list[int]:
         client = service.client(tenant)
         return [client.get("/version").status_code for _ in range(READS)]
@@ -76,7 +76,9 @@ def test_together_they_let_exactly_the_budget_pass(services: tuple[Service, Serv
     assert sorted(asked) == [200] * READS + [429] * (3 * READS)
 
 
-def test_what_one_counted_the_other_tells(services: tuple[Service, Service], tenant: str) -> None:
+def test_one_service_reports_the_requests_that_the_other_counted(
+    services: tuple[Service, Service], tenant: str
+) -> None:
     remaining = [left(service.client(tenant).get("/version"))["reads"]["r"] for service in services]
     assert remaining == [READS - 1, READS - 2]
 
@@ -89,7 +91,7 @@ def until(wanted: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("trouble", ["killed", "held"])
-def test_with_redis_away_requests_pass_and_with_redis_back_they_are_limited_again(
+def test_requests_pass_while_redis_is_unavailable_and_are_limited_again_afterwards(
     module_database: Parameters,
     composer_process: StandInComposer,
     redis: RedisServer,
@@ -120,7 +122,7 @@ def counted(client: Client) -> bool:
     return "reads" in policies(client.get("/version"))
 
 
-def test_a_redis_that_is_not_there_keeps_no_service_from_starting(
+def test_an_unavailable_redis_does_not_prevent_the_start_of_the_service(
     module_database: Parameters, composer_process: StandInComposer, tmp_path: Path
 ) -> None:
     nowhere = RedisServer(tmp_path)

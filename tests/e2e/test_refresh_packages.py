@@ -54,7 +54,7 @@ def pairs(path):
     return [(package["name"], package["summary"]) for package in packages]
 
 
-def test_one_list_for_each_architecture_and_repository(directory, server):
+def test_each_repository_of_each_architecture_gets_a_list(directory, server):
     repositories = (a_repository(id_, f"{server.url}/{id_}") for id_ in ("baseos", "appstream", "extras"))
     folder = put(directory, "test-9", *repositories)
     done = run(directory, "test-9")
@@ -65,7 +65,7 @@ def test_one_list_for_each_architecture_and_repository(directory, server):
     assert find_problems(directory, accept_customizations) == []  # `distributions check` finds all lists
 
 
-def test_where_no_terminal_is_each_repository_is_a_plain_line(directory, server):
+def test_without_a_terminal_each_repository_is_reported_in_a_plain_line(directory, server):
     put(directory, "test-9", a_repository("baseos", f"{server.url}/baseos"))
     assert run(directory).stderr == "test-9 x86_64 baseos: 4 packages\ntest-9 aarch64 baseos: 4 packages\n"
 
@@ -91,7 +91,7 @@ def test_on_a_terminal_there_are_progress_bars(directory, server):
     assert "test-9: 2 package lists written" in shown.decode()
 
 
-def test_without_a_name_all_that_have_repositories_are_refreshed_and_aliases_once(directory, server):
+def test_without_a_name_all_distributions_with_repositories_are_refreshed_once(directory, server):
     one = put(directory, "test-8", a_repository("baseos", f"{server.url}/baseos"), archs=["x86_64"])
     other = put(directory, "test-9.4", a_repository("baseos", f"{server.url}/baseos"), archs=["x86_64"])
     (directory / "test-9").symlink_to("test-9.4")
@@ -103,26 +103,26 @@ def test_without_a_name_all_that_have_repositories_are_refreshed_and_aliases_onc
     assert len(done.stdout.splitlines()) == 2
 
 
-def test_an_alias_refreshes_its_target_under_the_name_in_the_file(directory, server):
+def test_refreshing_an_alias_refreshes_its_target(directory, server):
     folder = put(directory, "test-9.4", a_repository("baseos", f"{server.url}/baseos"), archs=["x86_64"])
     (directory / "test-9").symlink_to("test-9.4")
     assert run(directory, "test-9").returncode == 0
     assert list(lists(folder)) == ["test-9.4-x86_64-baseos-packages.json"]
 
 
-def test_the_name_in_the_file_names_the_lists(directory, server):
+def test_lists_are_named_after_the_name_in_the_distribution_file(directory, server):
     folder = put(directory, "test-9-nightly", a_repository("r", f"{server.url}/baseos"), canonical="test-99")
     assert run(directory).returncode == 0
     assert sorted(lists(folder)) == ["test-99-aarch64-r-packages.json", "test-99-x86_64-r-packages.json"]
 
 
-def test_an_unknown_name_and_one_without_repositories_are_named_and_the_others_go_on(directory, server):
+def test_unknown_names_and_distributions_without_repositories_are_reported_and_others_are_refreshed(directory, server):
     folder = put(directory, "test-9", a_repository("baseos", f"{server.url}/baseos"))
     put(directory, "image-mode")
     done = run(directory, "nonsense", "image-mode", "test-9")
     assert done.returncode == 1
-    assert f"Error: nonsense: there is no such distribution in {directory}\n" in done.stderr
-    assert "Error: image-mode: has no repositories\n" in done.stderr
+    assert f"Error: nonsense: no such distribution in {directory}\n" in done.stderr
+    assert "Error: image-mode: the distribution has no repositories\n" in done.stderr
     assert len(lists(folder)) == 2
 
 
@@ -135,7 +135,9 @@ def tamper(path):
 
 
 @pytest.mark.parametrize("damage", [truncate, tamper])
-def test_a_damaged_repository_leaves_that_distributions_lists_and_the_others_go_on(directory, server, www, damage):
+def test_a_damaged_repository_keeps_the_lists_of_its_distribution_and_others_are_refreshed(
+    directory, server, www, damage
+):
     good = a_repository("baseos", f"{server.url}/baseos")
     bad = put(directory, "test-8", good, a_repository("appstream", f"{server.url}/appstream"))
     whole = put(directory, "test-9", good)
@@ -149,13 +151,13 @@ def test_a_damaged_repository_leaves_that_distributions_lists_and_the_others_go_
     assert errors[0].startswith(f"Error: test-8 x86_64 appstream: {server.url}/appstream: repodata/")
     assert errors[0].endswith(
         "primary.xml.xz does not have the sha256 checksum that repomd.xml gives; "
-        "the distribution's lists are left as they were"
+        "the lists of the distribution are unchanged"
     )
     assert lists(bad) == before
     assert len(lists(whole)) == 2
 
 
-def test_a_bomb_costs_no_memory(directory, server, www):
+def test_a_decompression_bomb_uses_little_memory(directory, server, www):
     repository = RpmRepository(www / "bomb", directory)
     bomb = zstandard.compress(b"<metadata><a b='" + b"x" * 500_000_000)
     repository.put_primary(bomb, b"", "primary.xml.zst")
@@ -178,7 +180,7 @@ def test_a_bomb_costs_no_memory(directory, server, www):
     assert "a tag or a comment is longer than 1048576 bytes" in done.stderr
 
 
-def test_a_server_that_hangs_is_left_and_named(directory):
+def test_a_hanging_server_is_given_up_and_reported(directory):
     with Loopback(hang) as server:
         put(directory, "test-9", a_repository("baseos", server.url), archs=["aarch64"])
         started = time.monotonic()
@@ -188,7 +190,7 @@ def test_a_server_that_hangs_is_left_and_named(directory):
     assert done.stderr.startswith(f"Error: test-9 aarch64 baseos: {server.url}: repomd.xml: ")
 
 
-def test_a_metalink_leads_to_the_mirrors(directory, server, www, rpms):
+def test_the_mirrors_of_a_metalink_are_used(directory, server, www, rpms):
     checksum = RpmRepository(www / "mirror", rpms).checksum
     mirrors = ((2, f"{server.url}/gone"), (1, f"{server.url}/mirror"))
     (www / "metalink").write_text(metalink(checksum, *mirrors))
@@ -226,20 +228,22 @@ class TestRedHatRepositories:
         )
         return put(directory, "rhel-9.9", *repositories, archs=["x86_64"])
 
-    def test_without_a_certificate_they_are_skipped_aloud_and_keep_their_lists(self, directory, folder):
+    def test_without_a_certificate_rhel_repositories_are_skipped_with_a_message_and_keep_their_lists(
+        self, directory, folder
+    ):
         old_list(folder, "rhel-9.9-x86_64-baseos-packages.json")
         before = lists(folder)
         done = run(directory)
         assert done.returncode == 0
         assert (
-            "rhel-9.9 x86_64 baseos: skipped, it wants a client certificate (--client-cert); its old list stays\n"
+            "rhel-9.9 x86_64 baseos: skipped: it requires a client certificate (--client-cert); its list is unchanged\n"
         ) in done.stderr
         assert done.stdout == "rhel-9.9: 1 package lists written\n"
         after = lists(folder)
         assert after.pop("rhel-9.9-x86_64-extras-packages.json")
         assert after == before
 
-    def test_with_a_certificate_they_are_read(self, directory, folder, certificates):
+    def test_with_a_certificate_rhel_repositories_are_read(self, directory, folder, certificates):
         options = (
             "--client-cert",
             certificates["cert"],
@@ -259,14 +263,14 @@ class TestRedHatRepositories:
         assert run(directory, "--client-cert", both, "--ca", certificates["ca"]).returncode == 0
 
     @pytest.mark.usefixtures("folder")
-    def test_a_server_that_the_authority_does_not_know_is_not_trusted(self, directory, certificates):
+    def test_a_server_without_a_certificate_of_the_given_authority_is_not_trusted(self, directory, certificates):
         done = run(directory, "--client-cert", certificates["cert"], "--client-key", certificates["key"])
         assert done.returncode == 1
         assert "rhel-9.9 x86_64 baseos" in done.stderr
         assert "no trusted connection" in done.stderr
 
     @pytest.mark.usefixtures("folder")
-    def test_a_certificate_that_does_not_fit_its_key_is_refused_before_anything_is_asked(
+    def test_a_certificate_that_does_not_match_its_key_is_refused_before_any_request(
         self, directory, certificates, tmp_path, server
     ):
         stranger = tmp_path / "stranger.pem"
@@ -277,7 +281,7 @@ class TestRedHatRepositories:
         assert server.asked == []
 
     @pytest.mark.usefixtures("folder")
-    def test_being_sent_on_from_https_to_http_is_refused(self, directory, certificates, cdn, server):
+    def test_a_redirect_from_https_to_http_is_refused(self, directory, certificates, cdn, server):
         cdn.elsewhere["/baseos/repodata/repomd.xml"] = f"{server.url}/baseos/repodata/repomd.xml"
         options = (
             "--client-cert",
@@ -295,10 +299,10 @@ class TestRedHatRepositories:
     def test_a_key_without_a_certificate_is_refused(self, directory, certificates):
         done = run(directory, "--client-key", certificates["key"])
         assert done.returncode == 2
-        assert "--client-key and --ca go with --client-cert" in done.stderr
+        assert "--client-key and --ca require --client-cert" in done.stderr
 
 
-def test_a_broken_directory_is_refused_before_anything_is_asked(directory, server):
+def test_an_invalid_directory_is_refused_before_any_request(directory, server):
     put(directory, "test-9", a_repository("baseos", f"{server.url}/baseos"))
     (directory / "test-9" / "test-9.json").write_text("{")
     done = run(directory)

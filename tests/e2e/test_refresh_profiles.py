@@ -1,4 +1,4 @@
-"""`image-builder distributions refresh-profiles`, and what clients see of it."""
+"""`image-builder distributions refresh-profiles`, and its effect for clients."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def customizations(folder: Path, profile: str = CIS) -> Any:
     return json.loads((folder / "oscap" / profile / "customizations.json").read_text())
 
 
-def test_the_profiles_of_the_product_s_distributions_are_replaced(directory: Path, datastream: Path) -> None:
+def test_the_profiles_of_all_distributions_of_the_product_are_replaced(directory: Path, datastream: Path) -> None:
     folder, other = put_distribution(directory, "test-9", cis=OLD), put_distribution(directory, "x-9", "x", cis=OLD)
     without = put_distribution(directory, "test-8")
     done = refresh(directory, "--datastream", datastream)
@@ -78,29 +78,29 @@ def test_the_profiles_of_the_product_s_distributions_are_replaced(directory: Pat
     assert find_problems(directory, accept_customizations) == []
 
 
-def test_what_a_datastream_does_not_say_stays(directory: Path, datastream: Path) -> None:
+def test_keys_that_a_datastream_lacks_stay_unchanged(directory: Path, datastream: Path) -> None:
     own = {"users": [{"name": "audit"}], "groups": [], "fips": {"enabled": True}}
     folder = put_distribution(directory, "test-9", cis=OLD | own)
     assert refresh(directory, "--datastream", datastream).returncode == 0
     assert customizations(folder) == WRITTEN | own
 
 
-def test_an_alias_is_its_target_and_written_once(directory: Path, datastream: Path) -> None:
+def test_the_target_of_an_alias_is_written_once(directory: Path, datastream: Path) -> None:
     folder = put_distribution(directory, "test-9", cis=OLD)
     (directory / "test").symlink_to("test-9")
     assert refresh(directory, "--datastream", datastream, "test", "test-9").stdout == "test: 1 profiles written\n"
     assert customizations(folder) == WRITTEN
 
 
-def test_a_file_of_any_name_is_for_the_distributions_that_are_named(directory: Path, tmp_path: Path) -> None:
+def test_a_datastream_with_any_file_name_applies_to_named_distributions(directory: Path, tmp_path: Path) -> None:
     path = put(tmp_path, bz2.compress(a_datastream(*NEW)), "profiles.xml.bz2")
     folders = [put_distribution(directory, name, None, cis=OLD) for name in ("a-9", "b-9", "c-9")]
     assert refresh(directory, "--datastream", path, "a-9", "b-9").returncode == 0
     assert [customizations(folder) for folder in folders] == [WRITTEN, WRITTEN, OLD]
-    assert "name distributions" in refresh(directory, "--datastream", path).stderr
+    assert "name the distributions" in refresh(directory, "--datastream", path).stderr
 
 
-def test_several_datastreams_each_serve_their_product(directory: Path, datastream: Path, tmp_path: Path) -> None:
+def test_each_of_several_datastreams_applies_to_its_product(directory: Path, datastream: Path, tmp_path: Path) -> None:
     other = put(tmp_path, a_datastream(a_profile("cis", title="Other")), "ssg-other-ds.xml")
     folders = [put_distribution(directory, f"{name}-9", name, cis=OLD) for name in ("test", "other")]
     for arguments in (["--datastream", datastream, other], ["--datastream", datastream, "--datastream", other]):
@@ -108,7 +108,7 @@ def test_several_datastreams_each_serve_their_product(directory: Path, datastrea
         assert [customizations(folder)["openscap"]["profile_name"] for folder in folders] == ["New", "Other"]
 
 
-def test_a_named_distribution_without_profiles_gets_all(directory: Path, tmp_path: Path) -> None:
+def test_a_named_distribution_without_profiles_gets_all_profiles(directory: Path, tmp_path: Path) -> None:
     path = put(tmp_path, a_datastream(a_profile("cis"), a_profile("stig")))
     folder = put_distribution(directory, "test-9")
     assert refresh(directory, "--datastream", path, "test-9").stdout == "test-9: 2 profiles written\n"
@@ -124,7 +124,7 @@ def test_new_profiles_are_added_on_request_only(directory: Path, tmp_path: Path)
     assert (folder / "oscap" / STIG / "customizations.json").exists()
 
 
-def test_a_profile_that_is_missing_leaves_all_as_they_were(directory: Path, datastream: Path) -> None:
+def test_a_missing_profile_keeps_all_profiles_unchanged(directory: Path, datastream: Path) -> None:
     folder = put_distribution(directory, "test-9", cis=OLD, gone=OLD)
     sound = put_distribution(directory, "test-8", cis=OLD)
     before = profile_files(folder)
@@ -135,15 +135,15 @@ def test_a_profile_that_is_missing_leaves_all_as_they_were(directory: Path, data
     assert customizations(sound) == WRITTEN
 
 
-def test_a_profile_that_is_missing_may_stay_as_it_is(directory: Path, datastream: Path) -> None:
+def test_a_missing_profile_stays_unchanged_with_keep_missing(directory: Path, datastream: Path) -> None:
     folder = put_distribution(directory, "test-9", cis=OLD, gone=OLD)
     done = refresh(directory, "--datastream", datastream, "--keep-missing")
     assert (done.returncode, done.stdout) == (0, "test-9: 1 profiles written\n")
-    assert f"left alone: {PREFIX}profile_gone" in done.stderr
+    assert f"unchanged: {PREFIX}profile_gone" in done.stderr
     assert [customizations(folder, each) for each in (CIS, f"{PREFIX}profile_gone")] == [WRITTEN, OLD]
 
 
-def test_a_datastream_with_none_of_the_profiles_is_never_taken(directory: Path, datastream: Path) -> None:
+def test_a_datastream_with_none_of_the_profiles_is_refused(directory: Path, datastream: Path) -> None:
     folder = put_distribution(directory, "test-9", gone=OLD)
     before = profile_files(folder)
     assert refresh(directory, "--datastream", datastream, "--keep-missing").returncode == 1
@@ -153,12 +153,14 @@ def test_a_datastream_with_none_of_the_profiles_is_never_taken(directory: Path, 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["gone-9"], "gone-9: there is no such distribution"),
-        (["other-9"], "for no distribution"),
-        (["other-9", "--datastream", "ssg-x-ds.xml"], "other-9: no datastream is for it, whose oscap_name is other"),
+        (["gone-9"], "gone-9: no such distribution"),
+        (["other-9"], "no distribution with profiles"),
+        (["other-9", "--datastream", "ssg-x-ds.xml"], "other-9: no datastream applies to its oscap_name other"),
     ],
 )
-def test_what_cannot_be_assigned_is_said(directory: Path, datastream: Path, arguments: list[str], reason: str) -> None:
+def test_distributions_and_datastreams_that_cannot_be_assigned_are_reported(
+    directory: Path, datastream: Path, arguments: list[str], reason: str
+) -> None:
     put_distribution(directory, "other-9", "other", cis=OLD)
     named = [each for each in arguments if len(arguments) > 1 or each != "other-9"]
     done = refresh(directory, "--datastream", datastream, *named)
@@ -170,7 +172,7 @@ def test_what_cannot_be_assigned_is_said(directory: Path, datastream: Path, argu
     ("profile", "reason"),
     [("{", "Not JSON"), ("[]", "Expected an object"), ({**OLD, "users": [{"name": 7}]}, "users[0].name")],
 )
-def test_a_broken_file_of_the_directory_is_named_and_left(
+def test_an_invalid_file_of_the_directory_is_reported_and_kept(
     directory: Path, datastream: Path, profile: Any, reason: str
 ) -> None:
     folder = put_distribution(directory, "test-9", cis=profile)
@@ -182,12 +184,12 @@ def test_a_broken_file_of_the_directory_is_named_and_left(
     assert profile_files(folder) == before
 
 
-def test_two_refreshes_of_one_distribution_do_not_mix(directory: Path, datastream: Path) -> None:
+def test_concurrent_refreshes_of_one_distribution_do_not_mix(directory: Path, datastream: Path) -> None:
     folder = put_distribution(directory, "test-9", cis=OLD)
     lock = os.open(folder, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
     try:
-        assert "is being refreshed already" in refresh(directory, "--datastream", datastream).stderr
+        assert "is being refreshed by another process" in refresh(directory, "--datastream", datastream).stderr
     finally:
         os.close(lock)
     assert customizations(folder) == OLD
@@ -197,7 +199,7 @@ def test_two_refreshes_of_one_distribution_do_not_mix(directory: Path, datastrea
 
 
 def blown_up(tmp_path: Path, start: bytes, piece: bytes, times: int) -> Path:
-    """A compressed datastream that begins with a sound profile, and goes on with so many pieces."""
+    """A compressed datastream that begins with a valid profile, and continues with this number of pieces."""
     head = a_datastream(*NEW).partition(b"</x:Benchmark>")[0]
     path = tmp_path / "ssg-test-ds.xml"
     with gzip.open(path, "wb", compresslevel=1) as file:
@@ -222,7 +224,7 @@ DAMAGED = {
     "a path": (a_datastream(*NEW, a_profile("../../../gone")), "the id of the profile"),
     "a bad fix": (
         a_datastream(a_profile("cis", "aide"), a_rule(fix=AIDE + "?")),
-        "rule_aide: blueprint: expected TOML",
+        "rule_aide: The blueprint is not TOML",
     ),
     "more than the contract allows": (a_datastream(a_profile(title="x" * 2000)), "openscap.profile_name"),
     "a compressed file cut off": (bz2.compress(a_datastream(*NEW))[:-10], "it cannot be decompressed"),
@@ -237,7 +239,7 @@ def test_a_damaged_datastream_is_refused_and_replaces_nothing(directory: Path, t
     done = refresh(directory, "--datastream", put(tmp_path, content), "--add-new")
     assert (done.returncode, done.stdout) == (1, "")
     assert reason in done.stderr
-    assert "left as they were" in done.stderr
+    assert "are unchanged" in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.rstrip("\n").isprintable()
     assert profile_files(folder) == before
@@ -255,7 +257,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("case", BOMBS)
-def test_a_datastream_that_would_fill_memory_is_refused_before(directory: Path, tmp_path: Path, case: str) -> None:
+def test_a_datastream_that_would_fill_the_memory_is_refused_early(directory: Path, tmp_path: Path, case: str) -> None:
     start, piece, times, reason = BOMBS[case]
     folder = put_distribution(directory, "test-9", cis=OLD)
     before = profile_files(folder)
@@ -266,7 +268,7 @@ def test_a_datastream_that_would_fill_memory_is_refused_before(directory: Path, 
     assert profile_files(folder) == before
 
 
-def test_a_pipe_is_not_waited_for(directory: Path, tmp_path: Path) -> None:
+def test_a_named_pipe_is_refused_without_waiting(directory: Path, tmp_path: Path) -> None:
     put_distribution(directory, "test-9", cis=OLD)
     os.mkfifo(tmp_path / "ssg-test-ds.xml")
     done = refresh(directory, "--datastream", tmp_path / "ssg-test-ds.xml")
@@ -278,7 +280,7 @@ def test_a_pipe_is_not_waited_for(directory: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def ours(tmp_path: Path) -> Path:
-    """The distribution directory that comes with the service."""
+    """The distribution directory of this repository."""
     directory = tmp_path / "distributions"
     shutil.copytree(PROJECT / "distributions", directory, symlinks=True)
     return directory
@@ -287,7 +289,7 @@ def ours(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("product", "distribution"), [("rhel8", "rhel-8.10"), ("rhel9", "rhel-9.6"), ("cs9", "centos-9")]
 )
-def test_profiles_of_the_scap_security_guide_are_taken_over(ours: Path, product: str, distribution: str) -> None:
+def test_profiles_of_the_scap_security_guide_are_imported(ours: Path, product: str, distribution: str) -> None:
     done = refresh(ours, "--datastream", ssg(product), "--keep-missing", memory=MEMORY)
     assert done.returncode == 0, done.stderr
     assert f"{distribution}: " in done.stdout

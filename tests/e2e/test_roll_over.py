@@ -1,4 +1,4 @@
-"""Two versions of the service side by side on one database, and the older one again (roll-over, roll-back)."""
+"""Two versions of the service run side by side on one database, and the older one again (roll-out, roll-back)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ COMMITS = {"the commit before": revision("HEAD~1"), "before the latest migration
 
 @dataclass(frozen=True, slots=True)
 class RollOver:
-    """The older and the newer program, and what the older one answered while the newer one migrated."""
+    """The older and the newer version, and the answers of the older one while the newer one migrated."""
 
     older: Previous
     newer: Service
@@ -76,7 +76,7 @@ def versions(
 
 @contextmanager
 def asking(client: Client) -> Iterator[list[requests.Response]]:
-    """Meanwhile the client asks on and on; its answers."""
+    """The client sends requests during the context; yields their answers."""
     answers: list[requests.Response] = []
     enough = threading.Event()
 
@@ -98,7 +98,7 @@ def asking(client: Client) -> Iterator[list[requests.Response]]:
 
 
 def clients(versions: RollOver) -> tuple[Client, Client]:
-    """The same user of an organization of one test, at the older and at the newer program."""
+    """The same user of a test's organization, at the older and at the newer version."""
     tenant = uuid4().hex
     return versions.older.client(tenant), versions.newer.client(tenant)
 
@@ -109,16 +109,16 @@ def document(answer: requests.Response, status: int = 200) -> Any:
 
 
 def shown(client: Client) -> tuple[Any, Any]:
-    """What lists of composes and of blueprints show."""
+    """The lists of composes and of blueprints."""
     return listed(client)["data"], document(client.get("/blueprints"))["data"]
 
 
-def test_the_older_program_serves_while_the_newer_migrates_and_starts(versions: RollOver) -> None:
+def test_the_older_version_serves_while_the_newer_one_migrates_and_starts(versions: RollOver) -> None:
     assert len(versions.meanwhile) > 8
     assert {answer.status_code for answer in versions.meanwhile} <= {200, 201}
 
 
-def test_both_show_the_builds_that_either_has_started(versions: RollOver) -> None:
+def test_both_versions_show_the_builds_of_each_other(versions: RollOver) -> None:
     older, newer = clients(versions)
     started = {older.compose(compose_request()), newer.compose(compose_request())}
     for client in (older, newer):
@@ -127,14 +127,14 @@ def test_both_show_the_builds_that_either_has_started(versions: RollOver) -> Non
     assert shown(older) == shown(newer)
 
 
-def test_a_build_that_one_has_deleted_is_shown_by_neither(versions: RollOver) -> None:
+def test_a_build_deleted_by_one_version_is_hidden_in_both(versions: RollOver) -> None:
     for deletes, other in (clients(versions), clients(versions)[::-1]):
         deleted = other.compose(compose_request())
         assert deletes.delete(f"/composes/{deleted}").status_code == 200
         assert listed(other)["data"] == listed(deletes)["data"] == []
 
 
-def test_a_blueprint_of_one_is_changed_and_built_by_the_other(versions: RollOver) -> None:
+def test_a_blueprint_of_one_version_is_changed_and_built_by_the_other(versions: RollOver) -> None:
     for makes, other in (clients(versions), clients(versions)[::-1]):
         made = document(makes.post("/blueprints", blueprint("made")), 201)["id"]
         changed = blueprint("changed", description="by the other")
@@ -150,14 +150,14 @@ def test_a_blueprint_of_one_is_changed_and_built_by_the_other(versions: RollOver
         assert shown(makes) == shown(other)
 
 
-def test_the_quota_is_exact_over_both(versions: RollOver) -> None:
+def test_the_quota_is_exact_over_both_versions(versions: RollOver) -> None:
     both = (versions.older.client("limited"), versions.newer.client("limited"))
     answers = at_once([partial(client.post, "/compose", compose_request()) for client in both for _ in range(10)])
     assert statuses(answers) == {201: QUOTA, 403: 20 - QUOTA}
     assert counts(versions.database, "limited") == (QUOTA, 0)
 
 
-def test_the_older_program_starts_again_on_the_newer_schema(versions: RollOver) -> None:
+def test_the_older_version_starts_again_on_the_newer_schema(versions: RollOver) -> None:
     older, newer = clients(versions)
     kept = document(newer.post("/blueprints", blueprint("kept")), 201)["id"]
     newer.compose(compose_request())

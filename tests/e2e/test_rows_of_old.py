@@ -1,6 +1,6 @@
-"""A database at tern migration 15 with rows of every old shape, taken over: all operations answer each.
+"""All operations answer rows of every older shape, in a database that was migrated from tern migration 15.
 
-The rows are there before our migrations and before the service.
+The rows are inserted before the migrations of this service and before its start.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ UNTOLD = ("old-secret", '"password"', "null")
 
 
 class Taken:
-    """The database that was taken over: what was in it, by the organization that it was put there for."""
+    """The migrated database, and its rows by their organizations."""
 
     def __init__(self, parameters: Parameters, composer: StandInComposer) -> None:
         self.parameters = parameters
@@ -95,7 +95,7 @@ def service(taken: Taken, composer_process: StandInComposer, platform_process: S
 
 
 def clean(answer: requests.Response) -> Any:
-    """An answer that must be a good one, and tell nothing that is nobody's business."""
+    """The answer must be successful and contain no secrets."""
     assert answer.status_code == 200, answer.text
     for untold in UNTOLD:
         assert untold not in answer.text
@@ -107,7 +107,7 @@ every_compose = pytest.mark.parametrize("name", [*REQUESTS, *BUILDS])
 
 
 @every_blueprint
-def test_a_blueprint_is_listed_read_and_handed_on(service: Service, taken: Taken, name: str) -> None:
+def test_an_older_blueprint_is_listed_read_and_exported(service: Service, taken: Taken, name: str) -> None:
     client, key = service.client(f"blueprint, {name}"), taken.blueprints[name]
     columns = COLUMNS.get(name, {})
     title, description = columns.get("name", "of old"), columns.get("description") or ""
@@ -135,9 +135,7 @@ NOT_BUILT = {"empty": 201, "nulls": 201, "an image type of long ago": 400, "a sn
 
 
 @every_blueprint
-def test_a_blueprint_is_built_changed_given_what_its_policy_asks_for_and_deleted(
-    service: Service, taken: Taken, name: str
-) -> None:
+def test_an_older_blueprint_is_built_changed_fixed_up_and_deleted(service: Service, taken: Taken, name: str) -> None:
     client, key = service.client(f"blueprint, {name}"), str(taken.blueprints[name])
     if name in NOT_BUILT:
         assert client.post(f"/blueprints/{key}/compose").status_code == NOT_BUILT[name]
@@ -157,7 +155,7 @@ def test_a_blueprint_is_built_changed_given_what_its_policy_asks_for_and_deleted
 
 
 @every_compose
-def test_a_build_is_listed_asked_for_and_hidden(service: Service, taken: Taken, name: str) -> None:
+def test_an_older_compose_is_listed_read_and_deleted(service: Service, taken: Taken, name: str) -> None:
     client, key = service.client(f"compose, {name}"), taken.composes[name]
     (item,) = clean(client.get("/composes"))["data"]
     assert item["id"] == str(key)
@@ -171,14 +169,16 @@ def test_a_build_is_listed_asked_for_and_hidden(service: Service, taken: Taken, 
     assert len(left) == (name in {"an image type of long ago", "empty"})
 
 
-def test_a_user_of_an_old_build_has_a_password_where_the_row_has_one_or_says_so(service: Service, taken: Taken) -> None:
+def test_a_user_of_an_older_compose_has_a_password_if_the_row_has_one_or_says_so(
+    service: Service, taken: Taken
+) -> None:
     for name in ("a plain password", "a hash", "said to have a password"):
         (item,) = listed_composes(service.client(f"compose, {name}"))["data"]
         (user,) = item["request"]["customizations"]["users"]
         assert user["hasPassword"], name
 
 
-def test_a_deleted_blueprint_that_has_its_id_for_a_name_is_gone(service: Service) -> None:
+def test_a_deleted_blueprint_whose_name_is_its_id_is_not_found(service: Service) -> None:
     client, deleted = service.client("old"), "b0000000-0000-4000-8000-000000000002"
     assert [item["name"] for item in listed(client)["data"]] == ["kept"]
     for query in (f"?name={deleted}", f"?search={deleted}"):
@@ -187,16 +187,14 @@ def test_a_deleted_blueprint_that_has_its_id_for_a_name_is_gone(service: Service
         refusal(client.get(path), 404)
 
 
-def test_the_builds_of_an_old_blueprint_are_found_by_its_version(service: Service) -> None:
+def test_the_composes_of_an_older_blueprint_are_found_by_its_version(service: Service) -> None:
     client, old = service.client("old"), "b0000000-0000-4000-8000-000000000001"
     assert composes_of(client, old)["data"] == []  # it is from 2024
     assert read(client, old, "?version=1")["customizations"]["kernel"] == {"append": " audit=1"}
     assert exported(client, old)["customizations"]["openscap"] == {"profile_id": "xccdf"}
 
 
-def test_maintenance_takes_the_passwords_out_of_old_builds_and_nothing_else_changes(
-    service: Service, taken: Taken
-) -> None:
+def test_maintenance_removes_only_the_passwords_from_older_composes(service: Service, taken: Taken) -> None:
     clients = {name: service.client(f"compose, {name}") for name in taken.composes}
     before = {name: listed_composes(each) for name, each in clients.items()}
     with open_maintenance(taken.parameters, 12_000) as work:

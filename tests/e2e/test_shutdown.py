@@ -1,4 +1,4 @@
-"""How the service ends: no accepted request is cut, nobody waits for ever, nothing is left."""
+"""The shutdown of the service aborts no accepted request, is limited in time, and leaves no process."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def is_listening(service: Service) -> bool:
 
 
 def hanging(service: Service, composer: StandInComposer, callers: ThreadPoolExecutor) -> Any:
-    """The answer to come to a build that the composer does not answer."""
+    """The future answer to a build for which the composer hangs."""
     composer.steer(hang=True)
     answer = callers.submit(service.client("hanging").post, "/compose", compose_request())
     until(lambda: composer.counters().get("POST /compose") == 1)
@@ -74,7 +74,7 @@ def hanging(service: Service, composer: StandInComposer, callers: ThreadPoolExec
 
 @both
 @pytest.mark.parametrize("grace", [0, 2], ids=["without grace", "with grace"])
-def test_no_accepted_request_of_busy_clients_is_cut(
+def test_no_accepted_request_of_busy_clients_is_aborted(
     database: Parameters, composer: StandInComposer, workers: int, grace: int
 ) -> None:
     composer.steer(latency=0.3)
@@ -90,7 +90,7 @@ def test_no_accepted_request_of_busy_clients_is_cut(
 
 
 @both
-def test_during_the_grace_it_is_not_ready_and_serves(
+def test_during_the_grace_period_the_service_is_not_ready_and_still_serves(
     database: Parameters, composer: StandInComposer, workers: int
 ) -> None:
     with serving(database, composer, workers, grace=600) as service:
@@ -105,7 +105,7 @@ def test_during_the_grace_it_is_not_ready_and_serves(
         assert process.wait(PATIENCE) == 0
 
 
-def test_during_the_grace_a_connection_is_closed_with_its_next_answer(
+def test_during_the_grace_period_a_connection_is_closed_with_its_next_answer(
     database: Parameters, composer: StandInComposer
 ) -> None:
     request = raw_http.head("GET", f"{BASE}/composes", IDENTITY)
@@ -124,7 +124,7 @@ def test_during_the_grace_a_connection_is_closed_with_its_next_answer(
 
 
 @both
-def test_ctrl_c_in_a_terminal_ends_it_without_the_grace_and_finishes_what_runs(
+def test_ctrl_c_in_a_terminal_skips_the_grace_period_and_finishes_running_requests(
     database: Parameters, composer: StandInComposer, workers: int
 ) -> None:
     composer.steer(latency=2.0)
@@ -138,7 +138,7 @@ def test_ctrl_c_in_a_terminal_ends_it_without_the_grace_and_finishes_what_runs(
 
 
 @both
-def test_a_second_signal_ends_the_grace(database: Parameters, composer: StandInComposer, workers: int) -> None:
+def test_a_second_signal_ends_the_grace_period(database: Parameters, composer: StandInComposer, workers: int) -> None:
     with serving(database, composer, workers, grace=600) as service:
         process = signalled(service)
         until(lambda: readiness(service) == 503)
@@ -148,7 +148,7 @@ def test_a_second_signal_ends_the_grace(database: Parameters, composer: StandInC
 
 
 @both
-def test_the_same_signal_twice_at_once_leaves_the_grace(
+def test_an_immediately_repeated_signal_does_not_end_the_grace_period(
     database: Parameters, composer: StandInComposer, workers: int
 ) -> None:
     with serving(database, composer, workers, grace=600) as service:
@@ -162,7 +162,7 @@ def test_the_same_signal_twice_at_once_leaves_the_grace(
 
 
 @both
-def test_a_request_that_hangs_is_answered_and_left_when_the_time_is_over(
+def test_a_hanging_request_is_answered_and_abandoned_at_the_time_limit(
     database: Parameters, composer: StandInComposer, workers: int
 ) -> None:
     forever = {"COMPOSE_DEADLINE": "600", "START_LEASE": "600"}
@@ -183,7 +183,7 @@ def test_a_request_that_hangs_is_answered_and_left_when_the_time_is_over(
 
 
 @both
-def test_a_further_signal_does_not_wait_for_a_request_that_hangs(
+def test_a_further_signal_ends_the_wait_for_a_hanging_request(
     database: Parameters, composer: StandInComposer, workers: int
 ) -> None:
     forever = {"COMPOSE_DEADLINE": "600", "START_LEASE": "600"}
@@ -199,7 +199,7 @@ def test_a_further_signal_does_not_wait_for_a_request_that_hangs(
         assert "ended" in refusal(answer.result(), 503)
 
 
-def test_a_request_whose_headers_have_begun_is_answered(database: Parameters, composer: StandInComposer) -> None:
+def test_a_request_with_partly_received_headers_is_answered(database: Parameters, composer: StandInComposer) -> None:
     request = raw_http.head("GET", f"{BASE}/composes", IDENTITY)
     with serving(database, composer) as service, raw_http.connection(service.url) as opened:
         opened.sendall(request[:40])
@@ -214,9 +214,7 @@ def test_a_request_whose_headers_have_begun_is_answered(database: Parameters, co
     assert (answer.status_code, answer.headers["Connection"]) == (200, "close")
 
 
-def test_a_request_on_a_connection_that_was_just_made_is_answered(
-    database: Parameters, composer: StandInComposer
-) -> None:
+def test_a_request_on_a_new_connection_is_answered(database: Parameters, composer: StandInComposer) -> None:
     with serving(database, composer) as service:
         assert service.process is not None
         service.process.send_signal(signal.SIGSTOP)
@@ -230,7 +228,7 @@ def test_a_request_on_a_connection_that_was_just_made_is_answered(
         assert service.process.wait(PATIENCE) == 0
 
 
-def test_silent_connections_hold_nothing_up(database: Parameters, composer: StandInComposer) -> None:
+def test_silent_connections_do_not_delay_the_shutdown(database: Parameters, composer: StandInComposer) -> None:
     with (
         serving(database, composer, SHUTDOWN_TIMEOUT="600") as service,
         raw_http.connection(service.url),
@@ -241,7 +239,7 @@ def test_silent_connections_hold_nothing_up(database: Parameters, composer: Stan
         assert signalled(service).wait(PATIENCE) == 0
 
 
-def test_a_worker_that_dies_is_replaced(database: Parameters, composer: StandInComposer) -> None:
+def test_a_killed_worker_is_replaced(database: Parameters, composer: StandInComposer) -> None:
     with serving(database, composer, 2) as service:
         assert service.process is not None
         parent = service.process.pid
@@ -255,7 +253,7 @@ def test_a_worker_that_dies_is_replaced(database: Parameters, composer: StandInC
         assert signalled(service).wait(PATIENCE) == 0
 
 
-def test_a_request_that_queues_while_workers_begin_is_answered(database: Parameters, composer: StandInComposer) -> None:
+def test_a_request_that_queues_while_workers_start_is_answered(database: Parameters, composer: StandInComposer) -> None:
     service = serving(database, composer, 2)
     starting = subprocess.Popen(
         [sys.executable, "-m", "image_builder", "serve", "--workers=2"],
@@ -278,7 +276,7 @@ def test_a_request_that_queues_while_workers_begin_is_answered(database: Paramet
     assert answer.status_code == 200
 
 
-def test_workers_end_with_their_parent(database: Parameters, composer: StandInComposer) -> None:
+def test_workers_end_with_their_supervisor(database: Parameters, composer: StandInComposer) -> None:
     with serving(database, composer, 2) as service:
         assert service.process is not None
         workers = children_of(service.process.pid, "multiprocessing.spawn")

@@ -1,4 +1,4 @@
-"""SIGTERM at any moment of the embedded default's start ends it, and all that it started."""
+"""SIGTERM at any moment of the start of `serve --embedded` ends it and all its child processes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STARTING = [round(SEEDED.uniform(0, 3), 3) for _ in range(9)]
 
 @pytest.fixture(scope="module")
 def data() -> Iterator[Path]:
-    """The data folder of all starts: the first makes it, and may not come to its end."""
+    """The data folder of all starts; the first start creates it, and may not complete."""
     with open_folder() as folder:
         yield folder / "data"
 
@@ -54,7 +54,7 @@ def left(data: Path) -> list[str]:
 
 
 def ends(process: subprocess.Popen[bytes], data: Path) -> int:
-    """The exit status after SIGTERM; nothing may be left then."""
+    """The exit status after SIGTERM; no process may remain."""
     process.terminate()
     try:
         status = process.wait(PATIENCE)
@@ -70,7 +70,7 @@ def ends(process: subprocess.Popen[bytes], data: Path) -> int:
 
 
 @pytest.mark.parametrize("moment", IMPORTING)
-def test_it_ends_before_it_has_said_anything(data: Path, moment: float) -> None:
+def test_a_signal_before_the_first_line_ends_the_start(data: Path, moment: float) -> None:
     process = started(data, 1)
     time.sleep(moment)
     # Before anything of ours runs, it is the signal that ends it.
@@ -78,7 +78,7 @@ def test_it_ends_before_it_has_said_anything(data: Path, moment: float) -> None:
 
 
 @pytest.mark.parametrize(("moment", "workers"), list(zip(STARTING, [1, 1, 2] * 3, strict=True)))
-def test_it_ends_in_order_after_its_first_line(data: Path, moment: float, workers: int) -> None:
+def test_a_signal_after_the_first_line_ends_the_start_gracefully(data: Path, moment: float, workers: int) -> None:
     process = started(data, workers)
     assert process.stdout
     assert process.stdout.readline().startswith(b"Starting PostgreSQL")

@@ -1,4 +1,4 @@
-"""Traces go to a collector by OTLP over HTTP, where one is named (issue: logs and traces)."""
+"""Traces go to a collector by OTLP over HTTP if one is configured (docs/operations.md, Logs, traces, error reports)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SOON = {"OTEL_BSP_SCHEDULE_DELAY": "50"}
 
 @pytest.fixture
 def composer() -> Iterator[Loopback]:
-    """A composer that takes everything."""
+    """A composer that accepts every request."""
     with Loopback(answer(201, {"id": str(uuid4())})) as server:
         yield server
 
@@ -36,7 +36,7 @@ def traced(database: Parameters, composer: Loopback, collector: str, **environme
 
 
 def spans(collector: Loopback) -> list[Any]:
-    """All that the collector got."""
+    """All spans that the collector received."""
     found = []
     for asked in collector.asked:
         exported = ExportTraceServiceRequest.FromString(asked.body)
@@ -48,7 +48,7 @@ def attributes(span: Any) -> dict[str, Any]:
     return {each.key: each.value.string_value or each.value.int_value for each in span.attributes}
 
 
-def test_a_request_and_its_calls_of_back_ends_are_spans_of_the_callers_trace(
+def test_a_request_and_its_back_end_calls_are_spans_of_the_callers_trace(
     module_database: Parameters, composer: Loopback
 ) -> None:
     with Loopback(answer(200)) as collector:
@@ -76,7 +76,7 @@ def test_a_request_and_its_calls_of_back_ends_are_spans_of_the_callers_trace(
     assert ordered.headers["traceparent"] == f"00-{TRACE}-{call.span_id.hex()}-01"
 
 
-def test_a_call_that_fails_and_its_request_are_errors(module_database: Parameters, composer: Loopback) -> None:
+def test_the_spans_of_a_failed_call_and_its_request_are_errors(module_database: Parameters, composer: Loopback) -> None:
     composer.steps = [answer(500)]
     with Loopback(answer(200)) as collector:
         with traced(module_database, composer, collector.url) as service:
@@ -85,7 +85,7 @@ def test_a_call_that_fails_and_its_request_are_errors(module_database: Parameter
     assert {(span.kind, span.status.code) for span in found} == {(SERVER, ERROR), (CLIENT, ERROR)}
 
 
-def test_what_is_no_trace_begins_a_new_one(module_database: Parameters, composer: Loopback) -> None:
+def test_an_invalid_trace_header_begins_a_new_trace(module_database: Parameters, composer: Loopback) -> None:
     with Loopback(answer(200)) as collector:
         with traced(module_database, composer, collector.url) as service:
             answered = service.client("any").get("/version", headers={"traceparent": "00-garbage\xff-01"})
@@ -118,7 +118,7 @@ def test_secrets_do_not_reach_the_collector(module_database: Parameters, compose
 
 
 @pytest.mark.parametrize("away", ["hanging", "refusing", "failing"])
-def test_a_collector_that_is_away_holds_nothing_up(module_database: Parameters, composer: Loopback, away: str) -> None:
+def test_an_unavailable_collector_delays_nothing(module_database: Parameters, composer: Loopback, away: str) -> None:
     with Loopback(hang if away == "hanging" else answer(500)) as collector:
         with traced(module_database, composer, refused_url() if away == "refusing" else collector.url) as service:
             client = service.client("busy")
@@ -130,7 +130,7 @@ def test_a_collector_that_is_away_holds_nothing_up(module_database: Parameters, 
         assert time.monotonic() - ending < PATIENCE / 2
 
 
-def test_without_a_collector_no_back_end_is_told_of_a_trace(module_database: Parameters, composer: Loopback) -> None:
+def test_without_a_collector_back_ends_get_no_trace_header(module_database: Parameters, composer: Loopback) -> None:
     with Service(module_database, composer.url) as service:
         headers = {"traceparent": f"00-{TRACE}-{CALLER}-01"}
         assert service.client("plain").post("/compose", compose_request(), headers=headers).status_code == 201
@@ -138,7 +138,7 @@ def test_without_a_collector_no_back_end_is_told_of_a_trace(module_database: Par
     assert "traceparent" not in ordered.headers
 
 
-def test_every_worker_process_tells_of_its_requests(module_database: Parameters, composer: Loopback) -> None:
+def test_every_worker_process_sends_spans_of_its_requests(module_database: Parameters, composer: Loopback) -> None:
     with Loopback(answer(200)) as collector:
         variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, **SOON}
         with Service(module_database, composer.url, environment=variables, workers=2) as service:

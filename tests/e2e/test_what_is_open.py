@@ -1,4 +1,4 @@
-"""What is answered without an identity tells nothing of anybody's (SECURITY.md, Who is trusted)."""
+"""Answers without an identity reveal nothing about organizations (SECURITY.md, Who is trusted)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def nobody(service: Service) -> Client:
     return Client(service.url, {})
 
 
-def test_metrics_tell_of_no_organization_user_or_build(client: Client, tenant: str, nobody: Client) -> None:
+def test_metrics_name_no_organization_user_or_build(client: Client, tenant: str, nobody: Client) -> None:
     compose = client.compose(compose_request(image_name="pet-project"))
     client.get(f"/composes/{compose}")
     client.get(f"/composes/{uuid4()}")
@@ -29,11 +29,11 @@ def test_metrics_tell_of_no_organization_user_or_build(client: Client, tenant: s
 
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("path", ["/metrics", "/status"])
-def test_a_gateway_that_passes_base_paths_on_passes_no_metrics_on(nobody: Client, base: str, path: str) -> None:
+def test_metrics_are_not_reachable_below_the_base_paths(nobody: Client, base: str, path: str) -> None:
     assert nobody.get(path, base=base).status_code in {401, 404}
 
 
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("path", ["/composes", "/blueprints", "/quota", "/distributions", "/version", "/ready"])
-def test_below_the_base_paths_nobody_is_told_anything(nobody: Client, base: str, path: str) -> None:
+def test_operations_below_the_base_paths_require_an_identity(nobody: Client, base: str, path: str) -> None:
     assert nobody.get(path, base=base).status_code == 401

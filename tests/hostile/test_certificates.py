@@ -1,4 +1,4 @@
-"""Servers of traces, reports, rate limits and flags with wrong certificates get nothing, and users notice nothing."""
+"""Telemetry, rate limit and flag servers with wrong certificates get no data, and users notice nothing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Secured:
     authority: trustme.CA
 
     def present(self, certificate: trustme.LeafCert) -> list[tuple[HostileServer, Treatment]]:
-        """Have all servers present it from now on; each with the way in which it treats who accepts it."""
+        """Make all servers present this certificate; returns them with their behaviour towards trusting clients."""
         context = server_context(certificate)
         shown = [(server, http()) for server in self.http_servers]
         shown.append((self.store, redis_answering(b"*4\r\n:1\r\n:5\r\n:2000000\r\n:-1\r\n")))
@@ -62,7 +62,7 @@ def use(service: Service) -> None:
 
 @pytest.fixture(scope="module")
 def secured(module_database: Parameters, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
-    """At first all servers present certificates of an authority that nobody trusts."""
+    """At first all servers present certificates of an untrusted authority."""
     authority = trustme.CA()
     file: Path = tmp_path_factory.mktemp("authority") / "ca.pem"
     authority.cert_pem.write_to_path(file)
@@ -89,14 +89,14 @@ def secured(module_database: Parameters, tmp_path_factory: pytest.TempPathFactor
             yield Secured(service, [traces, reports], store, unleash, authority)
 
 
-def test_an_unleash_with_a_certificate_of_an_unknown_authority_is_asked_nothing(secured: Secured) -> None:
+def test_unleash_with_a_certificate_of_an_unknown_authority_gets_no_request(secured: Secured) -> None:
     until(lambda: secured.unleash.accepted, "Unleash is asked")
     use(secured.service)
     assert not secured.unleash.established
 
 
 @pytest.mark.parametrize("fault", ["of an unknown authority", "expired", "of another host"])
-def test_servers_with_a_certificate_at_fault_get_nothing(secured: Secured, fault: str) -> None:
+def test_servers_with_an_invalid_certificate_get_no_data(secured: Secured, fault: str) -> None:
     expired = datetime.now(UTC) - SECONDS_AGO
     certificates = {
         "of an unknown authority": trustme.CA().issue_cert("127.0.0.1"),
@@ -112,7 +112,7 @@ def test_servers_with_a_certificate_at_fault_get_nothing(secured: Secured, fault
     assert not [server for server, treatment in shown if treatment in server.established]
 
 
-def test_servers_with_the_right_certificate_get_what_is_theirs(secured: Secured) -> None:
+def test_servers_with_a_valid_certificate_get_their_data(secured: Secured) -> None:
     shown = secured.present(secured.authority.issue_cert("127.0.0.1"))
     use(secured.service)
     for server, treatment in shown:

@@ -1,4 +1,4 @@
-"""A Redis of rate limits and an Unleash that misbehave in every way change nothing for users (issue 13, section 5)."""
+"""A misbehaving Redis of rate limits and a misbehaving Unleash change nothing for users."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def limited() -> Iterator[Limited]:
 
 
 def ask(service: Service) -> None:
-    """More requests than the limit allows; all are answered as usual, and promptly."""
+    """More requests than the limit allows; all get their usual answers promptly."""
     client = service.client()
     for _ in range(30):
         answered = client.get("/version")
@@ -79,7 +79,7 @@ def ask(service: Service) -> None:
 
 
 @pytest.mark.parametrize("name", REDIS_TREATMENTS)
-def test_whatever_redis_answers_users_memory_and_threads_are_as_usual(limited: Limited, name: str) -> None:
+def test_no_answer_of_redis_affects_users_memory_or_threads(limited: Limited, name: str) -> None:
     forget_peak_memory(limited.process)
     treatment = REDIS_TREATMENTS[name]
     limited.store.treatment = treatment
@@ -93,19 +93,19 @@ def test_whatever_redis_answers_users_memory_and_threads_are_as_usual(limited: L
 
 
 @pytest.mark.parametrize("away", ["refusing", "ignoring"])
-def test_where_redis_takes_no_connection_users_and_threads_are_as_usual(limited: Limited, away: str) -> None:
+def test_a_redis_that_accepts_no_connection_does_not_affect_users_or_threads(limited: Limited, away: str) -> None:
     with getattr(limited.store, away)():
         for _ in range(10):
             ask(limited.service)
         assert threads(limited.process) < limited.threads + MOST_THREADS
 
 
-def test_a_redis_that_is_well_again_limits_again(limited: Limited) -> None:
+def test_rate_limits_apply_again_after_redis_has_recovered(limited: Limited) -> None:
     limited.store.treatment = redis_answering(b"*4\r\n:0\r\n:0\r\n:2000000\r\n:2000000\r\n")
     until(lambda: limited.service.client().get("/version").status_code == 429, "requests are limited")
 
 
-def test_whatever_unleash_answers_flags_are_on_and_memory_is_as_usual(limited: Limited) -> None:
+def test_no_answer_of_unleash_turns_flags_off_or_affects_memory(limited: Limited) -> None:
     treatments = [HTTP_TREATMENTS["endless chunks"], HTTP_TREATMENTS["deep JSON"], http(body=MANY_FLAGS)]
     with HostileServer(in_turn(*treatments)) as unleash:
         environment = {"UNLEASH_URL": f"http://127.0.0.1:{unleash.port}/api", "UNLEASH_TOKEN": TOKEN}

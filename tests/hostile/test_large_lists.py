@@ -1,4 +1,4 @@
-"""An organization with 100 builds whose requests have 4 MB each: whole pages, of bounded size, in bounded time."""
+"""Pages of 100 builds with requests of 4 MB each are complete, of bounded size, and answered in bounded time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FROM composes, generate_series(1, %s) n WHERE job_id = %s
 
 
 def large_request() -> dict[str, Any]:
-    """4 MB of what compresses a little, in some files, and packages that stay in a list."""
+    """A request of 4 MB: files that compress a little, and packages that stay in shortened requests."""
     data = "".join(uuid4().hex + "=" * 16 for _ in range(MiB // 48))
     files = [{"path": f"/etc/large/{number}", "data": data} for number in range(4)]
     return compose_request(customizations={"files": files, "packages": ["nginx"]})
@@ -62,7 +62,7 @@ def rows(module_database: Parameters) -> Rows:
 
 @pytest.fixture
 def service(module_database: Parameters, composer_process: StandInComposer) -> Iterator[Service]:
-    """Of one test's own, so that its memory is that of what the test asks."""
+    """A separate service for each test, so that its memory shows the cost of the test's requests only."""
     with Service(module_database, composer_process.url) as running:
         yield running
 
@@ -109,7 +109,7 @@ def test_a_page_of_large_requests_has_all_its_rows_and_a_bounded_size(
     assert peak_of(service) - before < GROWTH
 
 
-def test_a_build_is_answered_whole_by_its_id(
+def test_a_compose_is_answered_completely_by_its_id(
     service: Service, rows: Rows, module_database: Parameters, composer: StandInComposer
 ) -> None:
     client = service.client(TENANT)

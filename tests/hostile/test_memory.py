@@ -1,4 +1,4 @@
-"""Attacks on memory: the service survives each in 256 MiB, and goes on to serve others.
+"""Attacks on memory: the service survives each in 256 MiB, and still serves other clients.
 
 How fast it serves them meanwhile is what `benchmarks.hostile` measures.
 """
@@ -39,7 +39,7 @@ def attacked_service(
 
 
 @pytest.mark.parametrize("attack", sampled(ATTACKS, 5), ids=lambda attack: attack.name)
-def test_an_attack_is_survived_in_256_mib_and_others_are_served(
+def test_the_service_survives_an_attack_in_256_mib_and_serves_other_clients(
     attacked_service: Service, module_database: Parameters, container: Path, composer: StandInComposer, attack: Attack
 ) -> None:
     _, neighbour = attacked(attack, attacked_service.url, module_database, SECONDS)

@@ -1,4 +1,4 @@
-"""One organization asks for all that the service has; the others notice little (issue: Neighbours)."""
+"""One organization requests all capacity of the service; other organizations notice little."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def neighbour(service: Service, composer: StandInComposer) -> Client:
 
 
 def under_way(composer: StandInComposer) -> int:
-    """How many builds the composer has been asked for."""
+    """The number of builds that were submitted to the composer."""
     return composer.counters().get("POST /compose", 0)
 
 
@@ -43,7 +43,7 @@ def under_way(composer: StandInComposer) -> int:
 def attacked(
     service: Service, composer: StandInComposer, attacker: str, path: str, body: object, number: int
 ) -> Iterator[Flood]:
-    """The attacker has all threads that it may have, and its other requests wait. At the end the composer is quick."""
+    """The attacker occupies all its threads, and its other requests wait. At the end the composer is fast."""
     before = under_way(composer)
     with flooded(service, attacker, path, body, number) as flood:
         try:
@@ -58,7 +58,7 @@ def answered_soon(began: float, answer: requests.Response, status: int) -> None:
     assert time.monotonic() - began < SOON
 
 
-def test_900_parallel_composes_of_one_organization_hold_up_no_other(
+def test_900_parallel_composes_of_one_organization_do_not_delay_other_organizations(
     service: Service, composer: StandInComposer, attacker: str, neighbour: Client
 ) -> None:
     composer.steer(post_latency=2.0)
@@ -73,7 +73,7 @@ def test_900_parallel_composes_of_one_organization_hold_up_no_other(
     assert flood.statuses[201] >= 400
 
 
-def test_one_organization_that_builds_many_images_holds_up_no_other(
+def test_an_organization_that_builds_many_images_does_not_delay_other_organizations(
     service: Service, composer: StandInComposer, attacker: str, neighbour: Client, module_database: Parameters
 ) -> None:
     many = [image_request(size=(number + 1) * 1024**3) for number in range(36)]
@@ -88,7 +88,7 @@ def test_one_organization_that_builds_many_images_holds_up_no_other(
 
 
 def needing_no_back_end(client: Client, finished: str, known: str) -> dict[str, tuple[requests.Response, int]]:
-    """Answers to requests that only sometimes need a back-end, and not this time; with the statuses they must have."""
+    """Answers to requests that may need a back-end but do not need one here, with their expected statuses."""
     name = uuid4().hex
     return {
         "status of a finished build": (client.get(f"/composes/{finished}"), 200),
@@ -107,7 +107,7 @@ def needing_no_back_end(client: Client, finished: str, known: str) -> dict[str, 
     }
 
 
-def test_requests_that_need_no_back_end_never_wait_behind_those_that_do_not_even_their_own_organization_s(
+def test_requests_without_back_end_calls_never_wait_for_those_with_calls_even_in_one_organization(
     service: Service, composer: StandInComposer, attacker: str, neighbour: Client
 ) -> None:
     own = service.client(attacker)
@@ -127,7 +127,7 @@ def test_requests_that_need_no_back_end_never_wait_behind_those_that_do_not_even
             own._session.get(f"{service.url}/api/image-builder/v1/composes/{running}", timeout=0.5)
 
 
-def test_what_turns_out_to_need_a_back_end_gets_in_line_and_is_answered(
+def test_a_request_that_turns_out_to_need_a_back_end_queues_and_is_answered(
     service: Service, composer: StandInComposer, attacker: str
 ) -> None:
     own = service.client(attacker)
@@ -137,7 +137,7 @@ def test_what_turns_out_to_need_a_back_end_gets_in_line_and_is_answered(
         assert status_of(own, running)["image_status"]["status"]
 
 
-def test_the_images_of_a_blueprint_are_all_built_beside_an_attack(
+def test_all_images_of_a_blueprint_are_built_during_an_attack(
     service: Service, composer: StandInComposer, attacker: str, neighbour: Client
 ) -> None:
     images = [image_request(size=(number + 1) * 1024**3) for number in range(5)]

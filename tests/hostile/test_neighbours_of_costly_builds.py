@@ -1,4 +1,4 @@
-"""Builds that cost much CPU or memory before anything is built."""
+"""Builds that cost much CPU or memory before they are submitted."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def tenant() -> str:
 
 
 def with_users(number: int, length: int) -> dict[str, Any]:
-    """A build with so many users, whose passwords have so many bytes."""
+    """A compose request with this number of users, and passwords of this number of bytes."""
     users = [{"name": f"u{each}", "password": f"{each:03}".ljust(length, "x")} for each in range(number)]
     return compose_request(customizations={"users": users})
 
@@ -53,7 +53,7 @@ def peak_of(service: Service) -> int:
     return int(line.split()[1]) * 1024
 
 
-def test_one_organization_s_passwords_hold_up_no_other(service: Service, tenant: str) -> None:
+def test_password_hashing_of_one_organization_does_not_delay_other_organizations(service: Service, tenant: str) -> None:
     neighbour = service.client(uuid4().hex)
     with flooded(service, tenant, "/compose", with_users(200, 512), 30) as flood:
         until(lambda: flood.sent == 30, "all are sent")
@@ -72,7 +72,7 @@ def _users() -> dict[str, Any]:
     return {"customizations": {"users": [{"name": "u", "password": "secret of the neighbour"}]}}
 
 
-def test_where_the_quota_is_used_up_no_password_is_hashed(
+def test_no_password_is_hashed_if_the_quota_is_used_up(
     database: Parameters, composer: StandInComposer, tenant: str, tmp_path: Path
 ) -> None:
     with Service(database, composer.url, environment=quotas(tmp_path, 0)) as service:

@@ -1,4 +1,4 @@
-"""The configurations of deploy/proxy, in real nginx and HAProxy: what they pass on, and what they keep out."""
+"""The configurations of deploy/proxy, in real nginx and HAProxy: the requests and headers that they pass on."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def proxy(request: pytest.FixtureRequest) -> Proxy:
 
 @pytest.fixture(scope="module")
 def url(proxy: Proxy, service: Service) -> Iterator[str]:
-    """The URL of the proxy in front of the service; clients are taken for the gateway."""
+    """The URL of the proxy in front of the service; the proxy treats all clients as the gateway."""
     with proxy(service.port, trusting=True) as port:
         yield f"http://127.0.0.1:{port}"
 
@@ -50,7 +50,7 @@ def headers_of(tenant: str) -> dict[str, str]:
 
 
 def asked_through(proxy: Proxy, requests: list[bytes], *, trusting: bool = False) -> tuple[list[Asked], int]:
-    """What a server behind the proxy is asked when one client sends these requests, and by how many connections."""
+    """The requests that a server behind the proxy receives from one client, and the number of connections."""
     with Loopback() as server, proxy(int(server.url.rpartition(":")[2]), trusting=trusting) as port:
         with raw_http.connection(f"http://127.0.0.1:{port}") as opened:
             for request in requests:
@@ -62,7 +62,7 @@ def asked_through(proxy: Proxy, requests: list[bytes], *, trusting: bool = False
         return [each for each in server.asked if each.path != "/ready"], server.connections - checks
 
 
-def test_ordinary_requests_are_answered_as_without_a_proxy(client: Client) -> None:
+def test_ordinary_requests_get_the_same_answers_as_without_a_proxy(client: Client) -> None:
     build = client.post("/compose", compose_request())
     assert build.status_code == 201
     listed = client.get("/composes").json()
@@ -97,7 +97,7 @@ def test_all_base_paths_are_passed_on(client: Client, base: str) -> None:
         f"{BASE}/./../../../../metrics",
     ],
 )
-def test_nothing_but_the_base_paths_is_passed_on(url: str, target: str) -> None:
+def test_only_the_base_paths_are_passed_on(url: str, target: str) -> None:
     answer = raw_http.call(url, "GET", target, headers_of("paths"))
     assert answer.status_code in {400, 404}
     assert b"errors" in answer.content
@@ -189,7 +189,7 @@ def test_two_identities_are_refused(url: str) -> None:
     assert raw_http.call(url, "GET", f"{BASE}/composes", two).status_code == 401
 
 
-def test_without_a_gateway_callers_are_told_that_they_are_unknown(proxy: Proxy, service: Service) -> None:
+def test_without_a_gateway_callers_get_401(proxy: Proxy, service: Service) -> None:
     with proxy(service.port) as port:
         answer = Client(f"http://127.0.0.1:{port}", headers_of("anybody")).get("/composes")
     refusal(answer, 401)
@@ -202,7 +202,7 @@ def test_a_request_keeps_its_id_and_gets_one_if_it_has_none(proxy: Proxy) -> Non
     assert len({"", second.headers[REQUEST_ID], third.headers[REQUEST_ID]}) == 3
 
 
-def test_while_the_service_is_away_the_proxy_answers_in_the_shape_of_the_api(proxy: Proxy) -> None:
+def test_while_the_service_is_unavailable_the_proxy_answers_in_the_format_of_the_api(proxy: Proxy) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         with proxy(nobody.getsockname()[1]) as port:
@@ -211,7 +211,7 @@ def test_while_the_service_is_away_the_proxy_answers_in_the_shape_of_the_api(pro
     assert answer.json()["errors"][0]["title"] == "503"
 
 
-def test_what_is_no_http_is_refused(url: str) -> None:
+def test_bytes_that_are_not_http_are_refused(url: str) -> None:
     answer = raw_http.send(url, b"GET / a HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n")
     assert answer is not None
     assert answer.status_code == 400

@@ -1,4 +1,4 @@
-"""No bytes of one request are taken for another request: a corpus, sent directly and through real proxies.
+"""No bytes of one request are treated as another request: a corpus, sent directly and through real proxies.
 
 Each proxy sets the attacker's identity itself, as one that authenticates callers does. A request in the victim's name
 reaches the service only when it was hidden from the proxy.
@@ -55,7 +55,7 @@ ROUTES: dict[str, Proxy] = {
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The whole corpus sent by one route, and what it did."""
+    """The whole corpus sent by one route, and its effects."""
 
     route: str
     exchanges: dict[str, Exchange] = field(repr=False)
@@ -64,13 +64,13 @@ class Run:
 
     @property
     def direct(self) -> bool:
-        """Whether no proxy is in between."""
+        """Whether the route has no proxy."""
         return self.route == "directly"
 
 
 @pytest.fixture(scope="module", params=ROUTES)
 def run(request: pytest.FixtureRequest, postgres: Parameters, composer_process: StandInComposer) -> Run:
-    """Send the corpus by the route of the parameter to a service of its own."""
+    """Send the corpus by the route of the parameter to a separate service."""
     route: str = request.param
     composer_process.reset()
     log = output.file("smuggling")
@@ -85,7 +85,7 @@ def run(request: pytest.FixtureRequest, postgres: Parameters, composer_process: 
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_each_entry_is_answered_once_as_what_it_is_or_refused(run: Run, group: str) -> None:
+def test_each_entry_gets_one_answer_or_is_refused(run: Run, group: str) -> None:
     check = faults_direct if run.direct else faults_through_a_proxy
     found = []
     for entry in ENTRIES:
@@ -103,7 +103,7 @@ def test_no_hidden_request_has_an_effect(run: Run) -> None:
     assert run.effects.organizations[VICTIM] == 0
 
 
-def test_the_composer_has_started_the_attackers_own_builds_and_no_others(run: Run) -> None:
+def test_the_composer_has_started_only_the_attackers_own_builds(run: Run) -> None:
     assert run.effects.builds_at_the_composer == run.effects.builds.total()
 
 
@@ -112,7 +112,7 @@ def test_the_service_is_healthy_afterwards(run: Run) -> None:
     assert run.effects.failures == []
 
 
-def test_the_hidden_requests_have_their_effects_when_they_are_no_longer_hidden(
+def test_the_hidden_requests_have_an_effect_when_they_are_sent_openly(
     service: Service, module_database: Parameters
 ) -> None:
     entry = ENTRIES[0]
@@ -125,7 +125,9 @@ def test_the_hidden_requests_have_their_effects_when_they_are_no_longer_hidden(
 
 
 @pytest.mark.parametrize("length", ["its length", "in chunks"])
-def test_curl_that_offers_http2_gets_its_build(service: Service, composer: StandInComposer, length: str) -> None:
+def test_a_build_requested_by_curl_with_an_offer_of_http2_starts(
+    service: Service, composer: StandInComposer, length: str
+) -> None:
     version = (
         subprocess.run(["curl", "--version"], capture_output=True, text=True, check=False) if which("curl") else None
     )
@@ -152,7 +154,7 @@ def test_curl_that_offers_http2_gets_its_build(service: Service, composer: Stand
 
 
 def faults_direct(entry: Entry, done: Exchange, effects: Effects) -> list[str]:
-    """What is wrong with the service's own answer to an entry."""
+    """The faults in the service's own answer to an entry."""
     faults = _common_faults(entry, done, effects)
     if done.rest:
         faults.append(f"received {done.rest[:80]!r} behind the answers")
@@ -179,7 +181,7 @@ def faults_direct(entry: Entry, done: Exchange, effects: Effects) -> list[str]:
 
 
 def faults_through_a_proxy(entry: Entry, done: Exchange, effects: Effects) -> list[str]:
-    """What is wrong with the answers that came through a proxy, which may support pipelining and refuse more."""
+    """The faults in answers that came through a proxy, which may support pipelining and refuse more requests."""
     # On a connection that has carried a body, what is no request gets no answer from the service, as it is most likely
     # more of that body. The proxy answers in its place: HAProxy 502, nginx by its configuration 503.
     accepted = REFUSALS if entry.outcome is Outcome.SERVED else {*REFUSALS, 502, 503}
@@ -190,7 +192,7 @@ def faults_through_a_proxy(entry: Entry, done: Exchange, effects: Effects) -> li
 
 
 def _common_faults(entry: Entry, done: Exchange, effects: Effects, accepted: set[int] = REFUSALS) -> list[str]:
-    """What is wrong by any route; `accepted` are the statuses from 400 on that are no failures."""
+    """The faults in answers by any route; `accepted` are the statuses from 400 on that are not faults."""
     faults = []
     if not done.closed:
         faults.append("the connection stayed open")

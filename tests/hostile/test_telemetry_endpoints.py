@@ -1,4 +1,4 @@
-"""Servers of traces and error reports that misbehave in every way change nothing for users (issue 13, section 5)."""
+"""Misbehaving servers of traces and error reports change nothing for users."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MOST_THREADS = 10
 
 @dataclass
 class Telemetry:
-    """The running service, and where it sends its telemetry."""
+    """The running service, and the servers of its telemetry."""
 
     service: Service
     log: Path
@@ -45,7 +45,7 @@ class Telemetry:
 
 
 def send_telemetry(service: Service) -> None:
-    """Requests that are traced, and one whose error is reported; all are answered as usual, and promptly."""
+    """Requests that are traced, and one whose error is reported; all get their usual answers promptly."""
     client = service.client()
     for _ in range(10):
         answered = client.get("/version")
@@ -85,7 +85,7 @@ def telemetry(broken_database: Parameters, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.mark.parametrize("name", HTTP_TREATMENTS)
-def test_whatever_they_answer_users_memory_and_threads_are_as_usual(telemetry: Telemetry, name: str) -> None:
+def test_no_answer_of_telemetry_servers_affects_users_memory_or_threads(telemetry: Telemetry, name: str) -> None:
     forget_peak_memory(telemetry.process)
     treatment = HTTP_TREATMENTS[name]
     telemetry.treat(treatment)
@@ -102,7 +102,9 @@ def test_whatever_they_answer_users_memory_and_threads_are_as_usual(telemetry: T
 
 
 @pytest.mark.parametrize("away", ["refusing", "ignoring"])
-def test_where_they_take_no_connection_users_memory_and_threads_are_as_usual(telemetry: Telemetry, away: str) -> None:
+def test_telemetry_servers_that_accept_no_connection_do_not_affect_users_memory_or_threads(
+    telemetry: Telemetry, away: str
+) -> None:
     with getattr(telemetry.traces, away)(), getattr(telemetry.reports, away)():
         ends = time.monotonic() + 1
         while time.monotonic() < ends:
@@ -111,7 +113,7 @@ def test_where_they_take_no_connection_users_memory_and_threads_are_as_usual(tel
     assert threads(telemetry.process) < telemetry.threads + MOST_THREADS
 
 
-def test_no_telemetry_goes_where_a_redirect_points_to(telemetry: Telemetry) -> None:
+def test_telemetry_does_not_follow_redirects(telemetry: Telemetry) -> None:
     with Loopback(answer(200)) as elsewhere:
         redirect = http(307, Location=f"{elsewhere.url}/elsewhere")
         telemetry.treat(redirect)
@@ -122,7 +124,9 @@ def test_no_telemetry_goes_where_a_redirect_points_to(telemetry: Telemetry) -> N
         assert elsewhere.asked == []
 
 
-def test_the_log_tells_once_that_they_are_away_and_that_they_are_back(telemetry: Telemetry) -> None:
+def test_the_log_says_once_that_telemetry_servers_are_unavailable_and_once_that_they_are_available(
+    telemetry: Telemetry,
+) -> None:
     def counts(*texts: str) -> list[int]:
         log = telemetry.log.read_text()
         return [log.count(text) for text in texts]
@@ -150,7 +154,7 @@ def test_the_log_tells_once_that_they_are_away_and_that_they_are_back(telemetry:
     assert counts(*away) == [count + 1 for count in before[0]]
 
 
-def test_the_service_ends_in_time_while_they_hang(broken_database: Parameters, tmp_path: Path) -> None:
+def test_the_service_ends_in_time_while_telemetry_servers_hang(broken_database: Parameters, tmp_path: Path) -> None:
     with HostileServer(hang) as traces, HostileServer(hang) as reports:
         service = sending(broken_database, traces, reports, tmp_path / "log").start()
         for _ in range(5):

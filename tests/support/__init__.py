@@ -1,1 +1,1 @@
-"""What tests share: builders, a database, the running service."""
+"""Helpers that several test modules share: builders, databases, the running service."""

@@ -1,4 +1,4 @@
-"""The service's resources, and requests of them byte by byte."""
+"""The paths of the service's resources, and requests for them with exact bytes."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 
 def ask(service: Service, target: str | bytes, method: str = "GET", *, identified: bool = True) -> Answer:
-    """A request below the base, byte by byte."""
+    """Send a request to a path below the base, byte by byte."""
     raw = target if isinstance(target, bytes) else target.encode("latin-1")
     return raw_http.call(service.url, method, BASE.encode() + raw, IDENTITY if identified else {})
 
 
 def short(text: str) -> str:
-    """The name of a test's value."""
+    """A short test id for a value."""
     return text if len(text) < 60 else f"{text[:8]}... {len(text)} characters"

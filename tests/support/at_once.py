@@ -1,4 +1,4 @@
-"""Calls that are made at the same time."""
+"""Concurrent calls."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Call = Callable[[], requests.Response]
 
 
 def at_once(calls: Sequence[Call]) -> list[requests.Response]:
-    """The answers, in the order of the calls; none begins before all are ready."""
+    """Make all calls concurrently, beginning when all are ready, and return the answers in the order of the calls."""
     gate = threading.Barrier(len(calls))
 
     def made(call: Call) -> requests.Response:
@@ -26,5 +26,5 @@ def at_once(calls: Sequence[Call]) -> list[requests.Response]:
 
 
 def statuses(answers: Sequence[requests.Response]) -> dict[int, int]:
-    """How often each status was answered."""
+    """The number of answers by status."""
     return dict(Counter(answer.status_code for answer in answers))

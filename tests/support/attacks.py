@@ -1,6 +1,6 @@
-"""Attacks of one organization, or of clients without an identity: bounded in connections and time.
+"""Attacks of one organization, or of clients without an identity, with limited connections and time.
 
-Each is within the rate limits that hold by default; all go to a service on this machine.
+Each attack is within the default rate limits, and goes to a service on this machine.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Send = Callable[["Target", Sequence[bytes]], None]
 
 @dataclass(slots=True)
 class Target:
-    """What is attacked, by one organization, until `ends` (of `time.monotonic`)."""
+    """The attacked service and the attacking organization; the attack lasts until `ends` (of `time.monotonic`)."""
 
     url: str
     database: Parameters
@@ -61,7 +61,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """An attack by its name: what is sent, which may take time to prepare, and how: until the target's time is over."""
+    """An attack with its name: its messages, which may take time to prepare, and a function that sends them in time."""
 
     name: str
     messages: Messages
@@ -72,7 +72,7 @@ class Attack:
 
 
 def flood(connections: int = 16) -> Send:
-    """Send the requests again and again over so many connections, each after the answer to the one before."""
+    """Send the requests repeatedly over this number of connections, each after the answer to the previous one."""
 
     def send(target: Target, messages: Sequence[bytes]) -> None:
         def client(number: int) -> None:
@@ -93,7 +93,7 @@ def flood(connections: int = 16) -> Send:
 
 
 def silent(connections: int) -> Send:
-    """Send a request, or a part of one, over each of so many connections, and never read what comes back."""
+    """Send a request, or a part of one, over each of this number of connections, and never read the answers."""
 
     def send(target: Target, messages: Sequence[bytes]) -> None:
         with ExitStack() as stack:
@@ -111,7 +111,7 @@ def silent(connections: int) -> Send:
 
 @contextmanager
 def _quiet(url: str) -> Iterator[socket.socket]:
-    """A connection whose client takes in as little as possible."""
+    """A connection whose client receives as little as possible."""
     host, _, port = url.removeprefix("http://").partition(":")
     with socket.socket() as opened:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -142,14 +142,14 @@ def customized(**customizations: Any) -> bytes:
 
 
 def filled(before: str, entry: str, after: str) -> bytes:
-    """A ComposeRequest whose customizations are as many entries as a body may hold."""
+    """A ComposeRequest whose customizations have the maximum number of entries of a body."""
     start, end = json.dumps(compose_request(customizations={"@": 0})).split('"@": 0')
     count = (_WHOLE - len(start) - len(end)) // (len(entry) + 1)
     return "".join([start, before, ",".join([entry] * count), after, end]).encode()
 
 
 def blueprint_of_toml(start: str, entry: str, end: str = "", size: int = _WHOLE) -> Messages:
-    """POST /blueprints with TOML of as many entries as a body of this size may hold."""
+    """POST /blueprints with TOML of the maximum number of entries for a body of this size."""
 
     def messages(target: Target) -> Sequence[bytes]:
         path = "/blueprints?architecture=x86_64&image_type=guest-image&upload_type=aws.s3"
@@ -196,7 +196,7 @@ SELECT gen_random_uuid(), %(request)s, %(now)s - n * interval '1 second', '', %(
 
 
 def stored_builds(target: Target, request: Any) -> None:
-    """A hundred builds of the target's organization with this request, as they are in its database."""
+    """A hundred composes of the target's organization with this request, inserted into its database."""
     with session(target.database) as connection:
         values = {"request": Jsonb(request, dumps=orjson.dumps), "now": now(), "tenant": target.tenant}
         connection.execute(_STORE, values)
@@ -216,7 +216,7 @@ def _slow_bodies(target: Target) -> Sequence[bytes]:
 
 
 def _in_chunks(size: int, body: int) -> Messages:
-    """POST /compose with a body of so many bytes in chunks of this size."""
+    """POST /compose with a body of this number of bytes in chunks of this size."""
 
     def messages(target: Target) -> Sequence[bytes]:
         headers = {
@@ -272,7 +272,7 @@ ATTACKS = (
 
 @dataclass(slots=True)
 class Neighbour:
-    """Another organization: the seconds that /status and its list took each time, and what went wrong."""
+    """Another organization: the times of its requests for /status and its list in seconds, and their failures."""
 
     status: list[float] = field(default_factory=list)
     composes: list[float] = field(default_factory=list)
@@ -280,7 +280,7 @@ class Neighbour:
 
 
 def neighbour_until(url: str, ends: float) -> Neighbour:
-    """Ask again and again, each time over a new connection, until `ends` (of `time.monotonic`)."""
+    """Send requests repeatedly, each over a new connection, until `ends` (of `time.monotonic`)."""
     found = Neighbour()
     headers = {"x-rh-identity": identity(uuid4().hex)}
 
@@ -302,7 +302,7 @@ def neighbour_until(url: str, ends: float) -> Neighbour:
 
 
 def attacked(attack: Attack, url: str, database: Parameters, seconds: float) -> tuple[Target, Neighbour]:
-    """Run an attack for so many seconds, while a neighbour asks, in a process that the attack does not slow down."""
+    """Run an attack for some seconds while a neighbour sends requests from a separate process."""
     target = Target(url, database)
     with ProcessPoolExecutor(1, get_context("spawn")) as processes:
         processes.submit(int).result()  # it has started

@@ -1,4 +1,4 @@
-"""Blueprints for tests of the domain: as they are sent and kept, and such documents at random."""
+"""Blueprint documents for tests of the domain, as they are sent and stored, and random ones."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def with_users(*users: Json) -> Json:
 
 
 def a_blueprint(**fields: Any) -> Blueprint:
-    """A blueprint whose body has what the fields say that are none of a blueprint's own."""
+    """A blueprint; fields that are not fields of Blueprint become keys of its body."""
     own = {name: fields.pop(name) for name in ("name", "description", "version") if name in fields}
     body = {"image_requests": [image_request()], "customizations": {}, **fields}
     body = {name: value for name, value in body.items() if value is not None}
@@ -60,23 +60,23 @@ def a_blueprint(**fields: Any) -> Blueprint:
 
 @cache
 def checker(name: str) -> Checker:
-    """The contract's schema of this name."""
+    """The checker of the contract's schema with this name."""
     return Checker(schemas()[name], schemas())
 
 
 def hashed(password: str) -> str:
-    """What the tests take for the hash of a password: it does not show it."""
+    """A fake hash of a password, which does not contain the password."""
     return hash_of(str(sum(password.encode())))
 
 
 def with_hashed_passwords(body: Json) -> Json:
-    """A body as it is kept, its passwords hashed."""
+    """A body as it is stored, with hashed passwords."""
     plain = domain_secrets.find_plain_passwords(body)
     return domain_secrets.insert_hashes(body, {number: hashed(text) for number, text in plain.items()})
 
 
 def violations(document: Json) -> list[tuple[str, str]]:
-    """The titles and details of all rules that a document breaks, which it has to."""
+    """The titles and details of all rules that a document violates; there must be at least one."""
     with pytest.raises(RulesViolatedError) as broken:
         rules.check(document)
     return [(violation.title, violation.detail) for violation in broken.value.violations]
@@ -87,7 +87,7 @@ words = st.text("abcXYZ019_", min_size=1, max_size=6)
 flags = st.booleans()
 secrets = words.map(f"{MARK}-{{}}".format)
 owners = words | st.integers(0, 2**31)
-modes = st.integers(0, 0o7777).map("{:o}".format) | st.integers(0, 0o7777).map("{:04o}".format)
+modes = st.integers(0, 0o777).map("{:03o}".format) | st.integers(0, 0o777).map("{:04o}".format)
 addresses = words.map("https://{}.example/".format) | st.sampled_from(COMMUNITY_URLS)
 # Below these anything may be made.
 places = st.builds("/{}/{}".format, st.sampled_from(["etc", "opt", "usr/local", "home/u", "var/lib"]), words)
@@ -101,8 +101,20 @@ def _listed(items: Strategy, least: int = 0) -> Strategy:
     return st.lists(items, min_size=least, max_size=3)
 
 
-def _node(**fields: Strategy) -> Strategy:
-    return _some({"path": places}, mode=modes, user=owners, group=words, ensure_parents=flags, **fields)
+def _distinct(items: Strategy, key: str) -> Strategy:
+    """A list of entries that differ in this key."""
+    return st.lists(items, max_size=3, unique_by=lambda entry: entry[key])
+
+
+def _node(below: str, **fields: Strategy) -> Strategy:
+    return _some(
+        {"path": st.builds("{}/{}".format, places, st.just(below))},
+        mode=modes,
+        user=owners,
+        group=words,
+        ensure_parents=flags,
+        **fields,
+    )
 
 
 def _registering() -> Strategy:
@@ -110,28 +122,29 @@ def _registering() -> Strategy:
 
 
 def users() -> Strategy:
-    """Users, some of them of one name, with passwords that are plain, hashed or empty."""
+    """Users, some with the same name, with passwords that are plain, hashed or empty."""
     passwords = secrets | secrets.map("$6$salt${}".format) | secrets.map("$2b${}".format) | st.just("")
-    return _listed(
+    return _distinct(
         _some(
             {"name": st.sampled_from("abc") | words},
             password=passwords,
             ssh_key=words | st.just(""),
             groups=_listed(words),
             hasPassword=flags,
-        )
+        ),
+        "name",
     )
 
 
 def policy_wants() -> dict[str, Strategy]:
-    """What compliance policies ask for, and blueprints have of it."""
+    """Requirements of compliance policies, which blueprints may meet."""
     packages, mountpoints = st.sampled_from(["aide", "vim", "@core"]), st.sampled_from(["/home", "/var", "/srv"])
     services = st.sampled_from(["auditd", "sshd"])
     arguments = st.lists(st.sampled_from(["audit=1", "audit", "quiet", "fips=1", "audit=10"]), max_size=3)
     sizes = st.just(0) | st.integers(MIB, MAX_SIZE)
     return {
         "packages": _listed(packages),
-        "filesystem": _listed(st.fixed_dictionaries({"mountpoint": mountpoints, "min_size": sizes})),
+        "filesystem": _distinct(st.fixed_dictionaries({"mountpoint": mountpoints, "min_size": sizes}), "mountpoint"),
         "services": _some(**{state: _listed(services, 1) for state in ("enabled", "masked", "disabled")}),
         "kernel": _some(name=st.sampled_from(["kernel", "kernel-rt"]), append=arguments.map(" ".join)),
         "fips": st.fixed_dictionaries({"enabled": flags}),
@@ -139,7 +152,7 @@ def policy_wants() -> dict[str, Strategy]:
 
 
 def policies() -> Strategy:
-    """A policy's tailoring, which wants no service both to run and not to."""
+    """The tailoring of a policy, which does not enable and mask the same service."""
     return _some(**policy_wants()).filter(_is_of_one_mind)
 
 
@@ -149,7 +162,7 @@ def _is_of_one_mind(tailoring: Json) -> bool:
 
 
 def customizations() -> Strategy:
-    """Customizations that a blueprint may have, its secrets marked."""
+    """Customizations of a blueprint, with marked secrets."""
     subscription = {
         "organization": st.integers(0, 10**6),
         "activation-key": secrets,
@@ -161,15 +174,15 @@ def customizations() -> Strategy:
     return _some(
         **policy_wants(),
         users=users(),
-        files=_listed(_node(data=texts) | _registering()),
-        directories=_listed(_node()),
+        files=_distinct(_node("file", data=texts) | _registering(), "path"),
+        directories=_distinct(_node("directory"), "path"),
         subscription=_some(subscription, rhc=flags),
         cacerts=st.fixed_dictionaries({"pem_certs": _listed(secrets)}),
         aap_registration=_some(aap, skip_tls_verification=flags),
         custom_repositories=_listed(_some({"id": words}, name=texts, baseurl=_listed(addresses))),
-        payload_repositories=_listed(_some({"rhsm": flags}, id=words, baseurl=addresses)),
+        payload_repositories=_listed(_some({"rhsm": flags, "baseurl": addresses}, id=words)),
         containers=_listed(_some({"source": words}, name=texts, tls_verify=flags)),
-        groups=_listed(_some({"name": words}, gid=st.integers(0, 2**31))),
+        groups=_distinct(_some({"name": words}, gid=st.integers(0, 2**31)), "name"),
         timezone=_some(timezone=texts, ntpservers=_listed(texts)),
         locale=_some(languages=_listed(texts), keyboard=texts),
         hostname=texts,
@@ -179,7 +192,7 @@ def customizations() -> Strategy:
 
 
 def documents() -> Strategy:
-    """CreateBlueprintRequests that break no rule."""
+    """CreateBlueprintRequests that violate no rule."""
     images = st.sampled_from(["guest-image", "aws", "vsphere"]).flatmap(
         lambda kind: st.builds(
             lambda size: image_request(kind, "aws" if kind == "aws" else "aws.s3", size=size),

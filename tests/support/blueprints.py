@@ -1,4 +1,4 @@
-"""Blueprints as a client sees them: what is sent, and what has to come of it."""
+"""Blueprints as a client sees them: requests, and checks of their answers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UNKNOWN = "7709b691-15a9-4dae-ae96-d6584b9f389f"
 
 
 def blueprint(name: str = "web", *images: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    """A CreateBlueprintRequest of these images, a guest image where none is given; a field that is None is left out."""
+    """A CreateBlueprintRequest with these images, by default a guest image; fields that are None are omitted."""
     document = {
         "name": name,
         "distribution": "centos-9",
@@ -43,26 +43,26 @@ def with_users(name: str, *users: dict[str, Any], **fields: Any) -> dict[str, An
 
 
 def kept(client: Client, document: dict[str, Any] | None = None, **fields: Any) -> str:
-    """The id of a blueprint that must be kept."""
+    """Create a blueprint, which must succeed, and return its id."""
     answer = client.post("/blueprints", document or blueprint(**fields))
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
 
 
 def put(client: Client, blueprint_id: str, document: dict[str, Any], if_match: str | None = None) -> requests.Response:
-    """The answer to a change."""
+    """The answer to PUT /blueprints/{id}."""
     headers = {} if if_match is None else {"If-Match": if_match}
     return client.request("PUT", f"/blueprints/{blueprint_id}", json=document, headers=headers)
 
 
 def changed(client: Client, blueprint_id: str, document: dict[str, Any]) -> None:
-    """Change a blueprint; it must be."""
+    """Change a blueprint, which must succeed."""
     answer = put(client, blueprint_id, document)
     assert (answer.status_code, answer.json()) == (200, {"id": blueprint_id})
 
 
 def read(client: Client, blueprint_id: str, query: str = "") -> dict[str, Any]:
-    """A blueprint that must be answered."""
+    """Read a blueprint, which must succeed."""
     answer = client.get(f"/blueprints/{blueprint_id}{query}")
     assert answer.status_code == 200, answer.text
     document: dict[str, Any] = answer.json()
@@ -83,7 +83,7 @@ def names(page: dict[str, Any]) -> list[str]:
 
 
 def exported(client: Client, blueprint_id: str) -> dict[str, Any]:
-    """The export as JSON, which must be answered."""
+    """Export a blueprint as JSON, which must succeed."""
     answer = client.get(f"/blueprints/{blueprint_id}/export")
     assert answer.status_code == 200, answer.text
     document: dict[str, Any] = answer.json()
@@ -91,14 +91,14 @@ def exported(client: Client, blueprint_id: str) -> dict[str, Any]:
 
 
 def composed(client: Client, blueprint_id: str, *image_types: str) -> list[str]:
-    """The ids of the builds of a blueprint, all of which must start."""
+    """Build a blueprint, and return the ids of the builds, which all must start."""
     answer = client.post(f"/blueprints/{blueprint_id}/compose", {"image_types": image_types} if image_types else None)
     assert answer.status_code == 201, answer.text
     return [each["id"] for each in answer.json()]
 
 
 def composes_of(client: Client, blueprint_id: str, query: str = "") -> dict[str, Any]:
-    """A page of a blueprint's builds."""
+    """A page of the composes of a blueprint."""
     answer = client.get(f"/blueprints/{blueprint_id}/composes{query}")
     assert answer.status_code == 200, answer.text
     document: dict[str, Any] = answer.json()
@@ -106,14 +106,14 @@ def composes_of(client: Client, blueprint_id: str, query: str = "") -> dict[str,
 
 
 def violations(answer: requests.Response) -> list[dict[str, str]]:
-    """The violated rules of an answer that must name some."""
+    """The violated rules that an error names; there must be at least one."""
     assert answer.status_code == 422, answer.text
     errors: list[dict[str, str]] = answer.json()["errors"]
     return errors
 
 
 def descriptions(remarks: Iterable[dict[str, str]]) -> list[str]:
-    """What remarks on a blueprint say; all are about compliance."""
+    """The descriptions of lint results, which all must be about compliance."""
     remarks = list(remarks)
     assert {remark["name"] for remark in remarks} <= {"Compliance"}
     return [remark["description"] for remark in remarks]
@@ -134,7 +134,7 @@ def stored_versions(database: Parameters, blueprint_id: str | UUID) -> list[tupl
 
 
 def stored_blueprint(database: Parameters, blueprint_id: str | UUID) -> dict[str, Any]:
-    """The columns of a blueprint that the older program knows."""
+    """The columns of a blueprint that the older program uses."""
     with session(database) as connection:
         cursor = connection.execute("SELECT * FROM blueprints WHERE id = %s", (blueprint_id,))
         row = cursor.fetchone()
@@ -145,7 +145,7 @@ def stored_blueprint(database: Parameters, blueprint_id: str | UUID) -> dict[str
 
 
 def insert_blueprint(database: Parameters, tenant: str, name: str, *versions: Any, **fields: Any) -> UUID:
-    """A blueprint as an older program left it, with these bodies; `fields` replace columns."""
+    """Insert a blueprint as an older program stores it, with these bodies; `fields` replace columns."""
     row = {
         "id": uuid4(),
         "org_id": tenant,
@@ -166,7 +166,7 @@ def insert_blueprint(database: Parameters, tenant: str, name: str, *versions: An
 def insert_version(
     database: Parameters, blueprint_id: str | UUID, number: int, body: Any, snapshots: Any = None
 ) -> UUID:
-    """A version as an older program adds it, without asking anybody."""
+    """Insert a version as an older program does, in a separate session."""
     with session(database) as connection:
         return add_version(connection, blueprint_id, number, body, snapshots)
 
@@ -174,7 +174,7 @@ def insert_version(
 def add_version(
     connection: psycopg.Connection[Any], blueprint_id: str | UUID, number: int, body: Any, snapshots: Any = None
 ) -> UUID:
-    """The same by a session that is there already."""
+    """Insert a version as an older program does, in an existing session."""
     version_id = uuid4()
     connection.execute(
         "INSERT INTO blueprint_versions (id, blueprint_id, version, body, created_at, service_snapshots) "

@@ -1,4 +1,4 @@
-"""Bodies of POST /compose, byte by byte."""
+"""Bodies of POST /compose with exact bytes."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ def post(service: Service, body: bytes | None, headers: dict[str, str] | None = 
 
 
 def post_chunked(service: Service, *parts: bytes) -> Answer | None:
-    """POST /compose with these chunks and no length."""
+    """POST /compose with these chunks and without a length."""
     headers = {"x-rh-identity": identity("bodies"), **JSON, "Transfer-Encoding": "chunked"}
     head = raw_http.head("POST", f"{BASE}/compose", headers)
     return raw_http.send(service.url, head, *raw_http.chunked(parts), method="POST")
 
 
 def encoded(**fields: Any) -> bytes:
-    """A ComposeRequest with these fields, as bytes; lone surrogates are escaped."""
+    """A ComposeRequest with these fields as bytes; lone surrogates are escaped."""
     return json.dumps(compose_request(**fields)).encode()
 
 
 def short(text: str) -> str:
-    """The name of a test's value."""
+    """A short test id for a value."""
     return text if len(text) < 20 else f"{text[:8]}... {len(text)} characters"

@@ -1,4 +1,4 @@
-"""Debian's Chromium without a window, steered over its debugging pipe: no port, and no library for it."""
+"""Debian's Chromium without a window, controlled over its debugging pipe without a port or a library."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _END = b"\0"
 
 
 def chromium() -> str | None:
-    """Where it is; None on a machine without it."""
+    """The path of Chromium; None on a machine without it."""
     return shutil.which("chromium")
 
 
 class Browser:
-    """A browser with a profile of its own, in the folder `profile`; it has a page once `new_page` was called.
+    """A browser with its own profile in the folder `profile`; `new_page` opens its page.
 
-    `requested` are the URLs the page has asked the network for, `complaints` what the console and the policies said.
+    `requested` are the URLs that the page requested, `complaints` the messages of console and policies.
     """
 
     def __init__(self, executable: str, profile: Path) -> None:
@@ -84,7 +84,7 @@ class Browser:
             os.close(self._answers)
 
     def call(self, method: str, **parameters: Any) -> Any:
-        """A command of the DevTools protocol, and its result."""
+        """Send a command of the DevTools protocol, and return its result."""
         self._ids += 1
         command = {"id": self._ids, "method": method, "params": parameters}
         if self._session is not None:
@@ -101,7 +101,7 @@ class Browser:
                 return message["result"]
 
     def new_page(self) -> None:
-        """An empty page that remembers nothing of the one before, which is closed."""
+        """Open an empty page without any state of the previous one, which is closed."""
         self._session = None
         if self._context is not None:
             self.call("Target.disposeBrowserContext", browserContextId=self._context)
@@ -115,17 +115,17 @@ class Browser:
             self.call(f"{domain}.enable")
 
     def open(self, url: str) -> None:
-        """Go there."""
+        """Load this URL."""
         assert "errorText" not in self.call("Page.navigate", url=url)
 
     def run(self, script: str) -> Any:
-        """The value of an expression in the page; a promise's when it is kept."""
+        """Evaluate an expression in the page, and return its value; waits for a promise."""
         answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
     def wait_for(self, condition: str) -> Any:
-        """The first value of an expression that is not false, null or empty."""
+        """Wait until an expression is not false, null or empty, and return its value."""
         deadline = time.monotonic() + PATIENCE
         while not (value := self.run(condition)):
             assert time.monotonic() < deadline, f"never true: {condition}\n{self.run('document.body.innerText')}"
@@ -133,18 +133,18 @@ class Browser:
         return value
 
     def click(self, selector: str) -> None:
-        """Click on the first such element, as soon as it is there; wherever the page is just moving it to."""
+        """Click the first element that matches as soon as it exists, at its current position."""
         self.wait_for(f"document.querySelector({json.dumps(selector)}) !== null")
         self.run(f"document.querySelector({json.dumps(selector)}).click()")
 
     def type(self, selector: str, text: str) -> None:
-        """Type into the first such element, as soon as it is there."""
+        """Type into the first element that matches as soon as it exists."""
         self.wait_for(f"document.querySelector({json.dumps(selector)}) !== null")
         self.run(f"document.querySelector({json.dumps(selector)}).focus()")
         self.call("Input.insertText", text=text)
 
     def screenshot(self) -> bytes:
-        """What is in the window, as PNG."""
+        """The content of the window as PNG."""
         return base64.b64decode(self.call("Page.captureScreenshot")["data"])
 
     def _message(self, deadline: float) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Builders of what tests send: each has what is needed, and takes what the test is about."""
+"""Builders of requests: each has all required keys, and accepts the keys that a test is about."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SUBSCRIPTION: dict[str, Any] = {
 
 
 def identity(org_id: str = "000001", *, entitled: bool = True, **fields: Any) -> str:
-    """A value of x-rh-identity."""
+    """A value of the header x-rh-identity."""
     document = {
         "identity": {
             "org_id": org_id,
@@ -39,7 +39,7 @@ def identity(org_id: str = "000001", *, entitled: bool = True, **fields: Any) ->
 
 
 def encoded(document: Any) -> str:
-    """A document as an identity header holds it."""
+    """A document encoded as an identity header."""
     return base64.b64encode(json.dumps(document).encode()).decode()
 
 
@@ -57,7 +57,7 @@ def image_request(image_type: str = "guest-image", upload: str = "aws.s3", **fie
 def compose_request(
     image_type: str = "guest-image", upload: str = "aws.s3", *, image: dict[str, Any] | None = None, **fields: Any
 ) -> dict[str, Any]:
-    """A ComposeRequest for centos-9; `image` are further fields of its image request, None drops a field."""
+    """A ComposeRequest for centos-9; `image` are additional fields of its image request, and None removes a field."""
     document = {
         "distribution": "centos-9",
         "image_requests": [image_request(image_type, upload, **(image or {}))],

@@ -1,4 +1,4 @@
-"""Clients that go on asking until nobody listens any more."""
+"""Clients that send requests until connections are refused."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tests.support.waiting import PATIENCE
 
 
 class Busy:
-    """Starts one build after the other, on one connection or on one each, until a connection is refused.
+    """Starts builds one after another, over one connection or over one each, until a connection is refused.
 
-    `answers` are statuses and documents in order; `cut` are requests that were sent and got none.
+    `answers` are statuses and documents in order; `cut` are requests that were sent and got no answer.
     """
 
     def __init__(self, port: int, tenant: str, *, keep_alive: bool, stopped: Callable[[], bool]) -> None:
@@ -29,7 +29,7 @@ class Busy:
         self.cut: list[Exception] = []
 
     def run(self) -> None:
-        """Ask until a connection is refused, or it is stopped."""
+        """Send requests until a connection is refused, or until it is stopped."""
         try:
             while not self._stopped() and self._reached():
                 self._ask()
@@ -55,7 +55,7 @@ class Busy:
 
 @contextmanager
 def busy_clients(port: int, tenant: str, count: int = 8) -> Iterator[list[Busy]]:
-    """So many clients, every other of them with connections of one request each; at the end all have stopped."""
+    """Run this number of clients, half of them with a new connection for each request; stop all at the end."""
     stop = threading.Event()
     clients = [Busy(port, tenant, keep_alive=number % 2 == 0, stopped=stop.is_set) for number in range(count)]
     threads = [threading.Thread(target=client.run) for client in clients]

@@ -1,4 +1,4 @@
-"""Clients that start one build after another, and remember what they were told."""
+"""Clients that start builds one after another, and record the answers."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _MANY = 20
 
 
 class Callers:
-    """Four clients of three organizations; one builds two images of a blueprint at a time.
+    """Four clients of three organizations; one of them builds two images of a blueprint at a time.
 
-    The host name of an image tells whose it is. Each client asks for the same few images again and again.
+    The host name of an image names its organization. Each client requests the same few images repeatedly.
     """
 
     def __init__(self, pod: Pod) -> None:
@@ -80,7 +80,7 @@ class Callers:
 
 
 def asked_for(tenant: str, number: int, **fields: Any) -> dict[str, Any]:
-    """A ComposeRequest that shows at the composer who asked."""
+    """A ComposeRequest whose submission to the composer shows the organization."""
     return compose_request(customizations={"hostname": named(tenant, number)}, **fields)
 
 
@@ -90,6 +90,6 @@ def named(tenant: str, number: int) -> str:
 
 
 def tenant_of(request: dict[str, Any]) -> str:
-    """Whose image the composer was asked for."""
+    """The organization for which a request at the composer was submitted."""
     hostname: str = request["customizations"]["hostname"]
     return hostname.rpartition(".")[0]

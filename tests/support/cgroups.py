@@ -1,4 +1,4 @@
-"""A control group that limits memory, as a container does."""
+"""A control group with a memory limit, as a container has it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _V2 = Path("/sys/fs/cgroup")
 
 @contextmanager
 def memory_limit(size: int) -> Iterator[Path]:
-    """The folder of a control group whose processes are killed beyond `size` bytes together.
+    """The folder of a control group whose processes are killed if they use more than `size` bytes together.
 
-    Skips the test where none can be made; in CI it fails.
+    Skips the test where no control group can be created; fails in CI.
     """
     folder = (_V1 if _V1.is_dir() else _V2) / f"image-builder-{uuid4().hex}"
     try:
@@ -43,7 +43,7 @@ def memory_limit(size: int) -> Iterator[Path]:
 
 
 def kills(folder: Path) -> int:
-    """How many processes of the group were killed for want of memory."""
+    """The number of processes of the group that were killed for lack of memory."""
     file = next(each for name in ("memory.oom_control", "memory.events") if (each := folder / name).exists())
     return next(int(line.split()[1]) for line in file.read_text().splitlines() if line.startswith("oom_kill "))
 

@@ -1,4 +1,4 @@
-"""Time that stands still."""
+"""A clock that only tests advance."""
 
 from __future__ import annotations
 

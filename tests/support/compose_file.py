@@ -14,7 +14,7 @@ _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
 def compose_file(**environment: str) -> Any:
-    """The whole file, with these variables in the environment and no others."""
+    """The complete file, interpreted with only these environment variables."""
     return _interpolated(yaml.safe_load((PROJECT / "compose.yaml").read_text(encoding="utf-8")), environment)
 
 

@@ -1,4 +1,4 @@
-"""The composer over HTTP, on back-ends that tests make up."""
+"""The client of the composer, on back-ends that tests define."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HASTE = Timeouts(connect=2.0, read=0.15)
 
 
 class HastyBackEnd(BackEnd):
-    """Waits a moment only, whatever it is told."""
+    """A back-end that uses a very short timeout instead of the given ones."""
 
     def get(self, path: str, _timeouts: Timeouts, **options: Any) -> Answer:
         return super().get(path, HASTE, **options)
@@ -28,16 +28,16 @@ class HastyBackEnd(BackEnd):
     def delete(self, path: str, _timeouts: Timeouts) -> Answer:
         return super().delete(path, HASTE)
 
-    def post(self, path: str, body: Mapping[str, Any], _timeouts: Timeouts, **options: Any) -> Answer:
-        return super().post(path, body, HASTE, **options)
+    def post_once(self, path: str, body: Mapping[str, Any], _timeouts: Timeouts, **options: Any) -> Answer:
+        return super().post_once(path, body, HASTE, **options)
 
-    def ask(self, path: str, body: Mapping[str, Any], _timeouts: Timeouts, **options: Any) -> Answer:
-        return super().ask(path, body, HASTE, **options)
+    def post_idempotent(self, path: str, body: Mapping[str, Any], _timeouts: Timeouts, **options: Any) -> Answer:
+        return super().post_idempotent(path, body, HASTE, **options)
 
 
 @contextmanager
 def a_composer(url: str, kind: type[BackEnd] = BackEnd, tokens: Tokens | None = None) -> Iterator[HttpComposer]:
-    """The adapter on the back-end at `url`."""
+    """The client of the composer at `url`."""
     back_end = kind("composer", url, connections=5, tokens=tokens)
     try:
         yield HttpComposer(back_end)
@@ -46,14 +46,14 @@ def a_composer(url: str, kind: type[BackEnd] = BackEnd, tokens: Tokens | None = 
 
 
 def submitted(adapter: HttpComposer) -> UUID:
-    """The id of a build that must be accepted."""
+    """Submit a build, which must be accepted, and return its id."""
     outcome = adapter.submit(built(compose_request(image_name="mine")))
     assert isinstance(outcome, Accepted)
     return outcome.id
 
 
 def asking(*steps: Step, kind: type[BackEnd] = BackEnd) -> AbstractContextManager[tuple[HttpComposer, list[Asked]]]:
-    """The adapter on a back-end that takes these steps, and what it was asked."""
+    """The client of a back-end that performs these steps, and the recorded requests."""
 
     @contextmanager
     def running() -> Iterator[tuple[HttpComposer, list[Asked]]]:

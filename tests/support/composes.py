@@ -1,4 +1,4 @@
-"""Builds as a client sees them."""
+"""Composes as a client sees them."""
 
 from __future__ import annotations
 

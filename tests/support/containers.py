@@ -1,4 +1,4 @@
-"""Containers as a cluster runs them: nothing may be written, nobody is root, no capabilities, little memory."""
+"""Containers with the restrictions of a cluster: read-only, no root, no capabilities, little memory."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RESTRICTED: Mapping[str, Any] = {
 
 
 def engine() -> docker.DockerClient | None:
-    """The Docker engine that answers, if one does."""
+    """The Docker engine, if one answers."""
     host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     if host.startswith("unix://") and not Path(host.removeprefix("unix://")).is_socket():
         return None  # docker-py would leave its socket open when it cannot connect
@@ -45,7 +45,7 @@ def engine() -> docker.DockerClient | None:
 
 @contextmanager
 def running(client: docker.DockerClient, image: str, command: Sequence[str], **options: Any) -> Iterator[Container]:
-    """A restricted container, removed at the end; what it has said is shown where the test fails."""
+    """Run a restricted container, remove it at the end, and show its output if the test fails."""
     container = client.containers.run(image, list(command), detach=True, **{**RESTRICTED, **options})
     try:
         yield container
@@ -62,25 +62,25 @@ def ended(client: docker.DockerClient, image: str, command: Sequence[str], **opt
 
 
 def address(container: Container) -> str:
-    """Where other containers find it."""
+    """The address of a container for other containers."""
     container.reload()
     return str(container.attrs["NetworkSettings"]["Networks"]["bridge"]["IPAddress"])
 
 
 def gateway(container: Container) -> str:
-    """Where a container finds the ports that others publish."""
+    """The address at which a container reaches published ports of other containers."""
     container.reload()
     return str(container.attrs["NetworkSettings"]["Networks"]["bridge"]["Gateway"])
 
 
 def published(container: Container, port: int) -> int:
-    """The port of this machine that leads to a port of the container."""
+    """The port of this machine that is published for a port of the container."""
     container.reload()
     return int(container.ports[f"{port}/tcp"][0]["HostPort"])
 
 
 def until(met: Callable[[], bool], what: str) -> None:
-    """Return when it is so."""
+    """Return when the condition holds."""
     deadline = time.monotonic() + PATIENCE
     while not met():
         assert time.monotonic() < deadline, f"not within {PATIENCE:.0f} s: {what}"
@@ -88,6 +88,6 @@ def until(met: Callable[[], bool], what: str) -> None:
 
 
 def lines(container: Container) -> list[dict[str, Any]]:
-    """What it has logged, of the lines that are JSON."""
+    """The lines of the container's log that are JSON."""
     text = container.logs().decode()
     return [json.loads(line) for line in text.splitlines() if line.startswith("{")]

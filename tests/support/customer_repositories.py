@@ -41,7 +41,7 @@ CUSTOM = {
 
 
 def customer_repository(number: int = 2, url: str | None = None, **fields: Any) -> ContentRepository:
-    """A customer's repository of content sources, at URL unless `url` is given."""
+    """A repository of a customer in content sources, with the URL URL unless `url` is given."""
     return known(number, URL if url is None else url, **{"origin": "external", **fields})
 
 
@@ -56,7 +56,7 @@ def _arguments(customizations: Json | None, image: Json | None, answers: dict[st
 def sent(
     customizations: Json | None, image: Json | None = None, *, content: ContentSettings = CONTENT, **answers: Any
 ) -> Any:
-    """The composer's customizations, where content sources gives these answers."""
+    """The composer's customizations if content sources gives these answers."""
     request, given = _arguments(customizations, image, answers)
     return built(request, content=content, **given).get("customizations")
 
@@ -68,14 +68,14 @@ def refused(customizations: Json, image: Json = DATE, **answers: Any) -> str:
 
 
 def payload(*entries: Json, image: Json | None = None, **answers: Any) -> Any:
-    """The composer's payload repositories; the request has no other customizations."""
+    """The composer's payload repositories, for a request without other customizations."""
     found = sent({"payload_repositories": list(entries)}, image, **answers)
     assert found.keys() <= {"payload_repositories"}
     return found.get("payload_repositories")
 
 
 def custom(*entries: Json, image: Json | None = None, **answers: Any) -> Any:
-    """The composer's custom repositories; the request has no other customizations."""
+    """The composer's custom repositories, for a request without other customizations."""
     found = sent({"custom_repositories": list(entries)}, image, **answers)
     assert found.keys() <= {"custom_repositories"}
     return found.get("custom_repositories")

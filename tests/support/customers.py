@@ -1,4 +1,4 @@
-"""Adapters that ask in a customer's name: how they are run, and every way in which they get no answer."""
+"""Clients of back-ends that call in the name of a customer: how tests create them, and every kind of missing answer."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ SLOW: dict[str, Step] = {"hang": hang, "half": half, "drip": DRIPS["a body"]}
 
 @contextmanager
 def asking(adapter: Callable[[BackEnd], Any], *steps: Step) -> Iterator[tuple[Any, list[Asked]]]:
-    """The adapter on a back-end that takes these steps, and what it was asked."""
+    """The client of a back-end that performs these steps, and the recorded requests."""
     with Loopback(*steps) as server, reaching(adapter, server.url) as reached:
         yield reached, server.asked
 
 
 @contextmanager
 def reaching(adapter: Callable[[BackEnd], Any], url: str) -> Iterator[Any]:
-    """The adapter on whatever is at `url`."""
+    """The client of the server at `url`."""
     back_end = BackEnd("back-end", url, connections=5)
     try:
         yield adapter(back_end)
@@ -62,5 +62,5 @@ def reaching(adapter: Callable[[BackEnd], Any], url: str) -> Iterator[Any]:
 
 
 def is_discreet(detail: str) -> bool:
-    """Whether a text shows nothing of where the back-end is or of what it answered."""
+    """Whether a text shows neither the address of the back-end nor its answer."""
     return not any(word in detail for word in ("127.0.0.1", "http", "html", "{", "Error", "back-end"))

@@ -1,4 +1,4 @@
-"""Customizations at random, as the v1 contract allows them."""
+"""Random customizations that the v1 contract allows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ names = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, 
 numbers = st.integers(0, 2**63 - 1)
 flags = st.booleans()
 owners = names | numbers
-sizes_in_bytes = st.integers(0, MAX_SIZE) | st.integers(0, 2**40)
+# 1 is written for "no minimum" in TOML.
+sizes_in_bytes = (st.integers(0, MAX_SIZE) | st.integers(0, 2**40)).filter(lambda size: size != 1)
 sizes_as_text = st.builds(
     "{}{}{}".format, st.integers(0, 9_999), st.sampled_from(["", " "]), st.sampled_from(UNITS)
 ) | sizes_in_bytes.map(str)
@@ -29,7 +30,7 @@ def listed(items: Strategy, least: int = 0) -> Strategy:
 
 
 def some(required: dict[str, Strategy] | None = None, **optional: Strategy) -> Strategy:
-    """An object with all the required keys and any of the others."""
+    """An object with all required keys and any of the others."""
     return st.fixed_dictionaries(required or {}, optional=optional)
 
 
@@ -39,7 +40,7 @@ def packages() -> Strategy:
 
 
 def files() -> Strategy:
-    """Files of text and of any bytes."""
+    """Files with text or any bytes."""
     common = {"mode": st.sampled_from(["0644", "600"]), "user": owners, "group": owners, "ensure_parents": flags}
     plain = some({"path": names}, **common, data=texts, data_encoding=st.just("plain"))
     encoded = (st.binary(max_size=12) | texts.map(str.encode)).map(lambda data: base64.b64encode(data).decode())
@@ -60,8 +61,24 @@ def partitions() -> Strategy:
     )
 
 
+def users() -> Strategy:
+    """Users with any of their properties."""
+    return some(
+        {"name": names},
+        groups=listed(names),
+        ssh_key=texts,
+        password=texts,
+        hasPassword=flags,
+        description=texts,
+        home=names,
+        shell=names,
+        uid=numbers,
+        gid=numbers,
+    )
+
+
 def custom_repositories() -> Strategy:
-    """Repositories to set up."""
+    """Custom repositories."""
     urls = st.text("az09-/", max_size=8).map("https://example.com/{}".format)
     return some(
         {"id": names},
@@ -81,7 +98,7 @@ def custom_repositories() -> Strategy:
 
 
 def sayable_in_toml() -> dict[str, Strategy]:
-    """Those customizations that osbuild blueprints have, though not all that they hold (as `files`)."""
+    """Customizations that osbuild blueprints support, though not all values of them (as `files`)."""
     services = {"enabled": listed(names, 1), "disabled": listed(names, 1)}
     return {
         "containers": listed(some({"source": names}, name=names, tls_verify=flags)),
@@ -98,17 +115,31 @@ def sayable_in_toml() -> dict[str, Strategy]:
         "packages": packages(),
         "enabled_modules": listed(some({"name": names, "stream": names})),
         "custom_repositories": listed(custom_repositories()),
-        "openscap": some({"profile_id": names}, profile_name=texts, profile_description=texts),
+        "openscap": some(
+            {"profile_id": names},
+            profile_name=texts,
+            profile_description=texts,
+            datastream=names,
+            tailoring=some(selected=listed(names), unselected=listed(names)),
+            json_tailoring=some({"profile_id": names, "filepath": names}),
+        ),
         "filesystem": listed(some({"mountpoint": names, "min_size": sizes_in_bytes})),
         "disk": some({"partitions": listed(partitions())}, type=st.sampled_from(["gpt", "dos"]), minsize=sizes_as_text),
-        "users": listed(some({"name": names}, groups=listed(names), ssh_key=texts, password=texts, hasPassword=flags)),
+        "users": listed(users()),
         "services": some(**services, masked=listed(names, 1)),
         "hostname": texts,
         "kernel": some(name=names, append=texts),
         "groups": listed(some({"name": names}, gid=numbers)),
         "timezone": some(timezone=texts, ntpservers=listed(texts)),
         "locale": some(languages=listed(texts), keyboard=texts),
-        "firewall": some(ports=listed(texts), services=some(enabled=listed(names), disabled=listed(names))),
+        "firewall": some(
+            ports=listed(texts),
+            services=some(enabled=listed(names), disabled=listed(names)),
+            zones=listed(some(name=names, sources=listed(names))),
+        ),
+        "rpm": some(import_keys=some(files=listed(texts))),
+        "rhsm": some(config=some(dnf_plugins=some(product_id=some(enabled=flags)))),
+        "dnf": some(config=some(set_releasever=flags)),
         "installation_device": texts,
         "fdo": some(
             manufacturing_server_url=texts,
@@ -125,7 +156,7 @@ def sayable_in_toml() -> dict[str, Strategy]:
 
 
 def only_in_v1() -> dict[str, Strategy]:
-    """Customizations that osbuild blueprints do not have at all."""
+    """Customizations that osbuild blueprints do not support."""
     subscription = {
         "organization": numbers,
         "activation-key": texts,
@@ -143,7 +174,7 @@ def only_in_v1() -> dict[str, Strategy]:
 
 
 def customizations() -> Strategy:
-    """Any customizations that fit the contract."""
+    """Any customizations that the contract allows."""
     return st.one_of(
         st.fixed_dictionaries({}, optional={**sayable_in_toml(), **only_in_v1()}),
         st.fixed_dictionaries({"openscap": some({"policy_id": st.uuids().map(str)})}, optional=only_in_v1()),

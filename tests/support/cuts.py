@@ -1,4 +1,4 @@
-"""Rounds in which clients start builds and something is cut down: what is cut, when, and what came of it."""
+"""Rounds in which clients start builds and something is killed: what, when, and the result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Self
 
 
 class Step(StrEnum):
-    """How far builds have come."""
+    """The step that builds have reached."""
 
     RESERVING = "while it is reserved"
     ASKING = "before the composer looks at it"
@@ -22,7 +22,7 @@ class Step(StrEnum):
 
 
 class Cut(StrEnum):
-    """What is cut: the service by SIGKILL, PostgreSQL by an immediate shutdown."""
+    """The killed part: the service by SIGKILL, or PostgreSQL by an immediate shutdown."""
 
     SERVICE = "service"
     DATABASE = "database"
@@ -30,12 +30,12 @@ class Cut(StrEnum):
 
     @property
     def ends_the_service(self) -> bool:
-        """Whether another pod has to take over."""
+        """Whether another pod must take over."""
         return self is not Cut.DATABASE
 
     @property
     def ends_the_database(self) -> bool:
-        """Whether PostgreSQL has to be started again."""
+        """Whether PostgreSQL must be started again."""
         return self is not Cut.SERVICE
 
 
@@ -45,11 +45,11 @@ _KINDS = [(step, cut) for step in Step for cut in Cut if step is not Step.COMMIT
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What is cut at which step, when clients have been `promised` so many builds.
+    """The part that is killed, the step at which it is killed, and how many builds clients have been `promised` then.
 
-    `delay` is how long to wait at any moment, `pause` how long PostgreSQL is down, both in seconds. The composer's
-    answer takes `latency` seconds where it is waited for. With `late` what held a step up goes on doing so until all
-    runs again. With `orphans` the sessions of a service that is gone do what they were told to last.
+    `delay` is the waiting time at any moment, `pause` the downtime of PostgreSQL, both in seconds. The composer's
+    answer takes `latency` seconds where a test waits for it. With `late` the cause that delays a step stays until
+    everything runs again. With `orphans` the sessions of a killed service execute their last statements.
     """
 
     number: int
@@ -64,7 +64,7 @@ class Round:
 
     @classmethod
     def drawn(cls, number: int, step: Step, cut: Cut, seed: int) -> Self:
-        """The round of that number, the rest of it by chance: always the same for the same seed."""
+        """The round with this number, otherwise random: always the same for the same seed."""
         chance = random.Random(f"{seed}/{number}")  # noqa: S311 - a test's
         return cls(
             number,
@@ -79,12 +79,12 @@ class Round:
         )
 
     def __str__(self) -> str:
-        """Its name among the tests."""
+        """The name of the round among the tests."""
         return f"{self.number}: {self.cut} {self.step}"
 
 
 def rounds(number: int, seed: int) -> list[Round]:
-    """So many rounds: every kind before any comes again, in an order by chance."""
+    """This number of rounds in random order: every kind occurs before any kind is repeated."""
     chance = random.Random(seed)  # noqa: S311 - a test's
     kinds = chain.from_iterable(chance.sample(kinds, len(kinds)) for kinds in cycle([_KINDS]))
     return [Round.drawn(n, step, cut, seed) for n, (step, cut) in enumerate(islice(kinds, number))]

@@ -1,4 +1,4 @@
-"""What is promised for the time that the database is away, and for the time after it."""
+"""The promises of the service for the time while the database is unavailable, and for the time after it."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ SLACK: Final = 3.0 * STRETCH
 
 
 def refused(answer: requests.Response, within: float = REFUSED_WITHIN) -> None:
-    """An answer must say that the database is away and when to come again, in so many seconds and some slack."""
+    """An answer must name the unavailable database, with Retry-After, within these seconds and some slack."""
     refusal(answer, 503)
     assert int(answer.headers["Retry-After"]) > 0
     assert answer.elapsed.total_seconds() < within + SLACK
 
 
 def all_refused(answers: Sequence[requests.Response]) -> None:
-    """Each answer must be a refusal, and most have to be in time."""
+    """Each answer must be such an error, and most of them in time."""
     for answer in answers:
         refused(answer)
     in_time(answers)
 
 
 def in_time(answers: Sequence[requests.Response]) -> None:
-    """Most must not have been waited for longer than a refusal may take, and none much longer."""
+    """Most answers must arrive within the time limit of an error, and none much later."""
     waited = [answer.elapsed.total_seconds() for answer in answers]
     assert median(waited) < REFUSED_WITHIN
     assert max(waited) < REFUSED_WITHIN + SLACK
 
 
 def until_it_works(service: Service, path: str = "/composes", within: float = BACK_WITHIN) -> None:
-    """Return when the service answers with what it reads from its database, which has to be in time.
+    """Return when the service answers from its database, which must happen in time.
 
-    Few of the seconds are needed on a machine with nothing else to do.
+    An idle machine needs only a few of the seconds.
     """
     deadline = time.monotonic() + within
     while service.client().get(path).status_code != 200:

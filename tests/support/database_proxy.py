@@ -1,4 +1,4 @@
-"""What stands between the service and its database, and can be away in every way that a database can."""
+"""A proxy between the service and its database, which simulates every kind of failure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MAY_I_ENCRYPT: Final = (80877103, 80877104)
 
 @dataclass(slots=True)
 class _Era:
-    """The time between two changes; at its end its connections break, or go on without a word."""
+    """The time between two changes; at its end connections break, or continue silently."""
 
     over: threading.Event = field(default_factory=threading.Event)
     breaks: bool = False
@@ -33,9 +33,9 @@ _Answer = Callable[[socket.socket, _Era], None]
 
 
 class DatabaseProxy:
-    """Passes connections on to the server, until it is told otherwise; runs as a context manager.
+    """Passes connections on to the server until a failure is set. Use as a context manager.
 
-    What was silenced once stays silent: a network that forgets a connection does not remember it later.
+    A silenced connection stays silent, because a network that drops a connection does not restore it.
     """
 
     def __init__(self, server: Parameters) -> None:
@@ -52,7 +52,7 @@ class DatabaseProxy:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Where the database is to be asked for."""
+        """The connection parameters of the proxy."""
         return {**self._server, "host": "127.0.0.1", "port": self._port}
 
     def __enter__(self) -> Self:
@@ -66,21 +66,21 @@ class DatabaseProxy:
             thread.join(PATIENCE)
 
     def back(self) -> None:
-        """Pass new connections on again; those that were cut or silenced stay so."""
+        """Pass new connections on again; broken and silenced connections stay so."""
         self._change(breaks=False)
         self._listen(self._pass_on)
 
     def close_port(self) -> None:
-        """Nobody listens, all connections break."""
+        """Close the port, and break all connections."""
         self._change(breaks=True)
 
     def swallow(self) -> None:
-        """Connections are taken, and nothing is ever answered, also on those that were there."""
+        """Accept connections but never answer, also on existing connections."""
         self._change(breaks=False)
         self._listen(self._keep_silent)
 
     def fill_backlog(self) -> None:
-        """Nobody takes a connection any more, so that to connect hangs; those that were there are silent."""
+        """Accept no connections, so that connecting hangs; existing connections are silent."""
         self._change(breaks=False)
         self._sockets.append(self._listening(backlog=0))
         for _ in range(4):
@@ -90,12 +90,12 @@ class DatabaseProxy:
             self._sockets.append(filling)
 
     def refuse(self, sqlstate: str, message: str) -> None:
-        """Whoever connects is told this, and all connections break."""
+        """Answer new connections with this error, and break all connections."""
         self._change(breaks=True)
         self._listen(partial(_refuse, sqlstate, message))
 
     def refuse_newcomers(self, sqlstate: str, message: str) -> None:
-        """Whoever connects is told this; those that are connected go on."""
+        """Answer new connections with this error; existing connections continue."""
         self._answer = partial(_refuse, sqlstate, message)
 
     def _change(self, *, breaks: bool) -> None:
@@ -156,7 +156,7 @@ class DatabaseProxy:
 
 
 def _refuse(sqlstate: str, message: str, connection: socket.socket, _era: _Era) -> None:
-    """An ErrorResponse, in the place of an answer to the StartupMessage."""
+    """Send an ErrorResponse instead of an answer to the StartupMessage."""
     connection.settimeout(PATIENCE)
     while _startup(connection) in _MAY_I_ENCRYPT:
         connection.sendall(b"N")
@@ -166,7 +166,7 @@ def _refuse(sqlstate: str, message: str, connection: socket.socket, _era: _Era) 
 
 
 def _startup(connection: socket.socket) -> int:
-    """The code that a first message begins with; the rest of it is read and forgotten."""
+    """The code at the beginning of a first message; the rest of the message is discarded."""
     length, code = struct.unpack("!II", connection.recv(8, socket.MSG_WAITALL))
     if length > 8:
         connection.recv(length - 8, socket.MSG_WAITALL)

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests: DATABASE_URL, else a container where a Docker engine answers, else embedded."""
+"""A real PostgreSQL for the tests: DATABASE_URL, or a container if a Docker engine answers, or the embedded server."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def server() -> Iterator[Parameters]:
 
 @contextmanager
 def in_container(image: str) -> Iterator[Parameters]:
-    """Connection parameters of a superuser of a server in a container of its own."""
+    """Connection parameters of a superuser of a server in a separate container."""
     container = PostgresContainer(image, driver=None).with_command(_FAST_AND_MANY).with_kwargs(labels={LABEL: ""})
     with container:
         yield conninfo_to_dict(container.get_connection_url())
@@ -76,7 +76,7 @@ def database(server_parameters: Parameters, template: str = "template1") -> Iter
 
 
 def _drop(session: psycopg.Connection[Any], name: str, *, old: bool) -> None:
-    """Drop a database whoever is connected to it; servers before 13 do not throw people out by themselves."""
+    """Drop a database with all its connections; servers before version 13 do not close them by themselves."""
     if not old:
         session.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
         return
@@ -103,7 +103,7 @@ def _embedded() -> Iterator[Parameters]:
 
 
 def _docker_has_image() -> bool:
-    """Whether an engine answers that can run the image; without a network it must have it already."""
+    """Whether an engine answers that can run the image; without a network it must have the image already."""
     host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     if host.startswith("unix://") and not Path(host.removeprefix("unix://")).is_socket():
         return False  # docker-py would leave its socket open when it cannot connect
@@ -120,7 +120,7 @@ def _docker_has_image() -> bool:
 
 @contextmanager
 def session(parameters: Parameters) -> Iterator[psycopg.Connection[Any]]:
-    """A session of the superuser, each statement a transaction of its own."""
+    """A session of the superuser in which each statement is a separate transaction."""
     with psycopg.connect(**parameters, autocommit=True) as connection:
         yield connection
 
@@ -133,7 +133,7 @@ def query(parameters: Parameters, statement: str, *values: object) -> list[Any]:
 
 @contextmanager
 def away(parameters: Parameters, server_parameters: Parameters) -> Iterator[None]:
-    """Meanwhile nobody can connect to this database, and all who were connected are thrown out."""
+    """For the duration of the context nobody can connect to this database, and existing connections are closed."""
     name = parameters["dbname"]
     with session(server_parameters) as connection:
         connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
@@ -146,7 +146,7 @@ def away(parameters: Parameters, server_parameters: Parameters) -> Iterator[None
 
 
 def until_it_waits(parameters: Parameters, waiting: psycopg.Connection[Any]) -> None:
-    """Return when that session waits for a lock of somebody else."""
+    """Return when the session waits for a lock of another session."""
     deadline = time.monotonic() + PATIENCE
     pid = waiting.info.backend_pid
     with session(parameters) as connection:

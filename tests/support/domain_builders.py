@@ -18,7 +18,7 @@ from domain.compose.checks import check_request
 from domain.compose.context import BuildContext
 from domain.compose.customizations import translate_customizations
 from domain.compose.lookups import Answers, create_questions
-from domain.compose.request import BootcReference, ComposeRequest, read
+from domain.compose.request import BootcReference, ComposeRequest, parse_compose_request
 from domain.compose.snapshots import ContentSettings
 from domain.compose.source import BootableContainer, ImageSource
 from domain.compose.targets import UploadSettings
@@ -64,13 +64,13 @@ FITTING: Final = {
 
 @cache
 def real_distributions() -> dict[str, Distribution]:
-    """The distributions of this repository, by the names that callers use."""
+    """The distributions of this repository by name and alias."""
     return load_distributions(DISTRIBUTIONS)
 
 
 @cache
 def schemas() -> dict[str, Json]:
-    """The schemas of openapi.yaml by name; `Distributions` allows this repository's distributions too."""
+    """The schemas of openapi.yaml by name; `Distributions` also allows the distributions of this repository."""
     known: dict[str, Json] = openapi_document()["components"]["schemas"]
     distributions = known["Distributions"]
     distributions["enum"] = list({*distributions["enum"], *real_distributions()})
@@ -117,7 +117,7 @@ def a_uuid(number: int) -> str:
 
 
 def known(number: int, url: str | None = None, **fields: Any) -> ContentRepository:
-    """A Red Hat repository of content sources, unless its `origin` is another."""
+    """A repository of content sources, by default one of Red Hat's."""
     address = f"https://mirror.example/{number}" if url is None else url
     return ContentRepository(a_uuid(number), **{"url": address, "origin": RED_HAT, **fields})
 
@@ -129,7 +129,7 @@ def a_snapshot(number: int, **fields: Any) -> Snapshot:
 
 
 def completed(document: Json) -> Json:
-    """A valid ComposeRequest (openapi.yaml) with its defaults, as handlers get it."""
+    """A valid ComposeRequest (openapi.yaml) with its defaults, as handlers receive it."""
     accepted: Json = _compose_request().accept(json.loads(json.dumps(document)))
     return accepted
 
@@ -142,14 +142,14 @@ def hash_of(password: str) -> str:
 def resolve(
     request: ComposeRequest, distribution: Distribution | None = None, bootc: tuple[BootcImage, ...] = ()
 ) -> ImageSource:
-    """The source of a request: `distribution`, or a simple one of the name, or the container with these entries."""
+    """The source of a request: `distribution`, or a simple one with the name, or the container of these entries."""
     if isinstance(request.source, BootcReference):
         return BootableContainer(request.source.reference, request.source.iso_payload_reference, bootc)
     return distribution or a_distribution(request.source, a_repository())
 
 
 def a_context(request: ComposeRequest, source: ImageSource, **fields: Any) -> BuildContext:
-    """The context of a request after its checks; raises what they raise."""
+    """The build context of a request after its checks. Raises the errors of the checks."""
     check_request(request, source)
     return BuildContext(
         request=request,
@@ -169,12 +169,12 @@ def built(
     answers: Answers | None = None,
     content: ContentSettings | None = None,
 ) -> Json:
-    """The composer's request, checked against the composer's schema.
+    """The composer's request, checked by the composer's schema.
 
-    `distribution` is the source of a request that names one, `bootc` are the catalogue's entries of the container that
-    a request names.
+    `distribution` is the distribution that the request names; `bootc` are the catalogue's entries for the container
+    that it names.
     """
-    request = read(completed(compose_request() if document is None else document))
+    request = parse_compose_request(completed(compose_request() if document is None else document))
     source = resolve(request, distribution, bootc)
     context = a_context(request, source, content=content or ContentSettings(), entitled=entitled)
     users = request.get_customization("users", ())
@@ -194,5 +194,5 @@ def refusal(document: Json, **arguments: Any) -> str:
 
 
 def customized(ours: Json | None, **arguments: Any) -> Any:
-    """The composer's customizations for ours."""
+    """The composer's customizations for customizations of this service."""
     return built(compose_request(customizations=ours), **arguments).get("customizations")

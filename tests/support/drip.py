@@ -1,4 +1,4 @@
-"""Answers that never end, for servers of loopback.py: a little comes all the time, so no wait for a piece is long."""
+"""Endless answers for servers of loopback.py: small pieces arrive all the time, so no wait for a piece is long."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PAUSE = 0.03
 
 
 def dripping(head: bytes, *pieces: bytes) -> Step:
-    """`head` at once, then one of the `pieces` after another, again and again."""
+    """Send `head` at once, and then one of the `pieces` after another for ever."""
 
     def step(visit: Visit) -> bool:
         visit.connection.sendall(head)

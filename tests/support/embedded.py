@@ -1,4 +1,4 @@
-"""`image-builder serve --embedded`, and what it prints for whoever starts it."""
+"""`image-builder serve --embedded` as a process, and the values that it prints."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tests.support.waiting import PATIENCE
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """Where the running service says that the page about its API is, the identity it says to use, its process.
+    """The running service: the URL of its page, the identity that it prints, and its process.
 
-    `data` is its data folder, `said` all that it printed at its start.
+    `data` is its data folder, `said` its output during the start.
     """
 
     docs: str
@@ -35,13 +35,13 @@ class Embedded:
 
     @property
     def url(self) -> str:
-        """The service without any path."""
+        """The URL of the service without a path."""
         return re.sub(r"(?<=\d)/.*", "", self.docs)
 
 
 @contextmanager
 def embedded(*, workers: int = 1, environment: Mapping[str, str] | None = None) -> Iterator[Embedded]:
-    """The embedded default on a free port, with data of its own, and with more environment than it needs."""
+    """Run `serve --embedded` on a free port with a new data folder, and with unnecessary environment variables."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -95,7 +95,7 @@ def _announced(process: subprocess.Popen[str], data: Path) -> Embedded:
 
 
 def _wait_until_ready(url: str) -> None:
-    """Return when it answers; several workers are announced before they do."""
+    """Return when the service answers; several workers are announced before they do."""
     deadline = time.monotonic() + PATIENCE
     while True:
         with suppress(requests.RequestException):

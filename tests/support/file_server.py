@@ -1,4 +1,4 @@
-"""A folder on loopback, by Python's own web server."""
+"""A server of the files of a folder on loopback, by Python's own web server."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class _Server(ThreadingHTTPServer):
 
 
 class FileServer:
-    """Runs as a context manager; with a TLS context on https.
+    """A file server as a context manager, over https with a TLS context.
 
-    `asked` is every path asked for; whoever asks for one of `elsewhere` is sent to the address it has there. With
-    `gzip_is_encoding` a file `*.gz` is said to be a shorter way to send something else, as some web servers do.
+    `asked` are all requested paths; a request for one of `elsewhere` is redirected to the address given there. With
+    `gzip_is_encoding` files `*.gz` are declared as a content encoding, as some web servers do.
     """
 
     def __init__(self, folder: Path, tls: ssl.SSLContext | None = None) -> None:

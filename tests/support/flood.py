@@ -1,4 +1,4 @@
-"""One client that keeps very many requests open at the same time."""
+"""A client that keeps very many requests open concurrently."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.waiting import PATIENCE
 
 
 class Flood:
-    """Sends the same POST on so many connections at once; `statuses` counts what came back."""
+    """Sends the same POST over this number of connections; `statuses` counts the answers."""
 
     def __init__(self, service: Service, tenant: str, path: str, body: Any, number: int) -> None:
         sent = json.dumps(body).encode()
@@ -42,7 +42,7 @@ class Flood:
         self.sent = 0
 
     def run(self) -> None:
-        """Send all, and return when all have been answered or given up."""
+        """Send all requests, and return when all were answered or abandoned."""
         asyncio.run(self._all())
 
     async def _all(self) -> None:
@@ -64,7 +64,7 @@ class Flood:
 
 @contextmanager
 def flooded(service: Service, tenant: str, path: str, body: Any, number: int) -> Iterator[Flood]:
-    """The requests are under way; at the end all have been answered."""
+    """Run the flood during the context; at the end all requests were answered."""
     flood = Flood(service, tenant, path, body, number)
     thread = threading.Thread(target=flood.run)
     thread.start()

@@ -1,4 +1,4 @@
-"""Answers that go on for ever as fast as they are taken, for servers of loopback.py."""
+"""Endless answers as fast as the client reads them, for servers of loopback.py."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CHUNKED = _OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 class Flood:
-    """A step that sends `head`, then `piece` again and again; `sent` is how many bytes its last caller took."""
+    """A step that sends `head`, and then `piece` repeatedly; `sent` is how many bytes its last client read."""
 
     def __init__(self, head: bytes, piece: bytes) -> None:
         self._head = head
@@ -33,7 +33,7 @@ class Flood:
 
 
 def unending() -> dict[str, Flood]:
-    """Answers that are larger than anything that fits into memory, each in another way."""
+    """Answers larger than the memory, of several kinds."""
     return {
         "a redirect's body": Flood(b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\n\r\n", b"x"),
         "a chunk's size": Flood(_CHUNKED, b"0"),

@@ -1,4 +1,4 @@
-"""Folders for servers that do not run as root, as PostgreSQL never does: pytest's own are root's alone."""
+"""Folders for servers that do not run as root, such as PostgreSQL: only root can enter the folders of pytest."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _USUAL = "/var/tmp"  # noqa: S108 - each folder in it has a name of its own
 
 @contextmanager
 def open_folder() -> Iterator[Path]:
-    """A new folder that everybody may enter, below TEST_DATA (/var/tmp), gone at the end.
+    """A new folder that all users can enter, below TEST_DATA (/var/tmp), removed at the end.
 
-    Whoever may end a test run in its midst, and wants nothing left, sets TEST_DATA to a folder that it removes.
+    Set TEST_DATA to a folder that is removed afterwards if a test run may be killed.
     """
     with tempfile.TemporaryDirectory(dir=os.environ.get("TEST_DATA") or _USUAL) as name:
         folder = Path(name)

@@ -1,4 +1,4 @@
-"""What a service takes of the machine: memory and threads of all its processes, by /proc (Linux)."""
+"""The resources of a service: memory and threads of all its processes, from /proc (Linux)."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ def processes_of(parent: int) -> set[int]:
 
 
 def forget_peak_memory(parent: int) -> None:
-    """Have `peak_memory` begin anew."""
+    """Reset the value of `peak_memory`."""
     for process in processes_of(parent):
         Path(f"/proc/{process}/clear_refs").write_text("5")
 
 
 def peak_memory(parent: int) -> int:
-    """Bytes of resident memory that the largest process has held at a time."""
+    """The peak of resident memory, in bytes, of the largest process."""
     return max(_kib(process, "VmHWM") * 1024 for process in processes_of(parent))
 
 
 def threads(parent: int) -> int:
-    """How many threads there are, of all processes."""
+    """The number of threads of all processes."""
     return sum(len(list(Path(f"/proc/{process}/task").iterdir())) for process in processes_of(parent))
 
 

@@ -1,4 +1,4 @@
-"""Statements of the Go service, with the columns that its INSERTs name: those that have a default are left to it."""
+"""Statements of the Go service with the columns that its INSERTs name; columns with defaults are omitted."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ALL: Final = (INSERT_BLUEPRINT, INSERT_VERSION, INSERT_COMPOSE)
 
 
 def row(tenant: str, name: str, body: Any, request: Any, *, number: int = 1, **ids: UUID) -> dict[str, Any]:
-    """Values for all statements: `body` of version `number`, `request` of a compose of it; `ids` replace new ones."""
+    """Values for all statements: `body` of version `number`, `request` of a compose of it; `ids` replace new ids."""
     return {
         "blueprint": uuid4(),
         "version": uuid4(),

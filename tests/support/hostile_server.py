@@ -1,4 +1,4 @@
-"""A server on loopback that treats every connection as it is told at the moment, and the ways to treat one."""
+"""A server on loopback with a replaceable treatment of connections, and the treatments."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Treatment = Callable[[socket.socket, threading.Event], None]
 
 
 class HostileServer:
-    """Runs as a context manager. With `tls` connections are encrypted; both may be changed at any time."""
+    """A hostile server as a context manager. With `tls` connections are encrypted; both can be changed at any time."""
 
     def __init__(self, treatment: Treatment, tls: ssl.SSLContext | None = None) -> None:
         self.treatment = treatment
@@ -45,7 +45,7 @@ class HostileServer:
 
     @contextmanager
     def refusing(self) -> Iterator[None]:
-        """Nobody listens meanwhile."""
+        """Refuse connections during the context."""
         with self._lock:
             self._listener.close()
         try:
@@ -56,7 +56,7 @@ class HostileServer:
 
     @contextmanager
     def ignoring(self) -> Iterator[None]:
-        """New connections get no answer at all meanwhile: the queue of the listener is full."""
+        """Do not accept new connections during the context: the listener's queue is full."""
         with self._lock:
             self._accepts = False
             self._listener.listen(0)
@@ -123,21 +123,21 @@ def _listener(port: int) -> socket.socket:
 
 
 def hang(connection: socket.socket, ending: threading.Event) -> None:
-    """Nothing is read, and nothing is sent."""
+    """Read nothing, and send nothing."""
     ending.wait()
 
 
 def close(connection: socket.socket, ending: threading.Event) -> None:
-    """The connection ends."""
+    """Close the connection."""
 
 
 def reset(connection: socket.socket, ending: threading.Event) -> None:
-    """The connection breaks."""
+    """Reset the connection."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def send(*pieces: bytes) -> Treatment:
-    """The pieces, once something was asked."""
+    """Send the pieces after a request."""
 
     def treat(connection: socket.socket, ending: threading.Event) -> None:
         connection.recv(65536)
@@ -148,7 +148,7 @@ def send(*pieces: bytes) -> Treatment:
 
 
 def in_turn(*treatments: Treatment) -> Treatment:
-    """Each connection gets the next treatment, the last ones all the last."""
+    """Treat each connection with the next treatment, and all further ones with the last."""
     remaining = list(treatments)
 
     def treat(connection: socket.socket, ending: threading.Event) -> None:
@@ -158,7 +158,7 @@ def in_turn(*treatments: Treatment) -> Treatment:
 
 
 def drip(head: bytes, byte: bytes) -> Treatment:
-    """The head, and then a byte now and then, for ever."""
+    """Send the head, and then a byte from time to time for ever."""
 
     def treat(connection: socket.socket, ending: threading.Event) -> None:
         connection.recv(65536)
@@ -170,7 +170,7 @@ def drip(head: bytes, byte: bytes) -> Treatment:
 
 
 def flood(head: bytes, block: bytes = _BLOCK, size: int = HUGE) -> Treatment:
-    """The head, and then as many bytes as fast as they are taken."""
+    """Send the head, and then bytes as fast as the client reads them."""
 
     def treat(connection: socket.socket, ending: threading.Event) -> None:
         connection.recv(65536)
@@ -187,7 +187,7 @@ def flood(head: bytes, block: bytes = _BLOCK, size: int = HUGE) -> Treatment:
 
 
 def http(status: int = 200, body: bytes = b"{}", content_type: str = "application/json", **headers: str) -> Treatment:
-    """One answer."""
+    """Send one answer."""
     return send(_head(status, len(body), content_type, headers) + body)
 
 
@@ -253,7 +253,7 @@ SLOW_REDIS_TREATMENTS: Final = ("hang", "dripping text")
 
 
 def redis_answering(answer: bytes) -> Treatment:
-    """The answer to each command."""
+    """Answer each command with this reply."""
 
     def treat(connection: socket.socket, ending: threading.Event) -> None:
         while connection.recv(65536):

@@ -1,4 +1,4 @@
-"""A composer that closes connections which have been idle for a while, in every way that servers and proxies do it."""
+"""A composer that closes idle connections in every way in which servers and proxies do so."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PATIENCE = 60.0
 
 
 class Closing(StrEnum):
-    """How an idle connection is closed."""
+    """The way in which an idle connection is closed."""
 
     AT_ONCE = "FIN"
     RESET = "RST"
@@ -32,10 +32,10 @@ class Closing(StrEnum):
 
 
 class IdleServer:
-    """Runs as a context manager. Answers each POST with 201 and a new id, and each other request with 200.
+    """The server as a context manager. It answers each POST with 201 and a new id, and every other request with 200.
 
-    A connection that was idle for `idle` seconds is closed; `late` is how many seconds later its end arrives with
-    Closing.LATE and Closing.LATE_RESET.
+    A connection that was idle for `idle` seconds is closed; with Closing.LATE and Closing.LATE_RESET its end arrives
+    `late` seconds later.
     """
 
     def __init__(self, closing: Closing, *, idle: float, late: float, tls: ssl.SSLContext | None = None) -> None:
@@ -52,16 +52,16 @@ class IdleServer:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL of the server."""
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def window(self) -> tuple[float, float]:
-        """After how many idle seconds, at least and at most, the client may not know that a connection was closed."""
+        """The range of idle seconds after which the client may not know that a connection was closed."""
         return self.idle - 0.002, self.idle + max(self._late, 0.002)
 
     def moment(self) -> float:
-        """A random one of `window`."""
+        """A random time within `window`."""
         return random.uniform(*self.window)  # noqa: S311 - not for cryptography
 
     def __enter__(self) -> Self:
@@ -92,7 +92,7 @@ class IdleServer:
                     connection.unwrap()  # type: ignore[attr-defined]  # a farewell of TLS, before the FIN
 
     def _answers(self, connection: socket.socket) -> bool:
-        """Whether a request came before the connection had been idle for too long."""
+        """Whether a request arrived before the connection had been idle for too long."""
         connection.settimeout(self.idle)
         try:
             raw = connection.recv(65536)

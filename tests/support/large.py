@@ -1,4 +1,4 @@
-"""What is in a database that is large enough for tests to see what follows its size."""
+"""The content of a database that is large enough for tests of its size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small HTTP server on loopback that misbehaves in every way it is told, for tests of whoever calls it."""
+"""A small HTTP server on loopback that misbehaves as told, for tests of HTTP clients."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HANDSHAKE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request as it came; header names are in lower case."""
+    """A received request; header names are in lower case."""
 
     method: str
     path: str
@@ -38,7 +38,7 @@ class Asked:
 
 
 class Visit:
-    """One request and the connection it came by."""
+    """One request and its connection."""
 
     def __init__(self, asked: Asked, connection: socket.socket, ending: threading.Event) -> None:
         self.asked = asked
@@ -58,7 +58,7 @@ def answer(
     after: float = 0.0,
     **headers: str,
 ) -> Step:
-    """A whole answer, `after` seconds; a body that is neither bytes nor text is written as JSON."""
+    """Send a complete answer `after` seconds; a body that is neither bytes nor text is written as JSON."""
 
     def step(visit: Visit) -> bool:
         visit.ending.wait(after)
@@ -69,7 +69,7 @@ def answer(
 
 
 def truncated(body: bytes = b'{"id": "', status: int = 200) -> Step:
-    """An answer that promises more than it gives before the connection ends."""
+    """Send an answer with less content than announced, and close the connection."""
 
     def step(visit: Visit) -> bool:
         visit.connection.sendall(_head(status, len(body) + 100, "application/json", {}) + body)
@@ -79,38 +79,38 @@ def truncated(body: bytes = b'{"id": "', status: int = 200) -> Step:
 
 
 def close(visit: Visit) -> bool:
-    """The connection ends without an answer."""
+    """Close the connection without an answer."""
     return False
 
 
 def reset(visit: Visit) -> bool:
-    """The connection breaks without an answer."""
+    """Reset the connection without an answer."""
     visit.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     return False
 
 
 def hang(visit: Visit) -> bool:
-    """Nothing, until the server ends."""
+    """Send nothing until the server ends."""
     visit.ending.wait()
     return False
 
 
 def garbage(visit: Visit) -> bool:
-    """What is no HTTP at all."""
+    """Send bytes that are not HTTP."""
     visit.connection.sendall(b"\x16\x03\x01 no HTTP\r\n\r\n")
     return False
 
 
 def half(visit: Visit) -> bool:
-    """The beginning of an answer, and then nothing."""
+    """Send the beginning of an answer, and then nothing."""
     visit.connection.sendall(_head(200, 1000, "application/json", {}) + b'{"a": ')
     return hang(visit)
 
 
 class Loopback:
-    """Runs as a context manager; takes the steps one after another, the last one again and again.
+    """The server as a context manager. It performs the steps one after another, and repeats the last one.
 
-    With `unread` connections are broken before anything is read of them; with `tls` they are encrypted.
+    With `unread` it breaks connections before it has read anything; with `tls` connections are encrypted.
     """
 
     def __init__(self, *steps: Step, unread: bool = False, tls: ssl.SSLContext | None = None) -> None:
@@ -126,7 +126,7 @@ class Loopback:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL of the server."""
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
@@ -190,7 +190,7 @@ class Loopback:
 
 
 def refused_url() -> str:
-    """Where nobody listens."""
+    """A URL at which connections are refused."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{probe.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""Starts that a crash cuts short, by the real service."""
+"""Starts of builds that a crash interrupts, in the real service."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HELD = 3.0
 
 
 def killed_while_the_composer_builds(pod: Pod, composer: StandInComposer, calls: Sequence[Call], builds: int) -> None:
-    """The pod is killed when the composer has accepted all that the calls ask for, and has not answered yet."""
+    """Kill the pod after the composer has accepted all builds of the calls, and before it has answered."""
     composer.steer(post_latency=_HELD)
     wanted = composer.behaviour()["composes"] + builds
     killed_when(pod, calls, lambda: composer.behaviour()["composes"] == wanted)
@@ -26,7 +26,7 @@ def killed_while_the_composer_builds(pod: Pod, composer: StandInComposer, calls:
 
 
 def killed_before_the_composer_looks(pod: Pod, composer: StandInComposer, calls: Sequence[Call], builds: int) -> None:
-    """The pod is killed when it has recorded all that the calls ask for, and the composer never hears of it."""
+    """Kill the pod after it has recorded all starts of the calls, and before it calls the composer."""
     composer.steer(hang=True)
     killed_when(pod, calls, lambda: asking(composer, "POST") == builds)
     composer.steer(hang=None)
@@ -34,12 +34,12 @@ def killed_before_the_composer_looks(pod: Pod, composer: StandInComposer, calls:
 
 
 def asking(composer: StandInComposer, method: str) -> int:
-    """How many calls by this method the composer has not answered yet."""
+    """The number of calls with this method that the composer has not answered yet."""
     return sum(call["ended"] is None and call["method"] == method for call in composer.behaviour()["recent"])
 
 
 def killed_when(pod: Pod, calls: Sequence[Call], reached: Callable[[], bool]) -> None:
-    """The pod is killed when what the calls started has `reached` that point."""
+    """Kill the pod when the calls have `reached` a point."""
 
     def made(call: Call) -> None:
         with contextlib.suppress(requests.RequestException):

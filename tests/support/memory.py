@@ -1,4 +1,4 @@
-"""The memory of the request at hand, in a test that is no request."""
+"""The memory account of a request, in a test without a request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ports.memory import Reserved, current_memory
 
 @dataclass(slots=True)
 class RecordedMemory:
-    """Fulfils ports.memory.MemoryAccount: how many bytes are `reserved`, without those `set_aside`.
+    """Implements ports.memory.MemoryAccount: how many bytes are `reserved`, without those `set_aside`.
 
     Raises MemoryError beyond `limit`.
     """
@@ -42,7 +42,7 @@ class RecordedMemory:
 
 @contextmanager
 def recorded_memory() -> Iterator[RecordedMemory]:
-    """The account of all that this context reserves in the block."""
+    """The account of all memory that this context reserves in the block."""
     account = RecordedMemory()
     token = current_memory.set(account)
     try:

@@ -1,4 +1,4 @@
-"""A meter that remembers what it was told."""
+"""A meter that records its calls."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ports.meter import CallOutcome
 
 
 class FakeMeter:
-    """Fulfils ports.meter.Meter, as far as use cases and back-ends go."""
+    """Implements ports.meter.Meter, as far as use cases and back-ends go."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, CallOutcome]] = []

@@ -1,4 +1,4 @@
-"""What a service's /metrics says."""
+"""The metrics of a service's /metrics."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Exposition:
 
     @classmethod
     def of(cls, text: str) -> Self:
-        """What the text says. Raises AssertionError where it says something twice."""
+        """Parse the text. Raises AssertionError for a repeated sample."""
         samples: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
         for line in text.splitlines():
             if not line.startswith("#"):
@@ -40,7 +40,7 @@ class Exposition:
         return cls(text, samples)
 
     def value(self, metric: str, **labels: str) -> float:
-        """The sum of the metric's samples with these labels among theirs."""
+        """The sum of the metric's samples that have these labels among others."""
         return sum(
             value
             for (name, of), value in self.samples.items()
@@ -54,20 +54,20 @@ class Exposition:
                 yield dict(labels)
 
     def type_of(self, metric: str) -> str:
-        """As told; empty where nothing is told."""
+        """The type of the metric; empty if there is none."""
         lines = (line.split(" ") for line in self.text.splitlines() if line.startswith("# TYPE "))
         return next((words[3] for words in lines if words[2] == CRC + metric), "")
 
 
 def scrape(url: str) -> Exposition:
-    """What the service at `url` says now, asked on a connection of its own: it may be any worker's."""
+    """The current metrics of the service at `url`, over a new connection, so that any worker may answer."""
     answer = requests.get(f"{url}/metrics", timeout=PATIENCE)
     assert answer.status_code == 200, answer.text
     return Exposition.of(answer.text)
 
 
 def eventually(url: str, holds: Callable[[Exposition], Any]) -> Exposition:
-    """The first exposition for which it holds: a request counts just after it was answered."""
+    """Wait for the first exposition for which the condition holds: a request is counted just after its answer."""
     deadline = time.monotonic() + PATIENCE
     while not holds(exposition := scrape(url)):
         assert time.monotonic() < deadline, exposition.text

@@ -1,4 +1,4 @@
-"""What the rules and the dashboard of deploy/ ask Prometheus for."""
+"""The rules and the dashboard of deploy/, and the series that they use."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ needs_promtool = pytest.mark.skipif(
 
 
 def promtool(*arguments: str | Path, given: str = "") -> tuple[int, str]:
-    """The exit status and all the output of Prometheus' own tool."""
+    """The exit status and the output of promtool."""
     ended = subprocess.run(["promtool", *arguments], input=given, capture_output=True, text=True, check=False)
     return ended.returncode, ended.stdout + ended.stderr
 
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """A metric and what its labels have to be like."""
+    """A metric with the conditions for its labels."""
 
     metric: str
     matchers: tuple[tuple[str, str, str], ...]
 
     def takes(self, labels: Mapping[str, str]) -> bool:
-        """Whether Prometheus would select a series with these labels; the target's own are not looked at."""
+        """Whether Prometheus would select a series with these labels; the labels of the target are ignored."""
         return all(
             (re.fullmatch(value, labels.get(name, "")) is not None) == (operator[0] == "=")
             if "~" in operator
@@ -63,7 +63,7 @@ def recorded() -> frozenset[str]:
 
 
 def dashboard_expressions() -> Iterator[str]:
-    """What the dashboard's panels and its variables ask for, its variables filled in."""
+    """The expressions of the dashboard's panels and variables, with filled-in variables."""
     dashboard = json.loads(DASHBOARD.read_text())
     for panel in dashboard["panels"]:
         for target in panel.get("targets", ()):
@@ -75,6 +75,6 @@ def dashboard_expressions() -> Iterator[str]:
 
 
 def selectors(expression: str) -> Iterator[Selector]:
-    """The selectors of series of ours in a PromQL expression."""
+    """The selectors of this service's series in a PromQL expression."""
     for metric, matchers in _SELECTOR.findall(expression):
         yield Selector(metric, tuple(_MATCHER.findall(matchers)))

@@ -1,4 +1,4 @@
-"""What the older program, in one version or another, left in its rows."""
+"""Rows that several versions of the older program stored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PLAIN, HASH = "old-secret", "$6$salt$old-secret"
 
 
 def body(*images: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    """What a version keeps."""
+    """The body of a stored version."""
     return {name: value for name, value in blueprint("", *images, **fields).items() if name != "name"}
 
 

@@ -1,4 +1,4 @@
-"""A server of the oldest PostgreSQL that must work, from the programs that `tools/oldest_postgres.sh` fetches."""
+"""A server of the oldest supported PostgreSQL, with the programs that `tools/oldest_postgres.sh` downloads."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_con
 
 @contextmanager
 def server(binaries: Path) -> Iterator[Parameters]:
-    """Connection parameters of a superuser; the server and its data are gone at the end."""
+    """Connection parameters of a superuser; the server and its data are removed at the end."""
     with open_folder() as folder, tempfile.TemporaryFile() as log:
         account = Account.for_folder(folder)
-        account.take(folder)
+        account.take_ownership(folder)
         data = ["-D", str(folder / "data")]
         made = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
         assert account.launch(binaries / "initdb", data + made, last_signal=signal.SIGKILL, log=log).wait(PATIENCE) == 0

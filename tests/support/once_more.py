@@ -1,4 +1,4 @@
-"""Other tests of ours, run once more on another server."""
+"""Runs other test files of this project again on another server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.service import PROJECT
 
 
 def pass_on(server: Parameters, tests: Sequence[str], *options: str) -> None:
-    """Run these tests on that server in a process of their own; fail with what pytest says where one does."""
+    """Run these tests on the server in a separate process; if one fails, fail with the output of pytest."""
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", *options, *tests],
         env={**os.environ, "DATABASE_URL": make_conninfo("", **server)},

@@ -1,4 +1,4 @@
-"""Templates of deploy/openshift, put into effect as `oc process` does, and held to the schemas of what they make."""
+"""Processes templates of deploy/openshift like `oc process`, and checks the objects by their schemas."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Object = Mapping[str, Any]
 
 @cache
 def template(name: str) -> Object:
-    """A template as it is written."""
+    """A template as it is in its file."""
     document: Object = yaml.load((TEMPLATES / f"{name}.yaml").read_bytes(), yaml.CSafeLoader)
     return document
 
@@ -30,7 +30,7 @@ def template(name: str) -> Object:
 def process(name: str, **parameters: str) -> list[Object]:
     """The objects of a template with these parameters.
 
-    Raises ValueError for one that the template does not know, lacks, or refers to without declaring it.
+    Raises ValueError for a parameter that is unknown, missing, or used without a declaration.
     """
     document = template(name)
     declared = {parameter["name"]: parameter for parameter in document.get("parameters", ())}
@@ -45,7 +45,7 @@ def process(name: str, **parameters: str) -> list[Object]:
 
 
 def referred_to(value: Any) -> set[str]:
-    """The parameters that a part of a template refers to."""
+    """The parameters to which a part of a template refers."""
     if isinstance(value, Mapping):
         return set().union(*(referred_to(each) for pair in value.items() for each in pair), set())
     if isinstance(value, list):
@@ -54,7 +54,7 @@ def referred_to(value: Any) -> set[str]:
 
 
 def faults(document: Object) -> list[str]:
-    """What a cluster would not take of an object, or drop; empty if nothing."""
+    """The parts of an object that a cluster would refuse or drop; empty for a valid object."""
     kind = f"{document['apiVersion']} {document['kind']}"
     schemas = _schemas()
     if kind not in schemas["$defs"]:
@@ -78,7 +78,7 @@ def the(objects: list[Object], kind: str, name: str | None = None) -> Any:
 
 
 def environment(container: Object) -> dict[str, Any]:
-    """A container's variables: text, or where the value comes from."""
+    """A container's variables by name: their texts, or the sources of their values."""
     return {each["name"]: each.get("value", each.get("valueFrom")) for each in container.get("env", ())}
 
 

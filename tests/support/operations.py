@@ -1,4 +1,4 @@
-"""Every operation of the contract, for tests of what holds for all of them."""
+"""Every operation of the contract, for tests of properties that all operations have."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uuid import UUID
 
 import requests
 
-from adapters.embedded.platform.known import POLICY_RHEL9
+from adapters.embedded.platform.sample_data import POLICY_RHEL9
 from tests.support.blueprints import blueprint
 from tests.support.builders import compose_request
 from tests.support.openapi import openapi_document
@@ -33,7 +33,7 @@ def operation_ids() -> set[str]:
 
 
 def of_the_database(compose_id: str | UUID, blueprint_id: str | UUID, name: str) -> dict[str, Call]:
-    """Calls of the operations that need the database, in an order in which all succeed; `name` is a new blueprint's."""
+    """Calls of all operations that need the database, in an order in which they succeed; `name` is for a blueprint."""
     compose, kept = f"/composes/{compose_id}", f"/blueprints/{blueprint_id}"
     return {
         "getReadiness": lambda client: client.get("/ready"),

@@ -1,6 +1,6 @@
-"""All that the programs under test write, and the secrets that tests gave them: none may be found in it.
+"""Collects the output of all programs under test, and the secrets of the tests, of which none may occur in it.
 
-Services, commands and bodies register here by themselves (`file`, `given`); tests/conftest.py looks at the end.
+Services, commands and bodies are registered automatically (`file`, `given`); tests/conftest.py checks at the end.
 """
 
 from __future__ import annotations
@@ -33,48 +33,48 @@ def file(name: str) -> Path:
 
 
 def also(path: Path) -> None:
-    """Look into this file too."""
+    """Search this file, too."""
     _files.append(path)
 
 
 def said(source: str, text: str | bytes) -> None:
-    """Look at this output, which is in no file."""
+    """Search this output, which is in no file."""
     if text:
         _texts.append((source, text.encode("utf-8", "replace") if isinstance(text, str) else text))
 
 
 def given(document: Any) -> None:
-    """Take the secrets of a request's body for such."""
+    """Register the secrets of a request's body."""
     _keep(_of_document(document))
 
 
 def configured(environment: Mapping[str, str]) -> None:
-    """Take the secrets of an environment for such."""
+    """Register the secrets of an environment."""
     _keep(value for name, value in environment.items() if name.endswith(_VARIABLES) and "://" not in value)
     _keep(urlsplit(value).password or "" for value in environment.values() if "://" in value)
 
 
 def found() -> list[str]:
-    """Where secrets are, a sentence each; empty when all is well. Files of ours are removed."""
+    """Describe each secret that occurs in the output; empty if there is none. Removes the files of `file`."""
     pattern = secrets_pattern(_secrets)
     places = [(str(path), path.read_bytes()) for path in dict.fromkeys(_files) if path.exists()]
     return [f"{where}: {line}" for where, text in [*places, *_texts] for line in leaks(pattern, text)]
 
 
 def secrets_pattern(secrets: Iterable[str]) -> re.Pattern[bytes]:
-    """What finds any of the secrets, or an identity header."""
+    """A pattern that matches any of the secrets, or an identity header."""
     longest_first = sorted((secret.encode() for secret in secrets), key=len, reverse=True)
     return re.compile(b"|".join([*map(re.escape, longest_first), _IDENTITY]))
 
 
 def leaks(pattern: re.Pattern[bytes], text: bytes) -> Iterator[str]:
-    """The lines that hold a secret, each once and cut."""
+    """The shortened lines that contain a secret, each once."""
     for line in {_line_at(text, match.start()) for match in pattern.finditer(text)}:
         yield line[:500].decode(errors="replace")
 
 
 def clean_up() -> None:
-    """Remove the files that `file` made."""
+    """Remove the files that `file` created."""
     for path in _files:
         if path.name.startswith("image-builder-"):
             path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""A composer that treats each image of a blueprint in its own way."""
+"""A composer that treats each image of a blueprint differently."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.loopback import Loopback, Step, Visit, answer
 
 
 class PartWayComposer(Loopback):
-    """Accepts every build, but for image types that it takes another step for; `accepted` are its ids by image type."""
+    """Accepts every build, except image types with another step; `accepted` are the ids of builds by image type."""
 
     def __init__(self, **instead: Step) -> None:
         super().__init__(self._answer)
@@ -27,7 +27,7 @@ class PartWayComposer(Loopback):
 
 
 def refusal_of(error_id: str, reason: str, status: int = 400) -> Step:
-    """A refusal in the composer's own shape."""
+    """A refusal in the composer's format."""
     return answer(
         status, {"id": error_id, "code": f"IMAGE-BUILDER-COMPOSER-{error_id}", "reason": reason, "kind": "Error"}
     )

@@ -1,4 +1,4 @@
-"""What the planner makes of the statements that an adapter runs."""
+"""The plans of PostgreSQL for the statements of an adapter."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _TABLES = ("Seq Scan", "Index Scan", "Index Only Scan", "Bitmap Heap Scan", "Tid
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node of a plan, with those it reads from; `kind`, `relation`, `index` as EXPLAIN names them.
+    """A node of a plan with its children; `kind`, `relation` and `index` are those of EXPLAIN.
 
-    `condition`: by what an index is entered, and left again.
+    `condition` is the condition for the beginning and the end of an index scan.
     """
 
     kind: str
@@ -32,7 +32,7 @@ class Node:
 
     @classmethod
     def of(cls, plan: Mapping[str, Any]) -> Node:
-        """Out of EXPLAIN's JSON."""
+        """Create the node from EXPLAIN's JSON."""
         return cls(
             plan["Node Type"],
             plan.get("Relation Name"),
@@ -42,19 +42,19 @@ class Node:
         )
 
     def all(self) -> Iterator[Node]:
-        """It and all below it."""
+        """The node and all its descendants."""
         yield self
         for node in self.nodes:
             yield from node.all()
 
     def scans(self) -> list[Node]:
-        """Those that read a table or an index of one."""
+        """The nodes that read a table or one of its indexes."""
         return [node for node in self.all() if node.kind in _TABLES]
 
     def sorts_unlimited(self) -> bool:
-        """Whether it or a node below it sorts rows of a table that no LIMIT below the sort has cut.
+        """Whether the node or a descendant sorts rows of a table without a LIMIT below the sort.
 
-        A blueprint's versions may be sorted: they are as many as somebody has made by hand.
+        The versions of a blueprint may be sorted, because users create them one by one.
         """
         sorts = (node for node in self.all() if node.kind in ("Sort", "Incremental Sort"))
         return any(_unlimited(node) for sort in sorts for node in sort.nodes)
@@ -67,14 +67,14 @@ def _unlimited(node: Node) -> bool:
 
 
 class _Places(dict[str, str]):
-    """Names of values, numbered as they come."""
+    """Names of values, numbered by their first occurrence."""
 
     def __missing__(self, name: str) -> str:
         return self.setdefault(name, f"${len(self) + 1}")
 
 
 class RecordingDatabase(PostgresDatabase):
-    """The pool, which remembers each statement and its values in `statements`."""
+    """The pool, which records each statement with its values in `statements`."""
 
     def __init__(self, parameters: Parameters) -> None:
         super().__init__(parameters, size=2)
@@ -105,7 +105,7 @@ class _Recording:
 def plan(parameters: Parameters, statement: str, values: Mapping[str, Any], *, generic: bool) -> Node:
     """The plan of a statement in a session of the service.
 
-    `generic` is what a session may come to after some executions: the plan for values that it does not know.
+    `generic` is the plan for unknown values, which a session may use after several executions.
     """
     mode = "force_generic_plan" if generic else "force_custom_plan"
     name = f"planned_{next(_NUMBERS)}"

@@ -1,4 +1,4 @@
-"""The service on stand-ins of the platform's back-ends."""
+"""The service with stand-ins of the platform's back-ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COMPOSE_DEADLINE: Final = 2 + STRETCH
 
 
 def service_with(database: Parameters, composer_url: str, platform: StandInPlatform, **environment: str) -> Service:
-    """The service with all optional back-ends set up; `environment` adds to it."""
+    """The service with all optional back-ends; `environment` adds variables."""
     settings = {
         "CONTENT_SOURCES_URL": platform.content_sources_url,
         "CONTENT_SOURCES_REPO_URL": "https://content.example.com/",

@@ -1,4 +1,4 @@
-"""Pods: services side by side on one database, each of which can be cut down at any moment."""
+"""Pods: services side by side on one database, which tests can kill at any moment."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _FORKS.set_forkserver_preload(["image_builder.app", "image_builder.cli"])
 
 
 def quotas(folder: Path, limit: int) -> dict[str, str]:
-    """The environment of a service where every organization may start so many builds a day."""
+    """The environment of a service in which every organization may start this number of builds a day."""
     path = folder / "quotas.json"
     path.write_text(json.dumps({"default": {"quota": limit, "slidingWindow": _WINDOW}}))
     return {"QUOTA_FILE": str(path)}
 
 
 class Pod:
-    """`image-builder serve` in a process of its own, with this environment on top of a service's of the tests."""
+    """`image-builder serve` in a separate process, with this environment in addition to that of a test service."""
 
     def __init__(self, database: Parameters, composer_url: str, environment: Mapping[str, str]) -> None:
         self._make = partial(Service, database, composer_url, environment=environment)
@@ -51,7 +51,7 @@ class Pod:
 
     @property
     def runs(self) -> bool:
-        """Whether the process is there."""
+        """Whether the process runs."""
         return self._process is not None and self._process.is_alive()
 
     def client(self, org_id: str) -> Client:
@@ -60,7 +60,7 @@ class Pod:
         return self._service.client(org_id)
 
     def start(self) -> Self:
-        """Start it and wait until it answers."""
+        """Start the pod, and wait until it answers."""
         self._service = self._make()
         self._ends.enter_context(_kept(self._service.port))
         self._process = _FORKS.Process(target=_serve, args=(self._service.environment,), daemon=True)
@@ -71,15 +71,15 @@ class Pod:
         return self
 
     def freeze(self) -> None:
-        """Let it do nothing any more, until it is killed."""
+        """Stop the process until it is killed."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let a frozen one go on."""
+        """Let a frozen process continue."""
         self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """End it at once, as a crash does; nothing if it does not run."""
+        """Kill the process as in a crash; does nothing if it does not run."""
         if self._process is not None:
             self._process.kill()
             self._process.join()
@@ -106,7 +106,7 @@ def _answers(url: str) -> bool:
 
 @contextmanager
 def _kept(port: int) -> Iterator[None]:
-    """Meanwhile nobody's connection gets this port, and whoever wants to may listen on it."""
+    """Reserve the port during the context: no client connection gets it, and a server can listen on it."""
     with socket.socket() as keeper:
         keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         keeper.bind(("127.0.0.1", port))
@@ -124,7 +124,7 @@ def _serve(environment: Mapping[str, str]) -> None:
 
 @contextmanager
 def pods(number: int, database: Parameters, composer_url: str, environment: Mapping[str, str]) -> Iterator[list[Pod]]:
-    """So many pods, started at the same time."""
+    """Start this number of pods concurrently."""
     made = [Pod(database, composer_url, environment) for _ in range(number)]
     try:
         with ThreadPoolExecutor(number) as starting:
@@ -135,7 +135,7 @@ def pods(number: int, database: Parameters, composer_url: str, environment: Mapp
 
 
 class Relay:
-    """One pod that serves, and the next one beside it, as it takes time to start."""
+    """A serving pod, and the next one, which starts in advance because the start takes time."""
 
     def __init__(self, database: Parameters, composer_url: str, environment: Mapping[str, str]) -> None:
         self._database = database
@@ -147,13 +147,13 @@ class Relay:
         self.serving = self.hand_over()
 
     def hand_over(self) -> Pod:
-        """Have the next pod serve, and start the one after it."""
+        """Let the next pod serve, and start another one."""
         upcoming, self._next = self._next, self._another()
         self.serving = upcoming.result()
         return self.serving
 
     def close(self) -> None:
-        """End all."""
+        """End all pods."""
         self._starting.shutdown()
         for pod in self._made:
             pod.kill()

@@ -1,4 +1,4 @@
-"""Earlier commits of the project, to be run beside this one."""
+"""Earlier commits of the project, to be run beside the current one."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _LOCK = "requirements/runtime.txt"
 
 
 def revision(name: str) -> str | None:
-    """A commit by what git calls it; None where the history does not reach so far back, or is not there."""
+    """The commit with this git name; None if the history is too short or missing."""
     return _git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
 
 
 def before_the_latest_migrations() -> str | None:
-    """The last commit that does not know the latest migrations; None where the history does not reach so far back."""
+    """The last commit without the latest migrations; None if the history is too short."""
     latest = _git("rev-list", "-1", "--first-parent", "HEAD", "--", _MIGRATIONS)
     return revision(f"{latest}~1") if latest else None
 
 
 def checked_out(commit: str, folder: Path) -> Path:
-    """The files of a commit, in that folder."""
+    """Check out the files of a commit into the folder."""
     archive = subprocess.run(["git", "archive", commit], cwd=PROJECT, stdout=subprocess.PIPE, check=True).stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         files.extractall(folder, filter="data")
@@ -37,7 +37,7 @@ def checked_out(commit: str, folder: Path) -> Path:
 
 
 def _libraries(folder: Path) -> list[Path]:
-    """Where the libraries are that the program in this folder was locked to, if they are not those of this program."""
+    """The folder of the libraries to which the program was locked, if they differ from those of this program."""
     lock = folder / _LOCK
     if lock.read_text() == (PROJECT / _LOCK).read_text():
         return []
@@ -48,14 +48,14 @@ def _libraries(folder: Path) -> list[Path]:
 
 
 class Previous(Service):
-    """The service as it is in that folder, with the libraries that it was locked to."""
+    """The service in the folder, with the libraries to which it was locked."""
 
     def __init__(self, folder: Path, database: Parameters, composer_url: str, environment: dict[str, str]) -> None:
         path = os.pathsep.join(map(str, [folder, *_libraries(folder)]))
         super().__init__(database, composer_url, environment={**environment, "PYTHONPATH": path})
 
     def migrate(self) -> None:
-        """Migrate the database as far as it knows how to. Raises CalledProcessError."""
+        """Migrate the database to the latest migration of the program. Raises CalledProcessError."""
         command = [sys.executable, "-m", "image_builder", "migrate"]
         subprocess.run(command, env=self.environment, cwd="/", timeout=6 * PATIENCE, check=True)
 

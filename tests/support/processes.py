@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def command_of(process: int) -> str:
-    """The command line; empty of a process that has ended."""
+    """The command line; empty if the process has ended."""
     try:
         return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except OSError:
@@ -14,18 +14,18 @@ def command_of(process: int) -> str:
 
 
 def is_alive(process: int) -> bool:
-    """Whether it runs; one that has ended and nobody waited for does not."""
+    """Whether the process runs; a zombie does not."""
     return bool(command_of(process))
 
 
 def running(word: str) -> set[int]:
-    """The processes that have this in their command line."""
+    """The processes that have this text in their command line."""
     numbers = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
     return {number for number in numbers if word in command_of(number)}
 
 
 def children_of(parent: int, word: str) -> set[int]:
-    """The processes that this one has started and that have the word in their command line."""
+    """The child processes of a process that have this word in their command line."""
     return {process for process in running(word) if _parent_of(process) == parent}
 
 

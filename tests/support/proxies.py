@@ -46,10 +46,10 @@ class Proxy(Protocol):
 def nginx(
     upstream: int, *, trusting: bool = False, identity: str | None = None, websocket: bool = False
 ) -> Iterator[int]:
-    """The port of an nginx in front of the port `upstream` of this machine.
+    """Run nginx in front of the port `upstream` of this machine, and return its port.
 
-    `trusting` takes clients for the gateway that sets x-rh-identity. With `identity` the proxy sets this value itself,
-    as one that authenticates callers does. `websocket` adds the usual snippet for WebSockets.
+    `trusting` treats clients as the gateway that sets x-rh-identity. With `identity` the proxy sets this value itself,
+    as a proxy that authenticates callers does. `websocket` adds the usual snippet for WebSockets.
     """
     with open_folder() as folder:
         replaced = {
@@ -76,9 +76,9 @@ def nginx(
 def haproxy(
     upstream: int, *, trusting: bool = False, identity: str | None = None, reuse_always: bool = False
 ) -> Iterator[int]:
-    """The port of an HAProxy in front of the port `upstream` of this machine.
+    """Run HAProxy in front of the port `upstream` of this machine, and return its port.
 
-    `trusting` and `identity` are those of `nginx`; with `reuse_always` every client shares connections with all others.
+    `trusting` and `identity` are those of `nginx`; with `reuse_always` all clients share connections.
     """
     with open_folder() as folder:
         replaced = {
@@ -98,7 +98,7 @@ def haproxy(
 
 @contextmanager
 def _running(name: str, command: list[str], folder: Path, replaced: Mapping[str, str]) -> Iterator[int]:
-    """Run the proxy with its configuration, and wait until it listens. Skips where it is missing; CI has to have it."""
+    """Run the proxy with its configuration, and wait until it listens. Skips the test without it; CI must have it."""
     program = shutil.which(command[0], path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"there is no {command[0]} here")

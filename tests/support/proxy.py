@@ -1,4 +1,4 @@
-"""What makes a server of loopback.py a proxy; `asked` then says what was asked of it."""
+"""A step that makes a server of loopback.py a proxy; `asked` then has the requests to the proxy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LOOK = 0.02
 
 
 def proxying(visit: Visit) -> bool:
-    """A step: a tunnel for CONNECT, and otherwise the answer of the server that the whole URL names."""
+    """A step: opens a tunnel for CONNECT, and otherwise returns the answer of the server in the complete URL."""
     return _tunnel(visit) if visit.asked.method == "CONNECT" else _forward(visit)
 
 

@@ -1,4 +1,4 @@
-"""What the service tells of rate limits: callers by the fields RateLimit and RateLimit-Policy, operators by metrics."""
+"""Rate limits as callers see them in the fields RateLimit and RateLimit-Policy, and operators in metrics."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class Answered(Protocol):
 
 
 def policies(answer: Answered) -> dict[str, dict[str, int]]:
-    """The limits that hold, by name: `q` in any `w` seconds."""
+    """The limits by name: `q` requests in any `w` seconds."""
     return _items(answer.headers.get("RateLimit-Policy"))
 
 
 def left(answer: Answered) -> dict[str, dict[str, int]]:
-    """What they leave, by name: `r`, and one more in `t` seconds."""
+    """The remaining budgets by name: `r` requests, and one more in `t` seconds."""
     return _items(answer.headers.get("RateLimit"))
 
 
 def metric(service: Service, series: str) -> float:
-    """The value of a series, 0 where there is none yet."""
+    """The value of a series, 0 if it does not exist yet."""
     lines = requests.get(f"{service.url}/metrics", timeout=PATIENCE).text.splitlines()
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{series} "))
 

@@ -1,4 +1,4 @@
-"""Requests that no client library would send, byte by byte, and their answers."""
+"""Requests with exact bytes that client libraries would not send, and their answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Headers = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back, as `requests` names it; `text` is never refused for its encoding."""
+    """An answer with the attribute names of `requests`; `text` never fails because of its encoding."""
 
     status_code: int
     headers: HTTPMessage
@@ -28,7 +28,7 @@ class Answer:
 
 
 def head(method: str, target: str | bytes, headers: Headers = ()) -> bytes:
-    """A request line and headers, exactly as given; Host and the blank line are added."""
+    """A request line and headers exactly as given, with Host and the blank line added."""
     lines = [b" ".join([method.encode(), _bytes(target), b"HTTP/1.1"]), b"Host: localhost"]
     pairs = headers.items() if isinstance(headers, Mapping) else headers
     lines += [_bytes(name) + b": " + _bytes(value) for name, value in pairs]
@@ -51,7 +51,7 @@ def connection(url: str) -> Iterator[socket.socket]:
 
 
 def read(opened: socket.socket, method: str = "GET") -> Answer | None:
-    """The next answer on a connection; None where the server closed it without one."""
+    """The next answer on a connection; None if the server closed it without an answer."""
     response = HTTPResponse(opened, method=method)
     try:
         response.begin()
@@ -63,7 +63,7 @@ def read(opened: socket.socket, method: str = "GET") -> Answer | None:
 
 
 def send(url: str, *parts: bytes, method: str = "GET") -> Answer | None:
-    """Send the bytes on a connection of their own and read one answer; a server may answer before the end."""
+    """Send the bytes over a new connection, and read one answer; a server may answer before the end of the bytes."""
     with connection(url) as opened:
         with suppress(ConnectionError):
             for part in parts:
@@ -72,7 +72,7 @@ def send(url: str, *parts: bytes, method: str = "GET") -> Answer | None:
 
 
 def call(url: str, method: str, target: str | bytes, headers: Headers = (), body: bytes | None = None) -> Answer:
-    """One request that must be answered. Raises AssertionError where it is not."""
+    """Send one request, which must be answered. Raises AssertionError without an answer."""
     pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
     if body is not None:
         pairs.append(("Content-Length", str(len(body))))

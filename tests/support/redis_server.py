@@ -1,4 +1,4 @@
-"""A real redis-server of a test's own, that can be killed, held, and started again."""
+"""A real redis-server for one test, which can be killed, stopped, and started again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.waiting import PATIENCE
 
 
 class RedisServer:
-    """It keeps nothing on the disk, and answers at the same address after each start."""
+    """The server. It stores nothing on disk, and has the same address after each start."""
 
     def __init__(self, folder: Path, password: str = "") -> None:
         with socket.socket() as probe:
@@ -31,15 +31,15 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """What goes into RATE_LIMIT_STORAGE_URL."""
+        """The value of RATE_LIMIT_STORAGE_URL."""
         return f"redis://{f':{self._password}@' if self._password else ''}127.0.0.1:{self.port}/0"
 
     def client(self) -> Redis:
-        """A client of it, to look and to set up."""
+        """A client of the server."""
         return Redis.from_url(self.url, decode_responses=True)
 
     def start(self) -> Self:
-        """Start it and wait until it answers. Skips the test where there is none; CI has to have it."""
+        """Start the server, and wait until it answers. Skips the test without redis-server; CI must have it."""
         if shutil.which("redis-server") is None:
             (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("there is no redis-server here")
         settings = {"bind": "127.0.0.1", "port": self.port, "save": "", "dir": self._folder}
@@ -55,18 +55,18 @@ class RedisServer:
         return self
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the server."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
 
     def hold(self) -> None:
-        """It takes connections and bytes, and does nothing with them."""
+        """Stop the server: it accepts connections and bytes, but does not process them."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     def let_go(self) -> None:
-        """It goes on with what arrived meanwhile."""
+        """Let the server continue with the bytes that have arrived."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 

@@ -1,4 +1,4 @@
-"""`image-builder distributions refresh-packages` on a directory of a test's own."""
+"""`image-builder distributions refresh-packages` on the directory of a test."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIST: Final = "test-9-x86_64-r-packages.json"
 
 
 def a_repository(id_: str, url: str, **fields: Any) -> dict[str, Any]:
-    """A repository of a distribution's file, at an address that is open to all."""
+    """A repository of a distribution file, at a public address."""
     return {"id": id_, "rhsm": False, "baseurl": url} | fields
 
 
@@ -30,7 +30,7 @@ def put(
     archs: Sequence[str] = ("x86_64", "aarch64"),
     canonical: str | None = None,
 ) -> Path:
-    """Put a distribution with these repositories into the directory; returns its folder."""
+    """Add a distribution with these repositories to the directory, and return its folder."""
     document = {
         "module_platform_id": "platform:el9",
         "distribution": {"name": canonical or name, "description": "Test"},
@@ -49,23 +49,23 @@ def run(directory: Path, *arguments: object, memory: int | None = None) -> subpr
 
 
 def lists(folder: Path) -> dict[str, str]:
-    """The texts of a distribution's package lists, by file name."""
+    """The texts of a distribution's package lists by file name."""
     return {path.name: path.read_text() for path in folder.iterdir() if path.name != f"{folder.name}.json"}
 
 
 def old_list(folder: Path, *names: str) -> None:
-    """Put lists of one old package into a distribution's folder."""
+    """Write lists with one old package to a distribution's folder."""
     for name in names:
         (folder / name).write_text('[{"name": "old", "summary": "Old"}]')
 
 
 def assert_left_alone(folder: Path) -> None:
-    """The list of `old_list` is the only one, and as it was."""
+    """The list of `old_list` is the only one, and unchanged."""
     assert lists(folder) == {LIST: '[{"name": "old", "summary": "Old"}]'}
 
 
 def a_package(name: str = "zsh", summary: str = "A shell", version: str = 'epoch="0" ver="1" rel="1"') -> str:
-    """A package of a primary; `version` are the attributes of its version."""
+    """A package of a primary file; `version` are the attributes of its version."""
     return (
         f'<package type="rpm"><name>{name}</name><arch>noarch</arch><version {version}/>'
         f"<summary>{summary}</summary></package>"
@@ -73,5 +73,5 @@ def a_package(name: str = "zsh", summary: str = "A shell", version: str = 'epoch
 
 
 def a_primary(*packages: str) -> bytes:
-    """A primary of these packages."""
+    """A primary file with these packages."""
     return f"<metadata>{''.join(packages)}</metadata>".encode()

@@ -1,4 +1,4 @@
-"""What every refusal has in common, whatever raised it."""
+"""Properties that all errors have, from any layer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Answered(Protocol):
 
 
 def assert_is_one_line(answer: Answered) -> None:
-    """The answer has a JSON body with one line break, at its end, and says its length."""
+    """The answer has a JSON body with exactly one line break, at its end, and its Content-Length."""
     json.loads(answer.content)
     assert answer.content.endswith(b"\n"), answer.content[-200:]
     assert answer.content.count(b"\n") == 1, answer.content[-200:]
@@ -39,7 +39,7 @@ def assert_is_one_line(answer: Answered) -> None:
 
 
 def refusal(answer: Answered | None, status: int | set[int]) -> str:
-    """The detail of an answer that must be the contract's error body with this status, or one of these."""
+    """The detail of an answer, which must be the contract's error body with this status, or one of these."""
     assert answer is not None, "no answer at all"
     allowed = {status} if isinstance(status, int) else status
     assert answer.status_code in allowed, f"{answer.status_code}: {answer.content[:500]!r}"

@@ -16,7 +16,7 @@ _PASSWORD = "for-this-test-run"
 
 
 def apply_roles(parameters: Parameters) -> None:
-    """Run the file, as a superuser."""
+    """Run the file as a superuser."""
     with session(parameters) as connection:
         connection.execute(_FILE.read_bytes())
         for role in (OWNER, APP, MAINTENANCE):
@@ -30,7 +30,7 @@ def logged_in(parameters: Parameters, role: str) -> Parameters:
 
 @contextmanager
 def database_with_roles(server: Parameters) -> Iterator[Parameters]:
-    """A superuser's parameters of a database without tables that has the roles; they go with the last such database."""
+    """A superuser's parameters of an empty database with the roles; the last such database drops the roles."""
     try:
         with database(server) as parameters:
             apply_roles(parameters)

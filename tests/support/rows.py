@@ -1,4 +1,4 @@
-"""Rows as this or an older program left them, put into the database directly."""
+"""Rows of this or an older program, inserted directly into the database."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ VALUES (%(job_id)s, %(request)s, %(created_at)s, %(account_number)s, %(org_id)s,
 
 
 def now() -> datetime:
-    """The time as rows have it: UTC, without a zone."""
+    """The current time in the form of rows: UTC, without a zone."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
 def insert_compose(
     database: Parameters, tenant: str, request: Any = None, *, ago: timedelta = timedelta(0), **fields: Any
 ) -> UUID:
-    """The id of a compose of this tenant, made `ago`; `fields` replace columns."""
+    """Insert a compose of this tenant that was created `ago`, and return its id; `fields` replace columns."""
     row = {
         "job_id": uuid4(),
         "request": Jsonb(compose_request() if request is None else request, dumps=orjson.dumps),
@@ -52,7 +52,7 @@ def insert_compose(
 
 
 def insert_blueprint_version(database: Parameters, tenant: str, version: int) -> tuple[UUID, UUID]:
-    """The ids of a blueprint of this tenant and of a version of it."""
+    """Insert a blueprint of this tenant with a version, and return both ids."""
     blueprint, blueprint_version = uuid4(), uuid4()
     with session(database) as connection:
         connection.execute(
@@ -68,7 +68,7 @@ def insert_blueprint_version(database: Parameters, tenant: str, version: int) ->
 
 
 def counts(database: Parameters, tenant: str) -> tuple[int, int]:
-    """How many composes of the tenant there are, and how many starts that are no composes yet."""
+    """The number of the tenant's composes, and of its starts that are not yet composes."""
     with session(database) as connection:
         row = connection.execute(
             """
@@ -82,7 +82,7 @@ def counts(database: Parameters, tenant: str) -> tuple[int, int]:
 
 
 def stored_row(database: Parameters, compose_id: str | UUID) -> dict[str, Any]:
-    """All columns of a compose, `as_text` the whole row as text."""
+    """All columns of a compose; `as_text` returns the row as text."""
     with session(database) as connection:
         cursor = connection.execute(
             "SELECT composes.*, composes::text AS as_text FROM composes WHERE job_id = %s", (compose_id,)

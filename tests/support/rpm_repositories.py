@@ -1,4 +1,4 @@
-"""RPM repositories of real, small packages: made by rpmbuild and createrepo_c, and damaged as a test wants it."""
+"""RPM repositories with real, small packages of rpmbuild and createrepo_c, damaged as tests need it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOOLS = ("rpmbuild", "createrepo_c")
 
 @dataclass(frozen=True, slots=True)
 class Rpm:
-    """A package that holds nothing; `version` may begin with an epoch, `1:2.0`."""
+    """An empty package; `version` may begin with an epoch, `1:2.0`."""
 
     name: str
     version: str = "1.0"
@@ -57,7 +57,7 @@ AARCH64 = [
 
 
 def need_tools() -> None:
-    """Skip where the tools are missing; CI has to have them."""
+    """Skip the test without the tools; CI must have them."""
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing and os.environ.get("CI") == "true":
         pytest.fail(f"CI must have {', '.join(missing)}")
@@ -66,7 +66,7 @@ def need_tools() -> None:
 
 
 def build_rpms(folder: Path) -> Path:
-    """Build all RPMS; returns the folder they are in."""
+    """Build all RPMS, and return their folder."""
     need_tools()
     built = folder / "built"
     for number, rpm in enumerate(RPMS):
@@ -98,7 +98,7 @@ def _build(folder: Path, rpm: Rpm, built: Path) -> None:
 
 
 class RpmRepository:
-    """A repository in a folder: as createrepo_c makes it, for `compression` gz, xz, bz2; or zstd or plain."""
+    """A repository in a folder, created by createrepo_c with the `compression` gz, xz or bz2, or with zstd or none."""
 
     def __init__(self, folder: Path, rpms: Path, compression: str = "gz") -> None:
         shutil.copytree(rpms, folder)
@@ -114,12 +114,12 @@ class RpmRepository:
 
     @property
     def repomd(self) -> Path:
-        """repomd.xml."""
+        """The content of repomd.xml."""
         return self.folder / "repodata" / "repomd.xml"
 
     @property
     def primary(self) -> Path:
-        """The file that repomd.xml calls the primary."""
+        """The primary file that repomd.xml names."""
         primary = self.repomd.read_text().partition('<data type="primary">')[2]
         found = re.search(r'<location href="([^"]+)"', primary)
         assert found
@@ -131,7 +131,7 @@ class RpmRepository:
         return hashlib.sha256(self.repomd.read_bytes()).hexdigest()
 
     def put_primary(self, packed: bytes, opened: bytes, name: str = "primary.xml.gz") -> None:
-        """Replace the primary, repomd.xml with it."""
+        """Replace the primary file, and repomd.xml with it."""
         (self.folder / "repodata" / name).write_bytes(packed)
         self.say("location", f'<location href="repodata/{name}"/>')
         for prefix, content in (("", packed), ("open-", opened)):
@@ -140,7 +140,7 @@ class RpmRepository:
             self.say(f"{prefix}checksum", f'<{prefix}checksum type="sha256">{value}</{prefix}checksum>')
 
     def say(self, name: str, instead: str) -> None:
-        """Replace what repomd.xml says of the primary under a name."""
+        """Replace a value in the description of the primary file in repomd.xml."""
         before, data, after = re.split(r'(<data type="primary">.*?</data>)', self.repomd.read_text(), flags=re.DOTALL)
         element = re.compile(rf"<{name}\b[^>]*?(/>|>[^<]*</{name}>)")
         assert element.search(data)
@@ -148,7 +148,7 @@ class RpmRepository:
 
 
 def metalink(checksum: str, *mirrors: tuple[int, str], type_: str = "sha256") -> str:
-    """A metalink as MirrorManager writes it; mirrors by preference and address of the repository."""
+    """A metalink in the format of MirrorManager, with mirrors by preference and address of the repository."""
     urls = "".join(
         f'<url protocol="{url.split(":")[0]}" type="{url.split(":")[0]}" location="DE" preference="{preference}">'
         f"{url}/repodata/repomd.xml</url>"

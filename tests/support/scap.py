@@ -1,4 +1,4 @@
-"""SCAP source datastreams of tests' own, and the command that reads them."""
+"""SCAP source datastreams for tests, and the command that reads them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TAIL: Final = "</x:Benchmark></ds:component></ds:data-stream-collection>"
 
 
 def ssg(product: str) -> Path:
-    """The SCAP Security Guide's datastream for a product; skips the test where the package is not installed."""
+    """The datastream of the SCAP Security Guide for a product; skips the test if the package is not installed."""
     path = SSG / f"ssg-{product}-ds.xml"
     if not path.exists():
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("ssg-nondebian is not installed here")
@@ -40,7 +40,7 @@ def ssg(product: str) -> Path:
 def a_profile(
     name: str = "cis", *rules: str, title: str = "CIS", description: str = "", inner: str = "", attributes: str = ""
 ) -> str:
-    """A profile that selects the rules, by their short ids."""
+    """A profile that selects these rules by their short ids."""
     selects = "".join(f'<x:select idref="{PREFIX}rule_{rule}" selected="true"/>' for rule in rules)
     return (
         f'<x:Profile id="{PREFIX}profile_{name}" {attributes}><x:title>{title}</x:title>'
@@ -51,7 +51,7 @@ def a_profile(
 def a_rule(
     name: str = "aide", fix: str = AIDE, selected: str = "false", system: str = "urn:redhat:osbuild:blueprint"
 ) -> str:
-    """A rule whose fix for osbuild is TOML."""
+    """A rule with a TOML fix for osbuild."""
     return (
         f'<x:Rule id="{PREFIX}rule_{name}" selected="{selected}"><x:title>A rule</x:title>'
         f'<x:fix system="{system}" id="{name}">{fix}</x:fix></x:Rule>'
@@ -59,12 +59,12 @@ def a_rule(
 
 
 def a_group(name: str, *inner: str, attributes: str = "") -> str:
-    """A group around rules."""
+    """A group that contains rules."""
     return f'<x:Group id="{PREFIX}group_{name}" {attributes}><x:title>A group</x:title>{"".join(inner)}</x:Group>'
 
 
 def a_value(name: str, **alternatives: str) -> str:
-    """A value; its `default` is the one without a selector."""
+    """A value; its `default` is the choice without a selector."""
     values = "".join(
         f"<x:value>{text}</x:value>" if selector == "default" else f'<x:value selector="{selector}">{text}</x:value>'
         for selector, text in alternatives.items()
@@ -73,7 +73,7 @@ def a_value(name: str, **alternatives: str) -> str:
 
 
 def a_reference(name: str) -> str:
-    """The place of a value in a fix."""
+    """A reference to a value in a fix."""
     return f'<x:sub idref="{PREFIX}value_{name}" use="legacy"/>'
 
 
@@ -83,7 +83,7 @@ def a_datastream(*content: str) -> bytes:
 
 
 def put_distribution(directory: Path, name: str, oscap_name: str | None = "test", **profiles: Any) -> Path:
-    """Put a distribution into the directory, with profiles by their short ids; returns its folder."""
+    """Add a distribution to the directory, with profiles by their short ids, and return its folder."""
     folder = directory / name
     folder.mkdir(parents=True)
     names = {"name": name, "description": "Test", "no_package_list": True}
@@ -97,7 +97,7 @@ def put_distribution(directory: Path, name: str, oscap_name: str | None = "test"
 
 
 def profile_files(folder: Path) -> dict[str, str]:
-    """The texts of all files of a distribution but its own, by path below its folder."""
+    """The texts of all files of a distribution except its own, by path below its folder."""
     return {
         str(path.relative_to(folder)): path.read_text()
         for path in folder.rglob("*")
@@ -106,6 +106,6 @@ def profile_files(folder: Path) -> dict[str, str]:
 
 
 def refresh(directory: Path, *arguments: object, memory: int | None = None) -> subprocess.CompletedProcess[str]:
-    """The ended command with these arguments, in a process that may take so many bytes of memory."""
+    """Run the command with these arguments and a memory limit in bytes, and return the completed process."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "DISTRIBUTIONS_DIR": str(directory)}
     return launcher.run([*COMMAND, *map(str, arguments)], environment, memory)

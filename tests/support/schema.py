@@ -1,4 +1,4 @@
-"""What the catalog of a database says of its tables."""
+"""The schema of a database according to its catalog."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def indexes(parameters: Parameters) -> list[Any]:
 
 
 def constraints(parameters: Parameters) -> list[Any]:
-    """Table, name, kind, definition of each constraint; one that was not validated is defined as NOT VALID."""
+    """Table, name, kind and definition of each constraint; the definition of an unvalidated one has NOT VALID."""
     return query(
         parameters,
         """

@@ -1,4 +1,4 @@
-"""The running service, as a process of its own, and a client of it."""
+"""The running service as a separate process, and a client of it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BASE = "/api/image-builder/v1"
 
 
 class Service:
-    """`image-builder serve` with the given environment and nothing else of this process' settings."""
+    """`image-builder serve` with the given environment and no other settings of this process."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Service:
         self.process: subprocess.Popen[bytes] | Process | None = None
 
     def start(self) -> Self:
-        """Start it and wait until it answers."""
+        """Start the service, and wait until it answers."""
         with self._log.open("ab") as log, self._errors.open("ab") as errors:
             self.process = self._start(["serve", "--workers", str(self._workers)], log, errors)
         deadline = time.monotonic() + PATIENCE
@@ -102,7 +102,7 @@ class Service:
         )
 
     def stop(self) -> int:
-        """End it in its own way and return its exit status."""
+        """Shut the service down, and return its exit status."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         try:
@@ -112,11 +112,11 @@ class Service:
             raise
 
     def refusal_to_start(self) -> tuple[int, str]:
-        """The exit status and all the output of a service that must end by itself."""
+        """Start the service, which must end by itself, and return its exit status and output."""
         return self.command("serve", "--workers", str(self._workers))
 
     def command(self, *arguments: str) -> tuple[int, str]:
-        """The exit status and all the output of a command in the same environment."""
+        """Run a command in the same environment, and return its exit status and output."""
         with tempfile.TemporaryFile() as written:
             process = self._start(list(arguments), written, written)
             try:
@@ -160,7 +160,7 @@ class Service:
 
 
 class Client:
-    """Somebody who calls the API; paths are below the base unless they begin with the server's own."""
+    """A client of the API; paths are below the base unless they begin with the URL of the server."""
 
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
         self._url = url
@@ -183,7 +183,7 @@ class Client:
         return self._session.request(method, self._url + base + path, timeout=PATIENCE, **arguments)
 
     def compose(self, body: Any) -> str:
-        """The id of a build that must be accepted."""
+        """Start a build, which must be accepted, and return its id."""
         response = self.post("/compose", body)
         assert response.status_code == 201, response.text
         return str(response.json()["id"])

@@ -1,4 +1,4 @@
-"""What is left of builds at the composer, in the database and in the quota, when everything has been settled."""
+"""The final state of builds at the composer, in the database and in the quota, after everything was reconciled."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _STARTS = "SELECT count(*) FROM compose_starts WHERE org_id = ANY (%s)"
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Who asked for the builds the composer has, who has a row of which, what the composer was told to cancel.
+    """The organizations of the builds at the composer, the owners of rows, and the builds that were cancelled.
 
-    `starts` are those of these organizations that neither became rows nor were given back, `used` is what each is told
-    of its quota.
+    `starts` are the starts of these organizations that were neither recorded nor released; `used` is the usage of the
+    quota that each organization gets.
     """
 
     builds: Mapping[str, str]
@@ -33,7 +33,7 @@ class Settled:
 
     @property
     def unknown(self) -> dict[str, str]:
-        """Builds of ours that are nobody's row, or another's than who asked for them."""
+        """Builds of this service without a row, or with a row of another organization."""
         return {each: owner for each, owner in self.builds.items() if self.rows.get(each) != owner}
 
     def rows_of(self, tenant: str) -> set[str]:
@@ -42,7 +42,7 @@ class Settled:
 
 
 def settled(database: Parameters, composer: StandInComposer, pod: Pod, tenants: Iterable[str]) -> Settled:
-    """What is left of these organizations' starts when there is nothing more to do, or it has not been done in time."""
+    """Wait until nothing remains to be reconciled, and return the final state of these organizations."""
     tenants = list(tenants)
     client = ComposerClient(composer)
 

@@ -1,4 +1,4 @@
-"""Where rounds are played: a PostgreSQL of their own, a composer, and pods that take over from each other."""
+"""The environment of rounds: a separate PostgreSQL, a composer, and pods that take over from each other."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ CREATE TRIGGER gate AFTER INSERT ON composes FOR EACH ROW EXECUTE FUNCTION gate(
 
 @dataclass(frozen=True, slots=True)
 class Others:
-    """Builds of other programs at the composer: one with a row by the older program, one without."""
+    """Builds of other programs at the composer: one with a row of the older program, one without."""
 
     tenant: str
     recorded: str
@@ -54,7 +54,7 @@ class Others:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A round that is over and all runs again: what clients were told, by id of the build and by status."""
+    """A completed round after everything runs again: the answers to clients, by id of the build and by status."""
 
     tenants: tuple[str, ...]
     promised: Mapping[str, str]
@@ -63,7 +63,7 @@ class Played:
 
 
 class Stage:
-    """All that a round needs; everything runs whenever none is played."""
+    """Everything that a round needs; it runs whenever no round is in progress."""
 
     def __init__(self, postgres: EmbeddedPostgres, composer: StandInComposer, relay: Relay) -> None:
         self.composer = composer
@@ -77,11 +77,11 @@ class Stage:
 
     @property
     def pod(self) -> Pod:
-        """The pod that serves."""
+        """The serving pod."""
         return self._relay.serving
 
     def play(self, played: Round) -> Played:
-        """Have clients start builds, cut what is to be cut, and start it again."""
+        """Let clients start builds, kill the part of the round, and start it again."""
         self.composer.reset()
         others = self._others()
         try:
@@ -138,7 +138,7 @@ class Stage:
 
     @contextmanager
     def _held_up(self, locking: str) -> Iterator[None]:
-        """Meanwhile this lock is held, and somebody waits for it."""
+        """Hold this lock during the context until a session waits for it."""
         with psycopg.connect(**self.database) as lock, session(self.database) as watching:
             lock.execute(locking.encode())
             holder = (lock.info.backend_pid,)
@@ -152,7 +152,7 @@ class Stage:
                 watching.close()
 
     def _freeze_after_commit(self) -> None:
-        """The service does nothing any more from before a commit on, and the commit is through."""
+        """Stop the service just before a commit, which still completes."""
         with session(self.database) as watching:
             with self._held_up(f"SELECT pg_advisory_xact_lock({_GATE})"):
                 before = _number(watching)
@@ -168,7 +168,7 @@ class Stage:
         return any(call["ended"] is None and call["method"] == "POST" for call in calls)
 
     def _others(self) -> Others:
-        """Two builds that other programs ask for."""
+        """Two builds that other programs request."""
         client, tenant = ComposerClient(self.composer), uuid4().hex
         recorded, unknown = (
             client.queued(a_request(customizations={"hostname": f"{name}.example"})) for name in ("old", "unknown")
@@ -179,7 +179,7 @@ class Stage:
 
 @contextmanager
 def stage(folder: Path) -> Iterator[Stage]:
-    """A stage with all of its own; `folder` takes small files."""
+    """A new stage; `folder` is for small files."""
     with (
         open_folder() as data,
         StandInComposer(seconds=1.0) as composer,

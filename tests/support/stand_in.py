@@ -1,4 +1,4 @@
-"""A client of the stand-in composer, and what it sends."""
+"""A client of the stand-in composer, and its requests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def with_packages(*names: str) -> Json:
 
 
 class Client:
-    """Whoever calls the stand-in composer over a socket."""
+    """A client of the stand-in composer over a socket."""
 
     def __init__(self, composer: StandInComposer) -> None:
         self.composer = composer

@@ -1,4 +1,4 @@
-"""The use case that starts builds, and everything around it in memory."""
+"""The use case that starts builds, with fakes of all its ports in memory."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _BOOTC: Final = Architecture("x86_64", bootc=(BootcImage("bootable-container-iso
 
 
 class FakeStarts:
-    """Reservations and composes in memory; `failing` names the calls that raise, with what."""
+    """Reservations and composes in memory; `failing` has the calls that raise, with their errors."""
 
     def __init__(self) -> None:
         self.reserved: dict[UUID, str] = {}
@@ -56,7 +56,7 @@ class FakeStarts:
         self.failing: dict[str, Exception] = {}
 
     def reserve(
-        self, starts: Sequence[NewStart], tenant: str, quota: Quota | None, key: UUID | None = None
+        self, starts: Sequence[NewStart], tenant: str, quota: Quota | None, key_id: UUID | None = None
     ) -> Reservation:
         """See ports.store."""
         self._called("reserve")
@@ -74,18 +74,18 @@ class FakeStarts:
         used = len(self.reserved) + len(self.composes)
         return Usage(NOW, used, NOW - AGE if used else None)
 
-    def release(self, starts: Sequence[UUID]) -> None:
+    def release(self, start_ids: Sequence[UUID]) -> None:
         """See ports.store."""
         self._called("release")
-        for start in starts:
-            self.reserved.pop(start, None)
+        for start_id in start_ids:
+            self.reserved.pop(start_id, None)
 
-    def record(self, start: UUID, compose_id: UUID, compose: NewCompose) -> None:
+    def record(self, start_id: UUID, compose_id: UUID, compose: NewCompose) -> None:
         """See ports.store."""
         self._called("record")
-        if compose_id in self.composes and start in self.reserved:
+        if compose_id in self.composes and start_id in self.reserved:
             raise BuildIdTakenError
-        self.reserved.pop(start, None)
+        self.reserved.pop(start_id, None)
         self.composes[compose_id] = compose
 
     def is_recorded(self, compose_id: UUID) -> bool:
@@ -100,9 +100,9 @@ class FakeStarts:
 
 
 class FakeComposer:
-    """Answers with `outcome`, or with `by_image_type`; cancelling fails as often as `cancel_fails`.
+    """A composer that answers with `outcome`, or with `by_image_type`; the first `cancel_fails` cancellations fail.
 
-    What comes after a build is cancelled is `cancelled_then`. `ordered` is what it says was ordered with any build.
+    After a cancellation `cancelled_then` is called. `ordered` is the request that the composer returns for any build.
     """
 
     def __init__(self, starts: FakeStarts) -> None:
@@ -137,7 +137,7 @@ class FakeComposer:
 
 
 class FakeKeys:
-    """Idempotency-Keys in memory; settling one raises `failing`, if there is any."""
+    """Idempotency-Keys in memory; settling one raises `failing` if set."""
 
     def __init__(self) -> None:
         self.settled: list[UUID] = []
@@ -151,7 +151,7 @@ class FakeKeys:
 
 
 class FakeQuotas:
-    """Everybody's quota is `quota`, which is raised where it is an error."""
+    """The quota of every organization is `quota`, which is raised if it is an error."""
 
     def __init__(self) -> None:
         self.quota: Quota | Exception | None = QUOTA
@@ -166,7 +166,7 @@ class FakeQuotas:
 
 
 class World:
-    """The use case and everything around it; `answers` is what is gathered, raised where it is an error."""
+    """The use case with all its fakes; `answers` is the gathered content, and raised if it is an error."""
 
     def __init__(self) -> None:
         self.starts = FakeStarts()
@@ -220,24 +220,24 @@ class World:
         )
 
     def __call__(self, document: dict[str, Any] | None = None, identity: Identity = CALLER) -> UUID:
-        """Start a build, under the key, if there is one, and give its id."""
+        """Start a build, with the idempotency key if given, and return its id."""
         (compose_id,) = self.started(document, identity).ids
         return compose_id
 
     def started(self, document: dict[str, Any] | None = None, identity: Identity = CALLER) -> Started:
-        """Start a build, and give all that is known of it."""
+        """Start a build, and return the complete result."""
         return self._start.one(identity, completed(compose_request() if document is None else document), self.key)
 
     def hurry(self, seconds: float) -> None:
-        """Give builds only so long to start."""
+        """Limit the time in which builds start."""
         self._start = replace(self._start, deadline=seconds)
 
     def start_documents(self, documents: Sequence[Mapping[str, Any]]) -> tuple[UUID, ...]:
-        """Start builds of documents that are complete, and may share parts."""
+        """Start builds from complete documents, which may share parts."""
         return self._start(CALLER, documents).ids
 
     def several(self, *documents: dict[str, Any], version: BlueprintVersion | None = None) -> tuple[UUID, ...]:
-        """Start several builds at once, and give their ids."""
+        """Start several builds together, and return their ids."""
         return self._start(CALLER, [completed(document) for document in documents], version).ids
 
     def refuses(
@@ -246,7 +246,7 @@ class World:
         error: type[Exception] = Exception,
         identity: Identity = CALLER,
     ) -> Any:
-        """The error with which a build is not started."""
+        """The error with which the start of a build is refused."""
         with pytest.raises(error) as refused:
             self(document, identity)
         return refused.value
@@ -266,6 +266,6 @@ class World:
 
     @property
     def row(self) -> NewCompose:
-        """What was recorded of the one build."""
+        """The recorded row of the only build."""
         (row,) = self.starts.composes.values()
         return row

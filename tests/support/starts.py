@@ -1,4 +1,4 @@
-"""Starts of builds, as they are recorded before the composer hears of them."""
+"""Starts of builds as they are recorded before the call of the composer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from domain.starts import NewStart
 
 
 def new_start(start: UUID | None = None, fingerprint: bytes = b"print", **compose: Any) -> NewStart:
-    """A start of some build; `compose` are fields of the NewCompose it becomes."""
+    """A start of a build; `compose` are fields of its NewCompose."""
     usual: dict[str, Any] = {
         "tenant": "000001",
         "account_number": "7",
@@ -23,5 +23,5 @@ def new_start(start: UUID | None = None, fingerprint: bytes = b"print", **compos
 
 
 def new_starts(*starts: UUID) -> list[NewStart]:
-    """One for each of these ids."""
+    """Starts with these ids."""
     return [new_start(start) for start in starts]

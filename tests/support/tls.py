@@ -1,4 +1,4 @@
-"""Certificate authorities that tests make up, and servers on loopback with their certificates."""
+"""Certificate authorities of tests, and servers on loopback with their certificates."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import trustme
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A CA: `file` is its certificate (PEM), `server` what a server on 127.0.0.1 takes that it vouches for."""
+    """A CA: `file` is its certificate (PEM), `server` the TLS context of a server on 127.0.0.1 that it certifies."""
 
     file: str
     server: ssl.SSLContext
 
 
 def authority(folder: Path, name: str) -> Authority:
-    """A new CA whose certificate is in `folder`."""
+    """A new CA with its certificate in `folder`."""
     ca = trustme.CA()
     file = folder / f"{name}.pem"
     ca.cert_pem.write_to_path(file)

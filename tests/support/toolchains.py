@@ -1,4 +1,4 @@
-"""Programs of other languages that tests run: Node.js, Go, and what their package managers install."""
+"""Programs of other languages for tests: Node.js, Go, and packages of their package managers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _QUIET = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true", 
 
 
 def require(program: str) -> None:
-    """Skip the test on a machine without this program; fail in CI, whose machine has to have it."""
+    """Skip the test on a machine without this program; fail in CI, which must have it."""
     if shutil.which(program) is not None:
         return
     if os.environ.get("CI") == "true":
@@ -25,7 +25,7 @@ def require(program: str) -> None:
 
 
 def run(*command: str | Path, folder: Path, path: Path | None = None) -> str:
-    """The standard output of a command that has to succeed, run in `folder`; programs in `path` are found first."""
+    """Run a command in `folder`, which must succeed, and return its output; programs in `path` are found first."""
     found_first = "" if path is None else f"{path}{os.pathsep}"
     ended = subprocess.run(
         command,
@@ -42,7 +42,7 @@ def run(*command: str | Path, folder: Path, path: Path | None = None) -> str:
 
 
 def install_npm_packages(folder: Path) -> Path:
-    """Install the packages of `package-lock.json`, without scripts of theirs; the folder of their programs."""
+    """Install the packages of `package-lock.json` without their scripts, and return the folder of their programs."""
     require("node")
     require("npm")
     run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", folder=folder)

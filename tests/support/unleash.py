@@ -1,4 +1,4 @@
-"""A small Unleash: the part of it that clients read their flags from."""
+"""A small fake of Unleash: the part from which clients read their flags."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ COMPLIANCE = "image-builder.compliance-policies.enabled"
 
 
 class Unleash(Loopback):
-    """Keeps `flags`, and takes the step `instead` of an answer where there is one."""
+    """Has `flags`, and performs the step `instead` of an answer if set."""
 
     def __init__(self, *, instead: Step | None = None, **flags: bool) -> None:
         super().__init__(self._answer)
@@ -18,7 +18,7 @@ class Unleash(Loopback):
 
     @property
     def api_url(self) -> str:
-        """What goes into UNLEASH_URL."""
+        """The value of UNLEASH_URL."""
         return f"{self.url}/api"
 
     def _answer(self, visit: Visit) -> bool:
@@ -31,7 +31,7 @@ class Unleash(Loopback):
         return answer(200, self.document())(visit)
 
     def document(self) -> dict[str, object]:
-        """All flags, as clients get them."""
+        """All flags in the format for clients."""
         return {
             "version": 2,
             "features": [

@@ -1,4 +1,4 @@
-"""The wheel, built from a copy of the project, and environments that it is installed in."""
+"""The wheel, built from a copy of the project, and environments in which it is installed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SOURCES = (
 
 
 def copy_sources(folder: Path) -> None:
-    """Copy what the wheel is built from; a build writes beside its sources."""
+    """Copy the files from which the wheel is built, because a build writes beside its sources."""
     folder.mkdir()
     for name in _SOURCES:
         source = PROJECT / name
@@ -35,7 +35,7 @@ def build_wheel(sources: Path, folder: Path) -> Path:
 
 
 def build_sdist(sources: Path, folder: Path) -> Path:
-    """The path of the source distribution that the build backend makes of the folder `sources`."""
+    """The path of the source distribution that the build backend creates from the folder `sources`."""
     folder.mkdir()
     program = f"from setuptools import build_meta; build_meta.build_sdist({str(folder)!r})"
     subprocess.run([sys.executable, "-c", program], cwd=sources, stdout=subprocess.DEVNULL, check=True)

@@ -56,7 +56,7 @@ def test_the_least_export_has_nothing_without_a_value():
 def test_the_metadata_says_where_it_comes_from():
     metadata = document()["metadata"]
     exported_at = metadata.pop("exported_at")
-    assert metadata == {"parent_id": str(ID), "is_on_prem": False}
+    assert metadata == {"parent_id": str(ID), "is_on_prem": False, "redacted": ["image_requests"]}
     assert datetime.fromisoformat(exported_at) == datetime.fromisoformat("2026-01-31T12:00:00Z")
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from domain.compose.snapshots import ContentSettings
+from domain.errors import InvalidRequestError
 from tests.support.customer_repositories import (
     CUSTOM,
     DATE,
@@ -54,13 +55,13 @@ def test_each_field_of_a_payload_repository_alone_is_sent(name):
 
 @pytest.mark.parametrize("name", CUSTOM)
 def test_each_field_of_a_custom_repository_alone_is_sent(name):
-    ours = {"id": "mine", name: CUSTOM[name]}
+    ours = {"id": "mine", "baseurl": [URL], name: CUSTOM[name]}
     assert custom(ours) == [ours]
 
 
 def test_what_is_no_field_of_a_repository_is_not_sent():
     assert payload({"baseurl": URL, "rhsm": False, "surprise": 1}) == [{"baseurl": URL, **BARE}]
-    assert custom({"id": "mine", "surprise": 1}) == [{"id": "mine"}]
+    assert custom({"id": "mine", "baseurl": [URL], "surprise": 1}) == [{"id": "mine", "baseurl": [URL]}]
 
 
 @pytest.mark.parametrize("identifier", ["mine", "", a_uuid(7)])
@@ -157,14 +158,26 @@ def test_what_is_empty_in_a_payload_repository_is_filled_in_as_what_is_absent(em
 
 @pytest.mark.parametrize("answers", [{}, {"customer": (customer_repository(2, ""),)}])
 def test_what_is_empty_and_not_filled_in_is_left_out(answers):
-    texts = dict.fromkeys(("metalink", "mirrorlist", "gpgkey", "baseurl"), "")
-    assert payload({"id": a_uuid(2), "rhsm": False, **texts}, **answers) == [BARE]
-    several = {"metalink": "", "mirrorlist": "", "filename": "", "name": "", "gpgkey": [], "baseurl": []}
-    assert custom({"id": a_uuid(2), **several}, **answers) == [{"id": a_uuid(2)}]
+    texts = {**dict.fromkeys(("mirrorlist", "gpgkey", "baseurl"), ""), "metalink": "https://given.example/metalink"}
+    bare = {**BARE, "metalink": "https://given.example/metalink"}
+    assert payload({"id": a_uuid(2), "rhsm": False, **texts}, **answers) == [bare]
+    several = {**texts, "filename": "", "name": "", "gpgkey": [], "baseurl": []}
+    assert custom({"id": a_uuid(2), **several}, **answers) == [{"id": a_uuid(2), "metalink": bare["metalink"]}]
+
+
+def test_a_repository_whose_address_is_not_known_is_refused():
+    for build in (
+        lambda: payload({"rhsm": False}),
+        lambda: payload({"rhsm": False, "url": URL}),
+        lambda: payload({"rhsm": False, "id": a_uuid(2)}),
+        lambda: custom({"id": a_uuid(2), "baseurl": []}),
+    ):
+        with pytest.raises(InvalidRequestError, match="baseurl, metalink, mirrorlist"):
+            build()
 
 
 def test_false_and_nought_are_not_empty():
-    ours = {"check_gpg": False, "enabled": False, "priority": 0}
+    ours = {"baseurl": [URL], "check_gpg": False, "enabled": False, "priority": 0}
     assert custom({"id": "mine", **ours}) == [{"id": "mine", **ours}]
 
 

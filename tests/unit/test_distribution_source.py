@@ -3,7 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from adapters.files.distribution_source import Alias, expand, keyrings_by_repository, load_source, parse_source, write
+from adapters.files.distribution_source import (
+    Alias,
+    generate_documents,
+    keyrings_by_repository,
+    load_source,
+    parse_source,
+    write_documents,
+)
 from domain.errors import ConfigurationError
 
 COMMITTED = Path(__file__).parents[2] / "distributions"
@@ -31,7 +38,7 @@ def a_source(entry=None, *, repositories=None, aliases=None):
 
 
 def expanded(*args, **kwargs):
-    return expand(parse_source(a_source(*args, **kwargs)))["test-94"]
+    return generate_documents(parse_source(a_source(*args, **kwargs)))["test-94"]
 
 
 def test_placeholders_are_filled_in_and_absent_things_left_out():
@@ -112,25 +119,25 @@ def test_a_source_that_cannot_be_read_names_the_file(tmp_path, content):
 
 
 def test_writing_makes_folders_and_links_and_the_second_time_nothing(tmp_path):
-    documents = expand(parse_source(a_source(aliases={"test-9": "test-94"})))
-    assert [p.name for p in write(documents, tmp_path)] == ["test-94", "test-9"]
+    documents = generate_documents(parse_source(a_source(aliases={"test-9": "test-94"})))
+    assert [p.name for p in write_documents(documents, tmp_path)] == ["test-94", "test-9"]
     text = (tmp_path / "test-9" / "test-94.json").read_text()
     assert text == json.dumps(documents["test-94"], indent=2) + "\n"
     assert str((tmp_path / "test-9").readlink()) == "test-94"
-    assert write(documents, tmp_path) == ()
+    assert write_documents(documents, tmp_path) == ()
     assert sorted(p.name for p in (tmp_path / "test-94").iterdir()) == ["test-94.json"]
 
 
 def test_writing_turns_a_link_to_its_new_target(tmp_path):
     (tmp_path / "test-9").symlink_to("test-93")
-    write({"test-9": Alias("test-94")}, tmp_path)
+    write_documents({"test-9": Alias("test-94")}, tmp_path)
     assert str((tmp_path / "test-9").readlink()) == "test-94"
 
 
 def test_writing_does_not_replace_a_folder_by_a_link(tmp_path):
     (tmp_path / "test-9").mkdir()
     with pytest.raises(ConfigurationError, match="test-9"):
-        write({"test-9": Alias("test-94")}, tmp_path)
+        write_documents({"test-9": Alias("test-94")}, tmp_path)
 
 
 def with_addresses(document, original):
@@ -144,7 +151,7 @@ def with_addresses(document, original):
 
 
 def test_the_committed_folders_are_exactly_what_the_source_expands_to():
-    documents = expand(load_source(COMMITTED / "source.yaml"))
+    documents = generate_documents(load_source(COMMITTED / "source.yaml"))
     assert {p.name for p in COMMITTED.iterdir() if p.is_dir()} == set(documents)
     for name, document in documents.items():
         if not isinstance(document, Alias):
@@ -153,7 +160,7 @@ def test_the_committed_folders_are_exactly_what_the_source_expands_to():
 
 
 def test_the_committed_aliases_are_links():
-    documents = expand(load_source(COMMITTED / "source.yaml"))
+    documents = generate_documents(load_source(COMMITTED / "source.yaml"))
     aliases = {name: d.target for name, d in documents.items() if isinstance(d, Alias)}
     assert aliases == {"rhel-8": "rhel-8.10", "rhel-9": "rhel-9.8", "rhel-10": "rhel-10.2"}
     assert {p.name: str(p.readlink()) for p in COMMITTED.iterdir() if p.is_symlink()} == aliases

@@ -33,9 +33,7 @@ def files_named_by(page: str) -> list[str]:
         ("favicon-32x32.png", "image/png", b"\x89PNG"),
     ],
 )
-def test_each_file_of_the_page_is_there_with_its_media_type(
-    docs: DocsPage, path: str, media_type: str, beginning: bytes
-) -> None:
+def test_each_file_of_the_page_has_its_media_type(docs: DocsPage, path: str, media_type: str, beginning: bytes) -> None:
     asset = docs.asset(path)
 
     assert asset is not None
@@ -57,11 +55,11 @@ def test_each_file_of_the_page_is_there_with_its_media_type(
         "%2e%2e",
     ],
 )
-def test_nothing_else_is_there(docs: DocsPage, path: str) -> None:
+def test_other_files_are_unknown(docs: DocsPage, path: str) -> None:
     assert docs.asset(path) is None
 
 
-def test_the_page_names_only_files_beside_it_and_the_description(docs: DocsPage) -> None:
+def test_the_page_refers_only_to_its_own_files_and_the_api_document(docs: DocsPage) -> None:
     named = set(files_named_by(text_of(docs, "")))
 
     assert named - {"../openapi.json"} == {
@@ -74,13 +72,13 @@ def test_the_page_names_only_files_beside_it_and_the_description(docs: DocsPage)
     assert all(docs.asset(name) for name in named - {"../openapi.json"})
 
 
-def test_the_page_carries_no_script_that_the_policy_would_refuse(docs: DocsPage) -> None:
+def test_the_page_has_no_inline_script_which_the_policy_would_block(docs: DocsPage) -> None:
     assert re.search(r"<script(?![^>]*\bsrc=)|\son\w+=", text_of(docs, "")) is None
     assert "script-src" not in HEADERS["Content-Security-Policy"]
     assert HEADERS["Content-Security-Policy"].startswith("default-src 'self';")
 
 
-def test_the_place_of_the_description_cannot_break_out_of_its_attribute() -> None:
+def test_the_url_of_the_api_document_is_escaped() -> None:
     page = text_of(DocsPage('"><script>x</script>'), "")
 
     assert "<script>x" not in page

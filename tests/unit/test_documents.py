@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from domain.documents import DEEPEST, LARGEST_DETAILS, VALUE, is_within
-from domain.status import TOO_LARGE, BuildError, as_document, bounded, from_document, innermost
+from domain.documents import DEEPEST, LARGEST_DETAILS, VALUE_SIZE, is_within
+from domain.status import TOO_LARGE, BuildError, as_document, find_innermost_error, from_document, limit_error
 from domain.submission import Refused
 from tests.support.waiting import SOON
 
@@ -38,12 +38,12 @@ def test_a_too_deeply_nested_value_is_not_within(kind: str) -> None:
 
 @pytest.mark.parametrize("document", [None, True, 5, 1.5, "", [], {}, "x" * 968, {"a": "x" * 935}, [None] * 30])
 def test_a_small_value_is_within(document: Any) -> None:
-    assert is_within(document, 968 + VALUE)
+    assert is_within(document, 968 + VALUE_SIZE)
 
 
 @pytest.mark.parametrize("document", ["x" * 969, {"a": "x" * 936}, {"x" * 969: None}, [None] * 31, [[]] * 31])
 def test_a_large_value_is_not_within(document: Any) -> None:
-    assert not is_within(document, 968 + VALUE)
+    assert not is_within(document, 968 + VALUE_SIZE)
 
 
 @pytest.mark.parametrize("document", [ENDLESS, [None] * 10_000_000, nested(100_000)], ids=["endless", "wide", "deep"])
@@ -56,20 +56,20 @@ def test_no_more_of_a_value_is_read_than_the_limit(document: Any) -> None:
 
 def test_an_error_that_is_small_stays_as_it_is() -> None:
     error = wrapping(10, {"id": 21, "reason": "no space left", "details": {"path": "/"}})
-    assert bounded(error) == error
+    assert limit_error(error) == error
 
 
 @pytest.mark.parametrize(
     "details", [nested(300), ["x" * LARGEST_DETAILS], [None] * 1_000_000], ids=["deep", "long", "wide"]
 )
 def test_a_too_large_error_is_replaced_by_its_innermost_error_without_details(details: Any) -> None:
-    found = bounded(wrapping(10, {"id": 21, "reason": "no space left", "details": details}))
+    found = limit_error(wrapping(10, {"id": 21, "reason": "no space left", "details": details}))
     assert found == BuildError(21, "no space left", TOO_LARGE)
-    assert innermost(found) == found
+    assert find_innermost_error(found) == found
 
 
 def test_long_texts_are_cut() -> None:
-    found = bounded(BuildError(21, "r" * 30_000_000, "d" * 30_000_000))
+    found = limit_error(BuildError(21, "r" * 30_000_000, "d" * 30_000_000))
     assert (len(found.reason), len(found.details)) == (LARGEST_DETAILS, LARGEST_DETAILS)
 
 

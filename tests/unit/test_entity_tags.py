@@ -1,19 +1,19 @@
-"""Versions as entity tags (RFC 9110: 8.8.3, the tag; 13.1.1, If-Match; issue 5: strong ones)."""
+"""Versions as entity tags (RFC 9110, sections 8.8.3 and 13.1.1)."""
 
 import pytest
 
 from domain.errors import InvalidRequestError
-from image_builder.http.versions import etag, parse_if_match
+from image_builder.http.entity_tags import format_etag, parse_if_match
 
 
 @pytest.mark.parametrize("version", [1, 7, 10, 2**31 - 1])
-def test_a_version_s_tag_is_strong_and_means_that_version(version):
-    assert etag(version) == f'"{version}"'
-    assert parse_if_match(etag(version)) == {version}
+def test_the_tag_of_a_version_is_strong_and_matches_that_version(version):
+    assert format_etag(version) == f'"{version}"'
+    assert parse_if_match(format_etag(version)) == {version}
 
 
 @pytest.mark.parametrize("if_match", [None, "*", " * ", "\t*"])
-def test_without_the_header_or_with_a_star_any_version_is_meant(if_match):
+def test_a_missing_header_or_a_star_matches_any_version(if_match):
     assert parse_if_match(if_match) is None
 
 
@@ -35,7 +35,7 @@ def test_without_the_header_or_with_a_star_any_version_is_meant(if_match):
         ('"3",,"4"', {3, 4}),
     ],
 )
-def test_each_strong_tag_of_a_list_means_a_version(if_match, versions):
+def test_each_strong_tag_of_a_list_matches_its_version(if_match, versions):
     assert parse_if_match(if_match) == versions
 
 
@@ -47,7 +47,7 @@ def test_each_strong_tag_of_a_list_means_a_version(if_match, versions):
         *['"0"', '"-1"', '"99999999999999999999"'],
     ],
 )
-def test_weak_tags_and_those_of_no_version_match_nothing(if_match):
+def test_weak_tags_and_tags_of_other_forms_match_no_version(if_match):
     assert parse_if_match(if_match) == frozenset()
 
 
@@ -58,6 +58,6 @@ def test_weak_tags_and_those_of_no_version_match_nothing(if_match):
         *['"3" "4"', '"3"; "4"', '"3"4', '"3", 4', '*, "3"', '"3", *', "**", '"a b"', '"\x7f"', '"3"\n'],
     ],
 )
-def test_what_is_no_list_of_tags_is_refused(if_match):
+def test_a_header_that_is_no_list_of_tags_is_refused(if_match):
     with pytest.raises(InvalidRequestError, match="If-Match"):
         parse_if_match(if_match)

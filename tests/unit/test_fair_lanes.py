@@ -1,4 +1,4 @@
-"""The lanes of the bridge: threads and waiting places that organizations share (image_builder.http.lanes)."""
+"""Thread pools with queues that organizations share (image_builder.http.lanes)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from image_builder.http.lanes import FairLane
 from tests.support.waiting import PATIENCE
 
 
-def in_a_lane(test: Callable[[FairLane], Awaitable[None]], threads: int = 4, most_waiting: int = 8) -> None:
-    """Run a test on an event loop, with a lane; the test has to let all calls end."""
+def in_a_lane(test: Callable[[FairLane], Awaitable[None]], threads: int = 4, max_waiting: int = 8) -> None:
+    """Run a test with a lane on an event loop; the test must let all calls end."""
 
     async def main() -> None:
-        lane = FairLane("test", threads, most_waiting)
+        lane = FairLane("test", threads, max_waiting)
         try:
             async with asyncio.timeout(PATIENCE):
                 await test(lane)
@@ -39,7 +39,7 @@ def waiting(gate: threading.Event, began: list[str], name: str) -> str:
     return name
 
 
-def test_a_call_s_result_and_error_come_back() -> None:
+def test_a_call_returns_its_result_or_raises_its_error() -> None:
     def fail() -> None:
         raise ValueError("no")
 
@@ -52,7 +52,7 @@ def test_a_call_s_result_and_error_come_back() -> None:
     in_a_lane(test)
 
 
-def test_one_organization_gets_half_of_the_threads_and_of_the_waiting_places() -> None:
+def test_one_organization_gets_half_of_the_threads_and_of_the_queue() -> None:
     async def test(lane: FairLane) -> None:
         gate, began = threading.Event(), list[str]()
         calls = [asyncio.create_task(lane.run("a", partial(waiting, gate, began, "a"))) for _ in range(10)]
@@ -83,10 +83,10 @@ def test_organizations_get_the_threads_in_turn() -> None:
         await asyncio.gather(first, *others)
         assert began == ["first", "a", "b", "c", "a", "b", "a"]
 
-    in_a_lane(test, threads=1, most_waiting=10)
+    in_a_lane(test, threads=1, max_waiting=10)
 
 
-def test_when_all_places_are_taken_the_newest_call_of_the_organization_with_most_is_refused() -> None:
+def test_when_the_queue_is_full_the_newest_call_of_the_organization_with_the_most_calls_is_refused() -> None:
     async def test(lane: FairLane) -> None:
         gate, began = threading.Event(), list[str]()
         calls = {
@@ -102,17 +102,17 @@ def test_when_all_places_are_taken_the_newest_call_of_the_organization_with_most
             organization: [isinstance(each, str) for each in await asyncio.gather(*tasks, return_exceptions=True)]
             for organization, tasks in calls.items()
         }
-        # One of a and one of b run. Two of each wait, until c wants a place: a has most waiting, and comes first.
+        # One call of a and one of b run, two of each wait. When c needs a place in the queue, a has the most calls.
         assert answers == {
             "a": [True, True, False, False],
             "b": [True, True, True, False],
             "c": [True, False],
         }
 
-    in_a_lane(test, threads=2, most_waiting=4)
+    in_a_lane(test, threads=2, max_waiting=4)
 
 
-def test_a_call_that_is_cancelled_while_it_waits_takes_nobody_s_place() -> None:
+def test_a_call_that_is_cancelled_while_it_waits_leaves_the_queue() -> None:
     async def test(lane: FairLane) -> None:
         gate, began = threading.Event(), list[str]()
         calls = [asyncio.create_task(lane.run("a", partial(waiting, gate, began, "a"))) for _ in range(4)]
@@ -133,14 +133,14 @@ def test_a_call_that_is_cancelled_while_it_waits_takes_nobody_s_place() -> None:
     in_a_lane(test)
 
 
-def test_a_call_that_is_cancelled_as_its_turn_comes_gives_the_place_back() -> None:
+def test_a_call_that_is_cancelled_when_its_turn_comes_frees_its_thread() -> None:
     async def test(lane: FairLane) -> None:
         gate, began = threading.Event(), list[str]()
         first = asyncio.create_task(lane.run("a", partial(waiting, gate, began, "a")))
         await begun(began, 1)
         second = asyncio.create_task(lane.run("a", partial(waiting, gate, began, "cancelled")))
         await asyncio.sleep(0)
-        # Both in one step of the loop: the turn has come, and the second has not noticed yet.
+        # Both in one step of the event loop: the turn of the second has come, and its task has not run yet.
         first.add_done_callback(lambda _: second.cancel())
         gate.set()
         await asyncio.wait([first, second])

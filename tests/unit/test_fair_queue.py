@@ -76,20 +76,20 @@ def test_a_single_place_serves_everybody() -> None:
 
 
 def test_one_organization_waits_with_at_most_half_of_what_may_wait() -> None:
-    queue: FairQueue[str] = FairQueue(2, most_waiting=10)
+    queue: FairQueue[str] = FairQueue(2, max_waiting=10)
     assert put_all(queue, "a", 7) == [None] * 5 + ["a5", "a6"]
     assert put_all(queue, "b", 7) == [None] * 5 + ["b5", "b6"]
 
 
 def test_an_organization_with_little_waiting_gets_the_newest_place_of_the_one_with_most() -> None:
-    queue: FairQueue[str] = FairQueue(2, most_waiting=10)
+    queue: FairQueue[str] = FairQueue(2, max_waiting=10)
     put_all(queue, "a", 5)
     put_all(queue, "b", 5)
     assert put_all(queue, "c", 3) == ["a4", "b4", "a3"]
 
 
 def test_a_full_queue_is_shared_evenly_and_then_refuses_the_newcomer() -> None:
-    queue: FairQueue[str] = FairQueue(2, most_waiting=4)
+    queue: FairQueue[str] = FairQueue(2, max_waiting=4)
     put_all(queue, "a", 2)
     put_all(queue, "b", 2)
     assert put_all(queue, "c", 2) == ["a1", "c1"]
@@ -98,7 +98,7 @@ def test_a_full_queue_is_shared_evenly_and_then_refuses_the_newcomer() -> None:
 
 
 def test_what_is_taken_out_does_not_wait_any_more() -> None:
-    queue: FairQueue[str] = FairQueue(2, most_waiting=4)
+    queue: FairQueue[str] = FairQueue(2, max_waiting=4)
     put_all(queue, "a", 2)
     assert queue.clear() == ["a0", "a1"]
     assert queue.take() is None
@@ -115,8 +115,8 @@ def test_who_had_a_turn_is_forgotten_when_nothing_of_it_waits_or_runs() -> None:
 
 
 @given(st.lists(st.sampled_from("abc")), st.integers(1, 6), st.integers(1, 12))
-def test_whatever_comes_the_limits_hold_and_nothing_is_lost(comes: list[str], places: int, most_waiting: int) -> None:
-    queue: FairQueue[tuple[str, int]] = FairQueue(places, most_waiting=most_waiting)
+def test_whatever_comes_the_limits_hold_and_nothing_is_lost(comes: list[str], places: int, max_waiting: int) -> None:
+    queue: FairQueue[tuple[str, int]] = FairQueue(places, max_waiting=max_waiting)
     running: Counter[str] = Counter()
     seen, refused = [], []
     for number, organization in enumerate(comes):
@@ -134,7 +134,7 @@ def test_whatever_comes_the_limits_hold_and_nothing_is_lost(comes: list[str], pl
             running += Counter()
             queue.finish(ended)
     waiting = queue.clear()
-    assert len(waiting) <= most_waiting
+    assert len(waiting) <= max_waiting
     assert sorted([*seen, *refused, *waiting]) == sorted((each, number) for number, each in enumerate(comes))
 
 

@@ -1,4 +1,4 @@
-"""Where a request ends (RFC 9112): heads and chunked bodies that are accepted, and those that are refused."""
+"""The end of a request (RFC 9112): heads and bodies that are accepted, and those that are refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def head(*lines: bytes, request: bytes = b"POST /x HTTP/1.1", host: bytes | None
 
 
 def decoded(raw: bytes, *cuts: int) -> tuple[bytes, bytes, bool]:
-    """The body, what stands behind it, and whether it is whole, of a chunked body that arrives in parts."""
+    """Decode a chunked body that arrives in parts; return the body, the bytes after it, and whether it is complete."""
     decoder = ChunkedDecoder()
     body = behind = b""
     for start, end in pairwise([0, *sorted(cuts), len(raw)]):
@@ -77,19 +77,19 @@ def decoded(raw: bytes, *cuts: int) -> tuple[bytes, bytes, bool]:
     ],
     ids=ascii,
 )
-def test_a_head_that_leaves_a_doubt_is_refused(raw: bytes) -> None:
+def test_an_ambiguous_head_is_refused(raw: bytes) -> None:
     with pytest.raises(FramingError):
         parse_head(raw)
 
 
-def test_an_upgrade_is_ignored_and_the_body_has_its_length() -> None:
+def test_an_upgrade_header_is_ignored_and_does_not_end_the_body() -> None:
     read = parse_head(head(b"Connection: Upgrade", b"uPGRADE: anything", b"HTTP2-Settings: x", b"Content-Length: 7"))
     assert read.length == 7
     assert read.headers == [(b"host", b"a"), (b"connection", b"Upgrade"), (b"content-length", b"7")]
     assert not read.keep_alive
 
 
-def test_white_space_around_a_value_is_none_of_it() -> None:
+def test_white_space_around_a_header_value_is_removed() -> None:
     assert parse_head(head(b"X: \t a b\t ")).headers[-1] == (b"x", b"a b")
 
 
@@ -109,12 +109,12 @@ def test_http_1_0_needs_no_host_and_closes() -> None:
 @pytest.mark.parametrize(
     "raw", [b"\x16\x03\x01", b"\0" * 10, b"get", b"GET /x\xff", b"GET /x HTTP/1.1\nHost: a", b"GET /x HTTQ"]
 )
-def test_bytes_that_begin_no_head_are_known_early(raw: bytes) -> None:
+def test_bytes_that_cannot_begin_a_head_are_refused_early(raw: bytes) -> None:
     assert not may_become_head(raw)
 
 
 @given(st.data())
-def test_every_beginning_of_a_head_may_become_one(data: st.DataObject) -> None:
+def test_every_beginning_of_a_valid_head_is_accepted(data: st.DataObject) -> None:
     raw = head(b"Content-Length: 5", b"X: " + b"a" * 50)
     assert may_become_head(raw[: data.draw(st.integers(1, len(raw)))])
 
@@ -151,18 +151,18 @@ def test_a_chunked_body_is_the_same_however_it_arrives(cuts: list[int]) -> None:
     ],
     ids=lambda raw: ascii(raw[:20]),
 )
-def test_a_chunked_body_that_leaves_a_doubt_or_costs_too_much_is_refused(raw: bytes) -> None:
+def test_an_ambiguous_or_costly_chunked_body_is_refused(raw: bytes) -> None:
     with pytest.raises(FramingError):
         decoded(raw)
 
 
 @pytest.mark.parametrize(("size", "count"), [(1, 6_000), (20, 5_000), (128, 30_000)])
-def test_a_body_may_come_in_many_small_chunks(size: int, count: int) -> None:
+def test_a_body_may_have_many_small_chunks(size: int, count: int) -> None:
     raw = (b"%x\r\n%b\r\n" % (size, b"a" * size)) * count + b"0\r\n\r\n"
     assert decoded(raw, *range(1000, len(raw), 1000)) == (b"a" * size * count, b"", True)
 
 
-def test_a_body_by_length_ends_at_its_length() -> None:
+def test_a_body_with_a_content_length_ends_at_that_length() -> None:
     decoder = LengthDecoder(5)
     assert decoder.feed(b"hel") == (b"hel", b"")
     assert not decoder.done
@@ -171,7 +171,7 @@ def test_a_body_by_length_ends_at_its_length() -> None:
 
 
 @pytest.mark.parametrize("raw", [b"X:" + b" " * 60_000 + b"\x01", b"X: " + b"\t " * 30_000 + b"\x7f", b"a" * 60_000])
-def test_a_field_that_is_none_is_refused_in_linear_time(raw: bytes) -> None:
+def test_an_invalid_header_is_refused_in_linear_time(raw: bytes) -> None:
     began = time.process_time()
     with pytest.raises(FramingError):
         parse_head(head(raw))
@@ -180,7 +180,7 @@ def test_a_field_that_is_none_is_refused_in_linear_time(raw: bytes) -> None:
     assert time.process_time() - began < SOON
 
 
-def test_a_head_of_very_many_fields_is_refused() -> None:
+def test_a_head_with_very_many_headers_is_refused() -> None:
     assert len(parse_head(head(*[b"a:"] * 1000)).headers) == 1001
     with pytest.raises(TooManyFieldsError):
         parse_head(head(*[b"a:"] * 3000))

@@ -1,4 +1,4 @@
-"""Identities of callers."""
+"""Identities of callers, read from the identity header."""
 
 import base64
 import json
@@ -7,7 +7,7 @@ import pytest
 
 from domain.errors import ForbiddenError, UnauthenticatedError
 from domain.identity import RedHatClaims, fedora_identity, red_hat_identity
-from image_builder.http.auth import authenticator
+from image_builder.http.auth import create_authenticator
 from tests.support.builders import encoded
 
 MISSING = object()
@@ -20,10 +20,10 @@ def a_document(*, entitlements=None, **identity):
 
 
 def asks(document, *, fedora_accounts=False):
-    """The identity of whoever sends the document; bytes are the header's value itself."""
+    """Return the identity of a request with this document as its header; bytes are the value of the header."""
     value = document if isinstance(document, bytes) else encoded(document).encode()
     name = b"x-fedora-identity" if fedora_accounts else b"x-rh-identity"
-    return authenticator(fedora_accounts=fedora_accounts)([(b"accept", b"*/*"), (name, value)])
+    return create_authenticator(fedora_accounts=fedora_accounts)([(b"accept", b"*/*"), (name, value)])
 
 
 def claims(**fields):
@@ -31,7 +31,7 @@ def claims(**fields):
     return RedHatClaims(**{**nothing, **fields})
 
 
-def test_a_user_is_known_by_the_organization():
+def test_the_tenant_of_a_user_is_the_organization():
     identity = asks(a_document(user={"username": "u", "email": "u@example.com"}))
     assert (identity.tenant, identity.account_number, identity.email) == ("000001", "7", "u@example.com")
 
@@ -56,11 +56,11 @@ def test_the_header_is_kept_as_received():
         ({"org_id": "", "account_number": "7", "internal": {"org_id": ""}}, "account:7"),
     ],
 )
-def test_the_tenant_is_the_organization_or_else_the_account(fields, tenant):
+def test_without_an_organization_the_tenant_is_the_account(fields, tenant):
     assert asks(a_document(**fields)).tenant == tenant
 
 
-def test_an_account_s_tenant_is_no_organization_s():
+def test_a_tenant_that_is_an_account_differs_from_all_organizations():
     by_account = asks(a_document(org_id=MISSING, account_number="000001"))
     by_organization = asks(a_document(org_id="000001"))
     assert by_account.tenant != by_organization.tenant
@@ -79,14 +79,14 @@ def test_an_account_s_tenant_is_no_organization_s():
         {"user": {"email": None}},
     ],
 )
-def test_a_caller_without_an_address_is_known_all_the_same(fields):
+def test_an_identity_may_have_no_email_address(fields):
     identity = asks(a_document(**{"user": MISSING, **fields}))
     assert identity.tenant == "000001"
     assert identity.email == ""
 
 
 @pytest.mark.parametrize("account_number", [MISSING, None, ""])
-def test_no_account_number_is_an_empty_one(account_number):
+def test_a_missing_account_number_is_empty(account_number):
     assert asks(a_document(account_number=account_number)).account_number == ""
 
 
@@ -107,11 +107,11 @@ def test_no_account_number_is_an_empty_one(account_number):
         ({"insights": {}, "rhel": {"is_entitled": True}}, MISSING, True),
     ],
 )
-def test_entitled_is_who_has_rhel_or_else_an_account(entitlements, account_number, entitled):
+def test_callers_with_rhel_or_else_with_an_account_are_entitled(entitlements, account_number, entitled):
     assert asks(a_document(entitlements=entitlements, account_number=account_number)).entitled is entitled
 
 
-def test_entitlements_that_are_null_say_nothing():
+def test_null_entitlements_are_like_missing_ones():
     assert asks({**a_document(), "entitlements": None}).entitled
 
 
@@ -143,14 +143,14 @@ NOT_JSON = [b"", b"no", b"{", b"\xff\xfe", b"NaN", b'{"identity": {"org_id": "1"
     ],
 )
 @pytest.mark.parametrize("fedora_accounts", [True, False])
-def test_a_header_that_is_not_base64_of_json_is_nobody(header, fedora_accounts):
+def test_a_header_that_is_not_base64_of_json_is_unauthenticated(header, fedora_accounts):
     with pytest.raises(UnauthenticatedError):
         asks(header, fedora_accounts=fedora_accounts)
 
 
 @pytest.mark.parametrize("document", [None, True, 5, 1.5, "text", [], [{"identity": {"org_id": "1"}}], {}])
 @pytest.mark.parametrize("fedora_accounts", [True, False])
-def test_json_that_is_no_identity_document_is_nobody(document, fedora_accounts):
+def test_json_that_is_no_identity_document_is_unauthenticated(document, fedora_accounts):
     with pytest.raises(UnauthenticatedError):
         asks(document, fedora_accounts=fedora_accounts)
 
@@ -186,7 +186,7 @@ def test_json_that_is_no_identity_document_is_nobody(document, fedora_accounts):
         a_document(entitlements={"rhel": {"is_entitled": {}}}),
     ],
 )
-def test_a_document_of_wrong_types_is_nobody(document):
+def test_an_identity_document_with_wrong_types_is_unauthenticated(document):
     with pytest.raises(UnauthenticatedError):
         asks(document)
 
@@ -200,30 +200,30 @@ def test_a_document_of_wrong_types_is_nobody(document):
         {"org_id": "  ", "account_number": " "},
     ],
 )
-def test_an_identity_without_a_tenant_is_nobody(fields):
+def test_an_identity_without_a_tenant_is_unauthenticated(fields):
     with pytest.raises(UnauthenticatedError):
         asks(a_document(**fields))
 
 
 @pytest.mark.parametrize("fedora_accounts", [True, False])
-def test_a_request_without_the_header_is_nobody_s(fedora_accounts):
+def test_a_request_without_the_header_is_unauthenticated(fedora_accounts):
     with pytest.raises(UnauthenticatedError):
-        authenticator(fedora_accounts=fedora_accounts)([(b"accept", b"*/*")])
+        create_authenticator(fedora_accounts=fedora_accounts)([(b"accept", b"*/*")])
 
 
 @pytest.mark.parametrize(("name", "fedora_accounts"), [(b"x-rh-identity", False), (b"x-fedora-identity", True)])
-def test_two_headers_are_nobody(name, fedora_accounts):
+def test_two_identity_headers_are_unauthenticated(name, fedora_accounts):
     document = {**a_document(), "user": "u"}
     header = (name, encoded(document).encode())
     with pytest.raises(UnauthenticatedError):
-        authenticator(fedora_accounts=fedora_accounts)([header, header])
+        create_authenticator(fedora_accounts=fedora_accounts)([header, header])
 
 
 @pytest.mark.parametrize(("name", "fedora_accounts"), [(b"x-rh-identity", True), (b"x-fedora-identity", False)])
-def test_only_the_header_in_force_is_read(name, fedora_accounts):
+def test_only_the_configured_header_is_read(name, fedora_accounts):
     header = (name, encoded({**a_document(), "user": "u"}).encode())
     with pytest.raises(UnauthenticatedError):
-        authenticator(fedora_accounts=fedora_accounts)([header])
+        create_authenticator(fedora_accounts=fedora_accounts)([header])
 
 
 def test_a_fedora_user_is_the_tenant_and_never_entitled():
@@ -231,19 +231,19 @@ def test_a_fedora_user_is_the_tenant_and_never_entitled():
     assert (identity.tenant, identity.entitled) == ("chris", False)
 
 
-def test_a_fedora_user_has_neither_account_nor_address_nor_a_red_hat_identity():
+def test_a_fedora_user_has_no_account_no_email_and_no_red_hat_identity():
     identity = asks({"user": "chris"}, fedora_accounts=True)
     assert (identity.account_number, identity.email, identity.header) == ("", "", None)
 
 
 @pytest.mark.parametrize("user", [None, 5, True, ["chris"], {"name": "chris"}, "", "  "])
-def test_a_fedora_header_without_a_user_s_name_is_nobody(user):
+def test_a_fedora_header_without_a_user_name_is_unauthenticated(user):
     with pytest.raises(UnauthenticatedError):
         asks({"user": user}, fedora_accounts=True)
 
 
-def test_one_caller_after_another_is_told_apart():
-    authenticate = authenticator(fedora_accounts=False)
+def test_consecutive_callers_get_their_own_identities():
+    authenticate = create_authenticator(fedora_accounts=False)
     tenants = [
         authenticate([(b"x-rh-identity", encoded(a_document(org_id=org_id)).encode())]).tenant
         for org_id in ("1", "2", "1", "3")
@@ -252,17 +252,17 @@ def test_one_caller_after_another_is_told_apart():
 
 
 @pytest.mark.parametrize("text", [b'{"identity": {"org_id": "a\\u0000b"}}', b'{"identity": {"org_id": "\\ud800"}}'])
-def test_text_no_database_can_hold_is_nobody(text):
+def test_an_id_that_the_database_cannot_store_is_unauthenticated(text):
     with pytest.raises(UnauthenticatedError):
         asks(base64.b64encode(text))
 
 
-def test_claims_alone_make_an_identity():
+def test_an_identity_can_be_created_from_claims_only():
     identity = red_hat_identity(claims(org_id="1", account_number="7", email="e"), "header")
     assert (identity.tenant, identity.entitled, identity.header) == ("1", True, "header")
 
 
-def test_a_fedora_name_alone_makes_an_identity():
+def test_an_identity_can_be_created_from_a_fedora_name_only():
     assert fedora_identity("chris").tenant == "chris"
 
 
@@ -270,7 +270,7 @@ IMPOSSIBLE = ["x" * 1001, "é" * 501, "0123456789abcdef" * 576, "a\0b", "a\nb", 
 
 
 @pytest.mark.parametrize("text", IMPOSSIBLE, ids=ascii)
-def test_an_id_that_no_index_holds_or_nobody_can_print_is_nobody_s(text):
+def test_an_id_that_is_too_long_or_unprintable_is_unauthenticated(text):
     for fields in ({"org_id": text}, {"account_number": text}, {"org_id": "1", "account_number": text}):
         with pytest.raises(UnauthenticatedError):
             red_hat_identity(claims(**fields), "header")
@@ -278,17 +278,17 @@ def test_an_id_that_no_index_holds_or_nobody_can_print_is_nobody_s(text):
         fedora_identity(text)
 
 
-def test_the_longest_ids_are_somebody_s():
+def test_ids_of_the_maximum_length_are_accepted():
     assert red_hat_identity(claims(org_id="x" * 1000, account_number="7" * 1000), "header").tenant == "x" * 1000
     assert red_hat_identity(claims(account_number="7" * 1000), "header").tenant == "account:" + "7" * 1000
     assert fedora_identity("x" * 1000).tenant == "x" * 1000
 
 
 @pytest.mark.parametrize("email", ["e" * 321, "a\n@example.com", "\ud800@example.com"], ids=ascii)
-def test_an_address_that_cannot_be_kept_is_left_out(email):
+def test_an_email_address_that_cannot_be_stored_is_left_out(email):
     identity = red_hat_identity(claims(org_id="1", email=email), "header")
     assert (identity.tenant, identity.email) == ("1", "")
 
 
-def test_the_longest_address_is_kept():
+def test_an_email_address_of_the_maximum_length_is_kept():
     assert red_hat_identity(claims(org_id="1", email="e" * 320), "header").email == "e" * 320

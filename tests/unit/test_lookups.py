@@ -5,8 +5,15 @@ from dataclasses import replace
 import pytest
 
 from domain.applicability import PolicyQuestion
-from domain.compose.lookups import Answers, FollowUp, Questions, create_follow_up, create_questions, parse_snapshot_date
-from domain.compose.request import read
+from domain.compose.lookups import (
+    Answers,
+    FollowUp,
+    Questions,
+    create_follow_up,
+    create_questions,
+    normalize_snapshot_date,
+)
+from domain.compose.request import parse_compose_request
 from domain.content import Template
 from domain.errors import InvalidRequestError
 from tests.support.builders import SUBSCRIPTION, compose_request
@@ -43,7 +50,7 @@ def given(customizations):
 
 
 def questions_of(document, distribution=ALL):
-    request = read(completed(document))
+    request = parse_compose_request(completed(document))
     return create_questions(request, resolve(request, distribution))
 
 
@@ -68,17 +75,17 @@ def test_a_request_that_needs_nothing_asks_nothing(image):
     plain = a_distribution("centos-9", PLAIN, TAGGED, METALINK)
     found = asked(image=image, distribution=plain)
     assert found == Questions()
-    assert not found.concern_content_sources
+    assert not found.has_content_sources_questions
 
 
 def test_without_date_and_template_red_hat_s_repositories_of_the_image_are_asked_for():
     assert asked() == Questions(red_hat_urls=urls("rhsm", "tagged-rhsm"))
-    assert asked().concern_content_sources
+    assert asked().has_content_sources_questions
 
 
 @pytest.mark.parametrize(("image", "required"), [(None, False), (DATE, True), (TEMPLATE, True)])
 def test_content_sources_is_required_for_a_date_and_for_a_template_only(image, required):
-    assert asked(image=image).require_content_sources is required
+    assert asked(image=image).needs_content_sources is required
 
 
 def test_for_a_date_all_repositories_but_tagged_ones_are_asked_for():
@@ -87,7 +94,7 @@ def test_for_a_date_all_repositories_but_tagged_ones_are_asked_for():
 
 def test_for_a_template_the_distribution_s_repositories_are_not_asked_for():
     assert asked(image=TEMPLATE) == Questions(template=a_uuid(99))
-    assert asked(image=TEMPLATE).concern_content_sources
+    assert asked(image=TEMPLATE).has_content_sources_questions
 
 
 def test_the_architecture_and_type_decide_what_is_asked_for():
@@ -217,7 +224,7 @@ def test_ids_are_asked_for_each_once_whatever_the_distribution():
 def test_each_source_of_an_aws_image_is_asked_for_once(options, expected):
     document = completed(compose_request("aws", "aws"))
     document["image_requests"][0]["upload_request"]["options"] = options
-    request = read(document)
+    request = parse_compose_request(document)
     assert create_questions(request, a_distribution()).sources == expected
 
 
@@ -274,7 +281,7 @@ def test_no_policy_is_asked_for_without_one(customizations):
     ],
 )
 def test_a_date_is_sent_in_utc_and_whole_seconds(given, sent):
-    assert parse_snapshot_date(given) == sent
+    assert normalize_snapshot_date(given) == sent
     asked_first = asked(image={"snapshot_date": given})
     assert create_follow_up(asked_first, Answers(red_hat=(known(1),))).date == sent
 
@@ -333,17 +340,17 @@ def test_without_date_and_template_nothing_more_is_asked(answers, image):
 
 def test_for_a_date_each_repository_s_snapshot_is_asked_for_once():
     found = create_follow_up(asked(image=DATE), ANSWERS)
-    assert found == FollowUp(date=MIDNIGHT, snapshots_of=(a_uuid(1), a_uuid(2), a_uuid(3)))
+    assert found == FollowUp(date=MIDNIGHT, snapshot_repository_ids=(a_uuid(1), a_uuid(2), a_uuid(3)))
 
 
 def test_for_a_date_of_nothing_that_is_known_no_snapshots_are_asked_for():
-    assert create_follow_up(asked(image=DATE), Answers()).snapshots_of == ()
+    assert create_follow_up(asked(image=DATE), Answers()).snapshot_repository_ids == ()
 
 
 def test_a_template_s_repositories_are_asked_for():
     template = Template(a_uuid(99), "t", (a_uuid(1), a_uuid(2)), (a_snapshot(1), a_snapshot(2)))
     found = create_follow_up(asked(image=TEMPLATE), Answers(template=template))
-    assert found == FollowUp(template_repositories=(a_uuid(1), a_uuid(2)))
+    assert found == FollowUp(template_repository_ids=(a_uuid(1), a_uuid(2)))
 
 
 @pytest.mark.parametrize("template", [None, Template(a_uuid(99))])

@@ -47,8 +47,11 @@ STORED_AS: Final = {
     "CreateBlueprintRequest": "BlueprintResponse",
     "BlueprintMetadata": "BlueprintExportMetadata",
 }
-# Where a blueprint came from is not answered, only where an export comes from.
-NOT_ANSWERED: Final = {("User", "password"), ("CreateBlueprintRequest", "metadata")}
+# Where a blueprint came from is not answered, only where an export comes from; and fields of exports are not stored.
+NOT_ANSWERED: Final = {
+    ("User", "password"),
+    *(("CreateBlueprintRequest", name) for name in ("metadata", "snapshot_date", "content_sources")),
+}
 
 
 def followed(node: Json) -> Json:

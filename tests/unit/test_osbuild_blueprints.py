@@ -79,7 +79,7 @@ BOTH_WAYS = {
         (
             '[customizations.disk]\ntype = "dos"\nminsize = "10 GiB"\n'
             '[[customizations.disk.partitions]]\ntype = "plain"\nfs_type = "xfs"\nmountpoint = "/d"\nlabel = "d"\n'
-            'minsize = "1.5 GB"\npart_type = "83"\n[[customizations.disk.partitions]]\nfs_type = "swap"\n'
+            'minsize = "1.5 GB"\npart_type = "83"\n[[customizations.disk.partitions]]\nfs_type = "swap"\nminsize = 0\n'
             '[[customizations.disk.partitions]]\ntype = "btrfs"\nminsize = "1 GiB"\npart_type = "x"\n'
             'subvolumes = [{name = "s", mountpoint = "/s"}]\n'
             '[[customizations.disk.partitions]]\ntype = "lvm"\nname = "vg"\nminsize = "1 GiB"\npart_type = "y"\n'
@@ -123,7 +123,7 @@ BOTH_WAYS = {
     "fdo": (
         (
             '[customizations.fdo]\nmanufacturing_server_url = "m"\ndiun_pub_key_insecure = "true"\n'
-            'diun_pub_key_hash = "h"\ndiun_pub_key_root_certs = "c"'
+            'diun_pub_key_hash = "h"\ndiun_pub_key_root_certs = "c"\ndi_mfg_string_type_mac_iface = "e"'
         ),
         {
             "fdo": {
@@ -131,10 +131,60 @@ BOTH_WAYS = {
                 "diun_pub_key_insecure": "true",
                 "diun_pub_key_hash": "h",
                 "diun_pub_key_root_certs": "c",
+                "di_mfg_string_type_mac_iface": "e",
             }
         },
     ),
     "openscap": ('[customizations.openscap]\nprofile_id = "cis"', {"openscap": {"profile_id": "cis"}}),
+    "tailored openscap": (
+        (
+            '[customizations.openscap]\nprofile_id = "cis"\ndatastream = "/usr/share/ds.xml"\n'
+            'tailoring = {selected = ["a"], unselected = ["b"]}\n'
+            'json_tailoring = {profile_id = "p", filepath = "/etc/t.json"}'
+        ),
+        {
+            "openscap": {
+                "profile_id": "cis",
+                "datastream": "/usr/share/ds.xml",
+                "tailoring": {"selected": ["a"], "unselected": ["b"]},
+                "json_tailoring": {"profile_id": "p", "filepath": "/etc/t.json"},
+            }
+        },
+    ),
+    "all of a user": (
+        (
+            '[[customizations.user]]\nname = "u"\ndescription = "d"\nhome = "/srv/u"\nshell = "/bin/sh"\n'
+            "uid = 1500\ngid = 0"
+        ),
+        {"users": [{"name": "u", "description": "d", "home": "/srv/u", "shell": "/bin/sh", "uid": 1500, "gid": 0}]},
+    ),
+    "zones": (
+        '[[customizations.firewall.zones]]\nname = "z"\nsources = ["192.0.2.0/24"]\n[[customizations.firewall.zones]]',
+        {"firewall": {"zones": [{"name": "z", "sources": ["192.0.2.0/24"]}, {}]}},
+    ),
+    "rpm": (
+        '[customizations.rpm.import_keys]\nfiles = ["/etc/key"]',
+        {"rpm": {"import_keys": {"files": ["/etc/key"]}}},
+    ),
+    "rhsm": (
+        (
+            "[customizations.rhsm.config.dnf_plugins]\nproduct_id = {enabled = true}\n"
+            "subscription_manager = {enabled = false}\n[customizations.rhsm.config.subscription_manager]\n"
+            "rhsm = {manage_repos = false, auto_enable_yum_plugins = true}\nrhsmcertd = {auto_registration = true}"
+        ),
+        {
+            "rhsm": {
+                "config": {
+                    "dnf_plugins": {"product_id": {"enabled": True}, "subscription_manager": {"enabled": False}},
+                    "subscription_manager": {
+                        "rhsm": {"manage_repos": False, "auto_enable_yum_plugins": True},
+                        "rhsmcertd": {"auto_registration": True},
+                    },
+                }
+            }
+        },
+    ),
+    "dnf": ("[customizations.dnf.config]\nset_releasever = true", {"dnf": {"config": {"set_releasever": True}}}),
     "ignition": (
         '[customizations.ignition.embedded]\nconfig = "e30="\n[customizations.ignition.firstboot]\nurl = "https://i"',
         {"ignition": {"embedded": {"config": "e30="}, "firstboot": {"url": "https://i"}}},
@@ -240,8 +290,43 @@ def test_a_customization_is_written(toml, ours):
         ),
         (
             '[customizations.ignition.firstboot]\nurl = "u"\nempty = false\n[customizations.firewall]\nzones = []',
-            {"ignition": {"firstboot": {"url": "u"}}, "firewall": {}},
+            {"ignition": {"firstboot": {"url": "u"}}, "firewall": {"zones": []}},
         ),
+        ("[customizations.disk]\ntype = 'gpt'", {"disk": {"type": "gpt", "partitions": []}}),
+        (
+            '[[customizations.disk.partitions]]\ntype = "lvm"\n[[customizations.disk.partitions]]\ntype = "btrfs"',
+            {"disk": {"partitions": [{"type": "lvm", "logical_volumes": []}, {"type": "btrfs", "subvolumes": []}]}},
+        ),
+        (
+            '[customizations]\npartitioning_mode = ""\n[[customizations.files]]\npath = "/a"\nmode = ""',
+            {"files": [{"path": "/a"}]},
+        ),
+        (
+            '[[customizations.filesystem]]\nmountpoint = "/"\nminsize = 1',
+            {"filesystem": [{"mountpoint": "/", "min_size": 0}]},
+        ),
+        (
+            '[[customizations.disk.partitions]]\nfs_type = "xfs"\nminsize = " 1  GiB "',
+            {"disk": {"partitions": [{"fs_type": "xfs", "minsize": "1  GiB"}]}},
+        ),
+        ('[[containers]]\nsource = "a"\ntls_verify = true', {"containers": [{"source": "a", "tls_verify": True}]}),
+        (
+            '[[containers]]\nsource = "a"\ntls_verify = true\ntls-verify = true',
+            {"containers": [{"source": "a", "tls_verify": True}]},
+        ),
+        (
+            '[[customizations.files]]\npath = "/a"\ndata = "eA=="\ndata_encoding = "base64"\nensure_parents = true',
+            {"files": [{"path": "/a", "data": "eA==", "data_encoding": "base64", "ensure_parents": True}]},
+        ),
+        (
+            '[[customizations.sshkey]]\nuser = "u"\nkey = "A"\n[[customizations.sshkey]]\nuser = "u"\nkey = "B\\nA"',
+            {"users": [{"name": "u", "ssh_key": "A\nB"}]},
+        ),
+        (
+            '[[customizations.user]]\nname = "u"\nkey = "A"\n[[customizations.sshkey]]\nuser = "u"\nkey = "B"',
+            {"users": [{"name": "u", "ssh_key": "A\nB"}]},
+        ),
+        ("packages = [\n  { name = 'tmux',  # with a comment\n    version = '*', },\n]", {"packages": ["tmux"]}),
         ('minimal = false\narchitecture = ""\nversion = "1.2.3"', {}),
         (
             (
@@ -259,7 +344,8 @@ def test_other_ways_to_say_it_are_read_too(toml, ours):
 
 def test_a_blueprint_s_own_fields_are_read():
     found = parse_blueprint('name = " a b "\ndescription = "d\\n"\nversion = "0.0.1"\ndistro = "rhel-9.6"')
-    assert found == Blueprint(" a b ", "d\n", "rhel-9.6", {}, ())
+    assert found == Blueprint(" a b ", "d\n", "rhel-9.6", {}, version="0.0.1")
+    assert parse_blueprint('architecture = "aarch64"').architecture == "aarch64"
 
 
 def test_a_blank_distribution_is_none():
@@ -276,7 +362,7 @@ def test_a_blueprint_s_own_fields_are_written():
 def test_a_text_begins_with_what_it_leaves_out():
     text = format_blueprint({"name": "n"}, ("customizations.subscription", r'customizations."a\nb"'))
     assert text.splitlines() == [
-        "# Left out, as an osbuild blueprint has no place for it:",
+        "# Left out, because an osbuild blueprint has no place for it, or it is a secret:",
         "# - customizations.subscription",
         r'# - customizations."a\nb"',
         "",

@@ -31,7 +31,8 @@ LINEAR = 5.0
         ('"1 GiB"', 1024**3),
         ('"4 TiB"', 4 * 1024**4),
         ('"1.5 GiB"', 3 * 1024**3 // 2),
-        ('"0.001 kB"', 1),
+        ('"0.002 kB"', 2),
+        ('" 1 GiB "', 1024**3),
         ('"2.0 MB"', 2 * 1000**2),
     ],
 )
@@ -42,7 +43,7 @@ def test_sizes_are_numbers_of_bytes(key, size, number):
 
 BAD_SIZES = [
     *("-1", f"{2**64}", "1.5", "1.0", "true", "[]", "{}", "1979-05-27", "inf"),
-    *('""', '" 1"', '"1 "', '"-1"', '"+1"', '"1.5"', '"1.0"', '".5 GiB"', '"1. GiB"', '"1,5 GiB"', '"1e3"'),
+    *('""', '"-1"', '"+1"', '"1.5"', '"1.0"', '".5 GiB"', '"1. GiB"', '"1,5 GiB"', '"1e3"'),
     *('"1 gib"', '"1 KB"', '"1 B"', '"1 PiB"', '"1 GiB GiB"', '"GiB"', '"1\\tGiB"', '"1\\nGiB"', '"1 GiB\\n"'),
     *('"1.0001 kB"', f'"{2**64}"', '"16777216 TiB"', f'"{"9" * 5000}"', f'"1.{"0" * 5000} kB"', '"\u0661 GiB"'),
 ]
@@ -117,24 +118,23 @@ def test_a_size_of_a_disk_that_is_none_is_refused(at, toml, size):
         ("[customizations]\nfips = {enabled = true}", "customizations.fips: expected true or false"),
         (
             "[customizations]\npartitioning_mode = 'btrfs'",
-            "customizations.partitioning_mode: expected one of raw, lvm, auto-lvm",
+            'customizations.partitioning_mode: expected one of raw, lvm, auto-lvm, not "btrfs"',
         ),
         ("[[customizations.filesystem]]\nminsize = 1", "customizations.filesystem[0].mountpoint: missing"),
         ("[[customizations.filesystem]]\nmountpoint = '/'", "customizations.filesystem[0].minsize: missing"),
-        ("[customizations.disk]", "customizations.disk.partitions: missing"),
         ("[customizations.disk]\npartitions = ['a']", "customizations.disk.partitions[0]: expected a table"),
         ("[customizations.disk]\npartitions = [{}]", "customizations.disk.partitions[0].fs_type: missing"),
         (
             "[customizations.disk]\npartitions = [{type = 'zfs'}]",
-            "customizations.disk.partitions[0].type: expected one of plain, btrfs, lvm",
+            'customizations.disk.partitions[0].type: expected one of btrfs, lvm, plain, not "zfs"',
         ),
         (
             "[customizations.disk]\npartitions = [{type = ['lvm']}]",
-            "customizations.disk.partitions[0].type: expected one of plain, btrfs, lvm",
+            "customizations.disk.partitions[0].type: expected text",
         ),
         (
             "[customizations.disk]\npartitions = [{fs_type = 'ntfs'}]",
-            "customizations.disk.partitions[0].fs_type: expected one of ext4, xfs, vfat, swap",
+            'customizations.disk.partitions[0].fs_type: expected one of xfs, ext4, vfat, swap, not "ntfs"',
         ),
         *(
             (
@@ -142,10 +142,8 @@ def test_a_size_of_a_disk_that_is_none_is_refused(at, toml, size):
                 f"customizations.disk.partitions[0].{missing}: missing",
             )
             for partition, missing in (
-                ("type = 'btrfs'", "subvolumes"),
                 ("type = 'btrfs', subvolumes = [{mountpoint = '/'}]", "subvolumes[0].name"),
                 ("type = 'btrfs', subvolumes = [{name = 'a'}]", "subvolumes[0].mountpoint"),
-                ("type = 'lvm'", "logical_volumes"),
                 ("type = 'lvm', logical_volumes = [{name = 'a'}]", "logical_volumes[0].fs_type"),
             )
         ),
@@ -188,7 +186,7 @@ def test_a_value_of_the_wrong_type_is_refused_by_its_name(toml, detail):
     ],
 )
 def test_text_that_is_no_toml_is_refused(text):
-    with pytest.raises(InvalidRequestError, match=r"^blueprint: expected TOML"):
+    with pytest.raises(InvalidRequestError, match=r"^The blueprint is not TOML: "):
         parse_blueprint(text)
 
 
@@ -208,7 +206,7 @@ def test_text_that_is_no_toml_is_refused(text):
 )
 def test_keys_without_end_are_refused_at_once(text):
     began = time.thread_time()
-    with pytest.raises(InvalidRequestError, match="keys of at most 20 parts"):
+    with pytest.raises(InvalidRequestError, match="a key has more than 20 parts"):
         parse_blueprint(text)
     assert time.thread_time() - began < LINEAR
 
@@ -218,7 +216,7 @@ def test_keys_without_end_are_refused_at_once(text):
 )
 def test_numbers_and_keys_without_end_are_refused_in_little_memory(text):
     tracemalloc.start()
-    with pytest.raises(InvalidRequestError, match="keys and numbers of at most 10000 characters"):
+    with pytest.raises(InvalidRequestError, match="a key or a number has more than 10000 characters"):
         parse_blueprint(text)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -235,6 +233,6 @@ def test_dots_within_text_make_no_long_key(quote):
 @pytest.mark.parametrize("text", ['"' * 300_000, "'" * 300_000, '"' + '\\"' * 150_000, 'a = """' + '"" ' * 100_000])
 def test_quotes_without_end_are_refused_at_once(text):
     began = time.thread_time()
-    with pytest.raises(InvalidRequestError, match=r"^blueprint: expected TOML"):
+    with pytest.raises(InvalidRequestError, match=r"^The blueprint is not TOML: "):
         parse_blueprint(text)
     assert time.thread_time() - began < LINEAR

@@ -2,84 +2,75 @@
 
 import pytest
 
+from domain.errors import InvalidRequestError
 from domain.osbuild.blueprint import parse_blueprint, to_osbuild_document
 
 
 @pytest.mark.parametrize(
     ("toml", "unknown"),
     [
-        ('architecture = "x86_64"', ["architecture"]),
-        ("minimal = true", ["minimal"]),
-        ("minimal = 0", ["minimal"]),
         ('[ostree]\nref = "a"', ["ostree"]),
         ('[[packages]]\nname = "a"\narch = "x"', ["packages[0].arch"]),
         ('[[groups]]\nname = "a"\nversion = "1"', ["groups[0].version"]),
-        ('[[containers]]\nsource = "a"\nlocal-storage = true', ["containers[0].local-storage"]),
-        ('[[containers]]\nsource = "a"\ntls_verify = true', ["containers[0].tls_verify"]),
         *(
             (f"[customizations.{name}]", [f"customizations.{name}"])
             for name in (
-                *("rpm", "rhsm", "containers-storage", "firstboot", "dnf", "iso", "subscription", "aap_registration"),
+                *("subscription", "aap_registration"),
                 *("users", "groups", "packages", "payload_repositories", "custom_repositories"),
             )
         ),
         *(
             (f'[[customizations.user]]\nname = "a"\n{key} = 1', [f"customizations.user[0].{key}"])
-            for key in (
-                *("description", "home", "shell", "uid", "gid", "expiredate", "force_password_reset"),
-                *("ssh_key", "hasPassword"),
-            )
+            for key in ("ssh_key", "hasPassword")
         ),
         (
-            '[[customizations.sshkey]]\nuser = "u"\nkey = "A"\n[[customizations.sshkey]]\nuser = "u"\nkey = "B"',
-            ["customizations.sshkey[1]"],
+            '[customizations.disk]\npartitions = [{fs_type = "xfs", subvolumes = [], name = "c"}]',
+            [f"customizations.disk.partitions[0].{key}" for key in ("subvolumes", "name")],
         ),
-        (
-            '[[customizations.user]]\nname = "u"\nkey = "A"\n[[customizations.sshkey]]\nuser = "u"\nkey = "B"',
-            ["customizations.sshkey[0]"],
+        (f"a = 0x{'f' * 5000}", ["a"]),
+        ('"" = 1\n"a b" = 1\n"\\n\\u007f" = 1\n"a.b" = 1', ['""', '"a b"', r'"\n\u007f"', '"a.b"']),
+        ('[customizations]\n"é" = 1', [r'customizations."\u00e9"']),
+        ("b = 1\na = 1\n[customizations]\nd = 1\nc = 1", ["b", "a", "customizations.d", "customizations.c"]),
+    ],
+)
+def test_what_no_blueprint_has_is_named_in_the_file_s_order(toml, unknown):
+    found = parse_blueprint(toml)
+    assert (list(found.unknown), found.unbuildable) == (unknown, ())
+
+
+@pytest.mark.parametrize(
+    ("toml", "unbuildable"),
+    [
+        ("minimal = true", ["minimal"]),
+        ('[[containers]]\nsource = "a"\nlocal-storage = true', ["containers[0].local-storage"]),
+        *(
+            (f"[customizations.{name}]", [f"customizations.{name}"])
+            for name in ("iso", "bootloader", "sshd", "firstboot", "containers-storage")
         ),
-        ('[[customizations.firewall.zones]]\nname = "a"', ["customizations.firewall.zones"]),
-        (
-            (
-                '[customizations.openscap]\nprofile_id = "a"\ndatastream = "b"\npolicy_id = "c"\ntailoring = {}\n'
-                "json_tailoring = {}"
-            ),
-            [f"customizations.openscap.{key}" for key in ("datastream", "policy_id", "tailoring", "json_tailoring")],
+        *(
+            (f'[[customizations.user]]\nname = "a"\n{key} = 1', [f"customizations.user[0].{key}"])
+            for key in ("expiredate", "force_password_reset")
         ),
-        (
-            '[customizations.fdo]\ndi_mfg_string_type_mac_iface = "e"',
-            ["customizations.fdo.di_mfg_string_type_mac_iface"],
-        ),
+        ('[customizations.openscap]\nprofile_id = "a"\npolicy_id = "c"', ["customizations.openscap.policy_id"]),
         (
             '[customizations.ignition.firstboot]\nurl = "u"\nempty = true',
             ["customizations.ignition.firstboot.empty"],
         ),
-        ('[[customizations.files]]\npath = "/a"\nensure_parents = true', ["customizations.files[0].ensure_parents"]),
-        ('[[customizations.files]]\npath = "/a"\ndata_encoding = "plain"', ["customizations.files[0].data_encoding"]),
         (
             '[[customizations.repositories]]\nid = "a"\ninstall_from = true',
             ["customizations.repositories[0].install_from"],
         ),
         (
-            '[[customizations.repositories]]\nid = "a"\nsslverify = true\nssl_verify = true',
-            ["customizations.repositories[0].ssl_verify"],
-        ),
-        (
-            '[[customizations.filesystem]]\nmountpoint = "/"\nminsize = 1\nsize = 1',
-            ["customizations.filesystem[0].size"],
-        ),
-        (
             (
                 "[customizations.disk]\nstart_offset = 1\nsector_size = 512\n"
-                'partitions = [{fs_type = "xfs", part_label = "a", part_uuid = "b", subvolumes = [], name = "c"}]'
+                'partitions = [{fs_type = "xfs", part_label = "a", part_uuid = "b"}, {type = "luks", passphrase = "p"}]'
             ),
             [
                 "customizations.disk.start_offset",
                 "customizations.disk.sector_size",
-                *(
-                    f"customizations.disk.partitions[0].{key}"
-                    for key in ("part_label", "part_uuid", "subvolumes", "name")
-                ),
+                "customizations.disk.partitions[0].part_label",
+                "customizations.disk.partitions[0].part_uuid",
+                "customizations.disk.partitions[1].type",
             ],
         ),
         (
@@ -89,18 +80,34 @@ from domain.osbuild.blueprint import parse_blueprint, to_osbuild_document
             ),
             [f"customizations.installer.{key}" for key in ("menu-timeout", "kickstart", "modules")],
         ),
-        (f"a = 0x{'f' * 5000}", ["a"]),
-        ('"" = 1\n"a b" = 1\n"\\n\\u007f" = 1\n"a.b" = 1', ['""', '"a b"', r'"\n\u007f"', '"a.b"']),
-        ('[customizations]\n"é" = 1', [r'customizations."\u00e9"']),
-        ("b = 1\na = 1\n[customizations]\nd = 1\nc = 1", ["b", "a", "customizations.d", "customizations.c"]),
     ],
 )
-def test_what_v1_has_no_place_for_is_named_in_the_file_s_order(toml, unknown):
-    assert list(parse_blueprint(toml).unknown) == unknown
+def test_what_the_composer_has_no_place_for_is_named(toml, unbuildable):
+    found = parse_blueprint(toml)
+    assert (found.unknown, list(found.unbuildable)) == ((), unbuildable)
+
+
+@pytest.mark.parametrize(
+    ("toml", "detail"),
+    [
+        (
+            '[[customizations.repositories]]\nid = "a"\nsslverify = true\nssl_verify = false',
+            "repositories[0].ssl_verify: contradicts customizations.repositories[0].sslverify, which means the same",
+        ),
+        (
+            '[[customizations.filesystem]]\nmountpoint = "/"\nminsize = 1048576\nsize = 2097152',
+            "filesystem[0].size: contradicts customizations.filesystem[0].minsize, which means the same",
+        ),
+    ],
+)
+def test_two_keys_for_the_same_with_different_values_are_refused(toml, detail):
+    with pytest.raises(InvalidRequestError) as refused:
+        parse_blueprint(toml)
+    assert refused.value.detail == f"customizations.{detail}"
 
 
 def test_what_is_unknown_does_not_hide_the_rest():
-    found = parse_blueprint('[customizations]\nhostname = "h"\nrpm = {}\n[[customizations.user]]\nname = "u"\nuid = 5')
+    found = parse_blueprint('[customizations]\nhostname = "h"\nrpms = {}\n[[customizations.user]]\nname = "u"\nid = 5')
     assert found.customizations == {"hostname": "h", "users": [{"name": "u"}]}
 
 
@@ -142,24 +149,28 @@ def test_what_is_unknown_does_not_hide_the_rest():
         ({"files": [{"path": "/a", "data": 5, "data_encoding": "base64"}]}, ["files[0]"], {}),
         (
             {"files": [{"path": "/a", "ensure_parents": True}]},
-            ["files[0].ensure_parents"],
-            {"files": [{"path": "/a"}]},
+            [],
+            {"files": [{"path": "/a", "ensure_parents": True}]},
         ),
         ({"groups": [{"name": "g", "gid": 2**63}]}, ["groups[0].gid"], {"group": [{"name": "g"}]}),
         (
             {"filesystem": [{"mountpoint": "/", "min_size": 0}, {"mountpoint": "/a", "min_size": 2**64}]},
             ["filesystem[1]"],
-            {"filesystem": [{"mountpoint": "/", "minsize": 0}]},
+            {"filesystem": [{"mountpoint": "/", "minsize": 1}]},
         ),
         ({"filesystem": [{"mountpoint": "/", "min_size": "1 GiB"}]}, ["filesystem[0]"], {}),
         ({"filesystem": [{"mountpoint": "/", "min_size": True}]}, ["filesystem[0]"], {}),
-        ({"disk": {"partitions": [], "minsize": "much"}}, ["disk.minsize"], {"disk": {"partitions": []}}),
+        ({"disk": {"partitions": [], "minsize": "much"}}, ["disk.minsize"], {"disk": {}}),
         (
             {"disk": {"type": None, "partitions": [{"type": None, "fs_type": "xfs"}]}},
             [],
-            {"disk": {"partitions": [{"fs_type": "xfs"}]}},
+            {"disk": {"partitions": [{"fs_type": "xfs", "minsize": 0}]}},
         ),
-        ({"disk": {"partitions": [{"type": "zfs"}, 5]}}, ["disk"], {}),
+        (
+            {"disk": {"partitions": [{"type": "zfs"}, 5]}},
+            ["disk.partitions[0]", "disk.partitions[1]"],
+            {},
+        ),
         ({"users": [{"groups": ["a"]}, "u"]}, ["users[0]", "users[1]"], {}),
         ({"users": "u", "kernel": [], "fips": 1, "hostname": 1}, ["users", "kernel", "fips", "hostname"], {}),
         ({"brand_new": 1, "a\nb": 2, "sshkey": []}, ["brand_new", r'"a\nb"', "sshkey"], {}),

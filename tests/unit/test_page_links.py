@@ -1,4 +1,4 @@
-"""Links to the first and last page of a list."""
+"""Links to the first and the last page of a list."""
 
 from urllib.parse import parse_qs, urlsplit
 
@@ -36,17 +36,17 @@ def offset_of(link):
         (7, 10, 0),
     ],
 )
-def test_the_last_page_begins_where_the_spec_says(count, limit, offset):
+def test_the_last_page_begins_at_the_last_multiple_of_the_limit(count, limit, offset):
     assert offset_of(page_links(PATH, Page(limit, 0), count, {})[1]) == offset
 
 
-def test_links_are_path_and_query():
+def test_links_consist_of_path_and_query():
     first, last = page_links(PATH, Page(10, 30), 42, {})
     assert first == f"{PATH}?limit=10&offset=0"
     assert last == f"{PATH}?limit=10&offset=40"
 
 
-def test_links_can_have_an_order_of_their_own():
+def test_the_order_of_keys_in_links_can_be_set():
     _, last = page_links(PATH, Page(10, 30), 42, {"b": "x y", "a": "&"}, ("b", "offset", "a", "limit"))
     assert last == f"{PATH}?b=x+y&offset=40&a=%26&limit=10"
 
@@ -61,7 +61,7 @@ def test_links_can_have_an_order_of_their_own():
         ({"blueprint_version": "-1"}, "blueprint_version=-1&limit=10&offset=0"),
     ],
 )
-def test_filters_are_repeated_in_alphabetical_order(filters, query):
+def test_links_repeat_the_filters_in_alphabetical_order(filters, query):
     assert page_links(PATH, Page(10, 0), 0, filters)[0] == f"{PATH}?{query}"
 
 
@@ -72,7 +72,7 @@ def test_filters_are_repeated_in_alphabetical_order(filters, query):
     count=st.integers(0, 10**6),
     filters=st.dictionaries(names, texts | st.lists(texts, min_size=1, max_size=3), max_size=4),
 )
-def test_links_hold_for_any_list(limit, offset, count, filters):
+def test_links_are_valid_for_any_list(limit, offset, count, filters):
     first, last = page_links(PATH, Page(limit, offset), count, filters)
     assert offset_of(first) == 0
     assert offset_of(last) % limit == 0

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.files.distribution_source import Alias, expand, load_source, parse_source
+from adapters.files.distribution_source import Alias, generate_documents, load_source, parse_source
 from adapters.files.profile_source import (
-    expand_profiles,
+    generate_profiles,
     load_profile_sets,
     parse_profile_sets,
     write_profiles,
@@ -61,7 +61,7 @@ def a_source(profiles="el9", **fields):
 
 def expanded(template, profiles="el9", descriptions=None, **fields):
     sets = {"descriptions": descriptions or {}, "el9": {"cis": template}}
-    return expand_profiles(a_source(profiles, **fields), parse_profile_sets(sets))
+    return generate_profiles(a_source(profiles, **fields), parse_profile_sets(sets))
 
 
 def description(template, **fields):
@@ -70,7 +70,7 @@ def description(template, **fields):
 
 
 def committed():
-    return expand_profiles(load_source(COMMITTED / "source.yaml"), load_profile_sets(COMMITTED / "oscap.yaml"))
+    return generate_profiles(load_source(COMMITTED / "source.yaml"), load_profile_sets(COMMITTED / "oscap.yaml"))
 
 
 def test_a_profile_is_written_out_as_customizations():
@@ -167,7 +167,9 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path):
 
 
 def test_the_committed_profiles_are_exactly_what_the_source_expands_to():
-    links = {name for name, d in expand(load_source(COMMITTED / "source.yaml")).items() if isinstance(d, Alias)}
+    links = {
+        name for name, d in generate_documents(load_source(COMMITTED / "source.yaml")).items() if isinstance(d, Alias)
+    }
     found = {
         (path.parts[-4], path.parts[-2]): json.loads(path.read_text())
         for path in COMMITTED.glob("*/oscap/*/*")

@@ -1,10 +1,10 @@
-"""The RateLimit fields (draft-ietf-httpapi-ratelimit-headers-10)."""
+"""The RateLimit headers (draft-ietf-httpapi-ratelimit-headers-10)."""
 
 from datetime import timedelta
 
 import pytest
 
-from image_builder.http.rate_limits import RateLimit, add_rate_limits, rate_limit_fields
+from image_builder.http.rate_limits import RateLimit, add_rate_limits, format_rate_limits
 
 DAY = timedelta(days=1)
 
@@ -22,25 +22,25 @@ DAY = timedelta(days=1)
         ),
     ],
 )
-def test_a_limit_is_told_in_whole_seconds_rounded_up(limit, policy, state):
-    assert rate_limit_fields(limit) == {"RateLimit-Policy": policy, "RateLimit": state}
+def test_a_limit_is_reported_in_whole_seconds_rounded_up(limit, policy, state):
+    assert format_rate_limits(limit) == {"RateLimit-Policy": policy, "RateLimit": state}
 
 
 def test_several_limits_are_items_of_one_list():
     builds, requests = RateLimit("builds", 9, DAY, 8, DAY), RateLimit("requests", 7, DAY, 6, None)
-    assert rate_limit_fields(builds, requests) == {
+    assert format_rate_limits(builds, requests) == {
         "RateLimit-Policy": '"builds";q=9;w=86400, "requests";q=7;w=86400',
         "RateLimit": '"builds";r=8;t=86400, "requests";r=6',
     }
 
 
-def test_no_limit_is_no_field():
-    assert rate_limit_fields() == {}
+def test_without_limits_there_are_no_headers():
+    assert format_rate_limits() == {}
 
 
-def test_limits_of_requests_stand_after_those_that_an_answer_tells_of_already():
+def test_limits_of_requests_follow_limits_that_the_answer_reports_already():
     builds, requests = RateLimit("builds", 9, DAY, 8, DAY), RateLimit("requests", 7, DAY, 6, DAY)
-    headers = [(name.lower().encode(), value.encode()) for name, value in rate_limit_fields(builds).items()]
+    headers = [(name.lower().encode(), value.encode()) for name, value in format_rate_limits(builds).items()]
     both = add_rate_limits([(b"x-other", b"1"), *headers], (requests,))
     assert dict(both) == {
         b"x-other": b"1",

@@ -1,4 +1,4 @@
-"""Every text and every list that a request can hold has a limit in openapi.yaml, and parameters are held to theirs."""
+"""openapi.yaml limits every text and every list of a request; parameters are checked against their limits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from domain.errors import InvalidRequestError
-from image_builder.http.bounds import Bounds, bounds
+from image_builder.http.bounds import Bounds, collect_bounds
 from image_builder.http.contract import Contract, Operation
 from image_builder.http.parameters import Parameter
 from image_builder.http.schemas import resolve_references
@@ -17,18 +17,18 @@ Json = Any
 
 CONTRACT: Final = Contract((), (), ("/a", "/b", "/c"), "x-rh-identity")
 SCHEMAS: Final[dict[str, Json]] = CONTRACT.document["components"]["schemas"]
-# Numbers of bytes: a value of any other kind is refused, however long it is.
+# Sizes in bytes: a value of another form is refused, whatever its length.
 SIZES: Final = ("image_requests[].size", "customizations.filesystem[].min_size")
-# Kept as sent, in any shape that the total number of values allows.
+# Stored unchanged, in any shape that the total number of values allows.
 OPEN: Final = ("image_requests[].upload_request.options",)
 
 
 def request_schemas() -> Iterator[tuple[str, str, Json]]:
-    """Where each schema of a request stands: the operation, the field (empty for a body), and the schema."""
+    """Yield each schema of requests, with its operation and its field (empty for a body)."""
     for item in CONTRACT.document["paths"].values():
         for method, operation in item.items():
             if method != "parameters" and "requestBody" in operation:
-                # A body of TOML is limited by its bytes, and what is read from it as JSON is.
+                # A body of TOML is limited by its bytes, and then by the schema of the JSON that it is converted to.
                 schema = operation["requestBody"]["content"]["application/json"]["schema"]
                 yield operation["operationId"], "", schema
     for operation in CONTRACT.operations.values():
@@ -55,7 +55,7 @@ def schemas_below(schema: Json, field: str) -> Iterator[tuple[str, Json]]:
 
 @pytest.fixture(scope="module")
 def told() -> Bounds:
-    return bounds(CONTRACT)
+    return collect_bounds(CONTRACT)
 
 
 def is_bounded(field: str, schema: Json) -> bool:
@@ -65,11 +65,11 @@ def is_bounded(field: str, schema: Json) -> bool:
     if kind == "array":
         return "maxItems" in schema
     if kind == "object":
-        # Properties without a name in the contract are dropped, and none of them may have a schema of its own.
+        # Unknown properties are removed; openapi.yaml must not give them a schema.
         return "properties" in schema or "oneOf" in schema or field in OPEN
     if kind in {"integer", "boolean"}:
         return True
-    # Without a type: limits that hold for every form, or one of several forms.
+    # A schema without a type has limits for all its forms, or is one of several forms.
     limits = {"maxLength", "maxItems", "oneOf", "anyOf"}
     return bool(limits & schema.keys()) or field in SIZES
 
@@ -84,7 +84,7 @@ def test_every_text_and_list_of_a_request_has_a_limit() -> None:
     assert unbounded == []
 
 
-def test_a_map_of_a_request_has_no_keys_of_any_length() -> None:
+def test_objects_in_requests_have_named_keys_only() -> None:
     for operation, place, top in request_schemas():
         for field, schema in schemas_below(top, place):
             assert schema.get("additionalProperties", False) is False, f"{operation}: {field}"
@@ -93,12 +93,12 @@ def test_a_map_of_a_request_has_no_keys_of_any_length() -> None:
 @pytest.mark.parametrize(
     ("field", "most"), [("customizations.packages", 10_000), ("customizations.filesystem", 128), ("name", 100)]
 )
-def test_no_limit_of_the_past_was_lowered(told: Bounds, field: str, most: int) -> None:
+def test_no_earlier_limit_was_lowered(told: Bounds, field: str, most: int) -> None:
     lengths = told.lengths["blueprint"]
     assert {**lengths.lists, **lengths.texts}[field] >= most
 
 
-def test_every_limit_of_a_request_is_told(told: Bounds) -> None:
+def test_get_features_reports_every_limit_of_a_request(told: Bounds) -> None:
     lengths = told.lengths["compose"]
     assert lengths.lists["customizations.disk.partitions[].logical_volumes"] > 0
     assert lengths.texts["customizations.disk.partitions[].subvolumes[].mountpoint"] > 0
@@ -111,7 +111,7 @@ def test_every_limit_of_a_request_is_told(told: Bounds) -> None:
     assert told.lengths["parameters"].lists["ignoreImageTypes"] > 0
 
 
-def test_a_parameter_of_several_operations_is_told_with_the_largest_limit(told: Bounds) -> None:
+def test_get_features_reports_the_largest_limit_of_a_parameter_of_several_operations(told: Bounds) -> None:
     assert parameter("getDistribution", "distro").schema["maxLength"] == 255
     assert told.lengths["parameters"].texts["distro"] == 51_200
 
@@ -120,7 +120,7 @@ def test_a_parameter_of_several_operations_is_told_with_the_largest_limit(told: 
 
 
 def smallest(schema: Json, number: int = 0) -> Json:
-    """A value that the schema takes; another one for each number, where that is possible."""
+    """Return a valid value of the schema, a different one for each number where that is possible."""
     schema = resolve_references(schema, SCHEMAS)
     for forms in ("oneOf", "anyOf"):
         if forms in schema:
@@ -140,7 +140,7 @@ def smallest(schema: Json, number: int = 0) -> Json:
 
 
 def with_field(schema: Json, field: list[str], value: Json) -> Json:
-    """A document as small as the schema allows, with this value of a field, such as `["users", "[]", "name"]`."""
+    """Return a minimal valid document with this value in a field, such as `["users", "[]", "name"]`."""
     if not field:
         return value
     schema = resolve_references(schema, SCHEMAS)
@@ -158,7 +158,7 @@ def field_schema(schema: Json, field: str) -> Json:
     return next(each for place, each in schemas_below(schema, "") if place == field and "maxItems" in each)
 
 
-LENGTHS: Final = bounds(CONTRACT).lengths
+LENGTHS: Final = collect_bounds(CONTRACT).lengths
 FIELDS: Final = [
     (kind, field, most, keyword)
     for kind in ("compose", "blueprint", "recommendations")
@@ -171,7 +171,7 @@ BODIES: Final = {
     "recommendations": "RecommendPackageRequest",
 }
 CHECKERS: Final = {kind: CONTRACT.checker(name) for kind, name in BODIES.items()}
-# One more than its longest would have to be of other letters, too.
+# A value that is too long would also need other letters.
 PATTERNS: Final = ("image_requests[].upload_request.options.image_name",)
 
 
@@ -196,7 +196,7 @@ def test_a_field_may_be_as_long_as_its_limit_and_no_longer(kind: str, field: str
     assert str(most) in refused.value.detail
 
 
-# Upload options: a target takes any options, and the limits hold for all targets
+# Upload options: a target accepts any options, and the limits apply to all targets
 
 
 def test_the_limits_of_upload_options_are_those_of_the_target_that_has_them() -> None:
@@ -229,7 +229,7 @@ def test_upload_options_beyond_a_limit_are_refused_for_every_target(target: str,
         checker.accept({"type": target, "options": options})
 
 
-def test_upload_options_of_a_target_that_reads_none_are_kept_in_any_shape() -> None:
+def test_upload_options_of_a_target_without_options_are_stored_unchanged() -> None:
     request = {"type": "aws.s3", "options": {"share_with_accounts": "nobody", "tenant_id": 7, "other": [{}]}}
     assert CONTRACT.checker("UploadRequest").accept(request) == request
 
@@ -254,7 +254,7 @@ def test_a_parameter_may_be_as_long_as_its_limit_and_no_longer(operation: str, n
     assert refused.value.detail == f"{name}: expected at most {longest} characters"
 
 
-def test_each_value_of_a_repeated_parameter_is_held_to_its_limit() -> None:
+def test_each_value_of_a_repeated_parameter_is_checked_against_its_limit() -> None:
     found = parameter("getDistribution", "image_type")
     with pytest.raises(InvalidRequestError, match="image_type: expected at most 255 characters"):
         found.parse(["x", "x" * 256])

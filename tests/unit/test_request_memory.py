@@ -1,4 +1,4 @@
-"""Memory that requests may hold: in all, and of one organization."""
+"""Limits of the memory that requests reserve: in total, and for each organization."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tests.support.waiting import BRIEFLY, PATIENCE
 
 
 def impatient() -> RequestMemory:
-    return RequestMemory(100, patience=0.01)
+    return RequestMemory(100, max_thread_wait=0.01)
 
 
-def test_an_organization_may_hold_half_and_another_the_other_half() -> None:
+def test_two_organizations_may_reserve_half_of_the_memory_each() -> None:
     memory = impatient()
     Account(memory, "a").reserve(50)
     with pytest.raises(UnavailableError):
@@ -26,14 +26,14 @@ def test_an_organization_may_hold_half_and_another_the_other_half() -> None:
     assert memory.used == 100
 
 
-def test_a_request_that_may_never_have_so_much_is_refused_at_once() -> None:
-    account = Account(RequestMemory(100, patience=600), "a")
+def test_a_reservation_above_the_limit_of_an_organization_is_refused_at_once() -> None:
+    account = Account(RequestMemory(100, max_thread_wait=600), "a")
     account.reserve(30)
     with pytest.raises(InvalidRequestError):
         account.reserve(21)
 
 
-def test_what_a_request_held_is_free_when_it_has_ended() -> None:
+def test_the_memory_of_a_request_is_released_at_its_end() -> None:
     memory = impatient()
     first = Account(memory, "a")
     first.reserve(20)
@@ -43,8 +43,8 @@ def test_what_a_request_held_is_free_when_it_has_ended() -> None:
     Account(memory, "a").reserve(50)
 
 
-def test_a_request_waits_for_another_to_end() -> None:
-    memory = RequestMemory(100, patience=60)
+def test_a_reservation_waits_until_another_request_ends() -> None:
+    memory = RequestMemory(100, max_thread_wait=60)
     first, second = Account(memory, "a"), Account(memory, "a")
     first.reserve(50)
     waiting = threading.Thread(target=second.reserve, args=(40,))
@@ -54,13 +54,13 @@ def test_a_request_waits_for_another_to_end() -> None:
     assert (second.size, memory.used) == (40, 40)
 
 
-def test_waiting_on_the_event_loop_holds_up_nothing_else() -> None:
-    memory = RequestMemory(100, patience=60)
+def test_waiting_on_the_event_loop_does_not_block_it() -> None:
+    memory = RequestMemory(100, max_thread_wait=60)
     first, second = Account(memory, "a"), Account(memory, "a")
     first.reserve(50)
 
     async def wait() -> None:
-        waiting = asyncio.create_task(second.reserve_soon(40))
+        waiting = asyncio.create_task(second.reserve_async(40))
         await asyncio.sleep(0)
         first.close()
         await waiting
@@ -69,13 +69,13 @@ def test_waiting_on_the_event_loop_holds_up_nothing_else() -> None:
     assert memory.used == 40
 
 
-def test_a_request_that_is_cancelled_while_it_waits_holds_nothing() -> None:
-    memory = RequestMemory(100, patience=60)
+def test_a_request_that_is_cancelled_while_it_waits_has_no_memory_reserved() -> None:
+    memory = RequestMemory(100, max_thread_wait=60)
     first, second = Account(memory, "a"), Account(memory, "a")
     first.reserve(50)
 
     async def wait() -> None:
-        waiting = asyncio.create_task(second.reserve_soon(40))
+        waiting = asyncio.create_task(second.reserve_async(40))
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
@@ -86,13 +86,13 @@ def test_a_request_that_is_cancelled_while_it_waits_holds_nothing() -> None:
     assert memory.used == 0
 
 
-def test_waiting_requests_of_an_organization_are_limited() -> None:
-    memory = RequestMemory(100, patience=60)
+def test_the_number_of_waiting_requests_of_an_organization_is_limited() -> None:
+    memory = RequestMemory(100, max_thread_wait=60)
     Account(memory, "a").reserve(50)
 
     async def crowd() -> list[BaseException | None]:
         accounts = [Account(memory, "a") for _ in range(100)]
-        waiting = [asyncio.create_task(account.reserve_soon(1)) for account in accounts]
+        waiting = [asyncio.create_task(account.reserve_async(1)) for account in accounts]
         done, pending = await asyncio.wait(waiting, timeout=3 * BRIEFLY)
         for each in pending:
             each.cancel()
@@ -104,7 +104,7 @@ def test_waiting_requests_of_an_organization_are_limited() -> None:
     assert all(isinstance(each, UnavailableError) for each in refused)
 
 
-def test_a_closed_account_counts_nothing_more() -> None:
+def test_a_closed_account_reserves_no_more_memory() -> None:
     memory = impatient()
     account = Account(memory, "a")
     account.close()
@@ -112,7 +112,7 @@ def test_a_closed_account_counts_nothing_more() -> None:
     assert memory.used == 0
 
 
-def test_what_is_set_aside_is_taken_first_by_later_reservations() -> None:
+def test_later_reservations_first_use_the_memory_that_is_set_aside() -> None:
     memory = impatient()
     account = Account(memory, "a")
     account.reserve(10, later=20)
@@ -123,7 +123,7 @@ def test_what_is_set_aside_is_taken_first_by_later_reservations() -> None:
     assert (account.size, account.total, memory.used) == (40, 40, 40)
 
 
-def test_no_more_is_set_aside_than_one_request_may_have() -> None:
+def test_no_more_memory_is_set_aside_than_one_request_may_have() -> None:
     memory = impatient()
     account = Account(memory, "a")
     account.reserve(10, later=1000)
@@ -133,14 +133,14 @@ def test_no_more_is_set_aside_than_one_request_may_have() -> None:
         account.reserve(1)
 
 
-def test_what_is_set_aside_already_is_not_set_aside_again() -> None:
+def test_memory_that_is_set_aside_already_is_not_set_aside_again() -> None:
     account = Account(impatient(), "a")
     account.reserve(10, later=20)
     account.reserve(5, later=10)
     assert (account.size, account.total) == (15, 30)
 
 
-def test_a_reservation_that_was_given_up_leaves_set_aside_what_was() -> None:
+def test_a_reservation_that_timed_out_keeps_the_memory_set_aside() -> None:
     memory = impatient()
     account = Account(memory, "a")
     account.reserve(10, later=10)
@@ -151,14 +151,14 @@ def test_a_reservation_that_was_given_up_leaves_set_aside_what_was() -> None:
     assert account.total == 20
 
 
-def test_requests_that_set_aside_what_they_need_later_do_not_wait_for_each_other() -> None:
-    memory = RequestMemory(100, patience=60, patience_in_line=60)
+def test_requests_that_set_memory_aside_do_not_wait_for_each_other() -> None:
+    memory = RequestMemory(100, max_thread_wait=60, max_loop_wait=60)
 
     async def serve() -> None:
         account = Account(memory, "a")
-        await account.reserve_soon(20, later=20)
+        await account.reserve_async(20, later=20)
         await asyncio.sleep(0)
-        await account.reserve_soon(20)
+        await account.reserve_async(20)
         account.close()
 
     async def serve_all() -> None:
@@ -169,7 +169,7 @@ def test_requests_that_set_aside_what_they_need_later_do_not_wait_for_each_other
     assert memory.used == 0
 
 
-def test_what_was_reserved_since_a_snapshot_is_released() -> None:
+def test_memory_reserved_since_a_snapshot_is_released() -> None:
     memory = impatient()
     account = Account(memory, "a")
     account.reserve(10, later=10)

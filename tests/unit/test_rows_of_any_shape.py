@@ -16,6 +16,7 @@ from domain.blueprints.composing import create_compose_requests
 from domain.blueprints.export import export_blueprint, find_community_urls
 from domain.compose.passwords import present_request
 from image_builder.http.toml import format_export
+from image_builder.usecases.export import Export
 from tests.support.openapi import openapi_document
 
 Json = Any
@@ -79,7 +80,7 @@ def used(stored: Json) -> str:
             blueprint.policy_id,
             find_community_urls(blueprint.customizations),
             exported,
-            format_export(exported),
+            format_export(Export(exported, None)),
             create_compose_requests(blueprint, "ui", ["guest-image"]),
             lint.add_requirements(blueprint.customizations, REQUIRED),
             secrets.carry_over_secrets({"customizations": {"users": [{"name": "u"}]}}, blueprint.body),

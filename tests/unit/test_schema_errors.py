@@ -1,4 +1,4 @@
-"""What is told of documents that do not fit the contract, and what that costs."""
+"""Errors of documents that do not fit their schema, and the memory that it takes to find them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import jsonschema_rs
 import pytest
 
 from domain.errors import InvalidRequestError
-from image_builder.http.contract import checker_of
+from image_builder.http.contract import load_checker
 from image_builder.http.schema_errors import MAX_ERRORS, SchemaErrors
 from image_builder.http.schemas import resolve_references
 from tests.support.cgroups import resident_of
@@ -21,7 +21,7 @@ SCHEMAS = openapi_document()["components"]["schemas"]
 
 
 def wrong_documents(schema: Any, wrap: Callable[[Any], Any], depth: int = 0) -> Iterator[Any]:
-    """A document for each place of the schema, with a null there."""
+    """Yield a document for each place of the schema, with a null at that place."""
     schema = resolve_references(schema, SCHEMAS)
     yield wrap(None)
     if depth < 6:
@@ -31,8 +31,8 @@ def wrong_documents(schema: Any, wrap: Callable[[Any], Any], depth: int = 0) -> 
             yield from wrong_documents(schema["items"], lambda value: wrap([value]), depth + 1)
 
 
-def test_an_error_at_each_place_of_the_contract_takes_little_memory() -> None:
-    checker = checker_of("Customizations")
+def test_an_error_at_each_place_of_openapi_yaml_takes_little_memory() -> None:
+    checker = load_checker("Customizations")
     before = resident_of(os.getpid())
     places = 0
     for document in wrong_documents(SCHEMAS["Customizations"], lambda value: value):
@@ -43,7 +43,7 @@ def test_an_error_at_each_place_of_the_contract_takes_little_memory() -> None:
     assert resident_of(os.getpid()) - before < 40 * MIB
 
 
-def test_errors_are_found_up_to_a_number() -> None:
+def test_no_more_errors_are_found_than_the_maximum() -> None:
     found = errors_of({"type": "array", "items": {"type": "string"}}, [1] * 100_000)
     assert len(found) == MAX_ERRORS
     assert found[0][0] == (0,)
@@ -58,18 +58,18 @@ def test_errors_are_found_up_to_a_number() -> None:
     ],
     ids=["a list that should be an object", "a list that is too long", "an object that should be a text"],
 )
-def test_an_error_about_a_large_value_does_not_hold_it(schema: Any, value: Any) -> None:
+def test_an_error_about_a_large_value_does_not_contain_it(schema: Any, value: Any) -> None:
     before = resident_of(os.getpid())
     ((path, _),) = errors_of(schema, value)
     assert path == ()
     assert resident_of(os.getpid()) - before < 40 * MIB
 
 
-def test_a_document_that_one_form_fits_has_no_error_of_the_other_forms() -> None:
+def test_a_document_that_fits_one_alternative_has_no_errors_of_the_others() -> None:
     schema = {"anyOf": [{"type": "object"}, {"type": "object"}], "maxProperties": 1}
     ((path, _),) = errors_of(schema, {"a": 1, "b": 2})
     assert path == ()
 
 
 def errors_of(schema: Any, value: Any) -> list[tuple[tuple[str | int, ...], str]]:
-    return SchemaErrors(schema, lambda part: part, jsonschema_rs.Draft4Validator).first(value)
+    return SchemaErrors(schema, lambda part: part, jsonschema_rs.Draft4Validator).find_first(value)

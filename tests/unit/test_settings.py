@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from domain.errors import ConfigurationError
 from image_builder.cli.config import config as command
-from image_builder.cli.config import document
+from image_builder.cli.config import format_document
 from image_builder.configuration.preflight import report_all_faults
 from image_builder.configuration.settings import (
     ALL_VARIABLES,
@@ -108,7 +108,7 @@ def test_every_variable_that_operators_set_today_is_read() -> None:
 
 def test_the_document_is_as_the_declarations_say() -> None:
     written = PROJECT / "docs" / "configuration.md"
-    assert written.read_text() == document(), "write it anew: make docs"
+    assert written.read_text() == format_document(), "write it anew: make docs"
 
 
 def read_names(tree: ast.AST) -> set[str]:
@@ -343,7 +343,7 @@ def test_config_ends_with_1_and_says_what_cannot_be_used(surrounded: Surrounded)
 
 def test_config_writes_the_document_whatever_the_environment_says(surrounded: Surrounded) -> None:
     surrounded(WORKERS="many")
-    assert config("--markdown").stdout == document()
+    assert config("--markdown").stdout == format_document()
 
 
 @pytest.mark.parametrize("text", ["http://[", "http://[::1"])

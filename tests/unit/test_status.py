@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.status import BuildError, UploadStatus, innermost, upload_options
+from domain.status import BuildError, UploadStatus, find_innermost_error, get_upload_options
 
 INNER = {"id": 21, "reason": "no space left", "details": {"path": "/"}}
 OPTIONS = {
@@ -25,13 +25,13 @@ def an_upload(kind, **options):
 @pytest.mark.parametrize("error_id", [5, 9, 26, 28])
 @pytest.mark.parametrize("details", [INNER, [INNER], [INNER, {"id": 1, "reason": "second"}]], ids=repr)
 def test_a_wrapping_error_is_followed_to_what_it_wraps(error_id, details):
-    assert innermost(wrapped(details, error_id)) == BuildError(21, "no space left", {"path": "/"})
+    assert find_innermost_error(wrapped(details, error_id)) == BuildError(21, "no space left", {"path": "/"})
 
 
 @pytest.mark.parametrize("error_id", [0, 1, 4, 6, 8, 10, 21, 25, 27, 29, -5])
 def test_any_other_error_is_the_innermost(error_id):
     error = wrapped(INNER, error_id)
-    assert innermost(error) is error
+    assert find_innermost_error(error) is error
 
 
 @pytest.mark.parametrize(
@@ -61,43 +61,43 @@ def test_any_other_error_is_the_innermost(error_id):
 )
 def test_details_that_hold_no_error_stay(details):
     error = wrapped(details)
-    assert innermost(error) == error
+    assert find_innermost_error(error) == error
 
 
 def test_wrappers_are_followed_through_wrappers():
     error = wrapped([{"id": 9, "reason": "w", "details": {"id": 26, "reason": "w", "details": [INNER]}}])
-    assert innermost(error) == BuildError(21, "no space left", {"path": "/"})
+    assert find_innermost_error(error) == BuildError(21, "no space left", {"path": "/"})
 
 
 def test_following_ends_at_the_last_that_is_an_error():
     error = wrapped({"id": 28, "reason": "the last", "details": "text"})
-    assert innermost(error) == BuildError(28, "the last", "text")
+    assert find_innermost_error(error) == BuildError(28, "the last", "text")
 
 
 def test_an_inner_error_may_have_no_details():
-    assert innermost(wrapped({"id": 21, "reason": "r"})) == BuildError(21, "r", None)
+    assert find_innermost_error(wrapped({"id": 21, "reason": "r"})) == BuildError(21, "r", None)
 
 
 def test_a_thousand_wrapping_errors_are_followed():
     details = INNER
     for _ in range(1000):
         details = {"id": 5, "reason": "w", "details": [details]}
-    assert innermost(wrapped(details)).id == 21
+    assert find_innermost_error(wrapped(details)).id == 21
 
 
 @pytest.mark.parametrize("kind", OPTIONS)
 def test_an_upload_s_options_are_those_of_its_type(kind):
     everything = {name: value for options in OPTIONS.values() for name, value in options.items()} | OPTIONS[kind]
-    assert upload_options(an_upload(kind, **everything, digest="d")) == OPTIONS[kind]
+    assert get_upload_options(an_upload(kind, **everything, digest="d")) == OPTIONS[kind]
 
 
 @pytest.mark.parametrize("kind", OPTIONS)
 @pytest.mark.parametrize("value", [None, ""])
 def test_options_that_the_composer_does_not_know_yet_are_empty_text(kind, value):
     empty = dict.fromkeys(OPTIONS[kind], "")
-    assert upload_options(an_upload(kind, **dict.fromkeys(OPTIONS[kind], value))) == empty
-    assert upload_options(an_upload(kind)) == empty
+    assert get_upload_options(an_upload(kind, **dict.fromkeys(OPTIONS[kind], value))) == empty
+    assert get_upload_options(an_upload(kind)) == empty
 
 
 def test_a_type_unknown_here_passes_with_its_options():
-    assert upload_options(an_upload("container", url="u", digest="d")) == {"url": "u", "digest": "d"}
+    assert get_upload_options(an_upload("container", url="u", digest="d")) == {"url": "u", "digest": "d"}

@@ -72,25 +72,25 @@ def test_a_policy_fits_every_minor_version_of_its_major(name, major):
     assert sent(answers, name)["openscap"]["profile_id"] == PROFILE
 
 
-@pytest.mark.parametrize("answers", [TAILORED, PLAIN, Answers(policy=PLAIN.policy, no_tailoring=True)])
+@pytest.mark.parametrize("answers", [TAILORED, PLAIN, Answers(policy=PLAIN.policy, tailoring_missing=True)])
 @pytest.mark.parametrize("name", ["rhel-8.10", "rhel-84", "rhel-10.0"])
 def test_a_policy_of_another_major_version_is_refused_by_its_name(name, answers):
     assert POLICY in refused(answers, name)
 
 
-@pytest.mark.parametrize("no_tailoring", [True, False])
-def test_an_unknown_policy_is_refused_by_its_name(no_tailoring):
-    assert POLICY in refused(Answers(no_tailoring=no_tailoring))
+@pytest.mark.parametrize("tailoring_missing", [True, False])
+def test_an_unknown_policy_is_refused_by_its_name(tailoring_missing):
+    assert POLICY in refused(Answers(tailoring_missing=tailoring_missing))
 
 
 def test_a_policy_without_tailoring_for_the_minor_version_is_refused_by_its_name():
-    assert POLICY in refused(Answers(policy=PLAIN.policy, no_tailoring=True))
+    assert POLICY in refused(Answers(policy=PLAIN.policy, tailoring_missing=True))
 
 
 def test_the_reasons_differ():
     other_major, unknown = refused(PLAIN, "rhel-8.10"), refused(Answers())
-    no_tailoring = refused(Answers(policy=PLAIN.policy, no_tailoring=True))
-    assert len({other_major, unknown, no_tailoring}) == 3
+    tailoring_missing = refused(Answers(policy=PLAIN.policy, tailoring_missing=True))
+    assert len({other_major, unknown, tailoring_missing}) == 3
 
 
 @pytest.mark.parametrize("name", ["centos-9", "fedora-43", "rhel-9.8-nightly", "rhel-10-beta", "rhel-9"])

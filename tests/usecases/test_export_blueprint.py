@@ -51,7 +51,7 @@ class ContentSources:
 def exported(content_sources, *ids, **options):
     blueprint = a_blueprint(customizations={"custom_repositories": [{"id": each} for each in ids]} if ids else {})
     export = ExportBlueprint(Kept(blueprint), content_sources, lambda: datetime(2026, 1, 31, tzinfo=UTC))
-    return export(CALLER, blueprint.id, **options)
+    return export(CALLER, blueprint.id, **options).document
 
 
 def test_custom_repositories_are_exported_as_content_sources_answers():

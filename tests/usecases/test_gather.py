@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import pytest
 
 from domain.compose.lookups import Answers, create_questions
-from domain.compose.request import read
+from domain.compose.request import parse_compose_request
 from domain.content import CUSTOM_ORIGINS, RED_HAT, Policy, Template
 from domain.errors import ForbiddenError, InvalidRequestError, NotFoundError, UnavailableError
 from domain.identity import Identity
 from image_builder.fair_threads import FairThreads
-from image_builder.usecases.gather import Gather
+from image_builder.usecases.gather import GatherAnswers
 from tests.support.builders import SUBSCRIPTION, compose_request
 from tests.support.domain_builders import a_distribution, a_repository, a_rhel, a_snapshot, a_uuid, completed, known
 from tests.support.waiting import PATIENCE
@@ -123,9 +123,9 @@ def gathered(threads):
         back_ends = {
             name: None if name in without else world for name in ("content_sources", "provisioning", "compliance")
         }
-        request = read(completed(document or everything()))
+        request = parse_compose_request(completed(document or everything()))
         questions = create_questions(request, distribution or a_rhel("rhel-9.8", a_repository(rhsm=True)))
-        return Gather(**back_ends, features=world, threads=threads)(CALLER, questions)
+        return GatherAnswers(**back_ends, features=world, threads=threads)(CALLER, questions)
 
     return gather
 
@@ -266,7 +266,7 @@ def test_what_a_back_end_does_not_know_is_an_answer(gathered, failing, name, val
     world = World(failing={failing: (None, NotFoundError("unknown"))}, **KNOWN)
     found = gathered(world, TEMPLATED)
     assert getattr(found, name) is value
-    assert found.no_tailoring is (failing == "tailoring")
+    assert found.tailoring_missing is (failing == "tailoring")
     assert found.accounts == KNOWN["accounts"]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from adapters.fingerprints import HmacFingerprints
 from domain.errors import NotFoundError, UnavailableError
-from domain.idempotency import RequestFailure
+from domain.idempotency import RequestFailure, UnsettledKey
 from domain.starts import AbandonedStart, Adoption, normalize_request
 from image_builder.usecases.reconcile import ReconcileStarts
 from ports.composer import Builds
@@ -41,7 +41,7 @@ class World:
         self.seconds_of_a_call = 0.0
         self.seconds_of_a_list = 0.0
         self.leads_until = float("inf")
-        self.unsettled: list[tuple[UUID, tuple[UUID | None, ...]]] = []
+        self.unsettled: list[UnsettledKey] = []
         self.settled: list[UUID] = []
         self.closed: dict[UUID, RequestFailure] = {}
         self.asked: list[UUID] = []
@@ -121,8 +121,8 @@ class FakeAbandonedStarts:
     def count(self, lease: timedelta) -> int:
         return len(self._world.starts)
 
-    def find_recorded(self, composes: Collection[UUID]) -> frozenset[UUID]:
-        return frozenset(self._world.rows.intersection(composes))
+    def find_recorded(self, compose_ids: Collection[UUID]) -> frozenset[UUID]:
+        return frozenset(self._world.rows.intersection(compose_ids))
 
     def adopt(self, adoption: Adoption) -> bool:
         del self._world.starts[adoption.start]
@@ -136,7 +136,7 @@ class FakeKeys:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def find_unsettled(self, lease: timedelta, limit: int) -> Sequence[tuple[UUID, tuple[UUID | None, ...]]]:
+    def find_unsettled(self, lease: timedelta, limit: int) -> Sequence[UnsettledKey]:
         return self._world.unsettled
 
     def settle(self, key_id: UUID) -> None:
@@ -211,7 +211,7 @@ def test_without_starts_the_composer_is_not_asked(world: World) -> None:
 def test_a_pod_that_is_not_the_leader_changes_nothing_and_counts(world: World) -> None:
     world.leads = False
     world.start()
-    world.unsettled.append((uuid4(), ()))
+    world.unsettled.append(UnsettledKey(uuid4(), ()))
     assert world.run() == 1
     assert (world.listings, world.closed) == (0, {})
 
@@ -328,14 +328,14 @@ def test_a_start_with_a_fingerprint_of_another_secret_stays(world: World) -> Non
 
 def test_a_key_whose_builds_are_all_recorded_is_settled(world: World) -> None:
     key = uuid4()
-    world.unsettled.append((key, (uuid4(), uuid4())))
+    world.unsettled.append(UnsettledKey(key, (uuid4(), uuid4())))
     world.run()
     assert world.settled == [key]
 
 
 def test_the_failure_of_a_key_with_some_builds_names_them(world: World) -> None:
     key, made = uuid4(), uuid4()
-    world.unsettled.append((key, (None, made)))
+    world.unsettled.append(UnsettledKey(key, (None, made)))
     world.run()
     assert str(made) in world.closed[key].detail
     assert isinstance(world.closed[key].to_error(), UnavailableError)
@@ -344,7 +344,7 @@ def test_the_failure_of_a_key_with_some_builds_names_them(world: World) -> None:
 @pytest.mark.parametrize("made", [(), (None, None)])
 def test_a_key_without_builds_is_settled_as_failed(world: World, made: tuple[None, ...]) -> None:
     key = uuid4()
-    world.unsettled.append((key, made))
+    world.unsettled.append(UnsettledKey(key, made))
     world.run()
     assert list(world.closed) == [key]
     assert world.settled == []
@@ -375,7 +375,7 @@ def test_a_run_without_the_composer_settles_keys_and_counts_as_incomplete(world:
     world.start()
     world.away = True
     key = uuid4()
-    world.unsettled.append((key, ()))
+    world.unsettled.append(UnsettledKey(key, ()))
     world.run()
     assert world.meter.looked_after == 0
     assert list(world.closed) == [key]

@@ -1,1 +1,1 @@
-"""A stand-in composer: a process of its own speaking the composer's v2 API over HTTP, building nothing."""
+"""A stand-in for the composer: a separate process that answers the composer's v2 API over HTTP but builds nothing."""

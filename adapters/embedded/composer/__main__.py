@@ -9,11 +9,11 @@ from adapters.embedded.stand_in.serving import argument_parser, parse_arguments,
 
 
 def main() -> None:
-    """Read the arguments, and answer until SIGTERM or SIGINT comes."""
+    """Parse the arguments, and serve until SIGTERM or SIGINT arrives."""
     parser = argument_parser(
         "stand-in composer",
         "The composer's v2 API; builds nothing.",
-        state_help="SQLite file the composes are kept in",
+        state_help="SQLite file that stores the composes",
     )
     parser.add_argument("--seconds", type=float, default=8, help="how long a build takes")
     arguments = parse_arguments(parser)

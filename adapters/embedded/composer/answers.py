@@ -1,4 +1,4 @@
-"""Documents and errors in the composer's form."""
+"""Answers and errors in the composer's format."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BASE: Final = "/api/image-builder-composer/v2"
 
 
 class RefusedError(Exception):
-    """The call ends with the composer's error body; `id` is its number of the kind of error, as text."""
+    """The call is answered with an error of the composer; `id` is the number of the kind of error, as text."""
 
     def __init__(self, status: int, id: str, reason: str, details: object = None) -> None:  # noqa: A002 - its name on the wire
         super().__init__(reason)
@@ -23,7 +23,7 @@ class RefusedError(Exception):
         self.details = details
 
     def answer(self) -> Response:
-        """The error as the composer writes it."""
+        """The answer with the error in the composer's format."""
         body: dict[str, Any] = {
             "href": f"{BASE}/errors/{self.id}",
             "id": self.id,
@@ -38,5 +38,5 @@ class RefusedError(Exception):
 
 
 def reference(kind: str, id: str, path: str) -> dict[str, Any]:  # noqa: A002 - its name on the wire
-    """The three fields every document of the composer starts with."""
+    """The three fields with which each document of the composer begins."""
     return {"href": BASE + path, "id": id, "kind": kind}

@@ -1,4 +1,4 @@
-"""The routes: the composer's API, a token endpoint beside it, and what the stand-in alone answers."""
+"""The routes of the stand-in composer: the composer's API, a token endpoint, and the routes that control it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ UNKNOWN: Final = {
 
 
 def build(composes: Composes, steering: ComposerSteering, seconds: float) -> Starlette:
-    """The application; a build takes that many seconds."""
+    """Create the application; a build takes `seconds`."""
 
-    def forget() -> None:
+    def clear_state() -> None:
         composes.clear()
-        steering.forget()
+        steering.clear_state()
 
     return create_application(
         [
@@ -39,9 +39,9 @@ def build(composes: Composes, steering: ComposerSteering, seconds: float) -> Sta
         ],
         _no_such_route,
         change=steering.change,
-        behave=steering.behave,
-        forget=forget,
-        shown=lambda: steering.document(composes.count()),
+        reset_behaviour=steering.reset_behaviour,
+        clear_state=clear_state,
+        describe=lambda: steering.document(composes.count()),
     )
 
 

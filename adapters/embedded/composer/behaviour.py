@@ -1,4 +1,4 @@
-"""How the stand-in can be told to misbehave: PUT /stand-in/behaviour's document and what it becomes."""
+"""The behaviour of the stand-in composer, and the document that sets it (PUT /stand-in/behaviour)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from marshmallow import Schema, post_load, validate
 from marshmallow import fields as of
 
-from adapters.embedded.stand_in.behaviour import HTTP_STATUS, NOT_NEGATIVE, RawAnswer, RawAnswerSchema, changed
+from adapters.embedded.stand_in.behaviour import HTTP_STATUS, NOT_NEGATIVE, RawAnswer, RawAnswerSchema, merge_changes
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An error in the composer's own shape."""
+    """An error in the composer's format."""
 
     status: int
     id: str
@@ -24,7 +24,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """How the stand-in differs from the real composer; by default it does not.
+    """The differences between the stand-in and the real composer; none by default.
 
     `post_id` replaces the id of a new build in the answer. `raw` are answers by operation, such as `GET /openapi`.
     """
@@ -50,9 +50,9 @@ class Behaviour:
     def merged(self, document: Mapping[str, Any]) -> Behaviour:
         """Return this behaviour with the keys of the document changed; a null resets a key.
 
-        Raises marshmallow's ValidationError, which names every key that does not fit.
+        Raises marshmallow's ValidationError, which names all invalid keys.
         """
-        return changed(self, Behaviour(), BehaviourSchema().load(document))
+        return merge_changes(self, Behaviour(), BehaviourSchema().load(document))
 
     def document(self) -> dict[str, Any]:
         """The behaviour as a document."""
@@ -60,7 +60,7 @@ class Behaviour:
 
 
 class RefusalSchema(Schema):
-    """An error in the composer's own shape."""
+    """An error in the composer's format."""
 
     status = of.Integer(load_default=400, validate=HTTP_STATUS)
     id = of.Raw(load_default="0")
@@ -69,12 +69,12 @@ class RefusalSchema(Schema):
 
     @post_load
     def build(self, data: dict[str, Any], **_: object) -> Refusal:
-        """The object; an id may have been given as a number."""
+        """Create the object; the id may be a number in the document."""
         return Refusal(data["status"], str(data["id"]), data["reason"], data["details"])
 
 
 class BehaviourSchema(Schema):
-    """The document; every key may be left out, or be null."""
+    """The document; each key may be absent or null."""
 
     latency = of.Float(allow_none=True, validate=NOT_NEGATIVE)
     post_latency = of.Float(allow_none=True, validate=NOT_NEGATIVE)

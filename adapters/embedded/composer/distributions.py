@@ -1,4 +1,4 @@
-"""The distributions the stand-in says it can build, and what it says of each."""
+"""The distributions that the stand-in composer accepts, and their details."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAMES: Final = (
 PRODUCTS: Final = {"rhel": "Red Hat Enterprise Linux", "centos": "CentOS Stream", "fedora": "Fedora"}
 GIBIBYTE: Final = 1024**3
 
-ON_DISK: Final = {
+DISK_IMAGE_TYPES: Final = {
     "aws": ("ami",),
     "azure": ("vhd",),
     "gcp": (),
@@ -25,16 +25,16 @@ ON_DISK: Final = {
     "vsphere-ova": ("ova",),
     "wsl": (),
 }
-INSTALLERS: Final = {"image-installer": (), "network-installer": ()}
-OSTREE: Final = {"edge-commit": ("rhel-edge-commit",), "edge-installer": ("rhel-edge-installer",)}
+INSTALLER_IMAGE_TYPES: Final = {"image-installer": (), "network-installer": ()}
+OSTREE_IMAGE_TYPES: Final = {"edge-commit": ("rhel-edge-commit",), "edge-installer": ("rhel-edge-installer",)}
 ARCHITECTURES: Final = {
-    "aarch64": ("aws", "azure", "guest-image", "minimal-raw", "wsl", *INSTALLERS, *OSTREE),
+    "aarch64": ("aws", "azure", "guest-image", "minimal-raw", "wsl", *INSTALLER_IMAGE_TYPES, *OSTREE_IMAGE_TYPES),
     "ppc64le": ("guest-image",),
     "s390x": ("guest-image",),
-    "x86_64": (*ON_DISK, *INSTALLERS, *OSTREE),
+    "x86_64": (*DISK_IMAGE_TYPES, *INSTALLER_IMAGE_TYPES, *OSTREE_IMAGE_TYPES),
 }
 
-PLAIN: Final = (
+TOP_LEVEL_OPTIONS: Final = (
     "name",
     "version",
     "description",
@@ -45,7 +45,7 @@ PLAIN: Final = (
     "enabled_modules",
     "containers",
 )
-CUSTOMIZATIONS: Final = (
+CUSTOMIZATION_OPTIONS: Final = (
     *(
         "cacerts",
         "directories",
@@ -60,9 +60,9 @@ CUSTOMIZATIONS: Final = (
     ),
     *("repositories", "rhsm", "rpm", "services", "sshkey", "timezone", "user"),
 )
-OF_DISKS: Final = ("disk", "filesystem", "partitioning_mode")
-OF_NETWORK_INSTALLERS: Final = ("fips", "locale")
-OF_EDGE_INSTALLERS: Final = (
+DISK_OPTIONS: Final = ("disk", "filesystem", "partitioning_mode")
+NETWORK_INSTALLER_OPTIONS: Final = ("fips", "locale")
+EDGE_INSTALLER_OPTIONS: Final = (
     "fdo",
     "ignition",
     "installation_device",
@@ -74,18 +74,21 @@ OF_EDGE_INSTALLERS: Final = (
 )
 
 
-def known(name: str) -> bool:
-    """Whether the stand-in builds a distribution of that name."""
+def is_known(name: str) -> bool:
+    """Whether the stand-in accepts a distribution of this name."""
     return NAME.fullmatch(name) is not None
 
 
-def listing() -> dict[str, Any]:
-    """Every distribution's architectures and their repositories."""
+def list_repositories() -> dict[str, Any]:
+    """The repositories of each distribution, by architecture."""
     return {name: {architecture: [_repository(name, architecture)] for architecture in ARCHITECTURES} for name in NAMES}
 
 
 def details(name: str, architectures: Collection[str], image_types: Collection[str]) -> dict[str, Any]:
-    """What the composer tells of a known distribution, of these architectures and image types if given."""
+    """The details of a distribution, restricted to these architectures and image types unless they are empty.
+
+    Raises KeyError for an unknown distribution.
+    """
     match = NAME.fullmatch(name)
     if match is None:
         raise KeyError(name)
@@ -106,13 +109,13 @@ def details(name: str, architectures: Collection[str], image_types: Collection[s
 
 
 def supports(image_type: str, customization: str) -> bool:
-    """Whether an installer that takes few customizations takes this one, as a request names it; others take all."""
-    options = {"network-installer": OF_NETWORK_INSTALLERS, "edge-installer": OF_EDGE_INSTALLERS}.get(image_type)
+    """Whether an image type supports this customization (a key of a request); all but two installers support all."""
+    options = {"network-installer": NETWORK_INSTALLER_OPTIONS, "edge-installer": EDGE_INSTALLER_OPTIONS}.get(image_type)
     return options is None or {"users": "user", "groups": "group"}.get(customization, customization) in options
 
 
 def _image_types(architecture: str, wanted: Collection[str]) -> dict[str, Any]:
-    aliases = {**ON_DISK, **INSTALLERS, **OSTREE}
+    aliases = {**DISK_IMAGE_TYPES, **INSTALLER_IMAGE_TYPES, **OSTREE_IMAGE_TYPES}
     return {
         name: _image_type(name, aliases[name])
         for name in ARCHITECTURES[architecture]
@@ -124,8 +127,8 @@ def _image_type(name: str, aliases: tuple[str, ...]) -> dict[str, Any]:
     return {
         "name": name,
         "aliases": list(aliases),
-        "default_size": (0 if name in INSTALLERS or name in OSTREE else 10) * GIBIBYTE,
-        "exports": ["archive" if name in OSTREE else "image"],
+        "default_size": (0 if name in INSTALLER_IMAGE_TYPES or name in OSTREE_IMAGE_TYPES else 10) * GIBIBYTE,
+        "exports": ["archive" if name in OSTREE_IMAGE_TYPES else "image"],
         "required_blueprint_options": ["customizations.installation_device"] if name == "edge-installer" else [],
         "supported_blueprint_options": _supported(name),
     }
@@ -134,14 +137,17 @@ def _image_type(name: str, aliases: tuple[str, ...]) -> dict[str, Any]:
 def _supported(name: str) -> list[str]:
     match name:
         case "network-installer":
-            return [*PLAIN[:4], *(f"customizations.{option}" for option in OF_NETWORK_INSTALLERS)]
+            return [*TOP_LEVEL_OPTIONS[:4], *(f"customizations.{option}" for option in NETWORK_INSTALLER_OPTIONS)]
         case "edge-installer":
-            return [*PLAIN[:4], *(f"customizations.{option}" for option in OF_EDGE_INSTALLERS)]
+            return [*TOP_LEVEL_OPTIONS[:4], *(f"customizations.{option}" for option in EDGE_INSTALLER_OPTIONS)]
         case "image-installer":
-            return [*PLAIN, *(f"customizations.{option}" for option in (*CUSTOMIZATIONS, "installer"))]
+            return [
+                *TOP_LEVEL_OPTIONS,
+                *(f"customizations.{option}" for option in (*CUSTOMIZATION_OPTIONS, "installer")),
+            ]
         case "edge-commit" | "wsl":
-            return [*PLAIN, *(f"customizations.{option}" for option in CUSTOMIZATIONS)]
-    return [*PLAIN, *(f"customizations.{option}" for option in (*CUSTOMIZATIONS, *OF_DISKS))]
+            return [*TOP_LEVEL_OPTIONS, *(f"customizations.{option}" for option in CUSTOMIZATION_OPTIONS)]
+    return [*TOP_LEVEL_OPTIONS, *(f"customizations.{option}" for option in (*CUSTOMIZATION_OPTIONS, *DISK_OPTIONS))]
 
 
 def _repository(name: str, architecture: str) -> dict[str, Any]:

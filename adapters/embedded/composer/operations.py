@@ -1,4 +1,4 @@
-"""The composer's operations, each as the real one answers it, but for the behaviour in force."""
+"""The operations of the stand-in composer, which answer like the real composer unless the behaviour says otherwise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starlette.responses import Response
 from adapters.embedded.composer import distributions, packages, progress
 from adapters.embedded.composer.answers import RefusedError, reference
 from adapters.embedded.composer.behaviour import Refusal
-from adapters.embedded.composer.plan import plan
+from adapters.embedded.composer.plan import create_plan, list_packages
 from adapters.embedded.composer.schema import (
     compose_request_schema,
     compose_request_validator,
@@ -36,7 +36,7 @@ class Operations:
         self._seconds = seconds
 
     async def get_openapi(self, _: Request) -> Response:
-        """A document that says who answers."""
+        """An OpenAPI document that names the stand-in."""
         status = self._steering.behaviour.openapi_status
         if status != 200:
             raise RefusedError(status, str(status), "no openapi document, as the stand-in composer was told")
@@ -63,8 +63,8 @@ class Operations:
         if behaviour.post_error:
             raise _refused(behaviour.post_error)
         document = _read(request, body, compose_request_validator())
-        planned = plan(document)
-        compose = Compose(str(uuid4()), time.time(), planned, orjson.dumps(_completed(document)))
+        plan = create_plan(document)
+        compose = Compose(str(uuid4()), time.time(), plan, orjson.dumps(_add_defaults(document)))
         self._composes.add(compose)
         if behaviour.post_drop == "after":
             return await cut_off(request)
@@ -72,30 +72,30 @@ class Operations:
         return answer(reference("ComposeId", behaviour.post_id or compose.id, "/compose"), 201)
 
     async def get_composes(self, _: Request) -> Response:
-        """All composes' status: the real one has no pages either."""
+        """The status of all composes, on one page as in the real composer."""
         found = self._composes.all()
         counted = {"page": 0, "size": len(found), "total": len(found)}
         return answer({"kind": "ComposeList", **counted, "items": [self._status(compose) for compose in found]})
 
     async def get_compose(self, request: Request) -> Response:
-        """One compose's status."""
+        """The status of one compose."""
         if raw := self._steering.behaviour.status_raw:
             return raw.response()
         return answer(self._status(self._find(request)))
 
     async def get_metadata(self, request: Request) -> Response:
-        """What is in the image, once it is built, and the request."""
+        """The request of a compose, and the packages of its image when it is built."""
         compose = self._find(request)
         body = {
             **reference("ComposeMetadata", compose.id, f"/composes/{compose.id}/metadata"),
             "request": orjson.Fragment(compose.request),
         }
         if self._image_status(compose)["status"] == "success":
-            body |= _built(compose)
+            body |= _describe_image(compose)
         return answer(body)
 
     async def delete_compose(self, request: Request) -> Response:
-        """Cancel and forget a compose."""
+        """Cancel and delete a compose."""
         if error := self._steering.behaviour.delete_error:
             raise _refused(error)
         compose = self._find(request)
@@ -104,22 +104,22 @@ class Operations:
         return answer(reference("ComposeDeleteStatus", compose.id, f"/composes/{compose.id}"))
 
     async def get_distributions(self, _: Request) -> Response:
-        """Every distribution's repositories."""
-        return answer(distributions.listing())
+        """The repositories of all distributions."""
+        return answer(distributions.list_repositories())
 
     async def get_distribution(self, request: Request) -> Response:
         """One distribution's architectures and image types."""
         name = request.path_params["distribution"]
-        if not distributions.known(name):
+        if not distributions.is_known(name):
             raise RefusedError(404, "4", "Unsupported distribution", name)
         query = request.query_params
         found = distributions.details(name, query.getlist("architecture"), query.getlist("image_type"))
         return answer({**reference("DistributionDetails", name, f"/distributions/{name}"), **found})
 
     async def search_packages(self, request: Request) -> Response:
-        """The packages of those names or globs."""
+        """The packages that match these names or globs."""
         wanted = _read(request, await request.body(), search_validator())
-        if not distributions.known(wanted["distribution"]):
+        if not distributions.is_known(wanted["distribution"]):
             raise RefusedError(400, "4", "Unsupported distribution", wanted["distribution"])
         found = packages.search(wanted["packages"], wanted["distribution"], wanted["architecture"])
         return answer({"packages": found})
@@ -144,9 +144,13 @@ class Operations:
         }
 
     def _image_status(self, compose: Compose) -> dict[str, Any]:
-        told = self._steering.behaviour.image_status
+        fixed_status = self._steering.behaviour.image_status
         elapsed = time.time() - compose.created_at
-        return told if told is not None else progress.image_status(compose.plan, compose.id, elapsed, self._seconds)
+        return (
+            fixed_status
+            if fixed_status is not None
+            else progress.image_status(compose.plan, compose.id, elapsed, self._seconds)
+        )
 
 
 def _read(request: Request, body: bytes, validator: jsonschema_rs.Validator) -> dict[str, Any]:
@@ -164,27 +168,28 @@ def _read(request: Request, body: bytes, validator: jsonschema_rs.Validator) -> 
     return document
 
 
-def _completed(document: dict[str, Any]) -> dict[str, Any]:
-    """The request as the real one keeps it: with what the contract says for those who say nothing."""
+def _add_defaults(document: dict[str, Any]) -> dict[str, Any]:
+    """The request as the real composer stores it, with the defaults of its API added."""
     for image in (document.get("image_request"), *document.get("image_requests", ())):
         if image is not None:
             image.setdefault("size", 0)
             if "subscription_id" in (options := image.get("upload_options") or {}):
                 options.setdefault("hyper_v_generation", "V1")
-    if document.get("customizations") is not None:
-        document["customizations"].setdefault("partitioning_mode", "auto-lvm")
+    for holder in (document, document.get("blueprint") or {}):
+        if holder.get("customizations") is not None:
+            holder["customizations"].setdefault("partitioning_mode", "auto-lvm")
     return document
 
 
-def _built(compose: Compose) -> dict[str, Any]:
+def _describe_image(compose: Compose) -> dict[str, Any]:
     request = orjson.loads(compose.request)
     image = request.get("image_request") or request["image_requests"][0]
-    asked_for = (request.get("customizations") or {}).get("packages", [])
+    requested = list_packages(request)
     built: dict[str, Any] = {
-        "packages": packages.built_in(request.get("distribution", ""), image["architecture"], asked_for)
+        "packages": packages.list_installed(request.get("distribution", ""), image["architecture"], requested)
     }
     if compose.plan.image_type.endswith("commit"):
-        built["ostree_commit"] = packages.digest(compose.id)
+        built["ostree_commit"] = packages.fake_checksum(compose.id)
     return built
 
 

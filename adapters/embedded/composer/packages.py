@@ -1,4 +1,4 @@
-"""The packages the stand-in knows: a few real names, for searches and for the metadata of what was built."""
+"""The packages of the stand-in composer: some real names, for searches and for the metadata of built images."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from adapters.embedded.composer.distributions import NAME
 
-# name version license summary; a name with ":" is of no architecture.
-KNOWN: Final = """
+# Name, version, license and summary; a name that ends with ":" has the architecture noarch.
+PACKAGE_LINES: Final = """
 NetworkManager 1.52.0 GPL-2.0-or-later Network connection manager and user applications
 ansible-core: 2.16.3 GPL-3.0-or-later SSH-based configuration management and task execution
 audit 4.0.3 GPL-2.0-or-later User space tools for kernel auditing
@@ -78,12 +78,12 @@ vim-enhanced 9.1.083 Vim A version of the VIM editor which includes recent enhan
 wget 1.24.5 GPL-3.0-or-later A utility for retrieving files using the HTTP or FTP protocols
 zsh 5.9 MIT-Modern-Variant Powerful interactive shell
 """
-ALWAYS: Final = ("bash", "coreutils", "dracut", "glibc", "kernel", "rpm", "selinux-policy", "systemd")
+BASE_PACKAGES: Final = ("bash", "coreutils", "dracut", "glibc", "kernel", "rpm", "selinux-policy", "systemd")
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A package as any distribution has it."""
+    """A package, the same in each distribution."""
 
     name: str
     version: str
@@ -92,21 +92,21 @@ class Package:
     noarch: bool = False
 
 
-def _known() -> Iterator[Package]:
-    for line in KNOWN.strip().splitlines():
+def _parse_packages() -> Iterator[Package]:
+    for line in PACKAGE_LINES.strip().splitlines():
         name, version, license_, summary = line.split(" ", 3)
         yield Package(name.rstrip(":"), version, license_, summary, name.endswith(":"))
 
 
-PACKAGES: Final = {package.name: package for package in _known()}
+PACKAGES: Final = {package.name: package for package in _parse_packages()}
 
 
 def search(patterns: Iterable[str], distribution: str, architecture: str) -> list[dict[str, Any]]:
-    """The packages any of the names or globs matches, by name."""
+    """The packages that match any of these names or globs, sorted by name."""
     wanted = list(patterns)
     return [
         {
-            **_named(package, distribution, architecture),
+            **_identify(package, distribution, architecture),
             "license": package.license,
             "summary": package.summary,
             "description": f"{package.summary}. (As the stand-in composer knows it.)",
@@ -118,19 +118,19 @@ def search(patterns: Iterable[str], distribution: str, architecture: str) -> lis
     ]
 
 
-def built_in(distribution: str, architecture: str, asked_for: Iterable[str]) -> list[dict[str, Any]]:
-    """The metadata of the packages of an image: a few that are in every image, and those asked for."""
-    names = sorted({*ALWAYS, *(name for name in asked_for if not name.startswith("@"))})
+def list_installed(distribution: str, architecture: str, requested: Iterable[str]) -> list[dict[str, Any]]:
+    """The metadata of the packages of an image: those of every image, and the requested ones."""
+    names = sorted({*BASE_PACKAGES, *(name for name in requested if not name.startswith("@"))})
     packages = (PACKAGES.get(name, Package(name, "1.0.0", "", "")) for name in names)
-    return [_metadata(_named(package, distribution, architecture)) for package in packages]
+    return [_metadata(_identify(package, distribution, architecture)) for package in packages]
 
 
-def digest(text: str) -> str:
-    """A checksum that looks like one and is always the same."""
+def fake_checksum(text: str) -> str:
+    """A deterministic text that looks like a checksum."""
     return sha256(text.encode()).hexdigest()
 
 
-def _named(package: Package, distribution: str, architecture: str) -> dict[str, Any]:
+def _identify(package: Package, distribution: str, architecture: str) -> dict[str, Any]:
     match = NAME.fullmatch(distribution)
     major = match["version"].partition(".")[0] if match else "0"
     suffix = f"fc{major}" if match and match["family"] == "fedora" else f"el{major}"
@@ -144,5 +144,5 @@ def _named(package: Package, distribution: str, architecture: str) -> dict[str, 
 
 
 def _metadata(named: dict[str, Any]) -> dict[str, Any]:
-    checksum = digest("-".join(named.values()))
+    checksum = fake_checksum("-".join(named.values()))
     return {"type": "rpm", **named, "sigmd5": checksum[:32], "checksum": f"sha256:{checksum}"}

@@ -1,4 +1,4 @@
-"""What will come of a compose, settled when it is asked for: refused at once, or built, and how that ends."""
+"""Decides, when a compose is requested, whether it is refused and how its build will end."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from urllib.parse import urlsplit
 from adapters.embedded.composer import distributions
 from adapters.embedded.composer.answers import RefusedError
 
+# A build with a package whose name begins like this fails to resolve its packages.
 NO_SUCH_PACKAGE: Final = "no-such-package"
+# A build with a package whose name begins like this fails to upload its image.
 UPLOAD_WILL_FAIL: Final = "upload-will-fail"
+# A request with an OSTree repository on this host is refused.
 UNREACHABLE: Final = "unreachable.invalid"
 
 Request = Mapping[str, Any]
@@ -28,7 +31,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How the build goes and where its image ends up; `packages` are those it fails for."""
+    """How a build ends and where its image is uploaded; `packages` are those that make it fail."""
 
     outcome: Outcome
     image_type: str
@@ -39,15 +42,15 @@ class Plan:
 
     @classmethod
     def read(cls, document: dict[str, Any]) -> Self:
-        """The plan from the document it was stored as."""
+        """Create the plan from its stored document."""
         packages = tuple(document.pop("packages"))
         return cls(Outcome(document.pop("outcome")), packages=packages, **document)
 
 
-def plan(request: Request) -> Plan:
-    """The plan for a request that has the right shape.
+def create_plan(request: Request) -> Plan:
+    """Create the plan for a request that matches the schema.
 
-    Raises RefusedError where the real composer refuses before it queues anything.
+    Raises RefusedError for a request that the real composer would refuse at once.
     """
     image = _image(request)
     _check_distribution(request)
@@ -57,7 +60,7 @@ def plan(request: Request) -> Plan:
     _check_repositories(request, image)
     _check_ostree(image)
     options = image.get("upload_options") or {}
-    outcome, packages = _outcome(request)
+    outcome, packages = _find_outcome(request)
     return Plan(
         outcome=outcome,
         image_type=image["image_type"],
@@ -69,13 +72,23 @@ def plan(request: Request) -> Plan:
 
 
 def upload_type(image_type: str) -> str:
-    """Where images of that type are uploaded to."""
+    """The type of the upload target for images of this type."""
     match image_type.partition("-")[0]:
         case "aws" | "azure" | "gcp" as cloud:
             return cloud
         case "oci":
             return "oci.objectstorage"
     return "aws.s3"
+
+
+def list_packages(request: Request) -> list[str]:
+    """The names of packages and groups that a request asks for, in its customizations or its blueprint."""
+    blueprint = request.get("blueprint")
+    if blueprint is None:
+        packages: list[str] = (request.get("customizations") or {}).get("packages", [])
+        return packages
+    named = [each["name"] for key in ("packages", "modules") for each in blueprint.get(key, ())]
+    return [*named, *(f"@{each['name']}" for each in blueprint.get("groups", ()))]
 
 
 def _image(request: Request) -> Request:
@@ -89,14 +102,14 @@ def _image(request: Request) -> Request:
 
 def _check_distribution(request: Request) -> None:
     name = request.get("distribution")
-    known = "bootc" in request if name is None else distributions.known(name)
+    known = "bootc" in request if name is None else distributions.is_known(name)
     if not known:
         raise RefusedError(400, "4", "Unsupported distribution", name)
 
 
 def _check_customizations(request: Request, image_type: str) -> None:
-    """Refuse what no image of this type can have. Only installers are that strict here."""
-    customizations = request.get("customizations") or {}
+    """Refuse customizations that the image type does not support. Here only installers have such."""
+    customizations = request.get("customizations") or (request.get("blueprint") or {}).get("customizations") or {}
     refused = [name for name in customizations if not distributions.supports(image_type, name)]
     if refused:
         named = ", ".join(f"customizations.{name}" for name in refused)
@@ -105,16 +118,16 @@ def _check_customizations(request: Request, image_type: str) -> None:
 
 def _check_repositories(request: Request, image: Request) -> None:
     payload = (request.get("customizations") or {}).get("payload_repositories", [])
-    if any(not _located(repository) for repository in payload):
+    if any(not _has_address(repository) for repository in payload):
         raise RefusedError(400, "24", "BaseURL must be specified for payload repositories")
     for repository in [*image["repositories"], *payload]:
-        if not _located(repository):
+        if not _has_address(repository):
             raise RefusedError(400, "7", "Must specify baseurl, mirrorlist, or metalink")
         if repository.get("check_gpg") and not repository.get("gpgkey"):
             raise RefusedError(400, "29", "Invalid repository, when check_gpg is set, gpgkey must be specified")
 
 
-def _located(repository: Request) -> bool:
+def _has_address(repository: Request) -> bool:
     return any(repository.get(key) for key in ("baseurl", "metalink", "mirrorlist"))
 
 
@@ -124,8 +137,8 @@ def _check_ostree(image: Request) -> None:
         raise RefusedError(400, "10", "Error resolving OSTree repo", f"no such host: {UNREACHABLE}")
 
 
-def _outcome(request: Request) -> tuple[Outcome, tuple[str, ...]]:
-    packages = (request.get("customizations") or {}).get("packages", [])
+def _find_outcome(request: Request) -> tuple[Outcome, tuple[str, ...]]:
+    packages = list_packages(request)
     if missing := _starting_with(NO_SUCH_PACKAGE, packages):
         return Outcome.NOT_DEPSOLVED, missing
     if failing := _starting_with(UPLOAD_WILL_FAIL, packages):

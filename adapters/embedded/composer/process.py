@@ -9,7 +9,7 @@ from adapters.embedded.stand_in.process import StandInProcess
 
 
 class StandInComposer(StandInProcess):
-    """A running stand-in composer; its counters are named such as `POST /compose`."""
+    """A running stand-in composer; its counters have names such as `POST /compose`."""
 
     def __init__(
         self,
@@ -20,16 +20,16 @@ class StandInComposer(StandInProcess):
         host: str = "127.0.0.1",
         parent_death: bool = True,
     ) -> None:
-        """Start it and wait until it listens.
+        """Start the stand-in and wait until it listens. A build takes `seconds`.
 
-        Raises RuntimeError when it does not within ten seconds; its messages are on stderr.
+        Raises RuntimeError if it does not start within ten seconds; its messages are on stderr.
         """
         options = {"host": host, "port": port, "state": state, "seconds": seconds}
         super().__init__("stand-in composer", "adapters.embedded.composer", options, parent_death=parent_death)
 
     @property
     def api_url(self) -> str:
-        """Where the composer's API starts; `url` is what goes into COMPOSER_URL."""
+        """The base URL of the composer's API; the value of COMPOSER_URL is `url`."""
         return self.url + BASE
 
     @property

@@ -1,4 +1,4 @@
-"""How far a compose has come: a function of its plan and the time since it was asked for, of nothing else."""
+"""The status of a compose, computed only from its plan and the time since its request."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from adapters.embedded.composer.plan import Outcome, Plan
 
-# Parts of the whole time at which a build leaves the stage of that name.
+# The fractions of the build time at which a build leaves the stage of this name.
 PENDING: Final = 0.1
 DEPSOLVING: Final = 0.25
 BUILDING: Final = 0.75
@@ -27,13 +27,13 @@ FILES: Final = {
 
 
 def status(image_status: dict[str, Any]) -> str:
-    """The compose's status, one of three, to its image's."""
+    """The status of a compose (pending, success or failure) for the status of its image."""
     value: str = image_status["status"]
     return value if value in ("success", "failure") else "pending"
 
 
 def image_status(plan: Plan, compose_id: str, elapsed: float, seconds: float) -> dict[str, Any]:
-    """The composer's ImageStatus after `elapsed` of the `seconds` a whole build takes."""
+    """The composer's ImageStatus `elapsed` seconds after the request, for a build that takes `seconds`."""
     part = elapsed / seconds if elapsed < seconds and seconds > 0 else 1.0
     if part < PENDING:
         return {"status": "pending"}

@@ -1,4 +1,4 @@
-"""What the composer takes: its ComposeRequest, for the stand-in and for the tests of whoever builds one."""
+"""The schemas of the composer's requests, for the stand-in and for tests that create such requests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SEARCH = {
 
 @cache
 def compose_request_schema() -> dict[str, Any]:
-    """The schema as a document."""
+    """The schema ComposeRequest of the composer's API."""
     text = (Path(__file__).parent / "compose_request.yaml").read_bytes()
     schema: dict[str, Any] = yaml.load(text, Loader=yaml.CSafeLoader)
     return schema
@@ -43,5 +43,5 @@ def search_validator() -> jsonschema_rs.Validator:
 
 
 def _compiled(schema: dict[str, Any]) -> jsonschema_rs.Validator:
-    # Of the formats the real composer checks uuid alone: a base URL may hold `$basearch`, a proxy be empty.
+    # The real composer checks no format but uuid: a base URL may contain `$basearch`, and a proxy may be empty.
     return jsonschema_rs.validator_for(schema, validate_formats=True, formats={"uri": lambda _: True})

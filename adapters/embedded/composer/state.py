@@ -1,4 +1,4 @@
-"""The composes: one SQLite file, so that they outlive a restart."""
+"""The composes of the stand-in composer, in an SQLite file so that they survive a restart."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CLEAR: Final = "DELETE FROM composes"
 
 @dataclass(frozen=True, slots=True)
 class Compose:
-    """A compose; `request` is its JSON, completed."""
+    """A compose; `request` is the JSON of its request with defaults added, `created_at` a Unix time."""
 
     id: str
     created_at: float
@@ -36,10 +36,10 @@ class Compose:
 
 
 class Composes:
-    """All composes; to be used from one thread, the event loop's, as its connection insists."""
+    """All composes. Use it on one thread only, which sqlite3 requires."""
 
     def __init__(self, path: str) -> None:
-        """Open or make the file at `path`, for its owner only; `:memory:` keeps nothing."""
+        """Open or create the file at `path`, readable by its owner only; `:memory:` stores nothing on disk."""
         if path != ":memory:":
             _make_private(Path(path))
         self._connection = sqlite3.connect(path, isolation_level=None)
@@ -48,12 +48,12 @@ class Composes:
         self._connection.execute(MAKE)
 
     def add(self, compose: Compose) -> None:
-        """Keep a new compose."""
+        """Store a new compose."""
         row = (compose.id, compose.created_at, orjson.dumps(compose.plan), compose.request)
         self._connection.execute(ADD, row)
 
     def find(self, compose_id: str) -> Compose | None:
-        """The compose of that id, if there is one."""
+        """The compose with this id, None if there is none."""
         return next(self._read(FIND, compose_id), None)
 
     def all(self) -> list[Compose]:
@@ -61,20 +61,20 @@ class Composes:
         return list(self._read(NEWEST))
 
     def count(self) -> int:
-        """How many there are."""
+        """The number of composes."""
         found: int = self._connection.execute(COUNT).fetchone()[0]
         return found
 
     def remove(self, compose_id: str) -> bool:
-        """Forget the compose; False when there was none."""
+        """Delete a compose; returns False if there was none."""
         return self._connection.execute(REMOVE, (compose_id,)).rowcount > 0
 
     def clear(self) -> None:
-        """Forget all."""
+        """Delete all composes."""
         self._connection.execute(CLEAR)
 
     def close(self) -> None:
-        """Write what is pending and let go of the file."""
+        """Close the file."""
         self._connection.close()
 
     def _read(self, statement: str, *parameters: str) -> Iterator[Compose]:
@@ -84,6 +84,6 @@ class Composes:
 
 def _make_private(file: Path) -> None:
     make_folder(file.parent)
-    open_to_append(file).close()  # SQLite gives the files beside it the same mode
+    open_to_append(file).close()  # SQLite creates its -wal and -shm files with the same mode
     for suffix in ("-wal", "-shm", "-journal"):
         close_to_others(file.with_name(file.name + suffix))

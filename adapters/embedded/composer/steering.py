@@ -1,4 +1,4 @@
-"""The changeable state of the stand-in composer: its behaviour, calls and tokens."""
+"""The state of the stand-in composer that tests control: its behaviour, calls and tokens."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from adapters.embedded.composer.answers import RefusedError
 from adapters.embedded.composer.behaviour import Behaviour
 from adapters.embedded.stand_in.steering import Steering
 
-REMEMBERED_CALLS: Final = 100
+MAX_RECENT_CALLS: Final = 100
 
 
 class ComposerSteering(Steering):
-    """The state of the stand-in composer beside its composes; lives on the event loop."""
+    """The state of the stand-in composer except for its composes. Use it on the event loop only."""
 
     def __init__(self) -> None:
-        super().__init__(remembered_calls=REMEMBERED_CALLS)
+        super().__init__(max_recent_calls=MAX_RECENT_CALLS)
         self.behaviour = Behaviour()
         self.deleted: list[str] = []
 
@@ -32,18 +32,18 @@ class ComposerSteering(Steering):
             self.tokens.revoke()
         self.wake()
 
-    def behave(self) -> None:
+    def reset_behaviour(self) -> None:
         """Reset the behaviour."""
         self.behaviour = Behaviour()
         self.wake()
 
-    def forget(self) -> None:
-        """Forget all calls so far."""
+    def clear_state(self) -> None:
+        """Remove all recorded calls."""
         self.deleted.clear()
-        self.calls.forget()
+        self.calls.clear()
 
     async def wait(self) -> None:
-        """Make a call wait as the behaviour says."""
+        """Delay a call as the behaviour says."""
         await self.hang_while(lambda: self.behaviour.hang)
         await self.pause(self.behaviour.latency)
 

@@ -1,4 +1,4 @@
-"""Documents and errors of the back-ends; each has a form of its own for errors."""
+"""Reading requests, and writing errors in the format of each back-end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BACK_ENDS: Final = (CONTENT_SOURCES, PROVISIONING, COMPLIANCE, RECOMMENDATIONS)
 
 
 class RefusedError(Exception):
-    """The call ends with the back-end's error body."""
+    """The call is answered with an error in the back-end's format."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -29,7 +29,7 @@ class RefusedError(Exception):
 
 
 def refusal(back_end: str, status: int, reason: str) -> Response:
-    """An error as that back-end writes it."""
+    """The answer with an error in the format of this back-end."""
     return answer(_SHAPES[back_end](status, reason), status)
 
 
@@ -45,7 +45,7 @@ async def json_object(request: Request) -> dict[str, Any]:
 
 
 def texts(document: Mapping[str, Any], key: str) -> list[str]:
-    """The list of texts at that key. Raises RefusedError when it is something else, or is not there."""
+    """The list of texts at this key. Raises RefusedError for any other value, or none."""
     value = document.get(key)
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
         raise RefusedError(400, f"{key}: expected a list of texts")

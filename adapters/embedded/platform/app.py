@@ -1,4 +1,4 @@
-"""The routes: each back-end's API below its base, and what the stand-ins alone answer."""
+"""The routes of the stand-in platform: the API of each back-end, and the routes that control the stand-ins."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from adapters.embedded.platform import answers, behaviour, known
+from adapters.embedded.platform import answers, behaviour, sample_data
 from adapters.embedded.platform.answers import RefusedError, refusal
 from adapters.embedded.platform.behaviour import Faults
 from adapters.embedded.platform.compliance import Compliance
 from adapters.embedded.platform.content_sources import ContentSources
-from adapters.embedded.platform.smaller import Provisioning, Recommendations
-from adapters.embedded.platform.state import Known
+from adapters.embedded.platform.small_services import Provisioning, Recommendations
+from adapters.embedded.platform.state import DocumentStore
 from adapters.embedded.platform.steering import PlatformSteering
 from adapters.embedded.stand_in.answers import answer
 from adapters.embedded.stand_in.application import Handler, create_application
 from adapters.embedded.stand_in.serving import cut_off
 
 BASES: Final = {
-    answers.CONTENT_SOURCES: known.CONTENT_SOURCES_BASE,
-    answers.PROVISIONING: known.PROVISIONING_BASE,
-    answers.COMPLIANCE: known.COMPLIANCE_BASE,
-    answers.RECOMMENDATIONS: known.RECOMMENDATIONS_BASE,
+    answers.CONTENT_SOURCES: sample_data.CONTENT_SOURCES_BASE,
+    answers.PROVISIONING: sample_data.PROVISIONING_BASE,
+    answers.COMPLIANCE: sample_data.COMPLIANCE_BASE,
+    answers.RECOMMENDATIONS: sample_data.RECOMMENDATIONS_BASE,
 }
 NO_ROUTE: Final = "no such route"
 
 
-def build(store: Known, steering: PlatformSteering) -> Starlette:
-    """The application."""
+def build(store: DocumentStore, steering: PlatformSteering) -> Starlette:
+    """Create the application."""
 
     def change(document: object) -> None:
         changes = behaviour.check(document)
         store.add(changes)
         steering.change(changes)
 
-    def forget() -> None:
+    def clear_state() -> None:
         store.clear()
-        steering.forget()
+        steering.clear_state()
 
     async def no_such_route(request: Request, error: HTTPException) -> Response:
         for back_end, base in BASES.items():
@@ -56,13 +56,13 @@ def build(store: Known, steering: PlatformSteering) -> Starlette:
         _routes(store, steering),
         no_such_route,
         change=change,
-        behave=steering.behave,
-        forget=forget,
-        shown=lambda: {**steering.document(), "added": store.added()},
+        reset_behaviour=steering.reset_behaviour,
+        clear_state=clear_state,
+        describe=lambda: {**steering.document(), "added": store.added()},
     )
 
 
-def _routes(store: Known, steering: PlatformSteering) -> Iterator[Route]:
+def _routes(store: DocumentStore, steering: PlatformSteering) -> Iterator[Route]:
     content, compliance, recommendations = ContentSources(store, steering), Compliance(store), Recommendations(steering)
     tailorings = "/policies/{id}/tailorings"
     operations: dict[str, dict[str, Handler]] = {

@@ -1,4 +1,4 @@
-"""How the stand-ins can be told to misbehave, each back-end by itself, and to know more: PUT /stand-in/behaviour."""
+"""The behaviour of the stand-in platform for each back-end, and the document that sets it (PUT /stand-in/behaviour)."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from marshmallow import INCLUDE, Schema, ValidationError, post_load, validate, v
 from marshmallow import fields as of
 
 from adapters.embedded.platform.answers import BACK_ENDS
-from adapters.embedded.stand_in.behaviour import HTTP_STATUS, NOT_NEGATIVE, RawAnswer, RawAnswerSchema, changed
+from adapters.embedded.stand_in.behaviour import HTTP_STATUS, NOT_NEGATIVE, RawAnswer, RawAnswerSchema, merge_changes
 
-# What is on or off: `require_token` of recommendations, `hide_origin` of content sources.
+# Keys that are on or off: `require_token` of recommendations, `hide_origin` of content sources.
 SWITCHES: Final = ("require_token", "hide_origin")
 ONE_OR_MORE: Final = validate.Range(1)
 
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """What is wrong with a back-end; by default nothing is.
+    """The faults of a back-end; none by default.
 
-    `only` names the operations that fail, such as `GET /policies/{id}`; `times` is how many more calls fail.
+    `only` names the operations that fail, such as `GET /policies/{id}`; `times` is the number of calls that still fail.
     """
 
     latency: float = 0.0
@@ -33,8 +33,8 @@ class Faults:
     times: int | None = None
 
     def merged(self, changes: Mapping[str, Any] | None) -> Faults:
-        """These faults with the keys given changed; a null resets a key, None all of them."""
-        return NO_FAULTS if changes is None else changed(self, NO_FAULTS, changes)
+        """A copy of these faults with changed keys; a null resets a key, and None resets all of them."""
+        return NO_FAULTS if changes is None else merge_changes(self, NO_FAULTS, changes)
 
     def document(self) -> dict[str, Any]:
         """The faults as a document."""
@@ -45,7 +45,7 @@ NO_FAULTS: Final = Faults()
 
 
 class FaultsSchema(Schema):
-    """Every key may be left out, or be null."""
+    """The document with the faults of a back-end; each key may be absent or null."""
 
     class Meta:
         """`only` is also a schema's own attribute."""
@@ -61,19 +61,19 @@ class FaultsSchema(Schema):
 
     @post_load
     def build(self, data: dict[str, Any], **_: object) -> dict[str, Any]:
-        """The changes, ready for `Faults`."""
+        """The changes in the form that `Faults` takes."""
         return data if data.get("only") is None else {**data, "only": tuple(data["only"])}
 
 
 class _Known(Schema):
     class Meta:
-        """What is not named here is handed on as it is."""
+        """Passes unknown keys on unchanged."""
 
         unknown = INCLUDE
 
 
 class RepositorySchema(_Known):
-    """A repository: without `uuid` its id is made of its `url`; `first_snapshot` null means it has no snapshot."""
+    """A repository. Without `uuid` its id is computed from `url`; without snapshots its `first_snapshot` is null."""
 
     uuid = of.UUID()
     url = of.String()
@@ -81,13 +81,13 @@ class RepositorySchema(_Known):
 
     @validates_schema
     def has_an_id(self, data: Mapping[str, Any], **_: object) -> None:
-        """An id, or what makes one."""
+        """Require an id or a URL from which one can be computed."""
         if not (data.get("uuid") or data.get("url")):
             raise ValidationError("Expected uuid or url.", "uuid")
 
 
 class TemplateSchema(_Known):
-    """A template: its `snapshots` are made of its `repository_uuids` and `date` unless they are given."""
+    """A template. Without `snapshots`, they are computed from its `repository_uuids` and `date`."""
 
     uuid = of.UUID(required=True)
     repository_uuids = of.List(of.UUID())
@@ -95,7 +95,7 @@ class TemplateSchema(_Known):
 
 
 class PolicySchema(_Known):
-    """A policy: `minors` have a tailoring; `json` and `toml` are the text of its files, null for an empty one."""
+    """A policy. The minor versions `minors` have a tailoring; `json` and `toml` are its files, null if empty."""
 
     id = of.UUID(required=True)
     os_major_version = of.Integer()
@@ -106,10 +106,10 @@ class PolicySchema(_Known):
 
 
 class BehaviourSchema(Schema):
-    """The document: faults per back-end, and what each knows beside what it has known from the start."""
+    """The document: the faults of each back-end, and documents to add to the sample data."""
 
     class Meta:
-        """A key that is no key is a mistake."""
+        """Refuses unknown keys."""
 
         include: Final = {name: of.Nested(FaultsSchema, allow_none=True) for name in BACK_ENDS}
 
@@ -122,10 +122,10 @@ class BehaviourSchema(Schema):
 
 
 def check(document: object) -> dict[str, Any]:
-    """The changes that a document asks for, faults ready for `Faults.merged`, what is known as it was given.
+    """Validate a document and return its changes: faults in the form that `Faults.merged` takes, other keys unchanged.
 
-    Raises marshmallow's ValidationError, which names every key that does not fit.
+    Raises marshmallow's ValidationError, which names all invalid keys.
     """
-    loaded: dict[str, Any] = BehaviourSchema().load(document)  # type: ignore[arg-type]  # it refuses what is no object
+    loaded: dict[str, Any] = BehaviourSchema().load(document)  # type: ignore[arg-type]  # the schema refuses a document that is no object
     given = document if isinstance(document, dict) else {}
     return {key: value if key in BACK_ENDS or key in SWITCHES else given[key] for key, value in loaded.items()}

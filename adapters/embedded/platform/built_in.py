@@ -1,4 +1,4 @@
-"""The documents behind the known ids."""
+"""The documents of the sample data, which the stand-ins have from the start."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from adapters.embedded.platform import known
+from adapters.embedded.platform import sample_data
 from adapters.embedded.platform.state import Documents, repository
 from adapters.files.distributions import load_distributions
 from adapters.files.project_files import DISTRIBUTIONS
@@ -21,14 +21,17 @@ RED_HAT_PATH: Final = re.compile(
 
 
 def built_in(directory: Path = DISTRIBUTIONS) -> dict[str, Documents]:
-    """All that is known from the start, by kind and id; the Red Hat repositories are those of the distributions."""
+    """The documents by kind and id. The Red Hat repositories are those of the distributions in `directory`."""
     repositories = [*_red_hat(load_distributions(directory).values()), *_own()]
     return {
         "repositories": {one["uuid"]: one for one in repositories},
-        "templates": {known.TEMPLATE: _template()},
+        "templates": {sample_data.TEMPLATE: _template()},
         "sources": {
-            **{source: {"provider": "aws", "aws": {"account_id": id_}} for source, id_ in known.AWS_ACCOUNTS.items()},
-            known.AZURE_SOURCE: {"provider": "azure", "azure": _azure()},
+            **{
+                source: {"provider": "aws", "aws": {"account_id": id_}}
+                for source, id_ in sample_data.AWS_ACCOUNTS.items()
+            },
+            sample_data.AZURE_SOURCE: {"provider": "azure", "azure": _azure()},
         },
         "policies": {policy["id"]: policy for policy in _policies()},
     }
@@ -43,7 +46,7 @@ def _red_hat(distributions: Iterable[Distribution]) -> Iterator[dict[str, Any]]:
                 versions[url] = max(version, versions.get(url, version))
     for major in (8, 9, 10):
         for architecture_name in ("x86_64", "aarch64"):
-            versions[f"{known.CDN}/rhel{major}/{major}/{architecture_name}/supplementary/os"] = (0, 0)
+            versions[f"{sample_data.CDN}/rhel{major}/{major}/{architecture_name}/supplementary/os"] = (0, 0)
     for url, found in versions.items():
         yield _red_hat_repository(url, "{}.{}".format(*found) if any(found) and "/baseos/" in url else "")
 
@@ -58,9 +61,9 @@ def _red_hat_repository(url: str, detected_os_version: str) -> dict[str, Any]:
         label = f"{what}-for-rhel-{major}-{architecture}" if layered else f"rhel-{major}-for-{architecture}-{what}"
         label += f"{beta}-rpms"
     return {
-        **repository(known.red_hat(url), "red_hat", f"Red Hat {label}", url.rstrip("/") + "/"),
+        **repository(sample_data.red_hat(url), "red_hat", f"Red Hat {label}", url.rstrip("/") + "/"),
         "label": label,
-        "gpg_key": known.gpg_key("Red Hat"),
+        "gpg_key": sample_data.gpg_key("Red Hat"),
         "distribution_arch": architecture,
         "distribution_versions": [major],
         "detected_os_version": detected_os_version,
@@ -69,30 +72,32 @@ def _red_hat_repository(url: str, detected_os_version: str) -> dict[str, Any]:
 
 
 def _own() -> Iterator[dict[str, Any]]:
-    for major, url in known.COMMUNITY_URLS.items():
+    for major, url in sample_data.COMMUNITY_URLS.items():
         name = f"EPEL {major} Everything x86_64"
-        key = known.gpg_key(name)
-        yield repository(known.COMMUNITIES[major], "community", name, url) | {"gpg_key": key, "org_id": "-2"}
-    yield repository(known.EXTERNAL, "external", "tools", known.EXTERNAL_URL) | {
-        "gpg_key": known.gpg_key("tools"),
+        key = sample_data.gpg_key(name)
+        yield repository(sample_data.COMMUNITIES[major], "community", name, url) | {"gpg_key": key, "org_id": "-2"}
+    yield repository(sample_data.EXTERNAL, "external", "tools", sample_data.EXTERNAL_URL) | {
+        "gpg_key": sample_data.gpg_key("tools"),
         "metadata_verification": True,
         "module_hotfixes": True,
     }
-    yield repository(known.EXTERNAL_UNSIGNED, "external", "unsigned", known.EXTERNAL_UNSIGNED_URL)
-    yield repository(known.WITHOUT_SNAPSHOTS, "external", "rolling", known.WITHOUT_SNAPSHOTS_URL) | {"snapshot": False}
-    yield repository(known.UPLOAD, "upload", "uploaded", "") | {"gpg_key": known.gpg_key("uploaded")}
+    yield repository(sample_data.EXTERNAL_UNSIGNED, "external", "unsigned", sample_data.EXTERNAL_UNSIGNED_URL)
+    yield repository(sample_data.WITHOUT_SNAPSHOTS, "external", "rolling", sample_data.WITHOUT_SNAPSHOTS_URL) | {
+        "snapshot": False
+    }
+    yield repository(sample_data.UPLOAD, "upload", "uploaded", "") | {"gpg_key": sample_data.gpg_key("uploaded")}
 
 
 def _template() -> dict[str, Any]:
     return {
-        "uuid": known.TEMPLATE,
-        "name": known.TEMPLATE_NAME,
+        "uuid": sample_data.TEMPLATE,
+        "name": sample_data.TEMPLATE_NAME,
         "description": "",
         "version": "9",
         "arch": "x86_64",
-        "date": known.TEMPLATE_DATE,
+        "date": sample_data.TEMPLATE_DATE,
         "use_latest": False,
-        "repository_uuids": [known.RHEL9_BASEOS, known.RHEL9_APPSTREAM, known.EXTERNAL],
+        "repository_uuids": [sample_data.RHEL9_BASEOS, sample_data.RHEL9_APPSTREAM, sample_data.EXTERNAL],
     }
 
 
@@ -105,9 +110,9 @@ def _azure() -> dict[str, Any]:
 
 
 def _policies() -> Iterator[dict[str, Any]]:
-    yield _policy(known.POLICY_RHEL9, 9, known.PROFILE_RHEL9)
-    yield _policy(known.POLICY_RHEL10, 10, known.PROFILE_RHEL10)
-    yield _policy(known.POLICY_EMPTY, 9, known.PROFILE_RHEL9) | {"json": None, "toml": None}
+    yield _policy(sample_data.POLICY_RHEL9, 9, sample_data.PROFILE_RHEL9)
+    yield _policy(sample_data.POLICY_RHEL10, 10, sample_data.PROFILE_RHEL10)
+    yield _policy(sample_data.POLICY_EMPTY, 9, sample_data.PROFILE_RHEL9) | {"json": None, "toml": None}
 
 
 def _policy(policy_id: str, major: int, profile: str) -> dict[str, Any]:
@@ -117,7 +122,7 @@ def _policy(policy_id: str, major: int, profile: str) -> dict[str, Any]:
         "title": f"Policy for RHEL {major}",
         "os_major_version": major,
         "ref_id": profile,
-        "minors": list(known.TAILORED[policy_id]),
+        "minors": list(sample_data.TAILORED[policy_id]),
         "json": orjson.dumps(tailoring, option=orjson.OPT_INDENT_2).decode() + "\n",
         "toml": BLUEPRINT.format(major=major, profile=profile),
     }

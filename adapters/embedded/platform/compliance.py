@@ -10,17 +10,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from adapters.embedded.platform.answers import RefusedError, json_object, org_id
-from adapters.embedded.platform.state import Known
+from adapters.embedded.platform.state import DocumentStore
 from adapters.embedded.stand_in.answers import answer
 
 FILTER: Final = re.compile(r"\s*os_minor_version\s*=\s*\"?(\d+)\"?\s*")
 
 
 class Compliance:
-    """Its operations."""
+    """The operations of compliance."""
 
-    def __init__(self, known: Known) -> None:
-        self._known = known
+    def __init__(self, store: DocumentStore) -> None:
+        self._store = store
 
     async def get_policy(self, request: Request) -> Response:
         """A policy."""
@@ -41,19 +41,19 @@ class Compliance:
         return answer({"data": data, "meta": {"total": len(data), "limit": 10, "offset": 0}})
 
     async def post_tailoring(self, request: Request) -> Response:
-        """Make a tailoring for a minor version."""
+        """Create a tailoring for a minor version."""
         body = await json_object(request)
-        policy = self._policy(request)  # not before all of the request is there: others are served meanwhile
+        policy = self._policy(request)  # read after the body: other requests may change it in the meantime
         minor, minors = body.get("os_minor_version"), policy.get("minors", [])
         if isinstance(minor, bool) or not isinstance(minor, int) or minor < 0:
             raise RefusedError(422, "Invalid parameter: os_minor_version")
         if minor in minors:
             raise RefusedError(406, "Os minor version has already been taken")
-        self._known.add({"policies": [{"id": policy["id"], "minors": [*minors, minor]}]})
+        self._store.add({"policies": [{"id": policy["id"], "minors": [*minors, minor]}]})
         return answer({"data": _tailoring(policy, minor)}, 201)
 
     async def get_tailoring_json(self, request: Request) -> Response:
-        """The tailoring as OpenSCAP reads it."""
+        """The tailoring in the JSON format of OpenSCAP."""
         return self._file(request, "json", "application/json")
 
     async def get_tailoring_toml(self, request: Request) -> Response:
@@ -71,7 +71,7 @@ class Compliance:
     def _policy(self, request: Request) -> dict[str, Any]:
         org_id(request)
         policy_id = request.path_params["id"]
-        policy = self._known.find("policies", policy_id.lower())
+        policy = self._store.find("policies", policy_id.lower())
         if policy is None:
             raise RefusedError(404, f"V2::Policy not found with ID {policy_id}")
         return policy

@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from adapters.embedded.platform.answers import RefusedError, json_object, org_id, texts
-from adapters.embedded.platform.known import CONTENT_SOURCES_BASE, FIRST_SNAPSHOT
-from adapters.embedded.platform.state import Known
+from adapters.embedded.platform.sample_data import CONTENT_SOURCES_BASE, FIRST_SNAPSHOT
+from adapters.embedded.platform.state import DocumentStore
 from adapters.embedded.platform.steering import PlatformSteering
 from adapters.embedded.stand_in.answers import answer
 from domain.uuids import is_uuid
@@ -28,14 +28,14 @@ NOT_SHOWN: Final = ("first_snapshot", "detected_os_version")
 
 
 class ContentSources:
-    """Its operations. Repositories are shown without their origin while `steering` says so."""
+    """The operations of content sources. `steering` says whether answers leave out the origin of repositories."""
 
-    def __init__(self, known: Known, steering: PlatformSteering) -> None:
-        self._known = known
+    def __init__(self, store: DocumentStore, steering: PlatformSteering) -> None:
+        self._store = store
         self._steering = steering
 
     async def list_repositories(self, request: Request) -> Response:
-        """The repositories that meet all conditions, one page of them."""
+        """One page of the repositories that meet all conditions."""
         org, query = org_id(request), request.query_params
         limit, offset = _number(query.get("limit"), 100), _number(query.get("offset"), 0)
         urls = _listed(query.get("url"), lambda url: url.rstrip("/"))
@@ -43,7 +43,7 @@ class ContentSources:
         origins = _listed(query.get("origin"), str)
         found = [
             repository
-            for repository in self._known.all("repositories").values()
+            for repository in self._store.all("repositories").values()
             if (urls is None or (repository.get("url") or "").rstrip("/") in urls)
             and (uuids is None or repository["uuid"] in uuids)
             and (origins is None or repository.get("origin") in origins)
@@ -53,7 +53,7 @@ class ContentSources:
         return answer({"data": page, "meta": meta, "links": _links(query, len(found), limit, offset)})
 
     async def snapshots_for_date(self, request: Request) -> Response:
-        """For each repository the latest snapshot at that date, or else the first one after it."""
+        """For each repository the latest snapshot before the date, otherwise the first one after it."""
         org, body = org_id(request), await json_object(request)
         date = body.get("date")
         if not isinstance(date, str) or not RFC3339.fullmatch(date):
@@ -62,7 +62,7 @@ class ContentSources:
             moment = datetime.fromisoformat(date.upper())
         except ValueError as error:
             raise RefusedError(400, f"Error parsing date: {error}") from None
-        repositories = self._known.all("repositories")
+        repositories = self._store.all("repositories")
         data = []
         for uuid in texts(body, "repository_uuids"):
             repository = repositories.get(_uuid(uuid))
@@ -71,25 +71,25 @@ class ContentSources:
         return answer({"data": data})
 
     async def get_template(self, request: Request) -> Response:
-        """A template and the snapshots it is made of."""
+        """A template with its snapshots."""
         org = org_id(request)
-        template = self._known.find("templates", request.path_params["uuid"].lower())
+        template = self._store.find("templates", request.path_params["uuid"].lower())
         if template is None:
             raise RefusedError(404, f"Could not find template with UUID {request.path_params['uuid']}")
         if "snapshots" not in template:
             moment = datetime.fromisoformat(template.get("date", FIRST_SNAPSHOT))
             uuids = template.get("repository_uuids", [])
-            found = [self._known.find("repositories", uuid) for uuid in uuids]
+            found = [self._store.find("repositories", uuid) for uuid in uuids]
             snapshots = [_snapshot(request, org, repository, moment)[0] for repository in found if repository]
             template = {**template, "snapshots": [snapshot for snapshot in snapshots if snapshot]}
         return answer({"org_id": org, **template})
 
     async def bulk_export(self, request: Request) -> Response:
-        """The repositories as they may be imported elsewhere."""
+        """The repositories in the form in which another organization can import them."""
         org_id(request)
         exported = []
         for uuid in texts(await json_object(request), "repository_uuids"):
-            repository = self._known.find("repositories", _uuid(uuid))
+            repository = self._store.find("repositories", _uuid(uuid))
             if repository is None:
                 raise RefusedError(404, f"Could not find repository with UUID {uuid}")
             exported.append({key: repository[key] for key in EXPORTED if key in repository})
@@ -112,7 +112,7 @@ class ContentSources:
 def _snapshot(
     request: Request, org: str, repository: Mapping[str, Any], moment: datetime
 ) -> tuple[dict[str, Any] | None, bool]:
-    """The snapshot for that moment, and whether it was taken after it: there is one a day since the first."""
+    """The snapshot for this moment, and whether it was taken later. A repository has one a day from its first."""
     first = repository.get("first_snapshot", FIRST_SNAPSHOT)
     if first is None or not repository.get("snapshot", True):
         return None, False

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adapters.embedded.platform import known
+from adapters.embedded.platform import sample_data
 from adapters.embedded.stand_in.process import StandInProcess
 
 
 class StandInPlatform(StandInProcess):
-    """Running stand-ins; their counters are named such as `content_sources GET /repositories/`."""
+    """The running stand-in platform; its counters have names such as `content_sources GET /repositories/`."""
 
     def __init__(
         self,
@@ -20,9 +20,9 @@ class StandInPlatform(StandInProcess):
         distributions: Path | None = None,
         parent_death: bool = True,
     ) -> None:
-        """Start it and wait until it listens; the Red Hat repositories it knows are those of `distributions`.
+        """Start the stand-in and wait until it listens. Its Red Hat repositories are those of `distributions`.
 
-        Raises RuntimeError when it does not within ten seconds; its messages are on stderr.
+        Raises RuntimeError if it does not start within ten seconds; its messages are on stderr.
         """
         options: dict[str, object] = {"host": host, "port": port, "state": state}
         options |= {"distributions": distributions} if distributions else {}
@@ -30,25 +30,25 @@ class StandInPlatform(StandInProcess):
 
     @property
     def content_sources_url(self) -> str:
-        """What goes into CONTENT_SOURCES_URL."""
-        return self.url + known.CONTENT_SOURCES_BASE
+        """The value for the setting CONTENT_SOURCES_URL."""
+        return self.url + sample_data.CONTENT_SOURCES_BASE
 
     @property
     def provisioning_url(self) -> str:
-        """What goes into PROVISIONING_URL."""
-        return self.url + known.PROVISIONING_BASE
+        """The value for the setting PROVISIONING_URL."""
+        return self.url + sample_data.PROVISIONING_BASE
 
     @property
     def compliance_url(self) -> str:
-        """What goes into COMPLIANCE_URL."""
-        return self.url + known.COMPLIANCE_BASE
+        """The value for the setting COMPLIANCE_URL."""
+        return self.url + sample_data.COMPLIANCE_BASE
 
     @property
     def recommendations_url(self) -> str:
-        """What goes into RECOMMENDATIONS_URL."""
-        return self.url + known.RECOMMENDATIONS_BASE
+        """The value for the setting RECOMMENDATIONS_URL."""
+        return self.url + sample_data.RECOMMENDATIONS_BASE
 
     @property
     def token_url(self) -> str:
-        """What goes into RECOMMENDATIONS_TOKEN_URL."""
+        """The value for the setting RECOMMENDATIONS_TOKEN_URL."""
         return f"{self.recommendations_url}/token"

@@ -1,4 +1,4 @@
-"""What the stand-ins have come to know beside what they know from the start: one JSON file."""
+"""The documents of the stand-in platform: the sample data, and added documents in a JSON file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import orjson
 
-from adapters.embedded.platform.known import red_hat
+from adapters.embedded.platform.sample_data import red_hat
 from adapters.embedded.private_files import close_to_others, make_folder, replace_file
 
 MEMORY: Final = ":memory:"
@@ -17,7 +17,7 @@ Documents = dict[str, dict[str, Any]]
 
 
 def repository(uuid: str, origin: str, name: str, url: str) -> dict[str, Any]:
-    """A repository of which nothing else is known."""
+    """A repository with default values for all other keys."""
     return {
         "uuid": uuid,
         "name": name,
@@ -36,11 +36,11 @@ def repository(uuid: str, origin: str, name: str, url: str) -> dict[str, Any]:
     }
 
 
-class Known:
-    """Repositories, templates, sources and policies by their ids; changes outlive a restart."""
+class DocumentStore:
+    """Repositories, templates, sources and policies by their ids; changes survive a restart."""
 
     def __init__(self, path: str, built_in: Mapping[str, Documents]) -> None:
-        """Read the file at `path`, if there is one, and close it to other users; `:memory:` keeps nothing."""
+        """Read the file at `path` if it exists, and make it private; `:memory:` stores nothing on disk."""
         self._path = None if path == MEMORY else Path(path)
         self._built_in = built_in
         self._added: dict[str, dict[str, dict[str, Any] | None]] = {kind: {} for kind in KINDS}
@@ -52,7 +52,7 @@ class Known:
                 self._added |= orjson.loads(self._path.read_bytes())
 
     def all(self, kind: str) -> Documents:
-        """Every document of that kind by its id."""
+        """All documents of this kind by id."""
         merged = dict(self._built_in[kind])
         for key, changes in self._added[kind].items():
             if changes is None:
@@ -62,11 +62,11 @@ class Known:
         return merged
 
     def find(self, kind: str, key: str) -> dict[str, Any] | None:
-        """The document of that id, if there is one."""
+        """The document with this id, None if there is none."""
         return self.all(kind).get(key)
 
     def add(self, document: Mapping[str, Any]) -> None:
-        """Merge in what a steering document says is known."""
+        """Add or change the documents in a document of PUT /stand-in/behaviour."""
         for one in document.get("repositories", ()):
             key = str(one.get("uuid") or red_hat(one["url"])).lower()
             usual = {} if self.find("repositories", key) else repository(key, "external", key, "")
@@ -80,12 +80,12 @@ class Known:
         self._write()
 
     def clear(self) -> None:
-        """Forget all that was added."""
+        """Remove all added documents."""
         self._added = {kind: {} for kind in KINDS}
         self._write()
 
     def added(self) -> dict[str, Any]:
-        """What was added, to be shown."""
+        """The ids of the added documents, by kind."""
         return {kind: list(documents) for kind, documents in self._added.items()}
 
     def _merge(self, kind: str, key: str, changes: dict[str, Any]) -> None:

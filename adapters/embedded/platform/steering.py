@@ -1,4 +1,4 @@
-"""The changeable state of the stand-in platform: faults, calls and tokens."""
+"""The state of the stand-in platform that tests control: faults, calls and tokens."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from adapters.embedded.platform.answers import BACK_ENDS, RefusedError
 from adapters.embedded.platform.behaviour import NO_FAULTS, Faults
 from adapters.embedded.stand_in.steering import Steering
 
-REMEMBERED_CALLS: Final = 200
+MAX_RECENT_CALLS: Final = 200
 
 
 class PlatformSteering(Steering):
-    """The state of the stand-in platform beside its documents; lives on the event loop."""
+    """The state of the stand-in platform except for its documents. Use it on the event loop only."""
 
     def __init__(self) -> None:
-        super().__init__(remembered_calls=REMEMBERED_CALLS)
+        super().__init__(max_recent_calls=MAX_RECENT_CALLS)
         self.require_token = False
         self.hide_origin = False
         self._faults = dict.fromkeys(BACK_ENDS, NO_FAULTS)
 
     def change(self, changes: Mapping[str, Any]) -> None:
-        """Put the faults in force; calls that hang check them again."""
+        """Change faults and switches; calls that hang check them again."""
         for back_end in BACK_ENDS:
             if back_end in changes:
                 self._faults[back_end] = self._faults[back_end].merged(changes[back_end])
@@ -33,19 +33,19 @@ class PlatformSteering(Steering):
         self.hide_origin = changes.get("hide_origin", self.hide_origin)
         self.wake()
 
-    def behave(self) -> None:
+    def reset_behaviour(self) -> None:
         """Reset all faults and switches."""
         self._faults = dict.fromkeys(BACK_ENDS, NO_FAULTS)
         self.require_token = False
         self.hide_origin = False
         self.wake()
 
-    def forget(self) -> None:
-        """Forget all calls so far."""
-        self.calls.forget()
+    def clear_state(self) -> None:
+        """Remove all recorded calls."""
+        self.calls.clear()
 
     async def faults(self, back_end: str, operation: str) -> Faults:
-        """The faults of this call, after it has waited as they say."""
+        """The faults of this call, after the delays that they require."""
         faults = self._take(back_end, operation)
         if faults.hang:
             await self.hang_while(lambda: self._faults[back_end].hang)

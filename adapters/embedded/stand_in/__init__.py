@@ -1,1 +1,1 @@
-"""The kit of the stand-ins: programs that answer in the place of a back-end and can be told to misbehave."""
+"""Common parts of the stand-ins: programs that answer instead of a back-end, and misbehave when a test says so."""

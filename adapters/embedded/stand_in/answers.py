@@ -12,7 +12,7 @@ from adapters.embedded.stand_in.steering import AccessTokens
 
 
 def answer(content: object, status: int = 200) -> Response:
-    """A JSON document."""
+    """An answer with a JSON document."""
     return Response(orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS), status, media_type="application/json")
 
 

@@ -1,4 +1,4 @@
-"""The application of a stand-in: the APIs it stands for, and routes by which tests and tools steer it."""
+"""The ASGI application of a stand-in: the APIs that it imitates, and routes with which tests control it."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def create_application(
     no_such_route: Callable[[Request, HTTPException], Awaitable[Response]],
     *,
     change: Callable[[Any], None],
-    behave: Callable[[], None],
-    forget: Callable[[], None],
-    shown: Callable[[], Mapping[str, Any]],
+    reset_behaviour: Callable[[], None],
+    clear_state: Callable[[], None],
+    describe: Callable[[], Mapping[str, Any]],
 ) -> Starlette:
-    """An application of these routes; `no_such_route` answers requests that fit none.
+    """Create an application with these routes; `no_such_route` answers all other requests.
 
-    It also has GET, PUT and DELETE `/stand-in/behaviour` and DELETE `/stand-in/state`; each answers the document that
-    `shown` gives. `change` takes the document of a PUT, which holds the keys that change, and raises marshmallow's
-    ValidationError; `behave` resets the behaviour, `forget` the state.
+    It also has GET, PUT and DELETE `/stand-in/behaviour` and DELETE `/stand-in/state`; all answer the document that
+    `describe` returns. `change` takes the document of a PUT, with the keys that change, and raises marshmallow's
+    ValidationError; `reset_behaviour` resets the behaviour, `clear_state` the state.
     """
 
     async def put_behaviour(request: Request) -> Response:
@@ -41,21 +41,21 @@ def create_application(
             return answer({"errors": str(error)}, 400)
         except ValidationError as error:
             return answer({"errors": error.messages}, 400)
-        return answer(shown())
+        return answer(describe())
 
     async def delete_behaviour(_: Request) -> Response:
-        behave()
-        return answer(shown())
+        reset_behaviour()
+        return answer(describe())
 
     async def delete_state(_: Request) -> Response:
-        forget()
-        return answer(shown())
+        clear_state()
+        return answer(describe())
 
     async def get_behaviour(_: Request) -> Response:
-        return answer(shown())
+        return answer(describe())
 
     async def http_error(request: Request, error: Exception) -> Response:
-        # Starlette types its handlers for any error, and calls this one for its own class only.
+        # Starlette calls this handler for HTTPException only, but its types do not say so.
         return await no_such_route(request, error if isinstance(error, HTTPException) else HTTPException(500))
 
     application = Starlette(

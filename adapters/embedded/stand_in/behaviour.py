@@ -1,4 +1,4 @@
-"""Parts of the documents that tell stand-ins to misbehave (PUT /stand-in/behaviour)."""
+"""Common parts of the documents that set the behaviour of stand-ins (PUT /stand-in/behaviour)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOT_NEGATIVE: Final = validate.Range(0)
 
 @dataclass(frozen=True, slots=True)
 class RawAnswer:
-    """An answer of any form, as from a proxy in between."""
+    """An answer of any form, such as a proxy would send."""
 
     status: int
     body: str
@@ -45,11 +45,11 @@ class RawAnswerSchema(Schema):
 
     @post_load
     def build(self, data: dict[str, Any], **_: object) -> RawAnswer:
-        """The object, its body as text."""
+        """Create the object, with its body as text."""
         body = data["body"] if isinstance(data["body"], str) else orjson.dumps(data["body"]).decode()
         return RawAnswer(data["status"], body, data["content_type"], data["headers"])
 
 
-def changed(current: D, usual: D, changes: Mapping[str, Any]) -> D:
-    """`current` with these fields changed; None sets a field back to its value in `usual`."""
+def merge_changes(current: D, usual: D, changes: Mapping[str, Any]) -> D:
+    """A copy of `current` with these changes; a change to None resets a field to its value in `usual`."""
     return replace(current, **{key: getattr(usual, key) if value is None else value for key, value in changes.items()})

@@ -13,29 +13,30 @@ from typing import Any, Final, Self
 
 import requests
 
-PATIENCE: Final = 10.0
+# Seconds for the process to start, to answer and to end.
+TIMEOUT: Final = 10.0
 
 
 class StandInProcess:
-    """A running stand-in; as a context manager it is stopped at the end.
+    """A running stand-in. Use as a context manager, or call `stop`.
 
-    With `parent_death` it also ends when this process is killed. Linux takes the thread that started it for
-    its parent, so start it from a thread that lasts, the main thread.
+    With `parent_death` it also ends when this process is killed. Linux treats the thread that started it as its parent,
+    so start it from the main thread.
     """
 
     def __init__(self, name: str, module: str, options: Mapping[str, object], *, parent_death: bool) -> None:
-        """Start it and wait until it listens.
+        """Start the stand-in and wait until it listens.
 
-        Raises RuntimeError when it does not within ten seconds; its messages are on stderr.
+        Raises RuntimeError if it does not start within ten seconds; its messages are on stderr.
         """
         self._name = name
         command = [sys.executable, "-m", module, *(f"--{option}={value}" for option, value in options.items())]
         command += [f"--parent-death={os.getpid()}"] if parent_death else []
-        self._own = requests.Session()
-        self._own.trust_env = False
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)  # noqa: S603 - ours
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)  # noqa: S603 - a command of this project
         try:
-            self.url: str = self._announced()
+            self.url: str = self._read_url()
         except BaseException:
             self.stop()
             raise
@@ -46,55 +47,55 @@ class StandInProcess:
         return self._process.pid
 
     def steer(self, **behaviour: object) -> dict[str, Any]:
-        """Change these keys of its behaviour, and return all of it.
+        """Change these keys of the behaviour, and return the whole behaviour.
 
-        Raises ValueError for a key or value it does not know.
+        Raises ValueError for an unknown key or an invalid value.
         """
-        return self._ask("PUT", "/stand-in/behaviour", behaviour)
+        return self._call("PUT", "/stand-in/behaviour", behaviour)
 
     def behaviour(self) -> dict[str, Any]:
-        """The behaviour in force, counters, the latest calls."""
-        return self._ask("GET", "/stand-in/behaviour")
+        """The current behaviour, the counters and the latest calls."""
+        return self._call("GET", "/stand-in/behaviour")
 
     def counters(self) -> dict[str, int]:
-        """How often each operation was called."""
+        """The number of calls of each operation."""
         counters: dict[str, int] = self.behaviour()["counters"]
         return counters
 
     def reset(self) -> None:
-        """Make it behave as usual again, and forget its state and counters."""
-        self._ask("DELETE", "/stand-in/behaviour")
-        self._ask("DELETE", "/stand-in/state")
+        """Reset the behaviour, the state and the counters."""
+        self._call("DELETE", "/stand-in/behaviour")
+        self._call("DELETE", "/stand-in/state")
 
     def stop(self) -> None:
-        """End it; doing so twice does no harm."""
+        """End the process; a second call does nothing."""
         self._process.terminate()
         try:
-            self._process.wait(PATIENCE)
+            self._process.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
         if self._process.stdout:
             self._process.stdout.close()
-        self._own.close()
+        self._session.close()
 
     def __enter__(self) -> Self:
-        """Nothing more to do: it runs."""
+        """Return the stand-in, which runs already."""
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        """End it."""
+        """End the process."""
         self.stop()
 
-    def _announced(self) -> str:
+    def _read_url(self) -> str:
         output = self._process.stdout
-        if output and select.select([output], [], [], PATIENCE)[0] and (line := output.readline()):
+        if output and select.select([output], [], [], TIMEOUT)[0] and (line := output.readline()):
             url: str = json.loads(line)["url"]
             return url
         raise RuntimeError(f"the {self._name} does not start")
 
-    def _ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        answer = self._own.request(method, self.url + path, json=body, timeout=PATIENCE)
+    def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        answer = self._session.request(method, self.url + path, json=body, timeout=TIMEOUT)
         if answer.status_code == 400:
             raise ValueError(answer.text)
         answer.raise_for_status()

@@ -1,4 +1,4 @@
-"""The server around a stand-in: a socket, one line once it listens, a quick and clean end."""
+"""The HTTP server of a stand-in: it prints its URL when it listens, and ends quickly on a signal."""
 
 from __future__ import annotations
 
@@ -18,51 +18,52 @@ from starlette.requests import Request
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+# The option of Linux's prctl that sets the signal for the end of the parent.
 PR_SET_PDEATHSIG: Final = 1
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP, with the connection within a request's reach, so that a handler can cut it off."""
+    """uvicorn's protocol, which gives handlers access to the connection so that they can close it."""
 
     def on_message_begin(self) -> None:
-        """Begin the request's scope."""
+        """Add the connection to the request's scope."""
         super().on_message_begin()
         self.scope["state"]["transport"] = self.transport
 
 
 class Server(uvicorn.Server):
-    """Announces itself once it listens, and releases the calls that wait when it ends."""
+    """Prints its URL when it listens, and releases waiting calls when it ends."""
 
     def __init__(
-        self, config: uvicorn.Config, event: str, url: str, release: Callable[[], None], early: Collection[int]
+        self, config: uvicorn.Config, event: str, url: str, release: Callable[[], None], early_signals: Collection[int]
     ) -> None:
         super().__init__(config)
-        self._announcement = {"event": event, "url": url}
+        self._startup_message = {"event": event, "url": url}
         self._release = release
-        self._early = early
+        self._early_signals = early_signals
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and print the address; end at once if a signal came before."""
         await super().startup(sockets)
-        if self._early:
+        if self._early_signals:
             self.should_exit = True
             return
-        sys.stdout.write(orjson.dumps(self._announcement).decode() + "\n")
+        sys.stdout.write(orjson.dumps(self._startup_message).decode() + "\n")
         sys.stdout.flush()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Release the calls that wait, then end."""
+        """Release waiting calls, then end."""
         self._release()
         await super().shutdown(sockets)
 
 
 def serve(name: str, host: str, port: int, app: Starlette, release: Callable[[], None]) -> None:
-    """Answer until SIGTERM or SIGINT comes; then `release` releases the calls that wait."""
+    """Serve until SIGTERM or SIGINT arrives; then call `release`, which releases waiting calls."""
     # uvicorn raises the signal that ended it again for the handlers it found here: with these the process ends with 0.
     # They also keep a signal that comes before uvicorn installs its own handlers.
-    early: list[int] = []
+    early_signals: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _: early.append(number))
+        signal.signal(number, lambda number, _: early_signals.append(number))
     with socket.create_server((host, port), backlog=1024) as listener:
         config = uvicorn.Config(
             app,
@@ -76,8 +77,10 @@ def serve(name: str, host: str, port: int, app: Starlette, release: Callable[[],
             timeout_keep_alive=60,
             timeout_graceful_shutdown=1,
         )
-        bound, chosen = listener.getsockname()[:2]
-        Server(config, f"{name} listening", f"http://{bound}:{chosen}", release, early).run(sockets=[listener])
+        bound_host, bound_port = listener.getsockname()[:2]
+        Server(config, f"{name} listening", f"http://{bound_host}:{bound_port}", release, early_signals).run(
+            sockets=[listener]
+        )
 
 
 def argument_parser(name: str, description: str, *, state_help: str) -> argparse.ArgumentParser:
@@ -91,14 +94,14 @@ def argument_parser(name: str, description: str, *, state_help: str) -> argparse
 
 
 def parse_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """The options of the command line. The process ends with its parent from now on, if they say so."""
+    """Parse the command line. With `--parent-death` the process ends with its parent from now on."""
     arguments = parser.parse_args()
     if arguments.parent_death is not None:
-        _end_with(arguments.parent_death, parser.prog)
+        _end_with_parent(arguments.parent_death, parser.prog)
     return arguments
 
 
-def _end_with(parent: int, name: str) -> None:
+def _end_with_parent(parent: int, name: str) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:

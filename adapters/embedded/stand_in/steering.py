@@ -1,4 +1,4 @@
-"""The changeable state of a stand-in: what it was told, the calls it got, the access tokens it issued."""
+"""The state of a stand-in that tests control: its behaviour, the calls it received, the access tokens it issued."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from starlette.requests import Request
 class Calls:
     """How often each operation was called, and the latest calls with the time that each took."""
 
-    def __init__(self, remembered: int) -> None:
-        """Remember the latest `remembered` calls; the counters count all."""
+    def __init__(self, max_recent: int) -> None:
+        """Keep the latest `max_recent` calls; the counters count all calls."""
         self._counters: Counter[str] = Counter()
-        self._recent: deque[dict[str, Any]] = deque(maxlen=remembered)
+        self._recent: deque[dict[str, Any]] = deque(maxlen=max_recent)
 
     @contextmanager
-    def record(self, operation: str, request: Request, **more: object) -> Iterator[None]:
-        """Record a call while it runs, with `more` about it.
+    def record(self, operation: str, request: Request, **details: object) -> Iterator[None]:
+        """Record a call while it runs, with these `details`.
 
         `began` and `ended` (None until then) are times of the machine's monotonic clock, which its processes share.
         """
         headers = request.headers
         call = {
-            **more,
+            **details,
             "method": request.method,
             "path": request.scope["raw_path"].partition(b"?")[0].decode("latin-1"),
             "identity": "x-rh-identity" in headers or "x-fedora-identity" in headers,
@@ -46,8 +46,8 @@ class Calls:
         finally:
             call["ended"] = time.monotonic()
 
-    def forget(self) -> None:
-        """Forget all calls so far."""
+    def clear(self) -> None:
+        """Remove all recorded calls and counters."""
         self._counters.clear()
         self._recent.clear()
 
@@ -79,11 +79,11 @@ class AccessTokens:
 
 
 class Steering:
-    """The state that all stand-ins have, and the calls that are made to wait; lives on the event loop."""
+    """The state that all stand-ins have, and the delays of their calls. Use it on the event loop only."""
 
-    def __init__(self, *, remembered_calls: int) -> None:
+    def __init__(self, *, max_recent_calls: int) -> None:
         self.closing = False
-        self.calls = Calls(remembered_calls)
+        self.calls = Calls(max_recent_calls)
         self.tokens = AccessTokens()
         self._closed = asyncio.Event()
         self._changed = asyncio.Event()
@@ -105,7 +105,7 @@ class Steering:
             await self._changed.wait()
 
     async def pause(self, seconds: float) -> None:
-        """Wait that long, or until the process is about to end."""
+        """Wait so many seconds, or until the process is about to end."""
         if seconds > 0:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closed.wait(), seconds)

@@ -1,8 +1,9 @@
 "use strict";
 
-// What the page's forms are filled with, so that every operation can be executed as it stands.
+// Fills the forms of the documentation page with values with which every operation can be executed unchanged.
 const formDefaults = (() => {
-  // The path parameters that identify the caller's own resources: the paths that list the newest and create one.
+  // The path parameters that identify a resource of the caller, with the paths that list such resources (the newest first)
+  // and create one.
   const RESOURCES = {
     id: { noun: "blueprint", list: "/blueprints", create: "/blueprints" },
     composeId: { noun: "build", list: "/composes", create: "/compose" },
@@ -13,33 +14,33 @@ const formDefaults = (() => {
   const mapValues = (object, change) =>
     Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value, key)]));
 
-  const fresh = (name) => `${name}-${Math.random().toString(36).slice(2, 10)}`;
+  const withRandomSuffix = (name) => `${name}-${Math.random().toString(36).slice(2, 10)}`;
 
-  const component = (document, reference) =>
+  const resolveReference = (document, reference) =>
     reference
       .slice("#/".length)
       .split("/")
       .reduce((node, key) => node[key], document);
 
-  // The schema in one piece, without the examples that Swagger UI would fill in.
+  // The schema with its references resolved, without the examples that Swagger UI would fill in.
   const withoutExamples = (document, { $ref, allOf = [], example, ...own }) => {
-    const parts = $ref ? [...allOf, component(document, $ref)] : allOf;
+    const parts = $ref ? [...allOf, resolveReference(document, $ref)] : allOf;
     return Object.assign({}, ...parts.map((part) => withoutExamples(document, part)), own);
   };
 
-  // An example of an optional parameter says how to write it. Sent, it would often ask for what is not there.
-  const optional = (document, { example, ...parameter }) => ({
+  // The example of an optional parameter moves to its description, because a request with it would often find nothing.
+  const optionalParameterDefaults = (document, { example, ...parameter }) => ({
     ...parameter,
     schema: withoutExamples(document, parameter.schema),
     description:
       example === undefined ? parameter.description : `${parameter.description}\n\nExample: \`${[example].flat().join(", ")}\``,
   });
 
-  const withNote = (parameter) => {
+  const withIdNote = (parameter) => {
     const { noun } = RESOURCES[parameter.name];
     const note =
-      `While this example is unchanged, the page takes the newest ${noun} in its place; to change or hide one, and where ` +
-      `there is none, it makes an example ${noun} first.`;
+      `If you do not change this example, the page replaces it by the id of your newest ${noun}. If you have none, and for ` +
+      `an operation that changes or deletes a ${noun}, the page first creates an example ${noun}.`;
     return { ...parameter, description: `${parameter.description}\n\n${note}` };
   };
 
@@ -48,33 +49,33 @@ const formDefaults = (() => {
       return parameter;
     }
     if (!parameter.required) {
-      return optional(document, parameter);
+      return optionalParameterDefaults(document, parameter);
     }
-    return parameter.in === "path" && parameter.name in RESOURCES ? withNote(parameter) : parameter;
+    return parameter.in === "path" && parameter.name in RESOURCES ? withIdNote(parameter) : parameter;
   };
 
-  // Names of blueprints are unique: those of an earlier visit may still be there.
-  const freshlyNamed = (example) =>
+  // Names of blueprints are unique, and the examples of an earlier visit may still exist.
+  const withUniqueName = (example) =>
     typeof example === "string"
-      ? example.replace(/^name = "(.*)"$/m, (_, name) => `name = "${fresh(name)}"`)
-      : { ...example, name: fresh(example.name) };
+      ? example.replace(/^name = "(.*)"$/m, (_, name) => `name = "${withRandomSuffix(name)}"`)
+      : { ...example, name: withRandomSuffix(example.name) };
 
   const bodyDefaults = ({ example, examples, ...mediaType }) => ({
     ...mediaType,
-    ...(example && { example: freshlyNamed(example) }),
+    ...(example && { example: withUniqueName(example) }),
     ...(examples && {
-      examples: mapValues(examples, (each) => ({ ...each, value: freshlyNamed(each.value) })),
+      examples: mapValues(examples, (each) => ({ ...each, value: withUniqueName(each.value) })),
     }),
   });
 
-  const namesABlueprint = (operation) => ["createBlueprint", "updateBlueprint"].includes(operation.operationId);
+  const takesBlueprintName = (operation) => ["createBlueprint", "updateBlueprint"].includes(operation.operationId);
 
   const operationDefaults = (document, operation) => ({
     ...operation,
     ...(operation.parameters && {
       parameters: operation.parameters.map((parameter) => parameterDefaults(document, parameter)),
     }),
-    ...(namesABlueprint(operation) && {
+    ...(takesBlueprintName(operation) && {
       requestBody: { ...operation.requestBody, content: mapValues(operation.requestBody.content, bodyDefaults) },
     }),
   });
@@ -87,22 +88,23 @@ const formDefaults = (() => {
       return METHODS.includes(key) ? operationDefaults(document, member) : member;
     });
 
-  // Swagger UI first fills a body with its schema's example. Only where that is the first of the named examples does it
-  // select this one; otherwise it takes the body for an edited one, and keeps it when another media type is chosen.
+  // Swagger UI first fills a body with the example of its schema. If that differs from the first of the named examples,
+  // Swagger UI regards the body as edited, and keeps it when the user chooses another media type. So each schema gets the
+  // first named example.
   const schemaDefaults = (schemas, paths) => {
-    const changed = { ...schemas };
+    const withExamples = { ...schemas };
     for (const operation of Object.values(paths).flatMap((path) => METHODS.map((method) => path[method]))) {
       const { schema, examples } = operation?.requestBody?.content["application/json"] ?? {};
       if (examples !== undefined && schema.$ref !== undefined) {
         const name = schema.$ref.split("/").at(-1);
-        changed[name] = { ...schemas[name], example: Object.values(examples)[0].value };
+        withExamples[name] = { ...schemas[name], example: Object.values(examples)[0].value };
       }
     }
-    return changed;
+    return withExamples;
   };
 
-  // The document as the page shows it.
-  const inDocument = (document) => {
+  // The API document in the form in which the page shows it.
+  const fillDocument = (document) => {
     if (document.paths === undefined) {
       return document;
     }
@@ -116,39 +118,39 @@ const formDefaults = (() => {
     return { ...document, paths, components };
   };
 
-  const identification = (system) => {
+  const identityHeaders = (system) => {
     const credentials = Object.values(system.authSelectors.authorized()?.toJS() ?? {});
     return Object.fromEntries(credentials.map(({ schema, value }) => [schema.name, value]));
   };
 
   const exampleBody = (system, path) => {
     const content = system.specSelectors.specJson().toJS().paths[path].post.requestBody.content["application/json"];
-    const downloadable = content.examples["guest-image"].value;
-    return path === RESOURCES.id.create ? freshlyNamed(downloadable) : downloadable;
+    const example = content.examples["guest-image"].value;
+    return path === RESOURCES.id.create ? withUniqueName(example) : example;
   };
 
-  // The id of the newest resource, or of one that is created now; undefined where the service refuses or is away.
+  // The id of the newest resource, or of one that is created now; undefined if the service refuses or does not answer.
   const findId = async (system, { list, create }, method, server) => {
-    const ask = async (path, options = {}) => {
-      const headers = { ...identification(system), "Content-Type": "application/json" };
+    const fetchJson = async (path, options = {}) => {
+      const headers = { ...identityHeaders(system), "Content-Type": "application/json" };
       const answer = await fetch(`${server}${path}`, { headers, ...options }).catch(() => undefined);
       return answer?.ok ? answer.json() : undefined;
     };
-    const page = method === "get" ? await ask(`${list}?limit=1`) : undefined;
+    const page = method === "get" ? await fetchJson(`${list}?limit=1`) : undefined;
     const body = () => JSON.stringify(exampleBody(system, create));
-    const found = page?.data[0] ?? (await ask(create, { method: "POST", body: body() }));
+    const found = page?.data[0] ?? (await fetchJson(create, { method: "POST", body: body() }));
     return found?.id;
   };
 
-  // Put ids of the running service into the fields that still show the document's example.
-  const fillIn = async (system, path, method) => {
+  // Put ids of resources of the running service into fields that still have the example of the API document.
+  const fillIds = async (system, path, method) => {
     const { specSelectors, specActions, oas3Selectors } = system;
     const server = oas3Selectors.selectedServer(`${path}:${method}`) || oas3Selectors.selectedServer();
     const parameters = specSelectors.specJsonWithResolvedSubtrees().getIn(["paths", path, method, "parameters"]) ?? [];
     for (const parameter of parameters) {
-      const untouched =
+      const isUnchanged =
         specSelectors.parameterWithMetaByIdentity([path, method], parameter).get("value") === parameter.get("example");
-      if (parameter.get("in") === "path" && parameter.get("name") in RESOURCES && untouched) {
+      if (parameter.get("in") === "path" && parameter.get("name") in RESOURCES && isUnchanged) {
         const id = await findId(system, RESOURCES[parameter.get("name")], method, server);
         if (id) {
           specActions.changeParamByIdentity([path, method], parameter, id, false);
@@ -157,5 +159,5 @@ const formDefaults = (() => {
     }
   };
 
-  return { inDocument, fillIn };
+  return { fillDocument, fillIds };
 })();

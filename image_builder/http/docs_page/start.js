@@ -1,6 +1,6 @@
 "use strict";
 
-// Whoever reads the page under one base path may reach no other one: what is tried is sent there first of all.
+// A user of the page under one base path may be unable to reach the others, so its own base path is the default server.
 const base = new URL("..", window.location.href).pathname.replace(/\/$/, "");
 
 const ownServerFirst = (document) => {
@@ -24,9 +24,9 @@ SwaggerUIBundle({
       statePlugins: {
         spec: {
           wrapActions: {
-            updateJsonSpec: (update) => (document) => update(formDefaults.inDocument(ownServerFirst(document))),
+            updateJsonSpec: (update) => (document) => update(formDefaults.fillDocument(ownServerFirst(document))),
             execute: (execute, system) => async (operation) => {
-              await formDefaults.fillIn(system, operation.path, operation.method);
+              await formDefaults.fillIds(system, operation.path, operation.method);
               return execute(operation);
             },
           },

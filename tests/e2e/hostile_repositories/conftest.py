@@ -39,7 +39,7 @@ def directory(tmp_path):
 
 @pytest.fixture
 def folder(directory, server):
-    """Of a distribution whose one list is there already."""
+    """The folder of a distribution that has one list."""
     made = put(directory, "test-9", a_repository("r", f"{server.url}/repo"), archs=["x86_64"])
     old_list(made, LIST)
     return made

@@ -1,4 +1,4 @@
-"""refresh-packages against repositories that mean to fill its memory or to keep it busy for ever."""
+"""refresh-packages against repositories that try to fill its memory or to keep it busy for ever."""
 
 import bz2
 import gzip
@@ -33,12 +33,12 @@ def repeated(piece, times):
 
 
 def packages(number, **texts):
-    """So many packages of different names, each as a piece of its own."""
+    """This number of packages with different names, in one piece each."""
     return lambda: (a_package(name=f"p{each}", **texts).encode() for each in range(number))
 
 
 def blocks(write, number, each):
-    """What `write` makes of so many numbers, in pieces of `each`."""
+    """The output of `write` for this number of numbers, in pieces of `each`."""
     return lambda: ("".join(map(write, range(at, at + each))).encode() for at in range(0, number, each))
 
 
@@ -74,7 +74,7 @@ PRIMARIES = {
 
 @dataclass(frozen=True, slots=True)
 class Hostile:
-    """The distributions of a run, each of a hostile repository of its own, and why each is refused."""
+    """The distributions of a run, each with a separate hostile repository, and the expected reason of each refusal."""
 
     directory: Path
     reasons: dict[str, str] = field(default_factory=dict)
@@ -85,7 +85,7 @@ class Hostile:
         self.reasons[f"{name} ({kind})"] = reason
 
     def assert_all_refused(self, *arguments):
-        """All are refused, in one process that may take MEMORY bytes, and their old lists stay."""
+        """All are refused in one process that may use MEMORY bytes, and their old lists stay unchanged."""
         done = run(self.directory, *arguments, memory=MEMORY)
         errors = dict(re.findall(r"^Error: (\S+) x86_64 r: (.*)$", done.stderr, re.MULTILINE))
         assert done.returncode == 1
@@ -107,7 +107,7 @@ def packed_repository(www, name, packed, compression):
     repository.say("open-checksum", "")
 
 
-def test_primaries_that_open_to_more_than_memory_take_little(hostile, www, server):
+def test_primary_files_that_decompress_to_more_than_the_memory_use_little_memory(hostile, www, server):
     for number, (kind, (head, pieces, reason)) in enumerate(sampled(PRIMARIES.items(), 3)):
         packed = zstandard.compress(head) + b"".join(map(zstandard.compress, pieces()))
         packed_repository(www, f"{number}", packed, "zst")
@@ -115,17 +115,17 @@ def test_primaries_that_open_to_more_than_memory_take_little(hostile, www, serve
     hostile.assert_all_refused()
 
 
-def test_bombs_of_any_compression_take_little(hostile, www, server):
+def test_decompression_bombs_of_any_format_use_little_memory(hostile, www, server):
     for compression, pack in sampled(PACK.items(), 2):
         packed = pack(b"<metadata>") + pack(b" " * 10 * MILLION) * 31 + pack(b"</metadata>")
         packed_repository(www, compression, packed, compression)
-        hostile.add(compression, a_repository("r", f"{server.url}/{compression}"), "the repository holds no packages")
+        hostile.add(compression, a_repository("r", f"{server.url}/{compression}"), "the repository has no packages")
     hostile.assert_all_refused()
 
 
 # One of zstandard is not among them: C passes over its streams in less than any time limit.
 @pytest.mark.parametrize("compression", sampled(["gz", "bz2", "xz"], 1))
-def test_streams_of_nothing_do_not_take_longer_than_the_time(hostile, www, server, compression):
+def test_compressed_streams_without_content_end_at_the_time_limit(hostile, www, server, compression):
     pack = PACK[compression]
     packed = pack(b"<metadata>") + pack(b"") * (100 * MILLION // len(pack(b"")))
     packed_repository(www, compression, packed, compression)
@@ -148,7 +148,7 @@ DOCUMENTS = {
 }
 
 
-def test_documents_that_are_bombs_take_little(hostile, www, server):
+def test_metadata_documents_that_are_bombs_use_little_memory(hostile, www, server):
     for number, (kind, (text, reason)) in enumerate(DOCUMENTS.items()):
         (www / f"{number}" / "repodata").mkdir(parents=True)
         (www / f"{number}" / "repodata" / "repomd.xml").write_text(text)
@@ -156,7 +156,7 @@ def test_documents_that_are_bombs_take_little(hostile, www, server):
     hostile.assert_all_refused()
 
 
-def test_metalinks_of_many_mirrors_take_little_and_at_most_a_hundred_are_asked(hostile, www, server):
+def test_a_metalink_with_many_mirrors_uses_little_memory_and_at_most_100_mirrors_are_tried(hostile, www, server):
     url = "<url protocol='http' type='http' preference='1'>{}/{}/repodata/repomd.xml</url>"
     for mirrors, reason in (
         (300, "and 97 more"),
@@ -171,7 +171,7 @@ def test_metalinks_of_many_mirrors_take_little_and_at_most_a_hundred_are_asked(h
 
 
 @pytest.mark.parametrize("first", ["repomd", "primary"])
-def test_answers_that_do_not_end_take_little(hostile, repository, first):
+def test_endless_answers_use_little_memory(hostile, repository, first):
     repository.say("size", "")
     repomd = answer(200, repository.repomd.read_bytes())
     with ExitStack() as servers:
@@ -183,7 +183,7 @@ def test_answers_that_do_not_end_take_little(hostile, repository, first):
         hostile.assert_all_refused("--timeout", "10")
 
 
-def test_primaries_that_drip_are_left_in_time(hostile, repository):
+def test_slowly_sent_primary_files_end_at_the_time_limit(hostile, repository):
     steps = {**DRIPS, "interim answers": dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n")}
     repomd = answer(200, repository.repomd.read_bytes())
     began = time.monotonic()

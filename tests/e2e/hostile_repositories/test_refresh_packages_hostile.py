@@ -1,4 +1,4 @@
-"""refresh-packages against servers that mean harm: to terminals, to other hosts, to the lists that are there."""
+"""refresh-packages against servers that try to harm terminals, other hosts, or existing package lists."""
 
 import json
 import os
@@ -64,21 +64,21 @@ NO_PROPER_ANSWERS = [
 
 
 def said(directory, distributions):
-    """What the command says of so many distributions, all of which fail, and none of which steers a terminal."""
+    """The output of the command for this number of distributions, which all fail, without control characters."""
     done = run(directory)
     assert done.returncode == 1
     assert done.stderr.count("Error: test-") == distributions
     assert harmful(done.stdout + done.stderr) == []
 
 
-def test_texts_of_documents_do_not_steer_terminals(directory, www, server, rpms):
+def test_texts_of_metadata_send_no_control_characters_to_a_terminal(directory, www, server, rpms):
     for number, spoil in enumerate(SPOILT_DOCUMENTS):
         spoil(RpmRepository(www / f"{number}", rpms))
         put(directory, f"test-{number}", a_repository("r", f"{server.url}/{number}"), archs=["x86_64"])
     said(directory, len(SPOILT_DOCUMENTS))
 
 
-def test_what_is_no_proper_answer_does_not_steer_terminals(directory):
+def test_invalid_answers_send_no_control_characters_to_a_terminal(directory):
     def sending(raw):
         def step(visit):
             visit.connection.sendall(raw)
@@ -93,14 +93,14 @@ def test_what_is_no_proper_answer_does_not_steer_terminals(directory):
         said(directory, len(NO_PROPER_ANSWERS))
 
 
-def test_addresses_of_mirrors_do_not_steer_terminals(directory, www, server):
+def test_addresses_of_mirrors_send_no_control_characters_to_a_terminal(directory, www, server):
     (www / "metalink").write_text(metalink("0" * 64, (1, f"{server.url}/{EVIL.replace(chr(0x85), '')}")))
     repository = {"id": "r", "rhsm": False, "metalink": f"{server.url}/metalink"}
     put(directory, "test-9", repository, archs=["x86_64"])
     said(directory, 1)
 
 
-def test_texts_do_not_steer_a_terminal_that_shows_bars(directory, folder, repository):
+def test_texts_send_no_control_characters_to_a_terminal_with_progress_bars(directory, folder, repository):
     put_plain(repository, a_primary(a_package(name=f"zsh{EVIL}:warning:")))
     ours, theirs = pty.openpty()
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "100", "PYTHONPATH": str(PROJECT)}
@@ -121,7 +121,7 @@ def test_texts_do_not_steer_a_terminal_that_shows_bars(directory, folder, reposi
     assert not {"\x9b", "\u202e", "\u2028", "\x7f", "\x85"} & set(text)
 
 
-def test_summaries_in_lists_steer_no_terminal(directory, folder, repository):
+def test_summaries_in_package_lists_contain_no_control_characters(directory, folder, repository):
     put_plain(repository, a_primary(a_package(summary=f"A shell,\n\t{EVIL} \u200fof \u05d0")))
     assert run(directory).returncode == 0
     assert json.loads((folder / LIST).read_text()) == [{"name": "zsh", "summary": "A shell, 2J evil  \u200fof \u05d0"}]
@@ -133,25 +133,27 @@ class TestListsThatAreThere:
 
         return RpmRepository(www / "repo", www / "no-rpms")
 
-    def test_a_repository_without_packages_does_not_replace_one(self, directory, folder, server, www, rpms, nothing):
+    def test_a_repository_without_packages_does_not_replace_a_list(self, directory, folder, server, www, rpms, nothing):
         RpmRepository(www / "whole", rpms)
         other = put(directory, "test-8", a_repository("r", f"{server.url}/whole"), archs=["x86_64"])
         done = run(directory)
         assert done.returncode == 1
         assert done.stderr.splitlines()[-1] == (
-            "Error: test-9 x86_64 r: the repository holds no packages, and the list that is there does; "
-            "the distribution's lists are left as they were"
+            "Error: test-9 x86_64 r: the repository has no packages, but the current list has some; "
+            "the lists of the distribution are unchanged"
         )
         assert_left_alone(folder)
         assert len(lists(other)) == 1
 
-    def test_one_of_other_architectures_alone_does_not_replace_one(self, directory, folder, repository):
+    def test_a_repository_with_only_other_architectures_does_not_replace_a_list(self, directory, folder, repository):
         put_plain(repository, a_primary(a_package().replace("noarch", "s390x")))
         assert run(directory).returncode == 1
         assert_left_alone(folder)
 
     @pytest.mark.parametrize("old", [None, "[]", "[]\n", "[\n]\n", " [ ] "])
-    def test_it_makes_an_empty_list_where_none_or_an_empty_one_is(self, directory, folder, nothing, old):
+    def test_an_empty_repository_creates_an_empty_list_if_there_is_none_or_an_empty_one(
+        self, directory, folder, nothing, old
+    ):
         (folder / LIST).unlink()
         if old is not None:
             (folder / LIST).write_text(old)
@@ -159,12 +161,12 @@ class TestListsThatAreThere:
         assert json.loads((folder / LIST).read_text()) == []
 
     @pytest.mark.parametrize("old", ["", "{", '[{"name": "cut'])
-    def test_a_damaged_one_is_not_taken_for_empty(self, directory, folder, nothing, old):
+    def test_a_damaged_list_does_not_count_as_empty(self, directory, folder, nothing, old):
         (folder / LIST).write_text(old)
         assert run(directory).returncode == 1
         assert (folder / LIST).read_text() == old
 
-    def test_of_two_refreshes_at_once_one_writes_and_the_other_says_so(self, directory, repository):
+    def test_of_two_concurrent_refreshes_one_writes_and_the_other_reports_the_conflict(self, directory, repository):
         second_has_ended = threading.Event()
 
         def late_primary(visit):
@@ -181,10 +183,10 @@ class TestListsThatAreThere:
             second_has_ended.set()
             assert first.wait(PATIENCE) == 0
         assert second.returncode == 1
-        assert "is being refreshed already" in second.stderr
+        assert "is being refreshed by another process" in second.stderr
         assert len(json.loads((folder / LIST).read_text())) == 4
 
-    def test_one_that_is_killed_leaves_an_old_or_a_new_list(self, directory, folder, repository):
+    def test_a_killed_refresh_leaves_either_the_old_or_the_new_list(self, directory, folder, repository):
         names = [f"{number:06}" for number in range(20_000)]
         put_plain(repository, a_primary(*(a_package(name=name) for name in names)))
         beside = folder / f".{LIST}.new"

@@ -1,4 +1,4 @@
-"""Entries about how bytes arrive: padding before the hidden request, and the same bytes in two or many parts."""
+"""Entries about the arrival of bytes: padding before the hidden request, and the same bytes in two or many parts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _END = b"0\r\n\r\n"
 
 
 def entries() -> Iterator[Entry]:
-    """All of them."""
+    """All entries."""
     for size in _PADDING:
         yield from _padded(size)
     for words, make, status, requests in (
@@ -41,10 +41,10 @@ def entries() -> Iterator[Entry]:
 
 
 def _padded(size: int) -> Iterator[Entry]:
-    """Padding in a body before or behind the hidden request, and between the end of a request and the hidden one.
+    """Entries with padding in a body around the hidden request, or between the end of a request and the hidden one.
 
-    Recipients skip blank lines before a request line: with them as padding, the hidden request is found wherever a
-    recipient begins to read.
+    Recipients skip blank lines before a request line: with such padding, a recipient finds the hidden request wherever
+    it begins to read.
     """
     for kind, unit in (("letters", b"a"), ("blank lines", b"\r\n")):
         padding = unit * (size // len(unit))
@@ -111,7 +111,7 @@ def _hidden_in_chunk(name: str) -> bytes:
 
 
 def _split(words: str, make: Callable[[str], bytes], status: int, requests: int) -> Iterator[Entry]:
-    """The same message in two parts, once for each place, and byte by byte."""
+    """The same message in two parts, split at each place, and byte by byte."""
 
     def name_of(place: int) -> str:
         # The name is part of the message: names of one length keep the places where they are.
@@ -127,14 +127,14 @@ def _split(words: str, make: Callable[[str], bytes], status: int, requests: int)
 
 
 def _places(message: bytes) -> list[int]:
-    """Where a message could be misread when it breaks off: around each line's end, and in its first and last bytes."""
+    """The places where a message could be misread: around each line's end, and in its first and last bytes."""
     ends = [at for at, byte in enumerate(message) if byte in b"\r\n"]
     places = {1, 4, len(message) - 1, *ends, *[at + 1 for at in ends]}
     return sorted(place for place in places if 0 < place < len(message))
 
 
 def _split_behind() -> Iterator[Entry]:
-    """A request with the hidden one behind it, broken in either of them: what is behind the end is never read."""
+    """A request followed by the hidden one, split in either of them: bytes after the end must never be parsed."""
     make = _with_length
     for words, offset in (
         ("in the body", -20),

@@ -151,7 +151,7 @@ _TRAILERS: dict[str, tuple[tuple[bytes, ...], Outcome]] = {
 
 
 def entries() -> Iterator[Entry]:
-    """All of them, each with the hidden request behind its end."""
+    """All entries, each with the hidden request after its end."""
     for words, (size, outcome) in _SIZES.items():
         name = f"chunk size: {words}"
         yield _entry(name, _with_size(body(name), size) + _END, outcome)
@@ -189,7 +189,7 @@ def _with_size(content: bytes, size: bytes) -> bytes:
 
 
 def _filled(pattern: bytes, name: str) -> bytes:
-    """The pattern with what its words in braces stand for."""
+    """The pattern with its placeholders in braces filled in."""
     content = body(name)
     words = {b"size": b"%x" % len(content), b"data": content, b"hidden": hidden(name)}
     return re.sub(rb"\{(\w+)\}", lambda found: words[found[1]], pattern)

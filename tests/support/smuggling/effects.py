@@ -1,4 +1,4 @@
-"""What the corpus has done in the service: builds, blueprints that are missing, and in whose name requests came."""
+"""The effects of the corpus in the service: builds, deleted blueprints, and the organizations of requests."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What is there after a run.
+    """The effects after a run.
 
-    `builds` are the attacker's by image name, `builds_at_the_composer` is how many the composer has started, `deleted`
-    are the victim's blueprints that are gone, `victims_builds` how many the victim has. `organizations` says how many
-    requests of each organization the service has logged, `failures` are log lines about faults of the service.
+    `builds` are the attacker's by image name, `builds_at_the_composer` is the number of builds that the composer has
+    started, `deleted` are the victim's deleted blueprints, `victims_builds` is the number of builds of the victim.
+    `organizations` counts the logged requests by organization; `failures` are log lines about faults of the service.
     """
 
     builds: Counter[str]
@@ -39,7 +39,7 @@ class Effects:
 
 
 def add_victims_blueprints(database: Parameters, entries: Iterable[Entry]) -> set[UUID]:
-    """A blueprint of the victim for each entry, which its hidden request would delete; their ids."""
+    """Create a blueprint of the victim for each entry, which the hidden request would delete, and return the ids."""
     ids = {victims_blueprint(entry.name) for entry in entries}
     document = blueprint()
     with session(database) as connection, connection.transaction():
@@ -54,7 +54,7 @@ def add_victims_blueprints(database: Parameters, entries: Iterable[Entry]) -> se
 
 
 def read_effects(service: Service, composer: StandInComposer, log: Path, blueprints: set[UUID]) -> Effects:
-    """Read the log first, then ask the service for what the attacker and the victim have."""
+    """Read the log first, then request the data of the attacker and the victim from the service."""
     requests = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     organizations = Counter(str(line.get("org_id", "")) for line in requests if line.get("event") == "request")
     failures = [str(line) for line in requests if _is_failure(line)]

@@ -26,11 +26,11 @@ _PARSER: Final = BytesHeaderParser(_class=HTTPMessage)
 
 @dataclass(slots=True)
 class Exchange:
-    """What came back for an entry.
+    """The answers to an entry.
 
-    `answers` are the final answers but for the probe's, `probe` is the answer to a further GET /version on the same
-    connection, which is sent where the first answer does not say that the connection closes. `closed` says that the
-    connection was closed in time. `rest` are received bytes that are no whole answer.
+    `answers` are the final answers except that of the probe. `probe` is the answer to a further GET /version on the
+    same connection, which is sent unless the first answer says that the connection closes. `closed` says that the
+    connection was closed in time. `rest` are received bytes that are not a complete answer.
     """
 
     sent: bytes = b""
@@ -47,14 +47,14 @@ class Exchange:
 
 
 def exchange_all(address: tuple[str, int], entries: Iterable[Entry]) -> dict[str, Exchange]:
-    """The exchanges by the entries' names; several run at a time."""
+    """The exchanges by the names of the entries; several run concurrently."""
     with ThreadPoolExecutor(_AT_ONCE) as clients:
         running = {entry.name: clients.submit(exchange, address, entry) for entry in entries}
         return {name: each.result() for name, each in running.items()}
 
 
 def exchange(address: tuple[str, int], entry: Entry) -> Exchange:
-    """Send one entry on a connection of its own, and read until the connection closes or nothing comes for too long."""
+    """Send one entry over a new connection, and read until the connection closes or is silent for too long."""
     done = Exchange()
     with socket.create_connection(address, SOON) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -74,9 +74,9 @@ def exchange(address: tuple[str, int], entry: Entry) -> Exchange:
 
 
 def parse(received: bytes) -> tuple[list[Answer], bytes]:
-    """The whole answers at the beginning, interim ones (1xx) too, and the bytes behind them.
+    """The complete answers at the beginning, including interim ones (1xx), and the remaining bytes.
 
-    An answer that is framed by the end of the connection takes all that is left.
+    An answer that ends with the connection takes all remaining bytes.
     """
     answers = []
     while found := _STATUS.match(received):
@@ -96,7 +96,7 @@ def parse(received: bytes) -> tuple[list[Answer], bytes]:
 
 
 def _content(status: int, headers: HTTPMessage, rest: bytes) -> tuple[bytes, bytes] | None:
-    """The body and what is behind it; None where it is not whole yet."""
+    """The body and the bytes after it; None if the body is incomplete."""
     if status < 200 or status in {204, 304}:
         return b"", rest
     if "chunked" in headers.get("transfer-encoding", "").lower():
@@ -144,7 +144,7 @@ def _send(connection: socket.socket, entry: Entry, done: Exchange) -> None:
 
 
 def _transmit(connection: socket.socket, done: Exchange, data: bytes) -> bool:
-    """Send bytes; False where the server has closed the connection, or reads nothing any more."""
+    """Send bytes; False if the server has closed the connection, or no longer reads."""
     try:
         connection.sendall(data)
     except OSError:
@@ -154,7 +154,7 @@ def _transmit(connection: socket.socket, done: Exchange, data: bytes) -> bool:
 
 
 def _receive(connection: socket.socket, done: Exchange, enough: Callable[[], bool]) -> None:
-    """Read until it is enough, the connection closes, or nothing comes for too long."""
+    """Read until the condition holds, the connection closes, or it is silent for too long."""
     deadline = time.monotonic() + SOON
     while not done.closed and not enough():
         connection.settimeout(max(deadline - time.monotonic(), 0.001))

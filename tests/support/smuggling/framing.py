@@ -180,7 +180,7 @@ _BOTH: dict[str, tuple[bytes, ...]] = {
 
 
 def entries() -> Iterator[Entry]:
-    """All of them."""
+    """All entries."""
     yield from _lengths()
     yield from _codings()
     yield from _both()
@@ -317,7 +317,7 @@ def _without_a_body() -> Iterator[Entry]:
 
 
 def _is_same(line: bytes, outcome: Outcome) -> bool:
-    """Whether proxies must serve it, too: nginx refuses tabs around a value."""
+    """Whether proxies must serve the entry, too: nginx refuses tabs around a value."""
     return outcome is SERVED and b"\t" not in line
 
 

@@ -203,7 +203,7 @@ _ENDS: dict[str, bytes] = {
 
 
 def entries() -> Iterator[Entry]:
-    """All of them."""
+    """All entries."""
     for words, (line, outcome) in _REQUEST_LINES.items():
         yield _read(f"request line: {words}", (line, HOST, IDENTITY), outcome)
     for words, (lines, outcome) in _HOSTS.items():
@@ -262,7 +262,7 @@ def _first_bytes() -> Iterator[Entry]:
 
 
 def _identities() -> Iterator[Entry]:
-    """Requests whose identity could be taken for another one; where it cannot be told they are answered 401."""
+    """Requests whose identity could be confused with another one; ambiguous ones are answered with 401."""
     for words, lines, status in (
         ("two", (IDENTITY, VICTIMS_IDENTITY), 401),
         ("two, the other way round", (VICTIMS_IDENTITY, IDENTITY), 401),

@@ -1,4 +1,4 @@
-"""The parts that entries of the corpus are built from: requests of an attacker, and hidden requests as a victim."""
+"""The parts of the entries of the corpus: requests of an attacker, and hidden requests in the name of a victim."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """The client sends nothing for a while, so that what it sent before arrives by itself."""
+    """The client pauses, so that the preceding bytes arrive separately."""
 
     seconds: float = 0.03
 
 
 @dataclass(frozen=True, slots=True)
 class AwaitAnswer:
-    """The client sends nothing until an answer has begun, an interim one (1xx) or a final one."""
+    """The client waits until an answer has begun, an interim one (1xx) or a final one."""
 
 
 Part = bytes | Pause | AwaitAnswer
@@ -61,11 +61,11 @@ Part = bytes | Pause | AwaitAnswer
 class Entry:
     """A message of the corpus.
 
-    `status` is the answer when it is served. `requests` is the largest number of final answers that a recipient which
-    supports pipelining, a proxy, may give: the messages that are in it one after the other, malformed ones included.
-    The service gives one, but for entries with `further`, whose second request arrives when the first may have been
-    answered. `closes` demands that the service closes the connection after its answer (True) or keeps it (False).
-    `same_through_proxies` demands `status` through a proxy as well.
+    `status` is the answer if it is served. `requests` is the largest number of final answers that a recipient with
+    support for pipelining, such as a proxy, may give: the number of its consecutive messages, including malformed ones.
+    The service gives one answer, except to entries with `further`, whose second request arrives when the first may have
+    been answered. `closes` requires that the service closes the connection after its answer (True) or keeps it open
+    (False). `same_through_proxies` requires `status` through a proxy, too.
     """
 
     name: str
@@ -79,12 +79,12 @@ class Entry:
 
 
 def body(name: str) -> bytes:
-    """A valid body of POST /compose; the build can be told by its image name."""
+    """A valid body of POST /compose; its image name identifies the build."""
     return json.dumps(compose_request(image_name=name)).encode()
 
 
 def head(*lines: bytes) -> bytes:
-    """Lines as they are, each ended by CRLF, and the blank line."""
+    """These lines, each ended by CRLF, and the blank line."""
     return b"\r\n".join([*lines, b"", b""])
 
 
@@ -119,12 +119,12 @@ def victims_blueprint(name: str) -> UUID:
 
 
 def hidden(name: str) -> bytes:
-    """Two requests in the victim's name, one directly behind the other."""
+    """Two consecutive requests in the victim's name."""
     return b"".join(hidden_requests(name))
 
 
 def hidden_requests(name: str) -> tuple[bytes, bytes]:
-    """The one that deletes the victim's blueprint of this entry, and the one that starts a build."""
+    """A request that deletes the victim's blueprint of this entry, and one that starts a build."""
     blueprint = str(victims_blueprint(name)).encode()
     delete = head(b"DELETE %b/blueprints/%b HTTP/1.1" % (_BASE, blueprint), HOST, VICTIMS_IDENTITY)
     build = body(HIDDEN + name)
@@ -132,7 +132,7 @@ def hidden_requests(name: str) -> tuple[bytes, bytes]:
 
 
 def unique(entries: Iterable[Entry]) -> tuple[Entry, ...]:
-    """All entries. Raises ValueError where two have one name, as effects are told apart by it."""
+    """All entries. Raises ValueError for a repeated name, because effects are identified by names."""
     found = {}
     for entry in entries:
         if entry.name in found:

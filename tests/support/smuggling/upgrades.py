@@ -1,4 +1,4 @@
-"""Entries about requests that want another protocol, a tunnel, or to be asked for their body.
+"""Entries about requests for another protocol, for a tunnel, or with Expect.
 
 RFC 9110: 7.8 (Upgrade, which a server may ignore), 9.3.6 (CONNECT) and 10.1.1 (Expect).
 """
@@ -76,7 +76,7 @@ _SPELLINGS: dict[str, tuple[bytes, ...]] = {
 
 
 def entries() -> Iterator[Entry]:
-    """All of them."""
+    """All entries."""
     for words, lines in _SPELLINGS.items():
         yield from _upgrades(words, lines)
     yield from _without_a_body()
@@ -85,7 +85,7 @@ def entries() -> Iterator[Entry]:
 
 
 def _upgrades(words: str, lines: tuple[bytes, ...]) -> Iterator[Entry]:
-    """A body by its length and in chunks, each valid, and the hidden request as a body that arrives later."""
+    """A valid body with a length and in chunks, and the hidden request as a body that arrives later."""
     closes = True if b"close" in lines[0] else None
     name = f"upgrade: {words}, a length"
     content = body(name)

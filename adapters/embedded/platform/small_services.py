@@ -9,14 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from adapters.embedded.platform.answers import RefusedError, json_object, org_id, texts
-from adapters.embedded.platform.state import Known
+from adapters.embedded.platform.state import DocumentStore
 from adapters.embedded.platform.steering import PlatformSteering
 from adapters.embedded.stand_in.answers import answer, token_answer
 
-# Seconds.
+# Seconds for which a token is valid.
 _TOKEN_EXPIRES_IN: Final = 900
 MODEL: Final = "stand-in-1"
-TOGETHER: Final = (
+RELATED_PACKAGES: Final = (
     ("nginx", "httpd", "mod_ssl", "certbot"),
     ("postgresql", "postgresql-server", "postgresql-contrib"),
     ("vim-enhanced", "vim", "tmux", "git"),
@@ -26,10 +26,10 @@ TOGETHER: Final = (
 
 
 class Provisioning:
-    """Its operations."""
+    """The operation of provisioning."""
 
-    def __init__(self, known: Known) -> None:
-        self._known = known
+    def __init__(self, store: DocumentStore) -> None:
+        self._store = store
 
     async def get_upload_info(self, request: Request) -> Response:
         """The cloud account behind a source."""
@@ -37,14 +37,14 @@ class Provisioning:
         source_id = request.path_params["id"]
         if not (source_id.isascii() and source_id.isdigit()):
             raise RefusedError(400, f"unable to parse ID {source_id!r}")
-        source = self._known.find("sources", source_id)
+        source = self._store.find("sources", source_id)
         if source is None:
             raise RefusedError(404, "resource not found")
         return answer({"provider": "aws", "aws": None, "azure": None, "gcp": None} | source)
 
 
 class Recommendations:
-    """Its operations."""
+    """The operations of recommendations."""
 
     def __init__(self, steering: PlatformSteering) -> None:
         self._steering = steering
@@ -54,7 +54,7 @@ class Recommendations:
         return await token_answer(request, self._steering.tokens, _TOKEN_EXPIRES_IN)
 
     async def post_recommendations(self, request: Request) -> Response:
-        """Names that go with the ones given."""
+        """Packages that are related to those of the request."""
         self._steering.authorize(request)
         body = await json_object(request)
         packages, wanted = texts(body, "packages"), body.get("recommendedPackages", 3)
@@ -66,7 +66,7 @@ class Recommendations:
 
 
 def _related(package: str) -> Iterator[str]:
-    for names in TOGETHER:
+    for names in RELATED_PACKAGES:
         if package in names:
             yield from names
     yield f"{package}-doc"

@@ -1,4 +1,4 @@
-"""Versions of a resource as entity tags (RFC 9110, sections 8.8.3 and 13.1.1)."""
+"""Formats and parses versions of a resource as entity tags (RFC 9110, sections 8.8.3 and 13.1.1)."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Final
 from domain.errors import InvalidRequestError
 
 _TAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
-# Recipients ignore empty list elements (section 5.6.1.2).
+# Empty elements of a list are ignored (RFC 9110, section 5.6.1.2).
 _TAGS: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
 _VERSION_TAG: Final = re.compile(r'(?<!W/)"([1-9][0-9]{0,18})"')
 
 
-def etag(version: int) -> str:
-    """The strong entity tag of a version."""
+def format_etag(version: int) -> str:
+    """Return the strong entity tag of a version."""
     return f'"{version}"'
 
 
 def parse_if_match(if_match: str | None) -> frozenset[int] | None:
-    """The versions that an If-Match header allows; None for any. Tags of other forms match no version.
+    """Return the versions that an If-Match header allows, None if it allows any. Weak tags allow no version.
 
     Raises InvalidRequestError if the header is no list of entity tags.
     """

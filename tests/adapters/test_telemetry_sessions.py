@@ -1,4 +1,4 @@
-"""Requests that send telemetry end in time, and keep nothing of the answer."""
+"""Requests that send telemetry end in time, and discard the body of the answer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import requests
 from structlog.testing import capture_logs
 
-from adapters.http.sending import Collector, SendingSession
+from adapters.http.telemetry_sessions import Collector, TelemetrySession
 from tests.support.drip import DRIPS
 from tests.support.loopback import Loopback, answer, hang, refused_url
 from tests.support.waiting import SOON
@@ -17,12 +17,12 @@ SECONDS = 0.5
 
 
 def send(url: str, collector: Collector | None = None) -> requests.Response:
-    with SendingSession(collector or Collector("collector", "spans")) as session:
+    with TelemetrySession(collector or Collector("collector", "spans")) as session:
         return session.request("POST", url, data=b"spans", timeout=SECONDS)
 
 
 @pytest.mark.parametrize("step", [hang, *DRIPS.values()], ids=["hang", *DRIPS])
-def test_a_request_ends_in_time_whatever_drips_in(step):
+def test_a_request_ends_in_time_if_the_answer_is_slow(step):
     with Loopback(step) as server:
         began = time.monotonic()
         with pytest.raises(requests.Timeout):
@@ -30,14 +30,14 @@ def test_a_request_ends_in_time_whatever_drips_in(step):
         assert time.monotonic() - began < SOON
 
 
-def test_status_and_headers_of_an_answer_are_there():
+def test_status_and_headers_of_an_answer_are_returned():
     with Loopback(answer(503, Retry_After="7")) as server:
         answered = send(server.url)
     assert (answered.status_code, answered.headers["retry-after"]) == (503, "7")
 
 
-def test_a_connection_is_used_again():
-    with Loopback(answer(200)) as server, SendingSession(Collector("collector", "spans")) as session:
+def test_a_connection_is_reused():
+    with Loopback(answer(200)) as server, TelemetrySession(Collector("collector", "spans")) as session:
         for _ in range(3):
             session.request("POST", server.url, data=b"spans", timeout=SOON)
         assert (len(server.asked), server.connections) == (3, 1)
@@ -49,7 +49,7 @@ def test_a_redirect_is_not_followed():
         assert elsewhere.asked == []
 
 
-def test_the_log_tells_once_that_a_collector_is_away_and_once_that_it_is_back():
+def test_the_log_says_once_that_a_collector_is_unavailable_and_once_that_it_is_available():
     collector = Collector("collector", "spans")
     with capture_logs() as lines, Loopback(answer(401), answer(500), answer(200), answer(200)) as server:
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""Bodies are counted before they are parsed: the count is right for JSON, and never too low for TOML."""
+"""Values of a body are counted before it is parsed: exactly for JSON, and never too few for TOML."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 from domain.errors import InvalidRequestError
 from domain.osbuild import toml
 from domain.osbuild.toml import parse_toml
-from image_builder.http import nodes
-from image_builder.http.nodes import MOST_VALUES, count_toml_values, count_values
+from image_builder.http import value_count
+from image_builder.http.value_count import MAX_VALUES, count_toml_values, count_values
 from tests.support.rounds import sampled
 
 MIB = 1024 * 1024
 LARGEST_BODY = 4 * MIB
-# A count that took more than linear time would take many minutes at this length.
+# If the time were more than linear, counting a text of this length would take many minutes.
 DEADLINE = 20.0
 
 tricky = st.text(st.sampled_from("\"\\[]{},:=.#' \n\ta1é")) | st.text()
@@ -46,7 +46,7 @@ def values_of(document: Any) -> int:
 
 
 @given(documents)
-def test_the_values_of_json_are_counted_exactly_in_any_layout(document: Any) -> None:
+def test_values_in_json_are_counted_exactly_in_any_layout(document: Any) -> None:
     expected = values_of(document)
     assert count_values(orjson.dumps(document)) == expected
     assert count_values(json.dumps(document, indent=3).encode()) == expected
@@ -55,8 +55,8 @@ def test_the_values_of_json_are_counted_exactly_in_any_layout(document: Any) -> 
 
 @pytest.mark.parametrize("size", [2, 3, 7])
 @given(documents)
-def test_json_counts_the_same_however_it_is_cut_into_blocks(size: int, document: Any) -> None:
-    with patch.object(nodes, "_BLOCK", size):
+def test_the_number_of_json_values_does_not_depend_on_the_blocks(size: int, document: Any) -> None:
+    with patch.object(value_count, "_BLOCK", size):
         assert count_values(orjson.dumps(document)) == values_of(document)
         assert count_values(json.dumps(document, indent=1).encode()) == values_of(document)
 
@@ -64,16 +64,16 @@ def test_json_counts_the_same_however_it_is_cut_into_blocks(size: int, document:
 @pytest.mark.parametrize(
     "text", [r'"\\"', r'["\\\"", "\\\\"]', r'{"\"": "\u0022,[{"}', "[[], {}, [[]], [ ]]", '["[]", {"{}": "{}"}]', "7"]
 )
-def test_what_stands_in_strings_does_not_count(text: str) -> None:
+def test_contents_of_strings_do_not_count(text: str) -> None:
     assert count_values(text.encode()) == values_of(json.loads(text))
 
 
 @pytest.mark.parametrize("body", [b'["", ' + b'"",' * 500, b"[" + b"1," * 500, b"{}," * 500, b'[{"a": ' * 500])
-def test_text_that_is_no_json_counts_for_what_a_parser_would_have_made_of_it(body: bytes) -> None:
+def test_invalid_json_counts_the_values_that_a_parser_would_create(body: bytes) -> None:
     assert count_values(body) > 400
 
 
-def test_a_key_that_is_given_twice_counts_twice() -> None:
+def test_a_repeated_key_counts_twice() -> None:
     assert count_values(b'{"a": 1, "a": 2}') == 5
 
 
@@ -115,7 +115,7 @@ toml_values = st.recursive(
 
 @st.composite
 def toml_files(draw: st.DrawFn) -> str:
-    """Statements of every form; numbers in their keys keep them from being at odds with each other."""
+    """Statements of every form; numbers in their keys prevent conflicts between them."""
     lines = [draw(st.sampled_from(["", "\ufeff", "# first\n", "\ufeff# first\n\n"]))]
     for number in range(draw(st.integers(0, 6))):
         before, after, end = draw(spaces), draw(spaces), draw(ends)
@@ -132,23 +132,23 @@ def toml_files(draw: st.DrawFn) -> str:
 
 
 @given(toml_files())
-def test_the_values_of_toml_are_never_undercounted(text: str) -> None:
+def test_values_in_toml_are_never_undercounted(text: str) -> None:
     document = tomllib.loads(text.removeprefix("\ufeff"))
     assert count_toml_values(text.encode()) >= values_of(document)
 
 
 @pytest.mark.parametrize("size", [4, 5, 11])
 @given(toml_files())
-def test_toml_counts_the_same_however_it_is_cut_into_blocks(size: int, text: str) -> None:
+def test_the_number_of_toml_values_does_not_depend_on_the_blocks(size: int, text: str) -> None:
     whole = count_toml_values(text.encode())
-    with patch.object(nodes, "_BLOCK", size):
+    with patch.object(value_count, "_BLOCK", size):
         assert count_toml_values(text.encode()) == whole
     with patch.object(toml, "_BLOCK", size):
         assert count_toml_values(text.encode()) >= values_of(tomllib.loads(text.removeprefix("\ufeff")))
 
 
 @given(st.dictionaries(tricky, documents.filter(lambda document: document is not None), max_size=4), st.booleans())
-def test_the_values_of_written_toml_are_never_undercounted(document: dict[str, Any], multiline: bool) -> None:
+def test_values_in_formatted_toml_are_never_undercounted(document: dict[str, Any], multiline: bool) -> None:
     try:
         text = tomli_w.dumps(document, multiline_strings=multiline)
     except (TypeError, ValueError):  # TOML has no null
@@ -168,12 +168,12 @@ def test_the_values_of_written_toml_are_never_undercounted(document: dict[str, A
         "\n",
     ],
 )
-def test_tables_that_dots_and_headers_make_count(text: str) -> None:
+def test_tables_that_dotted_keys_and_headers_create_count(text: str) -> None:
     assert count_toml_values(text.encode()) >= values_of(tomllib.loads(text))
 
 
 @pytest.mark.parametrize("quotes", ["'''", '"""'])
-def test_quotes_in_a_text_that_blocks_cut_do_not_end_it(quotes: str) -> None:
+def test_quotes_in_a_string_that_spans_blocks_do_not_end_it(quotes: str) -> None:
     lines = f"{quotes[:2]}x\n," * 20_000
     body = f"a = {quotes}{lines}{quotes}\n".encode()
     for shift in range(4):
@@ -181,7 +181,7 @@ def test_quotes_in_a_text_that_blocks_cut_do_not_end_it(quotes: str) -> None:
 
 
 @pytest.mark.parametrize("quotes", ["'''", '"""'])
-def test_a_large_file_in_toml_is_one_value_whatever_it_holds(quotes: str) -> None:
+def test_a_large_file_in_toml_is_one_value_whatever_it_contains(quotes: str) -> None:
     data = "a.b = [1, {c = 'd'}], x # ''\n" * 20_000
     body = f"[[customizations.files]]\npath = '/etc/x'\ndata = {quotes}{data}{quotes}\n".encode()
     assert len(body) > MIB // 2
@@ -193,24 +193,24 @@ def test_comments_do_not_count() -> None:
     assert count_toml_values(body) < 10
 
 
-# What has to be taken, and what not
+# Bodies that must be accepted, and bodies that must not
 
 
-def test_the_longest_list_of_packages_is_taken_in_json_and_in_toml() -> None:
+def test_the_longest_list_of_packages_is_within_the_limit_in_json_and_toml() -> None:
     names = [f"package-{number}" for number in range(10_000)]
-    assert count_values(orjson.dumps({"customizations": {"packages": names}})) < MOST_VALUES
+    assert count_values(orjson.dumps({"customizations": {"packages": names}})) < MAX_VALUES
     tables = tomli_w.dumps({"packages": [{"name": name, "version": "*"} for name in names]})
-    assert count_toml_values(tables.encode()) < MOST_VALUES
+    assert count_toml_values(tables.encode()) < MAX_VALUES
 
 
 @pytest.mark.parametrize("unit", [b"1,", b"[],", b'"",', b"{},", b'{"a":1},', b"null,", b"["])
 def test_four_mebibytes_of_small_values_are_too_many(unit: bytes) -> None:
-    assert count_values(b"[" + unit * (LARGEST_BODY // len(unit))) > MOST_VALUES
+    assert count_values(b"[" + unit * (LARGEST_BODY // len(unit))) > MAX_VALUES
 
 
 @pytest.mark.parametrize("unit", [b"a=1\n", b"'',", b"[a]\n", b"[[a]]\n", b"a.b=1\n", b"1,", b"{a=1},", b'"a"=""\n'])
 def test_four_mebibytes_of_small_values_are_too_many_in_toml(unit: bytes) -> None:
-    assert count_toml_values(b"a=[" + unit * (LARGEST_BODY // len(unit))) > MOST_VALUES
+    assert count_toml_values(b"a=[" + unit * (LARGEST_BODY // len(unit))) > MAX_VALUES
 
 
 HOSTILE = [
@@ -251,7 +251,7 @@ def test_counting_takes_linear_time_and_twice_the_memory(prefix: bytes, unit: by
 # Depth
 
 
-def test_nesting_without_end_is_refused_by_the_parsers() -> None:
+def test_the_parsers_refuse_very_deep_nesting() -> None:
     with pytest.raises(orjson.JSONDecodeError):
         orjson.loads(b"[" * 50_000 + b"]" * 50_000)
     for text in ("a = " + "[" * 50_000 + "]" * 50_000, "a = " + "{a = " * 50_000):

@@ -1,4 +1,4 @@
-"""A streaming XML parser with limits of nesting, lengths and memory."""
+"""A streaming XML parser with limits on nesting, lengths and memory."""
 
 from __future__ import annotations
 
@@ -12,29 +12,37 @@ from domain.errors import UnavailableError
 
 MAX_DEPTH: Final = 64  # levels of nesting
 MAX_TEXT_LENGTH: Final = 64 * 1024  # characters of one element
-_MAX_TAG_LENGTH: Final = 1024 * 1024  # bytes including attributes; expat holds a tag as a whole
+_MAX_TAG_LENGTH: Final = 1024 * 1024  # bytes including attributes; expat buffers a whole tag
 _MAX_NAMES: Final = 10_000  # different names of elements and attributes; expat stores each
-_MAX_NAMES_LENGTH: Final = 4 * 1024 * 1024  # characters of these names together
-_MAX_ELEMENTS: Final = 20_000  # of a small document; an element of four bytes takes hundreds of bytes of memory
+_MAX_NAMES_LENGTH: Final = 4 * 1024 * 1024  # total characters of these names
+_MAX_TREE_ELEMENTS: Final = 20_000  # of `read_tree`: a 4-byte `<a/>` becomes an object of hundreds of bytes
 
 
 class Handler(Protocol):
     """Receives the elements of a document down to the depth `deepest`; the depth of the root is 0.
 
-    Names of elements are passed without prefix.
+    Deeper elements are ignored, up to MAX_DEPTH, beyond which parsing fails. Names of elements are passed without their
+    namespace prefix; names of attributes keep theirs.
     """
 
     deepest: int
 
     def start(self, depth: int, name: str, attributes: dict[str, str]) -> bool:
-        """Handle the begin of an element; returns whether its text is wanted."""
+        """Handle the start tag of an element; return whether `end` needs the element's text."""
 
     def end(self, depth: int, name: str, text: str) -> None:
-        """Handle the end of an element; `text` is empty if it is not wanted."""
+        """Handle the end of an element; `text` is empty if `start` returned False.
+
+        The text is stripped of white space. It is empty for an element with child elements that are passed, because
+        text beside them is dropped; for an element at the depth `deepest` it includes the text of all elements below.
+        """
 
 
 def read_elements(pieces: Iterable[bytes], handler: Handler) -> None:
-    """Parse the document and pass its elements to the handler. Raises UnavailableError if it is no valid XML."""
+    """Parse the document and pass its elements to the handler.
+
+    Raises UnavailableError for invalid XML, an exceeded limit, or a document type declaration.
+    """
     parser = expat.ParserCreate(intern={})
     parser.buffer_text = True
     reader = _ElementReader(handler, parser)
@@ -45,21 +53,22 @@ def read_elements(pieces: Iterable[bytes], handler: Handler) -> None:
 
 
 def feed(parser: expat.XMLParserType, pieces: Iterable[bytes]) -> None:
-    """Parse the document with a parser whose handlers are set.
+    """Feed `pieces` to `parser`, whose StartElementHandler and other callbacks the caller has set.
 
-    The parser must have an `intern` dictionary, by which names are counted. Raises UnavailableError if the document is
-    no valid XML, exceeds a limit, or has a document type declaration, which could define entities.
+    The parser must have an `intern` dictionary, which is used to count names. Raises UnavailableError if the document
+    is not valid XML, exceeds a limit, or has a document type declaration, which could define entities.
     """
     parser.StartDoctypeDeclHandler = _refuse_document_type
-    fed = known = 0
+    bytes_fed = names_checked = 0
     try:
         for piece in pieces:
             parser.Parse(piece)
-            fed += len(piece)
-            if fed - max(parser.CurrentByteIndex, 0) > _MAX_TAG_LENGTH + len(piece):
+            bytes_fed += len(piece)
+            # Bytes that are fed but not yet parsed are an unfinished token, which expat buffers as a whole.
+            if bytes_fed - max(parser.CurrentByteIndex, 0) > _MAX_TAG_LENGTH + len(piece):
                 raise content_error(f"a tag or a comment is longer than {_MAX_TAG_LENGTH} bytes")
-            if len(parser.intern) > known:
-                known = len(parser.intern)
+            if len(parser.intern) > names_checked:
+                names_checked = len(parser.intern)
                 _check_names(parser.intern)
         parser.Parse(b"", True)
     except expat.ExpatError as error:
@@ -74,42 +83,45 @@ def _check_names(names: Collection[str]) -> None:
 
 
 class _ElementReader:
-    """The callbacks of the parser, which call a Handler."""
+    """The callbacks of a parser, which call a Handler."""
 
     def __init__(self, handler: Handler, parser: expat.XMLParserType) -> None:
         self._handler = handler
         self._parser = parser
         self._deepest = min(handler.deepest, MAX_DEPTH)
         self._depth = -1
-        self._wanted: list[bool] = []
+        self._needs_text: list[bool] = []
         self._text: list[str] = []
         self._length = 0
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
 
     def release(self) -> None:
-        """Break the reference cycle of parser and callbacks, so that a large parser is freed at once."""
+        """Break the reference cycle of parser and callbacks, so that a large parser is freed at once.
+
+        StartDoctypeDeclHandler stays, because it is a plain function without a reference to the parser.
+        """
         self._parser.StartElementHandler = None
         self._parser.EndElementHandler = None
         self._parser.CharacterDataHandler = None
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1
-        if self._depth > self._deepest:  # most elements of primary metadata are
+        if self._depth > self._deepest:  # fast path: in repository metadata most elements are this deep
             if self._depth > MAX_DEPTH:
                 raise content_error(f"elements are nested more than {MAX_DEPTH} deep")
             return
-        wanted = self._handler.start(self._depth, local_name(name), attributes)
-        self._wanted.append(wanted)
-        if wanted:
+        needs_text = self._handler.start(self._depth, local_name(name), attributes)
+        self._needs_text.append(needs_text)
+        if needs_text:
             self._text, self._length = [], 0
-        self._parser.CharacterDataHandler = self._characters if wanted else None
+        self._parser.CharacterDataHandler = self._characters if needs_text else None
 
     def _end(self, name: str) -> None:
         if self._depth <= self._deepest:
-            text = "".join(self._text).strip() if self._wanted.pop() else ""
+            text = "".join(self._text).strip() if self._needs_text.pop() else ""
             self._parser.CharacterDataHandler = None
-            self._text = []  # text between the children of an element is dropped
+            self._text = []  # drops the parent's text before this element
             self._handler.end(self._depth, local_name(name), text)
         self._depth -= 1
 
@@ -121,7 +133,7 @@ class _ElementReader:
 
 
 def local_name(name: str) -> str:
-    """The name of an element or attribute without its prefix."""
+    """Return the name of an element or attribute without its namespace prefix."""
     return name.rpartition(":")[2]
 
 
@@ -138,21 +150,24 @@ class Element:
     text: str = ""
     children: list[Element] = field(default_factory=list)
 
-    def all(self, *path: str) -> list[Element]:
-        """The elements at the path below this one, in document order."""
-        found = [self]
-        for name in path:
-            found = [child for element in found for child in element.children if child.name == name]
-        return found
+    def find_all(self, *names: str) -> list[Element]:
+        """Return the elements at the path `names` below this one, in document order."""
+        matches = [self]
+        for name in names:
+            matches = [child for element in matches for child in element.children if child.name == name]
+        return matches
 
-    def text_at(self, *path: str) -> str | None:
-        """The text of the first element at the path; None if there is no such element."""
-        found = self.all(*path)
-        return found[0].text if found else None
+    def text_at(self, *names: str) -> str | None:
+        """Return the text of the first element at the path `names`; None if there is no such element."""
+        matches = self.find_all(*names)
+        return matches[0].text if matches else None
 
 
 def read_tree(content: bytes, what: str) -> Element:
-    """Parse a small document; returns its root. Raises UnavailableError, which begins with `what`."""
+    """Parse a small document and return its root.
+
+    Raises UnavailableError, whose message starts with `what`, the document's name.
+    """
     tree = _TreeHandler()
     try:
         read_elements([content], tree)
@@ -162,19 +177,19 @@ def read_tree(content: bytes, what: str) -> Element:
 
 
 class _TreeHandler:
-    """Builds a tree of elements. Fulfils Handler."""
+    """Builds a tree of elements. Implements Handler."""
 
     deepest = MAX_DEPTH
 
     def __init__(self) -> None:
-        self.root = Element("")
+        self.root = Element("")  # replaced by the first element
         self._open: list[Element] = []
         self._elements = 0
 
     def start(self, depth: int, name: str, attributes: dict[str, str]) -> bool:
         self._elements += 1
-        if self._elements > _MAX_ELEMENTS:
-            raise content_error(f"there are more than {_MAX_ELEMENTS} elements")
+        if self._elements > _MAX_TREE_ELEMENTS:
+            raise content_error(f"there are more than {_MAX_TREE_ELEMENTS} elements")
         element = Element(name, {local_name(key): value for key, value in attributes.items()})
         if depth:
             self._open[-1].children.append(element)

@@ -1,0 +1,251 @@
+"""Rules for customizations that osbuild refuses whatever the image type, beyond the schema in openapi.yaml.
+
+A build with such a value would fail minutes later. Stored blueprints may have any shape: values of an unknown shape
+break no rule.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from typing import Any, Final
+
+from domain.compose import passwords
+from domain.compose.paths import GENERAL, OSTREE, PathPolicies, PathPolicy, find_conflicts, find_form_fault
+from domain.compose.request import Json
+from domain.errors import InvalidRequestError, RulesViolatedError, Violation
+from domain.osbuild.sizes import SIZE_DESCRIPTION, size_in_bytes
+from domain.uuids import is_uuid
+
+_USER: Final = "user rule violation"
+_GROUP: Final = "group rule violation"
+_FIREWALL: Final = "firewall rule violation"
+_FILESYSTEM: Final = "filesystem rule violation"
+_DISK: Final = "disk rule violation"
+_CUSTOM: Final = "custom repository rule violation"
+_PAYLOAD: Final = "payload repository rule violation"
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,31}", re.ASCII)
+_MODE: Final = re.compile(r"0?[0-7]{3}", re.ASCII)
+_PORT: Final = re.compile(r"(?:[0-9]+(?:-[0-9]+)?|[A-Za-z][A-Za-z0-9_.+-]*):(?:tcp|udp|sctp|dccp)", re.ASCII)
+_REPOSITORY_FILE: Final = re.compile(r"[A-Za-z0-9_.-]{1,250}\.repo", re.ASCII)
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_ADDRESSES: Final = ("baseurl", "metalink", "mirrorlist")
+
+
+def find_violations(customizations: Json, *, of_ostree: bool) -> Iterator[Violation]:
+    """The violations of customizations (openapi.yaml); `of_ostree` says whether an image of OSTree is built.
+
+    They are in the order users, groups, files, directories, file systems, disk, firewall, repositories.
+    """
+    policies = OSTREE if of_ostree else GENERAL
+    return chain(
+        _check_users(customizations),
+        _check_groups(customizations),
+        _check_nodes(customizations, policies),
+        _check_filesystems(customizations, policies.mountpoints),
+        _check_disk(customizations, policies.mountpoints),
+        _check_firewall(customizations),
+        _check_custom_repositories(customizations),
+        _check_payload_repositories(customizations),
+    )
+
+
+def refuse_violations(customizations: Json | None, of_ostree: bool) -> None:
+    """Raise InvalidRequestError, listing the first violations and their number, if there are any."""
+    found = RulesViolatedError(find_violations(customizations or {}, of_ostree=of_ostree))
+    if found.total:
+        more = f" (the first {len(found.violations)} of {found.total})" if found.total > len(found.violations) else ""
+        raise InvalidRequestError(f"{found.detail}{more}")
+
+
+def find_path_fault(path: str, policy: PathPolicy) -> str | None:
+    """Why a file or a directory must not be created at this path; None where it may be."""
+    fault = find_form_fault(path) or (None if path != "/" and policy.allows(path) else "is not allowed")
+    return None if fault is None else f'path "{path}" {fault}'
+
+
+def lacks_address(repository: Json) -> bool:
+    """Whether a repository has neither an address nor an id by which its address can be found."""
+    return not any(repository.get(name) for name in (*_ADDRESSES, "id"))
+
+
+def _check_users(customizations: Json) -> Iterator[Violation]:
+    users = _list_objects(customizations, "users")
+    for user in users:
+        name = _get_text(user, "name")
+        fault = "missing user name" if not name.strip() else _find_name_fault("user", name)
+        if fault is not None:
+            yield Violation(_USER, fault)
+        fault = passwords.find_password_fault(user)
+        if fault is not None:
+            yield Violation(_USER, fault)
+        for key in ("uid", "gid"):
+            if _is_negative(user.get(key)):
+                yield Violation(_USER, f'user "{name}": {key} {user[key]} must not be negative')
+    yield from (Violation(_USER, f'user "{name}" is given twice') for name in _list_repeated(users))
+
+
+def _check_groups(customizations: Json) -> Iterator[Violation]:
+    groups = _list_objects(customizations, "groups")
+    for group in groups:
+        name = _get_text(group, "name")
+        fault = _find_name_fault("group", name)
+        if fault is not None:
+            yield Violation(_GROUP, fault)
+        if _is_negative(group.get("gid")):
+            yield Violation(_GROUP, f'group "{name}": gid {group["gid"]} must not be negative')
+    yield from (Violation(_GROUP, f'group "{name}" is given twice') for name in _list_repeated(groups))
+
+
+def _find_name_fault(kind: str, name: str) -> str | None:
+    if _NAME.fullmatch(name):
+        return None
+    return f'{kind} name "{name}" must have at most 32 of the letters A-Z a-z 0-9 _ . - and not begin with -'
+
+
+def _list_repeated(entries: list[Json]) -> list[str]:
+    counts = Counter(_get_text(entry, "name") for entry in entries)
+    return [name for name, count in counts.items() if count > 1 and name]
+
+
+def _check_nodes(customizations: Json, policies: PathPolicies) -> Iterator[Violation]:
+    valid: dict[str, list[str]] = {}
+    for kind, field, policy in (
+        ("file", "files", policies.files),
+        ("directory", "directories", policies.directories),
+    ):
+        paths = valid[kind] = []
+        for node in _list_objects(customizations, field):
+            path = _get_text(node, "path")
+            fault = find_path_fault(path, policy) or _find_access_fault(node)
+            if fault is not None:
+                yield Violation(f"{kind} rule violation", f'{kind} "{path}": {fault}')
+            if find_form_fault(path) is None:
+                paths.append(path)
+    conflicts = find_conflicts(valid["file"], valid["directory"])
+    yield from (Violation("file rule violation", fault) for _, fault in conflicts)
+
+
+def _find_access_fault(node: Json) -> str | None:
+    mode = node.get("mode")
+    if isinstance(mode, str) and mode and not _MODE.fullmatch(mode):
+        return f'mode "{mode}" must have three octal digits, with or without a 0 in front'
+    return _find_owner_fault("user", node.get("user")) or _find_owner_fault("group", node.get("group"))
+
+
+def _find_owner_fault(kind: str, owner: object) -> str | None:
+    if isinstance(owner, str):
+        return _find_name_fault(kind, owner)
+    return f"{kind} id {owner} must not be negative" if _is_negative(owner) else None
+
+
+def _is_negative(value: object) -> bool:
+    return isinstance(value, int) and value < 0
+
+
+def _check_filesystems(customizations: Json, policy: PathPolicy) -> Iterator[Violation]:
+    entries = _list_objects(customizations, "filesystem")
+    for entry in entries:
+        mountpoint = _get_text(entry, "mountpoint")
+        fault = "mountpoint must not be empty" if not mountpoint else _find_mountpoint_fault(mountpoint, policy)
+        if fault is not None:
+            yield Violation(_FILESYSTEM, fault)
+    yield from _find_repeated_mountpoints(_FILESYSTEM, [_get_text(entry, "mountpoint") for entry in entries])
+
+
+def _check_disk(customizations: Json, policy: PathPolicy) -> Iterator[Violation]:
+    disk = customizations.get("disk")
+    if not isinstance(disk, Mapping):
+        return
+    yield from _find_size_faults("disk", disk)
+    mountpoints: list[str] = []
+    for index, partition in enumerate(_list_objects(disk, "partitions")):
+        at = f"disk.partitions[{index}]"
+        volumes, subvolumes = _list_objects(partition, "logical_volumes"), _list_objects(partition, "subvolumes")
+        yield from _find_size_faults(at, partition)
+        for number, volume in enumerate(volumes):
+            yield from _find_size_faults(f"{at}.logical_volumes[{number}]", volume)
+        for mounted in (partition, *volumes, *subvolumes):
+            mountpoint = _get_text(mounted, "mountpoint")
+            fault = _find_mountpoint_fault(mountpoint, policy) if mountpoint else None
+            mountpoints.append(mountpoint)
+            if fault is not None:
+                yield Violation(_DISK, fault)
+    yield from _find_repeated_mountpoints(_DISK, mountpoints)
+
+
+def _find_size_faults(at: str, entry: Json) -> Iterator[Violation]:
+    size = entry.get("minsize")
+    if isinstance(size, str) and size_in_bytes(size) is None:
+        yield Violation(_DISK, f'{at}.minsize: expected {SIZE_DESCRIPTION}, not "{size}"')
+
+
+def _find_mountpoint_fault(mountpoint: str, policy: PathPolicy) -> str | None:
+    fault = find_form_fault(mountpoint) or (None if policy.allows(mountpoint) else "is not allowed")
+    return None if fault is None else f'mountpoint "{mountpoint}" {fault}'
+
+
+def _find_repeated_mountpoints(title: str, mountpoints: list[str]) -> Iterator[Violation]:
+    for mountpoint, count in Counter(mountpoints).items():
+        if count > 1 and mountpoint:
+            yield Violation(title, f'mountpoint "{mountpoint}" is given twice')
+
+
+def _check_firewall(customizations: Json) -> Iterator[Violation]:
+    firewall = customizations.get("firewall")
+    ports = firewall.get("ports") if isinstance(firewall, Mapping) else None
+    for port in ports if isinstance(ports, list) else ():
+        if isinstance(port, str) and not _PORT.fullmatch(port):
+            yield Violation(
+                _FIREWALL,
+                f'port "{port}" must be as in 8080:tcp, 6000-6100:udp or ssh:tcp; protocols: tcp udp sctp dccp',
+            )
+
+
+def _check_custom_repositories(customizations: Json) -> Iterator[Violation]:
+    for repository in _list_objects(customizations, "custom_repositories"):
+        name = _get_text(repository, "id")
+        for fault in _find_custom_faults(repository, name):
+            yield Violation(_CUSTOM, f'custom repository "{name}": {fault}')
+
+
+def _find_custom_faults(repository: Json, name: str) -> Iterator[str]:
+    if lacks_address(repository):
+        yield f"one of {', '.join(_ADDRESSES)} is needed, or the id of a repository of the organization"
+    filename = _get_text(repository, "filename")
+    field, file = ("filename", filename) if filename else ("id", name)
+    if file and not _REPOSITORY_FILE.fullmatch(file if file.endswith(".repo") else f"{file}.repo"):
+        yield f'{field} "{file}" must be a file name of at most 250 letters A-Z a-z, digits, _ . and -'
+    keys = repository.get("gpgkey") or []
+    # What a repository of the organization leaves out is filled in, when it is built.
+    if repository.get("check_gpg") is True and not keys and not is_uuid(name):
+        yield "check_gpg needs a gpgkey"
+    for key in keys if isinstance(keys, list) else ():
+        if isinstance(key, str) and key and not _is_key(key):
+            yield "gpgkey must be a URL, or an armored key with its BEGIN and END lines"
+
+
+def _is_key(text: str) -> bool:
+    armored = "-----BEGIN PGP PUBLIC KEY BLOCK-----" in text and "-----END PGP PUBLIC KEY BLOCK-----" in text
+    return armored or _URL.match(text) is not None
+
+
+def _check_payload_repositories(customizations: Json) -> Iterator[Violation]:
+    for index, repository in enumerate(_list_objects(customizations, "payload_repositories")):
+        if lacks_address(repository) and not repository.get("url"):
+            yield Violation(
+                _PAYLOAD, f"payload_repositories[{index}]: one of {', '.join(_ADDRESSES)} or an id is needed"
+            )
+
+
+def _list_objects(document: Json, name: str) -> list[Any]:
+    value = document.get(name)
+    return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []
+
+
+def _get_text(entry: Json, name: str) -> str:
+    value = entry.get(name)
+    return value if isinstance(value, str) else ""
