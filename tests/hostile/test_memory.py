@@ -38,7 +38,7 @@ def attacked_service(
         yield service
 
 
-@pytest.mark.parametrize("attack", sampled(ATTACKS, 8), ids=lambda attack: attack.name)
+@pytest.mark.parametrize("attack", sampled(ATTACKS, 5), ids=lambda attack: attack.name)
 def test_the_service_survives_an_attack_in_256_mib_and_serves_other_clients(
     attacked_service: Service, module_database: Parameters, container: Path, composer: StandInComposer, attack: Attack
 ) -> None:
