@@ -45,8 +45,8 @@ class Route:
     rarely_waits: bool = False
     # For a handler that reads a large stored document while it holds the request's body: a function that returns the
     # bytes of memory for that document. It is called on a thread, for large bodies only, with the handler's arguments
-    # except the body.
-    extra_memory: Callable[..., int] | None = None
+    # except the body. None means that the handler reads no document.
+    extra_memory: Callable[..., int | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

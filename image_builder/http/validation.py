@@ -137,7 +137,7 @@ class _BodyReader:
         largest: int,
         arriving: RequestMemory,
         memory: Account,
-        extra_memory: Callable[..., int] | None,
+        extra_memory: Callable[..., int | None] | None,
     ) -> None:
         """`arriving` is the memory of all bodies that are not whole, `memory` what this request may hold afterwards.
 
@@ -186,7 +186,7 @@ class _BodyReader:
         lookup = partial(copy_context().run, partial(self._extra_memory, **arguments))
         stored = await asyncio.get_running_loop().run_in_executor(_LOOKUPS, lookup)
         # A request that is served meanwhile may store a document as large as this one.
-        return max(stored, cost)
+        return 0 if stored is None else max(stored, cost)
 
     async def _run(self, large: bool, work: Callable[[bytes], T], raw: bytes) -> T:
         """What the work makes of a body: here where that takes a moment only, else on a thread."""
