@@ -44,10 +44,10 @@ class Route:
     # True for a handler in the lane WAITING whose calls seldom need a back-end. While that lane is busy, a call first
     # runs in the lane DIRECT, and waits for a thread of WAITING only if it does need a back-end (ports.waiting).
     rarely_waits: bool = False
-    # For a handler that reads a large stored document while it holds the request's body: a function that returns how
-    # many bytes of memory that document takes. It is called on a thread, for large bodies only, with the handler's
-    # arguments except the body.
-    extra_memory: Callable[..., int] | None = None
+    # For a handler that reads a large stored document while it holds the request's body: a function that returns the
+    # bytes of memory for that document. It is called on a thread, for large bodies only, with the handler's arguments
+    # except the body. None means that the handler reads no document.
+    extra_memory: Callable[..., int | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

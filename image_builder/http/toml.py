@@ -63,10 +63,11 @@ def add_query(document: Any, query: Mapping[str, Any], architecture: str | None 
         return document
     completed = {key: value for key, value in document.items() if key not in {"content_sources", "snapshot_date"}}
     name = query.get("name")
-    if name and completed.get("name") and name != completed["name"]:
+    if name and isinstance(completed.get("name"), str) and completed["name"] not in {"", name}:
         raise InvalidRequestError(f"name: the query says {name!r}, and the blueprint {completed['name']!r}")
     for field in ("name", "description", "distribution"):
-        if query.get(field) and not completed.get(field) and not (field == "distribution" and "bootc" in completed):
+        is_missing = completed.get(field, "") == "" and not (field == "distribution" and "bootc" in completed)
+        if query.get(field) and is_missing:
             completed[field] = query[field]
     if "image_requests" not in completed:
         completed["image_requests"] = _create_image_requests(query, architecture)

@@ -138,7 +138,7 @@ class _BodyReader:
         max_bytes: int,
         incoming_bodies: RequestMemory,
         memory: Account,
-        extra_memory: Callable[..., int] | None,
+        extra_memory: Callable[..., int | None] | None,
     ) -> None:
         """`max_bytes` limits the body, and `extra_memory` is that of the Route.
 
@@ -193,7 +193,7 @@ class _BodyReader:
         lookup = partial(copy_context().run, partial(self._extra_memory, **arguments))
         stored = await asyncio.get_running_loop().run_in_executor(_LOOKUPS, lookup)
         # Another request may store a document as large as this one in the meantime.
-        return max(stored, cost)
+        return 0 if stored is None else max(stored, cost)
 
     async def _run(self, large: bool, work: Callable[[bytes], T], raw: bytes) -> T:
         """Return the result of `work` on a body; a large body is processed on a thread, others on the event loop."""

@@ -19,6 +19,7 @@ from tests.support.monitoring import (
     recorded,
     rules,
 )
+from tests.support.rounds import sampled
 
 PROMETHEUS = DEPLOY / "prometheus"
 OPERATIONS = DEPLOY.parent / "docs" / "operations.md"

@@ -18,6 +18,7 @@ ADDED: Final = {
     ("blueprints", "changed_at"),
     ("blueprints", "lower_name"),
     ("blueprints", "lower_description"),
+    ("blueprint_versions", "file_version"),
 }
 
 
