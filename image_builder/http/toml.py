@@ -53,8 +53,8 @@ def add_query(document: Any, query: Mapping[str, Any], architecture: str | None 
     """Add what a blueprint leaves out and the query parameters say; both are not validated yet.
 
     `query` holds `name`, `description`, `distribution`, `architecture` and `upload_type`, each a text or None, and the
-    lists `image_type` and `share_with_account`. `architecture` is the blueprint's own. The snapshot date of an export is
-    added to image requests that have none.
+    lists `image_type` and `share_with_account`. `architecture` is the blueprint's own. The snapshot date of an export
+    is added to image requests that have none.
 
     Raises InvalidRequestError where the query gives another name than the blueprint, or accounts for images that are
     not shared.
