@@ -108,7 +108,7 @@ def _find_name_fault(kind: str, name: str) -> str | None:
 
 def _list_repeated(entries: list[Json]) -> list[str]:
     counts = Counter(_get_text(entry, "name") for entry in entries)
-    return [name for name, count in counts.items() if count > 1 and name]
+    return [name for name, count in counts.items() if count > 1 and name.strip()]
 
 
 def _check_nodes(customizations: Json, policies: PathPolicies) -> Iterator[Violation]:

@@ -39,7 +39,7 @@ def create_request_from_toml(
         if distribution not in distributions:
             raise unknown_name_error("distro", distribution, sorted(distributions))
     document = {
-        "name": blueprint.name,
+        "name": blueprint.name or query.get("name") or "",
         **({"description": blueprint.description} if blueprint.description else {}),
         **({} if distribution is None else {"distribution": distribution}),
         **({} if blueprint.version is None else {"file_version": blueprint.version}),
@@ -53,21 +53,20 @@ def add_query(document: Any, query: Mapping[str, Any], architecture: str | None 
     """Add what a blueprint leaves out and the query parameters say; both are not validated yet.
 
     `query` holds `name`, `description`, `distribution`, `architecture` and `upload_type`, each a text or None, and the
-    lists `image_type` and `share_with_account`. `architecture` is the blueprint's own. The fields of an export that
-    describe no blueprint are removed.
+    lists `image_type` and `share_with_account`. `architecture` is the blueprint's own. The snapshot date of an export
+    is added to image requests that have none.
 
     Raises InvalidRequestError where the query gives another name than the blueprint, or accounts for images that are
     not shared.
     """
     if not isinstance(document, dict):
         return document
-    completed = {key: value for key, value in document.items() if key not in {"content_sources", "snapshot_date"}}
+    completed = dict(document)
     name = query.get("name")
     if name and isinstance(completed.get("name"), str) and completed["name"] not in {"", name}:
         raise InvalidRequestError(f"name: the query says {name!r}, and the blueprint {completed['name']!r}")
-    for field in ("name", "description", "distribution"):
-        is_missing = completed.get(field, "") == "" and not (field == "distribution" and "bootc" in completed)
-        if query.get(field) and is_missing:
+    for field in ("description", "distribution"):
+        if query.get(field) and field not in completed and not (field == "distribution" and "bootc" in completed):
             completed[field] = query[field]
     if "image_requests" not in completed:
         completed["image_requests"] = _create_image_requests(query, architecture)

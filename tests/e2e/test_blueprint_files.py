@@ -436,3 +436,14 @@ def test_bad_or_large_files_are_answered_and_nothing_is_stored(client: Client, t
         return
     refusal(answer, 400)
     assert listed(client)["data"] == []
+
+
+@pytest.mark.parametrize(
+    "field",
+    [{"name": 7}, {"content_sources": 7}, {"snapshot_date": 7}, {"file_version": 7}, {"distribution": ""}],
+    ids=str,
+)
+def test_the_query_makes_no_invalid_field_valid(client: Client, field: dict[str, Any]) -> None:
+    answer = client.post("/blueprints?name=web&distribution=centos-9", {**blueprint("web"), **field})
+    refusal(answer, 400)
+    assert listed(client)["data"] == []

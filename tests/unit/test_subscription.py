@@ -157,7 +157,7 @@ LABELS = Answers(
 
 
 def custom(*numbers):
-    return {"custom_repositories": [{"id": a_uuid(number)} for number in numbers]}
+    return {"custom_repositories": [{"id": a_uuid(number), "baseurl": ["https://own.example"]} for number in numbers]}
 
 
 @pytest.mark.parametrize(
