@@ -130,9 +130,6 @@ class Composes(Protocol):
     def get_metadata(self, tenant: str, compose_id: UUID) -> StoredMetadata | None:
         """Return the stored metadata of a compose, or None if the tenant has none with this id or deleted it."""
 
-    def store_status(self, compose_id: UUID, status: Mapping[str, Any]) -> None:
-        """Store a final status, a document of `domain.status.as_document`; does nothing if one is stored."""
-
     def store_metadata(self, compose_id: UUID, metadata: Mapping[str, Any]) -> None:
         """Store the metadata of a build; does nothing if metadata is stored, or no final status is."""
 

@@ -214,13 +214,23 @@ class BackEnd:
             return self._call_once(request)
 
     def _call_with_retries(self, request: _Request) -> Answer:
+        """Return the answer after up to three attempts.
+
+        Raises NoAnswerError; its `sent` says whether the back-end may have received the request in any attempt.
+        """
+        was_sent = False
         with until(request.timeouts.total):
             for attempt in stamina.retry_context(
                 on=_retry_policy(), attempts=3, wait_initial=0.05, wait_max=_MAX_PAUSE, wait_jitter=_JITTER
             ):
                 with attempt:
-                    answer = self._call_once(request)
+                    try:
+                        answer = self._call_once(request)
+                    except NoAnswerError as error:
+                        was_sent = error.sent = error.sent or was_sent
+                        raise
                     if answer.status in _UNAVAILABLE_STATUSES:
+                        was_sent = True
                         raise _RetryableError(self.name, sent=True)
                     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
                         raise _RetryAfterError(self.name, answer.retry_after)

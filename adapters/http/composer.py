@@ -14,7 +14,7 @@ from adapters.http.client import MAX_IDLE, Answer, BackEnd, NoAnswerError, Query
 from adapters.http.exchange import MAX_ANSWER_BYTES
 from adapters.http.schemas import AnswerSchema, BoundedList, RecordList
 from domain.documents import LARGEST_DETAILS, is_within
-from domain.errors import NotFoundError, UnavailableError
+from domain.errors import NotFoundError, OutcomeUnknownError, UnavailableError
 from domain.packages import Package
 from domain.status import BuildError, ComposeStatus, ImageStatus, Progress, UploadStatus, limit_error
 from domain.submission import Accepted, Refused, Submission, Unanswered
@@ -42,6 +42,7 @@ _MAX_UPLOADS: Final = 1000
 # Characters of a `_word_field`: a status, a type or the id of an error.
 _MAX_WORD_LENGTH: Final = 255
 
+_UNUSABLE_ANSWER: Final = "The composer gives no usable answer"
 # The keys that the composer adds to any object that it answers with.
 _REFERENCE_KEYS: Final = frozenset({"id", "kind", "href"})
 
@@ -227,9 +228,9 @@ class HttpComposer:
         try:
             answer = self._back_end.delete(f"{_BASE}/composes/{compose_id}", _SHORT_TIMEOUTS)
         except NoAnswerError as error:
-            raise _unusable_answer_error() from error
+            raise (OutcomeUnknownError(_UNUSABLE_ANSWER) if error.sent else _unusable_answer_error()) from error
         if answer.status not in {HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND}:
-            raise _unusable_answer_error()
+            raise OutcomeUnknownError(_UNUSABLE_ANSWER)
 
     def status(self, compose_id: UUID) -> ComposeStatus:
         """See the port."""
@@ -333,4 +334,4 @@ def _load_refusal(answer: Answer) -> Refused:
 
 
 def _unusable_answer_error() -> UnavailableError:
-    return UnavailableError("The composer gives no usable answer")
+    return UnavailableError(_UNUSABLE_ANSWER)

@@ -18,11 +18,13 @@ from adapters.postgres.storable import remove_nul
 from domain.composes import (
     LARGEST_LIST,
     LISTED_FOR,
+    BuildTimes,
     ComposesPage,
     ComposesQuery,
     ListedCompose,
     RequestForm,
     RequestSizes,
+    SeenStatus,
     StoredCompose,
     StoredMetadata,
     choose_forms,
@@ -124,8 +126,14 @@ CROSS JOIN LATERAL (
                   OR composes.request_size IS NULL AND pg_column_size(composes.request) <= {stored}
                 THEN composes.request::text END,
            composes.created_at, composes.image_name, composes.client_id,
-           versions.blueprint_id::text, versions.version, false AS shortened
+           versions.blueprint_id::text, versions.version, false AS shortened,
+           CASE WHEN octet_length(status.as_text) > {max_status}
+                THEN jsonb_build_object('status', status.as_text::jsonb -> 'status')::text
+                ELSE status.as_text END
     FROM composes LEFT JOIN blueprint_versions versions ON versions.id = composes.blueprint_version_id
+    LEFT JOIN compose_results results ON results.job_id = composes.job_id
+    LEFT JOIN compose_statuses known ON known.job_id = composes.job_id
+    LEFT JOIN LATERAL (SELECT COALESCE(results.status, known.status)::text AS as_text OFFSET 0) status ON true
     WHERE composes.job_id = page.job_id
     LIMIT 1
 ) listed
@@ -134,23 +142,32 @@ ORDER BY page.created_at DESC, page.job_id DESC
 # Stored bytes up to which a request counts as small if its size is not stored: PostgreSQL compresses only rows larger
 # than about 2,000 bytes.
 _SMALL_STORED_SIZE: Final = 2000
-_PAGE: Final = _ROWS.format(ids=_PAGE_IDS, large=LARGE, stored=_SMALL_STORED_SIZE)
-_PAGE_BY_TYPE: Final = _ROWS.format(ids=_PAGE_IDS_BY_TYPE, large=LARGE, stored=_SMALL_STORED_SIZE)
-_PAGE_OF_BLUEPRINT: Final = _ROWS.format(ids=_PAGE_IDS_OF_BLUEPRINT, large=LARGE, stored=_SMALL_STORED_SIZE)
+# Bytes of a status that a list shows whole: the details of an error may be many times as large.
+_MAX_LISTED_STATUS: Final = 8 * 1024
+_LIMITS: Final = {"large": LARGE, "stored": _SMALL_STORED_SIZE, "max_status": _MAX_LISTED_STATUS}
+_PAGE: Final = _ROWS.format(ids=_PAGE_IDS, **_LIMITS)
+_PAGE_BY_TYPE: Final = _ROWS.format(ids=_PAGE_IDS_BY_TYPE, **_LIMITS)
+_PAGE_OF_BLUEPRINT: Final = _ROWS.format(ids=_PAGE_IDS_OF_BLUEPRINT, **_LIMITS)
 
 # The statement always returns the size of a document. It returns the document only up to `max_size` bytes. OFFSET 0
-# makes PostgreSQL convert each document to text only once.
+# makes PostgreSQL convert each document to text only once. `status` is the final status if there is one.
 _GET: Final = f"""
 SELECT COALESCE(composes.request_size, octet_length(request.as_text)),
        CASE WHEN octet_length(request.as_text) <= {LARGE} THEN request.as_text END,
+       composes.created_at, composes.image_name, composes.client_id, versions.blueprint_id, versions.version,
+       reruns.rerun_of, known.started_at, known.finished_at, results.job_id IS NOT NULL,
+       GREATEST(statement_timestamp() AT TIME ZONE 'utc' - known.looked_at, interval '0'),
        octet_length(status.as_text),
        CASE WHEN octet_length(status.as_text) <= %(max_size)s::bigint THEN convert_to(status.as_text, 'UTF8') END
 FROM composes
 CROSS JOIN LATERAL (
     SELECT CASE WHEN composes.request_size > {LARGE} THEN NULL ELSE composes.request::text END AS as_text OFFSET 0
 ) request
+LEFT JOIN blueprint_versions versions ON versions.id = composes.blueprint_version_id
 LEFT JOIN compose_results results ON results.job_id = composes.job_id
-LEFT JOIN LATERAL (SELECT results.status::text AS as_text OFFSET 0) status ON true
+LEFT JOIN compose_statuses known ON known.job_id = composes.job_id
+LEFT JOIN compose_reruns reruns ON reruns.job_id = composes.job_id
+LEFT JOIN LATERAL (SELECT COALESCE(results.status, known.status)::text AS as_text OFFSET 0) status ON true
 WHERE composes.job_id = %(compose)s AND composes.org_id = %(tenant)s AND composes.deleted = false
 """  # noqa: S608
 
@@ -171,13 +188,6 @@ _COPIES: Final = 4
 
 # The bytes of a list item without its request.
 _ITEM_SIZE: Final = 512
-
-# Inserts nothing if the maintenance has removed the compose in the meantime.
-_STORE_STATUS: Final = """
-INSERT INTO compose_results (job_id, status)
-SELECT job_id, %(status)s FROM composes WHERE job_id = %(compose)s
-ON CONFLICT (job_id) DO NOTHING
-"""
 
 _STORE_METADATA: Final = """
 UPDATE compose_results SET metadata = %(metadata)s WHERE job_id = %(compose)s AND metadata IS NULL
@@ -229,6 +239,7 @@ class PostgresComposes:
             composes = self._add_large_requests(composes)
         else:
             reserve_memory(_COPIES * sum(map(len, requests)))
+        reserve_memory(_COPIES * sum(len(compose.status or "") for compose in composes))
         return ComposesPage(total, tuple(composes))
 
     def _add_large_requests(self, composes: Sequence[ListedCompose]) -> list[ListedCompose]:
@@ -254,7 +265,7 @@ class PostgresComposes:
         row = self._fetch_row_with_document(_GET, values)
         if row is None:
             return None
-        request_size, request, _, status = row
+        request_size, request, *facts, _, status = row
         if request is None:
             reserve_memory(_COPIES * request_size)
             key = str(compose_id)
@@ -262,7 +273,7 @@ class PostgresComposes:
             request = large_requests.read(self._database, {key: large}, {key: RequestForm.WHOLE}).get(key)
             if request is None:
                 return None
-        return StoredCompose(request, None if status is None else _parse(status))
+        return _stored_compose(request, facts, None if status is None else _parse(status))
 
     def get_metadata(self, tenant: str, compose_id: UUID) -> StoredMetadata | None:
         """Implements `Composes.get_metadata`."""
@@ -282,11 +293,6 @@ class PostgresComposes:
             max_size = row[-2]
             reserve_memory(_COPIES * max_size)
 
-    def store_status(self, compose_id: UUID, status: Mapping[str, Any]) -> None:
-        """Implements `Composes.store_status`."""
-        values = {"compose": compose_id, "status": Jsonb(remove_nul(status), dumps=orjson.dumps)}
-        self._database.run_with_retry(lambda connection: connection.execute(_STORE_STATUS, values))
-
     def store_metadata(self, compose_id: UUID, metadata: Mapping[str, Any]) -> None:
         """Implements `Composes.store_metadata`."""
         values = {"compose": compose_id, "metadata": Jsonb(remove_nul(metadata), dumps=orjson.dumps)}
@@ -296,6 +302,23 @@ class PostgresComposes:
         """Implements `Composes.delete`."""
         values = {"tenant": tenant, "compose": compose_id}
         return self._database.run_with_retry(lambda connection: connection.execute(_DELETE, values).rowcount) == 1
+
+
+def _stored_compose(request: str | bytes, facts: Sequence[Any], status: Mapping[str, Any] | None) -> StoredCompose:
+    """A compose from the columns of _GET, and the parsed document of its status."""
+    created_at, image_name, client_id, blueprint_id, version, rerun_of, *times, is_final, age = facts
+    return StoredCompose(
+        request,
+        created_at,
+        image_name,
+        client_id,
+        blueprint_id,
+        version,
+        rerun_of,
+        status=status if is_final else None,
+        seen=None if is_final or status is None else SeenStatus(status, age),
+        times=BuildTimes(*times),
+    )
 
 
 def _fetch_row(

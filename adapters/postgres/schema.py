@@ -11,12 +11,20 @@ import psycopg
 from adapters.postgres.migration_files import migrations
 
 _VERSIONS_TABLE: Final = "image_builder_migrations"
+# The columns that the service changes when it queries the status of a build at the composer.
+_STATUS_COLUMNS: Final = (
+    *("status", "looked_at", "started_at", "finished_at", "next_look_at"),
+    *("is_final", "is_forgotten"),
+)
 # The rights that the service needs on each table; `UPDATE column` if it writes only some columns.
 # deploy/postgres/roles.sql grants at least these rights.
 _RIGHTS: Final = {
     _VERSIONS_TABLE: ("SELECT",),
     "composes": ("SELECT", "INSERT", "UPDATE deleted"),
     "compose_results": ("SELECT", "INSERT", "UPDATE metadata"),
+    "compose_statuses": ("SELECT", "INSERT", *(f"UPDATE {column}" for column in _STATUS_COLUMNS)),
+    "compose_reruns": ("SELECT", "INSERT"),
+    "compose_cancellations": ("SELECT", "INSERT", "UPDATE id", "DELETE"),
     "compose_starts": ("SELECT", "INSERT", "UPDATE id", "DELETE"),
     "blueprints": (
         *("SELECT", "INSERT", "UPDATE name", "UPDATE description", "UPDATE deleted"),
@@ -26,6 +34,7 @@ _RIGHTS: Final = {
     "blueprint_versions": ("SELECT", "INSERT"),
     "idempotency_keys": ("SELECT", "INSERT", "UPDATE id", "DELETE"),
     "reconciler": ("SELECT", "INSERT", "UPDATE pod", "UPDATE until"),
+    "status_watcher": ("SELECT", "INSERT", "UPDATE pod", "UPDATE until"),
 }
 _REQUIRED_RIGHTS: Final = [(table, *right.partition(" ")[::2]) for table, rights in _RIGHTS.items() for right in rights]
 

@@ -53,7 +53,12 @@ BEGIN
             -- A trigger writes the last two columns with the privileges of the role that adds a version.
             WHEN 'blueprints' THEN 'SELECT, INSERT, UPDATE (name, description, deleted, latest_version, changed_at)'
             WHEN 'blueprint_versions' THEN 'SELECT, INSERT'
+            WHEN 'compose_statuses' THEN
+                'SELECT, INSERT, '
+                'UPDATE (status, looked_at, started_at, finished_at, next_look_at, is_final, is_forgotten)'
+            WHEN 'compose_reruns' THEN 'SELECT, INSERT'
             WHEN 'reconciler' THEN 'SELECT, INSERT, UPDATE (pod, until)'
+            WHEN 'status_watcher' THEN 'SELECT, INSERT, UPDATE (pod, until)'
             WHEN 'schema_version' THEN 'SELECT'
             WHEN 'image_builder_migrations' THEN 'SELECT'
             ELSE 'SELECT, INSERT, UPDATE, DELETE'

@@ -6,7 +6,7 @@ handlers. All base paths serve the same operations. docs/architecture.md, How a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -22,8 +22,8 @@ from starlette.routing import Match, Mount, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from image_builder.http.auth import Authenticate
-from image_builder.http.bridge import Bridge
-from image_builder.http.call import CALL, Lane
+from image_builder.http.bridge import Bridge, WsgiApp
+from image_builder.http.call import CALL
 from image_builder.http.call import Route as HandlerRoute
 from image_builder.http.contract import Contract
 from image_builder.http.limiter import Limiter
@@ -84,14 +84,14 @@ def create_connexion_application(
     limiter: Limiter,
     max_body_bytes: int,
     incoming_bodies: RequestMemory,
-    threads: Mapping[Lane, int],
+    create_bridge: Callable[[WsgiApp], Bridge],
 ) -> tuple[ConnexionMiddleware, Bridge]:
     """Create the ASGI application of the API's operations; return it with its bridge, which the caller has to close.
 
     `routes` are the handlers by operation id. `max_body_bytes` limits the body of a request; `incoming_bodies` is the
-    memory that all bodies share until they are complete. `threads` is the number of threads of each lane.
+    memory that all bodies share until they are complete. `create_bridge` gets the WSGI application of the handlers.
     """
-    bridge = Bridge(_create_flask_application().wsgi_app, threads)
+    bridge = create_bridge(_create_flask_application().wsgi_app)
     validating = partial(
         ContractMiddleware,
         settings={

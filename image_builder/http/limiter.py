@@ -32,7 +32,7 @@ def choose_budget(method: str, path: str) -> Budget:
     """Return the budget that a request counts towards; `path` is a path or a path template."""
     if method in {"GET", "HEAD", "OPTIONS"}:
         return Budget.READS
-    return Budget.BUILD_REQUESTS if method == "POST" and path.endswith("/compose") else Budget.WRITES
+    return Budget.BUILD_REQUESTS if method == "POST" and path.endswith(("/compose", "/rerun")) else Budget.WRITES
 
 
 class Limiter:

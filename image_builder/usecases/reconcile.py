@@ -61,7 +61,8 @@ class ReconcileStarts:
 
     It only handles starts with a fingerprint that are older than `lease`, and adopts only builds that have stayed
     unrecorded for the same time. It never cancels a build. It releases a start if two successive runs found no build
-    for it. After a run, this pod remains the leader for `term`: no other pod reconciles.
+    for it. After a run, this pod remains the leader for `term`: no other pod reconciles. `complete_cancellations`
+    completes interrupted cancellations of builds.
     """
 
     abandoned_starts: AbandonedStarts
@@ -71,6 +72,7 @@ class ReconcileStarts:
     fingerprints: Fingerprints
     lease: timedelta
     term: timedelta
+    complete_cancellations: Callable[[], None] = lambda: None
     meter: Meter = NULL_METER
     clock: Callable[[], float] = time.monotonic
     pod: UUID = field(default_factory=uuid4)
@@ -87,6 +89,7 @@ class ReconcileStarts:
         if self._acquire_leadership():
             reconciled = self._reconcile_starts()
             self._settle_keys()
+            self.complete_cancellations()
             if reconciled:
                 self.meter.reconciliation_completed()
         remaining = self.abandoned_starts.count(self.lease)

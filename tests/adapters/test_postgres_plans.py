@@ -13,20 +13,35 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from adapters.postgres import abandoned_starts, blueprints, composes, idempotency, large_requests, maintenance, starts
+from adapters.postgres import (
+    abandoned_starts,
+    blueprints,
+    cancellations,
+    composes,
+    idempotency,
+    large_requests,
+    leadership,
+    maintenance,
+    starts,
+    statuses,
+)
 from adapters.postgres.abandoned_starts import PostgresAbandonedStarts
 from adapters.postgres.blueprints import PostgresBlueprints
+from adapters.postgres.cancellations import PostgresCancellations
 from adapters.postgres.composes import PostgresComposes
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.maintenance import PostgresMaintenance
 from adapters.postgres.starts import PostgresStarts
+from adapters.postgres.statuses import PostgresStatuses
 from benchmarks.database import LARGE, SMALL
 from domain.blueprints.blueprint import BlueprintsQuery, NewBlueprint, Version
 from domain.composes import ComposesQuery, NewCompose
 from domain.idempotency import KeyClaim, RequestFailure
+from domain.looks import Look
 from domain.paging import Page
 from domain.quota import Quota
 from domain.starts import Adoption
+from domain.status import ComposeStatus, ImageStatus
 from tests.support.databases import Parameters, session
 from tests.support.plans import Node, RecordingDatabase, plan
 from tests.support.starts import new_start, new_starts
@@ -48,9 +63,9 @@ PAGES = (
 )
 LISTED_BY_AGE = ("composes_listed_idx", "composes_of_version_listed_idx")
 # What has more rows the longer the service runs, or the more there is to do.
-GROWING = ("composes", "blueprints", "compose_starts", "idempotency_keys")
+GROWING = ("composes", "blueprints", "compose_starts", "compose_statuses", "idempotency_keys")
 # Read to the end as it is meant to be: requests that run now.
-OF_THE_MOMENT = ("idempotency_keys_unsettled_idx",)
+OF_THE_MOMENT = ("idempotency_keys_unsettled_idx", "compose_statuses_unfinished_idx", "compose_statuses_due_idx")
 # A text with a place to be filled in: `{table}`. JSON and arrays of PostgreSQL look otherwise.
 TEMPLATE = re.compile(r"\{[a-z_]+\}")
 # Some of the starts in the database are older than that, most are not: to count all of them any index is good.
@@ -111,7 +126,7 @@ def use(database: RecordingDatabase, tenant: str, blueprint: UUID) -> None:
     look_after_starts(database, tenant)
     look_after_rows(database)
     history.get(tenant, compose)
-    history.store_status(compose, {"status": "success"})
+    look_at_builds(database, compose)
     history.store_metadata(compose, {})
     history.get_metadata(tenant, compose)
     with database.connection() as connection:
@@ -119,6 +134,28 @@ def use(database: RecordingDatabase, tenant: str, blueprint: UUID) -> None:
     large_requests.measure(database, [str(compose)])
     kept.delete(tenant, new, None)  # while there is a build of it to hide
     history.delete(tenant, compose)
+
+
+def look_at_builds(database: RecordingDatabase, compose: UUID) -> None:
+    intents = PostgresCancellations(database)
+    intent = intents.record(uuid4(), compose, "")
+    assert intent is not None
+    assert intents.find(compose) == intent
+    assert intents.find_abandoned(timedelta(0), 1000) == [intent]
+    intents.withdraw(intent.id)
+    intents.end(compose)
+    watched = PostgresStatuses(database)
+    watched.acquire_leadership(UUID(int=0), timedelta(0))
+    watched.watch_new(timedelta(minutes=1))
+    position = watched.watch_older(None, 1000)
+    watched.watch_older(position, 1000)
+    watched.find_due(40)
+    watched.find([compose])
+    watched.count_unfinished()
+    watched.postpone(compose)
+    watched.end_watch(1000)
+    for status in ("building", None, "success"):
+        watched.store(Look(compose, None if status is None else ComposeStatus(status, ImageStatus(status))))
 
 
 def look_after_starts(database: RecordingDatabase, tenant: str) -> None:
@@ -235,7 +272,10 @@ def test_each_statement_of_the_adapters_is_tested_here(statements: dict[str, lis
     ran = [text for text, _ in statements[LARGE]]
     written = [
         (name, text)
-        for module in (blueprints, composes, idempotency, large_requests, abandoned_starts, maintenance, starts)
+        for module in (
+            *(blueprints, composes, idempotency, large_requests, leadership),
+            *(abandoned_starts, cancellations, maintenance, starts, statuses),
+        )
         for name, text in vars(module).items()
         if isinstance(text, str) and text.lstrip().startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH"))
     ]

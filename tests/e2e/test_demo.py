@@ -59,7 +59,7 @@ def test_the_demo_uses_the_service_of_the_data_folder_and_does_not_wrap_lines() 
         assert demo.returncode == 0, said
         assert said[0] == f"Using the service at {service.url}"
         # Nothing is broken at 80 columns.
-        assert len([line for line in said if line.startswith("  url: ") and line.endswith(".qcow2")]) == 4
+        assert len([line for line in said if line.startswith("  url: ") and ".qcow2?X-Amz-" in line]) == 4
         failed = said.index("failure  with a package that does not exist")
         explanation = " ".join(said[failed : failed + 8])
         assert "code: packages-not-found" in explanation

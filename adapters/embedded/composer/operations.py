@@ -149,7 +149,7 @@ class Operations:
         return (
             fixed_status
             if fixed_status is not None
-            else progress.image_status(compose.plan, compose.id, elapsed, self._seconds)
+            else progress.image_status(compose.plan, compose.id, compose.created_at, elapsed, self._seconds)
         )
 
 
