@@ -41,7 +41,7 @@ def test_a_request_counts_as_sent_if_any_attempt_was_sent(monkeypatch: pytest.Mo
             raise NoAnswerError("composer", sent=False)
         return outcome
 
-    monkeypatch.setattr(back_end, "_guarded", attempt)
+    monkeypatch.setattr(back_end, "_call_once", attempt)
     with pytest.raises(NoAnswerError) as failed:
         back_end.delete("/", Timeouts(connect=1.0, read=1.0))
     assert failed.value.sent
