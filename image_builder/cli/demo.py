@@ -71,9 +71,10 @@ class _Build:
 )
 @click.option("--timeout", default=120, show_default=True, help="Time limit for all builds, in seconds.")
 def demo(url: str | None, data: Path, timeout: int) -> None:
-    """Queue builds for several clouds and of a blueprint, and show their progress. One of the builds is meant to fail.
+    """Queue builds for several clouds and of a blueprint, and show their progress and the list of builds.
 
-    The exit status is 0 only if all builds end as expected.
+    One of the builds is meant to fail; another is cancelled and run again. The exit status is 0 only if all builds end
+    as expected.
     """
     console = Console()
     signal_handler = StartSignalHandler()
@@ -82,18 +83,20 @@ def demo(url: str | None, data: Path, timeout: int) -> None:
         builds = _builds()
         for build in builds:
             build.id = api.start_compose(build.request)
+        builds += _cancel_and_rerun(api)
         with _temporary_blueprint(api, console) as blueprint_id:
             builds += [
                 _Build(f"{title}, of a blueprint", id=compose_id)
                 for title, compose_id in zip(_BLUEPRINT_IMAGES, api.build_blueprint(blueprint_id), strict=True)
             ]
             _watch_builds(api, builds, console, time.monotonic() + timeout, signal_handler)
-    for build in builds:
-        _print_result(console, build)
+        for build in builds:
+            _print_result(console, build)
+        _print_list(console, api.list_composes(limit=len(builds)))
     wrong = [build.title for build in builds if build.outcome != build.expected]
     if wrong:
         raise click.ClickException(f"builds that did not end as expected: {', '.join(wrong)}")
-    console.print("All builds ended as expected: one was meant to fail, the others succeeded.")
+    console.print("All builds ended as expected: one was meant to fail, one was cancelled, the others succeeded.")
 
 
 class _Api:
@@ -110,6 +113,16 @@ class _Api:
     def get_image_status(self, compose_id: str) -> dict[str, Any]:
         status: dict[str, Any] = self._call("GET", f"/composes/{compose_id}")["image_status"]
         return status
+
+    def cancel(self, compose_id: str) -> None:
+        self._call("POST", f"/composes/{compose_id}/cancel")
+
+    def rerun(self, compose_id: str) -> str:
+        return str(self._call("POST", f"/composes/{compose_id}/rerun")["id"])
+
+    def list_composes(self, limit: int) -> list[dict[str, Any]]:
+        composes: list[dict[str, Any]] = self._call("GET", f"/composes?limit={limit}")["data"]
+        return composes
 
     def create_blueprint(self, blueprint: dict[str, Any]) -> str:
         return str(self._call("POST", "/blueprints", blueprint)["id"])
@@ -193,6 +206,14 @@ def _builds() -> list[_Build]:
     ]
 
 
+def _cancel_and_rerun(api: _Api) -> list[_Build]:
+    """Start a build, cancel it, and run it again; return both builds."""
+    request = _request("centos-9", "guest-image", "aws.s3")
+    cancelled = _Build("a build that is cancelled", request, expected="failure", id=api.start_compose(request))
+    api.cancel(cancelled.id)
+    return [cancelled, _Build("the cancelled build, run again", request, id=api.rerun(cancelled.id))]
+
+
 def _request(
     distribution: str | None,
     image_type: str,
@@ -260,6 +281,15 @@ def _print_result(console: Console, build: _Build) -> None:
     console.print(Text.assemble((f"{build.outcome:<9}", style), build.title), soft_wrap=True)
     for name, value in (("id", build.id), *_result(build)):
         console.print(Text(f"  {name}: {value}"), soft_wrap=True)
+
+
+def _print_list(console: Console, composes: list[dict[str, Any]]) -> None:
+    """Print the latest builds as GET /composes lists them: status, name of the image, id."""
+    console.print("The list of builds, GET /composes:")
+    for compose in composes:
+        # Services of earlier versions list no statuses.
+        status = compose.get("image_status", {}).get("status", "unknown")
+        console.print(Text(f"  {status:<9}{compose['image_name'] or '-':<18}{compose['id']}"), soft_wrap=True)
 
 
 def _result(build: _Build) -> list[tuple[str, str]]:

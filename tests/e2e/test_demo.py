@@ -59,12 +59,19 @@ def test_the_demo_uses_the_service_of_the_data_folder_and_does_not_wrap_lines() 
         assert demo.returncode == 0, said
         assert said[0] == f"Using the service at {service.url}"
         # Nothing is broken at 80 columns.
-        assert len([line for line in said if line.startswith("  url: ") and ".qcow2?X-Amz-" in line]) == 4
+        assert len([line for line in said if line.startswith("  url: ") and ".qcow2?X-Amz-" in line]) == 5
         failed = said.index("failure  with a package that does not exist")
         explanation = " ".join(said[failed : failed + 8])
         assert "code: packages-not-found" in explanation
         assert "responsible: request" in explanation
         assert "no-such-package" in explanation.partition("hint: ")[2]
+        cancelled = said.index("failure  a build that is cancelled")
+        assert "  code: cancelled" in said[cancelled : cancelled + 8]
+        assert "success  the cancelled build, run again" in said
+        below = said[said.index("The list of builds, GET /composes:") + 1 :]
+        listed = [line for line in below if line.startswith("  ")]
+        assert [line.split()[0] for line in listed].count("failure") == 2
+        assert {line.split()[0] for line in listed} == {"success", "failure"}
     assert not (service.data / "address").exists()
 
 
