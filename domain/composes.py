@@ -9,7 +9,8 @@ from enum import IntEnum
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from domain.paging import Page
+from domain.compose_filters import DEFAULT_SORT, NO_FILTERS, ComposeFilters
+from domain.paging import Cursor, Page
 
 # The age up to which lists show a compose; older composes can still be read by id.
 LISTED_FOR: Final = timedelta(days=14)
@@ -119,10 +120,11 @@ class ListedCompose(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ComposesQuery:
-    """A query for undeleted composes of a tenant, newest first.
+    """A query for undeleted composes of a tenant, in the order of `sort` (of `domain.compose_filters.SORTS`).
 
     Image types in `ignored` (names as in the request) are left out. `blueprint` and `version` restrict the result to
-    the composes of a blueprint, or of one of its versions.
+    the composes of a blueprint, or of one of its versions. With a `cursor` the page begins there, and `page.offset` is
+    not used.
     """
 
     tenant: str
@@ -130,11 +132,20 @@ class ComposesQuery:
     ignored: tuple[str, ...] = ()
     blueprint: UUID | None = None
     version: int | None = None
+    filters: ComposeFilters = NO_FILTERS
+    sort: str = DEFAULT_SORT
+    cursor: Cursor | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ComposesPage:
-    """A page of composes; `count` is the number of all that match the query."""
+    """A page of composes; `count` is the number of all that match the query.
+
+    `previous` and `next` are the cursors of the pages before and behind it; None where there is no such page, and for a
+    page without composes.
+    """
 
     count: int
     composes: tuple[ListedCompose, ...]
+    previous: Cursor | None = None
+    next: Cursor | None = None

@@ -13,7 +13,10 @@ import psycopg
 from psycopg import errors
 from psycopg.types.json import Jsonb
 
+from adapters.postgres.blueprint_lists import LISTED, list_statements
 from adapters.postgres.connection import PostgresDatabase
+from adapters.postgres.pages import cut, page_values, read_page
+from adapters.postgres.patterns import escape_like
 from domain.blueprints.blueprint import (
     Blueprint,
     BlueprintsPage,
@@ -103,36 +106,10 @@ _HIDE_COMPOSES: Final = "UPDATE composes SET deleted = true WHERE job_id = ANY (
 # Composes that one statement hides, so that none reaches its time limit however many builds a blueprint has.
 _HIDDEN_AT_ONCE: Final = 2000
 
-# `changed_at` is set with the first version: the older program may have stopped between the two inserts.
-_LISTED: Final = "org_id = %(tenant)s AND deleted = false AND changed_at IS NOT NULL"
-
 _BY_NAME: Final = f"""
 SELECT id::text, latest_version, name, COALESCE(description, ''), changed_at FROM blueprints
-WHERE {_LISTED} AND name = %(name)s
+WHERE {LISTED} AND name = %(name)s
 """  # noqa: S608 - constants, as all below
-
-# The subselects convert the pattern to lower case once, not for every row.
-_SEARCHED: Final = f"""{_LISTED}
-  AND (lower_name LIKE (SELECT lower(%(search)s::text)) OR lower_description LIKE (SELECT lower(%(search)s::text)))
-"""
-
-# Both statements read only an index in order to count, or to find the blueprints of a page. LIMIT 1 keeps the planner
-# from joining the other way round.
-_COUNT: Final = "SELECT count(*) FROM blueprints WHERE {listed}"
-_PAGE: Final = """
-SELECT page.id::text, listed.*, page.changed_at
-FROM (SELECT id, changed_at FROM blueprints WHERE {listed}
-      ORDER BY changed_at DESC, id DESC LIMIT %(limit)s OFFSET %(offset)s) page
-CROSS JOIN LATERAL (
-    SELECT latest_version, name, COALESCE(description, '') FROM blueprints WHERE id = page.id LIMIT 1
-) listed
-ORDER BY page.changed_at DESC, page.id DESC
-"""
-_COUNT_ALL: Final = _COUNT.format(listed=_LISTED)
-_PAGE_OF_ALL: Final = _PAGE.format(listed=_LISTED)
-_COUNT_SEARCH: Final = _COUNT.format(listed=_SEARCHED)
-_PAGE_OF_SEARCH: Final = _PAGE.format(listed=_SEARCHED)
-
 
 _NOT_UNIQUE: Final = Violation("Name not unique", "A blueprint with the same name already exists.")
 
@@ -213,20 +190,12 @@ class PostgresBlueprints:
         """See the port. One round trip reads the count and the page."""
         if query.name is not None:
             return self._named(query.tenant, query.name)
-        values = {"tenant": query.tenant, "limit": query.page.limit, "offset": query.page.offset}
-        count, page = _COUNT_ALL, _PAGE_OF_ALL
+        values = {"tenant": query.tenant, **page_values(query)}
         if query.search is not None:
-            values["search"] = f"%{_escape_like(query.search)}%"
-            count, page = _COUNT_SEARCH, _PAGE_OF_SEARCH
-
-        def read(connection: psycopg.Connection[Any]) -> BlueprintsPage:
-            with connection.pipeline():
-                counted = connection.execute(count, values)
-                rows = connection.execute(page, values)
-            (number,) = counted.fetchone() or (0,)
-            return BlueprintsPage(number, tuple(map(ListedBlueprint._make, rows.fetchall())))
-
-        return self._database.run_with_retry(read)
+            values["search"] = f"%{escape_like(query.search)}%"
+        found = read_page(self._database, query, list_statements(query), values)
+        rows, previous, following = cut(query, found)
+        return BlueprintsPage(found.count, tuple(ListedBlueprint(*row[:-1]) for row in rows), previous, following)
 
     def _named(self, tenant: str, name: str) -> BlueprintsPage:
         values = {"tenant": tenant, "name": name}
@@ -372,11 +341,6 @@ def _parse_document(text: bytes | None) -> dict[str, Any]:
     except ValueError:
         return {}
     return document if isinstance(document, dict) else {}
-
-
-def _escape_like(text: str) -> str:
-    """`text` escaped for a pattern of LIKE, so that it matches itself."""
-    return text.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
 
 
 @contextmanager

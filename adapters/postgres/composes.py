@@ -11,13 +11,13 @@ import orjson
 import psycopg
 from psycopg.types.json import Jsonb
 
-from adapters.postgres import large_requests
+from adapters.postgres import compose_lists, large_requests
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.large_requests import LARGE, LargeRequest
+from adapters.postgres.pages import cut, read_page
 from adapters.postgres.storable import storable
 from domain.composes import (
     LARGEST_LIST,
-    LISTED_FOR,
     ComposesPage,
     ComposesQuery,
     ListedCompose,
@@ -47,14 +47,12 @@ WHERE blueprint_id = %(blueprint)s AND (%(version)s::bigint IS NULL OR version =
 # The largest LIMIT that PostgreSQL accepts.
 _LARGEST_LIMIT: Final = 2**63 - 1
 
-_COUNT: Final = f"SELECT count(*) FROM composes WHERE {_LISTED}"  # noqa: S608 - constants, as all below
-
 # Reads only an index in order to find the builds of the page.
 _PAGE_IDS: Final = f"""
 SELECT job_id, created_at FROM composes WHERE {_LISTED}
 ORDER BY created_at DESC, job_id DESC
 LIMIT %(limit)s OFFSET %(offset)s
-"""  # noqa: S608
+"""  # noqa: S608 - constants, as all below
 
 # Where image types are ignored, a page near the beginning is merged from the types that are not: builds of ignored
 # types are not read, however many there are. The recursive query walks the index from type to type. Builds without a
@@ -123,18 +121,26 @@ CROSS JOIN LATERAL (
                   OR composes.request_size IS NULL AND pg_column_size(composes.request) <= {stored}
                 THEN composes.request::text END,
            composes.created_at, composes.image_name, composes.client_id,
-           versions.blueprint_id::text, versions.version, false AS shortened
+           versions.blueprint_id::text, versions.version, false AS shortened, page.{key}::text AS key
     FROM composes LEFT JOIN blueprint_versions versions ON versions.id = composes.blueprint_version_id
     WHERE composes.job_id = page.job_id
     LIMIT 1
 ) listed
-ORDER BY page.created_at DESC, page.job_id DESC
+ORDER BY {order}
 """
+_NEWEST_FIRST: Final = "page.created_at DESC, page.job_id DESC"
 # Stored bytes up to which a request counts as small: PostgreSQL compresses only rows larger than about 2,000 bytes.
 _STORED: Final = 2000
-_PAGE: Final = _ROWS.format(ids=_PAGE_IDS, large=LARGE, stored=_STORED)
-_PAGE_BY_TYPE: Final = _ROWS.format(ids=_PAGE_IDS_BY_TYPE, large=LARGE, stored=_STORED)
-_PAGE_OF_BLUEPRINT: Final = _ROWS.format(ids=_PAGE_IDS_OF_BLUEPRINT, large=LARGE, stored=_STORED)
+
+
+def page_statement(ids: str, key: str = "created_at", order: str = _NEWEST_FIRST) -> str:
+    """The statement that reads the rows of a page; the last column is the key of a cursor."""
+    return _ROWS.format(ids=ids, key=key, order=order, large=LARGE, stored=_STORED)
+
+
+_PAGE: Final = page_statement(_PAGE_IDS)
+_PAGE_BY_TYPE: Final = page_statement(_PAGE_IDS_BY_TYPE)
+_PAGE_OF_BLUEPRINT: Final = page_statement(_PAGE_IDS_OF_BLUEPRINT)
 
 # OFFSET 0 makes PostgreSQL convert each document to text once. It sends documents of at most `expected` bytes, and the
 # size of any document.
@@ -193,38 +199,17 @@ class PostgresComposes:
 
     def find_page(self, query: ComposesQuery) -> ComposesPage:
         """See the port. One round trip reads the count and the page; further ones read large requests."""
-        reach = min(query.page.limit + query.page.offset, _LARGEST_LIMIT)
-        values = {
-            "tenant": query.tenant,
-            "listed_for": LISTED_FOR,
-            "ignored": list(query.ignored),
-            "blueprint": query.blueprint,
-            "version": query.version,
-            "limit": query.page.limit,
-            "offset": query.page.offset,
-            "reach": reach,
-        }
-
-        count, page = _COUNT, _PAGE
-        if query.blueprint is not None:
-            count, page = _COUNT_OF_BLUEPRINT, _PAGE_OF_BLUEPRINT
-        elif query.ignored and reach <= _REACH_BY_TYPE:
-            page = _PAGE_BY_TYPE
-
-        def read(connection: psycopg.Connection[Any]) -> tuple[int, list[ListedCompose]]:
-            with connection.pipeline():
-                counted = connection.execute(count, values)
-                rows = connection.execute(page, values)
-            (number,) = counted.fetchone() or (0,)
-            return number, list(map(ListedCompose._make, rows.fetchall()))
-
-        number, composes = self._database.run_with_retry(read)
+        count, page, probe = _statements(query)
+        values = {**compose_lists.values_of(query), "reach": min(_reach(query), _LARGEST_LIMIT)}
+        found = read_page(self._database, query, (count, page, probe), values)
+        rows, previous, following = cut(query, found)
+        composes = [ListedCompose(*row[:-1]) for row in rows]
         requests = [compose.request for compose in composes]  # None for a large one
         if None in requests or sum(map(len, requests)) > self._largest_list:
             composes = self._with_large_requests(composes)
         else:
             reserve_memory(_COPIES * sum(map(len, requests)))
-        return ComposesPage(number, tuple(composes))
+        return ComposesPage(found.count, tuple(composes), previous, following)
 
     def _with_large_requests(self, composes: Sequence[ListedCompose]) -> list[ListedCompose]:
         """These composes with their large requests, in forms that keep the page within its limit."""
@@ -291,6 +276,21 @@ class PostgresComposes:
         """See the port."""
         values = {"tenant": tenant, "compose": compose_id}
         return self._database.run_with_retry(lambda connection: connection.execute(_DELETE, values).rowcount) == 1
+
+
+def _reach(query: ComposesQuery) -> int:
+    return query.page.limit + query.page.offset
+
+
+def _statements(query: ComposesQuery) -> tuple[str, str, str | None]:
+    """The statements that count the builds of a list, read its page, and look for builds before a cursor."""
+    if not compose_lists.is_plain(query):
+        found = compose_lists.list_statements(query)
+        return found.count, page_statement(found.ids, found.key, found.order), found.probe
+    if query.blueprint is not None:
+        return _COUNT_OF_BLUEPRINT, _PAGE_OF_BLUEPRINT, None
+    by_type = query.ignored and _reach(query) <= _REACH_BY_TYPE
+    return compose_lists.count_statement(query), _PAGE_BY_TYPE if by_type else _PAGE, None
 
 
 def _fetch_row(

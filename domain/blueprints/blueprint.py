@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from domain.nulls import without_nested_nulls
-from domain.paging import Page
+from domain.paging import Cursor, Page
 
 Json = Mapping[str, Any]
 
@@ -106,26 +106,40 @@ class ListedBlueprint(NamedTuple):
     last_modified_at: datetime
 
 
+DEFAULT_SORT: Final = "-last_modified_at"
+# The orders of a list; blueprints that are equal in it are ordered by their ids, in the same direction.
+SORTS: Final = (DEFAULT_SORT, "last_modified_at", "name", "-name")
+
+
 @dataclass(frozen=True, slots=True)
 class BlueprintsQuery:
-    """A search for a tenant's blueprints, ordered by their last change, latest first.
+    """A search for a tenant's blueprints, in the order of `sort` (of SORTS).
 
-    `name` is the exact name; with it, `page` and `search` are ignored. `search` is a part of the name or the
-    description, upper and lower case are equal. Each is None where the caller gave none.
+    `name` is the exact name; with it, the other fields are ignored. `search` is a part of the name or the description,
+    upper and lower case are equal. Each is None where the caller gave none. With a `cursor` the page begins there, and
+    `page.offset` is not used.
     """
 
     tenant: str
     page: Page
     name: str | None = None
     search: str | None = None
+    sort: str = DEFAULT_SORT
+    cursor: Cursor | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BlueprintsPage:
-    """A page of a list of blueprints; `count` is the number of all blueprints that match, on all pages."""
+    """A page of a list of blueprints; `count` is the number of all blueprints that match, on all pages.
+
+    `previous` and `next` are the cursors of the pages before and behind it; None where there is no such page, and for a
+    page without blueprints.
+    """
 
     count: int
     blueprints: tuple[ListedBlueprint, ...]
+    previous: Cursor | None = None
+    next: Cursor | None = None
 
 
 def extract_body(document: Json) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from flask import Response
 
-from domain.blueprints.blueprint import Blueprint, ListedBlueprint, find_policy_id
+from domain.blueprints.blueprint import DEFAULT_SORT, Blueprint, BlueprintsQuery, ListedBlueprint, find_policy_id
 from domain.blueprints.lint import Lint
 from domain.compose.passwords import present_request
 from domain.errors import InvalidRequestError
@@ -20,7 +20,7 @@ from domain.paging import Page
 from image_builder.http.answers import empty_answer, json_answer, toml_answer
 from image_builder.http.call import Lane, Route
 from image_builder.http.contract import TOML
-from image_builder.http.pages import page_answer
+from image_builder.http.pages import Neighbours, page_answer, parse_cursor
 from image_builder.http.toml import format_export
 from image_builder.http.versions import etag, parse_if_match
 from image_builder.usecases.blueprints import ManageBlueprints
@@ -53,13 +53,32 @@ class BlueprintsController:
             "fixupBlueprint": Route(self.fixup, Lane.WAITING, rarely_waits=True),
         }
 
-    def list(self, identity: Identity, name: str | None, search: str | None, limit: int, offset: int) -> Response:
+    def list(
+        self,
+        identity: Identity,
+        name: str | None,
+        search: str | None,
+        sort: str | None,
+        cursor: str | None,
+        limit: int,
+        offset: int,
+    ) -> Response:
         """Handle GET /blueprints."""
-        page = Page(limit, offset)
-        found = self.blueprints.list(identity, page, name, search)
-        filters = without_nulls({"name": name, "search": search})
+        order = sort or DEFAULT_SORT
+        query = BlueprintsQuery(
+            identity.tenant,
+            Page(limit, offset),
+            name or None,
+            search or None,
+            order,
+            parse_cursor(cursor, offset, identity.tenant, order),
+        )
+        found = self.blueprints.list(query)
+        filters = without_nulls({"name": name, "search": search, "sort": sort})
         data = [_item(blueprint) for blueprint in found.blueprints]
-        return page_answer(f"{self.link_base}/blueprints", page, found.count, filters, data)
+        neighbours = Neighbours.of(query.tenant, found.previous, found.next, query.cursor)
+        path = f"{self.link_base}/blueprints"
+        return page_answer(path, query.page, found.count, filters, data, neighbours=neighbours)
 
     def create(self, identity: Identity, body: dict[str, Any], idempotency_key: str | None, **_image: str) -> Response:
         """Handle POST /blueprints.

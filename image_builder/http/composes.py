@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Final
@@ -17,11 +17,11 @@ from domain.composes import ComposesPage, ListedCompose
 from domain.failures import Explanation
 from domain.identity import Identity
 from domain.json_size import parsed_size
-from domain.paging import Page
 from domain.status import ImageStatus, Progress, innermost, upload_options
 from image_builder.http.answers import empty_answer, json_answer
 from image_builder.http.call import Lane, Route
-from image_builder.http.pages import page_answer
+from image_builder.http.compose_lists import ListRequest, list_request
+from image_builder.http.pages import Neighbours, page_answer
 from image_builder.http.quota import builds_left
 from image_builder.http.rate_limits import rate_limit_fields
 from image_builder.usecases.build_blueprint import BuildBlueprint
@@ -93,27 +93,22 @@ class ComposesController:
         )
         return _with_quota(json_answer(_ids(started), 201), started)
 
-    def list(self, identity: Identity, limit: int, offset: int, ignore_image_types: list[str]) -> Response:
+    def list(self, identity: Identity, **parameters: Any) -> Response:
         """Handle GET /composes."""
-        page = Page(limit, offset)
-        found = self.composes.list(identity, page, tuple(ignore_image_types))
-        return self._page("/composes", page, found, {"ignoreImageTypes": ignore_image_types})
+        listed = list_request(identity, parameters)
+        return self._page("/composes", listed, self.composes.list(listed.query))
 
     def list_of_blueprint(
         self,
         identity: Identity,
         id: UUID,  # noqa: A002 - its name in openapi.yaml
         blueprint_version: int | None,
-        limit: int,
-        offset: int,
-        ignore_image_types: Sequence[str],
+        **parameters: Any,
     ) -> Response:
         """Handle GET /blueprints/{id}/composes."""
-        page = Page(limit, offset)
-        found = self.composes.of_blueprint(identity, id, blueprint_version, page, tuple(ignore_image_types))
-        version = [] if blueprint_version is None else [str(blueprint_version)]
-        filters = {"ignoreImageTypes": ignore_image_types, "blueprint_version": version}
-        return self._page(f"/blueprints/{id}/composes", page, found, filters)
+        listed = list_request(identity, parameters, blueprint_version)
+        found = self.composes.of_blueprint(listed.query, id, blueprint_version)
+        return self._page(f"/blueprints/{id}/composes", listed, found)
 
     def status(self, identity: Identity, compose_id: UUID) -> Response:
         """Handle GET /composes/{composeId}."""
@@ -134,9 +129,11 @@ class ComposesController:
         self.composes.delete(identity, compose_id)
         return empty_answer()
 
-    def _page(self, path: str, page: Page, found: ComposesPage, filters: Mapping[str, Sequence[str]]) -> Response:
+    def _page(self, path: str, listed: ListRequest, found: ComposesPage) -> Response:
         data = [_item(compose) for compose in found.composes]
-        return page_answer(self.link_base + path, page, found.count, filters, data)
+        query = listed.query
+        neighbours = Neighbours.of(query.tenant, found.previous, found.next, query.cursor)
+        return page_answer(self.link_base + path, query.page, found.count, listed.filters, data, neighbours=neighbours)
 
 
 def _ids(started: Started) -> list[dict[str, str]]:

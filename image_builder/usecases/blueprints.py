@@ -36,7 +36,6 @@ from domain.errors import (
     UnavailableError,
 )
 from domain.identity import Identity
-from domain.paging import Page
 from image_builder.usecases.passwords import HashPasswords, salt_passwords
 from image_builder.usecases.requirements import PolicyRequirements
 from ports.deadline import until
@@ -60,9 +59,9 @@ class ManageBlueprints:
     requirements: PolicyRequirements
     hash_passwords: HashPasswords
 
-    def list(self, identity: Identity, page: Page, name: str | None, search: str | None) -> BlueprintsPage:
-        """A page of the tenant's blueprints; an empty `name` or `search` does not filter."""
-        return self.blueprints.find_page(BlueprintsQuery(identity.tenant, page, name or None, search or None))
+    def list(self, query: BlueprintsQuery) -> BlueprintsPage:
+        """A page of a tenant's blueprints. Raises InvalidRequestError for a cursor that no link of the list had."""
+        return self.blueprints.find_page(query)
 
     def get(self, identity: Identity, blueprint_id: UUID, version: int | None) -> Blueprint:
         """One version of a blueprint; None is the latest."""

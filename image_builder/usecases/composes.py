@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, Self
 from uuid import UUID
@@ -13,7 +14,6 @@ import structlog
 from domain.composes import ComposesPage, ComposesQuery
 from domain.errors import NotFoundError, UnavailableError
 from domain.identity import Identity
-from domain.paging import Page
 from domain.status import ComposeStatus, ImageStatus, as_document, from_document
 from ports.composer import Composer
 from ports.shared_calls import SharedCalls
@@ -51,20 +51,23 @@ class ManageComposes:
         """Create it so that simultaneous requests for the status of one build share one call of the composer."""
         return cls(composes, blueprints, composer, SharedCalls(composer.status, valid_for=_STATUS_VALID_FOR))
 
-    def list(self, identity: Identity, page: Page, ignored: tuple[str, ...]) -> ComposesPage:
-        """A page of the tenant's builds, newest first."""
-        return self.composes.find_page(ComposesQuery(identity.tenant, page, ignored))
+    def list(self, query: ComposesQuery) -> ComposesPage:
+        """A page of a tenant's builds.
 
-    def of_blueprint(
-        self, identity: Identity, blueprint_id: UUID, version: int | None, page: Page, ignored: tuple[str, ...]
-    ) -> ComposesPage:
+        Raises InvalidRequestError for filters by a time in the future, or by an empty range of time, and for a cursor
+        that no link of the list had.
+        """
+        query.filters.check_times(datetime.now(UTC).replace(tzinfo=None))
+        return self.composes.find_page(query)
+
+    def of_blueprint(self, query: ComposesQuery, blueprint_id: UUID, version: int | None) -> ComposesPage:
         """A page of the builds of a blueprint, or of one `version` of it; a negative version is the latest.
 
-        Raises NotFoundError where the tenant has no such blueprint.
+        Raises NotFoundError where the tenant has no such blueprint, and the errors of `list`.
         """
-        latest = self.blueprints.latest_version(identity.tenant, blueprint_id)
+        latest = self.blueprints.latest_version(query.tenant, blueprint_id)
         wanted = latest if version is not None and version < 0 else version
-        return self.composes.find_page(ComposesQuery(identity.tenant, page, ignored, blueprint_id, wanted))
+        return self.list(replace(query, blueprint=blueprint_id, version=wanted))
 
     def status(self, identity: Identity, compose_id: UUID) -> ComposeWithStatus:
         """The request and the status of a build.

@@ -7,13 +7,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from adapters.postgres import abandoned_starts, blueprints, composes, idempotency, large_requests, maintenance, starts
+from adapters.postgres import (
+    abandoned_starts,
+    blueprint_lists,
+    blueprints,
+    compose_lists,
+    composes,
+    idempotency,
+    large_requests,
+    maintenance,
+    starts,
+)
 from adapters.postgres.abandoned_starts import PostgresAbandonedStarts
 from adapters.postgres.blueprints import PostgresBlueprints
 from adapters.postgres.composes import PostgresComposes
@@ -21,10 +32,12 @@ from adapters.postgres.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.maintenance import PostgresMaintenance
 from adapters.postgres.starts import PostgresStarts
 from benchmarks.database import LARGE, SMALL
+from domain.blueprints.blueprint import SORTS as BLUEPRINT_SORTS
 from domain.blueprints.blueprint import BlueprintsQuery, NewBlueprint, Version
+from domain.compose_filters import SORTS, ComposeFilters
 from domain.composes import ComposesQuery, NewCompose
 from domain.idempotency import KeyClaim, RequestFailure
-from domain.paging import Page
+from domain.paging import Cursor, Page
 from domain.quota import Quota
 from domain.starts import Adoption
 from tests.support.databases import Parameters, session
@@ -34,21 +47,21 @@ from tests.support.starts import new_start, new_starts
 Statement = tuple[str, Mapping[str, Any]]
 
 COUNTS = (
-    composes._COUNT,
+    compose_lists.COUNT,
     composes._COUNT_OF_BLUEPRINT,
-    blueprints._COUNT_ALL,
-    blueprints._COUNT_SEARCH,
+    blueprint_lists.COUNT_ALL,
+    blueprint_lists.COUNT_SEARCH,
 )
 PAGES = (
     composes._PAGE,
     composes._PAGE_BY_TYPE,
     composes._PAGE_OF_BLUEPRINT,
-    blueprints._PAGE_OF_ALL,
-    blueprints._PAGE_OF_SEARCH,
+    blueprint_lists.PAGE_OF_ALL,
+    blueprint_lists.PAGE_OF_SEARCH,
 )
-LISTED_BY_AGE = ("composes_listed_idx", "composes_of_version_listed_idx")
+LISTED_BY_AGE = ("composes_listed_idx", "composes_of_version_listed_idx", "compose_list_entries_by_age_idx")
 # What has more rows the longer the service runs, or the more there is to do.
-GROWING = ("composes", "blueprints", "compose_starts", "idempotency_keys")
+GROWING = ("composes", "compose_list_entries", "compose_counts", "blueprints", "compose_starts", "idempotency_keys")
 # Read to the end as it is meant to be: requests that run now.
 OF_THE_MOMENT = ("idempotency_keys_unsettled_idx",)
 # A text with a place to be filled in: `{table}`. JSON and arrays of PostgreSQL look otherwise.
@@ -96,6 +109,13 @@ def use(database: RecordingDatabase, tenant: str, blueprint: UUID) -> None:
         for search in ("server", "server 12", "nowhere"):
             kept.find_page(BlueprintsQuery(tenant, page, search=search))
     kept.find_page(BlueprintsQuery(tenant, Page(100, 0), name="Web server 0 of region 0"))
+    use_filters(history, tenant, blueprint)
+    for sort in BLUEPRINT_SORTS:
+        key = "web" if "name" in sort else "2026-01-01"
+        kept.find_page(BlueprintsQuery(tenant, Page(100, 0), sort=sort))
+        for backward in (False, True):
+            at = Cursor(sort, key, uuid4(), backward)
+            kept.find_page(BlueprintsQuery(tenant, Page(100, 0), sort=sort, cursor=at, search="server"))
     new = kept.create(NewBlueprint(tenant, "", "new", "", {}))
     kept.change(tenant, new, None, lambda _: Version("newer", "", {}))
     version = kept.get(tenant, new, 1).version_id
@@ -119,6 +139,21 @@ def use(database: RecordingDatabase, tenant: str, blueprint: UUID) -> None:
     large_requests.measure(database, [str(compose)])
     kept.delete(tenant, new, None)  # while there is a build of it to hide
     history.delete(tenant, compose)
+
+
+def use_filters(history: PostgresComposes, tenant: str, blueprint: UUID) -> None:
+    """Each filter by itself, all together, and each order in each direction, by offset and by cursor."""
+    at = datetime(2026, 1, 1)
+    everything = ComposeFilters(("aws",), "x86_64", ("rhel-9",), blueprint, "alice", "ui", "a", at, datetime.max)
+    each = [ComposeFilters(**{name: getattr(everything, name)}) for name in everything.applied()]
+    for wanted in (ComposeFilters(), *each, everything):
+        for sort in SORTS:
+            key = "web-server-5" if "name" in sort else "2026-01-01"
+            query = ComposesQuery(tenant, Page(100, 0), filters=wanted, sort=sort)
+            history.find_page(query)
+            for backward in (False, True) if wanted in (ComposeFilters(), everything) else ():
+                history.find_page(replace(query, cursor=Cursor(sort, key, uuid4(), backward)))
+        history.find_page(ComposesQuery(tenant, Page(100, 0), ("wsl",), blueprint, 2, wanted, "created_at"))
 
 
 def look_after_starts(database: RecordingDatabase, tenant: str) -> None:
@@ -194,7 +229,21 @@ def test_counts_and_pages_read_one_index_only(
 
 def reading(node: Node) -> set[tuple[str | None, str]]:
     """By which index a node reads builds or blueprints, and how; versions, which a blueprint has few of, left out."""
-    return {(scan.index, scan.kind) for scan in node.scans() if scan.relation in ("composes", "blueprints")}
+    read = ("composes", "blueprints", "compose_list_entries")
+    return {(scan.index, scan.kind) for scan in node.scans() if scan.relation in read}
+
+
+@every_way
+def test_lists_with_filters_read_the_one_index_in_their_order(
+    large_database: Parameters, statements: dict[str, list[Statement]], tenant: str, generic: bool
+) -> None:
+    filtered = {text: values for text, values in statements[tenant] if "compose_list_entries" in text}
+    assert len(filtered) > 70
+    for text, each in plans(large_database, list(filtered.items()), generic):
+        by_name = "ORDER BY lower_name" in text
+        index = "compose_list_entries_by_name_idx" if by_name else "compose_list_entries_by_age_idx"
+        entries = {(scan.index, scan.kind) for scan in each.scans() if scan.relation == "compose_list_entries"}
+        assert entries == {(index, "Index Only Scan")}, text
 
 
 @every_way
