@@ -10,15 +10,17 @@ from uuid import UUID
 
 from marshmallow import INCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate
 
+from adapters.http import composer_artifacts
 from adapters.http.client import MAX_IDLE, Answer, BackEnd, NoAnswerError, Query, Timeouts, segment
 from adapters.http.exchange import LARGEST_ANSWER
 from adapters.http.schemas import AnswerSchema, Records, ShortList
 from domain.documents import LARGEST_DETAILS, is_within
 from domain.errors import NotFoundError, UnavailableError
 from domain.packages import Package
+from domain.sboms import Sbom
 from domain.status import BuildError, ComposeStatus, ImageStatus, Progress, UploadStatus, bounded
 from domain.submission import Accepted, Refused, Submission, Unanswered
-from ports.composer import Builds
+from ports.composer import Builds, ComposerLogs
 
 _BASE: Final = "/api/image-builder-composer/v2"
 _SHORT: Final = Timeouts(connect=3.0, read=10.0, total=15.0)
@@ -240,6 +242,17 @@ class HttpComposer:
         )
         return metadata
 
+    def logs(self, compose_id: UUID) -> ComposerLogs:
+        """See the port."""
+        answer = self._artifact(f"/composes/{compose_id}/logs", composer_artifacts.LARGEST_LOGS)
+        return ComposerLogs(_usable(answer, composer_artifacts.LOGS), len(answer.body))
+
+    def sboms(self, compose_id: UUID) -> tuple[Sbom, ...]:
+        """See the port."""
+        answer = self._artifact(f"/composes/{compose_id}/sboms", composer_artifacts.LARGEST_SBOMS)
+        found: tuple[Sbom, ...] = _usable(answer, composer_artifacts.SBOMS)
+        return found
+
     def builds(self) -> Builds:
         """See the port."""
         answer = self._get("/composes/", largest=_LARGEST_LIST)
@@ -288,6 +301,14 @@ class HttpComposer:
             return self._back_end.get(_BASE + path, _SHORT, params=params, largest=largest)
         except NoAnswerError as error:
             raise _away() from error
+
+    def _artifact(self, path: str, largest: int) -> Answer:
+        answer = self._get(path, largest=largest)
+        if answer.status == HTTPStatus.NOT_FOUND:
+            raise NotFoundError("Compose not found")
+        if answer.status == HTTPStatus.BAD_REQUEST:  # of a build that is not that far, or of another kind
+            raise NotFoundError("The composer has none of this build")
+        return answer
 
     def _read(self, path: str, schema: Schema, what: str, params: Query = (), largest: int = _LARGEST_STATUS) -> Any:
         answer = self._get(path, params, largest)

@@ -17,6 +17,7 @@ _RIGHTS: Final = {
     _VERSIONS_TABLE: ("SELECT",),
     "composes": ("SELECT", "INSERT", "UPDATE deleted"),
     "compose_results": ("SELECT", "INSERT", "UPDATE metadata"),
+    "compose_sboms": ("SELECT", "INSERT"),
     "compose_list_entries": ("SELECT",),
     "compose_counts": ("SELECT",),
     "compose_starts": ("SELECT", "INSERT", "UPDATE id", "DELETE"),

@@ -15,6 +15,7 @@ from adapters.postgres.blueprints import PostgresBlueprints
 from adapters.postgres.composes import PostgresComposes
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
+from adapters.postgres.sboms import PostgresSboms
 from adapters.postgres.starts import PostgresStarts
 from adapters.rate_limits import UnlimitedRequests
 from domain.distributions import Catalogue
@@ -32,6 +33,7 @@ from ports.fingerprints import Fingerprints
 from ports.packages import PackageLists
 from ports.quotas import Quotas
 from ports.rate_limits import RateLimits
+from ports.sboms import Sboms
 from ports.store import AbandonedStarts, Blueprints, Composes, IdempotencyKeys, Starts
 
 if TYPE_CHECKING:
@@ -91,6 +93,11 @@ def create_database(container: Container) -> PostgresDatabase:
 def create_composes(container: Container) -> Composes:
     """The history of builds."""
     return PostgresComposes(container.database(), container.settings().serving.max_list_bytes)
+
+
+def create_sboms(container: Container) -> Sboms:
+    """Bills of materials of builds."""
+    return PostgresSboms(container.database())
 
 
 def create_blueprints(container: Container) -> Blueprints:
