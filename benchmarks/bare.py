@@ -29,6 +29,7 @@ from domain.paging import Page
 from image_builder.configuration.settings import Settings, load_settings
 from image_builder.http.bridge import Bridge
 from image_builder.http.call import CALL, REQUEST_RECORD, Call, Lane, RequestRecord, Route
+from image_builder.http.long_poll import StatusChanges
 from image_builder.http.memory import Account, RequestMemory
 
 _JSON: Final = "application/json"
@@ -173,7 +174,7 @@ def main() -> None:
     composer_request()
     threads = {Lane.DIRECT: settings.serving.direct_threads, Lane.WAITING: settings.serving.waiting_threads}
     uvicorn.run(
-        Shim(Bridge(application(settings).wsgi_app, threads)),
+        Shim(Bridge(application(settings).wsgi_app, threads, StatusChanges(lambda _: {}))),
         host=settings.serving.host,
         port=settings.serving.port,
         loop="uvloop",

@@ -20,9 +20,9 @@ _CLOCK_SKEW: Final = timedelta(minutes=5)
 class ComposeFilters:
     """What the composes of a list have in common; a filter that is empty or None is not applied.
 
-    `image_types`, `architecture` and `distributions` are names as in the request. `search` is a part of the image name,
-    upper and lower case are equal. Times are UTC without a time zone: composes from `created_after` on and before
-    `created_before`. `created_after` replaces the limit of `domain.composes.LISTED_FOR`.
+    `image_types`, `architecture` and `distributions` are names as in the request, `statuses` are last known ones.
+    `search` is a part of the image name, upper and lower case are equal. Times are UTC without a time zone: composes from
+    `created_after` on and before `created_before`. `created_after` replaces the limit of `domain.composes.LISTED_FOR`.
     """
 
     image_types: tuple[str, ...] = ()
@@ -34,6 +34,7 @@ class ComposeFilters:
     search: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
+    statuses: tuple[str, ...] = ()
 
     def applied(self) -> frozenset[str]:
         """The names of the filters that are applied."""

@@ -14,6 +14,8 @@ from domain.paging import Cursor, Page
 
 # The age up to which lists show a compose; older composes can still be read by id.
 LISTED_FOR: Final = timedelta(days=14)
+# The age up to which a stored status that is not final is answered without asking the composer.
+FRESH_FOR: Final = timedelta(seconds=5)
 # Default limit of the requests in one page of a list, in bytes (setting MAX_LIST_BYTES).
 LARGEST_LIST: Final = 8 * 1024 * 1024
 
@@ -23,7 +25,8 @@ class NewCompose:
     """A compose to be stored.
 
     `request` is a ComposeRequest of openapi.yaml without passwords. `blueprint_version` is the id of the version of the
-    blueprint that the build was started from; None for a build without a blueprint.
+    blueprint that the build was started from; None for a build without a blueprint. `rerun_of` is the build whose
+    request was used again, if any.
     """
 
     tenant: str
@@ -33,6 +36,28 @@ class NewCompose:
     image_name: str | None
     client_id: str
     blueprint_version: UUID | None = None
+    rerun_of: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeenStatus:
+    """The last known status that is not final (a document of `domain.status.as_document`), and its age."""
+
+    document: Mapping[str, Any]
+    age: timedelta
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it is answered without asking the composer."""
+        return self.age <= FRESH_FOR
+
+
+@dataclass(frozen=True, slots=True)
+class BuildTimes:
+    """When a build was first seen building, and when it became final; UTC without a time zone, None for unknown."""
+
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +65,20 @@ class StoredCompose:
     """A compose of the history.
 
     `request` is JSON: a string as it is stored, or UTF-8 bytes where the store returns a large request in the form that
-    is shown. `status` is the final status (a document of `domain.status.as_document`), None until it is stored.
+    is shown. `created_at` is UTC without a time zone. `status` is the final status (a document of
+    `domain.status.as_document`), None until it is stored; `seen` is what is known before that, None for nothing.
     """
 
     request: str | bytes
+    created_at: datetime
+    image_name: str | None = None
+    client_id: str | None = None
+    blueprint_id: UUID | None = None
+    blueprint_version: int | None = None
+    rerun_of: UUID | None = None
     status: Mapping[str, Any] | None = None
+    seen: SeenStatus | None = None
+    times: BuildTimes = BuildTimes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +139,8 @@ class ListedCompose(NamedTuple):
     """A row of a list; a tuple, because a page has a hundred of them.
 
     Ids are UUIDs as text, `request` is as in StoredCompose, `created_at` is UTC without a time zone. `shortened`: parts
-    of the request are left out, because the page would have been too large.
+    of the request are left out, because the page would have been too large. `status` is the last known status, as a
+    JSON document of `domain.status.as_document`, None for unknown; a large one has no error and no upload.
     """
 
     id: str
@@ -116,6 +151,7 @@ class ListedCompose(NamedTuple):
     blueprint_id: str | None
     blueprint_version: int | None
     shortened: bool = False
+    status: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

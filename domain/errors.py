@@ -80,6 +80,10 @@ class RateLimitedError(ImageBuilderError):
         self.retry_after = retry_after
 
 
+class OutcomeUnknownError(UnavailableError):
+    """The composer did not answer a request, which it may have carried out."""
+
+
 class ReservationUnknownError(UnavailableError):
     """The database did not answer a reservation, which may have been recorded."""
 
@@ -96,6 +100,10 @@ class BuildIdTakenError(UnavailableError):
         "towards the quota until the service knows whether it was started",
     ) -> None:
         super().__init__(detail, retry_after=None)
+
+
+class ConflictError(ImageBuilderError):
+    """The state of the object does not allow the request."""
 
 
 class InProgressError(ImageBuilderError):

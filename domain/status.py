@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -29,6 +31,10 @@ _UPLOAD_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "oci.objectstorage": ("url",),
     }
 )
+
+
+_SIGNED_AT: Final = re.compile(r"[?&]X-Amz-Date=(\d{8}T\d{6})Z(?:&|$)", re.IGNORECASE | re.ASCII)
+_EXPIRES: Final = re.compile(r"[?&]X-Amz-Expires=(\d{1,9})(?:&|$)", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +92,11 @@ class ComposeStatus:
         return self.status in {"success", "failure"} and not _UNFINISHED.intersection(self.uploads)
 
 
-def as_document(status: ImageStatus) -> dict[str, Any]:
-    """A final status as a JSON document to be stored, without its progress."""
+def as_document(status: ImageStatus, *, with_progress: bool = False) -> dict[str, Any]:
+    """A status as a JSON document to be stored; a final one is stored without its progress."""
     document: dict[str, Any] = {"status": status.status}
+    if with_progress and status.progress is not None:
+        document["progress"] = asdict(status.progress)
     if status.upload_status is not None:
         document["upload_status"] = asdict(status.upload_status)
     if status.error is not None:
@@ -101,9 +109,16 @@ def from_document(document: Mapping[str, Any]) -> ImageStatus:
     upload, error = document.get("upload_status"), document.get("error")
     return ImageStatus(
         document["status"],
+        progress=_progress(document.get("progress")),
         upload_status=None if upload is None else UploadStatus(**upload),
         error=None if error is None else bounded(BuildError(**error)),
     )
+
+
+def _progress(document: Mapping[str, Any] | None) -> Progress | None:
+    if document is None:
+        return None
+    return Progress(document["done"], document["total"], _progress(document.get("subprogress")))
 
 
 def bounded(error: BuildError) -> BuildError:
@@ -135,6 +150,23 @@ def innermost(error: BuildError) -> BuildError:
             return error
         error = BuildError(identifier, reason, inner.get("details"))
     return error
+
+
+def link_expires_at(upload: UploadStatus) -> datetime | None:
+    """When the download link of an upload expires (UTC without a time zone); None for no link, or an unsigned one.
+
+    The signature of the link says so: AWS Signature Version 4, query parameters X-Amz-Date and X-Amz-Expires.
+    """
+    url = upload.options.get("url")
+    if not isinstance(url, str):
+        return None
+    signed, expires = _SIGNED_AT.search(url), _EXPIRES.search(url)
+    if signed is None or expires is None:
+        return None
+    try:
+        return datetime.strptime(signed[1], "%Y%m%dT%H%M%S") + timedelta(seconds=int(expires[1]))
+    except (ValueError, OverflowError):
+        return None
 
 
 def upload_options(upload: UploadStatus) -> dict[str, Any]:

@@ -37,6 +37,7 @@ ABOUT_TO_END: Final = "image_builder.about_to_end"
 _CLOSE_TIMEOUT: Final = 8.0
 _SAMPLE_INTERVAL: Final = timedelta(seconds=1)
 _RECORD_INTERVAL: Final = timedelta(seconds=1)
+_WATCH_INTERVAL: Final = timedelta(seconds=1)
 
 
 def create(package_lists: PackageLists | None = None, metrics_memory: MetricsMemory | None = None) -> ASGIApp:
@@ -55,6 +56,7 @@ def create(package_lists: PackageLists | None = None, metrics_memory: MetricsMem
     container.package_lists()  # report a broken list at start, not at the first search
     serving = settings.serving
     arriving_bytes = serving.request_memory_bytes // 4
+    threads = {Lane.DIRECT: serving.direct_threads, Lane.WAITING: serving.waiting_threads}
     application, bridge = connexion_application(
         container.contract(),
         container.routes(),
@@ -63,7 +65,7 @@ def create(package_lists: PackageLists | None = None, metrics_memory: MetricsMem
         limiter=container.limiter(),
         largest_body=serving.max_body_bytes,
         arriving=RequestMemory(arriving_bytes),
-        threads={Lane.DIRECT: serving.direct_threads, Lane.WAITING: serving.waiting_threads},
+        create_bridge=partial(Bridge, threads=threads, changes=container.status_changes()),
     )
     # Probes are answered also when the threads of all lanes wait.
     probe_threads = ThreadPoolExecutor(1, thread_name_prefix="probe")
@@ -123,6 +125,10 @@ def _open(opened: ExitStack, container: Container, bridge: Bridge, probe_threads
     run_periodically("record", container.record().retry_pending, _RECORD_INTERVAL)
     opened.callback(bridge.close)
     run_periodically("reconcile", container.reconcile(), settings.builds.reconcile_interval)
+    if settings.statuses.looks_per_second:
+        container.metrics().status_watch_completed()
+        run_periodically("watch statuses", container.watch(), _WATCH_INTERVAL)
+        opened.callback(container.watch().stop)
 
 
 def _log_failure(task: str, error: Exception) -> None:
@@ -213,8 +219,9 @@ class _WithLifespan:
         await send({"type": "lifespan.shutdown.complete"})
 
     def _announce_end(self) -> None:
-        """From now on /ready answers 503; requests are still served."""
+        """From now on /ready answers 503, and requests that wait are answered; other requests are still served."""
         self._container.database_probe().end()
+        self._container.status_changes().end()
 
 
 def _json(document: object) -> Document:

@@ -36,7 +36,10 @@ class Composer(Protocol):
         """Submit a build, once. Never raises: the outcome says whether the build may have started."""
 
     def cancel(self, compose_id: UUID) -> None:
-        """Cancel a build; a build that the composer does not know counts as cancelled. Raises UnavailableError."""
+        """Cancel a build; a build that the composer does not know counts as cancelled.
+
+        Raises OutcomeUnknownError where the composer may have got the request, otherwise UnavailableError.
+        """
 
     def status(self, compose_id: UUID) -> ComposeStatus:
         """The status of a build. Raises NotFoundError for a build that the composer does not know."""

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from domain.composer_errors import Fault
+from domain.looks import LookOutcome, UnfinishedBuilds
 
 
 class CallOutcome(StrEnum):
@@ -65,6 +66,15 @@ class Meter(Protocol):
     def build_id_conflicted(self) -> None:
         """The composer answered a submission with the id of another build."""
 
+    def status_looked(self, outcome: LookOutcome) -> None:
+        """The composer was asked for the status of a build, by the status watcher or for a request."""
+
+    def builds_unfinished(self, builds: UnfinishedBuilds) -> None:
+        """The watched builds of the whole database; replaces earlier reports, also of other processes."""
+
+    def status_watch_completed(self) -> None:
+        """A round of the status watcher ended in which the composer, if asked, answered; or the watcher started."""
+
 
 class _NullMeter:
     def back_end_called(self, back_end: str, outcome: CallOutcome, seconds: float) -> None:
@@ -95,6 +105,15 @@ class _NullMeter:
         pass
 
     def build_id_conflicted(self) -> None:
+        pass
+
+    def status_looked(self, outcome: LookOutcome) -> None:
+        pass
+
+    def builds_unfinished(self, builds: UnfinishedBuilds) -> None:
+        pass
+
+    def status_watch_completed(self) -> None:
         pass
 
 

@@ -116,9 +116,6 @@ class Composes(Protocol):
     def get_metadata(self, tenant: str, compose_id: UUID) -> StoredMetadata | None:
         """The stored metadata of a compose; None where the tenant has no compose with this id, or deleted it."""
 
-    def store_status(self, compose_id: UUID, status: Mapping[str, Any]) -> None:
-        """Store a final status; does nothing if one is stored."""
-
     def store_metadata(self, compose_id: UUID, metadata: Mapping[str, Any]) -> None:
         """Store the metadata of a build whose final status is stored; does nothing if metadata is stored."""
 

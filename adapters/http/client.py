@@ -202,13 +202,20 @@ class BackEnd:
             return self._guarded(request)
 
     def _repeated(self, request: _Request) -> Answer:
+        """The answer after up to three attempts. The error of the last one says whether any of them was sent."""
+        was_sent = False
         with until(request.timeouts.total):
             for attempt in stamina.retry_context(
                 on=_another_attempt(), attempts=3, wait_initial=0.05, wait_max=_LONGEST_PAUSE, wait_jitter=_JITTER
             ):
                 with attempt:
-                    answer = self._guarded(request)
+                    try:
+                        answer = self._guarded(request)
+                    except NoAnswerError as error:
+                        was_sent = error.sent = error.sent or was_sent
+                        raise
                     if answer.status in _NOT_THERE:
+                        was_sent = True
                         raise _TryAgainError(self.name, sent=True)
                     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
                         raise _PutOffError(self.name, answer.retry_after)

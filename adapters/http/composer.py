@@ -15,7 +15,7 @@ from adapters.http.client import MAX_IDLE, Answer, BackEnd, NoAnswerError, Query
 from adapters.http.exchange import LARGEST_ANSWER
 from adapters.http.schemas import AnswerSchema, Records, ShortList
 from domain.documents import LARGEST_DETAILS, is_within
-from domain.errors import NotFoundError, UnavailableError
+from domain.errors import NotFoundError, OutcomeUnknownError, UnavailableError
 from domain.packages import Package
 from domain.sboms import Sbom
 from domain.status import BuildError, ComposeStatus, ImageStatus, Progress, UploadStatus, bounded
@@ -40,6 +40,7 @@ _MOST_UPLOADS: Final = 1000
 # Characters of a status, a type or the id of an error.
 _LONGEST_WORD: Final = 255
 
+_AWAY: Final = "The composer gives no usable answer"
 _OF_A_REFERENCE: Final = frozenset({"id", "kind", "href"})
 
 
@@ -224,9 +225,9 @@ class HttpComposer:
         try:
             answer = self._back_end.delete(f"{_BASE}/composes/{compose_id}", _SHORT)
         except NoAnswerError as error:
-            raise _away() from error
+            raise (OutcomeUnknownError(_AWAY) if error.sent else _away()) from error
         if answer.status not in {HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND}:
-            raise _away()
+            raise OutcomeUnknownError(_AWAY)
 
     def status(self, compose_id: UUID) -> ComposeStatus:
         """See the port."""
@@ -341,4 +342,4 @@ def _refused(answer: Answer) -> Refused:
 
 
 def _away() -> UnavailableError:
-    return UnavailableError("The composer gives no usable answer")
+    return UnavailableError(_AWAY)

@@ -10,15 +10,8 @@ from uuid import UUID
 import psycopg
 
 from adapters.postgres.connection import PostgresDatabase
+from adapters.postgres.leadership import ACQUIRE_RECONCILER, acquire
 from domain.starts import AbandonedStart, Adoption
-
-_ACQUIRE_LEADERSHIP: Final = """
-INSERT INTO reconciler (pod, until)
-VALUES (%(pod)s, clock_timestamp() AT TIME ZONE 'utc' + %(term)s::interval)
-ON CONFLICT (only_row) DO UPDATE SET pod = EXCLUDED.pod, until = EXCLUDED.until
-WHERE reconciler.pod = EXCLUDED.pod OR reconciler.until < clock_timestamp() AT TIME ZONE 'utc'
-RETURNING pod
-"""
 
 # Rows of older versions of this service have no fingerprint.
 _FIND_ABANDONED: Final = """
@@ -55,6 +48,9 @@ WITH start AS (
     FROM start
     ON CONFLICT (job_id) DO NOTHING
     RETURNING job_id
+), rerun AS (
+    INSERT INTO compose_reruns (job_id, rerun_of)
+    SELECT job_id, (compose->>'rerun_of')::uuid FROM start, recorded WHERE compose->>'rerun_of' IS NOT NULL
 ), key_updated AS (
     UPDATE idempotency_keys SET made[start.position] = recorded.job_id FROM start, recorded
     WHERE idempotency_keys.id = start.key_id
@@ -71,11 +67,7 @@ class PostgresAbandonedStarts:
 
     def acquire_leadership(self, pod: UUID, term: timedelta) -> bool:
         """See the port."""
-        values = {"pod": pod, "term": term}
-        return (
-            self._database.run_with_retry(lambda connection: connection.execute(_ACQUIRE_LEADERSHIP, values).fetchone())
-            is not None
-        )
+        return acquire(self._database, ACQUIRE_RECONCILER, pod, term)
 
     def find_abandoned(self, lease: timedelta, max_age: timedelta, limit: int) -> Sequence[AbandonedStart]:
         """See the port."""

@@ -34,6 +34,7 @@ _CONDITIONS: Final = {
     "created_by": "created_by = %(created_by)s::text",
     "client_id": "client_id = %(client_id)s::text",
     "search": """lower_name LIKE (SELECT lower(%(search)s::text)) COLLATE "C" """,
+    "statuses": "status = ANY (%(statuses)s::text[])",
     "created_before": "{created_at} < %(created_before)s::timestamp",
 }
 # Filters by which builds are counted without reading an entry of each.
@@ -100,6 +101,7 @@ def values_of(query: ComposesQuery) -> dict[str, Any]:
         "listed_for": LISTED_FOR,
         "image_types": list(filters.image_types),
         "distributions": list(filters.distributions),
+        "statuses": list(filters.statuses),
         "search": None if filters.search is None else f"%{escape_like(filters.search)}%",
         "ignored": list(query.ignored),
         "blueprint": query.blueprint,

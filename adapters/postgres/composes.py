@@ -18,11 +18,13 @@ from adapters.postgres.pages import cut, read_page
 from adapters.postgres.storable import storable
 from domain.composes import (
     LARGEST_LIST,
+    BuildTimes,
     ComposesPage,
     ComposesQuery,
     ListedCompose,
     RequestForm,
     RequestSizes,
+    SeenStatus,
     StoredCompose,
     StoredMetadata,
     choose_forms,
@@ -121,8 +123,15 @@ CROSS JOIN LATERAL (
                   OR composes.request_size IS NULL AND pg_column_size(composes.request) <= {stored}
                 THEN composes.request::text END,
            composes.created_at, composes.image_name, composes.client_id,
-           versions.blueprint_id::text, versions.version, false AS shortened, page.{key}::text AS key
+           versions.blueprint_id::text, versions.version, false AS shortened,
+           CASE WHEN octet_length(status.as_text) > {largest_status}
+                THEN jsonb_build_object('status', status.as_text::jsonb -> 'status')::text
+                ELSE status.as_text END,
+           page.{key}::text AS key
     FROM composes LEFT JOIN blueprint_versions versions ON versions.id = composes.blueprint_version_id
+    LEFT JOIN compose_results results ON results.job_id = composes.job_id
+    LEFT JOIN compose_statuses known ON known.job_id = composes.job_id
+    LEFT JOIN LATERAL (SELECT COALESCE(results.status, known.status)::text AS as_text OFFSET 0) status ON true
     WHERE composes.job_id = page.job_id
     LIMIT 1
 ) listed
@@ -131,11 +140,14 @@ ORDER BY {order}
 _NEWEST_FIRST: Final = "page.created_at DESC, page.job_id DESC"
 # Stored bytes up to which a request counts as small: PostgreSQL compresses only rows larger than about 2,000 bytes.
 _STORED: Final = 2000
+# Bytes of a status that a list shows whole: details of an error may have many times as many.
+_LARGEST_STATUS: Final = 8 * 1024
+_LIMITS: Final = {"large": LARGE, "stored": _STORED, "largest_status": _LARGEST_STATUS}
 
 
 def page_statement(ids: str, key: str = "created_at", order: str = _NEWEST_FIRST) -> str:
     """The statement that reads the rows of a page; the last column is the key of a cursor."""
-    return _ROWS.format(ids=ids, key=key, order=order, large=LARGE, stored=_STORED)
+    return _ROWS.format(ids=ids, key=key, order=order, **_LIMITS)
 
 
 _PAGE: Final = page_statement(_PAGE_IDS)
@@ -143,18 +155,24 @@ _PAGE_BY_TYPE: Final = page_statement(_PAGE_IDS_BY_TYPE)
 _PAGE_OF_BLUEPRINT: Final = page_statement(_PAGE_IDS_OF_BLUEPRINT)
 
 # OFFSET 0 makes PostgreSQL convert each document to text once. It sends documents of at most `expected` bytes, and the
-# size of any document.
+# size of any document. The status is the final one, where there is one.
 _GET: Final = f"""
 SELECT COALESCE(composes.request_size, octet_length(request.as_text)),
        CASE WHEN octet_length(request.as_text) <= {LARGE} THEN request.as_text END,
+       composes.created_at, composes.image_name, composes.client_id, versions.blueprint_id, versions.version,
+       reruns.rerun_of, known.started_at, known.finished_at, results.job_id IS NOT NULL,
+       GREATEST(statement_timestamp() AT TIME ZONE 'utc' - known.looked_at, interval '0'),
        octet_length(status.as_text),
        CASE WHEN octet_length(status.as_text) <= %(expected)s::bigint THEN convert_to(status.as_text, 'UTF8') END
 FROM composes
 CROSS JOIN LATERAL (
     SELECT CASE WHEN composes.request_size > {LARGE} THEN NULL ELSE composes.request::text END AS as_text OFFSET 0
 ) request
+LEFT JOIN blueprint_versions versions ON versions.id = composes.blueprint_version_id
 LEFT JOIN compose_results results ON results.job_id = composes.job_id
-LEFT JOIN LATERAL (SELECT results.status::text AS as_text OFFSET 0) status ON true
+LEFT JOIN compose_statuses known ON known.job_id = composes.job_id
+LEFT JOIN compose_reruns reruns ON reruns.job_id = composes.job_id
+LEFT JOIN LATERAL (SELECT COALESCE(results.status, known.status)::text AS as_text OFFSET 0) status ON true
 WHERE composes.job_id = %(compose)s AND composes.org_id = %(tenant)s AND composes.deleted = false
 """  # noqa: S608
 
@@ -175,13 +193,6 @@ _COPIES: Final = 4
 
 # Bytes of an item of a list without its request.
 _ITEM: Final = 512
-
-# Inserts nothing for a compose that the maintenance has removed meanwhile.
-_STORE_STATUS: Final = """
-INSERT INTO compose_results (job_id, status)
-SELECT job_id, %(status)s FROM composes WHERE job_id = %(compose)s
-ON CONFLICT (job_id) DO NOTHING
-"""
 
 _STORE_METADATA: Final = """
 UPDATE compose_results SET metadata = %(metadata)s WHERE job_id = %(compose)s AND metadata IS NULL
@@ -209,6 +220,7 @@ class PostgresComposes:
             composes = self._with_large_requests(composes)
         else:
             reserve_memory(_COPIES * sum(map(len, requests)))
+        reserve_memory(_COPIES * sum(len(compose.status or "") for compose in composes))
         return ComposesPage(found.count, tuple(composes), previous, following)
 
     def _with_large_requests(self, composes: Sequence[ListedCompose]) -> list[ListedCompose]:
@@ -234,7 +246,7 @@ class PostgresComposes:
         row = self._row_with_document(_GET, values)
         if row is None:
             return None
-        request_size, request, _, status = row
+        request_size, request, *facts, _, status = row
         if request is None:
             reserve_memory(_COPIES * request_size)
             key = str(compose_id)
@@ -242,7 +254,7 @@ class PostgresComposes:
             request = large_requests.read(self._database, {key: large}, {key: RequestForm.WHOLE}).get(key)
             if request is None:
                 return None
-        return StoredCompose(request, None if status is None else _parse(status))
+        return _stored_compose(request, facts, None if status is None else _parse(status))
 
     def get_metadata(self, tenant: str, compose_id: UUID) -> StoredMetadata | None:
         """See the port."""
@@ -261,11 +273,6 @@ class PostgresComposes:
                 return row
             expected = row[-2]
             reserve_memory(_COPIES * expected)
-
-    def store_status(self, compose_id: UUID, status: Mapping[str, Any]) -> None:
-        """See the port."""
-        values = {"compose": compose_id, "status": Jsonb(storable(status), dumps=orjson.dumps)}
-        self._database.run_with_retry(lambda connection: connection.execute(_STORE_STATUS, values))
 
     def store_metadata(self, compose_id: UUID, metadata: Mapping[str, Any]) -> None:
         """See the port."""
@@ -291,6 +298,23 @@ def _statements(query: ComposesQuery) -> tuple[str, str, str | None]:
         return _COUNT_OF_BLUEPRINT, _PAGE_OF_BLUEPRINT, None
     by_type = query.ignored and _reach(query) <= _REACH_BY_TYPE
     return compose_lists.count_statement(query), _PAGE_BY_TYPE if by_type else _PAGE, None
+
+
+def _stored_compose(request: str | bytes, facts: Sequence[Any], status: Mapping[str, Any] | None) -> StoredCompose:
+    """A compose from the columns of _GET, and the parsed document of its status."""
+    created_at, image_name, client_id, blueprint_id, version, rerun_of, *times, is_final, age = facts
+    return StoredCompose(
+        request,
+        created_at,
+        image_name,
+        client_id,
+        blueprint_id,
+        version,
+        rerun_of,
+        status=status if is_final else None,
+        seen=None if is_final or status is None else SeenStatus(status, age),
+        times=BuildTimes(*times),
+    )
 
 
 def _fetch_row(

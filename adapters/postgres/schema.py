@@ -11,6 +11,11 @@ import psycopg
 from adapters.postgres.migration_files import migrations
 
 _VERSIONS_TABLE: Final = "image_builder_migrations"
+# What a look at a build changes.
+_STATUS_COLUMNS: Final = (
+    *("status", "looked_at", "started_at", "finished_at", "next_look_at"),
+    *("is_final", "is_forgotten"),
+)
 # What the service reads and writes, by table; `UPDATE column` where it writes only some columns.
 # deploy/postgres/roles.sql grants at least these rights.
 _RIGHTS: Final = {
@@ -20,6 +25,9 @@ _RIGHTS: Final = {
     "compose_sboms": ("SELECT", "INSERT"),
     "compose_list_entries": ("SELECT",),
     "compose_counts": ("SELECT",),
+    "compose_statuses": ("SELECT", "INSERT", *(f"UPDATE {column}" for column in _STATUS_COLUMNS)),
+    "compose_reruns": ("SELECT", "INSERT"),
+    "compose_cancellations": ("SELECT", "INSERT", "UPDATE id", "DELETE"),
     "compose_starts": ("SELECT", "INSERT", "UPDATE id", "DELETE"),
     "blueprints": (
         *("SELECT", "INSERT", "UPDATE name", "UPDATE description", "UPDATE deleted"),
@@ -29,6 +37,7 @@ _RIGHTS: Final = {
     "blueprint_versions": ("SELECT", "INSERT"),
     "idempotency_keys": ("SELECT", "INSERT", "UPDATE id", "DELETE"),
     "reconciler": ("SELECT", "INSERT", "UPDATE pod", "UPDATE until"),
+    "status_watcher": ("SELECT", "INSERT", "UPDATE pod", "UPDATE until"),
 }
 _NEEDED: Final = [(table, *right.partition(" ")[::2]) for table, rights in _RIGHTS.items() for right in rights]
 

@@ -111,6 +111,9 @@ WITH start AS (
     FROM (SELECT count(*) FROM start) locked
     ON CONFLICT (job_id) DO NOTHING
     RETURNING job_id
+), rerun AS (
+    INSERT INTO compose_reruns (job_id, rerun_of)
+    SELECT job_id, %(rerun_of)s::uuid FROM recorded WHERE %(rerun_of)s::uuid IS NOT NULL
 ), key_updated AS (
     UPDATE idempotency_keys SET made[start.position] = recorded.job_id FROM start, recorded
     WHERE idempotency_keys.id = start.key_id
@@ -176,6 +179,7 @@ class PostgresStarts:
             "image_name": compose.image_name,
             "client_id": compose.client_id,
             "blueprint_version": compose.blueprint_version,
+            "rerun_of": compose.rerun_of,
         }
         is_of_start = self._database.run_with_retry(
             lambda connection: _record_compose(connection, values),
@@ -251,6 +255,7 @@ def _compose_document(compose: NewCompose) -> Jsonb:
             "email": compose.email,
             "image_name": compose.image_name,
             "client_id": compose.client_id,
+            **({} if compose.rerun_of is None else {"rerun_of": str(compose.rerun_of)}),
         },
         dumps=orjson.dumps,
     )

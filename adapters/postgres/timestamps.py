@@ -18,6 +18,7 @@ _TIMESTAMP: Final = "timestamp"
 # psycopg's own loader, which is compiled code where psycopg's C extension is installed.
 _OID: Final = psycopg.adapters.types[_TIMESTAMP].oid
 _LOADER: Final = psycopg.adapters.get_loader(_OID, Format.TEXT)
+_BINARY_LOADER: Final = psycopg.adapters.get_loader(_OID, Format.BINARY)
 
 
 class ClampedTimestampLoader(Loader):
@@ -41,6 +42,25 @@ class ClampedTimestampLoader(Loader):
             raise
 
 
+class ClampedBinaryTimestampLoader(Loader):
+    """Does the same for results in binary form: microseconds since the year 2000, in eight bytes."""
+
+    format = Format.BINARY
+
+    def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
+        super().__init__(oid, context)
+        assert _BINARY_LOADER is not None  # noqa: S101 - for the type checker
+        self._load: Callable[[Buffer], datetime] = _BINARY_LOADER(oid, context).load
+
+    def load(self, data: Buffer) -> datetime:
+        """The time."""
+        try:
+            return self._load(data)
+        except psycopg.DataError:
+            return EARLIEST if int.from_bytes(data, signed=True) < 0 else LATEST
+
+
 def read_all_timestamps(connection: psycopg.Connection[Any]) -> None:
-    """Register the loader that reads every timestamp that PostgreSQL can store."""
+    """Register the loaders that read every timestamp that PostgreSQL can store."""
     connection.adapters.register_loader(_TIMESTAMP, ClampedTimestampLoader)
+    connection.adapters.register_loader(_TIMESTAMP, ClampedBinaryTimestampLoader)

@@ -56,7 +56,12 @@ BEGIN
             -- Triggers write them, in the owner's name.
             WHEN 'compose_list_entries' THEN 'SELECT'
             WHEN 'compose_counts' THEN 'SELECT'
+            WHEN 'compose_statuses' THEN
+                'SELECT, INSERT, '
+                'UPDATE (status, looked_at, started_at, finished_at, next_look_at, is_final, is_forgotten)'
+            WHEN 'compose_reruns' THEN 'SELECT, INSERT'
             WHEN 'reconciler' THEN 'SELECT, INSERT, UPDATE (pod, until)'
+            WHEN 'status_watcher' THEN 'SELECT, INSERT, UPDATE (pod, until)'
             WHEN 'schema_version' THEN 'SELECT'
             WHEN 'image_builder_migrations' THEN 'SELECT'
             ELSE 'SELECT, INSERT, UPDATE, DELETE'

@@ -12,11 +12,13 @@ from adapters.files.quotas import FileQuotas, Unlimited
 from adapters.fingerprints import HmacFingerprints
 from adapters.postgres.abandoned_starts import PostgresAbandonedStarts
 from adapters.postgres.blueprints import PostgresBlueprints
+from adapters.postgres.cancellations import PostgresCancellations
 from adapters.postgres.composes import PostgresComposes
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.sboms import PostgresSboms
 from adapters.postgres.starts import PostgresStarts
+from adapters.postgres.statuses import PostgresStatuses
 from adapters.rate_limits import UnlimitedRequests
 from domain.distributions import Catalogue
 from domain.profiles import Profiles
@@ -28,12 +30,14 @@ from image_builder.http.contract import CUSTOMIZATIONS, Contract
 from image_builder.telemetry.metrics import Metrics
 from image_builder.telemetry.sampler import Sampler
 from image_builder.telemetry.tracing import Tracing
+from ports.cancellations import Cancellations
 from ports.features import FeatureFlags
 from ports.fingerprints import Fingerprints
 from ports.packages import PackageLists
 from ports.quotas import Quotas
 from ports.rate_limits import RateLimits
 from ports.sboms import Sboms
+from ports.statuses import Statuses
 from ports.store import AbandonedStarts, Blueprints, Composes, IdempotencyKeys, Starts
 
 if TYPE_CHECKING:
@@ -113,6 +117,16 @@ def create_starts(container: Container) -> Starts:
 def create_abandoned_starts(container: Container) -> AbandonedStarts:
     """Starts that a crash or an unknown outcome left behind."""
     return PostgresAbandonedStarts(container.database())
+
+
+def create_cancellations(container: Container) -> Cancellations:
+    """Intents to cancel builds."""
+    return PostgresCancellations(container.database())
+
+
+def create_statuses(container: Container) -> Statuses:
+    """Statuses that are known without asking the composer."""
+    return PostgresStatuses(container.database())
 
 
 def create_idempotency_keys(container: Container) -> IdempotencyKeys:

@@ -29,11 +29,12 @@ class BackEnds:
     """The back-ends that are asked over HTTP. `used` are the HTTP clients of all of them.
 
     `composer_lookups` is the same composer with a circuit breaker of its own, for look-ups that no build waits for:
-    when they fail, builds still go on.
+    when they fail, builds still go on. `composer_watch` is that of the status watcher, which costs requests nothing.
     """
 
     composer: Composer
     composer_lookups: Composer
+    composer_watch: Composer
     content_sources: ContentSources | None
     provisioning: Provisioning | None
     compliance: Compliance | None
@@ -53,6 +54,7 @@ def connect_back_ends(settings: Settings, meter: Meter) -> BackEnds:
     tokens = _tokens(settings.composer, new_session(1))
     composer = _composer_client("composer", settings.composer, connections, tokens, meter)
     lookups = _composer_client("composer's look-ups", settings.composer, connections, tokens, meter)
+    watch = _composer_client("composer's statuses", settings.composer, settings.statuses.looks_at_once, tokens, meter)
     content_sources = _client("content sources", settings.content_sources.url, connections, meter)
     provisioning = _client("provisioning", settings.customers.provisioning_url, connections, meter)
     compliance = _client("compliance", settings.customers.compliance_url, connections, meter)
@@ -61,11 +63,12 @@ def connect_back_ends(settings: Settings, meter: Meter) -> BackEnds:
     return BackEnds(
         composer=HttpComposer(composer, settings.composer.reuse_seconds),
         composer_lookups=HttpComposer(lookups),
+        composer_watch=HttpComposer(watch),
         content_sources=None if content_sources is None else HttpContentSources(content_sources),
         provisioning=None if provisioning is None else HttpProvisioning(provisioning),
         compliance=None if compliance is None else HttpCompliance(compliance),
         recommendations=None if recommendations is None else HttpRecommendations(recommendations),
-        used=(composer, lookups, *(back_end for back_end in optional if back_end is not None)),
+        used=(composer, lookups, watch, *(back_end for back_end in optional if back_end is not None)),
     )
 
 

@@ -28,6 +28,7 @@ from image_builder.http.contract import Contract
 from image_builder.http.distributions import DistributionsController
 from image_builder.http.features import FeaturesController
 from image_builder.http.limiter import Limiter
+from image_builder.http.long_poll import StatusChanges
 from image_builder.http.meta import MetaController
 from image_builder.http.oscap import OscapController
 from image_builder.http.packages import PackagesController
@@ -37,19 +38,24 @@ from image_builder.telemetry.sampler import Sampler
 from image_builder.telemetry.tracing import Tracing
 from image_builder.telemetry.workers import MetricsSlot
 from image_builder.usecases.blueprints import ManageBlueprints
+from image_builder.usecases.cancel import CancelBuilds
 from image_builder.usecases.compose import StartComposes
 from image_builder.usecases.idempotent_requests import IdempotentRequests
+from image_builder.usecases.looks import LookAtBuilds
 from image_builder.usecases.passwords import HashPasswords
 from image_builder.usecases.readiness import Probe
 from image_builder.usecases.reconcile import ReconcileStarts
 from image_builder.usecases.record import RecordBuilds
 from image_builder.usecases.requirements import PolicyRequirements
+from image_builder.usecases.watch import WatchStatuses
+from ports.cancellations import Cancellations
 from ports.features import FeatureFlags
 from ports.fingerprints import Fingerprints
 from ports.packages import PackageLists
 from ports.quotas import Quotas
 from ports.rate_limits import RateLimits
 from ports.sboms import Sboms
+from ports.statuses import Statuses
 from ports.store import AbandonedStarts, Blueprints, Composes, IdempotencyKeys, Starts
 
 
@@ -80,6 +86,8 @@ class Container(DeclarativeContainer):
     blueprints: Provider[Blueprints] = ThreadSafeSingleton(adapters.create_blueprints, __self__)
     starts: Provider[Starts] = ThreadSafeSingleton(adapters.create_starts, __self__)
     abandoned_starts: Provider[AbandonedStarts] = ThreadSafeSingleton(adapters.create_abandoned_starts, __self__)
+    cancellations: Provider[Cancellations] = ThreadSafeSingleton(adapters.create_cancellations, __self__)
+    statuses: Provider[Statuses] = ThreadSafeSingleton(adapters.create_statuses, __self__)
     idempotency_keys: Provider[IdempotencyKeys] = ThreadSafeSingleton(adapters.create_idempotency_keys, __self__)
     back_ends: Provider[BackEnds] = ThreadSafeSingleton(adapters.create_back_ends, __self__)
     feature_flags: Provider[FeatureFlags] = ThreadSafeSingleton(adapters.create_feature_flags, __self__)
@@ -99,7 +107,10 @@ class Container(DeclarativeContainer):
     )
     record: Provider[RecordBuilds] = ThreadSafeSingleton(use_cases.create_record, __self__)
     start_composes: Provider[StartComposes] = ThreadSafeSingleton(use_cases.create_start_composes, __self__)
+    look_at_builds: Provider[LookAtBuilds] = ThreadSafeSingleton(use_cases.create_look_at_builds, __self__)
+    cancel_builds: Provider[CancelBuilds] = ThreadSafeSingleton(use_cases.create_cancel_builds, __self__)
     reconcile: Provider[ReconcileStarts] = ThreadSafeSingleton(use_cases.create_reconcile, __self__)
+    watch: Provider[WatchStatuses] = ThreadSafeSingleton(use_cases.create_watch, __self__)
     policy_requirements: Provider[PolicyRequirements] = ThreadSafeSingleton(
         use_cases.create_policy_requirements, __self__
     )
@@ -118,5 +129,6 @@ class Container(DeclarativeContainer):
     features_controller: Provider[FeaturesController] = ThreadSafeSingleton(controllers.create_features, __self__)
     oscap_controller: Provider[OscapController] = ThreadSafeSingleton(controllers.create_oscap, __self__)
     routes: Provider[Mapping[str, Route]] = ThreadSafeSingleton(controllers.create_routes, __self__)
+    status_changes: Provider[StatusChanges] = ThreadSafeSingleton(controllers.create_status_changes, __self__)
     authenticate: Provider[Authenticate] = ThreadSafeSingleton(controllers.create_authenticate, __self__)
     limiter: Provider[Limiter] = ThreadSafeSingleton(controllers.create_limiter, __self__)

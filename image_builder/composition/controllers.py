@@ -15,6 +15,7 @@ from image_builder.http.composes import ComposesController
 from image_builder.http.distributions import DistributionsController
 from image_builder.http.features import FeaturesController
 from image_builder.http.limiter import Limiter
+from image_builder.http.long_poll import StatusChanges
 from image_builder.http.meta import Build, MetaController
 from image_builder.http.oscap import OscapController
 from image_builder.http.packages import PackagesController
@@ -31,6 +32,7 @@ from image_builder.usecases.quota import ShowQuota
 from image_builder.usecases.readiness import Probe
 from image_builder.usecases.recommendations import RecommendPackages
 from image_builder.usecases.requirements import ShowPolicy
+from image_builder.usecases.rerun import RerunBuild
 
 if TYPE_CHECKING:
     from image_builder.composition.container import Container
@@ -68,6 +70,7 @@ def create_packages(container: Container) -> PackagesController:
 
 def create_composes(container: Container) -> ComposesController:
     """Builds."""
+    composer, cancel = container.back_ends().composer, container.cancel_builds()
     return ComposesController(
         idempotent_requests=container.idempotent_requests(),
         start_composes=container.start_composes(),
@@ -76,7 +79,16 @@ def create_composes(container: Container) -> ComposesController:
             completed=container.contract().checker("ComposeRequest").accept,
             start=container.start_composes(),
         ),
-        composes=ManageComposes.over(container.composes(), container.blueprints(), container.back_ends().composer),
+        composes=ManageComposes.over(
+            container.composes(), container.blueprints(), composer, container.look_at_builds(), cancel
+        ),
+        cancel_builds=cancel,
+        rerun_build=RerunBuild(
+            composes=container.composes(),
+            blueprints=container.blueprints(),
+            completed=container.contract().checker("ComposeRequest").accept,
+            start=container.start_composes(),
+        ),
         explain_failure=ExplainFailure(container.catalogue(), container.package_lists()),
         link_base=_link_base(container),
     )
@@ -150,6 +162,11 @@ def create_routes(container: Container) -> Mapping[str, Route]:
         **container.features_controller().routes(),
         **container.oscap_controller().routes(),
     }
+
+
+def create_status_changes(container: Container) -> StatusChanges:
+    """Changes of statuses, for requests that wait."""
+    return StatusChanges(container.statuses().find)
 
 
 def create_authenticate(container: Container) -> Authenticate:

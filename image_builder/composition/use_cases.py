@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from adapters.crypt import sha512_crypt_hash
 from image_builder.usecases.blueprints import ManageBlueprints
+from image_builder.usecases.cancel import CancelBuilds
 from image_builder.usecases.compose import StartComposes
 from image_builder.usecases.gather import Gather
 from image_builder.usecases.idempotent_requests import IdempotentRequests
+from image_builder.usecases.looks import LookAtBuilds
 from image_builder.usecases.orphans import CancelOrphans
 from image_builder.usecases.passwords import HashPasswords
 from image_builder.usecases.prepare import Prepare
@@ -17,9 +19,14 @@ from image_builder.usecases.readiness import Probe
 from image_builder.usecases.reconcile import ReconcileStarts
 from image_builder.usecases.record import RecordBuilds
 from image_builder.usecases.requirements import PolicyRequirements
+from image_builder.usecases.watch import LookBudget, WatchStatuses
 
 if TYPE_CHECKING:
     from image_builder.composition.container import Container
+
+
+# The time after which a cancellation counts as abandoned; its calls of the composer end within it.
+_CANCELLATION_LEASE: Final = timedelta(seconds=60)
 
 
 def create_database_probe(container: Container) -> Probe:
@@ -82,6 +89,22 @@ def create_start_composes(container: Container) -> StartComposes:
     )
 
 
+def create_look_at_builds(container: Container) -> LookAtBuilds:
+    """Statuses from the composer, for requests."""
+    return LookAtBuilds(container.back_ends().composer, container.statuses(), container.metrics())
+
+
+def create_cancel_builds(container: Container) -> CancelBuilds:
+    """Cancelling of builds."""
+    return CancelBuilds(
+        composes=container.composes(),
+        cancellations=container.cancellations(),
+        composer=container.back_ends().composer,
+        looks=container.look_at_builds(),
+        lease=min(container.settings().builds.start_lease, _CANCELLATION_LEASE),
+    )
+
+
 def create_reconcile(container: Container) -> ReconcileStarts:
     """The reconciler of abandoned starts."""
     builds = container.settings().builds
@@ -95,7 +118,15 @@ def create_reconcile(container: Container) -> ReconcileStarts:
         # A pod that is alive renews its leadership in time; one that died is replaced soon.
         term=max(3 * builds.reconcile_interval, timedelta(seconds=1)),
         meter=container.metrics(),
+        complete_cancellations=container.cancel_builds().complete_abandoned,
     )
+
+
+def create_watch(container: Container) -> WatchStatuses:
+    """The status watcher."""
+    settings, statuses, meter = container.settings().statuses, container.statuses(), container.metrics()
+    looks = LookAtBuilds(container.back_ends().composer_watch, statuses, meter)
+    return WatchStatuses(statuses, looks, LookBudget(settings.looks_per_second, settings.looks_at_once), meter)
 
 
 def create_policy_requirements(container: Container) -> PolicyRequirements:

@@ -230,6 +230,21 @@ class BuildSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StatusSettings:
+    """The status watcher, which asks the composer about builds without a final status."""
+
+    looks_per_second: int = _builds.integer(
+        "STATUS_LOOKS_PER_SECOND",
+        20,
+        "builds that the status watcher asks the composer about per second; 0: it does not ask",
+        within=(0, 1000),
+    )
+    looks_at_once: int = _builds.integer(
+        "STATUS_LOOKS_AT_ONCE", 8, "calls of the composer that the status watcher makes at a time", within=(1, 100)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContentSourcesSettings:
     """Content sources: repositories and their snapshots."""
 

@@ -22,6 +22,7 @@ from image_builder.configuration.sections import (
     RateLimitSettings,
     RecommendationsSettings,
     ServingSettings,
+    StatusSettings,
     TelemetrySettings,
 )
 from image_builder.configuration.variables import (
@@ -43,6 +44,7 @@ class Settings:
     serving: ServingSettings
     composer: ComposerSettings
     builds: BuildSettings
+    statuses: StatusSettings
     content_sources: ContentSourcesSettings
     customers: CustomerSettings
     recommendations: RecommendationsSettings

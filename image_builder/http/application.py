@@ -6,7 +6,7 @@ paths serve the same operations.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -22,8 +22,8 @@ from starlette.routing import Match, Mount, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from image_builder.http.auth import Authenticate
-from image_builder.http.bridge import Bridge
-from image_builder.http.call import CALL, Lane
+from image_builder.http.bridge import Bridge, WsgiApp
+from image_builder.http.call import CALL
 from image_builder.http.call import Route as HandlerRoute
 from image_builder.http.contract import Contract
 from image_builder.http.limiter import Limiter
@@ -84,14 +84,14 @@ def connexion_application(
     limiter: Limiter,
     largest_body: int,
     arriving: RequestMemory,
-    threads: Mapping[Lane, int],
+    create_bridge: Callable[[WsgiApp], Bridge],
 ) -> tuple[ConnexionMiddleware, Bridge]:
     """Build the ASGI application of the API's operations; returns it with its bridge, which the caller has to close.
 
     `routes` are the handlers by operation id, `largest_body` is in bytes, `arriving` the memory that all bodies share
-    while they arrive, and `threads` the number of threads of each lane.
+    while they arrive. `create_bridge` is called with the application of the handlers.
     """
-    bridge = Bridge(_flask_application().wsgi_app, threads)
+    bridge = create_bridge(_flask_application().wsgi_app)
     validating = partial(
         ContractMiddleware,
         settings={

@@ -20,11 +20,10 @@ from starlette.types import Receive, Scope, Send
 
 from image_builder.http.call import CALL, REQUEST_RECORD, Call, Lane, RequestRecord, Route
 from image_builder.http.lanes import FairLane
+from image_builder.http.long_poll import Answer, LongPoll, StatusChanges
 from ports.waiting import MustWaitError, waiting_forbidden
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-# Status, headers and body of an answer.
-_Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 # Bytes of memory; calls that hold more have a lane of their own. They compute for long, and each thread that computes
 # slows down the event loop.
@@ -36,9 +35,13 @@ _HEAVY_THREADS: Final = 6
 class Bridge:
     """An ASGI application that runs a WSGI application on threads."""
 
-    def __init__(self, app: WsgiApp, threads: Mapping[Lane, int], *, queue: int = 10) -> None:
-        """`threads` is the number of threads of each lane, `queue` the number of calls that may wait per thread."""
+    def __init__(self, app: WsgiApp, threads: Mapping[Lane, int], changes: StatusChanges, *, queue: int = 10) -> None:
+        """`threads` is the number of threads of each lane, `queue` the number of calls that may wait per thread.
+
+        `changes` is for requests that wait for a change.
+        """
         self._app = app
+        self._long_poll = LongPoll(changes)
         self._lanes = {lane: FairLane(lane.value, count, most_waiting=count * queue) for lane, count in threads.items()}
         self._heavy = FairLane("heavy", _HEAVY_THREADS, most_waiting=_HEAVY_THREADS * queue)
 
@@ -47,15 +50,22 @@ class Bridge:
         for lane in (*self._lanes.values(), self._heavy):
             lane.close()
 
-    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the call of the scope. Raises UnavailableError if its lane is full, and what the handler raises."""
         call: Call = scope[CALL]
-        run = partial(self._run, _environment(scope, call))
-        status, headers, body = await self._run_on_thread(call.route, scope[REQUEST_RECORD], run)
+        record: RequestRecord = scope[REQUEST_RECORD]
+
+        async def run() -> Answer:
+            return await self._run_on_thread(call.route, record, partial(self._run, _environment(scope, call)))
+
+        if call.route.long_poll:
+            status, headers, body = await self._long_poll.answer(call, record, receive, run)
+        else:
+            status, headers, body = await run()
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def _run_on_thread(self, route: Route, record: RequestRecord, run: Callable[[], _Answer]) -> _Answer:
+    async def _run_on_thread(self, route: Route, record: RequestRecord, run: Callable[[], Answer]) -> Answer:
         organization = record.tenant
         if record.memory.size > _HEAVY:
             return await self._heavy.run(organization, partial(copy_context().run, run))
@@ -70,7 +80,7 @@ class Bridge:
                 record.memory.restore(snapshot)  # the call needs a back-end: it waits for a thread of the other lane
         return await lane.run(organization, partial(copy_context().run, run))
 
-    def _run(self, environment: dict[str, Any]) -> _Answer:
+    def _run(self, environment: dict[str, Any]) -> Answer:
         started: list[tuple[str, list[tuple[str, str]]]] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], _exc_info: object = None) -> None:
@@ -88,7 +98,7 @@ class Bridge:
         return int(status[:3]), encoded, body
 
 
-def _without_waiting(run: Callable[[], _Answer]) -> _Answer:
+def _without_waiting(run: Callable[[], Answer]) -> Answer:
     with waiting_forbidden():
         return run()
 

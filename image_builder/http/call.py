@@ -47,6 +47,8 @@ class Route:
     # bytes of memory for that document. It is called on a thread, for large bodies only, with the handler's arguments
     # except the body.
     extra_memory: Callable[..., int] | None = None
+    # For a handler whose answer has an entity tag: If-None-Match and `Prefer: wait` are honoured (http/long_poll.py).
+    long_poll: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,5 +77,7 @@ class RequestRecord:
     template: str = ""
     tenant: str = ""
     status: int = 0
+    # Seconds for which the request waited because the client asked for it.
+    waited: float = 0.0
     # The rate limits that each answer to the request reports in its headers.
     limits: tuple[RateLimit, ...] = ()

@@ -26,6 +26,7 @@ _REPEATED: Final = {
     "search": "search",
     "created_after": "created_after",
     "created_before": "created_before",
+    "status": "status",
     "sort": "sort",
 }
 
@@ -57,6 +58,7 @@ def list_request(
         created_by=parameters["created_by"],
         client_id=parameters["client_id"],
         search=parameters["search"] or None,
+        statuses=tuple(parameters["status"]),
         created_after=parse_time("created_after", parameters["created_after"]),
         created_before=parse_time("created_before", parameters["created_before"]),
     )

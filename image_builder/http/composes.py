@@ -13,22 +13,25 @@ import structlog
 from flask import Response
 
 from domain.compose.passwords import is_redacted, present_request
-from domain.composes import ComposesPage, ListedCompose
-from domain.failures import Explanation
+from domain.composes import ComposesPage, ListedCompose, StoredCompose
+from domain.failures import Explanation, explain
 from domain.identity import Identity
 from domain.json_size import parsed_size
-from domain.status import ImageStatus, Progress, innermost, upload_options
+from domain.status import ImageStatus, Progress, from_document, innermost, link_expires_at, upload_options
 from image_builder.http.answers import empty_answer, json_answer
 from image_builder.http.call import Lane, Route
 from image_builder.http.compose_lists import ListRequest, list_request
+from image_builder.http.long_poll import status_etag
 from image_builder.http.pages import Neighbours, page_answer
 from image_builder.http.quota import builds_left
 from image_builder.http.rate_limits import rate_limit_fields
 from image_builder.usecases.build_blueprint import BuildBlueprint
+from image_builder.usecases.cancel import CancelBuilds
 from image_builder.usecases.compose import StartComposes, Started
-from image_builder.usecases.composes import ManageComposes
+from image_builder.usecases.composes import ComposeWithStatus, ManageComposes, with_stored_status
 from image_builder.usecases.failures import ExplainFailure
 from image_builder.usecases.idempotent_requests import IdempotentRequest, IdempotentRequests
+from image_builder.usecases.rerun import RerunBuild
 from ports.memory import reserve_memory
 
 log = structlog.get_logger()
@@ -49,6 +52,8 @@ class ComposesController:
     start_composes: StartComposes
     build_blueprint: BuildBlueprint
     composes: ManageComposes
+    cancel_builds: CancelBuilds
+    rerun_build: RerunBuild
     explain_failure: ExplainFailure
     link_base: str
 
@@ -59,8 +64,10 @@ class ComposesController:
             "composeBlueprint": Route(self.create_of_blueprint, Lane.WAITING),
             "getComposes": Route(self.list),
             "getBlueprintComposes": Route(self.list_of_blueprint),
-            "getComposeStatus": Route(self.status, Lane.WAITING, rarely_waits=True),
+            "getComposeStatus": Route(self.status, Lane.WAITING, rarely_waits=True, long_poll=True),
             "getComposeMetadata": Route(self.metadata, Lane.WAITING, rarely_waits=True),
+            "cancelCompose": Route(self.cancel, Lane.WAITING),
+            "rerunCompose": Route(self.rerun, Lane.WAITING),
             "deleteCompose": Route(self.delete),
         }
 
@@ -110,14 +117,47 @@ class ComposesController:
         found = self.composes.of_blueprint(listed.query, id, blueprint_version)
         return self._page(f"/blueprints/{id}/composes", listed, found)
 
-    def status(self, identity: Identity, compose_id: UUID) -> Response:
-        """Handle GET /composes/{composeId}."""
-        compose = self.composes.status(identity, compose_id)
-        error = compose.status.error
-        explanation = None if error is None else self.explain_failure(error, compose.request)
-        return json_answer(
-            {"image_status": _image_status(compose.status, explanation), "request": _request(compose.request)}
+    def status(self, identity: Identity, compose_id: UUID, **_conditions: str | None) -> Response:
+        """Handle GET /composes/{composeId}.
+
+        `_conditions` are the headers Prefer and If-None-Match, which image_builder/http/long_poll.py honours.
+        """
+        found = self.composes.status(identity, compose_id)
+        answer = self._answer(found)
+        answer.headers["ETag"] = status_etag(found.status.status)
+        return answer
+
+    def cancel(self, identity: Identity, compose_id: UUID, idempotency_key: str | None) -> Response:
+        """Handle POST /composes/{composeId}/cancel."""
+        found = self.idempotent_requests(
+            identity,
+            IdempotentRequest(f"/composes/{compose_id}/cancel", idempotency_key, {}),
+            work=lambda _key: with_stored_status(self.cancel_builds(identity, compose_id)),
+            known=lambda _ids: self.composes.status(identity, compose_id),
         )
+        return self._answer(found)
+
+    def rerun(
+        self, identity: Identity, compose_id: UUID, body: dict[str, Any], idempotency_key: str | None
+    ) -> Response:
+        """Handle POST /composes/{composeId}/rerun."""
+        started = self.idempotent_requests(
+            identity,
+            IdempotentRequest(f"/composes/{compose_id}/rerun", idempotency_key, body),
+            work=partial(self.rerun_build, identity, compose_id, body.get("passwords") or {}),
+            known=Started,
+        )
+        (answer,) = _ids(started)
+        return _with_quota(json_answer(answer, 201), started)
+
+    def _answer(self, found: ComposeWithStatus) -> Response:
+        error, request = found.status.error, found.compose.request
+        explanation = None if error is None else self.explain_failure(error, request)
+        status = _image_status(found.status, explanation)
+        answer = json_answer({"image_status": status, "request": _request(request), **_facts(found.compose)})
+        if found.age is not None:
+            answer.headers["Age"] = str(int(found.age.total_seconds()))
+        return answer
 
     def metadata(self, identity: Identity, compose_id: UUID) -> Response:
         """Handle GET /composes/{composeId}/metadata."""
@@ -169,7 +209,26 @@ def _item(compose: ListedCompose) -> dict[str, Any]:
         item["blueprint_version"] = compose.blueprint_version
     if compose.shortened:
         item["shortened"] = True
+    if compose.status is not None:
+        status = from_document(orjson.loads(compose.status))
+        # Without similar names of packages, whose search takes too long for a page of builds.
+        item["image_status"] = _image_status(status, None if status.error is None else explain(status.error))
     return item
+
+
+def _facts(compose: StoredCompose) -> dict[str, Any]:
+    """What is known of a build besides its request and status."""
+    facts = {
+        "created_at": compose.created_at,
+        "image_name": compose.image_name,
+        "client_id": compose.client_id,
+        "blueprint_id": compose.blueprint_id,
+        "blueprint_version": compose.blueprint_version,
+        "rerun_of": compose.rerun_of,
+        "started_at": compose.times.started_at,
+        "finished_at": compose.times.finished_at,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def _request(stored: str | bytes) -> orjson.Fragment:
@@ -218,6 +277,9 @@ def _image_status(status: ImageStatus, explanation: Explanation | None) -> dict[
             "type": upload.type,
             "options": upload_options(upload),
         }
+        expires_at = link_expires_at(upload)
+        if expires_at is not None:
+            answer["upload_status"]["expires_at"] = expires_at
     if status.error is not None:
         error = innermost(status.error)
         details = {} if error.details is None else {"details": error.details}

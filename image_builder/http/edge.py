@@ -158,7 +158,8 @@ class Edge:
     def _report(self, scope: Scope, record: RequestRecord, seconds: float) -> None:
         below_base = scope["path"].startswith(self._bases)
         if below_base:
-            self._metrics.observe(record.template, _method_label(scope["method"]), record.status, seconds)
+            answered_in = max(seconds - record.waited, 0.0)
+            self._metrics.observe(record.template, _method_label(scope["method"]), record.status, answered_in)
         is_shown = below_base and not (logs.is_console() and _is_of_demo(scope))
         level = "warning" if record.status >= 500 else "info" if is_shown else "debug"
         getattr(log, level)(

@@ -28,6 +28,7 @@ _STATUS: Final[tuple[tuple[type[errors.ImageBuilderError], HTTPStatus], ...]] = 
     (errors.StaleVersionError, HTTPStatus.PRECONDITION_FAILED),
     (errors.RulesViolatedError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (errors.InProgressError, HTTPStatus.CONFLICT),
+    (errors.ConflictError, HTTPStatus.CONFLICT),
     (errors.RateLimitedError, HTTPStatus.TOO_MANY_REQUESTS),
     (errors.BuildRefusedError, HTTPStatus.INTERNAL_SERVER_ERROR),
     (errors.ConfigurationError, HTTPStatus.INTERNAL_SERVER_ERROR),

@@ -31,7 +31,7 @@ def budget_of(method: str, path: str) -> Budget:
     """The budget that a request counts towards; `path` is a path or a path template."""
     if method in {"GET", "HEAD", "OPTIONS"}:
         return Budget.READS
-    return Budget.BUILD_REQUESTS if method == "POST" and path.endswith("/compose") else Budget.WRITES
+    return Budget.BUILD_REQUESTS if method == "POST" and path.endswith(("/compose", "/rerun")) else Budget.WRITES
 
 
 class Limiter:

@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from domain.budgets import Budget
 from domain.composer_errors import Fault
+from domain.looks import LookOutcome, UnfinishedBuilds
 from ports.meter import CallOutcome
 
 # Upper bounds of histogram buckets, in seconds.
@@ -31,6 +32,8 @@ _WITHOUT_TOTAL: Final = (f"{_PREFIX}_request_count", f"{_PREFIX}_compose_errors"
 # Alerting rules written for the Go service use labels such as `le="4"`. prometheus-client writes `le="4.0"`, which is
 # another label value for Prometheus before version 3.
 _WHOLE_BOUND: Final = re.compile(rb'\ble="(\d+)\.0"')
+# Ages of unfinished builds, for each age of domain.looks.SCHEDULE.
+_AGES: Final = ("up to 30 minutes", "30 minutes to 2 hours", "2 hours to 14 days")
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -57,8 +60,8 @@ class Metrics:
         def gauge(name: str, documentation: str, labels: Iterable[str] = ()) -> Gauge:
             return Gauge(f"{_PREFIX}_{name}", documentation, labels, registry=registry, multiprocess_mode="livesum")
 
-        def latest(name: str, documentation: str) -> Gauge:
-            return Gauge(f"{_PREFIX}_{name}", documentation, registry=registry, multiprocess_mode="mostrecent")
+        def latest(name: str, documentation: str, labels: Iterable[str] = ()) -> Gauge:
+            return Gauge(f"{_PREFIX}_{name}", documentation, labels, registry=registry, multiprocess_mode="mostrecent")
 
         self._seconds = Histogram(
             f"{_PREFIX}_http_duration_seconds",
@@ -101,6 +104,15 @@ class Metrics:
             "starts_reconciled_timestamp_seconds",
             "Time of the last search for abandoned starts; before the first one, when the service started",
         )
+        self._looks = counter(
+            "status_looks_total", "Times that the composer was asked for the status of a build", ["outcome"]
+        )
+        self._unfinished = latest("builds_unfinished", "Watched builds without a final status, by age", ["age"])
+        self._look_lag = latest("status_look_lag_seconds", "Seconds by which the most overdue look at a build is late")
+        self._watched = latest(
+            "statuses_watched_timestamp_seconds",
+            "Time of the last look of the status watcher; before the first one, when the service started",
+        )
         self._breakers = gauge(
             "back_end_breaker_open", "Processes whose circuit breaker for a back-end is open", ["back_end"]
         )
@@ -117,6 +129,8 @@ class Metrics:
             self._seconds.labels(template)
         for fault in Fault:
             self._composer_refusals.labels(fault.value)
+        for outcome in LookOutcome:
+            self._looks.labels(outcome)
         for budget in Budget:
             self._rate_limit_refusals.labels(budget.value)
 
@@ -140,7 +154,7 @@ class Metrics:
             self._children[template, method, status] = children
         children[0].observe(seconds)
         children[1].inc()
-        if template.endswith("/compose"):
+        if template.endswith(("/compose", "/rerun")):
             self._composes.inc()
             if status >= 500:
                 self._failed_composes.inc()
@@ -187,6 +201,20 @@ class Metrics:
     def build_id_conflicted(self) -> None:
         """See the port."""
         self._conflicting_ids.inc()
+
+    def status_looked(self, outcome: LookOutcome) -> None:
+        """See the port."""
+        self._looks.labels(outcome).inc()
+
+    def builds_unfinished(self, builds: UnfinishedBuilds) -> None:
+        """See the port."""
+        for age, count in zip(_AGES, builds.counts, strict=True):
+            self._unfinished.labels(age).set(count)
+        self._look_lag.set(builds.lag.total_seconds())
+
+    def status_watch_completed(self) -> None:
+        """See the port."""
+        self._watched.set(time.time())
 
     def set_breaker(self, back_end: str, *, is_open: bool) -> None:
         """Set whether this process' circuit breaker for a back-end is open."""

@@ -101,12 +101,13 @@ class StartComposes:
         documents: Sequence[Json],
         version: BlueprintVersion | None = None,
         key: UUID | None = None,
+        rerun_of: UUID | None = None,
     ) -> Started:
         """Start the builds of these documents; returns their ids in the same order.
 
         `version` is the version of the blueprint that the documents come from, None for no blueprint. `key` is the id
-        of a claimed Idempotency-Key, in which the ids of the builds are stored. The caller must have reserved memory
-        (`footprint.memory_of`).
+        of a claimed Idempotency-Key, in which the ids of the builds are stored. `rerun_of` is the build that they
+        repeat, if any. The caller must have reserved memory (`footprint.memory_of`).
 
         No build is started unless all documents are valid and the quota suffices for all of them. Raises the errors of
         `one`; if the composer fails only some of the builds, the text of the error lists the started ones.
@@ -120,7 +121,7 @@ class StartComposes:
             finish = [partial(self.prepare.finish, identity, context) for context in contexts]
             prepared = run_concurrently(self.threads, identity.tenant, finish)
             quota = self.quotas.get(identity.tenant)
-            composes = _composes(identity, requests, documents, version)
+            composes = _composes(identity, requests, documents, version, rerun_of)
             normalize = cache_by_identity(normalize_part)
             starts = [
                 self._start(composer_request, context.plain_passwords, compose, key, normalize)
@@ -219,7 +220,11 @@ class StartComposes:
 
 
 def _composes(
-    identity: Identity, requests: Sequence[ComposeRequest], documents: Sequence[Json], version: BlueprintVersion | None
+    identity: Identity,
+    requests: Sequence[ComposeRequest],
+    documents: Sequence[Json],
+    version: BlueprintVersion | None,
+    rerun_of: UUID | None,
 ) -> list[NewCompose]:
     """The composes to be stored. Documents that share their customizations share the stored form of them, too."""
     without_passwords = cache_by_identity(passwords.redact_customizations)
@@ -235,6 +240,7 @@ def _composes(
             image_name=request.image_name,
             client_id=request.client_id,
             blueprint_version=None if version is None else version.id,
+            rerun_of=rerun_of,
         )
         for request, document in zip(requests, documents, strict=True)
     ]

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Final, Self
+from typing import Any, Self
 from uuid import UUID
 
 import structlog
 
-from domain.composes import ComposesPage, ComposesQuery
+from domain.composes import ComposesPage, ComposesQuery, StoredCompose
 from domain.errors import NotFoundError, UnavailableError
 from domain.identity import Identity
-from domain.status import ComposeStatus, ImageStatus, as_document, from_document
+from domain.looks import LookOutcome
+from domain.status import ImageStatus, from_document
+from image_builder.usecases.cancel import CancelBuilds
+from image_builder.usecases.looks import AnsweredLook, LookAtBuilds
 from ports.composer import Composer
 from ports.shared_calls import SharedCalls
 from ports.store import Blueprints, Composes
@@ -22,34 +25,43 @@ from ports.waiting import about_to_wait
 
 log = structlog.get_logger()
 
-# Seconds for which a status of the composer serves others who ask for the same build.
-_STATUS_VALID_FOR: Final = 2.0
-
 
 @dataclass(frozen=True, slots=True)
 class ComposeWithStatus:
-    """A build's request (as in StoredCompose) and its status."""
+    """A build and its status.
 
-    request: str | bytes
+    `age` is that of a status that is answered because the composer is unavailable, None otherwise.
+    """
+
+    compose: StoredCompose
     status: ImageStatus
+    age: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ManageComposes:
     """The operations on existing builds of a tenant.
 
-    All raise UnavailableError when the database or the composer is unavailable.
+    All raise UnavailableError when the database is unavailable, or the composer while it is needed.
     """
 
     composes: Composes
     blueprints: Blueprints
     composer: Composer
-    composer_statuses: SharedCalls[UUID, ComposeStatus]
+    shared_looks: SharedCalls[UUID, AnsweredLook]
+    cancel: CancelBuilds
 
     @classmethod
-    def over(cls, composes: Composes, blueprints: Blueprints, composer: Composer) -> Self:
+    def over(
+        cls,
+        composes: Composes,
+        blueprints: Blueprints,
+        composer: Composer,
+        looks: LookAtBuilds,
+        cancel: CancelBuilds,
+    ) -> Self:
         """Create it so that simultaneous requests for the status of one build share one call of the composer."""
-        return cls(composes, blueprints, composer, SharedCalls(composer.status, valid_for=_STATUS_VALID_FOR))
+        return cls(composes, blueprints, composer, SharedCalls(looks, valid_for=0.0), cancel)
 
     def list(self, query: ComposesQuery) -> ComposesPage:
         """A page of a tenant's builds.
@@ -70,17 +82,30 @@ class ManageComposes:
         return self.list(replace(query, blueprint=blueprint_id, version=wanted))
 
     def status(self, identity: Identity, compose_id: UUID) -> ComposeWithStatus:
-        """The request and the status of a build.
+        """A build with its status, from the composer unless the stored one is final or fresh.
 
-        Raises NotFoundError where the tenant has no such build, or where no final status is stored and the composer
-        does not know the build.
+        While the composer is unavailable, the last known status is returned with its age. Raises NotFoundError where
+        the tenant has no such build, or where no final status is stored and the composer does not know the build.
         """
-        stored = self.composes.get(identity.tenant, compose_id)
-        if stored is None:
+        stored = self._find(identity, compose_id)
+        if stored.status is not None or (stored.seen is not None and stored.seen.is_fresh):
+            return with_stored_status(stored)
+        try:
+            answer = self._look_at(compose_id)
+        except UnavailableError:
+            if stored.seen is None:
+                raise
+            return replace(with_stored_status(stored), age=stored.seen.age)
+        if answer.is_superseded:
+            # A status that was answered once, such as a final one, must not be taken back.
+            stored = self._find(identity, compose_id)
+            if stored.status is not None or stored.seen is not None:
+                return with_stored_status(stored)
+        if answer.look.status is None:
+            if self.cancel.complete_pending(compose_id):
+                return with_stored_status(self._find(identity, compose_id))
             raise _not_found()
-        if stored.status is not None:
-            return ComposeWithStatus(stored.request, from_document(stored.status))
-        return ComposeWithStatus(stored.request, self._read_status(compose_id).image)
+        return ComposeWithStatus(replace(stored, times=answer.times), answer.look.status.image)
 
     def metadata(self, identity: Identity, compose_id: UUID) -> Mapping[str, Any] | str | bytes:
         """The metadata of a built image: JSON as a string or UTF-8 bytes if it is stored, else the composer's answer.
@@ -107,20 +132,32 @@ class ManageComposes:
         if not self.composes.delete(identity.tenant, compose_id):
             raise _not_found()
 
-    def _read_status(self, compose_id: UUID) -> ComposeStatus:
-        """The composer's status of a build; a final one is stored."""
+    def _find(self, identity: Identity, compose_id: UUID) -> StoredCompose:
+        stored = self.composes.get(identity.tenant, compose_id)
+        if stored is None:
+            raise _not_found()
+        return stored
+
+    def _look_at(self, compose_id: UUID) -> AnsweredLook:
+        """Ask the composer about a build. Raises UnavailableError for no usable answer."""
         about_to_wait()  # before the shared call: only requests that may wait may share it
-        status = self.composer_statuses(compose_id)
-        if status.is_final:
-            _try_to_store(partial(self.composes.store_status, compose_id, as_document(status.image)))
-        return status
+        return self.shared_looks(compose_id)
 
     def _has_ended(self, compose_id: UUID) -> bool:
         """Whether the composer reports a final status; False where it does not answer."""
         try:
-            return self._read_status(compose_id).is_final
-        except (NotFoundError, UnavailableError):
+            return self._look_at(compose_id).look.outcome is LookOutcome.FINAL
+        except UnavailableError:
             return False
+
+
+def with_stored_status(stored: StoredCompose) -> ComposeWithStatus:
+    """A build whose status is stored, with that status."""
+    document = stored.status
+    if document is None:
+        assert stored.seen is not None  # noqa: S101 - for the type checker
+        document = stored.seen.document
+    return ComposeWithStatus(stored, from_document(document))
 
 
 def _try_to_store(store: Callable[[], None]) -> None:

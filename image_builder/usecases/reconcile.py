@@ -60,7 +60,8 @@ class ReconcileStarts:
 
     It only handles starts with a fingerprint that are older than `lease`, and adopts only builds that have stayed
     unrecorded for as long. It never cancels a build. It releases a start when two runs in a row found no build of it.
-    After a run, this pod remains the only one that reconciles for `term`.
+    After a run, this pod remains the only one that reconciles for `term`. `complete_cancellations` completes
+    cancellations of builds that were interrupted.
     """
 
     abandoned_starts: AbandonedStarts
@@ -70,6 +71,7 @@ class ReconcileStarts:
     fingerprints: Fingerprints
     lease: timedelta
     term: timedelta
+    complete_cancellations: Callable[[], None] = lambda: None
     meter: Meter = NULL_METER
     clock: Callable[[], float] = time.monotonic
     pod: UUID = field(default_factory=uuid4)
@@ -86,6 +88,7 @@ class ReconcileStarts:
         if self._acquire_leadership():
             reconciled = self._reconcile_starts()
             self._settle_keys()
+            self.complete_cancellations()
             if reconciled:
                 self.meter.reconciliation_completed()
         remaining = self.abandoned_starts.count(self.lease)

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from psycopg.types.json import Jsonb
 
 from adapters.postgres.composes import PostgresComposes
 from adapters.postgres.connection import PostgresDatabase
@@ -20,13 +21,14 @@ from domain.errors import InvalidRequestError
 from domain.paging import Cursor, Page
 from tests.support.builders import compose_request
 from tests.support.databases import Parameters, session
-from tests.support.rows import insert_blueprint_version, insert_compose, now
+from tests.support.rows import insert_blueprint_version, insert_compose, insert_final_status, now
 
 TYPES = ("aws", "guest-image", "wsl")
 ARCHITECTURES = ("x86_64", "aarch64")
 DISTRIBUTIONS = ("rhel-9", "centos-9")
 NAMES = (None, "web", "Web server", "WEB", "50%_of", "straße", "ÄRA", "z" * 100)
 SEARCHES = ("web", "WEB", "%", "_", "ß", "är", "nowhere", "e s")
+STATUSES = ("success", "building", None)
 CLIENTS = (None, "ui", "api")
 AGES = st.sampled_from([timedelta(seconds=1), timedelta(hours=1), timedelta(days=3), timedelta(days=13, hours=23)]) | (
     st.integers(0, 20 * 24 * 60).map(lambda minutes: timedelta(minutes=minutes))
@@ -47,6 +49,7 @@ class Build:
     blueprint: UUID | None
     version: int | None
     deleted: bool
+    status: str | None
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +92,7 @@ def history(module_database: Parameters) -> History:
             blueprint=blueprint,
             version=version,
             deleted=number % 11 == 0,
+            status=STATUSES[number // 2 % len(STATUSES)],
         )
         builds.append(build)
         for owner in (tenant, "another"):
@@ -110,6 +114,14 @@ def insert(database: Parameters, tenant: str, build: Build, version_id: UUID | N
         blueprint_version_id=version_id,
         deleted=build.deleted,
     )
+    if build.status == "success":
+        insert_final_status(database, build.id, {"status": build.status})
+    elif build.status is not None:
+        with session(database) as connection:
+            connection.execute(
+                "INSERT INTO compose_statuses (job_id, org_id, created_at, status) VALUES (%s, %s, %s, %s)",
+                (build.id, tenant, build.created_at, Jsonb({"status": build.status})),
+            )
 
 
 def matches(build: Build, query: ComposesQuery, at: datetime) -> bool:
@@ -126,6 +138,7 @@ def matches(build: Build, query: ComposesQuery, at: datetime) -> bool:
         and wanted.blueprint_id in (None, build.blueprint)
         and query.blueprint in (None, build.blueprint)
         and query.version in (None, build.version)
+        and (not wanted.statuses or build.status in wanted.statuses)
         and wanted.client_id in (None, build.client_id)
         and (wanted.search is None or wanted.search.lower() in name)
     )
@@ -154,6 +167,7 @@ def filters(history: History) -> st.SearchStrategy[ComposeFilters]:
         architecture=st.none() | st.sampled_from(ARCHITECTURES),
         distributions=subsets(DISTRIBUTIONS),
         blueprint_id=st.none() | st.none() | st.sampled_from([*blueprints, uuid4()]),
+        statuses=subsets(("success", "building", "failure")),
         client_id=st.none() | st.sampled_from(["ui", "api"]),
         search=st.none() | st.sampled_from(SEARCHES),
         created_after=st.none() | AGES.map(lambda age: now() - age),
@@ -317,12 +331,42 @@ def test_programs_with_stricter_isolation_can_write(
     assert counted(composes, tenant) == 1
 
 
-def test_a_final_status_is_part_of_the_entry(composes: PostgresComposes, module_database: Parameters) -> None:
-    compose = insert_compose(module_database, uuid4().hex)
-    composes.store_status(compose, {"status": "success"})
-    with session(module_database) as connection:
-        row = connection.execute("SELECT status FROM compose_list_entries WHERE job_id = %s", (compose,)).fetchone()
-    assert row == ("success",)
+def test_the_entry_has_the_last_known_status_and_a_final_one_stays(
+    composes: PostgresComposes, module_database: Parameters
+) -> None:
+    tenant = uuid4().hex
+    compose = insert_compose(module_database, tenant)
+
+    def counted_by_status() -> list[str]:
+        known = ("pending", "building", "success", "failure")
+        return [each for each in known if counted(composes, tenant, statuses=(each,))]
+
+    assert counted_by_status() == []
+    statement(
+        module_database,
+        "INSERT INTO compose_statuses (job_id, org_id, created_at, status) VALUES (%s, %s, %s, %s)",
+        *(compose, tenant, now(), Jsonb({"status": "pending"})),
+    )
+    assert counted_by_status() == ["pending"]
+    statement(
+        module_database,
+        "UPDATE compose_statuses SET status = %s, is_forgotten = false WHERE job_id = %s",
+        Jsonb({"status": "building"}),
+        compose,
+    )
+    assert counted_by_status() == ["building"]
+    statement(
+        module_database, "UPDATE compose_statuses SET status = NULL, is_forgotten = true WHERE job_id = %s", compose
+    )
+    assert counted_by_status() == []
+    insert_final_status(module_database, compose, {"status": "success"})
+    statement(
+        module_database,
+        "UPDATE compose_statuses SET status = %s, is_forgotten = false WHERE job_id = %s",
+        Jsonb({"status": "building"}),
+        compose,
+    )
+    assert counted_by_status() == ["success"]
 
 
 def test_the_longest_values_can_be_stored(module_database: Parameters) -> None:

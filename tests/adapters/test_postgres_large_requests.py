@@ -27,7 +27,7 @@ from tests.support.builders import compose_request
 from tests.support.databases import Parameters, query, session
 from tests.support.memory import RecordedMemory, recorded_memory
 from tests.support.plans import RecordingDatabase
-from tests.support.rows import insert_blueprint_version, insert_compose
+from tests.support.rows import insert_blueprint_version, insert_compose, insert_final_status
 
 MiB = 1024 * 1024
 LIMIT = 2 * MiB
@@ -402,7 +402,7 @@ def test_memory_is_reserved_before_large_results_are_read(
     compose = insert_compose(module_database, tenant)
     details = ["log " * 1000] * 300
     status = {"status": "failure", "error": {"id": 1, "reason": "r", "details": details}}
-    composes.store_status(compose, status)
+    insert_final_status(module_database, compose, status)
     composes.store_metadata(compose, {"packages": details})
     found = composes.get(tenant, compose)
     assert found is not None

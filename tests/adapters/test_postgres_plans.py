@@ -18,28 +18,37 @@ from adapters.postgres import (
     abandoned_starts,
     blueprint_lists,
     blueprints,
+    cancellations,
     compose_lists,
     composes,
     idempotency,
     large_requests,
+    leadership,
     maintenance,
     starts,
+    statuses,
 )
 from adapters.postgres.abandoned_starts import PostgresAbandonedStarts
 from adapters.postgres.blueprints import PostgresBlueprints
+from adapters.postgres.cancellations import PostgresCancellations
 from adapters.postgres.composes import PostgresComposes
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.maintenance import PostgresMaintenance
+from adapters.postgres.sboms import PostgresSboms
 from adapters.postgres.starts import PostgresStarts
+from adapters.postgres.statuses import PostgresStatuses
 from benchmarks.database import LARGE, SMALL
 from domain.blueprints.blueprint import SORTS as BLUEPRINT_SORTS
 from domain.blueprints.blueprint import BlueprintsQuery, NewBlueprint, Version
 from domain.compose_filters import SORTS, ComposeFilters
 from domain.composes import ComposesQuery, NewCompose
 from domain.idempotency import KeyClaim, RequestFailure
+from domain.looks import Look
 from domain.paging import Cursor, Page
 from domain.quota import Quota
+from domain.sboms import Sbom
 from domain.starts import Adoption
+from domain.status import ComposeStatus, ImageStatus
 from tests.support.databases import Parameters, session
 from tests.support.plans import Node, RecordingDatabase, plan
 from tests.support.starts import new_start, new_starts
@@ -61,9 +70,17 @@ PAGES = (
 )
 LISTED_BY_AGE = ("composes_listed_idx", "composes_of_version_listed_idx", "compose_list_entries_by_age_idx")
 # What has more rows the longer the service runs, or the more there is to do.
-GROWING = ("composes", "compose_list_entries", "compose_counts", "blueprints", "compose_starts", "idempotency_keys")
+GROWING = (
+    "composes",
+    "compose_list_entries",
+    "compose_counts",
+    "blueprints",
+    "compose_starts",
+    "compose_statuses",
+    "idempotency_keys",
+)
 # Read to the end as it is meant to be: requests that run now.
-OF_THE_MOMENT = ("idempotency_keys_unsettled_idx",)
+OF_THE_MOMENT = ("idempotency_keys_unsettled_idx", "compose_statuses_unfinished_idx", "compose_statuses_due_idx")
 # A text with a place to be filled in: `{table}`. JSON and arrays of PostgreSQL look otherwise.
 TEMPLATE = re.compile(r"\{[a-z_]+\}")
 # Some of the starts in the database are older than that, most are not: to count all of them any index is good.
@@ -131,9 +148,12 @@ def use(database: RecordingDatabase, tenant: str, blueprint: UUID) -> None:
     look_after_starts(database, tenant)
     look_after_rows(database)
     history.get(tenant, compose)
-    history.store_status(compose, {"status": "success"})
+    look_at_builds(database, compose)
     history.store_metadata(compose, {})
     history.get_metadata(tenant, compose)
+    bills = PostgresSboms(database)
+    bills.store(compose, [Sbom("os", "image", "application/spdx+json", "{}")])
+    bills.get(tenant, compose, "image")
     with database.connection() as connection:
         connection.execute(FORGET_SIZE, {"compose": compose})
     large_requests.measure(database, [str(compose)])
@@ -144,7 +164,9 @@ def use(database: RecordingDatabase, tenant: str, blueprint: UUID) -> None:
 def use_filters(history: PostgresComposes, tenant: str, blueprint: UUID) -> None:
     """Each filter by itself, all together, and each order in each direction, by offset and by cursor."""
     at = datetime(2026, 1, 1)
-    everything = ComposeFilters(("aws",), "x86_64", ("rhel-9",), blueprint, "alice", "ui", "a", at, datetime.max)
+    everything = ComposeFilters(
+        ("aws",), "x86_64", ("rhel-9",), blueprint, "alice", "ui", "a", at, datetime.max, ("success",)
+    )
     each = [ComposeFilters(**{name: getattr(everything, name)}) for name in everything.applied()]
     for wanted in (ComposeFilters(), *each, everything):
         for sort in SORTS:
@@ -154,6 +176,27 @@ def use_filters(history: PostgresComposes, tenant: str, blueprint: UUID) -> None
             for backward in (False, True) if wanted in (ComposeFilters(), everything) else ():
                 history.find_page(replace(query, cursor=Cursor(sort, key, uuid4(), backward)))
         history.find_page(ComposesQuery(tenant, Page(100, 0), ("wsl",), blueprint, 2, wanted, "created_at"))
+
+
+def look_at_builds(database: RecordingDatabase, compose: UUID) -> None:
+    intents = PostgresCancellations(database)
+    intent = intents.record(uuid4(), compose, "")
+    assert intent is not None
+    assert intents.find(compose) == intent
+    assert intents.find_abandoned(timedelta(0), 1000) == [intent]
+    intents.withdraw(intent.id)
+    intents.end(compose)
+    watched = PostgresStatuses(database)
+    watched.acquire_leadership(UUID(int=0), timedelta(0))
+    watched.watch_new(timedelta(minutes=1))
+    position = watched.watch_older(None, 1000)
+    watched.watch_older(position, 1000)
+    watched.find_due(40)
+    watched.count_unfinished()
+    watched.postpone(compose)
+    watched.end_watch(1000)
+    for status in ("building", None, "success"):
+        watched.store(Look(compose, None if status is None else ComposeStatus(status, ImageStatus(status))))
 
 
 def look_after_starts(database: RecordingDatabase, tenant: str) -> None:
@@ -284,7 +327,11 @@ def test_each_statement_of_the_adapters_is_among_these(statements: dict[str, lis
     ran = [text for text, _ in statements[LARGE]]
     written = [
         (name, text)
-        for module in (blueprints, composes, idempotency, large_requests, abandoned_starts, maintenance, starts)
+        for module in (
+            *(blueprints, composes, idempotency, large_requests, leadership),
+            *(abandoned_starts, cancellations, maintenance, starts, statuses),
+            *(blueprint_lists, compose_lists, sboms),
+        )
         for name, text in vars(module).items()
         if isinstance(text, str) and text.lstrip().startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH"))
     ]

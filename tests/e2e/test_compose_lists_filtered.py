@@ -9,12 +9,14 @@ from uuid import uuid4
 
 import pytest
 
+from adapters.embedded.composer.process import StandInComposer
 from tests.support.builders import compose_request
-from tests.support.composes import listed
+from tests.support.composes import listed, status_of
 from tests.support.databases import Parameters
 from tests.support.refusals import refusal
 from tests.support.rows import insert_blueprint_version, insert_compose
 from tests.support.service import Client, Service
+from tests.support.waiting import until
 
 
 def ids(page: dict[str, Any]) -> list[str]:
@@ -58,6 +60,18 @@ def test_filters_find_what_they_say_and_are_counted(client: Client, tenant: str,
         of_blueprint = client.get(f"/blueprints/{blueprint}/composes?{query}").json()
         assert ids(of_blueprint) == [each for each in expected if each == web], query
         assert of_blueprint["meta"]["count"] == len(of_blueprint["data"])
+
+
+def test_builds_are_found_by_their_last_known_status(client: Client, composer: StandInComposer) -> None:
+    compose_id = client.compose(compose_request())
+    composer.steer(image_status={"status": "building"}, status="pending")
+    status_of(client, compose_id)
+    assert ids(listed(client, "?status=building&status=success")) == [compose_id]
+    assert listed(client, "?status=failure&status=success")["meta"]["count"] == 0
+    composer.steer(image_status={"status": "success"}, status="success")
+    until(lambda: status_of(client, compose_id)["image_status"]["status"] == "success", "it is built")
+    assert ids(listed(client, "?status=success")) == [compose_id]
+    assert listed(client, "?status=building")["meta"]["count"] == 0
 
 
 def test_links_repeat_all_filters_and_lead_through_the_whole_list(
@@ -108,6 +122,8 @@ AHEAD = (datetime.now(UTC) + timedelta(days=400)).strftime("%Y-%m-%dT%H:%M:%SZ")
     "query",
     [
         "image_type=floppy",
+        "status=done",
+        "status=",
         "image_type=aws&image_type=",
         "architecture=m68k",
         "architecture=x86_64&architecture=aarch64",

@@ -21,7 +21,8 @@ def told(
     module_database: Parameters, composer_process: StandInComposer, platform_process: StandInPlatform
 ) -> Exposition:
     """What the service tells after a short load."""
-    with service_with(module_database, composer_process.url, platform_process) as running:
+    watching = {"STATUS_LOOKS_PER_SECOND": "20"}
+    with service_with(module_database, composer_process.url, platform_process, **watching) as running:
         client = running.client(uuid4().hex)
         compose = client.compose(compose_request())
         composed(client, kept(client))
@@ -37,6 +38,7 @@ def told(
                 now.value("compose_errors")
                 and now.value("database_pool_size")
                 and now.value("starts_reconciled_timestamp_seconds")
+                and now.value("builds_unfinished")
             ),
         )
 

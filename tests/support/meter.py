@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from domain.composer_errors import Fault
+from domain.looks import LookOutcome, UnfinishedBuilds
 from ports.meter import CallOutcome
 
 
@@ -19,6 +20,9 @@ class FakeMeter:
         self.adopted = 0
         self.released = 0
         self.conflicting_ids = 0
+        self.looks: list[LookOutcome] = []
+        self.unfinished: list[UnfinishedBuilds] = []
+        self.watch_rounds = 0
 
     def back_end_called(self, back_end: str, outcome: CallOutcome, seconds: float) -> None:
         self.calls.append((back_end, outcome))
@@ -50,3 +54,12 @@ class FakeMeter:
 
     def build_id_conflicted(self) -> None:
         self.conflicting_ids += 1
+
+    def status_looked(self, outcome: LookOutcome) -> None:
+        self.looks.append(outcome)
+
+    def builds_unfinished(self, builds: UnfinishedBuilds) -> None:
+        self.unfinished.append(builds)
+
+    def status_watch_completed(self) -> None:
+        self.watch_rounds += 1

@@ -51,6 +51,14 @@ def insert_compose(
     return UUID(str(row["job_id"]))
 
 
+def insert_final_status(database: Parameters, compose: UUID, status: Any) -> None:
+    """Store a final status as version 1.0.0 of the service does."""
+    with session(database) as connection:
+        connection.execute(
+            "INSERT INTO compose_results (job_id, status) VALUES (%s, %s)", (compose, Jsonb(status, dumps=orjson.dumps))
+        )
+
+
 def insert_blueprint_version(database: Parameters, tenant: str, version: int) -> tuple[UUID, UUID]:
     """The ids of a blueprint of this tenant and of a version of it."""
     blueprint, blueprint_version = uuid4(), uuid4()

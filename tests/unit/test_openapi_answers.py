@@ -209,7 +209,9 @@ def stored_as(name: str) -> str:
 
 
 BODIES: Final = sorted(
-    name for name in SENT.keys() & SCHEMAS.keys() - {"RecommendPackageRequest"} if "properties" in SCHEMAS[name]
+    name
+    for name in SENT.keys() & SCHEMAS.keys() - {"RecommendPackageRequest", "RerunRequest"}
+    if "properties" in SCHEMAS[name]
 )
 
 

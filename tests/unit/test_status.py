@@ -1,8 +1,11 @@
 """The status of a build, from the composer's answers."""
 
+from datetime import datetime
+from typing import Any
+
 import pytest
 
-from domain.status import BuildError, UploadStatus, innermost, upload_options
+from domain.status import BuildError, UploadStatus, innermost, link_expires_at, upload_options
 
 INNER = {"id": 21, "reason": "no space left", "details": {"path": "/"}}
 OPTIONS = {
@@ -101,3 +104,30 @@ def test_options_that_the_composer_does_not_know_yet_are_empty_text(kind, value)
 
 def test_a_type_unknown_here_passes_with_its_options():
     assert upload_options(an_upload("container", url="u", digest="d")) == {"url": "u", "digest": "d"}
+
+
+LINK = "https://bucket.s3.amazonaws.com/disk.qcow2"
+SIGNED = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20260131T120000Z&X-Amz-Expires=604800&X-Amz-Signature=abc"
+
+
+@pytest.mark.parametrize(
+    ("url", "expires_at"),
+    [
+        (f"{LINK}?{SIGNED}", datetime(2026, 2, 7, 12)),
+        (f"{LINK}?{SIGNED.lower().replace('t120000z', 'T120000Z')}", datetime(2026, 2, 7, 12)),
+        (LINK, None),
+        (f"{LINK}?X-Amz-Date=20260131T120000Z", None),
+        (f"{LINK}?X-Amz-Date=20261331T120000Z&X-Amz-Expires=60", None),
+        (f"{LINK}?X-Amz-Date=99991231T235959Z&X-Amz-Expires=999999999", None),
+        (f"{LINK}?X-Amz-Date=now&X-Amz-Expires=60", None),
+        (f"{LINK}?X-Amz-Date=20260131T120000Z&X-Amz-Expires=-60", None),
+        ("", None),
+        (5, None),
+    ],
+)
+def test_a_download_link_tells_when_it_expires(url: Any, expires_at: datetime | None) -> None:
+    assert link_expires_at(UploadStatus("success", "aws.s3", {"url": url})) == expires_at
+
+
+def test_an_upload_without_a_link_does_not_expire() -> None:
+    assert link_expires_at(UploadStatus("success", "aws", {"ami": "ami-1"})) is None

@@ -9,11 +9,13 @@ from uuid import UUID, uuid4
 import orjson
 import pytest
 
-from domain.composes import StoredMetadata
+from domain.composes import BuildTimes, StoredMetadata
 from domain.errors import UnavailableError
 from domain.identity import Identity
+from domain.looks import Look, LookOutcome
 from domain.status import ComposeStatus, ImageStatus
 from image_builder.usecases.composes import ManageComposes
+from image_builder.usecases.looks import LookAtBuilds
 
 CALLER = Identity("000001")
 COMPOSE = uuid4()
@@ -28,7 +30,9 @@ class World:
         self.away: set[str] = set()
         self.kept = StoredMetadata(ended=False)
         everything: Any = self  # of the ports what metadata asks of them
-        self.watch = ManageComposes.over(everything, everything, everything)
+        self.watch = ManageComposes.over(
+            everything, everything, everything, LookAtBuilds(everything, everything), everything
+        )
 
     @property
     def ended(self) -> bool:
@@ -38,8 +42,9 @@ class World:
     def get_metadata(self, tenant: str, compose_id: UUID) -> StoredMetadata:
         return self.kept
 
-    def store_status(self, compose_id: UUID, status: Mapping[str, Any]) -> None:
-        self.kept = StoredMetadata(True, self.kept.metadata)
+    def store(self, look: Look) -> BuildTimes:
+        self.kept = StoredMetadata(look.outcome is LookOutcome.FINAL, self.kept.metadata)
+        return BuildTimes()
 
     def store_metadata(self, compose_id: UUID, metadata: Mapping[str, Any]) -> None:
         assert self.kept.ended

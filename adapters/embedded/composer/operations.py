@@ -168,7 +168,11 @@ class Operations:
     def _image_status(self, compose: Compose) -> dict[str, Any]:
         told = self._steering.behaviour.image_status
         elapsed = time.time() - compose.created_at
-        return told if told is not None else progress.image_status(compose.plan, compose.id, elapsed, self._seconds)
+        return (
+            told
+            if told is not None
+            else progress.image_status(compose.plan, compose.id, compose.created_at, elapsed, self._seconds)
+        )
 
 
 def _read(request: Request, body: bytes, validator: jsonschema_rs.Validator) -> dict[str, Any]:

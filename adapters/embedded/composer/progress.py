@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from hashlib import sha256
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ BUILDING: Final = 0.75
 UPLOADING: Final = 0.9
 PIPELINES: Final = 4
 
+# Seconds for which a download link is valid, as with the real composer.
+LINK_LIFETIME: Final = 7 * 24 * 3600
 HOST: Final = "https://stand-in-composer.invalid"
 FILES: Final = {
     "edge-commit": "commit.tar",
@@ -32,7 +35,7 @@ def status(image_status: dict[str, Any]) -> str:
     return value if value in ("success", "failure") else "pending"
 
 
-def image_status(plan: Plan, compose_id: str, elapsed: float, seconds: float) -> dict[str, Any]:
+def image_status(plan: Plan, compose_id: str, created_at: float, elapsed: float, seconds: float) -> dict[str, Any]:
     """The composer's ImageStatus after `elapsed` of the `seconds` a whole build takes."""
     part = elapsed / seconds if elapsed < seconds and seconds > 0 else 1.0
     if part < PENDING:
@@ -44,16 +47,16 @@ def image_status(plan: Plan, compose_id: str, elapsed: float, seconds: float) ->
             "status": "building",
             "progress": _progress(compose_id, (part - PENDING) / (BUILDING - PENDING)),
         }
-    return _uploading(plan, compose_id, part)
+    return _uploading(plan, compose_id, created_at, part)
 
 
-def _uploading(plan: Plan, compose_id: str, part: float) -> dict[str, Any]:
+def _uploading(plan: Plan, compose_id: str, created_at: float, part: float) -> dict[str, Any]:
     if part >= UPLOADING and plan.outcome is Outcome.NOT_UPLOADED:
-        return {"status": "failure", "error": _not_uploaded(plan), **_uploads(plan, compose_id, "failure")}
+        return {"status": "failure", "error": _not_uploaded(plan), **_uploads(plan, compose_id, created_at, "failure")}
     if part >= 1:
-        return {"status": "success", **_uploads(plan, compose_id, "success")}
+        return {"status": "success", **_uploads(plan, compose_id, created_at, "success")}
     stage = "registering" if part >= UPLOADING and plan.upload_type == "aws" else "uploading"
-    return {"status": stage, **_uploads(plan, compose_id, "running")}
+    return {"status": stage, **_uploads(plan, compose_id, created_at, "running")}
 
 
 def _progress(compose_id: str, part: float) -> dict[str, Any]:
@@ -66,8 +69,8 @@ def _progress(compose_id: str, part: float) -> dict[str, Any]:
     }
 
 
-def _uploads(plan: Plan, compose_id: str, value: str) -> dict[str, Any]:
-    options = _options(plan, compose_id)
+def _uploads(plan: Plan, compose_id: str, created_at: float, value: str) -> dict[str, Any]:
+    options = _options(plan, compose_id, created_at)
     if value != "success":
         known = ("region", "project_id")
         options = {key: text if key in known else "" for key, text in options.items()}
@@ -75,7 +78,7 @@ def _uploads(plan: Plan, compose_id: str, value: str) -> dict[str, Any]:
     return {"upload_status": upload, "upload_statuses": [upload]}
 
 
-def _options(plan: Plan, compose_id: str) -> dict[str, str]:
+def _options(plan: Plan, compose_id: str, created_at: float) -> dict[str, str]:
     image_name = plan.image_name or f"composer-api-{compose_id}"
     match plan.upload_type:
         case "aws":
@@ -85,7 +88,9 @@ def _options(plan: Plan, compose_id: str) -> dict[str, str]:
         case "azure":
             return {"image_name": image_name}
     file = FILES.get(plan.image_type, "installer.iso" if plan.image_type.endswith(("installer", "iso")) else "disk.img")
-    return {"url": f"{HOST}/composer-api-{compose_id}-{file}"}
+    signed_at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(created_at))
+    signature = f"X-Amz-Date={signed_at}&X-Amz-Expires={LINK_LIFETIME}&X-Amz-Signature=stand-in"
+    return {"url": f"{HOST}/composer-api-{compose_id}-{file}?{signature}"}
 
 
 def _not_depsolved(plan: Plan) -> dict[str, Any]:

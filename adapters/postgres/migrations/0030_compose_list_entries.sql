@@ -121,11 +121,12 @@ CREATE FUNCTION compose_list_entries_write(builds uuid[]) RETURNS void LANGUAGE 
            left(COALESCE(composes.request #>> '{image_requests,0,architecture}', ''), 16),
            left(COALESCE(composes.request #>> '{distribution}', ''), 40),
            left(lower(COALESCE(composes.image_name, '')), 100), left(composes.client_id, 16),
-           versions.blueprint_id, versions.version, left(results.status ->> 'status', 20)
+           versions.blueprint_id, versions.version, left(COALESCE(results.status, known_status.status) ->> 'status', 20)
     FROM unnest(builds) wanted (id)
     JOIN composes ON composes.job_id = wanted.id AND NOT composes.deleted
     LEFT JOIN blueprint_versions versions ON versions.id = composes.blueprint_version_id
     LEFT JOIN compose_results results ON results.job_id = composes.job_id
+    LEFT JOIN compose_statuses known_status ON known_status.job_id = composes.job_id
     ON CONFLICT (job_id) DO UPDATE
     SET org_id = EXCLUDED.org_id, created_at = EXCLUDED.created_at, image_type = EXCLUDED.image_type,
         architecture = EXCLUDED.architecture, distribution = EXCLUDED.distribution, lower_name = EXCLUDED.lower_name,

@@ -1,0 +1,69 @@
+"""Intents to cancel builds in the table `compose_cancellations`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+
+from adapters.postgres.connection import PostgresDatabase
+from domain.cancellations import Cancellation
+
+# A repetition after a lost answer returns the row of the first attempt.
+_RECORD: Final = """
+INSERT INTO compose_cancellations (id, job_id, cancelled_by, created_at)
+SELECT %(id)s, job_id, %(cancelled_by)s, clock_timestamp() AT TIME ZONE 'utc' FROM composes
+WHERE job_id = %(compose)s AND NOT EXISTS (SELECT 1 FROM compose_results WHERE job_id = %(compose)s)
+ON CONFLICT (id) DO UPDATE SET id = EXCLUDED.id
+RETURNING id, job_id, cancelled_by, created_at
+"""
+
+_WITHDRAW: Final = "DELETE FROM compose_cancellations WHERE id = %(id)s"
+
+_FIND: Final = """
+SELECT id, job_id, cancelled_by, created_at FROM compose_cancellations
+WHERE job_id = %(compose)s ORDER BY created_at LIMIT 1
+"""
+
+_FIND_ABANDONED: Final = """
+SELECT id, job_id, cancelled_by, created_at FROM compose_cancellations
+WHERE created_at < statement_timestamp() AT TIME ZONE 'utc' - %(lease)s::interval
+ORDER BY created_at LIMIT %(limit)s
+"""
+
+_END: Final = "DELETE FROM compose_cancellations WHERE job_id = %(compose)s"
+
+
+class PostgresCancellations:
+    """Fulfils ports.cancellations.Cancellations."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database = database
+
+    def record(self, id: UUID, compose_id: UUID, cancelled_by: str) -> Cancellation | None:  # noqa: A002 - see the port
+        """See the port."""
+        row = self._run(_RECORD, {"id": id, "compose": compose_id, "cancelled_by": cancelled_by}).fetchone()
+        return None if row is None else Cancellation(*row)
+
+    def withdraw(self, id: UUID) -> None:  # noqa: A002 - see the port
+        """See the port."""
+        self._run(_WITHDRAW, {"id": id})
+
+    def find(self, compose_id: UUID) -> Cancellation | None:
+        """See the port."""
+        row = self._run(_FIND, {"compose": compose_id}).fetchone()
+        return None if row is None else Cancellation(*row)
+
+    def find_abandoned(self, lease: timedelta, limit: int) -> Sequence[Cancellation]:
+        """See the port."""
+        return [Cancellation(*row) for row in self._run(_FIND_ABANDONED, {"lease": lease, "limit": limit}).fetchall()]
+
+    def end(self, compose_id: UUID) -> None:
+        """See the port."""
+        self._run(_END, {"compose": compose_id})
+
+    def _run(self, statement: str, values: Mapping[str, Any]) -> psycopg.Cursor[Any]:
+        return self._database.run_with_retry(lambda connection: connection.execute(statement.encode(), values))

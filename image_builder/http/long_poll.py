@@ -1,0 +1,206 @@
+"""Long polling (RFC 7240, preference `wait`): a GET that is answered when its representation has changed.
+
+A waiting request holds no thread and no connection of the database: it is a future on the event loop. One statement a
+second reads the statuses of all builds that requests of this process wait for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from hashlib import sha256
+from typing import Final
+from uuid import UUID
+
+import structlog
+from starlette.types import Receive
+
+from domain.errors import InvalidRequestError, UnavailableError
+from image_builder.http.call import Call, RequestRecord
+from image_builder.http.versions import parse_if_none_match
+
+log = structlog.get_logger()
+
+# Seconds that a request may wait.
+LONGEST_WAIT: Final = 60
+# Seconds between two readings of the statuses.
+_INTERVAL: Final = 1.0
+# Requests whose changed representation is read at the same time: a thousand may wait for one build.
+_READ_AT_ONCE: Final = 8
+_WAIT: Final = re.compile(
+    r"wait[ \t]*=[ \t]*(?P<quote>\"?)(?P<seconds>[^\";,]*)(?P=quote)[ \t]*(?:;.*)?", re.IGNORECASE
+)
+# Characters of an entity tag (RFC 9110, section 8.8.3); other statuses are hashed.
+_TAG: Final = re.compile(r"[\x21\x23-\x7e]{1,64}")
+
+# Status, headers and body of an answer.
+Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
+
+
+def status_etag(status: str) -> str:
+    """The weak entity tag of a build's status, without its progress."""
+    return f'W/"{status if _TAG.fullmatch(status) else sha256(status.encode()).hexdigest()}"'
+
+
+def parse_wait(prefer: str | None) -> int | None:
+    """The seconds of the preference `wait`, None without one; other preferences are ignored.
+
+    Raises InvalidRequestError for a value that is no whole number from 0 to LONGEST_WAIT.
+    """
+    for preference in (prefer or "").split(","):
+        found = _WAIT.fullmatch(preference.strip(" \t"))
+        if found is not None:
+            seconds = found["seconds"].strip(" \t")
+            if not (seconds.isascii() and seconds.isdigit() and len(seconds) <= 2 and int(seconds) <= LONGEST_WAIT):
+                raise InvalidRequestError(f"Prefer: expected wait=0 to wait={LONGEST_WAIT}, in whole seconds")
+            return int(seconds)
+    return None
+
+
+class StatusChanges:
+    """Tells requests of one process that the status of a build has changed. Use it on the event loop only."""
+
+    def __init__(self, read: Callable[[Collection[UUID]], Mapping[UUID, str]], interval: float = _INTERVAL) -> None:
+        """`read` returns the known statuses of builds; it is called on a thread, every `interval` seconds."""
+        self._read = read
+        self._interval = interval
+        # The futures of the requests that wait for a build, with the entity tags that they know.
+        self._waiting: dict[UUID, dict[asyncio.Future[None], str]] = {}
+        self._polling: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="status-changes")
+        self._ended = False
+
+    async def wait(self, compose_id: UUID, etag: str, seconds: float) -> bool:
+        """Return when the entity tag of the build's status is another one, or after so many seconds.
+
+        Returns whether it is another one. Returns at once when the service is about to end.
+        """
+        if self._ended:
+            return False
+        changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(compose_id, {})[changed] = etag
+        if self._polling is None or self._polling.done():
+            self._polling = asyncio.create_task(self._poll())
+        try:
+            async with asyncio.timeout(seconds):
+                await changed
+        except TimeoutError:
+            return False
+        finally:
+            waiting = self._waiting[compose_id]
+            del waiting[changed]
+            if not waiting:
+                del self._waiting[compose_id]
+        return not self._ended
+
+    def end(self) -> None:
+        """Wake all requests: the service is about to end."""
+        self._ended = True
+        for waiting in self._waiting.values():
+            for changed in waiting:
+                _wake(changed)
+        self._thread.shutdown(wait=False)
+
+    async def _poll(self) -> None:
+        """Read statuses while requests wait."""
+        loop = asyncio.get_running_loop()
+        while self._waiting and not self._ended:
+            await asyncio.sleep(self._interval)
+            try:
+                statuses = await loop.run_in_executor(self._thread, self._read, list(self._waiting))
+            except UnavailableError:
+                continue  # the database: requests wait on
+            except Exception as error:
+                if not self._ended:
+                    log.error("unforeseen error while requests wait for statuses", exc_info=error)
+                continue
+            for compose_id, status in statuses.items():
+                etag = status_etag(status)
+                for changed, known in self._waiting.get(compose_id, {}).items():
+                    if known != etag:
+                        _wake(changed)
+
+
+class LongPoll:
+    """Answers conditional and waiting requests for the status of a build."""
+
+    def __init__(self, changes: StatusChanges) -> None:
+        self._changes = changes
+        self._reading = asyncio.Semaphore(_READ_AT_ONCE)
+
+    async def answer(
+        self, call: Call, record: RequestRecord, receive: Receive, run: Callable[[], Awaitable[Answer]]
+    ) -> Answer:
+        """The answer of `run`, which is repeated when the status has changed; 304 where it is the one that is known.
+
+        Known are the entity tags of If-None-Match, without them that of the first answer of a waiting request. Raises
+        InvalidRequestError for a header of a wrong form, and the errors of `run`.
+        """
+        seconds = parse_wait(call.arguments["prefer"])
+        known = parse_if_none_match(call.arguments["if_none_match"])
+        ends = asyncio.get_running_loop().time() + (seconds or 0)
+        reserved = record.memory.snapshot()
+        answer = await run()
+        etag = _etag(answer)
+        if known is None and seconds:
+            known = frozenset((etag,))
+        while _is_known(etag, known):
+            answer = _not_modified(etag)
+            record.memory.restore(reserved)
+            if not await self._has_changed(call.arguments["compose_id"], etag, ends, record, receive):
+                break
+            async with self._reading:
+                answer = await run()
+            etag = _etag(answer)
+        if seconds is not None:
+            answer[1].append((b"preference-applied", f"wait={seconds}".encode()))
+        return answer
+
+    async def _has_changed(
+        self, compose_id: UUID, etag: str, ends: float, record: RequestRecord, receive: Receive
+    ) -> bool:
+        """Wait for another status until `ends`, while the client is there; returns whether there is one."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        if began >= ends:
+            return False
+        changed = asyncio.create_task(self._changes.wait(compose_id, etag, ends - began))
+        gone = asyncio.create_task(_disconnected(receive))
+        try:
+            await asyncio.wait((changed, gone), return_when=asyncio.FIRST_COMPLETED)
+            return changed.done() and changed.result()
+        finally:
+            for task in (changed, gone):
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+            record.waited += loop.time() - began
+
+
+def _wake(changed: asyncio.Future[None]) -> None:
+    if not changed.done():
+        changed.set_result(None)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _etag(answer: Answer) -> str:
+    """The entity tag of an answer, empty for none: errors have none."""
+    return next((value.decode("latin-1") for name, value in answer[1] if name == b"etag"), "")
+
+
+def _is_known(etag: str, known: frozenset[str] | None) -> bool:
+    """Whether the client knows this entity tag; tags are compared weakly (RFC 9110, section 8.8.3.2)."""
+    if not etag or known is None:
+        return False
+    return "*" in known or etag.removeprefix("W/") in {each.removeprefix("W/") for each in known}
+
+
+def _not_modified(etag: str) -> Answer:
+    return 304, [(b"etag", etag.encode("latin-1"))], b""
