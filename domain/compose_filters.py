@@ -21,8 +21,9 @@ class ComposeFilters:
     """What the composes of a list have in common; a filter that is empty or None is not applied.
 
     `image_types`, `architecture` and `distributions` are names as in the request, `statuses` are last known ones.
-    `search` is a part of the image name, upper and lower case are equal. Times are UTC without a time zone: composes from
-    `created_after` on and before `created_before`. `created_after` replaces the limit of `domain.composes.LISTED_FOR`.
+    `search` is a part of the image name, upper and lower case are equal. Times are UTC without a time zone: composes
+    from `created_after` on and before `created_before`. `created_after` replaces the limit of
+    `domain.composes.LISTED_FOR`.
     """
 
     image_types: tuple[str, ...] = ()

@@ -28,6 +28,7 @@ ARCHITECTURES = ("x86_64", "aarch64")
 DISTRIBUTIONS = ("rhel-9", "centos-9")
 NAMES = (None, "web", "Web server", "WEB", "50%_of", "straße", "ÄRA", "z" * 100)
 SEARCHES = ("web", "WEB", "%", "_", "ß", "är", "nowhere", "e s")
+UPDATE_STATUS = "UPDATE compose_statuses SET status = %s, is_forgotten = %s WHERE job_id = %s"
 STATUSES = ("success", "building", None)
 CLIENTS = (None, "ui", "api")
 AGES = st.sampled_from([timedelta(seconds=1), timedelta(hours=1), timedelta(days=3), timedelta(days=13, hours=23)]) | (
@@ -348,24 +349,12 @@ def test_the_entry_has_the_last_known_status_and_a_final_one_stays(
         *(compose, tenant, now(), Jsonb({"status": "pending"})),
     )
     assert counted_by_status() == ["pending"]
-    statement(
-        module_database,
-        "UPDATE compose_statuses SET status = %s, is_forgotten = false WHERE job_id = %s",
-        Jsonb({"status": "building"}),
-        compose,
-    )
+    statement(module_database, UPDATE_STATUS, Jsonb({"status": "building"}), False, compose)
     assert counted_by_status() == ["building"]
-    statement(
-        module_database, "UPDATE compose_statuses SET status = NULL, is_forgotten = true WHERE job_id = %s", compose
-    )
+    statement(module_database, UPDATE_STATUS, None, True, compose)
     assert counted_by_status() == []
     insert_final_status(module_database, compose, {"status": "success"})
-    statement(
-        module_database,
-        "UPDATE compose_statuses SET status = %s, is_forgotten = false WHERE job_id = %s",
-        Jsonb({"status": "building"}),
-        compose,
-    )
+    statement(module_database, UPDATE_STATUS, Jsonb({"status": "building"}), False, compose)
     assert counted_by_status() == ["success"]
 
 

@@ -25,6 +25,7 @@ from adapters.postgres import (
     large_requests,
     leadership,
     maintenance,
+    sboms,
     starts,
     statuses,
 )
