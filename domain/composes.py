@@ -26,7 +26,7 @@ class NewCompose:
 
     `request` is a ComposeRequest of openapi.yaml without passwords. `blueprint_version` is the id of the version of the
     blueprint that the build was started from; None for a build without a blueprint. `rerun_of` is the build whose
-    request was used again, if any.
+    request was used again, if any. `created_by` is the name of the user who started it, "" for unknown.
     """
 
     tenant: str
@@ -37,6 +37,7 @@ class NewCompose:
     client_id: str
     blueprint_version: UUID | None = None
     rerun_of: UUID | None = None
+    created_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class StoredCompose:
     blueprint_id: UUID | None = None
     blueprint_version: int | None = None
     rerun_of: UUID | None = None
+    created_by: str | None = None
     status: Mapping[str, Any] | None = None
     seen: SeenStatus | None = None
     times: BuildTimes = BuildTimes()
@@ -152,6 +154,7 @@ class ListedCompose(NamedTuple):
     blueprint_version: int | None
     shortened: bool = False
     status: str | None = None
+    created_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,8 +127,9 @@ CROSS JOIN LATERAL (
            CASE WHEN octet_length(status.as_text) > {largest_status}
                 THEN jsonb_build_object('status', status.as_text::jsonb -> 'status')::text
                 ELSE status.as_text END,
-           page.{key}::text AS key
+           authors.created_by, page.{key}::text AS key
     FROM composes LEFT JOIN blueprint_versions versions ON versions.id = composes.blueprint_version_id
+    LEFT JOIN compose_authors authors ON authors.job_id = composes.job_id
     LEFT JOIN compose_results results ON results.job_id = composes.job_id
     LEFT JOIN compose_statuses known ON known.job_id = composes.job_id
     LEFT JOIN LATERAL (SELECT COALESCE(results.status, known.status)::text AS as_text OFFSET 0) status ON true
@@ -160,7 +161,7 @@ _GET: Final = f"""
 SELECT COALESCE(composes.request_size, octet_length(request.as_text)),
        CASE WHEN octet_length(request.as_text) <= {LARGE} THEN request.as_text END,
        composes.created_at, composes.image_name, composes.client_id, versions.blueprint_id, versions.version,
-       reruns.rerun_of, known.started_at, known.finished_at, results.job_id IS NOT NULL,
+       reruns.rerun_of, authors.created_by, known.started_at, known.finished_at, results.job_id IS NOT NULL,
        GREATEST(statement_timestamp() AT TIME ZONE 'utc' - known.looked_at, interval '0'),
        octet_length(status.as_text),
        CASE WHEN octet_length(status.as_text) <= %(expected)s::bigint THEN convert_to(status.as_text, 'UTF8') END
@@ -171,6 +172,7 @@ CROSS JOIN LATERAL (
 LEFT JOIN blueprint_versions versions ON versions.id = composes.blueprint_version_id
 LEFT JOIN compose_results results ON results.job_id = composes.job_id
 LEFT JOIN compose_statuses known ON known.job_id = composes.job_id
+LEFT JOIN compose_authors authors ON authors.job_id = composes.job_id
 LEFT JOIN compose_reruns reruns ON reruns.job_id = composes.job_id
 LEFT JOIN LATERAL (SELECT COALESCE(results.status, known.status)::text AS as_text OFFSET 0) status ON true
 WHERE composes.job_id = %(compose)s AND composes.org_id = %(tenant)s AND composes.deleted = false
@@ -302,7 +304,7 @@ def _statements(query: ComposesQuery) -> tuple[str, str, str | None]:
 
 def _stored_compose(request: str | bytes, facts: Sequence[Any], status: Mapping[str, Any] | None) -> StoredCompose:
     """A compose from the columns of _GET, and the parsed document of its status."""
-    created_at, image_name, client_id, blueprint_id, version, rerun_of, *times, is_final, age = facts
+    created_at, image_name, client_id, blueprint_id, version, rerun_of, created_by, *times, is_final, age = facts
     return StoredCompose(
         request,
         created_at,
@@ -311,6 +313,7 @@ def _stored_compose(request: str | bytes, facts: Sequence[Any], status: Mapping[
         blueprint_id,
         version,
         rerun_of,
+        created_by,
         status=status if is_final else None,
         seen=None if is_final or status is None else SeenStatus(status, age),
         times=BuildTimes(*times),

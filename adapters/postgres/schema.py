@@ -22,6 +22,7 @@ _RIGHTS: Final = {
     _VERSIONS_TABLE: ("SELECT",),
     "composes": ("SELECT", "INSERT", "UPDATE deleted"),
     "compose_results": ("SELECT", "INSERT", "UPDATE metadata"),
+    "compose_authors": ("SELECT", "INSERT"),
     "compose_sboms": ("SELECT", "INSERT"),
     "compose_list_entries": ("SELECT",),
     "compose_counts": ("SELECT",),

@@ -207,6 +207,8 @@ def _item(compose: ListedCompose) -> dict[str, Any]:
     if compose.blueprint_id is not None:
         item["blueprint_id"] = compose.blueprint_id
         item["blueprint_version"] = compose.blueprint_version
+    if compose.created_by is not None:
+        item["created_by"] = compose.created_by
     if compose.shortened:
         item["shortened"] = True
     if compose.status is not None:
@@ -225,6 +227,7 @@ def _facts(compose: StoredCompose) -> dict[str, Any]:
         "blueprint_id": compose.blueprint_id,
         "blueprint_version": compose.blueprint_version,
         "rerun_of": compose.rerun_of,
+        "created_by": compose.created_by,
         "started_at": compose.times.started_at,
         "finished_at": compose.times.finished_at,
     }

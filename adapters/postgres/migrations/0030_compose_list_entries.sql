@@ -5,6 +5,13 @@
 -- Texts are cut so that an index entry stays below PostgreSQL's limit of 2,704 bytes, with an org_id of 1,000 bytes. No
 -- value that the service accepts as a filter is that long.
 
+-- Who started a build: the user name in the identity; no row for builds of the Go service, and for unknown names. The row
+-- is written by the statement that writes the build.
+CREATE TABLE compose_authors (
+    job_id     uuid PRIMARY KEY REFERENCES composes (job_id) ON DELETE CASCADE,
+    created_by varchar(255) NOT NULL
+);
+
 CREATE TABLE compose_list_entries (
     job_id            uuid PRIMARY KEY REFERENCES composes (job_id) ON DELETE CASCADE,
     org_id            varchar NOT NULL,
@@ -115,23 +122,24 @@ CREATE TRIGGER compose_list_entries_count_changed AFTER UPDATE ON compose_list_e
 -- Writes the rows of these builds, without those that are deleted.
 CREATE FUNCTION compose_list_entries_write(builds uuid[]) RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
     INSERT INTO compose_list_entries AS known (job_id, org_id, created_at, image_type, architecture, distribution,
-                                               lower_name, client_id, blueprint_id, blueprint_version, status)
+                                               lower_name, client_id, blueprint_id, blueprint_version, created_by, status)
     SELECT composes.job_id, composes.org_id, composes.created_at,
            left(COALESCE(composes.request #>> '{image_requests,0,image_type}', ''), 50),
            left(COALESCE(composes.request #>> '{image_requests,0,architecture}', ''), 16),
            left(COALESCE(composes.request #>> '{distribution}', ''), 40),
            left(lower(COALESCE(composes.image_name, '')), 100), left(composes.client_id, 16),
-           versions.blueprint_id, versions.version, left(COALESCE(results.status, known_status.status) ->> 'status', 20)
+           versions.blueprint_id, versions.version, authors.created_by, left(COALESCE(results.status, known_status.status) ->> 'status', 20)
     FROM unnest(builds) wanted (id)
     JOIN composes ON composes.job_id = wanted.id AND NOT composes.deleted
     LEFT JOIN blueprint_versions versions ON versions.id = composes.blueprint_version_id
+    LEFT JOIN compose_authors authors ON authors.job_id = composes.job_id
     LEFT JOIN compose_results results ON results.job_id = composes.job_id
     LEFT JOIN compose_statuses known_status ON known_status.job_id = composes.job_id
     ON CONFLICT (job_id) DO UPDATE
     SET org_id = EXCLUDED.org_id, created_at = EXCLUDED.created_at, image_type = EXCLUDED.image_type,
         architecture = EXCLUDED.architecture, distribution = EXCLUDED.distribution, lower_name = EXCLUDED.lower_name,
         client_id = EXCLUDED.client_id, blueprint_id = EXCLUDED.blueprint_id,
-        blueprint_version = EXCLUDED.blueprint_version, status = COALESCE(EXCLUDED.status, known.status)
+        blueprint_version = EXCLUDED.blueprint_version, created_by = EXCLUDED.created_by, status = COALESCE(EXCLUDED.status, known.status)
 $$;
 
 CREATE FUNCTION composes_keep_list_entry() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
