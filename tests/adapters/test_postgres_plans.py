@@ -193,6 +193,7 @@ def look_at_builds(database: RecordingDatabase, compose: UUID) -> None:
     position = watched.watch_older(None, 1000)
     watched.watch_older(position, 1000)
     watched.find_due(40)
+    watched.find([compose])
     watched.count_unfinished()
     watched.postpone(compose)
     watched.end_watch(1000)
