@@ -11,6 +11,12 @@ from domain.paging import Page
 # `changed_at` is set with the first version: the older program may have stopped between the two inserts.
 LISTED: Final = "org_id = %(tenant)s AND deleted = false AND changed_at IS NOT NULL"
 
+# Who saved the first version of a blueprint; NULL where that is not known.
+AUTHOR: Final = """
+(SELECT authors.created_by
+ FROM blueprint_versions first JOIN blueprint_version_authors authors ON authors.version_id = first.id
+ WHERE first.blueprint_id = blueprints.id AND first.version = 1)"""
+
 # The subselects convert the pattern to lower case once, not for every row.
 _SEARCHED: Final = f"""{LISTED}
   AND (lower_name LIKE (SELECT lower(%(search)s::text)) OR lower_description LIKE (SELECT lower(%(search)s::text)))
@@ -26,7 +32,8 @@ SELECT page.id::text, listed.*, page.key::text
 FROM (SELECT id, {column} AS key FROM blueprints WHERE {listed}
       ORDER BY {column} {reading}, id {reading} LIMIT %(limit)s OFFSET %(offset)s) page
 CROSS JOIN LATERAL (
-    SELECT latest_version, name, COALESCE(description, ''), changed_at FROM blueprints WHERE id = page.id LIMIT 1
+    SELECT latest_version, name, COALESCE(description, ''), changed_at, {author}
+    FROM blueprints WHERE id = page.id LIMIT 1
 ) listed
 ORDER BY page.key {shown}, page.id {shown}
 """
@@ -52,6 +59,7 @@ def _page_statements(query: BlueprintsQuery) -> tuple[str, str | None]:
         probe = _PROBE.format(listed=f"{listed} AND ({column}, id) {opposite} (%(key)s::{type_}, %(id)s::uuid)")
     page = _PAGE.format(
         column=column,
+        author=AUTHOR,
         listed=listed + position,
         reading=direction(reads_down),
         shown=direction(is_descending(query.sort)),

@@ -13,7 +13,7 @@ import psycopg
 from psycopg import errors
 from psycopg.types.json import Jsonb
 
-from adapters.postgres.blueprint_lists import LISTED, list_statements
+from adapters.postgres.blueprint_lists import AUTHOR, LISTED, list_statements
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.pages import cut, page_values, read_page
 from adapters.postgres.patterns import escape_like
@@ -41,6 +41,10 @@ INSERT INTO blueprint_versions (id, blueprint_id, version, body, created_at, ser
 VALUES (%(version_id)s, %(blueprint)s, %(version)s, %(body)s, clock_timestamp() AT TIME ZONE 'utc', %(snapshots)s)
 """
 
+_ADD_AUTHOR: Final = """
+INSERT INTO blueprint_version_authors (version_id, created_by) VALUES (%(version_id)s, %(created_by)s)
+"""
+
 _SETTLE_KEY: Final = """
 UPDATE idempotency_keys SET settled = true, made = ARRAY[%(blueprint)s::uuid] WHERE id = %(key)s::uuid
 """
@@ -66,7 +70,11 @@ SELECT blueprints.id, blueprints.name, COALESCE(blueprints.description, ''), ver
                documents.size - octet_length(replace(joined, ',', '')),
                documents.size - octet_length(replace(joined, ':', ''))
            ] FROM concat(documents.body, documents.snapshots) joined
-       ) END
+       ) END,
+       (SELECT authors.created_by
+        FROM blueprint_versions first JOIN blueprint_version_authors authors ON authors.version_id = first.id
+        WHERE first.blueprint_id = blueprints.id AND first.version = 1),
+       (SELECT created_by FROM blueprint_version_authors WHERE version_id = versions.id)
 FROM blueprints
 JOIN blueprint_versions versions ON versions.blueprint_id = blueprints.id
 CROSS JOIN LATERAL (
@@ -107,7 +115,7 @@ _HIDE_COMPOSES: Final = "UPDATE composes SET deleted = true WHERE job_id = ANY (
 _HIDDEN_AT_ONCE: Final = 2000
 
 _BY_NAME: Final = f"""
-SELECT id::text, latest_version, name, COALESCE(description, ''), changed_at FROM blueprints
+SELECT id::text, latest_version, name, COALESCE(description, ''), changed_at, {AUTHOR} FROM blueprints
 WHERE {LISTED} AND name = %(name)s
 """  # noqa: S608 - constants, as all below
 
@@ -303,7 +311,7 @@ def _memory_of(counts: JsonCounts) -> int:
 
 
 def _blueprint_of(row: tuple[Any, ...]) -> Blueprint:
-    found_id, name, description, number, version_id, _, body, snapshots, _ = row
+    found_id, name, description, number, version_id, _, body, snapshots, _, created_by, modified_by = row
     return Blueprint(
         found_id,
         name,
@@ -312,6 +320,8 @@ def _blueprint_of(row: tuple[Any, ...]) -> Blueprint:
         version_id,
         normalize_body(_parse_document(body)),
         _parse_document(snapshots),
+        created_by,
+        modified_by,
     )
 
 
@@ -326,6 +336,8 @@ def _add_version(
         "snapshots": None if version.snapshots is None else _jsonb(version.snapshots),
     }
     connection.execute(_ADD_VERSION, values)
+    if version.created_by:
+        connection.execute(_ADD_AUTHOR, {"version_id": values["version_id"], "created_by": version.created_by})
 
 
 def _jsonb(document: Any) -> Jsonb:

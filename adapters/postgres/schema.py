@@ -36,6 +36,7 @@ _RIGHTS: Final = {
         *("UPDATE latest_version", "UPDATE changed_at"),
     ),
     "blueprint_versions": ("SELECT", "INSERT"),
+    "blueprint_version_authors": ("SELECT", "INSERT"),
     "idempotency_keys": ("SELECT", "INSERT", "UPDATE id", "DELETE"),
     "reconciler": ("SELECT", "INSERT", "UPDATE pod", "UPDATE until"),
     "status_watcher": ("SELECT", "INSERT", "UPDATE pod", "UPDATE until"),

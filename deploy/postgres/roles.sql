@@ -52,6 +52,7 @@ BEGIN
             -- The last two are written by a trigger, which acts for whoever adds a version.
             WHEN 'blueprints' THEN 'SELECT, INSERT, UPDATE (name, description, deleted, latest_version, changed_at)'
             WHEN 'blueprint_versions' THEN 'SELECT, INSERT'
+            WHEN 'blueprint_version_authors' THEN 'SELECT, INSERT'
             WHEN 'compose_authors' THEN 'SELECT, INSERT'
             WHEN 'compose_sboms' THEN 'SELECT, INSERT'
             -- Triggers write them, in the owner's name.

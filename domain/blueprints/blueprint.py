@@ -28,7 +28,7 @@ class NewBlueprint:
 
     `body` is the result of `extract_body`. `metadata` says where an imported blueprint comes from (openapi.yaml, schema
     BlueprintMetadata). `snapshots` is what other services answered when it was saved (the column `service_snapshots`).
-    Both are None where there is none.
+    Both are None where there is none. `created_by` is the name of the user, "" for unknown.
     """
 
     tenant: str
@@ -38,23 +38,26 @@ class NewBlueprint:
     body: Json
     metadata: Json | None = None
     snapshots: Json | None = None
+    created_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version to be added to a stored blueprint."""
+    """A version to be added to a stored blueprint; `created_by` as in NewBlueprint."""
 
     name: str
     description: str
     body: Json
     snapshots: Json | None = None
+    created_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
     """One version of a blueprint; `version_id` is the version's id.
 
-    `name` and `description` are the blueprint's present ones, whatever the version.
+    `name` and `description` are the blueprint's present ones, whatever the version. `created_by` is the name of the
+    user who created the blueprint, `modified_by` of the one who saved this version; None for unknown.
     """
 
     id: UUID
@@ -64,6 +67,8 @@ class Blueprint:
     version_id: UUID
     body: Json
     snapshots: Json = field(default_factory=dict)
+    created_by: str | None = None
+    modified_by: str | None = None
 
     @property
     def distribution(self) -> str | None:
@@ -97,13 +102,17 @@ class BlueprintVersion:
 
 
 class ListedBlueprint(NamedTuple):
-    """A blueprint in a list; `id` is a UUID as text, `last_modified_at` a time in UTC without a time zone."""
+    """A blueprint in a list; `id` is a UUID as text, `last_modified_at` a time in UTC without a time zone.
+
+    `created_by` is the name of the user who created the blueprint, None for unknown.
+    """
 
     id: str
     version: int
     name: str
     description: str
     last_modified_at: datetime
+    created_by: str | None = None
 
 
 DEFAULT_SORT: Final = "-last_modified_at"

@@ -143,7 +143,7 @@ def _with_etag(answer: Response, version: int) -> Response:
 
 
 def _item(blueprint: ListedBlueprint) -> dict[str, Any]:
-    return blueprint._asdict()
+    return without_nulls(blueprint._asdict())
 
 
 def _blueprint(blueprint: Blueprint, lint: Lint) -> dict[str, Any]:
@@ -152,5 +152,6 @@ def _blueprint(blueprint: Blueprint, lint: Lint) -> dict[str, Any]:
         "name": blueprint.name,
         "description": blueprint.description,
         "lint": asdict(lint),
+        **without_nulls({"created_by": blueprint.created_by, "modified_by": blueprint.modified_by}),
         **present_request(blueprint.body),
     }

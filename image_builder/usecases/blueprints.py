@@ -88,6 +88,7 @@ class ManageBlueprints:
                 body=body,
                 metadata=document.get("metadata"),
                 snapshots=snapshots,
+                created_by=identity.username,
             ),
             key,
         )
@@ -116,6 +117,7 @@ class ManageBlueprints:
                 document.get("description", ""),
                 secrets.carry_over_secrets(body, latest.body),
                 snapshots,
+                identity.username,
             )
 
         return self.blueprints.change(identity.tenant, blueprint_id, wanted, change)
@@ -180,7 +182,11 @@ class ManageBlueprints:
             customizations = add_requirements(latest.customizations, required)
             snapshots = None if latest.policy_id is None else create_service_snapshots(latest.policy_id, required)
             return Version(
-                latest.name, latest.description, {**latest.body, "customizations": customizations}, snapshots
+                latest.name,
+                latest.description,
+                {**latest.body, "customizations": customizations},
+                snapshots,
+                identity.username,
             )
 
         return self.blueprints.change(identity.tenant, blueprint_id, None, change)

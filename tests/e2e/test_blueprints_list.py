@@ -30,7 +30,7 @@ def test_an_item_says_what_there_is_of_the_latest_version(client: Client) -> Non
     changed(client, blueprint_id, blueprint("new", description="after"))
     (item,) = listed(client)["data"]
     modified = item.pop("last_modified_at")
-    assert item == {"id": blueprint_id, "version": 2, "name": "new", "description": "after"}
+    assert item == {"id": blueprint_id, "version": 2, "name": "new", "description": "after", "created_by": "u"}
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", modified)
     assert abs(datetime.fromisoformat(modified) - datetime.now(UTC)) < timedelta(seconds=30)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from adapters.embedded.composer.process import StandInComposer
+from tests.support.blueprints import blueprint, changed, kept
 from tests.support.builders import compose_request
 from tests.support.composes import listed, status_of
 from tests.support.databases import Parameters
@@ -43,3 +44,15 @@ def test_builds_of_the_go_service_have_no_author(client: Client, tenant: str, mo
     insert_compose(module_database, tenant)
     (item,) = listed(client)["data"]
     assert "created_by" not in item
+
+
+def test_blueprints_say_who_created_them_and_who_saved_each_version(as_user: As) -> None:
+    blueprint_id = kept(as_user("alice"), name="web")
+    changed(as_user("bob"), blueprint_id, blueprint("web", description="new"))
+    client = as_user("carol")
+    first, latest = (client.get(f"/blueprints/{blueprint_id}?version={number}").json() for number in (1, 2))
+    assert (first["created_by"], first["modified_by"]) == ("alice", "alice")
+    assert (latest["created_by"], latest["modified_by"]) == ("alice", "bob")
+    for query in ("", "?name=web", "?search=web&sort=name"):
+        (item,) = client.get(f"/blueprints{query}").json()["data"]
+        assert item["created_by"] == "alice"

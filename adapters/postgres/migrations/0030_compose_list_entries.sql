@@ -128,7 +128,8 @@ CREATE FUNCTION compose_list_entries_write(builds uuid[]) RETURNS void LANGUAGE 
            left(COALESCE(composes.request #>> '{image_requests,0,architecture}', ''), 16),
            left(COALESCE(composes.request #>> '{distribution}', ''), 40),
            left(lower(COALESCE(composes.image_name, '')), 100), left(composes.client_id, 16),
-           versions.blueprint_id, versions.version, authors.created_by, left(COALESCE(results.status, known_status.status) ->> 'status', 20)
+           versions.blueprint_id, versions.version, authors.created_by,
+           left(COALESCE(results.status, known_status.status) ->> 'status', 20)
     FROM unnest(builds) wanted (id)
     JOIN composes ON composes.job_id = wanted.id AND NOT composes.deleted
     LEFT JOIN blueprint_versions versions ON versions.id = composes.blueprint_version_id
@@ -139,25 +140,39 @@ CREATE FUNCTION compose_list_entries_write(builds uuid[]) RETURNS void LANGUAGE 
     SET org_id = EXCLUDED.org_id, created_at = EXCLUDED.created_at, image_type = EXCLUDED.image_type,
         architecture = EXCLUDED.architecture, distribution = EXCLUDED.distribution, lower_name = EXCLUDED.lower_name,
         client_id = EXCLUDED.client_id, blueprint_id = EXCLUDED.blueprint_id,
-        blueprint_version = EXCLUDED.blueprint_version, created_by = EXCLUDED.created_by, status = COALESCE(EXCLUDED.status, known.status)
+        blueprint_version = EXCLUDED.blueprint_version, created_by = EXCLUDED.created_by,
+        status = COALESCE(EXCLUDED.status, known.status)
+    WHERE (known.org_id, known.created_at, known.image_type, known.architecture, known.distribution, known.lower_name,
+           known.client_id, known.blueprint_id, known.blueprint_version, known.created_by, known.status)
+          IS DISTINCT FROM
+          (EXCLUDED.org_id, EXCLUDED.created_at, EXCLUDED.image_type, EXCLUDED.architecture, EXCLUDED.distribution,
+           EXCLUDED.lower_name, EXCLUDED.client_id, EXCLUDED.blueprint_id, EXCLUDED.blueprint_version,
+           EXCLUDED.created_by, COALESCE(EXCLUDED.status, known.status))
 $$;
 
-CREATE FUNCTION composes_keep_list_entry() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+CREATE FUNCTION composes_add_list_entry() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    IF NEW.deleted THEN
-        DELETE FROM compose_list_entries WHERE job_id = NEW.job_id;
-    ELSE
-        PERFORM compose_list_entries_write(ARRAY[NEW.job_id]);
-    END IF;
+    PERFORM compose_list_entries_write(ARRAY[NEW.job_id]);
     RETURN NULL;
 END
 $$;
-CREATE TRIGGER composes_keep_list_entry
-    AFTER INSERT OR UPDATE OF request, created_at, org_id, image_name, deleted, client_id, blueprint_version_id ON composes
-    FOR EACH ROW EXECUTE FUNCTION composes_keep_list_entry();
+CREATE TRIGGER composes_add_list_entry AFTER INSERT ON composes
+    FOR EACH ROW EXECUTE FUNCTION composes_add_list_entry();
+
+-- For all rows of a statement at once: one may mark thousands of builds as deleted.
+CREATE FUNCTION composes_keep_list_entries() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    DELETE FROM compose_list_entries
+    WHERE job_id = ANY (ARRAY(SELECT new_rows.job_id FROM new_rows WHERE new_rows.deleted));
+    PERFORM compose_list_entries_write(ARRAY(SELECT new_rows.job_id FROM new_rows WHERE NOT new_rows.deleted));
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER composes_keep_list_entries AFTER UPDATE ON composes
+    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION composes_keep_list_entries();
 
 -- Writes the entries that are missing: those of builds from before this migration, of any age, and of builds that were
--- restored without triggers (docs/operations.md, Restoring). Batches as in 0008. Builds are locked while their entries are
+-- restored without triggers (docs/operations.md, Filters and counts of lists). Batches as in 0008. Builds are locked while their entries are
 -- written: a deletion in progress is skipped, and a later one waits and finds the entry.
 CREATE PROCEDURE compose_list_entries_fill() LANGUAGE plpgsql AS $$
 DECLARE
@@ -193,6 +208,7 @@ ALTER FUNCTION compose_list_entries_count_new() SET search_path FROM CURRENT;
 ALTER FUNCTION compose_list_entries_count_old() SET search_path FROM CURRENT;
 ALTER FUNCTION compose_list_entries_count_changed() SET search_path FROM CURRENT;
 ALTER FUNCTION compose_list_entries_write(uuid[]) SET search_path FROM CURRENT;
-ALTER FUNCTION composes_keep_list_entry() SET search_path FROM CURRENT;
+ALTER FUNCTION composes_add_list_entry() SET search_path FROM CURRENT;
+ALTER FUNCTION composes_keep_list_entries() SET search_path FROM CURRENT;
 REVOKE ALL ON FUNCTION compose_counts_add(varchar, timestamp, varchar, bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION compose_list_entries_write(uuid[]) FROM PUBLIC;
