@@ -43,7 +43,7 @@ class Bounds:
     """Names that requests may use, limits of bodies and parameters, and page sizes by the lists' paths.
 
     `values` is the maximum number of values in a body; `lengths` holds the limits of each kind of body, and under
-    `parameters` those of parameters by name.
+    `parameters` those of parameters by name. `operations` are the names of query and header parameters by operation id.
     """
 
     architectures: tuple[str, ...]
@@ -53,6 +53,7 @@ class Bounds:
     values: int
     lengths: Mapping[str, Lengths]
     page_sizes: Mapping[str, PageSizes]
+    operations: Mapping[str, tuple[str, ...]]
 
 
 def bounds(contract: Contract) -> Bounds:
@@ -74,6 +75,10 @@ def bounds(contract: Contract) -> Bounds:
             for operation in sorted(contract.operations.values(), key=lambda operation: operation.path)
             for parameter in operation.query_parameters
             if parameter.name == "limit"
+        },
+        operations={
+            operation.id: tuple(each.name for each in (*operation.query_parameters, *operation.header_parameters))
+            for operation in contract.operations.values()
         },
     )
 
