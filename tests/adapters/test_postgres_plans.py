@@ -134,7 +134,7 @@ def use(database: RecordingDatabase, tenant: str, blueprint: UUID) -> None:
         for backward in (False, True):
             at = Cursor(sort, key, uuid4(), backward)
             kept.find_page(BlueprintsQuery(tenant, Page(100, 0), sort=sort, cursor=at, search="server"))
-    new = kept.create(NewBlueprint(tenant, "", "new", "", {}))
+    new = kept.create(NewBlueprint(tenant, "", "new", "", {}, created_by="alice"))
     kept.change(tenant, new, None, lambda _: Version("newer", "", {}))
     version = kept.get(tenant, new, 1).version_id
     for quota in (None, Quota(10, timedelta(days=1)), Quota(1_000_000, timedelta(days=14))):
