@@ -16,7 +16,7 @@ from tests.support.blueprints import UNKNOWN, insert_blueprint, kept
 from tests.support.builders import compose_request, image_request
 from tests.support.databases import Parameters
 from tests.support.old_rows import BODIES, BUILDS, REQUESTS
-from tests.support.operations import OTHERS, Call, of_the_database, operation_ids
+from tests.support.operations import OTHERS, Call, cancellation, of_the_database, operation_ids
 from tests.support.rows import insert_compose
 from tests.support.service import Client, Service
 
@@ -116,7 +116,7 @@ def test_an_answer_of_every_operation_fits_its_schema(
     client = service.client(uuid4().hex)
     key, build = kept(client, name="read", distribution="rhel-9"), client.compose(compose_request())
     composer.steer(image_status={"status": "success"})
-    calls = {**OTHERS, **of_the_database(build, key, "new")}
+    calls = {**OTHERS, **of_the_database(build, key, "new"), "cancelCompose": cancellation(composer)}
     assert calls.keys() == operation_ids()
     checked = Answers(contract, document, client)
     for operation, call in calls.items():

@@ -16,7 +16,7 @@ from tests.support import raw_http
 from tests.support.blueprints import UNKNOWN, kept
 from tests.support.builders import compose_request, identity
 from tests.support.databases import Parameters
-from tests.support.operations import OTHERS, of_the_database, operation_ids
+from tests.support.operations import OTHERS, cancellation, of_the_database, operation_ids
 from tests.support.refusals import assert_is_one_line, refusal
 from tests.support.service import BASE, Service
 from tests.support.waiting import PATIENCE
@@ -34,7 +34,7 @@ def test_the_json_of_every_operation_ends_with_one_line_break(
     key = kept(client, name="read", distribution="rhel-9")
     build = client.compose(compose_request())
     composer.steer(image_status={"status": "success"})
-    calls = {**OTHERS, **of_the_database(build, key, "new")}
+    calls = {**OTHERS, **of_the_database(build, key, "new"), "cancelCompose": cancellation(composer)}
     assert calls.keys() == operation_ids()
     for name, call in calls.items():
         answer = call(client)

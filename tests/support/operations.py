@@ -10,6 +10,7 @@ from uuid import UUID
 import requests
 import yaml
 
+from adapters.embedded.composer.process import StandInComposer
 from adapters.embedded.platform.known import POLICY_RHEL9
 from tests.support.blueprints import blueprint
 from tests.support.builders import compose_request
@@ -37,6 +38,18 @@ def operation_ids() -> set[str]:
     return set(operations())
 
 
+def cancellation(composer: StandInComposer) -> Call:
+    """A call of cancelCompose that succeeds, for a new build; afterwards builds have ended at once."""
+
+    def call(client: Client) -> requests.Response:
+        composer.steer(image_status={"status": "building"})
+        answer = client.post(f"/composes/{client.compose(compose_request())}/cancel")
+        composer.steer(image_status={"status": "success"})
+        return answer
+
+    return call
+
+
 def of_the_database(compose_id: str | UUID, blueprint_id: str | UUID, name: str) -> dict[str, Call]:
     """Calls of the operations that need the database, in an order in which all succeed; `name` is a new blueprint's."""
     compose, kept = f"/composes/{compose_id}", f"/blueprints/{blueprint_id}"
@@ -47,6 +60,8 @@ def of_the_database(compose_id: str | UUID, blueprint_id: str | UUID, name: str)
         "getComposes": lambda client: client.get("/composes"),
         "getComposeStatus": lambda client: client.get(compose),
         "getComposeMetadata": lambda client: client.get(f"{compose}/metadata"),
+        "cancelCompose": lambda client: client.post(f"{compose}/cancel"),
+        "rerunCompose": lambda client: client.post(f"{compose}/rerun"),
         "deleteCompose": lambda client: client.delete(compose),
         "getBlueprints": lambda client: client.get("/blueprints"),
         "createBlueprint": lambda client: client.post("/blueprints", blueprint(name)),

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from prometheus_client import values
 from structlog.testing import capture_logs
 
 from domain.errors import ConfigurationError
+from domain.looks import UnfinishedBuilds
 from image_builder.telemetry.metrics import Metrics
 from image_builder.telemetry.workers import MetricsMemory, MetricsSlot
 from tests.support.metrics import Exposition
@@ -28,6 +30,8 @@ POOL = {"limit": 20, "size": 2, "in_use": 1, "waiting": 0}
 # A worker that does as it is told, a line at a time, and says when it is done.
 WORKER = f"""
 import sys
+from datetime import timedelta
+from domain.looks import UnfinishedBuilds
 from image_builder.telemetry.metrics import Metrics
 from image_builder.telemetry.workers import MetricsMemory, MetricsSlot
 slot = MetricsSlot(MetricsMemory([int(file) for file in sys.argv[1:]]))
@@ -124,10 +128,12 @@ def test_any_worker_tells_the_sum_of_all(workers: Workers, ours: MetricsSlot) ->
 def test_the_names_are_those_of_a_single_process(workers: Workers, ours: MetricsSlot) -> None:
     worker = workers.another()
     worker.serves()
-    worker.does("metrics.starts_unmatched(0); metrics.reconciliation_completed()")
+    worker.does("metrics.starts_unmatched(0); metrics.reconciliation_completed(); metrics.status_watch_completed()")
+    worker.does("metrics.builds_unfinished(UnfinishedBuilds((0, 0, 0), timedelta(0)))")
     together = workers.told(ours)
     single = Metrics(["/compose"])
     single.observe("/compose", "POST", 200, 0.3)
+    single.builds_unfinished(UnfinishedBuilds((0, 0, 0), timedelta(0)))
     alone = Exposition.of(single.exposition().decode())
     assert set(together.samples) == set(alone.samples)
     types = [{line for line in each.text.splitlines() if line.startswith("# TYPE")} for each in (together, alone)]
