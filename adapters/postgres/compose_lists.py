@@ -62,14 +62,14 @@ SELECT EXISTS (
     ORDER BY {column} {direction}, job_id {direction} LIMIT 1
 )
 """
-# The counts of whole hours, and the entries of the hour in which the list begins.
+# The counts of whole periods, and the entries of the period in which the list begins.
 _COUNT_BY_TYPE: Final = f"""
 SELECT (
     SELECT COALESCE(sum(count), 0)::bigint FROM compose_counts
-    WHERE org_id = %(tenant)s AND hour > {_SINCE}{{conditions}}
+    WHERE org_id = %(tenant)s AND period > {_SINCE}{{conditions}}
 ) + (
     SELECT count(*) FROM compose_list_entries
-    WHERE {_LISTED} AND created_at < date_trunc('hour', {_SINCE}) + interval '1 hour'{{conditions}}
+    WHERE {_LISTED} AND created_at < compose_counts_period({_SINCE}) + interval '6 hours'{{conditions}}
 )
 """  # noqa: S608
 

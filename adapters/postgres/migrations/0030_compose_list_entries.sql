@@ -39,16 +39,16 @@ CREATE INDEX compose_list_entries_by_name_idx
              status)
     WHERE lower_name >= '';
 
--- How many of these rows an organization has by image type and hour, so that a count need not read them all. Several
--- rows may count the same hour: a transaction that finds one locked adds to another, and waits for none.
+-- How many of these rows an organization has by image type and period, so that a count need not read them all. Several
+-- rows may count the same period: a transaction that finds one locked adds to another, and waits for none.
 CREATE TABLE compose_counts (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     org_id     varchar NOT NULL,
-    hour       timestamp NOT NULL,
+    period     timestamp NOT NULL,
     image_type varchar(50) NOT NULL,
     count      bigint NOT NULL
 ) WITH (fillfactor = 70);
-CREATE INDEX compose_counts_org_id_hour_idx ON compose_counts (org_id, hour, image_type);
+CREATE INDEX compose_counts_org_id_period_idx ON compose_counts (org_id, period, image_type);
 
 -- Both tables get new row versions with each build, and each status.
 DO $$
@@ -62,7 +62,12 @@ BEGIN
 END
 $$;
 
--- Adds to the count of an hour. In a transaction that reads a fixed snapshot, updating a row could fail: it adds a row.
+-- The beginning of the period of six hours that a time is in. An infinite time is its own period.
+CREATE FUNCTION compose_counts_period(at timestamp) RETURNS timestamp LANGUAGE sql IMMUTABLE AS $$
+    SELECT date_trunc('day', at) + COALESCE(floor(extract(hour FROM at) / 6), 0) * interval '6 hours'
+$$;
+
+-- Adds to the count of a period. In a transaction that reads a fixed snapshot, updating a row could fail: it adds a row.
 CREATE FUNCTION compose_counts_add(tenant varchar, at timestamp, type varchar, number bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -71,12 +76,12 @@ DECLARE
 BEGIN
     IF current_setting('transaction_isolation') = 'read committed' THEN
         SELECT id INTO unlocked FROM compose_counts
-        WHERE org_id = tenant AND hour = date_trunc('hour', at) AND image_type = type
-        ORDER BY org_id, hour, image_type LIMIT 1 FOR UPDATE SKIP LOCKED;
+        WHERE org_id = tenant AND period = compose_counts_period(at) AND image_type = type
+        ORDER BY org_id, period, image_type LIMIT 1 FOR UPDATE SKIP LOCKED;
     END IF;
     IF unlocked IS NULL THEN
-        INSERT INTO compose_counts (org_id, hour, image_type, count)
-        VALUES (tenant, date_trunc('hour', at), type, number);
+        INSERT INTO compose_counts (org_id, period, image_type, count)
+        VALUES (tenant, compose_counts_period(at), type, number);
     ELSE
         UPDATE compose_counts SET count = count + number WHERE id = unlocked RETURNING count INTO remains;
         IF remains = 0 THEN
@@ -88,8 +93,8 @@ $$;
 
 CREATE FUNCTION compose_list_entries_count_new() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    PERFORM compose_counts_add(org_id, hour, image_type, number)
-    FROM (SELECT org_id, date_trunc('hour', created_at) AS hour, image_type, count(*) AS number
+    PERFORM compose_counts_add(org_id, period, image_type, number)
+    FROM (SELECT org_id, compose_counts_period(created_at) AS period, image_type, count(*) AS number
           FROM new_rows GROUP BY 1, 2, 3) added;
     RETURN NULL;
 END
@@ -99,8 +104,8 @@ CREATE TRIGGER compose_list_entries_count_new AFTER INSERT ON compose_list_entri
 
 CREATE FUNCTION compose_list_entries_count_old() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    PERFORM compose_counts_add(org_id, hour, image_type, -number)
-    FROM (SELECT org_id, date_trunc('hour', created_at) AS hour, image_type, count(*) AS number
+    PERFORM compose_counts_add(org_id, period, image_type, -number)
+    FROM (SELECT org_id, compose_counts_period(created_at) AS period, image_type, count(*) AS number
           FROM old_rows GROUP BY 1, 2, 3) removed;
     RETURN NULL;
 END
