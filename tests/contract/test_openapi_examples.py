@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from tests.support.blueprints import kept
+from tests.support.builders import compose_request
 from tests.support.service import Service
 
 pytestmark = pytest.mark.usefixtures("composer")
@@ -35,6 +36,8 @@ def test_every_example_of_a_body_is_taken(service: Service, document: Mapping[st
             for media_type, value in example_bodies(document, operation):
                 client = service.client(uuid4().hex)
                 place = path.replace("{id}", kept(client)) if "{id}" in path else path
+                if "{composeId}" in place:
+                    place = place.replace("{composeId}", client.compose(compose_request()))
                 body = value.encode() if isinstance(value, str) else orjson.dumps(value)
                 answer = client.request(method.upper(), place, data=body, headers={"Content-Type": media_type})
                 assert answer.ok, f"{method} {path}: {value}\n{answer.text}"
