@@ -7,7 +7,6 @@ by contract, no identity, no validation, no log, no metrics, no errors, no retri
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
 from typing import Any, Final
 
 import orjson
@@ -20,10 +19,13 @@ from requests.adapters import HTTPAdapter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 # The very statements of the service, so that a change of theirs changes both sides.
-from adapters.postgres.composes import _COUNT, _PAGE
+from adapters.postgres.compose_lists import COUNT, values_of
+from adapters.postgres.composes import _PAGE
 from adapters.postgres.connection import session_parameters
 from adapters.postgres.starts import _RECORD_COMPOSE, _RECORD_FIRST
 from benchmarks.payloads import BASE, BUILDER, READER, composer_request
+from domain.composes import ComposesQuery
+from domain.paging import Page
 from image_builder.configuration.settings import Settings, load_settings
 from image_builder.http.bridge import Bridge
 from image_builder.http.call import CALL, REQUEST_RECORD, Call, Lane, RequestRecord, Route
@@ -49,10 +51,10 @@ def application(settings: Settings) -> Flask:
     @flask.get(f"{BASE}/composes")
     def composes() -> Response:
         limit = int(request.args.get("limit", "100"))
-        values = {"tenant": READER, "listed_for": timedelta(days=14), "ignored": [], "limit": limit, "offset": 0}
+        values = values_of(ComposesQuery(READER, Page(limit, 0)))
         with pool.connection() as connection:
             with connection.pipeline():
-                counted = connection.execute(_COUNT, values)
+                counted = connection.execute(COUNT, values)
                 rows = connection.execute(_PAGE, values)
             return _answer(_page(counted.fetchone()[0], rows.fetchall(), limit))
 

@@ -14,9 +14,11 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
+from uuid import UUID
 
 import click
 import psycopg
@@ -26,14 +28,16 @@ from rich.table import Table
 from adapters.embedded.postgres import EmbeddedPostgres
 
 # The very statements of the service.
-from adapters.postgres.blueprints import _BY_NAME, _COUNT_ALL, _COUNT_SEARCH, _PAGE_OF_ALL, _PAGE_OF_SEARCH
+from adapters.postgres.blueprint_lists import COUNT_ALL, COUNT_SEARCH, PAGE_OF_ALL, PAGE_OF_SEARCH
+from adapters.postgres.blueprints import _BY_NAME
+from adapters.postgres.compose_lists import COUNT, count_statement, list_statements, values_of
 from adapters.postgres.composes import (
-    _COUNT,
     _COUNT_OF_BLUEPRINT,
     _PAGE,
     _PAGE_BY_TYPE,
     _PAGE_OF_BLUEPRINT,
     _REACH_BY_TYPE,
+    page_statement,
 )
 from adapters.postgres.connection import PostgresDatabase, session_parameters
 from adapters.postgres.migrate import migrate
@@ -42,7 +46,9 @@ from benchmarks import database, rounds
 from benchmarks.database import LARGE, SMALL, TYPES, Size
 from benchmarks.payloads import small_request
 from benchmarks.rounds import Target
-from domain.composes import LISTED_FOR, NewCompose
+from domain.compose_filters import ComposeFilters
+from domain.composes import LISTED_FOR, ComposesQuery, NewCompose
+from domain.paging import Page
 from domain.quota import Quota
 from domain.starts import NewStart
 from image_builder.telemetry import logs
@@ -50,6 +56,8 @@ from tests.support import go_service
 
 _TIMES: Final = 3.0
 _MILLISECONDS: Final = 50.0
+_COUNT_MILLISECONDS: Final = 2.0
+_COMBINED_MILLISECONDS: Final = 150.0
 # How many statements the others execute before and after the migration, and for how many seconds that is awaited.
 _SOME: Final = 200
 _PATIENCE: Final = 60.0
@@ -65,17 +73,22 @@ SELECT (SELECT name FROM blueprints WHERE org_id = %(tenant)s AND deleted = fals
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A statement and its values beside the tenant; `compared`: with the small tenant, else it has a limit."""
+    """A statement and its values beside the tenant.
+
+    `compared`: with the small tenant, else it has a `limit` in milliseconds.
+    """
 
     title: str
     statement: str
     values: Mapping[str, Any]
     compared: bool
+    limit: float = _MILLISECONDS
 
 
 def cases(size: Size) -> Iterator[Case]:
     """All statements of lists: first pages, then what reads an index to its end."""
-    every = {"listed_for": LISTED_FOR, "ignored": [], "version": None, **_at(0)}
+    every = {**values_of(ComposesQuery("", Page(100, 0))), "reach": 100}
+    del every["tenant"], every["blueprint"]  # those of the measured tenant
     less, nothing = {**every, "ignored": _IGNORED}, {**every, "ignored": list(TYPES)}
     few = {**every, "ignored": list(TYPES[1:])}
     deep, behind = _at(size.large_has // 2), _at(_REACH_BY_TYPE)
@@ -84,9 +97,10 @@ def cases(size: Size) -> Iterator[Case]:
     yield Case("builds without two image types, page of 100", _PAGE_BY_TYPE, less, True)
     yield Case("builds of one image type, page of 100", _PAGE_BY_TYPE, few, True)
     yield Case("builds, all of ignored image types, page of 100", _PAGE_BY_TYPE, nothing, True)
-    yield Case("builds, count", _COUNT, every, False)
-    yield Case("builds without two image types, count", _COUNT, less, False)
-    yield Case("builds, all of ignored image types, count", _COUNT, nothing, False)
+    counted = count_statement(ComposesQuery("", Page(100, 0), tuple(TYPES)))
+    yield Case("builds, count", COUNT, every, False, _COUNT_MILLISECONDS)
+    yield Case("builds without two image types, count", counted, less, False, _COUNT_MILLISECONDS)
+    yield Case("builds, all of ignored image types, count", counted, nothing, False, _COUNT_MILLISECONDS)
     yield Case(f"builds, page at offset {deep['offset']:,}", _PAGE, {**every, **deep}, False)
     yield Case("builds without two image types, the same offset", _PAGE, {**less, **deep}, False)
     yield Case(f"builds, all of ignored image types, offset {behind['offset']:,}", _PAGE, {**nothing, **behind}, False)
@@ -98,16 +112,50 @@ def cases(size: Size) -> Iterator[Case]:
     yield Case(title, _PAGE_OF_BLUEPRINT, {**every, **middle}, False)
     listed = {"limit": 100, "offset": 0}
     many, none = ({**listed, "search": f"%{text}%"} for text in ("Server 1", "nowhere"))
-    yield Case("blueprints, page of 100", _PAGE_OF_ALL, listed, True)
-    yield Case("blueprints, page of 10", _PAGE_OF_ALL, {**listed, "limit": 10}, True)
+    yield Case("blueprints, page of 100", PAGE_OF_ALL, listed, True)
+    yield Case("blueprints, page of 10", PAGE_OF_ALL, {**listed, "limit": 10}, True)
     yield Case("blueprints by name", _BY_NAME, {}, True)
-    yield Case("blueprints, search that finds many, page of 100", _PAGE_OF_SEARCH, many, True)
-    yield Case("blueprints, count", _COUNT_ALL, listed, False)
-    yield Case("blueprints, search that finds many, count", _COUNT_SEARCH, many, False)
-    yield Case("blueprints, search that finds nothing, count", _COUNT_SEARCH, none, False)
-    yield Case("blueprints, search that finds nothing, page", _PAGE_OF_SEARCH, none, False)
+    yield Case("blueprints, search that finds many, page of 100", PAGE_OF_SEARCH, many, True)
+    yield Case("blueprints, count", COUNT_ALL, listed, False)
+    yield Case("blueprints, search that finds many, count", COUNT_SEARCH, many, False)
+    yield Case("blueprints, search that finds nothing, count", COUNT_SEARCH, none, False)
+    yield Case("blueprints, search that finds nothing, page", PAGE_OF_SEARCH, none, False)
+    yield from _filtered()
     half = {**listed, "offset": size.blueprints * 3 // 10}
-    yield Case(f"blueprints, page at offset {half['offset']:,}", _PAGE_OF_ALL, half, False)
+    yield Case(f"blueprints, page at offset {half['offset']:,}", PAGE_OF_ALL, half, False)
+
+
+def _filtered() -> Iterator[Case]:
+    """Lists of builds with each filter, with all of them, and by name; each filter also where it finds nothing."""
+    past = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=2)
+    filters = {
+        "an image type": ComposeFilters(image_types=("aws",)),
+        "an architecture": ComposeFilters(architecture="x86_64"),
+        "another architecture": ComposeFilters(architecture="aarch64"),
+        "two distributions": ComposeFilters(distributions=("centos-9", "rhel-9")),
+        "an unknown blueprint": ComposeFilters(blueprint_id=UUID(int=1)),
+        "an unknown user": ComposeFilters(created_by="nobody"),
+        "a kind of program": ComposeFilters(client_id="ui"),
+        "a part of the name": ComposeFilters(search="server-1"),
+        "a text that no name has": ComposeFilters(search="nowhere"),
+        "an earliest time": ComposeFilters(created_after=past),
+        "a latest time": ComposeFilters(created_before=past),
+        "everything": ComposeFilters(
+            ("aws", "wsl"), "x86_64", ("centos-9",), None, None, "ui", "server", past - timedelta(days=9), past
+        ),
+    }
+    for title, wanted in filters.items():
+        limit = _COMBINED_MILLISECONDS if title == "everything" else _MILLISECONDS
+        if title == "an image type":
+            limit = _COUNT_MILLISECONDS
+        for sort in ("-created_at", "image_name"):
+            query = ComposesQuery("", Page(100, 0), filters=wanted, sort=sort)
+            found, values = list_statements(query), values_of(query)
+            del values["tenant"]
+            if sort == "-created_at":
+                yield Case(f"builds by {title}, count", found.count, values, False, limit)
+            page = page_statement(found.ids, found.key, found.order)
+            yield Case(f"builds by {title}, page by {sort}", page, values, False, max(limit, _MILLISECONDS))
 
 
 def _at(offset: int) -> dict[str, int]:
@@ -266,7 +314,7 @@ def main(*, composes: int, versions: int, times: int) -> None:
         targets.append(
             Target(case.title, large / small, _TIMES, " times")
             if case.compared
-            else Target(case.title, large, _MILLISECONDS, " ms")
+            else Target(case.title, large, case.limit, " ms")
         )
     table.add_row("quota check", f"{checked[SMALL]:.2f}", f"{checked[LARGE]:.2f}")
     targets.append(Target("quota check", checked[LARGE] / checked[SMALL], _TIMES, " times"))

@@ -9,7 +9,8 @@ from enum import IntEnum
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from domain.paging import Page
+from domain.compose_filters import DEFAULT_SORT, NO_FILTERS, ComposeFilters
+from domain.paging import Cursor, Page
 
 # The age up to which lists show a compose; older composes can still be read by id.
 LISTED_FOR: Final = timedelta(days=14)
@@ -25,7 +26,7 @@ class NewCompose:
 
     `request` is a ComposeRequest of openapi.yaml without passwords. `blueprint_version` is the id of the version of the
     blueprint that the build was started from; None for a build without a blueprint. `rerun_of` is the build whose
-    request was used again, if any.
+    request was used again, if any. `created_by` is the name of the user who started it, "" for unknown.
     """
 
     tenant: str
@@ -36,6 +37,7 @@ class NewCompose:
     client_id: str
     blueprint_version: UUID | None = None
     rerun_of: UUID | None = None
+    created_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class StoredCompose:
     blueprint_id: UUID | None = None
     blueprint_version: int | None = None
     rerun_of: UUID | None = None
+    created_by: str | None = None
     status: Mapping[str, Any] | None = None
     seen: SeenStatus | None = None
     times: BuildTimes = BuildTimes()
@@ -156,14 +159,16 @@ class ListedCompose(NamedTuple):
     blueprint_version: int | None
     shortened: bool = False
     status: str | None = None
+    created_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ComposesQuery:
-    """A query for undeleted composes of a tenant, newest first.
+    """A query for undeleted composes of a tenant, in the order of `sort` (of `domain.compose_filters.SORTS`).
 
     Image types in `ignored` (names as in the request) are left out. `blueprint` and `version` restrict the result to
-    the composes of a blueprint, or of one of its versions.
+    the composes of a blueprint, or of one of its versions. With a `cursor` the page begins there, and `page.offset` is
+    not used.
     """
 
     tenant: str
@@ -171,11 +176,20 @@ class ComposesQuery:
     ignored: tuple[str, ...] = ()
     blueprint: UUID | None = None
     version: int | None = None
+    filters: ComposeFilters = NO_FILTERS
+    sort: str = DEFAULT_SORT
+    cursor: Cursor | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ComposesPage:
-    """A page of composes; `count` is the number of all composes that match the query."""
+    """A page of composes; `count` is the number of all composes that match the query.
+
+    `previous` and `next` are the cursors of the pages before and after it; None if there is no such page, and for a
+    page without composes.
+    """
 
     count: int
     composes: tuple[ListedCompose, ...]
+    previous: Cursor | None = None
+    next: Cursor | None = None

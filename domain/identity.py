@@ -15,6 +15,8 @@ _ACCOUNT: Final = "account:"
 LONGEST_ID: Final = 1000
 # Bytes of an e-mail address: local part, at sign and domain (RFC 5321, section 4.5.3.1).
 LONGEST_EMAIL: Final = 320
+# Bytes of the name of a user or service account that is stored beside what they create.
+LONGEST_USERNAME: Final = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Identity:
 
     `tenant` is the key of all rows and quotas. `entitled`: the caller has the entitlement for RHEL. `header` is the
     identity header as received, which is passed on to back-ends; None for a caller without a Red Hat identity.
+    `username` is that of the user or service account, "" for unknown.
     """
 
     tenant: str
@@ -30,6 +33,7 @@ class Identity:
     email: str = ""
     entitled: bool = False
     header: str | None = None
+    username: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class RedHatClaims:
     account_number: str
     kind: str
     email: str
+    username: str
     entitlements: Mapping[str, bool]
 
 
@@ -70,6 +75,7 @@ def red_hat_identity(claims: RedHatClaims, header: str) -> Identity:
         email=claims.email if _is_usable(claims.email, LONGEST_EMAIL) else "",
         entitled=claims.entitlements.get("rhel", bool(account_number)),
         header=header,
+        username=_username(claims.username),
     )
 
 
@@ -80,7 +86,12 @@ def fedora_identity(user: str) -> Identity:
     """
     if not user.strip() or not _is_usable(user, LONGEST_ID):
         raise UnauthenticatedError("The identity header names no possible user")
-    return Identity(tenant=user)
+    return Identity(tenant=user, username=_username(user))
+
+
+def _username(name: str) -> str:
+    """The name, or "" if it is longer than LONGEST_USERNAME or not printable: nothing must fail because of it."""
+    return name if _is_usable(name, LONGEST_USERNAME) else ""
 
 
 def _is_usable(text: str, longest: int) -> bool:

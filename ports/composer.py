@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from domain.packages import Package
+from domain.sboms import Sbom
 from domain.status import ComposeStatus
 from domain.submission import Submission
 
@@ -18,6 +19,14 @@ class Builds:
 
     ids: frozenset[UUID]
     complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ComposerLogs:
+    """The logs of a build: `image_builds` of the composer's ComposeLogs, and how many bytes the answer had."""
+
+    image_builds: Sequence[Mapping[str, Any]]
+    size: int
 
 
 class Composer(Protocol):
@@ -37,6 +46,12 @@ class Composer(Protocol):
 
     def metadata(self, compose_id: UUID) -> dict[str, Any]:
         """Return `packages` and `ostree_commit` of the built image. Raises NotFoundError as `status` does."""
+
+    def logs(self, compose_id: UUID) -> ComposerLogs:
+        """The logs of a build. Raises NotFoundError for a build that the composer does not know, or has no logs of."""
+
+    def sboms(self, compose_id: UUID) -> tuple[Sbom, ...]:
+        """The bills of materials of a build. Raises NotFoundError as `logs` does."""
 
     def builds(self) -> Builds:
         """Return all builds of the composer, of any client. Raises UnavailableError."""

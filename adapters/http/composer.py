@@ -10,15 +10,17 @@ from uuid import UUID
 
 from marshmallow import INCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate
 
+from adapters.http import composer_artifacts
 from adapters.http.client import MAX_IDLE, Answer, BackEnd, NoAnswerError, QueryParameters, Timeouts, path_segment
 from adapters.http.exchange import MAX_ANSWER_BYTES
 from adapters.http.schemas import AnswerSchema, BoundedList, RecordList
 from domain.documents import LARGEST_DETAILS, is_within
 from domain.errors import NotFoundError, OutcomeUnknownError, UnavailableError
 from domain.packages import Package
+from domain.sboms import Sbom
 from domain.status import BuildError, ComposeStatus, ImageStatus, Progress, UploadStatus, limit_error
 from domain.submission import Accepted, Refused, Submission, Unanswered
-from ports.composer import Builds
+from ports.composer import Builds, ComposerLogs
 
 _BASE: Final = "/api/image-builder-composer/v2"
 # For the calls that the composer answers from memory.
@@ -246,6 +248,17 @@ class HttpComposer:
         )
         return metadata
 
+    def logs(self, compose_id: UUID) -> ComposerLogs:
+        """See the port."""
+        answer = self._get_artifact(f"/composes/{compose_id}/logs", composer_artifacts.MAX_LOGS_BYTES)
+        return ComposerLogs(_load_answer(answer, composer_artifacts.LOGS), len(answer.body))
+
+    def sboms(self, compose_id: UUID) -> tuple[Sbom, ...]:
+        """See the port."""
+        answer = self._get_artifact(f"/composes/{compose_id}/sboms", composer_artifacts.MAX_SBOMS_BYTES)
+        found: tuple[Sbom, ...] = _load_answer(answer, composer_artifacts.SBOMS)
+        return found
+
     def builds(self) -> Builds:
         """See the port."""
         answer = self._get("/composes/", max_bytes=_MAX_LIST_BYTES)
@@ -300,6 +313,14 @@ class HttpComposer:
             return self._back_end.get(_BASE + path, _SHORT_TIMEOUTS, params=params, max_bytes=max_bytes)
         except NoAnswerError as error:
             raise _unusable_answer_error() from error
+
+    def _get_artifact(self, path: str, max_bytes: int) -> Answer:
+        answer = self._get(path, max_bytes=max_bytes)
+        if answer.status == HTTPStatus.NOT_FOUND:
+            raise NotFoundError("Compose not found")
+        if answer.status == HTTPStatus.BAD_REQUEST:  # the build has not come so far, or is of another kind
+            raise NotFoundError("The composer has none of this build")
+        return answer
 
     def _read(
         self, path: str, schema: Schema, resource: str, params: QueryParameters = (), max_bytes: int = _MAX_STATUS_BYTES

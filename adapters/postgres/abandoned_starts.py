@@ -51,6 +51,9 @@ WITH start AS (
 ), rerun AS (
     INSERT INTO compose_reruns (job_id, rerun_of)
     SELECT job_id, (compose->>'rerun_of')::uuid FROM start, recorded WHERE compose->>'rerun_of' IS NOT NULL
+), author AS (
+    INSERT INTO compose_authors (job_id, created_by)
+    SELECT job_id, compose->>'created_by' FROM start, recorded WHERE compose->>'created_by' IS NOT NULL
 ), key_updated AS (
     UPDATE idempotency_keys SET made[start.position] = recorded.job_id FROM start, recorded
     WHERE idempotency_keys.id = start.key_id

@@ -13,7 +13,10 @@ import psycopg
 from psycopg import errors
 from psycopg.types.json import Jsonb
 
+from adapters.postgres.blueprint_lists import AUTHOR, LISTED, list_statements
 from adapters.postgres.connection import PostgresDatabase
+from adapters.postgres.pages import cut, page_values, read_page
+from adapters.postgres.patterns import escape_like
 from domain.blueprints.blueprint import (
     Blueprint,
     BlueprintsPage,
@@ -37,6 +40,10 @@ _ADD_VERSION: Final = """
 INSERT INTO blueprint_versions (id, blueprint_id, version, body, created_at, service_snapshots, file_version)
 VALUES (%(version_id)s, %(blueprint)s, %(version)s, %(body)s, clock_timestamp() AT TIME ZONE 'utc', %(snapshots)s,
         %(file_version)s)
+"""
+
+_ADD_AUTHOR: Final = """
+INSERT INTO blueprint_version_authors (version_id, created_by) VALUES (%(version_id)s, %(created_by)s)
 """
 
 _SETTLE_KEY: Final = """
@@ -65,7 +72,11 @@ SELECT blueprints.id, blueprints.name, COALESCE(blueprints.description, ''), ver
                documents.size - octet_length(replace(joined, ':', ''))
            ] FROM concat(documents.body, documents.snapshots) joined
        ) END,
-       versions.file_version
+       versions.file_version,
+       (SELECT authors.created_by
+        FROM blueprint_versions first JOIN blueprint_version_authors authors ON authors.version_id = first.id
+        WHERE first.blueprint_id = blueprints.id AND first.version = 1),
+       (SELECT created_by FROM blueprint_version_authors WHERE version_id = versions.id)
 FROM blueprints
 JOIN blueprint_versions versions ON versions.blueprint_id = blueprints.id
 CROSS JOIN LATERAL (
@@ -109,35 +120,10 @@ _HIDE_COMPOSES: Final = "UPDATE composes SET deleted = true WHERE job_id = ANY (
 # Composes that one statement hides, so that no statement exceeds the statement timeout.
 _HIDE_BATCH_SIZE: Final = 2000
 
-# A blueprint whose first version is missing has no `changed_at` and is not listed: the Go service may have stopped
-# between its inserts into the two tables.
-_LISTED: Final = "org_id = %(tenant)s AND deleted = false AND changed_at IS NOT NULL"
-
 _BY_NAME: Final = f"""
-SELECT id::text, latest_version, name, COALESCE(description, ''), changed_at FROM blueprints
-WHERE {_LISTED} AND name = %(name)s
+SELECT id::text, latest_version, name, COALESCE(description, ''), changed_at, {AUTHOR} FROM blueprints
+WHERE {LISTED} AND name = %(name)s
 """  # noqa: S608 - constants, as all below
-
-# The subselects convert the pattern to lower case only once, instead of for every row.
-_SEARCHED: Final = f"""{_LISTED}
-  AND (lower_name LIKE (SELECT lower(%(search)s::text)) OR lower_description LIKE (SELECT lower(%(search)s::text)))
-"""
-
-# Both use index-only scans. LIMIT 1 keeps the planner from starting the join with `listed`.
-_COUNT: Final = "SELECT count(*) FROM blueprints WHERE {listed}"
-_PAGE: Final = """
-SELECT page.id::text, listed.*, page.changed_at
-FROM (SELECT id, changed_at FROM blueprints WHERE {listed}
-      ORDER BY changed_at DESC, id DESC LIMIT %(limit)s OFFSET %(offset)s) page
-CROSS JOIN LATERAL (
-    SELECT latest_version, name, COALESCE(description, '') FROM blueprints WHERE id = page.id LIMIT 1
-) listed
-ORDER BY page.changed_at DESC, page.id DESC
-"""
-_COUNT_ALL: Final = _COUNT.format(listed=_LISTED)
-_PAGE_OF_ALL: Final = _PAGE.format(listed=_LISTED)
-_COUNT_SEARCH: Final = _COUNT.format(listed=_SEARCHED)
-_PAGE_OF_SEARCH: Final = _PAGE.format(listed=_SEARCHED)
 
 
 class _DocumentsTooLargeError(Exception):
@@ -168,6 +154,8 @@ class _VersionRow(NamedTuple):
     snapshots: bytes | None
     counts: Sequence[int] | None
     file_version: str | None
+    created_by: str | None
+    modified_by: str | None
 
 
 class PostgresBlueprints:
@@ -243,20 +231,12 @@ class PostgresBlueprints:
         """
         if query.name is not None:
             return self._find_by_name(query.tenant, query.name)
-        values = {"tenant": query.tenant, "limit": query.page.limit, "offset": query.page.offset}
-        count_sql, page_sql = _COUNT_ALL, _PAGE_OF_ALL
+        values = {"tenant": query.tenant, **page_values(query)}
         if query.search is not None:
-            values["search"] = f"%{_escape_like(query.search)}%"
-            count_sql, page_sql = _COUNT_SEARCH, _PAGE_OF_SEARCH
-
-        def read(connection: psycopg.Connection[Any]) -> BlueprintsPage:
-            with connection.pipeline():
-                counted = connection.execute(count_sql, values)
-                rows = connection.execute(page_sql, values)
-            (total,) = counted.fetchone() or (0,)
-            return BlueprintsPage(total, tuple(map(ListedBlueprint._make, rows.fetchall())))
-
-        return self._database.run_with_retry(read)
+            values["search"] = f"%{escape_like(query.search)}%"
+        found = read_page(self._database, query, list_statements(query), values)
+        rows, previous, following = cut(query, found)
+        return BlueprintsPage(found.count, tuple(ListedBlueprint(*row[:-1]) for row in rows), previous, following)
 
     def _find_by_name(self, tenant: str, name: str) -> BlueprintsPage:
         values = {"tenant": tenant, "name": name}
@@ -377,6 +357,8 @@ def _to_blueprint(row: _VersionRow) -> Blueprint:
         normalize_body(_parse_document(row.body)),
         _parse_document(row.snapshots),
         row.file_version,
+        row.created_by,
+        row.modified_by,
     )
 
 
@@ -392,6 +374,8 @@ def _add_version(
         "file_version": version.file_version,
     }
     connection.execute(_ADD_VERSION, values)
+    if version.created_by:
+        connection.execute(_ADD_AUTHOR, {"version_id": values["version_id"], "created_by": version.created_by})
 
 
 def _jsonb(document: Any) -> Jsonb:
@@ -409,11 +393,6 @@ def _parse_document(text: bytes | None) -> dict[str, Any]:
     except ValueError:
         return {}
     return document if isinstance(document, dict) else {}
-
-
-def _escape_like(text: str) -> str:
-    """Return `text` escaped for a pattern of LIKE, so that the pattern matches exactly this text."""
-    return text.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
 
 
 @contextmanager

@@ -11,13 +11,13 @@ import orjson
 import psycopg
 from psycopg.types.json import Jsonb
 
-from adapters.postgres import large_requests
+from adapters.postgres import compose_lists, large_requests
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.large_requests import LARGE, LargeRequest
+from adapters.postgres.pages import cut, read_page
 from adapters.postgres.storable import remove_nul
 from domain.composes import (
     LARGEST_LIST,
-    LISTED_FOR,
     BuildTimes,
     ComposesPage,
     ComposesQuery,
@@ -49,14 +49,12 @@ WHERE blueprint_id = %(blueprint)s AND (%(version)s::bigint IS NULL OR version =
 # The largest LIMIT that PostgreSQL accepts.
 _MAX_LIMIT: Final = 2**63 - 1
 
-_COUNT: Final = f"SELECT count(*) FROM composes WHERE {_LISTED}"  # noqa: S608 - constants, as all below
-
 # Finds the builds of the page by an index-only scan.
 _PAGE_IDS: Final = f"""
 SELECT job_id, created_at FROM composes WHERE {_LISTED}
 ORDER BY created_at DESC, job_id DESC
 LIMIT %(limit)s OFFSET %(offset)s
-"""  # noqa: S608
+"""  # noqa: S608 - constants, as all below
 
 # If image types are ignored, a page near the beginning is merged from the types that are not: builds of ignored
 # types are not read, however many there are. The recursive query walks the index from type to type. Builds without a
@@ -129,25 +127,35 @@ CROSS JOIN LATERAL (
            versions.blueprint_id::text, versions.version, false AS shortened,
            CASE WHEN octet_length(status.as_text) > {max_status}
                 THEN jsonb_build_object('status', status.as_text::jsonb -> 'status')::text
-                ELSE status.as_text END
+                ELSE status.as_text END,
+           authors.created_by, page.{key}::text AS key
     FROM composes LEFT JOIN blueprint_versions versions ON versions.id = composes.blueprint_version_id
+    LEFT JOIN compose_authors authors ON authors.job_id = composes.job_id
     LEFT JOIN compose_results results ON results.job_id = composes.job_id
     LEFT JOIN compose_statuses known ON known.job_id = composes.job_id
     LEFT JOIN LATERAL (SELECT COALESCE(results.status, known.status)::text AS as_text OFFSET 0) status ON true
     WHERE composes.job_id = page.job_id
     LIMIT 1
 ) listed
-ORDER BY page.created_at DESC, page.job_id DESC
+ORDER BY {order}
 """
+_NEWEST_FIRST: Final = "page.created_at DESC, page.job_id DESC"
 # Stored bytes up to which a request counts as small if its size is not stored: PostgreSQL compresses only rows larger
 # than about 2,000 bytes.
 _SMALL_STORED_SIZE: Final = 2000
 # Bytes of a status that a list shows whole: the details of an error may be many times as large.
 _MAX_LISTED_STATUS: Final = 8 * 1024
 _LIMITS: Final = {"large": LARGE, "stored": _SMALL_STORED_SIZE, "max_status": _MAX_LISTED_STATUS}
-_PAGE: Final = _ROWS.format(ids=_PAGE_IDS, **_LIMITS)
-_PAGE_BY_TYPE: Final = _ROWS.format(ids=_PAGE_IDS_BY_TYPE, **_LIMITS)
-_PAGE_OF_BLUEPRINT: Final = _ROWS.format(ids=_PAGE_IDS_OF_BLUEPRINT, **_LIMITS)
+
+
+def page_statement(ids: str, key: str = "created_at", order: str = _NEWEST_FIRST) -> str:
+    """Return the statement that reads the rows of a page; its last column is the key of a cursor."""
+    return _ROWS.format(ids=ids, key=key, order=order, **_LIMITS)
+
+
+_PAGE: Final = page_statement(_PAGE_IDS)
+_PAGE_BY_TYPE: Final = page_statement(_PAGE_IDS_BY_TYPE)
+_PAGE_OF_BLUEPRINT: Final = page_statement(_PAGE_IDS_OF_BLUEPRINT)
 
 # The statement always returns the size of a document. It returns the document only up to `max_size` bytes. OFFSET 0
 # makes PostgreSQL convert each document to text only once. `status` is the final status if there is one.
@@ -155,7 +163,7 @@ _GET: Final = f"""
 SELECT COALESCE(composes.request_size, octet_length(request.as_text)),
        CASE WHEN octet_length(request.as_text) <= {LARGE} THEN request.as_text END,
        composes.created_at, composes.image_name, composes.client_id, versions.blueprint_id, versions.version,
-       reruns.rerun_of, known.started_at, known.finished_at, results.job_id IS NOT NULL,
+       reruns.rerun_of, authors.created_by, known.started_at, known.finished_at, results.job_id IS NOT NULL,
        GREATEST(statement_timestamp() AT TIME ZONE 'utc' - known.looked_at, interval '0'),
        octet_length(status.as_text),
        CASE WHEN octet_length(status.as_text) <= %(max_size)s::bigint THEN convert_to(status.as_text, 'UTF8') END
@@ -166,6 +174,7 @@ CROSS JOIN LATERAL (
 LEFT JOIN blueprint_versions versions ON versions.id = composes.blueprint_version_id
 LEFT JOIN compose_results results ON results.job_id = composes.job_id
 LEFT JOIN compose_statuses known ON known.job_id = composes.job_id
+LEFT JOIN compose_authors authors ON authors.job_id = composes.job_id
 LEFT JOIN compose_reruns reruns ON reruns.job_id = composes.job_id
 LEFT JOIN LATERAL (SELECT COALESCE(results.status, known.status)::text AS as_text OFFSET 0) status ON true
 WHERE composes.job_id = %(compose)s AND composes.org_id = %(tenant)s AND composes.deleted = false
@@ -208,39 +217,18 @@ class PostgresComposes:
 
         One round trip reads the count and the page; further ones read large requests.
         """
-        reach = min(query.page.limit + query.page.offset, _MAX_LIMIT)
-        values = {
-            "tenant": query.tenant,
-            "listed_for": LISTED_FOR,
-            "ignored": list(query.ignored),
-            "blueprint": query.blueprint,
-            "version": query.version,
-            "limit": query.page.limit,
-            "offset": query.page.offset,
-            "reach": reach,
-        }
-
-        count_sql, page_sql = _COUNT, _PAGE
-        if query.blueprint is not None:
-            count_sql, page_sql = _COUNT_OF_BLUEPRINT, _PAGE_OF_BLUEPRINT
-        elif query.ignored and reach <= _REACH_BY_TYPE:
-            page_sql = _PAGE_BY_TYPE
-
-        def read(connection: psycopg.Connection[Any]) -> tuple[int, list[ListedCompose]]:
-            with connection.pipeline():
-                counted = connection.execute(count_sql, values)
-                rows = connection.execute(page_sql, values)
-            (total,) = counted.fetchone() or (0,)
-            return total, list(map(ListedCompose._make, rows.fetchall()))
-
-        total, composes = self._database.run_with_retry(read)
+        count, page, probe = _statements(query)
+        values = {**compose_lists.values_of(query), "reach": min(_reach(query), _MAX_LIMIT)}
+        found = read_page(self._database, query, (count, page, probe), values)
+        rows, previous, following = cut(query, found)
+        composes = [ListedCompose(*row[:-1]) for row in rows]
         requests = [compose.request for compose in composes]  # None for a large one
         if None in requests or sum(map(len, requests)) > self._largest_list:
             composes = self._add_large_requests(composes)
         else:
             reserve_memory(_COPIES * sum(map(len, requests)))
         reserve_memory(_COPIES * sum(len(compose.status or "") for compose in composes))
-        return ComposesPage(total, tuple(composes))
+        return ComposesPage(found.count, tuple(composes), previous, following)
 
     def _add_large_requests(self, composes: Sequence[ListedCompose]) -> list[ListedCompose]:
         """Return these composes with their large requests, abridged so that the page stays within its limit."""
@@ -304,9 +292,24 @@ class PostgresComposes:
         return self._database.run_with_retry(lambda connection: connection.execute(_DELETE, values).rowcount) == 1
 
 
+def _reach(query: ComposesQuery) -> int:
+    return query.page.limit + query.page.offset
+
+
+def _statements(query: ComposesQuery) -> tuple[str, str, str | None]:
+    """The statements that count the builds of a list, read its page, and look for builds before a cursor."""
+    if not compose_lists.is_plain(query):
+        found = compose_lists.list_statements(query)
+        return found.count, page_statement(found.ids, found.key, found.order), found.probe
+    if query.blueprint is not None:
+        return _COUNT_OF_BLUEPRINT, _PAGE_OF_BLUEPRINT, None
+    by_type = query.ignored and _reach(query) <= _REACH_BY_TYPE
+    return compose_lists.count_statement(query), _PAGE_BY_TYPE if by_type else _PAGE, None
+
+
 def _stored_compose(request: str | bytes, facts: Sequence[Any], status: Mapping[str, Any] | None) -> StoredCompose:
     """A compose from the columns of _GET, and the parsed document of its status."""
-    created_at, image_name, client_id, blueprint_id, version, rerun_of, *times, is_final, age = facts
+    created_at, image_name, client_id, blueprint_id, version, rerun_of, created_by, *times, is_final, age = facts
     return StoredCompose(
         request,
         created_at,
@@ -315,6 +318,7 @@ def _stored_compose(request: str | bytes, facts: Sequence[Any], status: Mapping[
         blueprint_id,
         version,
         rerun_of,
+        created_by,
         status=status if is_final else None,
         seen=None if is_final or status is None else SeenStatus(status, age),
         times=BuildTimes(*times),

@@ -114,6 +114,9 @@ WITH start AS (
 ), rerun AS (
     INSERT INTO compose_reruns (job_id, rerun_of)
     SELECT job_id, %(rerun_of)s::uuid FROM recorded WHERE %(rerun_of)s::uuid IS NOT NULL
+), author AS (
+    INSERT INTO compose_authors (job_id, created_by)
+    SELECT job_id, %(created_by)s::varchar FROM recorded WHERE %(created_by)s::varchar <> ''
 ), key_updated AS (
     UPDATE idempotency_keys SET made[start.position] = recorded.job_id FROM start, recorded
     WHERE idempotency_keys.id = start.key_id
@@ -186,6 +189,7 @@ class PostgresStarts:
             "client_id": compose.client_id,
             "blueprint_version": compose.blueprint_version,
             "rerun_of": compose.rerun_of,
+            "created_by": compose.created_by,
         }
         is_of_start = self._database.run_with_retry(
             lambda connection: _record_compose(connection, values),
@@ -266,6 +270,7 @@ def _compose_document(compose: NewCompose) -> Jsonb:
             "email": compose.email,
             "image_name": compose.image_name,
             "client_id": compose.client_id,
+            **({"created_by": compose.created_by} if compose.created_by else {}),
             **({} if compose.rerun_of is None else {"rerun_of": str(compose.rerun_of)}),
         },
         dumps=orjson.dumps,

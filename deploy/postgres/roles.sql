@@ -53,6 +53,12 @@ BEGIN
             -- A trigger writes the last two columns with the privileges of the role that adds a version.
             WHEN 'blueprints' THEN 'SELECT, INSERT, UPDATE (name, description, deleted, latest_version, changed_at)'
             WHEN 'blueprint_versions' THEN 'SELECT, INSERT'
+            WHEN 'blueprint_version_authors' THEN 'SELECT, INSERT'
+            WHEN 'compose_authors' THEN 'SELECT, INSERT'
+            WHEN 'compose_sboms' THEN 'SELECT, INSERT'
+            -- Triggers write them, in the owner's name.
+            WHEN 'compose_list_entries' THEN 'SELECT'
+            WHEN 'compose_counts' THEN 'SELECT'
             WHEN 'compose_statuses' THEN
                 'SELECT, INSERT, '
                 'UPDATE (status, looked_at, started_at, finished_at, next_look_at, is_final, is_forgotten)'

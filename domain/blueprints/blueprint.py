@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from domain.nulls import without_nested_nulls
-from domain.paging import Page
+from domain.paging import Cursor, Page
 
 Json = Mapping[str, Any]
 
@@ -28,7 +28,8 @@ class NewBlueprint:
 
     `body` is the result of `extract_body`. `metadata` says where an imported blueprint comes from (openapi.yaml, schema
     BlueprintMetadata). `snapshots` is what other services answered when it was saved (the column `service_snapshots`).
-    `file_version` is the version that the blueprint's file gives itself. All are None where there is none.
+    `file_version` is the version that the blueprint's file gives itself. All are None where there is none. `created_by`
+    is the name of the user, "" if it is unknown.
     """
 
     tenant: str
@@ -39,24 +40,30 @@ class NewBlueprint:
     metadata: Json | None = None
     snapshots: Json | None = None
     file_version: str | None = None
+    created_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version to be added to a stored blueprint; `file_version` is the version that its file gives itself."""
+    """A version to be added to a stored blueprint.
+
+    `file_version` is the version that its file gives itself; `created_by` is as in NewBlueprint.
+    """
 
     name: str
     description: str
     body: Json
     snapshots: Json | None = None
     file_version: str | None = None
+    created_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
     """One version of a blueprint; `version_id` is the version's id, `file_version` what its file calls its version.
 
-    `name` and `description` are the blueprint's present ones, whatever the version.
+    `name` and `description` are the blueprint's present ones, whatever the version. `created_by` is the name of the
+    user who created the blueprint, `modified_by` of the one who saved this version; None for unknown.
     """
 
     id: UUID
@@ -67,6 +74,8 @@ class Blueprint:
     body: Json
     snapshots: Json = field(default_factory=dict)
     file_version: str | None = None
+    created_by: str | None = None
+    modified_by: str | None = None
 
     @property
     def distribution(self) -> str | None:
@@ -105,35 +114,53 @@ class BlueprintVersion:
 
 
 class ListedBlueprint(NamedTuple):
-    """A blueprint in a list; `id` is a UUID as text, `last_modified_at` a time in UTC without a time zone."""
+    """A blueprint in a list; `id` is a UUID as text, `last_modified_at` a time in UTC without a time zone.
+
+    `created_by` is the name of the user who created the blueprint, None for unknown.
+    """
 
     id: str
     version: int
     name: str
     description: str
     last_modified_at: datetime
+    created_by: str | None = None
+
+
+DEFAULT_SORT: Final = "-last_modified_at"
+# The orders of a list; blueprints that are equal in it are ordered by their ids, in the same direction.
+SORTS: Final = (DEFAULT_SORT, "last_modified_at", "name", "-name")
 
 
 @dataclass(frozen=True, slots=True)
 class BlueprintsQuery:
-    """A search for a tenant's blueprints, ordered by their last change, latest first.
+    """A search for a tenant's blueprints, in the order of `sort` (of SORTS).
 
-    `name` is the exact name; with it, `page` and `search` are ignored. `search` is a part of the name or the
-    description, upper and lower case are equal. Each is None where the caller gave none.
+    `name` is the exact name; with it, the other fields are ignored. `search` is a part of the name or the description,
+    upper and lower case are equal. Each is None where the caller gave none. With a `cursor` the page begins there, and
+    `page.offset` is not used.
     """
 
     tenant: str
     page: Page
     name: str | None = None
     search: str | None = None
+    sort: str = DEFAULT_SORT
+    cursor: Cursor | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BlueprintsPage:
-    """A page of a list of blueprints; `count` is the number of all blueprints that match, on all pages."""
+    """A page of a list of blueprints; `count` is the number of all blueprints that match, on all pages.
+
+    `previous` and `next` are the cursors of the pages before and behind it; None where there is no such page, and for a
+    page without blueprints.
+    """
 
     count: int
     blueprints: tuple[ListedBlueprint, ...]
+    previous: Cursor | None = None
+    next: Cursor | None = None
 
 
 def extract_body(document: Json) -> dict[str, Any]:

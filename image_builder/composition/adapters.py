@@ -16,6 +16,7 @@ from adapters.postgres.cancellations import PostgresCancellations
 from adapters.postgres.composes import PostgresComposes
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
+from adapters.postgres.sboms import PostgresSboms
 from adapters.postgres.starts import PostgresStarts
 from adapters.postgres.statuses import PostgresStatuses
 from adapters.rate_limits import UnlimitedRequests
@@ -35,6 +36,7 @@ from ports.fingerprints import Fingerprints
 from ports.packages import PackageLists
 from ports.quotas import Quotas
 from ports.rate_limits import RateLimits
+from ports.sboms import Sboms
 from ports.statuses import Statuses
 from ports.store import AbandonedStarts, Blueprints, Composes, IdempotencyKeys, Starts
 
@@ -95,6 +97,11 @@ def create_database(container: Container) -> PostgresDatabase:
 def create_composes(container: Container) -> Composes:
     """The history of builds."""
     return PostgresComposes(container.database(), container.settings().serving.max_list_bytes)
+
+
+def create_sboms(container: Container) -> Sboms:
+    """Bills of materials of builds."""
+    return PostgresSboms(container.database())
 
 
 def create_blueprints(container: Container) -> Blueprints:

@@ -19,6 +19,7 @@ from image_builder.composition import adapters, controllers, use_cases
 from image_builder.composition.back_ends import BackEnds
 from image_builder.configuration.settings import Settings
 from image_builder.fair_threads import FairThreads
+from image_builder.http.artifacts import ArtifactsController
 from image_builder.http.auth import Authenticate
 from image_builder.http.blueprints import BlueprintsController
 from image_builder.http.call import Route
@@ -53,6 +54,7 @@ from ports.fingerprints import Fingerprints
 from ports.packages import PackageLists
 from ports.quotas import Quotas
 from ports.rate_limits import RateLimits
+from ports.sboms import Sboms
 from ports.statuses import Statuses
 from ports.store import AbandonedStarts, Blueprints, Composes, IdempotencyKeys, Starts
 
@@ -80,6 +82,7 @@ class Container(DeclarativeContainer):
     tracing: Provider[Tracing] = ThreadSafeSingleton(adapters.create_tracing, __self__)
     database: Provider[PostgresDatabase] = ThreadSafeSingleton(adapters.create_database, __self__)
     composes: Provider[Composes] = ThreadSafeSingleton(adapters.create_composes, __self__)
+    sboms: Provider[Sboms] = ThreadSafeSingleton(adapters.create_sboms, __self__)
     blueprints: Provider[Blueprints] = ThreadSafeSingleton(adapters.create_blueprints, __self__)
     starts: Provider[Starts] = ThreadSafeSingleton(adapters.create_starts, __self__)
     abandoned_starts: Provider[AbandonedStarts] = ThreadSafeSingleton(adapters.create_abandoned_starts, __self__)
@@ -120,6 +123,7 @@ class Container(DeclarativeContainer):
     )
     packages_controller: Provider[PackagesController] = ThreadSafeSingleton(controllers.create_packages, __self__)
     composes_controller: Provider[ComposesController] = ThreadSafeSingleton(controllers.create_composes, __self__)
+    artifacts_controller: Provider[ArtifactsController] = ThreadSafeSingleton(controllers.create_artifacts, __self__)
     blueprints_controller: Provider[BlueprintsController] = ThreadSafeSingleton(controllers.create_blueprints, __self__)
     quota_controller: Provider[QuotaController] = ThreadSafeSingleton(controllers.create_quota, __self__)
     features_controller: Provider[FeaturesController] = ThreadSafeSingleton(controllers.create_features, __self__)

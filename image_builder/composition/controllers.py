@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from image_builder.http.artifacts import ArtifactsController
 from image_builder.http.auth import Authenticate, create_authenticator
 from image_builder.http.blueprints import BlueprintsController
 from image_builder.http.bounds import collect_bounds
@@ -19,6 +20,7 @@ from image_builder.http.meta import BuildInfo, MetaController
 from image_builder.http.oscap import OscapController
 from image_builder.http.packages import PackagesController
 from image_builder.http.quota import QuotaController
+from image_builder.usecases.artifacts import ShowArtifacts
 from image_builder.usecases.build_blueprint import BuildBlueprint
 from image_builder.usecases.composes import ManageComposes
 from image_builder.usecases.distributions import DescribeDistribution
@@ -106,6 +108,14 @@ def create_blueprints(container: Container) -> BlueprintsController:
     )
 
 
+def create_artifacts(container: Container) -> ArtifactsController:
+    """Logs and bills of materials of builds."""
+    return ArtifactsController(
+        ShowArtifacts(container.composes(), container.sboms(), container.back_ends().composer),
+        container.settings().serving.max_log_bytes,
+    )
+
+
 def create_quota(container: Container) -> QuotaController:
     """The caller's quota."""
     return QuotaController(ShowQuota(container.quotas(), container.starts()))
@@ -147,6 +157,7 @@ def create_routes(container: Container) -> Mapping[str, Route]:
         **container.packages_controller().routes(),
         **container.composes_controller().routes(),
         **container.blueprints_controller().routes(),
+        **container.artifacts_controller().routes(),
         **container.quota_controller().routes(),
         **container.features_controller().routes(),
         **container.oscap_controller().routes(),

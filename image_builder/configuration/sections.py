@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from adapters.files.project_files import DISTRIBUTIONS
 from domain.budgets import Budget
+from domain.build_logs import LARGEST_LOGS
 from domain.compose.targets import UploadSettings
 from domain.composes import LARGEST_LIST
 from image_builder.configuration.variables import Section
@@ -116,6 +117,12 @@ class ServingSettings:
         "size of a page of builds; a larger page leaves out `data` of `customizations.files` of its largest requests, "
         "and further customizations where that does not suffice",
         within=(2 * _MiB, 1024 * _MiB),
+    )
+    max_log_bytes: int = _serving.integer(
+        "MAX_LOG_BYTES",
+        LARGEST_LOGS,
+        "size of an answer with the logs of a build; of longer logs the middle is left out",
+        within=(64 * 1024, 32 * _MiB),
     )
     direct_threads: int = _serving.integer(
         "DIRECT_THREADS", 20, "threads of a worker for requests that wait for the database only", within=(1, 500)

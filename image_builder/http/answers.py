@@ -21,6 +21,11 @@ def toml_answer(text: str) -> Response:
     return Response(text, 200, content_type="application/toml")
 
 
+def text_answer(text: str) -> Response:
+    """An answer whose body is plain text."""
+    return Response(text, 200, content_type="text/plain; charset=utf-8")
+
+
 def encoded_json_answer(encoded: bytes) -> Response:
     """Create an answer from JSON that `encode_json_body` has encoded."""
     return Response(encoded, 200, content_type=_JSON)

@@ -34,6 +34,7 @@ class _InternalSchema(_LenientSchema):
 
 class _UserSchema(_LenientSchema):
     email = fields.String(allow_none=True)
+    username = fields.Raw()
 
 
 class _IdentitySchema(_LenientSchema):
@@ -42,6 +43,7 @@ class _IdentitySchema(_LenientSchema):
     type = fields.String(allow_none=True)
     internal = fields.Nested(_InternalSchema, allow_none=True)
     user = fields.Nested(_UserSchema, allow_none=True)
+    service_account = fields.Raw()
 
 
 def _check_boolean(value: object) -> None:
@@ -67,8 +69,18 @@ class _RedHatSchema(_LenientSchema):
             account_number=identity.get("account_number") or "",
             kind=identity.get("type") or "",
             email=user.get("email") or "",
+            username=_text(user.get("username")) or _username_of(identity.get("service_account")),
             entitlements={bundle: entry["is_entitled"] for bundle, entry in entitlements.items()},
         )
+
+
+def _text(value: object) -> str:
+    """The value if it is text, else ""; no request is refused because of a name that is none."""
+    return value if isinstance(value, str) else ""
+
+
+def _username_of(account: object) -> str:
+    return _text(account.get("username")) if isinstance(account, dict) else ""
 
 
 class _FedoraSchema(_LenientSchema):

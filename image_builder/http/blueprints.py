@@ -10,7 +10,7 @@ from uuid import UUID
 
 from flask import Response
 
-from domain.blueprints.blueprint import Blueprint, ListedBlueprint, find_policy_id
+from domain.blueprints.blueprint import DEFAULT_SORT, Blueprint, BlueprintsQuery, ListedBlueprint, find_policy_id
 from domain.blueprints.lint import Lint
 from domain.compose.passwords import present_request
 from domain.errors import InvalidRequestError
@@ -21,7 +21,7 @@ from image_builder.http.answers import empty_answer, json_answer, toml_answer
 from image_builder.http.call import Lane, Route
 from image_builder.http.contract import TOML
 from image_builder.http.entity_tags import format_etag, parse_if_match
-from image_builder.http.pages import page_answer
+from image_builder.http.pages import Neighbours, page_answer, parse_cursor
 from image_builder.http.toml import format_export
 from image_builder.usecases.blueprints import ManageBlueprints
 from image_builder.usecases.export import ExportBlueprint
@@ -55,13 +55,32 @@ class BlueprintsController:
             "fixupBlueprint": Route(self.fixup, Lane.WAITING, rarely_waits=True),
         }
 
-    def list(self, identity: Identity, name: str | None, search: str | None, limit: int, offset: int) -> Response:
+    def list(
+        self,
+        identity: Identity,
+        name: str | None,
+        search: str | None,
+        sort: str | None,
+        cursor: str | None,
+        limit: int,
+        offset: int,
+    ) -> Response:
         """Handle GET /blueprints."""
-        page = Page(limit, offset)
-        found = self.blueprints.list(identity, page, name, search)
-        filters = without_nulls({"name": name, "search": search})
+        order = sort or DEFAULT_SORT
+        query = BlueprintsQuery(
+            identity.tenant,
+            Page(limit, offset),
+            name or None,
+            search or None,
+            order,
+            parse_cursor(cursor, offset, identity.tenant, order),
+        )
+        found = self.blueprints.list(query)
+        filters = without_nulls({"name": name, "search": search, "sort": sort})
         data = [_item(blueprint) for blueprint in found.blueprints]
-        return page_answer(f"{self.link_base}/blueprints", page, found.count, filters, data)
+        neighbours = Neighbours.of(query.tenant, found.previous, found.next, query.cursor)
+        path = f"{self.link_base}/blueprints"
+        return page_answer(path, query.page, found.count, filters, data, neighbours=neighbours)
 
     def create(
         self,
@@ -151,7 +170,7 @@ def _with_etag(answer: Response, version: int) -> Response:
 
 
 def _item(blueprint: ListedBlueprint) -> dict[str, Any]:
-    return blueprint._asdict()
+    return without_nulls(blueprint._asdict())
 
 
 def _blueprint(blueprint: Blueprint, lint: Lint) -> dict[str, Any]:
@@ -161,5 +180,6 @@ def _blueprint(blueprint: Blueprint, lint: Lint) -> dict[str, Any]:
         "description": blueprint.description,
         **({} if blueprint.file_version is None else {"file_version": blueprint.file_version}),
         "lint": asdict(lint),
+        **without_nulls({"created_by": blueprint.created_by, "modified_by": blueprint.modified_by}),
         **present_request(blueprint.body),
     }

@@ -43,7 +43,8 @@ class Bounds:
     """The names that requests may use, and the limits of requests.
 
     `values` is the maximum number of values in a body. `lengths` holds the limits of each kind of body, and under the
-    key `parameters` those of parameters. `page_sizes` has the path of each list as its key.
+    key `parameters` those of parameters. `page_sizes` has the path of each list as its key. `operations` are
+    the names of query and header parameters by operation id.
     """
 
     architectures: tuple[str, ...]
@@ -53,6 +54,7 @@ class Bounds:
     values: int
     lengths: Mapping[str, Lengths]
     page_sizes: Mapping[str, PageSizes]
+    operations: Mapping[str, tuple[str, ...]]
 
 
 def collect_bounds(contract: Contract) -> Bounds:
@@ -74,6 +76,10 @@ def collect_bounds(contract: Contract) -> Bounds:
             for operation in sorted(contract.operations.values(), key=lambda operation: operation.path)
             for parameter in operation.query_parameters
             if parameter.name == "limit"
+        },
+        operations={
+            operation.id: tuple(each.name for each in (*operation.query_parameters, *operation.header_parameters))
+            for operation in contract.operations.values()
         },
     )
 

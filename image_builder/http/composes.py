@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Final
@@ -17,7 +17,6 @@ from domain.composes import ComposesPage, ListedCompose, StoredCompose
 from domain.failures import Explanation, explain
 from domain.identity import Identity
 from domain.json_size import parsed_size
-from domain.paging import Page
 from domain.status import (
     ImageStatus,
     Progress,
@@ -28,8 +27,9 @@ from domain.status import (
 )
 from image_builder.http.answers import empty_answer, json_answer
 from image_builder.http.call import Lane, Route
+from image_builder.http.compose_lists import ListRequest, list_request
 from image_builder.http.long_poll import status_etag
-from image_builder.http.pages import page_answer
+from image_builder.http.pages import Neighbours, page_answer
 from image_builder.http.quota import to_rate_limit
 from image_builder.http.rate_limits import format_rate_limits
 from image_builder.usecases.build_blueprint import BuildBlueprint
@@ -107,27 +107,22 @@ class ComposesController:
         )
         return _with_quota(json_answer(_ids(started), 201), started)
 
-    def list(self, identity: Identity, limit: int, offset: int, ignore_image_types: list[str]) -> Response:
+    def list(self, identity: Identity, **parameters: Any) -> Response:
         """Handle GET /composes."""
-        page = Page(limit, offset)
-        found = self.composes.list(identity, page, tuple(ignore_image_types))
-        return self._page("/composes", page, found, {"ignoreImageTypes": ignore_image_types})
+        listed = list_request(identity, parameters)
+        return self._page("/composes", listed, self.composes.list(listed.query))
 
     def list_of_blueprint(
         self,
         identity: Identity,
         id: UUID,  # noqa: A002 - its name in openapi.yaml
         blueprint_version: int | None,
-        limit: int,
-        offset: int,
-        ignore_image_types: Sequence[str],
+        **parameters: Any,
     ) -> Response:
         """Handle GET /blueprints/{id}/composes."""
-        page = Page(limit, offset)
-        found = self.composes.of_blueprint(identity, id, blueprint_version, page, tuple(ignore_image_types))
-        version = [] if blueprint_version is None else [str(blueprint_version)]
-        filters = {"ignoreImageTypes": ignore_image_types, "blueprint_version": version}
-        return self._page(f"/blueprints/{id}/composes", page, found, filters)
+        listed = list_request(identity, parameters, blueprint_version)
+        found = self.composes.of_blueprint(listed.query, id, blueprint_version)
+        return self._page(f"/blueprints/{id}/composes", listed, found)
 
     def status(self, identity: Identity, compose_id: UUID, **_conditions: str | None) -> Response:
         """Handle GET /composes/{composeId}.
@@ -181,9 +176,11 @@ class ComposesController:
         self.composes.delete(identity, compose_id)
         return empty_answer()
 
-    def _page(self, path: str, page: Page, found: ComposesPage, filters: Mapping[str, Sequence[str]]) -> Response:
+    def _page(self, path: str, listed: ListRequest, found: ComposesPage) -> Response:
         data = [_item(compose) for compose in found.composes]
-        return page_answer(self.link_base + path, page, found.count, filters, data)
+        query = listed.query
+        neighbours = Neighbours.of(query.tenant, found.previous, found.next, query.cursor)
+        return page_answer(self.link_base + path, query.page, found.count, listed.filters, data, neighbours=neighbours)
 
 
 def _ids(started: Started) -> list[dict[str, str]]:
@@ -217,6 +214,8 @@ def _item(compose: ListedCompose) -> dict[str, Any]:
     if compose.blueprint_id is not None:
         item["blueprint_id"] = compose.blueprint_id
         item["blueprint_version"] = compose.blueprint_version
+    if compose.created_by is not None:
+        item["created_by"] = compose.created_by
     if compose.shortened:
         item["shortened"] = True
     if compose.status is not None:
@@ -235,6 +234,7 @@ def _facts(compose: StoredCompose) -> dict[str, Any]:
         "blueprint_id": compose.blueprint_id,
         "blueprint_version": compose.blueprint_version,
         "rerun_of": compose.rerun_of,
+        "created_by": compose.created_by,
         "started_at": compose.times.started_at,
         "finished_at": compose.times.finished_at,
     }

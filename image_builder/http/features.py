@@ -50,6 +50,7 @@ class FeaturesController:
                 },
                 "back_ends": asdict(available.back_ends),
                 "compliance_policies": available.compliance_policies,
+                "operations": bounds.operations,
             }
         )
 

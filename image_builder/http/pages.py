@@ -3,28 +3,88 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 from urllib.parse import urlencode
 
 from flask import Response
 
-from domain.paging import Page
+from domain.errors import InvalidRequestError
+from domain.paging import Cursor, Page
 from image_builder.http.answers import json_answer
 
 Filters = Mapping[str, str | Sequence[str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The cursors of the pages before and behind a page as text; None where there is no such page.
+
+    `backward`: the page was reached by a cursor that leads to earlier entries.
+    """
+
+    previous: str | None = None
+    next: str | None = None
+    backward: bool = False
+
+    @classmethod
+    def of(cls, tenant: str, previous: Cursor | None, following: Cursor | None, cursor: Cursor | None) -> Self:
+        """The neighbours of a page of this tenant that was reached by `cursor`."""
+        return cls(
+            None if previous is None else previous.encode(tenant),
+            None if following is None else following.encode(tenant),
+            cursor is not None and cursor.backward,
+        )
+
+
+def parse_cursor(text: str | None, offset: int, tenant: str, sort: str) -> Cursor | None:
+    """The cursor of a request for a list, None without one.
+
+    Raises InvalidRequestError for a cursor that no link of the list had, and for a cursor with an offset.
+    """
+    if text is None:
+        return None
+    if offset:
+        raise InvalidRequestError("offset: cannot be combined with cursor")
+    return Cursor.parse(text, tenant, sort)
+
+
 def page_answer(
-    path: str, page: Page, count: int, filters: Filters, data: list[Any], *, key_order: Sequence[str] | None = None
+    path: str,
+    page: Page,
+    count: int,
+    filters: Filters,
+    data: list[Any],
+    *,
+    key_order: Sequence[str] | None = None,
+    neighbours: Neighbours | None = None,
 ) -> Response:
     """Create the answer with one page of a list of `count` entries.
 
     `path` and `filters` (query parameters) are those of the request; links repeat them. `data` are the entries of the
     page. `key_order` is the order of the query's keys in links, with `limit` and `offset`; without it, the order is
-    alphabetical.
+    alphabetical. With `neighbours`, the answer has links to the previous and the next page.
     """
     first, last = page_links(path, page, count, filters, key_order)
-    return json_answer({"meta": {"count": count}, "links": {"first": first, "last": last}, "data": data})
+    links = {"first": first, "last": last}
+    if neighbours is not None:
+        links.update(_neighbour_links(path, page, filters, neighbours))
+        if count and not data:  # behind the end, or before the beginning, of a list that has shrunk
+            links.update({"next": first} if neighbours.backward else {"prev": last})
+    return json_answer({"meta": {"count": count}, "links": links, "data": data})
+
+
+def _neighbour_links(path: str, page: Page, filters: Filters, neighbours: Neighbours) -> dict[str, str]:
+    cursors = {"prev": neighbours.previous, "next": neighbours.next}
+    return {
+        name: _link(path, {**filters, "limit": str(page.limit), "cursor": cursor})
+        for name, cursor in cursors.items()
+        if cursor is not None
+    }
+
+
+def _link(path: str, query: Filters, key_order: Sequence[str] | None = None) -> str:
+    return f"{path}?{urlencode([(key, query[key]) for key in key_order or sorted(query)], doseq=True)}"
 
 
 def page_links(
@@ -34,7 +94,6 @@ def page_links(
     last_offset = (count - 1) // page.limit * page.limit if count > page.limit else 0
 
     def link(offset: int) -> str:
-        query = {**filters, "limit": str(page.limit), "offset": str(offset)}
-        return f"{path}?{urlencode([(key, query[key]) for key in key_order or sorted(query)], doseq=True)}"
+        return _link(path, {**filters, "limit": str(page.limit), "offset": str(offset)}, key_order)
 
     return link(0), link(last_offset)

@@ -83,6 +83,8 @@ class Parameter:
         longest = schema.get("maxLength")
         if longest is not None and len(text) > longest:
             raise InvalidRequestError(f"{self.name}: expected at most {longest} characters")
+        if len(text) < schema.get("minLength", 0):
+            raise InvalidRequestError(f"{self.name}: expected a value")
         if "\0" in text:
             raise InvalidRequestError(f"{self.name}: holds a NUL character")
         if self.distributions:

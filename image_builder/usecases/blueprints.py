@@ -79,9 +79,12 @@ class ManageBlueprints:
     requirements: PolicyRequirements
     hash_passwords: HashPasswords
 
-    def list(self, identity: Identity, page: Page, name: str | None, search: str | None) -> BlueprintsPage:
-        """Return a page of the tenant's blueprints; an empty `name` or `search` does not filter."""
-        return self.blueprints.find_page(BlueprintsQuery(identity.tenant, page, name or None, search or None))
+    def list(self, query: BlueprintsQuery) -> BlueprintsPage:
+        """Return a page of a tenant's blueprints.
+
+        Raises InvalidRequestError for a cursor that no link of the list had.
+        """
+        return self.blueprints.find_page(query)
 
     def get(self, identity: Identity, blueprint_id: UUID, version: int | None) -> Blueprint:
         """Return a version of a blueprint, the latest for None."""
@@ -109,6 +112,7 @@ class ManageBlueprints:
                 metadata=document.get("metadata"),
                 snapshots=snapshots,
                 file_version=document.get("file_version"),
+                created_by=identity.username,
             ),
             key_id,
         )
@@ -190,6 +194,7 @@ class ManageBlueprints:
                 secrets.carry_over_secrets(body, latest.body),
                 snapshots,
                 document.get("file_version"),
+                identity.username,
             )
             return None if skip_unchanged and latest.has_content_of(version) else version
 
@@ -263,6 +268,7 @@ class ManageBlueprints:
                 {**latest.body, "customizations": customizations},
                 snapshots,
                 latest.file_version,
+                identity.username,
             )
 
         return self.blueprints.change(identity.tenant, blueprint_id, None, change)

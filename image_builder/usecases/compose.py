@@ -245,6 +245,7 @@ def _create_composes(
             client_id=request.client_id,
             blueprint_version=None if version is None else version.id,
             rerun_of=rerun_of,
+            created_by=identity.username,
         )
         for request, document in zip(requests, documents, strict=True)
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Self
 from uuid import UUID
@@ -15,7 +15,6 @@ from domain.composes import ComposesPage, ComposesQuery, StoredCompose
 from domain.errors import NotFoundError, UnavailableError
 from domain.identity import Identity
 from domain.looks import LookOutcome
-from domain.paging import Page
 from domain.status import ImageStatus, from_document
 from image_builder.usecases.cancel import CancelBuilds
 from image_builder.usecases.looks import AnsweredLook, LookAtBuilds
@@ -64,20 +63,23 @@ class ManageComposes:
         """Create an instance whose simultaneous requests for one build's status share one call of the composer."""
         return cls(composes, blueprints, composer, SharedCalls(looks, valid_for=0.0), cancel)
 
-    def list(self, identity: Identity, page: Page, ignored: tuple[str, ...]) -> ComposesPage:
-        """Return a page of the tenant's builds, newest first."""
-        return self.composes.find_page(ComposesQuery(identity.tenant, page, ignored))
+    def list(self, query: ComposesQuery) -> ComposesPage:
+        """Return a page of a tenant's builds.
 
-    def of_blueprint(
-        self, identity: Identity, blueprint_id: UUID, version: int | None, page: Page, ignored: tuple[str, ...]
-    ) -> ComposesPage:
+        Raises InvalidRequestError for filters by a time in the future, or by an empty range of time, and for a cursor
+        that no link of the list had.
+        """
+        query.filters.check_times(datetime.now(UTC).replace(tzinfo=None))
+        return self.composes.find_page(query)
+
+    def of_blueprint(self, query: ComposesQuery, blueprint_id: UUID, version: int | None) -> ComposesPage:
         """Return a page of the builds of a blueprint, or of one `version` of it; a negative version is the latest.
 
-        Raises NotFoundError if the tenant has no such blueprint.
+        Raises NotFoundError if the tenant has no such blueprint, and the errors of `list`.
         """
-        latest = self.blueprints.latest_version(identity.tenant, blueprint_id)
+        latest = self.blueprints.latest_version(query.tenant, blueprint_id)
         wanted = latest if version is not None and version < 0 else version
-        return self.composes.find_page(ComposesQuery(identity.tenant, page, ignored, blueprint_id, wanted))
+        return self.list(replace(query, blueprint=blueprint_id, version=wanted))
 
     def status(self, identity: Identity, compose_id: UUID) -> ComposeWithStatus:
         """Return a build with its status: the stored one if it is final or fresh, else the composer's.

@@ -102,6 +102,7 @@ def test_composes_restored_without_an_image_type_are_listed(database: Parameters
             "FROM generate_series(1, 2) n",
             (TENANT,),
         )
+    statement(database, "CALL compose_list_entries_fill()")  # docs/operations.md, after a restore
     oldest = insert_compose(database, TENANT, of_type("gcp"), ago=timedelta(hours=3))
     count, found = builds(database, "aws")
     assert (count, found[0], found[-1]) == (4, str(newest), str(oldest))

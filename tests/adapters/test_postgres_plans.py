@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,13 +16,16 @@ import pytest
 
 from adapters.postgres import (
     abandoned_starts,
+    blueprint_lists,
     blueprints,
     cancellations,
+    compose_lists,
     composes,
     idempotency,
     large_requests,
     leadership,
     maintenance,
+    sboms,
     starts,
     statuses,
 )
@@ -31,15 +35,19 @@ from adapters.postgres.cancellations import PostgresCancellations
 from adapters.postgres.composes import PostgresComposes
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.maintenance import PostgresMaintenance
+from adapters.postgres.sboms import PostgresSboms
 from adapters.postgres.starts import PostgresStarts
 from adapters.postgres.statuses import PostgresStatuses
 from benchmarks.database import LARGE, SMALL
+from domain.blueprints.blueprint import SORTS as BLUEPRINT_SORTS
 from domain.blueprints.blueprint import BlueprintsQuery, NewBlueprint, Version
+from domain.compose_filters import SORTS, ComposeFilters
 from domain.composes import ComposesQuery, NewCompose
 from domain.idempotency import KeyClaim, RequestFailure
 from domain.looks import Look
-from domain.paging import Page
+from domain.paging import Cursor, Page
 from domain.quota import Quota
+from domain.sboms import Sbom
 from domain.starts import Adoption
 from domain.status import ComposeStatus, ImageStatus
 from tests.support.databases import Parameters, session
@@ -49,21 +57,29 @@ from tests.support.starts import new_start, new_starts
 Statement = tuple[str, Mapping[str, Any]]
 
 COUNTS = (
-    composes._COUNT,
+    compose_lists.COUNT,
     composes._COUNT_OF_BLUEPRINT,
-    blueprints._COUNT_ALL,
-    blueprints._COUNT_SEARCH,
+    blueprint_lists.COUNT_ALL,
+    blueprint_lists.COUNT_SEARCH,
 )
 PAGES = (
     composes._PAGE,
     composes._PAGE_BY_TYPE,
     composes._PAGE_OF_BLUEPRINT,
-    blueprints._PAGE_OF_ALL,
-    blueprints._PAGE_OF_SEARCH,
+    blueprint_lists.PAGE_OF_ALL,
+    blueprint_lists.PAGE_OF_SEARCH,
 )
-LISTED_BY_AGE = ("composes_listed_idx", "composes_of_version_listed_idx")
+LISTED_BY_AGE = ("composes_listed_idx", "composes_of_version_listed_idx", "compose_list_entries_by_age_idx")
 # What has more rows the longer the service runs, or the more there is to do.
-GROWING = ("composes", "blueprints", "compose_starts", "compose_statuses", "idempotency_keys")
+GROWING = (
+    "composes",
+    "compose_list_entries",
+    "compose_counts",
+    "blueprints",
+    "compose_starts",
+    "compose_statuses",
+    "idempotency_keys",
+)
 # Read to the end as it is meant to be: requests that run now.
 OF_THE_MOMENT = ("idempotency_keys_unsettled_idx", "compose_statuses_unfinished_idx", "compose_statuses_due_idx")
 # A text with a place to be filled in: `{table}`. JSON and arrays of PostgreSQL look otherwise.
@@ -111,7 +127,14 @@ def use(database: RecordingDatabase, tenant: str, blueprint: UUID) -> None:
         for search in ("server", "server 12", "nowhere"):
             kept.find_page(BlueprintsQuery(tenant, page, search=search))
     kept.find_page(BlueprintsQuery(tenant, Page(100, 0), name="Web server 0 of region 0"))
-    new = kept.create(NewBlueprint(tenant, "", "new", "", {}))
+    use_filters(history, tenant, blueprint)
+    for sort in BLUEPRINT_SORTS:
+        key = "web" if "name" in sort else "2026-01-01"
+        kept.find_page(BlueprintsQuery(tenant, Page(100, 0), sort=sort))
+        for backward in (False, True):
+            at = Cursor(sort, key, uuid4(), backward)
+            kept.find_page(BlueprintsQuery(tenant, Page(100, 0), sort=sort, cursor=at, search="server"))
+    new = kept.create(NewBlueprint(tenant, "", "new", "", {}, created_by="alice"))
     kept.change(tenant, new, None, lambda _: Version("newer", "", {}))
     version = kept.get(tenant, new, 1).version_id
     for quota in (None, Quota(10, timedelta(days=1)), Quota(1_000_000, timedelta(days=14))):
@@ -129,11 +152,31 @@ def use(database: RecordingDatabase, tenant: str, blueprint: UUID) -> None:
     look_at_builds(database, compose)
     history.store_metadata(compose, {})
     history.get_metadata(tenant, compose)
+    bills = PostgresSboms(database)
+    bills.store(compose, [Sbom("os", "image", "application/spdx+json", "{}")])
+    bills.get(tenant, compose, "image")
     with database.connection() as connection:
         connection.execute(FORGET_SIZE, {"compose": compose})
     large_requests.measure(database, [str(compose)])
     kept.delete(tenant, new, None)  # while there is a build of it to hide
     history.delete(tenant, compose)
+
+
+def use_filters(history: PostgresComposes, tenant: str, blueprint: UUID) -> None:
+    """Each filter by itself, all together, and each order in each direction, by offset and by cursor."""
+    at = datetime(2026, 1, 1)
+    everything = ComposeFilters(
+        ("aws",), "x86_64", ("rhel-9",), blueprint, "alice", "ui", "a", at, datetime.max, ("success",)
+    )
+    each = [ComposeFilters(**{name: getattr(everything, name)}) for name in everything.applied()]
+    for wanted in (ComposeFilters(), *each, everything):
+        for sort in SORTS:
+            key = "web-server-5" if "name" in sort else "2026-01-01"
+            query = ComposesQuery(tenant, Page(100, 0), filters=wanted, sort=sort)
+            history.find_page(query)
+            for backward in (False, True) if wanted in (ComposeFilters(), everything) else ():
+                history.find_page(replace(query, cursor=Cursor(sort, key, uuid4(), backward)))
+        history.find_page(ComposesQuery(tenant, Page(100, 0), ("wsl",), blueprint, 2, wanted, "created_at"))
 
 
 def look_at_builds(database: RecordingDatabase, compose: UUID) -> None:
@@ -231,7 +274,21 @@ def test_counts_and_pages_read_one_index_only(
 
 def reading(node: Node) -> set[tuple[str | None, str]]:
     """The indexes by which a node reads composes or blueprints; versions are excluded, because a blueprint has few."""
-    return {(scan.index, scan.kind) for scan in node.scans() if scan.relation in ("composes", "blueprints")}
+    read = ("composes", "blueprints", "compose_list_entries")
+    return {(scan.index, scan.kind) for scan in node.scans() if scan.relation in read}
+
+
+@every_way
+def test_lists_with_filters_read_the_one_index_in_their_order(
+    large_database: Parameters, statements: dict[str, list[Statement]], tenant: str, generic: bool
+) -> None:
+    filtered = {text: values for text, values in statements[tenant] if "compose_list_entries" in text}
+    assert len(filtered) > 70
+    for text, each in plans(large_database, list(filtered.items()), generic):
+        by_name = "ORDER BY lower_name" in text
+        index = "compose_list_entries_by_name_idx" if by_name else "compose_list_entries_by_age_idx"
+        entries = {(scan.index, scan.kind) for scan in each.scans() if scan.relation == "compose_list_entries"}
+        assert entries == {(index, "Index Only Scan")}, text
 
 
 @every_way
@@ -275,6 +332,7 @@ def test_each_statement_of_the_adapters_is_tested_here(statements: dict[str, lis
         for module in (
             *(blueprints, composes, idempotency, large_requests, leadership),
             *(abandoned_starts, cancellations, maintenance, starts, statuses),
+            *(blueprint_lists, compose_lists, sboms),
         )
         for name, text in vars(module).items()
         if isinstance(text, str) and text.lstrip().startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH"))

@@ -44,7 +44,8 @@ def test_a_created_blueprint_is_returned_by_reading(client: Client) -> None:
     assert list(answer.json()) == ["id"]
     # What the contract has a default for is filled in.
     document["customizations"]["files"][0] |= {"data_encoding": "plain", "ensure_parents": False}
-    assert read(client, answer.json()["id"]) == {**document, "id": answer.json()["id"], "lint": NOTHING_TO_SAY}
+    added = {"id": answer.json()["id"], "lint": NOTHING_TO_SAY, "created_by": "u", "modified_by": "u"}
+    assert read(client, answer.json()["id"]) == {**document, **added}
 
 
 @pytest.mark.parametrize("base", BASES)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, quote, urlsplit
+from uuid import UUID
 
 import pytest
 
+from domain.paging import Cursor
 from tests.support.blueprints import blueprint, changed, kept, listed, names
 from tests.support.refusals import refusal
 from tests.support.service import Client, Service
@@ -28,7 +30,7 @@ def test_an_item_describes_the_latest_version(client: Client) -> None:
     changed(client, blueprint_id, blueprint("new", description="after"))
     (item,) = listed(client)["data"]
     modified = item.pop("last_modified_at")
-    assert item == {"id": blueprint_id, "version": 2, "name": "new", "description": "after"}
+    assert item == {"id": blueprint_id, "version": 2, "name": "new", "description": "after", "created_by": "u"}
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", modified)
     assert abs(datetime.fromisoformat(modified) - datetime.now(UTC)) < timedelta(seconds=30)
 
@@ -48,10 +50,8 @@ def test_links_lead_to_the_first_and_the_last_page_below_every_base(
         kept(client, name=str(number))
     for base in ("/api/image-builder/v1", "/api/v1/image-builder"):
         page = client.get(f"/blueprints?limit={limit}&offset=1", base=base).json()
-        assert page["links"] == {
-            "first": f"{LINKS}?limit={limit}&offset=0",
-            "last": f"{LINKS}?limit={limit}&offset={last}",
-        }
+        assert page["links"]["first"] == f"{LINKS}?limit={limit}&offset=0"
+        assert page["links"]["last"] == f"{LINKS}?limit={limit}&offset={last}"
         assert page["meta"]["count"] == count
     assert len(client.get(page["links"]["last"], base="").json()["data"]) == count - last
 
@@ -125,3 +125,44 @@ def test_an_organization_sees_only_its_own_blueprints(client: Client, service: S
     kept(client)
     for query in ("", "?name=web", "?search=web"):
         assert listed(service.client("nobody's"), query)["meta"]["count"] == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", ["delta", "Beta", "alpha", "Gamma"]),
+        ("sort=-last_modified_at", ["delta", "Beta", "alpha", "Gamma"]),
+        ("sort=last_modified_at", ["Gamma", "alpha", "Beta", "delta"]),
+        ("sort=name", ["alpha", "Beta", "delta", "Gamma"]),
+        ("sort=-name", ["Gamma", "delta", "Beta", "alpha"]),
+        ("sort=name&search=ta", ["Beta", "delta"]),
+    ],
+)
+def test_the_list_has_the_order_that_sort_says_by_offset_and_by_cursor(
+    client: Client, query: str, expected: list[str]
+) -> None:
+    for name in ("Gamma", "alpha", "Beta", "delta"):
+        kept(client, name=name)
+    assert names(client.get(f"/blueprints?{query}").json()) == expected
+    page = client.get(f"/blueprints?limit=1&{query}").json()
+    found = names(page)
+    while "next" in page["links"]:
+        page = client.get(page["links"]["next"], base="").json()
+        assert page["meta"]["count"] == len(expected)
+        found += names(page)
+    assert found == expected
+    backwards = names(page)
+    while "prev" in page["links"]:
+        page = client.get(page["links"]["prev"], base="").json()
+        backwards += names(page)
+    assert backwards == expected[::-1]
+
+
+@pytest.mark.parametrize("query", ["sort=created_at", "sort=", "cursor=x", "cursor="])
+def test_an_unknown_order_or_cursor_is_refused(client: Client, query: str) -> None:
+    refusal(client.get(f"/blueprints?{query}"), 400)
+
+
+def test_a_cursor_of_a_list_of_builds_is_no_cursor_of_a_list_of_blueprints(client: Client, tenant: str) -> None:
+    text = Cursor("-created_at", "2026-01-31 12:00:00", UUID(int=1)).encode(tenant)
+    refusal(client.get(f"/blueprints?cursor={text}"), 400)

@@ -42,10 +42,8 @@ def test_links_lead_to_the_first_and_the_last_page(
         insert_compose(module_database, tenant)
     for base in ("/api/image-builder/v1", "/api/image-builder/v1.0", "/api/v1/image-builder"):
         page = client.get(f"/composes?limit={limit}&offset=1", base=base).json()
-        assert page["links"] == {
-            "first": f"{LINKS}?limit={limit}&offset=0",
-            "last": f"{LINKS}?limit={limit}&offset={last}",
-        }
+        assert page["links"]["first"] == f"{LINKS}?limit={limit}&offset=0"
+        assert page["links"]["last"] == f"{LINKS}?limit={limit}&offset={last}"
         assert page["meta"]["count"] == count
     assert len(client.get(page["links"]["last"], base="").json()["data"]) == count - last
 
@@ -84,7 +82,7 @@ def test_invalid_page_parameters_are_refused(client: Client, query: str) -> None
 
 
 def test_unknown_query_parameters_are_ignored(client: Client) -> None:
-    assert listed(client, "?of=mine&blueprint_id=1")["data"] == []
+    assert listed(client, "?of=mine&blueprint=1")["data"] == []
 
 
 def test_image_types_can_be_ignored(client: Client, tenant: str, module_database: Parameters) -> None:
@@ -145,7 +143,7 @@ def test_a_row_with_a_request_of_any_shape_is_answered(
         assert "old-secret" not in answer.text
         assert '"password"' not in answer.text
         assert "null" not in answer.text
-    assert set(answers[0].json()["data"][0]) == {"id", "request", "created_at"}
+    assert set(answers[0].json()["data"][0]) - {"image_status"} == {"id", "request", "created_at", "created_by"}
 
 
 def test_one_unusual_row_does_not_break_the_list(client: Client, tenant: str, module_database: Parameters) -> None:

@@ -253,3 +253,13 @@ def test_configured_back_ends_are_listed_and_policies_follow_the_feature_flag(
     assert len(features["back_ends"]) == 5
     assert set(features["back_ends"].values()) == {True}
     assert features["compliance_policies"] is flag
+
+
+# Operations
+
+
+def test_operations_and_their_parameters_are_named(client: Client) -> None:
+    operations = told(client)["operations"]
+    assert {"status", "search", "sort", "cursor", "created_by"} <= set(operations["getComposes"])
+    assert {"getComposeLogs", "getComposeSboms", "cancelCompose", "rerunCompose"} <= operations.keys()
+    assert operations["getComposeSboms"] == ["purpose"]

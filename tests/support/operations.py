@@ -55,6 +55,8 @@ def of_the_database(compose_id: str | UUID, blueprint_id: str | UUID, name: str)
         "getComposes": lambda client: client.get("/composes"),
         "getComposeStatus": lambda client: client.get(compose),
         "getComposeMetadata": lambda client: client.get(f"{compose}/metadata"),
+        "getComposeLogs": lambda client: client.get(f"{compose}/logs", headers={"Accept": "application/json"}),
+        "getComposeSboms": lambda client: client.get(f"{compose}/sboms"),
         "cancelCompose": lambda client: client.post(f"{compose}/cancel"),
         "rerunCompose": lambda client: client.post(f"{compose}/rerun"),
         "deleteCompose": lambda client: client.delete(compose),

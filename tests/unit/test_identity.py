@@ -27,7 +27,7 @@ def asks(document, *, fedora_accounts=False):
 
 
 def claims(**fields):
-    nothing = {"org_id": "", "account_number": "", "kind": "User", "email": "", "entitlements": {}}
+    nothing = {"org_id": "", "account_number": "", "kind": "User", "email": "", "username": "", "entitlements": {}}
     return RedHatClaims(**{**nothing, **fields})
 
 
@@ -292,3 +292,24 @@ def test_an_email_address_that_cannot_be_stored_is_left_out(email):
 
 def test_an_email_address_of_the_maximum_length_is_kept():
     assert red_hat_identity(claims(org_id="1", email="e" * 320), "header").email == "e" * 320
+
+
+@pytest.mark.parametrize(
+    ("fields", "username"),
+    [
+        ({"user": {"username": "alice"}}, "alice"),
+        ({"service_account": {"username": "service-account-1"}}, "service-account-1"),
+        ({"user": {"username": ""}, "service_account": {"username": "robot"}}, "robot"),
+        ({"user": {"username": "é" * 128}}, ""),
+        ({"user": {"username": "a\nb"}}, ""),
+        ({"user": {"username": 7}, "service_account": "robot"}, ""),
+        ({"user": None}, ""),
+    ],
+)
+def test_the_user_name_is_that_of_the_user_or_service_account(fields, username):
+    document = {"identity": {"org_id": "1", "account_number": "", "type": "User", **fields}}
+    assert asks(document).username == username
+
+
+def test_a_fedora_account_is_its_own_user_name():
+    assert asks({"user": "alice"}, fedora_accounts=True).username == "alice"

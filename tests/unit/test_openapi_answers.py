@@ -20,6 +20,8 @@ OPEN: Final = {
     "getOpenapiJson 200 application/json",  # this document
     "ComposeStatusError.details/anyOf/3",  # as the composer has it
     "ComposeStatusError.details/anyOf/4[]/anyOf/3",
+    "ComposeLogs.image_builds[]",  # as the composer has them
+    "Sbom.document",
     "OtherUploadStatus",  # for a target that is not known any more
     "StoredOtherUploadRequestOptions",  # kept as sent
 }

@@ -51,6 +51,8 @@ def _composer_routes(operations: Operations, steering: ComposerSteering) -> list
         ("GET", "/composes/{id}"): operations.get_compose,
         ("DELETE", "/composes/{id}"): operations.delete_compose,
         ("GET", "/composes/{id}/metadata"): operations.get_metadata,
+        ("GET", "/composes/{id}/logs"): operations.get_logs,
+        ("GET", "/composes/{id}/sboms"): operations.get_sboms,
         ("GET", "/composes/"): operations.get_composes,
         ("GET", "/openapi"): operations.get_openapi,
         ("GET", "/distributions"): operations.get_distributions,

@@ -11,7 +11,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from adapters.embedded.composer import distributions, packages, progress
+from adapters.embedded.composer import artifacts, distributions, packages, progress
 from adapters.embedded.composer.answers import RefusedError, reference
 from adapters.embedded.composer.behaviour import Refusal
 from adapters.embedded.composer.plan import create_plan, list_packages
@@ -93,6 +93,28 @@ class Operations:
         if self._image_status(compose)["status"] == "success":
             body |= _describe_image(compose)
         return answer(body)
+
+    async def get_logs(self, request: Request) -> Response:
+        """What osbuild said, once the build has ended."""
+        compose = self._find(request)
+        image = self._image_status(compose)
+        return answer(
+            {
+                **reference("ComposeLogs", compose.id, f"/composes/{compose.id}/logs"),
+                "image_builds": artifacts.image_builds(orjson.loads(compose.request), image),
+            }
+        )
+
+    async def get_sboms(self, request: Request) -> Response:
+        """The bills of materials of a built image."""
+        compose = self._find(request)
+        is_built = self._image_status(compose)["status"] == "success"
+        return answer(
+            {
+                **reference("ComposeSBOMs", compose.id, f"/composes/{compose.id}/sboms"),
+                "items": [artifacts.sboms(_describe_image(compose)["packages"])] if is_built else [],
+            }
+        )
 
     async def delete_compose(self, request: Request) -> Response:
         """Cancel and delete a compose."""

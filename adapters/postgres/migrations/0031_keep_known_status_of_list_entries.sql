@@ -1,0 +1,17 @@
+-- The last known status of a build that has no final one is copied to its list entry, too.
+
+CREATE FUNCTION compose_statuses_tell_list_entry() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    known CONSTANT varchar := CASE WHEN NOT NEW.is_forgotten THEN left(NEW.status ->> 'status', 20) END;
+BEGIN
+    IF NOT NEW.is_final THEN
+        UPDATE compose_list_entries SET status = known
+        WHERE job_id = NEW.job_id AND status IS DISTINCT FROM known
+          AND NOT EXISTS (SELECT 1 FROM compose_results results WHERE results.job_id = NEW.job_id);
+    END IF;
+    RETURN NULL;
+END
+$$;
+ALTER FUNCTION compose_statuses_tell_list_entry() SET search_path FROM CURRENT;
+CREATE TRIGGER compose_statuses_tell_list_entry AFTER INSERT OR UPDATE OF status, is_forgotten ON compose_statuses
+    FOR EACH ROW EXECUTE FUNCTION compose_statuses_tell_list_entry();

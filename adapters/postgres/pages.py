@@ -1,0 +1,120 @@
+"""Pages by offset and by cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+import psycopg
+from psycopg import errors
+
+from adapters.postgres.connection import PostgresDatabase
+from domain.errors import InvalidRequestError
+from domain.paging import Cursor, Page
+
+# A row of a page: first the id as text, last the key of a cursor.
+Row = tuple[Any, ...]
+
+
+class PagedQuery(Protocol):
+    """What all queries for pages have."""
+
+    @property
+    def page(self) -> Page:
+        """The page; with a cursor only its limit counts."""
+
+    @property
+    def sort(self) -> str:
+        """The order."""
+
+    @property
+    def cursor(self) -> Cursor | None:
+        """Where the page begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPage:
+    """What the statements of a list have found.
+
+    By cursor, `rows` has one row more than the page where there are further ones. `has_others`: there are entries on
+    the other side of the cursor.
+    """
+
+    count: int
+    rows: Sequence[Row]
+    has_others: bool = False
+
+
+def is_descending(sort: str) -> bool:
+    """Whether an order begins with the largest values."""
+    return sort.startswith("-")
+
+
+def direction(descending: bool) -> str:
+    """The word of ORDER BY."""
+    return "DESC" if descending else "ASC"
+
+
+def reads_descending(query: PagedQuery) -> bool:
+    """Whether the page is read from larger values to smaller ones; backwards, that is against the order of the list."""
+    return is_descending(query.sort) != (query.cursor is not None and query.cursor.backward)
+
+
+def page_values(query: PagedQuery) -> dict[str, Any]:
+    """The values `limit`, `offset`, and with a cursor `key` and `id`."""
+    if query.cursor is None:
+        return {"limit": query.page.limit, "offset": query.page.offset}
+    # One more than the page has shows whether there are further entries.
+    return {"limit": query.page.limit + 1, "offset": 0, "key": query.cursor.key, "id": query.cursor.id}
+
+
+def read_page(
+    database: PostgresDatabase,
+    query: PagedQuery,
+    statements: tuple[str, str, str | None],
+    values: Mapping[str, Any],
+) -> FoundPage:
+    """Execute the statements of a list in one round trip: its count, its page, and for a cursor the probe.
+
+    The probe says whether there are entries on the other side of the cursor. Raises InvalidRequestError for a cursor
+    whose key is no value of the list's order, and UnavailableError.
+    """
+    count, page, probe = statements
+
+    def read(connection: psycopg.Connection[Any]) -> FoundPage:
+        with connection.pipeline():
+            counted = connection.execute(count.encode(), values)
+            rows = connection.execute(page.encode(), values)
+            probed = None if probe is None else connection.execute(probe.encode(), values)
+        (number,) = counted.fetchone() or (0,)
+        (has_others,) = (None if probed is None else probed.fetchone()) or (False,)
+        return FoundPage(number, rows.fetchall(), has_others)
+
+    try:
+        return database.run_with_retry(read)
+    except errors.DataError:
+        if query.cursor is None:
+            raise
+        raise InvalidRequestError("cursor: expected the cursor of a link of this list") from None
+
+
+def cut(query: PagedQuery, found: FoundPage) -> tuple[Sequence[Row], Cursor | None, Cursor | None]:
+    """The rows of the page without the additional one, and the cursors of the pages before and behind them."""
+    rows, limit = found.rows, query.page.limit
+    if query.cursor is None:
+        has_previous, has_next = query.page.offset > 0, query.page.offset + len(rows) < found.count
+    elif query.cursor.backward:
+        has_previous, has_next = len(rows) > limit, found.has_others
+        rows = rows[-limit:]
+    else:
+        has_previous, has_next = found.has_others, len(rows) > limit
+        rows = rows[:limit]
+    if not rows:
+        return rows, None, None
+    return (
+        rows,
+        Cursor(query.sort, rows[0][-1], UUID(rows[0][0]), backward=True) if has_previous else None,
+        Cursor(query.sort, rows[-1][-1], UUID(rows[-1][0])) if has_next else None,
+    )

@@ -1,0 +1,137 @@
+"""Logs of builds: what is read, what is masked, what is cut."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.build_logs import BuildLogs, cut_middle
+from domain.masking import MASK, mask_document, secrets_of_request, text_masker
+
+MiB = 1024 * 1024
+HASH = "$6$rounds=5000$saltsalt$" + "a" * 40
+
+
+def build(**log: Any) -> dict[str, Any]:
+    return {"success": True, "osbuild_output": {"log": log}}
+
+
+def text_of(*builds: dict[str, Any], request: str = "{}", largest: int = MiB) -> str:
+    return BuildLogs.masked(builds, request).as_text(largest)
+
+
+def test_a_failed_stage_is_the_last_one_and_marked() -> None:
+    text = text_of(
+        build(
+            build=[{"type": "org.osbuild.rpm", "success": False, "output": "no space left", "error": {"code": 1}}],
+            os=[{"type": "org.osbuild.copy", "success": True, "output": "copied", "duration": 12.34}],
+        )
+    )
+    first, last = text.split("FAILED: ")
+    assert "pipeline os, stage org.osbuild.copy (12.3 s)" in first
+    assert "copied" in first
+    assert last.startswith("pipeline build, stage org.osbuild.rpm\n")
+    assert "no space left" in last
+    assert '"code": 1' in last
+
+
+def test_each_image_of_several_is_named() -> None:
+    text = text_of(build(os=[{"type": "a", "output": "x"}]), build(os=[{"type": "b", "output": "y"}]))
+    assert "Image 1 of 2, pipeline os, stage a" in text
+    assert "Image 2 of 2, pipeline os, stage b" in text
+
+
+def test_the_error_of_the_job_comes_last() -> None:
+    text = text_of({**build(os=[{"type": "a", "output": "x"}]), "job_error": {"id": 11, "reason": "not uploaded"}})
+    assert text.index("not uploaded") > text.index("stage a")
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {},
+        {"osbuild_output": None},
+        {"osbuild_output": {"log": [1]}},
+        {"osbuild_output": {"log": {"os": "text"}}},
+        {"osbuild_output": {"log": {"os": [1, None, {"output": {"a": 1}}, {"duration": "long", "type": 7}]}}},
+        {"koji": {"deep": [[["x"]]]}},
+    ],
+)
+def test_results_of_any_shape_are_shown(result: dict[str, Any]) -> None:
+    assert isinstance(text_of(result), str)
+    assert json.dumps(BuildLogs.masked([result], "{}").as_document(MiB))
+
+
+def test_what_could_change_a_terminal_is_left_out() -> None:
+    assert "\x1b" not in text_of(build(os=[{"type": "a", "output": "\x1b[31mred\x07\r\nnext\tline"}]))
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        (f"useradd alice --password {HASH}", HASH),
+        (f"alice:{HASH}:19000:0", HASH),
+        ("subscription-manager register --activationkey=my-key-1 --org 1", "my-key-1"),
+        ("--activation-key my-key-1", "my-key-1"),
+        ('"activation_key": "my-key-1"', "my-key-1"),
+        ("https://robot:hunter2@registry.example/v2", "hunter2"),
+        ("GET https://s3.example/x?X-Amz-Credential=AKIA1&X-Amz-Signature=abc123def&a=1", "abc123def"),
+        ("Authorization: Bearer abcdef", "abcdef"),
+        ("token=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", "eyJzdWIiOiIxIn0"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nIBAAKC\n-----END RSA PRIVATE KEY-----", "MIIEow"),
+        ("register with key-of-request", "key-of-request"),
+    ],
+)
+def test_secrets_are_masked(text: str, secret: str) -> None:
+    request = '{"customizations": {"subscription": {"activation-key": "key-of-request", "organization": 1}}}'
+    shown = text_of(build(os=[{"type": "a", "output": text}]), request=request)
+    assert secret not in shown
+    assert MASK in shown
+    document = BuildLogs.masked([build(os=[{"output": text}])], request).as_document(MiB)
+    assert secret not in json.dumps(document)
+
+
+@pytest.mark.parametrize(
+    "text", ["Installing: basic-functionality-tools", "detail: the file is missing", "key ring imported", "cost: $5"]
+)
+def test_other_text_is_left_as_it_is(text: str) -> None:
+    assert text_masker()(text) == text
+
+
+def test_fields_with_secret_names_are_masked() -> None:
+    masked = mask_document({"options": {"users": [{"password": "abc", "name": "alice"}]}}, text_masker())
+    assert masked == {"options": {"users": [{"password": MASK, "name": "alice"}]}}
+
+
+def test_secrets_of_a_request_are_read_as_json_writes_them() -> None:
+    assert secrets_of_request('{"activation-key": "a\\"b\\\\c", "x": {"host_config_key": "häst", "password": ""}}') == {
+        'a"b\\c',
+        "häst",
+    }
+
+
+@given(text=st.text(max_size=3000), largest=st.integers(64, 2000))
+def test_the_middle_of_what_is_too_long_is_left_out(text: str, largest: int) -> None:
+    cut = cut_middle(text, largest)
+    assert len(cut.encode("utf-8", "replace")) <= largest + 60
+    if len(text.encode("utf-8", "replace")) <= largest:
+        assert cut == text
+    else:
+        assert "bytes left out" in cut
+        assert cut[:8] == text[:8]
+        assert cut[-8:] == text[-8:]
+
+
+def test_long_logs_keep_the_failed_stage() -> None:
+    stages = [{"type": "first", "output": "begin" + "x" * MiB}, {"type": "last", "success": False, "output": "why"}]
+    text = text_of(build(os=stages), largest=64 * 1024)
+    assert len(text) < 65 * 1024
+    assert "begin" in text
+    assert text.rstrip().endswith("why")
+    document = BuildLogs.masked([build(os=stages)], "{}").as_document(64 * 1024)
+    assert len(json.dumps(document)) < 66 * 1024
+    assert '"why"' in json.dumps(document)
