@@ -38,31 +38,31 @@ _END: Final = "DELETE FROM compose_cancellations WHERE job_id = %(compose)s"
 
 
 class PostgresCancellations:
-    """Fulfils ports.cancellations.Cancellations."""
+    """Implements ports.cancellations.Cancellations."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
     def record(self, id: UUID, compose_id: UUID, cancelled_by: str) -> Cancellation | None:  # noqa: A002 - see the port
-        """See the port."""
+        """Implements `Cancellations.record`."""
         row = self._run(_RECORD, {"id": id, "compose": compose_id, "cancelled_by": cancelled_by}).fetchone()
         return None if row is None else Cancellation(*row)
 
     def withdraw(self, id: UUID) -> None:  # noqa: A002 - see the port
-        """See the port."""
+        """Implements `Cancellations.withdraw`."""
         self._run(_WITHDRAW, {"id": id})
 
     def find(self, compose_id: UUID) -> Cancellation | None:
-        """See the port."""
+        """Implements `Cancellations.find`."""
         row = self._run(_FIND, {"compose": compose_id}).fetchone()
         return None if row is None else Cancellation(*row)
 
     def find_abandoned(self, lease: timedelta, limit: int) -> Sequence[Cancellation]:
-        """See the port."""
+        """Implements `Cancellations.find_abandoned`."""
         return [Cancellation(*row) for row in self._run(_FIND_ABANDONED, {"lease": lease, "limit": limit}).fetchall()]
 
     def end(self, compose_id: UUID) -> None:
-        """See the port."""
+        """Implements `Cancellations.end`."""
         self._run(_END, {"compose": compose_id})
 
     def _run(self, statement: str, values: Mapping[str, Any]) -> psycopg.Cursor[Any]:

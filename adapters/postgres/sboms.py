@@ -40,13 +40,13 @@ _SMALL: Final = 64 * 1024
 
 
 class PostgresSboms:
-    """Fulfils ports.sboms.Sboms."""
+    """Implements ports.sboms.Sboms."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
     def get(self, tenant: str, compose_id: UUID, purpose: str) -> StoredSboms | None:
-        """See the port."""
+        """Implements `Sboms.get`."""
         values = {"tenant": tenant, "compose": compose_id, "purpose": purpose}
         found = self._database.run_with_retry(lambda connection: connection.execute(_FIND, values).fetchone())
         if found is None:
@@ -60,7 +60,7 @@ class PostgresSboms:
         return StoredSboms(ended, tuple(Sbom(*row) for row in rows))
 
     def store(self, compose_id: UUID, sboms: Sequence[Sbom]) -> None:
-        """See the port."""
+        """Implements `Sboms.store`."""
 
         def work(connection: psycopg.Connection[Any]) -> None:
             with connection.transaction():

@@ -195,13 +195,13 @@ WHERE next_look_at IS NOT NULL
 
 
 class PostgresStatuses:
-    """Fulfils ports.statuses.Statuses."""
+    """Implements ports.statuses.Statuses."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
     def store(self, look: Look) -> BuildTimes | None:
-        """See the port."""
+        """Implements `Statuses.store`."""
         is_final = look.outcome is LookOutcome.FINAL
         document = None if look.status is None else as_document(look.status.image, with_progress=not is_final)
         values = {
@@ -219,38 +219,38 @@ class PostgresStatuses:
         return BuildTimes(*times) if is_stored else None
 
     def find(self, compose_ids: Collection[UUID]) -> Mapping[UUID, str]:
-        """See the port."""
+        """Implements `Statuses.find`."""
         rows = self._run(_FIND, {"composes": list(compose_ids)}).fetchall()
         return {compose_id: status for compose_id, status in rows if status is not None}
 
     def acquire_leadership(self, pod: UUID, term: timedelta) -> bool:
-        """See the port."""
+        """Implements `Statuses.acquire_leadership`."""
         return acquire(self._database, ACQUIRE_STATUS_WATCHER, pod, term)
 
     def watch_new(self, within: timedelta) -> None:
-        """See the port."""
+        """Implements `Statuses.watch_new`."""
         self._run(_WATCH_NEW, {"within": within})
 
     def watch_older(self, after: HistoryPosition | None, limit: int) -> HistoryPosition | None:
-        """See the port."""
+        """Implements `Statuses.watch_older`."""
         begin = _BEGINNING if after is None else {"time": after.created_at, "id": after.compose_id}
         row = self._run(_WATCH_OLDER, {**begin, **_OLDEST, "limit": limit}).fetchone()
         return None if row is None else HistoryPosition(*row)
 
     def find_due(self, limit: int) -> Sequence[UUID]:
-        """See the port."""
+        """Implements `Statuses.find_due`."""
         return [row[0] for row in self._run(_FIND_DUE, {"limit": limit}).fetchall()]
 
     def postpone(self, compose_id: UUID) -> None:
-        """See the port."""
+        """Implements `Statuses.postpone`."""
         self._run(_POSTPONE, {"compose": compose_id, **_SCHEDULE_VALUES})
 
     def end_watch(self, limit: int) -> None:
-        """See the port."""
+        """Implements `Statuses.end_watch`."""
         self._run(_END_WATCH, {**_OLDEST, "limit": limit})
 
     def count_unfinished(self) -> UnfinishedBuilds:
-        """See the port."""
+        """Implements `Statuses.count_unfinished`."""
         lag, *counts = self._run(_COUNT_UNFINISHED, _SCHEDULE_VALUES).fetchone() or (None,)
         return UnfinishedBuilds(tuple(counts), lag or timedelta(0))
 

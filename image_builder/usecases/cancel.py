@@ -61,6 +61,8 @@ class CancelBuilds:
         _require_unfinished(self._find(identity, compose_id))
         if answer.look.status is None:
             if not self.complete_pending(compose_id):
+                # Again: another request may have completed the cancellation, and removed its intent, meanwhile.
+                _require_unfinished(self._find(identity, compose_id))
                 raise NotFoundError("The composer does not know this build any more")
         else:
             if answer.look.status.is_final:  # it could not be stored

@@ -102,9 +102,12 @@ class ManageComposes:
             if stored.status is not None or stored.seen is not None:
                 return with_stored_status(stored)
         if answer.look.status is None:
-            if self.cancel.complete_pending(compose_id):
-                return with_stored_status(self._find(identity, compose_id))
-            raise _not_found()
+            self.cancel.complete_pending(compose_id)
+            # Another request may have completed the cancellation, and removed its intent, meanwhile.
+            stored = self._find(identity, compose_id)
+            if stored.status is None:
+                raise _not_found()
+            return with_stored_status(stored)
         return ComposeWithStatus(replace(stored, times=answer.times), answer.look.status.image)
 
     def metadata(self, identity: Identity, compose_id: UUID) -> Mapping[str, Any] | str | bytes:

@@ -37,12 +37,12 @@ class RerunBuild:
     start: StartComposes
 
     def __call__(
-        self, identity: Identity, compose_id: UUID, passwords: Mapping[str, str], key: UUID | None = None
+        self, identity: Identity, compose_id: UUID, passwords: Mapping[str, str], key_id: UUID | None = None
     ) -> Started:
         """Start a build by today's rules from the stored request of a build of the tenant.
 
-        `passwords` are by user name; they are needed for users that had one, unless the build is of a blueprint. `key`
-        is the claimed Idempotency-Key of the request.
+        `passwords` are by user name; they are needed for users that had one, unless the build is of a blueprint.
+        `key_id` is the id of the claimed Idempotency-Key of the request.
 
         Raises NotFoundError for a build that is not the tenant's, InvalidRequestError for missing passwords and for a
         request that is not valid any more, and the errors of StartComposes.
@@ -55,7 +55,7 @@ class RerunBuild:
         request = self.completed(create_rerun_request(_parse(stored.request), passwords, body))
         require_memory(memory_of([request]))
         version = None if blueprint is None else BlueprintVersion(blueprint.id, blueprint.version_id)
-        return self.start(identity, (request,), version, key, rerun_of=compose_id)
+        return self.start(identity, (request,), version, key_id, rerun_of=compose_id)
 
     def _blueprint(self, identity: Identity, stored: StoredCompose) -> Blueprint | None:
         """The version of the blueprint that the build was started from."""
