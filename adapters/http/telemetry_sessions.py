@@ -1,8 +1,8 @@
 """HTTP sessions for libraries that send telemetry (traces, error reports) to a collector.
 
 Such libraries set no deadline for a whole answer, hold the answer in memory, and log every failure. With the sessions
-of this module, a request ends at its deadline whatever the collector sends, the body of the answer is discarded, and
-one log event reports that the collector is unavailable.
+of this module, a request ends at its deadline even if the collector answers slowly, the body of the answer is
+discarded, and an outage of the collector is logged twice: when it starts and when it ends.
 """
 
 from __future__ import annotations
@@ -22,15 +22,19 @@ from adapters.http.exchange import NO_COOKIES
 
 log = structlog.get_logger()
 
-# Bytes: an answer up to this size is read so that its connection can be reused; after a longer one it is closed.
-_MAX_DISCARDED: Final = 16 * 1024
+# Bytes. A connection can be reused only after its answer has been read completely. If the body is longer than this, the
+# connection is closed instead.
+_MAX_BODY_READ: Final = 16 * 1024
 
 
 class Collector:
-    """The availability of a receiver of telemetry; its changes are logged. It is thread-safe."""
+    """Logs when a collector, the server that receives telemetry, becomes unavailable or available again.
+
+    Each sender wraps its request in `request`, and then calls `record_answer`. It is thread-safe.
+    """
 
     def __init__(self, name: str, telemetry: str) -> None:
-        """Both are words for log events: `name` such as `trace collector`, `telemetry` such as `spans`."""
+        """Both are words for log events: `name` such as `trace collector`, `telemetry` a plural such as `spans`."""
         self._name = name
         self._telemetry = telemetry
         self._is_unavailable = False
@@ -38,21 +42,26 @@ class Collector:
 
     @contextmanager
     def request(self, seconds: float) -> Iterator[None]:
-        """Limit the request within the context to `seconds`, and log its failure. Raises requests.Timeout."""
+        """Limit the request inside this context manager to `seconds`, with its answer's body; log if it fails.
+
+        The request must use a DeadlineAdapter or the DEADLINE_POOLS. Raises requests.Timeout at the deadline. Other
+        errors of the request are raised as they are.
+        """
         try:
-            with CallDeadline(time.monotonic() + seconds) as call:
+            with CallDeadline(time.monotonic() + seconds) as deadline:
                 yield
         except Exception as error:
-            self._record_failure("Timeout" if call.has_expired else type(error).__name__)
-            if call.has_expired:
+            self._record_failure("Timeout" if deadline.has_expired else type(error).__name__)
+            if deadline.has_expired:
                 raise requests.Timeout from error
             raise
-        if call.has_expired:  # an answer without a length looks complete when its connection ends
+        # The deadline ends the connection. An answer without Content-Length then looks complete, and raises no error.
+        if deadline.has_expired:
             self._record_failure("Timeout")
             raise requests.Timeout
 
     def record_answer(self, status: int) -> None:
-        """Record the status of an answer; one other than 2xx means that the collector is unavailable."""
+        """Record the HTTP status of an answer. 2xx means that the collector is available, any other that it is not."""
         if not 200 <= status < 300:
             self._record_failure(f"status {status}")
             return
@@ -69,9 +78,10 @@ class Collector:
 
 
 class TelemetrySession(requests.Session):
-    """A session for one collector. Its answers have a status and headers, but no body.
+    """A session for one collector. The responses that it returns have a status and headers, but no body.
 
-    Proxies and certificate authorities come from the environment, as usual in `requests`.
+    As in any session of `requests`, environment variables (`HTTPS_PROXY`, `REQUESTS_CA_BUNDLE`) set proxies and
+    certificate authorities.
     """
 
     def __init__(self, collector: Collector) -> None:
@@ -83,9 +93,12 @@ class TelemetrySession(requests.Session):
         self.mount("https://", adapter)
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **options: Any) -> requests.Response:
-        """See requests; `timeout` (seconds) limits the whole request, and redirects are not followed.
+        """Send a request like `requests.Session.request`, but do not follow redirects.
 
-        Raises requests.RequestException.
+        The keyword argument `timeout` is required. It is a number of seconds for the whole request, answer included.
+
+        Raises requests.RequestException, and urllib3.exceptions.HTTPError if the connection fails within the body of
+        the answer.
         """
         with self._collector.request(options["timeout"]):
             response = super().request(method, url, *args, **{**options, "stream": True, "allow_redirects": False})
@@ -95,8 +108,11 @@ class TelemetrySession(requests.Session):
 
 
 def discard_body(response: BaseHTTPResponse) -> None:
-    """Discard the body of an answer. The connection of a short one can be reused; that of a long one is closed."""
+    """Discard the body of an answer. The connection can be reused if the body has at most 16 KiB; else it is closed.
+
+    Raises urllib3.exceptions.HTTPError if the connection fails within the body.
+    """
     try:
-        response.read(_MAX_DISCARDED, decode_content=False)
+        response.read(_MAX_BODY_READ, decode_content=False)
     finally:
         response.close()

@@ -1,4 +1,8 @@
-"""Codecs: tables that convert values between osbuild blueprints and the API's customizations in both directions."""
+"""Codecs that convert values between osbuild blueprints (TOML files) and the API (openapi.yaml), in both directions.
+
+A codec for a whole blueprint is built of smaller ones: `Scalar` and `OneOf` convert single values, `ListOf` lists, and
+`Table` TOML tables, which are JSON objects in the API.
+"""
 
 from __future__ import annotations
 
@@ -11,38 +15,47 @@ from typing import Any, Final, Protocol
 from domain.errors import InvalidRequestError
 from domain.similar_names import describe_choices
 
-# The result of a conversion that yields no value.
+# The result of a conversion if the other side gets no value. None would be a value.
 ABSENT: Final = object()
-# TOML's numbers have 64 bits and a sign.
+# TOML 1.0 integers are signed and have 64 bits.
 _LARGEST_NUMBER: Final = 2**63 - 1
+# Keys that TOML 1.0 allows without quotes.
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class NotExpressibleError(Exception):
-    """An osbuild blueprint cannot express a value of the API."""
+    """An osbuild blueprint cannot express a value of the API. The codec that contains the value reports its path."""
 
 
 class Codec(Protocol):
     """Converts values of one kind, in both directions.
 
-    `at` is the dotted path of the value. Paths of parts that the other side does not support are appended to
-    `unsupported`. The result is ABSENT if no value remains.
+    `at` is the path of the value for messages, such as `customizations.user[0].name`. A codec appends to `unsupported`
+    the paths of those parts of the value that the other side does not support, and converts the rest. ABSENT as the
+    result means that the other side gets no value. A list or table of which no part is supported is read as an empty
+    one, but written as ABSENT.
     """
 
     def read(self, value: Any, at: str, unsupported: list[str]) -> Any:
         """Convert from TOML to the API. Raises InvalidRequestError naming the path and what is allowed."""
 
     def write(self, value: Any, at: str, unsupported: list[str]) -> Any:
-        """Convert from the API to TOML. Raises NotExpressibleError if the whole value is unsupported."""
+        """Convert from the API to TOML.
+
+        Raises NotExpressibleError if the whole value is unsupported; the caller then appends `at` to `unsupported`.
+        """
 
 
-def expected_error(at: str, what: str) -> InvalidRequestError:
-    """The error for a wrong value at a path; `what` is what is allowed."""
-    return InvalidRequestError(f"{at}: expected {what}")
+def expected_error(at: str, allowed: str) -> InvalidRequestError:
+    """Return the error for a wrong value at the path `at`; `allowed` describes the allowed values."""
+    return InvalidRequestError(f"{at}: expected {allowed}")
 
 
 def child_path(at: str, key: str) -> str:
-    """The path of a key inside a table; the key is quoted by the rules of TOML if necessary."""
+    """Return the dotted path of `key` in the table at the path `at`, which is empty for the whole document.
+
+    A key that TOML does not allow without quotes is quoted as a TOML basic string.
+    """
     quoted = key if _BARE_KEY.fullmatch(key) else json.dumps(key).replace("\x7f", "\\u007f")
     return f"{at}.{quoted}" if at else quoted
 
@@ -56,18 +69,18 @@ def as_mapping(value: Any, at: str) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A codec for values that are the same on both sides.
+    """A codec for single values that are the same on both sides.
 
-    `what` describes allowed values in errors; `is_valid` checks a value.
+    `allowed` describes the allowed values in errors; `is_valid` says whether a value is one of them.
     """
 
-    what: str
+    allowed: str
     is_valid: Callable[[Any], bool]
 
     def read(self, value: Any, at: str, _unsupported: list[str]) -> Any:
         """See Codec."""
         if not self.is_valid(value):
-            raise expected_error(at, self.what)
+            raise expected_error(at, self.allowed)
         return value
 
     def write(self, value: Any, _at: str, _unsupported: list[str]) -> Any:
@@ -85,17 +98,18 @@ TEXT: Final = Scalar("text", lambda value: isinstance(value, str))
 NAME: Final = Scalar("text that is not empty", lambda value: isinstance(value, str) and value != "")
 FLAG: Final = Scalar("true or false", lambda value: isinstance(value, bool))
 NUMBER: Final = Scalar("a whole number", _is_number)
+# The user or the group that owns a file or directory.
 OWNER: Final = Scalar("a name or a whole number", lambda value: isinstance(value, str) or _is_number(value))
 
 
 def unknown_name_error(at: str, value: str, allowed: Sequence[str]) -> InvalidRequestError:
-    """The error for a text that is none of the allowed ones."""
+    """Return the error for a text at the path `at` that is not in `allowed`. It may suggest a similar text."""
     return expected_error(at, describe_choices(value, allowed))
 
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """A codec for one of a few texts. An empty text counts as none if `empty_is_absent`."""
+    """A codec for a text out of `texts`. With `empty_is_absent`, an empty text is allowed too, and becomes ABSENT."""
 
     texts: tuple[str, ...]
     empty_is_absent: bool = False
@@ -121,7 +135,7 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class OptionalText:
-    """A codec for texts that count as absent if they are empty."""
+    """A codec for any text. An empty one is converted to ABSENT."""
 
     def read(self, value: Any, at: str, unsupported: list[str]) -> Any:
         """See Codec."""
@@ -134,7 +148,11 @@ class OptionalText:
 
 @dataclass(frozen=True, slots=True)
 class OneSided:
-    """A codec for values that the other side does not support, except the `ignored` ones, which are defaults there."""
+    """A codec for a field that only one of the two sides has. The result is always ABSENT.
+
+    Values in `ignored` are dropped without a report, because nothing is lost: most are the default of the other side.
+    Any other value is unsupported.
+    """
 
     ignored: tuple[Any, ...] = ()
 
@@ -151,13 +169,14 @@ class OneSided:
         return ABSENT
 
 
-def _is_among(value: Any, some: tuple[Any, ...]) -> bool:
-    return any(type(value) is type(one) and value == one for one in some)
+def _is_among(value: Any, candidates: tuple[Any, ...]) -> bool:
+    # In Python, 0 == False and 1 == True: compare the types too.
+    return any(type(value) is type(candidate) and value == candidate for candidate in candidates)
 
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """A codec for lists of values of one kind."""
+    """A codec for lists. `item` is the codec of each item; an item that it converts to ABSENT is left out."""
 
     item: Codec
 
@@ -186,34 +205,35 @@ class ListOf:
 class Field:
     """A field of a table.
 
-    `api_key` is its key in the API, `toml_key` that in osbuild blueprints, `old_toml_key` another key that is read
-    there. A key is empty if that side does not have the field. A table without a `required` field is invalid.
+    `api_key` is its key in the API, and `toml_key` its key in osbuild blueprints; an empty key means that this side
+    does not have the field. Blueprints with `alternative_toml_key` are read too, but it is never written. A table
+    without a `required` field cannot be converted.
     """
 
     api_key: str
     toml_key: str
     codec: Codec
     required: bool = False
-    old_toml_key: str = ""
+    alternative_toml_key: str = ""
 
 
 def shared_field(name: str, codec: Codec, *, required: bool = False) -> Field:
-    """A field that has the same key on both sides."""
+    """Return a field with the key `name` on both sides."""
     return Field(name, name, codec, required)
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A codec for tables with these fields. Other keys are unsupported."""
+    """A codec for tables with these fields. Other keys are unsupported. In the API, None counts as no value."""
 
     fields: tuple[Field, ...]
 
     def read(self, value: Any, at: str, unsupported: list[str]) -> Any:
-        """See Codec."""
+        """See Codec. Raises InvalidRequestError also if both TOML keys of a field are there with different values."""
         found: dict[str, Any] = {}
         found_keys: dict[str, str] = {}
         for key, toml_value in as_mapping(value, at).items():
-            field = next((one for one in self.fields if key and key in (one.toml_key, one.old_toml_key)), None)
+            field = next((one for one in self.fields if key and key in (one.toml_key, one.alternative_toml_key)), None)
             if field is None:
                 unsupported.append(child_path(at, key))
                 continue
@@ -234,12 +254,14 @@ class Table:
         if not isinstance(value, Mapping):
             raise NotExpressibleError
         written, unsupported_here = self._write_fields(value, at)
+        # The caller then reports the path of the whole table, so those of its fields are not added.
         if any(field.required and field.toml_key not in written for field in self.fields):
             raise NotExpressibleError
         unsupported.extend(unsupported_here)
         return ABSENT if unsupported_here and not written else written
 
     def _write_fields(self, value: Mapping[str, Any], at: str) -> tuple[dict[str, Any], list[str]]:
+        """Return the TOML table, and the paths of the unsupported fields."""
         written: dict[str, Any] = {}
         unsupported: list[str] = []
         for key, api_value in value.items():

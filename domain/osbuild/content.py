@@ -12,7 +12,7 @@ CONTAINERS: Final = ListOf(
         (
             shared_field("source", TEXT, required=True),
             shared_field("name", TEXT),
-            Field("tls_verify", "tls-verify", FLAG, old_toml_key="tls_verify"),
+            Field("tls_verify", "tls-verify", FLAG, alternative_toml_key="tls_verify"),
             Field("", "local-storage", OneSided((False,))),
         )
     )

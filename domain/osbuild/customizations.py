@@ -1,4 +1,7 @@
-"""Codecs for all customizations of osbuild blueprints and of the API (openapi.yaml, schema Customizations)."""
+"""The codec for the table `customizations` of osbuild blueprints and the API's schema Customizations (openapi.yaml).
+
+A `Field` names its API key first, then its TOML key. `shared_field` has the same key on both sides.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +34,11 @@ _TEXTS: Final = ListOf(TEXT)
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A codec for files.
+    """A codec for one item of `files`.
 
-    osbuild's files hold text, so base64 is decoded when it is written, and binary data cannot be written.
+    Files in osbuild blueprints contain text, without an encoding. Therefore base64 data of the API is written decoded
+    if it is UTF-8 text. A file with other base64 data cannot be expressed. Reading also accepts the API's keys
+    `data_encoding` and `ensure_parents`.
     """
 
     def read(self, value: Any, at: str, unsupported: list[str]) -> Any:
@@ -43,16 +48,19 @@ class _File:
     def write(self, value: Any, at: str, unsupported: list[str]) -> Any:
         """See Codec."""
         if isinstance(value, Mapping):
-            encoded = value.get("data_encoding") == "base64" and value.get("data") is not None
+            is_base64 = value.get("data_encoding") == "base64" and value.get("data") is not None
             value = {
-                **{key: one for key, one in value.items() if not _is_usual(key, one)},
-                **({"data": _decode(value["data"])} if encoded else {}),
+                **{key: field_value for key, field_value in value.items() if not _is_omitted(key, field_value)},
+                **({"data": _decode(value["data"])} if is_base64 else {}),
             }
         return _FILE.write(value, at, unsupported)
 
 
-def _is_usual(key: str, value: Any) -> bool:
-    """Whether a field of a file need not be written: osbuild has no other encoding, and makes no parents by default."""
+def _is_omitted(key: str, value: Any) -> bool:
+    """Whether a field of a file is not written to TOML.
+
+    `data_encoding` has no meaning there, because the data is written decoded; `ensure_parents` is false by default.
+    """
     return (key == "data_encoding" and value in ("plain", "base64")) or (key == "ensure_parents" and value is False)
 
 
@@ -67,7 +75,7 @@ def _decode(data: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Fips:
-    """A codec for `fips`: a flag in TOML, a table with one flag in the API."""
+    """A codec for `fips`: true or false in TOML, an object with the flag `enabled` (default false) in the API."""
 
     def read(self, value: Any, at: str, unsupported: list[str]) -> Any:
         """See Codec."""
@@ -80,7 +88,8 @@ class _Fips:
         return FLAG.write(value.get("enabled", False), at, unsupported)
 
 
-_NODE: Final = (
+# The fields that files and directories have in common.
+_FILE_OR_DIRECTORY: Final = (
     shared_field("path", TEXT, required=True),
     shared_field("mode", OptionalText()),
     shared_field("user", OWNER),
@@ -88,7 +97,7 @@ _NODE: Final = (
 )
 _FILE: Final = Table(
     (
-        *_NODE,
+        *_FILE_OR_DIRECTORY,
         shared_field("data", TEXT),
         shared_field("data_encoding", OneOf(("plain", "base64"), empty_is_absent=True)),
         shared_field("ensure_parents", FLAG),
@@ -97,7 +106,7 @@ _FILE: Final = Table(
 _FILESYSTEM: Final = Table(
     (
         shared_field("mountpoint", TEXT, required=True),
-        Field("min_size", "minsize", SizeInBytes(), required=True, old_toml_key="size"),
+        Field("min_size", "minsize", SizeInBytes(), required=True, alternative_toml_key="size"),
     )
 )
 _REPOSITORY: Final = Table(
@@ -114,7 +123,7 @@ _REPOSITORY: Final = Table(
         shared_field("enabled", FLAG),
         shared_field("priority", NUMBER),
         # osbuild reads `sslverify`; its documentation names `ssl_verify`.
-        Field("ssl_verify", "sslverify", FLAG, old_toml_key="ssl_verify"),
+        Field("ssl_verify", "sslverify", FLAG, alternative_toml_key="ssl_verify"),
         shared_field("module_hotfixes", FLAG),
         Field("", "install_from", OneSided((False,))),
     )
@@ -135,6 +144,7 @@ _IGNITION: Final = Table(
         ),
     )
 )
+# FIDO Device Onboard
 _FDO: Final = Table(
     tuple(
         shared_field(name, TEXT)
@@ -203,7 +213,7 @@ _CUSTOMIZATIONS: Final = Table(
         shared_field("fdo", _FDO),
         shared_field("openscap", _OPENSCAP),
         shared_field("ignition", _IGNITION),
-        shared_field("directories", ListOf(Table((*_NODE, shared_field("ensure_parents", FLAG))))),
+        shared_field("directories", ListOf(Table((*_FILE_OR_DIRECTORY, shared_field("ensure_parents", FLAG))))),
         shared_field("files", ListOf(_File())),
         Field("custom_repositories", "repositories", ListOf(_REPOSITORY)),
         shared_field("fips", _Fips()),
@@ -221,14 +231,15 @@ _CUSTOMIZATIONS: Final = Table(
 class Customizations:
     """A codec for the table `customizations`.
 
-    Keys of the list `sshkey` become keys of users, which are created if they are missing.
+    Blueprints may have a list `sshkey` of users and SSH keys, which the API does not have. When it is read, each key is
+    added to its user, and a user who is not in the list `user` is created. It is never written.
     """
 
     def read(self, value: Any, at: str, unsupported: list[str]) -> Any:
         """See Codec."""
         table = as_mapping(value, at)
         customizations = _CUSTOMIZATIONS.read(
-            {key: one for key, one in table.items() if key != "sshkey"}, at, unsupported
+            {key: field_value for key, field_value in table.items() if key != "sshkey"}, at, unsupported
         )
         if "sshkey" in table:
             users = add_ssh_keys(customizations.get("users", []), table["sshkey"], f"{at}.sshkey", unsupported)

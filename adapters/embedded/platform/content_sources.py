@@ -1,4 +1,8 @@
-"""Content sources: repositories, their snapshots, templates."""
+"""The stand-in of the Content Sources service: its operations on repositories, snapshots and templates.
+
+It stores no snapshots but computes them from the date. Errors are raised as RefusedError, which `app.py` answers in the
+format of Content Sources.
+"""
 
 from __future__ import annotations
 
@@ -19,28 +23,38 @@ from adapters.embedded.platform.steering import PlatformSteering
 from adapters.embedded.stand_in.answers import answer
 from domain.uuids import is_uuid
 
-RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
-EXPORTED: Final = (
+_RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+# The keys of a repository in the answer of `bulk_export`.
+_EXPORTED_KEYS: Final = (
     *("name", "url", "origin", "distribution_versions", "distribution_arch"),
     *("gpg_key", "metadata_verification", "module_hotfixes", "snapshot"),
 )
-NOT_SHOWN: Final = ("first_snapshot", "detected_os_version")
+# Keys of a repository document that only the stand-in uses, to compute its snapshots.
+_INTERNAL_KEYS: Final = ("first_snapshot", "detected_os_version")
 
 
 class ContentSources:
-    """The operations of content sources. `steering` says whether answers leave out the origin of repositories."""
+    """The operations of the Content Sources service.
+
+    Each one raises RefusedError with status 401 if the request has no identity header.
+    """
 
     def __init__(self, store: DocumentStore, steering: PlatformSteering) -> None:
+        """If `steering.hide_origin` is set, `list_repositories` leaves out the key `origin`."""
         self._store = store
         self._steering = steering
 
     async def list_repositories(self, request: Request) -> Response:
-        """One page of the repositories that meet all conditions."""
+        """GET /repositories/: one page of the repositories that match all given query parameters.
+
+        `url`, `uuid` and `origin` are comma-separated lists of allowed values. `limit` (default 100) and `offset`
+        (default 0) count repositories. Raises RefusedError (400) for a wrong UUID or number.
+        """
         org, query = org_id(request), request.query_params
-        limit, offset = _number(query.get("limit"), 100), _number(query.get("offset"), 0)
-        urls = _listed(query.get("url"), lambda url: url.rstrip("/"))
-        uuids = _listed(query.get("uuid"), _uuid)
-        origins = _listed(query.get("origin"), str)
+        limit, offset = _parse_number(query.get("limit"), 100), _parse_number(query.get("offset"), 0)
+        urls = _split_list(query.get("url"), lambda url: url.rstrip("/"))
+        uuids = _split_list(query.get("uuid"), _parse_uuid)
+        origins = _split_list(query.get("origin"), str)
         found = [
             repository
             for repository in self._store.all("repositories").values()
@@ -48,15 +62,19 @@ class ContentSources:
             and (uuids is None or repository["uuid"] in uuids)
             and (origins is None or repository.get("origin") in origins)
         ]
-        page = [self._shown(request, org, repository) for repository in found[offset : offset + limit]]
+        page = [self._describe(request, org, repository) for repository in found[offset : offset + limit]]
         meta = {"count": len(found), "limit": limit, "offset": offset}
         return answer({"data": page, "meta": meta, "links": _links(query, len(found), limit, offset)})
 
     async def snapshots_for_date(self, request: Request) -> Response:
-        """For each repository the latest snapshot before the date, otherwise the first one after it."""
+        """POST /snapshots/for_date/: for each repository UUID the latest snapshot up to `date`.
+
+        If the repository had no snapshot at `date`, its first one is returned, and `is_after` is true. `match` is null
+        if the repository is unknown or has no snapshots. Raises RefusedError (400) for a wrong date, UUID or body.
+        """
         org, body = org_id(request), await json_object(request)
         date = body.get("date")
-        if not isinstance(date, str) or not RFC3339.fullmatch(date):
+        if not isinstance(date, str) or not _RFC3339.fullmatch(date):
             raise RefusedError(400, f"Error parsing date: {date!r} is not RFC 3339")
         try:
             moment = datetime.fromisoformat(date.upper())
@@ -65,13 +83,16 @@ class ContentSources:
         repositories = self._store.all("repositories")
         data = []
         for uuid in texts(body, "repository_uuids"):
-            repository = repositories.get(_uuid(uuid))
-            match, is_after = (None, False) if repository is None else _snapshot(request, org, repository, moment)
+            repository = repositories.get(_parse_uuid(uuid))
+            match, is_after = (None, False) if repository is None else _find_snapshot(request, org, repository, moment)
             data.append({"repository_uuid": uuid, "is_after": is_after, "match": match})
         return answer({"data": data})
 
     async def get_template(self, request: Request) -> Response:
-        """A template with its snapshots."""
+        """GET /templates/{uuid}: a template, and a snapshot of each of its repositories for the template's date.
+
+        Raises RefusedError (404) if there is no such template.
+        """
         org = org_id(request)
         template = self._store.find("templates", request.path_params["uuid"].lower())
         if template is None:
@@ -80,45 +101,51 @@ class ContentSources:
             moment = datetime.fromisoformat(template.get("date", FIRST_SNAPSHOT))
             uuids = template.get("repository_uuids", [])
             found = [self._store.find("repositories", uuid) for uuid in uuids]
-            snapshots = [_snapshot(request, org, repository, moment)[0] for repository in found if repository]
+            snapshots = [_find_snapshot(request, org, repository, moment)[0] for repository in found if repository]
             template = {**template, "snapshots": [snapshot for snapshot in snapshots if snapshot]}
         return answer({"org_id": org, **template})
 
     async def bulk_export(self, request: Request) -> Response:
-        """The repositories in the form in which another organization can import them."""
+        """POST /repositories/bulk_export/: the repositories in a form that another organization can import.
+
+        Raises RefusedError: 400 for a wrong UUID or body, 404 for an unknown repository.
+        """
         org_id(request)
         exported = []
         for uuid in texts(await json_object(request), "repository_uuids"):
-            repository = self._store.find("repositories", _uuid(uuid))
+            repository = self._store.find("repositories", _parse_uuid(uuid))
             if repository is None:
                 raise RefusedError(404, f"Could not find repository with UUID {uuid}")
-            exported.append({key: repository[key] for key in EXPORTED if key in repository})
+            exported.append({key: repository[key] for key in _EXPORTED_KEYS if key in repository})
         return answer(exported, 201)
 
-    def _shown(self, request: Request, org: str, repository: Mapping[str, Any]) -> dict[str, Any]:
-        shown = {"org_id": org, "account_id": "", **repository}
-        latest, _ = _snapshot(request, org, repository, datetime.now(UTC))
+    def _describe(self, request: Request, org: str, repository: Mapping[str, Any]) -> dict[str, Any]:
+        described = {"org_id": org, "account_id": "", **repository}
+        latest, _ = _find_snapshot(request, org, repository, datetime.now(UTC))
         if latest:
-            shown = {
+            described = {
                 "last_snapshot_uuid": latest["uuid"],
                 "last_snapshot": latest,
-                "latest_snapshot_url": f"{_host(request)}/snapshots/{org}/{repository['uuid']}/latest/",
-                **shown,
+                "latest_snapshot_url": f"{_base_url(request)}/snapshots/{org}/{repository['uuid']}/latest/",
+                **described,
             }
-        hidden = (*NOT_SHOWN, "origin") if self._steering.hide_origin else NOT_SHOWN
-        return {key: value for key, value in shown.items() if key not in hidden}
+        hidden = (*_INTERNAL_KEYS, "origin") if self._steering.hide_origin else _INTERNAL_KEYS
+        return {key: value for key, value in described.items() if key not in hidden}
 
 
-def _snapshot(
+def _find_snapshot(
     request: Request, org: str, repository: Mapping[str, Any], moment: datetime
 ) -> tuple[dict[str, Any] | None, bool]:
-    """The snapshot for this moment, and whether it was taken later. A repository has one a day from its first."""
+    """Return the latest snapshot up to `moment`, or else the first one after it; and whether it is one after it.
+
+    A repository has one snapshot for each day (UTC) from its first snapshot until today.
+    """
     first = repository.get("first_snapshot", FIRST_SNAPSHOT)
     if first is None or not repository.get("snapshot", True):
         return None, False
-    since = datetime.fromisoformat(first)
-    is_after = moment < since
-    taken = since if is_after else min(moment, datetime.now(UTC)).astimezone(UTC)
+    first_taken = datetime.fromisoformat(first)
+    is_after = moment < first_taken
+    taken = first_taken if is_after else min(moment, datetime.now(UTC)).astimezone(UTC)
     day = taken.strftime("%Y-%m-%d")
     path = f"{org}/{repository['uuid']}/{day}"
     return {
@@ -127,7 +154,7 @@ def _snapshot(
         "repository_uuid": repository["uuid"],
         "repository_name": repository.get("name", ""),
         "repository_path": path,
-        "url": f"{_host(request)}/snapshots/{path}/",
+        "url": f"{_base_url(request)}/snapshots/{path}/",
         "detected_os_version": repository.get("detected_os_version", ""),
         "published": True,
         "content_counts": {"rpm.package": repository.get("package_count", 0)},
@@ -136,28 +163,31 @@ def _snapshot(
     }, is_after
 
 
-def _host(request: Request) -> str:
+def _base_url(request: Request) -> str:
     return str(request.base_url).rstrip("/")
 
 
-def _listed(text: str | None, canonical: Callable[[str], str]) -> set[str] | None:
-    return {canonical(part) for part in text.split(",")} if text else None
+def _split_list(text: str | None, normalize: Callable[[str], str]) -> set[str] | None:
+    """Return the normalized items of a comma-separated query parameter; None if the parameter is missing or empty."""
+    return {normalize(part) for part in text.split(",")} if text else None
 
 
-def _uuid(text: str) -> str:
+def _parse_uuid(text: str) -> str:
     if not is_uuid(text):
         raise RefusedError(400, f"{text!r} is not a UUID")
     return text.lower()
 
 
-def _number(text: str | None, usual: int) -> int:
+def _parse_number(text: str | None, default: int) -> int:
     try:
-        return usual if text is None else max(int(text), 0)
+        return default if text is None else max(int(text), 0)
     except ValueError:
         raise RefusedError(400, f"{text!r} is not a number") from None
 
 
 def _links(query: Mapping[str, str], count: int, limit: int, offset: int) -> dict[str, str]:
+    """Return a page's links to the first, last, next and previous page; `count` is the number of all repositories."""
+
     def link(start: int) -> str:
         return f"{CONTENT_SOURCES_BASE}/repositories/?{urlencode({**query, 'limit': limit, 'offset': start})}"
 
