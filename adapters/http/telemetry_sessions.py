@@ -16,7 +16,9 @@ from typing import Any, Final
 import requests
 import structlog
 from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import HTTPError
 
+from adapters.http.bounded_responses import NoRedirectSession
 from adapters.http.call_deadline import CallDeadline, DeadlineAdapter
 from adapters.http.exchange import NO_COOKIES
 
@@ -77,7 +79,7 @@ class Collector:
             log.warning(f"{self._name} unavailable: {self._telemetry} are dropped", cause=cause)
 
 
-class TelemetrySession(requests.Session):
+class TelemetrySession(NoRedirectSession):
     """A session for one collector. The responses that it returns have a status and headers, but no body.
 
     As in any session of `requests`, environment variables (`HTTPS_PROXY`, `REQUESTS_CA_BUNDLE`) set proxies and
@@ -97,12 +99,14 @@ class TelemetrySession(requests.Session):
 
         The keyword argument `timeout` is required. It is a number of seconds for the whole request, answer included.
 
-        Raises requests.RequestException, and urllib3.exceptions.HTTPError if the connection fails within the body of
-        the answer.
+        Raises requests.RequestException.
         """
         with self._collector.request(options["timeout"]):
             response = super().request(method, url, *args, **{**options, "stream": True, "allow_redirects": False})
-            discard_body(response.raw)
+            try:
+                discard_body(response.raw)
+            except HTTPError as error:
+                raise requests.ConnectionError from error
         self._collector.record_answer(response.status_code)
         return response
 

@@ -56,7 +56,7 @@ def child_path(at: str, key: str) -> str:
 
     A key that TOML does not allow without quotes is quoted as a TOML basic string.
     """
-    quoted = key if _BARE_KEY.fullmatch(key) else json.dumps(key).replace("\x7f", "\\u007f")
+    quoted = key if _BARE_KEY.fullmatch(key) else json.dumps(key, ensure_ascii=False).replace("\x7f", "\\u007f")
     return f"{at}.{quoted}" if at else quoted
 
 

@@ -49,6 +49,22 @@ def test_a_redirect_is_not_followed():
         assert elsewhere.asked == []
 
 
+def test_the_body_of_a_redirect_is_not_kept_in_memory():
+    with Loopback(answer(302, b"x" * 1_000_000, location="/")) as server:
+        answered = TelemetrySession(Collector("collector", "spans")).request("POST", server.url, timeout=SOON)
+    assert answered.raw.closed
+    assert answered.content == b""
+
+
+def test_a_connection_that_ends_within_a_chunk_is_an_error_of_requests():
+    def cut(visit):
+        visit.connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab")
+        return False
+
+    with Loopback(cut) as server, pytest.raises(requests.ConnectionError):
+        send(server.url)
+
+
 def test_the_log_says_once_that_a_collector_is_unavailable_and_once_that_it_is_available():
     collector = Collector("collector", "spans")
     with capture_logs() as lines, Loopback(answer(401), answer(500), answer(200), answer(200)) as server:
