@@ -21,6 +21,7 @@ ABSENT: Final = object()
 _LARGEST_NUMBER: Final = 2**63 - 1
 # Keys that TOML 1.0 allows without quotes.
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7e]")
 
 
 class NotExpressibleError(Exception):
@@ -56,8 +57,13 @@ def child_path(at: str, key: str) -> str:
 
     A key that TOML does not allow without quotes is quoted as a TOML basic string.
     """
-    quoted = key if _BARE_KEY.fullmatch(key) else json.dumps(key, ensure_ascii=False).replace("\x7f", "\\u007f")
+    quoted = key if _BARE_KEY.fullmatch(key) else _NOT_ASCII.sub(_escape, json.dumps(key, ensure_ascii=False))
     return f"{at}.{quoted}" if at else quoted
+
+
+def _escape(character: re.Match[str]) -> str:
+    # JSON would write a pair of surrogates, which TOML does not read.
+    return f"\\U{ord(character[0]):08x}" if character[0] > "\uffff" else f"\\u{ord(character[0]):04x}"
 
 
 def as_mapping(value: Any, at: str) -> Mapping[str, Any]:

@@ -30,6 +30,7 @@ from domain.osbuild.blueprint import parse_blueprint, to_osbuild_document
         (f"a = 0x{'f' * 5000}", ["a"]),
         ('"" = 1\n"a b" = 1\n"\\n\\u007f" = 1\n"a.b" = 1', ['""', '"a b"', r'"\n\u007f"', '"a.b"']),
         ('[customizations]\n"é" = 1', [r'customizations."\u00e9"']),
+        ('"\U0001f600" = 1', [r'"\U0001f600"']),
         ("b = 1\na = 1\n[customizations]\nd = 1\nc = 1", ["b", "a", "customizations.d", "customizations.c"]),
     ],
 )
