@@ -218,17 +218,20 @@ def test_the_examples_of_changes_do_not_touch_data_of_the_organization(browser: 
     assert "its own" in body
 
 
+# Parameters that supply what an osbuild blueprint leaves out. Lists have no value before an entry is added.
+COMPLETIONS = dict.fromkeys(
+    ("name", "description", "distribution", "image_type", "architecture", "upload_type", "share_with_account"), ""
+)
+
+
 @pytest.mark.parametrize(
     ("operation", "filled"),
     [
         ("distribution/getDistributions", {"kind": "", "distro": "", "arch": "", "type": ""}),
         ("blueprint/getBlueprints", {"name": "", "search": "", "limit": "100", "offset": "0"}),
-        (
-            "blueprint/createBlueprint",
-            {"Idempotency-Key": "", "image_type": "guest-image", "architecture": "x86_64", "upload_type": "aws.s3"},
-        ),
+        ("blueprint/createBlueprint", {"Idempotency-Key": "", "on_conflict": "", **COMPLETIONS}),
         ("blueprint/getBlueprint", {"version": ""}),
-        ("blueprint/updateBlueprint", {"If-Match": ""}),
+        ("blueprint/updateBlueprint", {"If-Match": "", **COMPLETIONS}),
         ("blueprint/composeBlueprint", {"Idempotency-Key": "", "X-ImageBuilder-ui": ""}),
     ],
 )
@@ -241,7 +244,7 @@ def test_an_optional_parameter_is_filled_in_with_its_default_only(
         f"""Object.fromEntries(
             [...document.querySelectorAll("{selector} tr[data-param-name]")]
                 .filter((row) => row.querySelector(".parameter__name.required") === null)
-                .map((row) => [row.dataset.paramName, row.querySelector("input, select").value])
+                .map((row) => [row.dataset.paramName, row.querySelector("input, select")?.value ?? ""])
         )"""
     )
 

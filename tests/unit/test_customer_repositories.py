@@ -165,15 +165,15 @@ def test_what_is_empty_and_not_filled_in_is_left_out(answers):
     assert custom({"id": a_uuid(2), **several}, **answers) == [{"id": a_uuid(2), "metalink": bare["metalink"]}]
 
 
-def test_a_repository_whose_address_is_not_known_is_refused():
-    for build in (
-        lambda: payload({"rhsm": False}),
-        lambda: payload({"rhsm": False, "url": URL}),
-        lambda: payload({"rhsm": False, "id": a_uuid(2)}),
-        lambda: custom({"id": a_uuid(2), "baseurl": []}),
-    ):
+def test_a_repository_without_an_address_and_an_id_is_refused():
+    for build in (lambda: payload({"rhsm": False}), lambda: payload({"rhsm": False, "url": URL})):
         with pytest.raises(InvalidRequestError, match="baseurl, metalink, mirrorlist"):
             build()
+
+
+def test_a_repository_with_an_unknown_id_is_sent_as_it_is():
+    assert payload({"rhsm": False, "id": a_uuid(2)}) == [BARE]
+    assert custom({"id": a_uuid(2), "baseurl": []}) == [{"id": a_uuid(2)}]
 
 
 def test_false_and_nought_are_not_empty():
