@@ -159,9 +159,8 @@ class Server(uvicorn.Server):
 def _accept_backlog(listener: socket.socket) -> list[socket.socket]:
     """Accept the connections that the kernel has established but the server has not yet accepted."""
     connections = []
-    with suppress(
-        OSError
-    ):  # usually BlockingIOError, when there are no more; after any other error none can be accepted
+    # BlockingIOError says that there are no more. After any other error none can be accepted.
+    with suppress(OSError):
         while True:
             connections.append(listener.accept()[0])
     return connections
