@@ -177,7 +177,7 @@ def test_the_answer_to_a_wrong_method_names_all_methods_of_the_path(service: Ser
 
 
 @pytest.mark.parametrize("base", ["", *BASES])
-def test_the_interactive_page_needs_no_identity_and_loads_nothing_from_other_hosts(anonymous: Client, base: str) -> None:
+def test_the_docs_page_needs_no_identity_and_loads_nothing_from_other_hosts(anonymous: Client, base: str) -> None:
     page = anonymous.get("/docs/", base=base)
     assert page.status_code == 200
     assert page.headers["Content-Type"].startswith("text/html")
