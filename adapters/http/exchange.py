@@ -68,13 +68,19 @@ def exchange(
     max_bytes: int = MAX_ANSWER_BYTES,
     max_idle: float | None = None,
 ) -> Answer:
-    """Send a request and return its answer, of at most `max_bytes` bytes.
+    """Send a request and return its answer, of at most `max_bytes` bytes. Redirects are returned, not followed.
+
+    The exchange ends at the deadline of the work at hand (`ports.deadline`), or after 60 seconds if there is none.
+    `data` is the body, or the fields of a form; `headers` are added to those of the session. The body of the answer
+    counts towards the memory that the current request has reserved.
 
     `timeout` holds the seconds to wait for a connection and between two reads of the answer. `max_idle` is None for an
     idempotent request, which is sent again if a pooled connection has ended. Any other request uses a pooled connection
     only if that was idle for less than `max_idle` seconds, and is sent again only if no byte of it was written.
 
-    Raises requests.RequestException (its subclasses OverdueError and TooLargeError included) and OSError.
+    Raises OverdueError if the answer is incomplete at the deadline, TooLargeError, requests.ConnectTimeout if nothing
+    was sent because the deadline has passed or no connection was made in time, and other OSErrors, of which all errors
+    of `requests` are subclasses.
     """
     now = time.monotonic()
     deadline = current_deadline.get() or now + _DEFAULT_SECONDS
@@ -106,7 +112,7 @@ def _read_answer(call: CallDeadline, request: Callable[[], requests.Response], m
             body = _read_body(response, max_bytes)
             answer = Answer(response.status_code, body, _parse_seconds(response.headers.get("Retry-After")))
         except requests.ConnectTimeout:
-            raise
+            raise  # not OverdueError, so that the caller knows that nothing was sent
         except (requests.RequestException, OSError) as error:
             if call.has_expired:
                 raise OverdueError from error
@@ -116,7 +122,7 @@ def _read_answer(call: CallDeadline, request: Callable[[], requests.Response], m
     return answer
 
 
-class _Untraced:
+class _NullSpan:
     """The span of a call that is not traced."""
 
     headers: Mapping[str, str] = MappingProxyType({})
@@ -125,12 +131,12 @@ class _Untraced:
         pass
 
 
-_UNTRACED: Final = nullcontext(_Untraced())
+_NO_TRACE: Final = nullcontext(_NullSpan())
 
 
 def _call_span(method: str, url: str) -> AbstractContextManager[CallSpan]:
     span = current_span.get()
-    return _UNTRACED if span is None else span.call(method, url)
+    return _NO_TRACE if span is None else span.call(method, url)
 
 
 def _read_body(response: requests.Response, max_bytes: int) -> bytes:
@@ -152,6 +158,7 @@ def _read_body(response: requests.Response, max_bytes: int) -> bytes:
 
 
 def _parse_seconds(retry_after: str | None) -> float | None:
+    # A back-end may send a date instead (RFC 9110, section 10.2.3). It is ignored, since clocks differ.
     return float(retry_after) if retry_after is not None and retry_after.isascii() and retry_after.isdigit() else None
 
 
@@ -165,4 +172,5 @@ class _NoCookies(DefaultCookiePolicy):
         return False
 
 
+# The cookie policy of all sessions of this service.
 NO_COOKIES: Final = _NoCookies()

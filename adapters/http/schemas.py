@@ -1,4 +1,4 @@
-"""Parts of the marshmallow schemas of back-ends' answers: only known keys, and lists of limited length."""
+"""Parts of the marshmallow schemas for the answers of back-ends. They limit the lengths of lists."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from domain.nulls import without_nulls
 
 
 class AnswerSchema(Schema):
-    """The base class of these schemas: it ignores unknown keys, and treats a null as an absent key."""
+    """The base class of these schemas: it ignores unknown keys, and treats a null at any depth as an absent key."""
 
     class Meta:
         unknown = EXCLUDE
@@ -38,10 +38,11 @@ class BoundedList(fields.List[Any]):
 
 
 class RecordList(fields.Field[list[dict[str, str]]]):
-    """A list of at most `max_entries` objects whose values are texts.
+    """A list of at most `max_entries` objects, of which the texts at some keys are read.
 
-    Each object must have the `required_keys`; the `optional_keys` may be absent or null; other keys are ignored. Unlike
-    nested schemas, it loads a million objects in seconds, and stops at the first invalid one.
+    Each object must have a text at each of the `required_keys`. A value at one of the `optional_keys` may be absent or
+    null; else it must be a text. Other keys are ignored. Unlike nested schemas, it loads a million objects in seconds,
+    and raises marshmallow.ValidationError for the first invalid one.
     """
 
     def __init__(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -19,20 +19,21 @@ from ports.shared_calls import NoResultError, SharedCall
 # Seconds before its expiry at which a token is renewed.
 _RENEWAL_MARGIN: Final = 60.0
 # Seconds to wait for a connection to the token endpoint.
-_CONNECT: Final = 3.0
+_CONNECT_TIMEOUT: Final = 3.0
 # Seconds to wait between two reads of its answer.
-_READ: Final = 10.0
+_READ_TIMEOUT: Final = 10.0
 # Bytes of its answer; a token must fit into a header.
 _MAX_BYTES: Final = 64 * 1024
 
 
 class TokenRefusedError(Exception):
-    """The token endpoint did not issue a token."""
+    """The token endpoint issued no token: it refused, did not answer in time, or its answer has no usable token."""
 
 
 class _TokenSchema(AnswerSchema):
     # The characters that a header can carry (RFC 6750, section 2.1).
     access_token = fields.String(required=True, validate=validate.Regexp(r"[\x21-\x7e]+\Z"))
+    # RFC 6749 only recommends this field. A token without it is used for one call, because its lifetime is unknown.
     expires_in = fields.Float(load_default=0.0)
 
 
@@ -42,17 +43,23 @@ class Credentials:
 
     token_url: str
     client_id: str
-    client_secret: str
+    client_secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    text: str
+    """A token, and the time of `Tokens`' clock from which a new one is fetched, a minute before the token expires."""
+
+    text: str = field(repr=False)
     valid_until: float
 
 
 class Tokens:
-    """Provides the current access token, and fetches a new one when needed. It is thread-safe."""
+    """Provides the current access token, and fetches a new one when needed. It is thread-safe.
+
+    Callers that need a new token at the same time share one request for it, which has a time limit of its own; each
+    caller waits for it until its own deadline at most.
+    """
 
     def __init__(
         self,
@@ -71,9 +78,9 @@ class Tokens:
     def get(self) -> str:
         """Return the access token; a minute before it expires, a new one is fetched. Raises TokenRefusedError."""
         try:
-            return self._current(timeout=max(min(_CONNECT + _READ, remaining_seconds()), 0.0)).text
+            return self._current(timeout=max(min(_CONNECT_TIMEOUT + _READ_TIMEOUT, remaining_seconds()), 0.0)).text
         except NoResultError:
-            raise TokenRefusedError("no token") from None
+            raise TokenRefusedError("no token in time") from None
 
     def invalidate(self, token: str) -> None:
         """Forget `token`, which a back-end refused, unless another caller has renewed it already."""
@@ -87,21 +94,22 @@ class Tokens:
             "client_secret": self._credentials.client_secret,
         }
         try:
-            with until(_CONNECT + _READ):
+            with until(_CONNECT_TIMEOUT + _READ_TIMEOUT):
                 answer = exchange(
                     self._session,
                     "POST",
                     self._credentials.token_url,
                     data=form,
                     headers=None,
-                    timeout=(_CONNECT, _READ),
+                    timeout=(_CONNECT_TIMEOUT, _READ_TIMEOUT),
                     max_bytes=_MAX_BYTES,
                 )
             if answer.status != HTTPStatus.OK:
                 raise TokenRefusedError(f"the token endpoint answered {answer.status}")
             token: dict[str, Any] = _TokenSchema().load(answer.json())
         except (OSError, UnicodeError, ValidationError) as error:
-            # All errors of requests are OSErrors, as is a missing file of certificates.
-            raise TokenRefusedError("no token") from error
+            # OSErrors are all errors of requests, and a missing file of certificates. A body that is no text in UTF-8
+            # raises UnicodeError.
+            raise TokenRefusedError("no usable answer") from error
         lifetime = max(token["expires_in"] - _RENEWAL_MARGIN, 0.0)
         return _Token(token["access_token"], requested_at + lifetime)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from domain.compose.context import BuildContext
+from domain.compose.customization_rules import ADDRESSES, lacks_address
 from domain.compose.repositories import (
     check_snapshotting,
     find_red_hat_ids,
@@ -28,7 +29,6 @@ from domain.errors import InvalidRequestError
 from domain.nulls import without_nulls
 from domain.texts import list_names
 
-_ADDRESSES: Final = ("baseurl", "metalink", "mirrorlist")
 _PAYLOAD_FIELDS: Final = (
     "baseurl",
     "metalink",
@@ -76,9 +76,8 @@ def write_payload_repositories(context: BuildContext) -> list[dict[str, Any]]:
         dated = _find_snapshots(context, entries, lambda entry: [entry.get("baseurl", "")])
         return [build_snapshot_entry(repository, get_snapshot_url(snapshot, content)) for repository, snapshot in dated]
     by_id = _index_customer_repositories(context)
-    return [
-        _refuse_without_address(_write_payload(entry, by_id.get(_get_id(entry)), content), entry) for entry in entries
-    ]
+    _check_addresses(entries)
+    return [_write_payload(entry, by_id.get(_get_id(entry)), content) for entry in entries]
 
 
 def write_custom_repositories(context: BuildContext) -> list[dict[str, Any]]:
@@ -94,22 +93,19 @@ def write_custom_repositories(context: BuildContext) -> list[dict[str, Any]]:
         dated = _find_snapshots(context, entries, lambda entry: entry.get("baseurl", ()))
         return [_write_custom_snapshot(repository, snapshot) for repository, snapshot in dated]
     by_id = _index_customer_repositories(context)
-    return [
-        _refuse_without_address(_write_custom(entry, by_id.get(_get_id(entry)), context.content), entry)
-        for entry in entries
-    ]
+    _check_addresses(entries)
+    return [_write_custom(entry, by_id.get(_get_id(entry)), context.content) for entry in entries]
 
 
-def _refuse_without_address(repository: dict[str, Any], entry: Json) -> dict[str, Any]:
-    """Return the composer's repository. Raises InvalidRequestError if the entry has neither an address nor an id.
+def _check_addresses(entries: Iterable[Json]) -> None:
+    """Raise InvalidRequestError for a repository with neither an address nor an id.
 
-    An id that content sources does not know is sent as it is.
+    An id is enough, known to content sources or not: a repository with an unknown id is sent as it is.
     """
-    if entry.get("id") or any(repository.get(name) for name in _ADDRESSES):
-        return repository
-    raise InvalidRequestError(
-        f"A repository of the request has no address: expected one of {', '.join(_ADDRESSES)}, or an id"
-    )
+    if any(map(lacks_address, entries)):
+        raise InvalidRequestError(
+            f"A repository of the request has no address: expected one of {', '.join(ADDRESSES)}, or an id"
+        )
 
 
 def _list_entries(context: BuildContext, kind: str) -> list[Json]:

@@ -32,7 +32,8 @@ _MODE: Final = re.compile(r"0?[0-7]{3}", re.ASCII)
 _PORT: Final = re.compile(r"(?:[0-9]+(?:-[0-9]+)?|[A-Za-z][A-Za-z0-9_.+-]*):(?:tcp|udp|sctp|dccp)", re.ASCII)
 _REPOSITORY_FILE: Final = re.compile(r"[A-Za-z0-9_.-]{1,250}\.repo", re.ASCII)
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_ADDRESSES: Final = ("baseurl", "metalink", "mirrorlist")
+# The keys of a repository that hold an address.
+ADDRESSES: Final = ("baseurl", "metalink", "mirrorlist")
 
 
 def find_violations(customizations: Json, *, of_ostree: bool) -> Iterator[Violation]:
@@ -69,7 +70,7 @@ def find_path_fault(path: str, policy: PathPolicy) -> str | None:
 
 def lacks_address(repository: Json) -> bool:
     """Whether a repository has neither an address nor an id by which its address can be found."""
-    return not any(repository.get(name) for name in (*_ADDRESSES, "id"))
+    return not any(repository.get(name) for name in (*ADDRESSES, "id"))
 
 
 def _check_users(customizations: Json) -> Iterator[Violation]:
@@ -214,7 +215,7 @@ def _check_custom_repositories(customizations: Json) -> Iterator[Violation]:
 
 def _find_custom_faults(repository: Json, name: str) -> Iterator[str]:
     if lacks_address(repository):
-        yield f"one of {', '.join(_ADDRESSES)} is needed, or the id of a repository of the organization"
+        yield f"one of {', '.join(ADDRESSES)} is needed, or the id of a repository of the organization"
     filename = _get_text(repository, "filename")
     field, file = ("filename", filename) if filename else ("id", name)
     if file and not _REPOSITORY_FILE.fullmatch(file if file.endswith(".repo") else f"{file}.repo"):
@@ -237,7 +238,7 @@ def _check_payload_repositories(customizations: Json) -> Iterator[Violation]:
     for index, repository in enumerate(_list_objects(customizations, "payload_repositories")):
         if lacks_address(repository) and not repository.get("url"):
             yield Violation(
-                _PAYLOAD, f"payload_repositories[{index}]: one of {', '.join(_ADDRESSES)} or an id is needed"
+                _PAYLOAD, f"payload_repositories[{index}]: one of {', '.join(ADDRESSES)} or an id is needed"
             )
 
 

@@ -1,4 +1,4 @@
-"""The HTTP server of one process, which shuts down without aborting a request that it accepted."""
+"""The HTTP server of one process, with a graceful shutdown: accepted requests are answered, within a time limit."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def create_uvicorn_config(
         server_header=False,
         proxy_headers=False,
         reset_contextvars=True,  # otherwise a request inherits the context of the previous one on its connection
-        timeout_keep_alive=75,
+        timeout_keep_alive=75,  # seconds; longer than the 60 s for which proxies usually keep an idle connection
         timeout_graceful_shutdown=settings.serving.shutdown_timeout,
         limit_concurrency=settings.serving.max_connections,  # Connections enforces it: uvicorn would answer plain text
     )
@@ -55,9 +55,9 @@ class Server(uvicorn.Server):
     """uvicorn's server with a graceful shutdown in two phases (docs/operations.md, Shutdown).
 
     SIGTERM begins the grace phase: for `grace` seconds /ready answers 503 while the server still accepts connections,
-    so that load balancers notice; each answer closes its connection. Then the server stops accepting connections, and
-    finishes the running requests within the time limit of uvicorn's configuration. SIGINT skips the grace phase. A
-    further signal ends the current phase.
+    so that load balancers notice; each answer closes its connection. Then the server stops accepting connections, waits
+    a second for requests that are in transit, and answers the running requests within SHUTDOWN_TIMEOUT; then it aborts
+    them. SIGINT skips the grace phase and the wait for requests in transit. A further signal ends the current phase.
 
     `is_stop_requested` tells whether a signal arrived before the server handled signals.
     """
@@ -74,7 +74,7 @@ class Server(uvicorn.Server):
         self._accepts_until: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and end at once if a stop was requested before."""
+        """Listen; then exit at once if a stop was requested before the server handled signals."""
         await super().startup(sockets)
         if self._is_stop_requested():
             self.should_exit = True
@@ -146,9 +146,12 @@ class Server(uvicorn.Server):
         if self._stop_signals.first == signal.SIGINT:
             return False  # a user waits at a terminal
         now = time.monotonic()
-        new, used = now < stopped_at + _TRANSIT_TIME, now < self._announced_at + _TRANSIT_TIME
+        waits_for_new_connections = now < stopped_at + _TRANSIT_TIME
+        waits_for_used_connections = now < self._announced_at + _TRANSIT_TIME
         return any(
-            isinstance(connection, ContractProtocol) and connection.is_idle and (used if connection.was_used else new)
+            isinstance(connection, ContractProtocol)
+            and connection.is_idle
+            and (waits_for_used_connections if connection.was_used else waits_for_new_connections)
             for connection in self.server_state.connections
         )
 
@@ -156,7 +159,8 @@ class Server(uvicorn.Server):
 def _accept_backlog(listener: socket.socket) -> list[socket.socket]:
     """Accept the connections that the kernel has established but the server has not yet accepted."""
     connections = []
-    with suppress(OSError):  # BlockingIOError: there are no more
+    # BlockingIOError says that there are no more. After any other error none can be accepted.
+    with suppress(OSError):
         while True:
             connections.append(listener.accept()[0])
     return connections

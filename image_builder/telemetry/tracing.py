@@ -74,10 +74,10 @@ class Tracing:
         self._tracer = self._provider.get_tracer(_SERVICE, self._version)
 
     def stop(self) -> None:
-        """Send waiting spans, for a few seconds at most, and stop tracing."""
+        """Send waiting spans, for 3 seconds at most, and stop tracing."""
         provider, self._provider, self._tracer = self._provider, None, None
         if provider is not None:
-            shutdown = Thread(target=provider.shutdown, name="last-spans", daemon=True)
+            shutdown = Thread(target=provider.shutdown, name="send-last-spans", daemon=True)
             shutdown.start()
             shutdown.join(_SHUTDOWN_TIMEOUT)
 
@@ -170,6 +170,7 @@ def _call_attributes(method: str, url: str) -> dict[str, Any]:
 
 
 def _set_status(span: OpenSpan, status: int, *, first_error: int) -> None:
+    """Record the HTTP status of an answer; the span is an error from the status `first_error` on."""
     span.set_attribute("http.response.status_code", status)
     if status >= first_error:
         _set_error(span)

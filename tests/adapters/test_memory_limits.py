@@ -20,7 +20,7 @@ def limits(clock):
     return InMemoryRateLimits(AMOUNTS, WINDOW, clock)
 
 
-def spend(limits, tenant="somebody", budget=Budget.READS, amount=1):
+def spend(limits, tenant="tenant", budget=Budget.READS, amount=1):
     return asyncio.run(limits.spend(tenant, budget, amount))
 
 
@@ -126,11 +126,11 @@ def test_expired_tenants_are_removed_by_requests_of_others(clock):
 
 def test_a_tenant_with_counted_requests_is_not_removed(clock):
     memory = MovingWindowStorage(clock)
-    memory.acquire_entry("somebody", 1, WINDOW)
+    memory.acquire_entry("tenant", 1, WINDOW)
     clock.now += WINDOW / 2
     for _ in range(5):
         memory.acquire_entry("others", 100, WINDOW)
-    assert not memory.acquire_entry("somebody", 1, WINDOW)
+    assert not memory.acquire_entry("tenant", 1, WINDOW)
 
 
 def test_entries_that_expire_just_after_a_refusal_leave_nothing_to_wait_for():
@@ -139,5 +139,5 @@ def test_entries_that_expire_just_after_a_refusal_leave_nothing_to_wait_for():
         readings = iter([1000.0] * expired_from + [1060.0] * 20)
         advancing = InMemoryRateLimits(AMOUNTS, WINDOW, lambda readings=readings: next(readings))
         for amount in (1, 1, 2):
-            counted = asyncio.run(advancing.spend("somebody", Budget.READS, amount))
+            counted = asyncio.run(advancing.spend("tenant", Budget.READS, amount))
             assert counted.admitted == (counted.retry_in is None)

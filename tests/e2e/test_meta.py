@@ -21,7 +21,7 @@ ANSWER_STANDS_FOR = 2.2
 
 
 @pytest.fixture
-def nobody(service: Service) -> Client:
+def anonymous(service: Service) -> Client:
     return Client(service.url, {})
 
 
@@ -41,8 +41,8 @@ def elsewhere(module_database: Parameters, composer_process: StandInComposer) ->
 # /version, /status
 
 
-def test_the_version_is_that_of_the_contract(service: Service, nobody: Client) -> None:
-    document = nobody.get("/openapi.json", base="").json()
+def test_the_version_is_that_of_the_contract(service: Service, anonymous: Client) -> None:
+    document = anonymous.get("/openapi.json", base="").json()
     assert service.client().get("/version").json()["version"] == document["info"]["version"]
 
 
@@ -52,8 +52,8 @@ def test_the_version_includes_the_build_if_it_is_known(elsewhere: Service) -> No
     assert version["build_time"] == "2026-01-31T12:00:00Z"
 
 
-def test_the_liveness_probe_has_the_same_answer_as_the_version(service: Service, nobody: Client) -> None:
-    status = nobody.get("/status", base="")
+def test_the_liveness_probe_has_the_same_answer_as_the_version(service: Service, anonymous: Client) -> None:
+    status = anonymous.get("/status", base="")
     assert status.status_code == 200
     assert status.json() == service.client().get("/version").json()
 
@@ -104,8 +104,8 @@ def test_pods_stay_ready_without_a_composer(database: Parameters) -> None:
 
 
 @pytest.mark.parametrize("base", ["", *BASES])
-def test_the_openapi_document_needs_no_identity(nobody: Client, base: str) -> None:
-    answer = nobody.get("/openapi.json", base=base)
+def test_the_openapi_document_needs_no_identity(anonymous: Client, base: str) -> None:
+    answer = anonymous.get("/openapi.json", base=base)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "application/json"
     document = answer.json()
@@ -177,8 +177,8 @@ def test_the_answer_to_a_wrong_method_names_all_methods_of_the_path(service: Ser
 
 
 @pytest.mark.parametrize("base", ["", *BASES])
-def test_the_interactive_page_needs_no_identity_and_loads_nothing_from_other_hosts(nobody: Client, base: str) -> None:
-    page = nobody.get("/docs/", base=base)
+def test_the_docs_page_needs_no_identity_and_loads_nothing_from_other_hosts(anonymous: Client, base: str) -> None:
+    page = anonymous.get("/docs/", base=base)
     assert page.status_code == 200
     assert page.headers["Content-Type"].startswith("text/html")
     assert "default-src 'self'" in page.headers["Content-Security-Policy"]
@@ -186,15 +186,15 @@ def test_the_interactive_page_needs_no_identity_and_loads_nothing_from_other_hos
 
 
 @pytest.mark.parametrize("base", ["", *BASES])
-def test_the_path_of_the_page_without_its_slash_redirects_to_the_page(nobody: Client, base: str) -> None:
-    redirect = nobody.get("/docs", base=base, allow_redirects=False)
+def test_the_path_of_the_page_without_its_slash_redirects_to_the_page(anonymous: Client, base: str) -> None:
+    redirect = anonymous.get("/docs", base=base, allow_redirects=False)
     assert (redirect.status_code, redirect.headers["Location"]) == (308, "docs/")
-    followed = nobody.get("/docs", base=base)
+    followed = anonymous.get("/docs", base=base)
     assert (followed.status_code, followed.url.endswith(f"{base}/docs/")) == (200, True)
 
 
-def test_metrics_need_no_identity(nobody: Client) -> None:
-    answer = nobody.get("/metrics", base="")
+def test_metrics_need_no_identity(anonymous: Client) -> None:
+    answer = anonymous.get("/metrics", base="")
     assert answer.status_code == 200
     assert answer.headers["Content-Type"].startswith("text/plain")
 
@@ -223,9 +223,9 @@ def test_the_request_id_reaches_the_composer(service: Service, composer: StandIn
 
 
 @pytest.mark.parametrize("path", ["/version", "/ready", "/distributions", "/composes", "/architectures/centos-9"])
-def test_paths_below_a_base_require_an_identity(nobody: Client, path: str) -> None:
+def test_paths_below_a_base_require_an_identity(anonymous: Client, path: str) -> None:
     for base in BASES:
-        refusal(nobody.get(path, base=base), 401)
+        refusal(anonymous.get(path, base=base), 401)
 
 
 def test_an_associate_identity_is_403(service: Service) -> None:

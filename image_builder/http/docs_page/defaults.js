@@ -60,8 +60,12 @@ const formDefaults = (() => {
       ? example.replace(/^name = "(.*)"$/m, (_, name) => `name = "${withRandomSuffix(name)}"`)
       : { ...example, name: withRandomSuffix(example.name) };
 
-  const bodyDefaults = ({ example, examples, ...mediaType }) => ({
+  // Swagger UI shows a file chooser, without the example, for the format of TOML bodies, which is `binary`.
+  const textSchema = ({ format, ...schema }) => schema;
+
+  const bodyDefaults = ({ example, examples, schema, ...mediaType }) => ({
     ...mediaType,
+    schema: schema.format === "binary" ? textSchema(schema) : schema,
     ...(example && { example: withUniqueName(example) }),
     ...(examples && {
       examples: mapValues(examples, (each) => ({ ...each, value: withUniqueName(each.value) })),
