@@ -22,8 +22,8 @@ from ports.statuses import HistoryPosition, Statuses
 
 log = structlog.get_logger()
 
-# How long a pod remains the only one that watches after it became or stayed the leader. The leader renews its term after
-# a third of it, also during a round, so that a composer that answers slowly never has the looks of two pods.
+# How long a pod remains the only one that watches. The leader renews its term after a third of it, also during a round,
+# so that a composer that answers slowly never has the looks of two pods.
 _TERM: Final = timedelta(seconds=18)
 # Seconds after which another pod tries to become the leader again.
 _RETRY_LEADERSHIP: Final = 5.0
@@ -146,7 +146,7 @@ class WatchStatuses:
             self.meter.builds_unfinished(self.statuses.count_unfinished())
 
     def _look_at(self, due: Iterable[UUID]) -> None:
-        """Look at these builds; ends early if the composer does not answer, or another process has become the leader."""
+        """Look at these builds; ends early if the composer does not answer, or another process leads."""
         was_away, unanswered = self._composer_away, self._unanswered
         running: dict[Future[Look], UUID] = {}
         for compose_id in due:

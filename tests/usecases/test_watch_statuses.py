@@ -152,20 +152,17 @@ def test_a_pod_that_loses_its_leadership_during_a_round_stops_looking_and_report
 
 
 def test_a_pod_that_cannot_reach_the_database_reports_no_builds() -> None:
-    world = World(0)
-    now = 0.0
-    world.watch.clock = lambda: now
+    world = World(3)
     world.watch()
-    now = 60.0
+    world.watch.clock = lambda: time.monotonic() + 60
 
     def fail(_pod: UUID, _term: timedelta) -> bool:
         raise UnavailableError("The database is not available")
 
     world.statuses.acquire_leadership = fail  # type: ignore[method-assign]
-    world.statuses.due = world.builds = [uuid4()]
     with pytest.raises(UnavailableError, match="database"):
         world.watch()
-    assert world.meter.unfinished[-1].counts == (0, 0, 0)
+    assert [each.counts for each in world.meter.unfinished] == [(3, 0, 0), (0, 0, 0)]
 
 
 def test_a_composer_that_is_away_is_asked_a_few_times_and_is_not_reported_as_watched() -> None:
