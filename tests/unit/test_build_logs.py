@@ -190,3 +190,17 @@ def test_long_logs_keep_the_failed_stage() -> None:
     document = BuildLogs.masked([build(os=stages)], "{}").as_document(64 * 1024)
     assert len(json.dumps(document)) < 66 * 1024
     assert '"why"' in json.dumps(document)
+
+
+@pytest.mark.parametrize("value", [1234567, "x" * 20, {"a": None}], ids=["numbers", "texts", "objects"])
+def test_logs_of_very_many_values_are_cut_as_well(value: Any) -> None:
+    logs = BuildLogs.masked([{"success": False, "values": [value] * 100_000, "end": "why"}], "{}")
+    document = json.dumps(logs.as_document(64 * 1024))
+    assert len(document) < 150 * 1024
+    assert "bytes left out" in document
+    assert "why" in document
+
+
+def test_a_text_is_not_made_longer_by_cutting_it() -> None:
+    builds = [{"success": True, "values": ["x" * 20] * 100}]
+    assert BuildLogs.masked(builds, "{}").as_document(1300) == {"image_builds": builds}
