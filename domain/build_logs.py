@@ -48,6 +48,8 @@ class BuildLogs:
 
         The middle of longer logs is left out, and the place is marked.
         """
+        if not self.image_builds:
+            return "The build has no logs yet.\n"
         sections = [section for number, build in enumerate(self.image_builds, 1) for section in self._of(number, build)]
         sections.sort(key=lambda section: section.failed)
         texts = (f"{each.title}\n{_RULE}\n{each.text.rstrip()}\n" for each in sections)
