@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 
 from adapters.postgres.blueprint_lists import AUTHOR, LISTED, list_statements
 from adapters.postgres.connection import PostgresDatabase
-from adapters.postgres.pages import cut, page_values, read_page
+from adapters.postgres.pages import page_values, read_page, rows_and_cursors
 from adapters.postgres.patterns import escape_like
 from domain.blueprints.blueprint import (
     Blueprint,
@@ -235,7 +235,7 @@ class PostgresBlueprints:
         if query.search is not None:
             values["search"] = f"%{escape_like(query.search)}%"
         found = read_page(self._database, query, list_statements(query), values)
-        rows, previous, following = cut(query, found)
+        rows, previous, following = rows_and_cursors(query, found)
         return BlueprintsPage(found.count, tuple(ListedBlueprint(*row[:-1]) for row in rows), previous, following)
 
     def _find_by_name(self, tenant: str, name: str) -> BlueprintsPage:

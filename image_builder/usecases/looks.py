@@ -1,4 +1,4 @@
-"""Look at a build: ask the composer for its status, and store the answer."""
+"""A look at a build: the composer is asked for its status, and the answer is stored."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class LookAtBuilds:
     clock: Callable[[], float] = time.monotonic
 
     def ask(self, compose_id: UUID) -> Look:
-        """The composer's answer about a build. Raises UnavailableError for no usable answer."""
+        """Ask the composer about a build. Raises UnavailableError if it gives no usable answer."""
         asked_at = self.clock()
         try:
             status = self.composer.status(compose_id)
@@ -60,7 +60,10 @@ class LookAtBuilds:
         return self.statuses.store(look)
 
     def __call__(self, compose_id: UUID) -> AnsweredLook:
-        """Ask, and store the answer if possible: it is valid without being stored. Raises UnavailableError as `ask`."""
+        """Ask the composer, and try to store the answer: it is valid without being stored.
+
+        Raises UnavailableError as `ask` does.
+        """
         look = self.ask(compose_id)
         try:
             times = self.store(look)
