@@ -251,6 +251,19 @@ def test_the_watcher_keeps_within_its_budget(database: Parameters, composer: Sta
         assert looks() <= 4 * (time.monotonic() - began) + 1
 
 
+def test_a_look_that_fails_is_one_call_of_the_budget(database: Parameters, composer: StandInComposer) -> None:
+    build = str(insert_compose(database, uuid4().hex))
+    composer.steer(status_raw={"status": 503, "body": "{}"})
+    with Service(database, composer.url, environment=WATCHING):
+
+        def calls() -> int:
+            return sum(call["path"].endswith(build) for call in composer.behaviour()["recent"])
+
+        until(calls, "the watcher looks")
+        time.sleep(1)
+        assert calls() == 1, "the next look comes after the pause of the build's age"
+
+
 def test_requests_are_not_slower_while_the_watcher_waits_for_a_composer_that_hangs(
     database: Parameters, composer: StandInComposer
 ) -> None:
