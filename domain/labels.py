@@ -34,19 +34,6 @@ def check_labels(labels: Labels) -> None:
             )
 
 
-def check_label_filter(text: str) -> None:
-    """Raise InvalidRequestError for a text that is neither `key` nor `key:value`.
-
-    A key has no colon, so the first colon separates the two.
-    """
-    key, _, value = text.partition(":")
-    if _KEY.fullmatch(key) is None or len(value) > _MAX_VALUE_LENGTH:
-        raise InvalidRequestError(
-            f"label: expected `key` or `key:value`; a key has {_KEY_RULE}, "
-            f"a value has at most {_MAX_VALUE_LENGTH} characters"
-        )
-
-
 def merge_labels(blueprint: Labels, requested: Labels) -> dict[str, str]:
     """The labels of a build: those of its blueprint, replaced by key by those of the request.
 

@@ -9,7 +9,6 @@ from typing import Any, Final
 from domain.compose_filters import DEFAULT_SORT, ComposeFilters
 from domain.composes import ComposesQuery
 from domain.identity import Identity
-from domain.labels import check_label_filter
 from domain.paging import Page
 from image_builder.http.pages import parse_cursor
 from image_builder.http.times import parse_time
@@ -46,14 +45,12 @@ def list_request(
 ) -> ListRequest:
     """The list that `parameters` ask for, by the names of the handler's arguments.
 
-    Raises InvalidRequestError for a time that is none, a label that cannot be, a cursor that no link of the list had,
-    and a cursor with an offset.
+    Raises InvalidRequestError for a time that is none, a cursor that no link of the list had, and a cursor with an
+    offset.
     """
     given = {**parameters, "blueprint_version": blueprint_version}
     sort = parameters["sort"] or DEFAULT_SORT
     cursor = parse_cursor(parameters["cursor"], parameters["offset"], identity.tenant, sort)
-    for label in parameters["label"]:
-        check_label_filter(label)
     filters = ComposeFilters(
         image_types=tuple(parameters["image_type"]),
         architecture=parameters["architecture"],
