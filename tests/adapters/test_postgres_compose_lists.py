@@ -426,21 +426,29 @@ def test_an_entry_has_the_present_labels_whatever_else_is_written(
     assert counted_by_label() == []
 
 
-def test_a_rewritten_entry_keeps_labels_that_were_committed_meanwhile(
+def test_a_rewritten_entry_keeps_labels_and_status_that_were_committed_meanwhile(
     composes: PostgresComposes, module_database: Parameters
 ) -> None:
     tenant = uuid4().hex
     compose = insert_compose(module_database, tenant)
     insert_labels(module_database, compose, {"a": "1"})
+    statement(
+        module_database,
+        "INSERT INTO compose_statuses (job_id, org_id, created_at, status) VALUES (%s, %s, %s, %s)",
+        *(compose, tenant, now(), Jsonb({"status": "building"})),
+    )
     change = "UPDATE composes SET image_name = 'renamed' WHERE job_id = %s"
     with ThreadPoolExecutor(1) as thread:
         with session(module_database) as connection, connection.transaction():
             connection.execute("UPDATE compose_labels SET labels = %s WHERE job_id = %s", (Jsonb({"a": "2"}), compose))
-            # It reads the earlier labels, and then waits for the entry, which the transaction above has changed.
+            connection.execute(
+                "INSERT INTO compose_results (job_id, status) VALUES (%s, %s)", (compose, Jsonb({"status": "success"}))
+            )
+            # It reads the earlier rows, and then waits for the entry, which the transaction above has changed.
             renamed = thread.submit(statement, module_database, change, compose)
             until(lambda: is_waiting(module_database, change), "it waits for the entry")
         renamed.result(PATIENCE)
-    assert counted(composes, tenant, search="renamed", labels=("a:2",)) == 1
+    assert counted(composes, tenant, search="renamed", labels=("a:2",), statuses=("success",)) == 1
     assert counted(composes, tenant, labels=("a:1",)) == 0
 
 

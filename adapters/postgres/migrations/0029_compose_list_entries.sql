@@ -151,8 +151,8 @@ CREATE FUNCTION compose_list_entries_word(word text, longest integer) RETURNS te
     SELECT left(regexp_replace(word, '[^ -~]', '?', 'g'), longest)
 $$;
 
--- Writes the rows of these builds, without those that are deleted. Labels of an existing row stay: compose_labels_tell_list_entry
--- writes them, and may have written later ones than this statement sees.
+-- Writes the rows of these builds, without those that are deleted. Labels and status of an existing row stay: other triggers
+-- write them, and may have written later ones than this statement sees.
 CREATE FUNCTION compose_list_entries_write(builds uuid[]) RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
     INSERT INTO compose_list_entries AS known (job_id, org_id, created_at, image_type, architecture, distribution,
                                                lower_name, client_id, blueprint_id, blueprint_version, created_by, status,
@@ -177,13 +177,13 @@ CREATE FUNCTION compose_list_entries_write(builds uuid[]) RETURNS void LANGUAGE 
         architecture = EXCLUDED.architecture, distribution = EXCLUDED.distribution, lower_name = EXCLUDED.lower_name,
         client_id = EXCLUDED.client_id, blueprint_id = EXCLUDED.blueprint_id,
         blueprint_version = EXCLUDED.blueprint_version, created_by = EXCLUDED.created_by,
-        status = COALESCE(EXCLUDED.status, known.status)
+        status = COALESCE(known.status, EXCLUDED.status)
     WHERE (known.org_id, known.created_at, known.image_type, known.architecture, known.distribution, known.lower_name,
            known.client_id, known.blueprint_id, known.blueprint_version, known.created_by, known.status)
           IS DISTINCT FROM
           (EXCLUDED.org_id, EXCLUDED.created_at, EXCLUDED.image_type, EXCLUDED.architecture, EXCLUDED.distribution,
            EXCLUDED.lower_name, EXCLUDED.client_id, EXCLUDED.blueprint_id, EXCLUDED.blueprint_version,
-           EXCLUDED.created_by, COALESCE(EXCLUDED.status, known.status))
+           EXCLUDED.created_by, COALESCE(known.status, EXCLUDED.status))
 $$;
 
 CREATE FUNCTION composes_add_list_entry() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
