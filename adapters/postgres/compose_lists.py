@@ -1,7 +1,7 @@
 """The statements of lists of builds with filters, other orders and cursors, on the table `compose_list_entries`.
 
 Each list reads one index that holds all columns of the table, in the order of the list. It costs at most what reading
-the entries of the organization costs, whatever the filters are (docs/architecture.md, Lists).
+the entries of the organization costs, whatever the filters are (docs/operations.md, Filters and counts of lists).
 """
 
 from __future__ import annotations

@@ -92,9 +92,10 @@ class SchemaErrors:
         """Yield the errors of properties whose names the schema leaves to the client."""
         schema = self._schema.get("additionalProperties")
         if isinstance(schema, dict):
-            part = self._get_part("*", schema)
-            for name in value.keys() - self._schema.get("properties", {}).keys():
-                yield from part._walk(value[name], (*path, name))  # noqa: SLF001
+            part, named = self._get_part("*", schema), self._schema.get("properties", {})
+            for name, each in value.items():
+                if name not in named:
+                    yield from part._walk(each, (*path, name))  # noqa: SLF001
 
     def _walk_alternatives(self, value: Any, path: Path) -> Iterator[tuple[Path, str]]:
         """Yield an error of the alternative that the client most likely meant, if the value fits none.
