@@ -75,6 +75,7 @@ class ComposesController:
             "getComposeMetadata": Route(self.metadata, Lane.WAITING, rarely_waits=True),
             "cancelCompose": Route(self.cancel, Lane.WAITING),
             "rerunCompose": Route(self.rerun, Lane.WAITING),
+            "updateComposeLabels": Route(self.update_labels),
             "deleteCompose": Route(self.delete),
         }
 
@@ -102,7 +103,9 @@ class ComposesController:
         started = self.idempotent_requests(
             identity,
             IdempotentRequest(f"/blueprints/{id}/compose", idempotency_key, body),
-            work=partial(self.build_blueprint, identity, id, client_id, body.get("image_types")),
+            work=partial(
+                self.build_blueprint, identity, id, client_id, body.get("image_types"), labels=body.get("labels") or {}
+            ),
             known=Started,
         )
         return _with_quota(json_answer(_ids(started), 201), started)
@@ -156,6 +159,11 @@ class ComposesController:
         )
         (answer,) = _ids(started)
         return _with_quota(json_answer(answer, 201), started)
+
+    def update_labels(self, identity: Identity, compose_id: UUID, body: dict[str, Any]) -> Response:
+        """Handle PUT /composes/{composeId}/labels."""
+        self.composes.replace_labels(identity, compose_id, body["labels"])
+        return json_answer({"labels": body["labels"]})
 
     def _answer(self, found: ComposeWithStatus) -> Response:
         error, request = found.status.error, found.compose.request
@@ -216,6 +224,8 @@ def _item(compose: ListedCompose) -> dict[str, Any]:
         item["blueprint_version"] = compose.blueprint_version
     if compose.created_by is not None:
         item["created_by"] = compose.created_by
+    if compose.labels is not None:
+        item["labels"] = orjson.Fragment(compose.labels)
     if compose.shortened:
         item["shortened"] = True
     if compose.status is not None:
@@ -235,6 +245,7 @@ def _facts(compose: StoredCompose) -> dict[str, Any]:
         "blueprint_version": compose.blueprint_version,
         "rerun_of": compose.rerun_of,
         "created_by": compose.created_by,
+        "labels": compose.labels or None,
         "started_at": compose.times.started_at,
         "finished_at": compose.times.finished_at,
     }

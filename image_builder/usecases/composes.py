@@ -14,6 +14,7 @@ import structlog
 from domain.composes import ComposesPage, ComposesQuery, StoredCompose
 from domain.errors import NotFoundError, UnavailableError
 from domain.identity import Identity
+from domain.labels import Labels, check_labels
 from domain.looks import LookOutcome
 from domain.status import ImageStatus, from_document
 from image_builder.usecases.cancel import CancelBuilds
@@ -126,6 +127,15 @@ class ManageComposes:
         if ended:
             _try_to_store(partial(self.composes.store_metadata, compose_id, metadata))
         return metadata
+
+    def replace_labels(self, identity: Identity, compose_id: UUID, labels: Labels) -> None:
+        """Give a build these labels in place of those that it has.
+
+        Raises InvalidRequestError for labels that are not allowed, NotFoundError if the tenant has no such build.
+        """
+        check_labels(labels)
+        if not self.composes.replace_labels(identity.tenant, compose_id, labels):
+            raise _not_found()
 
     def delete(self, identity: Identity, compose_id: UUID) -> None:
         """Mark a build as deleted; it still counts towards the quota.
