@@ -121,10 +121,12 @@ def reach_composer(stage: Scene, crash: Crash[Step], build: str, start: Start, h
 
 def check_shown_status(stage: Scene, crash: Crash[Step], client: Client, build: str) -> None:
     """What is shown is true at the composer."""
-    shown = status_of(client, build)["image_status"]
     if not is_gone(stage, build):
-        assert shown == (SUCCESS if crash.finishes else BUILDING)
+        expected = SUCCESS if crash.finishes else BUILDING
+        # A status that is some seconds old may be answered.
+        until(lambda: status_of(client, build)["image_status"] == expected, f"the build is shown as {expected}")
         return
+    shown = status_of(client, build)["image_status"]
     # A deletion that the composer carries out later than the end of the build takes its image away.
     is_lost = crash.finishes and crash.step is Step.ASKING and shown == SUCCESS
     assert is_cancelled(shown) or is_lost

@@ -42,10 +42,12 @@ def closed_gate(table: str) -> str:
 
 
 @contextmanager
-def held_up(database: Parameters, locking: str, begin: Callable[[], object] = lambda: None) -> Iterator[None]:
+def held_up(
+    database: Parameters, locking: str, begin: Callable[[], object] = lambda: None
+) -> Iterator[psycopg.Connection[Any]]:
     """Hold the lock of this statement during the context, which begins when another session waits for it.
 
-    `begin` is called when the lock is held.
+    `begin` is called when the lock is held. Yields the connection that holds it.
     """
     with psycopg.connect(**database) as lock, session(database) as watching:
         lock.execute(locking.encode())
@@ -53,7 +55,7 @@ def held_up(database: Parameters, locking: str, begin: Callable[[], object] = la
         begin()
         try:
             until(lambda: watching.execute(_WAITING_FOR, holder).fetchone(), f"somebody waits for: {locking}")
-            yield
+            yield lock
         finally:
             with contextlib.suppress(psycopg.Error):  # the lock has gone with the server
                 lock.rollback()
