@@ -52,7 +52,7 @@ class ShowArtifacts:
         stored = self.sboms.get(identity.tenant, compose_id, purpose)
         if stored is None:
             raise NotFoundError("Compose not found")
-        if stored.sboms:
+        if stored.sboms is not None:
             return stored.sboms
         about_to_wait()
         # The status is read before the bills, because they may be incomplete while the build is running.

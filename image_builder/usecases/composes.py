@@ -109,7 +109,7 @@ class ManageComposes:
             if stored.status is None:
                 raise _not_found()
             return with_stored_status(stored)
-        return ComposeWithStatus(replace(stored, times=answer.times), answer.look.status.image)
+        return ComposeWithStatus(replace(stored, times=answer.times or stored.times), answer.look.status.image)
 
     def metadata(self, identity: Identity, compose_id: UUID) -> Mapping[str, Any] | str | bytes:
         """Return the metadata of a built image: stored JSON (a string or UTF-8 bytes) or the composer's answer.
