@@ -62,6 +62,15 @@ SELECT md5('compose ' || n)::uuid,
 FROM generate_series(0, %(composes)s - 1) n
 """
 
+# All builds of the large and the small tenant have one label, and one in seven has another with one of fifty values.
+_LABELS: Final = """
+INSERT INTO compose_labels (job_id, labels)
+SELECT job_id, jsonb_build_object('team', 'web') || CASE
+    WHEN get_byte(uuid_send(job_id), 0) %% 7 = 0
+    THEN jsonb_build_object('nightly', 'number-' || get_byte(uuid_send(job_id), 1) %% 50) ELSE '{}' END
+FROM composes WHERE org_id IN (%(large)s, %(small)s)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Size:
@@ -103,6 +112,13 @@ def fill(database: Mapping[str, Any], size: Size, request: Mapping[str, Any] | N
         for statement in (_BLUEPRINTS, _VERSIONS, _COMPOSES):
             session.execute(statement, values)
         session.execute("VACUUM (ANALYZE) composes, blueprints, blueprint_versions")
+
+
+def add_labels(database: Mapping[str, Any]) -> None:
+    """Give the builds of the large and the small tenant labels, after the migration."""
+    with psycopg.connect(**database, autocommit=True) as session:
+        session.execute(_LABELS, {"large": LARGE, "small": SMALL})
+        session.execute("VACUUM (ANALYZE) compose_labels, compose_list_entries")
 
 
 @click.command()

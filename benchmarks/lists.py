@@ -140,12 +140,25 @@ def _filtered() -> Iterator[Case]:
         "a text that no name has": ComposeFilters(search="nowhere"),
         "an earliest time": ComposeFilters(created_after=past),
         "a latest time": ComposeFilters(created_before=past),
+        "a label that all builds have": ComposeFilters(labels=("team:web",)),
+        "a key of a label": ComposeFilters(labels=("nightly",)),
+        "a label that no build has": ComposeFilters(labels=("nowhere:x",)),
+        "two labels": ComposeFilters(labels=("team:web", "nightly:number-7")),
+        "a label and a part of the name": ComposeFilters(labels=("team:web",), search="server-1"),
         "everything": ComposeFilters(
-            ("aws", "wsl"), "x86_64", ("centos-9",), None, None, "ui", "server", past - timedelta(days=9), past
+            ("aws", "wsl"),
+            "x86_64",
+            ("centos-9",),
+            client_id="ui",
+            search="server",
+            created_after=past - timedelta(days=9),
+            created_before=past,
+            labels=("team:web", "nightly"),
         ),
     }
+    combined = ("everything", "two labels", "a label and a part of the name")
     for title, wanted in filters.items():
-        limit = _COMBINED_MILLISECONDS if title == "everything" else _MILLISECONDS
+        limit = _COMBINED_MILLISECONDS if title in combined else _MILLISECONDS
         if title == "an image type":
             limit = _COUNT_MILLISECONDS
         for sort in ("-created_at", "image_name"):
@@ -301,6 +314,7 @@ def main(*, composes: int, versions: int, times: int) -> None:
                 seen.wait_for_more()
                 _timed("migrated", lambda: migrate(parameters))
                 seen.wait_for_more()
+            _timed("labelled", lambda: database.add_labels(parameters))
             results = [(case, measured(parameters, case, times)) for case in cases(size)]
             checked = quota_checked(parameters, times)
     table = Table("statement", "1,000 builds, ms", f"{size.large_has:,} builds, ms", title="Medians")

@@ -21,9 +21,9 @@ class ComposeFilters:
     """What the composes of a list have in common; a filter that is empty or None is not applied.
 
     `image_types`, `architecture` and `distributions` are names as in the request, `statuses` are last known ones.
-    `search` is a part of the image name, upper and lower case are equal. Times are UTC without a time zone: composes
-    from `created_after` on and before `created_before`. `created_after` replaces the limit of
-    `domain.composes.LISTED_FOR`.
+    `search` is a part of the image name, upper and lower case are equal. Each of `labels` is a key, or `key:value`, of
+    a label that the composes have; all must match. Times are UTC without a time zone: composes from `created_after` on
+    and before `created_before`. `created_after` replaces the limit of `domain.composes.LISTED_FOR`.
     """
 
     image_types: tuple[str, ...] = ()
@@ -36,6 +36,7 @@ class ComposeFilters:
     created_after: datetime | None = None
     created_before: datetime | None = None
     statuses: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
     def applied(self) -> frozenset[str]:
         """The names of the filters that are applied."""

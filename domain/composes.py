@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from domain.compose_filters import DEFAULT_SORT, NO_FILTERS, ComposeFilters
+from domain.labels import Labels
 from domain.paging import Cursor, Page
 
 # The age up to which lists show a compose; older composes can still be read by id.
@@ -26,7 +27,8 @@ class NewCompose:
 
     `request` is a ComposeRequest of openapi.yaml without passwords. `blueprint_version` is the id of the version of the
     blueprint that the build was started from; None for a build without a blueprint. `rerun_of` is the build whose
-    request was used again, if any. `created_by` is the name of the user who started it, "" for unknown.
+    request was used again, if any. `created_by` is the name of the user who started it, "" for unknown. `labels` are
+    not part of `request`.
     """
 
     tenant: str
@@ -38,6 +40,7 @@ class NewCompose:
     blueprint_version: UUID | None = None
     rerun_of: UUID | None = None
     created_by: str = ""
+    labels: Labels = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ class StoredCompose:
     blueprint_version: int | None = None
     rerun_of: UUID | None = None
     created_by: str | None = None
+    labels: Labels = field(default_factory=dict)
     status: Mapping[str, Any] | None = None
     seen: SeenStatus | None = None
     times: BuildTimes = BuildTimes()
@@ -147,7 +151,7 @@ class ListedCompose(NamedTuple):
     Ids are UUIDs as text, `request` is as in StoredCompose, `created_at` is UTC without a time zone. `shortened` says
     that parts of the request are left out, because the page would have been too large. `status` is the last known
     status, a JSON document of `domain.status.as_document`, None if it is unknown; a large one has no error and no
-    upload.
+    upload. `labels` are a JSON object, None for none.
     """
 
     id: str
@@ -160,6 +164,7 @@ class ListedCompose(NamedTuple):
     shortened: bool = False
     status: str | None = None
     created_by: str | None = None
+    labels: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

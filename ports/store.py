@@ -15,6 +15,7 @@ from domain.blueprints.blueprint import Blueprint, BlueprintsPage, BlueprintsQue
 from domain.composes import ComposesPage, ComposesQuery, NewCompose, StoredCompose, StoredMetadata
 from domain.idempotency import EarlierRequest, KeyClaim, RequestFailure, UnsettledKey
 from domain.json_size import JsonCounts
+from domain.labels import Labels
 from domain.quota import Quota, Reservation, Usage
 from domain.starts import AbandonedStart, Adoption, NewStart
 
@@ -132,6 +133,9 @@ class Composes(Protocol):
 
     def store_metadata(self, compose_id: UUID, metadata: Mapping[str, Any]) -> None:
         """Store the metadata of a build; does nothing if metadata is stored, or no final status is."""
+
+    def replace_labels(self, tenant: str, compose_id: UUID, labels: Labels) -> bool:
+        """Store the labels of a compose in place of earlier ones; False if the tenant has none with this id."""
 
     def delete(self, tenant: str, compose_id: UUID) -> bool:
         """Mark a compose as deleted; return False if the tenant has none with this id. A repetition returns True."""

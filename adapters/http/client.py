@@ -144,11 +144,8 @@ class BackEnd:
         proxy: str = "",
         breaker: Breaker | None = None,
         meter: Meter = NULL_METER,
-        attempts: int = 3,
     ) -> None:
         """`name` is for log events, metrics and errors; at most `connections` idle connections are kept.
-
-        A request that may be repeated is sent up to `attempts` times while the back-end is unavailable.
 
         `tokens` provides the access tokens that calls are authorized with, None for none. `ca_file` and `proxy` are
         those of `new_session`.
@@ -159,7 +156,8 @@ class BackEnd:
         self._session = new_session(connections, ca_file, proxy)
         self.breaker = breaker or Breaker()
         self._meter = meter
-        self._attempts = attempts
+        # How often a request that may be repeated is sent while the back-end is unavailable.
+        self.attempts = 3
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -225,7 +223,7 @@ class BackEnd:
         was_sent = False
         with until(request.timeouts.total):
             for attempt in stamina.retry_context(
-                on=_retry_policy(), attempts=self._attempts, wait_initial=0.05, wait_max=_MAX_PAUSE, wait_jitter=_JITTER
+                on=_retry_policy(), attempts=self.attempts, wait_initial=0.05, wait_max=_MAX_PAUSE, wait_jitter=_JITTER
             ):
                 with attempt:
                     try:

@@ -54,6 +54,9 @@ WITH start AS (
 ), author AS (
     INSERT INTO compose_authors (job_id, created_by)
     SELECT job_id, compose->>'created_by' FROM start, recorded WHERE compose->>'created_by' IS NOT NULL
+), labelled AS (
+    INSERT INTO compose_labels (job_id, labels)
+    SELECT job_id, compose->'labels' FROM start, recorded WHERE compose->'labels' IS NOT NULL
 ), key_updated AS (
     UPDATE idempotency_keys SET made[start.position] = recorded.job_id FROM start, recorded
     WHERE idempotency_keys.id = start.key_id

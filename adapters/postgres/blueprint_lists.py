@@ -17,6 +17,11 @@ AUTHOR: Final = """
  FROM blueprint_versions first JOIN blueprint_version_authors authors ON authors.version_id = first.id
  WHERE first.blueprint_id = blueprints.id AND first.version = 1)"""
 
+# The labels of a blueprint as JSON text; NULL for none.
+LABELS: Final = """
+(SELECT labels.labels::text FROM blueprint_labels labels
+ WHERE labels.blueprint_id = blueprints.id AND labels.labels <> '{}')"""
+
 # The subselects convert the pattern to lower case once, not for every row.
 _SEARCHED: Final = f"""{LISTED}
   AND (lower_name LIKE (SELECT lower(%(search)s::text)) OR lower_description LIKE (SELECT lower(%(search)s::text)))
@@ -32,7 +37,7 @@ SELECT page.id::text, listed.*, page.key::text
 FROM (SELECT id, {column} AS key FROM blueprints WHERE {listed}
       ORDER BY {column} {reading}, id {reading} LIMIT %(limit)s OFFSET %(offset)s) page
 CROSS JOIN LATERAL (
-    SELECT latest_version, name, COALESCE(description, ''), changed_at, {author}
+    SELECT latest_version, name, COALESCE(description, ''), changed_at, {author}, {labels}
     FROM blueprints WHERE id = page.id LIMIT 1
 ) listed
 ORDER BY page.key {shown}, page.id {shown}
@@ -60,6 +65,7 @@ def _page_statements(query: BlueprintsQuery) -> tuple[str, str | None]:
     page = _PAGE.format(
         column=column,
         author=AUTHOR,
+        labels=LABELS,
         listed=listed + position,
         reading=direction(reads_down),
         shown=direction(is_descending(query.sort)),

@@ -13,7 +13,7 @@ import psycopg
 from psycopg import errors
 from psycopg.types.json import Jsonb
 
-from adapters.postgres.blueprint_lists import AUTHOR, LISTED, list_statements
+from adapters.postgres.blueprint_lists import AUTHOR, LABELS, LISTED, list_statements
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.pages import page_values, read_page, rows_and_cursors
 from adapters.postgres.patterns import escape_like
@@ -28,6 +28,7 @@ from domain.blueprints.blueprint import (
 )
 from domain.errors import NameTakenError, NotFoundError, StaleVersionError, UnavailableError
 from domain.json_size import JsonCounts
+from domain.labels import Labels
 from ports.memory import reserve_memory
 
 _CREATE: Final = """
@@ -44,6 +45,11 @@ VALUES (%(version_id)s, %(blueprint)s, %(version)s, %(body)s, clock_timestamp() 
 
 _ADD_AUTHOR: Final = """
 INSERT INTO blueprint_version_authors (version_id, created_by) VALUES (%(version_id)s, %(created_by)s)
+"""
+
+_SET_LABELS: Final = """
+INSERT INTO blueprint_labels (blueprint_id, labels) VALUES (%(blueprint)s, %(labels)s)
+ON CONFLICT (blueprint_id) DO UPDATE SET labels = EXCLUDED.labels
 """
 
 _SETTLE_KEY: Final = """
@@ -76,7 +82,8 @@ SELECT blueprints.id, blueprints.name, COALESCE(blueprints.description, ''), ver
        (SELECT authors.created_by
         FROM blueprint_versions first JOIN blueprint_version_authors authors ON authors.version_id = first.id
         WHERE first.blueprint_id = blueprints.id AND first.version = 1),
-       (SELECT created_by FROM blueprint_version_authors WHERE version_id = versions.id)
+       (SELECT created_by FROM blueprint_version_authors WHERE version_id = versions.id),
+       (SELECT labels FROM blueprint_labels WHERE blueprint_id = blueprints.id)
 FROM blueprints
 JOIN blueprint_versions versions ON versions.blueprint_id = blueprints.id
 CROSS JOIN LATERAL (
@@ -121,7 +128,7 @@ _HIDE_COMPOSES: Final = "UPDATE composes SET deleted = true WHERE job_id = ANY (
 _HIDE_BATCH_SIZE: Final = 2000
 
 _BY_NAME: Final = f"""
-SELECT id::text, latest_version, name, COALESCE(description, ''), changed_at, {AUTHOR} FROM blueprints
+SELECT id::text, latest_version, name, COALESCE(description, ''), changed_at, {AUTHOR}, {LABELS} FROM blueprints
 WHERE {LISTED} AND name = %(name)s
 """  # noqa: S608 - constants, as all below
 
@@ -156,6 +163,7 @@ class _VersionRow(NamedTuple):
     file_version: str | None
     created_by: str | None
     modified_by: str | None
+    labels: Mapping[str, str] | None
 
 
 class PostgresBlueprints:
@@ -187,6 +195,8 @@ class PostgresBlueprints:
         ):
             connection.execute(_CREATE, values)
             _add_version(connection, blueprint_id, 1, blueprint)
+            if blueprint.labels:
+                _set_labels(connection, blueprint_id, blueprint.labels)
             if key_id is not None:
                 connection.execute(_SETTLE_KEY, values)
         return blueprint_id
@@ -211,6 +221,8 @@ class PostgresBlueprints:
                 with connection.pipeline():
                     connection.execute(_UPDATE_BLUEPRINT, values)
                     _add_version(connection, blueprint_id, current.version + 1, new)
+                    if new.labels is not None:
+                        _set_labels(connection, blueprint_id, new.labels)
             return current.version + 1
 
         # The Go service does not lock the row: the two programs conflict only when they insert the same version number.
@@ -236,7 +248,9 @@ class PostgresBlueprints:
             values["search"] = f"%{escape_like(query.search)}%"
         found = read_page(self._database, query, list_statements(query), values)
         rows, previous, following = rows_and_cursors(query, found)
-        return BlueprintsPage(found.count, tuple(ListedBlueprint(*row[:-1]) for row in rows), previous, following)
+        listed = tuple(ListedBlueprint(*row[:-1]) for row in rows)
+        reserve_memory(_RAW_COPIES * sum(len(blueprint.labels or "") for blueprint in listed))
+        return BlueprintsPage(found.count, listed, previous, following)
 
     def _find_by_name(self, tenant: str, name: str) -> BlueprintsPage:
         values = {"tenant": tenant, "name": name}
@@ -359,6 +373,7 @@ def _to_blueprint(row: _VersionRow) -> Blueprint:
         row.file_version,
         row.created_by,
         row.modified_by,
+        row.labels or {},
     )
 
 
@@ -376,6 +391,10 @@ def _add_version(
     connection.execute(_ADD_VERSION, values)
     if version.created_by:
         connection.execute(_ADD_AUTHOR, {"version_id": values["version_id"], "created_by": version.created_by})
+
+
+def _set_labels(connection: psycopg.Connection[Any], blueprint_id: UUID, labels: Labels) -> None:
+    connection.execute(_SET_LABELS, {"blueprint": blueprint_id, "labels": _jsonb(labels)})
 
 
 def _jsonb(document: Any) -> Jsonb:

@@ -30,6 +30,7 @@ from domain.composes import (
     choose_forms,
 )
 from domain.json_size import parsed_size
+from domain.labels import Labels
 from ports.memory import reserve_memory
 
 # The condition for builds that lists show. `statement_timestamp` is constant while a statement runs, so that PostgreSQL
@@ -128,9 +129,10 @@ CROSS JOIN LATERAL (
            CASE WHEN octet_length(status.as_text) > {max_status}
                 THEN jsonb_build_object('status', status.as_text::jsonb -> 'status')::text
                 ELSE status.as_text END,
-           authors.created_by, page.{key}::text AS key
+           authors.created_by, labels.labels::text, page.{key}::text AS key
     FROM composes LEFT JOIN blueprint_versions versions ON versions.id = composes.blueprint_version_id
     LEFT JOIN compose_authors authors ON authors.job_id = composes.job_id
+    LEFT JOIN compose_labels labels ON labels.job_id = composes.job_id AND labels.labels <> '{{}}'
     LEFT JOIN compose_results results ON results.job_id = composes.job_id
     LEFT JOIN compose_statuses known ON known.job_id = composes.job_id
     LEFT JOIN LATERAL (SELECT COALESCE(results.status, known.status)::text AS as_text OFFSET 0) status ON true
@@ -163,7 +165,8 @@ _GET: Final = f"""
 SELECT COALESCE(composes.request_size, octet_length(request.as_text)),
        CASE WHEN octet_length(request.as_text) <= {LARGE} THEN request.as_text END,
        composes.created_at, composes.image_name, composes.client_id, versions.blueprint_id, versions.version,
-       reruns.rerun_of, authors.created_by, known.started_at, known.finished_at, results.job_id IS NOT NULL,
+       reruns.rerun_of, authors.created_by, labels.labels, known.started_at, known.finished_at,
+       results.job_id IS NOT NULL,
        GREATEST(statement_timestamp() AT TIME ZONE 'utc' - known.looked_at, interval '0'),
        octet_length(status.as_text),
        CASE WHEN octet_length(status.as_text) <= %(max_size)s::bigint THEN convert_to(status.as_text, 'UTF8') END
@@ -176,6 +179,7 @@ LEFT JOIN compose_results results ON results.job_id = composes.job_id
 LEFT JOIN compose_statuses known ON known.job_id = composes.job_id
 LEFT JOIN compose_authors authors ON authors.job_id = composes.job_id
 LEFT JOIN compose_reruns reruns ON reruns.job_id = composes.job_id
+LEFT JOIN compose_labels labels ON labels.job_id = composes.job_id
 LEFT JOIN LATERAL (SELECT COALESCE(results.status, known.status)::text AS as_text OFFSET 0) status ON true
 WHERE composes.job_id = %(compose)s AND composes.org_id = %(tenant)s AND composes.deleted = false
 """  # noqa: S608
@@ -200,6 +204,16 @@ _ITEM_SIZE: Final = 512
 
 _STORE_METADATA: Final = """
 UPDATE compose_results SET metadata = %(metadata)s WHERE job_id = %(compose)s AND metadata IS NULL
+"""
+
+# FOR SHARE waits for a deletion in progress, and for `compose_list_entries_fill`, which would otherwise add the entry
+# of the build with its earlier labels.
+_REPLACE_LABELS: Final = """
+WITH compose AS (
+    SELECT job_id FROM composes WHERE job_id = %(compose)s AND org_id = %(tenant)s AND deleted = false FOR SHARE
+)
+INSERT INTO compose_labels (job_id, labels) SELECT job_id, %(labels)s FROM compose
+ON CONFLICT (job_id) DO UPDATE SET labels = EXCLUDED.labels
 """
 
 _DELETE: Final = "UPDATE composes SET deleted = true WHERE job_id = %(compose)s AND org_id = %(tenant)s"
@@ -227,7 +241,7 @@ class PostgresComposes:
             composes = self._add_large_requests(composes)
         else:
             reserve_memory(_COPIES * sum(map(len, requests)))
-        reserve_memory(_COPIES * sum(len(compose.status or "") for compose in composes))
+        reserve_memory(_COPIES * sum(len(compose.status or "") + len(compose.labels or "") for compose in composes))
         return ComposesPage(found.count, tuple(composes), previous, following)
 
     def _add_large_requests(self, composes: Sequence[ListedCompose]) -> list[ListedCompose]:
@@ -286,6 +300,12 @@ class PostgresComposes:
         values = {"compose": compose_id, "metadata": Jsonb(remove_nul(metadata), dumps=orjson.dumps)}
         self._database.run_with_retry(lambda connection: connection.execute(_STORE_METADATA, values))
 
+    def replace_labels(self, tenant: str, compose_id: UUID, labels: Labels) -> bool:
+        """Implements `Composes.replace_labels`."""
+        values = {"tenant": tenant, "compose": compose_id, "labels": Jsonb(labels, dumps=orjson.dumps)}
+        cursor = self._database.run_with_retry(lambda connection: connection.execute(_REPLACE_LABELS, values))
+        return cursor.rowcount == 1
+
     def delete(self, tenant: str, compose_id: UUID) -> bool:
         """Implements `Composes.delete`."""
         values = {"tenant": tenant, "compose": compose_id}
@@ -309,7 +329,9 @@ def _statements(query: ComposesQuery) -> tuple[str, str, str | None]:
 
 def _stored_compose(request: str | bytes, facts: Sequence[Any], status: Mapping[str, Any] | None) -> StoredCompose:
     """A compose from the columns of _GET, and the parsed document of its status."""
-    created_at, image_name, client_id, blueprint_id, version, rerun_of, created_by, *times, is_final, age = facts
+    created_at, image_name, client_id, blueprint_id, version, rerun_of, created_by, labels, *times, is_final, age = (
+        facts
+    )
     return StoredCompose(
         request,
         created_at,
@@ -319,6 +341,7 @@ def _stored_compose(request: str | bytes, facts: Sequence[Any], status: Mapping[
         version,
         rerun_of,
         created_by,
+        labels or {},
         status=status if is_final else None,
         seen=None if is_final or status is None else SeenStatus(status, age),
         times=BuildTimes(*times),

@@ -117,6 +117,9 @@ WITH start AS (
 ), author AS (
     INSERT INTO compose_authors (job_id, created_by)
     SELECT job_id, %(created_by)s::varchar FROM recorded WHERE %(created_by)s::varchar <> ''
+), labelled AS (
+    INSERT INTO compose_labels (job_id, labels)
+    SELECT job_id, %(labels)s::jsonb FROM recorded WHERE %(labels)s::jsonb IS NOT NULL
 ), key_updated AS (
     UPDATE idempotency_keys SET made[start.position] = recorded.job_id FROM start, recorded
     WHERE idempotency_keys.id = start.key_id
@@ -190,6 +193,7 @@ class PostgresStarts:
             "blueprint_version": compose.blueprint_version,
             "rerun_of": compose.rerun_of,
             "created_by": compose.created_by,
+            "labels": Jsonb(compose.labels, dumps=orjson.dumps) if compose.labels else None,
         }
         is_of_start = self._database.run_with_retry(
             lambda connection: _record_compose(connection, values),
@@ -272,6 +276,7 @@ def _compose_document(compose: NewCompose) -> Jsonb:
             "client_id": compose.client_id,
             **({"created_by": compose.created_by} if compose.created_by else {}),
             **({} if compose.rerun_of is None else {"rerun_of": str(compose.rerun_of)}),
+            **({"labels": compose.labels} if compose.labels else {}),
         },
         dumps=orjson.dumps,
     )

@@ -55,6 +55,8 @@ BEGIN
             WHEN 'blueprint_versions' THEN 'SELECT, INSERT'
             WHEN 'blueprint_version_authors' THEN 'SELECT, INSERT'
             WHEN 'compose_authors' THEN 'SELECT, INSERT'
+            WHEN 'compose_labels' THEN 'SELECT, INSERT, UPDATE (labels)'
+            WHEN 'blueprint_labels' THEN 'SELECT, INSERT, UPDATE (labels)'
             WHEN 'compose_sboms' THEN 'SELECT, INSERT'
             -- Triggers write them, in the owner's name.
             WHEN 'compose_list_entries' THEN 'SELECT'

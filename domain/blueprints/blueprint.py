@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from domain.labels import Labels
 from domain.nulls import without_nested_nulls
 from domain.paging import Cursor, Page
 
@@ -29,7 +30,7 @@ class NewBlueprint:
     `body` is the result of `extract_body`. `metadata` says where an imported blueprint comes from (openapi.yaml, schema
     BlueprintMetadata). `snapshots` is what other services answered when it was saved (the column `service_snapshots`).
     `file_version` is the version that the blueprint's file gives itself. All are None where there is none. `created_by`
-    is the name of the user, "" if it is unknown.
+    is the name of the user, "" if it is unknown. `labels` belong to the blueprint, not to one of its versions.
     """
 
     tenant: str
@@ -41,13 +42,15 @@ class NewBlueprint:
     snapshots: Json | None = None
     file_version: str | None = None
     created_by: str = ""
+    labels: Labels = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
     """A version to be added to a stored blueprint.
 
-    `file_version` is the version that its file gives itself; `created_by` is as in NewBlueprint.
+    `file_version` is the version that its file gives itself; `created_by` is as in NewBlueprint. `labels` replace those
+    of the blueprint; None keeps them.
     """
 
     name: str
@@ -56,14 +59,15 @@ class Version:
     snapshots: Json | None = None
     file_version: str | None = None
     created_by: str = ""
+    labels: Labels | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
     """One version of a blueprint; `version_id` is the version's id, `file_version` what its file calls its version.
 
-    `name` and `description` are the blueprint's present ones, whatever the version. `created_by` is the name of the
-    user who created the blueprint, `modified_by` of the one who saved this version; None for unknown.
+    `name`, `description` and `labels` are the blueprint's present ones, whatever the version. `created_by` is the name
+    of the user who created the blueprint, `modified_by` of the one who saved this version; None for unknown.
     """
 
     id: UUID
@@ -76,6 +80,7 @@ class Blueprint:
     file_version: str | None = None
     created_by: str | None = None
     modified_by: str | None = None
+    labels: Labels = field(default_factory=dict)
 
     @property
     def distribution(self) -> str | None:
@@ -95,9 +100,11 @@ class Blueprint:
         return requests
 
     def has_content_of(self, version: Version) -> bool:
-        """Whether a version has the same name, description, body and file version."""
+        """Whether a version has the same name, description, body and file version, and changes no labels."""
         own = (self.name, self.description, self.file_version, self.body)
-        return own == (version.name, version.description, version.file_version, normalize_body(version.body))
+        same_labels = version.labels is None or version.labels == self.labels
+        other = (version.name, version.description, version.file_version, normalize_body(version.body))
+        return same_labels and own == other
 
     @property
     def policy_id(self) -> str | None:
@@ -116,7 +123,8 @@ class BlueprintVersion:
 class ListedBlueprint(NamedTuple):
     """A blueprint in a list; `id` is a UUID as text, `last_modified_at` a time in UTC without a time zone.
 
-    `created_by` is the name of the user who created the blueprint, None for unknown.
+    `created_by` is the name of the user who created the blueprint, None for unknown. `labels` are a JSON object, None
+    for none.
     """
 
     id: str
@@ -125,6 +133,7 @@ class ListedBlueprint(NamedTuple):
     description: str
     last_modified_at: datetime
     created_by: str | None = None
+    labels: str | None = None
 
 
 DEFAULT_SORT: Final = "-last_modified_at"

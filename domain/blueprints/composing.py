@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from domain.blueprints.blueprint import Blueprint
 from domain.errors import InvalidRequestError
+from domain.labels import NO_LABELS, Labels, merge_labels
 
 # In characters (openapi.yaml, schema ComposeRequest). Blueprints of older programs may have longer names.
 _MAX_IMAGE_NAME_LENGTH: Final = 100
@@ -16,13 +17,14 @@ MAX_IMAGES: Final = 40
 
 
 def create_compose_requests(
-    blueprint: Blueprint, client_id: str, image_types: Sequence[str] | None
+    blueprint: Blueprint, client_id: str, image_types: Sequence[str] | None, labels: Labels = NO_LABELS
 ) -> tuple[dict[str, Any], ...]:
     """One ComposeRequest (openapi.yaml) for each image of the blueprint.
 
-    `image_types` selects images by type; None selects all. The requests share one object with the customizations.
+    `image_types` selects images by type; None selects all. `labels` are added to those of the blueprint and replace
+    those of the same keys. The requests share one object with the customizations.
 
-    Raises InvalidRequestError for more than MAX_IMAGES images.
+    Raises InvalidRequestError for more than MAX_IMAGES images, and for more than MAX_LABELS labels.
     """
     images = [
         image for image in blueprint.image_requests if image_types is None or image.get("image_type") in image_types
@@ -34,11 +36,13 @@ def create_compose_requests(
         )
     body = blueprint.body
     source = "bootc" if "bootc" in body else "distribution"
+    merged = merge_labels(blueprint.labels, labels)
     common = {
         "image_name": blueprint.name[:_MAX_IMAGE_NAME_LENGTH],
         "image_description": blueprint.description[:_MAX_DESCRIPTION_LENGTH],
         "client_id": client_id,
         "customizations": blueprint.customizations,
         **({source: body[source]} if source in body else {}),
+        **({"labels": merged} if merged else {}),
     }
     return tuple({**common, "image_requests": [image]} for image in images)

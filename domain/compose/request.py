@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from domain.errors import InvalidRequestError
+from domain.labels import NO_LABELS, Labels, check_labels
 
 Json = Mapping[str, Any]
 
@@ -62,6 +63,7 @@ class ComposeRequest:
     `source` is the name of a distribution, or the bootable container that the image is built from. `customizations` is
     None if the request has none; this is kept apart from an empty object, which is sent to the composer as such.
     `image_name` is the caller's name for the image. `client_id` says which client sent the request (`ui`, `api`, …).
+    `labels` are stored with the build, and not sent to the composer.
     """
 
     source: str | BootcReference
@@ -69,6 +71,7 @@ class ComposeRequest:
     customizations: Json | None
     image_name: str | None
     client_id: str
+    labels: Labels = field(default_factory=dict)
 
     def has_customization(self, name: str) -> bool:
         """Return whether the request has the customization of that name (openapi.yaml, schema Customizations)."""
@@ -82,19 +85,22 @@ class ComposeRequest:
 def parse_compose_request(document: Json) -> ComposeRequest:
     """Create the request from a JSON body that has passed the validation by openapi.yaml.
 
-    Raises InvalidRequestError unless the body has exactly one of `distribution` and `bootc`, and at most one of
-    snapshot date and content template.
+    Raises InvalidRequestError unless the body has exactly one of `distribution` and `bootc`, at most one of snapshot
+    date and content template, and labels that are allowed.
     """
     source = _parse_source(document)
     image = _parse_image(document["image_requests"][0])
     if image.snapshot_date and image.content_template:
         raise InvalidRequestError("Either a snapshot date or content template can be specified, but not both")
+    labels = document.get("labels", NO_LABELS)
+    check_labels(labels)
     return ComposeRequest(
         source=source,
         image=image,
         customizations=document.get("customizations"),
         image_name=document.get("image_name"),
         client_id=document["client_id"],
+        labels=labels,
     )
 
 

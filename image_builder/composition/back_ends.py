@@ -54,10 +54,9 @@ def connect_back_ends(settings: Settings, meter: Meter) -> BackEnds:
     tokens = _tokens(settings.composer, new_session(1))
     composer = _composer_client("composer", settings.composer, connections, tokens, meter)
     lookups = _composer_client("composer's look-ups", settings.composer, connections, tokens, meter)
-    # One attempt: further ones would be calls beyond the watcher's budget, and the next look repeats the call anyway.
-    watch = _composer_client(
-        "composer's statuses", settings.composer, settings.statuses.looks_at_once, tokens, meter, attempts=1
-    )
+    watch = _composer_client("composer's statuses", settings.composer, settings.statuses.looks_at_once, tokens, meter)
+    # Further attempts would be calls beyond the watcher's budget, and the next look repeats the call anyway.
+    watch.attempts = 1
     content_sources = _client("content sources", settings.content_sources.url, connections, meter)
     provisioning = _client("provisioning", settings.customers.provisioning_url, connections, meter)
     compliance = _client("compliance", settings.customers.compliance_url, connections, meter)
@@ -80,17 +79,10 @@ def _client(name: str, url: str, connections: int, meter: Meter) -> BackEnd | No
 
 
 def _composer_client(
-    name: str, settings: ComposerSettings, connections: int, tokens: Tokens | None, meter: Meter, attempts: int = 3
+    name: str, settings: ComposerSettings, connections: int, tokens: Tokens | None, meter: Meter
 ) -> BackEnd:
-    return BackEnd(
-        name,
-        settings.url,
-        connections=connections,
-        tokens=tokens,
-        ca_file=_path(settings.ca_file),
-        meter=meter,
-        attempts=attempts,
-    )
+    ca_file = _path(settings.ca_file)
+    return BackEnd(name, settings.url, connections=connections, tokens=tokens, ca_file=ca_file, meter=meter)
 
 
 def _recommendations_client(settings: RecommendationsSettings, connections: int, meter: Meter) -> BackEnd | None:

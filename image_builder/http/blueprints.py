@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+import orjson
 from flask import Response
 
 from domain.blueprints.blueprint import DEFAULT_SORT, Blueprint, BlueprintsQuery, ListedBlueprint, find_policy_id
@@ -170,7 +171,8 @@ def _with_etag(answer: Response, version: int) -> Response:
 
 
 def _item(blueprint: ListedBlueprint) -> dict[str, Any]:
-    return without_nulls(blueprint._asdict())
+    item = without_nulls(blueprint._asdict())
+    return item if blueprint.labels is None else {**item, "labels": orjson.Fragment(blueprint.labels)}
 
 
 def _blueprint(blueprint: Blueprint, lint: Lint) -> dict[str, Any]:
@@ -181,5 +183,6 @@ def _blueprint(blueprint: Blueprint, lint: Lint) -> dict[str, Any]:
         **({} if blueprint.file_version is None else {"file_version": blueprint.file_version}),
         "lint": asdict(lint),
         **without_nulls({"created_by": blueprint.created_by, "modified_by": blueprint.modified_by}),
+        **({"labels": blueprint.labels} if blueprint.labels else {}),
         **present_request(blueprint.body),
     }

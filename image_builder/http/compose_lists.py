@@ -27,6 +27,7 @@ _REPEATED: Final = {
     "created_after": "created_after",
     "created_before": "created_before",
     "status": "status",
+    "label": "label",
     "sort": "sort",
 }
 
@@ -59,6 +60,7 @@ def list_request(
         client_id=parameters["client_id"],
         search=parameters["search"] or None,
         statuses=tuple(parameters["status"]),
+        labels=tuple(parameters["label"]),
         created_after=parse_time("created_after", parameters["created_after"]),
         created_before=parse_time("created_before", parameters["created_before"]),
     )

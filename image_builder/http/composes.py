@@ -12,8 +12,9 @@ import orjson
 import structlog
 from flask import Response
 
+from domain.cancellations import describe_cancellation
 from domain.compose.passwords import is_redacted, present_request
-from domain.composes import ComposesPage, ListedCompose, StoredCompose
+from domain.composes import ComposesPage, ListedCompose
 from domain.failures import Explanation, explain
 from domain.identity import Identity
 from domain.json_size import parsed_size
@@ -75,6 +76,7 @@ class ComposesController:
             "getComposeMetadata": Route(self.metadata, Lane.WAITING, rarely_waits=True),
             "cancelCompose": Route(self.cancel, Lane.WAITING),
             "rerunCompose": Route(self.rerun, Lane.WAITING),
+            "updateComposeLabels": Route(self.update_labels),
             "deleteCompose": Route(self.delete),
         }
 
@@ -102,7 +104,9 @@ class ComposesController:
         started = self.idempotent_requests(
             identity,
             IdempotentRequest(f"/blueprints/{id}/compose", idempotency_key, body),
-            work=partial(self.build_blueprint, identity, id, client_id, body.get("image_types")),
+            work=partial(
+                self.build_blueprint, identity, id, client_id, body.get("image_types"), labels=body.get("labels") or {}
+            ),
             known=Started,
         )
         return _with_quota(json_answer(_ids(started), 201), started)
@@ -157,11 +161,16 @@ class ComposesController:
         (answer,) = _ids(started)
         return _with_quota(json_answer(answer, 201), started)
 
+    def update_labels(self, identity: Identity, compose_id: UUID, body: dict[str, Any]) -> Response:
+        """Handle PUT /composes/{composeId}/labels."""
+        self.composes.replace_labels(identity, compose_id, body["labels"])
+        return json_answer({"labels": body["labels"]})
+
     def _answer(self, found: ComposeWithStatus) -> Response:
         error, request = found.status.error, found.compose.request
         explanation = None if error is None else self.explain_failure(error, request)
         status = _image_status(found.status, explanation)
-        answer = json_answer({"image_status": status, "request": _request(request), **_facts(found.compose)})
+        answer = json_answer({"image_status": status, "request": _request(request), **_facts(found)})
         if found.age is not None:
             answer.headers["Age"] = str(int(found.age.total_seconds()))
         return answer
@@ -216,6 +225,8 @@ def _item(compose: ListedCompose) -> dict[str, Any]:
         item["blueprint_version"] = compose.blueprint_version
     if compose.created_by is not None:
         item["created_by"] = compose.created_by
+    if compose.labels is not None:
+        item["labels"] = orjson.Fragment(compose.labels)
     if compose.shortened:
         item["shortened"] = True
     if compose.status is not None:
@@ -225,8 +236,9 @@ def _item(compose: ListedCompose) -> dict[str, Any]:
     return item
 
 
-def _facts(compose: StoredCompose) -> dict[str, Any]:
-    """What is known of a build besides its request and status."""
+def _facts(found: ComposeWithStatus) -> dict[str, Any]:
+    """Return what is known of a build besides its request and status."""
+    compose = found.compose
     facts = {
         "created_at": compose.created_at,
         "image_name": compose.image_name,
@@ -235,8 +247,10 @@ def _facts(compose: StoredCompose) -> dict[str, Any]:
         "blueprint_version": compose.blueprint_version,
         "rerun_of": compose.rerun_of,
         "created_by": compose.created_by,
+        "labels": compose.labels or None,
         "started_at": compose.times.started_at,
         "finished_at": compose.times.finished_at,
+        **describe_cancellation(found.status),
     }
     return {name: value for name, value in facts.items() if value is not None}
 

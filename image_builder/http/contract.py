@@ -28,12 +28,14 @@ class Body:
 
     `required` is False if the body may be absent; `toml` is True if an osbuild blueprint in TOML is allowed too.
     `distributions` are the names that the body's key `distribution` may have; it is empty if there is no such key.
+    `has_labels`: the body may have the key `labels`.
     """
 
     checker: Checker
     required: bool
     toml: bool
     distributions: frozenset[str]
+    has_labels: bool
 
     def accept(self, document: Any) -> Any:
         """Return the document with defaults and without unknown keys, and with the normal name of its distribution.
@@ -190,6 +192,7 @@ class Contract:
             required=bool(body.get("required")),
             toml=TOML in content,
             distributions=self._distributions() if self._distributions() == set(allowed) else frozenset(),
+            has_labels="labels" in properties,
         )
 
 

@@ -96,7 +96,7 @@ class Parameter:
                 raise InvalidRequestError(f"{self.name}: expected a UUID")
             return UUID(text)
         if "pattern" in schema and not re.fullmatch(schema["pattern"], text):
-            raise InvalidRequestError(f"{self.name}: expected {schema['pattern']}")
+            raise InvalidRequestError(f"{self.name}: expected {schema.get('x-expected', schema['pattern'])}")
         if "enum" in schema and text not in schema["enum"]:
             raise InvalidRequestError(f"{self.name}: expected {describe_choices(text, schema['enum'])}")
         return text

@@ -82,10 +82,20 @@ class SchemaErrors:
             for name, schema in self._schema.get("properties", {}).items():
                 if name in value:
                     yield from self._get_part(f".{name}", schema)._walk(value[name], (*path, name))  # noqa: SLF001
+            yield from self._walk_other_properties(value, path)
         elif isinstance(value, list) and "items" in self._schema:
             items = self._get_part("[]", self._schema["items"])
             for index, entry in enumerate(value):
                 yield from items._walk(entry, (*path, index))  # noqa: SLF001
+
+    def _walk_other_properties(self, value: dict[str, Any], path: Path) -> Iterator[tuple[Path, str]]:
+        """Yield the errors of properties whose names the schema leaves to the client."""
+        schema = self._schema.get("additionalProperties")
+        if isinstance(schema, dict):
+            part, named = self._get_part("*", schema), self._schema.get("properties", {})
+            for name, each in value.items():
+                if name not in named:
+                    yield from part._walk(each, (*path, name))  # noqa: SLF001
 
     def _walk_alternatives(self, value: Any, path: Path) -> Iterator[tuple[Path, str]]:
         """Yield an error of the alternative that the client most likely meant, if the value fits none.
@@ -111,9 +121,10 @@ class SchemaErrors:
     @cached_property
     def _shallow_validator(self) -> jsonschema_rs.Draft4Validator:
         """The validator for keywords about the value itself, such as `type`, without those about its parts."""
-        keywords = {
-            key: entry for key, entry in self._schema.items() if key not in {"items", "properties", *_ALTERNATIVES}
-        }
+        about_parts = {"items", "properties", *_ALTERNATIVES}
+        if isinstance(self._schema.get("additionalProperties"), dict):
+            about_parts.add("additionalProperties")
+        keywords = {key: entry for key, entry in self._schema.items() if key not in about_parts}
         if "properties" in self._schema:
             # Only the defaults: they make properties optional.
             keywords["properties"] = {

@@ -31,6 +31,7 @@ from image_builder.http.lanes import FairLane
 from image_builder.http.limiter import Limiter, choose_budget
 from image_builder.http.memory import Account, RequestMemory
 from image_builder.http.parameters import parse_query
+from image_builder.http.repeated_keys import refuse_repeated_keys
 from image_builder.http.schemas import refuse_nul
 from image_builder.http.toml import add_query, create_request_from_toml
 from image_builder.http.value_count import MAX_VALUES, count_toml_values, count_values
@@ -301,7 +302,10 @@ def _cost_of_values(values: int) -> int:
 
 
 def _parse_and_check(parse: Callable[[bytes], Any], raw: bytes, body: Body) -> Any:
-    return body.accept(parse(raw))
+    document = parse(raw)
+    if body.has_labels and isinstance(document, dict) and "labels" in document:
+        refuse_repeated_keys(raw, "labels")
+    return body.accept(document)
 
 
 def _parse_json(raw: bytes) -> Any:

@@ -41,6 +41,7 @@ from domain.errors import (
     UnavailableError,
 )
 from domain.identity import Identity
+from domain.labels import NO_LABELS, Labels, check_labels
 from domain.paging import Page
 from domain.similar_names import describe_choices
 from image_builder.usecases.passwords import HashPasswords, salt_passwords
@@ -98,6 +99,7 @@ class ManageBlueprints:
         Raises RulesViolatedError, InvalidRequestError, and ForbiddenError if compliance refuses the caller.
         """
         rules.check(document)
+        labels = _read_labels(document)
         requested = extract_body(document)
         plain = secrets.find_plain_passwords(requested)
         snapshots = self._create_snapshots(identity, requested)
@@ -113,6 +115,7 @@ class ManageBlueprints:
                 snapshots=snapshots,
                 file_version=document.get("file_version"),
                 created_by=identity.username,
+                labels=NO_LABELS if labels is None else labels,
             ),
             key_id,
         )
@@ -162,7 +165,8 @@ class ManageBlueprints:
     ) -> int:
         """Store a valid CreateBlueprintRequest (openapi.yaml) as the next version, and return the version's number.
 
-        Users for whom the document gives no password or key keep those of the latest version.
+        Users for whom the document gives no password or key keep those of the latest version. The blueprint keeps its
+        labels if the document has none.
         `expected_versions` are the versions that the caller accepts as the latest (If-Match); None accepts any.
 
         Violations of rules that the latest version has, too, are not refused. Raises as `create` does, and
@@ -181,6 +185,7 @@ class ManageBlueprints:
     ) -> int:
         """See `update`; with `skip_unchanged`, a document that is the same as the latest version adds no version."""
         self._check_update(identity, blueprint_id, document)
+        labels = _read_labels(document)
         requested = extract_body(document)
         plain = secrets.find_plain_passwords(requested)
         snapshots = self._create_snapshots(identity, requested)
@@ -195,6 +200,7 @@ class ManageBlueprints:
                 snapshots,
                 document.get("file_version"),
                 identity.username,
+                labels,
             )
             return None if skip_unchanged and latest.has_content_of(version) else version
 
@@ -335,3 +341,11 @@ class ManageBlueprints:
             return self.catalogue.get_for(name, org_id=identity.tenant, entitled=identity.entitled)
         except (InvalidRequestError, ForbiddenError):
             raise InvalidRequestError(f"The distribution {name} of the blueprint is not available") from None
+
+
+def _read_labels(document: Mapping[str, Any]) -> Labels | None:
+    """The labels of a CreateBlueprintRequest, None if it has none. Raises InvalidRequestError."""
+    labels: Labels | None = document.get("labels")
+    if labels is not None:
+        check_labels(labels)
+    return labels

@@ -11,6 +11,7 @@ from domain.blueprints.blueprint import BlueprintVersion
 from domain.blueprints.composing import create_compose_requests
 from domain.errors import InvalidRequestError
 from domain.identity import Identity
+from domain.labels import NO_LABELS, Labels
 from image_builder.usecases.compose import StartComposes, Started
 from image_builder.usecases.footprint import memory_of, most_memory_of
 from ports.build_budget import spend_builds
@@ -44,18 +45,19 @@ class BuildBlueprint:
         client_id: str,
         image_types: Sequence[str] | None,
         key_id: UUID | None = None,
+        labels: Labels = NO_LABELS,
     ) -> Started:
         """Start a build for each image of the latest version, in the version's order.
 
         `image_types` selects images by type; None selects all. `key_id` is the id under which the request
-        claimed its Idempotency-Key.
+        claimed its Idempotency-Key. The builds get the labels of the blueprint, and `labels`, which win.
 
         Raises NotFoundError for a blueprint that is not the tenant's, InvalidRequestError for one without a
-        distribution and for too many images, RateLimitedError if the rate limit allows fewer builds, and the errors of
-        StartComposes.
+        distribution and for too many images or labels, RateLimitedError if the rate limit allows fewer builds, and the
+        errors of StartComposes.
         """
         blueprint = self.blueprints.get(identity.tenant, blueprint_id, needed=most_memory_of)
-        requests = create_compose_requests(blueprint, client_id, image_types)
+        requests = create_compose_requests(blueprint, client_id, image_types, labels)
         if requests and "distribution" not in blueprint.body and "bootc" not in blueprint.body:
             raise InvalidRequestError(_NO_DISTRIBUTION)
         spend_builds(len(requests))

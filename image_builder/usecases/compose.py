@@ -232,6 +232,7 @@ def _create_composes(
     Documents that share customizations also share the stored form of the customizations.
     """
     without_passwords = cache_by_identity(passwords.redact_customizations)
+    # Labels can be changed later: they are stored beside the request, which is what the build was started from.
     return [
         NewCompose(
             tenant=identity.tenant,
@@ -240,12 +241,14 @@ def _create_composes(
             request={
                 name: without_passwords(value) if name == "customizations" else value
                 for name, value in document.items()
+                if name != "labels"
             },
             image_name=request.image_name,
             client_id=request.client_id,
             blueprint_version=None if version is None else version.id,
             rerun_of=rerun_of,
             created_by=identity.username,
+            labels=request.labels,
         )
         for request, document in zip(requests, documents, strict=True)
     ]

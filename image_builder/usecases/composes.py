@@ -14,9 +14,10 @@ import structlog
 from domain.composes import ComposesPage, ComposesQuery, StoredCompose
 from domain.errors import NotFoundError, UnavailableError
 from domain.identity import Identity
+from domain.labels import Labels, check_labels
 from domain.looks import LookOutcome
 from domain.status import ImageStatus, from_document
-from image_builder.usecases.cancel import CancelBuilds
+from image_builder.usecases.complete_cancellations import CompleteCancellations
 from image_builder.usecases.looks import AnsweredLook, LookAtBuilds
 from ports.composer import Composer
 from ports.shared_calls import SharedCalls
@@ -49,7 +50,7 @@ class ManageComposes:
     blueprints: Blueprints
     composer: Composer
     shared_looks: SharedCalls[UUID, AnsweredLook]
-    cancel: CancelBuilds
+    cancellations: CompleteCancellations
 
     @classmethod
     def over(
@@ -58,10 +59,10 @@ class ManageComposes:
         blueprints: Blueprints,
         composer: Composer,
         looks: LookAtBuilds,
-        cancel: CancelBuilds,
+        cancellations: CompleteCancellations,
     ) -> Self:
         """Create an instance whose simultaneous requests for one build's status share one call of the composer."""
-        return cls(composes, blueprints, composer, SharedCalls(looks, valid_for=0.0), cancel)
+        return cls(composes, blueprints, composer, SharedCalls(looks, valid_for=0.0), cancellations)
 
     def list(self, query: ComposesQuery) -> ComposesPage:
         """Return a page of a tenant's builds.
@@ -102,7 +103,7 @@ class ManageComposes:
             if stored.status is not None or stored.seen is not None:
                 return with_stored_status(stored)
         if answer.look.status is None:
-            self.cancel.complete_pending(compose_id)
+            self.cancellations.complete_pending(compose_id)
             # Another request may have completed the cancellation, and removed its intent, meanwhile.
             stored = self._find(identity, compose_id)
             if stored.status is None:
@@ -126,6 +127,15 @@ class ManageComposes:
         if ended:
             _try_to_store(partial(self.composes.store_metadata, compose_id, metadata))
         return metadata
+
+    def replace_labels(self, identity: Identity, compose_id: UUID, labels: Labels) -> None:
+        """Give a build these labels in place of those that it has.
+
+        Raises InvalidRequestError for labels that are not allowed, NotFoundError if the tenant has no such build.
+        """
+        check_labels(labels)
+        if not self.composes.replace_labels(identity.tenant, compose_id, labels):
+            raise _not_found()
 
     def delete(self, identity: Identity, compose_id: UUID) -> None:
         """Mark a build as deleted; it still counts towards the quota.

@@ -39,7 +39,7 @@ class RerunBuild:
     def __call__(
         self, identity: Identity, compose_id: UUID, passwords: Mapping[str, str], key_id: UUID | None = None
     ) -> Started:
-        """Start a build by today's rules from the stored request of a build of the tenant.
+        """Start a build by today's rules from the stored request and the labels of a build of the tenant.
 
         `passwords` are by user name; they are needed for users that had one, unless the build is of a blueprint.
         `key_id` is the id of the claimed Idempotency-Key of the request.
@@ -52,7 +52,8 @@ class RerunBuild:
             raise NotFoundError("Compose not found")
         blueprint = self._blueprint(identity, stored)
         body = None if blueprint is None else blueprint.body
-        request = self.completed(create_rerun_request(_parse(stored.request), passwords, body))
+        document = create_rerun_request(_parse(stored.request), passwords, body)
+        request = self.completed({**document, "labels": stored.labels} if stored.labels else document)
         require_memory(memory_of([request]))
         version = None if blueprint is None else BlueprintVersion(blueprint.id, blueprint.version_id)
         return self.start(identity, (request,), version, key_id, rerun_of=compose_id)

@@ -12,7 +12,7 @@ from adapters.http.composer import HttpComposer
 from adapters.postgres.blueprints import PostgresBlueprints
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.migrate import migrate
-from benchmarks.database import fill
+from benchmarks.database import add_labels, fill
 from tests.support import databases
 from tests.support.clock import Clock
 from tests.support.composer_adapter import a_composer
@@ -72,6 +72,7 @@ def large_database(postgres: Parameters) -> Iterator[Parameters]:
     with databases.database(postgres) as parameters:
         fill(parameters, SIZE, {"image_requests": [{}]})
         migrate(parameters)
+        add_labels(parameters)
         with session(parameters) as connection:
             connection.execute(KEYS_AND_STARTS)
             connection.execute("VACUUM (ANALYZE) compose_starts, idempotency_keys")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
@@ -17,7 +18,7 @@ from adapters.postgres.migrate import migrate
 from adapters.postgres.migration_files import migrations
 from tests.support.databases import Parameters, session
 from tests.support.roles import APP, MAINTENANCE, OWNER, apply_roles, database_with_roles, logged_in
-from tests.support.rows import TERN_15, insert_blueprint_version, insert_compose, stored_row
+from tests.support.rows import TERN_15, insert_blueprint_version, insert_compose, insert_labels, stored_row
 from tests.support.service import PROJECT
 from tests.support.waiting import PATIENCE
 
@@ -82,6 +83,11 @@ def test_only_the_owner_can_migrate(superuser: Parameters, role: str, statement:
         "UPDATE composes SET request = '{}', org_id = 'mine'",
         "DELETE FROM compose_results",
         "UPDATE compose_results SET status = '{}'",
+        "DELETE FROM compose_labels",
+        "UPDATE compose_labels SET job_id = job_id",
+        "DELETE FROM blueprint_labels",
+        "UPDATE blueprint_labels SET blueprint_id = blueprint_id",
+        "UPDATE compose_list_entries SET label_hashes = NULL",
     ],
 )
 def test_the_service_cannot_rewrite_history(superuser: Parameters, statement: str):
@@ -100,6 +106,8 @@ def test_the_service_cannot_delete_the_leader_of_the_reconciler(superuser: Param
         "SELECT 1 FROM blueprints",
         "SELECT 1 FROM compose_results",
         "DELETE FROM compose_results",
+        "SELECT 1 FROM compose_labels",
+        "DELETE FROM compose_labels",
         "SELECT 1 FROM reconciler",
         "INSERT INTO compose_starts SELECT * FROM compose_starts",
         "UPDATE compose_starts SET org_id = 'mine'",
@@ -161,6 +169,17 @@ def test_the_entry_point_of_a_new_server_sets_the_password_of_each_role(superuse
         ).fetchall()
     apply_roles(superuser)  # the tests' own password again
     assert len([password for (password,) in kept if password]) == 3
+
+
+def test_builds_are_removed_with_their_labels(superuser: Parameters):
+    tenant = uuid4().hex
+    old, young = (insert_compose(superuser, tenant, ago=timedelta(days=days)) for days in (800, 1))
+    for compose in (old, young):
+        insert_labels(logged_in(superuser, APP), compose, {"team": "web"})
+    with open_maintenance(logged_in(superuser, MAINTENANCE), 24) as ours:
+        assert sum(ours.expire_composes(dry_run=False)) == 1
+    with session(superuser) as connection:
+        assert connection.execute("SELECT job_id FROM compose_labels").fetchall() == [(young,)]
 
 
 def test_a_vacuum_without_the_privilege_is_not_logged_as_done(superuser: Parameters):

@@ -9,10 +9,14 @@ from uuid import UUID, uuid4
 import pytest
 
 from adapters.postgres.abandoned_starts import PostgresAbandonedStarts
+from adapters.postgres.composes import PostgresComposes
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.starts import PostgresStarts
+from domain.compose_filters import ComposeFilters
+from domain.composes import ComposesQuery
 from domain.idempotency import EarlierRequest, KeyClaim, RequestFailure
+from domain.paging import Page
 from domain.quota import Quota
 from domain.starts import Adoption, NewStart
 from tests.support.databases import Parameters, session
@@ -76,6 +80,23 @@ def test_an_adopted_start_becomes_a_compose_with_its_creation_time(
     assert {name: row[name] for name in expected} == expected
     assert (row["created_at"], row["request"], row["client_id"]) == (began, start.compose.request, "api")
     assert counts(module_database, tenant) == (1, 0)
+
+
+def test_an_adopted_build_has_the_labels_of_its_start(
+    pool: PostgresDatabase, starts: PostgresStarts, abandoned: PostgresAbandonedStarts, tenant: str
+) -> None:
+    labels = {"team": "web", "odd": "\n\u2028"}
+    for given in (labels, {}):
+        start, build = new_start(tenant=tenant, labels=given), uuid4()
+        assert starts.reserve([start], tenant, Quota(100, DAY)).granted
+        assert abandoned.adopt(Adoption(start.id, build))
+        found = PostgresComposes(pool).get(tenant, build)
+        assert found is not None
+        assert found.labels == given
+    page = PostgresComposes(pool).find_page(
+        ComposesQuery(tenant, Page(10, 0), filters=ComposeFilters(labels=("team:web",)))
+    )
+    assert page.count == 1
 
 
 def test_a_start_is_adopted_once(

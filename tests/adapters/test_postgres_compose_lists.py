@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
@@ -23,7 +24,8 @@ from domain.errors import InvalidRequestError
 from domain.paging import Cursor, Page
 from tests.support.builders import compose_request
 from tests.support.databases import Parameters, query, session
-from tests.support.rows import insert_blueprint_version, insert_compose, insert_final_status, now
+from tests.support.rows import insert_blueprint_version, insert_compose, insert_final_status, insert_labels, now
+from tests.support.waiting import PATIENCE, until
 
 TYPES = ("aws", "guest-image", "wsl")
 ARCHITECTURES = ("x86_64", "aarch64")
@@ -33,6 +35,14 @@ SEARCHES = ("web", "WEB", "%", "_", "ß", "är", "nowhere", "e s")
 UPDATE_STATUS = "UPDATE compose_statuses SET status = %s, is_forgotten = %s WHERE job_id = %s"
 STATUSES = ("success", "building", None)
 CLIENTS = (None, "ui", "api")
+LABELS: tuple[dict[str, str], ...] = (
+    {},
+    {"team": "web"},
+    {"team": "db", "nightly": ""},
+    {"team": "web", "stage": "a:b"},
+    {"web": "team"},
+)
+LABEL_FILTERS = ("team", "team:web", "team:db", "nightly", "nightly:", "stage:a:b", "stage:a", "web", "WEB", "nowhere")
 AGES = st.sampled_from([timedelta(seconds=1), timedelta(hours=1), timedelta(days=3), timedelta(days=13, hours=23)]) | (
     st.integers(0, 20 * 24 * 60).map(lambda minutes: timedelta(minutes=minutes))
 )
@@ -53,6 +63,7 @@ class Build:
     version: int | None
     deleted: bool
     status: str | None
+    labels: dict[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +107,7 @@ def history(module_database: Parameters) -> History:
             version=version,
             deleted=number % 11 == 0,
             status=STATUSES[number // 2 % len(STATUSES)],
+            labels=LABELS[number // 4 % len(LABELS)],
         )
         builds.append(build)
         for owner in (tenant, "another"):
@@ -117,6 +129,8 @@ def insert(database: Parameters, tenant: str, build: Build, version_id: UUID | N
         blueprint_version_id=version_id,
         deleted=build.deleted,
     )
+    if build.labels:
+        insert_labels(database, build.id, build.labels)
     if build.status == "success":
         insert_final_status(database, build.id, {"status": build.status})
     elif build.status is not None:
@@ -142,6 +156,7 @@ def matches(build: Build, query: ComposesQuery, at: datetime) -> bool:
         and query.blueprint in (None, build.blueprint)
         and query.version in (None, build.version)
         and (not wanted.statuses or build.status in wanted.statuses)
+        and {*build.labels, *(f"{key}:{value}" for key, value in build.labels.items())}.issuperset(wanted.labels)
         and wanted.client_id in (None, build.client_id)
         and (wanted.search is None or wanted.search.lower() in name)
     )
@@ -171,6 +186,7 @@ def filters(history: History) -> st.SearchStrategy[ComposeFilters]:
         distributions=subsets(DISTRIBUTIONS),
         blueprint_id=st.none() | st.none() | st.sampled_from([*blueprints, uuid4()]),
         statuses=subsets(("success", "building", "failure")),
+        labels=st.just(()) | subsets(LABEL_FILTERS),
         client_id=st.none() | st.sampled_from(["ui", "api"]),
         search=st.none() | st.sampled_from(SEARCHES),
         created_after=st.none() | AGES.map(lambda age: now() - age),
@@ -382,14 +398,91 @@ def test_the_longest_values_can_be_stored(composes: PostgresComposes, module_dat
         return "".join(chr(random.randrange(0x10000, 0x10FFFF)) for _ in range(length))
 
     tenant = "".join(random.choices(ascii_letters, k=1000))
-    insert_compose(
+    compose = insert_compose(
         module_database,
         tenant,
         {"distribution": long(300), "image_requests": [{"image_type": long(300), "architecture": long(300)}]},
         image_name=long(100),
         client_id=long(300),
     )
+    insert_final_status(module_database, compose, {"status": long(300)})
+    insert_labels(module_database, compose, {f"{number:063}": "\N{PILE OF POO}" * 255 for number in range(30)})
+    statement(module_database, "INSERT INTO compose_authors (job_id, created_by) VALUES (%s, %s)", compose, "x" * 255)
+    # No program changes the author of a build; the entry with all of these values is written anew.
+    statement(module_database, "DELETE FROM compose_list_entries WHERE job_id = %s", compose)
+    statement(module_database, "CALL compose_list_entries_fill()")
+    with session(module_database) as connection:
+        entry = connection.execute(
+            "SELECT created_by, cardinality(label_hashes) FROM compose_list_entries WHERE job_id = %s", (compose,)
+        ).fetchone()
+    assert entry == ("x" * 255, 60)
     assert counted(composes, tenant) == 1
+
+
+def test_an_entry_has_the_present_labels_whatever_else_is_written(
+    composes: PostgresComposes, module_database: Parameters
+) -> None:
+    tenant = uuid4().hex
+    compose = insert_compose(module_database, tenant)
+
+    def counted_by_label() -> list[str]:
+        return [each for each in ("a", "a:1", "a:2", "b") if counted(composes, tenant, labels=(each,))]
+
+    assert composes.replace_labels(tenant, compose, {"a": "1", "b": ""})
+    assert counted_by_label() == ["a", "a:1", "b"]
+    assert counted(composes, tenant, labels=("b", "a:1")) == 1
+    statement(module_database, "UPDATE composes SET image_name = 'other' WHERE job_id = %s", compose)
+    insert_final_status(module_database, compose, {"status": "success"})
+    assert counted_by_label() == ["a", "a:1", "b"]
+    with session(module_database) as connection, connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        connection.execute("SELECT 1 FROM composes LIMIT 1")
+        connection.execute("UPDATE composes SET image_name = 'again' WHERE job_id = %s", (compose,))
+    assert composes.replace_labels(tenant, compose, {"a": "2"})
+    assert counted_by_label() == ["a", "a:2"]
+    statement(module_database, "UPDATE composes SET deleted = true WHERE job_id = %s", compose)
+    assert counted_by_label() == []
+    assert not composes.replace_labels(tenant, compose, {"a": "3"})
+    statement(module_database, "UPDATE composes SET deleted = false WHERE job_id = %s", compose)
+    assert counted_by_label() == ["a", "a:2"]
+    assert composes.replace_labels(tenant, compose, {})
+    assert counted_by_label() == []
+
+
+def test_a_rewritten_entry_keeps_labels_and_status_that_were_committed_meanwhile(
+    composes: PostgresComposes, module_database: Parameters
+) -> None:
+    tenant = uuid4().hex
+    compose = insert_compose(module_database, tenant)
+    insert_labels(module_database, compose, {"a": "1"})
+    statement(
+        module_database,
+        "INSERT INTO compose_statuses (job_id, org_id, created_at, status) VALUES (%s, %s, %s, %s)",
+        *(compose, tenant, now(), Jsonb({"status": "building"})),
+    )
+    change = "UPDATE composes SET image_name = 'renamed' WHERE job_id = %s"
+    with ThreadPoolExecutor(1) as thread:
+        with session(module_database) as connection, connection.transaction():
+            connection.execute("UPDATE compose_labels SET labels = %s WHERE job_id = %s", (Jsonb({"a": "2"}), compose))
+            connection.execute(
+                "INSERT INTO compose_results (job_id, status) VALUES (%s, %s)", (compose, Jsonb({"status": "success"}))
+            )
+            # It reads the earlier rows, and then waits for the entry, which the transaction above has changed.
+            renamed = thread.submit(statement, module_database, change, compose)
+            until(lambda: is_waiting(module_database, change), "it waits for the entry")
+        renamed.result(PATIENCE)
+    assert counted(composes, tenant, search="renamed", labels=("a:2",), statuses=("success",)) == 1
+    assert counted(composes, tenant, labels=("a:1",)) == 0
+
+
+def is_waiting(database: Parameters, text: str) -> bool:
+    """Whether a session that executes this statement waits for a lock."""
+    with session(database) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s",
+            (f"{text.partition('%')[0]}%",),
+        ).fetchone()
+    return row is not None and row[0] > 0
 
 
 @pytest.mark.parametrize(

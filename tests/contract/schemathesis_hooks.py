@@ -54,6 +54,6 @@ def before_load_schema(_context: Any, document: dict[str, Any]) -> None:
         parameters.remove({"$ref": "#/components/parameters/IdempotencyKey"})
     # A list of what has some random name leads nowhere.
     listing = paths["/blueprints"]["get"]
-    listing["parameters"] = [each for each in listing["parameters"] if each["name"] not in {"name", "search", "offset"}]
+    listing["parameters"] = [each for each in listing["parameters"] if each.get("name") == "limit"]
     # Which images to build is the blueprint's business: others than it has would be no build.
     del paths["/blueprints/{id}/compose"]["post"]["requestBody"]

@@ -20,6 +20,7 @@ from tests.support.rows import counts
 from tests.support.service import Client, Service
 from tests.support.waiting import PATIENCE
 
+LOST = compose_request(image_name="lost", labels={"team": "web"})
 HASTY = {"COMPOSE_DEADLINE": "1", "START_LEASE": "1", "RECONCILE_INTERVAL": "0.1"}
 
 
@@ -40,7 +41,7 @@ def in_time(seen: Callable[[], bool]) -> None:
 def unanswered(client: Client, composer: StandInComposer, drop: str, key: str | None = None) -> None:
     """Request a build whose connection the composer drops `before` or `after` it has accepted the build."""
     composer.steer(post_drop=drop)
-    refusal(client.post("/compose", compose_request(image_name="lost"), headers=keyed(key)), 503)
+    refusal(client.post("/compose", LOST, headers=keyed(key)), 503)
     composer.steer(post_drop=None)
 
 
@@ -62,6 +63,8 @@ def test_a_build_whose_answer_was_lost_is_adopted_and_listed(
     assert [item["id"]] == ids_at(composer)
     assert item["image_name"] == "lost"
     assert item["client_id"] == "api"
+    assert item["labels"] == {"team": "web"}
+    assert listed(client, "?label=team:web")["meta"]["count"] == 1
     assert client.get(f"/composes/{item['id']}").status_code == 200
 
 
@@ -130,7 +133,7 @@ def test_an_idempotency_key_with_an_unknown_outcome_is_answered_when_the_build_i
 ) -> None:
     key = uuid4().hex
     unanswered(client, composer, "after", key)
-    body, headers = compose_request(image_name="lost"), keyed(key)
+    body, headers = LOST, keyed(key)
     answer = client.post("/compose", body, headers=headers)
     refusal(answer, 409)
     assert int(answer.headers["Retry-After"]) > 0
@@ -145,7 +148,7 @@ def test_an_idempotency_key_is_free_after_its_reservation_was_released(
 ) -> None:
     key = uuid4().hex
     unanswered(client, composer, "before", key)
-    body, headers = compose_request(image_name="lost"), keyed(key)
+    body, headers = LOST, keyed(key)
     refusal(client.post("/compose", body, headers=headers), 409)
     in_time(lambda: client.post("/compose", body, headers=headers).status_code == 201)
     assert composer.counters()["POST /compose"] == 2

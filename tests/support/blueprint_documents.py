@@ -52,7 +52,7 @@ def with_users(*users: Json) -> Json:
 
 def a_blueprint(**fields: Any) -> Blueprint:
     """A blueprint; fields that are not fields of Blueprint become keys of its body."""
-    own = {name: fields.pop(name) for name in ("name", "description", "version") if name in fields}
+    own = {name: fields.pop(name) for name in ("name", "description", "version", "labels") if name in fields}
     body = {"image_requests": [image_request()], "customizations": {}, **fields}
     body = {name: value for name, value in body.items() if value is not None}
     return Blueprint(**{"id": ID, "name": "b", "description": "", "version": 1, "version_id": ID, "body": body, **own})

@@ -57,6 +57,9 @@ def of_the_database(compose_id: str | UUID, blueprint_id: str | UUID, name: str)
         "getComposeMetadata": lambda client: client.get(f"{compose}/metadata"),
         "getComposeLogs": lambda client: client.get(f"{compose}/logs", headers={"Accept": "application/json"}),
         "getComposeSboms": lambda client: client.get(f"{compose}/sboms"),
+        "updateComposeLabels": lambda client: client.request(
+            "PUT", f"{compose}/labels", json={"labels": {"team": "web"}}
+        ),
         "cancelCompose": lambda client: client.post(f"{compose}/cancel"),
         "rerunCompose": lambda client: client.post(f"{compose}/rerun"),
         "deleteCompose": lambda client: client.delete(compose),

@@ -59,6 +59,12 @@ def insert_final_status(database: Parameters, compose: UUID, status: Any) -> Non
         )
 
 
+def insert_labels(database: Parameters, compose: UUID, labels: dict[str, str]) -> None:
+    """Store labels of a compose that has none."""
+    with session(database) as connection:
+        connection.execute("INSERT INTO compose_labels (job_id, labels) VALUES (%s, %s)", (compose, Jsonb(labels)))
+
+
 def insert_blueprint_version(database: Parameters, tenant: str, version: int) -> tuple[UUID, UUID]:
     """Insert a blueprint of this tenant with a version, and return both ids."""
     blueprint, blueprint_version = uuid4(), uuid4()

@@ -48,10 +48,13 @@ STORED_AS: Final = {
     "UploadTypes": "StoredUploadType",
     "CreateBlueprintRequest": "BlueprintResponse",
     "BlueprintMetadata": "BlueprintExportMetadata",
+    "ComposeLabelsRequest": "ComposeLabels",
 }
 # Where a blueprint came from is not answered, only where an export comes from; and fields of exports are not stored.
+# Labels of a build are not part of its request.
 NOT_ANSWERED: Final = {
     ("User", "password"),
+    ("ComposeRequest", "labels"),
     *(("CreateBlueprintRequest", name) for name in ("metadata", "snapshot_date", "content_sources")),
 }
 

@@ -24,7 +24,7 @@ OPEN: Final = ("image_requests[].upload_request.options",)
 
 
 # Maps whose keys must be names that are stored: others are refused.
-MAPS = ("passwords",)
+MAPS = ("passwords", "labels")
 
 
 def request_schemas() -> Iterator[tuple[str, str, Json]]:

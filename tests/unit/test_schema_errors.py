@@ -73,3 +73,13 @@ def test_a_document_that_fits_one_alternative_has_no_errors_of_the_others() -> N
 
 def errors_of(schema: Any, value: Any) -> list[tuple[tuple[str | int, ...], str]]:
     return SchemaErrors(schema, lambda part: part, jsonschema_rs.Draft4Validator).find_first(value)
+
+
+def test_errors_below_keys_of_the_clients_choice_name_the_key_and_what_is_wrong() -> None:
+    schema = {"type": "object", "maxProperties": 2, "additionalProperties": {"type": "string", "maxLength": 3}}
+    assert errors_of(schema, {"fine": "abc", "a.b": "abcd"})[0][0] == ("a.b",)
+    assert "longer than 3 characters" in errors_of(schema, {"fine": "abc", "long": "abcd"})[0][1]
+    assert errors_of(schema, {"fine": "abc", "number": 1}) == [(("number",), '1 is not of type "string"')]
+    assert [path for path, _ in errors_of(schema, dict.fromkeys("abc", "x"))] == [()]
+    named = {**schema, "properties": {"count": {"type": "integer"}}}
+    assert [path for path, _ in errors_of(named, {"count": 1, "text": 2})] == [("text",)]

@@ -2,14 +2,21 @@
 -- that hold all of it, so that a list with filters reads only an index. Triggers keep it, because older programs write to
 -- `composes` and do not know it; their functions run with the rights of the owner, because those programs have none here.
 --
--- Texts are cut so that an index entry stays below PostgreSQL's limit of 2,704 bytes, with an org_id of 1,000 bytes. No
--- value that the service accepts as a filter is that long.
+-- Texts are cut so that an index entry stays below PostgreSQL's limit of 2,704 bytes, with an org_id of 1,000 bytes, a user
+-- name of 255 bytes and 30 labels. No value that the service accepts as a filter is that long.
 
 -- Who started a build: the user name in the identity; no row for builds of the Go service, and for unknown names. The row
 -- is written by the statement that writes the build.
 CREATE TABLE compose_authors (
     job_id     uuid PRIMARY KEY REFERENCES composes (job_id) ON DELETE CASCADE,
     created_by varchar(255) NOT NULL
+);
+
+-- The labels of a build, a JSON object of texts. The row is written by the statement that writes the build, and changed
+-- later. A build that has, or had, no labels may have no row.
+CREATE TABLE compose_labels (
+    job_id uuid PRIMARY KEY REFERENCES composes (job_id) ON DELETE CASCADE,
+    labels jsonb NOT NULL
 );
 
 CREATE TABLE compose_list_entries (
@@ -26,17 +33,20 @@ CREATE TABLE compose_list_entries (
     blueprint_version integer,
     created_by        varchar(255),
     -- The last known status; NULL where none is known.
-    status            varchar(20)
+    status            varchar(20),
+    -- Two numbers for each label, of its key and of `key:value` (compose_labels_hash); NULL for no labels. Whole labels
+    -- would not fit into an index entry.
+    label_hashes      bigint[]
 );
 CREATE INDEX compose_list_entries_by_age_idx
     ON compose_list_entries (org_id, created_at DESC, job_id DESC)
     INCLUDE (image_type, architecture, distribution, lower_name, client_id, blueprint_id, blueprint_version, created_by,
-             status);
+             status, label_hashes);
 -- The condition is always true. Only statements that have it use this index: others would read all ages of builds by it.
 CREATE INDEX compose_list_entries_by_name_idx
     ON compose_list_entries (org_id, lower_name, job_id)
     INCLUDE (created_at, image_type, architecture, distribution, client_id, blueprint_id, blueprint_version, created_by,
-             status)
+             status, label_hashes)
     WHERE lower_name >= '';
 
 -- How many of these rows an organization has by image type and period, so that a count need not read them all. Several
@@ -133,21 +143,42 @@ CREATE TRIGGER compose_list_entries_count_changed AFTER UPDATE ON compose_list_e
     WHEN ((OLD.org_id, OLD.created_at, OLD.image_type) IS DISTINCT FROM (NEW.org_id, NEW.created_at, NEW.image_type))
     EXECUTE FUNCTION compose_list_entries_count_changed();
 
--- Writes the rows of these builds, without those that are deleted.
+-- The numbers of labels, or of keys, as texts `key:value` or `key`. 64 bits of SHA-256: two of a million labels have the same
+-- number with a probability of 1 in 30 million. The numbers must stay the same on all servers and versions.
+CREATE FUNCTION compose_labels_hash(texts text[]) RETURNS bigint[] LANGUAGE sql STABLE AS $$
+    SELECT array_agg(('x' || encode(substr(sha256(convert_to(each, 'UTF8')), 1, 8), 'hex'))::bit(64)::bigint)
+    FROM unnest(texts) AS all_texts (each)
+$$;
+
+-- The column label_hashes of a build with these labels.
+CREATE FUNCTION compose_list_entries_label_hashes(labels jsonb) RETURNS bigint[] LANGUAGE sql STABLE AS $$
+    SELECT compose_labels_hash(array_agg(key) || array_agg(key || ':' || value)) FROM jsonb_each_text(labels)
+$$;
+
+-- A word of a request, cut to a length. Words that requests may hold are ASCII; older programs may have stored others.
+CREATE FUNCTION compose_list_entries_word(word text, longest integer) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT left(regexp_replace(word, '[^ -~]', '?', 'g'), longest)
+$$;
+
+-- Writes the rows of these builds, without those that are deleted. Labels and status of an existing row stay: other triggers
+-- write them, and may have written later ones than this statement sees.
 CREATE FUNCTION compose_list_entries_write(builds uuid[]) RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
     INSERT INTO compose_list_entries AS known (job_id, org_id, created_at, image_type, architecture, distribution,
-                                               lower_name, client_id, blueprint_id, blueprint_version, created_by, status)
+                                               lower_name, client_id, blueprint_id, blueprint_version, created_by, status,
+                                               label_hashes)
     SELECT composes.job_id, composes.org_id, composes.created_at,
-           left(COALESCE(composes.request #>> '{image_requests,0,image_type}', ''), 50),
-           left(COALESCE(composes.request #>> '{image_requests,0,architecture}', ''), 16),
-           left(COALESCE(composes.request #>> '{distribution}', ''), 40),
-           left(lower(COALESCE(composes.image_name, '')), 100), left(composes.client_id, 16),
+           compose_list_entries_word(COALESCE(composes.request #>> '{image_requests,0,image_type}', ''), 50),
+           compose_list_entries_word(COALESCE(composes.request #>> '{image_requests,0,architecture}', ''), 16),
+           compose_list_entries_word(COALESCE(composes.request #>> '{distribution}', ''), 40),
+           left(lower(COALESCE(composes.image_name, '')), 100), compose_list_entries_word(composes.client_id, 16),
            versions.blueprint_id, versions.version, authors.created_by,
-           left(COALESCE(results.status, known_status.status) ->> 'status', 20)
+           compose_list_entries_word(COALESCE(results.status, known_status.status) ->> 'status', 20),
+           compose_list_entries_label_hashes(labels.labels)
     FROM unnest(builds) wanted (id)
     JOIN composes ON composes.job_id = wanted.id AND NOT composes.deleted
     LEFT JOIN blueprint_versions versions ON versions.id = composes.blueprint_version_id
     LEFT JOIN compose_authors authors ON authors.job_id = composes.job_id
+    LEFT JOIN compose_labels labels ON labels.job_id = composes.job_id
     LEFT JOIN compose_results results ON results.job_id = composes.job_id
     LEFT JOIN compose_statuses known_status ON known_status.job_id = composes.job_id
     ON CONFLICT (job_id) DO UPDATE
@@ -155,13 +186,13 @@ CREATE FUNCTION compose_list_entries_write(builds uuid[]) RETURNS void LANGUAGE 
         architecture = EXCLUDED.architecture, distribution = EXCLUDED.distribution, lower_name = EXCLUDED.lower_name,
         client_id = EXCLUDED.client_id, blueprint_id = EXCLUDED.blueprint_id,
         blueprint_version = EXCLUDED.blueprint_version, created_by = EXCLUDED.created_by,
-        status = COALESCE(EXCLUDED.status, known.status)
+        status = COALESCE(known.status, EXCLUDED.status)
     WHERE (known.org_id, known.created_at, known.image_type, known.architecture, known.distribution, known.lower_name,
            known.client_id, known.blueprint_id, known.blueprint_version, known.created_by, known.status)
           IS DISTINCT FROM
           (EXCLUDED.org_id, EXCLUDED.created_at, EXCLUDED.image_type, EXCLUDED.architecture, EXCLUDED.distribution,
            EXCLUDED.lower_name, EXCLUDED.client_id, EXCLUDED.blueprint_id, EXCLUDED.blueprint_version,
-           EXCLUDED.created_by, COALESCE(EXCLUDED.status, known.status))
+           EXCLUDED.created_by, COALESCE(known.status, EXCLUDED.status))
 $$;
 
 CREATE FUNCTION composes_add_list_entry() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -184,6 +215,18 @@ END
 $$;
 CREATE TRIGGER composes_keep_list_entries AFTER UPDATE ON composes
     REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION composes_keep_list_entries();
+
+CREATE FUNCTION compose_labels_tell_list_entry() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    hashes CONSTANT bigint[] := compose_list_entries_label_hashes(NEW.labels);
+BEGIN
+    UPDATE compose_list_entries SET label_hashes = hashes
+    WHERE job_id = NEW.job_id AND label_hashes IS DISTINCT FROM hashes;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER compose_labels_tell_list_entry AFTER INSERT OR UPDATE ON compose_labels
+    FOR EACH ROW EXECUTE FUNCTION compose_labels_tell_list_entry();
 
 -- Writes the entries that are missing: those of builds from before this migration, of any age, and of builds that were
 -- restored without triggers (docs/operations.md, Filters and counts of lists). Batches as in 0008. Builds are locked while their entries are
@@ -222,7 +265,9 @@ ALTER FUNCTION compose_list_entries_count_new() SET search_path FROM CURRENT;
 ALTER FUNCTION compose_list_entries_count_old() SET search_path FROM CURRENT;
 ALTER FUNCTION compose_list_entries_count_none() SET search_path FROM CURRENT;
 ALTER FUNCTION compose_list_entries_count_changed() SET search_path FROM CURRENT;
+ALTER FUNCTION compose_list_entries_label_hashes(jsonb) SET search_path FROM CURRENT;
 ALTER FUNCTION compose_list_entries_write(uuid[]) SET search_path FROM CURRENT;
+ALTER FUNCTION compose_labels_tell_list_entry() SET search_path FROM CURRENT;
 ALTER FUNCTION composes_add_list_entry() SET search_path FROM CURRENT;
 ALTER FUNCTION composes_keep_list_entries() SET search_path FROM CURRENT;
 REVOKE ALL ON FUNCTION compose_counts_add(varchar, timestamp, varchar, bigint) FROM PUBLIC;

@@ -2,7 +2,7 @@
 
 CREATE FUNCTION compose_results_tell_list_entry() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    UPDATE compose_list_entries SET status = left(NEW.status ->> 'status', 20) WHERE job_id = NEW.job_id;
+    UPDATE compose_list_entries SET status = compose_list_entries_word(NEW.status ->> 'status', 20) WHERE job_id = NEW.job_id;
     RETURN NULL;
 END
 $$;

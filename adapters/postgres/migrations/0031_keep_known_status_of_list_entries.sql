@@ -4,7 +4,7 @@
 
 CREATE FUNCTION compose_statuses_tell_list_entry() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
-    known CONSTANT varchar := CASE WHEN NOT NEW.is_forgotten THEN left(NEW.status ->> 'status', 20) END;
+    known CONSTANT varchar := CASE WHEN NOT NEW.is_forgotten THEN compose_list_entries_word(NEW.status ->> 'status', 20) END;
 BEGIN
     IF NEW.is_final THEN
         UPDATE compose_list_entries entries SET status = left(results.status ->> 'status', 20)
