@@ -16,6 +16,8 @@ from domain.masking import mask_document, secrets_of_request, text_masker
 # Default limit of the logs in an answer, in bytes (setting MAX_LOG_BYTES).
 LARGEST_LOGS: Final = 4 * 1024 * 1024
 _RULE: Final = "-" * 72
+# Characters of the mark that says how much is left out: a text that is hardly longer than allowed is not cut.
+_MARK_SIZE: Final = 50
 # Control characters could change what a terminal shows; line breaks and tabulators are kept.
 _CONTROL: Final = {*range(32), *range(127, 160)} - {ord("\t"), ord("\n")}
 _PRINTABLE: Final = dict.fromkeys(_CONTROL, "\N{REPLACEMENT CHARACTER}")
@@ -46,15 +48,26 @@ class BuildLogs:
 
         The middle of longer logs is left out, and the place is marked.
         """
+        if not self.image_builds:
+            return "The build has no logs yet.\n"
         sections = [section for number, build in enumerate(self.image_builds, 1) for section in self._of(number, build)]
         sections.sort(key=lambda section: section.failed)
         texts = (f"{each.title}\n{_RULE}\n{each.text.rstrip()}\n" for each in sections)
         return cut_middle("\n".join(texts).replace("\r\n", "\n").translate(_PRINTABLE), largest)
 
     def as_document(self, largest: int) -> dict[str, Any]:
-        """The logs as JSON, with texts of about `largest` bytes at most: the middle of the longest is left out."""
+        """The logs as JSON, with texts of about `largest` bytes at most: the middle of the longest is left out.
+
+        If they have so many values that this does not suffice, they are one text, the beginning and end of the JSON.
+        """
         longest = _longest_text([len(text) for text in _texts(self.image_builds)], largest)
-        return {"image_builds": _shortened(self.image_builds, lambda text: cut_middle(text, longest))}
+        shortened = _shortened(
+            self.image_builds, lambda text: text if len(text) < longest + _MARK_SIZE else cut_middle(text, longest)
+        )
+        as_json = json.dumps(shortened, ensure_ascii=False)
+        if len(as_json) > 2 * largest:
+            return {"image_builds": [{"text": cut_middle(as_json, largest)}]}
+        return {"image_builds": shortened}
 
     def _of(self, number: int, build: Mapping[str, Any]) -> Iterator[_Section]:
         image = f"Image {number} of {len(self.image_builds)}, " if len(self.image_builds) > 1 else ""

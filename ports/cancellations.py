@@ -11,19 +11,31 @@ from domain.cancellations import Cancellation
 
 
 class Cancellations(Protocol):
-    """Intents to cancel builds, each recorded before the composer is asked. All methods raise UnavailableError."""
+    """Intents to cancel builds, each recorded before the composer is asked. All methods raise UnavailableError.
+
+    A build may have several intents, of requests that run at the same time or follow each other.
+    """
 
     def record(self, id: UUID, compose_id: UUID, cancelled_by: str) -> Cancellation | None:  # noqa: A002 - of the intent
-        """Record an intent; None, and nothing is recorded, where the final status of the build is stored."""
+        """Record an intent; returns None, and records nothing, if a final status of the build is stored.
+
+        After an UnavailableError the intent may have been recorded.
+        """
 
     def withdraw(self, id: UUID) -> None:  # noqa: A002 - of the intent
-        """Remove an intent that the composer did not get to know."""
+        """Remove an intent, because the composer did not get the request to delete the build."""
 
     def find(self, compose_id: UUID) -> Cancellation | None:
-        """The oldest intent to cancel this build."""
+        """Return the oldest intent to cancel this build, or None."""
 
     def find_abandoned(self, lease: timedelta, limit: int) -> Sequence[Cancellation]:
-        """Up to `limit` intents that are older than the lease, oldest first."""
+        """Return up to `limit` intents that are older than the lease, those first that were not attempted for longest.
 
-    def end(self, compose_id: UUID) -> None:
+        An intent that was never postponed counts as attempted when it was recorded.
+        """
+
+    def postpone(self, id: UUID) -> None:  # noqa: A002 - of the intent
+        """Note that an attempt to complete this intent failed now."""
+
+    def remove_all(self, compose_id: UUID) -> None:
         """Remove all intents to cancel this build, because its final status is stored."""

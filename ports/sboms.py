@@ -12,10 +12,13 @@ from domain.sboms import Sbom
 
 @dataclass(frozen=True, slots=True)
 class StoredSboms:
-    """The stored bills of a build, empty until they are stored; `ended`: its final status is stored."""
+    """The stored bills of a build that have the wanted purpose, None if no bills of the build are stored.
+
+    `ended`: the final status of the build is stored.
+    """
 
     ended: bool
-    sboms: tuple[Sbom, ...]
+    sboms: tuple[Sbom, ...] | None
 
 
 class Sboms(Protocol):

@@ -31,10 +31,14 @@ WHERE job_id = %(compose)s ORDER BY created_at LIMIT 1
 _FIND_ABANDONED: Final = """
 SELECT id, job_id, cancelled_by, created_at FROM compose_cancellations
 WHERE created_at < statement_timestamp() AT TIME ZONE 'utc' - %(lease)s::interval
-ORDER BY created_at LIMIT %(limit)s
+ORDER BY COALESCE(attempted_at, created_at), id LIMIT %(limit)s
 """
 
-_END: Final = "DELETE FROM compose_cancellations WHERE job_id = %(compose)s"
+_POSTPONE: Final = """
+UPDATE compose_cancellations SET attempted_at = clock_timestamp() AT TIME ZONE 'utc' WHERE id = %(id)s
+"""
+
+_REMOVE_ALL: Final = "DELETE FROM compose_cancellations WHERE job_id = %(compose)s"
 
 
 class PostgresCancellations:
@@ -61,9 +65,13 @@ class PostgresCancellations:
         """Implements `Cancellations.find_abandoned`."""
         return [Cancellation(*row) for row in self._run(_FIND_ABANDONED, {"lease": lease, "limit": limit}).fetchall()]
 
-    def end(self, compose_id: UUID) -> None:
-        """Implements `Cancellations.end`."""
-        self._run(_END, {"compose": compose_id})
+    def postpone(self, id: UUID) -> None:  # noqa: A002 - see the port
+        """Implements `Cancellations.postpone`."""
+        self._run(_POSTPONE, {"id": id})
+
+    def remove_all(self, compose_id: UUID) -> None:
+        """Implements `Cancellations.remove_all`."""
+        self._run(_REMOVE_ALL, {"compose": compose_id})
 
     def _run(self, statement: str, values: Mapping[str, Any]) -> psycopg.Cursor[Any]:
         return self._database.run_with_retry(lambda connection: connection.execute(statement.encode(), values))

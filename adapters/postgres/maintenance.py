@@ -14,6 +14,7 @@ from uuid import UUID
 import psycopg
 import structlog
 from psycopg import errors
+from psycopg.pq import TransactionStatus
 
 from adapters.postgres.connection import first_line, session_parameters
 from domain.errors import ConfigurationError, UnavailableError
@@ -149,7 +150,13 @@ def open_maintenance(parameters: Mapping[str, Any], retention_months: int) -> It
             prepare_threshold=None,
         ) as session:
             session.add_notice_handler(lambda notice: log.warning("database notice", text=notice.message_primary))
-            yield _start_run(session, retention_months)
+            run = _start_run(session, retention_months)
+            try:
+                yield run
+            finally:
+                # PostgreSQL may notice only later that the connection is closed, and would refuse the next run.
+                if session.info.transaction_status == TransactionStatus.IDLE:
+                    session.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
     except psycopg.OperationalError as error:
         raise UnavailableError(f"The database is not available: {first_line(error)}") from error
     except psycopg.Error as error:

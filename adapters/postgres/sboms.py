@@ -15,8 +15,8 @@ from ports.sboms import StoredSboms
 
 _FIND: Final = """
 SELECT EXISTS (SELECT 1 FROM compose_results results WHERE results.job_id = composes.job_id),
-       (SELECT COALESCE(sum(octet_length(document)), 0)::bigint FROM compose_sboms sboms
-        WHERE sboms.job_id = composes.job_id AND purpose = %(purpose)s)
+       (SELECT COALESCE(sum(octet_length(document)) FILTER (WHERE purpose = %(purpose)s), 0)::bigint
+        FROM compose_sboms sboms WHERE sboms.job_id = composes.job_id HAVING count(*) > 0)
 FROM composes
 WHERE job_id = %(compose)s AND org_id = %(tenant)s AND deleted = false
 """
@@ -53,7 +53,7 @@ class PostgresSboms:
             return None
         ended, size = found
         if not size:
-            return StoredSboms(ended, ())
+            return StoredSboms(ended, None if size is None else ())
         if size > _SMALL:
             reserve_memory(_COPIES * size)
         rows = self._database.run_with_retry(lambda connection: connection.execute(_READ, values).fetchall())

@@ -29,7 +29,7 @@ _RIGHTS: Final = {
     "compose_counts": ("SELECT",),
     "compose_statuses": ("SELECT", "INSERT", *(f"UPDATE {column}" for column in _STATUS_COLUMNS)),
     "compose_reruns": ("SELECT", "INSERT"),
-    "compose_cancellations": ("SELECT", "INSERT", "UPDATE id", "DELETE"),
+    "compose_cancellations": ("SELECT", "INSERT", "UPDATE id", "UPDATE attempted_at", "DELETE"),
     "compose_starts": ("SELECT", "INSERT", "UPDATE id", "DELETE"),
     "blueprints": (
         *("SELECT", "INSERT", "UPDATE name", "UPDATE description", "UPDATE deleted"),

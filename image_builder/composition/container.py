@@ -38,7 +38,7 @@ from image_builder.telemetry.sampler import Sampler
 from image_builder.telemetry.tracing import Tracing
 from image_builder.telemetry.workers import MetricsSlot
 from image_builder.usecases.blueprints import ManageBlueprints
-from image_builder.usecases.cancel import CancelBuilds
+from image_builder.usecases.complete_cancellations import CompleteCancellations
 from image_builder.usecases.compose import StartComposes
 from image_builder.usecases.idempotent_requests import IdempotentRequests
 from image_builder.usecases.looks import LookAtBuilds
@@ -108,7 +108,9 @@ class Container(DeclarativeContainer):
     record: Provider[RecordBuilds] = ThreadSafeSingleton(use_cases.create_record, __self__)
     start_composes: Provider[StartComposes] = ThreadSafeSingleton(use_cases.create_start_composes, __self__)
     look_at_builds: Provider[LookAtBuilds] = ThreadSafeSingleton(use_cases.create_look_at_builds, __self__)
-    cancel_builds: Provider[CancelBuilds] = ThreadSafeSingleton(use_cases.create_cancel_builds, __self__)
+    complete_cancellations: Provider[CompleteCancellations] = ThreadSafeSingleton(
+        use_cases.create_complete_cancellations, __self__
+    )
     reconcile: Provider[ReconcileStarts] = ThreadSafeSingleton(use_cases.create_reconcile, __self__)
     watch: Provider[WatchStatuses] = ThreadSafeSingleton(use_cases.create_watch, __self__)
     policy_requirements: Provider[PolicyRequirements] = ThreadSafeSingleton(

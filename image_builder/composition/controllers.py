@@ -22,6 +22,7 @@ from image_builder.http.packages import PackagesController
 from image_builder.http.quota import QuotaController
 from image_builder.usecases.artifacts import ShowArtifacts
 from image_builder.usecases.build_blueprint import BuildBlueprint
+from image_builder.usecases.cancel import CancelBuilds
 from image_builder.usecases.composes import ManageComposes
 from image_builder.usecases.distributions import DescribeDistribution
 from image_builder.usecases.export import ExportBlueprint
@@ -70,7 +71,7 @@ def create_packages(container: Container) -> PackagesController:
 
 def create_composes(container: Container) -> ComposesController:
     """Builds."""
-    composer, cancel = container.back_ends().composer, container.cancel_builds()
+    composer = container.back_ends().composer
     return ComposesController(
         idempotent_requests=container.idempotent_requests(),
         start_composes=container.start_composes(),
@@ -80,9 +81,18 @@ def create_composes(container: Container) -> ComposesController:
             start=container.start_composes(),
         ),
         composes=ManageComposes.over(
-            container.composes(), container.blueprints(), composer, container.look_at_builds(), cancel
+            container.composes(),
+            container.blueprints(),
+            composer,
+            container.look_at_builds(),
+            container.complete_cancellations(),
         ),
-        cancel_builds=cancel,
+        cancel_builds=CancelBuilds(
+            composes=container.composes(),
+            cancellations=container.cancellations(),
+            looks=container.look_at_builds(),
+            completion=container.complete_cancellations(),
+        ),
         rerun_build=RerunBuild(
             composes=container.composes(),
             blueprints=container.blueprints(),

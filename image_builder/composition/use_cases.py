@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from adapters.crypt import sha512_crypt_hash
 from image_builder.usecases.blueprints import ManageBlueprints
-from image_builder.usecases.cancel import CancelBuilds
+from image_builder.usecases.complete_cancellations import CompleteCancellations
 from image_builder.usecases.compose import StartComposes
 from image_builder.usecases.gather import GatherAnswers
 from image_builder.usecases.idempotent_requests import IdempotentRequests
@@ -20,6 +20,7 @@ from image_builder.usecases.reconcile import ReconcileStarts
 from image_builder.usecases.record import RecordBuilds
 from image_builder.usecases.requirements import PolicyRequirements
 from image_builder.usecases.watch import LookBudget, WatchStatuses
+from ports.composer import Composer
 
 if TYPE_CHECKING:
     from image_builder.composition.container import Container
@@ -94,13 +95,13 @@ def create_look_at_builds(container: Container) -> LookAtBuilds:
     return LookAtBuilds(container.back_ends().composer, container.statuses(), container.metrics())
 
 
-def create_cancel_builds(container: Container) -> CancelBuilds:
-    """Cancelling of builds."""
-    return CancelBuilds(
-        composes=container.composes(),
+def create_complete_cancellations(container: Container, composer: Composer | None = None) -> CompleteCancellations:
+    """Completion of recorded cancellations, over the `composer` of requests unless another is given."""
+    composer = composer or container.back_ends().composer
+    return CompleteCancellations(
         cancellations=container.cancellations(),
-        composer=container.back_ends().composer,
-        looks=container.look_at_builds(),
+        composer=composer,
+        looks=LookAtBuilds(composer, container.statuses(), container.metrics()),
         lease=min(container.settings().builds.start_lease, _CANCELLATION_LEASE),
     )
 
@@ -108,17 +109,19 @@ def create_cancel_builds(container: Container) -> CancelBuilds:
 def create_reconcile(container: Container) -> ReconcileStarts:
     """The reconciler of abandoned starts."""
     builds = container.settings().builds
+    # A composer client of its own, so that a composer that hangs costs requests no circuit breaker.
+    composer = container.back_ends().composer_lookups
     return ReconcileStarts(
         abandoned_starts=container.abandoned_starts(),
         starts=container.starts(),
         keys=container.idempotency_keys(),
-        composer=container.back_ends().composer_lookups,
+        composer=composer,
         fingerprints=container.fingerprints(),
         lease=builds.start_lease,
         # A pod that is alive renews its leadership in time; one that died is replaced soon.
         term=max(3 * builds.reconcile_interval, timedelta(seconds=1)),
         meter=container.metrics(),
-        complete_cancellations=container.cancel_builds().complete_abandoned,
+        complete_cancellations=create_complete_cancellations(container, composer).complete_abandoned,
     )
 
 

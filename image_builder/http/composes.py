@@ -12,8 +12,9 @@ import orjson
 import structlog
 from flask import Response
 
+from domain.cancellations import describe_cancellation
 from domain.compose.passwords import is_redacted, present_request
-from domain.composes import ComposesPage, ListedCompose, StoredCompose
+from domain.composes import ComposesPage, ListedCompose
 from domain.failures import Explanation, explain
 from domain.identity import Identity
 from domain.json_size import parsed_size
@@ -169,7 +170,7 @@ class ComposesController:
         error, request = found.status.error, found.compose.request
         explanation = None if error is None else self.explain_failure(error, request)
         status = _image_status(found.status, explanation)
-        answer = json_answer({"image_status": status, "request": _request(request), **_facts(found.compose)})
+        answer = json_answer({"image_status": status, "request": _request(request), **_facts(found)})
         if found.age is not None:
             answer.headers["Age"] = str(int(found.age.total_seconds()))
         return answer
@@ -235,8 +236,9 @@ def _item(compose: ListedCompose) -> dict[str, Any]:
     return item
 
 
-def _facts(compose: StoredCompose) -> dict[str, Any]:
-    """What is known of a build besides its request and status."""
+def _facts(found: ComposeWithStatus) -> dict[str, Any]:
+    """Return what is known of a build besides its request and status."""
+    compose = found.compose
     facts = {
         "created_at": compose.created_at,
         "image_name": compose.image_name,
@@ -248,6 +250,7 @@ def _facts(compose: StoredCompose) -> dict[str, Any]:
         "labels": compose.labels or None,
         "started_at": compose.times.started_at,
         "finished_at": compose.times.finished_at,
+        **describe_cancellation(found.status),
     }
     return {name: value for name, value in facts.items() if value is not None}
 

@@ -33,6 +33,8 @@ _READ_AT_ONCE: Final = 8
 _WAIT: Final = re.compile(
     r"wait[ \t]*=[ \t]*(?P<quote>\"?)(?P<seconds>[^\";,]*)(?P=quote)[ \t]*(?:;.*)?", re.IGNORECASE
 )
+# The elements of the list in a Prefer header: a comma in a quoted value separates none.
+_PREFERENCE: Final = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*"?)+')
 # Characters of an entity tag (RFC 9110, section 8.8.3); other statuses are hashed.
 _TAG: Final = re.compile(r"[\x21\x23-\x7e]{1,64}")
 
@@ -50,7 +52,7 @@ def parse_wait(prefer: str | None) -> int | None:
 
     Raises InvalidRequestError for a value that is no whole number from 0 to LONGEST_WAIT.
     """
-    for preference in (prefer or "").split(","):
+    for preference in _PREFERENCE.findall(prefer or ""):
         found = _WAIT.fullmatch(preference.strip(" \t"))
         if found is not None:
             seconds = found["seconds"].strip(" \t")

@@ -37,14 +37,12 @@ class ShowArtifacts:
     composer: Composer
 
     def logs(self, identity: Identity, compose_id: UUID) -> BuildLogs:
-        """The logs of a build, without secrets."""
+        """The logs of a build, without secrets; `image_builds` is empty before the build has ended."""
         stored = self.composes.get(identity.tenant, compose_id)
         if stored is None:
             raise NotFoundError("Compose not found")
         about_to_wait()
         found = self.composer.logs(compose_id)
-        if not found.image_builds:
-            raise NotFoundError("The build has no logs yet")
         reserve_memory(_COPIES_OF_LOGS * found.size)
         request = stored.request
         return BuildLogs.masked(found.image_builds, request if isinstance(request, str) else request.decode())
@@ -54,7 +52,7 @@ class ShowArtifacts:
         stored = self.sboms.get(identity.tenant, compose_id, purpose)
         if stored is None:
             raise NotFoundError("Compose not found")
-        if stored.sboms:
+        if stored.sboms is not None:
             return stored.sboms
         about_to_wait()
         # The status is read before the bills, because they may be incomplete while the build is running.

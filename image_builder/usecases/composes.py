@@ -17,7 +17,7 @@ from domain.identity import Identity
 from domain.labels import Labels, check_labels
 from domain.looks import LookOutcome
 from domain.status import ImageStatus, from_document
-from image_builder.usecases.cancel import CancelBuilds
+from image_builder.usecases.complete_cancellations import CompleteCancellations
 from image_builder.usecases.looks import AnsweredLook, LookAtBuilds
 from ports.composer import Composer
 from ports.shared_calls import SharedCalls
@@ -50,7 +50,7 @@ class ManageComposes:
     blueprints: Blueprints
     composer: Composer
     shared_looks: SharedCalls[UUID, AnsweredLook]
-    cancel: CancelBuilds
+    cancellations: CompleteCancellations
 
     @classmethod
     def over(
@@ -59,10 +59,10 @@ class ManageComposes:
         blueprints: Blueprints,
         composer: Composer,
         looks: LookAtBuilds,
-        cancel: CancelBuilds,
+        cancellations: CompleteCancellations,
     ) -> Self:
         """Create an instance whose simultaneous requests for one build's status share one call of the composer."""
-        return cls(composes, blueprints, composer, SharedCalls(looks, valid_for=0.0), cancel)
+        return cls(composes, blueprints, composer, SharedCalls(looks, valid_for=0.0), cancellations)
 
     def list(self, query: ComposesQuery) -> ComposesPage:
         """Return a page of a tenant's builds.
@@ -103,13 +103,13 @@ class ManageComposes:
             if stored.status is not None or stored.seen is not None:
                 return with_stored_status(stored)
         if answer.look.status is None:
-            self.cancel.complete_pending(compose_id)
+            self.cancellations.complete_pending(compose_id)
             # Another request may have completed the cancellation, and removed its intent, meanwhile.
             stored = self._find(identity, compose_id)
             if stored.status is None:
                 raise _not_found()
             return with_stored_status(stored)
-        return ComposeWithStatus(replace(stored, times=answer.times), answer.look.status.image)
+        return ComposeWithStatus(replace(stored, times=answer.times or stored.times), answer.look.status.image)
 
     def metadata(self, identity: Identity, compose_id: UUID) -> Mapping[str, Any] | str | bytes:
         """Return the metadata of a built image: stored JSON (a string or UTF-8 bytes) or the composer's answer.

@@ -22,13 +22,13 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class AnsweredLook:
-    """The composer's answer, and the build's times as far as they are stored.
+    """The composer's answer, and the build's times after it; None if the answer could not be stored.
 
     `is_superseded`: the answer was not stored, because a final status or a newer answer is stored.
     """
 
     look: Look
-    times: BuildTimes
+    times: BuildTimes | None
     is_superseded: bool = False
 
 
@@ -66,5 +66,5 @@ class LookAtBuilds:
             times = self.store(look)
         except Exception:
             log.warning("status of a build not stored", exc_info=True)
-            return AnsweredLook(look, BuildTimes())
-        return AnsweredLook(look, times or BuildTimes(), is_superseded=times is None)
+            return AnsweredLook(look, None)
+        return AnsweredLook(look, times, is_superseded=times is None)

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from domain.errors import UnavailableError
-from domain.looks import Look
+from domain.looks import SCHEDULE, Look, UnfinishedBuilds
 from image_builder.usecases.looks import LookAtBuilds
 from ports.deadline import until
 from ports.meter import NULL_METER, Meter
@@ -22,7 +22,8 @@ from ports.statuses import HistoryPosition, Statuses
 
 log = structlog.get_logger()
 
-# How long a pod remains the only one that watches. It is longer than a round in which the composer hangs.
+# How long a pod remains the only one that watches. The leader renews its term after a third of it, also during a round,
+# so that a composer that answers slowly never has the looks of two pods.
 _TERM: Final = timedelta(seconds=18)
 # Seconds after which another pod tries to become the leader again.
 _RETRY_LEADERSHIP: Final = 5.0
@@ -45,6 +46,8 @@ _PAGE: Final = 1000
 _PAGES: Final = 5
 # Seconds between two reports of metrics.
 _REPORT_INTERVAL: Final = 10.0
+# What a process reports that does not watch: otherwise its last numbers would stay in the metrics of its pod.
+_NOT_WATCHING: Final = UnfinishedBuilds(tuple(0 for _ in SCHEDULE), timedelta(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +109,8 @@ class WatchStatuses:
         return len(due) == limit
 
     def stop(self) -> None:
-        """End the current round soon, and make no looks in later ones."""
+        """End the current round soon, and make no looks in later ones. It may be called on any thread."""
         self._stopped.set()
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _keep_leadership(self) -> bool:
         """Become or stay the leader; other processes try again after a pause."""
@@ -118,9 +119,13 @@ class WatchStatuses:
             return self._leads
         self._leadership_at = now
         self._leads, led = False, self._leads
-        self._leads = self.statuses.acquire_leadership(self.pod, _TERM)
+        try:
+            self._leads = self.statuses.acquire_leadership(self.pod, _TERM)
+        finally:
+            if led and not self._leads:
+                self.meter.builds_unfinished(_NOT_WATCHING)
         if self._leads and not led:
-            self._position, self._searched_at = None, float("-inf")
+            self._position, self._searched_at, self._reported_at = None, float("-inf"), float("-inf")
         return self._leads
 
     def _search(self) -> None:
@@ -141,15 +146,17 @@ class WatchStatuses:
             self.meter.builds_unfinished(self.statuses.count_unfinished())
 
     def _look_at(self, due: Iterable[UUID]) -> None:
-        """Look at these builds; ends early where the composer does not answer."""
+        """Look at these builds; ends early if the composer does not answer, or another process leads."""
         was_away, unanswered = self._composer_away, self._unanswered
         running: dict[Future[Look], UUID] = {}
         for compose_id in due:
             if len(running) >= (1 if self._composer_away else self.budget.at_once):
                 self._store_answers(running)
-            if self._stopped.is_set() or self._unanswered >= unanswered + _MAX_UNANSWERED:
+            if self._unanswered >= unanswered + _MAX_UNANSWERED or not self._keep_leadership():
                 break
             self._wait_for_turn()
+            if self._stopped.is_set():
+                break
             running[self._executor().submit(self._ask, compose_id)] = compose_id
         while running:
             self._store_answers(running)

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from random import Random
+from string import ascii_letters
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,7 +23,7 @@ from domain.composes import LISTED_FOR, ComposesPage, ComposesQuery
 from domain.errors import InvalidRequestError
 from domain.paging import Cursor, Page
 from tests.support.builders import compose_request
-from tests.support.databases import Parameters, session
+from tests.support.databases import Parameters, query, session
 from tests.support.rows import insert_blueprint_version, insert_compose, insert_final_status, insert_labels, now
 from tests.support.waiting import PATIENCE, until
 
@@ -374,16 +376,36 @@ def test_the_entry_has_the_last_known_status_and_a_final_one_stays(
     assert counted_by_status() == ["success"]
 
 
-def test_the_longest_values_can_be_stored(module_database: Parameters) -> None:
-    long = "\N{PILE OF POO}" * 300
+def test_a_final_status_that_an_older_version_stored_beside_a_look_is_shown_in_the_end(
+    composes: PostgresComposes, module_database: Parameters
+) -> None:
+    tenant = uuid4().hex
+    compose = insert_compose(module_database, tenant)
+    insert_final_status(module_database, compose, {"status": "success"})
+    statement(module_database, "UPDATE compose_list_entries SET status = 'building' WHERE job_id = %s", compose)
+    statement(
+        module_database,
+        "INSERT INTO compose_statuses (job_id, org_id, created_at, is_final) VALUES (%s, %s, %s, true)",
+        *(compose, tenant, now()),
+    )
+    assert counted(composes, tenant, statuses=("success",)) == 1
+
+
+def test_the_longest_values_can_be_stored(composes: PostgresComposes, module_database: Parameters) -> None:
+    random = Random(1)  # noqa: S311 - texts that PostgreSQL cannot compress
+
+    def long(length: int) -> str:
+        return "".join(chr(random.randrange(0x10000, 0x10FFFF)) for _ in range(length))
+
+    tenant = "".join(random.choices(ascii_letters, k=1000))
     compose = insert_compose(
         module_database,
-        "o" * 1000,
-        {"distribution": long, "image_requests": [{"image_type": long, "architecture": long}]},
-        image_name="İ" * 100,
-        client_id=long,
+        tenant,
+        {"distribution": long(300), "image_requests": [{"image_type": long(300), "architecture": long(300)}]},
+        image_name=long(100),
+        client_id=long(300),
     )
-    insert_final_status(module_database, compose, {"status": long})
+    insert_final_status(module_database, compose, {"status": long(300)})
     insert_labels(module_database, compose, {f"{number:063}": "\N{PILE OF POO}" * 255 for number in range(30)})
     statement(module_database, "INSERT INTO compose_authors (job_id, created_by) VALUES (%s, %s)", compose, "x" * 255)
     # No program changes the author of a build; the entry with all of these values is written anew.
@@ -394,6 +416,7 @@ def test_the_longest_values_can_be_stored(module_database: Parameters) -> None:
             "SELECT created_by, cardinality(label_hashes) FROM compose_list_entries WHERE job_id = %s", (compose,)
         ).fetchone()
     assert entry == ("x" * 255, 60)
+    assert counted(composes, tenant) == 1
 
 
 def test_an_entry_has_the_present_labels_whatever_else_is_written(
@@ -460,6 +483,31 @@ def is_waiting(database: Parameters, text: str) -> bool:
             (f"{text.partition('%')[0]}%",),
         ).fetchone()
     return row is not None and row[0] > 0
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [None, "text", 5, [], {"image_requests": {}}, {"image_requests": [None]}, {"image_requests": [{"image_type": []}]}],
+    ids=str,
+)
+def test_builds_whose_request_is_none_are_listed(
+    composes: PostgresComposes, module_database: Parameters, request_: Any
+) -> None:
+    tenant = uuid4().hex
+    statement(
+        module_database,
+        "INSERT INTO composes (job_id, request, created_at, account_number, org_id) VALUES (%s, %s, %s, '', %s)",
+        *(uuid4(), Jsonb(request_), now(), tenant),
+    )
+    assert counted(composes, tenant) == 1
+    assert counted(composes, tenant, image_types=("aws",)) == 0
+
+
+def test_counts_end_with_the_table(database: Parameters) -> None:
+    for _ in range(3):
+        insert_compose(database, "000001")
+    statement(database, "TRUNCATE composes CASCADE")
+    assert query(database, "SELECT count(*) FROM compose_counts") == [(0,)]
 
 
 def test_builds_that_were_restored_without_triggers_are_filled_in(

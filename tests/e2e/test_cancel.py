@@ -1,11 +1,7 @@
-"""Builds that are cancelled: before their end, against their end, and through a crash at any moment."""
+"""Builds that are cancelled: before their end, against their end, and at the same time."""
 
 from __future__ import annotations
 
-import contextlib
-import random
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
@@ -17,16 +13,14 @@ from adapters.embedded.composer.process import StandInComposer
 from tests.support.builders import compose_request
 from tests.support.composes import listed, status_of
 from tests.support.databases import Parameters, query
-from tests.support.pods import RECONCILING, Pod, quotas
+from tests.support.pods import RECONCILING, quotas
 from tests.support.refusals import refusal
 from tests.support.rows import insert_compose
 from tests.support.service import Client, Service
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import until
 
 BUILDING = {"status": "building"}
 INTENTS = "SELECT count(*) FROM compose_cancellations"
-# Seconds up to which a round waits before it kills the pod; the steps of a cancellation take about as long.
-LONGEST_DELAY = 0.4
 
 
 def cancel(client: Client, compose_id: object, **headers: str) -> requests.Response:
@@ -52,8 +46,10 @@ def test_a_cancelled_build_has_failed_and_is_gone_from_the_composer(
     assert answer.status_code == 200, answer.text
     error = answer.json()["image_status"]["error"]
     assert (error["id"], error["reason"], error["code"]) == (0, "Cancelled", "cancelled")
-    assert error["details"]["cancelled_by"] == "u@example.com"
-    assert error["details"]["cancelled_at"] <= answer.json()["finished_at"]
+    who_and_when = {name: answer.json()[name] for name in ("cancelled_by", "cancelled_at")}
+    assert who_and_when == error["details"]
+    assert who_and_when["cancelled_by"] == "u"
+    assert who_and_when["cancelled_at"] <= answer.json()["finished_at"]
     assert deleted(composer) == [compose_id]
     assert status_of(client, compose_id) == answer.json()
     assert listed(client)["data"][0]["image_status"] == answer.json()["image_status"]
@@ -161,29 +157,3 @@ def test_a_composer_that_cannot_be_reached_leaves_the_build_alone(
         compose_id = insert_compose(database, "000001")
         refusal(cancel(client, compose_id), 503)
         assert query(database, INTENTS) == [(0,)]
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_a_crash_leaves_no_build_half_cancelled(database: Parameters, composer: StandInComposer, seed: int) -> None:
-    """Whenever the pod is killed, the build is cancelled at the composer and shown as cancelled, or it goes on."""
-    chance = random.Random(seed)  # noqa: S311 - a test's
-    with Pod(database, composer.url, RECONCILING) as first:
-        client = first.client("000001")
-        compose_id = client.compose(compose_request())
-        composer.steer(image_status=BUILDING, latency=chance.choice((0.0, 0.05, 0.1)))
-        sending = threading.Thread(target=_cancel_in_vain, args=(client, compose_id))
-        sending.start()
-        time.sleep(chance.uniform(0, LONGEST_DELAY))
-        first.kill()
-        sending.join(PATIENCE)
-    composer.steer(latency=None)
-    with Pod(database, composer.url, RECONCILING) as second:
-        until(lambda: query(database, INTENTS) == [(0,)], "no intent is left")
-        shown = status_of(second.client("000001"), compose_id)["image_status"]
-    assert cancelled(shown) == (compose_id in deleted(composer))
-    assert cancelled(shown) or shown == BUILDING
-
-
-def _cancel_in_vain(client: Client, compose_id: str) -> None:
-    with contextlib.suppress(requests.RequestException):  # the pod is killed
-        cancel(client, compose_id)

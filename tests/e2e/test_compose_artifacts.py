@@ -85,7 +85,8 @@ def test_bills_of_materials_are_answered_by_purpose_and_kept(
 def test_a_build_that_runs_has_neither_yet(client: Client, composer: StandInComposer) -> None:
     compose_id = client.compose(compose_request())
     composer.steer(image_status={"status": "building"})
-    refusal(client.get(f"/composes/{compose_id}/logs"), 404)
+    assert client.get(f"/composes/{compose_id}/logs").text == "The build has no logs yet.\n"
+    assert client.get(f"/composes/{compose_id}/logs", headers=JSON).json() == {"image_builds": []}
     assert client.get(f"/composes/{compose_id}/sboms").json() == {"data": []}
 
 

@@ -228,7 +228,10 @@ COMPLETIONS = dict.fromkeys(
     ("operation", "filled"),
     [
         ("distribution/getDistributions", {"kind": "", "distro": "", "arch": "", "type": ""}),
-        ("blueprint/getBlueprints", {"name": "", "search": "", "limit": "100", "offset": "0"}),
+        (
+            "blueprint/getBlueprints",
+            {"name": "", "search": "", "sort": "", "limit": "100", "offset": "0", "cursor": ""},
+        ),
         ("blueprint/createBlueprint", {"Idempotency-Key": "", "on_conflict": "", **COMPLETIONS}),
         ("blueprint/getBlueprint", {"version": ""}),
         ("blueprint/updateBlueprint", {"If-Match": "", **COMPLETIONS}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from adapters.embedded.composer.process import StandInComposer
+from tests.support.at_once import at_once, statuses
 from tests.support.builders import compose_request
 from tests.support.composes import listed, status_of
 from tests.support.databases import Parameters
@@ -127,16 +128,19 @@ def test_another_tenants_build_and_an_unknown_one_cannot_be_repeated(
     refusal(rerun(client, uuid4()), 404)
 
 
-def test_fifty_reruns_with_one_key_start_one_build(
-    client: Client, service: Service, tenant: str, composer: StandInComposer
+@pytest.mark.parametrize("pods", [1, 2])
+def test_fifty_reruns_at_the_same_time_with_one_key_start_one_build(
+    client: Client, service: Service, tenant: str, composer: StandInComposer, module_database: Parameters, pods: int
 ) -> None:
     first = client.compose(compose_request())
-
-    def once(_: int) -> requests.Response:
-        return rerun(service.client(tenant), first, {}, **{"Idempotency-Key": "again"})
-
-    with ThreadPoolExecutor(10) as threads:
-        answers = list(threads.map(once, range(50)))
-    assert {answer.status_code for answer in answers} <= {201, 409}
-    assert len({answer.json()["id"] for answer in answers if answer.status_code == 201}) == 1
-    assert len(listed(client)["data"]) == 2
+    composer.steer(post_latency=0.3)
+    with Service(module_database, composer.url) as second:
+        clients = [service.client(tenant), second.client(tenant)][:pods]
+        key = {"Idempotency-Key": "again"}
+        answers = at_once([partial(rerun, clients[number % pods], first, {}, **key) for number in range(50)])
+        last = rerun(clients[-1], first, {}, **key)
+    assert statuses(answers).keys() <= {201, 409}
+    started = {answer.json()["id"] for answer in (*answers, last) if answer.status_code == 201}
+    assert started == {last.json()["id"]}
+    assert {item["id"] for item in listed(client)["data"]} == {first, *started}
+    assert composer.counters()["POST /compose"] == 2

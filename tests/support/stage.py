@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -11,15 +10,14 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import psycopg
-
 from adapters.embedded.composer.process import StandInComposer
 from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.postgres.migrate import migrate
 from tests.support.callers import Callers, asked_for
 from tests.support.cuts import Round, Step
-from tests.support.databases import Parameters, session
+from tests.support.databases import Parameters
 from tests.support.folders import open_folder
+from tests.support.holds import add_gate, closed_gate, end_waiting_sessions, freeze_after_commit, held_up
 from tests.support.pods import RECONCILING, Pod, Relay, quotas
 from tests.support.rows import insert_compose
 from tests.support.stand_in import Client as ComposerClient
@@ -27,20 +25,6 @@ from tests.support.stand_in import a_request
 from tests.support.waiting import until
 
 LIMIT = 1000
-_WAITING_FOR = "SELECT pid FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))"
-_END_WAITING = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-_ROWS = "SELECT count(*) FROM composes"
-# Whoever holds this lock keeps inserted rows from being committed. A lock on the table would not do: a statement may
-# wait for that when it is only being prepared.
-_GATE = 4711
-_MAKE_GATE = f"""
-CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM pg_advisory_xact_lock_shared({_GATE});
-    RETURN NULL;
-END $$;
-CREATE TRIGGER gate AFTER INSERT ON composes FOR EACH ROW EXECUTE FUNCTION gate();
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +87,9 @@ class Stage:
         """Return when a build is at the round's step; `holds` keep it there."""
         match played.step:
             case Step.RESERVING:
-                holds.enter_context(self._held_up("LOCK TABLE compose_starts IN SHARE MODE"))
+                holds.enter_context(held_up(self.database, "LOCK TABLE compose_starts IN SHARE MODE"))
             case Step.RECORDING:
-                holds.enter_context(self._held_up(f"SELECT pg_advisory_xact_lock({_GATE})"))
+                holds.enter_context(held_up(self.database, closed_gate("composes")))
             case Step.ASKING:
                 self.composer.steer(hang=True)
                 holds.callback(self.composer.steer, hang=None)
@@ -115,7 +99,7 @@ class Stage:
                 holds.callback(self.composer.steer, post_latency=None)
                 until(self._composer_works, "the composer is asked")
             case Step.COMMITTED:
-                self._freeze_after_commit()
+                freeze_after_commit(self.database, self.pod, "composes")
             case Step.ANSWERED:
                 before = len(callers.promised)
                 until(lambda: len(callers.promised) > before, "another build is accepted")
@@ -128,40 +112,12 @@ class Stage:
         if played.cut.ends_the_service:
             self.pod.kill()
             if not played.cut.ends_the_database and not played.orphans:
-                with session(self.database) as watching:
-                    watching.execute(_END_WAITING)
+                end_waiting_sessions(self.database)
 
     def _restore(self) -> None:
         self._postgres.start()
         if not self.pod.runs:
             self._relay.hand_over()
-
-    @contextmanager
-    def _held_up(self, locking: str) -> Iterator[None]:
-        """Hold this lock during the context until a session waits for it."""
-        with psycopg.connect(**self.database) as lock, session(self.database) as watching:
-            lock.execute(locking.encode())
-            holder = (lock.info.backend_pid,)
-            try:
-                until(lambda: watching.execute(_WAITING_FOR, holder).fetchone(), f"somebody waits for: {locking}")
-                yield
-            finally:
-                with contextlib.suppress(psycopg.Error):  # the lock has gone with the server
-                    lock.rollback()
-                lock.close()
-                watching.close()
-
-    def _freeze_after_commit(self) -> None:
-        """Stop the service just before a commit, which still completes."""
-        with session(self.database) as watching:
-            with self._held_up(f"SELECT pg_advisory_xact_lock({_GATE})"):
-                before = _number(watching)
-                self.pod.freeze()
-            try:
-                until(lambda: _number(watching) > before, "the row is committed")
-            except BaseException:
-                self.pod.thaw()  # or the next round waits for it for ever
-                raise
 
     def _composer_works(self) -> bool:
         calls: list[dict[str, Any]] = self.composer.behaviour()["recent"]
@@ -188,16 +144,9 @@ def stage(folder: Path) -> Iterator[Stage]:
     ):
         parameters = dict(postgres.connection_parameters())
         migrate(parameters)
-        with session(parameters) as connection:
-            connection.execute(_MAKE_GATE.encode())
+        add_gate(parameters, "composes")
         relay = Relay(parameters, composer.url, {**RECONCILING, **quotas(folder, LIMIT)})
         try:
             yield Stage(postgres, composer, relay)
         finally:
             relay.close()
-
-
-def _number(watching: psycopg.Connection[Any]) -> int:
-    row = watching.execute(_ROWS).fetchone()
-    assert row is not None
-    return int(row[0])

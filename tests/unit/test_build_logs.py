@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from domain.build_logs import BuildLogs, cut_middle
 from domain.masking import MASK, mask_document, secrets_of_request, text_masker
+from tests.support.waiting import SOON
 
 MiB = 1024 * 1024
 HASH = "$6$rounds=5000$saltsalt$" + "a" * 40
@@ -83,7 +85,24 @@ def test_what_could_change_a_terminal_is_left_out() -> None:
         ("Authorization: Bearer abcdef", "abcdef"),
         ("token=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", "eyJzdWIiOiIxIn0"),
         ("-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nIBAAKC\n-----END RSA PRIVATE KEY-----", "MIIEow"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENC\nDEK-Info: AES-128-CBC,1\n\nMIIEow\n-----END", "MIIEow"),
         ("register with key-of-request", "key-of-request"),
+        ('{"password": "three short words"}', "words"),
+        ('"{\\"password\\": \\"three short words\\"}"', "words"),
+        ("'passphrase': 'three short words'", "words"),
+        ('"password": "with \\" a mark"', "mark"),
+        ("--password 'three short words'", "words"),
+        ("password=comma,semicolon;brace}", "brace"),
+        ("AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI", "wJalrXUtnFEMI"),
+        ("aws_secret_access_key: wJalrXUtnFEMI", "wJalrXUtnFEMI"),
+        ("DefaultEndpointsProtocol=https;AccountKey=c2VjcmV0", "c2VjcmV0"),
+        ("redis://:hunter2@cache.example:6379", "hunter2"),
+        ("https://robot:hunt@er2@registry.example/v2", "er2"),
+        ("https://abcdefghij0123456789@git.example/repo", "abcdefghij0123456789"),
+        ('"Authorization": "Basic cm9ib3Q6aHVudGVyMg=="', "cm9ib3Q6aHVudGVyMg"),
+        ("Cookie: session=abc; other=def", "def"),
+        ("rootpw --plaintext hunter2", "hunter2"),
+        ("git clone with ghp_0123456789abcdefghij", "ghp_0123456789abcdefghij"),
     ],
 )
 def test_secrets_are_masked(text: str, secret: str) -> None:
@@ -102,9 +121,45 @@ def test_other_text_is_left_as_it_is(text: str) -> None:
     assert text_masker()(text) == text
 
 
-def test_fields_with_secret_names_are_masked() -> None:
-    masked = mask_document({"options": {"users": [{"password": "abc", "name": "alice"}]}}, text_masker())
-    assert masked == {"options": {"users": [{"password": MASK, "name": "alice"}]}}
+@pytest.mark.parametrize(
+    ("document", "shown"),
+    [
+        ({"users": [{"password": "abc", "name": "alice"}]}, {"users": [{"password": MASK, "name": "alice"}]}),
+        ({"tokens": ["abc", "def"]}, {"tokens": [MASK, MASK]}),
+        ({"secret": {"value": "abc", "used": True}}, {"secret": {"value": MASK, "used": True}}),
+        ({"api_key": 12345, "activation-key": None}, {"api_key": MASK, "activation-key": None}),
+        ({"Authorization": "Basic abc"}, {"Authorization": MASK}),
+        ({"aws_secret_access_key": "abc", "key": "abc"}, {"aws_secret_access_key": MASK, "key": "abc"}),
+    ],
+)
+def test_values_of_secret_names_are_masked_whatever_they_hold(document: Any, shown: Any) -> None:
+    assert mask_document({"options": document}, text_masker()) == {"options": shown}
+
+
+def test_a_secret_of_the_request_is_masked_as_json_and_urls_write_it() -> None:
+    mask = text_masker(['pä"ss wörd'])
+    for written in ('pä"ss wörd', 'pä\\"ss wörd', 'p\\u00e4\\"ss w\\u00f6rd', "p%C3%A4%22ss%20w%C3%B6rd"):
+        assert mask(f"value {written} end") == f"value {MASK} end"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        'password="',
+        "password: ",
+        "--password ",
+        "://a:",
+        "-----BEGIN PRIVATE KEY-----",
+        "$6$",
+        "rootpw ",
+        "cookie:",
+        '\\"',
+    ],
+)
+def test_texts_that_begin_many_secrets_are_masked_in_linear_time(part: str) -> None:
+    began = time.process_time()
+    text_masker(["known"])(part * (MiB // len(part)))
+    assert time.process_time() - began < SOON
 
 
 def test_secrets_of_a_request_are_read_as_json_writes_them() -> None:
@@ -135,3 +190,17 @@ def test_long_logs_keep_the_failed_stage() -> None:
     document = BuildLogs.masked([build(os=stages)], "{}").as_document(64 * 1024)
     assert len(json.dumps(document)) < 66 * 1024
     assert '"why"' in json.dumps(document)
+
+
+@pytest.mark.parametrize("value", [1234567, "x" * 20, {"a": None}], ids=["numbers", "texts", "objects"])
+def test_logs_of_very_many_values_are_cut_as_well(value: Any) -> None:
+    logs = BuildLogs.masked([{"success": False, "values": [value] * 100_000, "end": "why"}], "{}")
+    document = json.dumps(logs.as_document(64 * 1024))
+    assert len(document) < 150 * 1024
+    assert "bytes left out" in document
+    assert "why" in document
+
+
+def test_a_text_is_not_made_longer_by_cutting_it() -> None:
+    builds = [{"success": True, "values": ["x" * 20] * 100}]
+    assert BuildLogs.masked(builds, "{}").as_document(1300) == {"image_builds": builds}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Lock
 from typing import Any
@@ -20,6 +21,7 @@ from image_builder.usecases.looks import LookAtBuilds
 from image_builder.usecases.watch import LookBudget, WatchStatuses
 from ports.statuses import HistoryPosition
 from tests.support.meter import FakeMeter
+from tests.support.waiting import PATIENCE, until
 
 BUILDING = ComposeStatus("pending", ImageStatus("building"))
 
@@ -133,6 +135,36 @@ def test_a_pod_that_does_not_lead_looks_at_nothing() -> None:
     assert world.statuses.acquired == 1, "it tries again after a pause"
 
 
+def test_a_pod_that_loses_its_leadership_during_a_round_stops_looking_and_reports_no_builds() -> None:
+    world = World(50)
+    seconds = iter(range(1_000_000))
+    world.watch.clock = lambda: float(next(seconds))
+
+    def acquire(_pod: UUID, _term: timedelta) -> bool:
+        world.statuses.acquired += 1
+        return world.statuses.acquired == 1
+
+    world.statuses.acquire_leadership = acquire  # type: ignore[method-assign]
+    world.watch()
+    assert 0 < len(world.composer.asked) < 10
+    assert len(world.statuses.stored) == len(world.composer.asked), "its last answers are stored"
+    assert [each.counts for each in world.meter.unfinished] == [(50, 0, 0), (0, 0, 0)]
+
+
+def test_a_pod_that_cannot_reach_the_database_reports_no_builds() -> None:
+    world = World(3)
+    world.watch()
+    world.watch.clock = lambda: time.monotonic() + 60
+
+    def fail(_pod: UUID, _term: timedelta) -> bool:
+        raise UnavailableError("The database is not available")
+
+    world.statuses.acquire_leadership = fail  # type: ignore[method-assign]
+    with pytest.raises(UnavailableError, match="database"):
+        world.watch()
+    assert [each.counts for each in world.meter.unfinished] == [(3, 0, 0), (0, 0, 0)]
+
+
 def test_a_composer_that_is_away_is_asked_a_few_times_and_is_not_reported_as_watched() -> None:
     world = World(50)
     world.composer.away = True
@@ -174,6 +206,17 @@ def test_a_stopped_watcher_looks_at_nothing() -> None:
     world.watch.stop()
     world.watch()
     assert world.composer.asked == []
+
+
+def test_a_watcher_that_is_stopped_while_it_waits_for_its_turn_ends_without_an_error() -> None:
+    world = World(5)
+    world.watch.budget = LookBudget(1, 4)
+    with ThreadPoolExecutor(1) as threads:
+        round_ = threads.submit(world.watch)
+        until(lambda: world.composer.asked, "the first look")
+        world.watch.stop()
+        round_.result(PATIENCE)
+    assert len(world.composer.asked) < 5
 
 
 def test_the_history_is_searched_to_its_end_and_again_after_a_pause() -> None:

@@ -43,6 +43,8 @@ class Behaviour:
     hang: bool = False
     openapi_status: int = 200
     delete_error: Refusal | None = None
+    delete_drop: str | None = None
+    delete_latency: float = 0.0
     require_token: bool = False
     token_status: int = 200
     token_expires_in: float = 900.0
@@ -90,6 +92,8 @@ class BehaviourSchema(Schema):
     hang = of.Boolean(allow_none=True)
     openapi_status = of.Integer(allow_none=True, validate=HTTP_STATUS)
     delete_error = of.Nested(RefusalSchema, allow_none=True)
+    delete_drop = of.String(allow_none=True, validate=validate.OneOf(["before", "after"]))
+    delete_latency = of.Float(allow_none=True, validate=NOT_NEGATIVE)
     require_token = of.Boolean(allow_none=True)
     token_status = of.Integer(allow_none=True, validate=HTTP_STATUS)
     token_expires_in = of.Float(allow_none=True, validate=NOT_NEGATIVE)

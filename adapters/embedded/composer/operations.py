@@ -118,11 +118,17 @@ class Operations:
 
     async def delete_compose(self, request: Request) -> Response:
         """Cancel and delete a compose."""
-        if error := self._steering.behaviour.delete_error:
-            raise _refused(error)
+        behaviour = self._steering.behaviour
+        if behaviour.delete_drop == "before":
+            return await cut_off(request)
+        if behaviour.delete_error:
+            raise _refused(behaviour.delete_error)
         compose = self._find(request)
         self._composes.remove(compose.id)
         self._steering.deleted.append(compose.id)
+        if behaviour.delete_drop == "after":
+            return await cut_off(request)
+        await self._steering.pause(behaviour.delete_latency)
         return answer(reference("ComposeDeleteStatus", compose.id, f"/composes/{compose.id}"))
 
     async def get_distributions(self, _: Request) -> Response:

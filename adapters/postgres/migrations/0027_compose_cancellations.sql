@@ -1,11 +1,14 @@
--- Intents to cancel builds: a row is there from before the composer is asked to cancel the build until its final status
--- is stored. The reconciler completes those that a crash left.
+-- Intents to cancel builds. An intent is recorded before the composer is asked to delete the build, and removed when the
+-- final status of the build is stored. The reconciler completes intents that a crash interrupted.
 
 CREATE TABLE compose_cancellations (
     id           uuid PRIMARY KEY,
     job_id       uuid NOT NULL REFERENCES composes (job_id) ON DELETE CASCADE,
+    -- The name of the user, empty for unknown.
     cancelled_by varchar NOT NULL,
-    created_at   timestamp NOT NULL
+    created_at   timestamp NOT NULL,
+    -- When the reconciler last failed to complete the intent.
+    attempted_at timestamp
 );
 CREATE INDEX compose_cancellations_job_id_idx ON compose_cancellations (job_id);
 CREATE INDEX compose_cancellations_created_at_idx ON compose_cancellations (created_at);

@@ -123,6 +123,15 @@ $$;
 CREATE TRIGGER compose_list_entries_count_old AFTER DELETE ON compose_list_entries
     REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION compose_list_entries_count_old();
 
+CREATE FUNCTION compose_list_entries_count_none() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    DELETE FROM compose_counts;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER compose_list_entries_count_none AFTER TRUNCATE ON compose_list_entries
+    FOR EACH STATEMENT EXECUTE FUNCTION compose_list_entries_count_none();
+
 CREATE FUNCTION compose_list_entries_count_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     PERFORM compose_counts_add(OLD.org_id, OLD.created_at, OLD.image_type, -1);
@@ -254,6 +263,7 @@ $$;
 ALTER FUNCTION compose_counts_add(varchar, timestamp, varchar, bigint) SET search_path FROM CURRENT;
 ALTER FUNCTION compose_list_entries_count_new() SET search_path FROM CURRENT;
 ALTER FUNCTION compose_list_entries_count_old() SET search_path FROM CURRENT;
+ALTER FUNCTION compose_list_entries_count_none() SET search_path FROM CURRENT;
 ALTER FUNCTION compose_list_entries_count_changed() SET search_path FROM CURRENT;
 ALTER FUNCTION compose_list_entries_label_hashes(jsonb) SET search_path FROM CURRENT;
 ALTER FUNCTION compose_list_entries_write(uuid[]) SET search_path FROM CURRENT;
