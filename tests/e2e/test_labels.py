@@ -115,7 +115,7 @@ def test_labels_may_be_as_long_and_as_many_as_the_contract_says(client: Client) 
     compose_id = client.compose(compose_request(labels=labels))
     assert labels_of(client, compose_id) == labels
     assert found(client, *(f"{key}:{value}" for key, value in list(labels.items())[:5])) == [compose_id]
-    assert found(client, *labels) == [compose_id]
+    assert found(client, *list(labels)[-10:]) == [compose_id]
 
 
 @pytest.mark.parametrize("value", ODD_VALUES, ids=ascii)
@@ -280,6 +280,7 @@ def test_builds_of_another_organization_are_not_found(client: Client, service: S
         f"label={'x' * 400}",
         "label=key:%ff",
         "label=key&label=a%20key",
+        "&".join(f"label=k{number}" for number in range(11)),
         "&".join(f"label=k{number}" for number in range(31)),
     ],
 )
@@ -382,7 +383,7 @@ def test_builds_of_a_blueprint_get_the_labels_that_it_has_at_their_start(client:
     assert labels_of(client, late["id"]) == {"team": "dba", "stage": "prod"}
     assert read(client, blueprint_id)["labels"] == {"team": "db"}
     builds = f"/blueprints/{blueprint_id}/composes"
-    assert found(client, "team:web", path=builds) == early[::-1]
+    assert set(found(client, "team:web", path=builds)) == set(early)  # they are recorded in any order
     assert set(found(client, "stage", path=builds)) == {*early, late["id"]}
     assert found(client, "stage:prod", path=builds, more="&blueprint_version=2") == [late["id"]]
 

@@ -10,5 +10,6 @@ CREATE TABLE compose_cancellations (
     -- When the reconciler last failed to complete the intent.
     attempted_at timestamp
 );
-CREATE INDEX compose_cancellations_job_id_idx ON compose_cancellations (job_id);
-CREATE INDEX compose_cancellations_created_at_idx ON compose_cancellations (created_at);
+CREATE INDEX compose_cancellations_job_id_idx ON compose_cancellations (job_id, created_at);
+-- In the order in which the reconciler tries them.
+CREATE INDEX compose_cancellations_due_idx ON compose_cancellations (COALESCE(attempted_at, created_at), id);
