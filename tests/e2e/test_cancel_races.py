@@ -19,7 +19,7 @@ from tests.support.at_once import at_once, statuses
 from tests.support.builders import compose_request
 from tests.support.composes import status_of
 from tests.support.databases import Parameters, query, session
-from tests.support.holds import held_up
+from tests.support.holds import add_gate, freeze_after_commit, held_up
 from tests.support.pods import RECONCILING, Pod, pods
 from tests.support.refusals import refusal
 from tests.support.rounds import repeated
@@ -39,6 +39,7 @@ DELETE = "DELETE /composes/{id}"
 @pytest.fixture(scope="module")
 def both(module_database: Parameters, composer_process: StandInComposer) -> Iterator[list[Pod]]:
     """Two pods that watch statuses, and complete abandoned cancellations soon."""
+    add_gate(module_database, "compose_cancellations")
     environment = {**RECONCILING, "STATUS_LOOKS_PER_SECOND": "20"}
     with pods(2, module_database, composer_process.url, environment) as running:
         yield running
@@ -142,6 +143,43 @@ def test_a_composer_that_breaks_off_the_deletion_has_deleted_the_build_in_the_en
     answer = cancel(clients[0], build)
     assert answer.status_code == {"before": 503, "after": 200}[moment], answer.text
     composer.steer(delete_drop=None)
+    until(lambda: is_cancelled(status_of(clients[1], build)["image_status"]), "the build is cancelled")
+    assert is_gone(composer, build)
+    until_completed(module_database)
+
+
+def test_a_composer_that_hangs_at_the_look_leaves_the_build_alone(
+    clients: list[Client], composer: StandInComposer, module_database: Parameters
+) -> None:
+    build = clients[0].compose(compose_request())
+    composer.steer(image_status=BUILDING, hang=True)
+    answer = cancel(clients[0], build)
+    refusal(answer, 503)
+    assert "later" not in answer.text
+    assert query(module_database, INTENTS) == []
+    composer.steer(hang=None)
+    until(lambda: status_of(clients[1], build)["image_status"] == BUILDING, "the build goes on")
+
+
+def test_a_composer_that_hangs_at_the_deletion_has_deleted_the_build_in_the_end(
+    both: list[Pod], clients: list[Client], composer: StandInComposer, module_database: Parameters
+) -> None:
+    build = clients[0].compose(compose_request())
+    composer.steer(image_status=BUILDING)
+    with ThreadPoolExecutor(1) as thread:
+        answers: list[Future[requests.Response]] = []
+        freeze_after_commit(
+            module_database,
+            both[0],
+            "compose_cancellations",
+            lambda: answers.append(thread.submit(cancel, clients[0], build)),
+        )
+        composer.steer(hang=True)
+        both[0].thaw()
+        answer = answers[0].result()
+    refusal(answer, 503)
+    assert "completed later" in answer.text
+    composer.steer(hang=None)
     until(lambda: is_cancelled(status_of(clients[1], build)["image_status"]), "the build is cancelled")
     assert is_gone(composer, build)
     until_completed(module_database)
