@@ -35,7 +35,7 @@ def record(cancellations: PostgresCancellations, build: UUID, user: str = "alice
 def make_older(database: Parameters, intent: Cancellation, minutes: int) -> None:
     with session(database) as connection:
         connection.execute(
-            "UPDATE compose_cancellations SET created_at = created_at - %s * interval '1 minute' WHERE id = %s",
+            "UPDATE compose_cancellations SET attempted_at = attempted_at - %s * interval '1 minute' WHERE id = %s",
             (minutes, intent.id),
         )
 
@@ -85,6 +85,7 @@ def test_abandoned_intents_take_turns(database: Parameters, cancellations: Postg
     assert found() == [first, second, third]
     assert found(limit=1) == [first]
     cancellations.postpone(first)
+    assert found() == [second, third]
+    make_older(database, intents[0], 2)
+    make_older(database, intents[1], 2)
     assert found() == [second, third, first]
-    cancellations.postpone(second)
-    assert found() == [third, first, second]

@@ -185,8 +185,9 @@ def look_at_builds(database: RecordingDatabase, compose: UUID) -> None:
     assert intent is not None
     assert intents.find(compose) == intent
     assert intents.find_abandoned(timedelta(0), 1000) == [intent]
+    intents.postpone(intent.id)
     intents.withdraw(intent.id)
-    intents.end(compose)
+    intents.remove_all(compose)
     watched = PostgresStatuses(database)
     watched.acquire_leadership(UUID(int=0), timedelta(0))
     watched.watch_new(timedelta(minutes=1))

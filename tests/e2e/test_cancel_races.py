@@ -238,8 +238,8 @@ def test_a_cancellation_that_another_request_completes_meanwhile_is_seen(
         build = client.compose(compose_request())
         with session(module_database) as connection:
             connection.execute(
-                "INSERT INTO compose_cancellations (id, job_id, cancelled_by, created_at) "
-                "VALUES (%s, %s, '', now() AT TIME ZONE 'utc')",
+                "INSERT INTO compose_cancellations (id, job_id, cancelled_by, created_at, attempted_at) "
+                "SELECT %s, %s, '', at, at FROM (SELECT now() AT TIME ZONE 'utc' AS at) present",
                 (uuid4(), build),
             )
         ComposerClient(composer)("DELETE", f"/composes/{build}")
