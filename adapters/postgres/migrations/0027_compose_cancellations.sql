@@ -10,5 +10,5 @@ CREATE TABLE compose_cancellations (
     -- When the intent was recorded, or when the reconciler last failed to complete it.
     attempted_at timestamp NOT NULL
 );
-CREATE INDEX compose_cancellations_job_id_idx ON compose_cancellations (job_id);
+CREATE INDEX compose_cancellations_job_id_idx ON compose_cancellations (job_id, created_at);
 CREATE INDEX compose_cancellations_attempted_at_idx ON compose_cancellations (attempted_at);
