@@ -29,13 +29,13 @@ class Cancellations(Protocol):
         """Return the oldest intent to cancel this build, or None."""
 
     def find_abandoned(self, lease: timedelta, limit: int) -> Sequence[Cancellation]:
-        """Return up to `limit` intents that are older than the lease, those first that were not attempted for longest.
+        """Return up to `limit` intents that were recorded, or last postponed, longer ago than the lease.
 
-        An intent that was never postponed counts as attempted when it was recorded.
+        Those that have waited for longest come first.
         """
 
     def postpone(self, id: UUID) -> None:  # noqa: A002 - of the intent
-        """Note that an attempt to complete this intent failed now."""
+        """Let the intent wait for another lease, because an attempt to complete it failed."""
 
     def remove_all(self, compose_id: UUID) -> None:
         """Remove all intents to cancel this build, because its final status is stored."""

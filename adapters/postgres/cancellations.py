@@ -14,8 +14,9 @@ from domain.cancellations import Cancellation
 
 # A repetition after a lost answer returns the row of the first attempt.
 _RECORD: Final = """
-INSERT INTO compose_cancellations (id, job_id, cancelled_by, created_at)
-SELECT %(id)s, job_id, %(cancelled_by)s, clock_timestamp() AT TIME ZONE 'utc' FROM composes
+INSERT INTO compose_cancellations (id, job_id, cancelled_by, created_at, attempted_at)
+SELECT %(id)s, job_id, %(cancelled_by)s, present.at, present.at
+FROM composes, (SELECT clock_timestamp() AT TIME ZONE 'utc' AS at) present
 WHERE job_id = %(compose)s AND NOT EXISTS (SELECT 1 FROM compose_results WHERE job_id = %(compose)s)
 ON CONFLICT (id) DO UPDATE SET id = EXCLUDED.id
 RETURNING id, job_id, cancelled_by, created_at
@@ -30,8 +31,8 @@ WHERE job_id = %(compose)s ORDER BY created_at LIMIT 1
 
 _FIND_ABANDONED: Final = """
 SELECT id, job_id, cancelled_by, created_at FROM compose_cancellations
-WHERE created_at < statement_timestamp() AT TIME ZONE 'utc' - %(lease)s::interval
-ORDER BY COALESCE(attempted_at, created_at), id LIMIT %(limit)s
+WHERE attempted_at < statement_timestamp() AT TIME ZONE 'utc' - %(lease)s::interval
+ORDER BY attempted_at LIMIT %(limit)s
 """
 
 _POSTPONE: Final = """
