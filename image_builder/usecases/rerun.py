@@ -39,7 +39,7 @@ class RerunBuild:
     def __call__(
         self, identity: Identity, compose_id: UUID, passwords: Mapping[str, str], key_id: UUID | None = None
     ) -> Started:
-        """Start a build from the stored request and the labels of the build `compose_id`, by today's rules for requests.
+        """Start a build by today's rules from the stored request and labels of the build `compose_id`.
 
         `passwords` has the users' passwords by user name. Unless the earlier build was started from a blueprint, every
         user that had a password needs one here, because passwords are not stored with builds. `key_id` is the id of the
