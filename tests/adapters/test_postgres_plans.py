@@ -17,6 +17,7 @@ import pytest
 from adapters.postgres import (
     abandoned_starts,
     blueprint_lists,
+    blueprint_versions,
     blueprints,
     cancellations,
     compose_lists,
@@ -345,7 +346,7 @@ def test_each_statement_of_the_adapters_is_tested_here(statements: dict[str, lis
         for module in (
             *(blueprints, composes, idempotency, large_requests, leadership),
             *(abandoned_starts, cancellations, maintenance, starts, statuses),
-            *(blueprint_lists, compose_lists, sboms),
+            *(blueprint_lists, blueprint_versions, compose_lists, sboms),
         )
         for name, text in vars(module).items()
         if isinstance(text, str) and text.lstrip().startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH"))
