@@ -48,14 +48,14 @@ class PostgresCancellations:
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
-    def record(self, id: UUID, compose_id: UUID, cancelled_by: str) -> Cancellation | None:  # noqa: A002 - see the port
+    def record(self, intent_id: UUID, compose_id: UUID, cancelled_by: str) -> Cancellation | None:
         """Implements `Cancellations.record`."""
-        row = self._run(_RECORD, {"id": id, "compose": compose_id, "cancelled_by": cancelled_by}).fetchone()
+        row = self._run(_RECORD, {"id": intent_id, "compose": compose_id, "cancelled_by": cancelled_by}).fetchone()
         return None if row is None else Cancellation(*row)
 
-    def withdraw(self, id: UUID) -> None:  # noqa: A002 - see the port
+    def withdraw(self, intent_id: UUID) -> None:
         """Implements `Cancellations.withdraw`."""
-        self._run(_WITHDRAW, {"id": id})
+        self._run(_WITHDRAW, {"id": intent_id})
 
     def find(self, compose_id: UUID) -> Cancellation | None:
         """Implements `Cancellations.find`."""
@@ -66,9 +66,9 @@ class PostgresCancellations:
         """Implements `Cancellations.find_abandoned`."""
         return [Cancellation(*row) for row in self._run(_FIND_ABANDONED, {"lease": lease, "limit": limit}).fetchall()]
 
-    def postpone(self, id: UUID) -> None:  # noqa: A002 - see the port
+    def postpone(self, intent_id: UUID) -> None:
         """Implements `Cancellations.postpone`."""
-        self._run(_POSTPONE, {"id": id})
+        self._run(_POSTPONE, {"id": intent_id})
 
     def remove_all(self, compose_id: UUID) -> None:
         """Implements `Cancellations.remove_all`."""

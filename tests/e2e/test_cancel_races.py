@@ -22,7 +22,7 @@ from tests.support.databases import Parameters, query, session
 from tests.support.holds import add_gate, freeze_after_commit, held_up
 from tests.support.pods import RECONCILING, Pod, pods
 from tests.support.refusals import refusal
-from tests.support.rounds import repeated
+from tests.support.rounds import SEED, repeated
 from tests.support.rows import insert_final_status
 from tests.support.service import Client, Service
 from tests.support.stand_in import Client as ComposerClient
@@ -286,8 +286,11 @@ def test_the_final_status_of_builds_that_end_while_they_are_cancelled_never_chan
                 if shown["status"] in {"success", "failure"}:
                     seen[build].append(shown)
 
+    chance = random.Random(SEED)  # noqa: S311 - no secret
+
     def cancel_late(build: str) -> requests.Response:
-        time.sleep(random.uniform(0, 1.2))  # noqa: S311 - no secret
+        # At any moment of the build's duration, and shortly after it.
+        time.sleep(chance.uniform(0, 1.2 * DURATION))
         cancelled_at[build] = time.monotonic()
         return cancel(both[0].client(tenant), build)
 
