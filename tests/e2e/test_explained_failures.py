@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +10,9 @@ import pytest
 from adapters.embedded.composer.build_errors import IDS, PREFIX
 from adapters.embedded.composer.process import StandInComposer
 from tests.support.builders import compose_request
+from tests.support.composes import status_of
 from tests.support.databases import Parameters
+from tests.support.listed_distribution import write_listed_distribution
 from tests.support.service import Service
 from tests.support.waiting import until
 
@@ -60,21 +61,9 @@ def listed(
     module_database: Parameters, composer_process: StandInComposer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
     """The service with one distribution that has a package list."""
-    folder = tmp_path_factory.mktemp("distributions") / "centos-9"
-    folder.mkdir()
-    document = {
-        "module_platform_id": "platform:el9",
-        "distribution": {"name": "centos-9", "description": "CentOS Stream 9"},
-        "x86_64": {
-            "image_types": ["guest-image"],
-            "repositories": [{"id": "baseos", "baseurl": "https://mirror.example/", "rhsm": False}],
-        },
-    }
-    (folder / "centos-9.json").write_text(json.dumps(document))
-    (folder / "centos-9-x86_64-baseos-packages.json").write_text('[{"name": "nginx", "summary": "A web server"}]')
-    with Service(
-        module_database, composer_process.url, environment={"DISTRIBUTIONS_DIR": str(folder.parent)}
-    ) as running:
+    parent = tmp_path_factory.mktemp("distributions")
+    write_listed_distribution(parent, "centos-9", {"nginx": "A web server"}, {"image_types": ["guest-image"]})
+    with Service(module_database, composer_process.url, environment={"DISTRIBUTIONS_DIR": str(parent)}) as running:
         yield running
 
 
@@ -85,16 +74,14 @@ def errors(listed: Service, composer: StandInComposer, tenant: str) -> dict[int,
     requests = {number: compose_request(customizations={"packages": [f"{PREFIX}{number}"]}) for number in IDS}
     builds = {number: client.compose(request) for number, request in requests.items()}
 
-    def status_of(compose_id: str) -> dict[str, Any]:
-        status: dict[str, Any] = client.get(f"/composes/{compose_id}").json()["image_status"]
-        return status
+    def status(compose_id: str) -> dict[str, Any]:
+        image_status: dict[str, Any] = status_of(client, compose_id)["image_status"]
+        return image_status
 
     found = {}
     for number, compose_id in builds.items():
-        until(
-            lambda each=compose_id: status_of(each)["status"] == "failure", f"the end of the build with error {number}"
-        )
-        found[number] = status_of(compose_id)["error"]
+        until(lambda each=compose_id: status(each)["status"] == "failure", f"the end of the build with error {number}")
+        found[number] = status(compose_id)["error"]
     return found
 
 

@@ -17,7 +17,7 @@ from tests.support.builders import compose_request, image_request
 from tests.support.composes import listed, status_of
 from tests.support.databases import Parameters, session
 from tests.support.refusals import refusal
-from tests.support.rows import insert_blueprint_version, insert_compose, stored_row
+from tests.support.rows import insert_compose, stored_row
 from tests.support.service import Client, Service
 
 LABELS = {"team": "web", "cost-center/eu": "4711", "nightly": ""}
@@ -262,34 +262,6 @@ def test_links_repeat_labels_as_they_were_given(client: Client) -> None:
 def test_builds_of_another_organization_are_not_found(client: Client, service: Service) -> None:
     service.client(uuid4().hex).compose(compose_request(labels=LABELS))
     assert found(client, "team:web") == []
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        "label=",
-        "label=:value",
-        "label=a%20key",
-        "label=cl%C3%A9:x",
-        "label=%00",
-        "label=key:%00",
-        "label=key%0A",
-        f"label={'k' * 64}",
-        f"label={'k' * 64}:x",
-        f"label=key:{'x' * 256}",
-        f"label={'x' * 400}",
-        "label=key:%ff",
-        "label=key&label=a%20key",
-        "&".join(f"label=k{number}" for number in range(11)),
-        "&".join(f"label=k{number}" for number in range(31)),
-    ],
-)
-@pytest.mark.parametrize("path", ["/composes", "/blueprints/{}/composes"])
-def test_labels_that_cannot_be_are_refused_as_filters(
-    client: Client, tenant: str, module_database: Parameters, path: str, query: str
-) -> None:
-    of_blueprint, _ = insert_blueprint_version(module_database, tenant, 1)
-    refusal(client.get(f"{path.format(of_blueprint)}?{query}"), 400)
 
 
 # Blueprints
