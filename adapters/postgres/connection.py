@@ -11,6 +11,7 @@ the checks go on until it is fixed.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -40,8 +41,9 @@ _STATEMENT_LIMIT: Final = 10_000
 _POOL_STATEMENT_LIMIT: Final = 1_200
 # Seconds for a check of the server while calls wait for its result.
 _CHECK_TIMEOUT: Final = 0.7
-# Seconds for a check while the server is unavailable: calls fail at once anyway, and a busy machine may need more time.
-_CHECK_TIMEOUT_WHILE_UNAVAILABLE: Final = 1.5
+# Seconds for a check while there is no pool: it has to connect, for which a busy machine needs more time. Calls wait
+# for the first check, and fail at once while the server is unavailable.
+_CHECK_TIMEOUT_WITHOUT_POOL: Final = 1.5
 
 _NO_ANSWER: Final = "no answer"
 
@@ -131,6 +133,8 @@ class PostgresDatabase:
         self._state_changed = Condition()
         self._pool: ServerPool | None = None
         self._unavailable = self._closed = False
+        # The time of `time.monotonic` by which the first check ends.
+        self._first_check_ends_at = -math.inf
         # Why the service cannot use a server that answers.
         self._schema_fault: SchemaFault | None = None
         # A statement failed in a way that a schema fault would explain: the next check looks for one.
@@ -140,6 +144,7 @@ class PostgresDatabase:
 
     def open(self) -> None:
         """Start to connect in the background; return at once."""
+        self._first_check_ends_at = time.monotonic() + _CHECK_TIMEOUT_WITHOUT_POOL
         self._monitor.start()
 
     def close(self) -> None:
@@ -232,6 +237,7 @@ class PostgresDatabase:
 
     def _wait_for_pool(self, deadline: float) -> ServerPool:
         """Return the pool as soon as a check has ended. Raises _ServerUnavailableError."""
+        deadline = max(deadline, self._first_check_ends_at)
         with self._state_changed:
             self._state_changed.wait_for(
                 lambda: self._pool is not None or self._unavailable, max(deadline - time.monotonic(), _GRACE)
@@ -305,7 +311,7 @@ class PostgresDatabase:
         """
         session_attributes = "read-write" if self._read_only else "any"
         try:
-            async with asyncio.timeout(_CHECK_TIMEOUT_WHILE_UNAVAILABLE if self._unavailable else _CHECK_TIMEOUT):
+            async with asyncio.timeout(_CHECK_TIMEOUT_WITHOUT_POOL if self._pool is None else _CHECK_TIMEOUT):
                 connection = await psycopg.AsyncConnection.connect(
                     **self._parameters, target_session_attrs=session_attributes
                 )

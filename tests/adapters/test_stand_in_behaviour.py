@@ -52,6 +52,18 @@ def test_the_stand_in_can_hang_until_a_reset(call: Client) -> None:
         assert answer.result().status_code == 200
 
 
+def test_the_stand_in_can_hang_for_some_methods_only(call: Client) -> None:
+    compose_id = call.queued()
+    call.composer.steer(hang_methods=["DELETE"])
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(call, "DELETE", f"/composes/{compose_id}")
+        assert until(lambda: call.composer.counters().get("DELETE /composes/{id}") == 1)
+        assert call("GET", f"/composes/{compose_id}").status_code == 200
+        assert not answer.done()
+        call.composer.steer(hang_methods=None)
+        assert answer.result().status_code == 200
+
+
 @pytest.mark.parametrize(("moment", "stored"), [("before", 0), ("after", 1)])
 def test_the_stand_in_can_drop_the_connection(call: Client, moment: str, stored: int) -> None:
     call.composer.steer(post_drop=moment)

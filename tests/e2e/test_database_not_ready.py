@@ -18,7 +18,7 @@ from tests.support.databases import Parameters, session
 from tests.support.refusals import refusal
 from tests.support.roles import APP, OWNER, apply_roles, database_with_roles, logged_in
 from tests.support.service import Service
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, comes_true
 
 MIGRATE = "image-builder migrate"
 GRANT = "psql -f deploy/postgres/roles.sql"
@@ -163,6 +163,8 @@ def test_a_table_or_privilege_lost_while_the_service_runs_is_answered_503_with_t
         assert client.get("/blueprints").status_code == 200
         spoil(with_roles)
         assert cause in refusal(client.get("/blueprints"), 503)
+        # The probe repeats an outcome for two seconds.
+        assert comes_true(lambda: client.get("/ready", base="").status_code == 503)
         is_refused(service, cause, "")
         execute(with_roles, mend)
         works_soon(service)

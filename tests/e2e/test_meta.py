@@ -13,7 +13,7 @@ from tests.support.builders import compose_request, identity
 from tests.support.databases import Parameters, away
 from tests.support.refusals import REQUEST_ID, refusal
 from tests.support.service import BASE, Client, Service
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, comes_true
 
 BASES = ("/api/image-builder/v1", "/api/image-builder/v1.0", "/api/v1/image-builder")
 # Probes are not passed on more often than this.
@@ -81,6 +81,8 @@ def test_readiness_fails_until_the_database_is_available_again(
     with Service(database, composer.url) as service:
         client, probe = service.client(), Client(service.url, {})
         with away(database, postgres):
+            # The probe repeats an outcome for two seconds.
+            assert comes_true(lambda: probe.get("/ready", base="").status_code == 503)
             for answer in (probe.get("/ready", base=""), client.get("/ready")):
                 refusal(answer, 503)
                 assert int(answer.headers["Retry-After"]) > 0

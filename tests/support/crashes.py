@@ -119,9 +119,9 @@ class Scene:
         return answers[0].result()
 
     def hang(self, holds: ExitStack, method: str, begin: Callable[[], object] = lambda: None) -> None:
-        """Let all calls of the composer hang, call `begin`, and return when a call with this method hangs."""
-        self.composer.steer(hang=True)
-        holds.callback(self.composer.steer, hang=None)
+        """Let the composer's calls with this method hang, call `begin`, and return when one hangs."""
+        self.composer.steer(hang_methods=[method])
+        holds.callback(self.composer.steer, hang_methods=None)
         begin()
         until(lambda: asking(self.composer, method), "the composer is asked")
 

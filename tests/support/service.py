@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+import psycopg
 import requests
 
 from tests.support import osbuild_reader, output
@@ -23,6 +24,7 @@ from tests.support.waiting import PATIENCE
 
 PROJECT = Path(__file__).parent.parent.parent
 BASE = "/api/image-builder/v1"
+_NO_DATABASE = "The database is not available"
 
 
 class Service:
@@ -78,7 +80,7 @@ class Service:
         self.process: subprocess.Popen[bytes] | Process | None = None
 
     def start(self) -> Self:
-        """Start the service, and wait until it answers."""
+        """Start the service, and wait until it answers, and until it can use its database if that answers at all."""
         with self._log.open("ab") as log, self._errors.open("ab") as errors:
             self.process = self._start(["serve", "--workers", str(self._workers)], log, errors)
         deadline = time.monotonic() + PATIENCE
@@ -87,6 +89,9 @@ class Service:
                 self.stop()
                 raise RuntimeError(f"the service does not start: {self._errors.read_text()}")
             time.sleep(0.02)
+        if self._is_database_available():
+            while _NO_DATABASE in self._readiness() and time.monotonic() < deadline:
+                time.sleep(0.2)
         return self
 
     def _start(self, arguments: list[str], stdout: IO[bytes], stderr: IO[bytes]) -> subprocess.Popen[bytes] | Process:
@@ -159,6 +164,21 @@ class Service:
             return requests.get(f"{self.url}/status", timeout=1).ok
         except requests.RequestException:
             return False
+
+    def _is_database_available(self) -> bool:
+        names = {"PGHOST": "host", "PGPORT": "port", "PGDATABASE": "dbname", "PGUSER": "user", "PGPASSWORD": "password"}
+        parameters = {keyword: self.environment[name] for name, keyword in names.items()}
+        try:
+            psycopg.connect(**parameters, connect_timeout=2).close()
+        except psycopg.Error:
+            return False
+        return True
+
+    def _readiness(self) -> str:
+        try:
+            return requests.get(f"{self.url}/ready", timeout=PATIENCE).text
+        except requests.RequestException:
+            return ""
 
 
 class Client:

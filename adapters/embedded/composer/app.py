@@ -68,7 +68,7 @@ def _composer_routes(operations: Operations, steering: ComposerSteering) -> list
 def _operation(name: str, handler: Handler, steering: ComposerSteering) -> Handler:
     async def endpoint(request: Request) -> Response:
         with steering.calls.record(name, request):
-            await steering.wait()
+            await steering.wait(request.method)
             if steering.closing:
                 return await cut_off(request)
             try:

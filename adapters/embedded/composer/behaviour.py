@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -26,7 +26,8 @@ class Refusal:
 class Behaviour:
     """The differences between the stand-in and the real composer; none by default.
 
-    `post_id` replaces the id of a new build in the answer. `raw` are answers by operation, such as `GET /openapi`.
+    `post_id` replaces the id of a new build in the answer. `raw` are answers by operation, such as `GET /openapi`. With
+    `hang`, calls are not answered; with `hang_methods`, only those with one of these HTTP methods.
     """
 
     latency: float = 0.0
@@ -41,6 +42,7 @@ class Behaviour:
     raw: Mapping[str, RawAnswer] = field(default_factory=dict)
     forget: bool = False
     hang: bool = False
+    hang_methods: Sequence[str] = ()
     openapi_status: int = 200
     delete_error: Refusal | None = None
     delete_drop: str | None = None
@@ -48,6 +50,10 @@ class Behaviour:
     require_token: bool = False
     token_status: int = 200
     token_expires_in: float = 900.0
+
+    def is_hanging(self, method: str) -> bool:
+        """Whether calls with this HTTP method are not answered."""
+        return self.hang or method in self.hang_methods
 
     def merged(self, document: Mapping[str, Any]) -> Behaviour:
         """Return this behaviour with the keys of the document changed; a null resets a key.
@@ -90,6 +96,7 @@ class BehaviourSchema(Schema):
     raw = of.Dict(keys=of.String(), values=of.Nested(RawAnswerSchema), allow_none=True)
     forget = of.Boolean(allow_none=True)
     hang = of.Boolean(allow_none=True)
+    hang_methods = of.List(of.String(), allow_none=True)
     openapi_status = of.Integer(allow_none=True, validate=HTTP_STATUS)
     delete_error = of.Nested(RefusalSchema, allow_none=True)
     delete_drop = of.String(allow_none=True, validate=validate.OneOf(["before", "after"]))

@@ -42,9 +42,9 @@ class ComposerSteering(Steering):
         self.deleted.clear()
         self.calls.clear()
 
-    async def wait(self) -> None:
-        """Delay a call as the behaviour says."""
-        await self.hang_while(lambda: self.behaviour.hang)
+    async def wait(self, method: str) -> None:
+        """Delay a call with this HTTP method as the behaviour says."""
+        await self.hang_while(lambda: self.behaviour.is_hanging(method))
         await self.pause(self.behaviour.latency)
 
     def authorize(self, request: Request) -> None:
