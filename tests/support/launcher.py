@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -188,8 +189,9 @@ def _forget_others(selector: selectors.BaseSelector) -> None:
 
 def main() -> None:
     """Serve the process that started this one, on the socket of the number that is the argument."""
-    from tests.support import prepared_start  # noqa: PLC0415 - it imports the program
-
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they would be part of the report
+        from tests.support import prepared_start  # noqa: PLC0415 - it imports the program
     prepared_start.prepare()
     gc.freeze()
     message = _serve(socket.socket(fileno=int(sys.argv[1])))
