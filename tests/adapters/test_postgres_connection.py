@@ -19,14 +19,14 @@ from adapters.postgres.migrate import migrate
 from domain.errors import UnavailableError
 from tests.support.database_proxy import WAYS, DatabaseProxy
 from tests.support.databases import Parameters, session
-from tests.support.folders import open_folder
+from tests.support.folders import open_data_folder
 from tests.support.pools import pool
 from tests.support.waiting import PATIENCE, STRETCH
 
 
 @pytest.fixture
 def server() -> Iterator[EmbeddedPostgres]:
-    with open_folder() as folder, EmbeddedPostgres(folder / "data", settings={"fsync": "off"}) as running:
+    with open_data_folder() as folder, EmbeddedPostgres(folder / "data", settings={"fsync": "off"}) as running:
         migrate(running.connection_parameters())
         yield running
 

@@ -24,7 +24,7 @@ from tests.support.blueprints import blueprint, kept, listed
 from tests.support.builders import compose_request
 from tests.support.database_promises import BACK_WITHIN, all_refused, in_time, refused, until_it_works
 from tests.support.databases import Parameters, session
-from tests.support.folders import open_folder
+from tests.support.folders import open_data_folder
 from tests.support.service import Client, Service
 from tests.support.waiting import PATIENCE
 
@@ -42,7 +42,7 @@ WHERE NOT EXISTS (SELECT 1 FROM blueprint_versions WHERE blueprint_id = blueprin
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[EmbeddedPostgres]:
-    with open_folder() as folder, EmbeddedPostgres(folder / "data", settings={"fsync": "off"}) as running:
+    with open_data_folder() as folder, EmbeddedPostgres(folder / "data", settings={"fsync": "off"}) as running:
         migrate(running.connection_parameters())
         yield running
 

@@ -1,7 +1,8 @@
 """Starts `image-builder` without importing it again: importing it takes most of the CPU time of a start.
 
-One process for each process of the test run has imported the program. It forks for each start; the new process is then
-what `python -m image_builder` is: a session of its own, with the given arguments, environment and output.
+One process for each process of the test run has imported the program and prepared its start
+(`tests/support/prepared_start.py`). It forks for each start; the new process is then what `python -m image_builder` is:
+a session of its own, with the given arguments, environment and output.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -187,18 +189,38 @@ def _forget_others(selector: selectors.BaseSelector) -> None:
 
 def main() -> None:
     """Serve the process that started this one, on the socket of the number that is the argument."""
-    import image_builder.cli  # noqa: F401, PLC0415
-
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they would be part of the report
+        from tests.support import prepared_start  # noqa: PLC0415 - it imports the program
+    prepared_start.prepare()
     gc.freeze()
     message = _serve(socket.socket(fileno=int(sys.argv[1])))
     if message is not None:
         if message["memory"]:
             resource.setrlimit(resource.RLIMIT_DATA, (message["memory"],) * 2)
-        gc.unfreeze()
         os.environ.clear()
         os.environ.update(message["environment"])
         sys.argv[1:] = message["arguments"]
+        _run_program()
+
+
+def _run_program() -> None:
+    """Run the program, and end as the interpreter does, except that modules are not taken apart.
+
+    That would copy all memory that this process shares with the launcher, and take most of the CPU time of a program.
+    """
+    status = 0
+    try:
         runpy.run_module("image_builder", run_name="__main__", alter_sys=True)
+    except SystemExit as error:
+        if isinstance(error.code, str):
+            raise
+        status = error.code or 0
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":

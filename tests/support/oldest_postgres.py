@@ -13,17 +13,15 @@ from pathlib import Path
 import psycopg
 
 from adapters.embedded.unprivileged import Account
-from tests.support.databases import Parameters
-from tests.support.folders import open_folder
+from tests.support.databases import FAST, Parameters
+from tests.support.folders import open_data_folder
 from tests.support.waiting import PATIENCE
-
-_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300")
 
 
 @contextmanager
 def server(binaries: Path) -> Iterator[Parameters]:
     """Connection parameters of a superuser; the server and its data are removed at the end."""
-    with open_folder() as folder, tempfile.TemporaryFile() as log:
+    with open_data_folder() as folder, tempfile.TemporaryFile() as log:
         account = Account.for_folder(folder)
         account.take_ownership(folder)
         data = ["-D", str(folder / "data")]
@@ -32,10 +30,16 @@ def server(binaries: Path) -> Iterator[Parameters]:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", f"port={port}", *_FAST]
+        settings = {
+            **FAST,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "port": port,
+            "max_connections": 300,
+        }
         process = account.launch(
             binaries / "postgres",
-            data + [word for setting in settings for word in ("-c", setting)],
+            data + [word for name, value in settings.items() for word in ("-c", f"{name}={value}")],
             last_signal=signal.SIGINT,
             log=log,
         )

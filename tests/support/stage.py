@@ -16,7 +16,7 @@ from adapters.postgres.migrate import migrate
 from tests.support.callers import Callers, asked_for
 from tests.support.cuts import Round, Step
 from tests.support.databases import Parameters
-from tests.support.folders import open_folder
+from tests.support.folders import open_data_folder
 from tests.support.holds import add_gate, closed_gate, end_waiting_sessions, freeze_after_commit, held_up
 from tests.support.pods import RECONCILING, Pod, Relay, quotas
 from tests.support.rows import insert_compose
@@ -137,7 +137,7 @@ class Stage:
 def stage(folder: Path) -> Iterator[Stage]:
     """A new stage; `folder` is for small files."""
     with (
-        open_folder() as data,
+        open_data_folder() as data,
         StandInComposer(seconds=1.0) as composer,
         # An immediate shutdown loses what the server has not written; what it has written the machine still has.
         EmbeddedPostgres(data / "data", max_connections=200, settings={"fsync": "off"}) as postgres,
