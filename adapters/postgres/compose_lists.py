@@ -65,8 +65,8 @@ SELECT EXISTS (
     ORDER BY {column} {direction}, job_id {direction} LIMIT 1
 )
 """
-# The counts of whole periods of six hours, those of 20 minutes in the period in which the list begins, and the entries of
-# the 20 minutes in which it begins.
+# The counts of whole periods of six hours, those of 20 minutes in the period in which the list begins, and the entries
+# of the 20 minutes in which it begins.
 _COUNT_BY_TYPE: Final = f"""
 SELECT (
     SELECT COALESCE(sum(count), 0)::bigint FROM compose_counts

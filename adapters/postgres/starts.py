@@ -36,7 +36,7 @@ WITH key_prepared AS (
 )
 INSERT INTO compose_starts {_COLUMNS}
 SELECT {_START}, clock_timestamp() AT TIME ZONE 'utc'
-"""
+"""  # noqa: S608 - constants
 _RECORD_ANOTHER: Final = f"""
 INSERT INTO compose_starts {_COLUMNS}
 SELECT {_START}, clock_timestamp() AT TIME ZONE 'utc'

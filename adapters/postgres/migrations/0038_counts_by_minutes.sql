@@ -190,11 +190,16 @@ RETURNS TABLE (counts text, period timestamp, image_type varchar, number bigint)
     HAVING sum(number) <> 0
 $$;
 
--- Compares the counts of the organization that follows `after` with its builds; returns its org_id, NULL if none follows, and
--- the number of wrong counts. With `repair`, it adds what is missing: every later change is counted in both, so the added
--- number stays right whatever is written meanwhile. Only one repair may run at a time.
+-- Compares the list entries and counts of the organization that follows `after` with its builds; returns its org_id, NULL if
+-- none follows, and the number of wrong entries and counts. With `repair`, it writes missing entries, removes those of deleted
+-- builds, and adds what is missing to the counts: every later change is counted in both, so the added number stays right
+-- whatever is written meanwhile. Builds that are locked are left to the next repair. Repairs wait for each other.
 CREATE FUNCTION compose_counts_check(after varchar, repair boolean, OUT tenant varchar, OUT differences bigint)
 LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    without_entry uuid[];
+    hidden        uuid[];
+    wrong_counts  bigint;
 BEGIN
     IF repair THEN
         PERFORM pg_advisory_xact_lock(x'1B0005'::integer);
@@ -206,10 +211,23 @@ BEGIN
           UNION ALL (SELECT org_id FROM compose_counts WHERE org_id > after ORDER BY org_id LIMIT 1)
           UNION ALL (SELECT org_id FROM compose_fine_counts WHERE org_id > after ORDER BY org_id LIMIT 1)
           UNION ALL (SELECT org_id FROM compose_quota_counts WHERE org_id > after ORDER BY org_id LIMIT 1)) next;
+    without_entry := ARRAY(
+        SELECT job_id FROM composes
+        WHERE org_id = tenant AND NOT deleted
+          AND NOT EXISTS (SELECT 1 FROM compose_list_entries entries WHERE entries.job_id = composes.job_id));
+    hidden := ARRAY(
+        SELECT job_id FROM compose_list_entries entries
+        WHERE org_id = tenant
+          AND NOT EXISTS (SELECT 1 FROM composes WHERE composes.job_id = entries.job_id AND NOT deleted));
+    differences := cardinality(without_entry) + cardinality(hidden);
     IF NOT repair THEN
-        SELECT count(*) INTO differences FROM compose_counts_missing(tenant);
+        SELECT differences + count(*) INTO differences FROM compose_counts_missing(tenant);
         RETURN;
     END IF;
+    without_entry := ARRAY(
+        SELECT job_id FROM composes WHERE job_id = ANY (without_entry) AND NOT deleted FOR NO KEY UPDATE SKIP LOCKED);
+    PERFORM compose_list_entries_write(without_entry);
+    DELETE FROM compose_list_entries WHERE job_id = ANY (hidden);
     WITH missing AS MATERIALIZED (
         SELECT * FROM compose_counts_missing(tenant)
     ), added AS (
@@ -222,7 +240,8 @@ BEGIN
         INSERT INTO compose_quota_counts (org_id, period, count)
         SELECT tenant, period, number FROM missing WHERE counts = 'compose_quota_counts'
     )
-    SELECT count(*) INTO differences FROM missing;
+    SELECT count(*) INTO wrong_counts FROM missing;
+    differences := differences + wrong_counts;
 END
 $$;
 
