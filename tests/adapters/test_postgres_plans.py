@@ -77,6 +77,8 @@ GROWING = (
     "compose_labels",
     "compose_list_entries",
     "compose_counts",
+    "compose_fine_counts",
+    "compose_quota_counts",
     "blueprints",
     "blueprint_labels",
     "compose_starts",
