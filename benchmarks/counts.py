@@ -1,4 +1,4 @@
-"""Counts, quota checks and pages by cursor of an organization with 1,000,000 builds in 14 days: the database's own time.
+"""Counts, quota checks and pages by cursor of an organization with 1,000,000 builds in 14 days: time in the database.
 
 It is the execution time of EXPLAIN ANALYZE, in a session like the service's, so that a busy client does not count.
 """
