@@ -36,6 +36,12 @@ class DatabaseMaintenance(Protocol):
     def redact_passwords(self, *, dry_run: bool) -> Iterator[int]:
         """Replace passwords in composes that older programs stored by `hasPassword`."""
 
+    def correct_counts(self, *, dry_run: bool) -> Iterator[int]:
+        """Compare the list entries and counts of each organization with its builds, and correct them.
+
+        Yields the number of wrong ones for each organization.
+        """
+
     def vacuum(self, is_over: Callable[[], bool]) -> bool:
         """Vacuum the table of composes, so that the space of removed ones can be reused.
 

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from adapters.embedded.composer.process import StandInComposer
 from adapters.postgres.migrate import migrate
 from tests.support import databases, output, rounds
+from tests.support.counts import check_counts
 from tests.support.databases import Parameters
 from tests.support.service import Service
 from tests.support.shared_server import SharedServer
@@ -70,16 +71,18 @@ def migrated(postgres: Parameters) -> Iterator[str]:
 
 @pytest.fixture
 def database(postgres: Parameters, migrated: str) -> Iterator[Parameters]:
-    """Connection parameters of a migrated database, for one test."""
+    """Connection parameters of a migrated database, for one test. At its end, all counts in it are right."""
     with databases.database(postgres, migrated) as parameters:
         yield parameters
+        check_counts(parameters)
 
 
 @pytest.fixture(scope="module")
 def module_database(postgres: Parameters, migrated: str) -> Iterator[Parameters]:
-    """Connection parameters of a migrated database, for one module of tests."""
+    """Connection parameters of a migrated database, for one module of tests. At its end, all counts in it are right."""
     with databases.database(postgres, migrated) as parameters:
         yield parameters
+        check_counts(parameters)
 
 
 @pytest.fixture(scope="session")

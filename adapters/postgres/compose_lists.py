@@ -65,14 +65,19 @@ SELECT EXISTS (
     ORDER BY {column} {direction}, job_id {direction} LIMIT 1
 )
 """
-# The counts of whole periods, and the entries of the period in which the list begins.
+# The counts of whole periods of six hours, those of 20 minutes in the period in which the list begins, and the entries
+# of the 20 minutes in which it begins.
 _COUNT_BY_TYPE: Final = f"""
 SELECT (
     SELECT COALESCE(sum(count), 0)::bigint FROM compose_counts
     WHERE org_id = %(tenant)s AND period > {_SINCE}{{conditions}}
 ) + (
+    SELECT COALESCE(sum(count), 0)::bigint FROM compose_fine_counts
+    WHERE org_id = %(tenant)s AND period > {_SINCE}
+      AND period < compose_counts_period({_SINCE}) + interval '6 hours'{{conditions}}
+) + (
     SELECT count(*) FROM compose_list_entries
-    WHERE {_LISTED} AND created_at < compose_counts_period({_SINCE}) + interval '6 hours'{{conditions}}
+    WHERE {_LISTED} AND created_at < compose_fine_counts_period({_SINCE}) + interval '20 minutes'{{conditions}}
 )
 """  # noqa: S608
 

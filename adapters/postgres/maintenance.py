@@ -128,6 +128,11 @@ SELECT counted.rows, (SELECT count(*) FROM changed), last.created_at, last.id
 FROM (SELECT count(*) AS rows FROM page) counted {_OUTCOME}
 """  # noqa: S608
 
+# The list entries and counts of the organization that follows: its id, and the number of wrong ones.
+CHECK_COUNTS: Final = (
+    "SELECT tenant, differences FROM compose_counts_check(%(after)s::varchar, repair => %(repair)s::boolean)"
+)
+
 # Without TRUNCATE, which would lock the table against all readers and writers.
 _VACUUM: Final = "VACUUM (ANALYZE, TRUNCATE false) composes"
 
@@ -205,6 +210,21 @@ class PostgresMaintenance:
         Composes before the cutoff are skipped, because `expire_composes` removes them.
         """
         return self._batches(COUNT_PASSWORDS if dry_run else REDACT_PASSWORDS, None, since=self._cutoff)
+
+    def correct_counts(self, *, dry_run: bool) -> Iterator[int]:
+        """Implements `DatabaseMaintenance.correct_counts`."""
+        # All builds of an organization are read by one statement.
+        self._session.execute("SELECT set_config('statement_timeout', '0', false)")
+        organization: str | None = ""
+        while organization is not None:
+            values = {"after": organization, "repair": not dry_run}
+            row = self._session.execute(CHECK_COUNTS.encode(), values).fetchone()
+            organization, differences = row or (None, 0)
+            if differences:
+                log.warning(
+                    "counts of builds are wrong", org_id=organization, number=differences, corrected=not dry_run
+                )
+            yield differences
 
     def vacuum(self, is_over: Callable[[], bool]) -> bool:
         """Implements `DatabaseMaintenance.vacuum`."""

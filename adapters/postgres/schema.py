@@ -27,6 +27,8 @@ _RIGHTS: Final = {
     "compose_sboms": ("SELECT", "INSERT"),
     "compose_list_entries": ("SELECT",),
     "compose_counts": ("SELECT",),
+    "compose_fine_counts": ("SELECT",),
+    "compose_quota_counts": ("SELECT",),
     "compose_statuses": ("SELECT", "INSERT", *(f"UPDATE {column}" for column in _STATUS_COLUMNS)),
     "compose_reruns": ("SELECT", "INSERT"),
     "compose_cancellations": ("SELECT", "INSERT", "UPDATE id", "UPDATE attempted_at", "DELETE"),

@@ -17,73 +17,40 @@ from domain.errors import BuildIdTakenError, ReservationUnknownError, Unavailabl
 from domain.quota import Quota, Reservation, Usage
 from domain.starts import NewStart
 
-# The class of the advisory locks of tenants: an arbitrary number that no other advisory lock of this database uses.
-_QUOTA_LOCK: Final = 0x1B0001
-
 # The number of reservations of one tenant that may wait for its lock at the same time. Each holds a connection while it
 # waits, and other tenants need connections, too.
 _MAX_CONCURRENT_RESERVATIONS: Final = 5
 # Seconds that a further reservation waits for one of these places: as long as a call waits for a connection.
 _SLOT_TIMEOUT: Final = 0.7
 
-# `made` gets a NULL for each build of the request; the recording of a build replaces it by the build's id.
-_PREPARE_KEY: Final = """
-key_prepared AS (
-    UPDATE idempotency_keys SET made = array_fill(NULL::uuid, ARRAY[%(number)s::integer]) WHERE id = %(key)s::uuid
-)"""
 _COLUMNS: Final = """
 (id, fingerprint, compose, blueprint_version_id, position, key_id, org_id, created_at)"""
 _START: Final = """
 %(start)s::uuid, %(fingerprint)s::bytea, %(compose)s::jsonb, %(version)s::uuid, %(position)s::integer, %(key)s::uuid,
 %(tenant)s::varchar"""
 
+# For a tenant without a quota. `made` as in the migration 0040.
 _RECORD_FIRST: Final = f"""
-WITH {_PREPARE_KEY}
+WITH key_prepared AS (
+    UPDATE idempotency_keys SET made = array_fill(NULL::uuid, ARRAY[%(number)s::integer]) WHERE id = %(key)s::uuid
+)
 INSERT INTO compose_starts {_COLUMNS}
 SELECT {_START}, clock_timestamp() AT TIME ZONE 'utc'
-"""
+"""  # noqa: S608 - constants
 _RECORD_ANOTHER: Final = f"""
 INSERT INTO compose_starts {_COLUMNS}
 SELECT {_START}, clock_timestamp() AT TIME ZONE 'utc'
 """
 
-# Serializes the reservations of a tenant. The lock is taken and released within one round trip to the server.
-_LOCK_TENANT: Final = "SELECT pg_advisory_xact_lock(%(lock)s, hashtext(%(tenant)s))"
-
-# The newest builds inside the window. At most `limit` rows of each table are read, however long the history is. A time
-# may be slightly in the future, because another program's clock may be fast. A time more than a day in the future is
-# damaged and does not count: such a build would never leave the window (docs/operations.md, Damaged timestamps).
-_COUNTED: Final = """
-WITH present AS (
-    SELECT clock_timestamp() AT TIME ZONE 'utc' AS at
-), counted AS (
-    (SELECT created_at FROM composes
-     WHERE org_id = %(tenant)s::varchar AND created_at > (SELECT at - %(window)s::interval FROM present)
-       AND created_at < (SELECT at + interval '1 day' FROM present)
-     ORDER BY created_at DESC LIMIT %(limit)s)
-    UNION ALL
-    (SELECT created_at FROM compose_starts
-     WHERE org_id = %(tenant)s::varchar AND created_at > (SELECT at - %(window)s::interval FROM present)
-       AND created_at < (SELECT at + interval '1 day' FROM present)
-     ORDER BY created_at DESC LIMIT %(limit)s)
-    ORDER BY created_at DESC LIMIT %(limit)s
-), usage AS (
-    SELECT count(*) AS used, min(created_at) AS earliest FROM counted
-)"""
-
-_USAGE: Final = f"{_COUNTED} SELECT at, used, earliest FROM present, usage"  # noqa: S608
-
-# Checks that the quota suffices for all starts of the request, and records the first.
-_RECORD_FIRST_WITHIN_QUOTA: Final = f"""
-{_COUNTED}, {_PREPARE_KEY}, recorded AS (
-    INSERT INTO compose_starts {_COLUMNS}
-    SELECT {_START}, at
-    FROM present, usage
-    WHERE used + %(number)s <= %(limit)s
-    RETURNING id
-)
-SELECT at, used, earliest, (SELECT count(*) FROM recorded) FROM present, usage
-"""  # noqa: S608
+# Checks that the quota suffices for all starts of the request, and records the first (migration 0040).
+_RESERVE: Final = """
+SELECT at, used, earliest, granted FROM compose_starts_reserve(
+    %(tenant)s::varchar, %(window)s::interval, %(limit)s::bigint, %(number)s::integer, %(start)s::uuid,
+    %(fingerprint)s::bytea, %(compose)s::jsonb, %(version)s::uuid, %(position)s::integer, %(key)s::uuid)
+"""
+_USAGE: Final = """
+SELECT at, used, earliest FROM compose_quota_usage(%(tenant)s::varchar, %(window)s::interval, %(limit)s::bigint)
+"""
 
 _RELEASE: Final = "DELETE FROM compose_starts WHERE id = ANY (%(starts)s)"
 
@@ -242,13 +209,10 @@ def _record_first(connection: psycopg.Connection[Any], values: Mapping[str, Any]
     if quota is None:
         connection.execute(_RECORD_FIRST, values)
         return Reservation(granted=True, usage=None)
-    with connection.pipeline(), connection.transaction():
-        connection.execute(_LOCK_TENANT, {"lock": _QUOTA_LOCK, "tenant": values["tenant"]})
-        counted = connection.execute(_RECORD_FIRST_WITHIN_QUOTA, {**values, **_quota_values(quota)})
-    at, used, earliest, recorded = _row(counted)
-    number = values["number"] if recorded else 0
+    at, used, earliest, granted = _row(connection.execute(_RESERVE, {**values, **_quota_values(quota)}))
+    number = values["number"] if granted else 0
     # If no build counted before, the first build of this request is the first that leaves the window.
-    return Reservation(granted=bool(recorded), usage=Usage(at, used + number, earliest or (at if recorded else None)))
+    return Reservation(granted=granted, usage=Usage(at, used + number, earliest or (at if granted else None)))
 
 
 def _values(start: NewStart, position: int) -> dict[str, Any]:

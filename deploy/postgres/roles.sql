@@ -61,6 +61,8 @@ BEGIN
             -- Triggers write them, in the owner's name.
             WHEN 'compose_list_entries' THEN 'SELECT'
             WHEN 'compose_counts' THEN 'SELECT'
+            WHEN 'compose_fine_counts' THEN 'SELECT'
+            WHEN 'compose_quota_counts' THEN 'SELECT'
             WHEN 'compose_statuses' THEN
                 'SELECT, INSERT, '
                 'UPDATE (status, looked_at, started_at, finished_at, next_look_at, is_final, is_forgotten)'

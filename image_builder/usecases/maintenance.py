@@ -55,6 +55,7 @@ def maintain(run: DatabaseMaintenance, budget: TimeBudget, *, dry_run: bool) -> 
         "starts_expired": _process("starts_expired", run.expire_starts(dry_run=dry_run), budget),
         "idempotency_keys_expired": _process("idempotency_keys_expired", run.expire_keys(dry_run=dry_run), budget),
         "composes_with_passwords": _process("composes_with_passwords", run.redact_passwords(dry_run=dry_run), budget),
+        "counts_corrected": _process("counts_corrected", run.correct_counts(dry_run=dry_run), budget),
     }
     vacuumed = not dry_run and not budget.is_over() and run.vacuum(budget.is_over)
     log.info("maintenance ended", dry_run=dry_run, complete=not budget.is_over(), vacuumed=vacuumed, **counts)

@@ -16,6 +16,7 @@ from psycopg import errors
 from adapters.postgres.maintenance import open_maintenance
 from adapters.postgres.migrate import migrate
 from adapters.postgres.migration_files import migrations
+from tests.support.counts import wrong_counts
 from tests.support.databases import Parameters, session
 from tests.support.roles import APP, MAINTENANCE, OWNER, apply_roles, database_with_roles, logged_in
 from tests.support.rows import TERN_15, insert_blueprint_version, insert_compose, insert_labels, stored_row
@@ -180,6 +181,16 @@ def test_builds_are_removed_with_their_labels(superuser: Parameters):
         assert sum(ours.expire_composes(dry_run=False)) == 1
     with session(superuser) as connection:
         assert connection.execute("SELECT job_id FROM compose_labels").fetchall() == [(young,)]
+
+
+def test_the_maintenance_corrects_counts(superuser: Parameters):
+    insert_compose(superuser, uuid4().hex)
+    with session(superuser) as connection:
+        connection.execute("UPDATE compose_counts SET count = count + 1")
+    assert wrong_counts(superuser)
+    with open_maintenance(logged_in(superuser, MAINTENANCE), 24) as ours:
+        assert sum(ours.correct_counts(dry_run=False)) > 0
+    assert wrong_counts(superuser) == []
 
 
 def test_a_vacuum_without_the_privilege_is_not_logged_as_done(superuser: Parameters):

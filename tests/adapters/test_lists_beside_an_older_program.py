@@ -18,6 +18,7 @@ from domain.composes import ComposesQuery
 from domain.errors import UnavailableError
 from domain.paging import Page
 from tests.support.blueprints import insert_blueprint, insert_version
+from tests.support.counts import write_without_triggers
 from tests.support.databases import Parameters, session
 from tests.support.pools import pool
 from tests.support.rows import insert_compose
@@ -83,7 +84,7 @@ def test_requests_of_any_shape_are_written_and_listed(database: Parameters, requ
 def test_composes_restored_without_an_image_type_are_listed(database: Parameters) -> None:
     newest = insert_compose(database, TENANT, of_type("wsl"))
     with session(database) as connection:
-        connection.execute("SET session_replication_role = replica")  # as pg_restore --disable-triggers does
+        write_without_triggers(connection)
         connection.execute(
             "INSERT INTO composes (job_id, request, created_at, account_number, org_id) "
             "SELECT md5(n::text)::uuid, '{}', (now() AT TIME ZONE 'utc') - n * interval '1 hour', '', %s "

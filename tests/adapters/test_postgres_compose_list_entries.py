@@ -253,18 +253,3 @@ def test_counts_end_with_the_table(database: Parameters) -> None:
         insert_compose(database, "000001")
     statement(database, "TRUNCATE composes CASCADE")
     assert query(database, "SELECT count(*) FROM compose_counts") == [(0,)]
-
-
-def test_builds_that_were_restored_without_triggers_are_filled_in(
-    composes: PostgresComposes, module_database: Parameters
-) -> None:
-    tenant = uuid4().hex
-    with session(module_database) as connection:
-        connection.execute("SET session_replication_role = replica")
-        connection.execute(
-            "INSERT INTO composes (job_id, request, created_at, account_number, org_id) "
-            "SELECT gen_random_uuid(), '{}', now() AT TIME ZONE 'utc', '', %s FROM generate_series(1, 3)",
-            (tenant,),
-        )
-    statement(module_database, "CALL compose_list_entries_fill()")
-    assert counted(composes, tenant) == 3

@@ -19,6 +19,7 @@ from domain.compose.passwords import is_redacted, present_request
 from domain.errors import ConfigurationError, UnavailableError
 from ports.maintenance import MaintenanceRunningError
 from tests.support.builders import compose_request
+from tests.support.counts import write_without_triggers
 from tests.support.databases import Parameters, session
 from tests.support.rows import insert_blueprint_version, insert_compose, now, stored_row
 from tests.support.waiting import PATIENCE
@@ -51,7 +52,7 @@ def insert_many(
 ) -> None:
     with session(database) as connection:
         if not triggers:
-            connection.execute("SET session_replication_role = replica")
+            write_without_triggers(connection)
         values = {"request": Jsonb(request or {}), "first": now() - ago, "together": together, "number": number}
         connection.execute(_MANY, values)
 

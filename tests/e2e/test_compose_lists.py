@@ -13,6 +13,7 @@ import pytest
 from adapters.embedded.composer.process import StandInComposer
 from tests.support.builders import compose_request
 from tests.support.composes import listed, status_of
+from tests.support.counts import write_without_triggers
 from tests.support.databases import Parameters, session
 from tests.support.refusals import refusal
 from tests.support.rows import insert_blueprint_version, insert_compose, now
@@ -192,7 +193,7 @@ def test_a_large_request_of_an_older_row_is_answered_without_its_password(
     build = client.compose(compose_request())
     with session(module_database) as connection:
         if restored:
-            connection.execute("SET session_replication_role = replica")
+            write_without_triggers(connection)
             connection.execute("UPDATE composes SET request_size = NULL WHERE job_id = %s", (build,))
         connection.execute(
             "UPDATE composes SET request = %s::jsonb WHERE job_id = %s",

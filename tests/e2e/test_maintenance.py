@@ -14,6 +14,7 @@ import pytest
 
 from adapters.postgres.maintenance import open_maintenance
 from tests.support.builders import compose_request
+from tests.support.counts import wrong_counts
 from tests.support.databases import Parameters, session
 from tests.support.launcher import launch
 from tests.support.output import said
@@ -119,6 +120,21 @@ def test_maintenance_removes_old_rows_and_passwords_and_logs_their_numbers(datab
     assert told["vacuumed"]
     assert count(database) == 1
     assert stored_row(database, young)["request"]["customizations"]["users"] == [{"name": "u", "hasPassword": True}]
+
+
+def test_maintenance_corrects_wrong_counts_and_logs_them(database: Parameters) -> None:
+    insert_compose(database, "t")
+    with session(database) as connection:
+        connection.execute("UPDATE compose_quota_counts SET count = count + 1")
+    assert run(database, ENABLE_DB_MAINTENANCE="true")["counts_corrected"] == 1
+    status, output = Job(database, ON).ended()
+    assert status == 0
+    lines = [json.loads(line) for line in output.splitlines()]
+    told = [line for line in lines if line["event"] == "counts of builds are wrong"]
+    assert [(line["org_id"], line["number"], line["corrected"]) for line in told] == [("t", 1, True)]
+    assert lines[-1]["counts_corrected"] == 1
+    assert wrong_counts(database) == []
+    assert run(database, **ON)["counts_corrected"] == 0
 
 
 @pytest.mark.parametrize("environment", [{}, {"ENABLE_DB_MAINTENANCE": "F"}, {"ENABLE_DB_MAINTENANCE": ""}])

@@ -16,12 +16,19 @@ class World:
     cutoff = CUTOFF
 
     def __init__(
-        self, expired: int, with_passwords: int, end_at: int | None = None, *, starts: int = 0, keys: int = 0
+        self,
+        expired: int,
+        with_passwords: int,
+        end_at: int | None = None,
+        *,
+        starts: int = 0,
+        keys: int = 0,
+        organizations: int = 0,
     ) -> None:
         self.budget = TimeBudget(60)
         self.done: list[str] = []
         self._expired, self._with_passwords, self._end_at = expired, with_passwords, end_at
-        self._starts, self._keys = starts, keys
+        self._starts, self._keys, self._organizations = starts, keys, organizations
 
     def expire_composes(self, *, dry_run: bool) -> Iterator[int]:
         return self._batches("count" if dry_run else "remove", self._expired)
@@ -34,6 +41,9 @@ class World:
 
     def redact_passwords(self, *, dry_run: bool) -> Iterator[int]:
         return self._batches("count" if dry_run else "take out", self._with_passwords)
+
+    def correct_counts(self, *, dry_run: bool) -> Iterator[int]:
+        return self._batches("count" if dry_run else "correct", self._organizations)
 
     def vacuum(self, is_over: Callable[[], bool]) -> bool:
         self.done.append("vacuum")
@@ -55,11 +65,14 @@ def outcome_of(world: World, *, dry_run: bool = False) -> dict[str, object]:
 
 
 def test_the_steps_run_in_order_and_their_counts_are_logged() -> None:
-    world = World(3, 2, starts=1, keys=2)
+    world = World(3, 2, starts=1, keys=2, organizations=1)
     told = outcome_of(world)
-    assert world.done == ["remove"] * 3 + ["remove starts"] + ["remove keys"] * 2 + ["take out"] * 2 + ["vacuum"]
+    assert world.done == ["remove"] * 3 + ["remove starts"] + ["remove keys"] * 2 + ["take out"] * 2 + [
+        "correct",
+        "vacuum",
+    ]
     assert (told["composes_expired"], told["composes_with_passwords"]) == (30, 20)
-    assert (told["starts_expired"], told["idempotency_keys_expired"]) == (10, 20)
+    assert (told["starts_expired"], told["idempotency_keys_expired"], told["counts_corrected"]) == (10, 20, 10)
     assert told["complete"]
     assert told["vacuumed"]
 

@@ -1,0 +1,2 @@
+-- outside a transaction
+CALL compose_counts_repair();
