@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.errors import UnavailableError
 from image_builder.composition.container import Container
-from image_builder.configuration.settings import load_settings
+from image_builder.configuration.settings import Settings, load_settings
 from image_builder.http.application import create_connexion_application
 from image_builder.http.bridge import Bridge
 from image_builder.http.call import Lane
@@ -40,13 +40,17 @@ _RECORD_INTERVAL: Final = timedelta(seconds=1)
 _WATCH_INTERVAL: Final = timedelta(seconds=1)
 
 
-def create(package_lists: PackageLists | None = None, metrics_memory: MetricsMemory | None = None) -> ASGIApp:
-    """The service that the environment configures. Raises ConfigurationError.
+def create(
+    settings: Settings | None = None,
+    package_lists: PackageLists | None = None,
+    metrics_memory: MetricsMemory | None = None,
+) -> ASGIApp:
+    """The service, with these settings or those of the environment. Raises ConfigurationError.
 
     Worker processes share the `package_lists` and `metrics_memory` of their parent; without them the service indexes
     package lists itself, and keeps metrics in its own memory.
     """
-    settings = load_settings()
+    settings = settings or load_settings()
     logs.configure(settings.telemetry.log_level, settings.telemetry.log_format)
     container = Container(settings=settings)
     if package_lists is not None:

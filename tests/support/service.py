@@ -26,7 +26,10 @@ BASE = "/api/image-builder/v1"
 
 
 class Service:
-    """`image-builder serve` with the given environment and no other settings of this process."""
+    """`image-builder serve` with the given environment and no other settings of this process.
+
+    With `workers` None the service chooses the number of its workers.
+    """
 
     def __init__(
         self,
@@ -34,7 +37,7 @@ class Service:
         composer_url: str,
         *,
         environment: Mapping[str, str] | None = None,
-        workers: int = 1,
+        workers: int | None = 1,
         log: Path | None = None,
         cgroup: Path | None = None,
         python: Path | None = None,
@@ -67,7 +70,7 @@ class Service:
             **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE_PROCESS_")},
             **(environment or {}),
         }
-        self._workers = workers
+        self._serve = ["serve"] if workers is None else ["serve", "--workers", str(workers)]
         self._cgroup = cgroup
         self._python = python
         output.configured(self.environment)
@@ -80,7 +83,7 @@ class Service:
     def start(self) -> Self:
         """Start the service, and wait until it answers."""
         with self._log.open("ab") as log, self._errors.open("ab") as errors:
-            self.process = self._start(["serve", "--workers", str(self._workers)], log, errors)
+            self.process = self._start(self._serve, log, errors)
         deadline = time.monotonic() + PATIENCE
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -115,7 +118,7 @@ class Service:
 
     def refusal_to_start(self) -> tuple[int, str]:
         """Start the service, which must end by itself, and return its exit status and output."""
-        return self.command("serve", "--workers", str(self._workers))
+        return self.command(*self._serve)
 
     def command(self, *arguments: str) -> tuple[int, str]:
         """Run a command in the same environment, and return its exit status and output."""
