@@ -156,7 +156,7 @@ def _pool(settings: Settings) -> ConnectionPool:
     return ConnectionPool(
         kwargs={**session_parameters(settings.database.parameters), "autocommit": True},
         min_size=2,
-        max_size=settings.serving.database_connections,
+        max_size=settings.serving.pool_size,
         open=True,
     )
 

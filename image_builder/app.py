@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -16,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.errors import UnavailableError
 from image_builder.composition.container import Container
-from image_builder.configuration.settings import load_settings
+from image_builder.configuration.settings import Settings, load_settings
 from image_builder.http.application import create_connexion_application
 from image_builder.http.bridge import Bridge
 from image_builder.http.call import Lane
@@ -26,6 +25,7 @@ from image_builder.http.json_body import encode_json_body
 from image_builder.http.memory import RequestMemory
 from image_builder.telemetry import logs, metrics, reports
 from image_builder.telemetry.workers import MetricsMemory, MetricsSlot
+from image_builder.thread_pool import ThreadPool
 from ports.packages import PackageLists
 from ports.periodic_thread import PeriodicThread
 
@@ -40,13 +40,17 @@ _RECORD_INTERVAL: Final = timedelta(seconds=1)
 _WATCH_INTERVAL: Final = timedelta(seconds=1)
 
 
-def create(package_lists: PackageLists | None = None, metrics_memory: MetricsMemory | None = None) -> ASGIApp:
-    """The service that the environment configures. Raises ConfigurationError.
+def create(
+    settings: Settings | None = None,
+    package_lists: PackageLists | None = None,
+    metrics_memory: MetricsMemory | None = None,
+) -> ASGIApp:
+    """The service, with these settings or those of the environment. Raises ConfigurationError.
 
     Worker processes share the `package_lists` and `metrics_memory` of their parent; without them the service indexes
     package lists itself, and keeps metrics in its own memory.
     """
-    settings = load_settings()
+    settings = settings or load_settings()
     logs.configure(settings.telemetry.log_level, settings.telemetry.log_format)
     container = Container(settings=settings)
     if package_lists is not None:
@@ -68,7 +72,7 @@ def create(package_lists: PackageLists | None = None, metrics_memory: MetricsMem
         create_bridge=partial(Bridge, threads=threads, changes=container.status_changes()),
     )
     # Probes are answered also when the threads of all lanes wait.
-    probe_threads = ThreadPoolExecutor(1, thread_name_prefix="probe")
+    probe_threads = ThreadPool(1, "probe")
     edge = Edge(
         application,
         _Pages(container, probe_threads).by_path(serving.base_paths),
@@ -82,7 +86,7 @@ def create(package_lists: PackageLists | None = None, metrics_memory: MetricsMem
 
 
 @asynccontextmanager
-async def _running(container: Container, bridge: Bridge, probe_threads: ThreadPoolExecutor) -> AsyncIterator[None]:
+async def _running(container: Container, bridge: Bridge, probe_threads: ThreadPool) -> AsyncIterator[None]:
     """Open what requests need; at the end close it in reverse order. No request runs then, except one that hangs."""
     opened = ExitStack()
     try:
@@ -97,7 +101,7 @@ async def _running(container: Container, bridge: Bridge, probe_threads: ThreadPo
             log.warning("shutdown incomplete: closing took too long", seconds=_CLOSE_TIMEOUT)
 
 
-def _open(opened: ExitStack, container: Container, bridge: Bridge, probe_threads: ThreadPoolExecutor) -> None:
+def _open(opened: ExitStack, container: Container, bridge: Bridge, probe_threads: ThreadPool) -> None:
     """Open everything, and register how each part is closed."""
     settings = container.settings()
 
@@ -140,7 +144,7 @@ def _log_failure(task: str, error: Exception) -> None:
 
 async def _close_on_thread(opened: ExitStack) -> None:
     # Not on the event loop's own threads: the end of the loop waits for them, however long they take.
-    closing = ThreadPoolExecutor(1, thread_name_prefix="closing")
+    closing = ThreadPool(1, "closing")
     closed = asyncio.get_running_loop().run_in_executor(closing, opened.close)
     closing.shutdown(wait=False)
     await closed
@@ -149,9 +153,10 @@ async def _close_on_thread(opened: ExitStack) -> None:
 class _Pages:
     """Pages outside the contract, for which no identity is needed."""
 
-    def __init__(self, container: Container, probe_threads: ThreadPoolExecutor) -> None:
+    def __init__(self, container: Container, probe_threads: ThreadPool) -> None:
         self._container = container
         self._probe_threads = probe_threads
+        self._metrics_threads = ThreadPool(1, "metrics")
         self._docs = DocsPage("../openapi.json")
 
     def by_path(self, base_paths: Iterable[str]) -> Mapping[str, PageHandler]:
@@ -176,7 +181,9 @@ class _Pages:
     async def _metrics(self, _path: str) -> Document:
         self._container.sampler().sample()
         # On a thread: it takes milliseconds, during which the event loop serves other requests.
-        return Document(await asyncio.to_thread(self._container.metrics().exposition), metrics.CONTENT_TYPE)
+        exposition = self._container.metrics().exposition
+        text = await asyncio.get_running_loop().run_in_executor(self._metrics_threads, exposition)
+        return Document(text, metrics.CONTENT_TYPE)
 
     async def _openapi(self, _path: str) -> Document:
         return Document(self._container.contract().encoded)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, TypeVar
 
 from image_builder.fair_queue import FairQueue
+from image_builder.thread_pool import ThreadPool
 
 T = TypeVar("T")
 
@@ -36,7 +37,7 @@ class FairThreads:
 
     def __init__(self, threads: int, name: str) -> None:
         """`name` is the prefix of the threads' names."""
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._threads = ThreadPool(threads, name)
         self._queue: FairQueue[_Task] = FairQueue(threads)
         self._lock = Lock()
         self._ended = False

@@ -65,7 +65,8 @@ def _row(variable: Variable, environment: Environment, faulty: Iterable[str]) ->
     value = environment.values.get(variable.name)
     source = environment.sources.get(variable.name, "default")
     if value is None:
-        return variable.name, format_default(variable.default) or "-", source
+        automatic = variable.describe_automatic() if variable.describe_automatic is not None else ""
+        return variable.name, automatic or format_default(variable.default) or variable.shown_default or "-", source
     # Masking needs a value that can be parsed: any part of another one may be a secret.
     return variable.name, "(cannot be used)" if variable.name in faulty else variable.mask(value), source
 

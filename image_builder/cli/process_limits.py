@@ -1,9 +1,11 @@
-"""Operating-system and interpreter limits of a serving process: open files, memory allocation, thread switching."""
+"""What the operating system and the interpreter are told about a serving process: limits, and when it has to end."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import resource
+import signal
 import sys
 from contextlib import suppress
 from typing import Final
@@ -16,6 +18,8 @@ _M_ARENA_MAX: Final = -8
 # to 32 MiB and uses up to eight arenas for each core, so that the memory of a few large requests is never returned.
 _LARGE_BLOCK: Final = 512 * 1024
 _ARENAS: Final = 2
+# prctl(2).
+_PR_SET_PDEATHSIG: Final = 1
 # Seconds after which a computing thread lets other threads run. The event loop needs the interpreter several times for
 # each request, and waits for this time whenever another thread parses a large body. Python's default is 5 ms.
 _SWITCH_INTERVAL: Final = 0.001
@@ -32,3 +36,13 @@ def prepare_process() -> None:
         mallopt(_M_ARENA_MAX, _ARENAS)
         mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
         mallopt(_M_TRIM_THRESHOLD, _LARGE_BLOCK)
+
+
+def end_with_parent(parent: int, number: signal.Signals) -> None:
+    """Let the kernel send this process the signal `number` when its parent ends or is killed (Linux).
+
+    `parent` is the id of the process that has started this one from its main thread.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+    if os.getppid() != parent:  # it ended before
+        os.kill(os.getpid(), number)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +26,7 @@ from image_builder.cli.workers import Workers
 from image_builder.composition.adapters import index_packages
 from image_builder.configuration.preflight import report_all_faults
 from image_builder.configuration.settings import Settings, find_listen_address, is_embedded_requested, load_settings
+from image_builder.configuration.worker_count import WorkerCount, choose_worker_count
 from image_builder.telemetry.workers import MetricsMemory
 
 log = structlog.get_logger()
@@ -54,7 +57,7 @@ _CONNECTION_OPTIONS: Final = (
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
-    help="Worker processes.  [default: WORKERS, or 1]",
+    help="Worker processes.  [default: WORKERS, or as many as cores and memory allow, at most 8]",
 )
 def serve(*, embedded: bool, data: Path, workers: int | None) -> None:
     """Serve the API on LISTEN_ADDRESS (default localhost:8086) until Ctrl-C or SIGTERM.
@@ -75,7 +78,7 @@ def serve(*, embedded: bool, data: Path, workers: int | None) -> None:
             signal_handler.check()
             _run(
                 settings,
-                workers or settings.serving.workers,
+                _count_workers(workers, settings.serving.workers),
                 signal_handler,
                 lambda: _announce(settings, data if embedded else None),
             )
@@ -84,12 +87,27 @@ def serve(*, embedded: bool, data: Path, workers: int | None) -> None:
     exit_despite_threads()
 
 
-def _run(settings: Settings, workers: int, signal_handler: StartSignalHandler, announce: Callable[[], None]) -> None:
+def _count_workers(option: int | None, variable: int | None) -> WorkerCount:
+    """The number of workers that the option `--workers`, the variable `WORKERS` or else the system asks for."""
+    if option is not None:
+        return WorkerCount(option, "--workers")
+    return choose_worker_count() if variable is None else WorkerCount(variable, "WORKERS")
+
+
+def _run(
+    settings: Settings, count: WorkerCount, signal_handler: StartSignalHandler, announce: Callable[[], None]
+) -> None:
     prepare_process()
-    create = partial(app.create, index_packages(settings))
+    workers = count.number
+    settings = replace(settings, serving=settings.serving.for_workers(workers, is_chosen=count.is_chosen))
+    create = partial(app.create, settings, index_packages(settings))
     service = create()  # also with several workers, so that faults are reported once and before the service listens
+    log.info("number of worker processes", workers=workers, reason=count.reason)
     if settings.ignored_variables:
         log.warning("ignored environment variables", variables=settings.ignored_variables)
+    # What exists now stays: garbage collections need not look at it, and would copy the memory that workers share.
+    gc.collect()
+    gc.freeze()
     signal_handler.stop_interrupting()
     signal_handler.check()
     with nullcontext() if workers == 1 else MetricsMemory.of(workers) as metrics_memory:

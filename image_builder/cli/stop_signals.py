@@ -12,6 +12,8 @@ from typing import Final
 
 import structlog
 
+from image_builder.thread_pool import PoolThread
+
 log = structlog.get_logger()
 
 # SIGHUP: the terminal was closed.
@@ -20,6 +22,7 @@ SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _REPEAT_INTERVAL: Final = 0.5
 # Seconds that threads get to end.
 _THREAD_END_TIMEOUT: Final = 1.0
+_THREAD_CHECK_INTERVAL: Final = 0.05
 
 
 class StopSignals:
@@ -89,9 +92,9 @@ def exit_despite_threads() -> None:
     The interpreter would wait for threads with hanging requests. The caller must have closed everything else.
     """
     deadline = time.monotonic() + _THREAD_END_TIMEOUT
-    for thread in _running_threads():
-        thread.join(max(deadline - time.monotonic(), 0))
-    if hanging := _running_threads():
+    while (hanging := _running_threads()) and time.monotonic() < deadline:
+        hanging[0].join(_THREAD_CHECK_INTERVAL)  # a thread of a pool may end its work without ending itself
+    if hanging:
         log.warning("process ended while requests were hanging", threads=[thread.name for thread in hanging])
         sys.stdout.flush()
         sys.stderr.flush()
@@ -99,4 +102,6 @@ def exit_despite_threads() -> None:
 
 
 def _running_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread is not threading.main_thread() and not thread.daemon]
+    """The threads that run work to be finished: those that are no daemons, and the busy ones of pools."""
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    return [thread for thread in others if (thread.is_busy if isinstance(thread, PoolThread) else not thread.daemon)]

@@ -2,6 +2,9 @@
 
 It replaces uvicorn's supervisor, which sends its workers SIGTERM for every signal, keeps the listening socket open
 until the last worker has ended, so that connections queue there without an answer, and cannot run the class `Server`.
+
+Workers are forked, so that they share the memory of the imported program with the supervisor. The supervisor has one
+thread and no event loop: no lock is held by a thread that does not exist in the worker.
 """
 
 from __future__ import annotations
@@ -10,11 +13,10 @@ import multiprocessing
 import os
 import signal
 import socket
-import threading
 import time
 from collections.abc import Callable
-from multiprocessing import connection, resource_tracker
-from multiprocessing.context import SpawnProcess
+from multiprocessing import connection
+from multiprocessing.context import ForkProcess
 from types import FrameType
 from typing import Final
 
@@ -22,14 +24,14 @@ import structlog
 from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 
-from image_builder.cli.process_limits import prepare_process
+from image_builder.cli.process_limits import end_with_parent
 from image_builder.cli.server import Server, create_uvicorn_config
 from image_builder.cli.stop_signals import SIGNALS, StopSignals, exit_despite_threads
 from image_builder.configuration.settings import Settings
 
 log = structlog.get_logger()
 
-_spawn: Final = multiprocessing.get_context("spawn")
+_fork: Final = multiprocessing.get_context("fork")
 # Signals from the supervisor to a worker: shut down after the grace period, or without it.
 _END: Final = signal.SIGTERM
 _HURRY: Final = signal.SIGUSR1
@@ -52,7 +54,7 @@ class Workers:
         self._create = create
         self._listener = listener
         self._count = count
-        self._started: dict[SpawnProcess, float] = {}
+        self._started: dict[ForkProcess, float] = {}
         self._stop_signals = StopSignals()
 
     def run(self, is_stop_requested: Callable[[], bool]) -> None:
@@ -66,8 +68,6 @@ class Workers:
             for number in SIGNALS
             if signal.getsignal(number) is not signal.SIG_IGN
         }
-        # Otherwise starting the first worker would start the tracker and unblock signals that must stay blocked.
-        resource_tracker.ensure_running()
         try:
             while not self._stop_signals.count and not is_stop_requested():
                 self._start_missing()
@@ -93,7 +93,7 @@ class Workers:
                 )
                 del self._started[worker]
         while len(self._started) < self._count:
-            worker = _spawn.Process(target=_run_worker, args=(self._settings, self._create, self._listener))
+            worker = _fork.Process(target=_run_worker, args=(self._settings, self._create, self._listener, os.getpid()))
             # A terminal sends SIGINT and SIGHUP to all its processes; the worker waits for the signal of its supervisor
             # instead. Other signals wait until the worker handles them: if they killed it, it would reset connections.
             blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP, _END, _HURRY})
@@ -121,7 +121,7 @@ class Workers:
                 handled_signals = self._stop_signals.count
                 self._send_signal(signal.SIGKILL if late or handled_signals > 2 else _HURRY)
 
-    def _alive(self) -> list[SpawnProcess]:
+    def _alive(self) -> list[ForkProcess]:
         return [worker for worker in self._started if worker.exitcode is None]
 
     def _send_signal(self, number: signal.Signals) -> None:
@@ -138,19 +138,11 @@ class _Worker(Server):
             super().handle_exit(signal.SIGINT if sig == _HURRY else sig, frame)
 
 
-def _run_worker(settings: Settings, create: Callable[[], ASGIApp], listener: socket.socket) -> None:
-    prepare_process()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def _run_worker(settings: Settings, create: Callable[[], ASGIApp], listener: socket.socket, supervisor: int) -> None:
     server = _Worker(create_uvicorn_config(settings, create, factory=True), settings.serving.shutdown_grace)
     for number in (_END, _HURRY):
         signal.signal(number, server.handle_exit)
+    end_with_parent(supervisor, _END)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {_END, _HURRY})
     server.run(sockets=[listener])
     exit_despite_threads()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), _END)

@@ -91,7 +91,7 @@ def create_tracing(container: Container) -> Tracing:
 def create_database(container: Container) -> PostgresDatabase:
     """The connection pool, not yet open."""
     settings = container.settings()
-    return PostgresDatabase(settings.database.parameters, size=settings.serving.database_connections)
+    return PostgresDatabase(settings.database.parameters, size=settings.serving.pool_size)
 
 
 def create_composes(container: Container) -> Composes:
@@ -165,7 +165,8 @@ def create_rate_limits(container: Container) -> RateLimits:
     if not settings.storage_url:
         from adapters.rate_limits.memory import InMemoryRateLimits  # noqa: PLC0415
 
-        return InMemoryRateLimits(settings.amounts, settings.window)
+        shares = settings.shares(container.settings().serving.workers or 1)
+        return InMemoryRateLimits(shares, settings.window)
     from adapters.rate_limits.redis import RedisRateLimits  # noqa: PLC0415
 
     patience = settings.storage_timeout.total_seconds()

@@ -6,20 +6,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from adapters.files.project_files import DISTRIBUTIONS
-from domain.budgets import Budget
+from domain.budgets import Budget, share_budget
 from domain.build_logs import LARGEST_LOGS
 from domain.compose.targets import UploadSettings
 from domain.composes import LARGEST_LIST
 from image_builder.configuration.variables import Section
+from image_builder.configuration.worker_count import choose_worker_count
 from image_builder.telemetry.logs import FORMATS, LEVELS
 
 _MiB: Final = 1024 * 1024
+# Connections of a worker to the database; the least that workers share out, which suffice for one core each.
+_CONNECTIONS: Final = 20
+_MIN_CONNECTIONS: Final = 5
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _CLIENT_ID, _CLIENT_SECRET = "OAuth2 client id", "OAuth2 client secret"
 _TOKEN_URL: Final = "OAuth2 token endpoint; unset: requests carry no token"  # noqa: S105
@@ -49,6 +53,11 @@ _sinks: Final = Section(
 )
 _about: Final = Section("About the build")
 _maintenance: Final = Section("Maintenance", "Only `image-builder maintenance` reads them, and the database's.")
+
+
+def _describe_worker_count() -> str:
+    chosen = choose_worker_count()
+    return f"{chosen.number} ({chosen.reason})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +94,14 @@ class ServingSettings:
     listen_address: str = _serving.listen_address(
         "LISTEN_ADDRESS", "localhost:8086", "address to listen on; `:8086` listens on all addresses"
     )
-    workers: int = _serving.integer("WORKERS", 1, "worker processes; `--workers` takes precedence", within=(1, 64))
+    workers: int | None = _serving.automatic_integer(
+        "WORKERS",
+        "worker processes; `--workers` takes precedence. Unset: as many as this process may use whole cores (affinity, "
+        "CPU limit of its control groups), with 150 MiB of its memory limit for each; at least 1, at most 8",
+        within=(1, 64),
+        shown_default="by cores and memory",
+        describe_automatic=_describe_worker_count,
+    )
     embedded: bool = _serving.boolean(
         "IMAGE_BUILDER_EMBEDDED", False, "start a database and stand-in back-ends, as `--embedded` does"
     )
@@ -130,7 +146,13 @@ class ServingSettings:
     waiting_threads: int = _serving.integer(
         "WAITING_THREADS", 80, "threads of a worker for requests that wait for back-ends", within=(1, 2000)
     )
-    database_connections: int = _database.integer("DB_POOL_SIZE", 20, "connections of a worker", within=(1, 500))
+    database_connections: int | None = _database.automatic_integer(
+        "DB_POOL_SIZE",
+        "connections of a worker. Unset: 20; if `WORKERS` is unset as well, 20 divided by the number of workers, "
+        "at least 5",
+        within=(1, 500),
+        shown_default="20, or fewer",
+    )
     shutdown_grace: int = _serving.integer(
         "SHUTDOWN_GRACE",
         5,
@@ -145,6 +167,20 @@ class ServingSettings:
         "",
         "Clowder's configuration file; its database, port, endpoints, flags and rate limit storage take precedence",
     )
+
+    @property
+    def pool_size(self) -> int:
+        """The largest number of connections of one worker to the database."""
+        return self.database_connections or _CONNECTIONS
+
+    def for_workers(self, number: int, *, is_chosen: bool) -> ServingSettings:
+        """The settings of each of so many workers. `is_chosen`: the service has chosen the number.
+
+        Then the workers share the connections of one, so that an upgrade or a node with more cores does not multiply
+        the connections of a pod.
+        """
+        connections = max(_CONNECTIONS // number, _MIN_CONNECTIONS) if is_chosen else _CONNECTIONS
+        return replace(self, workers=number, database_connections=self.database_connections or connections)
 
     @property
     def host(self) -> str:
@@ -312,7 +348,7 @@ class RateLimitSettings:
     storage_url: str = _rates.url(
         "RATE_LIMIT_STORAGE_URL",
         "",
-        "Redis or Valkey where all processes count together; unset: each process counts for itself",
+        "Redis or Valkey where all processes count together; unset: each worker counts for itself and admits its share",
         secret=True,
         schemes="redis rediss valkey valkeys",
     )
@@ -324,6 +360,10 @@ class RateLimitSettings:
     def amounts(self) -> Mapping[Budget, int]:
         """Requests in a window, by kind."""
         return {Budget.READS: self.reads, Budget.WRITES: self.writes, Budget.BUILD_REQUESTS: self.builds}
+
+    def shares(self, workers: int) -> Mapping[Budget, int]:
+        """Requests in a window that each of several workers admits if it counts only its own, by kind."""
+        return {budget: share_budget(budget, limit, workers) for budget, limit in self.amounts.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,7 +49,10 @@ SettingsT = TypeVar("SettingsT", bound=SettingsClass)
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One environment variable. `values` and `shown_default` are how the documentation names what it may hold."""
+    """One environment variable. `values` and `shown_default` are how the documentation names what it may hold.
+
+    `describe_automatic`, where the value depends on the system, describes what an unset variable means here.
+    """
 
     name: str
     section: Section
@@ -60,6 +63,7 @@ class Variable:
     required: bool
     field_type: field_types.FieldFactory
     default: Any
+    describe_automatic: Callable[[], str] | None = None
 
     def schema_field(self) -> Field[Any]:
         """The marshmallow field that parses the variable."""
@@ -102,6 +106,22 @@ class Section:
     def integer(self, name: str, default: int, meaning: str, *, within: tuple[int, int]) -> int:
         """A whole number."""
         return self._declare(name, default, meaning, field_types.format_range(within), field_types.integer(within))
+
+    def automatic_integer(
+        self,
+        name: str,
+        meaning: str,
+        *,
+        within: tuple[int, int],
+        shown_default: str,
+        describe_automatic: Callable[[], str] | None = None,
+    ) -> int | None:
+        """A whole number; None when the variable is not set and the service chooses the number."""
+        values, kind = field_types.format_range(within), field_types.integer(within)
+        variable = Variable(
+            name, self, meaning, values, shown_default, False, False, kind, None, describe_automatic=describe_automatic
+        )
+        return cast(int | None, field(metadata={_VARIABLE: variable}))
 
     def number(self, name: str, default: float, meaning: str, *, within: tuple[float, float]) -> float:
         """A decimal number."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from domain.errors import UnavailableError
 from image_builder.fair_queue import FairQueue
+from image_builder.thread_pool import ThreadPool
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ class FairLane:
 
     def __init__(self, name: str, threads: int, max_waiting: int) -> None:
         """`name` is the prefix of the threads' names; `max_waiting` is the number of places in the queue."""
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._threads = ThreadPool(threads, name)
         # One future for each waiting call: resolved when the call may run, failed when the call is refused.
         self._queue: FairQueue[asyncio.Future[None]] = FairQueue(threads, max_waiting)
 

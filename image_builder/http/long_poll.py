@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from hashlib import sha256
 from typing import Final
@@ -21,6 +20,7 @@ from starlette.types import Receive
 from domain.errors import InvalidRequestError, UnavailableError
 from image_builder.http.call import Call, RequestRecord
 from image_builder.http.entity_tags import parse_if_none_match
+from image_builder.thread_pool import ThreadPool
 
 log = structlog.get_logger()
 
@@ -75,7 +75,7 @@ class StatusChanges:
         # For each build, the futures of the requests that wait for it, with the entity tag that each of them knows.
         self._waiting: dict[UUID, dict[asyncio.Future[None], str]] = {}
         self._polling: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="status-changes")
+        self._thread = ThreadPool(1, "status-changes")
         self._ended = False
 
     async def wait(self, compose_id: UUID, etag: str, seconds: float) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -36,6 +35,7 @@ from image_builder.http.schemas import refuse_nul
 from image_builder.http.toml import add_query, create_request_from_toml
 from image_builder.http.value_count import MAX_VALUES, count_toml_values, count_values
 from image_builder.telemetry import logs
+from image_builder.thread_pool import ThreadPool
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ _MAX_VALUES_ON_LOOP: Final = 2_000
 # the event loop for Python's global interpreter lock.
 _PARSERS: Final = FairLane("parse", 2, max_waiting=400)
 # The threads that look up the size of the stored document that a large body replaces, so that no other work waits.
-_LOOKUPS: Final = ThreadPoolExecutor(2, thread_name_prefix="stored-size")
+_LOOKUPS: Final = ThreadPool(2, "stored-size")
 # Bytes of memory for a value besides its text: it is parsed, gets defaults, and is converted for a back-end.
 _BYTES_PER_VALUE: Final = 200
 

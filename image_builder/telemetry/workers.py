@@ -18,7 +18,6 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from multiprocessing import reduction
 from threading import Lock
 from typing import Any, Final, Self
 
@@ -46,7 +45,7 @@ _SECONDS_BETWEEN_ATTEMPTS: Final = 0.05
 class MetricsMemory:
     """The slots of a service: one file in memory for each worker process.
 
-    It can be an argument of processes that are spawned. The process that creates it uses it as a context manager.
+    Forked processes inherit it. The process that creates it uses it as a context manager.
     """
 
     def __init__(self, files: Sequence[int]) -> None:
@@ -67,10 +66,6 @@ class MetricsMemory:
     def __exit__(self, *_: object) -> None:
         for file in self._files:
             os.close(file)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Let multiprocessing pass on duplicates of the file descriptors to a spawned process."""
-        return _rebuild, ([reduction.DupFd(file) for file in self._files],)
 
     @property
     def paths(self) -> list[str]:
@@ -118,10 +113,6 @@ class MetricsSlot(Collector):
                 elif is_held or not key.startswith(_SUM_OF_LIVE_WORKERS):
                     totals[key] += value
         return _metrics({**totals, **{key: value for key, (timestamp, value) in latest.items() if timestamp}})
-
-
-def _rebuild(files: Iterable[Any]) -> MetricsMemory:
-    return MetricsMemory([file.detach() for file in files])
 
 
 def _memory_file() -> int:

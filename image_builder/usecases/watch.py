@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from datetime import timedelta
 from threading import Event
@@ -15,6 +15,7 @@ import structlog
 
 from domain.errors import UnavailableError
 from domain.looks import SCHEDULE, Look, UnfinishedBuilds
+from image_builder.thread_pool import ThreadPool
 from image_builder.usecases.looks import LookAtBuilds
 from ports.deadline import until
 from ports.meter import NULL_METER, Meter
@@ -72,7 +73,7 @@ class StatusWatcher:
     meter: Meter = NULL_METER
     clock: Callable[[], float] = time.monotonic
     pod: UUID = field(default_factory=uuid4)
-    _threads: ThreadPoolExecutor | None = None
+    _threads: ThreadPool = field(init=False)
     _stopped: Event = field(default_factory=Event)
     _leads: bool = False
     _leadership_at: float = float("-inf")
@@ -82,6 +83,9 @@ class StatusWatcher:
     _last_look_at: float = float("-inf")
     # Unanswered looks in a row.
     _unanswered: int = 0
+
+    def __post_init__(self) -> None:
+        self._threads = ThreadPool(self.budget.at_once, "look")
 
     def __call__(self) -> None:
         """Look at the builds that are due, if this process is the leader.
@@ -157,7 +161,7 @@ class StatusWatcher:
             self._wait_for_turn()
             if self._stopped.is_set():
                 break
-            running[self._executor().submit(self._ask, compose_id)] = compose_id
+            running[self._threads.submit(self._ask, compose_id)] = compose_id
         while running:
             self._store_answers(running)
         if self._composer_away and not was_away:
@@ -188,9 +192,3 @@ class StatusWatcher:
     def _ask(self, compose_id: UUID) -> Look:
         with until(_LOOK_TIMEOUT):
             return self.looks.ask(compose_id)
-
-    def _executor(self) -> ThreadPoolExecutor:
-        """The threads of looks, which only the leader needs."""
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(self.budget.at_once, thread_name_prefix="look")
-        return self._threads

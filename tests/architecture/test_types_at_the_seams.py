@@ -166,7 +166,7 @@ COMPOSITION = "image_builder/composition/"
 # By module of the composition root: a text and what replaces it, such that mypy must report the module.
 CHANGES = {
     "adapters.py": {
-        "swapped arguments": ("settings.amounts, settings.window)", "settings.window, settings.amounts)"),
+        "swapped arguments": ("(shares, settings.window)", "(settings.window, shares)"),
         "swapped arguments of files": (
             "load_distributions(builds.distributions), load_",
             "load_allow_list(None), load_",
@@ -174,7 +174,7 @@ CHANGES = {
         "another adapter": ("PostgresStarts(container.database())", "PostgresAbandonedStarts(container.database())"),
         "a misspelt setting": ("settings.database.parameters", "settings.database.parameter"),
         "a section for a setting": ("container.settings().fingerprint_secret", "container.settings().builds"),
-        "a text for a number": ("settings.serving.database_connections", "settings.serving.listen_address"),
+        "a text for a number": ("settings.serving.pool_size", "settings.serving.listen_address"),
     },
     "use_cases.py": {
         "swapped arguments": (

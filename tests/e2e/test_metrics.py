@@ -36,8 +36,8 @@ def workers_of(service: Service) -> set[int]:
     """The worker processes of the service, as soon as there are two."""
     assert service.process is not None
     parent = service.process.pid
-    until(lambda: len(children_of(parent, "multiprocessing.spawn")) == 2, "two workers", PATIENCE)
-    return children_of(parent, "multiprocessing.spawn")
+    until(lambda: len(children_of(parent)) == 2, "two workers", PATIENCE)
+    return children_of(parent)
 
 
 def kill_and_await_successor(service: Service, worker: int) -> Exposition:

@@ -243,11 +243,11 @@ def test_a_killed_worker_is_replaced(database: Parameters, composer: StandInComp
     with serving(database, composer, 2) as service:
         assert service.process is not None
         parent = service.process.pid
-        until(lambda: len(children_of(parent, "multiprocessing.spawn")) == 2)
-        first = children_of(parent, "multiprocessing.spawn")
+        until(lambda: len(children_of(parent)) == 2)
+        first = children_of(parent)
         for worker in first:
             os.kill(worker, signal.SIGKILL)
-        until(lambda: len(children_of(parent, "multiprocessing.spawn") - first) == 2)
+        until(lambda: len(children_of(parent) - first) == 2)
         until(lambda: not refuses(service))
         assert service.client("replaced").get("/composes").status_code == 200
         assert signalled(service).wait(PATIENCE) == 0
@@ -265,7 +265,7 @@ def test_a_request_that_queues_while_workers_start_is_answered(database: Paramet
         until(lambda: is_listening(service))
         with raw_http.connection(service.url) as opened:
             opened.sendall(raw_http.head("GET", f"{BASE}/composes", IDENTITY))
-            until(lambda: len(children_of(starting.pid, "multiprocessing.spawn")) == 2)
+            until(lambda: len(children_of(starting.pid)) == 2)
             starting.terminate()
             answer = raw_http.read(opened)
         assert starting.wait(PATIENCE) == 0
@@ -279,7 +279,7 @@ def test_a_request_that_queues_while_workers_start_is_answered(database: Paramet
 def test_workers_end_with_their_supervisor(database: Parameters, composer: StandInComposer) -> None:
     with serving(database, composer, 2) as service:
         assert service.process is not None
-        workers = children_of(service.process.pid, "multiprocessing.spawn")
+        workers = children_of(service.process.pid)
         service.process.kill()
         service.process.wait()
         until(lambda: not any(map(is_alive, workers)))

@@ -6,13 +6,12 @@ from pathlib import Path
 
 from tests.support.processes import children_of
 
-_WORKERS = "multiprocessing.spawn"
 MIB = 1024 * 1024
 
 
 def processes_of(parent: int) -> set[int]:
     """The service's process and its workers."""
-    return {parent, *children_of(parent, _WORKERS)}
+    return {parent, *children_of(parent)}
 
 
 def forget_peak_memory(parent: int) -> None:

@@ -24,9 +24,9 @@ def running(word: str) -> set[int]:
     return {number for number in numbers if word in command_of(number)}
 
 
-def children_of(parent: int, word: str) -> set[int]:
-    """The child processes of a process that have this word in their command line."""
-    return {process for process in running(word) if _parent_of(process) == parent}
+def children_of(parent: int) -> set[int]:
+    """The child processes of a process that run."""
+    return {process for process in running("") if is_alive(process) and _parent_of(process) == parent}
 
 
 def _parent_of(process: int) -> int:

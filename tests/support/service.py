@@ -28,7 +28,10 @@ _NO_DATABASE = "The database is not available"
 
 
 class Service:
-    """`image-builder serve` with the given environment and no other settings of this process."""
+    """`image-builder serve` with the given environment and no other settings of this process.
+
+    With `workers` None the service chooses the number of its workers.
+    """
 
     def __init__(
         self,
@@ -36,7 +39,7 @@ class Service:
         composer_url: str,
         *,
         environment: Mapping[str, str] | None = None,
-        workers: int = 1,
+        workers: int | None = 1,
         log: Path | None = None,
         cgroup: Path | None = None,
         python: Path | None = None,
@@ -69,7 +72,7 @@ class Service:
             **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE_PROCESS_")},
             **(environment or {}),
         }
-        self._workers = workers
+        self._serve = ["serve"] if workers is None else ["serve", "--workers", str(workers)]
         self._cgroup = cgroup
         self._python = python
         output.configured(self.environment)
@@ -82,7 +85,7 @@ class Service:
     def start(self) -> Self:
         """Start the service, and wait until it answers, and until it can use its database if that answers at all."""
         with self._log.open("ab") as log, self._errors.open("ab") as errors:
-            self.process = self._start(["serve", "--workers", str(self._workers)], log, errors)
+            self.process = self._start(self._serve, log, errors)
         deadline = time.monotonic() + PATIENCE
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -120,7 +123,7 @@ class Service:
 
     def refusal_to_start(self) -> tuple[int, str]:
         """Start the service, which must end by itself, and return its exit status and output."""
-        return self.command("serve", "--workers", str(self._workers))
+        return self.command(*self._serve)
 
     def command(self, *arguments: str) -> tuple[int, str]:
         """Run a command in the same environment, and return its exit status and output."""

@@ -23,6 +23,7 @@ from image_builder.configuration.settings import (
     load_settings,
 )
 from image_builder.configuration.variables import secret_values, without_credentials
+from image_builder.configuration.worker_count import choose_worker_count
 from tests.support.service import PROJECT
 
 COMPOSER = {"COMPOSER_URL": "http://composer.example.com"}
@@ -319,6 +320,26 @@ def test_config_says_where_each_value_comes_from(surrounded: Surrounded, tmp_pat
 def test_config_prints_every_variable(surrounded: Surrounded) -> None:
     surrounded(**COMPOSER)
     assert [line.split()[0] for line in config().stdout.splitlines()] == list(ALL_VARIABLES)
+
+
+def test_config_says_how_many_workers_are_chosen_and_why(surrounded: Surrounded) -> None:
+    surrounded(**COMPOSER)
+    chosen = choose_worker_count()
+    line = next(line for line in config().stdout.splitlines() if line.startswith("WORKERS "))
+    assert line.split(maxsplit=1)[1].startswith(f"{chosen.number} ({chosen.reason}) ")
+    surrounded(**COMPOSER, WORKERS="3")
+    assert row(config(), "WORKERS") == ["3", "environment"]
+
+
+@pytest.mark.parametrize(
+    ("size", "workers", "is_chosen", "expected"),
+    [("", 1, True, 20), ("", 2, True, 10), ("", 8, True, 5), ("", 8, False, 20), ("7", 8, True, 7)],
+)
+def test_workers_of_a_chosen_number_share_the_connections_to_the_database(
+    surrounded: Surrounded, size: str, workers: int, is_chosen: bool, expected: int
+) -> None:
+    surrounded(**COMPOSER, DB_POOL_SIZE=size)
+    assert load_settings().serving.for_workers(workers, is_chosen=is_chosen).pool_size == expected
 
 
 def test_config_masks_secrets(surrounded: Surrounded) -> None:
