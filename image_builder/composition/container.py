@@ -23,6 +23,7 @@ from image_builder.http.artifacts import ArtifactsController
 from image_builder.http.auth import Authenticate
 from image_builder.http.blueprints import BlueprintsController
 from image_builder.http.call import Route
+from image_builder.http.checks import ChecksController
 from image_builder.http.composes import ComposesController
 from image_builder.http.contract import Contract
 from image_builder.http.distributions import DistributionsController
@@ -125,6 +126,7 @@ class Container(DeclarativeContainer):
     )
     packages_controller: Provider[PackagesController] = ThreadSafeSingleton(controllers.create_packages, __self__)
     composes_controller: Provider[ComposesController] = ThreadSafeSingleton(controllers.create_composes, __self__)
+    checks_controller: Provider[ChecksController] = ThreadSafeSingleton(controllers.create_checks, __self__)
     artifacts_controller: Provider[ArtifactsController] = ThreadSafeSingleton(controllers.create_artifacts, __self__)
     blueprints_controller: Provider[BlueprintsController] = ThreadSafeSingleton(controllers.create_blueprints, __self__)
     quota_controller: Provider[QuotaController] = ThreadSafeSingleton(controllers.create_quota, __self__)

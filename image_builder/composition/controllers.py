@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from domain.errors import ConfigurationError
+from image_builder.composition.use_cases import create_prepare
 from image_builder.http.artifacts import ArtifactsController
 from image_builder.http.auth import Authenticate, create_authenticator
 from image_builder.http.blueprints import BlueprintsController
 from image_builder.http.bounds import collect_bounds
 from image_builder.http.call import Route
+from image_builder.http.checks import ChecksController
 from image_builder.http.composes import ComposesController
 from image_builder.http.distributions import DistributionsController
 from image_builder.http.features import FeaturesController
@@ -23,6 +26,7 @@ from image_builder.http.quota import QuotaController
 from image_builder.usecases.artifacts import ShowArtifacts
 from image_builder.usecases.build_blueprint import BuildBlueprint
 from image_builder.usecases.cancel import CancelBuilds
+from image_builder.usecases.check import CheckComposes, SupportedOptions
 from image_builder.usecases.composes import ManageComposes
 from image_builder.usecases.distributions import DescribeDistribution
 from image_builder.usecases.export import ExportBlueprint
@@ -34,6 +38,7 @@ from image_builder.usecases.readiness import Probe
 from image_builder.usecases.recommendations import RecommendPackages
 from image_builder.usecases.requirements import ShowPolicy
 from image_builder.usecases.rerun import RerunBuild
+from image_builder.usecases.resolve import ResolvePackages
 
 if TYPE_CHECKING:
     from image_builder.composition.container import Container
@@ -104,6 +109,29 @@ def create_composes(container: Container) -> ComposesController:
     )
 
 
+def create_checks(container: Container) -> ChecksController:
+    """Checks of requests without a build."""
+    operations = container.contract().operations
+    check_body, blueprint_body = operations["checkCompose"].body, operations["checkBlueprint"].body
+    if check_body is None or blueprint_body is None:
+        raise ConfigurationError("openapi.yaml describes no body of the checks")
+    return ChecksController(
+        CheckComposes(
+            prepare=create_prepare(container),
+            resolve=ResolvePackages(container.back_ends().resolver),
+            options=SupportedOptions(container.back_ends().composer_lookups),
+            lists=container.package_lists(),
+            show_quota=ShowQuota(container.quotas(), container.starts()),
+            blueprints=container.blueprints(),
+            find_schema_errors=check_body.find_errors,
+            completed=check_body.accept,
+            threads=container.image_threads(),
+            deadline=container.settings().builds.compose_deadline,
+        ),
+        blueprint_body,
+    )
+
+
 def create_blueprints(container: Container) -> BlueprintsController:
     """Blueprints."""
     return BlueprintsController(
@@ -166,6 +194,7 @@ def create_routes(container: Container) -> Mapping[str, Route]:
         **container.distributions_controller().routes(),
         **container.packages_controller().routes(),
         **container.composes_controller().routes(),
+        **container.checks_controller().routes(),
         **container.blueprints_controller().routes(),
         **container.artifacts_controller().routes(),
         **container.quota_controller().routes(),

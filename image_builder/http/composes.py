@@ -100,7 +100,7 @@ class ComposesController:
         idempotency_key: str | None,
     ) -> Response:
         """Handle POST /blueprints/{id}/compose."""
-        client_id = _client_id(x_image_builder_ui)
+        client_id = client_id_of(x_image_builder_ui)
         started = self.idempotent_requests(
             identity,
             IdempotentRequest(f"/blueprints/{id}/compose", idempotency_key, body),
@@ -203,7 +203,7 @@ def _with_quota(answer: Response, started: Started) -> Response:
     return answer
 
 
-def _client_id(interface: str | None) -> str:
+def client_id_of(interface: str | None) -> str:
     """Return the kind of program that sent the request, by its header X-ImageBuilder-ui."""
     if not interface:
         return "api"
