@@ -39,6 +39,7 @@ from image_builder.telemetry.sampler import Sampler
 from image_builder.telemetry.tracing import Tracing
 from image_builder.telemetry.workers import MetricsSlot
 from image_builder.usecases.blueprints import ManageBlueprints
+from image_builder.usecases.check import CheckComposes
 from image_builder.usecases.complete_cancellations import CompleteCancellations
 from image_builder.usecases.compose import StartComposes
 from image_builder.usecases.idempotent_requests import IdempotentRequests
@@ -108,6 +109,7 @@ class Container(DeclarativeContainer):
     )
     record: Provider[RecordBuilds] = ThreadSafeSingleton(use_cases.create_record, __self__)
     start_composes: Provider[StartComposes] = ThreadSafeSingleton(use_cases.create_start_composes, __self__)
+    check_composes: Provider[CheckComposes] = ThreadSafeSingleton(use_cases.create_check_composes, __self__)
     look_at_builds: Provider[LookAtBuilds] = ThreadSafeSingleton(use_cases.create_look_at_builds, __self__)
     complete_cancellations: Provider[CompleteCancellations] = ThreadSafeSingleton(
         use_cases.create_complete_cancellations, __self__

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from domain.errors import ConfigurationError
-from image_builder.composition.use_cases import create_prepare
 from image_builder.http.artifacts import ArtifactsController
 from image_builder.http.auth import Authenticate, create_authenticator
 from image_builder.http.blueprints import BlueprintsController
@@ -26,7 +25,6 @@ from image_builder.http.quota import QuotaController
 from image_builder.usecases.artifacts import ShowArtifacts
 from image_builder.usecases.build_blueprint import BuildBlueprint
 from image_builder.usecases.cancel import CancelBuilds
-from image_builder.usecases.check import CheckComposes, SupportedOptions
 from image_builder.usecases.composes import ManageComposes
 from image_builder.usecases.distributions import DescribeDistribution
 from image_builder.usecases.export import ExportBlueprint
@@ -38,7 +36,6 @@ from image_builder.usecases.readiness import Probe
 from image_builder.usecases.recommendations import RecommendPackages
 from image_builder.usecases.requirements import ShowPolicy
 from image_builder.usecases.rerun import RerunBuild
-from image_builder.usecases.resolve import ResolvePackages
 
 if TYPE_CHECKING:
     from image_builder.composition.container import Container
@@ -84,6 +81,7 @@ def create_composes(container: Container) -> ComposesController:
             blueprints=container.blueprints(),
             completed=container.contract().checker("ComposeRequest").accept,
             start=container.start_composes(),
+            check=container.check_composes(),
         ),
         composes=ManageComposes.over(
             container.composes(),
@@ -105,29 +103,18 @@ def create_composes(container: Container) -> ComposesController:
             start=container.start_composes(),
         ),
         explain_failure=ExplainFailure(container.catalogue(), container.package_lists()),
+        check=container.check_composes(),
         link_base=_link_base(container),
     )
 
 
 def create_checks(container: Container) -> ChecksController:
     """Checks of requests without a build."""
-    operations = container.contract().operations
-    check_body, blueprint_body = operations["checkCompose"].body, operations["checkBlueprint"].body
-    if check_body is None or blueprint_body is None:
-        raise ConfigurationError("openapi.yaml describes no body of the checks")
+    blueprint_body = container.contract().operations["checkBlueprint"].body
+    if blueprint_body is None:
+        raise ConfigurationError("openapi.yaml describes no body of checkBlueprint")
     return ChecksController(
-        CheckComposes(
-            prepare=create_prepare(container),
-            resolve=ResolvePackages(container.back_ends().resolver),
-            options=SupportedOptions(container.back_ends().composer_lookups),
-            lists=container.package_lists(),
-            show_quota=ShowQuota(container.quotas(), container.starts()),
-            blueprints=container.blueprints(),
-            find_schema_errors=check_body.find_errors,
-            completed=check_body.accept,
-            threads=container.image_threads(),
-            deadline=container.settings().builds.compose_deadline,
-        ),
+        container.check_composes(),
         blueprint_body,
     )
 

@@ -27,7 +27,7 @@ from domain.compose.request import ComposeRequest, parse_compose_request
 from domain.compose.resolution import write_resolution_request
 from domain.compose.targets import translate_image_type
 from domain.distributions import Distribution
-from domain.errors import InvalidRequestError, NotFoundError, UnavailableError
+from domain.errors import CheckFailedError, InvalidRequestError, NotFoundError, UnavailableError, Violation
 from domain.identity import Identity
 from domain.labels import NO_LABELS, Labels
 from domain.quota import Allowance
@@ -147,6 +147,19 @@ class CheckComposes:
         images = tuple(image for _, image in results if image is not None)
         return CheckResult(tuple(dict.fromkeys(problems)), images, quota)
 
+    def refuse_problems(self, identity: Identity, documents: Sequence[Json], blueprint_id: UUID | None = None) -> None:
+        """Raise CheckFailedError if a check finds errors, except for the quota, which the start of the builds checks.
+
+        Raises also the errors of `__call__`.
+        """
+        errors = [
+            Violation(each.code, f"{each.path}: {_describe(each)}" if each.path else _describe(each))
+            for each in self(identity, documents, blueprint_id).errors
+            if each.code != ProblemCode.QUOTA_EXCEEDED
+        ]
+        if errors:
+            raise CheckFailedError(errors)
+
     def of_blueprint(
         self,
         identity: Identity,
@@ -241,6 +254,12 @@ class CheckComposes:
         find_similar = partial(self.lists.find_similar, context.source, context.request.image.architecture)
         packages = context.request.get_customization("packages", ())
         return None, list(explain_resolution(resolution.error, packages, find_similar))
+
+
+def _describe(problem: Problem) -> str:
+    if not problem.suggestions:
+        return problem.message
+    return f"{problem.message} (similar: {', '.join(problem.suggestions)})"
 
 
 def _move_to_image(problems: Iterable[Problem], index: int) -> list[Problem]:

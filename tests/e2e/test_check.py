@@ -189,3 +189,43 @@ def test_a_blueprint_is_checked_image_by_image(client: Client) -> None:
 def test_the_blueprint_of_another_organization_is_not_found(client: Client, service: Service) -> None:
     id_ = client.post("/blueprints", blueprint(uuid4().hex)).json()["id"]
     refusal(service.client(uuid4().hex).post(f"/blueprints/{id_}/check"), 404)
+
+
+STRICT = {"Prefer": "respond-async, handling=strict"}
+
+
+def test_strict_handling_refuses_what_a_check_finds(client: Client, composer: StandInComposer) -> None:
+    before = composer.counters().get("POST /compose", 0)
+    answer = client.post("/compose", with_packages(unused(), unused()), headers=STRICT)
+    assert answer.status_code == 422
+    assert [each["title"] for each in answer.json()["errors"]] == ["packages-not-found"] * 2
+    assert composer.counters().get("POST /compose", 0) == before
+    assert client.get("/composes").json()["meta"]["count"] == 0
+
+
+def test_strict_handling_builds_what_a_check_finds_valid(client: Client) -> None:
+    answer = client.post("/compose", with_packages("nginx"), headers=STRICT)
+    assert answer.status_code == 201
+    assert answer.headers["Preference-Applied"] == "handling=strict"
+
+
+def test_warnings_do_not_block_a_strict_build(client: Client, restored: StandInComposer) -> None:
+    restored.steer(raw={DEPSOLVE: {"status": 501, "body": "no"}})
+    assert client.post("/compose", with_packages(unused()), headers=STRICT).status_code == 201
+
+
+def test_without_the_preference_nothing_is_resolved(client: Client, composer: StandInComposer) -> None:
+    before = posted(composer)
+    answer = client.post("/compose", with_packages(unused()))
+    assert answer.status_code == 201
+    assert "Preference-Applied" not in answer.headers
+    assert posted(composer) == before
+
+
+def test_strict_handling_of_a_blueprint_starts_nothing_if_an_image_has_a_problem(client: Client) -> None:
+    body = {**blueprint(uuid4().hex), "customizations": {"packages": [unused()]}}
+    id_ = client.post("/blueprints", body).json()["id"]
+    answer = client.post(f"/blueprints/{id_}/compose", headers=STRICT)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["title"] == "packages-not-found"
+    assert client.get("/composes").json()["meta"]["count"] == 0
