@@ -64,8 +64,9 @@ def create_distributions(container: Container) -> DistributionsController:
 def create_packages(container: Container) -> PackagesController:
     """Package search and recommendations."""
     back_ends = container.back_ends()
+    lookups, sources = back_ends.composer_lookups, back_ends.content_sources
     return PackagesController(
-        search_packages=SearchPackages(container.catalogue(), container.package_lists(), back_ends.composer_lookups),
+        search_packages=SearchPackages(container.catalogue(), container.package_lists(), lookups, sources),
         recommend_packages=RecommendPackages(back_ends.recommendations),
         link_base=_link_base(container),
     )
