@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from domain.package_aliases import find_aliases
 from domain.texts import MOST_LISTED
 
 # The number of names of which the share of common pairs is computed, and of which the edit distance is.
@@ -35,7 +36,10 @@ class NameIndex:
                 self._by_pair.setdefault(pair, array("I")).append(position)
 
     def closest(self, name: str, most: int = 3) -> list[str]:
-        """Return up to `most` names that are similar to `name`, the most similar first; none for a name that exists."""
+        """Return up to `most` names that are similar to `name`, the most similar first; none for a name that exists.
+
+        Names that other distributions use for a package come before those that are spelt similarly.
+        """
         if not 2 <= len(name) <= _LONGEST or name in self._known:
             return []
         normalized, limit = _normalize(name), 1 + len(name) // 4
@@ -44,7 +48,8 @@ class NameIndex:
             distance = edit_distance(normalized, _normalize(candidate), limit)
             if distance is not None:
                 candidates.append((distance, candidate[0] != name[0], abs(len(candidate) - len(name)), candidate))
-        return [candidate for *_, candidate in sorted(candidates)[:most]]
+        similar = [candidate for *_, candidate in sorted(candidates)[:most]]
+        return list(dict.fromkeys([*find_aliases(name, self._known), *similar]))[:most]
 
     def _find_by_pairs(self, name: str) -> list[str]:
         """Return the names that share the largest part of their letter pairs with `name`."""

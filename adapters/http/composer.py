@@ -217,7 +217,7 @@ _ERROR: Final = _ErrorSchema()
 
 
 class HttpComposer:
-    """Implements ports.composer.Composer and ports.resolver.PackageResolver."""
+    """Implements ports.composer.Composer; implements ports.resolver.PackageResolver."""
 
     def __init__(self, back_end: BackEnd, max_idle: float = MAX_IDLE) -> None:
         """`max_idle` is the number of seconds after which an idle connection is not used to submit a build."""
