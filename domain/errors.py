@@ -45,6 +45,10 @@ class RulesViolatedError(ImageBuilderError):
         super().__init__("; ".join(violation.detail for violation in self.violations))
 
 
+class CheckFailedError(RulesViolatedError):
+    """The check of a request found problems that prevent the build, each of which is a violation."""
+
+
 class NameTakenError(RulesViolatedError):
     """The tenant has another blueprint of this name."""
 

@@ -93,6 +93,15 @@ def explain(error: BuildError, find_similar: FindSimilar | None = None) -> Expla
     return rule(inner, "\n".join(_texts((inner.reason, inner.details)))[:_SEARCHED], find_similar)
 
 
+def list_missing_packages(error: BuildError) -> list[str]:
+    """The names of packages, and of groups (`@…`), that do not exist by the details of an error."""
+    return _list_missing(error, "\n".join(_texts((error.reason, error.details)))[:_SEARCHED])
+
+
+def _list_missing(error: BuildError, text: str) -> list[str]:
+    return _unique([*_names_after_colon(error), *_NO_MATCH.findall(text)])
+
+
 _Rule = Callable[[BuildError, str, FindSimilar | None], Explanation]
 
 
@@ -130,7 +139,7 @@ def _upload_failed(_error: BuildError, text: str, _similar: FindSimilar | None) 
 
 
 def _packages_not_found(error: BuildError, text: str, similar: FindSimilar | None) -> Explanation:
-    names = _unique([*_names_after_colon(error), *_NO_MATCH.findall(text)])
+    names = _list_missing(error, text)
     packages = [name for name in names if not name.startswith("@")]
     groups = [name for name in names if name.startswith("@")]
     sentences = []

@@ -12,11 +12,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from domain.package_aliases import find_aliases
 from domain.texts import MOST_LISTED
 
 # The number of names of which the share of common pairs is computed, and of which the edit distance is.
 _MOST_SHARING: Final = 200
 _MOST_COMPARED: Final = 40
+# The number of names whose pairs are counted, once for each pair that they share.
+_MOST_COUNTED: Final = 8_000
 # Characters of a name; longer ones have no similar names.
 _LONGEST: Final = 80
 # What names of distributions, image types and the like look like.
@@ -35,7 +38,10 @@ class NameIndex:
                 self._by_pair.setdefault(pair, array("I")).append(position)
 
     def closest(self, name: str, most: int = 3) -> list[str]:
-        """Return up to `most` names that are similar to `name`, the most similar first; none for a name that exists."""
+        """Return up to `most` names that are similar to `name`, the most similar first; none for a name that exists.
+
+        Names that other distributions use for a package come before those that are spelt similarly.
+        """
         if not 2 <= len(name) <= _LONGEST or name in self._known:
             return []
         normalized, limit = _normalize(name), 1 + len(name) // 4
@@ -44,14 +50,20 @@ class NameIndex:
             distance = edit_distance(normalized, _normalize(candidate), limit)
             if distance is not None:
                 candidates.append((distance, candidate[0] != name[0], abs(len(candidate) - len(name)), candidate))
-        return [candidate for *_, candidate in sorted(candidates)[:most]]
+        similar = [candidate for *_, candidate in sorted(candidates)[:most]]
+        return list(dict.fromkeys([*find_aliases(name, self._known), *similar]))[:most]
 
     def _find_by_pairs(self, name: str) -> list[str]:
         """Return the names that share the largest part of their letter pairs with `name`."""
         pairs = _pairs(name)
         shared: Counter[int] = Counter()
-        for pair in pairs:
-            shared.update(self._by_pair.get(pair, ()))
+        counted = 0
+        for positions in sorted((self._by_pair[pair] for pair in pairs if pair in self._by_pair), key=len):
+            # Pairs that many names have, as those of "-devel", tell little and take most of the time.
+            if counted and counted + len(positions) > _MOST_COUNTED:
+                break
+            shared.update(positions)
+            counted += len(positions)
         scored = [
             (count / (len(pairs) + len(self._names[position])), self._names[position])
             for position, count in shared.most_common(_MOST_SHARING)
@@ -104,20 +116,29 @@ def _normalize(name: str) -> str:
 def edit_distance(first: str, second: str, limit: int) -> int | None:
     """Return the number of edits that turn one text into the other; None if it is larger than `limit`.
 
-    An edit is an insertion, a deletion, a replacement, or a swap of two neighbouring letters.
+    An edit is an insertion, a deletion, a replacement, or a swap of two neighbouring letters, none of which is edited
+    again (the "optimal string alignment" distance).
     """
     if abs(len(first) - len(second)) > limit:
         return None
-    before_last: list[int] = []
-    last = list(range(len(second) + 1))
-    for row, letter in enumerate(first, start=1):
-        current = [row] + [0] * len(second)
-        for column, other in enumerate(second, start=1):
-            cost = letter != other
-            best = min(last[column] + 1, current[column - 1] + 1, last[column - 1] + cost)
-            swapped = row > 1 and column > 1 and letter == second[column - 2] and first[row - 2] == other
-            current[column] = min(best, before_last[column - 2] + 1) if swapped else best
-        if min(current) > limit:
-            return None
-        before_last, last = last, current
-    return last[-1] if last[-1] <= limit else None
+    if not first or not second:
+        return max(len(first), len(second))
+    # Each integer has one bit for each letter of `first`, so a column of the table of distances takes a few operations
+    # (H. Hyyrö, "A bit-vector algorithm for computing Levenshtein and Damerau edit distances", 2003).
+    positions: dict[str, int] = {}
+    for bit, letter in enumerate(first):
+        positions[letter] = positions.get(letter, 0) | 1 << bit
+    every, last = (1 << len(first)) - 1, 1 << (len(first) - 1)
+    increases, decreases, diagonal, matched_before = every, 0, 0, 0
+    distance = len(first)
+    for letter in second:
+        matched = positions.get(letter, 0)
+        swapped = ((~diagonal & matched) << 1) & matched_before
+        diagonal = ((((matched & increases) + increases) ^ increases) | matched | decreases | swapped) & every
+        right_increases, right_decreases = decreases | (every & ~(diagonal | increases)), diagonal & increases
+        distance += bool(right_increases & last) - bool(right_decreases & last)
+        right_increases = (right_increases << 1 | 1) & every
+        increases = (right_decreases << 1 | ~(diagonal | right_increases)) & every
+        decreases = right_increases & diagonal
+        matched_before = matched
+    return distance if distance <= limit else None

@@ -206,12 +206,13 @@ class BackEnd:
         headers: Mapping[str, str] | None = None,
         params: QueryParameters = (),
         max_idle: float = MAX_IDLE,
+        max_bytes: int = DEFAULT_MAX_BYTES,
     ) -> Answer:
         """Send a POST that the back-end must not get twice; it is sent again only if no byte of it was written.
 
         It uses a pooled connection only if that was idle for less than `max_idle` seconds. Raises NoAnswerError.
         """
-        request = replace(_new_request("POST", path, timeouts, body, headers, params), max_idle=max_idle)
+        request = replace(_new_request("POST", path, timeouts, body, headers, params, max_bytes), max_idle=max_idle)
         with until(timeouts.total):
             return self._call_once(request)
 

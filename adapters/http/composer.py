@@ -21,12 +21,19 @@ from domain.sboms import Sbom
 from domain.status import BuildError, ComposeStatus, ImageStatus, Progress, UploadStatus, limit_error
 from domain.submission import Accepted, Refused, Submission, Unanswered
 from ports.composer import Builds, ComposerLogs
+from ports.resolver import Resolution
 
 _BASE: Final = "/api/image-builder-composer/v2"
 # For the calls that the composer answers from memory.
 _SHORT_TIMEOUTS: Final = Timeouts(connect=3.0, read=10.0, total=15.0)
 # For submissions and searches.
 _LONG_TIMEOUTS: Final = Timeouts(connect=3.0, read=25.0, total=30.0)
+# For the resolution of packages, which is never repeated: it costs the composer much.
+_RESOLUTION_TIMEOUTS: Final = Timeouts(connect=3.0, read=20.0, total=20.0)
+# The statuses of a composer without the operation.
+_NOT_OFFERED: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
+# The id that the explanation of failures takes for an error that wraps another one (domain.failures).
+_WRAPPER_ID: Final = 9
 # Characters that a glob cannot match literally, because not every composer supports an escape for them: its special
 # characters, and surrogates, which UTF-8 cannot encode.
 _NOT_LITERAL: Final = re.compile(r"[*?\[\]\\\ud800-\udfff]")
@@ -138,6 +145,10 @@ class _SearchSchema(AnswerSchema):
     packages = RecordList(("name",), ("summary",), max_entries=_MAX_PACKAGES, required=True)
 
 
+class _ResolutionSchema(AnswerSchema):
+    packages = RecordList(("name", "version", "release", "arch"), ("epoch",), max_entries=_MAX_PACKAGES, required=True)
+
+
 class _DistributionSchema(AnswerSchema):
     """Keeps unknown keys, because clients get the answer and use more of its keys than this service."""
 
@@ -199,13 +210,14 @@ _METADATA: Final = _MetadataSchema()
 _BUILD_REQUEST: Final = _BuildRequestSchema()
 _LIST: Final = _ListSchema()
 _SEARCH: Final = _SearchSchema()
+_RESOLUTION: Final = _ResolutionSchema()
 _DISTRIBUTION: Final = _DistributionSchema()
 _ACCEPTED: Final = _AcceptedSchema()
 _ERROR: Final = _ErrorSchema()
 
 
 class HttpComposer:
-    """Implements ports.composer.Composer."""
+    """Implements ports.composer.Composer; implements ports.resolver.PackageResolver."""
 
     def __init__(self, back_end: BackEnd, max_idle: float = MAX_IDLE) -> None:
         """`max_idle` is the number of seconds after which an idle connection is not used to submit a build."""
@@ -294,6 +306,23 @@ class HttpComposer:
         return tuple(
             Package(each["name"], each.get("summary", "")) for each in _load_answer(answer, _SEARCH)["packages"]
         )
+
+    def resolve_packages(self, request: Mapping[str, Any]) -> Resolution:
+        """See ports.resolver."""
+        try:
+            answer = self._back_end.post_once(
+                f"{_BASE}/depsolve/blueprint", request, _RESOLUTION_TIMEOUTS, max_bytes=_MAX_METADATA_BYTES
+            )
+        except NoAnswerError as error:
+            raise _unusable_answer_error() from error
+        if answer.status in _NOT_OFFERED:
+            raise UnavailableError("The composer does not resolve packages", retry_after=None)
+        if answer.status == HTTPStatus.OK:
+            return Resolution(packages=_load_answer(answer, _RESOLUTION)["packages"])
+        refused = _load_refusal(answer)
+        if refused.reason is None:
+            raise _unusable_answer_error()
+        return Resolution(error=limit_error(BuildError(_WRAPPER_ID, refused.reason, refused.details)))
 
     def distribution(self, name: str, image_types: Sequence[str], architectures: Sequence[str]) -> dict[str, Any]:
         """Implements `Composer.distribution`."""

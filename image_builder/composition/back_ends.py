@@ -22,6 +22,7 @@ from ports.content_sources import ContentSources
 from ports.meter import Meter
 from ports.provisioning import Provisioning
 from ports.recommendations import Recommendations
+from ports.resolver import PackageResolver
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,13 @@ class BackEnds:
 
     `composer_lookups` is the same composer with a circuit breaker of its own, for look-ups that no build waits for:
     when they fail, builds still go on. `composer_watch` is that of the status watcher, which costs requests nothing.
+    `resolver` resolves packages at the composer, for checks; it has a circuit breaker of its own, too.
     """
 
     composer: Composer
     composer_lookups: Composer
     composer_watch: Composer
+    resolver: PackageResolver
     content_sources: ContentSources | None
     provisioning: Provisioning | None
     compliance: Compliance | None
@@ -55,6 +58,7 @@ def connect_back_ends(settings: Settings, meter: Meter) -> BackEnds:
     composer = _composer_client("composer", settings.composer, connections, tokens, meter)
     lookups = _composer_client("composer's look-ups", settings.composer, connections, tokens, meter)
     watch = _composer_client("composer's statuses", settings.composer, settings.statuses.looks_at_once, tokens, meter)
+    resolver = _composer_client("composer's package resolution", settings.composer, connections, tokens, meter)
     # Further attempts would be calls beyond the watcher's budget, and the next look repeats the call anyway.
     watch.attempts = 1
     content_sources = _client("content sources", settings.content_sources.url, connections, meter)
@@ -66,11 +70,12 @@ def connect_back_ends(settings: Settings, meter: Meter) -> BackEnds:
         composer=HttpComposer(composer, settings.composer.reuse_seconds),
         composer_lookups=HttpComposer(lookups),
         composer_watch=HttpComposer(watch),
+        resolver=HttpComposer(resolver),
         content_sources=None if content_sources is None else HttpContentSources(content_sources),
         provisioning=None if provisioning is None else HttpProvisioning(provisioning),
         compliance=None if compliance is None else HttpCompliance(compliance),
         recommendations=None if recommendations is None else HttpRecommendations(recommendations),
-        used=(composer, lookups, watch, *(back_end for back_end in optional if back_end is not None)),
+        used=(composer, lookups, watch, resolver, *(back_end for back_end in optional if back_end is not None)),
     )
 
 

@@ -23,6 +23,7 @@ from image_builder.http.artifacts import ArtifactsController
 from image_builder.http.auth import Authenticate
 from image_builder.http.blueprints import BlueprintsController
 from image_builder.http.call import Route
+from image_builder.http.checks import ChecksController
 from image_builder.http.composes import ComposesController
 from image_builder.http.contract import Contract
 from image_builder.http.distributions import DistributionsController
@@ -38,6 +39,7 @@ from image_builder.telemetry.sampler import Sampler
 from image_builder.telemetry.tracing import Tracing
 from image_builder.telemetry.workers import MetricsSlot
 from image_builder.usecases.blueprints import ManageBlueprints
+from image_builder.usecases.check import CheckComposes
 from image_builder.usecases.complete_cancellations import CompleteCancellations
 from image_builder.usecases.compose import StartComposes
 from image_builder.usecases.idempotent_requests import IdempotentRequests
@@ -107,6 +109,7 @@ class Container(DeclarativeContainer):
     )
     record: Provider[RecordBuilds] = ThreadSafeSingleton(use_cases.create_record, __self__)
     start_composes: Provider[StartComposes] = ThreadSafeSingleton(use_cases.create_start_composes, __self__)
+    check_composes: Provider[CheckComposes] = ThreadSafeSingleton(use_cases.create_check_composes, __self__)
     look_at_builds: Provider[LookAtBuilds] = ThreadSafeSingleton(use_cases.create_look_at_builds, __self__)
     complete_cancellations: Provider[CompleteCancellations] = ThreadSafeSingleton(
         use_cases.create_complete_cancellations, __self__
@@ -125,6 +128,7 @@ class Container(DeclarativeContainer):
     )
     packages_controller: Provider[PackagesController] = ThreadSafeSingleton(controllers.create_packages, __self__)
     composes_controller: Provider[ComposesController] = ThreadSafeSingleton(controllers.create_composes, __self__)
+    checks_controller: Provider[ChecksController] = ThreadSafeSingleton(controllers.create_checks, __self__)
     artifacts_controller: Provider[ArtifactsController] = ThreadSafeSingleton(controllers.create_artifacts, __self__)
     blueprints_controller: Provider[BlueprintsController] = ThreadSafeSingleton(controllers.create_blueprints, __self__)
     quota_controller: Provider[QuotaController] = ThreadSafeSingleton(controllers.create_quota, __self__)

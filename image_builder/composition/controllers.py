@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from domain.errors import ConfigurationError
 from image_builder.http.artifacts import ArtifactsController
 from image_builder.http.auth import Authenticate, create_authenticator
 from image_builder.http.blueprints import BlueprintsController
 from image_builder.http.bounds import collect_bounds
 from image_builder.http.call import Route
+from image_builder.http.checks import ChecksController
 from image_builder.http.composes import ComposesController
 from image_builder.http.distributions import DistributionsController
 from image_builder.http.features import FeaturesController
@@ -62,8 +64,9 @@ def create_distributions(container: Container) -> DistributionsController:
 def create_packages(container: Container) -> PackagesController:
     """Package search and recommendations."""
     back_ends = container.back_ends()
+    lookups, sources = back_ends.composer_lookups, back_ends.content_sources
     return PackagesController(
-        search_packages=SearchPackages(container.catalogue(), container.package_lists(), back_ends.composer_lookups),
+        search_packages=SearchPackages(container.catalogue(), container.package_lists(), lookups, sources),
         recommend_packages=RecommendPackages(back_ends.recommendations),
         link_base=_link_base(container),
     )
@@ -79,6 +82,7 @@ def create_composes(container: Container) -> ComposesController:
             blueprints=container.blueprints(),
             validate=container.contract().checker("ComposeRequest").accept,
             start=container.start_composes(),
+            check=container.check_composes(),
         ),
         composes=ManageComposes.over(
             container.composes(),
@@ -100,7 +104,19 @@ def create_composes(container: Container) -> ComposesController:
             start=container.start_composes(),
         ),
         explain_failure=ExplainFailure(container.catalogue(), container.package_lists()),
+        check=container.check_composes(),
         link_base=_link_base(container),
+    )
+
+
+def create_checks(container: Container) -> ChecksController:
+    """Checks of requests without a build."""
+    blueprint_body = container.contract().operations["checkBlueprint"].body
+    if blueprint_body is None:
+        raise ConfigurationError("openapi.yaml describes no body of checkBlueprint")
+    return ChecksController(
+        container.check_composes(),
+        blueprint_body,
     )
 
 
@@ -166,6 +182,7 @@ def create_routes(container: Container) -> Mapping[str, Route]:
         **container.distributions_controller().routes(),
         **container.packages_controller().routes(),
         **container.composes_controller().routes(),
+        **container.checks_controller().routes(),
         **container.blueprints_controller().routes(),
         **container.artifacts_controller().routes(),
         **container.quota_controller().routes(),

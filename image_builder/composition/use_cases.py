@@ -6,7 +6,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from adapters.crypt import sha512_crypt_hash
+from domain.errors import ConfigurationError
 from image_builder.usecases.blueprints import ManageBlueprints
+from image_builder.usecases.check import CheckComposes, SupportedOptions
 from image_builder.usecases.complete_cancellations import CompleteCancellations
 from image_builder.usecases.compose import StartComposes
 from image_builder.usecases.gather import GatherAnswers
@@ -15,10 +17,12 @@ from image_builder.usecases.looks import LookAtBuilds
 from image_builder.usecases.orphans import CancelOrphans
 from image_builder.usecases.passwords import HashPasswords
 from image_builder.usecases.prepare import Prepare
+from image_builder.usecases.quota import ShowQuota
 from image_builder.usecases.readiness import Probe
 from image_builder.usecases.reconcile import ReconcileStarts
 from image_builder.usecases.record import RecordBuilds
 from image_builder.usecases.requirements import PolicyRequirements
+from image_builder.usecases.resolve import ResolvePackages
 from image_builder.usecases.watch import LookBudget, StatusWatcher
 from ports.composer import Composer
 
@@ -87,6 +91,26 @@ def create_start_composes(container: Container) -> StartComposes:
         threads=container.image_threads(),
         fingerprints=container.fingerprints(),
         meter=container.metrics(),
+    )
+
+
+def create_check_composes(container: Container) -> CheckComposes:
+    """Checking of requests without a build."""
+    body = container.contract().operations["checkCompose"].body
+    if body is None:
+        raise ConfigurationError("openapi.yaml describes no body of checkCompose")
+    back_ends = container.back_ends()
+    return CheckComposes(
+        prepare=create_prepare(container),
+        resolve=ResolvePackages(back_ends.resolver),
+        options=SupportedOptions(back_ends.composer_lookups),
+        lists=container.package_lists(),
+        show_quota=ShowQuota(container.quotas(), container.starts()),
+        blueprints=container.blueprints(),
+        find_schema_errors=body.find_errors,
+        completed=body.accept,
+        threads=container.image_threads(),
+        deadline=container.settings().builds.compose_deadline,
     )
 
 

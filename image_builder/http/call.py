@@ -50,6 +50,8 @@ class Route:
     extra_memory: Callable[..., int | None] | None = None
     # Whether the answer has an entity tag, and If-None-Match and `Prefer: wait` are honoured (http/long_poll.py).
     long_poll: bool = False
+    # Whether the handler validates the body itself: it gets any JSON object.
+    validates_body: bool = False
 
 
 @dataclass(frozen=True, slots=True)

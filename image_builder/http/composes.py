@@ -31,10 +31,12 @@ from image_builder.http.call import Lane, Route
 from image_builder.http.compose_lists import ListRequest, list_request
 from image_builder.http.long_poll import status_etag
 from image_builder.http.pages import Neighbours, page_answer
+from image_builder.http.preferences import STRICT, is_strict
 from image_builder.http.quota import to_rate_limit
 from image_builder.http.rate_limits import format_rate_limits
 from image_builder.usecases.build_blueprint import BuildBlueprint
 from image_builder.usecases.cancel import CancelBuilds
+from image_builder.usecases.check import CheckComposes
 from image_builder.usecases.compose import StartComposes, Started
 from image_builder.usecases.composes import ComposeWithStatus, ManageComposes, with_stored_status
 from image_builder.usecases.failures import ExplainFailure
@@ -63,6 +65,7 @@ class ComposesController:
     cancel_builds: CancelBuilds
     rerun_build: RerunBuild
     explain_failure: ExplainFailure
+    check: CheckComposes
     link_base: str
 
     def routes(self) -> Mapping[str, Route]:
@@ -80,16 +83,24 @@ class ComposesController:
             "deleteCompose": Route(self.delete),
         }
 
-    def create(self, identity: Identity, body: dict[str, Any], idempotency_key: str | None) -> Response:
+    def create(
+        self, identity: Identity, body: dict[str, Any], idempotency_key: str | None, prefer: str | None
+    ) -> Response:
         """Handle POST /compose."""
+        strict = is_strict(prefer)
         started = self.idempotent_requests(
             identity,
             IdempotentRequest("/compose", idempotency_key, body),
-            work=partial(self.start_composes.one, identity, body),
+            work=partial(self._start, identity, body, strict),
             known=Started,
         )
         (answer,) = _ids(started)
-        return _with_quota(json_answer(answer, 201), started)
+        return _with_preference(_with_quota(json_answer(answer, 201), started), strict)
+
+    def _start(self, identity: Identity, body: dict[str, Any], strict: bool, key_id: UUID | None) -> Started:
+        if strict:
+            self.check.refuse_problems(identity, (body,))
+        return self.start_composes.one(identity, body, key_id)
 
     def create_of_blueprint(
         self,
@@ -98,18 +109,26 @@ class ComposesController:
         body: dict[str, Any],
         x_image_builder_ui: str | None,
         idempotency_key: str | None,
+        prefer: str | None,
     ) -> Response:
         """Handle POST /blueprints/{id}/compose."""
-        client_id = _client_id(x_image_builder_ui)
+        strict = is_strict(prefer)
+        client_id = client_id_of(x_image_builder_ui)
         started = self.idempotent_requests(
             identity,
             IdempotentRequest(f"/blueprints/{id}/compose", idempotency_key, body),
             work=partial(
-                self.build_blueprint, identity, id, client_id, body.get("image_types"), labels=body.get("labels") or {}
+                self.build_blueprint,
+                identity,
+                id,
+                client_id,
+                body.get("image_types"),
+                labels=body.get("labels") or {},
+                strict=strict,
             ),
             known=Started,
         )
-        return _with_quota(json_answer(_ids(started), 201), started)
+        return _with_preference(_with_quota(json_answer(_ids(started), 201), started), strict)
 
     def list(self, identity: Identity, **parameters: Any) -> Response:
         """Handle GET /composes."""
@@ -203,7 +222,13 @@ def _with_quota(answer: Response, started: Started) -> Response:
     return answer
 
 
-def _client_id(interface: str | None) -> str:
+def _with_preference(answer: Response, strict: bool) -> Response:
+    if strict:
+        answer.headers["Preference-Applied"] = STRICT
+    return answer
+
+
+def client_id_of(interface: str | None) -> str:
     """Return the kind of program that sent the request, by its header X-ImageBuilder-ui."""
     if not interface:
         return "api"

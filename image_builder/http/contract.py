@@ -42,10 +42,17 @@ class Body:
 
         Raises the errors of `Checker.accept`.
         """
+        return self.checker.accept(self._prepare(document))
+
+    def find_errors(self, document: Any) -> list[tuple[str, str]]:
+        """Return path and message of the first errors of the document; none for a valid one."""
+        return self.checker.find_errors(self._prepare(document))
+
+    def _prepare(self, document: Any) -> Any:
         if self.distributions and isinstance(document, dict) and isinstance(document.get("distribution"), str):
             name = normalize_distribution_name(document["distribution"], self.distributions)
             document = {**document, "distribution": name}
-        return self.checker.accept(_drop_empty_mode(document))
+        return _drop_empty_mode(document)
 
 
 def _drop_empty_mode(document: Any) -> Any:

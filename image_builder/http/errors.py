@@ -99,10 +99,9 @@ def _violations(error: errors.RulesViolatedError) -> tuple[errors.Violation, ...
     listed = len(error.violations)
     if error.total == listed:
         return error.violations
-    return (
-        *error.violations,
-        errors.Violation("More violations", f"The blueprint breaks {error.total} rules; the first {listed} are listed"),
-    )
+    is_check = isinstance(error, errors.CheckFailedError)
+    count = f"The check found {error.total} errors" if is_check else f"The blueprint breaks {error.total} rules"
+    return (*error.violations, errors.Violation("More violations", f"{count}; the first {listed} are listed"))
 
 
 def _headers(error: errors.ImageBuilderError) -> dict[str, str]:

@@ -20,6 +20,7 @@ from starlette.types import Receive
 from domain.errors import InvalidRequestError, UnavailableError
 from image_builder.http.call import Call, RequestRecord
 from image_builder.http.entity_tags import parse_if_none_match
+from image_builder.http.preferences import list_preferences
 from image_builder.thread_pool import ThreadPool
 
 log = structlog.get_logger()
@@ -33,8 +34,6 @@ _READ_AT_ONCE: Final = 8
 _WAIT: Final = re.compile(
     r"wait[ \t]*=[ \t]*(?P<quote>\"?)(?P<seconds>[^\";,]*)(?P=quote)[ \t]*(?:;.*)?", re.IGNORECASE
 )
-# The elements of the list in a Prefer header: a comma in a quoted value separates none.
-_PREFERENCE: Final = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*"?)+')
 # Characters of an entity tag (RFC 9110, section 8.8.3); other statuses are hashed.
 _TAG: Final = re.compile(r"[\x21\x23-\x7e]{1,64}")
 
@@ -52,8 +51,8 @@ def parse_wait(prefer: str | None) -> int | None:
 
     Raises InvalidRequestError for a value that is not a whole number from 0 to LONGEST_WAIT.
     """
-    for preference in _PREFERENCE.findall(prefer or ""):
-        found = _WAIT.fullmatch(preference.strip(" \t"))
+    for preference in list_preferences(prefer):
+        found = _WAIT.fullmatch(preference)
         if found is not None:
             seconds = found["seconds"].strip(" \t")
             if not (seconds.isascii() and seconds.isdigit() and len(seconds) <= 2 and int(seconds) <= LONGEST_WAIT):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from image_builder.usecases.packages import SearchPackages
 from image_builder.usecases.recommendations import RecommendPackages
 
 # The order of the query's keys in links; clients compare links as texts.
-_LINK_KEYS: Final = ("search", "distribution", "architecture", "offset", "limit")
+_LINK_KEYS: Final = ("search", "distribution", "architecture", "repository", "offset", "limit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,24 @@ class PackagesController:
         }
 
     def search(
-        self, identity: Identity, distribution: str, architecture: str, search: str, limit: int, offset: int
+        self,
+        identity: Identity,
+        distribution: str,
+        architecture: str,
+        search: str,
+        limit: int,
+        offset: int,
+        repository: Sequence[str],
     ) -> Response:
         """Handle GET /packages."""
         page = Page(limit, offset)
-        found = self.search_packages(identity, distribution, architecture, search, page)
-        filters = {"search": search, "distribution": distribution, "architecture": architecture}
+        found = self.search_packages(identity, distribution, architecture, search, page, repository)
+        filters: dict[str, Any] = {"search": search, "distribution": distribution, "architecture": architecture}
+        if repository:
+            filters["repository"] = repository
+        key_order = [key for key in _LINK_KEYS if key in filters or key in {"offset", "limit"}]
         data = [{"name": each.name, "summary": each.summary} for each in found.packages]
-        return page_answer(f"{self.link_base}/packages", page, found.count, filters, data, key_order=_LINK_KEYS)
+        return page_answer(f"{self.link_base}/packages", page, found.count, filters, data, key_order=key_order)
 
     def recommend(self, identity: Identity, body: dict[str, Any]) -> Response:  # noqa: ARG002 - the same for all
         """Handle POST /experimental/recommendations."""

@@ -81,6 +81,16 @@ class Checker:
         """
         return self._normalize(document)
 
+    def find_errors(self, document: Any) -> list[tuple[str, str]]:
+        """Return the first errors of a document, each with the path of its field and a message; none if it is valid."""
+        if self.is_valid(document):
+            return []
+        try:
+            found = self._errors.find_first(document)
+        except ValueError:  # see _error_message
+            return [("", "nested too deeply")]
+        return [(_format_path(path), shorten(message, _MAX_MESSAGE_LENGTH)) for path, message in found]
+
     def _error_message(self, document: Any) -> str:
         try:
             # The deepest error is the nearest to the client's mistake.

@@ -112,6 +112,7 @@ class CheckedOperation:
                 self._incoming_bodies,
                 record.memory,
                 self._route.extra_memory,
+                validates_body=self._route.validates_body,
             )
             arguments["body"] = await reader.read(receive, arguments)
         return Call(self._route, arguments)
@@ -140,8 +141,10 @@ class _BodyReader:
         incoming_bodies: RequestMemory,
         memory: Account,
         extra_memory: Callable[..., int | None] | None,
+        *,
+        validates_body: bool,
     ) -> None:
-        """`max_bytes` limits the body, and `extra_memory` is that of the Route.
+        """`max_bytes` limits the body; `extra_memory` and `validates_body` are those of the Route.
 
         `incoming_bodies` is the memory of all incomplete bodies, `memory` the account of this request for its complete
         body.
@@ -152,6 +155,7 @@ class _BodyReader:
         self._incoming_bodies = incoming_bodies
         self._memory = memory
         self._extra_memory = extra_memory
+        self._accept = _accept_object if validates_body else body.accept
 
     async def read(self, receive: Receive, arguments: Mapping[str, Any]) -> Any:
         """Return the valid document, with defaults added. Raises the errors that openapi.yaml describes."""
@@ -164,7 +168,7 @@ class _BodyReader:
         try:
             raw = await self._receive_body(receive, length, incoming_account)
             if not raw and not self._body.required:
-                return self._body.accept({})
+                return self._accept({})
             toml = _check_media_type(self._headers, self._body) == TOML
             count = count_toml_values if toml else count_values
             values = await self._run(len(raw) > (_MAX_TOML_ON_LOOP if toml else _MAX_JSON_ON_LOOP), count, raw)
@@ -174,7 +178,7 @@ class _BodyReader:
         finally:
             incoming_account.close()
         parse = self._choose_parser(arguments, toml=toml)
-        check = partial(_parse_and_check, parse, body=self._body)
+        check = partial(_parse_and_check, parse, has_labels=self._body.has_labels, accept=self._accept)
         return await self._run(
             values > _MAX_VALUES_ON_LOOP or len(raw) > (_MAX_TOML_ON_LOOP if toml else _MAX_JSON_ON_LOOP), check, raw
         )
@@ -301,11 +305,18 @@ def _cost_of_values(values: int) -> int:
     return values * _BYTES_PER_VALUE
 
 
-def _parse_and_check(parse: Callable[[bytes], Any], raw: bytes, body: Body) -> Any:
+def _accept_object(document: Any) -> Any:
+    """Return a JSON object unchanged. Raises InvalidRequestError for another value."""
+    if not isinstance(document, dict):
+        raise InvalidRequestError("body: expected a JSON object")
+    return document
+
+
+def _parse_and_check(parse: Callable[[bytes], Any], raw: bytes, has_labels: bool, accept: Callable[[Any], Any]) -> Any:
     document = parse(raw)
-    if body.has_labels and isinstance(document, dict) and "labels" in document:
+    if has_labels and isinstance(document, dict) and "labels" in document:
         refuse_repeated_keys(raw, "labels")
-    return body.accept(document)
+    return accept(document)
 
 
 def _parse_json(raw: bytes) -> Any:

@@ -97,6 +97,11 @@ def mask_secret_fields(_logger: WrappedLogger, _method: str, event: EventDict) -
     return event
 
 
+def mask_fields(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a document whose fields with secret names are masked, nested ones too."""
+    return {key: _mask_field(key, value) for key, value in document.items()}
+
+
 def mask_secrets(text: bytes) -> bytes:
     """Mask the values of secret settings, and texts that match a pattern of secrets."""
     for secret in _registered:

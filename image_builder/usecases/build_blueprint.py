@@ -12,6 +12,7 @@ from domain.blueprints.composing import create_compose_requests
 from domain.errors import InvalidRequestError
 from domain.identity import Identity
 from domain.labels import NO_LABELS, Labels
+from image_builder.usecases.check import CheckComposes
 from image_builder.usecases.compose import StartComposes, Started
 from image_builder.usecases.footprint import memory_of, most_memory_of
 from ports.build_budget import spend_builds
@@ -37,6 +38,7 @@ class BuildBlueprint:
     blueprints: Blueprints
     validate: Callable[[Json], Json]
     start: StartComposes
+    check: CheckComposes
 
     def __call__(
         self,
@@ -46,15 +48,17 @@ class BuildBlueprint:
         image_types: Sequence[str] | None,
         key_id: UUID | None = None,
         labels: Labels = NO_LABELS,
+        strict: bool = False,
     ) -> Started:
         """Start a build for each image of the latest version, in the version's order.
 
         `image_types` selects images by type; None selects all. `key_id` is the id under which the request
         claimed its Idempotency-Key. The builds get the labels of the blueprint, and `labels`, which win.
+        With `strict`, the images are checked first, as CheckComposes does.
 
         Raises NotFoundError for a blueprint that is not the tenant's, InvalidRequestError for one without a
-        distribution and for too many images or labels, RateLimitedError if the rate limit allows fewer builds, and the
-        errors of StartComposes.
+        distribution and for too many images or labels, RateLimitedError if the rate limit allows fewer builds,
+        the errors of StartComposes, and with `strict` those of `CheckComposes.refuse_problems`.
         """
         blueprint = self.blueprints.get(identity.tenant, blueprint_id, needed=most_memory_of)
         requests = create_compose_requests(blueprint, client_id, image_types, labels)
@@ -62,9 +66,12 @@ class BuildBlueprint:
             raise InvalidRequestError(_NO_DISTRIBUTION)
         spend_builds(len(requests))
         require_memory(memory_of(requests))
+        completed = self._complete(requests)
+        if strict:
+            self.check.refuse_problems(identity, completed, blueprint_id)
         release_set_aside()  # not needed while the composer works, which may take long
         version = BlueprintVersion(blueprint.id, blueprint.version_id)
-        return self.start(identity, self._complete(requests), version, key_id)
+        return self.start(identity, completed, version, key_id)
 
     def _complete(self, requests: Sequence[Json]) -> list[Json]:
         """Return the requests with defaults. They share one object with the customizations, because it may be large."""

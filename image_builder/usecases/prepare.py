@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from domain.compose import passwords
 from domain.compose.build import write_request
-from domain.compose.checks import check_request
+from domain.compose.checks import check_request, find_faults
 from domain.compose.context import BuildContext
-from domain.compose.customization_rules import refuse_violations
+from domain.compose.customization_rules import find_violations, refuse_violations
 from domain.compose.customizations import translate_customizations
 from domain.compose.lookups import create_questions
 from domain.compose.passwords import SaltedPassword
 from domain.compose.paths import is_of_ostree
+from domain.compose.problems import Problem, create_error, from_violation
 from domain.compose.request import ComposeRequest, Json
 from domain.compose.snapshots import ContentSettings
-from domain.compose.source import resolve_source
+from domain.compose.source import ImageSource, resolve_source
 from domain.compose.targets import UploadSettings
 from domain.distributions import Catalogue
+from domain.errors import InvalidRequestError
 from domain.identity import Identity
 from domain.sharing import cache_by_identity
 from image_builder.usecases.gather import GatherAnswers
@@ -63,6 +65,29 @@ class Prepare:
         for request in requests:
             refuse_violations_once(request.customizations, is_of_ostree(request.image.image_type))
         return contexts
+
+    def find_problems(self, identity: Identity, request: ComposeRequest) -> Iterator[Problem]:
+        """Yield a problem for each error that `check` would raise for this request.
+
+        Raises ForbiddenError as `check` does.
+        """
+        try:
+            source = resolve_source(request, self.catalogue, org_id=identity.tenant, entitled=identity.entitled)
+        except InvalidRequestError as error:
+            yield create_error("distribution", error.detail)
+        else:
+            yield from self._find_faults(identity, request, source)
+        of_ostree = is_of_ostree(request.image.image_type)
+        yield from map(from_violation, find_violations(request.customizations or {}, of_ostree=of_ostree))
+
+    def _find_faults(self, identity: Identity, request: ComposeRequest, source: ImageSource) -> Iterator[Problem]:
+        found = [create_error(path, error.detail) for path, error in find_faults(request, source)]
+        yield from found
+        if not found:  # the translation stops at its first fault, which then is a further one
+            try:
+                self._create_context(identity, request, _translate, None)
+            except InvalidRequestError as error:
+                yield create_error("customizations", error.detail)
 
     def finish(self, identity: Identity, context: BuildContext) -> dict[str, Any]:
         """Run the lookups in back-ends, and return the composer's ComposeRequest.

@@ -58,6 +58,7 @@ def _composer_routes(operations: Operations, steering: ComposerSteering) -> list
         ("GET", "/distributions"): operations.get_distributions,
         ("GET", "/distributions/{distribution}"): operations.get_distribution,
         ("POST", "/search/packages"): operations.search_packages,
+        ("POST", "/depsolve/blueprint"): operations.resolve_packages,
     }
     return [
         Route(BASE + path, _operation(f"{method} {path}", handler, steering), methods=[method])

@@ -18,6 +18,7 @@ from adapters.embedded.composer.plan import create_plan, list_packages
 from adapters.embedded.composer.schema import (
     compose_request_schema,
     compose_request_validator,
+    depsolve_validator,
     search_validator,
 )
 from adapters.embedded.composer.state import Compose, Composes
@@ -151,6 +152,24 @@ class Operations:
             raise RefusedError(400, "4", "Unsupported distribution", wanted["distribution"])
         found = packages.search(wanted["packages"], wanted["distribution"], wanted["architecture"])
         return answer({"packages": found})
+
+    async def resolve_packages(self, request: Request) -> Response:
+        """The packages of an image, or an error that names those that do not exist."""
+        await self._steering.pause(self._steering.behaviour.depsolve_latency)
+        wanted = _read(request, await request.body(), depsolve_validator())
+        if not distributions.is_known(wanted["distribution"]):
+            raise RefusedError(400, "4", "Unsupported distribution", wanted["distribution"])
+        names = list_packages(wanted)
+        missing = packages.list_missing(names)
+        if missing:
+            raise RefusedError(
+                400,
+                "10",
+                "Failed to depsolve packages",
+                "DNF error occurred: MarkingErrors: Error occurred when marking packages for installation: "
+                f"Problems in request:\nmissing packages: {', '.join(missing)}",
+            )
+        return answer({"packages": packages.list_installed(wanted["distribution"], wanted["architecture"], names)})
 
     def _find(self, request: Request) -> Compose:
         text = request.path_params["id"]

@@ -125,6 +125,11 @@ def list_installed(distribution: str, architecture: str, requested: Iterable[str
     return [_metadata(_identify(package, distribution, architecture)) for package in packages]
 
 
+def list_missing(requested: Iterable[str]) -> list[str]:
+    """The requested names that are no package; groups (`@…`) always exist."""
+    return sorted({name for name in requested if not name.startswith("@") and name not in PACKAGES})
+
+
 def fake_checksum(text: str) -> str:
     """A deterministic text that looks like a checksum."""
     return sha256(text.encode()).hexdigest()

@@ -21,6 +21,19 @@ SEARCH = {
     },
 }
 
+DEPSOLVE = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["blueprint", "distribution", "architecture"],
+    "properties": {
+        "distribution": {"type": "string"},
+        "architecture": {"type": "string"},
+        "image_type": {"type": "string"},
+        "blueprint": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}},
+        "repositories": {"type": "array", "items": {"type": "object"}},
+    },
+}
+
 
 @cache
 def compose_request_schema() -> dict[str, Any]:
@@ -40,6 +53,12 @@ def compose_request_validator() -> jsonschema_rs.Validator:
 def search_validator() -> jsonschema_rs.Validator:
     """The validator of a body of POST /search/packages."""
     return _compiled(SEARCH)
+
+
+@cache
+def depsolve_validator() -> jsonschema_rs.Validator:
+    """The validator of a body of POST /depsolve/blueprint."""
+    return _compiled(DEPSOLVE)
 
 
 def _compiled(schema: dict[str, Any]) -> jsonschema_rs.Validator:

@@ -1,0 +1,141 @@
+"""The problems that a check of a compose request reports (openapi.yaml, schema CheckProblem)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from domain.compose.request import Json
+from domain.errors import Violation
+from domain.failures import FailureCode, FindSimilar, Responsible, explain, list_missing_packages
+from domain.status import BuildError
+from domain.texts import MOST_LISTED, shorten
+
+# Characters of a message.
+_MAX_MESSAGE_LENGTH: Final = 1000
+
+
+class Severity(StrEnum):
+    """Whether a problem prevents the build."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class ProblemCode(StrEnum):
+    """The kind of a problem. Problems of the package resolution have the codes of `domain.failures.FailureCode`."""
+
+    INVALID_VALUE = "invalid-value"
+    INVALID_REQUEST = "invalid-request"
+    RULE_VIOLATED = "rule-violated"
+    UNSUPPORTED_CUSTOMIZATION = "unsupported-customization"
+    QUOTA_EXCEEDED = "quota-exceeded"
+    NOT_CHECKED = "not-checked"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A problem of a compose request. `path` is that of the field, empty for the request as a whole."""
+
+    path: str
+    code: str
+    severity: Severity
+    message: str
+    suggestions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedCustomization:
+    """Whether the image type supports the customization at this path."""
+
+    path: str
+    supported: bool
+
+
+# The field of each rule, by the title of its violations (domain.compose.customization_rules).
+_PATHS: Final[Mapping[str, str]] = {
+    "user rule violation": "customizations.users",
+    "group rule violation": "customizations.groups",
+    "file rule violation": "customizations.files",
+    "directory rule violation": "customizations.directories",
+    "firewall rule violation": "customizations.firewall",
+    "filesystem rule violation": "customizations.filesystem",
+    "disk rule violation": "customizations.disk",
+    "custom repository rule violation": "customizations.custom_repositories",
+    "payload repository rule violation": "customizations.payload_repositories",
+}
+# The composer's names of our customizations where they differ: the path in `supported_blueprint_options`, None for a
+# customization that is no option of an image type.
+_OPTIONS: Final[Mapping[str, str | None]] = {
+    "packages": "packages",
+    "enabled_modules": "enabled_modules",
+    "containers": "containers",
+    "users": "customizations.user",
+    "groups": "customizations.group",
+    "custom_repositories": "customizations.repositories",
+    "payload_repositories": None,
+    "subscription": None,
+    "aap_registration": None,
+}
+_PACKAGES: Final = "customizations.packages"
+
+
+def create_error(path: str, message: str, code: str = ProblemCode.INVALID_REQUEST) -> Problem:
+    """A problem that prevents the build."""
+    return Problem(path, code, Severity.ERROR, shorten(message, _MAX_MESSAGE_LENGTH))
+
+
+def create_not_checked(path: str, message: str) -> Problem:
+    """The warning that something could not be checked."""
+    return Problem(path, ProblemCode.NOT_CHECKED, Severity.WARNING, message)
+
+
+def from_violation(violation: Violation) -> Problem:
+    """The problem of a broken rule of osbuild."""
+    path = _PATHS.get(violation.title, "customizations")
+    return create_error(path, violation.detail, ProblemCode.RULE_VIOLATED)
+
+
+def check_options(customizations: Json, supported: Sequence[str]) -> list[CheckedCustomization]:
+    """Say of each customization that has a value whether it is one of the `supported` options of the image type."""
+    return [
+        CheckedCustomization(f"customizations.{name}", _is_supported(name, supported))
+        for name, value in customizations.items()
+        if value not in (None, [], {}, "")
+    ]
+
+
+def _is_supported(name: str, supported: Sequence[str]) -> bool:
+    option = _OPTIONS.get(name, f"customizations.{name}")
+    return option is None or any(each == option or each.startswith(f"{option}.") for each in supported)
+
+
+def find_unsupported(checked: Iterable[CheckedCustomization], image_type: str) -> Iterator[Problem]:
+    """The problems of customizations that the image type does not support."""
+    for each in checked:
+        if not each.supported:
+            message = f"the image type {image_type} does not support this customization"
+            yield create_error(each.path, message, ProblemCode.UNSUPPORTED_CUSTOMIZATION)
+
+
+def explain_resolution(error: BuildError, packages: Sequence[Any], find_similar: FindSimilar) -> Iterator[Problem]:
+    """The problems that prevent the resolution of the `packages` of a request.
+
+    Each missing package is a problem of its own, the first MOST_LISTED with similar names.
+    """
+    explanation = explain(error)
+    if explanation.responsible is Responsible.PLATFORM:
+        yield create_not_checked(_PACKAGES, f"The packages could not be resolved. {explanation.hint}")
+        return
+    missing = list_missing_packages(error) if explanation.code == FailureCode.PACKAGES_NOT_FOUND else []
+    if not missing:
+        yield create_error(_PACKAGES, explanation.hint, explanation.code)
+        return
+    similar = find_similar([name for name in missing[:MOST_LISTED] if not name.startswith("@")])
+    positions = {name: index for index, name in reversed(list(enumerate(packages)))}
+    for name in missing:
+        path = f"{_PACKAGES}[{positions[name]}]" if name in positions else _PACKAGES
+        message = f"{name} does not exist in the repositories of the image"
+        yield Problem(path, explanation.code, Severity.ERROR, message, tuple(similar.get(name, ())))

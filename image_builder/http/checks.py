@@ -1,0 +1,104 @@
+"""The controller of checks (openapi.yaml, operations checkCompose and checkBlueprint)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from flask import Response
+
+from domain.compose.problems import Problem, ProblemCode, create_error
+from domain.identity import Identity
+from domain.quota import Allowance
+from domain.texts import MOST_LISTED
+from image_builder.http.answers import json_answer
+from image_builder.http.call import Lane, Route
+from image_builder.http.composes import client_id_of
+from image_builder.http.contract import Body
+from image_builder.telemetry.secrets import MASK, mask_fields, mask_secrets
+from image_builder.usecases.check import CheckComposes, CheckedImage, CheckResult
+
+_PACKAGE_KEYS: Final = ("name", "epoch", "version", "release", "arch")
+
+
+@dataclass(frozen=True, slots=True)
+class ChecksController:
+    """Operations that check a request without a build; `blueprint_body` is the body of checkBlueprint."""
+
+    check: CheckComposes
+    blueprint_body: Body
+
+    def routes(self) -> Mapping[str, Route]:
+        """The handlers of these operations, by operation id."""
+        return {
+            "checkCompose": Route(self.check_request, Lane.WAITING, validates_body=True),
+            "checkBlueprint": Route(self.check_blueprint, Lane.WAITING, validates_body=True),
+        }
+
+    def check_request(self, identity: Identity, body: dict[str, Any], explain: bool | None) -> Response:
+        """Handle POST /compose/check."""
+        return _answer(self.check(identity, [body]), explain=bool(explain))
+
+    def check_blueprint(
+        self,
+        identity: Identity,
+        id: UUID,  # noqa: A002 - its name in openapi.yaml
+        body: dict[str, Any],
+        x_image_builder_ui: str | None,
+        explain: bool | None,
+    ) -> Response:
+        """Handle POST /blueprints/{id}/check."""
+        errors = self.blueprint_body.find_errors(body)
+        if errors:
+            without_images = self.check(identity, ())
+            problems = tuple(create_error(path, message, ProblemCode.INVALID_VALUE) for path, message in errors)
+            return _answer(replace(without_images, problems=problems), explain=False)
+        body = self.blueprint_body.accept(body)
+        result = self.check.of_blueprint(
+            identity, id, client_id_of(x_image_builder_ui), body.get("image_types"), body.get("labels") or {}
+        )
+        return _answer(result, explain=bool(explain))
+
+
+def _answer(result: CheckResult, *, explain: bool) -> Response:
+    return json_answer(
+        {
+            "valid": not result.errors,
+            "problems": _problems(result.problems),
+            "problems_total": len(result.problems),
+            "images": [_image(image, explain=explain) for image in result.images],
+            "quota": _quota(result.quota),
+        }
+    )
+
+
+def _problems(problems: Sequence[Problem]) -> list[dict[str, Any]]:
+    return [asdict(each) for each in problems[:MOST_LISTED]]
+
+
+def _image(image: CheckedImage, *, explain: bool) -> dict[str, Any]:
+    answer: dict[str, Any] = {"image_type": image.image_type, "architecture": image.architecture}
+    if image.packages is not None:
+        data = [{key: each[key] for key in _PACKAGE_KEYS if key in each} for each in image.packages]
+        answer["packages"] = {"count": len(data), "data": data}
+    answer["customizations"] = [asdict(each) for each in image.customizations]
+    if explain and image.composer_request is not None:
+        answer["composer_request"] = _mask(image.composer_request)
+    return answer
+
+
+def _mask(request: Mapping[str, Any]) -> Any:
+    """Return the composer's request without secrets: fields, file contents (scripts hold keys), and parts of texts."""
+    masked = mask_fields(request)
+    for holder in (masked, masked.get("blueprint") or {}):
+        for file in (holder.get("customizations") or {}).get("files", ()):
+            if "data" in file:
+                file["data"] = MASK
+    return orjson.loads(mask_secrets(orjson.dumps(masked)))
+
+
+def _quota(quota: Allowance | None) -> dict[str, Any]:
+    return {} if quota is None else {"limit": quota.limit, "remaining": quota.remaining}

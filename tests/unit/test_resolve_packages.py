@@ -1,0 +1,89 @@
+"""Answers of the package resolution are shared, and limited per organization."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from typing import Any
+
+import pytest
+
+from domain.errors import RateLimitedError, UnavailableError
+from image_builder.usecases.resolve import ResolvePackages
+from ports.resolver import Resolution
+from tests.support.waiting import PATIENCE
+
+
+class HeldResolver:
+    """A resolver whose calls end when `release` is set."""
+
+    def __init__(self, packages: int = 1, error: Exception | None = None) -> None:
+        self.calls = 0
+        self.packages = packages
+        self.error = error
+        self.begun, self.release = Event(), Event()
+
+    def resolve_packages(self, request: Any) -> Resolution:
+        self.calls += 1
+        self.begun.set()
+        assert self.release.wait(PATIENCE)
+        if self.error is not None:
+            raise self.error
+        return Resolution(packages=[{"name": f"p{number}"} for number in range(self.packages)])
+
+
+def test_those_who_wait_for_a_shared_answer_need_no_place_of_their_organization() -> None:
+    resolver = HeldResolver()
+    resolve = ResolvePackages(resolver)
+    with ThreadPoolExecutor(8) as threads:
+        waiting = [threads.submit(resolve, "t", {"a": 1}) for _ in range(6)]
+        other = threads.submit(resolve, "t", {"a": 2})
+        while resolver.calls < 2:
+            assert resolver.begun.wait(PATIENCE)
+        with pytest.raises(RateLimitedError):
+            resolve("t", {"a": 3})
+        independent = threads.submit(resolve, "another", {"a": 4})
+        resolver.release.set()
+        assert len({id(each.result(PATIENCE)) for each in waiting}) == 1
+        assert other.result(PATIENCE) != ()
+        independent.result(PATIENCE)
+    assert resolver.calls == 3
+
+
+def test_the_order_of_keys_does_not_matter() -> None:
+    resolver = HeldResolver()
+    resolver.release.set()
+    resolve = ResolvePackages(resolver)
+    assert resolve("t", {"a": 1, "b": 2}) is resolve("another", {"b": 2, "a": 1})
+    assert resolver.calls == 1
+
+
+def test_a_failure_is_not_kept_and_gives_the_place_back() -> None:
+    resolver = HeldResolver(error=UnavailableError("away"))
+    resolver.release.set()
+    resolve = ResolvePackages(resolver)
+    for number in range(1, 5):
+        with pytest.raises(UnavailableError):
+            resolve("t", {"a": 1})
+        assert resolver.calls == number
+
+
+def test_an_unforeseen_error_gives_the_place_back() -> None:
+    resolver = HeldResolver(error=RuntimeError("a fault"))
+    resolver.release.set()
+    resolve = ResolvePackages(resolver)
+    for number in range(3):
+        with pytest.raises(RuntimeError):
+            resolve("t", {"a": number})
+
+
+def test_the_kept_answers_are_bounded_in_size() -> None:
+    resolver = HeldResolver(packages=30_000)
+    resolver.release.set()
+    resolve = ResolvePackages(resolver)
+    for number in (1, 2, 3):
+        resolve("t", {"a": number})
+    resolve("t", {"a": 3})
+    assert resolver.calls == 3
+    resolve("t", {"a": 1})
+    assert resolver.calls == 4
