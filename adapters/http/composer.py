@@ -291,11 +291,17 @@ class HttpComposer:
         self, distribution: str, architecture: str, repositories: Sequence[Mapping[str, Any]], text: str
     ) -> tuple[Package, ...]:
         """Implements `Composer.search_packages`."""
+        return self.match_packages(distribution, architecture, repositories, [_create_glob(text)])
+
+    def match_packages(
+        self, distribution: str, architecture: str, repositories: Sequence[Mapping[str, Any]], patterns: Sequence[str]
+    ) -> tuple[Package, ...]:
+        """Implements `Composer.match_packages`."""
         body = {
             "distribution": distribution,
             "architecture": architecture,
             "repositories": list(repositories),
-            "packages": [_create_glob(text)],
+            "packages": list(patterns),
         }
         try:
             answer = self._back_end.post_idempotent(
@@ -308,7 +314,7 @@ class HttpComposer:
         )
 
     def resolve_packages(self, request: Mapping[str, Any]) -> Resolution:
-        """See ports.resolver."""
+        """Implements `PackageResolver.resolve_packages`."""
         try:
             answer = self._back_end.post_once(
                 f"{_BASE}/depsolve/blueprint", request, _RESOLUTION_TIMEOUTS, max_bytes=_MAX_METADATA_BYTES
