@@ -320,7 +320,7 @@ class HttpComposer:
                 f"{_BASE}/depsolve/blueprint", request, _RESOLUTION_TIMEOUTS, max_bytes=_MAX_METADATA_BYTES
             )
         except NoAnswerError as error:
-            raise _unusable_answer_error() from error
+            raise UnavailableError("The composer did not answer when it was asked to resolve the packages") from error
         if answer.status in _NOT_OFFERED:
             raise UnavailableError("The composer does not resolve packages", retry_after=None)
         if answer.status == HTTPStatus.OK:
