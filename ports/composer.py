@@ -71,6 +71,14 @@ class Composer(Protocol):
         `repositories` have the form of the schema Repository of the composer's API. Raises UnavailableError.
         """
 
+    def match_packages(
+        self, distribution: str, architecture: str, repositories: Sequence[Mapping[str, Any]], patterns: Sequence[str]
+    ) -> tuple[Package, ...]:
+        """Return the packages whose names match any of these patterns: names, or globs with one `*`.
+
+        The rest is as for `search_packages`.
+        """
+
     def distribution(self, name: str, image_types: Sequence[str], architectures: Sequence[str]) -> dict[str, Any]:
         """Return the details of a distribution, only for these image types and architectures; empty means all.
 

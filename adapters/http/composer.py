@@ -291,11 +291,17 @@ class HttpComposer:
         self, distribution: str, architecture: str, repositories: Sequence[Mapping[str, Any]], text: str
     ) -> tuple[Package, ...]:
         """Implements `Composer.search_packages`."""
+        return self.match_packages(distribution, architecture, repositories, [_create_glob(text)])
+
+    def match_packages(
+        self, distribution: str, architecture: str, repositories: Sequence[Mapping[str, Any]], patterns: Sequence[str]
+    ) -> tuple[Package, ...]:
+        """Implements `Composer.match_packages`."""
         body = {
             "distribution": distribution,
             "architecture": architecture,
             "repositories": list(repositories),
-            "packages": [_create_glob(text)],
+            "packages": list(patterns),
         }
         try:
             answer = self._back_end.post_idempotent(
@@ -308,13 +314,13 @@ class HttpComposer:
         )
 
     def resolve_packages(self, request: Mapping[str, Any]) -> Resolution:
-        """See ports.resolver."""
+        """Implements `PackageResolver.resolve_packages`."""
         try:
             answer = self._back_end.post_once(
                 f"{_BASE}/depsolve/blueprint", request, _RESOLUTION_TIMEOUTS, max_bytes=_MAX_METADATA_BYTES
             )
         except NoAnswerError as error:
-            raise _unusable_answer_error() from error
+            raise UnavailableError("The composer did not answer when it was asked to resolve the packages") from error
         if answer.status in _NOT_OFFERED:
             raise UnavailableError("The composer does not resolve packages", retry_after=None)
         if answer.status == HTTPStatus.OK:

@@ -35,6 +35,9 @@ _START_TIMEOUT: Final = 60.0
 _END_TIMEOUT: Final = 60.0
 _POLL_INTERVAL: Final = 0.5
 _REQUEST_TIMEOUT: Final = 10.0
+# The package lookup of a check may take 20 s at the composer.
+_CHECK_TIMEOUT: Final = 60.0
+_MISSPELT: Final = "ngnix"
 # Packages that let the stand-in composer report other errors (adapters/embedded/composer/build_errors.py).
 _FAILURES: Final = {
     "with a package that is misspelt": "build-error-21",
@@ -79,7 +82,7 @@ class _Build:
 )
 @click.option("--timeout", default=120, show_default=True, help="Time limit for all builds, in seconds.")
 def demo(url: str | None, data: Path, timeout: int) -> None:
-    """Queue builds for several clouds and of a blueprint, and show their progress and the list of builds.
+    """Check a request, queue builds for several clouds and of a blueprint, and show their progress and their list.
 
     Some of the builds are meant to fail; another is cancelled and run again. The exit status is 0 only if all builds
     end as expected.
@@ -88,7 +91,7 @@ def demo(url: str | None, data: Path, timeout: int) -> None:
     signal_handler = StartSignalHandler()
     with _service(url, data, signal_handler, console) as running:
         api = _Api(running)
-        builds = _builds()
+        builds = [_check_and_correct(api, console), *_builds()]
         for build in builds:
             build.id = api.start_compose(build.request)
         builds += _cancel_and_rerun(api)
@@ -117,6 +120,10 @@ class _Api:
 
     def start_compose(self, request: dict[str, Any]) -> str:
         return str(self._call("POST", "/compose", request)["id"])
+
+    def check(self, request: dict[str, Any]) -> dict[str, Any]:
+        checked: dict[str, Any] = self._call("POST", "/compose/check", request, timeout=_CHECK_TIMEOUT)
+        return checked
 
     def get_image_status(self, compose_id: str) -> dict[str, Any]:
         status: dict[str, Any] = self._call("GET", f"/composes/{compose_id}")["image_status"]
@@ -147,8 +154,8 @@ class _Api:
     def delete_blueprint(self, blueprint_id: str) -> None:
         self._call("DELETE", f"/blueprints/{blueprint_id}")
 
-    def _call(self, method: str, path: str, body: object = None) -> Any:
-        response = self._session.request(method, self._base + path, json=body, timeout=_REQUEST_TIMEOUT)
+    def _call(self, method: str, path: str, body: object = None, timeout: float = _REQUEST_TIMEOUT) -> Any:
+        response = self._session.request(method, self._base + path, json=body, timeout=timeout)
         if not response.ok:
             raise click.ClickException(f"{method} {path}: {response.status_code} {response.text}")
         return response.json() if response.content else None
@@ -161,7 +168,8 @@ def _temporary_blueprint(api: _Api, console: Console) -> Iterator[str]:
     try:
         missing = api.list_lint_errors(blueprint_id)
         console.print(
-            f"Created a blueprint. It lacks {len(missing)} things that its policy requires: {missing[0]}, ..."
+            f"Created a blueprint. It lacks {len(missing)} things that its policy requires: {missing[0]}, ...",
+            soft_wrap=True,
         )
         api.fix_blueprint(blueprint_id)
         console.print(f"Fixed the blueprint. Now it lacks: {len(api.list_lint_errors(blueprint_id))}")
@@ -217,6 +225,41 @@ def _builds() -> list[_Build]:
 
 def _failing_build(title: str, package: str) -> _Build:
     return _Build(title, _request("centos-9", "guest-image", "aws.s3", packages=[package]), expected="failure")
+
+
+def _check_and_correct(api: _Api, console: Console) -> _Build:
+    """Check a request with a misspelt package, and return the build of the corrected request.
+
+    Raises ClickException if the check suggests no name, or finds an error in the corrected request.
+    """
+    misspelt = _request("centos-9", "guest-image", "aws.s3", packages=[_MISSPELT])
+    console.print("Checking a request before it is built, POST /compose/check:")
+    checked = api.check(misspelt)
+    _print_problems(console, checked)
+    suggestion = next((name for problem in checked["problems"] for name in problem["suggestions"]), None)
+    if suggestion is None:
+        raise click.ClickException(f"the check suggests no name for the package {_MISSPELT}")
+    console.print(Text(f"Replaced {_MISSPELT} by {suggestion}. Checking the request again:"), soft_wrap=True)
+    corrected = _request("centos-9", "guest-image", "aws.s3", packages=[suggestion])
+    checked = api.check(corrected)
+    _print_problems(console, checked)
+    if not checked["valid"]:
+        raise click.ClickException("the check finds an error in the corrected request")
+    return _Build("the checked and corrected request", corrected)
+
+
+def _print_problems(console: Console, checked: dict[str, Any]) -> None:
+    """Print the problems that a check found, one item per line, as `_print_result` does."""
+    for problem in checked["problems"]:
+        style = "red" if problem["severity"] == "error" else "yellow"
+        console.print(Text.assemble("  ", (problem["severity"], style), f": {problem['message']}"), soft_wrap=True)
+        items = {"field": problem["path"], "code": problem["code"], "similar": ", ".join(problem["suggestions"])}
+        for name, value in items.items():
+            if value:
+                console.print(Text(f"    {name}: {value}"), soft_wrap=True)
+    if not checked["problems"]:
+        packages = sum(image.get("packages", {}).get("count", 0) for image in checked["images"])
+        console.print(f"  no problems; the image would have {packages} packages")
 
 
 def _cancel_and_rerun(api: _Api) -> list[_Build]:

@@ -23,6 +23,7 @@ from image_builder.usecases.reconcile import ReconcileStarts
 from image_builder.usecases.record import RecordBuilds
 from image_builder.usecases.requirements import PolicyRequirements
 from image_builder.usecases.resolve import ResolvePackages
+from image_builder.usecases.similar_packages import PackageListsOrSearch
 from image_builder.usecases.watch import LookBudget, StatusWatcher
 from ports.composer import Composer
 
@@ -104,7 +105,7 @@ def create_check_composes(container: Container) -> CheckComposes:
         prepare=create_prepare(container),
         resolve=ResolvePackages(back_ends.resolver),
         options=SupportedOptions(back_ends.composer_lookups),
-        lists=container.package_lists(),
+        lists=PackageListsOrSearch(container.package_lists(), back_ends.composer_lookups),
         show_quota=ShowQuota(container.quotas(), container.starts()),
         blueprints=container.blueprints(),
         find_schema_errors=body.find_errors,

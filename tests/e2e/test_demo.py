@@ -59,7 +59,7 @@ def test_the_demo_uses_the_service_of_the_data_folder_and_does_not_wrap_lines() 
         assert demo.returncode == 0, said
         assert said[0] == f"Using the service at {service.url}"
         # Nothing is broken at 80 columns.
-        assert len([line for line in said if line.startswith("  url: ") and ".qcow2?X-Amz-" in line]) == 5
+        assert len([line for line in said if line.startswith("  url: ") and ".qcow2?X-Amz-" in line]) == 6
         failed = said.index("failure  with a package that does not exist")
         explanation = " ".join(said[failed : failed + 8])
         assert "code: packages-not-found" in explanation
@@ -81,6 +81,23 @@ def test_the_demo_uses_the_service_of_the_data_folder_and_does_not_wrap_lines() 
         assert [line.split()[0] for line in listed].count("failure") == 7
         assert {line.split()[0] for line in listed} == {"success", "failure"}
     assert not (service.data / "address").exists()
+
+
+def test_the_demo_checks_a_request_shows_the_suggestion_and_builds_the_corrected_request() -> None:
+    with embedded() as service:
+        said = output(command("demo", "--data", str(service.data))).splitlines()
+    begin = said.index("Checking a request before it is built, POST /compose/check:")
+    shown = said[begin + 1 : begin + 7]
+    assert shown == [
+        "  error: ngnix does not exist in the repositories of the image",
+        "    field: customizations.packages[0]",
+        "    code: packages-not-found",
+        "    similar: nginx",
+        "Replaced ngnix by nginx. Checking the request again:",
+        "  no problems; the image would have 9 packages",
+    ]
+    assert max(map(len, shown)) <= 80
+    assert "success  the checked and corrected request" in said
 
 
 def test_the_demo_of_a_named_service_never_starts_another_one() -> None:

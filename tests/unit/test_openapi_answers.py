@@ -22,6 +22,7 @@ OPEN: Final = {
     "ComposeStatusError.details/anyOf/4[]/anyOf/3",
     "ComposeLogs.image_builds[]",  # as the composer has them
     "Sbom.document",
+    "CheckedImage.composer_request",  # as the composer would get it
     "OtherUploadStatus",  # for a target that is not known any more
     "StoredOtherUploadRequestOptions",  # kept as sent
 }

@@ -1,11 +1,12 @@
 """The errors of failed builds, by the composer's ids, in the forms that the real composer uses.
 
-A package `build-error-ID` in a request makes its build fail with the error of this id.
+A package `build-error-ID` in a request makes its build fail with the error of this id. If that is an error of the
+package manager, the resolution of the packages fails with it, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 PREFIX: Final = "build-error-"
@@ -87,6 +88,15 @@ def find_error_id(package: str) -> int | None:
 def is_of_upload(identifier: int) -> bool:
     """Whether the image is built before this error happens."""
     return _WRAPPERS.get(identifier) == _TARGET or identifier in (*_TARGET, 38)
+
+
+def find_resolution_error(packages: Iterable[str]) -> str | None:
+    """The text of the error that the package manager gives for these packages of a request, None if they have none."""
+    for identifier in map(find_error_id, packages):
+        if identifier is not None and _WRAPPERS.get(identifier) == _PACKAGES:
+            reason, details = _CAUSES[identifier]
+            return reason if details is None else f"{reason}: {details}"
+    return None
 
 
 def build_error(identifier: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from adapters.embedded.composer import artifacts, distributions, packages, progress
+from adapters.embedded.composer import artifacts, build_errors, distributions, packages, progress
 from adapters.embedded.composer.answers import RefusedError, reference
 from adapters.embedded.composer.behaviour import Refusal
 from adapters.embedded.composer.plan import create_plan, list_packages
@@ -154,21 +154,15 @@ class Operations:
         return answer({"packages": found})
 
     async def resolve_packages(self, request: Request) -> Response:
-        """The packages of an image, or an error that names those that do not exist."""
+        """The packages of an image, or the error of the package manager."""
         await self._steering.pause(self._steering.behaviour.depsolve_latency)
         wanted = _read(request, await request.body(), depsolve_validator())
         if not distributions.is_known(wanted["distribution"]):
             raise RefusedError(400, "4", "Unsupported distribution", wanted["distribution"])
         names = list_packages(wanted)
-        missing = packages.list_missing(names)
-        if missing:
-            raise RefusedError(
-                400,
-                "10",
-                "Failed to depsolve packages",
-                "DNF error occurred: MarkingErrors: Error occurred when marking packages for installation: "
-                f"Problems in request:\nmissing packages: {', '.join(missing)}",
-            )
+        error = build_errors.find_resolution_error(names) or packages.describe_missing(names)
+        if error is not None:
+            raise RefusedError(400, "10", "Failed to depsolve packages", error)
         return answer({"packages": packages.list_installed(wanted["distribution"], wanted["architecture"], names)})
 
     def _find(self, request: Request) -> Compose:

@@ -125,9 +125,18 @@ def list_installed(distribution: str, architecture: str, requested: Iterable[str
     return [_metadata(_identify(package, distribution, architecture)) for package in packages]
 
 
-def list_missing(requested: Iterable[str]) -> list[str]:
-    """The requested names that are no package; groups (`@…`) always exist."""
-    return sorted({name for name in requested if not name.startswith("@") and name not in PACKAGES})
+def describe_missing(requested: Iterable[str]) -> str | None:
+    """The package manager's error for the requested names that are no package, None if there are none.
+
+    Groups (`@…`) always exist.
+    """
+    missing = sorted({name for name in requested if not name.startswith("@") and name not in PACKAGES})
+    if not missing:
+        return None
+    return (
+        "DNF error occurred: MarkingErrors: Error occurred when marking packages for installation: "
+        f"Problems in request:\nmissing packages: {', '.join(missing)}"
+    )
 
 
 def fake_checksum(text: str) -> str:
