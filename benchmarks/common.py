@@ -90,10 +90,14 @@ def both(where: Surroundings) -> Iterator[tuple[Server, Server]]:
 class Server:
     """A server process; its standard output goes nowhere."""
 
-    def __init__(self, name: str, arguments: tuple[str, ...], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, arguments: tuple[str, ...], environment: Mapping[str, str], project: Path = PROJECT
+    ) -> None:
+        """`project` is the folder of the source tree that the process imports."""
         self.name = name
         self._arguments = arguments
         self._environment = environment
+        self._project = project
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
 
@@ -107,7 +111,7 @@ class Server:
             [sys.executable, *self._arguments],
             env={
                 "PATH": os.environ["PATH"],
-                "PYTHONPATH": str(PROJECT),
+                "PYTHONPATH": str(self._project),
                 "LISTEN_ADDRESS": address,
                 "SHUTDOWN_GRACE": "0",
                 **self._environment,
@@ -143,9 +147,8 @@ class Server:
         return self._process
 
     def cpu_seconds(self) -> float:
-        """User and system time of all its threads so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        """User and system time of the process and its child processes so far."""
+        return sum(map(_cpu_seconds_of, [self.process.pid, *_children_of(self.process.pid)]))
 
     def resident_mib(self) -> float:
         """What it holds in memory."""
@@ -176,3 +179,12 @@ class Server:
             return requests.get(self.url + path, headers=headers, timeout=5).status_code == 200
         except requests.RequestException:
             return False
+
+
+def _cpu_seconds_of(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _children_of(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
