@@ -30,8 +30,8 @@ class Page:
 class Cursor:
     """A position in a sorted list: next to the entry with this `key` (as the store formats it) and `id`.
 
-    `sort` is the order of the list. The page of a cursor is the one behind the entry, or before it if `backward`. A
-    page by cursor does not shift when entries are added, and reads no entries before it.
+    `sort` is the order of the list. The page of a cursor is the one after the entry, or before it if `backward`. A
+    page by cursor does not shift when entries are added, and does not read the entries of other pages.
     """
 
     sort: str
@@ -52,21 +52,21 @@ class Cursor:
         Its checksum finds a changed text, and a link of another tenant. It is no signature, because a cursor needs
         none: whatever it holds, the page shows entries of the caller's tenant only.
 
-        Raises InvalidRequestError for a text that `encode` has not made for this tenant, and for another order than
-        `sort`.
+        Raises InvalidRequestError if the text is not a result of `encode` for this tenant, or belongs to another order
+        than `sort`.
         """
         try:
             data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
             document = data[_CHECKSUM:]
             if data[:_CHECKSUM] != _checksum(tenant, document):
-                raise _not_valid()
+                raise invalid_cursor_error()
             made_for, direction, key, id_ = json.loads(document)
             cursor = cls(made_for, key, UUID(id_), _DIRECTIONS[direction])
             is_ours = isinstance(key, str) and "\0" not in key and is_uuid(id_) and cursor.encode(tenant) == text
         except (binascii.Error, ValueError, TypeError, LookupError, AttributeError, RecursionError):
-            raise _not_valid() from None
+            raise invalid_cursor_error() from None
         if not is_ours:
-            raise _not_valid()
+            raise invalid_cursor_error()
         if made_for != sort:
             raise InvalidRequestError("cursor: belongs to a list with another sort; begin again without a cursor")
         return cursor
@@ -76,5 +76,6 @@ def _checksum(tenant: str, document: bytes) -> bytes:
     return hashlib.sha256(tenant.encode() + b"\0" + document).digest()[:_CHECKSUM]
 
 
-def _not_valid() -> InvalidRequestError:
-    return InvalidRequestError("cursor: expected the cursor of a link of this list")
+def invalid_cursor_error() -> InvalidRequestError:
+    """Create the error for a cursor that is not from a link of the list."""
+    return InvalidRequestError("cursor: not valid; use the cursor of links.next or links.prev of this list")

@@ -24,8 +24,9 @@ from tests.support.shared_server import SharedServer
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
-# Shells start background jobs with SIGINT ignored, and the processes that tests start would inherit that.
+# Background jobs of shells ignore SIGINT, and those of nohup SIGHUP: the processes that tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 LONGEST_FIRST = (
     "containers",
@@ -89,10 +90,12 @@ def composer_process() -> Iterator[StandInComposer]:
 
 
 @pytest.fixture
-def composer(composer_process: StandInComposer) -> StandInComposer:
+def composer(composer_process: StandInComposer) -> Iterator[StandInComposer]:
     """The stand-in composer, behaving as usual, its counters at zero."""
     composer_process.reset()
-    return composer_process
+    yield composer_process
+    # Other tests use it as it is.
+    composer_process.reset()
 
 
 @pytest.fixture(scope="module")

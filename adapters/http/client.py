@@ -156,6 +156,8 @@ class BackEnd:
         self._session = new_session(connections, ca_file, proxy)
         self.breaker = breaker or Breaker()
         self._meter = meter
+        # How often a request that may be repeated is sent while the back-end is unavailable.
+        self.attempts = 3
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -170,7 +172,7 @@ class BackEnd:
         params: QueryParameters = (),
         max_bytes: int = DEFAULT_MAX_BYTES,
     ) -> Answer:
-        """Send a GET, up to three times while the back-end is unavailable. Raises NoAnswerError, also for a 429."""
+        """Send a GET, again while the back-end is unavailable. Raises NoAnswerError, also for a 429."""
         return self._call_with_retries(_new_request("GET", path, timeouts, None, headers, params, max_bytes))
 
     def post_idempotent(
@@ -214,14 +216,14 @@ class BackEnd:
             return self._call_once(request)
 
     def _call_with_retries(self, request: _Request) -> Answer:
-        """Return the answer after up to three attempts.
+        """Return the answer after up to `attempts` attempts.
 
         Raises NoAnswerError; its `sent` says whether the back-end may have received the request in any attempt.
         """
         was_sent = False
         with until(request.timeouts.total):
             for attempt in stamina.retry_context(
-                on=_retry_policy(), attempts=3, wait_initial=0.05, wait_max=_MAX_PAUSE, wait_jitter=_JITTER
+                on=_retry_policy(), attempts=self.attempts, wait_initial=0.05, wait_max=_MAX_PAUSE, wait_jitter=_JITTER
             ):
                 with attempt:
                     try:

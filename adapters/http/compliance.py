@@ -60,17 +60,17 @@ class HttpCompliance:
         self._back_end = IdentityBackEnd(back_end, "Compliance", _FORBIDDEN)
 
     def policy(self, identity: Identity, policy_id: str) -> Policy:
-        """See the port."""
+        """Implements `Compliance.policy`."""
         answer = self._check_found(self._back_end.get(identity, _path(policy_id)), _unknown_policy_error())
         policy: Policy = self._back_end.read(_POLICY, answer)["data"]
         return policy
 
     def tailoring(self, identity: Identity, policy_id: str, minor: int) -> str | None:
-        """See the port."""
+        """Implements `Compliance.tailoring`."""
         return self._tailoring_file(identity, policy_id, minor, "json") or None
 
     def has_tailoring(self, identity: Identity, policy_id: str, minor: int) -> bool:
-        """See the port."""
+        """Implements `Compliance.has_tailoring`."""
         path = _path(policy_id, "/tailorings")
         answer = self._check_found(
             self._back_end.get(identity, path, (("filter", f"os_minor_version={minor}"),)), _unknown_policy_error()
@@ -78,14 +78,14 @@ class HttpCompliance:
         return bool(self._back_end.read(_TAILORINGS, answer)["data"])
 
     def create_tailoring(self, identity: Identity, policy_id: str, minor: int) -> None:
-        """See the port."""
+        """Implements `Compliance.create_tailoring`."""
         # A repeated request does no harm: Compliance refuses a second tailoring for a minor version.
         answer = self._back_end.post_idempotent(identity, _path(policy_id, "/tailorings"), {"os_minor_version": minor})
         if self._check_found(answer, _unknown_policy_error()).status not in _TAILORING_EXISTS:
             raise self._back_end.unusable_answer_error()
 
     def blueprint(self, identity: Identity, policy_id: str, minor: int) -> str:
-        """See the port."""
+        """Implements `Compliance.blueprint`."""
         return self._tailoring_file(identity, policy_id, minor, "toml")
 
     def _tailoring_file(self, identity: Identity, policy_id: str, minor: int, file_format: str) -> str:

@@ -213,7 +213,7 @@ class HttpComposer:
         self._max_idle = max_idle
 
     def submit(self, request: Mapping[str, Any]) -> Submission:
-        """See the port."""
+        """Implements `Composer.submit`."""
         try:
             answer = self._back_end.post_once(f"{_BASE}/compose", request, _LONG_TIMEOUTS, max_idle=self._max_idle)
         except NoAnswerError as error:
@@ -226,7 +226,7 @@ class HttpComposer:
             return Unanswered(may_have_started=True)
 
     def cancel(self, compose_id: UUID) -> None:
-        """See the port."""
+        """Implements `Composer.cancel`."""
         try:
             answer = self._back_end.delete(f"{_BASE}/composes/{compose_id}", _SHORT_TIMEOUTS)
         except NoAnswerError as error:
@@ -235,32 +235,32 @@ class HttpComposer:
             raise OutcomeUnknownError(_UNUSABLE_ANSWER)
 
     def status(self, compose_id: UUID) -> ComposeStatus:
-        """See the port."""
+        """Implements `Composer.status`."""
         status: ComposeStatus = self._read(
             f"/composes/{compose_id}", _COMPOSE_STATUS, "Compose", max_bytes=_MAX_STATUS_BYTES
         )
         return status
 
     def metadata(self, compose_id: UUID) -> dict[str, Any]:
-        """See the port."""
+        """Implements `Composer.metadata`."""
         metadata: dict[str, Any] = self._read(
             f"/composes/{compose_id}/metadata", _METADATA, "Compose", max_bytes=_MAX_METADATA_BYTES
         )
         return metadata
 
     def logs(self, compose_id: UUID) -> ComposerLogs:
-        """See the port."""
+        """Implements `Composer.logs`."""
         answer = self._get_artifact(f"/composes/{compose_id}/logs", composer_artifacts.MAX_LOGS_BYTES)
         return ComposerLogs(_load_answer(answer, composer_artifacts.LOGS), len(answer.body))
 
     def sboms(self, compose_id: UUID) -> tuple[Sbom, ...]:
-        """See the port."""
+        """Implements `Composer.sboms`."""
         answer = self._get_artifact(f"/composes/{compose_id}/sboms", composer_artifacts.MAX_SBOMS_BYTES)
         found: tuple[Sbom, ...] = _load_answer(answer, composer_artifacts.SBOMS)
         return found
 
     def builds(self) -> Builds:
-        """See the port."""
+        """Implements `Composer.builds`."""
         answer = self._get("/composes/", max_bytes=_MAX_LIST_BYTES)
         if answer.status == HTTPStatus.OK and answer.body.strip() == b"null":
             return Builds(frozenset(), complete=False)
@@ -268,7 +268,7 @@ class HttpComposer:
         return builds
 
     def request(self, compose_id: UUID) -> Mapping[str, Any] | None:
-        """See the port."""
+        """Implements `Composer.request`."""
         metadata = self._read(
             f"/composes/{compose_id}/metadata", _BUILD_REQUEST, "Compose", max_bytes=_MAX_METADATA_BYTES
         )
@@ -278,7 +278,7 @@ class HttpComposer:
     def search_packages(
         self, distribution: str, architecture: str, repositories: Sequence[Mapping[str, Any]], text: str
     ) -> tuple[Package, ...]:
-        """See the port."""
+        """Implements `Composer.search_packages`."""
         body = {
             "distribution": distribution,
             "architecture": architecture,
@@ -296,7 +296,7 @@ class HttpComposer:
         )
 
     def distribution(self, name: str, image_types: Sequence[str], architectures: Sequence[str]) -> dict[str, Any]:
-        """See the port."""
+        """Implements `Composer.distribution`."""
         params = [("image_type", each) for each in image_types] + [("architecture", each) for each in architectures]
         details: dict[str, Any] = self._read(
             f"/distributions/{path_segment(name)}", _DISTRIBUTION, "Distribution", params, _MAX_STATUS_BYTES
@@ -304,7 +304,7 @@ class HttpComposer:
         return details
 
     def check(self) -> None:
-        """See the port."""
+        """Implements `Composer.check`."""
         if self._get("/openapi").status != HTTPStatus.OK:
             raise _unusable_answer_error()
 

@@ -132,18 +132,18 @@ class HttpContentSources:
         self._back_end = IdentityBackEnd(back_end, "Content sources", _FORBIDDEN, _MAX_BYTES)
 
     def by_url(self, identity: Identity, urls: Sequence[str], origins: Sequence[str]) -> tuple[ContentRepository, ...]:
-        """See the port."""
+        """Implements `ContentSources.by_url`."""
         # Content sources splits the value at its commas, so a comma inside a URL is percent-encoded.
         return self._find_repositories(identity, "url", [url.replace(",", "%2C") for url in urls if url], origins)
 
     def by_uuid(
         self, identity: Identity, uuids: Sequence[str], origins: Sequence[str]
     ) -> tuple[ContentRepository, ...]:
-        """See the port."""
+        """Implements `ContentSources.by_uuid`."""
         return self._find_repositories(identity, "uuid", _select_uuids(uuids), origins)
 
     def snapshots(self, identity: Identity, date: str, uuids: Sequence[str]) -> tuple[Snapshot, ...]:
-        """See the port."""
+        """Implements `ContentSources.snapshots`."""
         valid_uuids = _select_uuids(uuids)
         if not valid_uuids:
             return ()
@@ -156,7 +156,7 @@ class HttpContentSources:
         )
 
     def template(self, identity: Identity, uuid: str) -> Template:
-        """See the port."""
+        """Implements `ContentSources.template`."""
         if not is_uuid(uuid):
             raise _unknown_template_error()
         answer = self._back_end.get(identity, f"/templates/{path_segment(uuid)}")
@@ -166,7 +166,7 @@ class HttpContentSources:
         return template
 
     def bulk_export(self, identity: Identity, uuids: Sequence[str]) -> list[Any]:
-        """See the port."""
+        """Implements `ContentSources.bulk_export`."""
         valid_uuids = _select_uuids(uuids)
         if not valid_uuids:
             return []

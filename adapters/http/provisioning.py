@@ -34,7 +34,7 @@ class HttpProvisioning:
         self._back_end = IdentityBackEnd(back_end, "Provisioning")
 
     def aws_account(self, identity: Identity, source: str) -> str | None:
-        """See the port."""
+        """Implements `Provisioning.aws_account`."""
         try:
             path = f"/sources/{path_segment(source)}/upload_info"
         except ValueError:

@@ -37,7 +37,7 @@ class HttpRecommendations:
         self._back_end = back_end
 
     def recommend(self, packages: Sequence[str], count: int, distribution: str) -> Recommended:
-        """See the port."""
+        """Implements `Recommendations.recommend`."""
         body = {"packages": list(packages), "recommendedPackages": count, "distribution": distribution}
         try:
             answer = self._back_end.post_idempotent("/packages/recommendations", body, _TIMEOUTS)

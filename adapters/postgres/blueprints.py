@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import orjson
@@ -14,8 +14,16 @@ from psycopg import errors
 from psycopg.types.json import Jsonb
 
 from adapters.postgres.blueprint_lists import AUTHOR, LABELS, LISTED, list_statements
+from adapters.postgres.blueprint_versions import (
+    RAW_COPIES,
+    UNRESERVED_MAX_BYTES,
+    estimate_memory,
+    fetch_row,
+    get_counts,
+    to_blueprint,
+)
 from adapters.postgres.connection import PostgresDatabase
-from adapters.postgres.pages import cut, page_values, read_page
+from adapters.postgres.pages import page_values, read_page, rows_and_cursors
 from adapters.postgres.patterns import escape_like
 from domain.blueprints.blueprint import (
     Blueprint,
@@ -24,7 +32,6 @@ from domain.blueprints.blueprint import (
     ListedBlueprint,
     NewBlueprint,
     Version,
-    normalize_body,
 )
 from domain.errors import NameTakenError, NotFoundError, StaleVersionError, UnavailableError
 from domain.json_size import JsonCounts
@@ -61,53 +68,11 @@ _LOCK: Final = """
 SELECT 1 FROM blueprints WHERE id = %(blueprint)s AND org_id = %(tenant)s AND deleted = false FOR UPDATE
 """
 
-# The statement always returns the size of the documents. It returns the documents only up to `max_size` bytes; for
-# larger ones it returns the counts of characters from which JsonCounts estimates the parsed size, by replace(), because
-# translate() is 50 times slower. OFFSET 0 makes PostgreSQL convert the documents to text only once.
-_SELECT_VERSION: Final = """
-SELECT blueprints.id, blueprints.name, COALESCE(blueprints.description, ''), versions.version, versions.id,
-       documents.size,
-       CASE WHEN documents.size <= %(max_size)s::bigint THEN convert_to(documents.body, 'UTF8') END,
-       CASE WHEN documents.size <= %(max_size)s::bigint THEN convert_to(documents.snapshots, 'UTF8') END,
-       CASE WHEN documents.size > %(max_size)s::bigint THEN (
-           SELECT ARRAY[
-               documents.size - length(joined),
-               documents.size - octet_length(replace(joined, '{', '')),
-               documents.size - octet_length(replace(joined, '[', '')),
-               documents.size - octet_length(replace(joined, ',', '')),
-               documents.size - octet_length(replace(joined, ':', ''))
-           ] FROM concat(documents.body, documents.snapshots) joined
-       ) END,
-       versions.file_version,
-       (SELECT authors.created_by
-        FROM blueprint_versions first JOIN blueprint_version_authors authors ON authors.version_id = first.id
-        WHERE first.blueprint_id = blueprints.id AND first.version = 1),
-       (SELECT created_by FROM blueprint_version_authors WHERE version_id = versions.id),
-       (SELECT labels FROM blueprint_labels WHERE blueprint_id = blueprints.id)
-FROM blueprints
-JOIN blueprint_versions versions ON versions.blueprint_id = blueprints.id
-CROSS JOIN LATERAL (
-    SELECT texts.*, octet_length(texts.body) + COALESCE(octet_length(texts.snapshots), 0) AS size
-    FROM (SELECT versions.body::text AS body, versions.service_snapshots::text AS snapshots OFFSET 0) texts
-) documents
-WHERE blueprints.id = %(blueprint)s AND blueprints.org_id = %(tenant)s AND blueprints.deleted = false
-  AND versions.version = COALESCE(
-      %(version)s::bigint, (SELECT max(version) FROM blueprint_versions WHERE blueprint_id = %(blueprint)s))
-"""
-
 _LATEST_VERSION: Final = """
 SELECT (SELECT max(version) FROM blueprint_versions WHERE blueprint_id = blueprints.id)
 FROM blueprints
 WHERE id = %(blueprint)s AND org_id = %(tenant)s AND deleted = false
 """
-
-# Documents of up to this many bytes are read without reserving memory for them.
-_UNRESERVED_MAX_BYTES: Final = 64 * 1024
-# The number of copies of large documents that exist as bytes at the same time: in the driver, as the input of the
-# parser, and in the buffer of the HTTP response, which grows by doubling.
-_RAW_COPIES: Final = 3
-# The number of copies that exist in parsed form at the same time.
-_PARSED_COPIES: Final = 1
 
 _UPDATE_BLUEPRINT: Final = (
     "UPDATE blueprints SET name = %(name)s, description = %(description)s WHERE id = %(blueprint)s"
@@ -146,24 +111,6 @@ class _ConcurrentChangeError(UnavailableError):
 
     def __init__(self) -> None:
         super().__init__("Another request is changing the blueprint", retry_after=1)
-
-
-class _VersionRow(NamedTuple):
-    """A row of `_SELECT_VERSION`: `size` is that of the documents; either these or their `counts` are None."""
-
-    blueprint_id: UUID
-    name: str
-    description: str
-    version: int
-    version_id: UUID
-    size: int
-    body: bytes | None
-    snapshots: bytes | None
-    counts: Sequence[int] | None
-    file_version: str | None
-    created_by: str | None
-    modified_by: str | None
-    labels: Mapping[str, str] | None
 
 
 class PostgresBlueprints:
@@ -209,7 +156,7 @@ class PostgresBlueprints:
         change: Callable[[Blueprint], Version | None],
     ) -> int:
         """Implements `Blueprints.change`."""
-        max_size, reserved = _UNRESERVED_MAX_BYTES, 0
+        max_size, reserved = UNRESERVED_MAX_BYTES, 0
 
         def change_once(connection: psycopg.Connection[Any]) -> int:
             with _translate_conflicts(), connection.transaction():
@@ -232,7 +179,7 @@ class PostgresBlueprints:
                 return self._database.run_with_retry(change_once, attempts=5, retry_on=(_ConcurrentChangeError,))
             except _DocumentsTooLargeError as error:
                 # Memory is reserved while the blueprint is not locked, because the reservation may block.
-                memory = _estimate_memory(error.counts)
+                memory = estimate_memory(error.counts)
                 reserve_memory(max(memory - reserved, 0))
                 reserved, max_size = max(memory, reserved), error.counts.size
 
@@ -247,9 +194,9 @@ class PostgresBlueprints:
         if query.search is not None:
             values["search"] = f"%{escape_like(query.search)}%"
         found = read_page(self._database, query, list_statements(query), values)
-        rows, previous, following = cut(query, found)
+        rows, previous, following = rows_and_cursors(query, found)
         listed = tuple(ListedBlueprint(*row[:-1]) for row in rows)
-        reserve_memory(_RAW_COPIES * sum(len(blueprint.labels or "") for blueprint in listed))
+        reserve_memory(RAW_COPIES * sum(len(blueprint.labels or "") for blueprint in listed))
         return BlueprintsPage(found.count, listed, previous, following)
 
     def _find_by_name(self, tenant: str, name: str) -> BlueprintsPage:
@@ -266,24 +213,24 @@ class PostgresBlueprints:
     ) -> Blueprint:
         """Implements `Blueprints.get`."""
         values = {"blueprint": blueprint_id, "tenant": tenant, "version": version}
-        max_size, reserved = _UNRESERVED_MAX_BYTES, 0
+        max_size, reserved = UNRESERVED_MAX_BYTES, 0
         while True:
-            row = self._database.run_with_retry(partial(_fetch_row, {**values, "max_size": max_size}))
-            counts = _get_counts(row)
+            row = self._database.run_with_retry(partial(fetch_row, {**values, "max_size": max_size}))
+            counts = get_counts(row)
             if counts is None:
-                return _to_blueprint(row)
-            memory = _estimate_memory(counts)
+                return to_blueprint(row)
+            memory = estimate_memory(counts)
             reserve_memory(max(memory - reserved, 0), later=max(needed(counts) - memory, 0))
             reserved, max_size = max(memory, reserved), counts.size
 
     def memory_to_change(self, tenant: str, blueprint_id: UUID) -> int:
         """Implements `Blueprints.memory_to_change`."""
-        values = {"blueprint": blueprint_id, "tenant": tenant, "version": None, "max_size": _UNRESERVED_MAX_BYTES}
+        values = {"blueprint": blueprint_id, "tenant": tenant, "version": None, "max_size": UNRESERVED_MAX_BYTES}
         try:
-            counts = _get_counts(self._database.run_with_retry(partial(_fetch_row, values)))
+            counts = get_counts(self._database.run_with_retry(partial(fetch_row, values)))
         except NotFoundError:
             return 0
-        return 0 if counts is None else _estimate_memory(counts)
+        return 0 if counts is None else estimate_memory(counts)
 
     def latest_version(self, tenant: str, blueprint_id: UUID) -> int:
         """Implements `Blueprints.latest_version`."""
@@ -314,12 +261,12 @@ def _lock_and_read(
     bytes.
     """
     connection.execute(_LOCK, {"blueprint": blueprint_id, "tenant": tenant})
-    row = _fetch_row({"blueprint": blueprint_id, "tenant": tenant, "version": None, "max_size": max_size}, connection)
+    row = fetch_row({"blueprint": blueprint_id, "tenant": tenant, "version": None, "max_size": max_size}, connection)
     _check_version(row.version, expected_versions)
-    counts = _get_counts(row)
+    counts = get_counts(row)
     if counts is not None:
         raise _DocumentsTooLargeError(counts)
-    return _to_blueprint(row)
+    return to_blueprint(row)
 
 
 def _check_version(latest: int, expected_versions: frozenset[int] | None) -> None:
@@ -338,43 +285,6 @@ def _hide_composes(connection: psycopg.Connection[Any], blueprint_id: UUID) -> N
     visible = [row[0] for row in connection.execute(_VISIBLE_COMPOSES, {"blueprint": blueprint_id})]
     for start in range(0, len(visible), _HIDE_BATCH_SIZE):
         connection.execute(_HIDE_COMPOSES, {"composes": visible[start : start + _HIDE_BATCH_SIZE]})
-
-
-def _fetch_row(values: Mapping[str, Any], connection: psycopg.Connection[Any]) -> _VersionRow:
-    row = connection.execute(_SELECT_VERSION, values, binary=True).fetchone()
-    if row is None:
-        raise NotFoundError("Blueprint not found" if values["version"] is None else "Blueprint version not found")
-    return _VersionRow._make(row)
-
-
-def _get_counts(row: _VersionRow) -> JsonCounts | None:
-    """Return the counts of documents that were too large to be returned; None if the row has the documents."""
-    if row.counts is None:
-        return None
-    non_ascii_bytes, objects, arrays, commas, colons = row.counts
-    # The number of all objects is an upper bound of those that are not empty.
-    return JsonCounts(row.size, non_ascii_bytes == 0, objects + arrays, objects, commas + colons)
-
-
-def _estimate_memory(counts: JsonCounts) -> int:
-    """Return the bytes of memory that reading documents with these counts takes."""
-    return _RAW_COPIES * counts.size + _PARSED_COPIES * max(counts.parsed_size, counts.size)
-
-
-def _to_blueprint(row: _VersionRow) -> Blueprint:
-    return Blueprint(
-        row.blueprint_id,
-        row.name,
-        row.description,
-        row.version,
-        row.version_id,
-        normalize_body(_parse_document(row.body)),
-        _parse_document(row.snapshots),
-        row.file_version,
-        row.created_by,
-        row.modified_by,
-        row.labels or {},
-    )
 
 
 def _add_version(
@@ -399,19 +309,6 @@ def _set_labels(connection: psycopg.Connection[Any], blueprint_id: UUID, labels:
 
 def _jsonb(document: Any) -> Jsonb:
     return Jsonb(document, dumps=orjson.dumps)
-
-
-def _parse_document(text: bytes | None) -> dict[str, Any]:
-    """Return a stored document; {} if it is not an object or cannot be parsed.
-
-    PostgreSQL accepts larger numbers and deeper nesting than orjson. No error is raised, so that the blueprint can
-    still be listed, replaced and deleted.
-    """
-    try:
-        document = orjson.loads(text or b"{}")
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 @contextmanager

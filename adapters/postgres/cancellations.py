@@ -14,8 +14,9 @@ from domain.cancellations import Cancellation
 
 # A repetition after a lost answer returns the row of the first attempt.
 _RECORD: Final = """
-INSERT INTO compose_cancellations (id, job_id, cancelled_by, created_at)
-SELECT %(id)s, job_id, %(cancelled_by)s, clock_timestamp() AT TIME ZONE 'utc' FROM composes
+INSERT INTO compose_cancellations (id, job_id, cancelled_by, created_at, attempted_at)
+SELECT %(id)s, job_id, %(cancelled_by)s, present.at, present.at
+FROM composes, (SELECT clock_timestamp() AT TIME ZONE 'utc' AS at) present
 WHERE job_id = %(compose)s AND NOT EXISTS (SELECT 1 FROM compose_results WHERE job_id = %(compose)s)
 ON CONFLICT (id) DO UPDATE SET id = EXCLUDED.id
 RETURNING id, job_id, cancelled_by, created_at
@@ -30,8 +31,8 @@ WHERE job_id = %(compose)s ORDER BY created_at LIMIT 1
 
 _FIND_ABANDONED: Final = """
 SELECT id, job_id, cancelled_by, created_at FROM compose_cancellations
-WHERE created_at < statement_timestamp() AT TIME ZONE 'utc' - %(lease)s::interval
-ORDER BY COALESCE(attempted_at, created_at), id LIMIT %(limit)s
+WHERE attempted_at < statement_timestamp() AT TIME ZONE 'utc' - %(lease)s::interval
+ORDER BY attempted_at LIMIT %(limit)s
 """
 
 _POSTPONE: Final = """
@@ -47,14 +48,14 @@ class PostgresCancellations:
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
-    def record(self, id: UUID, compose_id: UUID, cancelled_by: str) -> Cancellation | None:  # noqa: A002 - see the port
+    def record(self, intent_id: UUID, compose_id: UUID, cancelled_by: str) -> Cancellation | None:
         """Implements `Cancellations.record`."""
-        row = self._run(_RECORD, {"id": id, "compose": compose_id, "cancelled_by": cancelled_by}).fetchone()
+        row = self._run(_RECORD, {"id": intent_id, "compose": compose_id, "cancelled_by": cancelled_by}).fetchone()
         return None if row is None else Cancellation(*row)
 
-    def withdraw(self, id: UUID) -> None:  # noqa: A002 - see the port
+    def withdraw(self, intent_id: UUID) -> None:
         """Implements `Cancellations.withdraw`."""
-        self._run(_WITHDRAW, {"id": id})
+        self._run(_WITHDRAW, {"id": intent_id})
 
     def find(self, compose_id: UUID) -> Cancellation | None:
         """Implements `Cancellations.find`."""
@@ -65,9 +66,9 @@ class PostgresCancellations:
         """Implements `Cancellations.find_abandoned`."""
         return [Cancellation(*row) for row in self._run(_FIND_ABANDONED, {"lease": lease, "limit": limit}).fetchall()]
 
-    def postpone(self, id: UUID) -> None:  # noqa: A002 - see the port
+    def postpone(self, intent_id: UUID) -> None:
         """Implements `Cancellations.postpone`."""
-        self._run(_POSTPONE, {"id": id})
+        self._run(_POSTPONE, {"id": intent_id})
 
     def remove_all(self, compose_id: UUID) -> None:
         """Implements `Cancellations.remove_all`."""

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from adapters.postgres import compose_lists, large_requests
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.large_requests import LARGE, LargeRequest
-from adapters.postgres.pages import cut, read_page
+from adapters.postgres.pages import read_page, rows_and_cursors
 from adapters.postgres.storable import remove_nul
 from domain.composes import (
     LARGEST_LIST,
@@ -234,7 +234,7 @@ class PostgresComposes:
         count, page, probe = _statements(query)
         values = {**compose_lists.values_of(query), "reach": min(_reach(query), _MAX_LIMIT)}
         found = read_page(self._database, query, (count, page, probe), values)
-        rows, previous, following = cut(query, found)
+        rows, previous, following = rows_and_cursors(query, found)
         composes = [ListedCompose(*row[:-1]) for row in rows]
         requests = [compose.request for compose in composes]  # None for a large one
         if None in requests or sum(map(len, requests)) > self._largest_list:

@@ -11,19 +11,18 @@ import psycopg
 from psycopg import errors
 
 from adapters.postgres.connection import PostgresDatabase
-from domain.errors import InvalidRequestError
-from domain.paging import Cursor, Page
+from domain.paging import Cursor, Page, invalid_cursor_error
 
 # A row of a page: first the id as text, last the key of a cursor.
 Row = tuple[Any, ...]
 
 
 class PagedQuery(Protocol):
-    """What all queries for pages have."""
+    """A query for one page of a list."""
 
     @property
     def page(self) -> Page:
-        """The page; with a cursor only its limit counts."""
+        """The page; with a cursor, only its `limit` is used."""
 
     @property
     def sort(self) -> str:
@@ -31,42 +30,42 @@ class PagedQuery(Protocol):
 
     @property
     def cursor(self) -> Cursor | None:
-        """Where the page begins."""
+        """The position at which the page begins; None for a page by offset."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundPage:
-    """What the statements of a list have found.
+    """The result of the statements of a list.
 
-    By cursor, `rows` has one row more than the page where there are further ones. `has_others`: there are entries on
-    the other side of the cursor.
+    With a cursor, `rows` has one row more than the page if there are further entries. `has_opposite_entries` says
+    whether there are entries on the other side of the cursor.
     """
 
     count: int
     rows: Sequence[Row]
-    has_others: bool = False
+    has_opposite_entries: bool = False
 
 
 def is_descending(sort: str) -> bool:
-    """Whether an order begins with the largest values."""
+    """Return whether an order begins with the largest values."""
     return sort.startswith("-")
 
 
 def direction(descending: bool) -> str:
-    """The word of ORDER BY."""
+    """Return the direction for ORDER BY."""
     return "DESC" if descending else "ASC"
 
 
 def reads_descending(query: PagedQuery) -> bool:
-    """Whether the page is read from larger values to smaller ones; backwards, that is against the order of the list."""
+    """Return whether the page is read from larger to smaller values; a backward page reverses the list's order."""
     return is_descending(query.sort) != (query.cursor is not None and query.cursor.backward)
 
 
 def page_values(query: PagedQuery) -> dict[str, Any]:
-    """The values `limit`, `offset`, and with a cursor `key` and `id`."""
+    """Return the parameters of a page: `limit` and `offset`, and with a cursor `key` and `id`."""
     if query.cursor is None:
         return {"limit": query.page.limit, "offset": query.page.offset}
-    # One more than the page has shows whether there are further entries.
+    # The additional row shows whether there are further entries.
     return {"limit": query.page.limit + 1, "offset": 0, "key": query.cursor.key, "id": query.cursor.id}
 
 
@@ -89,27 +88,27 @@ def read_page(
             rows = connection.execute(page.encode(), values)
             probed = None if probe is None else connection.execute(probe.encode(), values)
         (number,) = counted.fetchone() or (0,)
-        (has_others,) = (None if probed is None else probed.fetchone()) or (False,)
-        return FoundPage(number, rows.fetchall(), has_others)
+        (has_opposite_entries,) = (None if probed is None else probed.fetchone()) or (False,)
+        return FoundPage(number, rows.fetchall(), has_opposite_entries)
 
     try:
         return database.run_with_retry(read)
     except errors.DataError:
         if query.cursor is None:
             raise
-        raise InvalidRequestError("cursor: expected the cursor of a link of this list") from None
+        raise invalid_cursor_error() from None
 
 
-def cut(query: PagedQuery, found: FoundPage) -> tuple[Sequence[Row], Cursor | None, Cursor | None]:
-    """The rows of the page without the additional one, and the cursors of the pages before and behind them."""
+def rows_and_cursors(query: PagedQuery, found: FoundPage) -> tuple[Sequence[Row], Cursor | None, Cursor | None]:
+    """Return the rows of the page, and the cursors of the previous and the next page, None if there is no such page."""
     rows, limit = found.rows, query.page.limit
     if query.cursor is None:
         has_previous, has_next = query.page.offset > 0, query.page.offset + len(rows) < found.count
     elif query.cursor.backward:
-        has_previous, has_next = len(rows) > limit, found.has_others
+        has_previous, has_next = len(rows) > limit, found.has_opposite_entries
         rows = rows[-limit:]
     else:
-        has_previous, has_next = found.has_others, len(rows) > limit
+        has_previous, has_next = found.has_opposite_entries, len(rows) > limit
         rows = rows[:limit]
     if not rows:
         return rows, None, None

@@ -21,7 +21,7 @@ from ports.statuses import HistoryPosition
 
 _NOW: Final = "(statement_timestamp() AT TIME ZONE 'utc')"
 # Times may lie a little ahead, because another program's clock may be fast; later ones are damaged (see starts.py).
-_NOT_DAMAGED: Final = f"composes.created_at < {_NOW} + interval '1 day'"
+_TIME_IS_PLAUSIBLE: Final = f"composes.created_at < {_NOW} + interval '1 day'"
 
 # Parameters of the schedule: `age_0` with `pause_0`, and so on.
 _SCHEDULE_VALUES: Final = {
@@ -42,23 +42,23 @@ def _next_look(created_at: str, at: str) -> str:
 
 
 # `at` is when the composer was asked. An answer that is older than the stored one is not stored.
-_LOOKED: Final = """
+_LOOK: Final = """
 WITH look AS (
     SELECT job_id, org_id, created_at,
            clock_timestamp() AT TIME ZONE 'utc' - %(ago)s::interval AS at
     FROM composes WHERE job_id = %(compose)s
 )"""
 # A change between two looks that lie far apart has no time: it may have been long before the second one.
-_SINCE: Final = "COALESCE(known.looked_at, known.created_at) >= EXCLUDED.looked_at - %(dated_within)s::interval"
+_IS_DATED: Final = "COALESCE(known.looked_at, known.created_at) >= EXCLUDED.looked_at - %(dated_within)s::interval"
 _STARTED: Final = f"""
-COALESCE(known.started_at, CASE WHEN %(has_started)s AND {_SINCE} THEN EXCLUDED.looked_at END)"""
-_STARTED_AT_ONCE: Final = """
+COALESCE(known.started_at, CASE WHEN %(has_started)s AND {_IS_DATED} THEN EXCLUDED.looked_at END)"""
+_STARTED_BY_FIRST_LOOK: Final = """
 CASE WHEN %(has_started)s AND created_at >= at - %(dated_within)s::interval THEN at END"""
 
 _STORE_RUNNING: Final = f"""
-{_LOOKED}
+{_LOOK}
 INSERT INTO compose_statuses AS known (job_id, org_id, created_at, status, looked_at, started_at, next_look_at)
-SELECT job_id, org_id, created_at, %(status)s, at, {_STARTED_AT_ONCE}, {_next_look("created_at", "at")}
+SELECT job_id, org_id, created_at, %(status)s, at, {_STARTED_BY_FIRST_LOOK}, {_next_look("created_at", "at")}
 FROM look
 WHERE NOT EXISTS (SELECT 1 FROM compose_results WHERE job_id = %(compose)s)
 ON CONFLICT (job_id) DO UPDATE
@@ -71,25 +71,25 @@ RETURNING started_at, finished_at, true
 # The first final status that is stored decides, also where two are stored at the same time: the second statement waits
 # for the row in `compose_results` that the first one inserts. An older version of this service stores only that row.
 _STORE_FINAL: Final = f"""
-{_LOOKED}, stored AS (
+{_LOOK}, stored AS (
     INSERT INTO compose_results (job_id, status) SELECT job_id, %(status)s FROM look
     ON CONFLICT (job_id) DO NOTHING
     RETURNING job_id
 )
 INSERT INTO compose_statuses AS known (job_id, org_id, created_at, looked_at, started_at, finished_at, is_final)
-SELECT look.job_id, org_id, created_at, at, {_STARTED_AT_ONCE},
+SELECT look.job_id, org_id, created_at, at, {_STARTED_BY_FIRST_LOOK},
        CASE WHEN created_at >= at - %(dated_within)s::interval THEN at END, true
 FROM look LEFT JOIN stored USING (job_id)
 ON CONFLICT (job_id) DO UPDATE
 SET status = NULL, looked_at = EXCLUDED.looked_at, started_at = {_STARTED},
-    finished_at = CASE WHEN {_SINCE} THEN EXCLUDED.looked_at END,
+    finished_at = CASE WHEN {_IS_DATED} THEN EXCLUDED.looked_at END,
     next_look_at = NULL, is_final = true, is_forgotten = false
 WHERE NOT known.is_final
 RETURNING started_at, finished_at, EXISTS (SELECT 1 FROM stored)
 """  # noqa: S608
 
 _STORE_FORGOTTEN: Final = f"""
-{_LOOKED}
+{_LOOK}
 INSERT INTO compose_statuses AS known (job_id, org_id, created_at, looked_at, is_forgotten)
 SELECT job_id, org_id, created_at, at, true FROM look
 WHERE NOT EXISTS (SELECT 1 FROM compose_results WHERE job_id = %(compose)s)
@@ -128,7 +128,7 @@ ON CONFLICT (job_id) DO NOTHING
 _PAGE: Final = "SELECT job_id, org_id, created_at, deleted FROM composes"
 _WATCH_NEW: Final = f"""
 WITH page AS MATERIALIZED (
-    {_PAGE} WHERE composes.created_at > {_NOW} - %(within)s::interval AND {_NOT_DAMAGED}
+    {_PAGE} WHERE composes.created_at > {_NOW} - %(within)s::interval AND {_TIME_IS_PLAUSIBLE}
     ORDER BY composes.created_at, job_id
 )
 {_WATCH}
@@ -136,7 +136,7 @@ WITH page AS MATERIALIZED (
 _WATCH_OLDER: Final = f"""
 WITH page AS MATERIALIZED (
     {_PAGE}
-    WHERE composes.created_at > {_NOW} - %(oldest)s::interval AND {_NOT_DAMAGED}
+    WHERE composes.created_at > {_NOW} - %(oldest)s::interval AND {_TIME_IS_PLAUSIBLE}
       AND (composes.created_at, job_id) > (%(time)s::timestamp, %(id)s::uuid)
     ORDER BY composes.created_at, job_id
     LIMIT %(limit)s

@@ -46,6 +46,7 @@ def export_blueprint(blueprint: Blueprint, known: Iterable[ContentRepository], a
     """Export a blueprint.
 
     `known` are the repositories that content sources knows at `find_community_urls`; `at` is the present time in UTC.
+    Labels are left out: they name things of the organization, such as teams and cost centers.
     """
     # Content sources was asked for repositories of this origin, and may leave the origin out of its answer.
     community = {

@@ -88,12 +88,12 @@ def parse_compose_request(document: Json) -> ComposeRequest:
     Raises InvalidRequestError unless the body has exactly one of `distribution` and `bootc`, at most one of snapshot
     date and content template, and labels that are allowed.
     """
+    labels = document.get("labels", NO_LABELS)
+    check_labels(labels)
     source = _parse_source(document)
     image = _parse_image(document["image_requests"][0])
     if image.snapshot_date and image.content_template:
         raise InvalidRequestError("Either a snapshot date or content template can be specified, but not both")
-    labels = document.get("labels", NO_LABELS)
-    check_labels(labels)
     return ComposeRequest(
         source=source,
         image=image,

@@ -1,4 +1,4 @@
-"""The request of a build that repeats an earlier one (openapi.yaml, operation rerunCompose)."""
+"""Create the request of a build from the stored request of an earlier build (openapi.yaml, operation rerunCompose)."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ _PASSWORD: Final = "password"  # noqa: S105 - the name of a field
 
 
 def create_rerun_request(stored: Any, passwords: Mapping[str, str], blueprint_body: Json | None) -> dict[str, Any]:
-    """The ComposeRequest (openapi.yaml) that repeats a stored request, not yet validated.
+    """Return the ComposeRequest (openapi.yaml) of a stored request; the result is not validated.
 
-    A stored request has no passwords. Users that had one get that of `passwords`, by user name, else that of the user
-    in the body of the blueprint version that the build was started from (None for a build without a blueprint).
+    A stored request contains no passwords. A user that had a password gets the one in `passwords`, by user name, or
+    else the one of that user in `blueprint_body`: the body of the blueprint version that the build was started from,
+    None for a build without a blueprint.
 
-    Raises InvalidRequestError where a password is missing, where `passwords` names another user, and where the stored
-    request is no JSON object.
+    Raises InvalidRequestError if a password is missing, if `passwords` names a user that the request does not have, and
+    if the stored request is not a JSON object.
     """
     if not isinstance(stored, Mapping):
         raise InvalidRequestError(
-            "The stored request of this build cannot be read, so that the build cannot be repeated"
+            "The stored request of this build cannot be read, so the build cannot be started again"
         )
     document = present_request(stored)
     customizations = document.get("customizations")
@@ -45,7 +46,7 @@ def create_rerun_request(stored: Any, passwords: Mapping[str, str], blueprint_bo
     ]
     if missing:
         raise InvalidRequestError(
-            f"The passwords of this build's users were not kept. Give them in `passwords`: {_names(missing)}"
+            f"Passwords are not stored with builds. Give the passwords of these users in `passwords`: {_names(missing)}"
         )
     return {**document, "customizations": {**document["customizations"], "users": completed}}
 

@@ -35,6 +35,14 @@ _START_TIMEOUT: Final = 60.0
 _END_TIMEOUT: Final = 60.0
 _POLL_INTERVAL: Final = 0.5
 _REQUEST_TIMEOUT: Final = 10.0
+# Packages that let the stand-in composer report other errors (adapters/embedded/composer/build_errors.py).
+_FAILURES: Final = {
+    "with a package that is misspelt": "build-error-21",
+    "with packages that conflict": "build-error-20",
+    "with a repository that is away": "build-error-25",
+    "with a stage that fails": "build-error-10",
+    "shared with an unknown account": "build-error-3",
+}
 
 _BOOTC: Final = (
     "quay.io/redhat-services-prod/insights-management-tenant/image-builder-bootc-foundry/hummingbird-qcow2:latest"
@@ -73,8 +81,8 @@ class _Build:
 def demo(url: str | None, data: Path, timeout: int) -> None:
     """Queue builds for several clouds and of a blueprint, and show their progress and the list of builds.
 
-    One of the builds is meant to fail; another is cancelled and run again. The exit status is 0 only if all builds end
-    as expected.
+    Some of the builds are meant to fail; another is cancelled and run again. The exit status is 0 only if all builds
+    end as expected.
     """
     console = Console()
     signal_handler = StartSignalHandler()
@@ -96,7 +104,7 @@ def demo(url: str | None, data: Path, timeout: int) -> None:
     wrong = [build.title for build in builds if build.outcome != build.expected]
     if wrong:
         raise click.ClickException(f"builds that did not end as expected: {', '.join(wrong)}")
-    console.print("All builds ended as expected: one was meant to fail, one was cancelled, the others succeeded.")
+    console.print("All builds ended as expected: some were meant to fail, one was cancelled, the others succeeded.")
 
 
 class _Api:
@@ -203,7 +211,12 @@ def _builds() -> list[_Build]:
             _request("centos-9", "guest-image", "aws.s3", packages=["no-such-package"]),
             expected="failure",
         ),
+        *(_failing_build(title, package) for title, package in _FAILURES.items()),
     ]
+
+
+def _failing_build(title: str, package: str) -> _Build:
+    return _Build(title, _request("centos-9", "guest-image", "aws.s3", packages=[package]), expected="failure")
 
 
 def _cancel_and_rerun(api: _Api) -> list[_Build]:

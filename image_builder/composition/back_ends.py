@@ -55,6 +55,8 @@ def connect_back_ends(settings: Settings, meter: Meter) -> BackEnds:
     composer = _composer_client("composer", settings.composer, connections, tokens, meter)
     lookups = _composer_client("composer's look-ups", settings.composer, connections, tokens, meter)
     watch = _composer_client("composer's statuses", settings.composer, settings.statuses.looks_at_once, tokens, meter)
+    # Further attempts would be calls beyond the watcher's budget, and the next look repeats the call anyway.
+    watch.attempts = 1
     content_sources = _client("content sources", settings.content_sources.url, connections, meter)
     provisioning = _client("provisioning", settings.customers.provisioning_url, connections, meter)
     compliance = _client("compliance", settings.customers.compliance_url, connections, meter)

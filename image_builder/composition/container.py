@@ -47,7 +47,7 @@ from image_builder.usecases.readiness import Probe
 from image_builder.usecases.reconcile import ReconcileStarts
 from image_builder.usecases.record import RecordBuilds
 from image_builder.usecases.requirements import PolicyRequirements
-from image_builder.usecases.watch import WatchStatuses
+from image_builder.usecases.watch import StatusWatcher
 from ports.cancellations import Cancellations
 from ports.features import FeatureFlags
 from ports.fingerprints import Fingerprints
@@ -112,7 +112,7 @@ class Container(DeclarativeContainer):
         use_cases.create_complete_cancellations, __self__
     )
     reconcile: Provider[ReconcileStarts] = ThreadSafeSingleton(use_cases.create_reconcile, __self__)
-    watch: Provider[WatchStatuses] = ThreadSafeSingleton(use_cases.create_watch, __self__)
+    watch: Provider[StatusWatcher] = ThreadSafeSingleton(use_cases.create_watch, __self__)
     policy_requirements: Provider[PolicyRequirements] = ThreadSafeSingleton(
         use_cases.create_policy_requirements, __self__
     )

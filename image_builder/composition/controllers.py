@@ -77,7 +77,7 @@ def create_composes(container: Container) -> ComposesController:
         start_composes=container.start_composes(),
         build_blueprint=BuildBlueprint(
             blueprints=container.blueprints(),
-            completed=container.contract().checker("ComposeRequest").accept,
+            validate=container.contract().checker("ComposeRequest").accept,
             start=container.start_composes(),
         ),
         composes=ManageComposes.over(
@@ -96,7 +96,7 @@ def create_composes(container: Container) -> ComposesController:
         rerun_build=RerunBuild(
             composes=container.composes(),
             blueprints=container.blueprints(),
-            completed=container.contract().checker("ComposeRequest").accept,
+            validate=container.contract().checker("ComposeRequest").accept,
             start=container.start_composes(),
         ),
         explain_failure=ExplainFailure(container.catalogue(), container.package_lists()),

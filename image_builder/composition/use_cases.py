@@ -19,7 +19,7 @@ from image_builder.usecases.readiness import Probe
 from image_builder.usecases.reconcile import ReconcileStarts
 from image_builder.usecases.record import RecordBuilds
 from image_builder.usecases.requirements import PolicyRequirements
-from image_builder.usecases.watch import LookBudget, WatchStatuses
+from image_builder.usecases.watch import LookBudget, StatusWatcher
 from ports.composer import Composer
 
 if TYPE_CHECKING:
@@ -125,11 +125,11 @@ def create_reconcile(container: Container) -> ReconcileStarts:
     )
 
 
-def create_watch(container: Container) -> WatchStatuses:
+def create_watch(container: Container) -> StatusWatcher:
     """The status watcher."""
     settings, statuses, meter = container.settings().statuses, container.statuses(), container.metrics()
     looks = LookAtBuilds(container.back_ends().composer_watch, statuses, meter)
-    return WatchStatuses(statuses, looks, LookBudget(settings.looks_per_second, settings.looks_at_once), meter)
+    return StatusWatcher(statuses, looks, LookBudget(settings.looks_per_second, settings.looks_at_once), meter)
 
 
 def create_policy_requirements(container: Container) -> PolicyRequirements:

@@ -34,7 +34,7 @@ _REPEATED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """The query that a request for a list makes, and the `filters` that its links repeat."""
+    """The query of a request for a list, and the `filters` that the links of its answer repeat."""
 
     query: ComposesQuery
     filters: Mapping[str, Sequence[str]]
@@ -43,10 +43,10 @@ class ListRequest:
 def list_request(
     identity: Identity, parameters: Mapping[str, Any], blueprint_version: int | None = None
 ) -> ListRequest:
-    """The list that `parameters` ask for, by the names of the handler's arguments.
+    """Create the query from `parameters`, whose keys are the names of the handler's arguments.
 
-    Raises InvalidRequestError for a time that is none, a cursor that no link of the list had, and a cursor with an
-    offset.
+    Raises InvalidRequestError for text that is not a time, a cursor that is not from a link of the list, and a cursor
+    with an offset.
     """
     given = {**parameters, "blueprint_version": blueprint_version}
     sort = parameters["sort"] or DEFAULT_SORT

@@ -94,7 +94,10 @@ class _BuildBudget:
     loop: asyncio.AbstractEventLoop
 
     def spend(self, builds: int) -> None:
-        """See the port. Raises UnavailableError if the event loop does not count in time, for instance at shutdown."""
+        """Implements `BuildBudget.spend`.
+
+        Raises UnavailableError if the event loop does not count in time, for instance at shutdown.
+        """
         if builds <= 1:
             return
         counting = asyncio.run_coroutine_threadsafe(

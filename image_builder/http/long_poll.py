@@ -43,14 +43,14 @@ Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 
 def status_etag(status: str) -> str:
-    """The weak entity tag of a build's status, without its progress."""
+    """Return the weak entity tag of a build's status. It does not depend on the progress of the build."""
     return f'W/"{status if _TAG.fullmatch(status) else sha256(status.encode()).hexdigest()}"'
 
 
 def parse_wait(prefer: str | None) -> int | None:
-    """The seconds of the preference `wait`, None without one; other preferences are ignored.
+    """Return the seconds of the preference `wait`, None without one; other preferences are ignored.
 
-    Raises InvalidRequestError for a value that is no whole number from 0 to LONGEST_WAIT.
+    Raises InvalidRequestError for a value that is not a whole number from 0 to LONGEST_WAIT.
     """
     for preference in _PREFERENCE.findall(prefer or ""):
         found = _WAIT.fullmatch(preference.strip(" \t"))
@@ -63,22 +63,25 @@ def parse_wait(prefer: str | None) -> int | None:
 
 
 class StatusChanges:
-    """Tells requests of one process that the status of a build has changed. Use it on the event loop only."""
+    """Wakes the waiting requests of one process when the status of their build changes.
+
+    All methods must be called on the event loop.
+    """
 
     def __init__(self, read: Callable[[Collection[UUID]], Mapping[UUID, str]], interval: float = _INTERVAL) -> None:
         """`read` returns the known statuses of builds; it is called on a thread, every `interval` seconds."""
         self._read = read
         self._interval = interval
-        # The futures of the requests that wait for a build, with the entity tags that they know.
+        # For each build, the futures of the requests that wait for it, with the entity tag that each of them knows.
         self._waiting: dict[UUID, dict[asyncio.Future[None], str]] = {}
         self._polling: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="status-changes")
         self._ended = False
 
     async def wait(self, compose_id: UUID, etag: str, seconds: float) -> bool:
-        """Return when the entity tag of the build's status is another one, or after so many seconds.
+        """Wait until the entity tag of the build's status differs from `etag`, for at most this number of seconds.
 
-        Returns whether it is another one. Returns at once when the service is about to end.
+        Returns whether it differs. Returns False at once when the service is about to end.
         """
         if self._ended:
             return False
@@ -114,7 +117,7 @@ class StatusChanges:
             try:
                 statuses = await loop.run_in_executor(self._thread, self._read, list(self._waiting))
             except UnavailableError:
-                continue  # the database: requests wait on
+                continue  # the database is unavailable; the requests continue to wait
             except Exception as error:
                 if not self._ended:
                     log.error("unforeseen error while requests wait for statuses", exc_info=error)
@@ -136,14 +139,15 @@ class LongPoll:
     async def answer(
         self, call: Call, record: RequestRecord, receive: Receive, run: Callable[[], Awaitable[Answer]]
     ) -> Answer:
-        """The answer of `run`, which is repeated when the status has changed; 304 where it is the one that is known.
+        """Return the answer of `run`, or 304 (Not Modified) if the client knows its entity tag.
 
-        Known are the entity tags of If-None-Match, without them that of the first answer of a waiting request. Raises
-        InvalidRequestError for a header of a wrong form, and the errors of `run`.
+        The client knows the entity tags of its If-None-Match header. If it waits without this header, it counts as
+        knowing the tag of the first answer. `run` is called again each time the status has changed. Raises
+        InvalidRequestError for a malformed header, and the errors of `run`.
         """
         seconds = parse_wait(call.arguments["prefer"])
         known = parse_if_none_match(call.arguments["if_none_match"])
-        ends = asyncio.get_running_loop().time() + (seconds or 0)
+        deadline = asyncio.get_running_loop().time() + (seconds or 0)
         reserved = record.memory.snapshot()
         answer = await run()
         etag = _etag(answer)
@@ -152,7 +156,7 @@ class LongPoll:
         while _is_known(etag, known):
             answer = _not_modified(etag)
             record.memory.restore(reserved)
-            if not await self._has_changed(call.arguments["compose_id"], etag, ends, record, receive):
+            if not await self._wait_for_change(call.arguments["compose_id"], etag, deadline, record, receive):
                 break
             async with self._reading:
                 answer = await run()
@@ -161,25 +165,25 @@ class LongPoll:
             answer[1].append((b"preference-applied", f"wait={seconds}".encode()))
         return answer
 
-    async def _has_changed(
-        self, compose_id: UUID, etag: str, ends: float, record: RequestRecord, receive: Receive
+    async def _wait_for_change(
+        self, compose_id: UUID, etag: str, deadline: float, record: RequestRecord, receive: Receive
     ) -> bool:
-        """Wait for another status until `ends`, while the client is there; returns whether there is one."""
+        """Wait for another status until `deadline` or until the client disconnects; return whether it has changed."""
         loop = asyncio.get_running_loop()
-        began = loop.time()
-        if began >= ends:
+        started_at = loop.time()
+        if started_at >= deadline:
             return False
-        changed = asyncio.create_task(self._changes.wait(compose_id, etag, ends - began))
-        gone = asyncio.create_task(_disconnected(receive))
+        changed = asyncio.create_task(self._changes.wait(compose_id, etag, deadline - started_at))
+        disconnected = asyncio.create_task(_wait_for_disconnect(receive))
         try:
-            await asyncio.wait((changed, gone), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((changed, disconnected), return_when=asyncio.FIRST_COMPLETED)
             return changed.done() and changed.result()
         finally:
-            for task in (changed, gone):
+            for task in (changed, disconnected):
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
-            record.waited += loop.time() - began
+            record.waited += loop.time() - started_at
 
 
 def _wake(changed: asyncio.Future[None]) -> None:
@@ -187,18 +191,18 @@ def _wake(changed: asyncio.Future[None]) -> None:
         changed.set_result(None)
 
 
-async def _disconnected(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 def _etag(answer: Answer) -> str:
-    """The entity tag of an answer, empty for none: errors have none."""
+    """Return the entity tag of an answer, or an empty text: answers with an error have none."""
     return next((value.decode("latin-1") for name, value in answer[1] if name == b"etag"), "")
 
 
 def _is_known(etag: str, known: frozenset[str] | None) -> bool:
-    """Whether the client knows this entity tag; tags are compared weakly (RFC 9110, section 8.8.3.2)."""
+    """Return whether the client knows this entity tag; tags are compared weakly (RFC 9110, section 8.8.3.2)."""
     if not etag or known is None:
         return False
     return "*" in known or etag.removeprefix("W/") in {each.removeprefix("W/") for each in known}

@@ -150,7 +150,7 @@ class RequestMemory:
 
 @dataclass(slots=True, eq=False)
 class Account:
-    """The reservations of one request (fulfils ports.memory.MemoryAccount).
+    """The reservations of one request (implements ports.memory.MemoryAccount).
 
     `tenant` is the organization, which must be set before the first reservation; it is empty for a request without an
     identity. `total` is the number of reserved bytes, of which `set_aside` are for later reservations.
@@ -164,15 +164,15 @@ class Account:
 
     @property
     def size(self) -> int:
-        """See the port."""
+        """Implements `MemoryAccount.size`."""
         return self.total - self.set_aside
 
     def snapshot(self) -> Reserved:
-        """See the port."""
+        """Implements `MemoryAccount.snapshot`."""
         return Reserved(self.total, self.set_aside)
 
     def reserve(self, size: int, later: int = 0) -> None:
-        """See the port."""
+        """Implements `MemoryAccount.reserve`."""
         if self._closed:
             return  # the server is shutting down, and has ended the request
         event = Event()
@@ -198,7 +198,7 @@ class Account:
             raise
 
     def restore(self, reserved: Reserved) -> None:
-        """See the port."""
+        """Implements `MemoryAccount.restore`."""
         self.memory.release(self, reserved)
 
     def close(self) -> None:

@@ -18,9 +18,9 @@ Filters = Mapping[str, str | Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """The cursors of the pages before and behind a page as text; None where there is no such page.
+    """The cursors of the previous and the next page as text; None if there is no such page.
 
-    `backward`: the page was reached by a cursor that leads to earlier entries.
+    `backward` says that the page was requested by the cursor of a `prev` link.
     """
 
     previous: str | None = None
@@ -29,7 +29,7 @@ class Neighbours:
 
     @classmethod
     def of(cls, tenant: str, previous: Cursor | None, following: Cursor | None, cursor: Cursor | None) -> Self:
-        """The neighbours of a page of this tenant that was reached by `cursor`."""
+        """Return the neighbours of a page of this tenant that was requested by `cursor`."""
         return cls(
             None if previous is None else previous.encode(tenant),
             None if following is None else following.encode(tenant),
@@ -38,9 +38,9 @@ class Neighbours:
 
 
 def parse_cursor(text: str | None, offset: int, tenant: str, sort: str) -> Cursor | None:
-    """The cursor of a request for a list, None without one.
+    """Return the cursor of a request for a list, None without one.
 
-    Raises InvalidRequestError for a cursor that no link of the list had, and for a cursor with an offset.
+    Raises InvalidRequestError for a cursor that is not from a link of the list, and for a cursor with an offset.
     """
     if text is None:
         return None
@@ -69,7 +69,7 @@ def page_answer(
     links = {"first": first, "last": last}
     if neighbours is not None:
         links.update(_neighbour_links(path, page, filters, neighbours))
-        if count and not data:  # behind the end, or before the beginning, of a list that has shrunk
+        if count and not data:  # the list has become shorter, and this page is outside it
             links.update({"next": first} if neighbours.backward else {"prev": last})
     return json_answer({"meta": {"count": count}, "links": links, "data": data})
 

@@ -65,9 +65,10 @@ class SchemaErrors:
 
         Raises ValueError if the document is nested too deeply.
         """
-        return list(islice(self._walk(document, ()), MAX_ERRORS))
+        return list(islice(self.walk(document, ()), MAX_ERRORS))
 
-    def _walk(self, value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    def walk(self, value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+        """Yield the errors of a value, each with its path and message; `path` is that of the value."""
         if self._validator.is_valid(value):
             return
         if self._alternatives:
@@ -81,12 +82,12 @@ class SchemaErrors:
         if isinstance(value, dict):
             for name, schema in self._schema.get("properties", {}).items():
                 if name in value:
-                    yield from self._get_part(f".{name}", schema)._walk(value[name], (*path, name))  # noqa: SLF001
+                    yield from self._get_part(f".{name}", schema).walk(value[name], (*path, name))
             yield from self._walk_other_properties(value, path)
         elif isinstance(value, list) and "items" in self._schema:
             items = self._get_part("[]", self._schema["items"])
             for index, entry in enumerate(value):
-                yield from items._walk(entry, (*path, index))  # noqa: SLF001
+                yield from items.walk(entry, (*path, index))
 
     def _walk_other_properties(self, value: dict[str, Any], path: Path) -> Iterator[tuple[Path, str]]:
         """Yield the errors of properties whose names the schema leaves to the client."""
@@ -95,7 +96,7 @@ class SchemaErrors:
             part, named = self._get_part("*", schema), self._schema.get("properties", {})
             for name, each in value.items():
                 if name not in named:
-                    yield from part._walk(each, (*path, name))  # noqa: SLF001
+                    yield from part.walk(each, (*path, name))
 
     def _walk_alternatives(self, value: Any, path: Path) -> Iterator[tuple[Path, str]]:
         """Yield an error of the alternative that the client most likely meant, if the value fits none.
@@ -103,7 +104,7 @@ class SchemaErrors:
         That is the alternative with the fewest and deepest errors. If each alternative has one error, at the value
         itself, their messages are joined.
         """
-        by_alternative = [list(islice(each._walk(value, path), MAX_ERRORS)) for each in self._alternatives]  # noqa: SLF001
+        by_alternative = [list(islice(each.walk(value, path), MAX_ERRORS)) for each in self._alternatives]
         valid = sum(not errors for errors in by_alternative)
         if valid:
             if valid > 1 and "oneOf" in self._schema:

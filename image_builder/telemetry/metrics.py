@@ -203,17 +203,17 @@ class Metrics:
         self._conflicting_ids.inc()
 
     def status_looked(self, outcome: LookOutcome) -> None:
-        """See the port."""
+        """Implements `Meter.status_looked`."""
         self._looks.labels(outcome).inc()
 
     def builds_unfinished(self, builds: UnfinishedBuilds) -> None:
-        """See the port."""
+        """Implements `Meter.builds_unfinished`."""
         for age, count in zip(_AGES, builds.counts, strict=True):
             self._unfinished.labels(age).set(count)
         self._look_lag.set(builds.lag.total_seconds())
 
     def status_watch_completed(self) -> None:
-        """See the port."""
+        """Implements `Meter.status_watch_completed`."""
         self._watched.set(time.time())
 
     def set_breaker(self, back_end: str, *, is_open: bool) -> None:

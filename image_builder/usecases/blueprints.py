@@ -83,7 +83,7 @@ class ManageBlueprints:
     def list(self, query: BlueprintsQuery) -> BlueprintsPage:
         """Return a page of a tenant's blueprints.
 
-        Raises InvalidRequestError for a cursor that no link of the list had.
+        Raises InvalidRequestError for a cursor that is not from a link of the list.
         """
         return self.blueprints.find_page(query)
 

@@ -30,12 +30,12 @@ _NO_DISTRIBUTION: Final = (
 class BuildBlueprint:
     """Starts builds of a blueprint.
 
-    `completed` validates a ComposeRequest (openapi.yaml) and adds defaults; the validation is needed, because other
-    requests may have been valid when the blueprint was stored.
+    `validate` checks a ComposeRequest (openapi.yaml) and returns it with defaults: other requests may have been valid
+    when the blueprint was stored.
     """
 
     blueprints: Blueprints
-    completed: Callable[[Json], Json]
+    validate: Callable[[Json], Json]
     start: StartComposes
 
     def __call__(
@@ -72,7 +72,7 @@ class BuildBlueprint:
         for request in requests:
             if completed:
                 shared = {"customizations": completed[0]["customizations"]}
-                completed.append({**self.completed({**request, "customizations": {}}), **shared})
+                completed.append({**self.validate({**request, "customizations": {}}), **shared})
             else:
-                completed.append(self.completed(request))
+                completed.append(self.validate(request))
         return completed

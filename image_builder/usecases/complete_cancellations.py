@@ -30,8 +30,8 @@ _MAX_FAILED: Final = 3
 class CompleteCancellations:
     """Has the composer delete builds that are to be cancelled, and stores their final status.
 
-    Every step may be repeated, also by several processes at the same time. `lease` is the age after which an intent
-    counts as abandoned.
+    Every step may be repeated, also by several processes at the same time. `lease` is the time after which an intent
+    counts as abandoned, and between two attempts to complete it.
     """
 
     cancellations: Cancellations
@@ -60,7 +60,7 @@ class CompleteCancellations:
         return True
 
     def complete_abandoned(self) -> None:
-        """Complete intents that are older than the lease: a crash, or a composer that did not answer, left them.
+        """Complete abandoned intents, which a crash or a composer that did not answer has left.
 
         Raises UnavailableError if the database is unavailable.
         """

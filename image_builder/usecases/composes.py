@@ -68,7 +68,7 @@ class ManageComposes:
         """Return a page of a tenant's builds.
 
         Raises InvalidRequestError for filters by a time in the future, or by an empty range of time, and for a cursor
-        that no link of the list had.
+        that is not from a link of the list.
         """
         query.filters.check_times(datetime.now(UTC).replace(tzinfo=None))
         return self.composes.find_page(query)

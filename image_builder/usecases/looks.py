@@ -1,4 +1,4 @@
-"""Look at a build: ask the composer for its status, and store the answer."""
+"""Look at a build: ask the composer for the build's status, and store the answer."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class AnsweredLook:
-    """The composer's answer, and the build's times after it; None if the answer could not be stored.
+    """An answer of the composer, and the stored times of the build; `times` is None if the answer could not be stored.
 
-    `is_superseded`: the answer was not stored, because a final status or a newer answer is stored.
+    `is_superseded` says that the answer was not stored, because a final status or a newer answer is stored already.
     """
 
     look: Look
@@ -42,7 +42,7 @@ class LookAtBuilds:
     clock: Callable[[], float] = time.monotonic
 
     def ask(self, compose_id: UUID) -> Look:
-        """The composer's answer about a build. Raises UnavailableError for no usable answer."""
+        """Ask the composer for the status of a build. Raises UnavailableError if it gives no usable answer."""
         asked_at = self.clock()
         try:
             status = self.composer.status(compose_id)
@@ -56,11 +56,14 @@ class LookAtBuilds:
         return look
 
     def store(self, look: Look) -> BuildTimes | None:
-        """See ports.statuses.Statuses.store."""
+        """Store an answer of the composer (ports.statuses.Statuses.store). Raises UnavailableError."""
         return self.statuses.store(look)
 
     def __call__(self, compose_id: UUID) -> AnsweredLook:
-        """Ask, and store the answer if possible: it is valid without being stored. Raises UnavailableError as `ask`."""
+        """Ask the composer, and store the answer; an error in storing is only logged, because the answer is valid.
+
+        Raises UnavailableError if the composer gives no usable answer.
+        """
         look = self.ask(compose_id)
         try:
             times = self.store(look)

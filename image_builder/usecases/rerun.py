@@ -25,26 +25,27 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class RerunBuild:
-    """Starts builds that repeat earlier ones.
+    """Starts a build from the stored request of an earlier build.
 
-    `completed` validates a ComposeRequest (openapi.yaml) and adds defaults: the request may have been stored when other
-    requests were valid.
+    `validate` checks a ComposeRequest (openapi.yaml) and returns it with defaults: other requests may have been valid
+    when the earlier build was started.
     """
 
     composes: Composes
     blueprints: Blueprints
-    completed: Callable[[Json], Json]
+    validate: Callable[[Json], Json]
     start: StartComposes
 
     def __call__(
         self, identity: Identity, compose_id: UUID, passwords: Mapping[str, str], key_id: UUID | None = None
     ) -> Started:
-        """Start a build by today's rules from the stored request and the labels of a build of the tenant.
+        """Start a build by today's rules from the stored request and labels of the build `compose_id`.
 
-        `passwords` are by user name; they are needed for users that had one, unless the build is of a blueprint.
-        `key_id` is the id of the claimed Idempotency-Key of the request.
+        `passwords` has the users' passwords by user name. Unless the earlier build was started from a blueprint, every
+        user that had a password needs one here, because passwords are not stored with builds. `key_id` is the id of the
+        claimed Idempotency-Key, None for a request without a key.
 
-        Raises NotFoundError for a build that is not the tenant's, InvalidRequestError for missing passwords and for a
+        Raises NotFoundError if the tenant has no such build, InvalidRequestError for missing passwords and for a
         request that is not valid any more, and the errors of StartComposes.
         """
         stored = self.composes.get(identity.tenant, compose_id)
@@ -53,13 +54,13 @@ class RerunBuild:
         blueprint = self._blueprint(identity, stored)
         body = None if blueprint is None else blueprint.body
         document = create_rerun_request(_parse(stored.request), passwords, body)
-        request = self.completed({**document, "labels": stored.labels} if stored.labels else document)
+        request = self.validate({**document, "labels": stored.labels} if stored.labels else document)
         require_memory(memory_of([request]))
         version = None if blueprint is None else BlueprintVersion(blueprint.id, blueprint.version_id)
         return self.start(identity, (request,), version, key_id, rerun_of=compose_id)
 
     def _blueprint(self, identity: Identity, stored: StoredCompose) -> Blueprint | None:
-        """The version of the blueprint that the build was started from."""
+        """Return the version of the blueprint that the build was started from, None for no blueprint."""
         if stored.blueprint_id is None:
             return None
         return self.blueprints.get(identity.tenant, stored.blueprint_id, stored.blueprint_version)

@@ -29,21 +29,21 @@ _TERM: Final = timedelta(seconds=18)
 _RETRY_LEADERSHIP: Final = 5.0
 # Seconds for one call of the composer.
 _LOOK_TIMEOUT: Final = 5.0
-# Seconds of looks, by the budget, that one round makes.
-_ROUND: Final = 2
-# Unanswered looks in a row after which the composer counts as unavailable: the round ends, and the next one tries so
-# many looks, one at a time.
+# The number of seconds for which the budget pays the looks of one round.
+_ROUND_SECONDS: Final = 2
+# After this number of unanswered looks in a row, the composer counts as unavailable: the round ends, and the next one
+# makes only this number of looks, one at a time.
 _MAX_UNANSWERED: Final = 3
-# Seconds before that next round.
+# Seconds until that next round.
 _PAUSE_AFTER_UNANSWERED: Final = 5.0
 # Age up to which each round searches for builds that are not watched yet.
-_NEW: Final = timedelta(minutes=1)
+_NEW_BUILD_AGE: Final = timedelta(minutes=1)
 # Seconds between two searches of the whole history: adopted builds, and those that a slow program records late, are
 # older when they appear.
 _SEARCH_INTERVAL: Final = 300.0
 # Builds that one statement of the search reads, and statements in a round.
-_PAGE: Final = 1000
-_PAGES: Final = 5
+_BUILDS_PER_STATEMENT: Final = 1000
+_STATEMENTS_PER_ROUND: Final = 5
 # Seconds between two reports of metrics.
 _REPORT_INTERVAL: Final = 10.0
 # What a process reports that does not watch: otherwise its last numbers would stay in the metrics of its pod.
@@ -59,7 +59,7 @@ class LookBudget:
 
 
 @dataclass(slots=True)
-class WatchStatuses:
+class StatusWatcher:
     """The status watcher of one process. Not thread-safe: runs must follow each other, except for `stop`.
 
     Only the leading process looks. Its `looks` must have a composer client of its own, so that a composer that hangs
@@ -99,7 +99,7 @@ class WatchStatuses:
         """Search, report and look; returns whether more builds may be due."""
         self._search()
         self._report()
-        limit = _MAX_UNANSWERED if self._composer_away else self.budget.per_second * _ROUND
+        limit = _MAX_UNANSWERED if self._composer_away else self.budget.per_second * _ROUND_SECONDS
         due = self.statuses.find_due(limit)
         self._look_at(due)
         if due and self._composer_away:
@@ -118,26 +118,26 @@ class WatchStatuses:
         if now - self._leadership_at < (_TERM.total_seconds() / 3 if self._leads else _RETRY_LEADERSHIP):
             return self._leads
         self._leadership_at = now
-        self._leads, led = False, self._leads
+        self._leads, led_before = False, self._leads
         try:
             self._leads = self.statuses.acquire_leadership(self.pod, _TERM)
         finally:
-            if led and not self._leads:
+            if led_before and not self._leads:
                 self.meter.builds_unfinished(_NOT_WATCHING)
-        if self._leads and not led:
+        if self._leads and not led_before:
             self._position, self._searched_at, self._reported_at = None, float("-inf"), float("-inf")
         return self._leads
 
     def _search(self) -> None:
-        """Watch new builds; at intervals, search a part of the history in each round until its end."""
-        self.statuses.watch_new(_NEW)
+        """Watch new builds. Every _SEARCH_INTERVAL, also search the whole history, a part of it in each round."""
+        self.statuses.watch_new(_NEW_BUILD_AGE)
         if self.clock() - self._searched_at < _SEARCH_INTERVAL:
             return
-        for _ in range(_PAGES):
-            self._position = self.statuses.watch_older(self._position, _PAGE)
+        for _ in range(_STATEMENTS_PER_ROUND):
+            self._position = self.statuses.watch_older(self._position, _BUILDS_PER_STATEMENT)
             if self._position is None:
                 self._searched_at = self.clock()
-                self.statuses.end_watch(_PAGE)
+                self.statuses.end_watch(_BUILDS_PER_STATEMENT)
                 return
 
     def _report(self) -> None:
@@ -170,7 +170,7 @@ class WatchStatuses:
         self._last_look_at = self.clock()
 
     def _store_answers(self, running: dict[Future[Look], UUID]) -> None:
-        """Wait for an answer, and store those that have come, one after another: that takes one connection."""
+        """Wait for an answer, and store all that have arrived, one after another: that needs one connection."""
         done, _ = wait(running, return_when=FIRST_COMPLETED)
         for look in done:
             compose_id = running.pop(look)

@@ -10,14 +10,16 @@ import pytest
 from adapters.embedded.composer.process import StandInComposer
 from adapters.http.composer import HttpComposer
 from adapters.postgres.blueprints import PostgresBlueprints
-from adapters.postgres.connection import PostgresDatabase
+from adapters.postgres.composes import PostgresComposes
 from adapters.postgres.migrate import migrate
+from adapters.postgres.starts import PostgresStarts
 from benchmarks.database import add_labels, fill
 from tests.support import databases
 from tests.support.clock import Clock
 from tests.support.composer_adapter import a_composer
 from tests.support.databases import Parameters, session
 from tests.support.large import KEYS_AND_STARTS, SIZE
+from tests.support.pools import pool
 from tests.support.rows import TERN_15
 from tests.support.stand_in import Client
 
@@ -40,10 +42,22 @@ def real(composer: StandInComposer) -> Iterator[HttpComposer]:
 @pytest.fixture(scope="module")
 def blueprints(module_database: Parameters) -> Iterator[PostgresBlueprints]:
     """The blueprints store of the module's database."""
-    pool = PostgresDatabase(module_database, size=4)
-    pool.open()
-    yield PostgresBlueprints(pool)
-    pool.close()
+    with pool(module_database) as opened:
+        yield PostgresBlueprints(opened)
+
+
+@pytest.fixture(scope="module")
+def composes(module_database: Parameters) -> Iterator[PostgresComposes]:
+    """The composes store of the module's database."""
+    with pool(module_database) as opened:
+        yield PostgresComposes(opened)
+
+
+@pytest.fixture(scope="module")
+def starts(module_database: Parameters) -> Iterator[PostgresStarts]:
+    """The store of starts of the module's database."""
+    with pool(module_database, size=10) as opened:
+        yield PostgresStarts(opened)
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +12,6 @@ import pytest
 
 from adapters.postgres.blueprints import PostgresBlueprints
 from adapters.postgres.composes import PostgresComposes
-from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.migrate import migrate
 from domain.blueprints.blueprint import BlueprintsQuery
 from domain.composes import ComposesQuery
@@ -22,6 +19,7 @@ from domain.errors import UnavailableError
 from domain.paging import Page
 from tests.support.blueprints import insert_blueprint, insert_version
 from tests.support.databases import Parameters, session
+from tests.support.pools import pool
 from tests.support.rows import insert_compose
 from tests.support.waiting import PATIENCE, SOON, until
 
@@ -31,16 +29,6 @@ TENANT = "beside"
 
 def of_type(image_type: Any) -> dict[str, Any]:
     return {"image_requests": [{"image_type": image_type}]}
-
-
-@contextmanager
-def pool(parameters: Parameters) -> Iterator[PostgresDatabase]:
-    database = PostgresDatabase(parameters, size=2)
-    database.open()
-    try:
-        yield database
-    finally:
-        database.close()
 
 
 def builds(parameters: Parameters, *ignored: str) -> tuple[int, list[str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -20,19 +19,6 @@ from tests.support.databases import Parameters
 from tests.support.rows import insert_blueprint_version, insert_compose, insert_final_status, now, stored_row
 
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture(scope="module")
-def composes(module_database: Parameters) -> Iterator[PostgresComposes]:
-    pool = PostgresDatabase(module_database, size=2)
-    pool.open()
-    yield PostgresComposes(pool)
-    pool.close()
-
-
-@pytest.fixture
-def tenant() -> str:
-    return uuid4().hex
 
 
 def page(

@@ -6,9 +6,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -21,6 +20,7 @@ from domain.errors import UnavailableError
 from tests.support.database_proxy import WAYS, DatabaseProxy
 from tests.support.databases import Parameters, session
 from tests.support.folders import open_folder
+from tests.support.pools import pool
 from tests.support.waiting import PATIENCE, STRETCH
 
 
@@ -96,16 +96,6 @@ def test_the_usage_of_the_pool_is_counted(server: EmbeddedPostgres) -> None:
     waits.join()
     assert database.pool_usage() == {"limit": 1, "size": 1, "in_use": 0, "waiting": 0}
     database.close()
-
-
-@contextmanager
-def pool(parameters: Mapping[str, Any], size: int = 4) -> Iterator[PostgresDatabase]:
-    database = PostgresDatabase(parameters, size=size)
-    database.open()
-    try:
-        yield database
-    finally:
-        database.close()
 
 
 def until_there(database: PostgresDatabase) -> None:

@@ -17,6 +17,7 @@ import pytest
 from adapters.postgres import (
     abandoned_starts,
     blueprint_lists,
+    blueprint_versions,
     blueprints,
     cancellations,
     compose_lists,
@@ -190,8 +191,9 @@ def look_at_builds(database: RecordingDatabase, compose: UUID) -> None:
     assert intent is not None
     assert intents.find(compose) == intent
     assert intents.find_abandoned(timedelta(0), 1000) == [intent]
+    intents.postpone(intent.id)
     intents.withdraw(intent.id)
-    intents.end(compose)
+    intents.remove_all(compose)
     watched = PostgresStatuses(database)
     watched.acquire_leadership(UUID(int=0), timedelta(0))
     watched.watch_new(timedelta(minutes=1))
@@ -237,9 +239,16 @@ def look_after_rows(database: RecordingDatabase) -> None:
             assert next(maintenance.redact_passwords(dry_run=not do)) == 0
 
 
+# The plans that earlier tests have asked for: the tables and their statistics do not change.
+KNOWN: dict[tuple[str, bool], Node] = {}
+
+
 def plans(parameters: Parameters, statements: list[Statement], generic: bool) -> Iterator[tuple[str, Node]]:
     for statement, values in statements:
-        yield f"{statement} {values}", plan(parameters, statement, values, generic=generic)
+        text = f"{statement} {values}"
+        if (text, generic) not in KNOWN:
+            KNOWN[text, generic] = plan(parameters, statement, values, generic=generic)
+        yield text, KNOWN[text, generic]
 
 
 every_way = pytest.mark.parametrize(
@@ -337,7 +346,7 @@ def test_each_statement_of_the_adapters_is_tested_here(statements: dict[str, lis
         for module in (
             *(blueprints, composes, idempotency, large_requests, leadership),
             *(abandoned_starts, cancellations, maintenance, starts, statuses),
-            *(blueprint_lists, compose_lists, sboms),
+            *(blueprint_lists, blueprint_versions, compose_lists, sboms),
         )
         for name, text in vars(module).items()
         if isinstance(text, str) and text.lstrip().startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH"))

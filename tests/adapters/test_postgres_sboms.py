@@ -35,4 +35,4 @@ def test_bills_that_were_not_made_are_distinct_from_bills_that_are_not_stored(
     sboms.store(compose, [BILL])
     assert sboms.get(tenant, compose, "image") == StoredSboms(ended=False, sboms=(BILL,))
     assert sboms.get(tenant, compose, "buildroot") == StoredSboms(ended=False, sboms=())
-    assert sboms.get("somebody else", compose, "image") is None
+    assert sboms.get("another organization", compose, "image") is None

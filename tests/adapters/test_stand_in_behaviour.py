@@ -16,7 +16,7 @@ import requests
 
 from adapters.embedded.composer.process import StandInComposer
 from tests.support.stand_in import Client, a_request
-from tests.support.waiting import PATIENCE, SOON
+from tests.support.waiting import BRIEFLY, PATIENCE, SOON
 
 
 def until(condition: Callable[[], bool]) -> bool:
@@ -120,6 +120,23 @@ def test_the_stand_in_can_fail_its_openapi_document(call: Client) -> None:
     call.composer.steer(openapi_status=500, delete_error={"status": 500})
     assert call("GET", "/openapi").status_code == 500
     assert call("DELETE", f"/composes/{compose_id}").status_code == 500
+
+
+@pytest.mark.parametrize(("moment", "status"), [("before", 200), ("after", 404)])
+def test_the_stand_in_can_break_off_a_deletion(call: Client, moment: str, status: int) -> None:
+    compose_id = call.queued()
+    call.composer.steer(delete_drop=moment)
+    with pytest.raises(requests.ConnectionError):
+        call("DELETE", f"/composes/{compose_id}")
+    assert call("GET", f"/composes/{compose_id}").status_code == status
+
+
+def test_the_stand_in_can_answer_a_deletion_late(call: Client) -> None:
+    compose_id = call.queued()
+    call.composer.steer(delete_latency=PATIENCE)
+    with pytest.raises(requests.Timeout):
+        call("DELETE", f"/composes/{compose_id}", timeout=BRIEFLY)
+    assert call("GET", f"/composes/{compose_id}").status_code == 404
 
 
 def test_an_unknown_behaviour_is_refused(composer: StandInComposer) -> None:

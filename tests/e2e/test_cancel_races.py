@@ -19,10 +19,10 @@ from tests.support.at_once import at_once, statuses
 from tests.support.builders import compose_request
 from tests.support.composes import status_of
 from tests.support.databases import Parameters, query, session
-from tests.support.holds import held_up
+from tests.support.holds import add_gate, freeze_after_commit, held_up
 from tests.support.pods import RECONCILING, Pod, pods
 from tests.support.refusals import refusal
-from tests.support.rounds import repeated
+from tests.support.rounds import SEED, repeated
 from tests.support.rows import insert_final_status
 from tests.support.service import Client, Service
 from tests.support.stand_in import Client as ComposerClient
@@ -39,6 +39,7 @@ DELETE = "DELETE /composes/{id}"
 @pytest.fixture(scope="module")
 def both(module_database: Parameters, composer_process: StandInComposer) -> Iterator[list[Pod]]:
     """Two pods that watch statuses, and complete abandoned cancellations soon."""
+    add_gate(module_database, "compose_cancellations")
     environment = {**RECONCILING, "STATUS_LOOKS_PER_SECOND": "20"}
     with pods(2, module_database, composer_process.url, environment) as running:
         yield running
@@ -147,6 +148,43 @@ def test_a_composer_that_breaks_off_the_deletion_has_deleted_the_build_in_the_en
     until_completed(module_database)
 
 
+def test_a_composer_that_hangs_at_the_look_leaves_the_build_alone(
+    clients: list[Client], composer: StandInComposer, module_database: Parameters
+) -> None:
+    build = clients[0].compose(compose_request())
+    composer.steer(image_status=BUILDING, hang=True)
+    answer = cancel(clients[0], build)
+    refusal(answer, 503)
+    assert "later" not in answer.text
+    assert query(module_database, INTENTS) == []
+    composer.steer(hang=None)
+    until(lambda: status_of(clients[1], build)["image_status"] == BUILDING, "the build goes on")
+
+
+def test_a_composer_that_hangs_at_the_deletion_has_deleted_the_build_in_the_end(
+    both: list[Pod], clients: list[Client], composer: StandInComposer, module_database: Parameters
+) -> None:
+    build = clients[0].compose(compose_request())
+    composer.steer(image_status=BUILDING)
+    with ThreadPoolExecutor(1) as thread:
+        answers: list[Future[requests.Response]] = []
+        freeze_after_commit(
+            module_database,
+            both[0],
+            "compose_cancellations",
+            lambda: answers.append(thread.submit(cancel, clients[0], build)),
+        )
+        composer.steer(hang=True)
+        both[0].thaw()
+        answer = answers[0].result()
+    refusal(answer, 503)
+    assert "completed later" in answer.text
+    composer.steer(hang=None)
+    until(lambda: is_cancelled(status_of(clients[1], build)["image_status"]), "the build is cancelled")
+    assert is_gone(composer, build)
+    until_completed(module_database)
+
+
 def test_a_retry_with_the_same_key_after_a_503_is_carried_out(
     service: Service, composer: StandInComposer, tenant: str
 ) -> None:
@@ -200,8 +238,8 @@ def test_a_cancellation_that_another_request_completes_meanwhile_is_seen(
         build = client.compose(compose_request())
         with session(module_database) as connection:
             connection.execute(
-                "INSERT INTO compose_cancellations (id, job_id, cancelled_by, created_at) "
-                "VALUES (%s, %s, '', now() AT TIME ZONE 'utc')",
+                "INSERT INTO compose_cancellations (id, job_id, cancelled_by, created_at, attempted_at) "
+                "SELECT %s, %s, '', at, at FROM (SELECT now() AT TIME ZONE 'utc' AS at) present",
                 (uuid4(), build),
             )
         ComposerClient(composer)("DELETE", f"/composes/{build}")
@@ -248,8 +286,11 @@ def test_the_final_status_of_builds_that_end_while_they_are_cancelled_never_chan
                 if shown["status"] in {"success", "failure"}:
                     seen[build].append(shown)
 
+    chance = random.Random(SEED)  # noqa: S311 - no secret
+
     def cancel_late(build: str) -> requests.Response:
-        time.sleep(random.uniform(0, 1.2))  # noqa: S311 - no secret
+        # At any moment of the build's duration, and shortly after it.
+        time.sleep(chance.uniform(0, 1.2 * DURATION))
         cancelled_at[build] = time.monotonic()
         return cancel(both[0].client(tenant), build)
 

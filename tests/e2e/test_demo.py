@@ -65,12 +65,20 @@ def test_the_demo_uses_the_service_of_the_data_folder_and_does_not_wrap_lines() 
         assert "code: packages-not-found" in explanation
         assert "responsible: request" in explanation
         assert "no-such-package" in explanation.partition("hint: ")[2]
+        codes = {line.removeprefix("  code: ") for line in said if line.startswith("  code: ")}
+        assert codes == {
+            *("packages-not-found", "packages-conflict", "repository-unavailable", "build-failed"),
+            *("image-not-shared", "cancelled"),
+        }
+        hints = " ".join(line for line in said if line.startswith("  hint: "))
+        for name in ("ngnix", "libfoo.so.1", "https://repo.invalid/os/", "logs", "123456789012"):
+            assert name in hints
         cancelled = said.index("failure  a build that is cancelled")
         assert "  code: cancelled" in said[cancelled : cancelled + 8]
         assert "success  the cancelled build, run again" in said
         below = said[said.index("The list of builds, GET /composes:") + 1 :]
         listed = [line for line in below if line.startswith("  ")]
-        assert [line.split()[0] for line in listed].count("failure") == 2
+        assert [line.split()[0] for line in listed].count("failure") == 7
         assert {line.split()[0] for line in listed} == {"success", "failure"}
     assert not (service.data / "address").exists()
 

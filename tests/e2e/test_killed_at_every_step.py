@@ -75,6 +75,12 @@ def test_every_build_of_this_service_at_the_composer_is_a_row_of_its_organizatio
     assert found.unknown == {}
 
 
+def test_every_build_has_the_labels_that_it_was_started_with(scene: Stage, found: Settled, played: Played) -> None:
+    for tenant in played.tenants:
+        labelled = listed(scene.pod.client(tenant), f"?label=owner:{tenant}")["meta"]["count"]
+        assert labelled == len(found.rows_of(tenant))
+
+
 def test_the_quota_counts_as_many_builds_as_there_are_rows(found: Settled, played: Played) -> None:
     assert found.used == {tenant: len(found.rows_of(tenant)) for tenant in played.tenants}
 

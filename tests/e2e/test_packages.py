@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from adapters.embedded.composer.process import StandInComposer
 from adapters.embedded.platform.process import StandInPlatform
 from tests.support.databases import Parameters
+from tests.support.listed_distribution import write_listed_distribution
 from tests.support.refusals import refusal
 from tests.support.service import PROJECT, Client, Service
 
@@ -26,17 +26,9 @@ def listed(
     module_database: Parameters, composer_process: StandInComposer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
     """The service with one distribution that has package lists."""
-    folder = tmp_path_factory.mktemp("distributions") / "listed-9"
-    folder.mkdir()
-    document = {
-        "module_platform_id": "platform:el9",
-        "distribution": {"name": "listed-9", "description": "Listed 9"},
-        "x86_64": {"repositories": [{"id": "baseos", "baseurl": "https://mirror.example/", "rhsm": False}]},
-    }
-    (folder / "listed-9.json").write_text(json.dumps(document))
-    packages = [{"name": name, "summary": f"About {name}"} for name in NAMES + ODD]
-    (folder / "listed-9-x86_64-baseos-packages.json").write_text(json.dumps(packages))
-    environment = {"DISTRIBUTIONS_DIR": str(folder.parent), "PATH_PREFIX": "prefix", "APP_NAME": "app"}
+    parent = tmp_path_factory.mktemp("distributions")
+    write_listed_distribution(parent, "listed-9", {name: f"About {name}" for name in NAMES + ODD})
+    environment = {"DISTRIBUTIONS_DIR": str(parent), "PATH_PREFIX": "prefix", "APP_NAME": "app"}
     with Service(module_database, composer_process.url, environment=environment) as running:
         yield running
 

@@ -107,6 +107,7 @@ def test_a_change_is_answered_when_the_service_learns_of_it(
     began = time.monotonic()
     with ThreadPoolExecutor(1) as threads:
         answer = threads.submit(ask, watched, compose_id, Prefer="wait=60", **known)
+        # A request that does not wait is answered within milliseconds.
         time.sleep(1)
         assert not answer.done()
         composer.steer(image_status={"status": "success"})

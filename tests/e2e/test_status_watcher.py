@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -17,11 +18,14 @@ from tests.support.databases import Parameters, query, session
 from tests.support.metrics import eventually
 from tests.support.pods import pods
 from tests.support.refusals import refusal
+from tests.support.rounds import SEED
 from tests.support.rows import insert_blueprint_version, insert_compose
 from tests.support.service import Client, Service
-from tests.support.waiting import PATIENCE, SOON, until
+from tests.support.waiting import PATIENCE, SOON, STRETCH, until
 
 WATCHING = {"STATUS_LOOKS_PER_SECOND": "50"}
+# Seconds until another pod watches, and until it looks at a young build.
+TAKE_OVER = (30.0 + 10.0) * STRETCH
 BUILDING = {"status": "building", "progress": {"done": 1, "total": 4}}
 AMI = {"status": "success", "type": "aws", "options": {"ami": "ami-1", "region": "us-east-1"}}
 
@@ -238,17 +242,31 @@ def test_metrics_tell_of_unfinished_builds_looks_and_the_watcher(
 
 def test_the_watcher_keeps_within_its_budget(database: Parameters, composer: StandInComposer) -> None:
     budget = {"STATUS_LOOKS_PER_SECOND": "4"}
+    # The pods of other tests in this file look at builds of their own.
     builds = {str(insert_compose(database, uuid4().hex)) for _ in range(60)}
     composer.steer(image_status=BUILDING)
     began = time.monotonic()
     with Service(database, composer.url, environment=budget):
 
         def looks() -> int:
-            # Other services of this module look at their own builds.
             return sum(call["path"].rpartition("/")[2] in builds for call in composer.behaviour()["recent"])
 
         until(lambda: looks() > 12, "the watcher looks")
         assert looks() <= 4 * (time.monotonic() - began) + 1
+
+
+def test_a_look_that_fails_is_one_call_of_the_budget(database: Parameters, composer: StandInComposer) -> None:
+    build = str(insert_compose(database, uuid4().hex))
+    composer.steer(status_raw={"status": 503, "body": "{}"})
+    with Service(database, composer.url, environment=WATCHING):
+
+        def calls() -> int:
+            return sum(call["path"].endswith(build) for call in composer.behaviour()["recent"])
+
+        until(calls, "the watcher looks")
+        # Calls that are sent again follow within half a second.
+        time.sleep(1)
+        assert calls() == 1, "the next look comes after the pause of the build's age"
 
 
 def test_requests_are_not_slower_while_the_watcher_waits_for_a_composer_that_hangs(
@@ -278,11 +296,13 @@ def test_another_pod_takes_over_when_the_watching_one_is_killed(
         client = running[survivor].client("000001")
         compose_id = client.compose(compose_request())
         until(lambda: listed_status(client, compose_id) == BUILDING, "a pod watches")
+        # At any moment of a round of looks.
+        time.sleep(random.Random(f"{SEED} {survivor}").uniform(0, 1))  # noqa: S311 - no secret
         for number, pod in enumerate(running):
             if number != survivor:
                 pod.kill()
         composer.steer(image_status={"status": "success"})
-        until(lambda: listed_status(client, compose_id) == {"status": "success"}, "another pod watches")
+        until(lambda: listed_status(client, compose_id) == {"status": "success"}, "another pod watches", TAKE_OVER)
 
 
 def test_the_watch_of_an_old_build_goes_on_rarely(

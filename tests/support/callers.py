@@ -28,7 +28,8 @@ _MANY = 20
 class Callers:
     """Four clients of three organizations; one of them builds two images of a blueprint at a time.
 
-    The host name of an image names its organization. Each client requests the same few images repeatedly.
+    The host name of an image and the label `owner` name its organization. Each client requests the same few images
+    repeatedly.
     """
 
     def __init__(self, pod: Pod) -> None:
@@ -45,7 +46,8 @@ class Callers:
         first, second, third = self.tenants
         client = self._pod.client(third)
         images = (image_request(), image_request("wsl"))
-        blueprint_id = kept(client, blueprint(third, *images, customizations={"hostname": named(third, 0)}))
+        customizations, labels = {"hostname": named(third, 0)}, {"owner": third}
+        blueprint_id = kept(client, blueprint(third, *images, customizations=customizations, labels=labels))
         calls: list[tuple[str, Callable[[int], requests.Response]]] = [
             (tenant, self._composing(tenant)) for tenant in (first, first, second)
         ]
@@ -80,8 +82,8 @@ class Callers:
 
 
 def asked_for(tenant: str, number: int, **fields: Any) -> dict[str, Any]:
-    """A ComposeRequest whose submission to the composer shows the organization."""
-    return compose_request(customizations={"hostname": named(tenant, number)}, **fields)
+    """A ComposeRequest whose submission to the composer, and whose label `owner`, show the organization."""
+    return compose_request(customizations={"hostname": named(tenant, number)}, labels={"owner": tenant}, **fields)
 
 
 def named(tenant: str, number: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -28,6 +29,8 @@ Start = Callable[[], Future[requests.Response | None]]
 LIMIT = 1000
 # Seconds: the longest delay before the service is killed at any moment, about as long as a request takes.
 _LONGEST_DELAY = 0.4
+# Seconds after which the next pod has completed what a crash left: the lease, and some runs of the reconciler.
+_LONGEST_REPAIR = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,8 @@ class Crash(Generic[S]):
 
     `delay` is the waiting time at any moment in seconds. With `keyed` the request has an Idempotency-Key. With
     `orphans` the sessions of the killed service execute their last statements. With `late` the cause that delays the
-    step stays until the next pod serves. With `finishes` the build ends when the service is killed.
+    step stays until the next pod serves. With `finishes` the build ends when the service is killed. With `again` the
+    next pod is killed, too, while it completes what the first one left.
     """
 
     number: int
@@ -46,17 +50,18 @@ class Crash(Generic[S]):
     orphans: bool
     late: bool
     finishes: bool
+    again: bool
 
     @classmethod
     def drawn(cls, number: int, step: S, seed: int) -> Self:
         """The crash with this number, otherwise random: always the same for the same seed."""
         chance = random.Random(f"{seed}/{number}")  # noqa: S311 - a test's
         delay = chance.uniform(0, _LONGEST_DELAY)
-        return cls(number, step, delay, *(chance.random() < 0.5 for _ in range(4)))
+        return cls(number, step, delay, *(chance.random() < 0.5 for _ in range(5)))
 
     def __str__(self) -> str:
         """The name of the round among the tests."""
-        chosen = [name for name in ("keyed", "orphans", "late", "finishes") if getattr(self, name)]
+        chosen = [name for name in ("keyed", "orphans", "late", "finishes", "again") if getattr(self, name)]
         return f"{self.number}: {self.step}, {' '.join(chosen) or 'nothing else'}"
 
 
@@ -106,6 +111,10 @@ class Scene:
                 end_waiting_sessions(self.database)
             if not crash.late:
                 holds.close()
+            self._relay.hand_over()
+        if crash.again:
+            time.sleep(_LONGEST_REPAIR * crash.delay / _LONGEST_DELAY)
+            self.pod.kill()
             self._relay.hand_over()
         return answers[0].result()
 

@@ -54,7 +54,7 @@ def held_up(
         holder = (lock.info.backend_pid,)
         begin()
         try:
-            until(lambda: watching.execute(_WAITING_FOR, holder).fetchone(), f"somebody waits for: {locking}")
+            until(lambda: watching.execute(_WAITING_FOR, holder).fetchone(), f"another session waits for: {locking}")
             yield lock
         finally:
             with contextlib.suppress(psycopg.Error):  # the lock has gone with the server

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID, uuid4
 
+from adapters.postgres.starts import PostgresStarts
 from domain.composes import NewCompose
+from domain.quota import Quota
 from domain.starts import NewStart
 
 
@@ -25,3 +27,15 @@ def new_start(start: UUID | None = None, fingerprint: bytes = b"print", **compos
 def new_starts(*starts: UUID) -> list[NewStart]:
     """Starts with these ids."""
     return [new_start(start) for start in starts]
+
+
+def reserved(starts: PostgresStarts, tenant: str, quota: Quota | None) -> UUID:
+    """Reserve a start, which must succeed."""
+    start = uuid4()
+    assert starts.reserve(new_starts(start), tenant, quota).granted
+    return start
+
+
+def new_compose(tenant: str, image_name: str | None = None) -> NewCompose:
+    """A build of a tenant, which its client can record."""
+    return NewCompose(tenant, "7", "u@example.com", {"image_requests": [{"a": 1}]}, image_name, "ui")

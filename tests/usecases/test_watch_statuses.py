@@ -18,7 +18,7 @@ from domain.looks import Look, LookOutcome, UnfinishedBuilds
 from domain.status import ComposeStatus, ImageStatus
 from image_builder.usecases import watch
 from image_builder.usecases.looks import LookAtBuilds
-from image_builder.usecases.watch import LookBudget, WatchStatuses
+from image_builder.usecases.watch import LookBudget, StatusWatcher
 from ports.statuses import HistoryPosition
 from tests.support.meter import FakeMeter
 from tests.support.waiting import PATIENCE, until
@@ -106,7 +106,7 @@ class World:
         self.meter = FakeMeter()
         composer: Any = self.composer
         looks = LookAtBuilds(composer, self.statuses, self.meter)
-        self.watch = WatchStatuses(self.statuses, looks, LookBudget(1000, 4), self.meter)
+        self.watch = StatusWatcher(self.statuses, looks, LookBudget(1000, 4), self.meter)
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
-from adapters.embedded.composer import distributions
+from adapters.embedded.composer import build_errors, distributions
 from adapters.embedded.composer.answers import RefusedError
 
 # A build with a package whose name begins like this fails to resolve its packages.
@@ -27,6 +27,8 @@ class Outcome(StrEnum):
     SUCCESS = "success"
     NOT_DEPSOLVED = "not depsolved"
     NOT_UPLOADED = "not uploaded"
+    # With an error of `build_errors`.
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,8 @@ def _find_outcome(request: Request) -> tuple[Outcome, tuple[str, ...]]:
         return Outcome.NOT_DEPSOLVED, missing
     if failing := _starting_with(UPLOAD_WILL_FAIL, packages):
         return Outcome.NOT_UPLOADED, failing
+    if named := tuple(name for name in packages if build_errors.find_error_id(name) is not None):
+        return Outcome.FAILED, named
     return Outcome.SUCCESS, ()
 
 

@@ -6,6 +6,7 @@ import time
 from hashlib import sha256
 from typing import Any, Final
 
+from adapters.embedded.composer import build_errors
 from adapters.embedded.composer.plan import Outcome, Plan
 
 # The fractions of the build time at which a build leaves the stage of this name.
@@ -45,6 +46,9 @@ def image_status(plan: Plan, compose_id: str, created_at: float, elapsed: float,
         return {"status": "pending"}
     if plan.outcome is Outcome.NOT_DEPSOLVED and part >= DEPSOLVING:
         return {"status": "failure", "error": _not_depsolved(plan)}
+    error_id = build_errors.find_error_id(plan.packages[0]) if plan.outcome is Outcome.FAILED else None
+    if error_id is not None and part >= BUILDING and not build_errors.is_of_upload(error_id):
+        return {"status": "failure", "error": build_errors.build_error(error_id)}
     if part < BUILDING:
         return {
             "status": "building",
@@ -54,7 +58,7 @@ def image_status(plan: Plan, compose_id: str, created_at: float, elapsed: float,
 
 
 def _uploading(plan: Plan, compose_id: str, created_at: float, part: float) -> dict[str, Any]:
-    if part >= UPLOADING and plan.outcome is Outcome.NOT_UPLOADED:
+    if part >= UPLOADING and plan.outcome is not Outcome.SUCCESS:
         return {"status": "failure", "error": _not_uploaded(plan), **_uploads(plan, compose_id, created_at, "failure")}
     if part >= 1:
         return {"status": "success", **_uploads(plan, compose_id, created_at, "success")}
@@ -107,6 +111,9 @@ def _not_depsolved(plan: Plan) -> dict[str, Any]:
 
 
 def _not_uploaded(plan: Plan) -> dict[str, Any]:
+    error_id = build_errors.find_error_id(plan.packages[0])
+    if error_id is not None:
+        return build_errors.build_error(error_id)
     cause = {
         "id": 11,
         "reason": f"Error uploading image: {plan.upload_type} refused it",

@@ -7,8 +7,8 @@ CREATE TABLE compose_cancellations (
     -- The name of the user, empty for unknown.
     cancelled_by varchar NOT NULL,
     created_at   timestamp NOT NULL,
-    -- When the reconciler last failed to complete the intent.
-    attempted_at timestamp
+    -- When the intent was recorded, or when the reconciler last failed to complete it.
+    attempted_at timestamp NOT NULL
 );
-CREATE INDEX compose_cancellations_job_id_idx ON compose_cancellations (job_id);
-CREATE INDEX compose_cancellations_created_at_idx ON compose_cancellations (created_at);
+CREATE INDEX compose_cancellations_job_id_idx ON compose_cancellations (job_id, created_at);
+CREATE INDEX compose_cancellations_attempted_at_idx ON compose_cancellations (attempted_at);

@@ -7,10 +7,10 @@ DECLARE
     known CONSTANT varchar := CASE WHEN NOT NEW.is_forgotten THEN compose_list_entries_word(NEW.status ->> 'status', 20) END;
 BEGIN
     IF NEW.is_final THEN
-        UPDATE compose_list_entries entries SET status = left(results.status ->> 'status', 20)
+        UPDATE compose_list_entries entries SET status = compose_list_entries_word(results.status ->> 'status', 20)
         FROM compose_results results
         WHERE entries.job_id = NEW.job_id AND results.job_id = NEW.job_id
-          AND entries.status IS DISTINCT FROM left(results.status ->> 'status', 20);
+          AND entries.status IS DISTINCT FROM compose_list_entries_word(results.status ->> 'status', 20);
     ELSE
         UPDATE compose_list_entries SET status = known
         WHERE job_id = NEW.job_id AND status IS DISTINCT FROM known

@@ -58,7 +58,7 @@ func run(ctx context.Context, baseURL, identity string) (*answer, error) {
 	if started.JSON201 == nil {
 		log.Fatalf("the build was not started: %s", started.Body)
 	}
-	status, err := api.GetComposeStatusWithResponse(ctx, started.JSON201.Id)
+	status, err := api.GetComposeStatusWithResponse(ctx, started.JSON201.Id, nil)
 	if err != nil {
 		return nil, err
 	}
