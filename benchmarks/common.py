@@ -26,6 +26,8 @@ from image_builder.telemetry import logs
 from tests.support.service import PROJECT
 
 _PATIENCE: Final = 30.0
+# Seconds between two looks at the CPU time of a server that should be idle.
+_SETTLE: Final = 0.2
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 OURS: Final = ("-m", "image_builder", "serve", "--workers", "1")
 _BARE: Final = ("-m", "benchmarks.bare")
@@ -91,13 +93,19 @@ class Server:
     """A server process; its standard output goes nowhere."""
 
     def __init__(
-        self, name: str, arguments: tuple[str, ...], environment: Mapping[str, str], project: Path = PROJECT
+        self,
+        name: str,
+        arguments: tuple[str, ...],
+        environment: Mapping[str, str],
+        project: Path = PROJECT,
+        python: str = sys.executable,
     ) -> None:
-        """`project` is the folder of the source tree that the process imports."""
+        """`project` is the folder of the source tree that the process imports, `python` its interpreter."""
         self.name = name
         self._arguments = arguments
         self._environment = environment
         self._project = project
+        self._python = python
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
 
@@ -108,7 +116,7 @@ class Server:
             address = f"127.0.0.1:{probe.getsockname()[1]}"
         self.url = f"http://{address}"
         self._process = subprocess.Popen(
-            [sys.executable, *self._arguments],
+            [self._python, *self._arguments],
             env={
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": str(self._project),
@@ -149,6 +157,17 @@ class Server:
     def cpu_seconds(self) -> float:
         """User and system time of the process and its child processes so far."""
         return sum(map(_cpu_seconds_of, [self.process.pid, *_children_of(self.process.pid)]))
+
+    def settle(self) -> None:
+        """Wait until it uses nearly no CPU time: requests that a load generator has cut off run on for a while."""
+        deadline = time.monotonic() + _PATIENCE
+        before = self.cpu_seconds()
+        while time.monotonic() < deadline:
+            time.sleep(_SETTLE)
+            now = self.cpu_seconds()
+            if now - before <= _SETTLE / 10:
+                return
+            before = now
 
     def resident_mib(self) -> float:
         """What it holds in memory."""
