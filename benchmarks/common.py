@@ -26,6 +26,8 @@ from image_builder.telemetry import logs
 from tests.support.service import PROJECT
 
 _PATIENCE: Final = 30.0
+# Seconds between two looks at the CPU time of a server that should be idle.
+_SETTLE: Final = 0.2
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 OURS: Final = ("-m", "image_builder", "serve", "--workers", "1")
 _BARE: Final = ("-m", "benchmarks.bare")
@@ -90,10 +92,20 @@ def both(where: Surroundings) -> Iterator[tuple[Server, Server]]:
 class Server:
     """A server process; its standard output goes nowhere."""
 
-    def __init__(self, name: str, arguments: tuple[str, ...], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        arguments: tuple[str, ...],
+        environment: Mapping[str, str],
+        project: Path = PROJECT,
+        python: str = sys.executable,
+    ) -> None:
+        """`project` is the folder of the source tree that the process imports, `python` its interpreter."""
         self.name = name
         self._arguments = arguments
         self._environment = environment
+        self._project = project
+        self._python = python
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
 
@@ -104,10 +116,10 @@ class Server:
             address = f"127.0.0.1:{probe.getsockname()[1]}"
         self.url = f"http://{address}"
         self._process = subprocess.Popen(
-            [sys.executable, *self._arguments],
+            [self._python, *self._arguments],
             env={
                 "PATH": os.environ["PATH"],
-                "PYTHONPATH": str(PROJECT),
+                "PYTHONPATH": str(self._project),
                 "LISTEN_ADDRESS": address,
                 "SHUTDOWN_GRACE": "0",
                 **self._environment,
@@ -143,9 +155,19 @@ class Server:
         return self._process
 
     def cpu_seconds(self) -> float:
-        """User and system time of all its threads so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        """User and system time of the process and its child processes so far."""
+        return sum(map(_cpu_seconds_of, [self.process.pid, *_children_of(self.process.pid)]))
+
+    def settle(self) -> None:
+        """Wait until it uses nearly no CPU time: requests that a load generator has cut off run on for a while."""
+        deadline = time.monotonic() + _PATIENCE
+        before = self.cpu_seconds()
+        while time.monotonic() < deadline:
+            time.sleep(_SETTLE)
+            now = self.cpu_seconds()
+            if now - before <= _SETTLE / 10:
+                return
+            before = now
 
     def resident_mib(self) -> float:
         """What it holds in memory."""
@@ -176,3 +198,12 @@ class Server:
             return requests.get(self.url + path, headers=headers, timeout=5).status_code == 200
         except requests.RequestException:
             return False
+
+
+def _cpu_seconds_of(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _children_of(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]

@@ -53,7 +53,7 @@ def main(*, count: int) -> None:
                 ("snapshot date", {"snapshot_date": "2025-03-01"}, 3, 200),
                 ("content template", {"content_template": sample_data.TEMPLATE}, 4, 250),
             ):
-                starts = [_started(session, ours, stand_ins, _request(image)) for _ in range(count + 1)][1:]
+                starts = [_started(session, ours, stand_ins, request_with_lookups(image)) for _ in range(count + 1)][1:]
                 milliseconds = median(start.seconds for start in starts) * 1000
                 waits = median_high(start.waits for start in starts)
                 asked_again = [question for start in starts for question in start.asked_again]
@@ -112,7 +112,7 @@ def _listed(counted: Mapping[str, int]) -> str:
     return ", ".join(f"{called} {name}" for name, called in counted.items())
 
 
-def _request(image: dict[str, Any]) -> dict[str, Any]:
+def request_with_lookups(image: dict[str, Any]) -> dict[str, Any]:
     """A policy, two sources, two payload and two custom repositories."""
     upload = {"type": "aws", "options": {"share_with_sources": list(sample_data.AWS_ACCOUNTS)}}
     return {

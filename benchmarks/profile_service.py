@@ -29,7 +29,8 @@ from benchmarks.rounds import console
 from benchmarks.throughput import COMPOSE, PAGE, VERSION
 from benchmarks.wrk import Load
 from image_builder import app
-from image_builder.http import bridge
+from image_builder.http import lanes
+from image_builder.http.call import CONNECTION
 
 _LOADS = {"GET /version": VERSION, "GET /composes": PAGE, "POST /compose": COMPOSE}
 _ROOMS = {"adapters", "domain", "image_builder", "ports"}
@@ -63,6 +64,13 @@ class Inline(Executor):
         return done
 
 
+class Connection:
+    """The connection of a request, as far as the application uses it."""
+
+    def mark_identified(self) -> None:
+        """Do nothing: there is no server that limits connections."""
+
+
 async def send(service: ASGIApp, load: Load) -> None:
     """One request. Raises RuntimeError unless it is answered with success."""
     path, _, query = load.path.partition("?")
@@ -85,6 +93,7 @@ async def send(service: ASGIApp, load: Load) -> None:
         "headers": headers,
         "server": ("127.0.0.1", 80),
         "client": ("127.0.0.1", 1),
+        CONNECTION: Connection(),
     }
 
     async def receive() -> Message:
@@ -107,7 +116,7 @@ async def running() -> AsyncIterator[ASGIApp]:
     async def answered(_: Message) -> None:
         up.set()
 
-    life = asyncio.create_task(service({"type": "lifespan"}, asked.get, answered))
+    life = asyncio.create_task(service({"type": "lifespan", "state": {}}, asked.get, answered))
     await asked.put({"type": "lifespan.startup"})
     await up.wait()
     yield service
@@ -205,7 +214,7 @@ def by_function(title: str, profile: Profiled, most: int) -> Table:
 @click.option("--user-every", default=4, show_default=True, help="Every which row of the page has a user; 0: none.")
 def main(*, requests: int, most: int, user_every: int) -> None:
     """Print who takes the time of a GET, a page, a POST."""
-    bridge.ThreadPoolExecutor = Inline  # type: ignore[misc,assignment]
+    lanes.ThreadPoolExecutor = Inline  # type: ignore[misc,assignment]
     with surroundings(user_every=user_every) as where:
         os.environ.update(where.environment(), LOG_LEVEL="INFO")
         # The access log is part of the cost, and no part of what is shown.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from statistics import median
@@ -16,9 +15,6 @@ from rich.table import Table
 from benchmarks import wrk
 from benchmarks.common import Server
 from benchmarks.wrk import Load, Result
-
-# Requests that were cut off at the end of a round are still worked on for a moment.
-_SETTLE: Final = 0.3
 
 # Into a file as wide as the tables are.
 console: Final = Console(width=None if sys.stdout.isatty() else 132)
@@ -77,7 +73,7 @@ def measured(server: Server, load: Load, *, connections: int, seconds: float) ->
     before = server.cpu_seconds()
     result = wrk.run(server.url, load, connections=connections, seconds=seconds)
     used = server.cpu_seconds() - before
-    time.sleep(_SETTLE)
+    server.settle()
     return Sample(result, used / result.requests * 1e6)
 
 
