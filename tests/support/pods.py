@@ -119,7 +119,7 @@ def _serve(environment: Mapping[str, str]) -> None:
     os.chdir("/")
     from image_builder.cli import main  # noqa: PLC0415 - here, as the environment has to come first
 
-    main(["serve"])
+    main(["serve", "--workers=1"])
 
 
 @contextmanager
