@@ -235,7 +235,8 @@ COMPLETIONS = dict.fromkeys(
         ("blueprint/createBlueprint", {"Idempotency-Key": "", "on_conflict": "", **COMPLETIONS}),
         ("blueprint/getBlueprint", {"version": ""}),
         ("blueprint/updateBlueprint", {"If-Match": "", **COMPLETIONS}),
-        ("blueprint/composeBlueprint", {"Idempotency-Key": "", "X-ImageBuilder-ui": ""}),
+        ("blueprint/composeBlueprint", {"Idempotency-Key": "", "Prefer": "", "X-ImageBuilder-ui": ""}),
+            ("compose/checkCompose", {"explain": ""}),
     ],
 )
 def test_an_optional_parameter_is_filled_in_with_its_default_only(
