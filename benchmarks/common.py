@@ -22,11 +22,11 @@ from adapters.embedded.composer.process import StandInComposer
 from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.postgres.migrate import migrate
 from benchmarks import payloads
+from benchmarks.processes import cpu_seconds
 from image_builder.telemetry import logs
 from tests.support.service import PROJECT
 
 _PATIENCE: Final = 30.0
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
 OURS: Final = ("-m", "image_builder", "serve", "--workers", "1")
 _BARE: Final = ("-m", "benchmarks.bare")
 
@@ -41,6 +41,10 @@ class Surroundings:
     def ours(self) -> Server:
         """The service, one worker, with the settings it has by default but for its rate limits."""
         return Server("ours", OURS, self.environment())
+
+    def workers(self, number: int) -> Server:
+        """The service with so many workers and their supervisor."""
+        return Server("ours", (*OURS[:-1], str(number)), self.environment())
 
     def bare(self) -> Server:
         """The bare handlers of benchmarks/bare.py."""
@@ -144,8 +148,7 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """User and system time of all its threads so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        return cpu_seconds(self.process.pid)
 
     def resident_mib(self) -> float:
         """What it holds in memory."""
