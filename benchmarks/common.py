@@ -22,13 +22,13 @@ from adapters.embedded.composer.process import StandInComposer
 from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.postgres.migrate import migrate
 from benchmarks import payloads
+from benchmarks.processes import children, cpu_seconds
 from image_builder.telemetry import logs
 from tests.support.service import PROJECT
 
 _PATIENCE: Final = 30.0
 # Seconds between two looks at the CPU time of a server that should be idle.
 _SETTLE: Final = 0.2
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
 OURS: Final = ("-m", "image_builder", "serve", "--workers", "1")
 _BARE: Final = ("-m", "benchmarks.bare")
 
@@ -43,6 +43,10 @@ class Surroundings:
     def ours(self) -> Server:
         """The service, one worker, with the settings it has by default but for its rate limits."""
         return Server("ours", OURS, self.environment())
+
+    def workers(self, number: int) -> Server:
+        """The service with so many workers and their supervisor."""
+        return Server("ours", (*OURS[:-1], str(number)), self.environment())
 
     def bare(self) -> Server:
         """The bare handlers of benchmarks/bare.py."""
@@ -156,7 +160,7 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """User and system time of the process and its child processes so far."""
-        return sum(map(_cpu_seconds_of, [self.process.pid, *_children_of(self.process.pid)]))
+        return sum(map(cpu_seconds, [self.process.pid, *children(self.process.pid)]))
 
     def settle(self) -> None:
         """Wait until it uses nearly no CPU time: requests that a load generator has cut off run on for a while."""
@@ -198,12 +202,3 @@ class Server:
             return requests.get(self.url + path, headers=headers, timeout=5).status_code == 200
         except requests.RequestException:
             return False
-
-
-def _cpu_seconds_of(process: int) -> float:
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
-def _children_of(process: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from difflib import get_close_matches
 from functools import partial
 from itertools import product
@@ -23,6 +22,7 @@ from adapters.files.distributions import load_distributions
 from adapters.files.package_lists import FilePackageLists, index_package_lists
 from benchmarks import package_directory, rounds
 from benchmarks.common import Server, Surroundings, surroundings
+from benchmarks.processes import Memory, children
 from benchmarks.rounds import Target
 from benchmarks.throughput import PAGE
 from domain.distributions import Distribution
@@ -34,21 +34,6 @@ from tests.support.misspelt_packages import list_existing_names, list_misspellin
 _TEXTS: Final = ("", "a", "lib", "-devel", "python3-", "ssh", "nothing-of-this-name")
 _PAGES: Final = (Page(100, 0), Page(100, 5_000))
 _SEARCHED: Final = "searched"
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """MiB of a process: what nobody else holds, and that with its share of what others hold too."""
-
-    own: float
-    shared_out: float
-
-    @classmethod
-    def of(cls, process: int) -> Memory:
-        """Now."""
-        lines = (line.split() for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()[1:])
-        kib = {fields[0]: int(fields[1]) for fields in lines}
-        return cls((kib["Private_Clean:"] + kib["Private_Dirty:"]) / 1024, kib["Pss:"] / 1024)
 
 
 def starts(where: Surroundings, directory: Path | None, workers: int, count: int) -> tuple[list[float], Memory]:
@@ -63,15 +48,10 @@ def starts(where: Surroundings, directory: Path | None, workers: int, count: int
             server.wait_until_it_answers(PAGE.path, PAGE.headers)
             seconds.append(time.perf_counter() - began)
             time.sleep(1)  # for the other workers
-            held.append(max((Memory.of(each) for each in _workers(server.process.pid)), key=lambda each: each.own))
+            held.append(max((Memory.of(each) for each in children(server.process.pid)), key=lambda each: each.own))
         finally:
             server.stop()
     return seconds, sorted(held, key=lambda each: each.own)[len(held) // 2]
-
-
-def _workers(process: int) -> Iterator[int]:
-    for child in Path(f"/proc/{process}/task/{process}/children").read_text().split():
-        yield int(child)
 
 
 def searches(lists: FilePackageLists, distributions: dict[str, Distribution]) -> dict[str, list[float]]:
