@@ -40,6 +40,8 @@ class ComposeFilters:
 
     def applied(self) -> frozenset[str]:
         """The names of the filters that are applied."""
+        if self == NO_FILTERS:
+            return frozenset()
         return frozenset(each.name for each in fields(self) if getattr(self, each.name) not in (None, ()))
 
     def check_times(self, now: datetime) -> None:

@@ -6,12 +6,12 @@ the entries of the organization costs, whatever the filters are (docs/operations
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from adapters.postgres.pages import direction, is_descending, page_values, reads_descending
 from adapters.postgres.patterns import escape_like
-from domain.compose_filters import DEFAULT_SORT
+from domain.compose_filters import DEFAULT_SORT, ComposeFilters
 from domain.composes import LISTED_FOR, ComposesQuery
 
 # The time from which builds are listed. `statement_timestamp` is constant while a statement runs, so that an index can
@@ -42,6 +42,7 @@ _CONDITIONS: Final = {
 }
 # Filters by which builds are counted without reading an entry of each.
 _COUNTED_BY: Final = frozenset({"image_types", "ignored", "created_after"})
+_FILTERS: Final = tuple(each.name for each in fields(ComposeFilters))
 # The column and its type, by the name of an order.
 _KEYS: Final = {"created_at": ("created_at", "timestamp"), "image_name": ("lower_name", "text")}
 # How the statements of an order name the time, and a condition. Both keep the planner from reading the index of the
@@ -104,7 +105,7 @@ def values_of(query: ComposesQuery) -> dict[str, Any]:
     """Return the parameters of all statements of a list."""
     filters = query.filters
     return {
-        **asdict(filters),
+        **{name: getattr(filters, name) for name in _FILTERS},
         "tenant": query.tenant,
         "listed_for": LISTED_FOR,
         "image_types": list(filters.image_types),

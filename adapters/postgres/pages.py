@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -75,21 +76,17 @@ def read_page(
     statements: tuple[str, str, str | None],
     values: Mapping[str, Any],
 ) -> FoundPage:
-    """Execute the statements of a list in one round trip: its count, its page, and for a cursor the probe.
+    """Execute the statements of a list as one statement: its count, its page, and for a cursor the probe.
 
     The probe says whether there are entries on the other side of the cursor. Raises InvalidRequestError for a cursor
     whose key is no value of the list's order, and UnavailableError.
     """
-    count, page, probe = statements
+    statement = _combine(*statements)
 
     def read(connection: psycopg.Connection[Any]) -> FoundPage:
-        with connection.pipeline():
-            counted = connection.execute(count.encode(), values)
-            rows = connection.execute(page.encode(), values)
-            probed = None if probe is None else connection.execute(probe.encode(), values)
-        (number,) = counted.fetchone() or (0,)
-        (has_opposite_entries,) = (None if probed is None else probed.fetchone()) or (False,)
-        return FoundPage(number, rows.fetchall(), has_opposite_entries)
+        rows = connection.execute(statement, values).fetchall()
+        count, has_opposite_entries = rows[0][:2]
+        return FoundPage(count, [row[2:] for row in rows if row[2] is not None], has_opposite_entries)
 
     try:
         return database.run_with_retry(read)
@@ -97,6 +94,20 @@ def read_page(
         if query.cursor is None:
             raise
         raise invalid_cursor_error() from None
+
+
+@lru_cache(maxsize=256)
+def _combine(count: str, page: str, probe: str | None) -> bytes:
+    """Return one statement for the count, the probe and the page: that costs the client half as much as three.
+
+    The rows of the page keep their order, because the other side of the join is one row. For an empty page there is one
+    row, of which the columns of the page are NULL.
+    """
+    return f"""
+SELECT *
+FROM (SELECT ({count}), ({probe or "SELECT false"})) counted (number, has_opposite_entries)
+LEFT JOIN ({page}) page_of_list ON true
+""".encode()  # noqa: S608 - statements of this package
 
 
 def rows_and_cursors(query: PagedQuery, found: FoundPage) -> tuple[Sequence[Row], Cursor | None, Cursor | None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import select
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -17,9 +18,9 @@ from typing import Any, Final, Self, TypeVar
 
 import psycopg
 import structlog
-from psycopg import errors
+from psycopg import errors, waiting
 from psycopg.abc import PQGen
-from psycopg.waiting import Ready
+from psycopg.waiting import Ready, Wait
 
 RV = TypeVar("RV")
 
@@ -31,6 +32,10 @@ SILENT_AFTER: Final = 1.5
 _TOO_SLOW_AFTER: Final = 3.0
 # Seconds between two reads of `PoolActivity.server_lost` while a connection waits.
 _POLL_INTERVAL: Final = 0.1
+# The same for `select.poll`.
+_POLL_MILLISECONDS: Final = 100
+# What to poll a socket for.
+_EVENTS: Final = {Wait.R: select.POLLIN, Wait.W: select.POLLOUT, Wait.RW: select.POLLIN | select.POLLOUT}
 # Seconds between two checks.
 _PAUSE: Final = 0.1
 # Seconds between two checks of an unavailable server.
@@ -60,13 +65,39 @@ class PoolActivity:
         self.received_at = -math.inf
         self.server_lost = False
 
-    def limit_wait(self, answer: PQGen[RV]) -> PQGen[RV]:
-        """Run psycopg's generator `answer`, but end it if the server does not answer. Raises ServerSilentError."""
-        started_at = last_activity = time.monotonic()
-        check_requested = False
+    def wait(self, answer: PQGen[RV], descriptor: int) -> RV:
+        """Run psycopg's generator `answer` to its end; `descriptor` is that of the connection's socket.
+
+        While the server answers within a tenth of a second, nothing but the socket is watched. Raises ServerSilentError
+        if the server does not answer in time.
+        """
+        started_at = time.monotonic()
+        poll = select.poll()
         ready: int = Ready.NONE
         try:
             wait_for = next(answer)
+            while True:
+                poll.register(descriptor, _EVENTS[wait_for])
+                events = poll.poll(_POLL_MILLISECONDS)
+                if not events or time.monotonic() - started_at > _POLL_INTERVAL:
+                    break
+                event = events[0][1]
+                # An error of the socket counts as readable: libpq finds it by reading.
+                ready = (Ready.R if event & ~select.POLLOUT else 0) | (Ready.W if event & select.POLLOUT else 0)
+                wait_for = answer.send(ready)
+                self._update_received_at(ready)
+        except StopIteration as end:
+            self._update_received_at(ready)
+            result: RV = end.value
+            return result
+        return waiting.wait(self._limit_wait(answer, wait_for, started_at), descriptor, _POLL_INTERVAL)
+
+    def _limit_wait(self, answer: PQGen[RV], wait_for: Wait, started_at: float) -> PQGen[RV]:
+        """Continue the generator `answer`, which waits for `wait_for`, but end it if the server does not answer."""
+        last_activity = started_at
+        check_requested = False
+        ready: int = Ready.NONE
+        try:
             while True:
                 ready = yield wait_for
                 now = time.monotonic()
@@ -107,12 +138,12 @@ def monitored_connection_class(activity: PoolActivity) -> type[psycopg.Connectio
                 activity.request_check()
                 raise
 
-        def wait(self, gen: PQGen[RV], interval: float = _POLL_INTERVAL, timeout: float | None = None) -> RV:
+        def wait(self, gen: PQGen[RV], *_: object, **__: object) -> RV:
             # Without a flush, the server holds back the answers of a pipeline until its last statement has ended.
             if self.pgconn.pipeline_status:
                 self.pgconn.send_flush_request()
             try:
-                return super().wait(activity.limit_wait(gen), interval, timeout)
+                return activity.wait(gen, self.pgconn.socket)
             except ServerSilentError:
                 self.close()
                 raise

@@ -279,14 +279,18 @@ def test_no_statement_sorts_more_than_a_page(
 def test_counts_and_pages_read_one_index_only(
     large_database: Parameters, statements: dict[str, list[Statement]], tenant: str, generic: bool
 ) -> None:
-    counts = [each for each in statements[tenant] if each[0] in COUNTS]
-    pages = [each for each in statements[tenant] if each[0] in PAGES]
+    counts, pages = parts_of(statements[tenant], COUNTS), parts_of(statements[tenant], PAGES)
     assert {text for text, _ in counts} | {text for text, _ in pages} == {*COUNTS, *PAGES}
     for text, each in plans(large_database, counts, generic):
         assert [kind for _, kind in reading(each)] == ["Index Only Scan"], text
     for text, each in plans(large_database, pages, generic):
         ids = next(node for node in each.all() if node.kind == "Limit" and reading(node))
         assert [kind for _, kind in reading(ids)] == ["Index Only Scan"], text
+
+
+def parts_of(statements: list[Statement], parts: tuple[str, ...]) -> list[Statement]:
+    """These counts or pages, which the adapters execute as parts of statements, with the values of the statements."""
+    return [(part, values) for text, values in statements for part in parts if f"({part})" in text]
 
 
 def reading(node: Node) -> set[tuple[str | None, str]]:
@@ -300,19 +304,20 @@ def test_lists_with_filters_read_the_one_index_in_their_order(
     large_database: Parameters, statements: dict[str, list[Statement]], tenant: str, generic: bool
 ) -> None:
     filtered = {text: values for text, values in statements[tenant] if "compose_list_entries" in text}
-    assert len(filtered) > 90
+    assert len(filtered) > 50
     for text, each in plans(large_database, list(filtered.items()), generic):
         by_name = "ORDER BY lower_name" in text
-        index = "compose_list_entries_by_name_idx" if by_name else "compose_list_entries_by_age_idx"
+        # Builds are counted by the index of the age.
+        names = {"compose_list_entries_by_age_idx"} | ({"compose_list_entries_by_name_idx"} if by_name else set())
         entries = {(scan.index, scan.kind) for scan in each.scans() if scan.relation == "compose_list_entries"}
-        assert entries == {(index, "Index Only Scan")}, text
+        assert entries == {(name, "Index Only Scan") for name in names}, text
 
 
 @every_way
 def test_lists_of_composes_read_no_compose_that_is_too_old_to_be_listed(
     large_database: Parameters, statements: dict[str, list[Statement]], tenant: str, generic: bool
 ) -> None:
-    lists = [each for each in statements[tenant] if each[0] in {*COUNTS, *PAGES}]
+    lists = parts_of(statements[tenant], (*COUNTS, *PAGES))
     entered = [
         (text, scan.condition)
         for text, each in plans(large_database, lists, generic)
