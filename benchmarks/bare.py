@@ -6,7 +6,11 @@ by contract, no identity, no validation, no log, no metrics, no errors, no retri
 
 from __future__ import annotations
 
+import io
+import sys
 import uuid
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -27,6 +31,7 @@ from benchmarks.payloads import BASE, BUILDER, READER, composer_request
 from domain.composes import ComposesQuery
 from domain.paging import Page
 from image_builder.configuration.settings import Settings, load_settings
+from image_builder.http.answers import Answer
 from image_builder.http.bridge import Bridge
 from image_builder.http.call import CALL, REQUEST_RECORD, Call, Lane, RequestRecord, Route
 from image_builder.http.long_poll import StatusChanges
@@ -76,19 +81,50 @@ def application(settings: Settings) -> Flask:
 
 
 class Shim:
-    """Hands the bridge the call it wants, with the body that Flask cannot read behind it."""
+    """Hands the bridge a call of the WSGI application, with the body that Flask cannot read behind it."""
 
-    def __init__(self, bridge: ASGIApp) -> None:
+    def __init__(self, bridge: ASGIApp, wsgi_app: Callable[..., Iterable[bytes]]) -> None:
         self._bridge = bridge
-        self._direct, self._waiting = Route(Response), Route(Response, Lane.WAITING)
+        handler = partial(run_wsgi, wsgi_app)
+        self._direct, self._waiting = Route(handler), Route(handler, Lane.WAITING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[REQUEST_RECORD] = RequestRecord("", Account(_MEMORY), tenant=BUILDER)
         if scope["method"] == "POST":
-            scope[CALL] = Call(self._waiting, {"body": await _body(receive)})
+            scope[CALL] = Call(self._waiting, {"scope": scope, "body": await _body(receive)})
         else:
-            scope[CALL] = Call(self._direct, {})
+            scope[CALL] = Call(self._direct, {"scope": scope})
         await self._bridge(scope, receive, send)
+
+
+def run_wsgi(app: Callable[..., Iterable[bytes]], scope: Scope, **_: Any) -> Answer:
+    """Run a WSGI application (PEP 3333), which gets no headers and no body."""
+    started: list[tuple[str, list[tuple[str, str]]]] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], _exc_info: object = None) -> None:
+        started.append((status, headers))
+
+    server = scope.get("server") or ("localhost", 80)
+    environment = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": scope["path"],
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_NAME": server[0],
+        "SERVER_PORT": str(server[1]),
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.input": io.BytesIO(),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        CALL: scope[CALL],
+    }
+    body = b"".join(app(environment, start_response))
+    status, headers = started[-1]
+    return Answer(body, int(status[:3]), {name: value for name, value in headers if name != "Content-Length"})
 
 
 async def _body(receive: Receive) -> bytes:
@@ -174,7 +210,7 @@ def main() -> None:
     composer_request()
     threads = {Lane.DIRECT: settings.serving.direct_threads, Lane.WAITING: settings.serving.waiting_threads}
     uvicorn.run(
-        Shim(Bridge(application(settings).wsgi_app, threads, StatusChanges(lambda _: {}))),
+        Shim(Bridge(threads, StatusChanges(lambda _: {})), application(settings).wsgi_app),
         host=settings.serving.host,
         port=settings.serving.port,
         loop="uvloop",

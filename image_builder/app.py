@@ -61,7 +61,8 @@ def create(
     serving = settings.serving
     incoming_bytes = serving.request_memory_bytes // 4
     threads = {Lane.DIRECT: serving.direct_threads, Lane.WAITING: serving.waiting_threads}
-    application, bridge = create_connexion_application(
+    bridge = Bridge(threads, container.status_changes())
+    application = create_connexion_application(
         container.contract(),
         container.routes(),
         base_paths=serving.base_paths,
@@ -69,7 +70,7 @@ def create(
         limiter=container.limiter(),
         max_body_bytes=serving.max_body_bytes,
         incoming_bodies=RequestMemory(incoming_bytes),
-        create_bridge=partial(Bridge, threads=threads, changes=container.status_changes()),
+        bridge=bridge,
     )
     # Probes are answered also when the threads of all lanes wait.
     probe_threads = ThreadPool(1, "probe")
@@ -171,7 +172,7 @@ class _Pages:
         }
 
     async def _status(self, _path: str) -> Document:
-        return _json(self._container.meta_controller().version_document())
+        return Document(self._container.meta_controller().encoded_version)
 
     async def _ready(self, _path: str) -> Document:
         probe = self._container.database_probe()
@@ -186,7 +187,8 @@ class _Pages:
         return Document(text, metrics.CONTENT_TYPE)
 
     async def _openapi(self, _path: str) -> Document:
-        return Document(self._container.contract().encoded)
+        contract = self._container.contract()
+        return Document(contract.encoded, etag=contract.etag)
 
     async def _docs_page(self, path: str) -> Document:
         asset = self._docs.asset(path)

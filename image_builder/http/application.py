@@ -1,38 +1,49 @@
-"""The ASGI application of the API's operations, made of Connexion and Flask.
+"""The ASGI application of the API's operations, made of Connexion.
 
-Connexion routes requests and ContractMiddleware validates them, both as openapi.yaml describes; then Flask runs the
-handlers. All base paths serve the same operations. docs/architecture.md, How a request is processed, shows its place.
+Connexion creates the routes of the operations and ContractMiddleware validates requests, both as openapi.yaml
+describes; then the Bridge runs the handlers. All base paths serve the same operations. docs/architecture.md, How a
+request is processed, shows its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
-from http import HTTPStatus
 from typing import Any
 
+from connexion.middleware.abstract import ROUTING_CONTEXT
 from connexion.middleware.main import ConnexionMiddleware
 from connexion.middleware.routing import RoutingMiddleware
 from connexion.resolver import Resolver
 from connexion.spec import Specification
-from flask import Flask, Request, Response
-from flask import request as current_request
 from starlette.exceptions import HTTPException
-from starlette.routing import Match, Mount, Route, Router
-from starlette.types import Receive, Scope, Send
+from starlette.routing import Mount, Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from image_builder.http.auth import Authenticate
-from image_builder.http.bridge import Bridge, WsgiApp
-from image_builder.http.call import CALL
+from image_builder.http.bridge import Bridge
 from image_builder.http.call import Route as HandlerRoute
 from image_builder.http.contract import Contract
 from image_builder.http.limiter import Limiter
 from image_builder.http.memory import RequestMemory
 from image_builder.http.validation import ContractMiddleware
 
+# The base path, the number of slashes behind it, and the text between the first two of them.
+_Shape = tuple[str, int, str]
 
-class StrictRoutingMiddleware(RoutingMiddleware):
-    """Connexion's routing without redirects: a path with an additional slash at its end is an unknown path."""
+
+class IndexedRoutingMiddleware(RoutingMiddleware):
+    """Connexion's routing with an index of its routes, and without redirects.
+
+    Connexion compares each path with the routes of each base path in turn. Here only routes of the same base path,
+    number of segments and first segment are compared. A path with an additional slash at its end is an unknown path.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__(app)
+        # The routes of each shape, with the ids of their operations.
+        self._routes: dict[_Shape, list[tuple[Route, str]]] = {}
+        self._base_paths: tuple[str, ...] = ()
 
     def add_api(
         self,
@@ -43,36 +54,46 @@ class StrictRoutingMiddleware(RoutingMiddleware):
     ) -> None:
         """Add the routes of a specification."""
         super().add_api(specification, base_path, arguments, **kwargs)
-        self.router.redirect_slashes = False
-        for api in self._apis():
-            api.redirect_slashes = False
+        self._routes.clear()
+        for mount in self._mounts():
+            for route in mount.routes:
+                if isinstance(route, Route):
+                    operation: Any = route.endpoint
+                    routes = self._routes.setdefault(_shape(mount.path, route.path), [])
+                    routes.append((route, operation.operation_id))
+        self._base_paths = tuple(mount.path for mount in self._mounts())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route a request. Raises HTTPException with status 405 and the allowed methods, or with status 404."""
-        try:
-            await super().__call__(scope, receive, send)
-        except HTTPException as error:
-            if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and error.headers:
-                raise HTTPException(405, headers={"Allow": self._methods_of(scope)}) from None
-            raise
-
-    def _methods_of(self, scope: Scope) -> str:
-        """Return the methods that a path allows. Starlette's own error names those of the first matching route only."""
-        path_scope = {"type": "http", "method": scope["method"], "path": scope["path"], "root_path": ""}
+        path: str = scope["path"]
         methods: set[str] = set()
-        for mount in self.router.routes:
-            match, mount_scope = mount.matches(path_scope)
-            if match is not Match.NONE and isinstance(mount, Mount):
-                child_scope = {**path_scope, **mount_scope}
-                for route in mount.routes:
-                    if isinstance(route, Route) and route.matches(child_scope)[0] is not Match.NONE:
-                        methods |= route.methods or set()
-        return ", ".join(sorted(methods))
+        for base_path in self._base_paths:
+            if not path.startswith(base_path):
+                continue
+            rest = path[len(base_path) :]
+            for route, operation_id in self._routes.get(_shape(base_path, rest), ()):
+                match = route.path_regex.match(rest)
+                if match is not None and scope["method"] in (route.methods or ()):
+                    scope["path_params"] = match.groupdict()
+                    scope.setdefault("extensions", {})[ROUTING_CONTEXT] = {
+                        "api_base_path": base_path,
+                        "operation_id": operation_id,
+                    }
+                    await self.app(scope, receive, send)
+                    return
+                if match is not None:
+                    methods |= route.methods or set()
+        raise HTTPException(405, headers={"Allow": ", ".join(sorted(methods))}) if methods else HTTPException(404)
 
-    def _apis(self) -> Iterator[Router]:
+    def _mounts(self) -> Iterator[Mount]:
         for route in self.router.routes:
             if isinstance(route, Mount) and isinstance(route.app, Router):
-                yield route.app
+                yield route
+
+
+def _shape(base_path: str, path: str) -> _Shape:
+    """Return what all paths of one route have in common; the first segment of a route is never a parameter."""
+    return base_path, path.count("/"), path.split("/", 2)[1] if "/" in path else ""
 
 
 def create_connexion_application(
@@ -84,14 +105,13 @@ def create_connexion_application(
     limiter: Limiter,
     max_body_bytes: int,
     incoming_bodies: RequestMemory,
-    create_bridge: Callable[[WsgiApp], Bridge],
-) -> tuple[ConnexionMiddleware, Bridge]:
-    """Create the ASGI application of the API's operations; return it with its bridge, which the caller has to close.
+    bridge: Bridge,
+) -> ConnexionMiddleware:
+    """Create the ASGI application of the API's operations.
 
     `routes` are the handlers by operation id. `max_body_bytes` limits the body of a request; `incoming_bodies` is the
-    memory that all bodies share until they are complete. `create_bridge` gets the WSGI application of the handlers.
+    memory that all bodies share until they are complete. `bridge` runs the handlers; the caller has to close it.
     """
-    bridge = create_bridge(_create_flask_application().wsgi_app)
     validating = partial(
         ContractMiddleware,
         settings={
@@ -106,28 +126,9 @@ def create_connexion_application(
     application = ConnexionMiddleware(
         bridge,
         import_name=__name__,
-        middlewares=[StrictRoutingMiddleware, validating],  # type: ignore[list-item]
+        middlewares=[IndexedRoutingMiddleware, validating],  # type: ignore[list-item]
         resolver=Resolver(lambda operation_id: routes[operation_id].handler),
     )
     for base_path in base_paths:
         application.add_api(contract.routing_document, base_path=base_path)
-    return application, bridge
-
-
-class _RoutedFlask(Flask):
-    """Flask for requests that Connexion has routed: it provides Flask's request context and runs the request's Call."""
-
-    def create_url_adapter(self, request: Request | None) -> None:
-        """Match no URL rules, because Connexion has routed the request already."""
-
-    def dispatch_request(self) -> Response:
-        """Run the Call that ContractMiddleware has created."""
-        response: Response = current_request.environ[CALL].run()
-        return response
-
-
-def _create_flask_application() -> Flask:
-    application = _RoutedFlask(__name__, static_folder=None)
-    # Flask lets exceptions pass, because the Edge turns them into answers.
-    application.config["PROPAGATE_EXCEPTIONS"] = True
     return application

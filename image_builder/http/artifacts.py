@@ -8,10 +8,9 @@ from typing import Final
 from uuid import UUID
 
 import orjson
-from flask import Response
 
 from domain.identity import Identity
-from image_builder.http.answers import json_answer, text_answer
+from image_builder.http.answers import Answer, json_answer, text_answer
 from image_builder.http.call import Lane, Route
 from image_builder.usecases.artifacts import ShowArtifacts
 
@@ -32,7 +31,7 @@ class ArtifactsController:
             "getComposeSboms": Route(self.sboms, Lane.WAITING, rarely_waits=True),
         }
 
-    def logs(self, identity: Identity, compose_id: UUID, media_type: str) -> Response:
+    def logs(self, identity: Identity, compose_id: UUID, media_type: str) -> Answer:
         """Handle GET /composes/{composeId}/logs."""
         found = self.show.logs(identity, compose_id)
         if media_type == _TEXT:
@@ -42,7 +41,7 @@ class ArtifactsController:
         answer.headers["Vary"] = "Accept"
         return answer
 
-    def sboms(self, identity: Identity, compose_id: UUID, purpose: str) -> Response:
+    def sboms(self, identity: Identity, compose_id: UUID, purpose: str) -> Answer:
         """Handle GET /composes/{composeId}/sboms."""
         found = self.show.bills(identity, compose_id, purpose)
         data = [

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from flask import Response
 
 from domain.blueprints.blueprint import DEFAULT_SORT, Blueprint, BlueprintsQuery, ListedBlueprint, find_policy_id
 from domain.blueprints.lint import Lint
@@ -18,7 +17,7 @@ from domain.errors import InvalidRequestError
 from domain.identity import Identity
 from domain.nulls import without_nulls
 from domain.paging import Page
-from image_builder.http.answers import empty_answer, json_answer, toml_answer
+from image_builder.http.answers import Answer, empty_answer, json_answer, toml_answer
 from image_builder.http.call import Lane, Route
 from image_builder.http.contract import TOML
 from image_builder.http.entity_tags import format_etag, parse_if_match
@@ -65,7 +64,7 @@ class BlueprintsController:
         cursor: str | None,
         limit: int,
         offset: int,
-    ) -> Response:
+    ) -> Answer:
         """Handle GET /blueprints."""
         order = sort or DEFAULT_SORT
         query = BlueprintsQuery(
@@ -91,7 +90,7 @@ class BlueprintsController:
         on_conflict: str | None,
         image_type: Sequence[str],
         **_query: object,
-    ) -> Response:
+    ) -> Answer:
         """Handle POST /blueprints.
 
         `_query` holds the query parameters that the validation has merged into `body`.
@@ -114,7 +113,7 @@ class BlueprintsController:
         """0 if `create` reads the stored version of a blueprint, whose size is not known; see Route.extra_memory."""
         return 0 if on_conflict == _UPDATE else None
 
-    def get(self, identity: Identity, id: UUID, version: int | None) -> Response:  # noqa: A002 - its name in openapi.yaml
+    def get(self, identity: Identity, id: UUID, version: int | None) -> Answer:  # noqa: A002 - its name in openapi.yaml
         """Handle GET /blueprints/{id}."""
         if version == 0:
             raise InvalidRequestError("version: expected a whole number from 1, or -1 for the latest")
@@ -131,7 +130,7 @@ class BlueprintsController:
         if_match: str | None,
         image_type: Sequence[str],
         **_query: object,
-    ) -> Response:
+    ) -> Answer:
         """Handle PUT /blueprints/{id}."""
         self.blueprints.check_images(body, image_type)
         version = self.blueprints.update(identity, id, body, parse_if_match(if_match))
@@ -141,16 +140,16 @@ class BlueprintsController:
         """Bytes that `update` needs for the stored version; see Route.extra_memory."""
         return self.blueprints.memory_to_update(identity, id)
 
-    def delete(self, identity: Identity, id: UUID, if_match: str | None) -> Response:  # noqa: A002
+    def delete(self, identity: Identity, id: UUID, if_match: str | None) -> Answer:  # noqa: A002
         """Handle DELETE /blueprints/{id}."""
         self.blueprints.delete(identity, id, parse_if_match(if_match))
         return empty_answer(204)
 
-    def fixup(self, identity: Identity, id: UUID) -> Response:  # noqa: A002
+    def fixup(self, identity: Identity, id: UUID) -> Answer:  # noqa: A002
         """Handle POST /experimental/blueprints/{id}/fixup."""
         return _with_etag(empty_answer(), self.blueprints.fixup(identity, id))
 
-    def export(self, identity: Identity, id: UUID, media_type: str) -> Response:  # noqa: A002
+    def export(self, identity: Identity, id: UUID, media_type: str) -> Answer:  # noqa: A002
         """Handle GET /blueprints/{id}/export."""
         if media_type == TOML:
             answer = toml_answer(format_export(self.export_blueprint(identity, id, with_repositories=False)))
@@ -165,7 +164,7 @@ def _single_id(ids: tuple[UUID, ...]) -> UUID:
     return blueprint_id
 
 
-def _with_etag(answer: Response, version: int) -> Response:
+def _with_etag(answer: Answer, version: int) -> Answer:
     answer.headers["ETag"] = format_etag(version)
     return answer
 

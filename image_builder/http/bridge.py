@@ -1,7 +1,7 @@
-"""Runs a WSGI application (Flask) in an ASGI server: a request moves to a thread once, and back once.
+"""Runs handlers: on the event loop if they return at once, else on threads.
 
-General bridges take 230 microseconds per request, most of it to stream bodies. This service streams none: it reads and
-validates a request's body before the request moves to a thread, and sends its answer as a whole.
+Between the event loop and a thread there is one hop in each direction: a request's body is read and validated before
+the handler runs, and its answer is sent as a whole.
 
 The threads are divided into lanes, so that a hanging back-end blocks only handlers that wait for back-ends. Each lane
 serves organizations in turn. All requests without an identity count as those of one organization.
@@ -9,21 +9,18 @@ serves organizations in turn. All requests without an identity count as those of
 
 from __future__ import annotations
 
-import io
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
+from image_builder.http.answers import Answer
 from image_builder.http.call import CALL, REQUEST_RECORD, Call, Lane, RequestRecord, Route
 from image_builder.http.lanes import FairLane
-from image_builder.http.long_poll import Answer, LongPoll, StatusChanges
+from image_builder.http.long_poll import LongPoll, StatusChanges
 from ports.waiting import MustWaitError, waiting_forbidden
-
-WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 # Bytes of memory: calls that hold more have a lane of their own, because they compute for long, and each thread that
 # computes slows down the event loop.
@@ -33,14 +30,13 @@ _HEAVY_THREADS: Final = 6
 
 
 class Bridge:
-    """An ASGI application that runs a WSGI application on threads."""
+    """An ASGI application that runs the Call of a request."""
 
-    def __init__(self, app: WsgiApp, threads: Mapping[Lane, int], changes: StatusChanges, *, queue: int = 10) -> None:
+    def __init__(self, threads: Mapping[Lane, int], changes: StatusChanges, *, queue: int = 10) -> None:
         """`threads` is the number of threads of each lane; `queue` is how many calls may wait for each thread.
 
         `changes` wakes requests that wait for another status of a build.
         """
-        self._app = app
         self._long_poll = LongPoll(changes)
         self._lanes = {lane: FairLane(lane.value, count, max_waiting=count * queue) for lane, count in threads.items()}
         self._heavy = FairLane("heavy", _HEAVY_THREADS, max_waiting=_HEAVY_THREADS * queue)
@@ -55,15 +51,15 @@ class Bridge:
         call: Call = scope[CALL]
         record: RequestRecord = scope[REQUEST_RECORD]
 
-        async def run() -> Answer:
-            return await self._run_on_thread(call.route, record, partial(self._run, _create_environment(scope, call)))
-
-        if call.route.long_poll:
-            status, headers, body = await self._long_poll.answer(call, record, receive, run)
+        if call.route.lane is Lane.IMMEDIATE:
+            answer = call.run()
+        elif call.route.long_poll:
+            run = partial(self._run_on_thread, call.route, record, call.run)
+            answer = await self._long_poll.answer(call, record, receive, run)
         else:
-            status, headers, body = await run()
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+            answer = await self._run_on_thread(call.route, record, call.run)
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.encode_headers()})
+        await send({"type": "http.response.body", "body": answer.body})
 
     async def _run_on_thread(self, route: Route, record: RequestRecord, run: Callable[[], Answer]) -> Answer:
         organization = record.tenant
@@ -80,46 +76,7 @@ class Bridge:
                 record.memory.restore(snapshot)  # the call needs a back-end, so it waits for a thread of its lane
         return await lane.run(organization, partial(copy_context().run, run))
 
-    def _run(self, environment: dict[str, Any]) -> Answer:
-        started: list[tuple[str, list[tuple[str, str]]]] = []
-
-        def start_response(status: str, headers: list[tuple[str, str]], _exc_info: object = None) -> None:
-            started.append((status, headers))
-
-        parts = self._app(environment, start_response)
-        try:
-            body = b"".join(parts)
-        finally:
-            close = getattr(parts, "close", None)
-            if close is not None:
-                close()
-        status, headers = started[-1]
-        encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-        return int(status[:3]), encoded, body
-
 
 def _without_waiting(run: Callable[[], Answer]) -> Answer:
     with waiting_forbidden():
         return run()
-
-
-def _create_environment(scope: Scope, call: Call) -> dict[str, Any]:
-    """Create the WSGI environment (PEP 3333) of a call. It has no headers and no body, which were read before."""
-    server = scope.get("server") or ("localhost", 80)
-    return {
-        "REQUEST_METHOD": scope["method"],
-        "SCRIPT_NAME": "",
-        "PATH_INFO": scope["path"].encode("utf-8").decode("latin-1"),
-        "QUERY_STRING": scope["query_string"].decode("latin-1"),
-        "SERVER_NAME": server[0],
-        "SERVER_PORT": str(server[1]),
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": scope["scheme"],
-        "wsgi.input": io.BytesIO(),
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-        CALL: call,
-    }

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from flask import Response
-
+from image_builder.http.answers import Answer
 from image_builder.http.memory import Account
 from image_builder.http.rate_limits import RateLimit
 
-Handler = Callable[..., Response]
+Handler = Callable[..., Answer]
 
-# Key of the Call in ASGI scopes and WSGI environments.
+# Key of the Call in ASGI scopes.
 CALL: Final = "image_builder.call"
 # Key of the RequestRecord in ASGI scopes.
 REQUEST_RECORD: Final = "image_builder.request_record"
@@ -26,11 +25,13 @@ KNOWN_BODY_BYTES: Final = "image_builder.known_body_bytes"
 
 
 class Lane(Enum):
-    """The pool of threads that runs a handler.
+    """Where a handler runs: on the event loop, or on a thread of one of two pools.
 
     Handlers that wait for back-ends have a pool of their own, so that a hanging back-end blocks no other handlers.
+    IMMEDIATE is the event loop: only for handlers that neither wait nor compute for long.
     """
 
+    IMMEDIATE = "immediate"
     DIRECT = "direct"
     WAITING = "waiting"
 
@@ -61,7 +62,7 @@ class Call:
     route: Route
     arguments: Mapping[str, Any]
 
-    def run(self) -> Response:
+    def run(self) -> Answer:
         """Call the handler, and return its answer."""
         return self.route.handler(**self.arguments)
 

@@ -8,13 +8,12 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from flask import Response
 
 from domain.compose.problems import Problem, ProblemCode, create_error
 from domain.identity import Identity
 from domain.quota import Allowance
 from domain.texts import MOST_LISTED
-from image_builder.http.answers import json_answer
+from image_builder.http.answers import Answer, json_answer
 from image_builder.http.call import Lane, Route
 from image_builder.http.composes import client_id_of
 from image_builder.http.contract import Body
@@ -38,7 +37,7 @@ class ChecksController:
             "checkBlueprint": Route(self.check_blueprint, Lane.WAITING, validates_body=True),
         }
 
-    def check_request(self, identity: Identity, body: dict[str, Any], explain: bool | None) -> Response:
+    def check_request(self, identity: Identity, body: dict[str, Any], explain: bool | None) -> Answer:
         """Handle POST /compose/check."""
         return _answer(self.check(identity, [body]), explain=bool(explain))
 
@@ -49,7 +48,7 @@ class ChecksController:
         body: dict[str, Any],
         x_image_builder_ui: str | None,
         explain: bool | None,
-    ) -> Response:
+    ) -> Answer:
         """Handle POST /blueprints/{id}/check."""
         errors = self.blueprint_body.find_errors(body)
         if errors:
@@ -63,7 +62,7 @@ class ChecksController:
         return _answer(result, explain=bool(explain))
 
 
-def _answer(result: CheckResult, *, explain: bool) -> Response:
+def _answer(result: CheckResult, *, explain: bool) -> Answer:
     return json_answer(
         {
             "valid": not result.errors,

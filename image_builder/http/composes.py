@@ -10,7 +10,6 @@ from uuid import UUID
 
 import orjson
 import structlog
-from flask import Response
 
 from domain.cancellations import describe_cancellation
 from domain.compose.passwords import is_redacted, present_request
@@ -26,7 +25,7 @@ from domain.status import (
     get_link_expiry,
     get_upload_options,
 )
-from image_builder.http.answers import empty_answer, json_answer
+from image_builder.http.answers import Answer, empty_answer, json_answer
 from image_builder.http.call import Lane, Route
 from image_builder.http.compose_lists import ListRequest, list_request
 from image_builder.http.long_poll import status_etag
@@ -85,7 +84,7 @@ class ComposesController:
 
     def create(
         self, identity: Identity, body: dict[str, Any], idempotency_key: str | None, prefer: str | None
-    ) -> Response:
+    ) -> Answer:
         """Handle POST /compose."""
         strict = is_strict(prefer)
         started = self.idempotent_requests(
@@ -110,7 +109,7 @@ class ComposesController:
         x_image_builder_ui: str | None,
         idempotency_key: str | None,
         prefer: str | None,
-    ) -> Response:
+    ) -> Answer:
         """Handle POST /blueprints/{id}/compose."""
         strict = is_strict(prefer)
         client_id = client_id_of(x_image_builder_ui)
@@ -130,7 +129,7 @@ class ComposesController:
         )
         return _with_preference(_with_quota(json_answer(_ids(started), 201), started), strict)
 
-    def list(self, identity: Identity, **parameters: Any) -> Response:
+    def list(self, identity: Identity, **parameters: Any) -> Answer:
         """Handle GET /composes."""
         listed = list_request(identity, parameters)
         return self._page("/composes", listed, self.composes.list(listed.query))
@@ -141,13 +140,13 @@ class ComposesController:
         id: UUID,  # noqa: A002 - its name in openapi.yaml
         blueprint_version: int | None,
         **parameters: Any,
-    ) -> Response:
+    ) -> Answer:
         """Handle GET /blueprints/{id}/composes."""
         listed = list_request(identity, parameters, blueprint_version)
         found = self.composes.of_blueprint(listed.query, id, blueprint_version)
         return self._page(f"/blueprints/{id}/composes", listed, found)
 
-    def status(self, identity: Identity, compose_id: UUID, **_conditions: str | None) -> Response:
+    def status(self, identity: Identity, compose_id: UUID, **_conditions: str | None) -> Answer:
         """Handle GET /composes/{composeId}.
 
         `_conditions` are the headers Prefer and If-None-Match, which image_builder/http/long_poll.py honours.
@@ -157,7 +156,7 @@ class ComposesController:
         answer.headers["ETag"] = status_etag(found.status.status)
         return answer
 
-    def cancel(self, identity: Identity, compose_id: UUID, idempotency_key: str | None) -> Response:
+    def cancel(self, identity: Identity, compose_id: UUID, idempotency_key: str | None) -> Answer:
         """Handle POST /composes/{composeId}/cancel."""
         found = self.idempotent_requests(
             identity,
@@ -167,9 +166,7 @@ class ComposesController:
         )
         return self._answer(found)
 
-    def rerun(
-        self, identity: Identity, compose_id: UUID, body: dict[str, Any], idempotency_key: str | None
-    ) -> Response:
+    def rerun(self, identity: Identity, compose_id: UUID, body: dict[str, Any], idempotency_key: str | None) -> Answer:
         """Handle POST /composes/{composeId}/rerun."""
         started = self.idempotent_requests(
             identity,
@@ -180,12 +177,12 @@ class ComposesController:
         (answer,) = _ids(started)
         return _with_quota(json_answer(answer, 201), started)
 
-    def update_labels(self, identity: Identity, compose_id: UUID, body: dict[str, Any]) -> Response:
+    def update_labels(self, identity: Identity, compose_id: UUID, body: dict[str, Any]) -> Answer:
         """Handle PUT /composes/{composeId}/labels."""
         self.composes.replace_labels(identity, compose_id, body["labels"])
         return json_answer({"labels": body["labels"]})
 
-    def _answer(self, found: ComposeWithStatus) -> Response:
+    def _answer(self, found: ComposeWithStatus) -> Answer:
         error, request = found.status.error, found.compose.request
         explanation = None if error is None else self.explain_failure(error, request)
         status = _image_status(found.status, explanation)
@@ -194,17 +191,17 @@ class ComposesController:
             answer.headers["Age"] = str(int(found.age.total_seconds()))
         return answer
 
-    def metadata(self, identity: Identity, compose_id: UUID) -> Response:
+    def metadata(self, identity: Identity, compose_id: UUID) -> Answer:
         """Handle GET /composes/{composeId}/metadata."""
         metadata = self.composes.metadata(identity, compose_id)
         return json_answer(orjson.Fragment(metadata) if isinstance(metadata, str | bytes) else metadata)
 
-    def delete(self, identity: Identity, compose_id: UUID) -> Response:
+    def delete(self, identity: Identity, compose_id: UUID) -> Answer:
         """Handle DELETE /composes/{composeId}."""
         self.composes.delete(identity, compose_id)
         return empty_answer()
 
-    def _page(self, path: str, listed: ListRequest, found: ComposesPage) -> Response:
+    def _page(self, path: str, listed: ListRequest, found: ComposesPage) -> Answer:
         data = [_item(compose) for compose in found.composes]
         query = listed.query
         neighbours = Neighbours.of(query.tenant, found.previous, found.next, query.cursor)
@@ -215,14 +212,14 @@ def _ids(started: Started) -> list[dict[str, str]]:
     return [{"id": str(compose_id)} for compose_id in started.ids]
 
 
-def _with_quota(answer: Response, started: Started) -> Response:
+def _with_quota(answer: Answer, started: Started) -> Answer:
     """Add RateLimit headers to the answer, which say how many builds the quota still allows."""
     if started.allowance is not None:
         answer.headers.update(format_rate_limits(to_rate_limit(started.allowance)))
     return answer
 
 
-def _with_preference(answer: Response, strict: bool) -> Response:
+def _with_preference(answer: Answer, strict: bool) -> Answer:
     if strict:
         answer.headers["Preference-Applied"] = STRICT
     return answer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -92,8 +93,8 @@ def load_checker(schema: str, document: Path = OPENAPI) -> Checker:
 class Contract:
     """The content of openapi.yaml, adapted to this installation.
 
-    `document` is the adapted document, `encoded` the same as JSON for getOpenapiJson, and `operations` its operations
-    by id.
+    `document` is the adapted document, `encoded` the same as JSON for getOpenapiJson, `etag` the entity tag of that
+    JSON, and `operations` its operations by id.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class Contract:
         self._allow("DistributionProfileItem", profiles)
         self.operations = {operation.id: operation for operation in self._operations()}
         self.encoded = encode_json_body(self.document)
+        self.etag = f'"{sha256(self.encoded).hexdigest()}"'
 
     @property
     def version(self) -> str:

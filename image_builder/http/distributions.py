@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
-
-from flask import Response
 
 from domain.distributions import Architecture, BootcListing, Catalogue, Repository
 from domain.identity import Identity
 from domain.nulls import without_nulls
-from image_builder.http.answers import json_answer
+from image_builder.http.answers import Answer, EncodedBodies, encoded_json_answer, json_answer
 from image_builder.http.call import Lane, Route
 from image_builder.usecases.distributions import DescribeDistribution
 
 
 @dataclass(frozen=True, slots=True)
 class DistributionsController:
-    """Operations on distributions. Most of them only read the catalogue, which is in memory."""
+    """Operations on distributions. Most of them only read the catalogue, which never changes."""
 
     catalogue: Catalogue
     describe_distribution: DescribeDistribution
+    _bodies: EncodedBodies = field(default_factory=EncodedBodies)
 
     def routes(self) -> Mapping[str, Route]:
         """The handlers of these operations, by operation id."""
         return {
-            "getDistributions": Route(self.list),
+            "getDistributions": Route(self.list, Lane.IMMEDIATE),
             "getDistribution": Route(self.get, Lane.WAITING),
-            "getArchitectures": Route(self.architectures),
+            "getArchitectures": Route(self.architectures, Lane.IMMEDIATE),
         }
 
     def list(
@@ -38,24 +37,39 @@ class DistributionsController:
         distro: str | None,
         arch: str | None,
         type: str | None,  # noqa: A002
-    ) -> Response:
+    ) -> Answer:
         """Handle GET /distributions."""
         if kind == "bootc":
-            listings = self.catalogue.list_bootc_images(distro or None, arch or None, type or None)
-            return json_answer([_listing(listing) for listing in listings])
+            return encoded_json_answer(
+                self._bodies.get(
+                    (kind, distro, arch, type),
+                    lambda: [
+                        _listing(listing)
+                        for listing in self.catalogue.list_bootc_images(distro or None, arch or None, type or None)
+                    ],
+                )
+            )
         distributions = self.catalogue.visible_to(org_id=identity.tenant, entitled=identity.entitled)
-        return json_answer([{"name": each.name, "description": each.description} for each in distributions])
+        return encoded_json_answer(
+            self._bodies.get(
+                ("visible", *(each.name for each in distributions)),
+                lambda: [{"name": each.name, "description": each.description} for each in distributions],
+            )
+        )
 
-    def get(self, identity: Identity, distro: str, image_type: Sequence[str], architecture: Sequence[str]) -> Response:
+    def get(self, identity: Identity, distro: str, image_type: Sequence[str], architecture: Sequence[str]) -> Answer:
         """Handle GET /distributions/{distro}."""
         return json_answer(self.describe_distribution(identity, distro, image_type, architecture))
 
-    def architectures(self, identity: Identity, distribution: str) -> Response:
+    def architectures(self, identity: Identity, distribution: str) -> Answer:
         """Handle GET /architectures/{distribution}."""
-        architectures = self.catalogue.get_for(
-            distribution, org_id=identity.tenant, entitled=identity.entitled
-        ).architectures
-        return json_answer([_architecture(architecture) for architecture in architectures.values()])
+        entry = self.catalogue.get_for(distribution, org_id=identity.tenant, entitled=identity.entitled)
+        return encoded_json_answer(
+            self._bodies.get(
+                ("architectures", entry.name),
+                lambda: [_architecture(architecture) for architecture in entry.architectures.values()],
+            )
+        )
 
 
 def _listing(listing: BootcListing) -> dict[str, Any]:

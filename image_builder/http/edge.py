@@ -11,7 +11,7 @@ import os
 import re
 import string
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -57,12 +57,16 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "O
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The answer to a request for a page that is not in openapi.yaml."""
+    """The answer to a request for a page that is not in openapi.yaml.
+
+    `etag` is its strong entity tag, empty for none: a request that names it in If-None-Match is answered 304.
+    """
 
     body: bytes
     content_type: str = "application/json"
     headers: Mapping[str, str] | None = None
     status: int = 200
+    etag: str = ""
 
 
 PageHandler = Callable[[str], Awaitable[Document]]
@@ -144,7 +148,7 @@ class Edge:
             return
         if scope["method"] not in {"GET", "HEAD"}:
             raise HttpError(405, "This resource does not take this method", {"Allow": "GET, HEAD"})
-        await answer.send_document(await self._pages[key](scope["path"].removeprefix(key)))
+        await answer.send_document(await self._pages[key](scope["path"].removeprefix(key)), scope["headers"])
 
     async def _count_unrouted(self, scope: Scope) -> None:
         """Count a request below a base path that matches no operation towards the rate limits."""
@@ -221,8 +225,17 @@ class _Answer:
                 problem.status, problem.body, {"content-type": "application/json", **problem.headers}
             )
 
-    async def send_document(self, document: Document) -> None:
+    async def send_document(self, document: Document, request_headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Send the document, or 304 if the request names its entity tag."""
+        if document.etag and _names_tag(request_headers, document.etag.encode()):
+            await self.send(
+                {"type": "http.response.start", "status": 304, "headers": [(b"etag", document.etag.encode())]}
+            )
+            await self.send({"type": "http.response.body", "body": b""})
+            return
         headers = {"content-type": document.content_type, **(document.headers or {})}
+        if document.etag:
+            headers["etag"] = document.etag
         await self._send_whole(document.status, document.body, headers)
 
     async def _send_whole(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
@@ -230,6 +243,12 @@ class _Answer:
         encoded.append((b"content-length", str(len(body)).encode()))
         await self.send({"type": "http.response.start", "status": status, "headers": encoded})
         await self.send({"type": "http.response.body", "body": body})
+
+
+def _names_tag(headers: Iterable[tuple[bytes, bytes]], etag: bytes) -> bool:
+    """Return whether If-None-Match (RFC 9110, section 13.1.2) lists the tag, or any tag."""
+    values = [value.strip(b"\t ") for name, value in headers if name == b"if-none-match"]
+    return any(value == b"*" or etag in value for value in values)
 
 
 def _method_label(method: str) -> str:

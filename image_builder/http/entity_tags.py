@@ -28,6 +28,16 @@ def parse_if_none_match(if_none_match: str | None) -> frozenset[str] | None:
     return frozenset(_EACH_TAG.findall(if_none_match))
 
 
+def is_known_tag(etag: str, known: frozenset[str] | None) -> bool:
+    """Return whether `known`, the tags of an If-None-Match header, contain this entity tag, which may be empty.
+
+    Tags are compared weakly (RFC 9110, section 8.8.3.2).
+    """
+    if not etag or known is None:
+        return False
+    return "*" in known or etag.removeprefix("W/") in {each.removeprefix("W/") for each in known}
+
+
 def format_etag(version: int) -> str:
     """Return the strong entity tag of a version."""
     return f'"{version}"'

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from flask import Response
-
 from domain.compose import sizes, targets
 from domain.distributions import Architecture, Distribution
 from domain.identity import Identity
-from image_builder.http.answers import json_answer
+from image_builder.http.answers import Answer, json_answer
 from image_builder.http.bounds import Bounds
 from image_builder.http.call import Lane, Route
 from image_builder.usecases.features import ShowFeatures
@@ -31,7 +29,7 @@ class FeaturesController:
             "getFeatures": Route(self.get, Lane.WAITING, rarely_waits=True),
         }
 
-    def get(self, identity: Identity) -> Response:
+    def get(self, identity: Identity) -> Answer:
         """Handle GET /features."""
         available = self.show_features(identity)
         bounds = self.bounds

@@ -18,8 +18,9 @@ import structlog
 from starlette.types import Receive
 
 from domain.errors import InvalidRequestError, UnavailableError
+from image_builder.http.answers import Answer, not_modified
 from image_builder.http.call import Call, RequestRecord
-from image_builder.http.entity_tags import parse_if_none_match
+from image_builder.http.entity_tags import is_known_tag, parse_if_none_match
 from image_builder.http.preferences import list_preferences
 from image_builder.thread_pool import ThreadPool
 
@@ -36,9 +37,6 @@ _WAIT: Final = re.compile(
 )
 # Characters of an entity tag (RFC 9110, section 8.8.3); other statuses are hashed.
 _TAG: Final = re.compile(r"[\x21\x23-\x7e]{1,64}")
-
-# Status, headers and body of an answer.
-Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 
 def status_etag(status: str) -> str:
@@ -152,8 +150,8 @@ class LongPoll:
         etag = _etag(answer)
         if known is None and seconds:
             known = frozenset((etag,))
-        while _is_known(etag, known):
-            answer = _not_modified(etag)
+        while is_known_tag(etag, known):
+            answer = not_modified(etag)
             record.memory.restore(reserved)
             if not await self._wait_for_change(call.arguments["compose_id"], etag, deadline, record, receive):
                 break
@@ -161,7 +159,7 @@ class LongPoll:
                 answer = await run()
             etag = _etag(answer)
         if seconds is not None:
-            answer[1].append((b"preference-applied", f"wait={seconds}".encode()))
+            answer.headers["Preference-Applied"] = f"wait={seconds}"
         return answer
 
     async def _wait_for_change(
@@ -197,15 +195,4 @@ async def _wait_for_disconnect(receive: Receive) -> None:
 
 def _etag(answer: Answer) -> str:
     """Return the entity tag of an answer, or an empty text: answers with an error have none."""
-    return next((value.decode("latin-1") for name, value in answer[1] if name == b"etag"), "")
-
-
-def _is_known(etag: str, known: frozenset[str] | None) -> bool:
-    """Return whether the client knows this entity tag; tags are compared weakly (RFC 9110, section 8.8.3.2)."""
-    if not etag or known is None:
-        return False
-    return "*" in known or etag.removeprefix("W/") in {each.removeprefix("W/") for each in known}
-
-
-def _not_modified(etag: str) -> Answer:
-    return 304, [(b"etag", etag.encode("latin-1"))], b""
+    return answer.headers.get("ETag", "")

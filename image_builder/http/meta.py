@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-
-from flask import Response
+from dataclasses import dataclass, field
 
 from domain.errors import UnavailableError
 from domain.identity import Identity
-from image_builder.http.answers import encoded_json_answer, json_answer
+from image_builder.http.answers import Answer, encoded_json_answer, json_answer, not_modified
 from image_builder.http.call import Lane, Route
 from image_builder.http.contract import Contract
+from image_builder.http.entity_tags import is_known_tag, parse_if_none_match
 from image_builder.http.errors import HttpError
+from image_builder.http.json_body import encode_json_body
 from image_builder.usecases.readiness import Probe
 
 
@@ -32,25 +32,28 @@ class MetaController:
     build: BuildInfo
     database: Probe
     composer: Probe
+    # The body of GET /version and of the liveness probe.
+    encoded_version: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Encode the version, which never changes."""
+        known = {"build_commit": self.build.commit, "build_time": self.build.time}
+        document = {"version": self.contract.version, **{name: value for name, value in known.items() if value}}
+        object.__setattr__(self, "encoded_version", encode_json_body(document))
 
     def routes(self) -> Mapping[str, Route]:
         """The handlers of these operations, by operation id."""
         return {
-            "getVersion": Route(self.version),
+            "getVersion": Route(self.version, Lane.IMMEDIATE),
             "getReadiness": Route(self.ready, Lane.WAITING),
-            "getOpenapiJson": Route(self.openapi),
+            "getOpenapiJson": Route(self.openapi, Lane.IMMEDIATE),
         }
 
-    def version(self, identity: Identity | None = None) -> Response:  # noqa: ARG002 - the same for all callers
+    def version(self, identity: Identity | None = None) -> Answer:  # noqa: ARG002 - the same for all callers
         """Handle GET /version."""
-        return json_answer(self.version_document())
+        return encoded_json_answer(self.encoded_version)
 
-    def version_document(self) -> dict[str, str]:
-        """Return the document that GET /version and the liveness probe answer."""
-        known = {"build_commit": self.build.commit, "build_time": self.build.time}
-        return {"version": self.contract.version, **{name: value for name, value in known.items() if value}}
-
-    def ready(self, identity: Identity) -> Response:  # noqa: ARG002 - the same for all callers
+    def ready(self, identity: Identity) -> Answer:  # noqa: ARG002 - the same for all callers
         """Handle GET /ready."""
         self.database()
         try:
@@ -59,6 +62,11 @@ class MetaController:
             raise HttpError(500, error.detail) from error
         return json_answer({"readiness": "ready"})
 
-    def openapi(self) -> Response:
+    def openapi(self, if_none_match: str | None) -> Answer:
         """Handle GET /openapi.json."""
-        return encoded_json_answer(self.contract.encoded)
+        etag = self.contract.etag
+        if is_known_tag(etag, parse_if_none_match(if_none_match)):
+            return not_modified(etag)
+        answer = encoded_json_answer(self.contract.encoded)
+        answer.headers["ETag"] = etag
+        return answer

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
-
-from flask import Response
 
 from domain.identity import Identity
 from domain.profiles import Profiles
-from image_builder.http.answers import json_answer
+from image_builder.http.answers import Answer, EncodedBodies, encoded_json_answer, json_answer
 from image_builder.http.call import Lane, Route
 from image_builder.usecases.requirements import ShowPolicy
 
@@ -21,23 +19,26 @@ class OscapController:
 
     profiles: Profiles
     show_policy: ShowPolicy
+    _bodies: EncodedBodies = field(default_factory=EncodedBodies)
 
     def routes(self) -> Mapping[str, Route]:
         """The handlers of these operations, by operation id."""
         return {
-            "getOscapProfiles": Route(self.list_profiles),
-            "getOscapCustomizations": Route(self.customizations),
+            "getOscapProfiles": Route(self.list_profiles, Lane.IMMEDIATE),
+            "getOscapCustomizations": Route(self.customizations, Lane.IMMEDIATE),
             "getOscapCustomizationsForPolicy": Route(self.policy_customizations, Lane.WAITING),
         }
 
-    def list_profiles(self, identity: Identity, distribution: str) -> Response:  # noqa: ARG002 - the same for all
+    def list_profiles(self, identity: Identity, distribution: str) -> Answer:  # noqa: ARG002 - the same for all
         """Handle GET /oscap/{distribution}/profiles."""
-        return json_answer(self.profiles.of(distribution))
+        return encoded_json_answer(self._bodies.get(distribution, lambda: self.profiles.of(distribution)))
 
-    def customizations(self, identity: Identity, distribution: str, profile: str) -> Response:  # noqa: ARG002 - as above
+    def customizations(self, identity: Identity, distribution: str, profile: str) -> Answer:  # noqa: ARG002 - as above
         """Handle GET /oscap/{distribution}/{profile}/customizations."""
-        return json_answer(self.profiles.customizations(distribution, profile))
+        return encoded_json_answer(
+            self._bodies.get((distribution, profile), lambda: self.profiles.customizations(distribution, profile))
+        )
 
-    def policy_customizations(self, identity: Identity, policy: UUID, distribution: str) -> Response:
+    def policy_customizations(self, identity: Identity, policy: UUID, distribution: str) -> Answer:
         """Handle GET /oscap/{policy}/{distribution}/policy_customizations."""
         return json_answer(self.show_policy(identity, str(policy), distribution))

@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flask import Response
-
 from domain.identity import Identity
 from domain.paging import Page
-from image_builder.http.answers import json_answer
+from image_builder.http.answers import Answer, json_answer
 from image_builder.http.call import Lane, Route
 from image_builder.http.pages import page_answer
 from image_builder.usecases.packages import SearchPackages
@@ -44,7 +42,7 @@ class PackagesController:
         limit: int,
         offset: int,
         repository: Sequence[str],
-    ) -> Response:
+    ) -> Answer:
         """Handle GET /packages."""
         page = Page(limit, offset)
         found = self.search_packages(identity, distribution, architecture, search, page, repository)
@@ -55,7 +53,7 @@ class PackagesController:
         data = [{"name": each.name, "summary": each.summary} for each in found.packages]
         return page_answer(f"{self.link_base}/packages", page, found.count, filters, data, key_order=key_order)
 
-    def recommend(self, identity: Identity, body: dict[str, Any]) -> Response:  # noqa: ARG002 - the same for all
+    def recommend(self, identity: Identity, body: dict[str, Any]) -> Answer:  # noqa: ARG002 - the same for all
         """Handle POST /experimental/recommendations."""
         found = self.recommend_packages(body["packages"], body["recommendedPackages"], body["distribution"])
         model = {} if found.model_version is None else {"modelVersion": found.model_version}

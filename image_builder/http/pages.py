@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlencode
 
-from flask import Response
-
 from domain.errors import InvalidRequestError
 from domain.paging import Cursor, Page
-from image_builder.http.answers import json_answer
+from image_builder.http.answers import Answer, json_answer
 
 Filters = Mapping[str, str | Sequence[str]]
 
@@ -58,7 +56,7 @@ def page_answer(
     *,
     key_order: Sequence[str] | None = None,
     neighbours: Neighbours | None = None,
-) -> Response:
+) -> Answer:
     """Create the answer with one page of a list of `count` entries.
 
     `path` and `filters` (query parameters) are those of the request; links repeat them. `data` are the entries of the

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from flask import Response
-
 from domain.identity import Identity
 from domain.quota import Allowance
-from image_builder.http.answers import json_answer
+from image_builder.http.answers import Answer, json_answer
 from image_builder.http.call import Route
 from image_builder.http.rate_limits import RateLimit, whole_seconds
 from image_builder.usecases.quota import ShowQuota
@@ -31,7 +29,7 @@ class QuotaController:
             "getQuota": Route(self.get),
         }
 
-    def get(self, identity: Identity) -> Response:
+    def get(self, identity: Identity) -> Answer:
         """Handle GET /quota."""
         allowance = self.show_quota(identity)
         return json_answer({"unlimited": True} if allowance is None else _quota(allowance))

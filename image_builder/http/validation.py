@@ -16,7 +16,6 @@ import orjson
 from connexion.middleware.abstract import ROUTING_CONTEXT, RoutedAPI, RoutedMiddleware
 from connexion.operations.abstract import AbstractOperation
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
@@ -282,10 +281,8 @@ class ContractMiddleware(RoutedMiddleware[CheckedAPI]):
         return super().add_api(specification, **kwargs, **self._settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Check the request. Raises HTTPException (404) if Connexion found no operation for it."""
+        """Check the request, and pass it on with its Call. Raises the errors of `CheckedOperation.read`."""
         routing = scope["extensions"][ROUTING_CONTEXT]
-        if routing["operation_id"] is None:
-            raise HTTPException(404)
         (api,) = self.apis[routing["api_base_path"]]
         scope[CALL] = await api.operations[routing["operation_id"]].read(scope, receive)
         await self.app(scope, receive, send)

@@ -119,6 +119,18 @@ def test_the_openapi_document_needs_no_identity(anonymous: Client, base: str) ->
     assert set(schemas["ImageRequest"]["properties"]["architecture"]["enum"]) == {"x86_64", "aarch64"}
 
 
+@pytest.mark.parametrize("base", ["", *BASES])
+def test_a_client_that_knows_the_openapi_document_gets_304(anonymous: Client, base: str) -> None:
+    first = anonymous.get("/openapi.json", base=base)
+    etag = first.headers["ETag"]
+    for known in (etag, f'"other", {etag}', f"W/{etag}", "*"):
+        answer = anonymous.get("/openapi.json", base=base, headers={"If-None-Match": known})
+        assert (answer.status_code, answer.content, answer.headers["ETag"]) == (304, b"", etag), known
+        assert "Content-Length" not in answer.headers
+    other = anonymous.get("/openapi.json", base=base, headers={"If-None-Match": '"other"'})
+    assert (other.status_code, other.content, other.headers["ETag"]) == (200, first.content, etag)
+
+
 # The paths
 
 
