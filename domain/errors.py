@@ -6,7 +6,7 @@ Only the presentation layer (`image_builder/http/errors.py`) maps each class to 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from domain.texts import MOST_LISTED
@@ -26,10 +26,14 @@ class InvalidRequestError(ImageBuilderError):
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A rule that a document breaks: `title` names the rule, `detail` the entry of the document."""
+    """A rule that a document breaks: `title` names the rule, `detail` the entry of the document.
+
+    `path` is that of the entry within the part of the document that the rule is about; empty for the whole.
+    """
 
     title: str
     detail: str
+    path: str = field(default="", compare=False)
 
 
 class RulesViolatedError(ImageBuilderError):

@@ -39,7 +39,6 @@ def write_blueprint(customizations: Json, request: ComposeRequest, field: str) -
     """
     for other in _find_inexpressible(customizations, request):
         raise InvalidRequestError(f"{field} cannot be built together with {other}: the composer takes one of them only")
-    packages = customizations.get("packages", ())
     written = {
         _KEYS.get(key, key): _WRITERS[key](value) if key in _WRITERS else value
         for key, value in customizations.items()
@@ -47,10 +46,19 @@ def write_blueprint(customizations: Json, request: ComposeRequest, field: str) -
     }
     return {
         "name": request.image_name or _DEFAULT_NAME,
+        **write_package_lists(customizations),
+        **_copy(customizations, "containers"),
+        "customizations": written,
+    }
+
+
+def write_package_lists(customizations: Json) -> dict[str, Any]:
+    """The blueprint's packages, groups of packages and modules for the composer's customizations."""
+    packages = customizations.get("packages", ())
+    return {
         **_list_names("packages", [name for name in packages if not _is_group(name)]),
         **_list_names("groups", [name.removeprefix("@") for name in packages if _is_group(name)]),
-        **{key: customizations[key] for key in ("enabled_modules", "containers") if key in customizations},
-        "customizations": written,
+        **_copy(customizations, "enabled_modules"),
     }
 
 
@@ -73,6 +81,10 @@ def _is_group(package: str) -> bool:
 
 def _list_names(key: str, names: list[str]) -> dict[str, Any]:
     return {key: [{"name": name} for name in names]} if names else {}
+
+
+def _copy(customizations: Json, key: str) -> dict[str, Any]:
+    return {key: customizations[key]} if customizations.get(key) else {}
 
 
 def _write_files(files: list[Json]) -> list[dict[str, Any]]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection, Iterator
+from typing import Any, NamedTuple
 
 from domain.compose.blueprint_form import find_blueprint_field, write_blueprint
 from domain.compose.context import BuildContext
+from domain.compose.customer_repositories import find_repository_faults
 from domain.compose.customizations import write_customizations
+from domain.compose.lookups import Subject
 from domain.compose.repositories import find_image_repository_ids, write_image_repositories
 from domain.compose.source import BootableContainer
-from domain.compose.targets import translate_image_type, write_upload_options
+from domain.compose.tailoring import write_policy
+from domain.compose.targets import find_account_faults, translate_image_type, write_upload_options
 from domain.distributions import Distribution, rhel_version
+from domain.errors import InvalidRequestError
 
 
 def write_request(context: BuildContext) -> dict[str, Any]:
@@ -20,12 +25,58 @@ def write_request(context: BuildContext) -> dict[str, Any]:
     does not apply, or a source has no cloud account.
     """
     return {
-        **_write_source(context),
+        **write_source(context),
         **_write_content(context),
         # The composer writes the blueprint's id into the image.
         **({} if context.blueprint_id is None else {"blueprint_id": str(context.blueprint_id)}),
         "image_request": _write_image_request(context),
     }
+
+
+class LookupFault(NamedTuple):
+    """What the lookups about `subject` show to prevent the build, and the path of the field."""
+
+    subject: Subject
+    path: str
+    error: InvalidRequestError
+
+
+def find_lookup_faults(context: BuildContext, unanswered: Collection[Subject]) -> Iterator[LookupFault]:
+    """Yield all faults for which the results of lookups do not allow the build.
+
+    Those that depend on `unanswered` lookups are left out. An unknown address is a fault here, while `write_request`
+    leaves it to the composer to refuse the repository.
+    """
+    for subject, find in (
+        (Subject.REPOSITORIES, _find_repository_faults),
+        (Subject.ACCOUNTS, _find_account_faults),
+        (Subject.POLICY, _find_policy_faults),
+    ):
+        if subject not in unanswered:
+            yield from (LookupFault(subject, path, error) for path, error in find(context))
+
+
+_Faults = Iterator[tuple[str, InvalidRequestError]]
+
+
+def _find_repository_faults(context: BuildContext) -> _Faults:
+    field = "content_template" if context.request.image.content_template else "snapshot_date"
+    try:
+        write_image_repositories(context)
+    except InvalidRequestError as error:
+        yield f"image_requests[0].{field}", error
+    yield from find_repository_faults(context)
+
+
+def _find_account_faults(context: BuildContext) -> _Faults:
+    return find_account_faults(context.request.image, context.answers.accounts)
+
+
+def _find_policy_faults(context: BuildContext) -> _Faults:
+    try:
+        write_policy(context)
+    except InvalidRequestError as error:
+        yield "customizations.openscap.policy_id", error
 
 
 def _write_content(context: BuildContext) -> dict[str, Any]:
@@ -39,7 +90,8 @@ def _write_content(context: BuildContext) -> dict[str, Any]:
     return {"blueprint": write_blueprint(customizations, context.request, field)}
 
 
-def _write_source(context: BuildContext) -> dict[str, Any]:
+def write_source(context: BuildContext) -> dict[str, Any]:
+    """The composer's `distribution`, or its `bootc`."""
     source = context.source
     if isinstance(source, BootableContainer):
         payload = source.iso_payload_reference

@@ -73,7 +73,7 @@ def write_payload_repositories(context: BuildContext) -> list[dict[str, Any]]:
         ]
     entries = _list_entries(context, "payload_repositories")
     if image.snapshot_date:
-        dated = _find_snapshots(context, entries, lambda entry: [entry.get("baseurl", "")])
+        dated = map(_create_snapshot_finder(context), entries)
         return [build_snapshot_entry(repository, get_snapshot_url(snapshot, content)) for repository, snapshot in dated]
     by_id = _index_customer_repositories(context)
     _check_addresses(entries)
@@ -90,11 +90,45 @@ def write_custom_repositories(context: BuildContext) -> list[dict[str, Any]]:
         return []
     entries = _list_entries(context, "custom_repositories")
     if image.snapshot_date:
-        dated = _find_snapshots(context, entries, lambda entry: entry.get("baseurl", ()))
+        dated = map(_create_snapshot_finder(context), entries)
         return [_write_custom_snapshot(repository, snapshot) for repository, snapshot in dated]
     by_id = _index_customer_repositories(context)
     _check_addresses(entries)
     return [_write_custom(entry, by_id.get(_get_id(entry)), context.content) for entry in entries]
+
+
+def find_repository_faults(context: BuildContext) -> Iterator[tuple[str, InvalidRequestError]]:
+    """Yield the repositories of the request that cannot be built or set up, each with the path of its entry.
+
+    These are repositories without a snapshot for the request's date; and, without a date, those whose address neither
+    the request nor content sources knows. The composer refuses the latter.
+    """
+    if context.request.image.content_template:
+        return
+    dated = bool(context.request.image.snapshot_date)
+    check = _create_snapshot_finder(context) if dated else _create_address_check(context)
+    red_hat = find_red_hat_ids(context.answers)
+    for kind in ("payload_repositories", "custom_repositories"):
+        for index, entry in enumerate(context.request.get_customization(kind, ())):
+            if _get_id(entry) in red_hat:
+                continue
+            try:
+                check(entry)
+            except InvalidRequestError as error:
+                yield f"customizations.{kind}[{index}]", error
+
+
+def _create_address_check(context: BuildContext) -> Callable[[Json], None]:
+    by_id = _index_customer_repositories(context)
+
+    def check(entry: Json) -> None:
+        if not any(entry.get(name) for name in ADDRESSES) and _get_id(entry) not in by_id:
+            raise InvalidRequestError(
+                f"content sources knows no repository {entry.get('id')} of the organization; expected the id of one, "
+                f"or one of {', '.join(ADDRESSES)}"
+            )
+
+    return check
 
 
 def _check_addresses(entries: Iterable[Json]) -> None:
@@ -132,19 +166,19 @@ def _copy_fields(entry: Json, names: Iterable[str]) -> dict[str, Any]:
     return {name: entry[name] for name in names if name in entry and (name == "id" or entry[name] not in ("", []))}
 
 
-def _find_snapshots(
-    context: BuildContext, entries: Iterable[Json], get_urls: Callable[[Json], Iterable[str]]
-) -> Iterator[tuple[ContentRepository, Snapshot]]:
-    """Return each entry's repository with its snapshot of the request's date.
+def _create_snapshot_finder(context: BuildContext) -> Callable[[Json], tuple[ContentRepository, Snapshot]]:
+    """Return a function that finds the repository of an entry of the request, and its snapshot of the request's date.
 
     The repository is the first one that content sources knows at a URL of the entry; otherwise the one with its id.
+    The function raises InvalidRequestError if there is no such snapshot.
     """
     customer = context.answers.customer
     by_url = {normalize_url(repository.url): repository for repository in customer if repository.url}
     by_id = _index_customer_repositories(context)
     snapshots = index_snapshots(context.answers.snapshots)
-    for entry in entries:
-        urls = [url for url in get_urls(entry) if url]
+
+    def find(entry: Json) -> tuple[ContentRepository, Snapshot]:
+        urls = _list_urls(entry)
         at_urls = (by_url[normalize_url(url)] for url in urls if normalize_url(url) in by_url)
         repository = next(at_urls, None) or by_id.get(_get_id(entry))
         if repository is not None:
@@ -153,7 +187,15 @@ def _find_snapshots(
         if repository is None or snapshot is None:
             description = list_names(urls) or entry.get("id", "a repository without an address")
             raise InvalidRequestError(f"No snapshot for {context.request.image.snapshot_date} of {description}")
-        yield repository, snapshot
+        return repository, snapshot
+
+    return find
+
+
+def _list_urls(entry: Json) -> list[str]:
+    """The entry's base URLs: payload repositories have one, custom ones a list."""
+    urls = entry.get("baseurl", ())
+    return [url for url in ([urls] if isinstance(urls, str) else urls) if url]
 
 
 def _write_payload(entry: Json, repository: ContentRepository | None, settings: ContentSettings) -> dict[str, Any]:

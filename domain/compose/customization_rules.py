@@ -7,10 +7,9 @@ break no rule.
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
 from domain.compose import passwords
 from domain.compose.paths import GENERAL, OSTREE, PathPolicies, PathPolicy, find_conflicts, find_form_fault
@@ -32,6 +31,8 @@ _MODE: Final = re.compile(r"0?[0-7]{3}", re.ASCII)
 _PORT: Final = re.compile(r"(?:[0-9]+(?:-[0-9]+)?|[A-Za-z][A-Za-z0-9_.+-]*):(?:tcp|udp|sctp|dccp)", re.ASCII)
 _REPOSITORY_FILE: Final = re.compile(r"[A-Za-z0-9_.-]{1,250}\.repo", re.ASCII)
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+# An object of a list, with its path in the customizations.
+_Entry = tuple[str, Json]
 # The keys of a repository that hold an address.
 ADDRESSES: Final = ("baseurl", "metalink", "mirrorlist")
 
@@ -39,7 +40,8 @@ ADDRESSES: Final = ("baseurl", "metalink", "mirrorlist")
 def find_violations(customizations: Json, *, of_ostree: bool) -> Iterator[Violation]:
     """The violations of customizations (openapi.yaml); `of_ostree` says whether an image of OSTree is built.
 
-    They are in the order users, groups, files, directories, file systems, disk, firewall, repositories.
+    Their paths begin at the customizations. They are in the order users, groups, files, directories, file systems,
+    disk, firewall, repositories.
     """
     policies = OSTREE if of_ostree else GENERAL
     return chain(
@@ -75,30 +77,34 @@ def lacks_address(repository: Json) -> bool:
 
 def _check_users(customizations: Json) -> Iterator[Violation]:
     users = _list_objects(customizations, "users")
-    for user in users:
+    for at, user in users:
         name = _get_text(user, "name")
         fault = "missing user name" if not name.strip() else _find_name_fault("user", name)
         if fault is not None:
-            yield Violation(_USER, fault)
+            yield Violation(_USER, fault, f"{at}.name")
         fault = passwords.find_password_fault(user)
         if fault is not None:
-            yield Violation(_USER, fault)
+            yield Violation(_USER, fault, f"{at}.password")
         for key in ("uid", "gid"):
             if _is_negative(user.get(key)):
-                yield Violation(_USER, f'user "{name}": {key} {user[key]} must not be negative')
-    yield from (Violation(_USER, f'user "{name}" is given twice') for name in _list_repeated(users))
+                yield Violation(_USER, f'user "{name}": {key} {user[key]} must not be negative', f"{at}.{key}")
+    for at, name in _list_repeated(users, "name"):
+        if name.strip():
+            yield Violation(_USER, f'user "{name}" is given twice', at)
 
 
 def _check_groups(customizations: Json) -> Iterator[Violation]:
     groups = _list_objects(customizations, "groups")
-    for group in groups:
+    for at, group in groups:
         name = _get_text(group, "name")
         fault = _find_name_fault("group", name)
         if fault is not None:
-            yield Violation(_GROUP, fault)
+            yield Violation(_GROUP, fault, f"{at}.name")
         if _is_negative(group.get("gid")):
-            yield Violation(_GROUP, f'group "{name}": gid {group["gid"]} must not be negative')
-    yield from (Violation(_GROUP, f'group "{name}" is given twice') for name in _list_repeated(groups))
+            yield Violation(_GROUP, f'group "{name}": gid {group["gid"]} must not be negative', f"{at}.gid")
+    for at, name in _list_repeated(groups, "name"):
+        if name.strip():
+            yield Violation(_GROUP, f'group "{name}" is given twice', at)
 
 
 def _find_name_fault(kind: str, name: str) -> str | None:
@@ -107,27 +113,32 @@ def _find_name_fault(kind: str, name: str) -> str | None:
     return f'{kind} name "{name}" must have at most 32 of the letters A-Z a-z 0-9 _ . - and not begin with -'
 
 
-def _list_repeated(entries: list[Json]) -> list[str]:
-    counts = Counter(_get_text(entry, "name") for entry in entries)
-    return [name for name, count in counts.items() if count > 1 and name.strip()]
+def _list_repeated(entries: Iterable[_Entry], key: str) -> Iterator[tuple[str, str]]:
+    """The texts that several entries have at `key`, in their order, each with the path of the second one."""
+    paths: dict[str, list[str]] = {}
+    for at, entry in entries:
+        paths.setdefault(_get_text(entry, key), []).append(f"{at}.{key}")
+    return ((having[1], text) for text, having in paths.items() if len(having) > 1)
 
 
 def _check_nodes(customizations: Json, policies: PathPolicies) -> Iterator[Violation]:
     valid: dict[str, list[str]] = {}
+    positions: dict[str, str] = {}
     for kind, field, policy in (
         ("file", "files", policies.files),
         ("directory", "directories", policies.directories),
     ):
         paths = valid[kind] = []
-        for node in _list_objects(customizations, field):
+        for at, node in _list_objects(customizations, field):
             path = _get_text(node, "path")
             fault = find_path_fault(path, policy) or _find_access_fault(node)
             if fault is not None:
-                yield Violation(f"{kind} rule violation", f'{kind} "{path}": {fault}')
+                yield Violation(f"{kind} rule violation", f'{kind} "{path}": {fault}', at)
             if find_form_fault(path) is None:
                 paths.append(path)
-    conflicts = find_conflicts(valid["file"], valid["directory"])
-    yield from (Violation("file rule violation", fault) for _, fault in conflicts)
+                positions[path] = f"{at}.path"
+    for path, fault in find_conflicts(valid["file"], valid["directory"]):
+        yield Violation("file rule violation", fault, positions[path])
 
 
 def _find_access_fault(node: Json) -> str | None:
@@ -149,12 +160,12 @@ def _is_negative(value: object) -> bool:
 
 def _check_filesystems(customizations: Json, policy: PathPolicy) -> Iterator[Violation]:
     entries = _list_objects(customizations, "filesystem")
-    for entry in entries:
+    for at, entry in entries:
         mountpoint = _get_text(entry, "mountpoint")
         fault = "mountpoint must not be empty" if not mountpoint else _find_mountpoint_fault(mountpoint, policy)
         if fault is not None:
-            yield Violation(_FILESYSTEM, fault)
-    yield from _find_repeated_mountpoints(_FILESYSTEM, [_get_text(entry, "mountpoint") for entry in entries])
+            yield Violation(_FILESYSTEM, fault, f"{at}.mountpoint")
+    yield from _find_repeated_mountpoints(_FILESYSTEM, entries)
 
 
 def _check_disk(customizations: Json, policy: PathPolicy) -> Iterator[Violation]:
@@ -162,26 +173,28 @@ def _check_disk(customizations: Json, policy: PathPolicy) -> Iterator[Violation]
     if not isinstance(disk, Mapping):
         return
     yield from _find_size_faults("disk", disk)
-    mountpoints: list[str] = []
-    for index, partition in enumerate(_list_objects(disk, "partitions")):
-        at = f"disk.partitions[{index}]"
-        volumes, subvolumes = _list_objects(partition, "logical_volumes"), _list_objects(partition, "subvolumes")
+    every: list[_Entry] = []
+    for at, partition in _list_objects(disk, "partitions", "disk."):
+        volumes = _list_objects(partition, "logical_volumes", f"{at}.")
+        subvolumes = _list_objects(partition, "subvolumes", f"{at}.")
         yield from _find_size_faults(at, partition)
-        for number, volume in enumerate(volumes):
-            yield from _find_size_faults(f"{at}.logical_volumes[{number}]", volume)
-        for mounted in (partition, *volumes, *subvolumes):
-            mountpoint = _get_text(mounted, "mountpoint")
+        for volume_at, volume in volumes:
+            yield from _find_size_faults(volume_at, volume)
+        mounted = [(at, partition), *volumes, *subvolumes]
+        every += mounted
+        for mounted_at, entry in mounted:
+            mountpoint = _get_text(entry, "mountpoint")
             fault = _find_mountpoint_fault(mountpoint, policy) if mountpoint else None
-            mountpoints.append(mountpoint)
             if fault is not None:
-                yield Violation(_DISK, fault)
-    yield from _find_repeated_mountpoints(_DISK, mountpoints)
+                yield Violation(_DISK, fault, f"{mounted_at}.mountpoint")
+    yield from _find_repeated_mountpoints(_DISK, every)
 
 
 def _find_size_faults(at: str, entry: Json) -> Iterator[Violation]:
     size = entry.get("minsize")
     if isinstance(size, str) and size_in_bytes(size) is None:
-        yield Violation(_DISK, f'{at}.minsize: expected {SIZE_DESCRIPTION}, not "{size}"')
+        field = f"{at}.minsize"
+        yield Violation(_DISK, f'{field}: expected {SIZE_DESCRIPTION}, not "{size}"', field)
 
 
 def _find_mountpoint_fault(mountpoint: str, policy: PathPolicy) -> str | None:
@@ -189,28 +202,29 @@ def _find_mountpoint_fault(mountpoint: str, policy: PathPolicy) -> str | None:
     return None if fault is None else f'mountpoint "{mountpoint}" {fault}'
 
 
-def _find_repeated_mountpoints(title: str, mountpoints: list[str]) -> Iterator[Violation]:
-    for mountpoint, count in Counter(mountpoints).items():
-        if count > 1 and mountpoint:
-            yield Violation(title, f'mountpoint "{mountpoint}" is given twice')
+def _find_repeated_mountpoints(title: str, entries: Iterable[_Entry]) -> Iterator[Violation]:
+    for at, mountpoint in _list_repeated(entries, "mountpoint"):
+        if mountpoint:
+            yield Violation(title, f'mountpoint "{mountpoint}" is given twice', at)
 
 
 def _check_firewall(customizations: Json) -> Iterator[Violation]:
     firewall = customizations.get("firewall")
     ports = firewall.get("ports") if isinstance(firewall, Mapping) else None
-    for port in ports if isinstance(ports, list) else ():
+    for index, port in enumerate(ports if isinstance(ports, list) else ()):
         if isinstance(port, str) and not _PORT.fullmatch(port):
             yield Violation(
                 _FIREWALL,
                 f'port "{port}" must be as in 8080:tcp, 6000-6100:udp or ssh:tcp; protocols: tcp udp sctp dccp',
+                f"firewall.ports[{index}]",
             )
 
 
 def _check_custom_repositories(customizations: Json) -> Iterator[Violation]:
-    for repository in _list_objects(customizations, "custom_repositories"):
+    for at, repository in _list_objects(customizations, "custom_repositories"):
         name = _get_text(repository, "id")
         for fault in _find_custom_faults(repository, name):
-            yield Violation(_CUSTOM, f'custom repository "{name}": {fault}')
+            yield Violation(_CUSTOM, f'custom repository "{name}": {fault}', at)
 
 
 def _find_custom_faults(repository: Json, name: str) -> Iterator[str]:
@@ -235,16 +249,17 @@ def _is_key(text: str) -> bool:
 
 
 def _check_payload_repositories(customizations: Json) -> Iterator[Violation]:
-    for index, repository in enumerate(_list_objects(customizations, "payload_repositories")):
+    for at, repository in _list_objects(customizations, "payload_repositories"):
         if lacks_address(repository) and not repository.get("url"):
-            yield Violation(
-                _PAYLOAD, f"payload_repositories[{index}]: one of {', '.join(ADDRESSES)} or an id is needed"
-            )
+            yield Violation(_PAYLOAD, f"{at}: one of {', '.join(ADDRESSES)} or an id is needed", at)
 
 
-def _list_objects(document: Json, name: str) -> list[Any]:
+def _list_objects(document: Json, name: str, prefix: str = "") -> list[_Entry]:
+    """The objects in the list at `name`, each with its path, which begins with `prefix`."""
     value = document.get(name)
-    return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []
+    if not isinstance(value, list):
+        return []
+    return [(f"{prefix}{name}[{index}]", entry) for index, entry in enumerate(value) if isinstance(entry, Mapping)]
 
 
 def _get_text(entry: Json, name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from domain.base64_data import decode_base64_text
@@ -56,6 +56,15 @@ def translate_customizations(customizations: Json | None) -> dict[str, Any] | No
     if customizations is None:
         return None
     return {name: writer(customizations[name]) for name, writer in _WRITERS.items() if name in customizations}
+
+
+def find_encoding_faults(customizations: Json) -> Iterator[tuple[str, InvalidRequestError]]:
+    """Yield the errors that `translate_customizations` raises, each with the path of its field."""
+    for index, file in enumerate(customizations.get("files", ())):
+        try:
+            _write_file(file)
+        except InvalidRequestError as error:
+            yield f"customizations.files[{index}].data", error
 
 
 def write_customizations(context: BuildContext) -> dict[str, Any] | None:

@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Final
 
 from domain import applicability
@@ -27,6 +28,14 @@ _DATE_PATTERN: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _TIMESTAMP_PATTERN: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )
+
+
+class Subject(StrEnum):
+    """What lookups are about, which a back-end may fail to answer."""
+
+    REPOSITORIES = "repositories"
+    ACCOUNTS = "accounts"
+    POLICY = "policy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +130,19 @@ def create_questions(request: ComposeRequest, source: ImageSource) -> Questions:
         policy=_create_policy_question(request, source),
         snapshot_date=date,
     )
+
+
+def find_question_faults(request: ComposeRequest, source: ImageSource) -> Iterator[tuple[str, InvalidRequestError]]:
+    """Yield the errors that `create_questions` raises, each with the path of its field."""
+    checks: tuple[tuple[str, Callable[[], object]], ...] = (
+        ("image_requests[0].snapshot_date", lambda: normalize_snapshot_date(request.image.snapshot_date)),
+        ("customizations.openscap.policy_id", lambda: _create_policy_question(request, source)),
+    )
+    for path, check in checks:
+        try:
+            check()
+        except InvalidRequestError as error:
+            yield path, error
 
 
 def create_follow_up(questions: Questions, answers: Answers) -> FollowUp:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from domain.compose.lookups import Subject
 from domain.compose.request import Json
-from domain.errors import Violation
+from domain.errors import ImageBuilderError, InvalidRequestError, Violation
 from domain.failures import FailureCode, FindSimilar, Responsible, explain, list_missing_packages
 from domain.status import BuildError
 from domain.texts import MOST_LISTED, shorten
@@ -54,18 +55,6 @@ class CheckedCustomization:
     supported: bool
 
 
-# The field of each rule, by the title of its violations (domain.compose.customization_rules).
-_PATHS: Final[Mapping[str, str]] = {
-    "user rule violation": "customizations.users",
-    "group rule violation": "customizations.groups",
-    "file rule violation": "customizations.files",
-    "directory rule violation": "customizations.directories",
-    "firewall rule violation": "customizations.firewall",
-    "filesystem rule violation": "customizations.filesystem",
-    "disk rule violation": "customizations.disk",
-    "custom repository rule violation": "customizations.custom_repositories",
-    "payload repository rule violation": "customizations.payload_repositories",
-}
 # The composer's names of our customizations where they differ: the path in `supported_blueprint_options`, None for a
 # customization that is no option of an image type.
 _OPTIONS: Final[Mapping[str, str | None]] = {
@@ -79,7 +68,14 @@ _OPTIONS: Final[Mapping[str, str | None]] = {
     "subscription": None,
     "aap_registration": None,
 }
-_PACKAGES: Final = "customizations.packages"
+# The field that lookups are about; repositories come from several fields.
+_LOOKUP_PATHS: Final[Mapping[Subject, str]] = {
+    Subject.REPOSITORIES: "",
+    Subject.ACCOUNTS: "image_requests[0].upload_request.options.share_with_sources",
+    Subject.POLICY: "customizations.openscap.policy_id",
+}
+_CUSTOMIZATIONS: Final = "customizations"
+_PACKAGES: Final = f"{_CUSTOMIZATIONS}.packages"
 
 
 def create_error(path: str, message: str, code: str = ProblemCode.INVALID_REQUEST) -> Problem:
@@ -92,9 +88,16 @@ def create_not_checked(path: str, message: str) -> Problem:
     return Problem(path, ProblemCode.NOT_CHECKED, Severity.WARNING, message)
 
 
+def describe_failed_lookup(subject: Subject, error: ImageBuilderError) -> Problem:
+    """The problem of a lookup without an answer: an error if the request is to blame, otherwise not checked."""
+    if isinstance(error, InvalidRequestError):
+        return create_error(_LOOKUP_PATHS[subject], error.detail)
+    return create_not_checked(_LOOKUP_PATHS[subject], error.detail)
+
+
 def from_violation(violation: Violation) -> Problem:
-    """The problem of a broken rule of osbuild."""
-    path = _PATHS.get(violation.title, "customizations")
+    """The problem of a broken rule of `domain.compose.customization_rules`."""
+    path = f"{_CUSTOMIZATIONS}.{violation.path}" if violation.path else _CUSTOMIZATIONS
     return create_error(path, violation.detail, ProblemCode.RULE_VIOLATED)
 
 

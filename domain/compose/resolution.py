@@ -4,38 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.compose.request import Json
+from domain.compose.blueprint_form import write_package_lists
+from domain.compose.build import write_source
+from domain.compose.context import BuildContext
+from domain.compose.customer_repositories import write_payload_repositories
+from domain.compose.repositories import write_image_repositories
+from domain.compose.source import BootableContainer
+from domain.compose.targets import translate_image_type
 
-_TOP_LEVEL = ("packages", "groups", "modules", "enabled_modules")
 
+def write_resolution_request(context: BuildContext) -> dict[str, Any] | None:
+    """Return the DepsolveRequest for a build, with the repositories that the build would use.
 
-def write_resolution_request(request: Json) -> dict[str, Any] | None:
-    """Return the DepsolveRequest for a ComposeRequest of the composer, with the repositories that the build would use.
-
-    None for a bootable container, whose packages the composer does not resolve.
+    None for a bootable container, whose packages the composer does not resolve. Raises InvalidRequestError if the
+    results of lookups do not allow the build, or the target does not accept the image type.
     """
-    if "distribution" not in request:
+    if isinstance(context.source, BootableContainer):
         return None
-    image = request["image_request"]
-    customizations = request.get("customizations") or {}
     return {
-        "distribution": request["distribution"],
-        "architecture": image["architecture"],
-        "image_type": image["image_type"],
-        "repositories": [*image["repositories"], *customizations.get("payload_repositories", ())],
-        "blueprint": _write_blueprint(request.get("blueprint"), customizations),
-    }
-
-
-def _write_blueprint(blueprint: Json | None, customizations: Json) -> dict[str, Any]:
-    if blueprint is not None:
-        return {"name": "check", **{key: blueprint[key] for key in _TOP_LEVEL if key in blueprint}}
-    names = customizations.get("packages", ())
-    groups = [{"name": name[1:]} for name in names if name.startswith("@") and name != "@"]
-    packages = [{"name": name} for name in names if not name.startswith("@")]
-    return {
-        "name": "check",
-        **({"packages": packages} if packages else {}),
-        **({"groups": groups} if groups else {}),
-        **{key: customizations[key] for key in ("enabled_modules",) if key in customizations},
+        **write_source(context),
+        "architecture": context.request.image.architecture,
+        "image_type": translate_image_type(context.request.image),
+        "repositories": [*write_image_repositories(context), *write_payload_repositories(context)],
+        "blueprint": {"name": "check", **write_package_lists(context.customizations or {})},
     }

@@ -6,7 +6,7 @@ Source: openapi.yaml, schemas UploadRequest and UploadTypes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
@@ -107,6 +107,19 @@ def check_upload_options(image: ImageRequest) -> None:
     """Raise InvalidRequestError if the request's options do not fit the target; sources are not resolved."""
     sources = _get_texts(image.upload_options, "share_with_sources") if image.upload_type == "aws" else []
     write_upload_options(image, UploadSettings("", "", ""), dict.fromkeys(sources, "-"))
+
+
+def find_account_faults(
+    image: ImageRequest, accounts: Mapping[str, str | None]
+) -> Iterator[tuple[str, InvalidRequestError]]:
+    """Yield an error, with its path, for each source without an account; sources that `accounts` lacks are left out."""
+    sources = image.upload_options.get("share_with_sources", ()) if image.upload_type == "aws" else ()
+    for index, source in enumerate(sources):
+        try:
+            if source in accounts:
+                _get_account(source, accounts)
+        except InvalidRequestError as error:
+            yield f"{_OPTIONS}.share_with_sources[{index}]", error
 
 
 def _write_aws(options: Json, settings: UploadSettings, accounts: Mapping[str, str | None]) -> dict[str, Any]:

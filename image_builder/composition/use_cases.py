@@ -11,6 +11,7 @@ from image_builder.usecases.blueprints import ManageBlueprints
 from image_builder.usecases.check import CheckComposes, SupportedOptions
 from image_builder.usecases.complete_cancellations import CompleteCancellations
 from image_builder.usecases.compose import StartComposes
+from image_builder.usecases.examine import ExamineRequests
 from image_builder.usecases.gather import GatherAnswers
 from image_builder.usecases.idempotent_requests import IdempotentRequests
 from image_builder.usecases.looks import LookAtBuilds
@@ -101,15 +102,15 @@ def create_check_composes(container: Container) -> CheckComposes:
     if body is None:
         raise ConfigurationError("openapi.yaml describes no body of checkCompose")
     back_ends = container.back_ends()
+    prepare = create_prepare(container)
     return CheckComposes(
-        prepare=create_prepare(container),
+        prepare=prepare,
+        examine=ExamineRequests(prepare, body.find_errors, body.accept),
         resolve=ResolvePackages(back_ends.resolver),
         options=SupportedOptions(back_ends.composer_lookups),
         lists=PackageListsOrSearch(container.package_lists(), back_ends.composer_lookups),
         show_quota=ShowQuota(container.quotas(), container.starts()),
         blueprints=container.blueprints(),
-        find_schema_errors=body.find_errors,
-        completed=body.accept,
         threads=container.image_threads(),
         deadline=container.settings().builds.compose_deadline,
     )

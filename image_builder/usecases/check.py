@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 from domain.blueprints.composing import create_compose_requests
-from domain.compose.context import BuildContext
-from domain.compose.customization_rules import find_violations
+from domain.compose.build import write_request
 from domain.compose.problems import (
     CheckedCustomization,
     Problem,
@@ -21,9 +20,7 @@ from domain.compose.problems import (
     create_not_checked,
     explain_resolution,
     find_unsupported,
-    from_violation,
 )
-from domain.compose.request import ComposeRequest, parse_compose_request
 from domain.compose.resolution import write_resolution_request
 from domain.compose.targets import translate_image_type
 from domain.distributions import Distribution
@@ -33,8 +30,9 @@ from domain.labels import NO_LABELS, Labels
 from domain.quota import Allowance
 from image_builder.fair_threads import FairThreads
 from image_builder.usecases.concurrency import Call, run_concurrently
+from image_builder.usecases.examine import Examined, ExamineRequests
 from image_builder.usecases.footprint import memory_of, most_memory_of
-from image_builder.usecases.prepare import Prepare
+from image_builder.usecases.prepare import LookedUp, Prepare
 from image_builder.usecases.quota import ShowQuota
 from image_builder.usecases.resolve import ResolvePackages
 from ports.composer import Composer
@@ -46,11 +44,16 @@ from ports.store import Blueprints
 
 Json = Mapping[str, Any]
 
-# Images of one blueprint that are checked at the same time: as many as one tenant's resolutions.
+# Images of one blueprint whose packages are resolved at the same time: as many as one tenant's resolutions.
 _AT_ONCE: Final = 2
 # Seconds for which the supported options of an image type are kept.
 _OPTIONS_VALID_FOR: Final = 300.0
 _OPTIONS: Final = "supported_blueprint_options"
+_PACKAGES: Final = "customizations.packages"
+# The parts of a request without which the result of a resolution could be wrong.
+_NEEDED_BY_RESOLUTION: Final = frozenset(
+    {"packages", "enabled_modules", "payload_repositories", "custom_repositories", "snapshot_date", "content_template"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,22 +108,49 @@ class SupportedOptions:
         return ()
 
 
+@dataclass(slots=True)
+class _Check:
+    """The check of one image while it runs: each call writes fields of its own."""
+
+    examined: Examined
+    looked_up: LookedUp | None = None
+    composer_request: Json | None = field(default=None, repr=False)
+    customizations: Sequence[CheckedCustomization] = ()
+    packages: Sequence[Json] | None = None
+    of_lookups: list[Problem] = field(default_factory=list)
+    of_options: list[Problem] = field(default_factory=list)
+    of_resolution: list[Problem] = field(default_factory=list)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """All problems, those that need no back-end first."""
+        return [*self.examined.problems, *self.of_lookups, *self.of_options, *self.of_resolution]
+
+    @property
+    def image(self) -> CheckedImage | None:
+        """The image; None if the request does not name its type and architecture."""
+        image = self.examined.image
+        if image is None:
+            return None
+        return CheckedImage(
+            image.image_type, image.architecture, self.packages, self.customizations, self.composer_request
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class CheckComposes:
     """Checks compose requests: the checks of StartComposes, supported options, and the resolution of packages.
 
-    `find_schema_errors` returns path and message of each error of a document by the schema ComposeRequest; `completed`
-    adds defaults to a valid one. `deadline` is in seconds.
+    `deadline` is in seconds.
     """
 
     prepare: Prepare
+    examine: ExamineRequests
     resolve: ResolvePackages
     options: SupportedOptions
     lists: PackageLists
     show_quota: ShowQuota
     blueprints: Blueprints
-    find_schema_errors: Callable[[Any], Sequence[tuple[str, str]]]
-    completed: Callable[[Json], Json]
     threads: FairThreads
     deadline: float
 
@@ -132,19 +162,18 @@ class CheckComposes:
         Raises ForbiddenError as StartComposes does, RateLimitedError if the tenant has too many resolutions running,
         ConfigurationError if no quota applies to the tenant, and UnavailableError if the database is unavailable.
         """
+        quota = self.show_quota(identity)
         with until(self.deadline):
-            checks = [
-                partial(self._check, identity, document, index, blueprint_id)
-                for index, document in enumerate(documents)
-            ]
-            results = run_concurrently(self.threads, identity.tenant, checks, at_once=_AT_ONCE)
-            quota = self.show_quota(identity)
-        problems = [problem for found, _ in results for problem in found]
+            checks = [_Check(self.examine(identity, document, blueprint_id)) for document in documents]
+            calls: list[Call] = [partial(self._look_up_and_resolve, identity, checks)]
+            calls += [partial(self._check_options, check) for check in checks]
+            run_concurrently(self.threads, identity.tenant, calls)
+        problems = [each for index, check in enumerate(checks) for each in _move_to_image(check.problems, index)]
         if quota is not None and quota.remaining < len(documents):
             problems.append(
                 create_error("", f"The quota allows {quota.remaining} more builds now", ProblemCode.QUOTA_EXCEEDED)
             )
-        images = tuple(image for _, image in results if image is not None)
+        images = tuple(image for check in checks if (image := check.image) is not None)
         return CheckResult(tuple(dict.fromkeys(problems)), images, quota)
 
     def refuse_problems(self, identity: Identity, documents: Sequence[Json], blueprint_id: UUID | None = None) -> None:
@@ -180,80 +209,66 @@ class CheckComposes:
         require_memory(memory_of(documents))
         return self(identity, documents, blueprint_id)
 
-    def _check(
-        self, identity: Identity, document: Json, index: int, blueprint_id: UUID | None
-    ) -> tuple[list[Problem], CheckedImage | None]:
-        errors = self.find_schema_errors(document)
-        problems = [create_error(path, message, ProblemCode.INVALID_VALUE) for path, message in errors]
-        image = None
-        if problems:
-            customizations = document.get("customizations")
-            if isinstance(customizations, Mapping):
-                problems.extend(map(from_violation, find_violations(customizations, of_ostree=False)))
-        else:
-            try:
-                request = parse_compose_request(self.completed(document))
-            except InvalidRequestError as error:
-                problems.append(create_error("", error.detail))
-            else:
-                problems, image = self._check_request(identity, request, blueprint_id)
-        return _move_to_image(problems, index), image
+    def _look_up_and_resolve(self, identity: Identity, checks: Sequence[_Check]) -> None:
+        # As many waits as the start of a build has: the resolution takes the place of the submission.
+        lookups: list[Call] = [partial(self._look_up, identity, check) for check in checks]
+        run_concurrently(self.threads, identity.tenant, lookups)
+        resolutions: list[Call] = [partial(self._resolve, identity, check) for check in checks]
+        run_concurrently(self.threads, identity.tenant, resolutions, at_once=_AT_ONCE)
 
-    def _check_request(
-        self, identity: Identity, request: ComposeRequest, blueprint_id: UUID | None
-    ) -> tuple[list[Problem], CheckedImage]:
-        problems = list(self.prepare.find_problems(identity, request))
-        image = CheckedImage(request.image.image_type, request.image.architecture)
-        if problems:
-            # The request for the composer cannot be written, so there is nothing to resolve.
-            problems.append(create_not_checked("customizations.packages", "Correct the other problems first"))
-            return problems, image
-        (context,) = self.prepare.check(identity, [request], blueprint_id)
-        calls: list[Call] = [partial(self._write, identity, context), partial(self._find_options, context)]
-        written, supported = run_concurrently(self.threads, identity.tenant, calls)
-        customizations: list[CheckedCustomization] = []
-        if supported is None:
-            problems.append(create_not_checked("customizations", "The supported customizations are not known now"))
-        else:
-            customizations = check_options(request.customizations or {}, supported)
-            problems.extend(find_unsupported(customizations, image.image_type))
-        if isinstance(written, Problem):
-            return [*problems, written], CheckedImage(image.image_type, image.architecture, None, customizations)
-        packages, found = self._resolve(identity, context, written)
-        return [*problems, *found], CheckedImage(
-            image.image_type, image.architecture, packages, customizations, written
-        )
-
-    def _write(self, identity: Identity, context: BuildContext) -> dict[str, Any] | Problem:
-        """Return the composer's request, or the problem that prevents it."""
+    def _look_up(self, identity: Identity, check: _Check) -> None:
+        if check.examined.context is None:
+            return
+        looked_up = check.looked_up = self.prepare.look_up(identity, check.examined.context)
+        check.of_lookups = list(looked_up.problems)
+        if not check.examined.is_sound or looked_up.problems:
+            return
         try:
-            return self.prepare.finish(identity, context)
+            check.composer_request = write_request(looked_up.context)
         except InvalidRequestError as error:
-            return create_error("", error.detail)
-        except UnavailableError as error:
-            return create_not_checked("", error.detail)
+            check.of_lookups = [create_error("customizations", error.detail)]
 
-    def _find_options(self, context: BuildContext) -> Sequence[str] | None:
+    def _check_options(self, check: _Check) -> None:
+        context = check.examined.context
+        if context is None:
+            return
         source, image = context.source, context.request.image
-        if not isinstance(source, Distribution):
-            return None
-        return self.options.find(source.composer_distribution, translate_image_type(image), image.architecture)
-
-    def _resolve(
-        self, identity: Identity, context: BuildContext, composer_request: Json
-    ) -> tuple[Sequence[Json] | None, list[Problem]]:
-        request = write_resolution_request(composer_request)
-        if request is None or not isinstance(context.source, Distribution):
-            return None, [create_not_checked("bootc", "The packages of bootable containers are not resolved")]
         try:
+            image_type = translate_image_type(image)
+        except InvalidRequestError:
+            return  # the target does not accept the type, which is reported already
+        supported = None
+        if isinstance(source, Distribution):
+            supported = self.options.find(source.composer_distribution, image_type, image.architecture)
+        if supported is None:
+            check.of_options = [create_not_checked("customizations", "The supported customizations are not known now")]
+        else:
+            check.customizations = check_options(check.examined.customizations, supported)
+            check.of_options = list(find_unsupported(check.customizations, image.image_type))
+
+    def _resolve(self, identity: Identity, check: _Check) -> None:
+        looked_up, removed = check.looked_up, check.examined.removed
+        if looked_up is None or not looked_up.repositories_known or removed & _NEEDED_BY_RESOLUTION:
+            check.of_resolution = [create_not_checked(_PACKAGES, "Correct the other problems first")]
+            return
+        context = looked_up.context
+        try:
+            request = write_resolution_request(context)
+            if request is None or not isinstance(context.source, Distribution):
+                check.of_resolution = [
+                    create_not_checked("bootc", "The packages of bootable containers are not resolved")
+                ]
+                return
             resolution = self.resolve(identity.tenant, request)
-        except UnavailableError as error:
-            return None, [create_not_checked("customizations.packages", error.detail)]
+        except (InvalidRequestError, UnavailableError) as error:
+            check.of_resolution = [create_not_checked(_PACKAGES, error.detail)]
+            return
         if resolution.error is None:
-            return resolution.packages, []
+            check.packages = resolution.packages
+            return
         find_similar = partial(self.lists.find_similar, context.source, context.request.image.architecture)
         packages = context.request.get_customization("packages", ())
-        return None, list(explain_resolution(resolution.error, packages, find_similar))
+        check.of_resolution = list(explain_resolution(resolution.error, packages, find_similar))
 
 
 def _describe(problem: Problem) -> str:

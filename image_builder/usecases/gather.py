@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
 from domain.applicability import PolicyQuestion
-from domain.compose.lookups import Answers, Questions, create_follow_up
+from domain.compose.lookups import Answers, Questions, Subject, create_follow_up
 from domain.content import CUSTOM_ORIGINS, RED_HAT, Policy, Template
-from domain.errors import InvalidRequestError, NotFoundError
+from domain.errors import ImageBuilderError, InvalidRequestError, NotFoundError
 from domain.identity import Identity
 from image_builder.fair_threads import FairThreads
 from image_builder.usecases.concurrency import Call, require_configured, run_concurrently
@@ -19,6 +20,20 @@ from ports.features import FeatureFlags
 from ports.provisioning import Provisioning
 
 _FLAG_OFF = "Feature image-builder.compliance-policies.enabled not enabled"
+
+
+class Failure(NamedTuple):
+    """A lookup without an answer: what it is about, and the error."""
+
+    subject: Subject
+    error: ImageBuilderError
+
+
+class Gathered(NamedTuple):
+    """The results of lookups, and the lookups that failed, whose results are missing."""
+
+    answers: Answers
+    failures: tuple[Failure, ...] = ()
 
 
 class _Tailoring(NamedTuple):
@@ -50,31 +65,67 @@ class GatherAnswers:
         Raises InvalidRequestError for a policy while the feature flag for policies is off, ForbiddenError if a back-end
         refuses the caller, and UnavailableError if a required back-end gives no usable answer or is not configured.
         """
-        answers = self._run_lookups(identity, questions)
+        calls, failures = self._create_calls(identity, questions)
+        for failure in failures:
+            raise failure.error
+        answers, failures = self._run_lookups(identity, questions, calls)
+        for failure in failures:
+            raise failure.error
         return self._run_follow_up(identity, questions, answers)
 
-    def _run_lookups(self, identity: Identity, questions: Questions) -> Answers:
-        calls: dict[str, Call] = {}
-        if self._should_query_content_sources(questions):
-            calls.update(self._create_repository_calls(identity, questions))
-        if questions.sources:
-            provisioning = require_configured(self.provisioning, "provisioning")
-            for source in questions.sources:
-                calls[f"source {source}"] = partial(provisioning.aws_account, identity, source)
-        if questions.policy is not None:
-            calls.update(self._create_policy_calls(identity, questions.policy))
-        results = run_concurrently(self.threads, identity.tenant, list(calls.values()))
-        results_by_name: dict[str, Any] = dict(zip(calls, results, strict=True))
-        tailoring: _Tailoring = results_by_name.get("tailoring", _Tailoring())
-        return Answers(
-            red_hat=(*results_by_name.get("red hat by url", ()), *results_by_name.get("red hat by id", ())),
-            customer=(*results_by_name.get("customer by url", ()), *results_by_name.get("customer by id", ())),
-            template=results_by_name.get("template"),
-            accounts={source: results_by_name[f"source {source}"] for source in questions.sources},
-            policy=results_by_name.get("policy"),
+    def collect(self, identity: Identity, questions: Questions) -> Gathered:
+        """Run the same lookups, and return the errors of back-ends, of which there may be several."""
+        calls, failures = self._create_calls(identity, questions)
+        answers, failed = self._run_lookups(identity, questions, calls)
+        failures += failed
+        if all(failure.subject is not Subject.REPOSITORIES for failure in failures):
+            try:
+                answers = self._run_follow_up(identity, questions, answers)
+            except ImageBuilderError as error:
+                failures.append(Failure(Subject.REPOSITORIES, error))
+        return Gathered(answers, tuple(failures))
+
+    def _create_calls(
+        self, identity: Identity, questions: Questions
+    ) -> tuple[dict[str, tuple[Subject, Call]], list[Failure]]:
+        """Return the first lookups by name, and the reasons why others cannot be made."""
+        calls: dict[str, tuple[Subject, Call]] = {}
+        failures: list[Failure] = []
+        for subject, create in (
+            (Subject.REPOSITORIES, self._create_repository_calls),
+            (Subject.ACCOUNTS, self._create_account_calls),
+            (Subject.POLICY, self._create_policy_calls),
+        ):
+            try:
+                created = create(identity, questions)
+            except ImageBuilderError as error:
+                failures.append(Failure(subject, error))
+            else:
+                calls.update({name: (subject, call) for name, call in created.items()})
+        return calls, failures
+
+    def _run_lookups(
+        self, identity: Identity, questions: Questions, calls: Mapping[str, tuple[Subject, Call]]
+    ) -> tuple[Answers, list[Failure]]:
+        results = run_concurrently(
+            self.threads, identity.tenant, [partial(_return_errors, call) for _, call in calls.values()]
+        )
+        outcomes = list(zip(calls, results, strict=True))
+        failures = [Failure(calls[name][0], each) for name, each in outcomes if isinstance(each, ImageBuilderError)]
+        by_name: dict[str, Any] = {name: each for name, each in outcomes if not isinstance(each, ImageBuilderError)}
+        tailoring: _Tailoring = by_name.get("tailoring", _Tailoring())
+        answers = Answers(
+            red_hat=(*by_name.get("red hat by url", ()), *by_name.get("red hat by id", ())),
+            customer=(*by_name.get("customer by url", ()), *by_name.get("customer by id", ())),
+            template=by_name.get("template"),
+            accounts={
+                source: by_name[f"source {source}"] for source in questions.sources if f"source {source}" in by_name
+            },
+            policy=by_name.get("policy"),
             tailoring=tailoring.text,
             tailoring_missing=tailoring.missing,
         )
+        return answers, failures
 
     def _should_query_content_sources(self, questions: Questions) -> bool:
         # A build that does not need content sources uses the repositories as they are described.
@@ -83,6 +134,8 @@ class GatherAnswers:
         return questions.has_content_sources_questions
 
     def _create_repository_calls(self, identity: Identity, questions: Questions) -> dict[str, Call]:
+        if not self._should_query_content_sources(questions):
+            return {}
         content_sources = require_configured(self.content_sources, "content sources")
         calls: dict[str, Call] = {}
         if questions.red_hat_urls:
@@ -98,7 +151,16 @@ class GatherAnswers:
             calls["template"] = lambda: _find_template(content_sources, identity, template)
         return calls
 
-    def _create_policy_calls(self, identity: Identity, question: PolicyQuestion) -> dict[str, Call]:
+    def _create_account_calls(self, identity: Identity, questions: Questions) -> dict[str, Call]:
+        if not questions.sources:
+            return {}
+        provisioning = require_configured(self.provisioning, "provisioning")
+        return {f"source {each}": partial(provisioning.aws_account, identity, each) for each in questions.sources}
+
+    def _create_policy_calls(self, identity: Identity, questions: Questions) -> dict[str, Call]:
+        question = questions.policy
+        if question is None:
+            return {}
         if not self.features.compliance_policies():
             raise InvalidRequestError(_FLAG_OFF)
         compliance = require_configured(self.compliance, "compliance")
@@ -130,6 +192,14 @@ class GatherAnswers:
             )
             return replace(answers, red_hat=(*answers.red_hat, *red_hat), customer=(*answers.customer, *customer))
         return answers
+
+
+def _return_errors(call: Call) -> Any:
+    """Run the call; return its result or the ImageBuilderError that it raises."""
+    try:
+        return call()
+    except ImageBuilderError as error:
+        return error
 
 
 def _find_template(content_sources: ContentSources, identity: Identity, uuid: str) -> Template | None:

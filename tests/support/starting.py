@@ -232,6 +232,10 @@ class World:
         """Limit the time in which builds start."""
         self._start = replace(self._start, deadline=seconds)
 
+    def use(self, prepare: Prepare, composer: Any) -> None:
+        """Prepare builds with `prepare`, and submit them to `composer`."""
+        self._start = replace(self._start, prepare=prepare, composer=composer)
+
     def start_documents(self, documents: Sequence[Mapping[str, Any]]) -> tuple[UUID, ...]:
         """Start builds from complete documents, which may share parts."""
         return self._start(CALLER, documents).ids
