@@ -25,6 +25,7 @@ from itertools import count
 from threading import Condition, Thread, local
 from typing import Any, Final, Self
 
+from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -305,15 +306,47 @@ DEADLINE_POOLS: Final = {"http": _DeadlinePool, "https": _SecureDeadlinePool}
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """A transport adapter of `requests` whose connections a CallDeadline can end."""
+    """A transport adapter of `requests` whose connections a CallDeadline can end.
+
+    It serves sessions that accept no cookies, mostly for one host: it looks up the pool of a host once.
+    """
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """See requests."""
         super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = DEADLINE_POOLS
+        self._pool_of: tuple[object, Any] = (None, None)
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         """See requests."""
         manager = super().proxy_manager_for(proxy, **options)
         manager.pool_classes_by_scheme = DEADLINE_POOLS
         return manager
+
+    def get_connection_with_tls_context(
+        self, request: PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        """See requests."""
+        if proxies or request.url is None:
+            return super().get_connection_with_tls_context(request, verify, proxies, cert)
+        key = (request.url[: request.url.find("/", len("https://"))], verify, cert)
+        known, pool = self._pool_of
+        if known != key or pool.pool is None:  # another host, or closed by the pool manager
+            pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
+            self._pool_of = (key, pool)
+        return pool
+
+    def request_url(self, request: PreparedRequest, proxies: Any) -> str:
+        """See requests."""
+        return super().request_url(request, proxies) if proxies else request.path_url
+
+    def build_response(self, req: PreparedRequest, resp: Any) -> Response:
+        """See requests: without cookies, and with the headers as urllib3 has them."""
+        response = Response()
+        response.status_code = resp.status
+        response.headers = resp.headers
+        response.raw = resp
+        response.reason = resp.reason
+        response.url = req.url or ""
+        response.request = req
+        return response

@@ -221,22 +221,38 @@ class BackEnd:
 
         Raises NoAnswerError; its `sent` says whether the back-end may have received the request in any attempt.
         """
-        was_sent = False
         with until(request.timeouts.total):
-            for attempt in stamina.retry_context(
-                on=_retry_policy(), attempts=self.attempts, wait_initial=0.05, wait_max=_MAX_PAUSE, wait_jitter=_JITTER
-            ):
-                with attempt:
-                    try:
-                        answer = self._call_once(request)
-                    except NoAnswerError as error:
-                        was_sent = error.sent = error.sent or was_sent
-                        raise
-                    if answer.status in _UNAVAILABLE_STATUSES:
-                        was_sent = True
-                        raise _RetryableError(self.name, sent=True)
-                    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-                        raise _RetryAfterError(self.name, answer.retry_after)
+            try:
+                return self._try_call(request)
+            except (_RetryableError, _RetryAfterError) as error:
+                # Only now, because stamina costs a tenth of a successful call.
+                return self._retry(request, error)
+
+    def _retry(self, request: _Request, first_error: NoAnswerError) -> Answer:
+        """Repeat a call after the error of its first attempt."""
+        error: NoAnswerError | None = first_error
+        was_sent = first_error.sent
+        for attempt in stamina.retry_context(
+            on=_retry_policy(), attempts=self.attempts, wait_initial=0.05, wait_max=_MAX_PAUSE, wait_jitter=_JITTER
+        ):
+            with attempt:
+                if error is not None:  # the first attempt
+                    failed, error = error, None
+                    raise failed
+                try:
+                    answer = self._try_call(request)
+                except NoAnswerError as next_error:
+                    was_sent = next_error.sent = next_error.sent or was_sent
+                    raise
+        return answer
+
+    def _try_call(self, request: _Request) -> Answer:
+        """Make one attempt. Raises NoAnswerError, also for the statuses after which another attempt may succeed."""
+        answer = self._call_once(request)
+        if answer.status in _UNAVAILABLE_STATUSES:
+            raise _RetryableError(self.name, sent=True)
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise _RetryAfterError(self.name, answer.retry_after)
         return answer
 
     def _call_once(self, request: _Request) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -25,6 +26,8 @@ MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024
 _READ_SIZE: Final = 64 * 1024
 # Bytes: memory for an answer is reserved in steps of this size; the first step needs no reservation.
 _RESERVATION_STEP: Final = 1024 * 1024
+# The URLs that `requests` would not change: an ASCII host without credentials, a path.
+_PLAIN_URL: Final = re.compile(r"https?://[a-z0-9.-]+(?::[1-5]?[0-9]{1,4})?/[A-Za-z0-9/._~%?&=,+-]*")
 # Seconds for an exchange without a deadline.
 _DEFAULT_SECONDS: Final = 60.0
 
@@ -90,19 +93,36 @@ def exchange(
     with _call_span(method, url) as call:
         answer = _read_answer(
             CallDeadline(deadline, max_idle),
-            lambda: session.request(
-                method,
-                url,
-                data=data,
-                headers={**(headers or {}), **call.headers},
-                timeout=(min(timeout[0], remaining), min(timeout[1], remaining)),
-                allow_redirects=False,
+            lambda: session.get_adapter(url).send(
+                _prepare(session, method, url, data, {**(headers or {}), **call.headers}),
                 stream=True,
+                timeout=(min(timeout[0], remaining), min(timeout[1], remaining)),
+                verify=session.verify or False,
+                proxies=session.proxies,
             ),
             max_bytes,
         )
         call.answered(answer.status)
         return answer
+
+
+def _prepare(
+    session: requests.Session, method: str, url: str, data: bytes | Mapping[str, str] | None, headers: Mapping[str, str]
+) -> requests.PreparedRequest:
+    """Prepare a request as `Session.request` does, without what no back-end needs: cookies, hooks, redirects.
+
+    `requests` reads each URL three times; one of plain characters stays as it is.
+    """
+    prepared = requests.PreparedRequest()
+    prepared.method = method
+    prepared.prepare_headers({**session.headers, **headers})
+    if _PLAIN_URL.fullmatch(url) and "/." not in url:
+        prepared.url = url
+    else:
+        prepared.prepare_url(url, None)
+        prepared.prepare_auth(None, url)
+    prepared.prepare_body(data, None)
+    return prepared
 
 
 def _read_answer(call: CallDeadline, request: Callable[[], requests.Response], max_bytes: int) -> Answer:
