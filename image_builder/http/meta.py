@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from domain.errors import UnavailableError
+from domain.errors import InvalidRequestError, UnavailableError
 from domain.identity import Identity
 from image_builder.http.answers import Answer, encoded_json_answer, json_answer, not_modified
 from image_builder.http.call import Lane, Route
@@ -63,10 +64,11 @@ class MetaController:
         return json_answer({"readiness": "ready"})
 
     def openapi(self, if_none_match: str | None) -> Answer:
-        """Handle GET /openapi.json."""
+        """Handle GET /openapi.json. If-None-Match is ignored if it is no list of entity tags: any tool may ask."""
         etag = self.contract.etag
-        if is_known_tag(etag, parse_if_none_match(if_none_match)):
-            return not_modified(etag)
+        with suppress(InvalidRequestError):
+            if is_known_tag(etag, parse_if_none_match(if_none_match)):
+                return not_modified(etag)
         answer = encoded_json_answer(self.contract.encoded)
         answer.headers["ETag"] = etag
         return answer
