@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +46,19 @@ SERVER = pytest.StashKey[SharedServer]()
 
 
 @pytest.fixture(scope="session")
-def postgres(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Parameters:
-    """Connection parameters of the database server of this test run."""
+def shared_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SharedServer:
+    """The database server of this test run."""
     folder = tmp_path_factory.getbasetemp()
     server = SharedServer(folder.parent if is_worker(request.config) else folder)
     request.config.stash[SERVER] = server
-    return server.parameters()
+    server.connect()
+    return server
+
+
+@pytest.fixture(scope="session")
+def postgres(shared_server: SharedServer) -> Parameters:
+    """Connection parameters of a superuser of this server."""
+    return shared_server.parameters
 
 
 @pytest.fixture
@@ -62,11 +69,9 @@ def empty_database(postgres: Parameters) -> Iterator[Parameters]:
 
 
 @pytest.fixture(scope="session")
-def migrated(postgres: Parameters) -> Iterator[str]:
+def migrated(shared_server: SharedServer) -> str:
     """The name of a migrated database that others are copied from: that is faster than to migrate each."""
-    with databases.database(postgres) as parameters:
-        migrate(parameters, log_each=False)
-        yield parameters["dbname"]
+    return shared_server.template("migrated", partial(migrate, log_each=False))
 
 
 @pytest.fixture

@@ -11,16 +11,15 @@ from adapters.embedded.composer.process import StandInComposer
 from adapters.http.composer import HttpComposer
 from adapters.postgres.blueprints import PostgresBlueprints
 from adapters.postgres.composes import PostgresComposes
-from adapters.postgres.migrate import migrate
 from adapters.postgres.starts import PostgresStarts
-from benchmarks.database import add_labels, fill
 from tests.support import databases
 from tests.support.clock import Clock
 from tests.support.composer_adapter import a_composer
 from tests.support.databases import Parameters, session
-from tests.support.large import KEYS_AND_STARTS, SIZE
+from tests.support.large import fill_large
 from tests.support.pools import pool
 from tests.support.rows import TERN_15
+from tests.support.shared_server import SharedServer
 from tests.support.stand_in import Client
 
 
@@ -80,16 +79,8 @@ def old_database(empty_database: Parameters) -> Parameters:
     return empty_database
 
 
-@pytest.fixture(scope="session")
-def large_database(postgres: Parameters) -> Iterator[Parameters]:
+@pytest.fixture(scope="module")
+def large_database(postgres: Parameters, shared_server: SharedServer) -> Iterator[Parameters]:
     """A database with a tenth of the benchmark's rows, for tests that do not change the lists of its two tenants."""
-    with databases.database(postgres) as parameters:
-        fill(parameters, SIZE, {"image_requests": [{}]})
-        migrate(parameters)
-        add_labels(parameters)
-        with session(parameters) as connection:
-            connection.execute(KEYS_AND_STARTS)
-            connection.execute("VACUUM (ANALYZE) compose_starts, idempotency_keys")
-            # Index-only scans need the visibility map, which updates of the migrations have cleared in part.
-            connection.execute("VACUUM (ANALYZE) composes, blueprints, blueprint_versions")
+    with databases.database(postgres, shared_server.template("large", fill_large)) as parameters:
         yield parameters

@@ -52,7 +52,7 @@ from domain.sboms import Sbom
 from domain.starts import Adoption
 from domain.status import ComposeStatus, ImageStatus
 from tests.support.databases import Parameters, session
-from tests.support.plans import Node, RecordingDatabase, plan
+from tests.support.plans import Node, RecordingDatabase, plan, planning_session
 from tests.support.starts import new_start, new_starts
 
 Statement = tuple[str, Mapping[str, Any]]
@@ -247,11 +247,12 @@ KNOWN: dict[tuple[str, bool], Node] = {}
 
 
 def plans(parameters: Parameters, statements: list[Statement], generic: bool) -> Iterator[tuple[str, Node]]:
-    for statement, values in statements:
-        text = f"{statement} {values}"
-        if (text, generic) not in KNOWN:
-            KNOWN[text, generic] = plan(parameters, statement, values, generic=generic)
-        yield text, KNOWN[text, generic]
+    with planning_session(parameters) as opened:
+        for statement, values in statements:
+            text = f"{statement} {values}"
+            if (text, generic) not in KNOWN:
+                KNOWN[text, generic] = plan(opened, statement, values, generic=generic)
+            yield text, KNOWN[text, generic]
 
 
 every_way = pytest.mark.parametrize(

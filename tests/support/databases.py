@@ -67,7 +67,15 @@ def database(server_parameters: Parameters, template: str = "template1") -> Iter
 
     It is empty, or a copy of the database `template`, to which nobody may be connected.
     """
-    name = f"test_{uuid.uuid4().hex}"
+    parameters = create(server_parameters, f"test_{uuid.uuid4().hex}", template)
+    try:
+        yield parameters
+    finally:
+        drop(server_parameters, parameters["dbname"])
+
+
+def create(server_parameters: Parameters, name: str, template: str = "template1") -> Parameters:
+    """Create a database, and return its connection parameters."""
     with psycopg.connect(**server_parameters, autocommit=True) as session:
         session.execute(f"CREATE DATABASE {name} TEMPLATE {template} {_strategy(session)}".encode())
         old = session.info.server_version < 130_000
@@ -76,11 +84,7 @@ def database(server_parameters: Parameters, template: str = "template1") -> Iter
         # Tests make up rows with gen_random_uuid(), which was no part of the server yet. The service does not.
         with psycopg.connect(**parameters, autocommit=True) as session:
             session.execute("CREATE EXTENSION pgcrypto")
-    try:
-        yield parameters
-    finally:
-        with psycopg.connect(**server_parameters, autocommit=True) as session:
-            _drop(session, name, old=old)
+    return parameters
 
 
 def _strategy(session: psycopg.Connection[Any]) -> str:
@@ -91,11 +95,17 @@ def _strategy(session: psycopg.Connection[Any]) -> str:
     return "STRATEGY FILE_COPY" if row is not None and is_in_memory(row[0]) else ""
 
 
-def _drop(session: psycopg.Connection[Any], name: str, *, old: bool) -> None:
-    """Drop a database with all its connections; servers before version 13 do not close them by themselves."""
-    if not old:
-        session.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
-        return
+def drop(server_parameters: Parameters, name: str) -> None:
+    """Drop a database with all its connections."""
+    with psycopg.connect(**server_parameters, autocommit=True) as session:
+        if session.info.server_version < 130_000:
+            _drop_from_old_server(session, name)
+        else:
+            session.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def _drop_from_old_server(session: psycopg.Connection[Any], name: str) -> None:
+    """The same where PostgreSQL does not close connections by itself."""
     session.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
     deadline = time.monotonic() + PATIENCE
     while True:

@@ -102,8 +102,17 @@ class _Recording:
         return getattr(self._connection, name)
 
 
-def plan(parameters: Parameters, statement: str, values: Mapping[str, Any], *, generic: bool) -> Node:
-    """The plan of a statement in a session of the service.
+@contextmanager
+def planning_session(parameters: Parameters) -> Iterator[psycopg.Connection[Any]]:
+    """A session as the service's are, for any number of plans."""
+    with psycopg.connect(
+        **session_parameters(parameters), autocommit=True, cursor_factory=psycopg.ClientCursor
+    ) as session:
+        yield session
+
+
+def plan(session: psycopg.Connection[Any], statement: str, values: Mapping[str, Any], *, generic: bool) -> Node:
+    """The plan of a statement.
 
     `generic` is the plan for unknown values, which a session may use after several executions.
     """
@@ -112,11 +121,9 @@ def plan(parameters: Parameters, statement: str, values: Mapping[str, Any], *, g
     places = _Places()
     numbered = statement % places
     arguments = f"({', '.join(f'%({key})s' for key in places)})" if places else ""
-    with psycopg.connect(
-        **session_parameters(parameters), autocommit=True, cursor_factory=psycopg.ClientCursor
-    ) as session:
-        session.execute(f"SET plan_cache_mode = {mode}".encode())
-        session.execute(f"PREPARE {name} AS {numbered}".encode())
-        row = session.execute(f"EXPLAIN (FORMAT JSON) EXECUTE {name} {arguments}".encode(), values).fetchone()
+    session.execute(f"SET plan_cache_mode = {mode}".encode())
+    session.execute(f"PREPARE {name} AS {numbered}".encode())
+    row = session.execute(f"EXPLAIN (FORMAT JSON) EXECUTE {name} {arguments}".encode(), values).fetchone()
+    session.execute(f"DEALLOCATE {name}".encode())
     assert row is not None
     return Node.of(row[0][0]["Plan"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Final
@@ -14,6 +15,8 @@ from tests.support import databases
 from tests.support.databases import Parameters
 
 _POLL_SECONDS: Final = 0.2
+# Files that hold the names of databases to make copies of.
+_TEMPLATE: Final = ".template"
 
 
 class SharedServer:
@@ -27,11 +30,13 @@ class SharedServer:
         self._folder = folder
         self._address = folder / "postgres.json"
         self._resources = ExitStack()
+        # Of a superuser, from `connect` on.
+        self.parameters: Parameters = {}
         self._users: IO[str] | None = None
         self._started = False
 
-    def parameters(self) -> Parameters:
-        """Connection parameters of a superuser; starts the server if no process of this run has."""
+    def connect(self) -> None:
+        """Find out the parameters of the server, which is started if no process of this run has."""
         with _locked(self._folder / "postgres.lock"):
             self._users = self._resources.enter_context((self._folder / "postgres.users").open("a+"))
             fcntl.lockf(self._users, fcntl.LOCK_SH)
@@ -39,8 +44,17 @@ class SharedServer:
                 parameters = self._resources.enter_context(databases.server())
                 self._address.write_text(json.dumps(dict(parameters)))
                 self._started = True
-            found: Parameters = json.loads(self._address.read_text())
-            return found
+            self.parameters = json.loads(self._address.read_text())
+
+    def template(self, name: str, fill: Callable[[Parameters], None]) -> str:
+        """The name of a database to make copies of, which the first process of the run that asks for it has filled."""
+        made = self._folder / f"{name}{_TEMPLATE}"
+        with _locked(made.with_suffix(".lock")):
+            if not made.exists():
+                database = f"test_{uuid.uuid4().hex}"
+                fill(databases.create(self.parameters, database))
+                made.write_text(database)
+            return made.read_text()
 
     def close(self) -> None:
         """Stop using the server. The process that started it waits for the others, then stops it.
@@ -50,6 +64,9 @@ class SharedServer:
         while self._started:
             with _locked(self._folder / "postgres.lock"):
                 if self._is_last_user():
+                    for made in self._folder.glob(f"*{_TEMPLATE}"):
+                        databases.drop(self.parameters, made.read_text())
+                        made.unlink()
                     self._address.unlink()
                     self._resources.close()
                     return
