@@ -14,8 +14,10 @@ from adapters.http import composer_artifacts
 from adapters.http.client import MAX_IDLE, Answer, BackEnd, NoAnswerError, QueryParameters, Timeouts, path_segment
 from adapters.http.exchange import MAX_ANSWER_BYTES
 from adapters.http.schemas import AnswerSchema, BoundedList, RecordList
+from domain.composer_errors import Fault
 from domain.documents import LARGEST_DETAILS, is_within
 from domain.errors import NotFoundError, OutcomeUnknownError, UnavailableError
+from domain.failures import FailureCode, explain
 from domain.packages import Package
 from domain.sboms import Sbom
 from domain.status import BuildError, ComposeStatus, ImageStatus, Progress, UploadStatus, limit_error
@@ -32,6 +34,7 @@ _LONG_TIMEOUTS: Final = Timeouts(connect=3.0, read=25.0, total=30.0)
 _RESOLUTION_TIMEOUTS: Final = Timeouts(connect=3.0, read=20.0, total=20.0)
 # The statuses of a composer without the operation.
 _NOT_OFFERED: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
+_PACKAGE_CODES: Final = frozenset({FailureCode.PACKAGES_NOT_FOUND, FailureCode.PACKAGES_CONFLICT})
 # The id that the explanation of failures takes for an error that wraps another one (domain.failures).
 _WRAPPER_ID: Final = 9
 # Characters that a glob cannot match literally, because not every composer supports an escape for them: its special
@@ -322,7 +325,11 @@ class HttpComposer:
         refused = _load_refusal(answer)
         if refused.reason is None:
             raise _unusable_answer_error()
-        return Resolution(error=limit_error(BuildError(_WRAPPER_ID, refused.reason, refused.details)))
+        found = limit_error(BuildError(_WRAPPER_ID, refused.reason, refused.details))
+        # The composer's own errors say nothing about the packages, unless their texts do.
+        if refused.fault is not Fault.USER and explain(found).code not in _PACKAGE_CODES:
+            raise _unusable_answer_error()
+        return Resolution(error=found)
 
     def distribution(self, name: str, image_types: Sequence[str], architectures: Sequence[str]) -> dict[str, Any]:
         """Implements `Composer.distribution`."""

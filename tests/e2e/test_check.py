@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -127,39 +126,10 @@ def restored(composer: StandInComposer) -> Iterator[StandInComposer]:
     composer.reset()
 
 
-@pytest.mark.parametrize("status", [404, 501, 500])
-def test_a_composer_without_the_operation_leads_to_a_warning(
-    client: Client, restored: StandInComposer, status: int
-) -> None:
-    restored.steer(raw={DEPSOLVE: {"status": status, "body": "no"}})
-    document = checked(client, with_packages("nginx", unused()))
-    assert document["valid"] is True
-    assert codes(document) == [("customizations.packages", "not-checked")]
-    assert document["problems"][0]["severity"] == "warning"
-
-
 def test_other_errors_are_reported_while_packages_cannot_be_resolved(client: Client, restored: StandInComposer) -> None:
     restored.steer(raw={DEPSOLVE: {"status": 501, "body": "no"}})
     document = checked(client, compose_request("network-installer", customizations={"packages": [unused()]}))
     assert {code for _, code in codes(document)} == {"unsupported-customization", "not-checked"}
-
-
-def test_a_hundred_equal_simultaneous_checks_make_one_call(client: Client, restored: StandInComposer) -> None:
-    restored.steer(depsolve_latency=1.0)
-    body, before = with_packages(unused()), posted(restored)
-    with ThreadPoolExecutor(20) as threads:
-        documents = list(threads.map(lambda _: checked(client, body), range(100)))
-    assert posted(restored) - before == 1
-    assert all(codes(each) == [("customizations.packages[0]", "packages-not-found")] for each in documents)
-
-
-def test_a_third_resolution_of_a_tenant_is_refused_with_429(client: Client, restored: StandInComposer) -> None:
-    restored.steer(depsolve_latency=2.0)
-    with ThreadPoolExecutor(3) as threads:
-        bodies = [with_packages(unused()) for _ in range(3)]
-        answers = list(threads.map(lambda body: client.post("/compose/check", body), bodies))
-    assert sorted(each.status_code for each in answers) == [200, 200, 429]
-    assert [each.headers["Retry-After"] for each in answers if each.status_code == 429] == ["5"]
 
 
 def test_explain_shows_the_request_of_the_composer_without_secrets(client: Client) -> None:
