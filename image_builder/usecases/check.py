@@ -14,12 +14,12 @@ from domain.compose.problems import (
     CheckedCustomization,
     Problem,
     ProblemCode,
-    Severity,
     check_options,
     create_error,
     create_not_checked,
     explain_resolution,
     find_unsupported,
+    list_errors,
 )
 from domain.compose.resolution import write_resolution_request
 from domain.compose.targets import translate_image_type
@@ -81,7 +81,7 @@ class CheckResult:
     @property
     def errors(self) -> tuple[Problem, ...]:
         """The problems that prevent the build."""
-        return tuple(each for each in self.problems if each.severity is Severity.ERROR)
+        return list_errors(self.problems)
 
 
 class SupportedOptions:

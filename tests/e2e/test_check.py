@@ -11,8 +11,7 @@ import pytest
 from adapters.embedded.composer.process import StandInComposer
 from tests.support.blueprints import blueprint
 from tests.support.builders import compose_request
-from tests.support.refusals import refusal
-from tests.support.service import Client, Service
+from tests.support.service import Client
 
 DEPSOLVE = "POST /depsolve/blueprint"
 
@@ -90,34 +89,10 @@ def test_violations_of_the_schema_are_problems(client: Client) -> None:
     assert {code for _, code in codes(document)} == {"invalid-value", "not-checked"}
 
 
-@pytest.mark.parametrize("body", ["", "[]", "{", "7"])
-def test_only_a_body_that_is_no_object_is_refused(client: Client, body: str) -> None:
-    answer = client.request("POST", "/compose/check", data=body, headers={"Content-Type": "application/json"})
-    refusal(answer, 400)
-
-
 def test_a_customization_that_the_image_type_does_not_support_is_an_error(client: Client) -> None:
     body = compose_request("network-installer", customizations={"hostname": "a.example"})
     document = checked(client, body)
     assert ("customizations.hostname", "unsupported-customization") in codes(document)
-
-
-def test_ten_thousand_packages_are_a_valid_request(client: Client) -> None:
-    document = checked(client, with_packages(*(f"absent-{number}" for number in range(10_000))))
-    assert document["valid"] is False
-    assert len(document["problems"]) <= 20
-    assert not [code for _, code in codes(document) if code == "invalid-value"]
-
-
-def test_one_package_more_than_the_contract_allows_is_a_problem(client: Client) -> None:
-    document = checked(client, with_packages(*(f"absent-{number}" for number in range(10_001))))
-    assert codes(document) == [("customizations.packages", "invalid-value"), ("customizations.packages", "not-checked")]
-
-
-def test_a_base_url_that_is_no_url_is_answered_clearly(client: Client) -> None:
-    document = checked(client, compose_request(customizations={"payload_repositories": [{"rhsm": False}]}))
-    assert document["valid"] is False
-    assert codes(document)[0][0].startswith("customizations.payload_repositories")
 
 
 @pytest.fixture
@@ -154,11 +129,6 @@ def test_a_blueprint_is_checked_image_by_image(client: Client) -> None:
     assert answer.status_code == 200, answer.text
     assert answer.json()["images"]
     assert client.get("/composes").json()["meta"]["count"] == 0
-
-
-def test_the_blueprint_of_another_organization_is_not_found(client: Client, service: Service) -> None:
-    id_ = client.post("/blueprints", blueprint(uuid4().hex)).json()["id"]
-    refusal(service.client(uuid4().hex).post(f"/blueprints/{id_}/check"), 404)
 
 
 STRICT = {"Prefer": "respond-async, handling=strict"}
