@@ -30,8 +30,7 @@ _BASE: Final = "/api/image-builder-composer/v2"
 _SHORT_TIMEOUTS: Final = Timeouts(connect=3.0, read=10.0, total=15.0)
 # For submissions and searches.
 _LONG_TIMEOUTS: Final = Timeouts(connect=3.0, read=25.0, total=30.0)
-# For the resolution of packages, which is never repeated: it costs the composer much.
-_RESOLUTION_TIMEOUTS: Final = Timeouts(connect=3.0, read=20.0, total=20.0)
+MAX_RESOLUTION_SECONDS: Final = 20.0
 # The statuses of a composer without the operation.
 _NOT_OFFERED: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
 _PACKAGE_CODES: Final = frozenset({FailureCode.PACKAGES_NOT_FOUND, FailureCode.PACKAGES_CONFLICT})
@@ -222,10 +221,17 @@ _ERROR: Final = _ErrorSchema()
 class HttpComposer:
     """Implements ports.composer.Composer; implements ports.resolver.PackageResolver."""
 
-    def __init__(self, back_end: BackEnd, max_idle: float = MAX_IDLE) -> None:
-        """`max_idle` is the number of seconds after which an idle connection is not used to submit a build."""
+    def __init__(
+        self, back_end: BackEnd, max_idle: float = MAX_IDLE, resolution_seconds: float = MAX_RESOLUTION_SECONDS
+    ) -> None:
+        """`max_idle` is the number of seconds after which an idle connection is not used to submit a build.
+
+        `resolution_seconds` limits a resolution of packages; it is at most MAX_RESOLUTION_SECONDS.
+        """
         self._back_end = back_end
         self._max_idle = max_idle
+        # A resolution is never repeated: it costs the composer much.
+        self._resolution_timeouts = Timeouts(connect=3.0, read=resolution_seconds, total=resolution_seconds)
 
     def submit(self, request: Mapping[str, Any]) -> Submission:
         """Implements `Composer.submit`."""
@@ -314,7 +320,7 @@ class HttpComposer:
         """See ports.resolver."""
         try:
             answer = self._back_end.post_once(
-                f"{_BASE}/depsolve/blueprint", request, _RESOLUTION_TIMEOUTS, max_bytes=_MAX_METADATA_BYTES
+                f"{_BASE}/depsolve/blueprint", request, self._resolution_timeouts, max_bytes=_MAX_METADATA_BYTES
             )
         except NoAnswerError as error:
             raise _unusable_answer_error() from error

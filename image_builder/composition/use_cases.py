@@ -105,7 +105,7 @@ def create_check_composes(container: Container) -> CheckComposes:
     return CheckComposes(
         prepare=prepare,
         examine=ExamineRequests(prepare, body.find_errors, body.accept),
-        resolve=ResolvePackages(back_ends.resolver, container.settings().builds.resolution_timeout),
+        resolve=ResolvePackages(back_ends.resolver),
         options=SupportedOptions(back_ends.composer_lookups),
         lists=container.package_lists(),
         show_quota=ShowQuota(container.quotas(), container.starts()),

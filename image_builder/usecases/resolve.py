@@ -16,7 +16,8 @@ from domain.errors import ImageBuilderError, RateLimitedError, UnavailableError
 from ports.deadline import remaining_seconds, until
 from ports.resolver import PackageResolver, Resolution
 
-# Seconds for which an answer is shared.
+# Seconds for one resolution, and for which its answer is shared.
+_TIMEOUT: Final = 20.0
 _VALID_FOR: Final = 300.0
 # The resolutions that one tenant may have running in this process.
 _MOST_PER_TENANT: Final = 2
@@ -42,10 +43,8 @@ class ResolvePackages:
     so that those who wait for the answer need no place.
     """
 
-    def __init__(self, resolver: PackageResolver, timeout: float) -> None:
-        """`timeout` is in seconds, for one resolution."""
+    def __init__(self, resolver: PackageResolver) -> None:
         self._resolver = resolver
-        self._timeout = timeout
         self._lock = Lock()
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
         self._running: Counter[str] = Counter()
@@ -71,7 +70,7 @@ class ResolvePackages:
         if is_new:
             self._run(tenant, key, entry, request)
         elif not entry.ended.done():
-            wait((entry.ended,), max(0.0, min(self._timeout, remaining_seconds())))
+            wait((entry.ended,), max(0.0, min(_TIMEOUT, remaining_seconds())))
             if not entry.ended.done():
                 raise UnavailableError("The composer did not resolve the packages in time")
         return entry.ended.result()
@@ -81,7 +80,7 @@ class ResolvePackages:
         error: ImageBuilderError | None = UnavailableError("The packages could not be resolved")
         resolution = Resolution()
         try:
-            with until(self._timeout):
+            with until(_TIMEOUT):
                 resolution = self._resolver.resolve_packages(request)
             error = None
         except ImageBuilderError as raised:

@@ -34,7 +34,7 @@ class HeldResolver:
 
 def test_those_who_wait_for_a_shared_answer_need_no_place_of_their_organization() -> None:
     resolver = HeldResolver()
-    resolve = ResolvePackages(resolver, PATIENCE)
+    resolve = ResolvePackages(resolver)
     with ThreadPoolExecutor(8) as threads:
         waiting = [threads.submit(resolve, "t", {"a": 1}) for _ in range(6)]
         other = threads.submit(resolve, "t", {"a": 2})
@@ -53,7 +53,7 @@ def test_those_who_wait_for_a_shared_answer_need_no_place_of_their_organization(
 def test_the_order_of_keys_does_not_matter() -> None:
     resolver = HeldResolver()
     resolver.release.set()
-    resolve = ResolvePackages(resolver, PATIENCE)
+    resolve = ResolvePackages(resolver)
     assert resolve("t", {"a": 1, "b": 2}) is resolve("another", {"b": 2, "a": 1})
     assert resolver.calls == 1
 
@@ -61,7 +61,7 @@ def test_the_order_of_keys_does_not_matter() -> None:
 def test_a_failure_is_not_kept_and_gives_the_place_back() -> None:
     resolver = HeldResolver(error=UnavailableError("away"))
     resolver.release.set()
-    resolve = ResolvePackages(resolver, PATIENCE)
+    resolve = ResolvePackages(resolver)
     for number in range(1, 5):
         with pytest.raises(UnavailableError):
             resolve("t", {"a": 1})
@@ -71,7 +71,7 @@ def test_a_failure_is_not_kept_and_gives_the_place_back() -> None:
 def test_an_unforeseen_error_gives_the_place_back() -> None:
     resolver = HeldResolver(error=RuntimeError("a fault"))
     resolver.release.set()
-    resolve = ResolvePackages(resolver, PATIENCE)
+    resolve = ResolvePackages(resolver)
     for number in range(3):
         with pytest.raises(RuntimeError):
             resolve("t", {"a": number})
@@ -80,7 +80,7 @@ def test_an_unforeseen_error_gives_the_place_back() -> None:
 def test_the_kept_answers_are_bounded_in_size() -> None:
     resolver = HeldResolver(packages=30_000)
     resolver.release.set()
-    resolve = ResolvePackages(resolver, PATIENCE)
+    resolve = ResolvePackages(resolver)
     for number in (1, 2, 3):
         resolve("t", {"a": number})
     resolve("t", {"a": 3})

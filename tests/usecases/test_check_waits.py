@@ -156,7 +156,7 @@ def check_with(back_ends: BackEnds, threads: Threads) -> CheckComposes:
     return CheckComposes(
         prepare=prepare,
         examine=ExamineRequests(prepare, lambda _: (), lambda document: document),
-        resolve=ResolvePackages(back_ends, PATIENCE),
+        resolve=ResolvePackages(back_ends),
         options=SupportedOptions(back_ends),  # type: ignore[arg-type]
         lists=None,  # type: ignore[arg-type]
         show_quota=lambda _: None,  # type: ignore[arg-type]

@@ -157,9 +157,9 @@ class Operations:
         """The packages of an image, or an error that names those that do not exist."""
         await self._steering.pause(self._steering.behaviour.depsolve_latency)
         wanted = _read(request, await request.body(), depsolve_validator())
-        await self._steering.hang_while(lambda: self._steering.behaviour.depsolve_hang)
         if not distributions.is_known(wanted["distribution"]):
             raise RefusedError(400, "4", "Unsupported distribution", wanted["distribution"])
+        await self._steering.hang_while(lambda: self._steering.behaviour.depsolve_hang)
         names = list_packages(wanted)
         missing = packages.list_missing(names)
         if missing:
