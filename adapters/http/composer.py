@@ -15,8 +15,10 @@ from adapters.http import composer_artifacts
 from adapters.http.client import MAX_IDLE, Answer, BackEnd, NoAnswerError, QueryParameters, Timeouts, path_segment
 from adapters.http.exchange import MAX_ANSWER_BYTES
 from adapters.http.schemas import AnswerSchema, BoundedList, RecordList
+from domain.composer_errors import Fault
 from domain.documents import LARGEST_DETAILS, is_within
 from domain.errors import NotFoundError, OutcomeUnknownError, UnavailableError
+from domain.failures import FailureCode, explain
 from domain.packages import Package
 from domain.sboms import Sbom
 from domain.status import BuildError, ComposeStatus, ImageStatus, Progress, UploadStatus, limit_error
@@ -29,10 +31,10 @@ _BASE: Final = "/api/image-builder-composer/v2"
 _SHORT_TIMEOUTS: Final = Timeouts(connect=3.0, read=10.0, total=15.0)
 # For submissions and searches.
 _LONG_TIMEOUTS: Final = Timeouts(connect=3.0, read=25.0, total=30.0)
-# For the resolution of packages, which is never repeated: it costs the composer much.
-_RESOLUTION_TIMEOUTS: Final = Timeouts(connect=3.0, read=20.0, total=20.0)
+MAX_RESOLUTION_SECONDS: Final = 20.0
 # The statuses of a composer without the operation.
 _NOT_OFFERED: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
+_PACKAGE_CODES: Final = frozenset({FailureCode.PACKAGES_NOT_FOUND, FailureCode.PACKAGES_CONFLICT})
 # The id that the explanation of failures takes for an error that wraps another one (domain.failures).
 _WRAPPER_ID: Final = 9
 # Characters that a glob cannot match literally, because not every composer supports an escape for them: its special
@@ -223,10 +225,17 @@ _ERROR: Final = _ErrorSchema()
 class HttpComposer:
     """Implements ports.composer.Composer; implements ports.resolver.PackageResolver."""
 
-    def __init__(self, back_end: BackEnd, max_idle: float = MAX_IDLE) -> None:
-        """`max_idle` is the number of seconds after which an idle connection is not used to submit a build."""
+    def __init__(
+        self, back_end: BackEnd, max_idle: float = MAX_IDLE, resolution_seconds: float = MAX_RESOLUTION_SECONDS
+    ) -> None:
+        """`max_idle` is the number of seconds after which an idle connection is not used to submit a build.
+
+        `resolution_seconds` limits a resolution of packages; it is at most MAX_RESOLUTION_SECONDS.
+        """
         self._back_end = back_end
         self._max_idle = max_idle
+        # A resolution is never repeated: it costs the composer much.
+        self._resolution_timeouts = Timeouts(connect=3.0, read=resolution_seconds, total=resolution_seconds)
 
     def submit(self, request: Mapping[str, Any]) -> Submission:
         """Implements `Composer.submit`."""
@@ -323,7 +332,7 @@ class HttpComposer:
         """Implements `PackageResolver.resolve_packages`."""
         try:
             answer = self._back_end.post_once(
-                f"{_BASE}/depsolve/blueprint", request, _RESOLUTION_TIMEOUTS, max_bytes=_MAX_METADATA_BYTES
+                f"{_BASE}/depsolve/blueprint", request, self._resolution_timeouts, max_bytes=_MAX_METADATA_BYTES
             )
         except NoAnswerError as error:
             raise UnavailableError("The composer did not answer when it was asked to resolve the packages") from error
@@ -334,7 +343,11 @@ class HttpComposer:
         refused = _load_refusal(answer)
         if refused.reason is None:
             raise _unusable_answer_error()
-        return Resolution(error=limit_error(BuildError(_WRAPPER_ID, refused.reason, refused.details)))
+        found = limit_error(BuildError(_WRAPPER_ID, refused.reason, refused.details))
+        # The composer's own errors say nothing about the packages, unless their texts do.
+        if refused.fault is not Fault.USER and explain(found).code not in _PACKAGE_CODES:
+            raise _unusable_answer_error()
+        return Resolution(error=found)
 
     def distribution(self, name: str, image_types: Sequence[str], architectures: Sequence[str]) -> dict[str, Any]:
         """Implements `Composer.distribution`."""

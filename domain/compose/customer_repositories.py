@@ -202,7 +202,7 @@ def _write_payload(entry: Json, repository: ContentRepository | None, settings: 
     fields = _copy_fields(entry, _PAYLOAD_FIELDS)
     if repository is None:
         return fields
-    baseurl = _find_url(repository, settings)
+    baseurl = find_latest_url(repository, settings)
     if baseurl:
         fields.setdefault("baseurl", baseurl)
     if repository.gpg_key and "gpgkey" not in fields:
@@ -217,7 +217,7 @@ def _write_custom(entry: Json, repository: ContentRepository | None, settings: C
     fields = _copy_fields(entry, _CUSTOM_FIELDS)
     if repository is None:
         return fields
-    baseurl = _find_url(repository, settings)
+    baseurl = find_latest_url(repository, settings)
     if repository.name:
         fields.setdefault("name", repository.name)
     if baseurl:
@@ -232,7 +232,7 @@ def _write_custom(entry: Json, repository: ContentRepository | None, settings: C
     return fields
 
 
-def _find_url(repository: ContentRepository, settings: ContentSettings) -> str:
+def find_latest_url(repository: ContentRepository, settings: ContentSettings) -> str:
     """Return the URL of a repository's latest content; empty if content sources names none."""
     if (
         repository.origin == UPLOAD or not repository.url

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from domain.compose.customization_rules import ADDRESSES
 from domain.compose.lookups import Subject
 from domain.compose.request import Json
 from domain.errors import ImageBuilderError, InvalidRequestError, Violation
@@ -75,7 +77,16 @@ _LOOKUP_PATHS: Final[Mapping[Subject, str]] = {
     Subject.POLICY: "customizations.openscap.policy_id",
 }
 _CUSTOMIZATIONS: Final = "customizations"
+_REPOSITORIES: Final = ("payload_repositories", "custom_repositories")
+# A URL has no blanks, and a host or a path after its scheme.
+_NO_URL: Final = re.compile(r"\s|^[A-Za-z][A-Za-z0-9+.-]*:/{0,2}$|^/{0,2}$")
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://", re.ASCII)
 _PACKAGES: Final = f"{_CUSTOMIZATIONS}.packages"
+
+
+def list_errors(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """The problems that prevent the build."""
+    return tuple(each for each in problems if each.severity is Severity.ERROR)
 
 
 def create_error(path: str, message: str, code: str = ProblemCode.INVALID_REQUEST) -> Problem:
@@ -99,6 +110,32 @@ def from_violation(violation: Violation) -> Problem:
     """The problem of a broken rule of `domain.compose.customization_rules`."""
     path = f"{_CUSTOMIZATIONS}.{violation.path}" if violation.path else _CUSTOMIZATIONS
     return create_error(path, violation.detail, ProblemCode.RULE_VIOLATED)
+
+
+def find_address_problems(customizations: Json) -> Iterator[Problem]:
+    """The problems of repositories' addresses that are no URLs; such requests are accepted, so their builds may fail.
+
+    An address without a scheme is a warning: some back-ends complete it.
+    """
+    for kind in _REPOSITORIES:
+        for index, repository in enumerate(customizations.get(kind, ())):
+            for field in ADDRESSES:
+                value = repository.get(field) or ()
+                for path, address in _list_texts(f"{_CUSTOMIZATIONS}.{kind}[{index}].{field}", value):
+                    if _NO_URL.search(address) is not None:
+                        message = "expected a URL such as https://example.com/repository"
+                        yield create_error(path, message, ProblemCode.INVALID_VALUE)
+                    elif _SCHEME.match(address) is None:
+                        message = "expected a URL with a scheme, such as https://example.com/repository"
+                        yield Problem(path, ProblemCode.INVALID_VALUE, Severity.WARNING, message)
+
+
+def _list_texts(path: str, value: str | Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The texts of a field that has one or a list of them, each with its path."""
+    if isinstance(value, str):
+        yield path, value
+    else:
+        yield from ((f"{path}[{index}]", text) for index, text in enumerate(value) if text)
 
 
 def check_options(customizations: Json, supported: Sequence[str]) -> list[CheckedCustomization]:

@@ -70,7 +70,7 @@ def connect_back_ends(settings: Settings, meter: Meter) -> BackEnds:
         composer=HttpComposer(composer, settings.composer.reuse_seconds),
         composer_lookups=HttpComposer(lookups),
         composer_watch=HttpComposer(watch),
-        resolver=HttpComposer(resolver),
+        resolver=HttpComposer(resolver, resolution_seconds=settings.builds.resolution_timeout),
         content_sources=None if content_sources is None else HttpContentSources(content_sources),
         provisioning=None if provisioning is None else HttpProvisioning(provisioning),
         compliance=None if compliance is None else HttpCompliance(compliance),

@@ -66,7 +66,9 @@ def create_packages(container: Container) -> PackagesController:
     back_ends = container.back_ends()
     lookups, sources = back_ends.composer_lookups, back_ends.content_sources
     return PackagesController(
-        search_packages=SearchPackages(container.catalogue(), container.package_lists(), lookups, sources),
+        search_packages=SearchPackages(
+            container.catalogue(), container.package_lists(), lookups, sources, container.settings().content
+        ),
         recommend_packages=RecommendPackages(back_ends.recommendations),
         link_base=_link_base(container),
     )

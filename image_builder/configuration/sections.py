@@ -239,6 +239,12 @@ class BuildSettings:
     compose_deadline: float = _builds.number(
         "COMPOSE_DEADLINE", 30.0, "seconds for the look-ups and the submission of one build", within=(1.0, 600.0)
     )
+    resolution_timeout: float = _builds.number(
+        "RESOLUTION_TIMEOUT",
+        20.0,
+        "seconds that a check waits for the composer's resolution of packages; after that they are not checked",
+        within=(0.1, 20.0),
+    )
     start_lease: timedelta = _builds.seconds(
         "START_LEASE",
         300.0,

@@ -14,12 +14,12 @@ from domain.compose.problems import (
     CheckedCustomization,
     Problem,
     ProblemCode,
-    Severity,
     check_options,
     create_error,
     create_not_checked,
     explain_resolution,
     find_unsupported,
+    list_errors,
 )
 from domain.compose.resolution import write_resolution_request
 from domain.compose.targets import translate_image_type
@@ -81,7 +81,7 @@ class CheckResult:
     @property
     def errors(self) -> tuple[Problem, ...]:
         """The problems that prevent the build."""
-        return tuple(each for each in self.problems if each.severity is Severity.ERROR)
+        return list_errors(self.problems)
 
 
 class SupportedOptions:
@@ -94,7 +94,7 @@ class SupportedOptions:
     def find(self, distribution: str, image_type: str, architecture: str) -> Sequence[str] | None:
         """Return the paths of osbuild's blueprint that the image type supports; None if they cannot be learnt."""
         try:
-            return self._shared((distribution, image_type, architecture)) or None
+            return self._shared((distribution, image_type, architecture))
         except (UnavailableError, NotFoundError):
             return None
 
@@ -104,8 +104,9 @@ class SupportedOptions:
         found = details.get("architectures", {}).get(architecture, {}).get("image_types")
         for each in found.values() if isinstance(found, dict) else ():
             options = each.get(_OPTIONS) if isinstance(each, dict) else None
-            return tuple(option for option in options or () if isinstance(option, str))
-        return ()
+            if isinstance(options, list) and options:
+                return tuple(option for option in options if isinstance(option, str))
+        raise UnavailableError("The composer does not name the supported options")
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from domain.compose.context import BuildContext
 from domain.compose.customization_rules import find_violations
-from domain.compose.problems import Problem, ProblemCode, create_error, from_violation
+from domain.compose.problems import Problem, ProblemCode, create_error, from_violation, list_errors
 from domain.compose.request import ComposeRequest, ImageRequest, parse_compose_request
 from domain.compose.sound_parts import remove_parts
 from domain.errors import InvalidRequestError
@@ -35,8 +35,8 @@ class Examined:
 
     @property
     def is_sound(self) -> bool:
-        """Whether the request has no problem so far."""
-        return not self.problems
+        """Whether the request has no error so far."""
+        return not list_errors(self.problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +78,12 @@ class ExamineRequests:
         except InvalidRequestError as error:
             return Examined((*problems, create_error("", error.detail), *_find_violations(document)))
         found = tuple(self.prepare.find_problems(identity, request))
-        context = None
-        if found:
-            sound, removed_too = remove_parts(document, [problem.path for problem in found])
-            removed |= removed_too
-            context = self._create_context(identity, parse_compose_request(sound), blueprint_id)
-        else:
-            context = self._create_context(identity, request, blueprint_id)
+        errors = list_errors(found)
+        sound = request
+        if errors:
+            document, removed_too = remove_parts(document, [problem.path for problem in errors])
+            sound, removed = parse_compose_request(document), removed | removed_too
+        context = self._create_context(identity, sound, blueprint_id)
         return Examined((*problems, *found), request.image, context, removed, request.customizations or {})
 
     def _create_context(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from domain.compose.customer_repositories import find_latest_url
 from domain.compose.repositories import write_repository
+from domain.compose.snapshots import ContentSettings
 from domain.content import CUSTOM_ORIGINS, ContentRepository
 from domain.distributions import Catalogue
 from domain.errors import InvalidRequestError
@@ -25,12 +27,16 @@ _URL: Final = re.compile(r"https?://[^\s/?#]+[^\s]*", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class SearchPackages:
-    """Searches the packages that a caller can install in images of a distribution."""
+    """Searches the packages that a caller can install in images of a distribution.
+
+    `content` says where builds read the snapshots of content sources.
+    """
 
     catalogue: Catalogue
     lists: PackageLists
     composer: Composer
     content_sources: ContentSources | None = None
+    content: ContentSettings = field(default_factory=ContentSettings)
 
     def __call__(
         self,
@@ -63,19 +69,19 @@ class SearchPackages:
 
     def _write_additional(self, identity: Identity, additional: Sequence[str]) -> list[dict[str, Any]]:
         """Return the composer's entries of these repositories, in their order."""
-        ids = [each for each in additional if is_uuid(each)]
+        ids = list(dict.fromkeys(each.lower() for each in additional if is_uuid(each)))
         known: dict[str, ContentRepository] = {}
         if ids:
             content_sources = require_configured(self.content_sources, "content sources")
             known = {each.uuid: each for each in content_sources.by_uuid(identity, ids, CUSTOM_ORIGINS)}
-        return [_write_content_repository(each, known) if is_uuid(each) else _write_url(each) for each in additional]
+        return [self._write_known(each, known) if is_uuid(each) else _write_url(each) for each in additional]
 
-
-def _write_content_repository(uuid: str, known: Mapping[str, ContentRepository]) -> dict[str, Any]:
-    repository = known.get(uuid)
-    if repository is None or not repository.url:
-        raise InvalidRequestError(f"repository: content sources has no repository {uuid} of the organization")
-    return {"baseurl": repository.url, "rhsm": False}
+    def _write_known(self, uuid: str, known: Mapping[str, ContentRepository]) -> dict[str, Any]:
+        repository = known.get(uuid.lower())
+        url = "" if repository is None else find_latest_url(repository, self.content)
+        if not url:
+            raise InvalidRequestError(f"repository: content sources has no repository {uuid} of the organization")
+        return {"baseurl": url, "rhsm": False}
 
 
 def _write_url(url: str) -> dict[str, Any]:

@@ -16,7 +16,13 @@ from domain.compose.customizations import find_encoding_faults, translate_custom
 from domain.compose.lookups import Subject, create_questions, find_question_faults
 from domain.compose.passwords import SaltedPassword
 from domain.compose.paths import is_of_ostree
-from domain.compose.problems import Problem, create_error, describe_failed_lookup, from_violation
+from domain.compose.problems import (
+    Problem,
+    create_error,
+    describe_failed_lookup,
+    find_address_problems,
+    from_violation,
+)
 from domain.compose.request import ComposeRequest, Json
 from domain.compose.snapshots import ContentSettings
 from domain.compose.source import ImageSource, resolve_source
@@ -78,13 +84,14 @@ class Prepare:
         return contexts
 
     def find_problems(self, identity: Identity, request: ComposeRequest) -> Iterator[Problem]:
-        """Yield a problem for each error that `check` would raise for this request.
+        """Yield a problem for each error that `check` would raise for this request, and for addresses that are no URLs.
 
         Raises ForbiddenError as `check` does.
         """
         customizations = request.customizations or {}
         violations = list(find_violations(customizations, of_ostree=is_of_ostree(request.image.image_type)))
         yield from map(from_violation, violations)
+        yield from find_address_problems(customizations)
         try:
             source = resolve_source(request, self.catalogue, org_id=identity.tenant, entitled=identity.entitled)
         except InvalidRequestError as error:

@@ -71,6 +71,12 @@ CALLS: dict[str, tuple[Call, int, Any]] = {
         200,
         {"packages": [{"name": "vim", "summary": "s"}]},
     ),
+    "resolution": (lambda it: HttpComposer(it).resolve_packages({}), 200, {"packages": [PACKAGE]}),
+    "resolution, refused": (
+        lambda it: HttpComposer(it).resolve_packages({}),
+        400,
+        {"id": "8", "reason": "r", "details": ["d"]},
+    ),
     "distribution": (
         lambda it: HttpComposer(it).distribution("d", [], []),
         200,

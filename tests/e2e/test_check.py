@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -12,8 +11,7 @@ import pytest
 from adapters.embedded.composer.process import StandInComposer
 from tests.support.blueprints import blueprint
 from tests.support.builders import compose_request
-from tests.support.refusals import refusal
-from tests.support.service import Client, Service
+from tests.support.service import Client
 
 DEPSOLVE = "POST /depsolve/blueprint"
 
@@ -91,34 +89,10 @@ def test_violations_of_the_schema_are_problems(client: Client) -> None:
     assert {code for _, code in codes(document)} == {"invalid-value", "not-checked"}
 
 
-@pytest.mark.parametrize("body", ["", "[]", "{", "7"])
-def test_only_a_body_that_is_no_object_is_refused(client: Client, body: str) -> None:
-    answer = client.request("POST", "/compose/check", data=body, headers={"Content-Type": "application/json"})
-    refusal(answer, 400)
-
-
 def test_a_customization_that_the_image_type_does_not_support_is_an_error(client: Client) -> None:
     body = compose_request("network-installer", customizations={"hostname": "a.example"})
     document = checked(client, body)
     assert ("customizations.hostname", "unsupported-customization") in codes(document)
-
-
-def test_ten_thousand_packages_are_a_valid_request(client: Client) -> None:
-    document = checked(client, with_packages(*(f"absent-{number}" for number in range(10_000))))
-    assert document["valid"] is False
-    assert len(document["problems"]) <= 20
-    assert not [code for _, code in codes(document) if code == "invalid-value"]
-
-
-def test_one_package_more_than_the_contract_allows_is_a_problem(client: Client) -> None:
-    document = checked(client, with_packages(*(f"absent-{number}" for number in range(10_001))))
-    assert codes(document) == [("customizations.packages", "invalid-value"), ("customizations.packages", "not-checked")]
-
-
-def test_a_base_url_that_is_no_url_is_answered_clearly(client: Client) -> None:
-    document = checked(client, compose_request(customizations={"payload_repositories": [{"rhsm": False}]}))
-    assert document["valid"] is False
-    assert codes(document)[0][0].startswith("customizations.payload_repositories")
 
 
 @pytest.fixture
@@ -127,39 +101,10 @@ def restored(composer: StandInComposer) -> Iterator[StandInComposer]:
     composer.reset()
 
 
-@pytest.mark.parametrize("status", [404, 501, 500])
-def test_a_composer_without_the_operation_leads_to_a_warning(
-    client: Client, restored: StandInComposer, status: int
-) -> None:
-    restored.steer(raw={DEPSOLVE: {"status": status, "body": "no"}})
-    document = checked(client, with_packages("nginx", unused()))
-    assert document["valid"] is True
-    assert codes(document) == [("customizations.packages", "not-checked")]
-    assert document["problems"][0]["severity"] == "warning"
-
-
 def test_other_errors_are_reported_while_packages_cannot_be_resolved(client: Client, restored: StandInComposer) -> None:
     restored.steer(raw={DEPSOLVE: {"status": 501, "body": "no"}})
     document = checked(client, compose_request("network-installer", customizations={"packages": [unused()]}))
     assert {code for _, code in codes(document)} == {"unsupported-customization", "not-checked"}
-
-
-def test_a_hundred_equal_simultaneous_checks_make_one_call(client: Client, restored: StandInComposer) -> None:
-    restored.steer(depsolve_latency=1.0)
-    body, before = with_packages(unused()), posted(restored)
-    with ThreadPoolExecutor(20) as threads:
-        documents = list(threads.map(lambda _: checked(client, body), range(100)))
-    assert posted(restored) - before == 1
-    assert all(codes(each) == [("customizations.packages[0]", "packages-not-found")] for each in documents)
-
-
-def test_a_third_resolution_of_a_tenant_is_refused_with_429(client: Client, restored: StandInComposer) -> None:
-    restored.steer(depsolve_latency=2.0)
-    with ThreadPoolExecutor(3) as threads:
-        bodies = [with_packages(unused()) for _ in range(3)]
-        answers = list(threads.map(lambda body: client.post("/compose/check", body), bodies))
-    assert sorted(each.status_code for each in answers) == [200, 200, 429]
-    assert [each.headers["Retry-After"] for each in answers if each.status_code == 429] == ["5"]
 
 
 def test_explain_shows_the_request_of_the_composer_without_secrets(client: Client) -> None:
@@ -184,11 +129,6 @@ def test_a_blueprint_is_checked_image_by_image(client: Client) -> None:
     assert answer.status_code == 200, answer.text
     assert answer.json()["images"]
     assert client.get("/composes").json()["meta"]["count"] == 0
-
-
-def test_the_blueprint_of_another_organization_is_not_found(client: Client, service: Service) -> None:
-    id_ = client.post("/blueprints", blueprint(uuid4().hex)).json()["id"]
-    refusal(service.client(uuid4().hex).post(f"/blueprints/{id_}/check"), 404)
 
 
 STRICT = {"Prefer": "respond-async, handling=strict"}

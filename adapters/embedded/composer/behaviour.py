@@ -33,6 +33,7 @@ class Behaviour:
     latency: float = 0.0
     post_latency: float = 0.0
     depsolve_latency: float = 0.0
+    depsolve_hang: bool = False
     post_error: Refusal | None = None
     post_raw: RawAnswer | None = None
     post_drop: str | None = None
@@ -88,6 +89,7 @@ class BehaviourSchema(Schema):
     latency = of.Float(allow_none=True, validate=NOT_NEGATIVE)
     post_latency = of.Float(allow_none=True, validate=NOT_NEGATIVE)
     depsolve_latency = of.Float(allow_none=True, validate=NOT_NEGATIVE)
+    depsolve_hang = of.Boolean(allow_none=True)
     post_error = of.Nested(RefusalSchema, allow_none=True)
     post_raw = of.Nested(RawAnswerSchema, allow_none=True)
     post_drop = of.String(allow_none=True, validate=validate.OneOf(["before", "after"]))

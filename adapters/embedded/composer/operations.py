@@ -159,6 +159,7 @@ class Operations:
         wanted = _read(request, await request.body(), depsolve_validator())
         if not distributions.is_known(wanted["distribution"]):
             raise RefusedError(400, "4", "Unsupported distribution", wanted["distribution"])
+        await self._steering.hang_while(lambda: self._steering.behaviour.depsolve_hang)
         names = list_packages(wanted)
         error = build_errors.find_resolution_error(names) or packages.describe_missing(names)
         if error is not None:
