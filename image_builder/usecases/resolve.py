@@ -1,4 +1,4 @@
-"""Resolve packages at the composer: equal requests share one answer, and a tenant may run only few at the same time."""
+"""Resolve packages at the composer: equal requests of a tenant share one answer, and only few may run at a time."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 
 from domain.errors import ImageBuilderError, RateLimitedError, UnavailableError
+from domain.failures import Responsible, explain
 from ports.deadline import remaining_seconds, until
 from ports.resolver import PackageResolver, Resolution
 
@@ -39,6 +40,9 @@ class _Entry:
 class ResolvePackages:
     """Resolves packages; the answers and the limit belong to one process. Thread-safe.
 
+    Tenants share no answers: the time of an answer would show whether another tenant had asked the same, and the
+    request names a tenant's own repositories.
+
     `ports.shared_calls` does not serve here: taking one of a tenant's places and beginning a shared call is one step,
     so that those who wait for the answer need no place.
     """
@@ -52,9 +56,12 @@ class ResolvePackages:
     def __call__(self, tenant: str, request: dict[str, Any]) -> Resolution:
         """Return the resolution of a DepsolveRequest of the composer's API.
 
+        The answer is shared for 5 minutes, unless it is an error of the platform, such as a repository that cannot be
+        read.
+
         Raises RateLimitedError if the tenant has too many running, and UnavailableError if there is no answer in time.
         """
-        key = sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).digest()
+        key = sha256(orjson.dumps([tenant, request], option=orjson.OPT_SORT_KEYS)).digest()
         with self._lock:
             self._drop_old()
             entry = self._entries.get(key)
@@ -90,7 +97,7 @@ class ResolvePackages:
                 self._running[tenant] -= 1
                 if not self._running[tenant]:
                     del self._running[tenant]
-                if error is None:
+                if error is None and _is_about_request(resolution):
                     entry.packages = len(resolution.packages)
                     entry.valid_until = time.monotonic() + _VALID_FOR
                 else:
@@ -109,3 +116,8 @@ class ResolvePackages:
             too_many = len(ended) - number > _MOST_ANSWERS or packages > _MOST_PACKAGES
             if too_many or self._entries[key].valid_until < now:
                 packages -= self._entries.pop(key).packages
+
+
+def _is_about_request(resolution: Resolution) -> bool:
+    """Whether an equal request would get an equal answer: the packages, or an error that the request causes."""
+    return resolution.error is None or explain(resolution.error).responsible is Responsible.REQUEST

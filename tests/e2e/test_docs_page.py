@@ -236,7 +236,7 @@ COMPLETIONS = dict.fromkeys(
         ("blueprint/getBlueprint", {"version": ""}),
         ("blueprint/updateBlueprint", {"If-Match": "", **COMPLETIONS}),
         ("blueprint/composeBlueprint", {"Idempotency-Key": "", "Prefer": "", "X-ImageBuilder-ui": ""}),
-            ("compose/checkCompose", {"explain": ""}),
+        ("compose/checkCompose", {"explain": ""}),
     ],
 )
 def test_an_optional_parameter_is_filled_in_with_its_default_only(
