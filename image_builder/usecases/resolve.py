@@ -14,10 +14,10 @@ import orjson
 
 from domain.errors import ImageBuilderError, RateLimitedError, UnavailableError
 from domain.failures import Responsible, explain
-from ports.deadline import remaining_seconds, until
+from ports.deadline import remaining_seconds
 from ports.resolver import PackageResolver, Resolution
 
-# Seconds for one resolution, and for which its answer is shared.
+# Seconds to wait for a resolution that runs already, and for which its answer is shared.
 _TIMEOUT: Final = 20.0
 _VALID_FOR: Final = 300.0
 # The resolutions that one tenant may have running in this process.
@@ -87,8 +87,8 @@ class ResolvePackages:
         error: ImageBuilderError | None = UnavailableError("The packages could not be resolved")
         resolution = Resolution()
         try:
-            with until(_TIMEOUT):
-                resolution = self._resolver.resolve_packages(request)
+            # No deadline of its own: the circuit breaker disregards calls that end early because of a deadline.
+            resolution = self._resolver.resolve_packages(request)
             error = None
         except ImageBuilderError as raised:
             error = raised

@@ -11,6 +11,7 @@ import pytest
 from domain.errors import RateLimitedError, UnavailableError
 from domain.status import BuildError
 from image_builder.usecases.resolve import ResolvePackages
+from ports.deadline import remaining_seconds, until
 from ports.resolver import Resolution
 from tests.support.waiting import PATIENCE
 
@@ -85,6 +86,20 @@ def test_an_error_is_shared_only_if_the_request_causes_it(details: str, calls: i
     resolve = ResolvePackages(resolver)
     assert resolve("t", {"a": 1}) == resolve("t", {"a": 1})
     assert resolver.calls == calls
+
+
+def test_a_resolution_has_only_the_deadline_of_its_caller() -> None:
+    """Otherwise a composer that hangs would open no circuit breaker, which disregards calls with a short deadline."""
+    seconds = []
+
+    class Recording:
+        def resolve_packages(self, request: Any) -> Resolution:
+            seconds.append(remaining_seconds())
+            return Resolution()
+
+    with until(1000):
+        ResolvePackages(Recording())("t", {"a": 1})
+    assert seconds[0] > 500
 
 
 def test_a_failure_is_not_kept_and_gives_the_place_back() -> None:
