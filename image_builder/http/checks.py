@@ -90,13 +90,24 @@ def _image(image: CheckedImage, *, explain: bool) -> dict[str, Any]:
 
 
 def _mask(request: Mapping[str, Any]) -> Any:
-    """Return the composer's request without secrets: fields, file contents (scripts hold keys), and parts of texts."""
+    """Return the composer's request without secrets: fields with secret names, further fields, and parts of texts."""
     masked = mask_fields(request)
     for holder in (masked, masked.get("blueprint") or {}):
-        for file in (holder.get("customizations") or {}).get("files", ()):
-            if "data" in file:
-                file["data"] = MASK
+        _mask_further(holder.get("customizations") or {})
     return orjson.loads(mask_secrets(orjson.dumps(masked)))
+
+
+def _mask_further(customizations: dict[str, Any]) -> None:
+    """Mask fields of the composer's customizations that hold secrets although their names do not say so.
+
+    Files and Ignition configurations may hold keys and hashes. Blueprints do not show their SSH keys.
+    """
+    holders = [(file, "data") for file in customizations.get("files") or ()]
+    holders += [(user, "key") for name in ("users", "user") for user in customizations.get(name) or ()]
+    holders.append(((customizations.get("ignition") or {}).get("embedded") or {}, "config"))
+    for holder, name in holders:
+        if name in holder:
+            holder[name] = MASK
 
 
 def _quota(quota: Allowance | None) -> dict[str, Any]:

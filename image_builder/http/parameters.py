@@ -20,6 +20,7 @@ MAX_PARAMETERS: Final = 5_000
 # The names of parameters that hold the name of a distribution.
 _DISTRIBUTION_PARAMETERS: Final = frozenset({"distribution", "distro"})
 _INTEGER: Final = re.compile(r"-?[0-9]{1,30}", re.ASCII)
+_BOOLEANS: Final = {"true": True, "false": False}
 # The boundary between two words of a camelCase name.
 _WORD_BOUNDARY: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -89,8 +90,15 @@ class Parameter:
             raise InvalidRequestError(f"{self.name}: holds a NUL character")
         if self.distributions:
             text = normalize_distribution_name(text, self.distributions)
+        return self._parse_typed(text, schema)
+
+    def _parse_typed(self, text: str, schema: Mapping[str, Any]) -> Any:
         if schema.get("type") == "integer":
             return self._parse_integer(text, schema)
+        if schema.get("type") == "boolean":
+            if text not in _BOOLEANS:
+                raise InvalidRequestError(f"{self.name}: expected true or false")
+            return _BOOLEANS[text]
         if schema.get("format") == "uuid":
             if not is_uuid(text):
                 raise InvalidRequestError(f"{self.name}: expected a UUID")

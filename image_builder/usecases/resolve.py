@@ -1,4 +1,4 @@
-"""Resolve packages at the composer: equal requests share one answer, and a tenant may run only few at the same time."""
+"""Resolve packages at the composer: equal requests of a tenant share one answer, and only few may run at a time."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from typing import Any, Final
 import orjson
 
 from domain.errors import ImageBuilderError, RateLimitedError, UnavailableError
-from ports.deadline import remaining_seconds, until
+from domain.failures import Responsible, explain
+from ports.deadline import remaining_seconds
 from ports.resolver import PackageResolver, Resolution
 
-# Seconds for one resolution, and for which its answer is shared.
+# Seconds to wait for a resolution that runs already, and for which its answer is shared.
 _TIMEOUT: Final = 20.0
 _VALID_FOR: Final = 300.0
 # The resolutions that one tenant may have running in this process.
@@ -39,6 +40,9 @@ class _Entry:
 class ResolvePackages:
     """Resolves packages; the answers and the limit belong to one process. Thread-safe.
 
+    Tenants share no answers: the time of an answer would show whether another tenant had asked the same, and the
+    request names a tenant's own repositories.
+
     `ports.shared_calls` does not serve here: taking one of a tenant's places and beginning a shared call is one step,
     so that those who wait for the answer need no place.
     """
@@ -52,9 +56,12 @@ class ResolvePackages:
     def __call__(self, tenant: str, request: dict[str, Any]) -> Resolution:
         """Return the resolution of a DepsolveRequest of the composer's API.
 
+        The answer is shared for 5 minutes, unless it is an error of the platform, such as a repository that cannot be
+        read.
+
         Raises RateLimitedError if the tenant has too many running, and UnavailableError if there is no answer in time.
         """
-        key = sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).digest()
+        key = sha256(orjson.dumps([tenant, request], option=orjson.OPT_SORT_KEYS)).digest()
         with self._lock:
             self._drop_old()
             entry = self._entries.get(key)
@@ -80,8 +87,8 @@ class ResolvePackages:
         error: ImageBuilderError | None = UnavailableError("The packages could not be resolved")
         resolution = Resolution()
         try:
-            with until(_TIMEOUT):
-                resolution = self._resolver.resolve_packages(request)
+            # No deadline of its own: the circuit breaker disregards calls that end early because of a deadline.
+            resolution = self._resolver.resolve_packages(request)
             error = None
         except ImageBuilderError as raised:
             error = raised
@@ -90,7 +97,7 @@ class ResolvePackages:
                 self._running[tenant] -= 1
                 if not self._running[tenant]:
                     del self._running[tenant]
-                if error is None:
+                if error is None and _is_about_request(resolution):
                     entry.packages = len(resolution.packages)
                     entry.valid_until = time.monotonic() + _VALID_FOR
                 else:
@@ -109,3 +116,8 @@ class ResolvePackages:
             too_many = len(ended) - number > _MOST_ANSWERS or packages > _MOST_PACKAGES
             if too_many or self._entries[key].valid_until < now:
                 packages -= self._entries.pop(key).packages
+
+
+def _is_about_request(resolution: Resolution) -> bool:
+    """Whether an equal request would get an equal answer: the packages, or an error that the request causes."""
+    return resolution.error is None or explain(resolution.error).responsible is Responsible.REQUEST

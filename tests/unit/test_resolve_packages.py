@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from domain.errors import RateLimitedError, UnavailableError
+from domain.status import BuildError
 from image_builder.usecases.resolve import ResolvePackages
+from ports.deadline import remaining_seconds, until
 from ports.resolver import Resolution
 from tests.support.waiting import PATIENCE
 
@@ -17,9 +19,10 @@ from tests.support.waiting import PATIENCE
 class HeldResolver:
     """A resolver whose calls end when `release` is set."""
 
-    def __init__(self, packages: int = 1, error: Exception | None = None) -> None:
+    def __init__(self, packages: int = 1, error: Exception | None = None, resolution: Resolution | None = None) -> None:
         self.calls = 0
         self.packages = packages
+        self.resolution = resolution
         self.error = error
         self.begun, self.release = Event(), Event()
 
@@ -29,6 +32,8 @@ class HeldResolver:
         assert self.release.wait(PATIENCE)
         if self.error is not None:
             raise self.error
+        if self.resolution is not None:
+            return self.resolution
         return Resolution(packages=[{"name": f"p{number}"} for number in range(self.packages)])
 
 
@@ -54,8 +59,47 @@ def test_the_order_of_keys_does_not_matter() -> None:
     resolver = HeldResolver()
     resolver.release.set()
     resolve = ResolvePackages(resolver)
-    assert resolve("t", {"a": 1, "b": 2}) is resolve("another", {"b": 2, "a": 1})
+    assert resolve("t", {"a": 1, "b": 2}) is resolve("t", {"b": 2, "a": 1})
     assert resolver.calls == 1
+
+
+def test_organizations_share_no_answers() -> None:
+    """Otherwise the time of an answer would show whether another organization had asked the same."""
+    resolver = HeldResolver()
+    resolver.release.set()
+    resolve = ResolvePackages(resolver)
+    assert resolve("t", {"a": 1}) is not resolve("another", {"a": 1})
+    assert resolver.calls == 2
+
+
+@pytest.mark.parametrize(
+    ("details", "calls"),
+    [
+        ("missing packages: ngnix", 1),
+        ("nothing provides libfoo.so.1 needed by foo-1.0", 1),
+        ("Failed to download metadata for repo 'os' [https://repo.invalid/]: 503", 2),
+    ],
+)
+def test_an_error_is_shared_only_if_the_request_causes_it(details: str, calls: int) -> None:
+    resolver = HeldResolver(resolution=Resolution(error=BuildError(9, "Failed to depsolve packages", details)))
+    resolver.release.set()
+    resolve = ResolvePackages(resolver)
+    assert resolve("t", {"a": 1}) == resolve("t", {"a": 1})
+    assert resolver.calls == calls
+
+
+def test_a_resolution_has_only_the_deadline_of_its_caller() -> None:
+    """Otherwise a composer that hangs would open no circuit breaker, which disregards calls with a short deadline."""
+    seconds = []
+
+    class Recording:
+        def resolve_packages(self, request: Any) -> Resolution:
+            seconds.append(remaining_seconds())
+            return Resolution()
+
+    with until(1000):
+        ResolvePackages(Recording())("t", {"a": 1})
+    assert seconds[0] > 500
 
 
 def test_a_failure_is_not_kept_and_gives_the_place_back() -> None:

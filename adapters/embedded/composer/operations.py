@@ -155,8 +155,9 @@ class Operations:
 
     async def resolve_packages(self, request: Request) -> Response:
         """The packages of an image, or the error of the package manager."""
+        body = await request.body()  # before the pause, in which the client may disconnect
         await self._steering.pause(self._steering.behaviour.depsolve_latency)
-        wanted = _read(request, await request.body(), depsolve_validator())
+        wanted = _read(request, body, depsolve_validator())
         if not distributions.is_known(wanted["distribution"]):
             raise RefusedError(400, "4", "Unsupported distribution", wanted["distribution"])
         await self._steering.hang_while(lambda: self._steering.behaviour.depsolve_hang)
