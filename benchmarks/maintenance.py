@@ -43,8 +43,6 @@ from image_builder.telemetry import logs
 from tests.support.service import PROJECT
 
 _LONGEST_WAIT_MS: Final = 250
-# Long enough to see what the machine's other work alone makes anybody wait.
-_QUIET_SECONDS: Final = 30.0
 # Those that are being hidden at the moment are left to the next run.
 _REMOVED_AT_LEAST: Final = 0.999
 # Composes that stay: one for so many that go, and one in ten of them holds a password.
@@ -79,7 +77,14 @@ class Waits:
 
 @click.command()
 @click.argument("number", type=click.IntRange(1000), default=1_000_000)
-def main(*, number: int) -> None:
+@click.option(
+    "--quiet",
+    "quiet_seconds",
+    default=30.0,
+    show_default=True,
+    help="Seconds of the same calls alone, before the maintenance.",
+)
+def main(*, number: int, quiet_seconds: float) -> None:
     """Remove NUMBER composes (a million if not given). Exit status 1 if somebody waits longer than 250 ms meanwhile."""
     logs.configure("WARNING")
     with tempfile.TemporaryDirectory(prefix="image-builder-benchmark-", dir="/var/tmp") as folder:
@@ -90,7 +95,7 @@ def main(*, number: int) -> None:
             _seed(parameters, number)
             with _calls(parameters, number) as calls:
                 with _going_on(quiet := calls()):
-                    time.sleep(_QUIET_SECONDS)
+                    time.sleep(quiet_seconds)
                 with _going_on(beside := calls()):
                     began = time.monotonic()
                     outcome = _maintained(parameters)
