@@ -181,6 +181,9 @@ def _row(start: uuid.UUID, compose_id: str, document: dict[str, Any]) -> dict[st
         "image_name": document["image_name"],
         "client_id": document["client_id"],
         "blueprint_version": None,
+        "rerun_of": None,
+        "created_by": "u",
+        "labels": None,
     }
 
 

@@ -20,6 +20,8 @@ from typing import Any, Final
 
 import click
 
+from benchmarks import rounds
+from benchmarks.rounds import Target
 from tests.load.__main__ import UNLIMITED, locust
 from tests.support.embedded import embedded
 from tests.support.service import PROJECT
@@ -29,6 +31,8 @@ _LOOK: Final = 0.5
 _DOCUMENT: Final = PROJECT / "docs" / "capacity.md"
 _BEGIN: Final = "<!-- capacity: begin -->"
 _END: Final = "<!-- capacity: end -->"
+# CPU time of a request with several workers, compared with one.
+_MAX_RATIO: Final = 1.15
 # Whose processes they are, by a word of their command lines; the first that fits counts.
 _PARTS: Final = {
     "PostgreSQL": "postgres",
@@ -41,7 +45,7 @@ _PARTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One step: what Locust tells, and cores of CPU that each part took."""
+    """One step: what Locust reports, the cores that each part took, and the service's CPU time of a request in ms."""
 
     workers: int
     users: int
@@ -49,6 +53,7 @@ class Result:
     load: dict[str, Any]
     cores: dict[str, float]
     busiest_process: float
+    request_ms: float
 
 
 class Watch:
@@ -144,22 +149,44 @@ def step(url: str, workers: int, users: int, seconds: int, folder: Path) -> Resu
     with watched() as watch:
         status = locust(url, options)
     cores = {part: steady(seen) for part, seen in watch.cores.items()}
-    return Result(workers, users, status == 0, json.loads(summary.read_text()), cores, steady(watch.busiest))
+    load = json.loads(summary.read_text())
+    request_ms = cores["service"] / load["rate"] * 1000
+    return Result(workers, users, status == 0, load, cores, steady(watch.busiest), request_ms)
 
 
 def table(results: list[Result]) -> str:
     """What docs/capacity.md shows."""
     cores = [f"{part}, cores" for part in (*_PARTS, "busiest process of the service")]
-    heads = ["workers", "users", "requests/s", "median ms", "95 % ms", "builds in time", "service levels", *cores]
+    heads = ["workers", "users", "requests/s", "median ms", "95 % ms", "builds in time", "service levels"]
+    heads += ["service, CPU ms a request", *cores]
     rows = [heads, ["---:"] * len(heads)]
     for each in results:
         in_time = each.load["levels"]["compose latency"]["share"]
         figures = [str(each.workers), str(each.users), f"{each.load['rate']:.0f}"]
         figures += [f"{each.load['median']:.0f}", f"{each.load['p95']:.0f}", f"{in_time:.1%}"]
-        figures += ["kept" if each.kept else "missed"]
+        figures += ["kept" if each.kept else "missed", f"{each.request_ms:.2f}"]
         rows.append(figures + [f"{each.cores[part]:.2f}" for part in _PARTS] + [f"{each.busiest_process:.2f}"])
     lines = [f"| {' | '.join(row)} |" for row in rows]
     return f"{os.cpu_count()} cores for all of it, Python {platform.python_version()}:\n\n" + "\n".join(lines)
+
+
+def ratios(results: list[Result]) -> list[Target]:
+    """CPU time of a request with several workers, as ratios to one worker under the same numbers of users."""
+    counts = sorted({each.workers for each in results} - {1})
+    targets = []
+    for workers in counts:
+        users = {each.users for each in results if each.workers == 1}
+        users &= {each.users for each in results if each.workers == workers}
+        if users:
+            ratio = _request_seconds(results, workers, users) / _request_seconds(results, 1, users)
+            targets.append(Target(f"CPU per request, {workers} workers to one", ratio, _MAX_RATIO))
+    return targets
+
+
+def _request_seconds(results: list[Result], workers: int, users: set[int]) -> float:
+    """The service's CPU seconds of a request in all steps with these workers and one of these numbers of users."""
+    steps = [each for each in results if each.workers == workers and each.users in users]
+    return sum(each.cores["service"] for each in steps) / sum(float(each.load["rate"]) for each in steps)
 
 
 @click.command()
@@ -168,7 +195,7 @@ def table(results: list[Result]) -> str:
 @click.option("--seconds", default=24, show_default=True, help="Seconds of each step.")
 @click.option("--write", is_flag=True, help="Write the table into docs/capacity.md.")
 def main(*, counts: tuple[int, ...], steps: tuple[int, ...], seconds: int, write: bool) -> None:
-    """Measure; about five minutes."""
+    """Measure; about five minutes. Exit status 1 if a request costs more CPU time with several workers."""
     results: list[Result] = []
     with tempfile.TemporaryDirectory() as folder:
         for workers in counts:
@@ -182,6 +209,7 @@ def main(*, counts: tuple[int, ...], steps: tuple[int, ...], seconds: int, write
     if write:
         before, begin, rest = _DOCUMENT.read_text().partition(_BEGIN)
         _DOCUMENT.write_text(f"{before}{begin}\n{measured}\n{_END}{rest.partition(_END)[2]}")
+    rounds.finish(ratios(results))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import median
 from typing import Final
 
@@ -16,6 +19,10 @@ from benchmarks import wrk
 from benchmarks.common import Server
 from benchmarks.wrk import Load, Result
 
+# The variable with the name of the file for the targets.
+RESULTS_VARIABLE: Final = "BENCHMARK_RESULTS"
+REACHED: Final = "[green]reached[/green]"
+MISSED: Final = "[red]missed[/red]"
 # Into a file as wide as the tables are.
 console: Final = Console(width=None if sys.stdout.isatty() else 132)
 
@@ -66,6 +73,18 @@ class Target:
     @property
     def met(self) -> bool:
         return self.value <= self.limit if self.at_most else self.value >= self.limit
+
+    @property
+    def shown_value(self) -> str:
+        return f"{self.value:.2f}{self.unit}"
+
+    @property
+    def shown_limit(self) -> str:
+        return f"{'<=' if self.at_most else '>='} {self.limit:g}{self.unit}"
+
+    @property
+    def verdict(self) -> str:
+        return REACHED if self.met else MISSED
 
 
 def measured(server: Server, load: Load, *, connections: int, seconds: float) -> Sample:
@@ -134,15 +153,17 @@ def targets_of(results: Iterable[Compared]) -> list[Target]:
 
 
 def finish(targets: Iterable[Target]) -> None:
-    """Print what was reached of what was to be reached, and end the program: with 1 when something was not."""
+    """Print what was reached of what was to be reached, and end the program: with 1 when something was not.
+
+    `python -m benchmarks` names a file, to which the targets are written as lines of JSON.
+    """
     targets = list(targets)
+    if results := os.environ.get(RESULTS_VARIABLE):
+        lines = "".join(f"{json.dumps(asdict(target))}\n" for target in targets)
+        Path(results).write_text(lines, encoding="utf-8")
     table = Table("target", "is", "should be", "", title="Targets")
     for target in targets:
-        sign = "<=" if target.at_most else ">="
-        verdict = "[green]reached[/green]" if target.met else "[red]missed[/red]"
-        table.add_row(
-            target.title, f"{target.value:.2f}{target.unit}", f"{sign} {target.limit:g}{target.unit}", verdict
-        )
+        table.add_row(target.title, target.shown_value, target.shown_limit, target.verdict)
     console.print(table)
     sys.exit(0 if all(target.met for target in targets) else 1)
 

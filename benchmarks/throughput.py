@@ -36,6 +36,8 @@ def same_answers(ours: Server, bare: Server) -> None:
         answers = [
             requests.get(server.url + load.path, headers=load.headers, timeout=10).json() for server in (ours, bare)
         ]
+        for answer in answers:
+            answer.get("links", {}).pop("next", None)  # a cursor, which the bare handlers do not make
         if answers[0] != answers[1]:
             raise RuntimeError(f"{load.path}: the answers differ:\n{answers[0]}\n{answers[1]}"[:2000])
 

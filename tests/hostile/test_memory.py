@@ -5,6 +5,7 @@ How fast it serves them meanwhile is what `benchmarks.hostile` measures.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.support import cgroups
 from tests.support.attacks import ATTACKS, MIB, Attack, attacked
 from tests.support.builders import compose_request
 from tests.support.databases import Parameters
+from tests.support.processes import children_of
 from tests.support.rounds import sampled
 from tests.support.service import Service
 
@@ -36,6 +38,23 @@ def attacked_service(
 ) -> Iterator[Service]:
     with Service(module_database, composer_process.url, environment=RATES, cgroup=container) as service:
         yield service
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) == 1, reason="this machine has one core")
+@pytest.mark.parametrize("attack", sampled(ATTACKS, 2), ids=lambda attack: attack.name)
+def test_two_workers_survive_an_attack_in_300_mib(
+    module_database: Parameters, composer: StandInComposer, attack: Attack
+) -> None:
+    with (
+        cgroups.memory_limit(300 * MIB) as folder,
+        Service(module_database, composer.url, environment=RATES, workers=None, cgroup=folder) as service,
+    ):
+        assert service.process is not None
+        workers = children_of(service.process.pid)
+        assert len(workers) == 2
+        attacked(attack, service.url, module_database, SECONDS)
+        assert cgroups.kills(folder) == 0
+        assert children_of(service.process.pid) == workers
 
 
 @pytest.mark.parametrize("attack", sampled(ATTACKS, 5), ids=lambda attack: attack.name)
