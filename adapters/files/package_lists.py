@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import tempfile
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, repeat
 from mmap import ACCESS_READ, mmap
 from multiprocessing.reduction import DupFd
+from operator import add
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 from weakref import finalize
@@ -29,6 +31,9 @@ from domain.similar_names import NameIndex
 
 # The type code of offsets in `array` and `memoryview`: unsigned integers.
 _OFFSET: Final = "I"
+_OFFSET_BYTES: Final = array(_OFFSET).itemsize
+# A text that more names contain is searched in the split list: to split it then takes less time than to find each name.
+_FEW: Final = 300
 # The number of name indexes in memory. Each takes about 1 MB for 8,000 names.
 _MAX_NAME_INDEXES: Final = 4
 # The separator of names may be a lone surrogate (see `_find_separator`); texts of JSON files contain none.
@@ -39,15 +44,16 @@ _SURROGATES: Final = "surrogatepass"
 class _Index:
     """The positions of the packages of one architecture in the shared memory, as offsets in bytes from its beginning.
 
-    `names` is the offset of the sorted names, with `separator` between them; `summaries` that of their summaries. At
-    `offsets` there is an array with the beginning of each summary and the end of the last one, in bytes relative to
-    `summaries`. All text is UTF-8.
+    `names` is the offset of the sorted names, with `separator` after each; `summaries` that of their summaries. At
+    `name_begins` there is an array with the beginning of each name and the end of the last one, in bytes relative to
+    `names`; at `summary_begins` there is the same of the summaries. All text is UTF-8.
     """
 
     count: int
     separator: str
     names: int
-    offsets: int
+    name_begins: int
+    summary_begins: int
     summaries: int
 
 
@@ -74,12 +80,8 @@ class FilePackageLists:
         index = self._indexes.get((distribution.name, architecture))
         if index is None:
             return None
-        # Split for each search: this takes less than a millisecond, and keeping all split lists would take many
-        # megabytes.
-        names = self._names(index)
-        found = rank(names, text)
-        on_page = found[page.offset : page.offset + page.limit]
-        return PackagesPage(len(found), tuple(Package(names[at], self._summary(index, at)) for at in on_page))
+        found = self._rank(index, text)
+        return PackagesPage(len(found), tuple(self._packages(index, found[page.offset : page.offset + page.limit])))
 
     def find_similar(
         self, distribution: Distribution, architecture: str, names: Sequence[str]
@@ -99,14 +101,46 @@ class FilePackageLists:
         """Let multiprocessing pass a duplicate of the descriptor to a spawned process."""
         return _rebuild, (DupFd(self._descriptor), self._indexes)
 
-    def _names(self, index: _Index) -> list[str]:
-        return self._text(index.names, index.offsets).split(index.separator)[: index.count]
+    def _rank(self, index: _Index, text: str) -> Sequence[int]:
+        """Return what `domain.packages.rank` returns for the names of the index."""
+        if not text:
+            return range(index.count)
+        found = self._find_few(index, text)
+        # Split for each search: this takes less than a millisecond, and keeping all split lists would take many
+        # megabytes.
+        return rank(self._names(index), text) if found is None else found
 
-    def _summary(self, index: _Index, position: int) -> str:
-        size = array(_OFFSET).itemsize
-        at = index.offsets + position * size
-        begin, end = memoryview(self._memory)[at : at + 2 * size].cast(_OFFSET)
-        return self._text(index.summaries + begin, index.summaries + end)
+    def _find_few(self, index: _Index, text: str) -> list[int] | None:
+        """Return the positions of the names that contain the text, ranked, or None if there are more than `_FEW`."""
+        if index.separator in text:
+            return []
+        needle = text.encode(errors=_SURROGATES)
+        names = self._memory[index.names : index.name_begins]
+        begins = self._begins(index.name_begins, index)
+        at_begin: list[int] = []
+        behind: list[int] = []
+        at = names.find(needle)
+        while at >= 0:
+            position = bisect_right(begins, at) - 1
+            (at_begin if begins[position] == at else behind).append(position)
+            if len(at_begin) + len(behind) > _FEW:
+                return None
+            at = names.find(needle, begins[position + 1])
+        return at_begin + behind
+
+    def _names(self, index: _Index) -> list[str]:
+        return self._text(index.names, index.name_begins).split(index.separator)[: index.count]
+
+    def _packages(self, index: _Index, positions: Iterable[int]) -> Iterator[Package]:
+        names, summaries = self._begins(index.name_begins, index), self._begins(index.summary_begins, index)
+        for at in positions:
+            name = self._text(index.names + names[at], index.names + names[at + 1])
+            summary = self._text(index.summaries + summaries[at], index.summaries + summaries[at + 1])
+            yield Package(name.removesuffix(index.separator), summary)
+
+    def _begins(self, offset: int, index: _Index) -> memoryview:
+        """Return the array at this offset, which has one element more than the index has packages."""
+        return memoryview(self._memory)[offset : offset + (index.count + 1) * _OFFSET_BYTES].cast(_OFFSET)
 
     def _text(self, begin: int, end: int) -> str:
         return self._memory[begin:end].decode(errors=_SURROGATES)
@@ -167,12 +201,16 @@ def _write(memory: BinaryIO, lists: Sequence[PackageList]) -> _Index:
     names = sorted(summary_of)
     summaries = list(map(str.encode, map(summary_of.__getitem__, names)))
     separator = _find_separator(names)
+    joined = "".join(map(add, names, repeat(separator))).encode(errors=_SURROGATES)
+    separator_bytes = separator.encode(errors=_SURROGATES)
+    sizes = map(add, map(len, joined.split(separator_bytes)[: len(names)]), repeat(len(separator_bytes)))
     begin = memory.tell()
-    offsets = begin + memory.write(separator.join(names).encode(errors=_SURROGATES))
-    begins = array(_OFFSET, accumulate(map(len, summaries), initial=0))
-    in_summaries = offsets + memory.write(begins.tobytes())
+    name_begins = begin + memory.write(joined)
+    summary_begins = name_begins + memory.write(array(_OFFSET, accumulate(sizes, initial=0)).tobytes())
+    begins_of_summaries = array(_OFFSET, accumulate(map(len, summaries), initial=0))
+    in_summaries = summary_begins + memory.write(begins_of_summaries.tobytes())
     memory.write(b"".join(summaries))
-    return _Index(len(names), separator, begin, offsets, in_summaries)
+    return _Index(len(names), separator, begin, name_begins, summary_begins, in_summaries)
 
 
 def _find_separator(names: Iterable[str]) -> str:
