@@ -65,10 +65,9 @@ def create_packages(container: Container) -> PackagesController:
     """Package search and recommendations."""
     back_ends = container.back_ends()
     lookups, sources = back_ends.composer_lookups, back_ends.content_sources
+    content = container.settings().content
     return PackagesController(
-        search_packages=SearchPackages(
-            container.catalogue(), container.package_lists(), lookups, sources, container.settings().content
-        ),
+        search_packages=SearchPackages(container.catalogue(), container.package_lists(), lookups, sources, content),
         recommend_packages=RecommendPackages(back_ends.recommendations),
         link_base=_link_base(container),
     )
