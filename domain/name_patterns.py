@@ -23,8 +23,9 @@ class _AnyName(Container[str]):
 
 
 def write_patterns(name: str) -> list[str]:
-    """Return globs that match the names at one edit from `name`, and others; and other distributions' names for it.
+    """Return globs that match the names at one edit from `name`, and others.
 
+    Among them are the name in the usual spelling of names, and the names here of other distributions' packages.
     An edit is an insertion, a deletion, a replacement, or a swap of two neighbouring letters. The only special
     character is one `*` in a pattern: osbuild takes a pattern without it for a name, and one that begins and ends with
     it for a part of a name.
@@ -32,7 +33,8 @@ def write_patterns(name: str) -> list[str]:
     if not _NAME.fullmatch(name):
         return []
     patterns = _write_short(name) if len(name) <= _SHORT else _write_long(name)
-    return list(dict.fromkeys([*find_aliases(name, _AnyName()), *patterns]))
+    usual = name.lower().replace("_", "-")
+    return list(dict.fromkeys([*find_aliases(name, _AnyName()), usual, *patterns]))
 
 
 def _write_short(name: str) -> Iterator[str]:

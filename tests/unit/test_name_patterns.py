@@ -45,6 +45,13 @@ def test_names_of_other_distributions_are_searched_by_the_names_here() -> None:
     assert "python3-devel" in write_patterns("python3-dev")
 
 
+@pytest.mark.parametrize(
+    ("wrong", "right"), [("HTTPD", "httpd"), ("java_21_openjdk", "java-21-openjdk"), ("OpenSSL-devel", "openssl-devel")]
+)
+def test_a_name_in_another_case_or_with_underscores_is_found(wrong: str, right: str) -> None:
+    assert right in write_patterns(wrong)
+
+
 @pytest.mark.parametrize("name", ["", "a", "*", "a*b", "a?b", "[ab]c", "@core", "-rf", "a b", "é" * 3, "a" * 81])
 def test_texts_that_are_no_names_have_no_patterns(name: str) -> None:
     assert write_patterns(name) == []
