@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -41,7 +42,8 @@ def reset_peak(process: int) -> None:
 @click.option("--seconds", default=8.0, show_default=True, help="Seconds of each attack, and of the time before it.")
 @click.option("--only", default="", help="Only attacks whose name holds this text.")
 @click.option("--skip", default="", help="No attack whose name holds this text.")
-def main(*, seconds: float, only: str, skip: str) -> None:
+@click.option("--sample", type=click.IntRange(1), help="So many attacks, chosen at random; all if not given.")
+def main(*, seconds: float, only: str, skip: str, sample: int | None) -> None:
     """Exit status 1 where an attack kills the service, exceeds 256 MiB, or keeps the neighbour waiting for too long.
 
     Too long: more than 5 times as long as before the attack, and more than 250 ms for /status or 1 s for the list, at
@@ -57,7 +59,8 @@ def main(*, seconds: float, only: str, skip: str) -> None:
         composer = stack.enter_context(StandInComposer(seconds=1.0))
         group = stack.enter_context(cgroups.memory_limit(_LIMIT))
         service = stack.enter_context(Service(database, composer.url, environment=_RATES, cgroup=group))
-        for attack in (each for each in ATTACKS if only in each.name and (not skip or skip not in each.name)):
+        attacks = [each for each in ATTACKS if only in each.name and (not skip or skip not in each.name)]
+        for attack in random.sample(attacks, min(sample or len(attacks), len(attacks))):
             alone = neighbour_until(service.url, time.monotonic() + seconds / 2)
             _measure(attack, service, database, seconds, alone, found, goals)
     rounds.console.print(found)
