@@ -110,11 +110,12 @@ class Comparison:
 def create_rows(running: str) -> list[Row]:
     """Return the rows of the table; `running` is the id of a running build of the reader."""
     base = payloads.BASE
-    search = f"{base}/packages?distribution={_SEARCHED}&architecture=x86_64&search=ssh"
+    # 65 of the 6,844 names contain it.
+    search = f"{base}/packages?distribution={_SEARCHED}&architecture=x86_64&search=has"
     return [
         Row("version", "GET /version, 16 clients", 150 / 248, VERSION, 16),
         Row("architectures", "GET /architectures", 150 / 275, Load(f"{base}/architectures/rhel-9", READER)),
-        Row("packages", "GET /packages?search=ssh", 350 / 1035, Load(search, READER)),
+        Row("packages", "GET /packages?search=has", 350 / 1035, Load(search, READER)),
         Row("page10", "page of 10 composes", 500 / 914, Load(f"{base}/composes?limit=10", READER)),
         Row("page100", "page of 100 composes", 1300 / 2248, Load(f"{base}/composes?limit=100", READER)),
         Row("blueprints", "page of 10 blueprints", 450 / 733, Load(f"{base}/blueprints?limit=10", READER)),
