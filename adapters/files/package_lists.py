@@ -133,10 +133,12 @@ class FilePackageLists:
 
     def _packages(self, index: _Index, positions: Iterable[int]) -> Iterator[Package]:
         names, summaries = self._begins(index.name_begins, index), self._begins(index.summary_begins, index)
+        separator_bytes = len(index.separator.encode(errors=_SURROGATES))
         for at in positions:
-            name = self._text(index.names + names[at], index.names + names[at + 1])
-            summary = self._text(index.summaries + summaries[at], index.summaries + summaries[at + 1])
-            yield Package(name.removesuffix(index.separator), summary)
+            yield Package(
+                self._text(index.names + names[at], index.names + names[at + 1] - separator_bytes),
+                self._text(index.summaries + summaries[at], index.summaries + summaries[at + 1]),
+            )
 
     def _begins(self, offset: int, index: _Index) -> memoryview:
         """Return the array at this offset, which has one element more than the index has packages."""

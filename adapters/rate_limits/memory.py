@@ -9,7 +9,6 @@ from datetime import timedelta
 
 from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 
 from domain.budgets import Budget, BudgetSpending
 
@@ -29,21 +28,23 @@ class InMemoryRateLimits:
         self._window = timedelta(seconds=window_seconds)
         self._limits = {budget: RateLimitItemPerSecond(limit, window_seconds) for budget, limit in limits.items()}
         self._storage = MovingWindowStorage(clock)
-        self._limiter = MovingWindowRateLimiter(self._storage)
 
     async def spend(self, tenant: str, budget: Budget, amount: int = 1) -> BudgetSpending | None:
         """Implements `RateLimits.spend`."""
         limit = self._limits[budget]
-        admitted = self._limiter.hit(limit, budget.value, tenant, cost=amount)
-        frees_at, remaining = self._limiter.get_window_stats(limit, budget.value, tenant)
+        expiry = limit.get_expiry()
+        # As the library's MovingWindowRateLimiter does, which creates the key from its parts twice for each request.
+        key = f"{budget.value}/{tenant}"
+        admitted = self._storage.acquire_entry(key, limit.amount, expiry, amount)
+        oldest, used = self._storage.get_moving_window(key, limit.amount, expiry)
+        frees_at, remaining = oldest + expiry, limit.amount - used
         retry_in = None
         if not admitted and amount + 1 <= limit.amount:
             # A retry counts as one request, and then again as `amount`. Entries may have expired since the refusal.
             to_expire = amount + 1 - remaining
             retry_in = timedelta(0)
             if to_expire > 0:
-                last = self._storage.get_entry_time(limit.key_for(budget.value, tenant), to_expire)
-                retry_in = self._until(last + limit.get_expiry())
+                retry_in = self._until(self._storage.get_entry_time(key, to_expire) + expiry)
         return BudgetSpending(admitted, limit.amount, self._window, remaining, self._until(frees_at), retry_in)
 
     def _until(self, moment: float) -> timedelta:

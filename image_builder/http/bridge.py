@@ -1,4 +1,4 @@
-"""Runs handlers: on the event loop if they return at once, else on threads.
+"""Runs handlers: on the event loop if they answer from memory, else on threads.
 
 Between the event loop and a thread there is one hop in each direction: a request's body is read and validated before
 the handler runs, and its answer is sent as a whole.
@@ -10,6 +10,7 @@ serves organizations in turn. All requests without an identity count as those of
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from typing import Final
@@ -51,15 +52,16 @@ class Bridge:
         call: Call = scope[CALL]
         record: RequestRecord = scope[REQUEST_RECORD]
 
-        if call.route.lane is Lane.IMMEDIATE:
-            answer = call.run()
-        elif call.route.long_poll:
-            run = partial(self._run_on_thread, call.route, record, call.run)
-            answer = await self._long_poll.answer(call, record, receive, run)
-        else:
-            answer = await self._run_on_thread(call.route, record, call.run)
+        run = partial(self._run, call.route, record, call.run)
+        answer = await (self._long_poll.answer(call, record, receive, run) if call.route.long_poll else run())
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.encode_headers()})
         await send({"type": "http.response.body", "body": answer.body})
+
+    async def _run(self, route: Route, record: RequestRecord, run: Callable[[], Answer]) -> Answer:
+        if route.at_once:
+            with suppress(MustWaitError):
+                return _without_waiting(run)
+        return await self._run_on_thread(route, record, run)
 
     async def _run_on_thread(self, route: Route, record: RequestRecord, run: Callable[[], Answer]) -> Answer:
         organization = record.tenant

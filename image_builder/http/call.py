@@ -25,13 +25,11 @@ KNOWN_BODY_BYTES: Final = "image_builder.known_body_bytes"
 
 
 class Lane(Enum):
-    """Where a handler runs: on the event loop, or on a thread of one of two pools.
+    """The pool of threads that runs a handler.
 
     Handlers that wait for back-ends have a pool of their own, so that a hanging back-end blocks no other handlers.
-    IMMEDIATE is the event loop: only for handlers that neither wait nor compute for long.
     """
 
-    IMMEDIATE = "immediate"
     DIRECT = "direct"
     WAITING = "waiting"
 
@@ -45,6 +43,9 @@ class Route:
     # True for a handler in the lane WAITING whose calls seldom need a back-end. While that lane is busy, a call first
     # runs in the lane DIRECT, and waits for a thread of WAITING only if it does need a back-end (ports.waiting).
     rarely_waits: bool = False
+    # True for a handler that mostly answers from memory, within two milliseconds: a call first runs on the event loop,
+    # and moves to a thread of its lane if it needs a back-end (ports.waiting). It must not use the database.
+    at_once: bool = False
     # For a handler that reads a large stored document while it holds the request's body: a function that returns the
     # bytes of memory for that document. It is called on a thread, for large bodies only, with the handler's arguments
     # except the body. None means that the handler reads no document.

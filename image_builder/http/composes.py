@@ -47,8 +47,10 @@ log = structlog.get_logger()
 
 # A password and a null in the text of PostgreSQL's jsonb. Rows of older programs may contain them; rows of this service
 # do not.
-_SIGNS_OF_OLD_ROWS: Final = ('"password"', ": null")
+_CREDENTIAL: Final = '"password"'
+_NULL: Final = ": null"
 _IMAGES: Final = "image_requests"
+_IMAGES_KEY: Final = f'"{_IMAGES}"'
 # Characters: before a longer stored request is parsed, memory is reserved.
 _MIN_RESERVED: Final = 64 * 1024
 
@@ -286,7 +288,7 @@ def _request(stored: str | bytes) -> orjson.Fragment:
     """
     if isinstance(stored, bytes):
         return orjson.Fragment(_with_images(stored))
-    may_need_change = any(sign in stored for sign in _SIGNS_OF_OLD_ROWS) or f'"{_IMAGES}"' not in stored
+    may_need_change = _CREDENTIAL in stored or _NULL in stored or _IMAGES_KEY not in stored
     if not may_need_change and '"users"' not in stored:
         return orjson.Fragment(stored)
     if len(stored) > _MIN_RESERVED:
@@ -306,7 +308,7 @@ def _request(stored: str | bytes) -> orjson.Fragment:
 def _with_images(shown_request: bytes) -> bytes:
     """Add an empty `image_requests` to a JSON object without it. The object is not parsed, because it may be large."""
     rest = shown_request.removeprefix(b"{")
-    if f'"{_IMAGES}"'.encode() in shown_request or rest == shown_request:
+    if _IMAGES_KEY.encode() in shown_request or rest == shown_request:
         return shown_request
     separator = b"" if rest.strip() == b"}" else b","
     return b"".join([b'{"', _IMAGES.encode(), b'":[]', separator, rest])

@@ -25,9 +25,9 @@ class DistributionsController:
     def routes(self) -> Mapping[str, Route]:
         """The handlers of these operations, by operation id."""
         return {
-            "getDistributions": Route(self.list, Lane.IMMEDIATE),
+            "getDistributions": Route(self.list, at_once=True),
             "getDistribution": Route(self.get, Lane.WAITING),
-            "getArchitectures": Route(self.architectures, Lane.IMMEDIATE),
+            "getArchitectures": Route(self.architectures, at_once=True),
         }
 
     def list(

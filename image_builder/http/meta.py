@@ -45,9 +45,9 @@ class MetaController:
     def routes(self) -> Mapping[str, Route]:
         """The handlers of these operations, by operation id."""
         return {
-            "getVersion": Route(self.version, Lane.IMMEDIATE),
+            "getVersion": Route(self.version, at_once=True),
             "getReadiness": Route(self.ready, Lane.WAITING),
-            "getOpenapiJson": Route(self.openapi, Lane.IMMEDIATE),
+            "getOpenapiJson": Route(self.openapi, at_once=True),
         }
 
     def version(self, identity: Identity | None = None) -> Answer:  # noqa: ARG002 - the same for all callers

@@ -24,8 +24,8 @@ class OscapController:
     def routes(self) -> Mapping[str, Route]:
         """The handlers of these operations, by operation id."""
         return {
-            "getOscapProfiles": Route(self.list_profiles, Lane.IMMEDIATE),
-            "getOscapCustomizations": Route(self.customizations, Lane.IMMEDIATE),
+            "getOscapProfiles": Route(self.list_profiles, at_once=True),
+            "getOscapCustomizations": Route(self.customizations, at_once=True),
             "getOscapCustomizationsForPolicy": Route(self.policy_customizations, Lane.WAITING),
         }
 

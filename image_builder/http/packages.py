@@ -29,7 +29,7 @@ class PackagesController:
     def routes(self) -> Mapping[str, Route]:
         """The handlers of these operations, by operation id."""
         return {
-            "getPackages": Route(self.search, Lane.WAITING, rarely_waits=True),
+            "getPackages": Route(self.search, Lane.WAITING, at_once=True),
             "recommendPackage": Route(self.recommend, Lane.WAITING),
         }
 
