@@ -49,17 +49,14 @@ class ChecksController:
         x_image_builder_ui: str | None,
         explain: bool | None,
     ) -> Answer:
-        """Handle POST /blueprints/{id}/check."""
+        """Handle POST /blueprints/{id}/check. With errors in the body, all images are checked, without labels."""
         errors = self.blueprint_body.find_errors(body)
-        if errors:
-            without_images = self.check(identity, ())
-            problems = tuple(create_error(path, message, ProblemCode.INVALID_VALUE) for path, message in errors)
-            return _answer(replace(without_images, problems=problems), explain=False)
-        body = self.blueprint_body.accept(body)
+        body = {} if errors else self.blueprint_body.accept(body)
         result = self.check.of_blueprint(
             identity, id, client_id_of(x_image_builder_ui), body.get("image_types"), body.get("labels") or {}
         )
-        return _answer(result, explain=bool(explain))
+        problems = (create_error(path, message, ProblemCode.INVALID_VALUE) for path, message in errors)
+        return _answer(replace(result, problems=(*problems, *result.problems)), explain=bool(explain))
 
 
 def _answer(result: CheckResult, *, explain: bool) -> Answer:

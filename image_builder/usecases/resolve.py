@@ -1,4 +1,4 @@
-"""Resolve packages at the composer: equal requests of a tenant share one answer, and only few may run at a time."""
+"""Resolve packages at the composer: equal requests share one answer, and a tenant may run only few at the same time."""
 
 from __future__ import annotations
 
@@ -40,9 +40,6 @@ class _Entry:
 class ResolvePackages:
     """Resolves packages; the answers and the limit belong to one process. Thread-safe.
 
-    Tenants share no answers: the time of an answer would show whether another tenant had asked the same, and the
-    request names a tenant's own repositories.
-
     `ports.shared_calls` does not serve here: taking one of a tenant's places and beginning a shared call is one step,
     so that those who wait for the answer need no place.
     """
@@ -61,7 +58,7 @@ class ResolvePackages:
 
         Raises RateLimitedError if the tenant has too many running, and UnavailableError if there is no answer in time.
         """
-        key = sha256(orjson.dumps([tenant, request], option=orjson.OPT_SORT_KEYS)).digest()
+        key = sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).digest()
         with self._lock:
             self._drop_old()
             entry = self._entries.get(key)

@@ -13,6 +13,7 @@ import pytest
 from adapters.embedded.composer.process import StandInComposer
 from adapters.embedded.composer.schema import compose_request_validator
 from tests.support.stand_in import Client, Json, a_request, with_packages
+from tests.support.waiting import STRETCH
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +44,10 @@ def stages(composer: StandInComposer, body: Json) -> list[Json]:
 
 @pytest.fixture(scope="module")
 def watched() -> list[list[Json]]:
-    """Three concurrent builds of a second: one for AWS, one with a missing package, one with a failing upload."""
+    """Three concurrent builds: one for AWS, one with a missing package, one with a failing upload."""
     to_aws = a_request("aws", {"region": "eu-west-1", "share_with_accounts": ["123456789012"]})
     bodies = [to_aws, with_packages("bash", "no-such-package-x"), with_packages("upload-will-fail-y")]
-    with StandInComposer(seconds=1) as composer, ThreadPoolExecutor(3) as threads:
+    with StandInComposer(seconds=STRETCH) as composer, ThreadPoolExecutor(3) as threads:
         return list(threads.map(lambda body: stages(composer, body), bodies))
 
 

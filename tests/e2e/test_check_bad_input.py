@@ -248,4 +248,5 @@ def test_one_package_more_than_the_contract_allows_is_a_problem(client: Client) 
 def test_the_blueprint_of_another_organization_is_not_found(client: Client, others_blueprint: str) -> None:
     refusal(client.post(f"/blueprints/{others_blueprint}/check"), 404)
     refusal(client.post(f"/blueprints/{uuid4()}/check"), 404)
+    refusal(client.post(f"/blueprints/{uuid4()}/check", {"image_types": 1}), 404)
     refusal(client.post("/blueprints/no-uuid/check"), 400)
