@@ -43,6 +43,8 @@ _SPREAD: Final = 1.10
 # The locked dependencies of the service, and those of the environment that benchmarks run in.
 _SERVICE_LOCK: Final = Path("requirements") / "embedded.txt"
 _DEVELOPMENT_LOCK: Final = Path("requirements") / "development.txt"
+# Seconds of the first load of each kind: 50 heavy requests on a busy machine take longer than one second.
+_WARM_UP: Final = 3
 _BLUEPRINTS: Final = 30
 _SEARCHED: Final = "centos-9"
 _DATE: Final = {"snapshot_date": "2025-03-01"}
@@ -273,7 +275,7 @@ def compare(rows: list[Row], before: Server, after: Server, *, count: int, secon
     """
     for row in rows:  # connections, caches and threads
         for server in (before, after):
-            wrk.run(server.url, row.load, connections=row.clients, seconds=1)
+            wrk.run(server.url, row.load, connections=row.clients, seconds=_WARM_UP)
     found = [Comparison(row) for row in rows]
     for number in track(range(count), "rounds", console=rounds.console, transient=True):
         for each in found:

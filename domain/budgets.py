@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 
-from domain.blueprints.composing import MAX_IMAGES
-
 
 class Budget(Enum):
     """The kinds of requests, each with its own limit; the values are the names that callers see."""
@@ -15,16 +13,6 @@ class Budget(Enum):
     READS = "reads"
     WRITES = "writes"
     BUILD_REQUESTS = "build-requests"
-
-
-def share_budget(budget: Budget, limit: int, processes: int) -> int:
-    """The part of a limit that each of several processes admits, each of which counts only its own requests.
-
-    A client with one connection, whose requests all reach the same process, has no more than this part. It allows the
-    builds of the largest blueprint if the whole limit does, because they are started by one request.
-    """
-    share = -(-limit // processes)
-    return max(share, MAX_IMAGES) if budget is Budget.BUILD_REQUESTS and limit >= MAX_IMAGES else share
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from adapters.rate_limits.shared import RateLimitMemory, SharedRateLimits
 from domain.errors import UnavailableError
 from image_builder.composition.container import Container
 from image_builder.configuration.settings import Settings, load_settings
@@ -44,11 +45,12 @@ def create(
     settings: Settings | None = None,
     package_lists: PackageLists | None = None,
     metrics_memory: MetricsMemory | None = None,
+    rate_limit_memory: RateLimitMemory | None = None,
 ) -> ASGIApp:
     """The service, with these settings or those of the environment. Raises ConfigurationError.
 
-    Worker processes share the `package_lists` and `metrics_memory` of their parent; without them the service indexes
-    package lists itself, and keeps metrics in its own memory.
+    Worker processes share the `package_lists`, `metrics_memory` and `rate_limit_memory` of their parent; without them
+    the service indexes package lists itself, and keeps metrics and rate limits in its own memory.
     """
     settings = settings or load_settings()
     logs.configure(settings.telemetry.log_level, settings.telemetry.log_format)
@@ -57,6 +59,9 @@ def create(
         container.package_lists.override(package_lists)
     if metrics_memory is not None:
         container.metrics_slot.override(MetricsSlot(metrics_memory))
+    limits = settings.rate_limits
+    if rate_limit_memory is not None and limits.enabled and not limits.storage_url:
+        container.rate_limits.override(SharedRateLimits(rate_limit_memory, limits.amounts, limits.window))
     container.package_lists()  # report a broken list at start, not at the first search
     serving = settings.serving
     incoming_bytes = serving.request_memory_bytes // 4

@@ -1,4 +1,4 @@
-"""Rate limits: counters of requests in the memory of the process, or in a Redis or Valkey server."""
+"""Rate limits, counted in the memory of a process, in memory that workers share, or in a Redis or Valkey server."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, Final
 import click
 import structlog
 
+from adapters.rate_limits.shared import RateLimitMemory
 from domain.errors import ConfigurationError
 from image_builder import app
 from image_builder.cli.embedded import embedded_services, identity_header, write_address
@@ -110,8 +111,13 @@ def _run(
     gc.freeze()
     signal_handler.stop_interrupting()
     signal_handler.check()
-    with nullcontext() if workers == 1 else MetricsMemory.of(workers) as metrics_memory:
-        factory = partial(create, metrics_memory=metrics_memory)
+    with ExitStack() as shared:
+        if workers > 1:
+            create = partial(
+                create,
+                metrics_memory=shared.enter_context(MetricsMemory.of(workers)),
+                rate_limit_memory=shared.enter_context(RateLimitMemory()),
+            )
         with _open_listener(settings) as listener:
             announce()
             if workers == 1:
@@ -121,7 +127,7 @@ def _run(
                     signal.signal(signal.SIGHUP, server.handle_exit)  # uvicorn handles the other signals itself
                 server.run(sockets=[listener])
             else:
-                Workers(settings, factory, listener, workers).run(lambda: signal_handler.is_stop_requested)
+                Workers(settings, create, listener, workers).run(lambda: signal_handler.is_stop_requested)
 
 
 def _open_listener(settings: Settings) -> socket.socket:

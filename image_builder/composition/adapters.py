@@ -165,8 +165,7 @@ def create_rate_limits(container: Container) -> RateLimits:
     if not settings.storage_url:
         from adapters.rate_limits.memory import InMemoryRateLimits  # noqa: PLC0415
 
-        shares = settings.shares(container.settings().serving.workers or 1)
-        return InMemoryRateLimits(shares, settings.window)
+        return InMemoryRateLimits(settings.amounts, settings.window)
     from adapters.rate_limits.redis import RedisRateLimits  # noqa: PLC0415
 
     patience = settings.storage_timeout.total_seconds()

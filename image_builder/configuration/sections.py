@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from adapters.files.project_files import DISTRIBUTIONS
-from domain.budgets import Budget, share_budget
+from domain.budgets import Budget
 from domain.build_logs import LARGEST_LOGS
 from domain.compose.targets import UploadSettings
 from domain.composes import LARGEST_LIST
@@ -354,7 +354,7 @@ class RateLimitSettings:
     storage_url: str = _rates.url(
         "RATE_LIMIT_STORAGE_URL",
         "",
-        "Redis or Valkey where all processes count together; unset: each worker counts for itself and admits its share",
+        "Redis or Valkey where all processes count together; unset: the workers of each pod count together",
         secret=True,
         schemes="redis rediss valkey valkeys",
     )
@@ -366,10 +366,6 @@ class RateLimitSettings:
     def amounts(self) -> Mapping[Budget, int]:
         """Requests in a window, by kind."""
         return {Budget.READS: self.reads, Budget.WRITES: self.writes, Budget.BUILD_REQUESTS: self.builds}
-
-    def shares(self, workers: int) -> Mapping[Budget, int]:
-        """Requests in a window that each of several workers admits if it counts only its own, by kind."""
-        return {budget: share_budget(budget, limit, workers) for budget, limit in self.amounts.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,6 +51,18 @@ def test_requests_within_the_budget_pass_and_further_ones_are_refused(client: Cl
     assert {policies(answer)["reads"]["q"] for answer in answers} == {READS}
 
 
+def test_the_workers_of_a_pod_count_together(
+    module_database: Parameters, composer_process: StandInComposer, tenant: str
+) -> None:
+    environment = {**SETTINGS, "RATE_LIMIT_READS": "30"}
+    with Service(module_database, composer_process.url, environment=environment, workers=2) as running:
+        # A connection of its own for each request: the workers take turns.
+        answers = [running.client(tenant).get("/version") for _ in range(40)]
+    assert [answer.status_code for answer in answers] == [200] * 30 + [429] * 10
+    assert [left(answer)["reads"]["r"] for answer in answers] == [*reversed(range(30)), *[0] * 10]
+    assert {policies(answer)["reads"]["q"] for answer in answers} == {30}
+
+
 def test_a_refusal_names_the_limit_and_the_time_to_retry(client: Client) -> None:
     answer = spent(client).get("/version")
     detail = refusal(answer, 429)

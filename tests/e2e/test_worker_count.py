@@ -14,7 +14,6 @@ from tests.support import cgroups
 from tests.support.databases import Parameters
 from tests.support.metrics import eventually
 from tests.support.processes import children_of
-from tests.support.rate_limits import policies
 from tests.support.service import Service
 from tests.support.waiting import until
 
@@ -67,18 +66,3 @@ def test_the_log_says_that_the_operator_set_the_number(
     with Service(module_database, composer.url, workers=None, environment={"WORKERS": "3"}, log=log) as service:
         until(lambda: workers_of(service) == 3, "three workers")
     assert announced(log)["reason"] == "WORKERS"
-
-
-def test_workers_that_count_for_themselves_share_the_budget_of_a_rate_limit(
-    module_database: Parameters, composer: StandInComposer
-) -> None:
-    limits = {"RATE_LIMIT_WINDOW": "3600", "RATE_LIMIT_READS": "21", "RATE_LIMIT_BUILDS": "60"}
-    with Service(module_database, composer.url, workers=2, environment=limits) as service:
-        until(lambda: workers_of(service) == 2, "both workers")
-        # Each client has a connection of its own.
-        answers = [service.client().get("/version") for _ in range(60)]
-        passed = sum(answer.status_code == 200 for answer in answers)
-        assert 11 <= passed <= 22
-        assert {policies(answer)["reads"]["q"] for answer in answers} == {11}
-        one_connection = service.client("000002")
-        assert [one_connection.get("/version").status_code for _ in range(12)] == [200] * 11 + [429]

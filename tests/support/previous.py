@@ -15,6 +15,7 @@ from tests.support.waiting import PATIENCE
 
 _MIGRATIONS = "adapters/postgres/migrations"
 _LOCK = "requirements/runtime.txt"
+_ENVIRONMENT_LOCK = "requirements/development.txt"
 
 
 def revision(name: str) -> str | None:
@@ -37,14 +38,19 @@ def checked_out(commit: str, folder: Path) -> Path:
 
 
 def _libraries(folder: Path) -> list[Path]:
-    """The folder of the libraries to which the program was locked, if they differ from those of this program."""
+    """The folder of the libraries to which the program was locked, if this environment does not have all of them."""
     lock = folder / _LOCK
-    if lock.read_text() == (PROJECT / _LOCK).read_text():
+    if _pins(lock) <= _pins(PROJECT / _ENVIRONMENT_LOCK):
         return []
     libraries = folder / "libraries"
     pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
     subprocess.run([*pip, "--require-hashes", "--no-deps", "--target", libraries, "-r", lock], check=True)
     return [libraries]
+
+
+def _pins(lock: Path) -> set[str]:
+    """The packages of a lock file with their versions, without hashes and comments."""
+    return {line.rstrip("\\ ") for line in lock.read_text().splitlines() if "==" in line}
 
 
 class Previous(Service):
