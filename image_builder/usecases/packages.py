@@ -61,9 +61,11 @@ class SearchPackages:
         page_from_list = None if additional else self.lists.search(entry, architecture, text, page)
         if page_from_list is not None:
             return page_from_list
-        written = [*map(write_repository, repositories), *self._write_additional(identity, additional)]
-        if not written:  # without repositories the composer would search its own
+        if not repositories:  # the composer does not know the distribution, or would search its own repositories
+            if additional:
+                raise InvalidRequestError("repository: the distribution has no repositories to search these with")
             return PackagesPage(0, ())
+        written = [*map(write_repository, repositories), *self._write_additional(identity, additional)]
         packages = self.composer.search_packages(entry.composer_distribution, architecture, written, text)
         return search(packages, text, page)
 

@@ -121,7 +121,7 @@ def assert_same(older: list[dict[str, Any]], newer: list[dict[str, Any]]) -> Non
 
 
 def test_the_older_version_serves_while_the_newer_one_migrates_and_starts(versions: RollOver) -> None:
-    assert len(versions.meanwhile) > 8
+    assert len(versions.meanwhile) >= 4, "one round of requests"
     assert {answer.status_code for answer in versions.meanwhile} <= {200, 201}
 
 
