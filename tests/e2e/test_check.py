@@ -164,6 +164,13 @@ def test_strict_handling_refuses_what_a_check_finds(client: Client, composer: St
     assert client.get("/composes").json()["meta"]["count"] == 0
 
 
+def test_strict_handling_names_the_field_of_a_problem_once(client: Client) -> None:
+    answer = client.post("/compose", compose_request(labels={"no key": "x"}), headers=STRICT)
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["detail"].startswith("labels: 'no key'")
+
+
 def test_strict_handling_builds_what_a_check_finds_valid(client: Client) -> None:
     answer = client.post("/compose", with_packages("nginx"), headers=STRICT)
     assert answer.status_code == 201
