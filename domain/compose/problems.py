@@ -163,7 +163,8 @@ def find_unsupported(checked: Iterable[CheckedCustomization], image_type: str) -
 def explain_resolution(error: BuildError, packages: Sequence[Any], find_similar: FindSimilar) -> Iterator[Problem]:
     """The problems that prevent the resolution of the `packages` of a request.
 
-    Each missing package is a problem of its own, the first MOST_LISTED with similar names.
+    Each missing package is a problem of its own, in the order of the request, the first MOST_LISTED with similar names.
+    An error without a known explanation has the text of the package manager, shortened.
     """
     explanation = explain(error)
     if explanation.responsible is Responsible.PLATFORM:
@@ -171,10 +172,14 @@ def explain_resolution(error: BuildError, packages: Sequence[Any], find_similar:
         return
     missing = list_missing_packages(error) if explanation.code == FailureCode.PACKAGES_NOT_FOUND else []
     if not missing:
-        yield create_error(_PACKAGES, explanation.hint, explanation.code)
+        # Its hint repeats only the reason, which does not name the packages.
+        is_unknown = explanation.code == FailureCode.INVALID_REQUEST and isinstance(error.details, str)
+        message = f"The packages could not be resolved: {error.details}" if is_unknown else explanation.hint
+        yield create_error(_PACKAGES, message, explanation.code)
         return
-    similar = find_similar([name for name in missing[:MOST_LISTED] if not name.startswith("@")])
     positions = {name: index for index, name in reversed(list(enumerate(packages)))}
+    missing = sorted(missing, key=lambda name: positions.get(name, len(packages)))
+    similar = find_similar([name for name in missing[:MOST_LISTED] if not name.startswith("@")])
     for name in missing:
         path = f"{_PACKAGES}[{positions[name]}]" if name in positions else _PACKAGES
         message = f"{name} does not exist in the repositories of the image"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,20 +88,37 @@ def parse_compose_request(document: Json) -> ComposeRequest:
     Raises InvalidRequestError unless the body has exactly one of `distribution` and `bootc`, at most one of snapshot
     date and content template, and labels that are allowed.
     """
-    labels = document.get("labels", NO_LABELS)
-    check_labels(labels)
-    source = _parse_source(document)
-    image = _parse_image(document["image_requests"][0])
-    if image.snapshot_date and image.content_template:
-        raise InvalidRequestError("Either a snapshot date or content template can be specified, but not both")
+    for _, error in find_request_faults(document):
+        raise error
     return ComposeRequest(
-        source=source,
-        image=image,
+        source=_parse_source(document),
+        image=_parse_image(document["image_requests"][0]),
         customizations=document.get("customizations"),
         image_name=document.get("image_name"),
         client_id=document["client_id"],
-        labels=labels,
+        labels=document.get("labels", NO_LABELS),
     )
+
+
+def find_request_faults(document: Json) -> Iterator[tuple[str, InvalidRequestError]]:
+    """Yield all errors that `parse_compose_request` would raise, each with the path of its field.
+
+    The path is empty for the request as a whole.
+    """
+    for path, check in (
+        ("labels", lambda: check_labels(document.get("labels", NO_LABELS))),
+        ("", lambda: _parse_source(document)),
+        ("image_requests[0].snapshot_date", lambda: _check_snapshots(document["image_requests"][0])),
+    ):
+        try:
+            check()
+        except InvalidRequestError as error:
+            yield path, error
+
+
+def _check_snapshots(image: Json) -> None:
+    if image.get("snapshot_date") and image.get("content_template"):
+        raise InvalidRequestError("Either a snapshot date or content template can be specified, but not both")
 
 
 def _parse_source(document: Json) -> str | BootcReference:

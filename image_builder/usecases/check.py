@@ -183,7 +183,7 @@ class CheckComposes:
         Raises also the errors of `__call__`.
         """
         errors = [
-            Violation(each.code, f"{each.path}: {_describe(each)}" if each.path else _describe(each))
+            Violation(each.code, _describe(each))
             for each in self(identity, documents, blueprint_id).errors
             if each.code != ProblemCode.QUOTA_EXCEEDED
         ]
@@ -273,9 +273,10 @@ class CheckComposes:
 
 
 def _describe(problem: Problem) -> str:
-    if not problem.suggestions:
-        return problem.message
-    return f"{problem.message} (similar: {', '.join(problem.suggestions)})"
+    # Some messages begin with the path of the field themselves.
+    path = "" if not problem.path or problem.message.startswith(problem.path) else f"{problem.path}: "
+    similar = f" (similar: {', '.join(problem.suggestions)})" if problem.suggestions else ""
+    return f"{path}{problem.message}{similar}"
 
 
 def _move_to_image(problems: Iterable[Problem], index: int) -> list[Problem]:

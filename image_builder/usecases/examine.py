@@ -10,7 +10,7 @@ from uuid import UUID
 from domain.compose.context import BuildContext
 from domain.compose.customization_rules import find_violations
 from domain.compose.problems import Problem, ProblemCode, create_error, from_violation, list_errors
-from domain.compose.request import ComposeRequest, ImageRequest, parse_compose_request
+from domain.compose.request import ComposeRequest, ImageRequest, find_request_faults, parse_compose_request
 from domain.compose.sound_parts import remove_parts
 from domain.errors import InvalidRequestError
 from domain.identity import Identity
@@ -73,10 +73,15 @@ class ExamineRequests:
         blueprint_id: UUID | None,
     ) -> Examined:
         document = self.completed(document)
+        faults = list(find_request_faults(document))
+        if faults:
+            problems = (*problems, *(create_error(path, error.detail) for path, error in faults))
+            document, removed_too = remove_parts(document, [path for path, _ in faults])
+            removed |= removed_too
         try:
             request = parse_compose_request(document)
-        except InvalidRequestError as error:
-            return Examined((*problems, create_error("", error.detail), *_find_violations(document)))
+        except InvalidRequestError:  # the source, which is reported already
+            return Examined((*problems, *_find_violations(document)))
         found = tuple(self.prepare.find_problems(identity, request))
         errors = list_errors(found)
         sound = request

@@ -58,6 +58,27 @@ def test_each_package_that_does_not_exist_is_named(client: Client) -> None:
     assert missing in document["problems"][0]["message"]
 
 
+def test_packages_that_do_not_exist_are_in_the_order_of_the_request(client: Client) -> None:
+    first, second = f"z{unused()}", f"a{unused()}"
+    document = checked(client, with_packages(first, "nginx", second))
+    assert [path for path, _ in codes(document)] == ["customizations.packages[0]", "customizations.packages[2]"]
+
+
+@pytest.mark.parametrize("name", ["/usr/bin/no-such", "no-such-*", "ng\u00fcnx"])
+def test_a_package_with_an_unusual_name_is_named_in_the_text_of_the_package_manager(client: Client, name: str) -> None:
+    (problem,) = checked(client, with_packages(name))["problems"]
+    assert problem["severity"] == "error"
+    assert name in problem["message"]
+
+
+@pytest.mark.parametrize("image_type", ["network-installer", "edge-installer"])
+def test_a_request_that_a_check_finds_valid_is_built_with_payload_repositories(client: Client, image_type: str) -> None:
+    repository = {"baseurl": "https://example.com/repository", "rhsm": False}
+    body = compose_request(image_type, customizations={"payload_repositories": [repository]})
+    assert checked(client, body)["valid"] is True
+    assert client.post("/compose", body).status_code == 201
+
+
 def test_a_check_stores_nothing_and_uses_no_quota(client: Client) -> None:
     before = client.get("/quota").json()
     document = checked(client, with_packages("nginx"))
@@ -141,6 +162,13 @@ def test_strict_handling_refuses_what_a_check_finds(client: Client, composer: St
     assert [each["title"] for each in answer.json()["errors"]] == ["packages-not-found"] * 2
     assert composer.counters().get("POST /compose", 0) == before
     assert client.get("/composes").json()["meta"]["count"] == 0
+
+
+def test_strict_handling_names_the_field_of_a_problem_once(client: Client) -> None:
+    answer = client.post("/compose", compose_request(labels={"no key": "x"}), headers=STRICT)
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["detail"].startswith("labels: 'no key'")
 
 
 def test_strict_handling_builds_what_a_check_finds_valid(client: Client) -> None:

@@ -123,6 +123,28 @@ def test_faults_of_the_image_do_not_hide_those_of_packages_and_options(client: C
     }
 
 
+def test_faults_of_labels_and_of_snapshots_do_not_hide_those_of_the_image_and_of_options(client: Client) -> None:
+    body = compose_request(
+        "aws",
+        "aws",
+        image={"size": 100 * 1024**4, "snapshot_date": "2025-01-01", "content_template": UNKNOWN},
+        labels={"no key": "x"},
+        customizations={"installer": {"unattended": True}},
+    )
+    found = problems(client, body)
+    assert {
+        "labels": "invalid-request",
+        "image_requests[0].snapshot_date": "invalid-request",
+        "image_requests[0].size": "invalid-request",
+        "customizations.installer": "unsupported-customization",
+    }.items() <= found.items()
+
+
+def test_a_fault_of_labels_does_not_hide_packages_that_do_not_exist(client: Client) -> None:
+    body = compose_request(labels={"no key": "x"}, customizations={"packages": [f"no-such-{uuid4().hex}"]})
+    assert problems(client, body) == {"labels": "invalid-request", "customizations.packages[0]": "packages-not-found"}
+
+
 def test_an_image_type_that_the_target_does_not_take_is_a_problem(client: Client) -> None:
     found = problems(client, compose_request("guest-image", "aws", image={"options": {"share_with_accounts": ["1"]}}))
     assert found["image_requests[0].image_type"] == "invalid-request"

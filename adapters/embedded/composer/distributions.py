@@ -109,7 +109,12 @@ def details(name: str, architectures: Collection[str], image_types: Collection[s
 
 
 def supports(image_type: str, customization: str) -> bool:
-    """Whether an image type supports this customization (a key of a request); all but two installers support all."""
+    """Whether an image type supports this customization (a key of a request); all but two installers support all.
+
+    Subscriptions and payload repositories are no options of an image type.
+    """
+    if customization in {"subscription", "payload_repositories"}:
+        return True
     options = {"network-installer": NETWORK_INSTALLER_OPTIONS, "edge-installer": EDGE_INSTALLER_OPTIONS}.get(image_type)
     return options is None or {"users": "user", "groups": "group"}.get(customization, customization) in options
 
