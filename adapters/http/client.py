@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from ssl import SSLCertVerificationError
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -14,19 +13,21 @@ import orjson
 import requests
 import stamina
 import structlog
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    MaxRetryError,
-    NewConnectionError,
-    ProtocolError,
-    ProxyError,
-    ReadTimeoutError,
-    SSLError,
-)
 
 from adapters.http.answer import Answer
 from adapters.http.breaker import Breaker
-from adapters.http.call_deadline import is_unsent
+from adapters.http.call_errors import (
+    JITTER,
+    MAX_PAUSE,
+    LateAnswerError,
+    NoAnswerError,
+    OversizedAnswerError,
+    RetryableError,
+    RetryAfterError,
+    create_retry_policy,
+    is_before_sending,
+    is_stalled_answer,
+)
 from adapters.http.exchange import TooLargeError, exchange, new_session
 from adapters.http.tokens import TokenRefusedError, Tokens
 from ports.deadline import remaining_seconds, until
@@ -50,16 +51,6 @@ log = structlog.get_logger()
 
 # The statuses of a gateway that cannot reach the back-end.
 _UNAVAILABLE_STATUSES: Final = frozenset({502, 503, 504})
-# Errors of urllib3 that occur before any byte of the request is sent.
-_ERRORS_BEFORE_SENDING: Final = (NewConnectionError, ConnectTimeoutError, ProxyError)
-# Seconds: after a longer Retry-After, the call is not repeated.
-_MAX_RETRY_AFTER: Final = 1.0
-# Seconds that must remain until the deadline for a further attempt, after the pause before it.
-_MIN_ATTEMPT_SECONDS: Final = 0.1
-# Seconds: the longest pause before a further attempt.
-_MAX_PAUSE: Final = 0.5
-# Seconds: the longest random addition to a pause.
-_JITTER: Final = 0.1
 
 # Seconds: a connection that was idle for longer is not used for a request that the back-end must not get twice.
 MAX_IDLE: Final = 0.3
@@ -67,35 +58,6 @@ MAX_IDLE: Final = 0.3
 DEFAULT_MAX_BYTES: Final = 1024 * 1024
 
 QueryParameters = Sequence[tuple[str, str]]
-
-
-class NoAnswerError(Exception):
-    """The back-end gave no usable answer; `sent` says whether it may have received the request."""
-
-    def __init__(self, back_end: str, *, sent: bool) -> None:
-        super().__init__(f"{back_end} gives no usable answer")
-        self.back_end = back_end
-        self.sent = sent
-
-
-class _TimeoutError(NoAnswerError):
-    """The answer did not come in time."""
-
-
-class _OversizedError(NoAnswerError):
-    """The answer is too large."""
-
-
-class _RetryableError(NoAnswerError):
-    """No answer came, but another attempt may get one."""
-
-
-class _RetryAfterError(NoAnswerError):
-    """The back-end answered 429; `seconds` is its Retry-After, None if it sent none."""
-
-    def __init__(self, back_end: str, seconds: float | None) -> None:
-        super().__init__(back_end, sent=True)
-        self.seconds = seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +186,7 @@ class BackEnd:
         with until(request.timeouts.total):
             try:
                 return self._try_call(request)
-            except (_RetryableError, _RetryAfterError) as error:
+            except (RetryableError, RetryAfterError) as error:
                 # Only now, because stamina costs a tenth of a successful call.
                 return self._retry(request, error)
 
@@ -233,7 +195,7 @@ class BackEnd:
         error: NoAnswerError | None = first_error
         was_sent = first_error.sent
         for attempt in stamina.retry_context(
-            on=_retry_policy(), attempts=self.attempts, wait_initial=0.05, wait_max=_MAX_PAUSE, wait_jitter=_JITTER
+            on=create_retry_policy(), attempts=self.attempts, wait_initial=0.05, wait_max=MAX_PAUSE, wait_jitter=JITTER
         ):
             with attempt:
                 if error is not None:  # the first attempt
@@ -250,9 +212,9 @@ class BackEnd:
         """Make one attempt. Raises NoAnswerError, also for the statuses after which another attempt may succeed."""
         answer = self._call_once(request)
         if answer.status in _UNAVAILABLE_STATUSES:
-            raise _RetryableError(self.name, sent=True)
+            raise RetryableError(self.name, sent=True)
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-            raise _RetryAfterError(self.name, answer.retry_after)
+            raise RetryAfterError(self.name, answer.retry_after)
         return answer
 
     def _call_once(self, request: _Request) -> Answer:
@@ -266,11 +228,11 @@ class BackEnd:
         try:
             answer = self._send_authorized(request)
         except NoAnswerError as error:
-            outcome = CallOutcome.LATE if isinstance(error, _TimeoutError) else CallOutcome.NO_ANSWER
+            outcome = CallOutcome.LATE if isinstance(error, LateAnswerError) else CallOutcome.NO_ANSWER
             self._meter.back_end_called(self.name, outcome, time.perf_counter() - began)
-            if isinstance(error, _OversizedError):
+            if isinstance(error, OversizedAnswerError):
                 self.breaker.record_answer()
-            elif not (request.has_short_deadline and isinstance(error, _TimeoutError)):
+            elif not (request.has_short_deadline and isinstance(error, LateAnswerError)):
                 self.breaker.record_failure()
             log.warning("back-end gives no answer", back_end=self.name, method=request.method, cause=_cause(error))
             raise
@@ -312,13 +274,13 @@ class BackEnd:
                 max_idle=request.max_idle,
             )
         except requests.Timeout as error:
-            raise _TimeoutError(self.name, sent=not isinstance(error, requests.ConnectTimeout)) from error
+            raise LateAnswerError(self.name, sent=not isinstance(error, requests.ConnectTimeout)) from error
         except TooLargeError as error:
-            raise _OversizedError(self.name, sent=True) from error
+            raise OversizedAnswerError(self.name, sent=True) from error
         except requests.RequestException as error:
-            if _is_stalled_answer(error):
-                raise _TimeoutError(self.name, sent=True) from error
-            raise _RetryableError(self.name, sent=not _is_before_sending(error)) from error
+            if is_stalled_answer(error):
+                raise LateAnswerError(self.name, sent=True) from error
+            raise RetryableError(self.name, sent=not is_before_sending(error)) from error
         except (OSError, UnicodeError) as error:  # unreadable certificates, or a header that cannot be encoded
             raise NoAnswerError(self.name, sent=False) from error
         log.debug("back-end answered", back_end=self.name, method=request.method, status=answer.status)
@@ -366,48 +328,6 @@ def _headers(request: _Request, token: str | None) -> dict[str, str]:
         headers["x-rh-insights-request-id"] = trace.request_id
         headers["X-Strc-Trace-ID"] = trace.trace_id
     return headers
-
-
-def _retry_policy() -> Callable[[Exception], bool | float]:
-    """Create the function by which stamina decides on a retry after an error: yes, no, or the seconds to wait before.
-
-    The call waits for a Retry-After of the back-end once; after a second 429 it is not repeated.
-    """
-    has_waited = False
-
-    def decide(error: Exception) -> bool | float:
-        nonlocal has_waited
-        if isinstance(error, _RetryAfterError):
-            seconds = error.seconds
-            if (
-                has_waited
-                or seconds is None
-                or seconds > _MAX_RETRY_AFTER
-                or remaining_seconds() < seconds + _MIN_ATTEMPT_SECONDS
-            ):
-                return False
-            has_waited = True
-            return seconds
-        return isinstance(error, _RetryableError) and remaining_seconds() > _MAX_PAUSE + _JITTER + _MIN_ATTEMPT_SECONDS
-
-    return decide
-
-
-def _is_stalled_answer(error: requests.RequestException) -> bool:
-    """Whether the answer began and then took too long: another attempt would probably take as long."""
-    return bool(error.args) and isinstance(error.args[0], ReadTimeoutError)
-
-
-def _is_before_sending(error: requests.RequestException) -> bool:
-    cause = error.args[0] if error.args else None
-    if isinstance(cause, ProtocolError):
-        return is_unsent(cause)
-    if not isinstance(cause, MaxRetryError):
-        return False
-    reason = cause.reason
-    # Errors of TLS other than an untrusted certificate may also occur while the answer is read.
-    untrusted = isinstance(reason, SSLError) and any(isinstance(each, SSLCertVerificationError) for each in reason.args)
-    return untrusted or isinstance(reason, _ERRORS_BEFORE_SENDING)
 
 
 def _cause(error: BaseException) -> str:

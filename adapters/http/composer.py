@@ -9,19 +9,16 @@ from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
 
-from marshmallow import INCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate
+from marshmallow import Schema, ValidationError
 
-from adapters.http import composer_artifacts
+from adapters.http import composer_answers, composer_artifacts
 from adapters.http.client import MAX_IDLE, Answer, BackEnd, NoAnswerError, QueryParameters, Timeouts, path_segment
-from adapters.http.exchange import MAX_ANSWER_BYTES
-from adapters.http.schemas import AnswerSchema, BoundedList, RecordList
 from domain.composer_errors import Fault
-from domain.documents import LARGEST_DETAILS, is_within
 from domain.errors import NotFoundError, OutcomeUnknownError, UnavailableError
 from domain.failures import FailureCode, explain
 from domain.packages import Package
 from domain.sboms import Sbom
-from domain.status import BuildError, ComposeStatus, ImageStatus, Progress, UploadStatus, limit_error
+from domain.status import BuildError, ComposeStatus, limit_error
 from domain.submission import Accepted, Refused, Submission, Unanswered
 from ports.composer import Builds, ComposerLogs
 from ports.resolver import Resolution
@@ -48,178 +45,7 @@ _MAX_REMEMBERED_STATUS: Final = 512
 _REMEMBERED_STATUSES: Final = 256
 # Bytes of the metadata, which contain the request and the packages of the image.
 _MAX_METADATA_BYTES: Final = 16 * 1024 * 1024
-# Bytes of the list of builds, and of the list of packages that a search found.
-_MAX_LIST_BYTES: Final = MAX_ANSWER_BYTES
-# Packages in an image, or in the answer to a search: several times as many as a distribution has.
-_MAX_PACKAGES: Final = 200_000
-# Uploads of a build, which has one for each target.
-_MAX_UPLOADS: Final = 1000
-# Characters of a `_word_field`: a status, a type or the id of an error.
-_MAX_WORD_LENGTH: Final = 255
-
 _UNUSABLE_ANSWER: Final = "The composer gives no usable answer"
-# The keys that the composer adds to any object that it answers with.
-_REFERENCE_KEYS: Final = frozenset({"id", "kind", "href"})
-
-
-def _check_size(options: Mapping[str, Any]) -> None:
-    if not is_within(options, LARGEST_DETAILS):
-        raise ValidationError("too large")
-
-
-def _check_objects(values: Mapping[str, Any]) -> None:
-    if not all(isinstance(value, dict) for value in values.values()):
-        raise ValidationError("expected objects")
-
-
-class _SubProgressSchema(AnswerSchema):
-    done = fields.Integer(required=True, strict=True)
-    total = fields.Integer(required=True, strict=True)
-
-    @post_load
-    def _build(self, data: dict[str, Any], **_: Any) -> Progress:
-        return Progress(**data)
-
-
-class _ProgressSchema(_SubProgressSchema):
-    subprogress = fields.Nested(_SubProgressSchema)
-
-
-def _word_field(**options: Any) -> fields.String:
-    return fields.String(validate=validate.Length(max=_MAX_WORD_LENGTH), **options)
-
-
-class _UploadSchema(AnswerSchema):
-    status = fields.String(load_default="")
-
-
-class _UploadStatusSchema(AnswerSchema):
-    status = _word_field(required=True)
-    type = _word_field(required=True)
-    options = fields.Dict(load_default=dict, validate=_check_size)
-
-    @post_load
-    def _build(self, data: dict[str, Any], **_: Any) -> UploadStatus:
-        return UploadStatus(**data)
-
-
-class _BuildErrorSchema(AnswerSchema):
-    id = fields.Integer(required=True, strict=True)
-    reason = fields.String(required=True)
-    details = fields.Raw()
-
-    @post_load
-    def _build(self, data: dict[str, Any], **_: Any) -> BuildError:
-        return limit_error(BuildError(**data))
-
-
-class _ImageStatusSchema(AnswerSchema):
-    status = _word_field(required=True)
-    progress = fields.Nested(_ProgressSchema)
-    upload_status = fields.Nested(_UploadStatusSchema)
-    upload_statuses = BoundedList(fields.Nested(_UploadSchema), max_entries=_MAX_UPLOADS, load_default=list)
-    error = fields.Nested(_BuildErrorSchema)
-
-    @post_load
-    def _build(self, data: dict[str, Any], **_: Any) -> tuple[ImageStatus, tuple[str, ...]]:
-        uploads = [upload["status"] for upload in data.pop("upload_statuses")]
-        image = ImageStatus(**data)
-        if image.upload_status is not None:
-            uploads.append(image.upload_status.status)
-        return image, tuple(uploads)
-
-
-class _ComposeStatusSchema(AnswerSchema):
-    # A build without a status counts as unfinished, so its status is queried again.
-    status = _word_field(load_default="")
-    image_status = fields.Nested(_ImageStatusSchema, required=True)
-
-    @post_load
-    def _build(self, data: dict[str, Any], **_: Any) -> ComposeStatus:
-        image, uploads = data["image_status"]
-        return ComposeStatus(data["status"], image, uploads)
-
-
-class _MetadataSchema(AnswerSchema):
-    packages = RecordList(
-        ("type", "name", "version", "release", "arch", "sigmd5"), ("epoch", "signature"), max_entries=_MAX_PACKAGES
-    )
-    ostree_commit = fields.String()
-
-
-class _SearchSchema(AnswerSchema):
-    packages = RecordList(("name",), ("summary",), max_entries=_MAX_PACKAGES, required=True)
-
-
-class _ResolutionSchema(AnswerSchema):
-    packages = RecordList(("name", "version", "release", "arch"), ("epoch",), max_entries=_MAX_PACKAGES, required=True)
-
-
-class _DistributionSchema(AnswerSchema):
-    """Keeps unknown keys, because clients get the answer and use more of its keys than this service."""
-
-    class Meta:
-        unknown = INCLUDE
-
-    name = fields.String(required=True)
-    architectures = fields.Dict(validate=_check_objects)
-
-    @post_load
-    def _build(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        return {key: value for key, value in data.items() if key not in _REFERENCE_KEYS}
-
-
-class _BuildRequestSchema(AnswerSchema):
-    request = fields.Dict(load_default=None)
-
-
-class _ListSchema(AnswerSchema):
-    """The schema ComposeList of the composer's API. Some composers answer its items alone.
-
-    Such composers also answer an empty list if they cannot list their builds.
-    """
-
-    # No limit of its own: the limit on the answer's bytes suffices.
-    items = RecordList(("id",), max_entries=_MAX_LIST_BYTES, load_default=None)
-    total = fields.Integer(strict=True, load_default=None)
-
-    @pre_load
-    def _wrap_bare_list(self, data: Any, **_: Any) -> Any:
-        return {"items": data} if isinstance(data, list) else data
-
-    @post_load
-    def _build(self, data: dict[str, Any], **_: Any) -> Builds:
-        items, total = data["items"], data["total"]
-        if items is None and total is None:
-            raise ValidationError("neither items nor their number")
-        items = items or []
-        try:
-            ids = frozenset(UUID(item["id"]) for item in items)
-        except ValueError:
-            raise ValidationError("invalid id") from None
-        return Builds(ids, complete=bool(items) if total is None else len(items) >= total)
-
-
-class _AcceptedSchema(AnswerSchema):
-    # The nil and the max UUID identify no build (RFC 9562, sections 5.9 and 5.10).
-    id = fields.UUID(required=True, validate=validate.NoneOf([UUID(int=0), UUID(int=2**128 - 1)]))
-
-
-class _ErrorSchema(AnswerSchema):
-    id = _word_field(required=True)
-    reason = fields.String(required=True)
-    details = fields.Raw(load_default=None)
-
-
-_COMPOSE_STATUS: Final = _ComposeStatusSchema()
-_METADATA: Final = _MetadataSchema()
-_BUILD_REQUEST: Final = _BuildRequestSchema()
-_LIST: Final = _ListSchema()
-_SEARCH: Final = _SearchSchema()
-_RESOLUTION: Final = _ResolutionSchema()
-_DISTRIBUTION: Final = _DistributionSchema()
-_ACCEPTED: Final = _AcceptedSchema()
-_ERROR: Final = _ErrorSchema()
 
 
 class HttpComposer:
@@ -246,7 +72,7 @@ class HttpComposer:
         if answer.status != HTTPStatus.CREATED:
             return _load_refusal(answer)
         try:
-            return Accepted(_ACCEPTED.load(answer.json())["id"])
+            return Accepted(composer_answers.ACCEPTED.load(answer.json())["id"])
         except (ValidationError, UnavailableError):
             return Unanswered(may_have_started=True)
 
@@ -271,7 +97,7 @@ class HttpComposer:
     def metadata(self, compose_id: UUID) -> dict[str, Any]:
         """Implements `Composer.metadata`."""
         metadata: dict[str, Any] = self._read(
-            f"/composes/{compose_id}/metadata", _METADATA, "Compose", max_bytes=_MAX_METADATA_BYTES
+            f"/composes/{compose_id}/metadata", composer_answers.METADATA, "Compose", max_bytes=_MAX_METADATA_BYTES
         )
         return metadata
 
@@ -288,16 +114,16 @@ class HttpComposer:
 
     def builds(self) -> Builds:
         """Implements `Composer.builds`."""
-        answer = self._get("/composes/", max_bytes=_MAX_LIST_BYTES)
+        answer = self._get("/composes/", max_bytes=composer_answers.MAX_LIST_BYTES)
         if answer.status == HTTPStatus.OK and answer.body.strip() == b"null":
             return Builds(frozenset(), complete=False)
-        builds: Builds = _load_answer(answer, _LIST)
+        builds: Builds = _load_answer(answer, composer_answers.LIST)
         return builds
 
     def request(self, compose_id: UUID) -> Mapping[str, Any] | None:
         """Implements `Composer.request`."""
         metadata = self._read(
-            f"/composes/{compose_id}/metadata", _BUILD_REQUEST, "Compose", max_bytes=_MAX_METADATA_BYTES
+            f"/composes/{compose_id}/metadata", composer_answers.BUILD_REQUEST, "Compose", max_bytes=_MAX_METADATA_BYTES
         )
         request: Mapping[str, Any] | None = metadata["request"]
         return request
@@ -320,12 +146,13 @@ class HttpComposer:
         }
         try:
             answer = self._back_end.post_idempotent(
-                f"{_BASE}/search/packages", body, _LONG_TIMEOUTS, max_bytes=_MAX_LIST_BYTES
+                f"{_BASE}/search/packages", body, _LONG_TIMEOUTS, max_bytes=composer_answers.MAX_LIST_BYTES
             )
         except NoAnswerError as error:
             raise _unusable_answer_error() from error
         return tuple(
-            Package(each["name"], each.get("summary", "")) for each in _load_answer(answer, _SEARCH)["packages"]
+            Package(each["name"], each.get("summary", ""))
+            for each in _load_answer(answer, composer_answers.SEARCH)["packages"]
         )
 
     def resolve_packages(self, request: Mapping[str, Any]) -> Resolution:
@@ -339,7 +166,7 @@ class HttpComposer:
         if answer.status in _NOT_OFFERED:
             raise UnavailableError("The composer does not resolve packages", retry_after=None)
         if answer.status == HTTPStatus.OK:
-            return Resolution(packages=_load_answer(answer, _RESOLUTION)["packages"])
+            return Resolution(packages=_load_answer(answer, composer_answers.RESOLUTION)["packages"])
         refused = _load_refusal(answer)
         if refused.reason is None:
             raise _unusable_answer_error()
@@ -353,7 +180,11 @@ class HttpComposer:
         """Implements `Composer.distribution`."""
         params = [("image_type", each) for each in image_types] + [("architecture", each) for each in architectures]
         details: dict[str, Any] = self._read(
-            f"/distributions/{path_segment(name)}", _DISTRIBUTION, "Distribution", params, _MAX_STATUS_BYTES
+            f"/distributions/{path_segment(name)}",
+            composer_answers.DISTRIBUTION,
+            "Distribution",
+            params,
+            _MAX_STATUS_BYTES,
         )
         return details
 
@@ -395,7 +226,7 @@ def _load_answer(answer: Answer, schema: Schema) -> Any:
 
 
 def _load_status(answer: Answer) -> ComposeStatus:
-    status: ComposeStatus = _load_answer(answer, _COMPOSE_STATUS)
+    status: ComposeStatus = _load_answer(answer, composer_answers.COMPOSE_STATUS)
     return status
 
 
@@ -412,7 +243,7 @@ def _create_glob(text: str) -> str:
 
 def _load_refusal(answer: Answer) -> Refused:
     try:
-        error = _ERROR.load(answer.json())
+        error = composer_answers.ERROR.load(answer.json())
     except (ValidationError, UnavailableError):
         return Refused(answer.status)
     return Refused(answer.status, error["id"], error["reason"], error["details"])
