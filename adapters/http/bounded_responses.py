@@ -42,7 +42,7 @@ class BoundedResponse(http.client.HTTPResponse):
             return
         status = int(HTTPStatus.CONTINUE)
         while status == HTTPStatus.CONTINUE:
-            version, status, reason = self._read_status()  # type: ignore[attr-defined]
+            version, status, reason = self._read_status()  # type: ignore[attr-defined]  # missing in typeshed
             lines = _read_header_lines(self.fp)
         if not version.startswith("HTTP/1.") and version != "HTTP/0.9":
             raise http.client.UnknownProtocol(version)
@@ -55,9 +55,8 @@ class BoundedResponse(http.client.HTTPResponse):
         reading.length = None if reading.chunked else _parse_length(self.headers.get("content-length"))
         if status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED) or status < HTTPStatus.OK:
             reading.length = 0
-        reading.will_close = self._check_close() or (  # type: ignore[attr-defined]
-            not reading.chunked and reading.length is None
-        )
+        has_unknown_end = not reading.chunked and reading.length is None
+        reading.will_close = has_unknown_end or self._check_close()  # type: ignore[attr-defined]  # missing in typeshed
 
     def _safe_read(self, amt: int) -> Any:
         if amt < 0:

@@ -14,8 +14,8 @@ from typing import Final, Self
 
 from domain.budgets import Budget, BudgetSpending
 
-# A window is counted in this many parts. A request counts until the beginning of its part is a window ago: for a
-# window, or up to a sixtieth less, so that nobody waits longer than a window.
+# The number of parts of a window. A part ends to count one window after its beginning. So a request counts for at most
+# one window, and for at least 59 sixtieths of it.
 _PARTS: Final = 60
 # The words (64 bits) of a record: its key, the number of its newest part, and the count of each part.
 _KEY, _NEWEST, _FIRST = range(3)

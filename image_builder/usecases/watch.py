@@ -174,7 +174,7 @@ class StatusWatcher:
         self._last_look_at = self.clock()
 
     def _store_answers(self, running: dict[Future[Look], UUID]) -> None:
-        """Wait for an answer, and store all that have arrived, one after another: that needs one connection."""
+        """Wait for an answer, and store all answers that have arrived, one after another, over one connection."""
         done, _ = wait(running, return_when=FIRST_COMPLETED)
         for look in done:
             compose_id = running.pop(look)

@@ -1,4 +1,4 @@
-"""The entries and counts of lists of builds follow all that is written, by whichever program and at the same time."""
+"""Lists and counts of builds include the rows of all programs, also of programs that write at the same time."""
 
 from __future__ import annotations
 
