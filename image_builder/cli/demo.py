@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,17 +17,15 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text
 
 from adapters.embedded.platform import sample_data
-from image_builder.cli.embedded import find_address, identity_header
-from image_builder.cli.stop_signals import SIGNALS, StartSignalHandler
+from image_builder.cli.demo_service import DEFAULT_URL, find_or_start_service
+from image_builder.cli.embedded import identity_header
+from image_builder.cli.stop_signals import StartSignalHandler
 from image_builder.telemetry.logs import DEMO_USER_AGENT
 
 _BASE: Final = "/api/image-builder/v1"
-_DEFAULT_URL: Final = "http://127.0.0.1:8086"
 _BLUEPRINT_IMAGES: Final = ("Guest image", "Google Cloud")
 _FINAL_STATUSES: Final = frozenset({"success", "failure"})
 # Seconds.
-_START_TIMEOUT: Final = 60.0
-_END_TIMEOUT: Final = 60.0
 _POLL_INTERVAL: Final = 0.5
 _REQUEST_TIMEOUT: Final = 10.0
 # The package lookup of a check may take 20 s at the composer.
@@ -71,7 +64,7 @@ class _Build:
 @click.option(
     "--url",
     help="URL of the service.  [default: the service that uses the data folder, or the one at "
-    f"{_DEFAULT_URL}, or one that the demo starts]",
+    f"{DEFAULT_URL}, or one that the demo starts]",
 )
 @click.option(
     "--data",
@@ -89,7 +82,7 @@ def demo(url: str | None, data: Path, timeout: int) -> None:
     """
     console = Console()
     signal_handler = StartSignalHandler()
-    with _service(url, data, signal_handler, console) as running:
+    with find_or_start_service(url, data, signal_handler, console) as running:
         api = _Api(running)
         builds = [_check_and_correct(api, console), *_builds()]
         for build in builds:
@@ -358,73 +351,3 @@ def _result(build: _Build) -> list[tuple[str, str]]:
         return [("error", reason), *explanation]
     options = build.status.get("upload_status", {}).get("options", {})
     return [(name, str(value)) for name, value in options.items()]
-
-
-@contextmanager
-def _service(url: str | None, data: Path, signal_handler: StartSignalHandler, console: Console) -> Iterator[str]:
-    """The URL of a running service: `url`, or a running service that is found, or one that is started for the demo.
-
-    Raises ClickException if the service at `url` does not answer, or the started service does not become ready.
-    """
-    if url is not None and not _is_ready(url):
-        raise click.ClickException(f"No service answers at {url}, or it is not ready (GET {url}/ready)")
-    candidates = [url] if url else [found for found in (find_address(data), _DEFAULT_URL) if found]
-    running = next((candidate for candidate in candidates if _is_ready(candidate)), None)
-    if running is not None:
-        console.print(f"Using the service at {running}", soft_wrap=True)
-        yield running
-        return
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    started_url = f"http://127.0.0.1:{port}"
-    console.print(
-        f"No service answers at {candidates[0]}; starting one for the demo at {started_url} ...", soft_wrap=True
-    )
-    with tempfile.TemporaryDirectory(dir="/var/tmp" if Path("/var/tmp").is_dir() else None) as folder:  # noqa: S108
-        Path(folder).chmod(0o755)
-        process = None
-        try:
-            process = _start_service(Path(folder, "data"), port)
-            _wait_until_ready(started_url, process, signal_handler)
-            yield started_url
-        finally:
-            # A further signal must not interrupt the clean-up.
-            for number in SIGNALS:
-                signal.signal(number, signal.SIG_IGN)
-            if process is not None:
-                _end_service(process)
-
-
-def _start_service(data: Path, port: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # noqa: S603 - this program
-        [sys.executable, "-m", "image_builder", "serve", "--embedded", "--data", str(data)],
-        env={**os.environ, "LISTEN_ADDRESS": f"127.0.0.1:{port}", "LOG_LEVEL": "WARNING"},
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
-def _end_service(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(_END_TIMEOUT)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes], signal_handler: StartSignalHandler) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT
-    while not _is_ready(url):
-        signal_handler.check()
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise click.ClickException("the service for the demo does not start")
-        time.sleep(0.1)
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/ready", timeout=_REQUEST_TIMEOUT).ok
-    except requests.RequestException:
-        return False
