@@ -1,4 +1,4 @@
-"""Rate limits in the memory of one process, with a clock that tests control."""
+"""Rate limits in the memory of one process, or of all workers of a pod, with a clock that tests control."""
 
 import asyncio
 from datetime import timedelta
@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.rate_limits.memory import InMemoryRateLimits, MovingWindowStorage
+from adapters.rate_limits.shared import RateLimitMemory, SharedRateLimits
 from domain.budgets import Budget
 from tests.support.clock import Clock
 
@@ -15,9 +16,13 @@ WINDOW = 60
 AMOUNTS = {Budget.READS: 3, Budget.WRITES: 2, Budget.BUILD_REQUESTS: 1}
 
 
-@pytest.fixture
-def limits(clock):
-    return InMemoryRateLimits(AMOUNTS, WINDOW, clock)
+@pytest.fixture(params=["of one process", "of all workers"])
+def limits(request, clock):
+    if request.param == "of one process":
+        yield InMemoryRateLimits(AMOUNTS, WINDOW, clock)
+        return
+    with RateLimitMemory() as memory:
+        yield SharedRateLimits(memory, AMOUNTS, WINDOW, clock)
 
 
 def spend(limits, tenant="tenant", budget=Budget.READS, amount=1):

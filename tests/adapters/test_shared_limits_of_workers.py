@@ -1,4 +1,7 @@
-"""Rate limits in memory that processes share, with a clock that tests control."""
+"""What only rate limits in shared memory have: parts of a window, several processes, a fixed number of records.
+
+`test_memory_limits.py` has the tests of all rate limits in memory.
+"""
 
 from __future__ import annotations
 
@@ -38,44 +41,6 @@ def spend(
     spending = asyncio.run(limits.spend(tenant, budget, amount))
     assert spending is not None
     return spending
-
-
-def test_requests_within_the_budget_pass_with_the_remaining_budget(limits: SharedRateLimits) -> None:
-    spent = [spend(limits) for _ in range(4)]
-    assert [(each.admitted, each.remaining) for each in spent] == [(True, 2), (True, 1), (True, 0), (False, 0)]
-    assert (spent[0].limit, spent[0].window) == (3, timedelta(seconds=WINDOW))
-
-
-def test_one_more_request_passes_when_the_oldest_leaves_the_window_and_not_before(
-    limits: SharedRateLimits, clock: Clock
-) -> None:
-    for clock.now in (1000.0, 1010.0, 1020.0):
-        spend(limits)
-    clock.now = 1059.0
-    assert spend(limits).frees_in == timedelta(seconds=1)
-    clock.now = 1059.999
-    assert not spend(limits).admitted
-    clock.now = 1060.0
-    assert spend(limits).admitted
-    assert not spend(limits).admitted
-
-
-def test_the_time_to_retry_leaves_room_for_the_request_and_the_refused_amount(
-    limits: SharedRateLimits, clock: Clock
-) -> None:
-    for clock.now in (1000.0, 1010.0, 1020.0):
-        spend(limits)
-    refused = spend(limits, amount=1)
-    assert (refused.frees_in, refused.retry_in) == (timedelta(seconds=40), timedelta(seconds=50))
-    assert spend(limits, amount=2).retry_in == timedelta(seconds=60)
-    assert spend(limits, amount=3).retry_in is None
-
-
-def test_organizations_and_budgets_are_counted_separately(limits: SharedRateLimits) -> None:
-    assert spend(limits, budget=Budget.BUILD_REQUESTS).admitted
-    assert spend(limits, "another", Budget.BUILD_REQUESTS).admitted
-    assert not spend(limits, budget=Budget.BUILD_REQUESTS).admitted
-    assert spend(limits).remaining == 2
 
 
 def test_any_text_is_an_organization(limits: SharedRateLimits) -> None:
