@@ -17,7 +17,7 @@ from image_builder.configuration.variables import Section, Variable, format_defa
 _PREFACE: Final = """\
 # Configuration
 
-Written by `make docs` from the declarations in `image_builder/configuration/sections.py`.
+Written by `make docs` from the declarations in `image_builder/configuration/sections.py` and `serving.py`.
 
 Every setting is an environment variable, or a line of a `local.env` in the working directory; the environment takes
 precedence. An empty variable counts as unset. If a variable cannot be used, the service names all faults and does not

@@ -1,4 +1,4 @@
-"""The settings of the service, read from the environment. `sections` declares the variables."""
+"""The settings of the service, read from the environment. `sections` and `serving` declare the variables."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from image_builder.configuration.sections import (
     ComposerSettings,
     ContentSourcesSettings,
     CustomerSettings,
-    DatabaseSettings,
     FeatureFlagSettings,
     LogSinkSettings,
     MaintenanceSettings,
     RateLimitSettings,
     RecommendationsSettings,
-    ServingSettings,
     StatusSettings,
     TelemetrySettings,
 )
+from image_builder.configuration.serving import DatabaseSettings, ServingSettings
 from image_builder.configuration.variables import (
     SettingsT,
     build_settings,
