@@ -166,7 +166,7 @@ COMPOSITION = "image_builder/composition/"
 # By module of the composition root: a text and what replaces it, such that mypy must report the module.
 CHANGES = {
     "adapters.py": {
-        "swapped arguments": ("(shares, settings.window)", "(settings.window, shares)"),
+        "swapped arguments": ("(settings.amounts, settings.window)", "(settings.window, settings.amounts)"),
         "swapped arguments of files": (
             "load_distributions(builds.distributions), load_",
             "load_allow_list(None), load_",
