@@ -109,8 +109,7 @@ def reach(stage: Scene, crash: Crash[Step], build: str, start: Start, holds: Exi
 def reach_composer(stage: Scene, crash: Crash[Step], build: str, start: Start, holds: ExitStack) -> None:
     """Do the same for the steps between the intent and the final status."""
     if crash.step is Step.ASKING:
-        freeze_after_commit(stage.database, stage.pod, INTENTS, start)
-        stage.hang(holds, "DELETE", stage.pod.thaw)
+        stage.hang(holds, "DELETE", start)
         return
     stage.composer.steer(delete_latency=HELD)
     start()
