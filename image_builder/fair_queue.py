@@ -33,6 +33,14 @@ class FairQueue(Generic[W]):
         """Whether work of this organization would run without waiting."""
         return self._number_running < self._places and self._running[organization] < self._places_of_one
 
+    def take_at_once(self, organization: str) -> bool:
+        """Take a place for work of this organization if it would run without waiting; returns whether it may run."""
+        if not self.has_place(organization):
+            return False
+        self._running[organization] += 1
+        self._number_running += 1
+        return True
+
     def put(self, organization: str, work: W) -> W | None:
         """Add a work item to the queue.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -70,7 +71,7 @@ class FairThreads:
     def _start_next(self) -> None:
         """Start the calls that may run now. The caller holds the lock."""
         while not self._ended and (due := self._queue.take()) is not None:
-            self._threads.submit(self._run, *due)
+            self._threads.start(partial(self._run, *due))
 
     def _run(self, organization: str, task: _Task) -> None:
         try:

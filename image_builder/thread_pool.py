@@ -28,7 +28,7 @@ class _Task:
     arguments: tuple[Any, ...]
     keywords: dict[str, Any]
 
-    def run(self) -> None:
+    def __call__(self) -> None:
         if not self.future.set_running_or_notify_cancel():
             return
         try:
@@ -55,13 +55,21 @@ class ThreadPool(Executor):
         self._threads: set[PoolThread] = set()
         # The thread that became idle last is the last one.
         self._idle: list[PoolThread] = []
-        self._waiting: deque[_Task] = deque()
+        self._waiting: deque[Callable[[], object]] = deque()
         self._started = 0
         self._ended = False
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Run a call on a thread; implements `Executor.submit`. Raises RuntimeError after `shutdown`."""
         task = _Task(Future(), fn, args, kwargs)
+        self.start(task)
+        return task.future
+
+    def start(self, task: Callable[[], object]) -> None:
+        """Run a call that raises no error on a thread, and do not return its result: `submit` without a future.
+
+        Raises RuntimeError after `shutdown`.
+        """
         with self._lock:
             if self._ended:
                 raise RuntimeError("cannot run calls after the shutdown")
@@ -71,7 +79,6 @@ class ThreadPool(Executor):
                 self._start_thread(task)
             else:
                 self._waiting.append(task)
-        return task.future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Accept no further calls; implements `Executor.shutdown`."""
@@ -84,19 +91,20 @@ class ThreadPool(Executor):
                 self._idle.pop().wake(None)
             threads = list(self._threads)
         for task in cancelled:
-            task.future.cancel()
+            if isinstance(task, _Task):
+                task.future.cancel()
         if wait:
             for thread in threads:
                 thread.join()
 
-    def _start_thread(self, task: _Task) -> None:
+    def _start_thread(self, task: Callable[[], object]) -> None:
         """Start a thread with its first task. The caller holds the lock."""
         thread = PoolThread(self, task, f"{self._name}_{self._started}")
         thread.start()
         self._started += 1
         self._threads.add(thread)
 
-    def next_task(self, thread: PoolThread) -> _Task | None:
+    def next_task(self, thread: PoolThread) -> Callable[[], object] | None:
         """The next task of a thread that has ended one; waits for it. None if the thread has to end."""
         with self._lock:
             if self._waiting:
@@ -118,16 +126,16 @@ class ThreadPool(Executor):
 class PoolThread(Thread):
     """A thread of a pool. `task` is what it has to run next; `is_busy` tells whether it runs a call."""
 
-    def __init__(self, pool: ThreadPool, task: _Task, name: str) -> None:
+    def __init__(self, pool: ThreadPool, task: Callable[[], object], name: str) -> None:
         super().__init__(name=name, daemon=True)
-        self.task: _Task | None = task
+        self.task: Callable[[], object] | None = task
         self.is_busy = True
         self._pool = pool
         # Locked while the thread has no task.
         self._woken = Lock()
         self._woken.acquire()
 
-    def wake(self, task: _Task | None) -> None:
+    def wake(self, task: Callable[[], object] | None) -> None:
         """Give the thread, which is idle, its next task, or None to end it."""
         self.task = task
         self._woken.release()
@@ -141,7 +149,7 @@ class PoolThread(Thread):
         task, self.task = self.task, None
         while task is not None:
             self.is_busy = True
-            task.run()
+            task()
             del task  # an idle thread must not keep a request and its answer in memory
             self.is_busy = False
             task, self.task = self._pool.next_task(self), None

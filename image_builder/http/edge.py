@@ -201,12 +201,14 @@ class _Answer:
             self._record.status = message["status"]
             headers = [*message["headers"], *self._headers]
             message["headers"] = add_rate_limits(headers, self._record.limits) if self._record.limits else headers
-        body = memoryview(message.get("body", b""))
-        # After each part the server waits until the client has read most of it, so that little is buffered.
-        while len(body) > _PART_SIZE:
-            await self._send_part({**message, "body": body[:_PART_SIZE], "more_body": True})
-            body = body[_PART_SIZE:]
-        await self._send_part({**message, "body": body} if "body" in message else message)
+        if len(message.get("body", b"")) > _PART_SIZE:
+            body = memoryview(message["body"])
+            # After each part the server waits until the client has read most of it, so that little is buffered.
+            while len(body) > _PART_SIZE:
+                await self._send_part({**message, "body": body[:_PART_SIZE], "more_body": True})
+                body = body[_PART_SIZE:]
+            message = {**message, "body": body}
+        await self._send_part(message)
 
     async def _send_part(self, message: Message) -> None:
         try:

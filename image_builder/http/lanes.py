@@ -46,7 +46,8 @@ class FairLane:
 
         Raises UnavailableError if the queue is full, and the errors of the call.
         """
-        await self._wait_for_turn(organization)
+        if not self._queue.take_at_once(organization):
+            await self._wait_for_turn(organization)
         try:
             return await self._run_on_thread(call)
         finally:
@@ -67,7 +68,7 @@ class FairLane:
             with suppress(RuntimeError):  # the event loop has ended, with the caller
                 loop.call_soon_threadsafe(finish)
 
-        self._threads.submit(run)
+        self._threads.start(run)
         return await done
 
     def close(self) -> None:

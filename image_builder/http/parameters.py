@@ -31,7 +31,8 @@ class Parameter:
 
     `argument` is the name of the handler's argument. `schema` and `items` have no references; `items` is the schema of
     each value if the parameter may be repeated, else None. `distributions` are the known names of distributions if the
-    parameter holds such a name; otherwise it is empty.
+    parameter holds such a name; otherwise it is empty. `default` is the value for requests without the parameter, if it
+    is neither required nor may be repeated.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Parameter:
     schema: Mapping[str, Any]
     items: Mapping[str, Any] | None
     distributions: frozenset[str] = frozenset()
+    default: Any = None
 
     @classmethod
     def from_document(
@@ -60,6 +62,7 @@ class Parameter:
             schema=schema,
             items=resolve_references(schema["items"], components) if schema.get("type") == "array" else None,
             distributions=distributions if specification["name"] in _DISTRIBUTION_PARAMETERS else frozenset(),
+            default=schema.get("default"),
         )
 
     def parse(self, texts: Sequence[str]) -> Any:
@@ -70,7 +73,7 @@ class Parameter:
         if not texts:
             if self.required:
                 raise InvalidRequestError(f"{self.name}: expected a value")
-            return [] if self.items is not None else self.schema.get("default")
+            return [] if self.items is not None else self.default
         if self.items is not None:
             most = self.schema.get("maxItems")
             if most is not None and len(texts) > most:
@@ -119,6 +122,20 @@ class Parameter:
             ]
             raise InvalidRequestError(" ".join([f"{self.name}: expected a whole number", *filter(None, limits)]))
         return number
+
+
+def parse_all(parameters: Sequence[Parameter], texts: Mapping[str, list[str]]) -> dict[str, Any]:
+    """Return the typed values of a request's parameters by argument; `texts` are those of the request by name.
+
+    Raises InvalidRequestError as `Parameter.parse` does.
+    """
+    return {
+        # Most requests have few of the parameters.
+        each.argument: each.default
+        if each.name not in texts and not each.required and each.items is None
+        else each.parse(texts.get(each.name, ()))
+        for each in parameters
+    }
 
 
 def parse_query(query: bytes) -> dict[str, list[str]]:

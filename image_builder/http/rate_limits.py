@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
+from typing import Final
+
+# Policies that differ: a name and the settings of a pod, and the quotas of organizations.
+_MAX_POLICIES: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,12 @@ def whole_seconds(duration: timedelta) -> int:
 
 
 def _policy(limit: RateLimit) -> str:
-    return f'"{limit.name}";q={limit.limit};w={whole_seconds(limit.window)}'
+    return _format_policy(limit.name, limit.limit, limit.window)
+
+
+@lru_cache(_MAX_POLICIES)
+def _format_policy(name: str, limit: int, window: timedelta) -> str:
+    return f'"{name}";q={limit};w={whole_seconds(window)}'
 
 
 def _state(limit: RateLimit) -> str:

@@ -7,7 +7,7 @@ takes a thread of the handlers.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import copy_context
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -15,7 +15,6 @@ from typing import Any, Final, TypeVar
 import orjson
 from connexion.middleware.abstract import ROUTING_CONTEXT, RoutedAPI, RoutedMiddleware
 from connexion.operations.abstract import AbstractOperation
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
@@ -28,7 +27,7 @@ from image_builder.http.errors import HttpError
 from image_builder.http.lanes import FairLane
 from image_builder.http.limiter import Limiter, choose_budget
 from image_builder.http.memory import Account, RequestMemory
-from image_builder.http.parameters import parse_query
+from image_builder.http.parameters import parse_all, parse_query
 from image_builder.http.repeated_keys import refuse_repeated_keys
 from image_builder.http.schemas import refuse_nul
 from image_builder.http.toml import add_query, create_request_from_toml
@@ -37,6 +36,8 @@ from image_builder.telemetry import logs
 from image_builder.thread_pool import ThreadPool
 
 T = TypeVar("T")
+# The headers of a request in the form of ASGI scopes: names in lower case, and values.
+RawHeaders = Iterable[tuple[bytes, bytes]]
 
 _JSON: Final = "application/json"
 # Characters of an Accept header. Browsers send 200; one as long as a whole head would block the event loop for 80 ms.
@@ -86,6 +87,7 @@ class CheckedOperation:
         self._budget = choose_budget(operation.method, operation.path)
         self._max_body_bytes = max_body_bytes
         self._incoming_bodies = incoming_bodies
+        self._header_names = {each.name.lower().encode(): each.name for each in operation.header_parameters}
 
     async def read(self, scope: Scope, receive: Receive) -> Call:
         """Check a request, and return the call of its handler. Raises the errors that openapi.yaml describes."""
@@ -102,11 +104,11 @@ class CheckedOperation:
             arguments["identity"] = identity
         self._read_parameters(scope, arguments)
         if operation.produces:
-            arguments["media_type"] = _choose_media_type(operation.produces, Headers(scope=scope))
+            arguments["media_type"] = _choose_media_type(operation.produces, scope["headers"])
         if operation.body is not None:
             reader = _BodyReader(
                 operation.body,
-                Headers(scope=scope),
+                scope["headers"],
                 self._max_body_bytes,
                 self._incoming_bodies,
                 record.memory,
@@ -121,12 +123,21 @@ class CheckedOperation:
             arguments[parameter.argument] = parameter.parse([scope["path_params"][parameter.name]])
         if self._operation.query_parameters:
             texts = parse_query(scope["query_string"])
-            for parameter in self._operation.query_parameters:
-                arguments[parameter.argument] = parameter.parse(texts.get(parameter.name, []))
-        for parameter in self._operation.header_parameters:
-            values = Headers(scope=scope).getlist(parameter.name)
-            # Several header lines of one name form one list (RFC 9110, section 5.3).
-            arguments[parameter.argument] = parameter.parse([", ".join(values)] if values else [])
+            arguments.update(parse_all(self._operation.query_parameters, texts))
+        if self._operation.header_parameters:
+            arguments.update(parse_all(self._operation.header_parameters, self._read_headers(scope["headers"])))
+
+    def _read_headers(self, headers: RawHeaders) -> dict[str, list[str]]:
+        """Return the texts of the header parameters that the request has, by the names of the parameters."""
+        texts: dict[str, list[str]] = {}
+        for name, value in headers:
+            parameter = self._header_names.get(name)
+            if parameter is not None:
+                # Several header lines of one name form one list (RFC 9110, section 5.3).
+                before = texts.get(parameter)
+                text = value.decode("latin-1")
+                texts[parameter] = [text if before is None else f"{before[0]}, {text}"]
+        return texts
 
 
 class _BodyReader:
@@ -135,7 +146,7 @@ class _BodyReader:
     def __init__(
         self,
         body: Body,
-        headers: Headers,
+        headers: RawHeaders,
         max_bytes: int,
         incoming_bodies: RequestMemory,
         memory: Account,
@@ -158,17 +169,17 @@ class _BodyReader:
 
     async def read(self, receive: Receive, arguments: Mapping[str, Any]) -> Any:
         """Return the valid document, with defaults added. Raises the errors that openapi.yaml describes."""
-        length = int(self._headers.get("content-length", "0"))
+        length = int(_get(self._headers, b"content-length", "0"))
         if length > self._max_bytes:
             raise _too_large(self._max_bytes)
-        if length:
-            _check_media_type(self._headers, self._body)  # before the body arrives, which may take long
+        # Before the body arrives, which may take long. A request without a body needs no media type.
+        media_type = _check_media_type(self._headers, self._body) if length else None
         incoming_account = Account(self._incoming_bodies, self._memory.tenant)
         try:
             raw = await self._receive_body(receive, length, incoming_account)
             if not raw and not self._body.required:
                 return self._accept({})
-            toml = _check_media_type(self._headers, self._body) == TOML
+            toml = (media_type or _check_media_type(self._headers, self._body)) == TOML
             count = count_toml_values if toml else count_values
             values = await self._run(len(raw) > (_MAX_TOML_ON_LOOP if toml else _MAX_JSON_ON_LOOP), count, raw)
             cost = _cost_of_text(raw) + _cost_of_values(values)
@@ -344,20 +355,25 @@ def _parse_toml(raw: bytes, arguments: Mapping[str, Any], distributions: frozens
     return document
 
 
-def _choose_media_type(media_types: tuple[str, ...], headers: Headers) -> str:
-    header = ", ".join(headers.getlist("accept"))
+def _get(headers: RawHeaders, name: bytes, default: str) -> str:
+    """Return the value of the first header of a name, which must be in lower case."""
+    return next((value.decode("latin-1") for each, value in headers if each == name), default)
+
+
+def _choose_media_type(media_types: tuple[str, ...], headers: RawHeaders) -> str:
+    header = ", ".join(value.decode("latin-1") for name, value in headers if name == b"accept")
     if len(header) > _MAX_ACCEPT_LENGTH:  # a server may disregard the header (RFC 9110, section 12.5.1)
         return media_types[0]
     accept = parse_accept_header(header, MIMEAccept)
     return accept.best_match(media_types, media_types[0])
 
 
-def _check_media_type(headers: Headers, body: Body) -> str:
+def _check_media_type(headers: RawHeaders, body: Body) -> str:
     """Return the media type of the body. Raises HttpError (415) for one that the operation does not support."""
     supported = {_JSON, TOML} if body.toml else {_JSON}
-    if headers.get("content-encoding", "identity").lower() != "identity":
+    if _get(headers, b"content-encoding", "identity").lower() != "identity":
         raise HttpError(415, "The body must not be compressed")
-    media_type, _, parameters = headers.get("content-type", "").partition(";")
+    media_type, _, parameters = _get(headers, b"content-type", "").partition(";")
     media_type = media_type.strip().lower()
     if media_type not in supported:
         raise HttpError(415, f"The body must be {' or '.join(sorted(supported))}")
