@@ -63,6 +63,9 @@ class Inline(Executor):
             done.set_exception(error)
         return done
 
+    def start(self, work: Callable[[], object]) -> None:
+        work()
+
 
 class Connection:
     """The connection of a request, as far as the application uses it."""
@@ -214,7 +217,7 @@ def by_function(title: str, profile: Profiled, most: int) -> Table:
 @click.option("--user-every", default=4, show_default=True, help="Every which row of the page has a user; 0: none.")
 def main(*, requests: int, most: int, user_every: int) -> None:
     """Print who takes the time of a GET, a page, a POST."""
-    lanes.ThreadPoolExecutor = Inline  # type: ignore[misc,assignment]
+    lanes.ThreadPool = Inline  # type: ignore[misc,assignment]
     with surroundings(user_every=user_every) as where:
         os.environ.update(where.environment(), LOG_LEVEL="INFO")
         # The access log is part of the cost, and no part of what is shown.

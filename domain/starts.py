@@ -181,9 +181,16 @@ def _without_empty(value: Any) -> Any:
     if value is None or isinstance(value, str | int):  # most values; the tests below take ten times as long
         return value
     if isinstance(value, Mapping):
-        relevant = _drop_irrelevant({key: _without_empty(part) for key, part in value.items()})
-        unchanged = len(relevant) == len(value) and all(relevant[key] is part for key, part in value.items())
-        return value if unchanged else relevant
+        changed = False
+        relevant = {}
+        for key, part in value.items():
+            kept = _without_empty(part)
+            if _is_irrelevant(key, kept):
+                changed = True
+            else:
+                relevant[key] = kept
+                changed = changed or kept is not part
+        return relevant if changed else value
     if isinstance(value, list | tuple):
         entries = [_without_empty(part) for part in value]
         return value if all(map(operator.is_, entries, value)) else entries
@@ -192,11 +199,11 @@ def _without_empty(value: Any) -> Any:
 
 def _drop_irrelevant(parts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parts that are neither empty nor the default of their key."""
-    return {
-        key: part
-        for key, part in parts.items()
-        if part is not None
-        and part is not False
-        and part not in ("", {}, [])
-        and (key not in _DEFAULTS or part != _DEFAULTS[key])
-    }
+    return {key: part for key, part in parts.items() if not _is_irrelevant(key, part)}
+
+
+def _is_irrelevant(key: str, part: Any) -> bool:
+    """Whether a part is empty or the default of its key; no number is empty."""
+    if key in _DEFAULTS and part == _DEFAULTS[key]:
+        return True
+    return not part and (part is None or part is False or part in ("", {}, []))
