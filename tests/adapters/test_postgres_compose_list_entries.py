@@ -224,7 +224,8 @@ def is_waiting(database: Parameters, text: str) -> bool:
     """Whether a session that executes this statement waits for a lock."""
     with session(database) as connection:
         row = connection.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s",
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE wait_event_type = 'Lock' AND datname = current_database() AND query LIKE %s",
             (f"{text.partition('%')[0]}%",),
         ).fetchone()
     return row is not None and row[0] > 0

@@ -35,6 +35,12 @@ SELECT gen_random_uuid(), %(request)s, %(first)s::timestamp + (n / %(together)s)
 FROM generate_series(1, %(number)s) n
 """
 
+# Databases that are copies of one have tables of the same number, and the server itself may vacuum the table.
+LOCKS_OF_COMPOSES = """
+SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE relation = 'composes'::regclass AND datname = current_database() AND backend_type = 'client backend'
+"""
+
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,7 +279,7 @@ def test_between_batches_nothing_is_locked(database: Parameters) -> None:
     with open_maintenance(database, MONTHS) as ours:
         for batches in (ours.expire_composes(dry_run=False), ours.redact_passwords(dry_run=False)):
             next(batches)
-            assert scalar(database, "SELECT count(*) FROM pg_locks WHERE relation = 'composes'::regclass") == 0
+            assert scalar(database, LOCKS_OF_COMPOSES) == 0
             scalar(database, "SELECT count(*) FROM (SELECT 1 FROM composes FOR UPDATE NOWAIT) everything")
 
 

@@ -197,7 +197,7 @@ def test_a_returned_reservation_holds_no_lock(database: Parameters, tenant: str,
         with session(database) as connection:
             locks = connection.execute(
                 "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
-                "WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()"
+                "WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND backend_type = 'client backend'"
             ).fetchone()
             transactions = connection.execute(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND xact_start IS NOT NULL "
