@@ -18,6 +18,7 @@ from tests.support.embedded import Embedded, embedded
 from tests.support.folders import open_folder
 from tests.support.loopback import refused_url
 from tests.support.processes import command_of, running
+from tests.support.rounds import sampled
 from tests.support.service import PROJECT
 from tests.support.waiting import PATIENCE
 
@@ -123,7 +124,7 @@ def test_the_demo_of_a_named_service_never_starts_another_one() -> None:
     assert demo.returncode == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", sampled([signal.SIGTERM, signal.SIGHUP], 1))
 def test_a_signal_to_the_demo_leaves_no_process_and_no_folder(folder: Path, number: signal.Signals) -> None:
     demo = command("demo", "--data", str(folder / "none"))
     assert demo.stdout
@@ -142,7 +143,7 @@ def test_a_signal_to_the_demo_leaves_no_process_and_no_folder(folder: Path, numb
     assert is_gone(str(data))
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", sampled([1, 2], 1))
 def test_a_closed_terminal_ends_serve_embedded_gracefully(folder: Path, workers: int) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
