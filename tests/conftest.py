@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from adapters.embedded.composer.process import StandInComposer
 from adapters.postgres.migrate import migrate
 from tests.support import databases, output, rounds
+from tests.support.composes import BUILD_SECONDS
 from tests.support.counts import check_counts
 from tests.support.databases import Parameters
 from tests.support.service import Service
@@ -93,7 +94,7 @@ def module_database(postgres: Parameters, migrated: str) -> Iterator[Parameters]
 @pytest.fixture(scope="session")
 def composer_process() -> Iterator[StandInComposer]:
     """The stand-in composer; ask for `composer` to have it as new."""
-    with StandInComposer(seconds=1.0) as composer:
+    with StandInComposer(seconds=BUILD_SECONDS) as composer:
         yield composer
 
 

@@ -254,3 +254,19 @@ def test_counts_end_with_the_table(database: Parameters) -> None:
         insert_compose(database, "000001")
     statement(database, "TRUNCATE composes CASCADE")
     assert query(database, "SELECT count(*) FROM compose_counts") == [(0,)]
+
+
+def test_a_session_writes_entries_by_primary_keys_also_if_tables_were_empty_at_its_first_build(
+    database: Parameters,
+) -> None:
+    """The plan of the first build is kept: it must suit a table that has grown since."""
+    scans = b"SELECT relname FROM pg_stat_xact_user_tables WHERE relname LIKE 'compose%%' AND seq_scan > 0"
+    with session(database) as connection:
+        for builds in (1, 10, 3000):
+            with connection.transaction():
+                connection.execute(
+                    """INSERT INTO composes (job_id, request, created_at, account_number, org_id)
+                       SELECT gen_random_uuid(), '{}', now(), '', '000001' FROM generate_series(1, %s)""",
+                    (builds,),
+                )
+                assert connection.execute(scans).fetchall() == []

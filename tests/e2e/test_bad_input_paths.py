@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from tests.support import raw_http
 from tests.support.addresses import IDENTITY, METHODS, ROUTES, UNKNOWN, ask, short
 from tests.support.builders import compose_request
+from tests.support.composes import wait_for_end
 from tests.support.refusals import refusal
 from tests.support.service import Service
-from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("composer")
 
@@ -86,10 +84,7 @@ def test_an_encoded_slash_does_not_lead_to_another_resource(service: Service, te
 def test_an_encoded_slash_is_part_of_the_id_and_not_a_separator(service: Service) -> None:
     client = service.client("addresses")
     compose_id = client.compose(compose_request())
-    deadline = time.monotonic() + PATIENCE
-    while client.get(f"/composes/{compose_id}").json()["image_status"]["status"] != "success":
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    assert wait_for_end(client, compose_id)["status"] == "success"
     assert client.get(f"/composes/{compose_id}/metadata").status_code == 200
     refusal(ask(service, f"/composes/{compose_id}%2Fmetadata"), {400, 404})
 

@@ -9,11 +9,10 @@ import pytest
 from adapters.embedded.composer.process import StandInComposer
 from domain.masking import MASK
 from tests.support.builders import compose_request
-from tests.support.composes import status_of
+from tests.support.composes import wait_for_end
 from tests.support.databases import Parameters, query
 from tests.support.refusals import refusal
 from tests.support.service import Client, Service
-from tests.support.waiting import until
 
 JSON = {"Accept": "application/json"}
 KEY = "activation-key-of-the-test"
@@ -34,7 +33,7 @@ REQUEST = compose_request(
 
 def finished(client: Client) -> str:
     compose_id: str = client.compose(REQUEST)
-    until(lambda: status_of(client, compose_id)["image_status"]["status"] == "success", "it is built")
+    assert wait_for_end(client, compose_id)["status"] == "success"
     return compose_id
 
 

@@ -12,12 +12,12 @@ import requests
 
 from adapters.embedded.composer.process import StandInComposer
 from tests.support.builders import compose_request, identity
-from tests.support.composes import listed, status_of
+from tests.support.composes import listed, status_of, wait_for_end
 from tests.support.databases import Parameters, away
 from tests.support.refusals import refusal
 from tests.support.rows import counts, insert_compose
 from tests.support.service import Client, Service
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import PATIENCE
 
 NOWHERE = "http://127.0.0.1:1"
 
@@ -138,7 +138,7 @@ def test_a_failed_build_is_explained_even_if_the_composer_no_longer_knows_it(
     client: Client, composer: StandInComposer
 ) -> None:
     compose_id = client.compose(compose_request(customizations={"packages": ["vim", "no-such-package-x"]}))
-    until(lambda: status_of(client, compose_id)["image_status"]["status"] == "failure", "the end of the build")
+    assert wait_for_end(client, compose_id)["status"] == "failure"
     composer.reset()
     error = status_of(client, compose_id)["image_status"]["error"]
     assert (error["code"], error["responsible"], error["retryable"]) == ("packages-not-found", "request", False)
@@ -151,9 +151,7 @@ def test_a_failed_build_is_explained_even_if_the_composer_no_longer_knows_it(
 
 def test_the_packages_of_a_built_image_are_answered(client: Client, composer: StandInComposer) -> None:
     compose_id = client.compose(compose_request(customizations={"packages": ["tmux"]}))
-    deadline = time.monotonic() + PATIENCE
-    while status_of(client, compose_id)["image_status"]["status"] != "success" and time.monotonic() < deadline:
-        time.sleep(0.05)
+    assert wait_for_end(client, compose_id)["status"] == "success"
     metadata = client.get(f"/composes/{compose_id}/metadata").json()
     assert set(metadata) == {"packages"}
     names = {"type", "name", "version", "release", "epoch", "arch", "sigmd5", "signature"}
@@ -163,9 +161,7 @@ def test_the_packages_of_a_built_image_are_answered(client: Client, composer: St
 
 def test_the_commit_of_a_built_ostree_image_is_answered(client: Client, composer: StandInComposer) -> None:
     compose_id = client.compose(compose_request("edge-commit"))
-    deadline = time.monotonic() + PATIENCE
-    while status_of(client, compose_id)["image_status"]["status"] != "success" and time.monotonic() < deadline:
-        time.sleep(0.05)
+    assert wait_for_end(client, compose_id)["status"] == "success"
     assert client.get(f"/composes/{compose_id}/metadata").json()["ostree_commit"]
 
 

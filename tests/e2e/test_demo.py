@@ -9,14 +9,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.support.embedded import embedded
+from tests.support.embedded import Embedded, embedded
 from tests.support.folders import open_folder
 from tests.support.loopback import refused_url
 from tests.support.processes import command_of, running
+from tests.support.rounds import sampled
 from tests.support.service import PROJECT
 from tests.support.waiting import PATIENCE
 
@@ -52,40 +54,55 @@ def is_gone(word: str) -> bool:
     return not any(command_of(process) for process in running(word))
 
 
-def test_the_demo_uses_the_service_of_the_data_folder_and_does_not_wrap_lines() -> None:
-    with embedded() as service:
-        demo = command("demo", "--data", str(service.data))
-        said = output(demo).splitlines()
-        assert demo.returncode == 0, said
-        assert said[0] == f"Using the service at {service.url}"
-        # Nothing is broken at 80 columns.
-        assert len([line for line in said if line.startswith("  url: ") and ".qcow2?X-Amz-" in line]) == 6
-        failed = said.index("failure  with a package that does not exist")
-        explanation = " ".join(said[failed : failed + 8])
-        assert "code: packages-not-found" in explanation
-        assert "responsible: request" in explanation
-        assert "no-such-package" in explanation.partition("hint: ")[2]
-        codes = {line.removeprefix("  code: ") for line in said if line.startswith("  code: ")}
-        assert codes == {
-            *("packages-not-found", "packages-conflict", "repository-unavailable", "build-failed"),
-            *("image-not-shared", "cancelled"),
-        }
-        hints = " ".join(line for line in said if line.startswith("  hint: "))
-        for name in ("ngnix", "libfoo.so.1", "https://repo.invalid/os/", "logs", "123456789012"):
-            assert name in hints
-        cancelled = said.index("failure  a build that is cancelled")
-        assert "  code: cancelled" in said[cancelled : cancelled + 8]
-        assert "success  the cancelled build, run again" in said
-        below = said[said.index("The list of builds, GET /composes:") + 1 :]
-        listed = [line for line in below if line.startswith("  ")]
-        assert [line.split()[0] for line in listed].count("failure") == 7
-        assert {line.split()[0] for line in listed} == {"success", "failure"}
-    assert not (service.data / "address").exists()
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A demo that has ended, and the service that it used."""
+
+    service: Embedded
+    status: int
+    lines: list[str]
 
 
-def test_the_demo_checks_a_request_shows_the_suggestion_and_builds_the_corrected_request() -> None:
+@pytest.fixture(scope="module")
+def demo() -> Demo:
+    """The demo at a service that runs already; both have ended."""
     with embedded() as service:
-        said = output(command("demo", "--data", str(service.data))).splitlines()
+        process = command("demo", "--data", str(service.data))
+        lines = output(process).splitlines()
+    return Demo(service, process.returncode, lines)
+
+
+def test_the_demo_uses_the_service_of_the_data_folder_and_does_not_wrap_lines(demo: Demo) -> None:
+    said = demo.lines
+    assert demo.status == 0, said
+    assert said[0] == f"Using the service at {demo.service.url}"
+    # Nothing is broken at 80 columns.
+    assert len([line for line in said if line.startswith("  url: ") and ".qcow2?X-Amz-" in line]) == 6
+    failed = said.index("failure  with a package that does not exist")
+    explanation = " ".join(said[failed : failed + 8])
+    assert "code: packages-not-found" in explanation
+    assert "responsible: request" in explanation
+    assert "no-such-package" in explanation.partition("hint: ")[2]
+    codes = {line.removeprefix("  code: ") for line in said if line.startswith("  code: ")}
+    assert codes == {
+        *("packages-not-found", "packages-conflict", "repository-unavailable", "build-failed"),
+        *("image-not-shared", "cancelled"),
+    }
+    hints = " ".join(line for line in said if line.startswith("  hint: "))
+    for name in ("ngnix", "libfoo.so.1", "https://repo.invalid/os/", "logs", "123456789012"):
+        assert name in hints
+    cancelled = said.index("failure  a build that is cancelled")
+    assert "  code: cancelled" in said[cancelled : cancelled + 8]
+    assert "success  the cancelled build, run again" in said
+    below = said[said.index("The list of builds, GET /composes:") + 1 :]
+    listed = [line for line in below if line.startswith("  ")]
+    assert [line.split()[0] for line in listed].count("failure") == 7
+    assert {line.split()[0] for line in listed} == {"success", "failure"}
+    assert not (demo.service.data / "address").exists()
+
+
+def test_the_demo_checks_a_request_shows_the_suggestion_and_builds_the_corrected_request(demo: Demo) -> None:
+    said = demo.lines
     begin = said.index("Checking a request before it is built, POST /compose/check:")
     shown = said[begin + 1 : begin + 7]
     assert shown == [
@@ -107,7 +124,7 @@ def test_the_demo_of_a_named_service_never_starts_another_one() -> None:
     assert demo.returncode == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", sampled([signal.SIGTERM, signal.SIGHUP], 1))
 def test_a_signal_to_the_demo_leaves_no_process_and_no_folder(folder: Path, number: signal.Signals) -> None:
     demo = command("demo", "--data", str(folder / "none"))
     assert demo.stdout
@@ -126,7 +143,7 @@ def test_a_signal_to_the_demo_leaves_no_process_and_no_folder(folder: Path, numb
     assert is_gone(str(data))
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", sampled([1, 2], 1))
 def test_a_closed_terminal_ends_serve_embedded_gracefully(folder: Path, workers: int) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -9,7 +9,7 @@ import pytest
 
 from adapters.embedded.composer.process import StandInComposer
 from tests.support.builders import compose_request
-from tests.support.composes import status_of
+from tests.support.composes import status_of, wait_for_end
 from tests.support.refusals import refusal
 from tests.support.service import Client
 from tests.support.waiting import PATIENCE, SOON
@@ -28,18 +28,9 @@ def built(client: Client, composer: StandInComposer) -> str:
     return compose_id
 
 
-def until_success(client: Client, compose_id: str) -> dict[str, Any]:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        status: dict[str, Any] = status_of(client, compose_id)["image_status"]
-        if status["status"] == "success" or time.monotonic() > deadline:
-            return status
-        time.sleep(0.2)
-
-
 def test_the_composer_is_not_asked_again_about_an_ended_build(client: Client, composer: StandInComposer) -> None:
     compose_id = client.compose(compose_request())
-    ended = until_success(client, compose_id)
+    ended = wait_for_end(client, compose_id)
     assert ended["status"] == "success"
     time.sleep(SHARED_FOR)
     before = composer.counters()
@@ -51,7 +42,7 @@ def test_the_final_status_is_answered_if_the_composer_is_unavailable_or_has_lost
     client: Client, composer: StandInComposer
 ) -> None:
     compose_id = client.compose(compose_request())
-    ended = until_success(client, compose_id)
+    ended = wait_for_end(client, compose_id)
     metadata = client.get(f"/composes/{compose_id}/metadata")
     assert metadata.status_code == 200
     time.sleep(SHARED_FOR)
@@ -78,10 +69,8 @@ def test_metadata_requested_before_any_status_is_stored(client: Client, composer
 
 def test_a_failure_is_stored_with_its_reason(client: Client, composer: StandInComposer) -> None:
     compose_id = client.compose(compose_request(customizations={"packages": ["no-such-package"]}))
-    deadline = time.monotonic() + PATIENCE
-    while (failed := status_of(client, compose_id)["image_status"])["status"] != "failure":
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    failed = wait_for_end(client, compose_id)
+    assert failed["status"] == "failure"
     time.sleep(SHARED_FOR)
     composer.steer(hang=True)
     assert status_of(client, compose_id)["image_status"] == failed

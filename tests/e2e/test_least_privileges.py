@@ -20,6 +20,7 @@ import pytest
 from adapters.embedded.composer.process import StandInComposer
 from adapters.postgres.migrate import migrate
 from tests.support.builders import compose_request
+from tests.support.composes import wait_for_end
 from tests.support.databases import Parameters, session
 from tests.support.roles import APP, MAINTENANCE, OWNER, apply_roles, database_with_roles, logged_in
 from tests.support.rows import insert_compose, now, stored_row
@@ -119,10 +120,7 @@ def maintained(superuser: Parameters) -> Maintained:
 
 def test_builds_are_started_followed_to_their_end_listed_and_deleted(client: Client) -> None:
     compose = client.compose(compose_request())
-    deadline = time.monotonic() + PATIENCE
-    while client.get(f"/composes/{compose}").json()["image_status"]["status"] != "success":
-        assert time.monotonic() < deadline, "it does not end"
-        time.sleep(0.1)
+    assert wait_for_end(client, compose)["status"] == "success"
     answers = [
         client.get(f"/composes/{compose}/metadata"),
         client.get("/composes"),

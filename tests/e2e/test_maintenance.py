@@ -18,6 +18,7 @@ from tests.support.counts import wrong_counts
 from tests.support.databases import Parameters, session
 from tests.support.launcher import launch
 from tests.support.output import said
+from tests.support.rounds import sampled
 from tests.support.rows import insert_compose, stored_row
 from tests.support.service import PROJECT
 from tests.support.waiting import PATIENCE, until
@@ -217,7 +218,7 @@ def test_the_second_of_two_concurrent_runs_logs_a_warning_and_exits(database: Pa
     assert count(database) == 3
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", sampled([signal.SIGTERM, signal.SIGINT], 1))
 def test_a_signal_ends_the_run_after_the_current_batch(database: Parameters, number: int) -> None:
     insert_expired(database, 3000)
     slow_down(database, 0.5)

@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.folders import open_folder
 from tests.support.processes import command_of, running
+from tests.support.rounds import sampled
 from tests.support.service import PROJECT
 from tests.support.waiting import PATIENCE
 
@@ -69,7 +70,7 @@ def ends(process: subprocess.Popen[bytes], data: Path) -> int:
     return status
 
 
-@pytest.mark.parametrize("moment", IMPORTING)
+@pytest.mark.parametrize("moment", sampled(IMPORTING, 1))
 def test_a_signal_before_the_first_line_ends_the_start(data: Path, moment: float) -> None:
     process = started(data, 1)
     time.sleep(moment)
@@ -77,7 +78,7 @@ def test_a_signal_before_the_first_line_ends_the_start(data: Path, moment: float
     assert ends(process, data) in {0, -signal.SIGTERM, 128 + signal.SIGTERM}
 
 
-@pytest.mark.parametrize(("moment", "workers"), list(zip(STARTING, [1, 1, 2] * 3, strict=True)))
+@pytest.mark.parametrize(("moment", "workers"), sampled(zip(STARTING, [1, 1, 2] * 3, strict=True), 3))
 def test_a_signal_after_the_first_line_ends_the_start_gracefully(data: Path, moment: float, workers: int) -> None:
     process = started(data, workers)
     assert process.stdout

@@ -18,7 +18,7 @@ from tests.support.databases import Parameters, query, session
 from tests.support.metrics import eventually
 from tests.support.pods import pods
 from tests.support.refusals import refusal
-from tests.support.rounds import SEED
+from tests.support.rounds import SEED, sampled
 from tests.support.rows import insert_blueprint_version, insert_compose
 from tests.support.service import Client, Service
 from tests.support.waiting import PATIENCE, SOON, STRETCH, until
@@ -286,12 +286,12 @@ def test_requests_are_not_slower_while_the_watcher_waits_for_a_composer_that_han
         assert time.monotonic() - began < SOON
 
 
-@pytest.mark.parametrize("survivor", range(3))
+@pytest.mark.parametrize("survivor", sampled(range(3), 2))
 def test_another_pod_takes_over_when_the_watching_one_is_killed(
     database: Parameters, composer: StandInComposer, survivor: int
 ) -> None:
     composer.steer(image_status=BUILDING)
-    # Each pod survives once, so that the leader is among the killed ones at least twice.
+    # Each round has another survivor, so that the leader is among the killed ones in all rounds but one.
     with pods(3, database, composer.url, WATCHING) as running:
         client = running[survivor].client("000001")
         compose_id = client.compose(compose_request())

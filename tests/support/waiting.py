@@ -11,7 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-_LOOK: Final = 0.01
+# Seconds between two looks: at first, and after a while. A look often is a request or a connection to the database.
+_SHORT_PAUSE: Final = 0.01
+_LONG_PAUSE: Final = 0.05
 
 
 def _stretch() -> float:
@@ -37,11 +39,12 @@ BRIEFLY: Final = 0.3 * STRETCH
 
 def comes_true(condition: Callable[[], object], within: float = PATIENCE) -> bool:
     """Whether the condition holds, after waiting for it at most so many seconds."""
-    deadline = time.monotonic() + within
+    began = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > within:
             return False
-        time.sleep(_LOOK)
+        time.sleep(min(_SHORT_PAUSE + waited / 20, _LONG_PAUSE))
     return True
 
 

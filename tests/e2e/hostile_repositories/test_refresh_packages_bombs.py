@@ -170,7 +170,7 @@ def test_a_metalink_with_many_mirrors_uses_little_memory_and_at_most_100_mirrors
     assert len([path for path in server.asked if path.endswith("repomd.xml")]) == 100
 
 
-@pytest.mark.parametrize("first", ["repomd", "primary"])
+@pytest.mark.parametrize("first", sampled(["repomd", "primary"], 1))
 def test_endless_answers_use_little_memory(hostile, repository, first):
     repository.say("size", "")
     repomd = answer(200, repository.repomd.read_bytes())
