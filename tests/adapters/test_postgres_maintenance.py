@@ -273,14 +273,6 @@ def test_a_password_in_a_locked_row_is_removed_by_the_next_run(database: Paramet
     assert cleaned(database) == [1]
 
 
-# Copied databases have tables with the same identifiers, and pg_locks shows the locks of all databases.
-LOCKS_OF_COMPOSES = """
-SELECT count(*) FROM pg_locks
-WHERE relation = 'composes'::regclass
-  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-"""
-
-
 def test_between_batches_nothing_is_locked(database: Parameters) -> None:
     insert_many(database, 15)
     insert_many(database, 15, request=with_users({"name": "u", "password": SECRET}), ago=timedelta(days=1))
