@@ -237,11 +237,11 @@ class PostgresComposes:
         rows, previous, following = rows_and_cursors(query, found)
         composes = [ListedCompose(*row[:-1]) for row in rows]
         requests = [compose.request for compose in composes]  # None for a large one
-        if None in requests or sum(map(len, requests)) > self._largest_list:
+        if None in requests or (size := sum(map(len, requests))) > self._largest_list:
             composes = self._add_large_requests(composes)
-        else:
-            reserve_memory(_COPIES * sum(map(len, requests)))
-        reserve_memory(_COPIES * sum(len(compose.status or "") + len(compose.labels or "") for compose in composes))
+            size = 0  # their memory is reserved
+        others = [text for compose in composes for text in (compose.status, compose.labels) if text]
+        reserve_memory(_COPIES * (size + sum(map(len, others))))
         return ComposesPage(found.count, tuple(composes), previous, following)
 
     def _add_large_requests(self, composes: Sequence[ListedCompose]) -> list[ListedCompose]:

@@ -179,10 +179,9 @@ class PostgresDatabase:
         try:
             pool, connection = self._borrow(within)
             try:
-                with connection:  # rolls back after an error; a connection of a pool stays open
-                    yield connection
+                yield connection
             finally:
-                pool.give_back(connection)
+                pool.give_back(connection)  # the pool rolls back a transaction that is left open
         except UNAVAILABLE as error:
             self._react_to(error, pool)
             raise self._unavailable_error() from error

@@ -14,7 +14,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from threading import Event, Lock
+from threading import Lock
 from typing import Final
 
 from domain.errors import InvalidRequestError, UnavailableError
@@ -175,9 +175,14 @@ class Account:
         """Implements `MemoryAccount.reserve`."""
         if self._closed:
             return  # the server is shutting down, and has ended the request
-        event = Event()
-        waiting = self.memory.reserve_or_queue(self, size, later, event.set)
-        if waiting is not None and not event.wait(self.memory.max_thread_wait) and self.memory.cancel_waiting(waiting):
+        granted = Lock()  # released by the grant; it takes a tenth of the time of an Event
+        granted.acquire()
+        waiting = self.memory.reserve_or_queue(self, size, later, granted.release)
+        if (
+            waiting is not None
+            and not granted.acquire(timeout=self.memory.max_thread_wait)
+            and self.memory.cancel_waiting(waiting)
+        ):
             raise _memory_in_use()
 
     async def reserve_async(self, size: int, later: int = 0) -> None:
