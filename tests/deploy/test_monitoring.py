@@ -43,7 +43,7 @@ def test_the_alerts_fire_exactly_when_expected(file: Path, tmp_path: Path) -> No
     assert cases
     absolute = head.replace("rule_files: [", f"rule_files: [{PROMETHEUS}/")
     some = tmp_path / file.name
-    some.write_text(absolute + "".join(sampled(cases, 5)))
+    some.write_text(absolute + "".join(sampled(cases, 3)))
     accepted("test", "rules", some)
 
 

@@ -190,7 +190,7 @@ def test_every_operation_can_be_executed_twice_with_its_example(browser: Browser
     authorize(browser, identity("executes everything"))
     unexpected = {}
     # Backwards: the first to be executed need a build or a blueprint, and the organization has none.
-    for name, operation in reversed(sampled(OPERATIONS.items(), 8)):
+    for name, operation in reversed(sampled(OPERATIONS.items(), 5)):
         selector = unfold(browser, operation["tags"][0], name)
         first, second = execute(browser, selector), execute_again(browser, selector)
         successes = {status for status in operation["responses"] if status < "300"}
@@ -224,35 +224,33 @@ COMPLETIONS = dict.fromkeys(
 )
 
 
-@pytest.mark.parametrize(
-    ("operation", "filled"),
-    [
-        ("distribution/getDistributions", {"kind": "", "distro": "", "arch": "", "type": ""}),
-        (
-            "blueprint/getBlueprints",
-            {"name": "", "search": "", "sort": "", "limit": "100", "offset": "0", "cursor": ""},
-        ),
-        ("blueprint/createBlueprint", {"Idempotency-Key": "", "on_conflict": "", **COMPLETIONS}),
-        ("blueprint/getBlueprint", {"version": ""}),
-        ("blueprint/updateBlueprint", {"If-Match": "", **COMPLETIONS}),
-        ("blueprint/composeBlueprint", {"Idempotency-Key": "", "Prefer": "", "X-ImageBuilder-ui": ""}),
-        ("compose/checkCompose", {"explain": ""}),
-    ],
-)
-def test_an_optional_parameter_is_filled_in_with_its_default_only(
-    browser: Browser, default: Embedded, operation: str, filled: dict[str, str]
-) -> None:
-    selector = open_operation(browser, default.docs, operation)
+# The optional parameters of operations, and what the page fills in.
+FILLED = {
+    "distribution/getDistributions": {"kind": "", "distro": "", "arch": "", "type": ""},
+    "blueprint/getBlueprints": {"name": "", "search": "", "sort": "", "limit": "100", "offset": "0", "cursor": ""},
+    "blueprint/createBlueprint": {"Idempotency-Key": "", "on_conflict": "", **COMPLETIONS},
+    "blueprint/getBlueprint": {"version": ""},
+    "blueprint/updateBlueprint": {"If-Match": "", **COMPLETIONS},
+    "blueprint/composeBlueprint": {"Idempotency-Key": "", "Prefer": "", "X-ImageBuilder-ui": ""},
+    "compose/checkCompose": {"explain": ""},
+}
 
-    found = browser.run(
-        f"""Object.fromEntries(
-            [...document.querySelectorAll("{selector} tr[data-param-name]")]
-                .filter((row) => row.querySelector(".parameter__name.required") === null)
-                .map((row) => [row.dataset.paramName, row.querySelector("input, select")?.value ?? ""])
-        )"""
-    )
 
-    assert found == filled
+def test_optional_parameters_are_filled_in_with_their_defaults_only(browser: Browser, default: Embedded) -> None:
+    open_operation(browser, default.docs, "meta/getVersion")
+    found = {}
+    for operation in FILLED:
+        selector = unfold(browser, *operation.split("/"))
+        found[operation] = browser.run(
+            f"""Object.fromEntries(
+                [...document.querySelectorAll("{selector} tr[data-param-name]")]
+                    .filter((row) => row.querySelector(".parameter__name.required") === null)
+                    .map((row) => [row.dataset.paramName, row.querySelector("input, select")?.value ?? ""])
+            )"""
+        )
+        fold(browser, selector)
+
+    assert found == FILLED
 
 
 def choose(browser: Browser, selector: str, media_type: str) -> str:

@@ -19,7 +19,7 @@ PATIENT = {"LATENCY_SECONDS": "60", "COMPOSE_SECONDS": "60"}
 
 
 def load(service: Service, report: Path, **options: str) -> tuple[int, str]:
-    """The exit status and the output of ten seconds of a few users."""
+    """The exit status and the output of six seconds of a few users."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.load"],
         cwd=PROJECT,
@@ -28,7 +28,7 @@ def load(service: Service, report: Path, **options: str) -> tuple[int, str]:
             "BASE_URL": service.url,
             "USERS": "5",
             "SPAWN_RATE": "5",
-            "DURATION": "10s",
+            "DURATION": "6s",
             "REPORT": str(report),
             **PATIENT,
             **options,
