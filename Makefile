@@ -9,7 +9,7 @@ UV_COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate
 
 # What `make test` and `make coverage` run: folders, files or tests.
 T ?= tests
-# How many processes pytest-xdist shares tests out to; auto is two for each core, and 0 none. A single file needs none.
+# How many processes pytest-xdist shares tests out to; auto is three for each core, and 0 none. A single file needs none.
 JOBS ?= $(if $(findstring .py,$(T)),0,auto)
 # Without the variables of this make: tests start others. Bytecode is kept: tests start Python many times.
 # The tests of one file share their services, in one process.

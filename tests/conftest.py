@@ -126,8 +126,8 @@ def distributes(config: pytest.Config) -> bool:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Twice as many processes as cores with `-n auto`: most tests wait, for servers to start and deadlines to pass."""
-    return 2 * len(os.sched_getaffinity(0))
+    """Three processes for each core with `-n auto`: many tests wait, for servers to start and deadlines to pass."""
+    return 3 * len(os.sched_getaffinity(0))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
