@@ -25,7 +25,7 @@ from tests.support.databases import Parameters, query, session
 from tests.support.pools import pool
 from tests.support.rounds import SEED
 from tests.support.rows import insert_compose, now
-from tests.support.starts import new_compose, new_start, new_starts, reserved
+from tests.support.starts import is_granted, new_compose, new_start, new_starts, reserved
 
 WINDOW = timedelta(days=14)
 # Larger than any quota whose builds are read one by one.
@@ -147,7 +147,7 @@ def test_counts_stay_exact_while_many_programs_write_and_the_maintenance_compare
 
         def build(number: int) -> None:
             start = new_start(tenant=tenant)
-            if service.reserve([start], tenant, Quota(LARGE, WINDOW)).granted and number % 3:
+            if is_granted(service, [start], tenant, Quota(LARGE, WINDOW)) and number % 3:
                 service.record(start.id, uuid4(), new_compose(tenant))
             else:
                 service.release([start.id])
