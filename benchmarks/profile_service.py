@@ -217,6 +217,7 @@ def by_function(title: str, profile: Profiled, most: int) -> Table:
 @click.option("--user-every", default=4, show_default=True, help="Every which row of the page has a user; 0: none.")
 def main(*, requests: int, most: int, user_every: int) -> None:
     """Print who takes the time of a GET, a page, a POST."""
+    # The bridge runs its calls on this thread, which is profiled. It is a stand-in for a class, which mypy refuses.
     lanes.ThreadPool = Inline  # type: ignore[misc,assignment]
     with surroundings(user_every=user_every) as where:
         os.environ.update(where.environment(), LOG_LEVEL="INFO")

@@ -37,8 +37,7 @@ class FairQueue(Generic[W]):
         """Take a place for work of this organization if it would run without waiting; returns whether it may run."""
         if not self.has_place(organization):
             return False
-        self._running[organization] += 1
-        self._number_running += 1
+        self._start(organization)
         return True
 
     def put(self, organization: str, work: W) -> W | None:
@@ -74,8 +73,7 @@ class FairQueue(Generic[W]):
         del self._waiting[organization]
         if waiting:
             self._waiting[organization] = waiting  # its next turn comes after all others
-        self._running[organization] += 1
-        self._number_running += 1
+        self._start(organization)
         return organization, work
 
     def finish(self, organization: str) -> None:
@@ -84,6 +82,10 @@ class FairQueue(Generic[W]):
         self._running[organization] -= 1
         if not self._running[organization]:
             del self._running[organization]
+
+    def _start(self, organization: str) -> None:
+        self._running[organization] += 1
+        self._number_running += 1
 
     def clear(self) -> list[W]:
         """Remove all waiting work items, and return them."""

@@ -209,8 +209,7 @@ class Account:
     def close(self) -> None:
         """Release all reservations at the end of the request."""
         self._closed = True
-        if self.total:
-            self.restore(Reserved(0, 0))
+        self.restore(Reserved(0, 0))
 
 
 def _memory_in_use() -> UnavailableError:

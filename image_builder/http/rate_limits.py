@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Final
 
-# Policies that differ: a name and the settings of a pod, and the quotas of organizations.
+# Policies that are kept as text: those of the rate limits, and those of the quotas, which organizations may share.
 _MAX_POLICIES: Final = 1024
 
 
@@ -33,7 +33,8 @@ def format_rate_limits(*limits: RateLimit) -> dict[str, str]:
     """Return the headers that report these limits; none if there are no limits."""
     if not limits:
         return {}
-    return {"RateLimit-Policy": ", ".join(map(_policy, limits)), "RateLimit": ", ".join(map(_state, limits))}
+    policies = (_policy(each.name, each.limit, each.window) for each in limits)
+    return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(map(_state, limits))}
 
 
 def add_rate_limits(headers: list[tuple[bytes, bytes]], limits: tuple[RateLimit, ...]) -> list[tuple[bytes, bytes]]:
@@ -53,12 +54,8 @@ def whole_seconds(duration: timedelta) -> int:
     return -(-duration // timedelta(seconds=1))
 
 
-def _policy(limit: RateLimit) -> str:
-    return _format_policy(limit.name, limit.limit, limit.window)
-
-
 @lru_cache(_MAX_POLICIES)
-def _format_policy(name: str, limit: int, window: timedelta) -> str:
+def _policy(name: str, limit: int, window: timedelta) -> str:
     return f'"{name}";q={limit};w={whole_seconds(window)}'
 
 

@@ -16,7 +16,7 @@ from domain.errors import ReservationUnknownError, UnavailableError
 from domain.quota import Quota
 from tests.support import databases
 from tests.support.counts import write_without_triggers
-from tests.support.databases import Parameters, session
+from tests.support.databases import Parameters, locks_of_others, session
 from tests.support.pools import pool
 from tests.support.rows import counts, insert_compose, now
 from tests.support.starts import is_granted, new_compose, new_start, new_starts, reserved
@@ -191,15 +191,12 @@ def test_a_returned_reservation_holds_no_lock(database: Parameters, tenant: str,
         for _ in range(3):
             starts.reserve(new_starts(uuid4()), tenant, quota)
         with session(database) as connection:
-            locks = connection.execute(
-                "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
-                "WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND backend_type = 'client backend'"
-            ).fetchone()
+            locks = locks_of_others(connection)
             transactions = connection.execute(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND xact_start IS NOT NULL "
                 "AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
             ).fetchone()
-    assert locks == (0,)
+    assert locks == 0
     assert transactions == (0,)
 
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import signal
-import subprocess
-import sys
 import time
 import tomllib
 from collections.abc import Iterator
@@ -396,31 +393,3 @@ def test_added_documents_survive_a_restart(tmp_path: Path) -> None:
             assert client.repositories(url="https://example.com/kept/")[0]["origin"] == "external"
             assert client("provisioning", "GET", "/sources/1/upload_info").status_code == 404
             client.session.close()
-
-
-def test_the_file_of_added_documents_is_private(tmp_path: Path) -> None:
-    made, of_before = tmp_path / "made" / "platform.json", tmp_path / "before.json"
-    of_before.write_text("{}")
-    for path in (of_before, left := tmp_path / "before.json.new"):
-        path.touch()
-        path.chmod(0o644)
-    with StandInPlatform(of_before) as running, StandInPlatform(made) as other:
-        assert [path.stat().st_mode & 0o7777 for path in (of_before, left)] == [0o600, 0o600]
-        for each in (running, other):
-            each.steer(sources={"1": None})
-    assert [path.stat().st_mode & 0o7777 for path in (of_before, made)] == [0o600, 0o600]
-    assert made.parent.stat().st_mode & 0o7777 == 0o700
-    assert not left.exists()
-
-
-def test_the_stand_in_prints_its_url_and_ends_cleanly() -> None:
-    command = [sys.executable, "-m", "adapters.embedded.platform", "--state=:memory:", "--host=127.0.0.1", "--port=0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
-        assert running.stdout
-        assert running.stderr
-        announced = json.loads(running.stdout.readline())
-        assert announced["event"] == "stand-in platform listening"
-        requests.put(f"{announced['url']}/stand-in/behaviour", json={"provisioning": {"hang": True}}, timeout=PATIENCE)
-        running.send_signal(signal.SIGTERM)
-        assert running.wait(PATIENCE) == 0
-        assert running.stderr.read() == ""

@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import Any
 
 import pytest
 import requests
 
 from adapters.embedded.composer.process import StandInComposer
-from tests.support.blueprints import blueprint, bodies, composed, insert_blueprint, kept, listed, put, read, violations
+from tests.support.blueprints import (
+    blueprint,
+    bodies,
+    composed,
+    insert_blueprint,
+    kept,
+    listed,
+    push,
+    pushed,
+    put,
+    read,
+    violations,
+)
 from tests.support.databases import Parameters
 from tests.support.refusals import refusal
 from tests.support.service import Client
 from tests.support.waiting import PATIENCE
 
-TOML = "application/toml"
 ALL_PARAMETERS = (
     "?name=web&description=mine&distribution=centos-stream-9&image_type=aws&image_type=guest-image"
     "&architecture=aarch64&share_with_account=123456789012"
 )
-
-
-def push(client: Client, text: str, query: str = "?on_conflict=update") -> requests.Response:
-    return client.request("POST", f"/blueprints{query}", data=text.encode(), headers={"Content-Type": TOML})
-
-
-def pushed(client: Client, text: str, query: str = "?on_conflict=update") -> str:
-    answer = push(client, text, query)
-    assert answer.status_code in {200, 201}, answer.text
-    return str(answer.json()["id"])
-
-
-def as_toml(client: Client, blueprint_id: str) -> str:
-    answer = client.get(f"/blueprints/{blueprint_id}/export", headers={"Accept": TOML})
-    assert answer.status_code == 200, answer.text
-    return answer.content.decode()
 
 
 def submitted(client: Client, composer: StandInComposer, blueprint_id: str) -> dict[str, Any]:
@@ -165,15 +159,6 @@ def test_a_blueprint_without_distribution_is_built_once_it_is_pushed_with_one(cl
     assert len(composed(client, blueprint_id)) == 1
 
 
-def test_the_file_s_version_is_exported_with_the_blueprint_s_version(client: Client) -> None:
-    blueprint_id = pushed(client, 'name = "web"\nversion = "4.5.6"')
-    assert tomllib.loads(as_toml(client, blueprint_id))["version"] == "4.5.6"
-    assert read(client, blueprint_id)["file_version"] == "4.5.6"
-    push(client, 'name = "web"')
-    assert "version" not in tomllib.loads(as_toml(client, blueprint_id))
-    assert read(client, blueprint_id, "?version=1")["file_version"] == "4.5.6"
-
-
 # Refusals
 
 
@@ -204,55 +189,7 @@ def test_a_value_that_is_not_allowed_is_shown_with_those_that_are(client: Client
     assert detail.endswith('not "guest-imag"')
 
 
-# Exports
-
-
-def test_a_toml_export_is_posted_again_as_the_same_blueprint(client: Client) -> None:
-    text = (
-        'name = "web"\nversion = "1.0"\ndistro = "centos-9"\narchitecture = "aarch64"\n'
-        "[customizations.disk]\ntype = 'gpt'\n"
-        '[[customizations.disk.partitions]]\nfs_type = "xfs"\nmountpoint = "/data"\n'
-        '[[customizations.disk.partitions]]\ntype = "lvm"\n'
-        '[[customizations.disk.partitions.logical_volumes]]\nfs_type = "xfs"\nmountpoint = "/"\nminsize = "8 GiB"\n'
-    )
-    blueprint_id = pushed(client, text)
-    exported = as_toml(client, blueprint_id)
-    assert exported.count("[[customizations.disk.partitions]]") == 2
-    assert exported.count("[[customizations.disk.partitions.logical_volumes]]") == 1
-    answer = push(client, exported)
-    assert (answer.status_code, answer.headers["ETag"], answer.json()["id"]) == (200, '"1"', blueprint_id)
-
-
-def test_a_toml_export_names_all_that_it_leaves_out(client: Client) -> None:
-    customizations = {
-        "users": [{"name": "u", "password": "a secret"}],
-        "cacerts": {"pem_certs": ["A"]},
-        "aap_registration": {"ansible_callback_url": "https://aap.example.com/", "host_config_key": "a key"},
-    }
-    text = as_toml(client, kept(client, blueprint("web", customizations=customizations)))
-    assert [line for line in text.splitlines() if line.startswith("# -")] == [
-        "# - image_requests",
-        "# - customizations.cacerts",
-        "# - customizations.users[0].password",
-        "# - customizations.aap_registration.host_config_key",
-        "# - customizations.aap_registration",
-    ]
-
-
-def test_a_json_export_is_posted_as_it_is(client: Client) -> None:
-    document = blueprint("web", customizations={"packages": ["tmux"], "users": [{"name": "u", "password": "secret"}]})
-    document["image_requests"][0]["snapshot_date"] = "2026-01-31"
-    exported = client.get(f"/blueprints/{kept(client, document)}/export").json()
-    assert exported["metadata"]["redacted"] == ["image_requests", "customizations.users[0].password"]
-    answer = client.post("/blueprints?image_type=vsphere", {**exported, "name": "again"})
-    assert answer.status_code == 201, answer.text
-    found = read(client, answer.json()["id"])
-    (image,) = found["image_requests"]
-    assert (image["image_type"], image["snapshot_date"]) == ("vsphere", "2026-01-31")
-    assert found["customizations"] == {
-        "packages": ["tmux"],
-        "users": [{"name": "u", "hasPassword": False}],
-    }
+# What the composer gets
 
 
 def test_a_registration_whose_key_was_left_out_is_not_built(client: Client) -> None:
@@ -260,9 +197,6 @@ def test_a_registration_whose_key_was_left_out_is_not_built(client: Client) -> N
     blueprint_id = kept(client, blueprint("web", customizations={"aap_registration": registration}))
     detail = refusal(client.post(f"/blueprints/{blueprint_id}/compose", {}), 400)
     assert detail.startswith("customizations.aap_registration.host_config_key")
-
-
-# What the composer gets
 
 
 @pytest.mark.parametrize(

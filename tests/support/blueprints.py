@@ -187,3 +187,24 @@ def add_version(
 def is_known_hash(text: str) -> bool:
     """Whether a text is a SHA-512 crypt hash with 16 characters of salt."""
     return re.fullmatch(r"\$6\$(rounds=\d+\$)?[./A-Za-z0-9]{16}\$[./A-Za-z0-9]{86}", text) is not None
+
+
+def push(client: Client, text: str, query: str = "?on_conflict=update") -> requests.Response:
+    """Send a blueprint file in TOML."""
+    return client.request(
+        "POST", f"/blueprints{query}", data=text.encode(), headers={"Content-Type": "application/toml"}
+    )
+
+
+def pushed(client: Client, text: str, query: str = "?on_conflict=update") -> str:
+    """Send a blueprint file in TOML, which must be accepted; return the blueprint's id."""
+    answer = push(client, text, query)
+    assert answer.status_code in {200, 201}, answer.text
+    return str(answer.json()["id"])
+
+
+def as_toml(client: Client, blueprint_id: str) -> str:
+    """The export of a blueprint in TOML."""
+    answer = client.get(f"/blueprints/{blueprint_id}/export", headers={"Accept": "application/toml"})
+    assert answer.status_code == 200, answer.text
+    return answer.content.decode()

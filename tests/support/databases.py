@@ -172,6 +172,21 @@ def away(parameters: Parameters, server_parameters: Parameters) -> Iterator[None
             connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
 
 
+def locks_of_others(connection: psycopg.Connection[Any], table: str | None = None) -> int:
+    """The number of locks that other clients hold in the database of this session, of one table only if it is named.
+
+    The server has other databases, whose tables have the same numbers if they are copies, and vacuums tables itself.
+    """
+    row = connection.execute(
+        "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend' "
+        "AND (%(table)s::text IS NULL OR relation = to_regclass(%(table)s))",
+        {"table": table},
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def until_it_waits(parameters: Parameters, waiting: psycopg.Connection[Any]) -> None:
     """Return when the session waits for a lock of another session."""
     deadline = time.monotonic() + PATIENCE

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-# Seconds between two looks: at first, and after a while. A look often is a request or a connection to the database.
+# Seconds between two tests of a condition: at first, and after a while, because a test often is a request or a
+# connection to the database.
 _SHORT_PAUSE: Final = 0.01
 _LONG_PAUSE: Final = 0.05
 

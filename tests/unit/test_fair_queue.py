@@ -145,3 +145,13 @@ def test_another_organization_always_finds_a_place(places: int) -> None:
     taken(queue)
     put_all(queue, "b", 1)
     assert taken(queue) == ["b0"]
+
+
+def test_work_is_taken_at_once_only_if_its_organization_has_a_place() -> None:
+    queue: FairQueue[str] = FairQueue(4)
+    assert [queue.take_at_once("a") for _ in range(3)] == [True, True, False]
+    put_all(queue, "a", 1)
+    assert queue.take_at_once("b")
+    assert taken(queue) == []
+    queue.finish("a")
+    assert taken(queue) == ["a0"]

@@ -106,3 +106,28 @@ def test_the_shutdown_runs_the_waiting_calls_or_cancels_them() -> None:
                 waiting.result(PATIENCE)
         else:
             assert waiting.result(PATIENCE) == "ran"
+
+
+def test_a_call_without_a_future_runs_on_a_thread_and_is_refused_after_the_shutdown() -> None:
+    pool = ThreadPool(1, "started")
+    ran, gate = Event(), Event()
+    pool.start(lambda: gate.wait(PATIENCE))
+    pool.start(ran.set)
+    assert not ran.is_set()
+    gate.set()
+    assert ran.wait(PATIENCE)
+    pool.shutdown()
+    with pytest.raises(RuntimeError, match="after the shutdown"):
+        pool.start(ran.set)
+
+
+def test_calls_without_a_future_that_wait_are_dropped_by_a_shutdown_that_cancels() -> None:
+    pool = ThreadPool(1, "dropped")
+    begun, gate, ran = Event(), Event(), Event()
+    pool.start(lambda: begun.set() or gate.wait(PATIENCE))
+    assert begun.wait(PATIENCE)
+    pool.start(ran.set)
+    pool.shutdown(wait=False, cancel_futures=True)
+    gate.set()
+    pool.shutdown()
+    assert not ran.is_set()
