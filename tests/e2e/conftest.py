@@ -34,10 +34,12 @@ def platform_process() -> Iterator[StandInPlatform]:
 
 
 @pytest.fixture
-def platform(platform_process: StandInPlatform) -> StandInPlatform:
-    """The reset stand-ins of the platform."""
+def platform(platform_process: StandInPlatform) -> Iterator[StandInPlatform]:
+    """The stand-ins of the platform, behaving as usual, their counters at zero."""
     platform_process.reset()
-    return platform_process
+    yield platform_process
+    # Other tests use them as they are.
+    platform_process.reset()
 
 
 @pytest.fixture(scope="module")
