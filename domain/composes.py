@@ -151,7 +151,8 @@ class ListedCompose(NamedTuple):
     Ids are UUIDs as text, `request` is as in StoredCompose, `created_at` is UTC without a time zone. `shortened` says
     that parts of the request are left out, because the page would have been too large. `status` is the last known
     status, a JSON document of `domain.status.as_document`, None if it is unknown; a large one has no error and no
-    upload. `labels` are a JSON object, None for none.
+    upload. `labels` are a JSON object, None for none. `as_shown` says that answers show the request as it is; otherwise
+    the request may need a change.
     """
 
     id: str
@@ -165,6 +166,7 @@ class ListedCompose(NamedTuple):
     status: str | None = None
     created_by: str | None = None
     labels: str | None = None
+    as_shown: bool = False
 
 
 @dataclass(frozen=True, slots=True)

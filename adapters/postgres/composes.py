@@ -129,7 +129,7 @@ CROSS JOIN LATERAL (
            CASE WHEN octet_length(status.as_text) > {max_status}
                 THEN jsonb_build_object('status', status.as_text::jsonb -> 'status')::text
                 ELSE status.as_text END,
-           authors.created_by, labels.labels::text, page.{key}::text AS key
+           authors.created_by, labels.labels::text, composes.request_as_shown IS TRUE, page.{key}::text AS key
     FROM composes LEFT JOIN blueprint_versions versions ON versions.id = composes.blueprint_version_id
     LEFT JOIN compose_authors authors ON authors.job_id = composes.job_id
     LEFT JOIN compose_labels labels ON labels.job_id = composes.job_id AND labels.labels <> '{{}}'

@@ -237,7 +237,7 @@ def client_id_of(interface: str | None) -> str:
 def _item(compose: ListedCompose) -> dict[str, Any]:
     item: dict[str, Any] = {
         "id": compose.id,
-        "request": _request(compose.request),
+        "request": orjson.Fragment(compose.request) if compose.as_shown else _request(compose.request),
         "created_at": compose.created_at,
     }
     if compose.image_name is not None:

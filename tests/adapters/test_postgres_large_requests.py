@@ -12,7 +12,6 @@ from uuid import UUID, uuid4
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from adapters.postgres import large_requests
 from adapters.postgres.composes import PostgresComposes
@@ -29,6 +28,7 @@ from tests.support.memory import RecordedMemory, recorded_memory
 from tests.support.plans import RecordingDatabase
 from tests.support.rounds import repeated
 from tests.support.rows import insert_blueprint_version, insert_compose, insert_final_status
+from tests.support.stored_requests import stored_requests
 
 MiB = 1024 * 1024
 LIMIT = 2 * MiB
@@ -204,17 +204,8 @@ def test_a_large_request_of_an_older_program_is_answered_without_its_passwords_a
     assert without == without_data(request)
 
 
-values = st.sampled_from([None, True, False, 0, 1, "", "p", [], {}, {"a": None}, [None]])
-some_user = st.dictionaries(st.sampled_from(["name", "password", "hasPassword", "groups"]), values)
-some_users = st.one_of(values, st.lists(st.one_of(values, some_user), max_size=4))
-some_customizations = st.one_of(
-    values, st.fixed_dictionaries({}, optional={"users": some_users, "packages": values, "text": st.just('": null')})
-)
-some_request = st.fixed_dictionaries({}, optional={"customizations": some_customizations, "distribution": values})
-
-
 @settings(max_examples=repeated(50, 150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(request=some_request)
+@given(request=stored_requests())
 def test_the_database_hides_passwords_of_large_requests_as_the_service_does_of_small_ones(
     module_database: Parameters, request: dict[str, Any]
 ) -> None:
@@ -283,7 +274,7 @@ def without_sizes(parameters: Parameters, tenant: str) -> None:
     with session(parameters) as connection:
         connection.execute(
             "UPDATE composes SET request_size = NULL, request_shown = NULL, request_without_data = NULL, "
-            "request_summary = NULL WHERE org_id = %s",
+            "request_summary = NULL, request_as_shown = NULL WHERE org_id = %s",
             (tenant,),
         )
 

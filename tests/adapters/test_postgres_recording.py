@@ -45,6 +45,7 @@ def test_a_recorded_start_becomes_a_compose_with_all_its_values(
         "request_shown": None,
         "request_without_data": None,
         "request_summary": None,
+        "request_as_shown": True,
     }
     assert counts(module_database, tenant) == (1, 0)
 

@@ -194,7 +194,9 @@ def test_a_large_request_of_an_older_row_is_answered_without_its_password(
     with session(module_database) as connection:
         if restored:
             write_without_triggers(connection)
-            connection.execute("UPDATE composes SET request_size = NULL WHERE job_id = %s", (build,))
+            connection.execute(
+                "UPDATE composes SET request_size = NULL, request_as_shown = NULL WHERE job_id = %s", (build,)
+            )
         connection.execute(
             "UPDATE composes SET request = %s::jsonb WHERE job_id = %s",
             (json.dumps(compose_request(customizations={"files": files, "users": users})), build),

@@ -14,6 +14,7 @@ ADDED: Final = {
     ("composes", "request_shown"),
     ("composes", "request_without_data"),
     ("composes", "request_summary"),
+    ("composes", "request_as_shown"),
     ("blueprints", "latest_version"),
     ("blueprints", "changed_at"),
     ("blueprints", "lower_name"),
