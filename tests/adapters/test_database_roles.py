@@ -17,7 +17,7 @@ from adapters.postgres.maintenance import open_maintenance
 from adapters.postgres.migrate import migrate
 from adapters.postgres.migration_files import migrations
 from tests.support.counts import wrong_counts
-from tests.support.databases import Parameters, session
+from tests.support.databases import Parameters, own_server, session
 from tests.support.roles import APP, MAINTENANCE, OWNER, apply_roles, database_with_roles, logged_in
 from tests.support.rows import TERN_15, insert_blueprint_version, insert_compose, insert_labels, stored_row
 from tests.support.service import PROJECT
@@ -146,29 +146,35 @@ def test_repeated_runs_grant_the_same_privileges_on_every_table(superuser: Param
     assert privileges() == before
 
 
-def test_the_entry_point_of_a_new_server_sets_the_password_of_each_role(superuser: Parameters):
+@pytest.fixture
+def new_server() -> Iterator[Parameters]:
+    """The roles on a server of its own: other tests log in as these roles while a test changes their passwords."""
+    with own_server() as server, database_with_roles(server) as parameters:
+        yield parameters
+
+
+def test_the_entry_point_of_a_new_server_sets_the_password_of_each_role(new_server: Parameters):
     passwords = {
         role: f'{role} isn\'t \\ "quoted"' for role in ("OWNER_PASSWORD", "APP_PASSWORD", "MAINTENANCE_PASSWORD")
     }
     command = ["/bin/sh", str(PROJECT / "deploy" / "postgres" / "passwords.sh")]
-    known = {"PGHOST": superuser["host"], "PGPORT": superuser["port"], "PGPASSWORD": superuser.get("password", "")}
+    known = {"PGHOST": new_server["host"], "PGPORT": new_server["port"], "PGPASSWORD": new_server.get("password", "")}
     subprocess.run(
         command,
         env={
             "PATH": f"{os.environ['PATH']}:{PSQL}",
-            "POSTGRES_USER": superuser["user"],
-            "POSTGRES_DB": superuser["dbname"],
+            "POSTGRES_USER": new_server["user"],
+            "POSTGRES_DB": new_server["dbname"],
             **{name: str(value) for name, value in known.items()},
             **passwords,
         },
         check=True,
         timeout=PATIENCE,
     )
-    with session(superuser) as connection:
+    with session(new_server) as connection:
         kept = connection.execute(
             "SELECT DISTINCT rolpassword FROM pg_authid WHERE rolname IN (%s, %s, %s)", (OWNER, APP, MAINTENANCE)
         ).fetchall()
-    apply_roles(superuser)  # the tests' own password again
     assert len([password for (password,) in kept if password]) == 3
 
 

@@ -48,7 +48,7 @@ def server() -> Iterator[Parameters]:
         with in_container(IMAGE) as parameters:
             yield parameters
     else:
-        with _embedded() as parameters:
+        with own_server() as parameters:
             yield parameters
 
 
@@ -121,7 +121,8 @@ def _drop_from_old_server(session: psycopg.Connection[Any], name: str) -> None:
 
 
 @contextmanager
-def _embedded() -> Iterator[Parameters]:
+def own_server() -> Iterator[Parameters]:
+    """Connection parameters of a superuser of an embedded server: for changes that all databases of a server share."""
     with (
         open_data_folder() as folder,
         EmbeddedPostgres(folder / "data", max_connections=300, settings=FAST) as postgres,

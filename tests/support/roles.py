@@ -15,9 +15,17 @@ OWNER, APP, MAINTENANCE = (f"image_builder_{role}" for role in ("owner", "app", 
 _PASSWORD = "for-this-test-run"
 
 
+@contextmanager
+def _roles_locked(server: Parameters) -> Iterator[None]:
+    """Nobody else creates or drops the roles, which all databases of the server share."""
+    with session({**server, "dbname": "postgres"}) as connection:
+        connection.execute("SELECT pg_advisory_lock(hashtext('roles of the tests'))")
+        yield
+
+
 def apply_roles(parameters: Parameters) -> None:
     """Run the file as a superuser."""
-    with session(parameters) as connection:
+    with _roles_locked(parameters), session(parameters) as connection:
         connection.execute(_FILE.read_bytes())
         for role in (OWNER, APP, MAINTENANCE):
             connection.execute(f"ALTER ROLE {role} PASSWORD '{_PASSWORD}'".encode())
@@ -36,5 +44,9 @@ def database_with_roles(server: Parameters) -> Iterator[Parameters]:
             apply_roles(parameters)
             yield parameters
     finally:
-        with session(server) as connection, suppress(errors.DependentObjectsStillExist):
+        with (
+            _roles_locked(server),
+            session(server) as connection,
+            suppress(errors.DependentObjectsStillExist),
+        ):
             connection.execute(f"DROP ROLE IF EXISTS {OWNER}, {APP}, {MAINTENANCE}".encode())
