@@ -195,7 +195,7 @@ class PostgresBlueprints:
             values["search"] = f"%{escape_like(query.search)}%"
         found = read_page(self._database, query, list_statements(query), values)
         rows, previous, following = rows_and_cursors(query, found)
-        listed = tuple(ListedBlueprint(*row[:-1]) for row in rows)
+        listed = tuple(ListedBlueprint._make(row[:-1]) for row in rows)
         reserve_memory(RAW_COPIES * sum(len(blueprint.labels or "") for blueprint in listed))
         return BlueprintsPage(found.count, listed, previous, following)
 

@@ -235,7 +235,7 @@ class PostgresComposes:
         values = {**compose_lists.values_of(query), "reach": min(_reach(query), _MAX_LIMIT)}
         found = read_page(self._database, query, (count, page, probe), values)
         rows, previous, following = rows_and_cursors(query, found)
-        composes = [ListedCompose(*row[:-1]) for row in rows]
+        composes = [ListedCompose._make(row[:-1]) for row in rows]
         requests = [compose.request for compose in composes]  # None for a large one
         if None in requests or (size := sum(map(len, requests))) > self._largest_list:
             composes = self._add_large_requests(composes)

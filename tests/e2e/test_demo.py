@@ -17,6 +17,7 @@ import pytest
 from tests.support.embedded import Embedded, embedded
 from tests.support.folders import open_folder
 from tests.support.loopback import refused_url
+from tests.support.ports import free_port
 from tests.support.processes import command_of, running
 from tests.support.rounds import sampled
 from tests.support.service import PROJECT
@@ -145,9 +146,7 @@ def test_a_signal_to_the_demo_leaves_no_process_and_no_folder(folder: Path, numb
 
 @pytest.mark.parametrize("workers", sampled([1, 2], 1))
 def test_a_closed_terminal_ends_serve_embedded_gracefully(folder: Path, workers: int) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     data = folder / "with blanks in its name"
     process = command("serve", "--embedded", f"--data={data}", f"--workers={workers}", LISTEN_ADDRESS=address)
     assert process.stdout

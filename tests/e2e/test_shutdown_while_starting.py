@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.folders import open_folder
+from tests.support.ports import free_port
 from tests.support.processes import command_of, running
 from tests.support.rounds import sampled
 from tests.support.service import PROJECT
@@ -34,9 +34,7 @@ def data() -> Iterator[Path]:
 
 
 def started(data: Path, workers: int) -> subprocess.Popen[bytes]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     return subprocess.Popen(
         [sys.executable, "-m", "image_builder", "serve", "--embedded", f"--data={data}", f"--workers={workers}"],
         env={

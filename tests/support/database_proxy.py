@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from tests.support.databases import Parameters
+from tests.support.ports import free_port
 from tests.support.waiting import PATIENCE
 
 _LOOK: Final = 0.02
@@ -46,9 +47,7 @@ class DatabaseProxy:
         self._accepting: threading.Thread | None = None
         self._ending = threading.Event()
         self._threads: list[threading.Thread] = []
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port: int = probe.getsockname()[1]
+        self._port: int = free_port()
 
     @property
     def parameters(self) -> dict[str, Any]:

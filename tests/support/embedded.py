@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 import requests
 
 from tests.support.folders import open_folder
+from tests.support.ports import free_port
 from tests.support.service import PROJECT
 from tests.support.waiting import PATIENCE
 
@@ -42,9 +42,7 @@ class Embedded:
 @contextmanager
 def embedded(*, workers: int = 1, environment: Mapping[str, str] | None = None) -> Iterator[Embedded]:
     """Run `serve --embedded` on a free port with a new data folder, and with unnecessary environment variables."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with open_folder() as folder:
         process = subprocess.Popen(
             [

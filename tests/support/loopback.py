@@ -14,6 +14,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs
 
+from tests.support.ports import free_port
+
 # Seconds between two looks at whether the server ends.
 _LOOK = 0.02
 # Seconds after which a caller whose connection was taken has sent its request.
@@ -191,9 +193,7 @@ class Loopback:
 
 def refused_url() -> str:
     """A URL at which connections are refused."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 class _Server(socketserver.ThreadingTCPServer):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import psycopg
 from adapters.embedded.unprivileged import Account
 from tests.support.databases import FAST, Parameters
 from tests.support.folders import open_data_folder
+from tests.support.ports import free_port
 from tests.support.waiting import PATIENCE
 
 
@@ -27,9 +27,7 @@ def server(binaries: Path) -> Iterator[Parameters]:
         data = ["-D", str(folder / "data")]
         made = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
         assert account.launch(binaries / "initdb", data + made, last_signal=signal.SIGKILL, log=log).wait(PATIENCE) == 0
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         settings = {
             **FAST,
             "listen_addresses": "127.0.0.1",

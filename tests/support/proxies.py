@@ -16,6 +16,7 @@ import pytest
 
 from tests.support import output
 from tests.support.folders import open_folder
+from tests.support.ports import free_port
 from tests.support.service import PROJECT
 from tests.support.waiting import PATIENCE
 
@@ -102,9 +103,7 @@ def _running(name: str, command: list[str], folder: Path, replaced: Mapping[str,
     program = shutil.which(command[0], path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"there is no {command[0]} here")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port: int = free_port()
     text = (CONFIGURATIONS / name).read_text(encoding="utf-8")
     for old, new in replaced.items():
         assert old in text, f"{name} has no {old!r}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Self
 import pytest
 from redis import Redis, RedisError
 
+from tests.support.ports import free_port
 from tests.support.waiting import PATIENCE
 
 
@@ -22,9 +22,7 @@ class RedisServer:
     """The server. It stores nothing on disk, and has the same address after each start."""
 
     def __init__(self, folder: Path, password: str = "") -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self._folder = folder
         self._password = password
         self._process: subprocess.Popen[bytes] | None = None

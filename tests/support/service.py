@@ -20,6 +20,7 @@ import requests
 from tests.support import osbuild_reader, output
 from tests.support.builders import identity
 from tests.support.launcher import Process, launch
+from tests.support.ports import free_port
 from tests.support.waiting import PATIENCE
 
 PROJECT = Path(__file__).parent.parent.parent
@@ -44,9 +45,7 @@ class Service:
         cgroup: Path | None = None,
         python: Path | None = None,
     ) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {
             "PATH": os.environ["PATH"],
