@@ -38,13 +38,19 @@ def opened(server: EmbeddedPostgres, size: int) -> PostgresDatabase:
 
 
 def fill(database: PostgresDatabase, connections: int) -> None:
-    """Fill the pool with this number of connections."""
+    """Fill the pool with this number of connections, each of which may take a busy machine longer than callers wait."""
     together = threading.Barrier(connections)
+    deadline = time.monotonic() + PATIENCE
 
     def take() -> None:
-        with database.connection() as connection:
-            connection.execute("SELECT 1")
-            together.wait(PATIENCE)
+        try:
+            with database.connection() as connection:
+                connection.execute("SELECT 1")
+                together.wait(PATIENCE)
+        except UnavailableError:
+            if time.monotonic() > deadline:
+                raise
+            take()
 
     threads = [threading.Thread(target=take) for _ in range(connections)]
     for thread in threads:
@@ -181,8 +187,8 @@ def test_the_time_limit_applies_to_each_statement_of_a_pipeline(module_database:
     with pool(module_database, size=1) as database:
         before = idle(database)
         with database.connection() as connection, connection.pipeline():
-            sleep(connection, 0.9)
-            sleep(connection, 0.9)
+            sleep(connection, 0.7)
+            sleep(connection, 0.7)
         assert idle(database) == before
 
 
