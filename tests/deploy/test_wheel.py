@@ -22,8 +22,6 @@ from tests.support.databases import Parameters
 from tests.support.service import PATIENCE, PROJECT, Service
 from tests.support.wheel import build_sdist, build_wheel, copy_sources, install
 
-# Building and installing take long on a busy machine.
-pytestmark = pytest.mark.timeout(600)
 PACKAGED = Path("adapters", "files", "packaged")
 
 

@@ -17,18 +17,14 @@ from adapters.embedded.composer.process import StandInComposer
 from tests.support.blueprints import blueprint, changed, composed, kept
 from tests.support.builders import compose_request, image_request
 from tests.support.databases import Parameters, session
+from tests.support.pods import RECONCILING
 from tests.support.refusals import refusal
 from tests.support.rows import counts, insert_blueprint_version, now, stored_row
 from tests.support.service import Client, Service
 from tests.support.waiting import PATIENCE
 
 SECRET = "secret-of-the-rows"
-HASTY = {
-    "COMPOSE_DEADLINE": "1",
-    "START_LEASE": "1",
-    "RECONCILE_INTERVAL": "0.1",
-    "FINGERPRINT_SECRET": SECRET,
-}
+HASTY = {**RECONCILING, "FINGERPRINT_SECRET": SECRET}
 BLUEPRINT = "7709b691-15a9-4dae-ae96-d6584b9f389f"
 
 

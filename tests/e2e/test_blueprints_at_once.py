@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from adapters.embedded.composer.process import StandInComposer
-from tests.support.at_once import at_once, statuses
+from tests.support.at_once import Call, at_once, patient, statuses
 from tests.support.blueprints import (
     NOT_UNIQUE,
     blueprint,
@@ -54,9 +55,14 @@ def clients(service: Service, tenant: str, number: int) -> list[Client]:
     return [service.client(tenant) for _ in range(number)]
 
 
+def answers_to(calls: Sequence[Call]) -> list[requests.Response]:
+    """The answers to concurrent calls, some of which a busy machine may have to make again."""
+    return at_once([patient(call) for call in calls])
+
+
 def test_32_blueprints_are_created_concurrently(service: Service, composer: StandInComposer, tenant: str) -> None:
     documents = [with_users(f"web {number}", {"name": "u", "password": "p"}) for number in range(32)]
-    answers = at_once(
+    answers = answers_to(
         [
             partial(client.post, "/blueprints", document)
             for client, document in zip(clients(service, tenant, 32), documents, strict=True)
@@ -71,7 +77,7 @@ def test_32_blueprints_are_created_concurrently(service: Service, composer: Stan
 def test_of_16_concurrent_blueprints_with_one_name_one_is_created(
     service: Service, composer: StandInComposer, tenant: str
 ) -> None:
-    answers = at_once([partial(client.post, "/blueprints", blueprint()) for client in clients(service, tenant, 16)])
+    answers = answers_to([partial(client.post, "/blueprints", blueprint()) for client in clients(service, tenant, 16)])
     assert statuses(answers) == {201: 1, 422: 15}
     assert all(violations(answer) == [NOT_UNIQUE] for answer in answers if answer.status_code == 422)
     assert listed(service.client(tenant))["meta"]["count"] == 1
@@ -81,7 +87,7 @@ def test_of_16_concurrent_renames_to_one_name_one_succeeds(
     service: Service, composer: StandInComposer, tenant: str
 ) -> None:
     ids = [kept(service.client(tenant), name=str(number)) for number in range(16)]
-    answers = at_once(
+    answers = answers_to(
         [
             partial(put, client, blueprint_id, blueprint("the one"))
             for client, blueprint_id in zip(clients(service, tenant, 16), ids, strict=True)
@@ -101,7 +107,7 @@ def test_16_concurrent_changes_create_16_versions(
         blueprint("web" if number % 2 else f"web {number}", customizations={"packages": [f"p{number}"]})
         for number in range(16)
     ]
-    answers = at_once(
+    answers = answers_to(
         [
             partial(put, client, blueprint_id, document)
             for client, document in zip(clients(service, tenant, 16), documents, strict=True)
@@ -122,7 +128,7 @@ def test_of_16_concurrent_changes_of_one_version_one_succeeds(
     service: Service, composer: StandInComposer, tenant: str
 ) -> None:
     blueprint_id = kept(service.client(tenant))
-    answers = at_once(
+    answers = answers_to(
         [
             partial(put, client, blueprint_id, blueprint(f"web {number}"), '"1"')
             for number, client in enumerate(clients(service, tenant, 16))
@@ -140,7 +146,7 @@ def test_a_password_survives_concurrent_changes_that_omit_it(
     crypt = "$6$salt$hash"
     blueprint_id = kept(service.client(tenant), with_users("web", {"name": "u", "password": crypt}))
     document = with_users("web", {"name": "u"})
-    answers = at_once([partial(put, client, blueprint_id, document) for client in clients(service, tenant, 8)])
+    answers = answers_to([partial(put, client, blueprint_id, document) for client in clients(service, tenant, 8)])
     assert statuses(answers) == {200: 8}
     stored = [body["customizations"]["users"] for body in bodies(module_database, blueprint_id)]
     assert stored == [[{"name": "u", "password": crypt}]] * 9
@@ -148,7 +154,9 @@ def test_a_password_survives_concurrent_changes_that_omit_it(
 
 def test_of_several_concurrent_deletions_one_succeeds(service: Service, composer: StandInComposer, tenant: str) -> None:
     blueprint_id = kept(service.client(tenant))
-    answers = at_once([partial(client.delete, f"/blueprints/{blueprint_id}") for client in clients(service, tenant, 8)])
+    answers = answers_to(
+        [partial(client.delete, f"/blueprints/{blueprint_id}") for client in clients(service, tenant, 8)]
+    )
     assert statuses(answers) == {204: 1, 404: 7}
 
 
@@ -178,7 +186,7 @@ def test_a_deletion_during_a_build_hides_all_composes_or_none(
         blueprint_id = kept(client, TWO)
         callers = clients(service, tenant, 4)
         composed = [partial(each.post, f"/blueprints/{blueprint_id}/compose") for each in callers[:3]]
-        *builds, deletion = at_once([*composed, partial(callers[3].delete, f"/blueprints/{blueprint_id}")])
+        *builds, deletion = answers_to([*composed, partial(callers[3].delete, f"/blueprints/{blueprint_id}")])
         assert deletion.status_code == 204
         assert set(statuses(builds)) <= {201, 404}
         met |= set(statuses(builds))
@@ -206,7 +214,7 @@ def test_a_deletion_before_the_answer_of_the_composer_hides_the_build(
             assert time.monotonic() < deadline, "the composer is not asked"
         return other.delete(f"/blueprints/{blueprint_id}")
 
-    build, deletion = at_once([partial(client.post, f"/blueprints/{blueprint_id}/compose"), delete_meanwhile])
+    build, deletion = answers_to([partial(client.post, f"/blueprints/{blueprint_id}/compose"), delete_meanwhile])
     assert (build.status_code, deletion.status_code) == (201, 204)
     for compose in build.json():
         refusal(client.get(f"/composes/{compose['id']}"), 404)
@@ -221,7 +229,7 @@ def test_a_change_during_a_deletion_leaves_the_blueprint_completely_deleted(
         blueprint_id = kept(client)
         callers = clients(service, tenant, 5)
         changes = [partial(put, each, blueprint_id, blueprint("renamed")) for each in callers[:4]]
-        *changed, deletion = at_once([*changes, partial(callers[4].delete, f"/blueprints/{blueprint_id}")])
+        *changed, deletion = answers_to([*changes, partial(callers[4].delete, f"/blueprints/{blueprint_id}")])
         assert deletion.status_code == 204
         assert set(statuses(changed)) <= {200, 404}
         row = stored_blueprint(module_database, blueprint_id)
@@ -242,7 +250,7 @@ def test_creating_during_a_deletion_leaves_one_blueprint_of_the_name(
     blueprint_id = kept(client)
     for _ in range(ROUNDS):
         one, two = clients(service, tenant, 2)
-        creation, deletion = at_once(
+        creation, deletion = answers_to(
             [partial(one.post, "/blueprints", blueprint()), partial(two.delete, f"/blueprints/{blueprint_id}")]
         )
         assert deletion.status_code == 204
@@ -259,7 +267,7 @@ def test_each_build_during_changes_refers_to_the_version_that_was_built(
     for number in range(2, 8):
         one, two = clients(service, tenant, 2)
         document = blueprint(customizations={"packages": [f"v{number}"]})
-        answers = at_once(
+        answers = answers_to(
             [
                 partial(one.post, f"/blueprints/{blueprint_id}/compose"),
                 partial(put, two, blueprint_id, document),
@@ -280,7 +288,7 @@ def test_concurrent_builds_of_blueprints_get_quota_for_all_images_or_none(
     environment = {**FEW, "QUOTA_FILE": str(quotas)}
     with Service(database, composer.url, environment=environment, workers=2) as running:
         blueprint_id = kept(running.client(tenant), TWO)
-        answers = at_once(
+        answers = answers_to(
             [partial(each.post, f"/blueprints/{blueprint_id}/compose") for each in clients(running, tenant, 16)]
         )
     assert statuses(answers) == {201: 3, 403: 13}

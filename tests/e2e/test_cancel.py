@@ -61,6 +61,7 @@ def test_a_cancelled_build_counts_towards_the_quota(
 ) -> None:
     with Service(database, composer.url, environment=quotas(tmp_path, 1)) as service:
         client = service.client("000001")
+        composer.steer(image_status=BUILDING)
         compose_id = client.compose(compose_request())
         assert cancel(client, compose_id).status_code == 200
         refusal(client.post("/compose", compose_request()), 403)

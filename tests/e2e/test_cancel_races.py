@@ -26,7 +26,7 @@ from tests.support.rounds import SEED, repeated
 from tests.support.rows import insert_final_status
 from tests.support.service import Client, Service
 from tests.support.stand_in import Client as ComposerClient
-from tests.support.waiting import until
+from tests.support.waiting import STRETCH, until
 
 BUILDING = {"status": "building"}
 INTENTS = "SELECT job_id FROM compose_cancellations"
@@ -42,6 +42,13 @@ def both(module_database: Parameters, composer_process: StandInComposer) -> Iter
     add_gate(module_database, "compose_cancellations")
     environment = {**RECONCILING, "STATUS_LOOKS_PER_SECOND": "20"}
     with pods(2, module_database, composer_process.url, environment) as running:
+        yield running
+
+
+@pytest.fixture
+def alone(database: Parameters, composer: StandInComposer) -> Iterator[Service]:
+    """The only service that uses its database: nobody else completes its cancellations."""
+    with Service(database, composer.url) as running:
         yield running
 
 
@@ -75,8 +82,8 @@ def until_completed(database: Parameters) -> None:
 def test_one_of_simultaneous_cancellations_with_one_key_is_carried_out(
     clients: list[Client], composer: StandInComposer
 ) -> None:
-    build, key = clients[0].compose(compose_request()), uuid4().hex
     composer.steer(image_status=BUILDING, delete_latency=0.3)
+    build, key = clients[0].compose(compose_request()), uuid4().hex
     answers = at_once([partial(cancel, clients[number % 2], build, key) for number in range(20)])
     assert statuses(answers).keys() <= {200, 409}
     assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers if answer.status_code == 409)
@@ -88,8 +95,8 @@ def test_one_of_simultaneous_cancellations_with_one_key_is_carried_out(
 def test_cancellations_of_two_pods_at_the_same_time_agree(
     clients: list[Client], composer: StandInComposer, module_database: Parameters
 ) -> None:
-    builds = [clients[0].compose(compose_request()) for _ in range(repeated(3, 20))]
     composer.steer(image_status=BUILDING)
+    builds = [clients[0].compose(compose_request()) for _ in range(repeated(3, 20))]
     for build in builds:
         answers = at_once([partial(cancel, clients[number % 2], build) for number in range(6)])
         assert 200 in statuses(answers)
@@ -105,8 +112,8 @@ def test_cancellations_of_two_pods_at_the_same_time_agree(
 def test_a_build_that_goes_on_in_spite_of_the_answer_is_not_shown_as_cancelled(
     clients: list[Client], composer: StandInComposer, module_database: Parameters, status: int
 ) -> None:
-    build = clients[0].compose(compose_request())
     composer.steer(image_status=BUILDING, raw={DELETE: {"status": status, "body": {}}})
+    build = clients[0].compose(compose_request())
     answer = cancel(clients[0], build)
     refusal(answer, 503)
     assert int(answer.headers["Retry-After"]) > 0
@@ -124,8 +131,8 @@ def test_a_build_that_goes_on_in_spite_of_the_answer_is_not_shown_as_cancelled(
 def test_a_build_that_ends_although_its_deletion_is_answered_keeps_its_status(
     clients: list[Client], composer: StandInComposer, module_database: Parameters, status: int
 ) -> None:
-    build = clients[0].compose(compose_request())
     composer.steer(image_status=BUILDING, raw={DELETE: {"status": status, "body": {}}})
+    build = clients[0].compose(compose_request())
     refusal(cancel(clients[0], build), 503)
     composer.steer(image_status={"status": "success"})
     until(lambda: status_of(clients[1], build)["image_status"] == {"status": "success"}, "the build has ended")
@@ -138,8 +145,8 @@ def test_a_build_that_ends_although_its_deletion_is_answered_keeps_its_status(
 def test_a_composer_that_breaks_off_the_deletion_has_deleted_the_build_in_the_end(
     clients: list[Client], composer: StandInComposer, module_database: Parameters, moment: str
 ) -> None:
-    build = clients[0].compose(compose_request())
     composer.steer(image_status=BUILDING, delete_drop=moment)
+    build = clients[0].compose(compose_request())
     answer = cancel(clients[0], build)
     assert answer.status_code == {"before": 503, "after": 200}[moment], answer.text
     composer.steer(delete_drop=None)
@@ -151,8 +158,9 @@ def test_a_composer_that_breaks_off_the_deletion_has_deleted_the_build_in_the_en
 def test_a_composer_that_hangs_at_the_look_leaves_the_build_alone(
     clients: list[Client], composer: StandInComposer, module_database: Parameters
 ) -> None:
+    composer.steer(image_status=BUILDING)
     build = clients[0].compose(compose_request())
-    composer.steer(image_status=BUILDING, hang=True)
+    composer.steer(hang=True)
     answer = cancel(clients[0], build)
     refusal(answer, 503)
     assert "later" not in answer.text
@@ -164,8 +172,8 @@ def test_a_composer_that_hangs_at_the_look_leaves_the_build_alone(
 def test_a_composer_that_hangs_at_the_deletion_has_deleted_the_build_in_the_end(
     both: list[Pod], clients: list[Client], composer: StandInComposer, module_database: Parameters
 ) -> None:
-    build = clients[0].compose(compose_request())
     composer.steer(image_status=BUILDING)
+    build = clients[0].compose(compose_request())
     with ThreadPoolExecutor(1) as thread:
         answers: list[Future[requests.Response]] = []
         freeze_after_commit(
@@ -186,11 +194,11 @@ def test_a_composer_that_hangs_at_the_deletion_has_deleted_the_build_in_the_end(
 
 
 def test_a_retry_with_the_same_key_after_a_503_is_carried_out(
-    service: Service, composer: StandInComposer, tenant: str
+    alone: Service, composer: StandInComposer, tenant: str
 ) -> None:
-    client, key = service.client(tenant), uuid4().hex
-    build = client.compose(compose_request())
+    client, key = alone.client(tenant), uuid4().hex
     composer.steer(image_status=BUILDING, delete_error={"status": 500, "id": "1000", "reason": "broken"})
+    build = client.compose(compose_request())
     refusal(cancel(client, build, key), 503)
     composer.steer(delete_error=None)
     answers = [cancel(client, build, key) for _ in range(2)]
@@ -202,8 +210,8 @@ def test_a_retry_with_the_same_key_after_a_503_is_carried_out(
 def test_a_build_is_cancelled_and_deleted_at_the_same_time(
     clients: list[Client], composer: StandInComposer, module_database: Parameters
 ) -> None:
+    composer.steer(image_status=BUILDING, delete_latency=0.5 * STRETCH)
     build = clients[0].compose(compose_request())
-    composer.steer(image_status=BUILDING, delete_latency=0.5)
     with ThreadPoolExecutor(1) as thread:
         answer = thread.submit(cancel, clients[0], build)
         until(lambda: query(module_database, INTENTS), "the intent is recorded")
@@ -218,8 +226,8 @@ def test_a_build_is_cancelled_and_deleted_at_the_same_time(
 def test_a_cancellation_of_a_deleted_build_is_completed(
     clients: list[Client], composer: StandInComposer, module_database: Parameters
 ) -> None:
-    build = clients[0].compose(compose_request())
     composer.steer(image_status=BUILDING, delete_error={"status": 500, "id": "1000", "reason": "broken"})
+    build = clients[0].compose(compose_request())
     refusal(cancel(clients[0], build), 503)
     assert clients[1].delete(f"/composes/{build}").status_code == 200
     composer.steer(delete_error=None)
@@ -229,14 +237,14 @@ def test_a_cancellation_of_a_deleted_build_is_completed(
 
 @pytest.mark.parametrize("operation", ["cancel", "look"])
 def test_a_cancellation_that_another_request_completes_meanwhile_is_seen(
-    service: Service, composer: StandInComposer, tenant: str, module_database: Parameters, operation: str
+    alone: Service, composer: StandInComposer, tenant: str, database: Parameters, operation: str
 ) -> None:
     """The composer has deleted the build; its intent goes away while this request waits to search for it."""
-    client = service.client(tenant)
+    client = alone.client(tenant)
 
     def race() -> requests.Response:
         build = client.compose(compose_request())
-        with session(module_database) as connection:
+        with session(database) as connection:
             connection.execute(
                 "INSERT INTO compose_cancellations (id, job_id, cancelled_by, created_at, attempted_at) "
                 "SELECT %s, %s, '', at, at FROM (SELECT now() AT TIME ZONE 'utc' AS at) present",
@@ -250,11 +258,11 @@ def test_a_cancellation_that_another_request_completes_meanwhile_is_seen(
         answers: list[Future[requests.Response]] = []
         with ThreadPoolExecutor(1) as thread:
             with held_up(
-                module_database,
+                database,
                 "LOCK TABLE compose_cancellations IN ACCESS EXCLUSIVE MODE",
                 lambda: answers.append(thread.submit(calls[operation])),
             ) as other:
-                insert_final_status(module_database, build, CANCELLED)
+                insert_final_status(database, build, CANCELLED)
                 other.execute("DELETE FROM compose_cancellations WHERE job_id = %s", (build,))
                 other.commit()
             return answers[0].result()

@@ -17,7 +17,7 @@ from tests.support.builders import compose_request
 from tests.support.platform import COMPOSE_DEADLINE
 from tests.support.rounds import sampled
 from tests.support.service import Client, Service
-from tests.support.waiting import PATIENCE, SOON
+from tests.support.waiting import BRIEFLY, PATIENCE, SOON
 
 DATE = "2025-03-01"
 
@@ -180,9 +180,9 @@ def test_a_request_with_all_options_is_built(
 def test_a_request_with_all_options_waits_for_three_rounds_of_calls(
     client: Client, composer: StandInComposer, platform: StandInPlatform
 ) -> None:
-    slow = {"latency": 0.3}
+    slow = {"latency": BRIEFLY}
     platform.steer(content_sources=slow, provisioning=slow, compliance=slow)
-    composer.steer(latency=0.3)
+    composer.steer(latency=BRIEFLY)
     request = rhel_request(
         "aws",
         "aws",

@@ -17,7 +17,7 @@ from tests.support.databases import Parameters, away
 from tests.support.refusals import refusal
 from tests.support.rows import counts, insert_compose
 from tests.support.service import Client, Service
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, until
 
 NOWHERE = "http://127.0.0.1:1"
 
@@ -42,13 +42,11 @@ def unavailable(answer: requests.Response, *hosts: str) -> None:
 
 def test_a_build_goes_from_pending_to_success(service: Service, composer: StandInComposer) -> None:
     client = service.client("watching")
+    composer.steer(image_status={"status": "pending"})  # which it is too briefly by itself
     compose_id = client.compose(compose_request(image_name="mine"))
-    seen = set()
-    deadline = time.monotonic() + PATIENCE
-    while "success" not in seen and time.monotonic() < deadline:
-        seen.add(client.get(f"/composes/{compose_id}").json()["image_status"]["status"])
-        time.sleep(0.05)
-    assert {"pending", "success"} <= seen
+    assert status_of(client, compose_id)["image_status"]["status"] == "pending"
+    composer.steer(image_status=None)
+    until(lambda: status_of(client, compose_id)["image_status"]["status"] == "success", "the build has ended")
 
 
 @pytest.mark.parametrize("status", ["pending", "building", "uploading", "registering", "success", "failure"])

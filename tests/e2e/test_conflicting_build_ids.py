@@ -25,7 +25,7 @@ from tests.support.refusals import refusal
 from tests.support.rows import counts, insert_compose, stored_row
 from tests.support.service import Client, Service
 from tests.support.stand_in import Client as ComposerClient
-from tests.support.waiting import until
+from tests.support.waiting import STRETCH, until
 
 LIMIT = 100
 CONFLICT = "composer answered with the id of another build, reservation kept"
@@ -173,7 +173,7 @@ def answered_while_away(
     client: Client, composer: StandInComposer, proxy: DatabaseProxy, theirs: str, **arguments: Any
 ) -> None:
     """Request a build that gets the id of another one while the database is unavailable; it must be refused."""
-    composer.steer(post_id=theirs, post_latency=0.5)
+    composer.steer(post_id=theirs, post_latency=0.5 * STRETCH)
     ordered = composer.counters().get("POST /compose", 0)
     with ThreadPoolExecutor(1) as caller:
         asked = caller.submit(client.post, "/compose", compose_request(), **arguments)

@@ -27,12 +27,12 @@ from tests.support.refusals import refusal
 from tests.support.rounds import sampled
 from tests.support.rows import counts, insert_compose, stored_row
 from tests.support.service import Client, Service
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, STRETCH
 
 # Seconds: what waits for nobody takes.
 AT_ONCE = 1.0 + SLACK
 # What the composer takes for a build.
-LATENCY = 0.5
+LATENCY = 0.5 * STRETCH
 # For so long an answer to a probe stands.
 PROBED = 2.0
 

@@ -23,7 +23,6 @@ from tests.support.rounds import sampled
 from tests.support.service import PROJECT
 from tests.support.waiting import PATIENCE
 
-pytestmark = pytest.mark.timeout(300)
 ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1", "COLUMNS": "80"}
 
 

@@ -184,7 +184,6 @@ def test_behind_a_gateway_that_sets_the_identity_the_page_needs_no_authorization
     assert status == "200"
 
 
-@pytest.mark.timeout(600)
 def test_every_operation_can_be_executed_twice_with_its_example(browser: Browser, default: Embedded) -> None:
     open_operation(browser, default.docs, "meta/getVersion")
     authorize(browser, identity("executes everything"))

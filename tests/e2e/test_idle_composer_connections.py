@@ -18,6 +18,7 @@ from tests.support.databases import Parameters
 from tests.support.idle_server import Closing, IdleServer
 from tests.support.rows import counts
 from tests.support.service import Service
+from tests.support.waiting import STRETCH
 
 TRIES = int(os.environ.get("TEST_IDLE_CONNECTION_TRIES") or 60)
 PARALLEL = 20
@@ -32,7 +33,7 @@ def test_every_build_is_started_once_whenever_the_composer_closes_idle_connectio
     statuses: list[int] = []
 
     with (
-        IdleServer(closing, idle=1.0, late=0.2) as composer,
+        IdleServer(closing, idle=STRETCH, late=0.2) as composer,
         Service(database, composer.url) as service,
         ThreadPoolExecutor(PARALLEL) as threads,
     ):

@@ -16,7 +16,7 @@ from tests.support.databases import Parameters
 from tests.support.refusals import refusal
 from tests.support.rows import counts
 from tests.support.service import Client, Service
-from tests.support.waiting import until
+from tests.support.waiting import STRETCH, until
 
 EVENT = "reservation kept: the database did not answer the release"
 TENANT = "refused"
@@ -44,7 +44,7 @@ def kept(log: Path) -> int:
 
 
 def refused_while_the_database_goes_away(client: Client, composer: StandInComposer, proxy: DatabaseProxy) -> None:
-    composer.steer(latency=0.5, post_error={"status": 400, "id": "24", "reason": "no"})
+    composer.steer(latency=0.5 * STRETCH, post_error={"status": 400, "id": "24", "reason": "no"})
     with ThreadPoolExecutor(1) as caller:
         asked = caller.submit(client.post, "/compose", compose_request())
         until(lambda: "POST /compose" in composer.counters(), "the composer is asked")

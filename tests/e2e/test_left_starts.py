@@ -15,19 +15,19 @@ from tests.support.blueprints import blueprint, kept
 from tests.support.builders import compose_request
 from tests.support.composes import listed
 from tests.support.databases import Parameters
+from tests.support.pods import LEASE, RECONCILING
 from tests.support.refusals import refusal
 from tests.support.rows import counts
 from tests.support.service import Client, Service
 from tests.support.waiting import PATIENCE
 
 LOST = compose_request(image_name="lost", labels={"team": "web"})
-HASTY = {"COMPOSE_DEADLINE": "1", "START_LEASE": "1", "RECONCILE_INTERVAL": "0.1"}
 
 
 @pytest.fixture
 def service(module_database: Parameters, composer: StandInComposer) -> Iterator[Service]:
     """A service that reconciles within seconds, with closed circuit breakers."""
-    with Service(module_database, composer.url, environment=HASTY) as running:
+    with Service(module_database, composer.url, environment=RECONCILING) as running:
         yield running
 
 
@@ -90,7 +90,7 @@ def test_starts_wait_for_an_unavailable_composer(
 ) -> None:
     unanswered(client, composer, "after")
     composer.steer(hang=True)
-    time.sleep(2.5)
+    time.sleep(2.5 * LEASE)
     assert counts(module_database, tenant) == (0, 1)
     composer.steer(hang=False)
     in_time(lambda: counts(module_database, tenant) == (1, 0))
@@ -158,7 +158,7 @@ def test_four_pods_adopt_a_build_once(
     module_database: Parameters, composer: StandInComposer, tenant: str, tmp_path: Path
 ) -> None:
     pods = [
-        Service(module_database, composer.url, environment=HASTY, log=tmp_path / str(number)).start()
+        Service(module_database, composer.url, environment=RECONCILING, log=tmp_path / str(number)).start()
         for number in range(3)
     ]
     try:

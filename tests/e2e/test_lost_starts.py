@@ -23,7 +23,7 @@ from tests.support.callers import asked_for
 from tests.support.composes import listed, status_of
 from tests.support.databases import Parameters, session
 from tests.support.losing import asking, killed_before_the_composer_looks, killed_while_the_composer_builds
-from tests.support.pods import RECONCILING, Pod, pods, quotas
+from tests.support.pods import LEASE, RECONCILING, Pod, pods, quotas
 from tests.support.rows import counts, insert_compose, stored_row
 from tests.support.settled import settled
 from tests.support.stand_in import Client as ComposerClient
@@ -183,7 +183,7 @@ def test_a_start_within_its_lease_is_not_reconciled(
 def test_a_pod_that_resumes_after_its_build_was_adopted_answers_with_that_build(
     database: Parameters, composer: StandInComposer, pod: Pod, another: Pod, tenant: str
 ) -> None:
-    composer.steer(post_latency=0.5)
+    composer.steer(post_latency=0.5 * LEASE)
     with ThreadPoolExecutor(1) as caller:
         asked = caller.submit(composing(pod, tenant))
         until(lambda: composer.behaviour()["composes"] == 1, "the composer builds")
@@ -227,7 +227,7 @@ def test_a_running_start_does_not_lose_its_build_to_an_equal_lost_start_of_anoth
     database: Parameters, composer: StandInComposer, pod: Pod, environment: dict[str, str], tenant: str
 ) -> None:
     # The lost start's lease ends while the other's build is at the composer and not yet a row.
-    lease, loser = 4.0, uuid4().hex
+    lease, loser = 4.0 * LEASE, uuid4().hex
     patient = {**environment, "START_LEASE": str(lease), "COMPOSE_DEADLINE": str(lease)}
     with Pod(database, composer.url, patient) as serving:
         killed_before_the_composer_looks(pod, composer, [composing(pod, loser)], 1)
@@ -245,7 +245,7 @@ def test_a_build_of_an_older_program_is_not_adopted_for_an_equal_lost_start(
 ) -> None:
     request = ComposerClient(composer)
     older = uuid4().hex
-    composing(pod, tenant)()
+    assert composing(pod, tenant)().status_code == 201
     (ours,) = built(composer)
     theirs = request.queued(request.metadata(ours)["request"])
     insert_compose(database, older, job_id=UUID(theirs))
@@ -259,7 +259,7 @@ def test_a_build_of_an_older_program_is_not_adopted_for_an_equal_lost_start(
 def test_a_lost_start_is_released_although_an_equal_request_was_built_before(
     database: Parameters, composer: StandInComposer, pod: Pod, another: Pod, tenant: str
 ) -> None:
-    composing(pod, tenant)()
+    assert composing(pod, tenant)().status_code == 201
     killed_before_the_composer_looks(pod, composer, [composing(pod, tenant)], 1)
     with another:
         until_counts(database, tenant, 1, 0)

@@ -19,7 +19,7 @@ from tests.support.databases import Parameters, away, session
 from tests.support.refusals import refusal
 from tests.support.rows import counts
 from tests.support.service import Client, Service
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import PATIENCE, STRETCH, until
 
 BREAKING = "PERFORM pg_terminate_backend(pg_backend_pid());"
 RAISING = "RAISE EXCEPTION 'no room at db.internal.example';"
@@ -150,7 +150,7 @@ def test_a_build_accepted_while_the_database_becomes_unavailable_is_cancelled_an
 ) -> None:
     quotas = tmp_path / "quotas.json"
     quotas.write_text(json.dumps({"default": {"quota": 2, "slidingWindow": 3600 * 10**9}}))
-    composer.steer(post_latency=0.5)
+    composer.steer(post_latency=0.5 * STRETCH)
     with (
         Service(database, composer.url, environment={"QUOTA_FILE": str(quotas)}) as service,
         ThreadPoolExecutor(1) as caller,

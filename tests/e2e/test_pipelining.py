@@ -21,7 +21,7 @@ from tests.support import raw_http
 from tests.support.builders import compose_request, identity
 from tests.support.databases import Parameters
 from tests.support.service import BASE, Service
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, STRETCH
 
 HEADERS = {"x-rh-identity": identity("pipelining")}
 BODY = json.dumps(compose_request()).encode()
@@ -64,7 +64,7 @@ def is_closed_though_it_drips(opened: socket.socket) -> bool:
 def test_the_first_of_pipelined_requests_is_answered_and_no_other_is_executed(
     module_database: Parameters, composer: StandInComposer, pause: float
 ) -> None:
-    composer.steer(latency=1.0)
+    composer.steer(latency=STRETCH)
     with Service(module_database, composer.url) as service, raw_http.connection(service.url) as opened:
         opened.sendall(BUILD)
         time.sleep(pause)

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, cycle
@@ -22,7 +23,7 @@ from tests.support.pods import Pod, pods, quotas
 from tests.support.refusals import refusal
 from tests.support.rows import counts
 from tests.support.service import Client
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 LIMIT = 100
 PODS = 4
@@ -50,13 +51,13 @@ class Told:
         return str(self.answer.json()["id"])
 
 
-def history(running: list[Pod], tenant: str, calls: int = CALLS) -> list[Told]:
-    """The answers to all clients of the organization; each calls randomly chosen pods one after another."""
+def history(running: list[Pod], tenant: str, ask: Callable[[Client], Told], calls: int = CALLS) -> list[Told]:
+    """The answers to all clients of the organization; each asks randomly chosen pods one after another."""
 
     def client(number: int) -> list[Told]:
         chance = random.Random(f"{SEED}/{number}")  # noqa: S311 - a test's
         asking = [pod.client(tenant) for pod in running]
-        return [told(chance.choice(asking)) for _ in range(calls)]
+        return [ask(chance.choice(asking)) for _ in range(calls)]
 
     with ThreadPoolExecutor(CLIENTS) as threads:
         return list(chain.from_iterable(threads.map(client, range(CLIENTS))))
@@ -67,6 +68,14 @@ def told(client: Client) -> Told:
     began = time.monotonic()
     said = client.post("/compose", compose_request())
     return Told(began, time.monotonic(), said)
+
+
+def told_in_the_end(client: Client) -> Told:
+    """The same; repeated as long as the service is busy, in which case it starts no build."""
+    deadline = time.monotonic() + PATIENCE
+    while (last := told(client)).answer.status_code == 503 and time.monotonic() < deadline:
+        pass
+    return last
 
 
 def of_status(answers: list[Told], status: int) -> list[Told]:
@@ -87,7 +96,7 @@ def test_four_pods_and_thirty_two_clients_start_exactly_as_many_builds_as_the_qu
 ) -> None:
     tenant = uuid4().hex
     with pods(PODS, database, composer.url, quotas(tmp_path, LIMIT)) as running:
-        answers = history(running, tenant)
+        answers = history(running, tenant, told_in_the_end)
         assert statuses(answers) == {201: LIMIT, 403: CLIENTS * CALLS - LIMIT}
         assert {used(pod, tenant) for pod in running} == {(LIMIT, 0)}
     accepted, refused = of_status(answers, 201), of_status(answers, 403)
@@ -144,7 +153,7 @@ def test_refusals_and_failures_of_the_composer_leave_the_count_exact(database: P
         Loopback(moody) as composer,
         pods(PODS, database, composer.url, quotas(tmp_path, LIMIT)) as running,
     ):
-        answers = history(running, tenant, calls=3)
+        answers = history(running, tenant, told, calls=3)
         moody.calm = True
         answers += until_refused(running, tenant)
         assert {used(pod, tenant) for pod in running} == {(LIMIT, 0)}

@@ -20,6 +20,7 @@ from tests.support.databases import Parameters
 from tests.support.refusals import refusal
 from tests.support.rows import insert_compose
 from tests.support.service import Client, Service
+from tests.support.waiting import STRETCH
 
 pytestmark = pytest.mark.usefixtures("composer")
 
@@ -35,7 +36,7 @@ def service(
     quotas = tmp_path_factory.mktemp("quota") / "quotas.json"
     window = WINDOW * 10**9
     document: dict[str, Any] = {"none": {"quota": 0, "slidingWindow": window}}
-    document["brief"] = {"quota": 1, "slidingWindow": 1_200_000_000}
+    document["brief"] = {"quota": 1, "slidingWindow": int(1.2e9 * STRETCH)}
     quotas.write_text(json.dumps({**document, "default": {"quota": 3, "slidingWindow": window}}))
     with Service(module_database, composer_process.url, environment={"QUOTA_FILE": str(quotas)}) as running:
         yield running

@@ -17,6 +17,7 @@ from tests.support.databases import Parameters
 from tests.support.refusals import refusal
 from tests.support.rows import insert_compose
 from tests.support.service import Client, Service
+from tests.support.waiting import PATIENCE
 
 WITH_USERS = {"users": [{"name": "alice", "password": "correct horse"}, {"name": "bob", "ssh_key": "ssh-rsa AAAA"}]}
 
@@ -27,7 +28,7 @@ def rerun(client: Client, compose_id: object, body: Any = None, **headers: str) 
 
 def request_at_composer(composer: StandInComposer, compose_id: str) -> dict[str, Any]:
     url = f"{composer.api_url}/composes/{compose_id}/metadata"
-    document: dict[str, Any] = requests.get(url, timeout=10).json()["request"]
+    document: dict[str, Any] = requests.get(url, timeout=PATIENCE).json()["request"]
     return document
 
 

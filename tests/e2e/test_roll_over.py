@@ -19,7 +19,7 @@ import requests
 from adapters.embedded.composer.process import StandInComposer
 from adapters.postgres.migrate import migrate
 from tests.support import databases
-from tests.support.at_once import at_once, statuses
+from tests.support.at_once import at_once, patient, statuses
 from tests.support.blueprints import blueprint
 from tests.support.builders import compose_request
 from tests.support.composes import listed
@@ -161,7 +161,8 @@ def test_a_blueprint_of_one_version_is_changed_and_built_by_the_other(versions: 
 
 def test_the_quota_is_exact_over_both_versions(versions: RollOver) -> None:
     both = (versions.older.client("limited"), versions.newer.client("limited"))
-    answers = at_once([partial(client.post, "/compose", compose_request()) for client in both for _ in range(10)])
+    calls = [patient(partial(client.post, "/compose", compose_request())) for client in both for _ in range(10)]
+    answers = at_once(calls)
     assert statuses(answers) == {201: QUOTA, 403: 20 - QUOTA}
     assert counts(versions.database, "limited") == (QUOTA, 0)
 

@@ -20,12 +20,12 @@ import requests
 
 from tests.support.databases import Parameters
 from tests.support.service import Client, Service
-from tests.support.waiting import until
+from tests.support.waiting import STRETCH, until
 
-# Seconds: short, so that what a crash leaves is found soon.
+# Seconds: short, so that what a crash leaves is found soon, and long enough for a start on a busy machine.
 _INTERVAL = 0.2
-_LEASE = 1.0
-RECONCILING = {"RECONCILE_INTERVAL": str(_INTERVAL), "START_LEASE": str(_LEASE), "COMPOSE_DEADLINE": str(_LEASE)}
+LEASE = 1.0 * STRETCH
+RECONCILING = {"RECONCILE_INTERVAL": str(_INTERVAL), "START_LEASE": str(LEASE), "COMPOSE_DEADLINE": str(LEASE)}
 _WINDOW = 24 * 3600 * 10**9
 
 # A process that has imported the service, from which pods are forked: imports are most of what a start takes.

@@ -21,7 +21,7 @@ from tests.support import osbuild_reader, output
 from tests.support.builders import identity
 from tests.support.launcher import Process, launch
 from tests.support.ports import free_port
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, STRETCH
 
 PROJECT = Path(__file__).parent.parent.parent
 BASE = "/api/image-builder/v1"
@@ -171,7 +171,7 @@ class Service:
         names = {"PGHOST": "host", "PGPORT": "port", "PGDATABASE": "dbname", "PGUSER": "user", "PGPASSWORD": "password"}
         parameters = {keyword: self.environment[name] for name, keyword in names.items()}
         try:
-            psycopg.connect(**parameters, connect_timeout=2).close()
+            psycopg.connect(**parameters, connect_timeout=int(2 * STRETCH)).close()
         except psycopg.Error:
             return False
         return True

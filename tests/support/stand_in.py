@@ -39,7 +39,7 @@ class Client:
         self.session.trust_env = False
 
     def __call__(self, method: str, path: str, **options: Any) -> requests.Response:
-        return self.session.request(method, self.composer.api_url + path, **{"timeout": 5, **options})
+        return self.session.request(method, self.composer.api_url + path, **{"timeout": PATIENCE, **options})
 
     def post(self, body: Json | None = None) -> requests.Response:
         return self("POST", "/compose", json=body or a_request())

@@ -31,7 +31,7 @@ def _stretch() -> float:
 
 STRETCH: Final = _stretch()
 # Seconds for what has to come at a time that no test can tell: an answer, a log line, the end of a process.
-PATIENCE: Final = 120.0 * STRETCH
+PATIENCE: Final = min(120.0 * STRETCH, 1000.0)  # less than pytest's time limit for a test
 # Seconds within which something ends that would otherwise last much longer, or for ever.
 SOON: Final = 10.0 * STRETCH
 # Seconds that a call gets which has to reach a server, and is never answered.

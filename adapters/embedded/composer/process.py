@@ -22,7 +22,7 @@ class StandInComposer(StandInProcess):
     ) -> None:
         """Start the stand-in and wait until it listens. A build takes `seconds`.
 
-        Raises RuntimeError if it does not start within ten seconds; its messages are on stderr.
+        Raises RuntimeError if it does not start within 30 seconds; its messages are on stderr.
         """
         options = {"host": host, "port": port, "state": state, "seconds": seconds}
         super().__init__("stand-in composer", "adapters.embedded.composer", options, parent_death=parent_death)

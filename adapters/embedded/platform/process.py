@@ -22,7 +22,7 @@ class StandInPlatform(StandInProcess):
     ) -> None:
         """Start the stand-in and wait until it listens. Its Red Hat repositories are those of `distributions`.
 
-        Raises RuntimeError if it does not start within ten seconds; its messages are on stderr.
+        Raises RuntimeError if it does not start within 30 seconds; its messages are on stderr.
         """
         options: dict[str, object] = {"host": host, "port": port, "state": state}
         options |= {"distributions": distributions} if distributions else {}

@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 import requests
 
 # Seconds for the process to start, to answer and to end.
-TIMEOUT: Final = 10.0
+TIMEOUT: Final = 30.0
 
 
 class StandInProcess:
@@ -27,7 +27,7 @@ class StandInProcess:
     def __init__(self, name: str, module: str, options: Mapping[str, object], *, parent_death: bool) -> None:
         """Start the stand-in and wait until it listens.
 
-        Raises RuntimeError if it does not start within ten seconds; its messages are on stderr.
+        Raises RuntimeError if it does not start within 30 seconds; its messages are on stderr.
         """
         self._name = name
         command = [sys.executable, "-m", module, *(f"--{option}={value}" for option, value in options.items())]
