@@ -227,7 +227,7 @@ def test_a_running_start_does_not_lose_its_build_to_an_equal_lost_start_of_anoth
     database: Parameters, composer: StandInComposer, pod: Pod, environment: dict[str, str], tenant: str
 ) -> None:
     # The lost start's lease ends while the other's build is at the composer and not yet a row.
-    lease, loser = 4.0 * LEASE, uuid4().hex
+    lease, loser = 3.0 * LEASE, uuid4().hex
     patient = {**environment, "START_LEASE": str(lease), "COMPOSE_DEADLINE": str(lease)}
     with Pod(database, composer.url, patient) as serving:
         killed_before_the_composer_looks(pod, composer, [composing(pod, loser)], 1)
