@@ -7,6 +7,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -18,9 +19,11 @@ from tests.support.drip import DRIPS
 from tests.support.loopback import Loopback, answer, close, hang
 from tests.support.waiting import BRIEFLY, PATIENCE, SOON, STRETCH
 
-DRIP = Timeouts(connect=1.0, read=0.5, total=0.2)
 # Longer than a test waits: a call that ends sooner was ended by an earlier deadline.
 LONG = Timeouts(connect=2 * PATIENCE, read=2 * PATIENCE)
+DRIP = replace(LONG, total=BRIEFLY)
+# Seconds that a call with these timeouts takes at least.
+NOT_SOONER = 0.75 * BRIEFLY
 METHODS = ("get", "post_idempotent", "post_once", "delete")
 
 
@@ -51,7 +54,7 @@ def test_a_slow_answer_is_abandoned_at_the_deadline(method, drip):
     with Loopback(drip) as server, calling(server.url) as back_end:
         error, took = silence(back_end, method, DRIP)
     assert error.sent
-    assert 0.15 < took < SOON
+    assert NOT_SOONER < took < SOON
     assert len(server.asked) == 1
 
 
@@ -80,11 +83,11 @@ def test_the_deadline_of_an_ended_call_does_not_affect_the_next_one():
 
 def test_a_later_call_with_an_earlier_deadline_is_abandoned_first():
     with Loopback(DRIPS["a body"]) as server, calling(server.url) as back_end, ThreadPoolExecutor(2) as pool:
-        long = pool.submit(silence, back_end, "get", Timeouts(1.0, 1.0, total=2.0))
+        long = pool.submit(silence, back_end, "get", replace(LONG, total=4 * BRIEFLY))
         time.sleep(0.05)
-        short = pool.submit(silence, back_end, "get", Timeouts(1.0, 1.0, total=0.2))
-        assert 0.15 < short.result()[1] < long.result()[1]
-        assert 1.9 < long.result()[1] < SOON
+        short = pool.submit(silence, back_end, "get", DRIP)
+        assert NOT_SOONER < short.result()[1] < long.result()[1]
+        assert 3.75 * BRIEFLY < long.result()[1] < SOON
 
 
 def test_slow_answers_leave_no_thread_behind():
@@ -126,7 +129,7 @@ def test_a_slow_name_resolution_is_abandoned_at_the_deadline(slow_resolver, meth
     with Loopback() as server, calling(server.url) as back_end:
         error, took = silence(back_end, method, DRIP)
     assert not error.sent
-    assert 0.15 < took < SOON
+    assert NOT_SOONER < took < SOON
 
 
 def test_a_connection_established_after_the_deadline_is_closed(slow_resolver):

@@ -161,7 +161,7 @@ def test_the_pauses_between_attempts_are_short_and_differ(pauses):
 def test_connections_are_reused():
     with Loopback() as server, calling(server.url) as back_end:
         for _ in range(10):
-            call(back_end, "post_once")
+            back_end.post_once("/x", {}, LONG, max_idle=60.0)
     assert server.connections == 1
 
 

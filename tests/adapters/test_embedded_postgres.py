@@ -21,6 +21,7 @@ from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.embedded.unprivileged import Account
 from domain.errors import ConfigurationError
 from tests.support.folders import open_folder
+from tests.support.ports import free_port
 
 FAST = {"fsync": "off", "synchronous_commit": "off"}
 PROJECT = Path(__file__).parents[2]
@@ -165,8 +166,8 @@ def test_letters_of_any_alphabet_match_in_any_case(template: Path) -> None:
 
 def test_a_second_start_finds_the_data_of_the_first_on_the_same_port(data: Path) -> None:
     server = EmbeddedPostgres(data, settings=FAST)
+    server._port = port = free_port()  # which nobody else takes while the server is stopped
     server.start()
-    port = server.port
     execute(server.dsn, "CREATE TABLE kept AS SELECT 42 AS answer")
     server.stop()
     server.start()
@@ -224,8 +225,9 @@ def test_a_stale_pid_file_with_the_id_of_another_process_does_not_prevent_the_st
 
 def test_another_port_is_used_if_another_program_has_taken_the_port(template: Path) -> None:
     server = EmbeddedPostgres(template, settings=FAST)
+    server._port = port = free_port()  # which nobody else takes while the server is stopped
     server.start()
-    port = server.port
+    assert server.port == port
     server.stop()
     with listener_on(port):
         server.start()

@@ -18,6 +18,7 @@ from domain.paging import Page
 from tests.support.blueprints import stored_blueprint, stored_versions
 from tests.support.builders import image_request
 from tests.support.databases import Parameters, session
+from tests.support.retrying import retry_while_unavailable
 from tests.support.rows import insert_compose, now, stored_row
 
 BODY: dict[str, Any] = {"distribution": "centos-9", "image_requests": [image_request()], "customizations": {}}
@@ -181,10 +182,14 @@ def test_a_change_or_deletion_with_another_version_is_refused(
 
 def test_concurrent_changes_are_serialized_and_none_is_lost(blueprints: PostgresBlueprints, tenant: str) -> None:
     blueprint_id = blueprints.create(new(tenant, "web"))
-    with ThreadPoolExecutor(12) as threads:
-        numbers = list(
-            threads.map(lambda n: blueprints.change(tenant, blueprint_id, None, with_one_more(str(n))), range(12))
+
+    def change(number: int) -> int:
+        return retry_while_unavailable(
+            lambda: blueprints.change(tenant, blueprint_id, None, with_one_more(str(number)))
         )
+
+    with ThreadPoolExecutor(12) as threads:
+        numbers = list(threads.map(change, range(12)))
     assert sorted(numbers) == list(range(2, 14))
     assert sorted(map(int, blueprints.get(tenant, blueprint_id).customizations["packages"])) == list(range(12))
 

@@ -21,19 +21,25 @@ from tests.support.database_proxy import WAYS, DatabaseProxy
 from tests.support.databases import Parameters, session
 from tests.support.folders import open_data_folder
 from tests.support.pools import pool
+from tests.support.ports import free_port
+from tests.support.retrying import retry_while_unavailable
 from tests.support.waiting import PATIENCE, STRETCH
 
 
 @pytest.fixture
 def server() -> Iterator[EmbeddedPostgres]:
-    with open_data_folder() as folder, EmbeddedPostgres(folder / "data", settings={"fsync": "off"}) as running:
-        migrate(running.connection_parameters())
-        yield running
+    with open_data_folder() as folder:
+        server = EmbeddedPostgres(folder / "data", settings={"fsync": "off"})
+        server._port = free_port()  # which nobody takes while the server is stopped
+        with server:
+            migrate(server.connection_parameters())
+            yield server
 
 
 def opened(server: EmbeddedPostgres, size: int) -> PostgresDatabase:
     database = PostgresDatabase(dict(server.connection_parameters()), size=size)
     database.open()
+    retry_while_unavailable(database.check)
     return database
 
 
@@ -93,7 +99,12 @@ def test_a_call_that_ignores_the_deadline_waits_longer_for_a_busy_pool_than_othe
 def test_the_usage_of_the_pool_is_counted(server: EmbeddedPostgres) -> None:
     database = opened(server, 1)
     assert database.pool_usage()["limit"] == 1
-    waits = threading.Thread(target=database.check)
+
+    def wait_for_a_connection() -> None:
+        with database.connection(within=PATIENCE):
+            pass
+
+    waits = threading.Thread(target=wait_for_a_connection)
     with database.connection():
         waits.start()
         deadline = time.monotonic() + PATIENCE
@@ -105,13 +116,7 @@ def test_the_usage_of_the_pool_is_counted(server: EmbeddedPostgres) -> None:
 
 
 def until_there(database: PostgresDatabase) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return database.check()
-        except UnavailableError:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+    retry_while_unavailable(database.check)
 
 
 def is_away(database: PostgresDatabase) -> None:
@@ -138,7 +143,7 @@ every_way = pytest.mark.parametrize("name", WAYS)
 
 @every_way
 def test_a_server_that_starts_late_is_detected(module_database: Parameters, name: str) -> None:
-    with DatabaseProxy(module_database) as proxy, pool(proxy.parameters) as database:
+    with DatabaseProxy(module_database) as proxy, pool(proxy.parameters, wait=False) as database:
         WAYS[name](proxy)
         is_away(database)
         is_away(database)
@@ -159,7 +164,6 @@ def test_a_server_that_stops_and_starts_is_detected_again(module_database: Param
 
 def test_a_statement_without_an_answer_fails(module_database: Parameters) -> None:
     with DatabaseProxy(module_database) as proxy, pool(proxy.parameters) as database:
-        until_there(database)
         began = time.monotonic()
 
         def use() -> None:
@@ -187,8 +191,8 @@ def test_the_time_limit_applies_to_each_statement_of_a_pipeline(module_database:
     with pool(module_database, size=1) as database:
         before = idle(database)
         with database.connection() as connection, connection.pipeline():
-            sleep(connection, 0.7)
-            sleep(connection, 0.7)
+            sleep(connection, 0.65)
+            sleep(connection, 0.65)
         assert idle(database) == before
 
 
@@ -340,7 +344,7 @@ def test_busy_connections_are_kept_while_no_new_ones_can_be_opened(module_databa
         before = idle(database)
         proxy.refuse_newcomers("53300", "sorry, too many clients already")
         with database.connection() as connection:
-            sleep(connection, 1)  # after half of which the server is doubted
+            sleep(connection, 0.85)  # after 0.6 s the server is checked, and after 1.2 s the statement is cancelled
         assert idle(database) == before
         with pytest.raises(UnavailableError), database.connection() as connection:
             sleep(connection, 20)
@@ -349,7 +353,6 @@ def test_busy_connections_are_kept_while_no_new_ones_can_be_opened(module_databa
 
 def test_a_call_that_ignores_the_deadline_waits_for_a_server_that_restarts(module_database: Parameters) -> None:
     with DatabaseProxy(module_database) as proxy, pool(proxy.parameters) as database:
-        until_there(database)
         proxy.close_port()
         is_away(database)
         threading.Timer(0.3, proxy.back).start()
@@ -360,7 +363,7 @@ def test_the_database_can_be_closed_while_the_server_is_unavailable(module_datab
     with DatabaseProxy(module_database) as proxy:
         proxy.swallow()
         began = time.monotonic()
-        with pool(proxy.parameters) as database:
+        with pool(proxy.parameters, wait=False) as database:
             is_away(database)
         assert time.monotonic() - began < PATIENCE * 2
         is_away(database)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import uuid4
@@ -13,13 +12,13 @@ import pytest
 
 from adapters.postgres.starts import PostgresStarts
 from domain.errors import ReservationUnknownError, UnavailableError
-from domain.quota import Quota
+from domain.quota import Quota, Reservation
 from tests.support import databases
 from tests.support.counts import write_without_triggers
 from tests.support.databases import Parameters, locks_of_others, session
 from tests.support.pools import pool
 from tests.support.rows import counts, insert_compose, now
-from tests.support.starts import is_granted, new_compose, new_start, new_starts, reserved
+from tests.support.starts import is_granted, new_compose, new_start, new_starts, reserve_among_others, reserved
 from tests.support.waiting import PATIENCE
 
 DAY = timedelta(days=1)
@@ -104,11 +103,14 @@ def test_a_build_just_inside_the_window_counts(
     assert not starts.reserve(new_starts(uuid4()), tenant, Quota(1, DAY)).granted
 
 
-def test_the_window_slides(starts: PostgresStarts, tenant: str) -> None:
-    quota = Quota(1, timedelta(seconds=0.5))
+def test_the_window_slides(module_database: Parameters, starts: PostgresStarts, tenant: str) -> None:
+    quota = Quota(1, HOUR)
     reserved(starts, tenant, quota)
     assert not starts.reserve(new_starts(uuid4()), tenant, quota).granted
-    time.sleep(0.6)
+    with session(module_database) as connection:
+        connection.execute(
+            "UPDATE compose_starts SET created_at = created_at - %s WHERE org_id = %s", (quota.window, tenant)
+        )
     reserved(starts, tenant, quota)
 
 
@@ -245,7 +247,7 @@ def test_a_broken_connection_does_not_lose_a_compose(database: Parameters, tenan
 
 
 def test_an_unavailable_database_raises_an_unavailable_error(database: Parameters, tenant: str) -> None:
-    with pool({**database, "port": 1}, size=1) as nowhere, pytest.raises(UnavailableError):
+    with pool({**database, "port": 1}, size=1, wait=False) as nowhere, pytest.raises(UnavailableError):
         PostgresStarts(nowhere).reserve(new_starts(uuid4()), tenant, None)
 
 
@@ -264,7 +266,7 @@ def test_of_simultaneous_reservations_of_several_starts_as_many_are_granted_as_f
     def caller(number: int) -> bool:
         gate.wait()
         several = (uuid4() for _ in range(number % 3 + 1))
-        return starts.reserve(new_starts(*several), tenant, Quota(10, DAY)).granted
+        return is_granted(starts, new_starts(*several), tenant, Quota(10, DAY))
 
     with ThreadPoolExecutor(12) as callers:
         granted = [number % 3 + 1 for number, each in enumerate(callers.map(caller, range(12))) if each]
@@ -362,14 +364,17 @@ def test_without_a_quota_no_usage_is_returned(starts: PostgresStarts, tenant: st
 
 
 def test_simultaneous_reservations_return_different_usages(starts: PostgresStarts, tenant: str) -> None:
+    def caller(_: int) -> Reservation:
+        return reserve_among_others(starts, new_starts(uuid4()), tenant, Quota(7, DAY))
+
     with ThreadPoolExecutor(10) as callers:
-        told = list(callers.map(lambda _: starts.reserve(new_starts(uuid4()), tenant, Quota(7, DAY)), range(AT_ONCE)))
+        told = list(callers.map(caller, range(AT_ONCE)))
     assert sorted(each.usage.used for each in told if each.granted and each.usage) == [1, 2, 3, 4, 5, 6, 7]
     assert {each.usage.used for each in told if not each.granted and each.usage} == {7}
 
 
 def test_a_reservation_without_an_answer_is_unknown_unless_it_was_never_sent(database: Parameters, tenant: str) -> None:
-    with pool({**database, "port": 1}, size=1) as nowhere, pytest.raises(UnavailableError) as away:
+    with pool({**database, "port": 1}, size=1, wait=False) as nowhere, pytest.raises(UnavailableError) as away:
         PostgresStarts(nowhere).reserve(new_starts(uuid4()), tenant, None)
     assert not isinstance(away.value, ReservationUnknownError)
     with pool(database, size=1) as opened, session(database) as connection:

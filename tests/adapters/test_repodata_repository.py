@@ -11,7 +11,7 @@ from tests.support.drip import DRIPS
 from tests.support.file_server import FileServer
 from tests.support.loopback import Loopback, answer, hang, refused_url, truncated
 from tests.support.rpm_repositories import AARCH64, X86_64, RpmRepository, build_rpms, metalink
-from tests.support.waiting import SOON
+from tests.support.waiting import SOON, STRETCH
 
 
 @pytest.fixture(scope="session")
@@ -224,7 +224,7 @@ class TestMetalink:
     def test_a_hanging_mirror_leaves_time_for_the_next_one(self, server, repository, address):
         with Loopback(hang) as hanging:
             link = address(metalink(repository.checksum, (99, hanging.url), (1, f"{server.url}/repo")))
-            assert packages(metalink=link, timeout=4.0) == X86_64
+            assert packages(metalink=link, timeout=4.0 * STRETCH) == X86_64
             assert hanging.asked
 
     @pytest.mark.usefixtures("repository")

@@ -47,7 +47,7 @@ def watched() -> list[list[Json]]:
     """Three concurrent builds: one for AWS, one with a missing package, one with a failing upload."""
     to_aws = a_request("aws", {"region": "eu-west-1", "share_with_accounts": ["123456789012"]})
     bodies = [to_aws, with_packages("bash", "no-such-package-x"), with_packages("upload-will-fail-y")]
-    with StandInComposer(seconds=STRETCH) as composer, ThreadPoolExecutor(3) as threads:
+    with StandInComposer(seconds=3 * STRETCH) as composer, ThreadPoolExecutor(3) as threads:
         return list(threads.map(lambda body: stages(composer, body), bodies))
 
 

@@ -18,7 +18,7 @@ import requests
 from adapters.embedded.platform import sample_data
 from adapters.embedded.platform.process import StandInPlatform
 from adapters.files.distributions import load_distributions
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, SOON, until
 
 IDENTITY = base64.b64encode(json.dumps({"identity": {"org_id": "4711"}}).encode()).decode()
 DISTRIBUTIONS = Path(__file__).parents[2] / "distributions"
@@ -33,7 +33,7 @@ class Client:
     def __call__(self, back_end: str, method: str, path: str, **options: Any) -> requests.Response:
         url = getattr(self.platform, f"{back_end}_url") + path
         headers = {"x-rh-identity": IDENTITY} | options.pop("headers", {})
-        return self.session.request(method, url, **{"timeout": 5, "headers": headers, **options})
+        return self.session.request(method, url, **{"timeout": SOON, "headers": headers, **options})
 
     def repositories(self, **query: Any) -> list[dict[str, Any]]:
         answer = self("content_sources", "GET", "/repositories/", params=query)
@@ -359,7 +359,7 @@ def test_calls_are_recorded_with_their_duration(call: Client) -> None:
     call("provisioning", "GET", "/sources/1/upload_info")
     with ThreadPoolExecutor(1) as thread:
         thread.submit(call.repositories)
-        time.sleep(0.1)
+        until(lambda: len(call.platform.behaviour()["recent"]) == 2, "the call that hangs is recorded")
         slow, hanging = call.platform.behaviour()["recent"]
         call.platform.steer(content_sources={"hang": False})
     assert before <= slow["began"] <= slow["ended"] - 0.09

@@ -11,14 +11,12 @@ from structlog.testing import capture_logs
 from adapters.http.telemetry_sessions import Collector, TelemetrySession
 from tests.support.drip import DRIPS
 from tests.support.loopback import Loopback, answer, hang, refused_url
-from tests.support.waiting import SOON
-
-SECONDS = 0.5
+from tests.support.waiting import BRIEFLY, SOON
 
 
-def send(url: str, collector: Collector | None = None) -> requests.Response:
+def send(url: str, collector: Collector | None = None, *, timeout: float = SOON) -> requests.Response:
     with TelemetrySession(collector or Collector("collector", "spans")) as session:
-        return session.request("POST", url, data=b"spans", timeout=SECONDS)
+        return session.request("POST", url, data=b"spans", timeout=timeout)
 
 
 @pytest.mark.parametrize("step", [hang, *DRIPS.values()], ids=["hang", *DRIPS])
@@ -26,7 +24,7 @@ def test_a_request_ends_in_time_if_the_answer_is_slow(step):
     with Loopback(step) as server:
         began = time.monotonic()
         with pytest.raises(requests.Timeout):
-            send(server.url)
+            send(server.url, timeout=BRIEFLY)
         assert time.monotonic() - began < SOON
 
 

@@ -12,6 +12,7 @@ from adapters.http.tokens import Credentials, TokenRefusedError, Tokens
 from ports.meter import CallOutcome
 from tests.support.loopback import Loopback, answer, garbage, refused_url, reset, truncated
 from tests.support.meter import FakeMeter
+from tests.support.waiting import STRETCH
 
 LONG = Timeouts(connect=5.0, read=10.0)
 BASE = "/api/image-builder-composer/v2"
@@ -170,7 +171,8 @@ def test_one_refresh_serves_all_waiting_calls():
 
 
 def test_a_refusal_is_shared_by_all_waiting_calls():
-    with Loopback(answer(500, after=0.2)) as server, tokens_from(server.url) as tokens:
+    # Until all calls wait, but not longer than they do.
+    with Loopback(answer(500, after=min(STRETCH, 4.0))) as server, tokens_from(server.url) as tokens:
 
         def refused():
             with pytest.raises(TokenRefusedError):

@@ -15,10 +15,9 @@ from tests.support.drip import DRIPS
 from tests.support.loopback import answer, close, garbage, half, hang, refused_url, reset, truncated
 from tests.support.meter import FakeMeter
 from tests.support.unleash import COMPLIANCE, TOKEN, Unleash
-from tests.support.waiting import PATIENCE, SOON
+from tests.support.waiting import BRIEFLY, PATIENCE, SOON, STRETCH
 
 INTERVAL = 0.05
-FIRST_ANSWER_WITHIN = 0.4
 OFF = {"name": COMPLIANCE, "enabled": False, "strategies": [{"name": "default"}]}
 NO_FLAGS = {
     "reset": reset,
@@ -50,7 +49,7 @@ SLOW = {"hang": hang, "half": half, "drip": DRIPS["a body"], "dripping header": 
 
 @contextmanager
 def following(url, **options):
-    features = UnleashFeatureFlags(url, TOKEN, **{"interval": INTERVAL, "patience": FIRST_ANSWER_WITHIN, **options})
+    features = UnleashFeatureFlags(url, TOKEN, **{"interval": INTERVAL, "patience": PATIENCE, **options})
     features.start()
     try:
         yield features
@@ -93,7 +92,8 @@ def test_a_flag_has_its_value_in_unleash(on):
 )
 def test_each_request_is_counted_with_its_outcome(instead, outcome):
     meter = FakeMeter()
-    with Unleash(instead=instead) as unleash, following(unleash.api_url, meter=meter, interval=60) as features:
+    options = {"meter": meter, "interval": 2 * PATIENCE, "patience": BRIEFLY if instead is hang else PATIENCE}
+    with Unleash(instead=instead) as unleash, following(unleash.api_url, **options) as features:
         features.compliance_policies()
     assert meter.calls == [("feature flags", outcome)]
     assert meter.seconds[0] > 0
@@ -138,7 +138,11 @@ def test_a_changed_flag_is_followed():
 
 @pytest.mark.parametrize("step", [*NO_FLAGS.values(), *SLOW.values()], ids=[*NO_FLAGS, *SLOW])
 def test_flags_are_on_until_unleash_has_answered(step):
-    with Unleash(instead=step, compliance=False) as unleash, following(unleash.api_url) as features:
+    patience = BRIEFLY if step in SLOW.values() else PATIENCE
+    with (
+        Unleash(instead=step, compliance=False) as unleash,
+        following(unleash.api_url, patience=patience) as features,
+    ):
         assert features.compliance_policies() is True
         assert asked_again(unleash)
         assert features.compliance_policies() is True
@@ -195,8 +199,8 @@ def test_the_shutdown_does_not_wait_for_the_next_request():
 
 
 def test_a_caller_waits_for_the_first_answer_until_its_deadline():
-    slow = answer(200, {"version": 2, "features": [OFF]}, after=0.3)
-    with Unleash(instead=slow) as unleash, following(unleash.api_url, patience=5.0) as features:
+    slow = answer(200, {"version": 2, "features": [OFF]}, after=STRETCH)
+    with Unleash(instead=slow) as unleash, following(unleash.api_url) as features:
         with until(0.05):
             assert features.compliance_policies() is True
         assert features.compliance_policies() is False
@@ -231,7 +235,7 @@ def test_the_log_says_once_that_unleash_is_unavailable_and_once_that_it_is_avail
 
 def test_a_few_thousand_flags_are_read():
     others = {f"some.service.some-feature-{number}.enabled": True for number in range(4000)}
-    with Unleash(compliance=False, **others) as unleash, following(unleash.api_url, patience=30.0) as features:
+    with Unleash(compliance=False, **others) as unleash, following(unleash.api_url) as features:
         assert features.compliance_policies() is False
 
 

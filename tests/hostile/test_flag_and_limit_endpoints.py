@@ -111,7 +111,7 @@ def test_no_answer_of_unleash_turns_flags_off_or_affects_memory(limited: Limited
         environment = {"UNLEASH_URL": f"http://127.0.0.1:{unleash.port}/api", "UNLEASH_TOKEN": TOKEN}
         with Service(NO_DATABASE, refused_url(), environment=environment, workers=len(treatments)) as service:
             assert service.process is not None
-            until(lambda: len(unleash.ended) == len(treatments), "each worker asks for flags")
+            until(lambda: len(unleash.ended) >= len(treatments), "each worker asks for flags")
             for _ in range(20):  # by a connection of its own each
                 answered = service.client().post("/compose", WITH_POLICY)
                 assert refusal(answered, 503) == "This needs compliance, which is not set up here"

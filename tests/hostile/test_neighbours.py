@@ -63,11 +63,13 @@ def test_900_parallel_composes_of_one_organization_do_not_delay_other_organizati
 ) -> None:
     composer.steer(post_latency=2.0)
     with attacked(service, composer, attacker, "/compose", compose_request(), 900) as flood:
-        for _ in range(2):
+        for number in range(2):
             began = time.monotonic()
             answered_soon(began, neighbour.post("/compose", compose_request()), 201)
-        # First come, first served, it would have waited for nearly all of them.
-        assert flood.statuses[201] < 5 * HALF, "most of the attack still waits"
+            if not number:
+                # First come, first served, it would have waited for nearly all of them. A busy machine may have
+                # answered them by the second time.
+                assert flood.statuses[201] < 5 * HALF, "most of the attack still waits"
     # The attacker's own requests are carried out, too, but for those that found no place to wait.
     assert set(flood.statuses) == {201, 503}
     assert flood.statuses[201] >= 400

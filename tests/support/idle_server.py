@@ -17,8 +17,7 @@ from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any, Self
 from uuid import uuid4
 
-# Seconds to finish a handshake, and to send the rest of a request that has begun.
-_PATIENCE = 60.0
+from tests.support.waiting import PATIENCE
 
 
 class Closing(StrEnum):
@@ -34,8 +33,8 @@ class Closing(StrEnum):
 class IdleServer:
     """The server as a context manager. It answers each POST with 201 and a new id, and every other request with 200.
 
-    A connection that was idle for `idle` seconds is closed; with Closing.LATE and Closing.LATE_RESET its end arrives
-    `late` seconds later.
+    A connection that is idle for `idle` seconds after an answer is closed; with Closing.LATE and Closing.LATE_RESET its
+    end arrives `late` seconds later.
     """
 
     def __init__(self, closing: Closing, *, idle: float, late: float, tls: ssl.SSLContext | None = None) -> None:
@@ -76,13 +75,14 @@ class IdleServer:
     def _serve(self, connection: socket.socket) -> None:
         with self._lock:
             self.connections += 1
-        connection.settimeout(_PATIENCE)
+        connection.settimeout(PATIENCE)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._tls is not None:
             connection = self._tls.wrap_socket(connection, server_side=True)
         with connection:
-            while self._answers(connection):
-                pass
+            is_open = self._answers(connection, PATIENCE)
+            while is_open:
+                is_open = self._answers(connection, self.idle)
             time.sleep(self._late)
             if self._resets:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -91,14 +91,14 @@ class IdleServer:
                 with contextlib.suppress(OSError):
                     connection.unwrap()  # type: ignore[attr-defined]  # a farewell of TLS, before the FIN
 
-    def _answers(self, connection: socket.socket) -> bool:
-        """Whether a request arrived before the connection had been idle for too long."""
-        connection.settimeout(self.idle)
+    def _answers(self, connection: socket.socket, idle: float) -> bool:
+        """Whether a request arrived before the connection had been idle for this number of seconds."""
+        connection.settimeout(idle)
         try:
             raw = connection.recv(65536)
         except TimeoutError:
             return False
-        connection.settimeout(_PATIENCE)
+        connection.settimeout(PATIENCE)
         while raw and b"\r\n\r\n" not in raw:
             raw += connection.recv(65536)
         head, _, body = raw.partition(b"\r\n\r\n")

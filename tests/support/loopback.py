@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import socketserver
 import ssl
@@ -18,8 +19,6 @@ from tests.support.ports import free_port
 
 # Seconds between two looks at whether the server ends.
 _LOOK = 0.02
-# Seconds after which a caller whose connection was taken has sent its request.
-_UNTIL_SENT = 0.05
 # Seconds for a caller to come to terms about encryption.
 _HANDSHAKE = 5.0
 
@@ -112,7 +111,8 @@ def half(visit: Visit) -> bool:
 class Loopback:
     """The server as a context manager. It performs the steps one after another, and repeats the last one.
 
-    With `unread` it breaks connections before it has read anything; with `tls` connections are encrypted.
+    With `unread` it resets each connection when a request arrives, and reads nothing; with `tls` connections are
+    encrypted. At its end it still takes the requests that have arrived on its connections.
     """
 
     def __init__(self, *steps: Step, unread: bool = False, tls: ssl.SSLContext | None = None) -> None:
@@ -145,7 +145,8 @@ class Loopback:
         with self._lock:
             self.connections += 1
         if self._unread:
-            self._ending.wait(_UNTIL_SENT)
+            while not self._ending.is_set() and not select.select([connection], [], [], _LOOK)[0]:
+                pass
             reset(Visit(Asked("", ""), connection, self._ending))
             return
         if self._tls is None:
@@ -181,14 +182,15 @@ class Loopback:
         return Asked(method, path, headers, body)
 
     def _received(self, connection: socket.socket) -> bytes:
-        while not self._ending.is_set():
+        while True:
+            is_last_try = self._ending.is_set()
             try:
                 return connection.recv(65536)
             except TimeoutError:
-                continue
+                if is_last_try:
+                    return b""
             except OSError:
                 return b""
-        return b""
 
 
 def refused_url() -> str:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
 from adapters.postgres.starts import PostgresStarts
 from domain.composes import NewCompose
-from domain.errors import UnavailableError
-from domain.quota import Quota
+from domain.quota import Quota, Reservation
 from domain.starts import NewStart
-from tests.support.waiting import PATIENCE
+from tests.support.retrying import retry_while_unavailable
 
 
 def new_start(start: UUID | None = None, fingerprint: bytes = b"print", **compose: Any) -> NewStart:
@@ -41,17 +40,16 @@ def reserved(starts: PostgresStarts, tenant: str, quota: Quota | None) -> UUID:
 
 
 def is_granted(starts: PostgresStarts, new: Sequence[NewStart], tenant: str, quota: Quota) -> bool:
-    """Whether the quota suffices for these starts, among many callers at once.
+    """Whether the quota suffices for these starts, among many callers at once."""
+    return reserve_among_others(starts, new, tenant, quota).granted
+
+
+def reserve_among_others(starts: PostgresStarts, new: Sequence[NewStart], tenant: str, quota: Quota) -> Reservation:
+    """Reserve these starts, among many callers at once.
 
     On a busy machine some callers wait too long for the slot of their tenant, and are told to try again.
     """
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return starts.reserve(new, tenant, quota).granted
-        except UnavailableError:
-            if time.monotonic() > deadline:
-                raise
+    return retry_while_unavailable(partial(starts.reserve, new, tenant, quota))
 
 
 def new_compose(tenant: str, image_name: str | None = None) -> NewCompose:

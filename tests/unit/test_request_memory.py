@@ -87,7 +87,7 @@ def test_a_request_that_is_cancelled_while_it_waits_has_no_memory_reserved() -> 
 
 
 def test_the_number_of_waiting_requests_of_an_organization_is_limited() -> None:
-    memory = RequestMemory(100, max_thread_wait=60)
+    memory = RequestMemory(100, max_loop_wait=PATIENCE)
     Account(memory, "a").reserve(50)
 
     async def crowd() -> list[BaseException | None]:

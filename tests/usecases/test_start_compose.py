@@ -22,6 +22,7 @@ from domain.submission import Accepted, Refused, Unanswered
 from tests.support.builders import compose_request
 from tests.support.domain_builders import completed, hash_of
 from tests.support.starting import AGE, NOW, QUOTA, World
+from tests.support.waiting import BRIEFLY, PATIENCE
 
 KNOWN_NOT_STARTED = [
     Refused(400, "30", "no"),
@@ -259,9 +260,11 @@ def test_a_failure_of_hashing_releases_the_reservation(world):
 
 
 def test_passwords_that_are_not_hashed_in_time_are_unavailable_and_release_the_reservation(world):
-    world.hurry(0.3)
-    world.hashing = lambda: threading.Event().wait(0.5)
+    past_the_deadline = threading.Event()
+    world.hurry(BRIEFLY)
+    world.hashing = lambda: past_the_deadline.wait(PATIENCE)
     error = world.refuses(PLAIN_USERS, UnavailableError)
+    past_the_deadline.set()
     assert "hashed" in error.detail
     assert world.starts.reserved == {}
     assert world.composer.submitted == []
