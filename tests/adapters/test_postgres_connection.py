@@ -46,19 +46,13 @@ def opened(server: EmbeddedPostgres, size: int) -> PostgresDatabase:
 def fill(database: PostgresDatabase, connections: int) -> None:
     """Fill the pool with this number of connections, each of which may take a busy machine longer than callers wait."""
     together = threading.Barrier(connections)
-    deadline = time.monotonic() + PATIENCE
 
     def take() -> None:
-        try:
-            with database.connection() as connection:
-                connection.execute("SELECT 1")
-                together.wait(PATIENCE)
-        except UnavailableError:
-            if time.monotonic() > deadline:
-                raise
-            take()
+        with database.connection() as connection:
+            connection.execute("SELECT 1")
+            together.wait(PATIENCE)
 
-    threads = [threading.Thread(target=take) for _ in range(connections)]
+    threads = [threading.Thread(target=retry_while_unavailable, args=(take,)) for _ in range(connections)]
     for thread in threads:
         thread.start()
     for thread in threads:
