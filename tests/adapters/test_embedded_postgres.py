@@ -8,8 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from adapters.embedded.unprivileged import Account
 from domain.errors import ConfigurationError
 from tests.support.folders import open_folder
 from tests.support.ports import free_port
+from tests.support.waiting import until
 
 FAST = {"fsync": "off", "synchronous_commit": "off"}
 PROJECT = Path(__file__).parents[2]
@@ -88,13 +88,6 @@ def is_alive(pid: int) -> bool:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-def wait_until(condition: Callable[[], bool], patience: float = 10) -> None:
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.02)
 
 
 def scalar(dsn: str, query: str) -> object:
@@ -166,7 +159,7 @@ def test_letters_of_any_alphabet_match_in_any_case(template: Path) -> None:
 
 def test_a_second_start_finds_the_data_of_the_first_on_the_same_port(data: Path) -> None:
     server = EmbeddedPostgres(data, settings=FAST)
-    server._port = port = free_port()  # which nobody else takes while the server is stopped
+    server._port = port = free_port()  # no other process can bind it while the server is stopped
     server.start()
     execute(server.dsn, "CREATE TABLE kept AS SELECT 42 AS answer")
     server.stop()
@@ -207,7 +200,7 @@ def test_a_killed_server_is_started_again_despite_its_pid_file(data: Path) -> No
     server.start()
     assert server.pid is not None
     os.kill(server.pid, signal.SIGKILL)
-    wait_until(lambda: server.pid is None)
+    until(lambda: server.pid is None, "the server has ended")
     assert (data / "postmaster.pid").exists()
     server.start()
     try:
@@ -225,7 +218,7 @@ def test_a_stale_pid_file_with_the_id_of_another_process_does_not_prevent_the_st
 
 def test_another_port_is_used_if_another_program_has_taken_the_port(template: Path) -> None:
     server = EmbeddedPostgres(template, settings=FAST)
-    server._port = port = free_port()  # which nobody else takes while the server is stopped
+    server._port = port = free_port()  # no other process can bind it while the server is stopped
     server.start()
     assert server.port == port
     server.stop()
@@ -277,7 +270,7 @@ def test_ctrl_c_in_the_terminal_leaves_the_server_to_its_parent(parent: subproce
     assert parent.stdout.readline() == "interrupted\n"
     assert scalar(dsn, "SELECT 1") == 1
     parent.kill()
-    wait_until(lambda: not is_alive(pid))
+    until(lambda: not is_alive(pid), "the server has ended")
 
 
 def test_a_folder_of_another_version_is_refused_with_both_versions(data: Path) -> None:
@@ -398,6 +391,6 @@ def test_a_user_without_root_privileges_runs_the_server_as_itself(folder: Path, 
         owner = Path(f"/proc/{pid}").stat().st_uid
         answer = scalar(dsn, "SELECT 1")
         process.kill()
-    wait_until(lambda: not is_alive(pid))
+    until(lambda: not is_alive(pid), "the server has ended")
 
     assert (owner, answer) == (nobody.pw_uid, 1)

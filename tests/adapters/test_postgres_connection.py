@@ -30,7 +30,7 @@ from tests.support.waiting import PATIENCE, STRETCH
 def server() -> Iterator[EmbeddedPostgres]:
     with open_data_folder() as folder:
         server = EmbeddedPostgres(folder / "data", settings={"fsync": "off"})
-        server._port = free_port()  # which nobody takes while the server is stopped
+        server._port = free_port()  # no other process can bind it while the server is stopped
         with server:
             migrate(server.connection_parameters())
             yield server

@@ -47,7 +47,7 @@ def both(module_database: Parameters, composer_process: StandInComposer) -> Iter
 
 @pytest.fixture
 def alone(database: Parameters, composer: StandInComposer) -> Iterator[Service]:
-    """The only service that uses its database: nobody else completes its cancellations."""
+    """A service with its own database, so that no other service completes its cancellations."""
     with Service(database, composer.url) as running:
         yield running
 

@@ -90,7 +90,7 @@ def test_starts_wait_for_an_unavailable_composer(
 ) -> None:
     unanswered(client, composer, "after")
     composer.steer(hang=True)
-    time.sleep(2.5 * LEASE)
+    time.sleep(2.5 * LEASE)  # no event tells that the reconciler left the start alone, so it gets time to act
     assert counts(module_database, tenant) == (0, 1)
     composer.steer(hang=False)
     in_time(lambda: counts(module_database, tenant) == (1, 0))

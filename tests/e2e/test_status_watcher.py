@@ -1,4 +1,4 @@
-"""The status watcher asks the composer about builds, so that lists tell statuses that nobody asked for."""
+"""The status watcher asks the composer about builds, so that lists have statuses that no client has requested."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def patient(call: Call) -> Call:
     def made() -> requests.Response:
         deadline = time.monotonic() + PATIENCE
         while (answer := call()).status_code == 503 and time.monotonic() < deadline:
-            time.sleep(0.1)
+            time.sleep(0.1)  # as the Retry-After of the answer asks clients to, but shorter
         return answer
 
     return made

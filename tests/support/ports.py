@@ -11,15 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-# Below those that Linux gives to clients, and to servers that do not name one: nobody else gets such a port before the
-# server listens, or while it does not.
+# Below the range from which Linux assigns ports to clients, and to servers that bind port 0. The kernel therefore
+# assigns none of these ports to another process before the server listens, or while it is stopped.
 _PORTS: Final = range(10_000, 32_768)
 # The number of ports given so far, by all test runs of this user.
 _GIVEN: Final = Path(tempfile.gettempdir()) / f"image-builder-test-ports-{os.getuid()}"
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 on which nobody listens. No test on this machine gets it again before all others."""
+    """A port of 127.0.0.1 on which no server listens. It is returned again only after all other ports of the range."""
     with _counter() as file:
         given = int(file.read() or 0)
         while True:

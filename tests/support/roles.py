@@ -17,7 +17,7 @@ _PASSWORD = "for-this-test-run"
 
 @contextmanager
 def _roles_locked(server: Parameters) -> Iterator[None]:
-    """Nobody else creates or drops the roles, which all databases of the server share."""
+    """Lock the roles, which all databases of the server share: no other process of the tests creates or drops them."""
     with session({**server, "dbname": "postgres"}) as connection:
         connection.execute("SELECT pg_advisory_lock(hashtext('roles of the tests'))")
         yield
