@@ -21,7 +21,7 @@ from benchmarks.rounds import Target
 from benchmarks.throughput import BUILDER, COMPOSE, PAGE, READER, VERSION
 
 # Seconds until everything that requests have caused is over, idle threads included; seconds of the measurement then.
-_SETTLE = 15.0
+_SETTLE = 30.0
 _REST = 25.0
 _UNKNOWN = "00000000-0000-4000-8000-000000000000"
 

@@ -7,9 +7,6 @@ an error body, counts requests in the metrics, and writes the access log.
 from __future__ import annotations
 
 import asyncio
-import os
-import re
-import string
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
@@ -26,23 +23,16 @@ from image_builder.http.errors import HttpError, Problem, to_problem
 from image_builder.http.limiter import Limiter
 from image_builder.http.memory import Account, RequestMemory
 from image_builder.http.rate_limits import add_rate_limits
+from image_builder.http.request_ids import REQUEST_ID, read_trace
 from image_builder.telemetry import logs
 from image_builder.telemetry.logs import DEMO_USER_AGENT
 from image_builder.telemetry.metrics import Metrics
 from image_builder.telemetry.tracing import Tracing
 from ports.memory import current_memory
-from ports.trace import Trace, current_trace
+from ports.trace import current_trace
 
 log = structlog.get_logger()
 
-_REQUEST_ID: Final = b"x-rh-insights-request-id"
-_TRACE_ID: Final = b"x-strc-trace-id"
-# Ids of clients that are safe to log and to pass on to back-ends; other ids are replaced.
-_SAFE_ID: Final = re.compile(rb"[\x21-\x7e]{1,128}")
-# Letters of a trace id that this service creates.
-_TRACE_ID_LENGTH: Final = 15
-# Maps random bytes to letters.
-_LETTER_OF_BYTE: Final = bytes(ord(string.ascii_letters[byte % len(string.ascii_letters)]) for byte in range(256))
 # Headers of every answer: browsers must not guess other content types, and caches must not store tenants' data.
 _COMMON_HEADERS: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 # Bytes: larger answers are written in parts of this size.
@@ -105,7 +95,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        trace = _read_trace(scope)
+        trace = read_trace(scope["headers"])
         current_trace.set(trace)
         account = Account(self._memory)
         current_memory.set(account)
@@ -189,7 +179,7 @@ class _Answer:
     def __init__(self, send: Send, record: RequestRecord) -> None:
         self._send = send
         self._record = record
-        self._headers = ((_REQUEST_ID, record.request_id.encode()), *_COMMON_HEADERS)
+        self._headers = ((REQUEST_ID, record.request_id.encode()), *_COMMON_HEADERS)
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -256,20 +246,3 @@ def _names_tag(headers: Iterable[tuple[bytes, bytes]], etag: bytes) -> bool:
 def _method_label(method: str) -> str:
     """Return the method as the label of a metric: one label for all unusual methods, because each takes memory."""
     return method if method in _METHODS else "other"
-
-
-def _read_trace(scope: Scope) -> Trace:
-    request_id = trace_id = b""
-    for name, value in scope["headers"]:
-        if name == _REQUEST_ID:
-            request_id = value
-        elif name == _TRACE_ID:
-            trace_id = value
-    return Trace(
-        request_id.decode() if _SAFE_ID.fullmatch(request_id) else os.urandom(16).hex(),
-        trace_id.decode() if _SAFE_ID.fullmatch(trace_id) else _new_trace_id(),
-    )
-
-
-def _new_trace_id() -> str:
-    return os.urandom(_TRACE_ID_LENGTH).translate(_LETTER_OF_BYTE).decode()

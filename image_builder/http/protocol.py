@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import os
 import urllib.parse
 from collections.abc import Callable
 from contextvars import Context
@@ -19,12 +18,14 @@ from typing import Any, Final
 import httptools
 import structlog
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from image_builder.http import framing, head_limits
-from image_builder.http.call import CONNECTION, KNOWN_BODY_BYTES
+from image_builder.http.answer_cycle import AnswerCycle, AnswerTransport
+from image_builder.http.call import CONNECTION
 from image_builder.http.connections import Connections
 from image_builder.http.errors import Problem
+from image_builder.http.request_ids import new_request_id
 
 log = structlog.get_logger()
 
@@ -62,52 +63,11 @@ class _State(enum.Enum):
     DISCARDED = enum.auto()
 
 
-class _AnswerTransport:
-    """The transport to which a RequestResponseCycle writes its answer. Closing it lets the client read the answer."""
-
-    def __init__(self, protocol: ContractProtocol) -> None:
-        self._protocol = protocol
-
-    def write(self, data: bytes) -> None:
-        self._protocol.transport.write(data)
-
-    def close(self) -> None:
-        self._protocol.close_gently()
-
-    def is_closing(self) -> bool:
-        return self._protocol.transport.is_closing()
-
-
-class _Cycle(RequestResponseCycle):
-    """uvicorn's request and answer. An answer that begins before the request's body is complete ends the connection."""
-
-    # Bytes of the request's body as far as its size is known; see `framing`.
-    known_size = 0
-    _ended_early = False
-
-    def end_body_early(self) -> None:
-        """Let the application see a disconnected client instead of the rest of the body, which cannot be read."""
-        self._ended_early = True
-        self.message_event.set()
-
-    async def receive(self) -> Any:
-        message: Any = {} if self._ended_early else await super().receive()
-        return {"type": "http.disconnect"} if self._ended_early else {**message, KNOWN_BODY_BYTES: self.known_size}
-
-    async def send(self, message: Any) -> None:
-        if self.more_body and not self.response_started:
-            self.keep_alive = False
-        await super().send(message)
-        # Return when the client has read nearly all of the answer: until then the request keeps its reserved memory.
-        if self.response_complete and self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-
-
 class ContractProtocol(HttpToolsProtocol):
     """uvicorn's protocol with strict framing, limits, and errors in the format of the API."""
 
     server_state: Connections
-    cycle: _Cycle | None  # type: ignore[assignment]  # None until the first request, which uvicorn's own hint omits
+    cycle: AnswerCycle | None  # type: ignore[assignment]  # None until the first request, which uvicorn's own hint omits
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -290,9 +250,9 @@ class ContractProtocol(HttpToolsProtocol):
             "state": self.app_state.copy(),
             CONNECTION: self,
         }
-        self.cycle = _Cycle(
+        self.cycle = AnswerCycle(
             scope=scope,
-            transport=_AnswerTransport(self),  # type: ignore[arg-type]
+            transport=AnswerTransport(self),  # type: ignore[arg-type]
             flow=self.flow,
             logger=self.logger,
             access_logger=self.access_logger,
@@ -349,7 +309,7 @@ class ContractProtocol(HttpToolsProtocol):
         count_refused = getattr(self.app, "count_refused", None)
         if count_refused is not None and line is not None:
             count_refused(*line, problem.status)
-        request_id = os.urandom(16).hex()
+        request_id = new_request_id()
         log.info("request refused: unusable request head", status=problem.status, request_id=request_id)
         # Bytes after a request with a body that are no request are probably more of that body: they get no answer.
         if not self._had_body or line is not None:
