@@ -36,7 +36,7 @@ log = structlog.get_logger()
 # Headers of every answer: browsers must not guess other content types, and caches must not store tenants' data.
 _COMMON_HEADERS: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 # Bytes: larger answers are written in parts of this size.
-_PART_SIZE: Final = 64 * 1024
+_PART_SIZE: Final = 60 * 1024
 # Bytes that the process and the kernel buffer, at most, for a client that does not read its answer.
 _MAX_BUFFERED: Final = 256 * 1024
 # Bytes: smaller answers reserve no memory.
