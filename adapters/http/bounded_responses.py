@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import requests
+from urllib3 import HTTPHeaderDict
 
 # As in http.client.
 _MAX_LINE: Final = 65_536
@@ -77,16 +78,16 @@ def _read_header_lines(stream: Any) -> list[bytes]:
     return lines
 
 
-def _parse_headers(lines: list[bytes]) -> http.client.HTTPMessage:
-    message = http.client.HTTPMessage()
+def _parse_headers(lines: list[bytes]) -> HTTPHeaderDict:
+    headers = HTTPHeaderDict()
     for line in lines[:-1]:
         header = _PLAIN_HEADER.fullmatch(line)
         if header is None:
             text = b"".join(lines).decode("iso-8859-1")
-            return email.parser.Parser(_class=http.client.HTTPMessage).parsestr(text)
+            return HTTPHeaderDict(email.parser.Parser(_class=http.client.HTTPMessage).parsestr(text).items())
         name, value = header.groups()
-        message[name.decode("ascii")] = value.decode("iso-8859-1")
-    return message
+        headers.add(name.decode("ascii"), value.decode("iso-8859-1"))
+    return headers
 
 
 def _parse_length(text: str | None) -> int | None:

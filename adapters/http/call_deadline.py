@@ -28,10 +28,10 @@ from typing import Any, Final, Self
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, ProtocolError, ReadTimeoutError
 
-from adapters.http.bounded_responses import BoundedResponse
+from adapters.http.lean_connection import LeanConnection
 
 
 class UnsentError(ConnectionError):
@@ -193,8 +193,7 @@ def _discard(opened: Future[socket.socket]) -> None:
         opened.result().close()
 
 
-class _DeadlineConnection(HTTPConnection):
-    response_class = BoundedResponse
+class _DeadlineConnection(LeanConnection):
     # The time at which it returned to its pool (`time.monotonic()`); None since it was opened.
     idle_since: float | None = None
     _is_first_write = False

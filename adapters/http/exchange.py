@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from http.cookiejar import DefaultCookiePolicy
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import requests
+from requests.structures import CaseInsensitiveDict
 
 from adapters.http.answer import Answer
 from adapters.http.bounded_responses import NoRedirectSession
@@ -111,11 +112,12 @@ def _prepare(
 ) -> requests.PreparedRequest:
     """Prepare a request as `Session.request` does, without what no back-end needs: cookies, hooks, redirects.
 
-    `requests` reads each URL three times; one of plain characters stays as it is.
+    `requests` reads each URL three times; one of plain characters stays as it is. LeanConnection checks the headers.
     """
     prepared = requests.PreparedRequest()
     prepared.method = method
-    prepared.prepare_headers({**session.headers, **headers})
+    merged: Any = {**session.headers, **headers}
+    prepared.headers = CaseInsensitiveDict(merged)
     if _PLAIN_URL.fullmatch(url) and "/." not in url:
         prepared.url = url
     else:

@@ -123,20 +123,20 @@ def test_a_connection_that_was_idle_for_longer_is_reused_for_repeatable_requests
 def ends_before_the_write(monkeypatch):
     """The server closes the pooled connection after the pool's check, and before the request is written."""
     closing = threading.Event()
-    written = call_deadline._DeadlineConnection.putrequest
+    request = call_deadline._DeadlineConnection.request
 
-    def putrequest(self, *args, **options):
+    def request_later(self, *args, **options):
         if self.idle_since is not None:
             closing.set()
             assert wait_for_read(self.sock, timeout=PATIENCE)
-        written(self, *args, **options)
+        request(self, *args, **options)
 
     def answered_and_closed(visit):
         ACCEPTED(visit)
         closing.wait(PATIENCE)
         return False
 
-    monkeypatch.setattr(call_deadline._DeadlineConnection, "putrequest", putrequest)
+    monkeypatch.setattr(call_deadline._DeadlineConnection, "request", request_later)
     return answered_and_closed
 
 

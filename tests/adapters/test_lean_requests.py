@@ -5,12 +5,15 @@ from __future__ import annotations
 import http.client
 import io
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 import requests
+from urllib3.connection import HTTPConnection
 
 from adapters.http.bounded_responses import _parse_headers, _read_header_lines
 from adapters.http.exchange import _prepare, new_session
+from adapters.http.lean_connection import LeanConnection
 
 URLS = (
     "http://composer/api/image-builder-composer/v2/compose",
@@ -52,12 +55,6 @@ def test_a_prepared_request_is_the_one_that_requests_would_send(
     )
 
 
-@pytest.mark.parametrize("value", ["a\r\nb: c", "a\nb", " a"])
-def test_a_header_that_would_break_the_request_is_refused(value: str) -> None:
-    with pytest.raises(requests.exceptions.InvalidHeader):
-        _prepare(new_session(1), "GET", "http://composer/a", None, {"x-rh-insights-request-id": value})
-
-
 @pytest.mark.parametrize(
     "head",
     [
@@ -79,8 +76,81 @@ def test_a_header_that_would_break_the_request_is_refused(value: str) -> None:
 def test_headers_are_read_as_http_client_reads_them(head: bytes) -> None:
     stream, rest = io.BytesIO(head + b"body"), io.BytesIO(head + b"body")
     found = _parse_headers(_read_header_lines(stream))
-    assert found.items() == http.client.parse_headers(rest).items()
+    assert _pairs(found) == _pairs(http.client.parse_headers(rest))
     assert stream.read() == rest.read()
+
+
+def _pairs(headers: Any) -> list[tuple[str, str]]:
+    return [(name.lower(), value) for name, value in headers.items()]
+
+
+class _Written(LeanConnection):
+    """A connection that keeps what it is told to send."""
+
+    def send(self, data: Any) -> None:
+        self.written = getattr(self, "written", b"") + data
+
+
+def _sent_by(kind: type[Any], url: str, body: Any, headers: Mapping[str, str]) -> tuple[bytes, list[bytes], bytes]:
+    """What a kind of connection writes: the request line, its headers in order of the alphabet, and the body."""
+    connection = kind("composer", 8080)
+    connection.request("POST", url, body, headers)
+    head, _, rest = connection.written.partition(b"\r\n\r\n")
+    line, *fields = head.split(b"\r\n")
+    return line, sorted(fields), rest
+
+
+class _WrittenByUrllib3(HTTPConnection):
+    send = _Written.send
+
+
+@pytest.mark.parametrize("body", [None, b"", b'{"a": 1}', "caf\u00e9", b"x" * 100_000])
+@pytest.mark.parametrize("url", ["/a?b=c", "http://elsewhere.example:81/a"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"User-Agent": "me", "Accept": "*/*", "X-Name": "\u00e9"},
+        {"User-Agent": "me", "host": "other", "accept-encoding": "gzip", "CONTENT-LENGTH": "8"},
+    ],
+)
+def test_a_request_is_written_as_urllib3_writes_it(url: str, body: Any, headers: Mapping[str, str]) -> None:
+    # urllib3 adds the length of no body, which `requests` has added already for the methods that want it.
+    added = {"Content-Length": "0"} if body is None and "CONTENT-LENGTH" not in headers else {}
+    assert _sent_by(_Written, url, body, {**headers, **added}) == _sent_by(_WrittenByUrllib3, url, body, headers)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "expected"),
+    [("composer", 80, "composer"), ("::1", 8080, "[::1]:8080"), ("fe80::1%eth0", 80, "[fe80::1]")],
+)
+def test_the_host_of_a_request_is_that_of_its_connection(host: str, port: int, expected: str) -> None:
+    connection = _Written(host, port)
+    connection.request("GET", "/a", None, {})
+    assert f"\r\nHost: {expected}\r\n".encode() in connection.written
+
+
+def test_the_host_of_a_request_through_a_tunnel_is_where_the_tunnel_ends() -> None:
+    connection = _Written("proxy", 3128)
+    connection.set_tunnel("composer", 443)
+    connection.request("GET", "/a", None, {})
+    assert b"\r\nHost: composer:443\r\n" in connection.written
+
+
+@pytest.mark.parametrize("value", ["a\r\nb: c", "a\nb", "a\rb"])
+def test_a_header_that_would_break_the_request_is_refused(value: str) -> None:
+    with pytest.raises(requests.exceptions.InvalidHeader):
+        _Written("composer").request("GET", "/a", None, {"x-rh-insights-request-id": value})
+
+
+@pytest.mark.parametrize("url", ["/a b", "/a\r\nHost: b", "/caf\u00e9", ""])
+def test_a_target_that_would_break_the_request_is_refused(url: str) -> None:
+    with pytest.raises(requests.exceptions.InvalidURL):
+        _Written("composer").request("GET", url, None, {})
+
+
+def test_a_body_of_unknown_length_is_refused() -> None:
+    with pytest.raises(NotImplementedError):
+        _Written("composer").request("POST", "/a", b"", {}, chunked=True)
 
 
 def test_lines_and_headers_have_the_limits_of_http_client() -> None:
