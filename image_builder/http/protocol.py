@@ -82,6 +82,8 @@ class ContractProtocol(HttpToolsProtocol):
         self._write_timer: asyncio.TimerHandle | None = None
         self._linger_timer: asyncio.TimerHandle | None = None
         self._write_paused_since: float | None = None
+        # The time of the event loop at which the last answer was complete.
+        self._idle_since = 0.0
 
     # Called by the transport
 
@@ -96,6 +98,7 @@ class ContractProtocol(HttpToolsProtocol):
         """Release everything that belongs to the connection."""
         self.server_state.remove(self)
         self._cancel_timers()
+        self._unset_keepalive_if_required()
         self._count_head_bytes(0)
         super().connection_lost(exc)
         # The request refers to its connection: without this line, both stay in memory until a garbage collection.
@@ -175,8 +178,17 @@ class ContractProtocol(HttpToolsProtocol):
         self._linger_timer = self._call_later(_LINGER_SECONDS, self.transport.close)
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close a connection that has been idle for too long; abort it if its client has not read its answer."""
-        if self.transport.get_write_buffer_size():
+        """Close a connection that has been idle for too long; abort it if its client has not read its answer.
+
+        The timer goes on while requests come: to start one for each request would take longer.
+        """
+        self.timeout_keep_alive_task = None
+        if self._head or self._state is not _State.HEAD:
+            return  # the end of the current request starts the timer again
+        remaining = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if remaining > 0:
+            self._start_keep_alive_timer(remaining)
+        elif self.transport.get_write_buffer_size():
             self.transport.abort()
         else:
             super().timeout_keep_alive_handler()
@@ -192,8 +204,9 @@ class ContractProtocol(HttpToolsProtocol):
         self._state = _State.HEAD
         self.server_state.mark_idle(self)
         self.flow.resume_reading()
-        self._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self._call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._start_keep_alive_timer(self.timeout_keep_alive)
 
     # Reading a request
 
@@ -202,8 +215,7 @@ class ContractProtocol(HttpToolsProtocol):
             data = data.lstrip(b"\r\n")  # RFC 9112, section 2.2
             if not data:
                 return
-            self._unset_keepalive_if_required()
-            self._start_head_timer()
+        is_first_part = not self._head
         self._head += data
         end = self._head.find(framing.END_OF_HEAD)
         if (end if end >= 0 else len(self._head)) > head_limits.MAX_HEAD_BYTES:
@@ -213,6 +225,8 @@ class ContractProtocol(HttpToolsProtocol):
         elif not framing.may_become_head(self._head):
             self._refuse(_NOT_HTTP)
         else:
+            if is_first_part:  # most heads arrive whole, and need no timer
+                self._start_head_timer()
             self._count_head_bytes(max(len(self._head) - head_limits.ORDINARY_HEAD_BYTES, 0))
             if self.server_state.incomplete_head_bytes > head_limits.MAX_INCOMPLETE_HEAD_BYTES:
                 self._refuse(_TOO_MANY_HEADS)
@@ -321,6 +335,9 @@ class ContractProtocol(HttpToolsProtocol):
     def _start_head_timer(self) -> None:
         self._cancel_head_timer()
         self._head_timer = self._call_later(head_limits.HEAD_TIMEOUT, partial(self._refuse, _HEAD_TOO_SLOW))
+
+    def _start_keep_alive_timer(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self._call_later(seconds, self.timeout_keep_alive_handler)
 
     def _call_later(self, seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
         """Schedule a call without the context of the current request, which would keep the request in memory."""

@@ -93,6 +93,24 @@ def test_a_client_that_reads_slowly_gets_its_complete_answer() -> None:
         assert received > LARGE
 
 
+async def small_answer(scope: Scope, receive: Receive, send: Send) -> None:
+    """An application that answers every request with two bytes."""
+    if scope["type"] == "lifespan":
+        await large_answer(scope, receive, send)
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+def test_a_connection_is_closed_when_it_has_been_idle_for_the_keep_alive_time_and_not_before() -> None:
+    with serving(small_answer, keep_alive=2) as address, socket.create_connection(address, PATIENCE) as opened:
+        ends = time.monotonic() + 3
+        while time.monotonic() < ends:
+            opened.sendall(raw_http.head("GET", "/"))
+            assert raw_http.read(opened) is not None
+        assert opened.recv(1) == b""
+
+
 def test_idle_connections_are_closed_for_new_ones(module_database: Parameters, composer: StandInComposer) -> None:
     with (
         Service(module_database, composer.url, environment={"MAX_CONNECTIONS": "20"}) as service,
