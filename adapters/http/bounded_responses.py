@@ -15,6 +15,8 @@ from urllib3 import HTTPHeaderDict
 _MAX_LINE: Final = 65_536
 _MAX_HEADERS: Final = 100
 _PLAIN_HEADER: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)\r\n")
+# A line break in a value that goes on in the next line (RFC 9112, section 5.2).
+_FOLD: Final = re.compile(r"[ \t]*\r?\n[ \t]+")
 
 
 class NoRedirectSession(requests.Session):
@@ -42,7 +44,8 @@ class BoundedResponse(http.client.HTTPResponse):
         if reading.headers is not None:
             return
         status = int(HTTPStatus.CONTINUE)
-        while status == HTTPStatus.CONTINUE:
+        # An interim answer precedes the answer; after 101 the server speaks another protocol.
+        while status < HTTPStatus.OK and status != HTTPStatus.SWITCHING_PROTOCOLS:
             version, status, reason = self._read_status()  # type: ignore[attr-defined]  # missing in typeshed
             lines = _read_header_lines(self.fp)
         if not version.startswith("HTTP/1.") and version != "HTTP/0.9":
@@ -50,14 +53,15 @@ class BoundedResponse(http.client.HTTPResponse):
         reading.code = reading.status = status
         reading.reason = reason.strip()
         reading.version = 10 if version in ("HTTP/1.0", "HTTP/0.9") else 11
-        reading.headers = reading.msg = _parse_headers(lines)
-        reading.chunked = (self.headers.get("transfer-encoding") or "").lower() == "chunked"
+        headers = reading.headers = reading.msg = _parse_headers(lines)
+        reading.chunked = next(iter(headers.getlist("transfer-encoding")), "").lower() == "chunked"
         reading.chunk_left = None
-        reading.length = None if reading.chunked else _parse_length(self.headers.get("content-length"))
+        reading.length = None if reading.chunked else _parse_length(headers.getlist("content-length"))
         if status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED) or status < HTTPStatus.OK:
             reading.length = 0
         has_unknown_end = not reading.chunked and reading.length is None
-        reading.will_close = has_unknown_end or self._check_close()  # type: ignore[attr-defined]  # missing in typeshed
+        has_other_protocol = status == HTTPStatus.SWITCHING_PROTOCOLS
+        reading.will_close = has_unknown_end or has_other_protocol or self._check_close()  # type: ignore[attr-defined]  # missing in typeshed
 
     def _safe_read(self, amt: int) -> Any:
         if amt < 0:
@@ -84,15 +88,15 @@ def _parse_headers(lines: list[bytes]) -> HTTPHeaderDict:
         header = _PLAIN_HEADER.fullmatch(line)
         if header is None:
             text = b"".join(lines).decode("iso-8859-1")
-            return HTTPHeaderDict(email.parser.Parser(_class=http.client.HTTPMessage).parsestr(text).items())
+            parsed = email.parser.Parser(_class=http.client.HTTPMessage).parsestr(text)
+            return HTTPHeaderDict((name, _FOLD.sub(" ", value)) for name, value in parsed.items())
         name, value = header.groups()
         headers.add(name.decode("ascii"), value.decode("iso-8859-1"))
     return headers
 
 
-def _parse_length(text: str | None) -> int | None:
-    try:
-        length = int(text or "")
-    except ValueError:
-        return None
-    return None if length < 0 else length
+def _parse_length(lengths: list[str]) -> int | None:
+    """Return the length that these values agree on; urllib3 refuses an answer whose lengths differ."""
+    values = {each.strip() for length in lengths for each in length.split(",")}
+    text = values.pop() if len(values) == 1 else ""
+    return int(text) if text.isascii() and text.isdigit() else None

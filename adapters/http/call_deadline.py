@@ -33,6 +33,10 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, ProtocolError, Re
 
 from adapters.http.lean_connection import LeanConnection
 
+# Bytes of the first write to a connection, which succeeds or fails as a whole: TLS sends more in several records, and
+# may fail after the first of them.
+_FIRST_WRITE: Final = 16 * 1024
+
 
 class UnsentError(ConnectionError):
     """The connection ended before any byte of the request was written to it."""
@@ -241,7 +245,7 @@ class _DeadlineConnection(LeanConnection):
         elif self.idle_since is not None and not self._is_reusable(self.idle_since):
             raise UnsentError
         try:
-            written = self.sock.send(data)
+            written = self.sock.send(data[:_FIRST_WRITE])
         except TimeoutError:
             raise
         except OSError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from http.client import ResponseNotReady
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -22,6 +23,9 @@ _MAX_JOINED: Final = 64 * 1024
 # What a request line may have as its target.
 _TARGET: Final = re.compile(r"[!-~]+")
 _METHOD: Final = re.compile(r"[A-Z]+")
+_FIELDS: Final = re.compile(r"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++: [^\0\r\n]*+\r\n)*+")
+# The methods whose requests say that they have no body.
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 
 
 class LeanConnection(HTTPConnection):
@@ -30,6 +34,17 @@ class LeanConnection(HTTPConnection):
     response_class = BoundedResponse
     # Of the request that was sent last: the method, the target, and how HTTPResponse reads its answer.
     _sent: tuple[str, str, Mapping[str, Any]] = ("", "", {})
+    # The last answer, unless it has the connection for itself.
+    _answer: BoundedResponse | None = None
+
+    def close(self) -> None:
+        """Close the connection, and an answer that was not read to its end; see http.client."""
+        answer, self._answer = self._answer, None
+        try:
+            super().close()
+        finally:
+            if answer is not None:
+                answer.close()
 
     def request(  # type: ignore[override]  # fewer types of bodies
         self,
@@ -41,9 +56,15 @@ class LeanConnection(HTTPConnection):
         chunked: bool = False,
         **options: Any,
     ) -> None:
-        """Send a request; see urllib3. Raises InvalidHeader or InvalidURL for values that would break its head."""
+        """Send a request; see urllib3.
+
+        Raises InvalidHeader or InvalidURL for values that would break its head, and ResponseNotReady while the last
+        answer is not read to its end: the rest would be taken for the answer to this request.
+        """
         if chunked:
             raise NotImplementedError("only bodies of known length can be sent")
+        if self._answer is not None and not self._answer.isclosed():
+            raise ResponseNotReady
         if self.sock is not None:
             self.sock.settimeout(self.timeout)
         self._sent = (method, url, options)
@@ -60,7 +81,7 @@ class LeanConnection(HTTPConnection):
         method, url, options = self._sent
         self.sock.settimeout(self.timeout)
         answer: Any = BoundedResponse(self.sock, method=method)
-        shut_down = self.sock.shutdown
+        shut_down = getattr(self.sock, "shutdown", None)  # TLS inside of TLS has none
         try:
             answer.begin()
         except ConnectionError:
@@ -72,6 +93,8 @@ class LeanConnection(HTTPConnection):
             raise
         if answer.will_close:
             self.close()  # the answer still has its own reference to the socket
+        else:
+            self._answer = answer
         return HTTPResponse(
             body=answer,
             headers=answer.headers,
@@ -90,18 +113,19 @@ class LeanConnection(HTTPConnection):
         if _METHOD.fullmatch(method) is None or _TARGET.fullmatch(url) is None:
             raise InvalidURL(f"{url!r} cannot be requested")
         names = {name.lower() for name in headers}
-        lines = [f"{method} {url} HTTP/1.1"]
-        if "host" not in names:
-            lines.append(f"Host: {self._host_of(url)}")
-        if body is not None and "content-length" not in names:
-            lines.append(f"Content-Length: {len(body)}")
+        fields = [] if "host" in names else [f"Host: {self._host_of(url)}\r\n"]
+        if "content-length" not in names and (body is not None or method in _WITH_BODY):
+            fields.append(f"Content-Length: {len(body or b'')}\r\n")
         if "accept-encoding" not in names:
-            lines.append("Accept-Encoding: identity")
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        head = "\r\n".join(lines)
-        if not head.count("\n") == head.count("\r") == len(lines) - 1:
-            raise InvalidHeader("A header contains a line break")
-        return f"{head}\r\n\r\n".encode("latin-1")
+            fields.append("Accept-Encoding: identity\r\n")
+        for name, value in headers.items():
+            if not isinstance(value, str):
+                raise InvalidHeader(f"The value of {name} is no text")
+            fields.append(f"{name}: {value}\r\n")
+        block = "".join(fields)
+        if block.count("\n") != len(fields) or _FIELDS.fullmatch(block) is None:
+            raise InvalidHeader("A header is malformed")
+        return f"{method} {url} HTTP/1.1\r\n{block}\r\n".encode("latin-1")
 
     def _host_of(self, url: str) -> str:
         """Return the value of `Host`. A proxy gets the whole URL; a tunnel ends at another host than the proxy's."""

@@ -45,8 +45,8 @@ class AnswerTransport:
         transport.write(data)
 
     def flush(self) -> None:
-        """Send a head that has no body."""
-        if self._head:
+        """Send a head that has no body, unless the client is gone."""
+        if self._head and not self.is_closing():
             self.write(b"")
 
     def close(self) -> None:
@@ -78,7 +78,7 @@ class AnswerCycle(RequestResponseCycle):
         if self.more_body and not self.response_started:
             self.keep_alive = False
         is_start = message["type"] == "http.response.start"
-        if is_start:
+        if is_start and not self.response_started:
             self.transport.expect_head()
         await super().send(message)
         if not is_start:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -76,7 +77,11 @@ def test_a_prepared_request_is_the_one_that_requests_would_send(
 def test_headers_are_read_as_http_client_reads_them(head: bytes) -> None:
     stream, rest = io.BytesIO(head + b"body"), io.BytesIO(head + b"body")
     found = _parse_headers(_read_header_lines(stream))
-    assert _pairs(found) == _pairs(http.client.parse_headers(rest))
+    assert _pairs(found) == [
+        # urllib3 and RFC 9112, section 5.2, want a blank in place of a line break in a value.
+        (name, re.sub(r"\r\n ", " ", value))
+        for name, value in _pairs(http.client.parse_headers(rest))
+    ]
     assert stream.read() == rest.read()
 
 
@@ -114,9 +119,7 @@ class _WrittenByUrllib3(HTTPConnection):
     ],
 )
 def test_a_request_is_written_as_urllib3_writes_it(url: str, body: Any, headers: Mapping[str, str]) -> None:
-    # urllib3 adds the length of no body, which `requests` has added already for the methods that want it.
-    added = {"Content-Length": "0"} if body is None and "CONTENT-LENGTH" not in headers else {}
-    assert _sent_by(_Written, url, body, {**headers, **added}) == _sent_by(_WrittenByUrllib3, url, body, headers)
+    assert _sent_by(_Written, url, body, headers) == _sent_by(_WrittenByUrllib3, url, body, headers)
 
 
 @pytest.mark.parametrize(
@@ -136,10 +139,16 @@ def test_the_host_of_a_request_through_a_tunnel_is_where_the_tunnel_ends() -> No
     assert b"\r\nHost: composer:443\r\n" in connection.written
 
 
-@pytest.mark.parametrize("value", ["a\r\nb: c", "a\nb", "a\rb"])
-def test_a_header_that_would_break_the_request_is_refused(value: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("x-rh-insights-request-id", value) for value in ("a\r\nb: c", "a\nb", "a\rb", "a\0b", None, 1, b"a")],
+        *[(name, "a") for name in ("", "a:b", "a b", "a\r\nb", "caf\u00e9")],
+    ],
+)
+def test_a_header_that_would_break_the_request_is_refused(name: str, value: Any) -> None:
     with pytest.raises(requests.exceptions.InvalidHeader):
-        _Written("composer").request("GET", "/a", None, {"x-rh-insights-request-id": value})
+        _Written("composer").request("GET", "/a", None, {name: value})
 
 
 @pytest.mark.parametrize("url", ["/a b", "/a\r\nHost: b", "/caf\u00e9", ""])

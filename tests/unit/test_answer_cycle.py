@@ -33,25 +33,34 @@ class Protocol:
         return self.is_closed
 
 
+def create_cycle(
+    protocol: Protocol, transport: AnswerTransport, method: str = "GET", *, keep_alive: bool = True
+) -> Any:
+    """The exchange of a request without a body."""
+    cycle = AnswerCycle(
+        scope={"method": method, "http_version": "1.1"},  # type: ignore[typeddict-item]
+        transport=transport,  # type: ignore[arg-type]
+        flow=protocol,  # type: ignore[arg-type]
+        logger=logging.getLogger(),
+        access_logger=logging.getLogger(),
+        access_log=False,
+        default_headers=[],
+        message_event=asyncio.Event(),
+        expect_100_continue=False,
+        keep_alive=keep_alive,
+        on_response=lambda: None,
+    )
+    cycle.more_body = False
+    return cycle
+
+
 def answer(*messages: dict[str, Any], method: str = "GET", keep_alive: bool = True) -> Protocol:
     """Send these messages of ASGI as the answer to a request without a body."""
     protocol = Protocol()
 
     async def send_all() -> None:
-        cycle = AnswerCycle(
-            scope={"method": method, "http_version": "1.1"},  # type: ignore[typeddict-item]
-            transport=AnswerTransport(protocol),  # type: ignore[arg-type]
-            flow=protocol,  # type: ignore[arg-type]
-            logger=logging.getLogger(),
-            access_logger=logging.getLogger(),
-            access_log=False,
-            default_headers=[],
-            message_event=asyncio.Event(),
-            expect_100_continue=False,
-            keep_alive=keep_alive,
-            on_response=lambda: None,
-        )
-        cycle.more_body = False
+        transport = AnswerTransport(protocol)  # type: ignore[arg-type]
+        cycle = create_cycle(protocol, transport, method, keep_alive=keep_alive)
         for message in messages:
             await cycle.send(message)
 
@@ -113,3 +122,29 @@ def test_the_head_of_an_answer_without_its_body_is_written_when_the_connection_i
     transport.close()
     assert protocol.written == [b"head"]
     assert protocol.is_closed
+
+
+def test_a_second_beginning_of_an_answer_is_refused_and_loses_nothing() -> None:
+    protocol = Protocol()
+    transport = AnswerTransport(protocol)  # type: ignore[arg-type]
+
+    async def send_all() -> None:
+        cycle = create_cycle(protocol, transport)
+        await cycle.send(start(5))
+        with pytest.raises(RuntimeError):
+            await cycle.send(start(5))
+        await cycle.send(body(b"hello"))
+
+    asyncio.run(send_all())
+    assert b"".join(protocol.written).startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"".join(protocol.written).endswith(b"\r\n\r\nhello")
+
+
+def test_nothing_is_written_for_a_client_that_is_gone() -> None:
+    protocol = Protocol()
+    transport = AnswerTransport(protocol)  # type: ignore[arg-type]
+    transport.expect_head()
+    transport.write(b"head")
+    protocol.is_closed = True
+    transport.close()
+    assert protocol.written == []
