@@ -23,13 +23,14 @@ _MAX_JOINED: Final = 64 * 1024
 # What a request line may have as its target.
 _TARGET: Final = re.compile(r"[!-~]+")
 _METHOD: Final = re.compile(r"[A-Z]+")
+# Complete header lines. The quantifiers are possessive: with backtracking, a long value would take quadratic time.
 _FIELDS: Final = re.compile(r"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++: [^\0\r\n]*+\r\n)*+")
 # The methods whose requests say that they have no body.
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 
 
 class LeanConnection(HTTPConnection):
-    """Sends bodies of type `bytes` or `str` only, and no chunks."""
+    """A connection to a back-end or a proxy. It sends bodies of type `bytes` or `str` only, and no chunks."""
 
     response_class = BoundedResponse
     # Of the request that was sent last: the method, the target, and how HTTPResponse reads its answer.
@@ -46,7 +47,7 @@ class LeanConnection(HTTPConnection):
             if answer is not None:
                 answer.close()
 
-    def request(  # type: ignore[override]  # fewer types of bodies
+    def request(  # type: ignore[override]  # urllib3 takes files and iterators as bodies, too
         self,
         method: str,
         url: str,
@@ -58,11 +59,12 @@ class LeanConnection(HTTPConnection):
     ) -> None:
         """Send a request; see urllib3.
 
-        Raises InvalidHeader or InvalidURL for values that would break its head, and ResponseNotReady while the last
-        answer is not read to its end: the rest would be taken for the answer to this request.
+        Raises InvalidHeader or InvalidURL for values that would break its head, ValueError for `chunked`, and
+        ResponseNotReady while the last answer is not read to its end: the rest would be taken for the answer to this
+        request.
         """
         if chunked:
-            raise NotImplementedError("only bodies of known length can be sent")
+            raise ValueError("a body without a known length cannot be sent")
         if self._answer is not None and not self._answer.isclosed():
             raise ResponseNotReady
         if self.sock is not None:
@@ -76,11 +78,11 @@ class LeanConnection(HTTPConnection):
             self.send(head)
             self.send(raw)
 
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as in urllib3
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3 overrides http.client's in the same way
         """Read the head of the answer; see urllib3."""
         method, url, options = self._sent
         self.sock.settimeout(self.timeout)
-        answer: Any = BoundedResponse(self.sock, method=method)
+        answer: Any = self.response_class(self.sock, method=method)
         shut_down = getattr(self.sock, "shutdown", None)  # TLS inside of TLS has none
         try:
             answer.begin()

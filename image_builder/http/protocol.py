@@ -266,7 +266,7 @@ class ContractProtocol(HttpToolsProtocol):
         }
         self.cycle = AnswerCycle(
             scope=scope,
-            transport=AnswerTransport(self),  # type: ignore[arg-type]
+            transport=AnswerTransport(self),  # type: ignore[arg-type]  # it has the methods that uvicorn calls
             flow=self.flow,
             logger=self.logger,
             access_logger=self.access_logger,

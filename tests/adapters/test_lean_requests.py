@@ -158,7 +158,7 @@ def test_a_target_that_would_break_the_request_is_refused(url: str) -> None:
 
 
 def test_a_body_of_unknown_length_is_refused() -> None:
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(ValueError, match="known length"):
         _Written("composer").request("POST", "/a", b"", {}, chunked=True)
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import orjson
 import pytest
@@ -15,33 +14,20 @@ from hypothesis import HealthCheck, given, settings
 
 from adapters.postgres import large_requests
 from adapters.postgres.composes import PostgresComposes
-from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.large_requests import LARGE
 from adapters.postgres.migrate import migrate
 from domain.compose.passwords import is_redacted, present_request
-from domain.composes import ComposesQuery, ListedCompose
+from domain.composes import ComposesQuery
 from domain.paging import Page
 from ports.memory import current_memory
 from tests.support.builders import compose_request
 from tests.support.databases import Parameters, query, session
+from tests.support.large_requests import MiB, forms, history, listed, shown_in, with_files, without_data
 from tests.support.memory import RecordedMemory, recorded_memory
 from tests.support.plans import RecordingDatabase
 from tests.support.rounds import repeated
 from tests.support.rows import insert_blueprint_version, insert_compose, insert_final_status
 from tests.support.stored_requests import stored_requests
-
-MiB = 1024 * 1024
-LIMIT = 2 * MiB
-
-
-@contextmanager
-def history(parameters: Parameters, largest_list: int = LIMIT) -> Iterator[PostgresComposes]:
-    pool = PostgresDatabase(parameters, size=2)
-    pool.open()
-    try:
-        yield PostgresComposes(pool, largest_list)
-    finally:
-        pool.close()
 
 
 @pytest.fixture(scope="module")
@@ -54,35 +40,6 @@ def composes(module_database: Parameters) -> Iterator[PostgresComposes]:
 def memory() -> Iterator[RecordedMemory]:
     with recorded_memory() as account:
         yield account
-
-
-def with_files(*sizes: int, **customizations: Any) -> dict[str, Any]:
-    files = [{"path": f"/etc/{number}", "data": "d" * size} for number, size in enumerate(sizes)]
-    return compose_request(customizations={"files": files, **customizations})
-
-
-def without_data(request: dict[str, Any]) -> dict[str, Any]:
-    files = [{"path": each["path"]} for each in request["customizations"]["files"]]
-    return {**request, "customizations": {**request["customizations"], "files": files}}
-
-
-def listed(composes: PostgresComposes, tenant: str, **fields: Any) -> tuple[ListedCompose, ...]:
-    return composes.find_page(ComposesQuery(tenant, Page(100, 0), **fields)).composes
-
-
-def shown_in(found: tuple[ListedCompose, ...]) -> list[Any]:
-    return [json.loads(each.request) for each in found]
-
-
-def forms(parameters: Parameters, compose: UUID) -> tuple[int | None, Any, Any]:
-    """The size of a request, and its short forms as JSON."""
-    ((size, *found),) = query(
-        parameters,
-        "SELECT request_size, request_without_data, request_summary FROM composes WHERE job_id = %s",
-        compose,
-    )
-    without, summary = (None if each is None else json.loads(each) for each in found)
-    return size, without, summary
 
 
 # What is kept beside a request

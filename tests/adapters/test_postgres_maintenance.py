@@ -19,42 +19,18 @@ from domain.compose.passwords import is_redacted, present_request
 from domain.errors import ConfigurationError, UnavailableError
 from ports.maintenance import MaintenanceRunningError
 from tests.support.builders import compose_request
-from tests.support.counts import write_without_triggers
 from tests.support.databases import Parameters, locks_of_others, session
+from tests.support.old_composes import OLD, insert_many
 from tests.support.rows import insert_blueprint_version, insert_compose, now, stored_row
 from tests.support.waiting import PATIENCE
 
 MONTHS = 24
-OLD = timedelta(days=3 * 366)
 SECRET = "correct horse battery"
-
-# Many rows of a year each, of one moment and of many.
-_MANY = """
-INSERT INTO composes (job_id, request, created_at, account_number, org_id)
-SELECT gen_random_uuid(), %(request)s, %(first)s::timestamp + (n / %(together)s) * interval '1 second', '', 'many'
-FROM generate_series(1, %(number)s) n
-"""
 
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maintenance, "BATCH", 10)
-
-
-def insert_many(
-    database: Parameters,
-    number: int,
-    *,
-    request: Any = None,
-    ago: timedelta = OLD,
-    together: int = 1,
-    triggers: bool = True,
-) -> None:
-    with session(database) as connection:
-        if not triggers:
-            write_without_triggers(connection)
-        values = {"request": Jsonb(request or {}), "first": now() - ago, "together": together, "number": number}
-        connection.execute(_MANY, values)
 
 
 def count(database: Parameters) -> int:

@@ -2,8 +2,6 @@
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
@@ -14,23 +12,7 @@ from domain.budgets import Budget
 from domain.errors import ConfigurationError
 from tests.support.hostile_server import HostileServer, redis_answering
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import PATIENCE
-
-WINDOW = 60
-AMOUNTS = {Budget.READS: 30, Budget.WRITES: 2, Budget.BUILD_REQUESTS: 1}
-LONG = 15.0
-
-
-@dataclass
-class Counted:
-    refused: int = 0
-    away: int = 0
-
-    def rate_limited(self, budget):
-        self.refused += 1
-
-    def rate_limit_store_unavailable(self):
-        self.away += 1
+from tests.support.shared_limits import AMOUNTS, LONG, WINDOW, Counted, said, sharing, spend, until
 
 
 @pytest.fixture(scope="module")
@@ -50,38 +32,6 @@ def redis(server):
 def own_redis(tmp_path):
     with RedisServer(tmp_path) as running:
         yield running
-
-
-@asynccontextmanager
-async def sharing(redis, window=WINDOW, metrics=None, patience=LONG):
-    limits = RedisRateLimits(redis.url, AMOUNTS, window, metrics or Counted(), patience=patience)
-    try:
-        yield limits
-    finally:
-        await limits.aclose()
-
-
-async def spend(limits, tenant="somebody", budget=Budget.READS, amount=1):
-    return await limits.spend(tenant, budget, amount)
-
-
-async def until(limits, wanted):
-    """The first of many answers that meets the condition; earlier answers may be late or uncounted."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        spent = await spend(limits)
-        if wanted(spent):
-            return spent
-        assert time.monotonic() < deadline, spent
-        await asyncio.sleep(0.02)
-
-
-async def said(lines):
-    """Wait until an event is logged."""
-    deadline = time.monotonic() + PATIENCE
-    while not lines:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
 
 
 def test_requests_within_the_budget_pass_with_the_remaining_budget(redis):

@@ -38,9 +38,9 @@ def create_cycle(
 ) -> Any:
     """The exchange of a request without a body."""
     cycle = AnswerCycle(
-        scope={"method": method, "http_version": "1.1"},  # type: ignore[typeddict-item]
-        transport=transport,  # type: ignore[arg-type]
-        flow=protocol,  # type: ignore[arg-type]
+        scope={"method": method, "http_version": "1.1"},  # type: ignore[typeddict-item]  # all that is read of it
+        transport=transport,  # type: ignore[arg-type]  # it has the methods that uvicorn calls
+        flow=protocol,  # type: ignore[arg-type]  # only its `write_paused` is read
         logger=logging.getLogger(),
         access_logger=logging.getLogger(),
         access_log=False,
