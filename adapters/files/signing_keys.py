@@ -24,7 +24,8 @@ from adapters.files.distribution_source import (
     write_if_changed,
 )
 from adapters.files.distributions import load_distributions
-from adapters.http.call_deadline import CallDeadline, DeadlineAdapter
+from adapters.http.call_deadline import CallDeadline
+from adapters.http.deadline_connections import DeadlineAdapter
 from domain.errors import ConfigurationError, UnavailableError
 
 _TIMEOUT = (5.0, 15.0)  # seconds to connect, seconds between two reads

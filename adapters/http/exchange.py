@@ -15,7 +15,9 @@ from requests.structures import CaseInsensitiveDict
 
 from adapters.http.answer import Answer
 from adapters.http.bounded_responses import NoRedirectSession
-from adapters.http.call_deadline import CallDeadline, DeadlineAdapter
+from adapters.http.call_deadline import CallDeadline
+from adapters.http.deadline_connections import DeadlineAdapter
+from adapters.http.lean_connection import PlainAnswer
 from domain.errors import ImageBuilderError
 from ports.deadline import current_deadline
 from ports.memory import reserve_memory
@@ -91,34 +93,54 @@ def exchange(
     remaining = deadline - now
     if remaining <= 0:
         raise requests.ConnectTimeout
-    with _call_span(method, url) as call:
+    with _call_span(method, url) as span:
+        all_headers = {**session.headers, **(headers or {}), **span.headers}
+        timeout = min(timeout[0], remaining), min(timeout[1], remaining)
         answer = _read_answer(
             CallDeadline(deadline, max_idle),
-            lambda: session.get_adapter(url).send(
-                _prepare(session, method, url, data, {**(headers or {}), **call.headers}),
-                stream=True,
-                timeout=(min(timeout[0], remaining), min(timeout[1], remaining)),
-                verify=session.verify or False,
-                proxies=session.proxies,
-            ),
+            lambda call: _send(session, call, method, url, data, all_headers, timeout),
             max_bytes,
         )
-        call.answered(answer.status)
+        span.answered(answer.status)
         return answer
 
 
+def _send(
+    session: requests.Session,
+    call: CallDeadline,
+    method: str,
+    url: str,
+    data: bytes | Mapping[str, str] | None,
+    headers: Mapping[str, Any],
+    timeout: tuple[float, float],
+) -> PlainAnswer | requests.Response:
+    """Send a request: over an idle connection with few steps, otherwise as `requests` does."""
+    adapter: Any = session.get_adapter(url)
+    verify = session.verify or False
+    if _is_plain(url) and not session.proxies and (data is None or isinstance(data, bytes)):
+        answer: PlainAnswer | requests.Response | None = adapter.exchange(
+            call, method, url, data, headers, verify=verify, seconds=timeout[1]
+        )
+        if answer is not None:
+            return answer
+    prepared = _prepare(method, url, data, headers)
+    response: requests.Response = adapter.send(
+        prepared, stream=True, timeout=timeout, verify=verify, proxies=session.proxies
+    )
+    return response
+
+
 def _prepare(
-    session: requests.Session, method: str, url: str, data: bytes | Mapping[str, str] | None, headers: Mapping[str, str]
+    method: str, url: str, data: bytes | Mapping[str, str] | None, headers: Mapping[str, Any]
 ) -> requests.PreparedRequest:
     """Prepare a request as `Session.request` does, without what no back-end needs: cookies, hooks, redirects.
 
-    `requests` reads each URL three times; one of plain characters stays as it is. LeanConnection checks the headers.
+    `requests` reads each URL three times; a plain one stays as it is. LeanConnection checks the headers.
     """
     prepared = requests.PreparedRequest()
     prepared.method = method
-    merged: Any = {**session.headers, **headers}
-    prepared.headers = CaseInsensitiveDict(merged)
-    if _PLAIN_URL.fullmatch(url) and "/." not in url:
+    prepared.headers = CaseInsensitiveDict(headers)
+    if _is_plain(url):
         prepared.url = url
     else:
         prepared.prepare_url(url, None)
@@ -127,12 +149,22 @@ def _prepare(
     return prepared
 
 
-def _read_answer(call: CallDeadline, request: Callable[[], requests.Response], max_bytes: int) -> Answer:
+def _is_plain(url: str) -> bool:
+    """Whether `requests` would send the URL as it is."""
+    return _PLAIN_URL.fullmatch(url) is not None and "/." not in url
+
+
+def _read_answer(
+    call: CallDeadline, send: Callable[[CallDeadline], PlainAnswer | requests.Response], max_bytes: int
+) -> Answer:
     with call:
         try:
-            response = request()
-            body = _read_body(response, max_bytes)
-            answer = Answer(response.status_code, body, _parse_seconds(response.headers.get("Retry-After")))
+            received = send(call)
+            if isinstance(received, PlainAnswer):
+                answer = _limit(received, max_bytes)
+            else:
+                body = _read_body(received, max_bytes)
+                answer = Answer(received.status_code, body, _parse_seconds(received.headers.get("Retry-After")))
         except requests.ConnectTimeout:
             raise  # not OverdueError, so that the caller knows that nothing was sent
         except (requests.RequestException, OSError) as error:
@@ -142,6 +174,12 @@ def _read_answer(call: CallDeadline, request: Callable[[], requests.Response], m
     if call.has_expired:  # an answer without a length looks complete when its connection ends
         raise OverdueError
     return answer
+
+
+def _limit(plain: PlainAnswer, max_bytes: int) -> Answer:
+    if len(plain.body) > max_bytes:
+        raise TooLargeError
+    return Answer(plain.status, plain.body, _parse_seconds(plain.headers.get("retry-after")))
 
 
 class _NullSpan:

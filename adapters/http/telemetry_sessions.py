@@ -19,7 +19,8 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
 from adapters.http.bounded_responses import NoRedirectSession
-from adapters.http.call_deadline import CallDeadline, DeadlineAdapter
+from adapters.http.call_deadline import CallDeadline
+from adapters.http.deadline_connections import DeadlineAdapter
 from adapters.http.exchange import NO_COOKIES
 
 log = structlog.get_logger()

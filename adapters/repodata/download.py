@@ -16,7 +16,8 @@ import requests
 import urllib3
 
 from adapters.http.bounded_responses import NoRedirectSession
-from adapters.http.call_deadline import CallDeadline, DeadlineAdapter
+from adapters.http.call_deadline import CallDeadline
+from adapters.http.deadline_connections import DeadlineAdapter
 from adapters.repodata.errors import content_error, permanent_error
 from domain.errors import ConfigurationError, UnavailableError
 

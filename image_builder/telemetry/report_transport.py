@@ -9,7 +9,7 @@ from sentry_sdk.consts import EndpointType
 from sentry_sdk.transport import HttpTransport
 from urllib3 import BaseHTTPResponse, HTTPResponse, PoolManager
 
-from adapters.http.call_deadline import DEADLINE_POOLS
+from adapters.http.deadline_connections import DEADLINE_POOLS
 from adapters.http.telemetry_sessions import Collector, discard_body
 
 # Seconds for one attempt to send a report.

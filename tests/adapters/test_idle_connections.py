@@ -16,7 +16,7 @@ import stamina
 from structlog.testing import capture_logs
 from urllib3.util.wait import wait_for_read
 
-from adapters.http import call_deadline
+from adapters.http import deadline_connections
 from adapters.http.breaker import Breaker
 from adapters.http.client import BackEnd, NoAnswerError, Timeouts, new_session
 from adapters.http.composer import HttpComposer
@@ -123,7 +123,7 @@ def test_a_connection_that_was_idle_for_longer_is_reused_for_repeatable_requests
 def ends_before_the_write(monkeypatch):
     """The server closes the pooled connection after the pool's check, and before the request is written."""
     closing = threading.Event()
-    request = call_deadline._DeadlineConnection.request
+    request = deadline_connections._DeadlineConnection.request
 
     def request_later(self, *args, **options):
         if self.idle_since is not None:
@@ -136,7 +136,7 @@ def ends_before_the_write(monkeypatch):
         closing.wait(PATIENCE)
         return False
 
-    monkeypatch.setattr(call_deadline._DeadlineConnection, "request", request_later)
+    monkeypatch.setattr(deadline_connections._DeadlineConnection, "request", request_later)
     return answered_and_closed
 
 
@@ -155,7 +155,7 @@ def test_a_build_is_sent_again_if_writing_failed_at_once(monkeypatch, encrypted,
         socket.socket.shutdown(self.sock, socket.SHUT_WR)
         return True
 
-    monkeypatch.setattr(call_deadline._DeadlineConnection, "_is_reusable", refuse_writes)
+    monkeypatch.setattr(deadline_connections._DeadlineConnection, "_is_reusable", refuse_writes)
     tls, ca_file = (ours.server, ours.file) if encrypted else (None, "")
     with Loopback(ACCEPTED, tls=tls) as server, calling(server.url, ca_file=ca_file) as back_end:
         composer = HttpComposer(back_end, 60.0)
@@ -164,13 +164,13 @@ def test_a_build_is_sent_again_if_writing_failed_at_once(monkeypatch, encrypted,
 
 
 def test_a_build_has_not_started_if_writing_failed_twice(monkeypatch):
-    connect = call_deadline._DeadlineConnection.connect
+    connect = deadline_connections._DeadlineConnection.connect
 
     def connected_without_writes(self):
         connect(self)
         self.sock.shutdown(socket.SHUT_WR)
 
-    monkeypatch.setattr(call_deadline._DeadlineConnection, "connect", connected_without_writes)
+    monkeypatch.setattr(deadline_connections._DeadlineConnection, "connect", connected_without_writes)
     with Loopback(ACCEPTED) as server, a_composer(server.url) as composer:
         assert composer.submit({}) == Unanswered(may_have_started=False)
         until(lambda: server.connections == 2, "two connections, which a thread of the server's accepts")

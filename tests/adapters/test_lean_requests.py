@@ -44,7 +44,7 @@ def test_a_prepared_request_is_the_one_that_requests_would_send(
     except requests.RequestException as error:
         expected = type(error).__name__
     try:
-        ours = _prepare(session, "POST", url, body, headers)
+        ours = _prepare("POST", url, body, {**session.headers, **headers})
     except requests.RequestException as error:
         ours = type(error).__name__
     if isinstance(expected, str) or isinstance(ours, str):

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import requests
 
-from adapters.http.call_deadline import _DeadlineConnection
 from adapters.http.client import BackEnd, NoAnswerError, Timeouts
+from adapters.http.deadline_connections import _DeadlineConnection
 from adapters.http.exchange import new_session
 from adapters.http.lean_connection import LeanConnection
 from tests.support.loopback import Loopback, Step, Visit, answer
