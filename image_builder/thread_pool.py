@@ -35,7 +35,6 @@ class _Task:
             result = self.call(*self.arguments, **self.keywords)
         except BaseException as error:  # noqa: BLE001 - the future raises it for its owner
             self.future.set_exception(error)
-            del self  # otherwise the error and this frame would keep each other, and the arguments, in memory
         else:
             self.future.set_result(result)
 

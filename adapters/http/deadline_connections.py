@@ -71,6 +71,8 @@ class _DeadlineConnection(LeanConnection):
         except TimeoutError:
             opened.add_done_callback(_discard)
             raise ConnectTimeoutError(self, "The deadline of the call has passed") from None
+        finally:
+            del opened  # an error refers to this frame: they would keep each other in memory
         if not call.attach(connection):
             connection.close()
             raise ConnectTimeoutError(self, "The deadline of the call has passed")

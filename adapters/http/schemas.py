@@ -16,6 +16,15 @@ class AnswerSchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
+    def load(self, *arguments: Any, **options: Any) -> Any:
+        """See marshmallow."""
+        try:
+            return super().load(*arguments, **options)
+        except ValidationError as error:
+            # A frame of marshmallow refers to the error: with its traceback, the error would keep that frame and those
+            # of its callers in memory, with the request that is being served, until a garbage collection.
+            raise error.with_traceback(None)  # noqa: B904 - it is the same error
+
     @pre_load
     def _without_nulls(self, data: Any, **_: Any) -> Any:
         return without_nulls(data) if isinstance(data, dict) else data

@@ -109,7 +109,9 @@ class Edge:
             # The server shuts down, and the request did not end within SHUTDOWN_TIMEOUT.
             await answer.send_problem(to_problem(UnavailableError("The service has ended before there was an answer")))
         except Exception as error:  # noqa: BLE001 - the last place where an error can become an answer
-            await answer.send_problem(to_problem(error))
+            problem = to_problem(error)
+            _forget_frames(error)
+            await answer.send_problem(problem)
         finally:
             account.close()
             self._report(scope, record, time.perf_counter() - began)
@@ -166,6 +168,18 @@ class Edge:
             org_id=record.tenant or None,
             duration_ms=round(seconds * 1000, 2),
         )
+
+
+def _forget_frames(error: BaseException) -> None:
+    """Remove the tracebacks of an error that has been reported, and of the errors that led to it.
+
+    Their frames hold what the request did, such as its body. Where a frame refers to the error, for instance by the
+    future of a thread, all of that would stay in memory until a garbage collection.
+    """
+    following: BaseException | None = error
+    while following is not None and following.__traceback__ is not None:
+        following.__traceback__ = None
+        following = following.__cause__ or following.__context__
 
 
 def _is_from_demo(scope: Scope) -> bool:

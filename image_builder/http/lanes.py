@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -64,20 +65,11 @@ class FairLane:
                 finish = partial(_fail, done, error)
             else:
                 finish = partial(_succeed, done, result)
-            try:
+            with suppress(RuntimeError):  # the event loop has ended, with the caller
                 loop.call_soon_threadsafe(finish)
-            except RuntimeError:  # the event loop has ended, with the caller
-                pass
-            finally:
-                # An error refers to this frame. If the frame referred to the error, both would stay in memory until a
-                # garbage collection, and with them the body of the request.
-                del finish
 
         self._threads.start(run)
-        try:
-            return await done
-        finally:
-            del done  # as above
+        return await done
 
     def close(self) -> None:
         """Stop the threads without waiting for calls that hang."""
