@@ -21,8 +21,9 @@ def cache_by_identity(function: Callable[Concatenate[A, P], R]) -> Callable[Conc
 
     def call(argument: A, /, *others: P.args, **named: P.kwargs) -> R:
         key = (id(argument), *others)
-        if key not in results:
-            results[key] = argument, function(argument, *others, **named)
-        return results[key][1]
+        known = results.get(key)
+        if known is None:
+            known = results[key] = argument, function(argument, *others, **named)
+        return known[1]
 
     return call

@@ -169,8 +169,11 @@ def _normalize(composer_request: Mapping[str, Any], normalize: NormalizePart) ->
         # Each customization is normalized separately: requests share these values, but not the object that contains
         # them.
         if name == "customizations" and isinstance(part, Mapping):
-            return _drop_irrelevant({key: normalize(value, key) for key, value in part.items()})
-        return normalize(part, name)
+            return _drop_irrelevant({key: normalize_value(value, key) for key, value in part.items()})
+        return normalize_value(part, name)
+
+    def normalize_value(value: Any, name: str) -> Any:
+        return value if value.__class__ in _SCALARS else normalize(value, name)
 
     return _drop_irrelevant({name: normalize_one(part, name) for name, part in composer_request.items()})
 
@@ -204,7 +207,9 @@ def _without_empty(value: Any) -> Any:
 
 def _drop_irrelevant(parts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parts that are neither empty nor the default of their key."""
-    return {key: part for key, part in parts.items() if not _is_irrelevant(key, part)}
+    return {
+        key: part for key, part in parts.items() if (part and key not in _DEFAULTS) or not _is_irrelevant(key, part)
+    }
 
 
 def _is_irrelevant(key: str, part: Any) -> bool:

@@ -72,9 +72,10 @@ class HttpComposer:
         if answer.status != HTTPStatus.CREATED:
             return _load_refusal(answer)
         try:
-            return Accepted(composer_answers.ACCEPTED.load(answer.json())["id"])
-        except (ValidationError, UnavailableError):
-            return Unanswered(may_have_started=True)
+            build = composer_answers.load_build_id(answer.json())
+        except UnavailableError:
+            build = None
+        return Unanswered(may_have_started=True) if build is None else Accepted(build)
 
     def cancel(self, compose_id: UUID) -> None:
         """Implements `Composer.cancel`."""

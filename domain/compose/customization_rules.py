@@ -7,7 +7,7 @@ break no rule.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Final
 
@@ -44,22 +44,17 @@ def find_violations(customizations: Json, *, of_ostree: bool) -> Iterator[Violat
     disk, firewall, repositories.
     """
     policies = OSTREE if of_ostree else GENERAL
-    return chain(
-        _check_users(customizations),
-        _check_groups(customizations),
-        _check_nodes(customizations, policies),
-        _check_filesystems(customizations, policies.mountpoints),
-        _check_disk(customizations, policies.mountpoints),
-        _check_firewall(customizations),
-        _check_custom_repositories(customizations),
-        _check_payload_repositories(customizations),
+    return chain.from_iterable(
+        check(customizations, policies) for fields, check in _CHECKS if not fields.isdisjoint(customizations)
     )
 
 
 def refuse_violations(customizations: Json | None, of_ostree: bool) -> None:
     """Raise InvalidRequestError, listing the first violations and their number, if there are any."""
-    found = RulesViolatedError(find_violations(customizations or {}, of_ostree=of_ostree))
-    if found.total:
+    violations = find_violations(customizations or {}, of_ostree=of_ostree)
+    first = next(violations, None)
+    if first is not None:
+        found = RulesViolatedError(chain((first,), violations))
         more = f" (the first {len(found.violations)} of {found.total})" if found.total > len(found.violations) else ""
         raise InvalidRequestError(f"{found.detail}{more}")
 
@@ -75,7 +70,7 @@ def lacks_address(repository: Json) -> bool:
     return not any(repository.get(name) for name in (*ADDRESSES, "id"))
 
 
-def _check_users(customizations: Json) -> Iterator[Violation]:
+def _check_users(customizations: Json, _: PathPolicies) -> Iterator[Violation]:
     users = _list_objects(customizations, "users")
     for at, user in users:
         name = _get_text(user, "name")
@@ -93,7 +88,7 @@ def _check_users(customizations: Json) -> Iterator[Violation]:
             yield Violation(_USER, f'user "{name}" is given twice', at)
 
 
-def _check_groups(customizations: Json) -> Iterator[Violation]:
+def _check_groups(customizations: Json, _: PathPolicies) -> Iterator[Violation]:
     groups = _list_objects(customizations, "groups")
     for at, group in groups:
         name = _get_text(group, "name")
@@ -158,17 +153,21 @@ def _is_negative(value: object) -> bool:
     return isinstance(value, int) and value < 0
 
 
-def _check_filesystems(customizations: Json, policy: PathPolicy) -> Iterator[Violation]:
+def _check_filesystems(customizations: Json, policies: PathPolicies) -> Iterator[Violation]:
     entries = _list_objects(customizations, "filesystem")
     for at, entry in entries:
         mountpoint = _get_text(entry, "mountpoint")
-        fault = "mountpoint must not be empty" if not mountpoint else _find_mountpoint_fault(mountpoint, policy)
+        fault = (
+            "mountpoint must not be empty"
+            if not mountpoint
+            else _find_mountpoint_fault(mountpoint, policies.mountpoints)
+        )
         if fault is not None:
             yield Violation(_FILESYSTEM, fault, f"{at}.mountpoint")
     yield from _find_repeated_mountpoints(_FILESYSTEM, entries)
 
 
-def _check_disk(customizations: Json, policy: PathPolicy) -> Iterator[Violation]:
+def _check_disk(customizations: Json, policies: PathPolicies) -> Iterator[Violation]:
     disk = customizations.get("disk")
     if not isinstance(disk, Mapping):
         return
@@ -184,7 +183,7 @@ def _check_disk(customizations: Json, policy: PathPolicy) -> Iterator[Violation]
         every += mounted
         for mounted_at, entry in mounted:
             mountpoint = _get_text(entry, "mountpoint")
-            fault = _find_mountpoint_fault(mountpoint, policy) if mountpoint else None
+            fault = _find_mountpoint_fault(mountpoint, policies.mountpoints) if mountpoint else None
             if fault is not None:
                 yield Violation(_DISK, fault, f"{mounted_at}.mountpoint")
     yield from _find_repeated_mountpoints(_DISK, every)
@@ -208,7 +207,7 @@ def _find_repeated_mountpoints(title: str, entries: Iterable[_Entry]) -> Iterato
             yield Violation(title, f'mountpoint "{mountpoint}" is given twice', at)
 
 
-def _check_firewall(customizations: Json) -> Iterator[Violation]:
+def _check_firewall(customizations: Json, _: PathPolicies) -> Iterator[Violation]:
     firewall = customizations.get("firewall")
     ports = firewall.get("ports") if isinstance(firewall, Mapping) else None
     for index, port in enumerate(ports if isinstance(ports, list) else ()):
@@ -220,7 +219,7 @@ def _check_firewall(customizations: Json) -> Iterator[Violation]:
             )
 
 
-def _check_custom_repositories(customizations: Json) -> Iterator[Violation]:
+def _check_custom_repositories(customizations: Json, _: PathPolicies) -> Iterator[Violation]:
     for at, repository in _list_objects(customizations, "custom_repositories"):
         name = _get_text(repository, "id")
         for fault in _find_custom_faults(repository, name):
@@ -248,10 +247,23 @@ def _is_key(text: str) -> bool:
     return armored or _URL.match(text) is not None
 
 
-def _check_payload_repositories(customizations: Json) -> Iterator[Violation]:
+def _check_payload_repositories(customizations: Json, _: PathPolicies) -> Iterator[Violation]:
     for at, repository in _list_objects(customizations, "payload_repositories"):
         if lacks_address(repository) and not repository.get("url"):
             yield Violation(_PAYLOAD, f"{at}: one of {', '.join(ADDRESSES)} or an id is needed", at)
+
+
+# The checks, each with the customizations that it is about: without them, there is nothing to check.
+_CHECKS: Final[tuple[tuple[frozenset[str], Callable[[Json, PathPolicies], Iterator[Violation]]], ...]] = (
+    (frozenset({"users"}), _check_users),
+    (frozenset({"groups"}), _check_groups),
+    (frozenset({"files", "directories"}), _check_nodes),
+    (frozenset({"filesystem"}), _check_filesystems),
+    (frozenset({"disk"}), _check_disk),
+    (frozenset({"firewall"}), _check_firewall),
+    (frozenset({"custom_repositories"}), _check_custom_repositories),
+    (frozenset({"payload_repositories"}), _check_payload_repositories),
+)
 
 
 def _list_objects(document: Json, name: str, prefix: str = "") -> list[_Entry]:

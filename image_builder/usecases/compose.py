@@ -123,7 +123,7 @@ class StartComposes:
             prepared = run_concurrently(self.threads, identity.tenant, finish)
             quota = self.quotas.get(identity.tenant)
             composes = _create_composes(identity, requests, documents, version, rerun_of)
-            normalize = cache_by_identity(normalize_part)
+            normalize = normalize_part if len(documents) == 1 else cache_by_identity(normalize_part)
             starts = [
                 self._create_start(composer_request, context.plain_passwords, compose, key_id, normalize)
                 for composer_request, context, compose in zip(prepared, contexts, composes, strict=True)

@@ -25,6 +25,8 @@ def run_concurrently(
 
     After all calls have ended, raises the error of the first failed call, in the order of `calls`.
     """
+    if len(calls) <= 1:
+        return [call() for call in calls]
     outcomes: list[Callable[[], T]] = list(calls)
     pending = deque(range(len(calls)))
 

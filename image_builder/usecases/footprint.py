@@ -49,6 +49,8 @@ def most_memory_of(blueprint: JsonCounts) -> int:
 
 def max_submitted_at_once(documents: Sequence[Json]) -> int:
     """Return how many of these requests may be submitted to the composer at the same time."""
+    if len(documents) <= 1:
+        return 1
     return max(1, _MAX_SERIALIZED // max(1, _get_largest_size(documents)))
 
 
