@@ -12,6 +12,7 @@ import math
 import os
 import socket
 import time
+from contextlib import suppress
 from itertools import count
 from threading import Condition, Thread, local
 from typing import Final, Self
@@ -28,6 +29,26 @@ def is_unsent(error: BaseException) -> bool:
     return isinstance(error, ProtocolError) and any(isinstance(cause, UnsentError) for cause in error.args)
 
 
+class Line:
+    """A second handle of a connection's socket, by which the thread of the deadlines shuts the connection down.
+
+    A handle of its own has a file descriptor whose number no other connection gets as long as the handle is open. All
+    methods are called under the lock of that thread.
+    """
+
+    __slots__ = ("_handle",)
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._handle = socket.socket(fileno=os.dup(connection.fileno()))
+
+    def shut_down(self) -> None:
+        with suppress(OSError):  # the connection had ended before
+            self._handle.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._handle.close()
+
+
 class CallDeadline:
     """The deadline of the calls that a thread makes over connections with deadlines within this context manager.
 
@@ -36,11 +57,12 @@ class CallDeadline:
 
     __slots__ = (
         "deadline",
-        "descriptor",
         "has_ended",
         "has_expired",
+        "line",
         "max_idle",
         "needs_new_connection",
+        "owns_line",
         "reuses_connection",
     )
 
@@ -57,8 +79,9 @@ class CallDeadline:
         self.needs_new_connection = False
         self.has_expired = False
         self.has_ended = False
-        # A duplicate of the socket's file descriptor. Only this module closes it, so that its number is not reused.
-        self.descriptor: int | None = None
+        # The connection that the call uses, and whether the end of the call closes its line.
+        self.line: Line | None = None
+        self.owns_line = False
 
     def __enter__(self) -> Self:
         _this_thread.call = self
@@ -69,9 +92,9 @@ class CallDeadline:
         _this_thread.call = None
         _deadline_thread.end(self)
 
-    def attach(self, connection: socket.socket) -> bool:
-        """Shut `connection` down when the deadline passes. Returns False if it has passed already."""
-        return _deadline_thread.attach(self, connection)
+    def attach(self, line: Line) -> bool:
+        """Shut this connection down when the deadline passes. Returns False if it has passed already."""
+        return _deadline_thread.attach(self, line)
 
     def detach(self) -> None:
         """Do not shut down the connection any more: its next user may have it."""
@@ -120,25 +143,30 @@ class _DeadlineThread:
 
     def end(self, call: CallDeadline) -> None:
         call.has_ended = True
-        self.detach(call)
+        if call.line is not None:
+            self.detach(call)
+
+    def attach(self, call: CallDeadline, line: Line) -> bool:
+        with self._changed:
+            self._replace_line(call, None if call.has_expired else line)
+            return not call.has_expired
 
     def detach(self, call: CallDeadline) -> None:
         with self._changed:
-            descriptor, call.descriptor = call.descriptor, None
-        if descriptor is not None:
-            os.close(descriptor)
+            self._replace_line(call, None)
 
-    def attach(self, call: CallDeadline, connection: socket.socket) -> bool:
-        descriptor = os.dup(connection.fileno())
+    def _replace_line(self, call: CallDeadline, line: Line | None) -> None:
+        """Set the line of a call. The caller holds the lock."""
+        if call.line is not None and call.owns_line:
+            call.line.close()
+        call.line, call.owns_line = line, False
+
+    def release(self, line: Line, call: CallDeadline | None) -> None:
         with self._changed:
-            if call.has_expired:
-                spare: int | None = descriptor
+            if call is not None and call.line is line:
+                call.owns_line = True
             else:
-                spare, call.descriptor = call.descriptor, descriptor
-            expired = call.has_expired
-        if spare is not None:
-            os.close(spare)
-        return not expired
+                line.close()
 
     def _run(self) -> None:
         with self._changed:
@@ -154,14 +182,8 @@ class _DeadlineThread:
 
 def _expire(call: CallDeadline) -> None:
     call.has_expired = True
-    descriptor, call.descriptor = call.descriptor, None
-    if descriptor is None:
-        return
-    try:
-        with socket.socket(fileno=descriptor) as connection:
-            connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return  # the connection had ended before
+    if call.line is not None:
+        call.line.shut_down()
 
 
 _this_thread: Final = _ThisThread()
@@ -171,6 +193,11 @@ _deadline_thread = _DeadlineThread()
 def current_call() -> CallDeadline | None:
     """Return the deadline of the call that this thread is making, None if it makes none."""
     return _this_thread.call
+
+
+def release_line(line: Line) -> None:
+    """Close the line of a connection that has been closed; if the current call still reads its answer, at its end."""
+    _deadline_thread.release(line, current_call())
 
 
 def _after_fork() -> None:

@@ -12,6 +12,7 @@ idempotent and the connection came from the pool.
 
 from __future__ import annotations
 
+import os
 import queue
 import socket
 import time
@@ -29,7 +30,7 @@ from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPResponse, HTTPSCon
 from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, ProtocolError, ReadTimeoutError
 
-from adapters.http.call_deadline import CallDeadline, UnsentError, current_call
+from adapters.http.call_deadline import CallDeadline, Line, UnsentError, current_call, release_line
 from adapters.http.lean_connection import LeanConnection, PlainAnswer
 
 # Bytes of the first write to a connection, which succeeds or fails as a whole: TLS sends more in several records, and
@@ -51,14 +52,36 @@ def _discard(opened: Future[socket.socket]) -> None:
         opened.result().close()
 
 
+def _send_at_once(connection: Any, data: bytes) -> int:
+    """Send data, and return the number of bytes that were sent.
+
+    `socket.send` first waits until the socket takes data, even where it does so at once, as an idle one.
+    """
+    if type(connection) is socket.socket:
+        with suppress(BlockingIOError):
+            return os.write(connection.fileno(), data)
+    sent: int = connection.send(data)
+    return sent
+
+
 class _DeadlineConnection(LeanConnection):
     # The time at which it returned to its pool (`time.monotonic()`); None since it was opened.
     idle_since: float | None = None
     _is_first_write = False
+    _line: Line | None = None
 
     def connect(self) -> None:
         self.idle_since = None
         super().connect()
+
+    def close(self) -> None:
+        """Close the connection; see http.client."""
+        line, self._line = self._line, None
+        try:
+            super().close()
+        finally:
+            if line is not None:
+                release_line(line)
 
     def _new_conn(self) -> socket.socket:
         call = current_call()
@@ -73,7 +96,8 @@ class _DeadlineConnection(LeanConnection):
             raise ConnectTimeoutError(self, "The deadline of the call has passed") from None
         finally:
             del opened  # an error refers to this frame: they would keep each other in memory
-        if not call.attach(connection):
+        self._line = Line(connection)
+        if not call.attach(self._line):
             connection.close()
             raise ConnectTimeoutError(self, "The deadline of the call has passed")
         return connection
@@ -82,8 +106,9 @@ class _DeadlineConnection(LeanConnection):
         call = current_call()
         if call is not None:
             call.reuses_connection = self.sock is not None and self.idle_since is not None
-            if call.descriptor is None and self.sock is not None:  # a pooled connection
-                call.attach(self.sock)
+            if call.line is None and self.sock is not None:  # a pooled connection
+                self._line = self._line or Line(self.sock)
+                call.attach(self._line)
         self._is_first_write = True
         super().request(*args, **options)
 
@@ -101,7 +126,7 @@ class _DeadlineConnection(LeanConnection):
         elif self.idle_since is not None and not self._is_reusable(self.idle_since):
             raise UnsentError
         try:
-            written = self.sock.send(data[:_FIRST_WRITE])
+            written = _send_at_once(self.sock, data[:_FIRST_WRITE])
         except TimeoutError:
             raise
         except OSError as error:

@@ -115,8 +115,7 @@ class LeanConnection(HTTPConnection):
             raise ValueError("a body without a known length cannot be sent")
         if self._answer is not None and not self._answer.isclosed():
             raise ResponseNotReady
-        if self.sock is not None:
-            self.sock.settimeout(self.timeout)
+        self._set_timeout()
         self._sent = (method, url, options)
         raw = body.encode() if isinstance(body, str) else body
         head = self._encode_head(method, url, raw, headers or {})
@@ -160,7 +159,7 @@ class LeanConnection(HTTPConnection):
     def getresponse(self, **more: Any) -> HTTPResponse:  # type: ignore[override]  # urllib3 overrides http.client's, too
         """Read the head of the answer; see urllib3. `more` are further arguments of its HTTPResponse."""
         method, url, options = self._sent
-        self.sock.settimeout(self.timeout)
+        self._set_timeout()
         answer: Any = self.response_class(self.sock, method=method)
         if self._received:
             answer.fp = io.BufferedReader(_Continued(self._received, answer.fp.detach()))
@@ -193,6 +192,11 @@ class LeanConnection(HTTPConnection):
             **options,
             **more,
         )
+
+    def _set_timeout(self) -> None:
+        """Let the socket wait as long as the connection; a socket is told only what is new, by a system call."""
+        if self.sock is not None and self.sock.gettimeout() != self.timeout:
+            self.sock.settimeout(self.timeout)
 
     def _encode_head(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
         if _METHOD.fullmatch(method) is None or _TARGET.fullmatch(url) is None:

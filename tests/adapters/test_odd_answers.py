@@ -120,6 +120,8 @@ class _Records:
 
     def settimeout(self, seconds: float) -> None: ...
 
+    def gettimeout(self) -> None: ...
+
     def send(self, data: bytes) -> int:
         self.sent.append(min(len(data), 16 * 1024))
         if len(data) > 16 * 1024:
