@@ -8,13 +8,13 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-import psycopg
 from psycopg.types.json import Jsonb
 
 from adapters.postgres import compose_lists, large_requests
 from adapters.postgres.connection import PostgresDatabase
 from adapters.postgres.large_requests import LARGE, LargeRequest
 from adapters.postgres.pages import read_page, rows_and_cursors
+from adapters.postgres.server_monitor import MonitoredConnection
 from adapters.postgres.storable import remove_nul
 from domain.composes import (
     LARGEST_LIST,
@@ -348,11 +348,9 @@ def _stored_compose(request: str | bytes, facts: Sequence[Any], status: Mapping[
     )
 
 
-def _fetch_row(
-    statement: str, values: Mapping[str, Any], connection: psycopg.Connection[Any]
-) -> tuple[Any, ...] | None:
-    row: tuple[Any, ...] | None = connection.execute(statement.encode(), values, binary=True).fetchone()
-    return row
+def _fetch_row(statement: str, values: Mapping[str, Any], connection: MonitoredConnection) -> tuple[Any, ...] | None:
+    rows = connection.fetch(statement, values, binary=True)
+    return rows[0] if rows else None
 
 
 def _parse(document: bytes) -> Any:

@@ -25,7 +25,12 @@ from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
 from adapters.postgres.pool import UNAVAILABLE, WAIT, ServerPool
 from adapters.postgres.schema import SchemaFault, find_schema_fault
-from adapters.postgres.server_monitor import SILENT_AFTER, ServerMonitor, ServerSilentError
+from adapters.postgres.server_monitor import (
+    SILENT_AFTER,
+    MonitoredConnection,
+    ServerMonitor,
+    ServerSilentError,
+)
 from domain.errors import UnavailableError
 
 T = TypeVar("T")
@@ -169,7 +174,7 @@ class PostgresDatabase:
         }
 
     @contextmanager
-    def connection(self, *, within: float = WAIT) -> Iterator[psycopg.Connection[Any]]:
+    def connection(self, *, within: float = WAIT) -> Iterator[MonitoredConnection]:
         """Borrow a connection in autocommit mode; waits at most `within` seconds for it.
 
         Raises UnavailableError if the database is unavailable, if all connections stay in use, or if the database lacks
@@ -192,7 +197,7 @@ class PostgresDatabase:
 
     def run_with_retry(
         self,
-        work: Callable[[psycopg.Connection[Any]], T],
+        work: Callable[[MonitoredConnection], T],
         *,
         attempts: int = 2,
         retry_on: tuple[type[Exception], ...] = (UnavailableError,),
@@ -223,7 +228,7 @@ class PostgresDatabase:
         """Check that the database answers. Raises UnavailableError."""
         self.run_with_retry(lambda connection: connection.execute("SELECT 1"))
 
-    def _borrow(self, within: float) -> tuple[ServerPool, psycopg.Connection[Any]]:
+    def _borrow(self, within: float) -> tuple[ServerPool, MonitoredConnection]:
         """Borrow a connection; return it and its pool. Raises _ServerUnavailableError and the pool's errors."""
         deadline = time.monotonic() + within
         while True:

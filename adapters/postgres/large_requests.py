@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-import psycopg
-
 from adapters.postgres.connection import PostgresDatabase
 from domain.composes import RequestForm, RequestSizes
 
@@ -138,7 +136,4 @@ def _split_into_batches(items: Iterable[tuple[str, int]], max_bytes: int) -> Ite
 def _fetch_rows(
     database: PostgresDatabase, statement: str, values: Mapping[str, Any], *, binary: bool = False
 ) -> list[tuple[Any, ...]]:
-    def fetch(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
-        return connection.execute(statement.encode(), values, binary=binary).fetchall()
-
-    return database.run_with_retry(fetch)
+    return database.run_with_retry(lambda connection: connection.fetch(statement, values, binary=binary))

@@ -8,10 +8,10 @@ from functools import lru_cache
 from typing import Any, Protocol
 from uuid import UUID
 
-import psycopg
 from psycopg import errors
 
 from adapters.postgres.connection import PostgresDatabase
+from adapters.postgres.server_monitor import MonitoredConnection
 from domain.paging import Cursor, Page, invalid_cursor_error
 
 # A row of a page: first the id as text, last the key of a cursor.
@@ -83,8 +83,8 @@ def read_page(
     """
     statement = _combine(*statements)
 
-    def read(connection: psycopg.Connection[Any]) -> FoundPage:
-        rows = connection.execute(statement, values).fetchall()
+    def read(connection: MonitoredConnection) -> FoundPage:
+        rows = connection.fetch(statement, values)
         count, has_opposite_entries = rows[0][:2]
         return FoundPage(count, [row[2:] for row in rows if row[2] is not None], has_opposite_entries)
 
@@ -97,7 +97,7 @@ def read_page(
 
 
 @lru_cache(maxsize=256)
-def _combine(count: str, page: str, probe: str | None) -> bytes:
+def _combine(count: str, page: str, probe: str | None) -> str:
     """Return one statement for the count, the probe and the page: that costs the client half as much as three.
 
     The rows of the page keep their order, because the other side of the join is one row. For an empty page there is one
@@ -107,7 +107,7 @@ def _combine(count: str, page: str, probe: str | None) -> bytes:
 SELECT *
 FROM (SELECT ({count}), ({probe or "SELECT false"})) counted (number, has_opposite_entries)
 LEFT JOIN ({page}) page_of_list ON true
-""".encode()  # noqa: S608 - statements of this package
+"""  # noqa: S608 - statements of this package
 
 
 def rows_and_cursors(query: PagedQuery, found: FoundPage) -> tuple[Sequence[Row], Cursor | None, Cursor | None]:

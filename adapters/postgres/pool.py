@@ -14,7 +14,12 @@ import psycopg
 from psycopg import errors
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
-from adapters.postgres.server_monitor import SILENT_AFTER, PoolActivity, monitored_connection_class
+from adapters.postgres.server_monitor import (
+    SILENT_AFTER,
+    MonitoredConnection,
+    PoolActivity,
+    monitored_connection_class,
+)
 from adapters.postgres.timestamps import read_all_timestamps
 from ports.memory import reserved_memory
 
@@ -48,13 +53,13 @@ _MAX_REUSED_SIZE: Final = 4 * 1024 * 1024
 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 
 
-class ServerPool(ConnectionPool[psycopg.Connection[Any]]):
+class ServerPool(ConnectionPool[MonitoredConnection]):
     """The connections to the server while it is available. Thread-safe."""
 
     def __init__(self, parameters: Mapping[str, Any], size: int, request_check: Callable[[], None]) -> None:
         """`size` is the largest number of connections; `request_check` requests a check of the server."""
         self.activity = PoolActivity(request_check)
-        self._borrowed: set[psycopg.Connection[Any]] = set()
+        self._borrowed: set[MonitoredConnection] = set()
         self._drained_at = -math.inf
         super().__init__(
             kwargs=dict(parameters),
@@ -85,7 +90,7 @@ class ServerPool(ConnectionPool[psycopg.Connection[Any]]):
             self._drained_at = now
             self.drain()
 
-    def borrow(self, within: float) -> psycopg.Connection[Any]:
+    def borrow(self, within: float) -> MonitoredConnection:
         """Return a connection that the server has not closed; wait at most `within` seconds for it.
 
         The pool's own check is not used, because it waits for at least a second after each dead connection. Closed
@@ -101,7 +106,7 @@ class ServerPool(ConnectionPool[psycopg.Connection[Any]]):
             connection.close()
             self.putconn(connection)
 
-    def give_back(self, connection: psycopg.Connection[Any]) -> None:
+    def give_back(self, connection: MonitoredConnection) -> None:
         """Return a borrowed connection; one that has carried large documents is closed and replaced."""
         self._borrowed.discard(connection)
         if reserved_memory() > _MAX_REUSED_SIZE:
@@ -130,7 +135,7 @@ class ServerPool(ConnectionPool[psycopg.Connection[Any]]):
         return True
 
 
-def _configure(connection: psycopg.Connection[Any]) -> None:
+def _configure(connection: MonitoredConnection) -> None:
     """Prepare a new connection."""
     read_all_timestamps(connection)
     # libpq reads as many bytes at once as its buffer holds, which is 16 KiB until a row needs more. This row needs
@@ -138,7 +143,7 @@ def _configure(connection: psycopg.Connection[Any]) -> None:
     connection.execute("SELECT repeat('x', 50000)")
 
 
-def _is_open(connection: psycopg.Connection[Any]) -> bool:
+def _is_open(connection: MonitoredConnection) -> bool:
     """Return whether the server has not closed an idle connection.
 
     An idle connection has nothing to read unless the server has closed it. Polling the socket needs no round trip.

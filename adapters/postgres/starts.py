@@ -11,6 +11,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from adapters.postgres.connection import PostgresDatabase
+from adapters.postgres.server_monitor import MonitoredConnection
 from adapters.postgres.tenant_slots import TenantSlots
 from domain.composes import NewCompose
 from domain.errors import BuildIdTakenError, ReservationUnknownError, UnavailableError
@@ -180,16 +181,16 @@ class PostgresStarts:
         return bool(is_recorded)
 
 
-def _record_compose(connection: psycopg.Connection[Any], values: dict[str, Any]) -> bool:
+def _record_compose(connection: MonitoredConnection, values: dict[str, Any]) -> bool:
     """Record the compose; return whether the compose with this id belongs to the start."""
-    recorded, start_exists = _row(connection.execute(_RECORD_COMPOSE, values))
+    ((recorded, start_exists),) = connection.fetch(_RECORD_COMPOSE, values)
     if recorded or start_exists:
         return bool(recorded)
     return connection.execute(_IS_OF_START, values).fetchone() == (True,)
 
 
 def _record_all(
-    connection: psycopg.Connection[Any],
+    connection: MonitoredConnection,
     first: Mapping[str, Any],
     others: Sequence[Mapping[str, Any]],
     quota: Quota | None,
@@ -204,12 +205,12 @@ def _record_all(
     return reservation
 
 
-def _record_first(connection: psycopg.Connection[Any], values: Mapping[str, Any], quota: Quota | None) -> Reservation:
+def _record_first(connection: MonitoredConnection, values: Mapping[str, Any], quota: Quota | None) -> Reservation:
     """Record the first start if the quota suffices for all starts of the request; return the new usage."""
     if quota is None:
-        connection.execute(_RECORD_FIRST, values)
+        connection.fetch(_RECORD_FIRST, values)
         return Reservation(granted=True, usage=None)
-    at, used, earliest, granted = _row(connection.execute(_RESERVE, {**values, **_quota_values(quota)}))
+    ((at, used, earliest, granted),) = connection.fetch(_RESERVE, {**values, **_quota_values(quota)})
     number = values["number"] if granted else 0
     # If no build counted before, the first build of this request is the first that leaves the window.
     return Reservation(granted=granted, usage=Usage(at, used + number, earliest or (at if granted else None)))

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 
 from adapters.postgres.connection import PostgresDatabase, session_parameters
+from adapters.postgres.server_monitor import MonitoredConnection
 from tests.support.databases import Parameters
 
 _NUMBERS = count(1)
@@ -81,13 +82,13 @@ class RecordingDatabase(PostgresDatabase):
         self.statements: list[tuple[str, Mapping[str, Any]]] = []
 
     @contextmanager
-    def connection(self, **limits: float) -> Iterator[psycopg.Connection[Any]]:
+    def connection(self, **limits: float) -> Iterator[MonitoredConnection]:
         with super().connection(**limits) as connection:
             yield _Recording(connection, self.statements)  # type: ignore[misc]
 
 
 class _Recording:
-    def __init__(self, connection: psycopg.Connection[Any], statements: list[tuple[str, Mapping[str, Any]]]) -> None:
+    def __init__(self, connection: MonitoredConnection, statements: list[tuple[str, Mapping[str, Any]]]) -> None:
         self._connection = connection
         self._statements = statements
 
@@ -97,6 +98,10 @@ class _Recording:
         text = statement if isinstance(statement, str) else statement.decode()
         self._statements.append((text, dict(values or {})))
         return self._connection.execute(text.encode(), values, binary=binary)
+
+    def fetch(self, statement: str, values: Mapping[str, Any], *, binary: bool = False) -> list[Any]:
+        self._statements.append((statement, dict(values)))
+        return self._connection.fetch(statement, values, binary=binary)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
