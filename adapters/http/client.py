@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -174,7 +174,8 @@ class BackEnd:
 
         It uses a pooled connection only if that was idle for less than `max_idle` seconds. Raises NoAnswerError.
         """
-        request = replace(_new_request("POST", path, timeouts, body, headers, params, max_bytes), max_idle=max_idle)
+        request = _new_request("POST", path, timeouts, body, headers, params, max_bytes)
+        request.max_idle = max_idle
         with until(timeouts.total):
             return self._call_once(request)
 

@@ -90,15 +90,16 @@ class RequestMemory:
                     f"Serving this request takes more memory than the {self.tenant_limit >> 20} MiB that one may have: "
                     "split it into smaller ones"
                 )
-            later = min(later - (account.set_aside - taken), self.tenant_limit - total - size)
-            waiting = _WaitingReservation(account, size + max(later, 0), max(later, 0), taken, grant)
-            if self._fits(tenant, waiting.size):
+            later = max(min(later - (account.set_aside - taken), self.tenant_limit - total - size), 0)
+            size += later
+            if self._fits(tenant, size):
                 account.set_aside -= taken
-                self._reserve(waiting)
+                self._reserve(account, size, later)
                 return None
             if self._waiting_by[tenant] >= _MAX_WAITING:
                 raise _memory_in_use()
             account.set_aside -= taken
+            waiting = _WaitingReservation(account, size, later, taken, grant)
             self._waiting.append(waiting)
             self._waiting_by[tenant] += 1
             return waiting
@@ -127,7 +128,7 @@ class RequestMemory:
             account.total -= size
             for waiting in list(self._waiting):
                 if self._fits(waiting.account.tenant, waiting.size):
-                    self._reserve(waiting)
+                    self._reserve(waiting.account, waiting.size, waiting.later)
                     self._waiting.remove(waiting)
                     self._count_waiting_down(waiting.account.tenant)
                     waiting.granted = True
@@ -136,11 +137,11 @@ class RequestMemory:
     def _fits(self, tenant: str, size: int) -> bool:
         return self._used + size <= self._limit and self._used_by[tenant] + size <= self.tenant_limit
 
-    def _reserve(self, waiting: _WaitingReservation) -> None:
-        waiting.account.total += waiting.size
-        waiting.account.set_aside += waiting.later
-        self._used += waiting.size
-        self._used_by[waiting.account.tenant] += waiting.size
+    def _reserve(self, account: Account, size: int, later: int) -> None:
+        account.total += size
+        account.set_aside += later
+        self._used += size
+        self._used_by[account.tenant] += size
 
     def _count_waiting_down(self, tenant: str) -> None:
         self._waiting_by[tenant] -= 1

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import structlog
 
@@ -23,6 +23,7 @@ from domain.quota import Allowance, Quota
 from domain.sharing import cache_by_identity
 from domain.starts import NewStart, NormalizePart, normalize_part, normalize_request
 from domain.submission import Accepted, Refused, Submission, name_started_builds
+from domain.uuids import create_uuid
 from image_builder.fair_threads import FairThreads
 from image_builder.usecases.concurrency import run_concurrently
 from image_builder.usecases.footprint import max_submitted_at_once
@@ -169,7 +170,7 @@ class StartComposes:
         normalize: NormalizePart,
     ) -> _Start:
         fingerprint = self.fingerprints.compute(normalize_request(composer_request, normalize))
-        return _Start(NewStart(uuid4(), compose, fingerprint), composer_request, plain_passwords, key_id)
+        return _Start(NewStart(create_uuid(), compose, fingerprint), composer_request, plain_passwords, key_id)
 
     def _compute_hashes(self, tenant: str, starts: Sequence[_Start]) -> list[Mapping[int, str]]:
         """Return the hashes of each start's plain passwords. Releases all reservations on an error."""
