@@ -175,7 +175,7 @@ class _ReusingPool(HTTPConnectionPool):
         """Send a request over an idle connection, and return the answer.
 
         `seconds` limits each wait for the server. Returns None if `urlopen` has to send the request: there is no idle
-        connection, or it had ended and the request may be sent again. Raises ReadTimeoutError and ProtocolError.
+        connection, or it had ended and the request may be sent again. Raises ReadTimeoutError and other HTTPErrors.
         """
         connection = self._take_idle(call)
         if connection is None:
@@ -190,12 +190,15 @@ class _ReusingPool(HTTPConnectionPool):
         except ValueError:  # a header or a URL that cannot be sent; `urlopen` raises its error
             self._put_conn(connection)
             return None
-        except (OSError, HTTPException) as cause:
+        except (OSError, HTTPException, HTTPError) as cause:
             connection.close()
             self._put_conn(None)
             error = _to_error(self, target, cause)
-            if not call.may_send_again(error):
-                raise error from cause
+            try:
+                if not call.may_send_again(error):
+                    raise error from cause
+            finally:
+                del error  # it refers to this frame: they would keep each other, and the connection, in memory
             call.needs_new_connection = True
             return None
         except BaseException:
@@ -232,7 +235,7 @@ class _ReusingPool(HTTPConnectionPool):
 
 
 def _to_error(pool: HTTPConnectionPool, target: str, cause: Exception) -> HTTPError:
-    """Return the error that urllib3 raises for an error of a connection."""
+    """Return the error of urllib3 for an error of a connection."""
     if isinstance(cause, TimeoutError):
         return ReadTimeoutError(pool, target, "Read timed out.")
     return ProtocolError("Connection aborted.", cause)
@@ -261,6 +264,11 @@ class DeadlineAdapter(HTTPAdapter):
         super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = DEADLINE_POOLS
         self._pool_of: tuple[object, Any] = (None, None)
+
+    def close(self) -> None:
+        """See requests. A pool closes its connections when nothing refers to it."""
+        self._pool_of = (None, None)
+        super().close()
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         """See requests."""
@@ -305,7 +313,7 @@ class DeadlineAdapter(HTTPAdapter):
             answer = pool.exchange(call, method, url[start:], body, headers, seconds)
         except ReadTimeoutError as error:
             raise requests.ReadTimeout(error) from error
-        except ProtocolError as error:
+        except HTTPError as error:
             raise requests.ConnectionError(error) from error
         if answer is None or isinstance(answer, PlainAnswer):
             return answer
