@@ -14,6 +14,8 @@ from urllib3 import HTTPHeaderDict
 # As in http.client.
 _MAX_LINE: Final = 65_536
 _MAX_HEADERS: Final = 100
+# Digits of a length.
+_MAX_DIGITS: Final = 18
 _PLAIN_HEADER: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)\r\n")
 # A line break in a value that goes on in the next line (RFC 9112, section 5.2).
 _FOLD: Final = re.compile(r"[ \t]*\r?\n[ \t]+")
@@ -99,4 +101,4 @@ def _parse_length(lengths: list[str]) -> int | None:
     """Return the length that these values agree on; urllib3 refuses an answer whose lengths differ."""
     values = {each.strip() for length in lengths for each in length.split(",")}
     text = values.pop() if len(values) == 1 else ""
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None

@@ -182,15 +182,16 @@ class _ReusingPool(HTTPConnectionPool):
             return None
         connection.timeout = seconds
         try:
-            with suppress(BrokenPipeError, ConnectionResetError):  # of a server that has answered already; as urllib3
-                connection.request(method, target, body, headers, **_AS_A_STREAM)
+            try:
+                with suppress(BrokenPipeError, ConnectionResetError):  # the server may have answered already
+                    connection.request(method, target, body, headers, **_AS_A_STREAM)
+            except ValueError:  # a header or a URL that cannot be sent; `urlopen` raises its error
+                self._put_conn(connection)
+                return None
             answer: PlainAnswer | HTTPResponse = connection.read_plain_answer() or connection.getresponse(
                 pool=self, connection=connection
             )
-        except ValueError:  # a header or a URL that cannot be sent; `urlopen` raises its error
-            self._put_conn(connection)
-            return None
-        except (OSError, HTTPException, HTTPError) as cause:
+        except (OSError, HTTPException, HTTPError, ValueError) as cause:
             connection.close()
             self._put_conn(None)
             error = _to_error(self, target, cause)

@@ -219,7 +219,8 @@ def _read_body(response: requests.Response, max_bytes: int) -> bytes:
 
 def _parse_seconds(retry_after: str | None) -> float | None:
     # A back-end may send a date instead (RFC 9110, section 10.2.3). It is ignored, since clocks differ.
-    return float(retry_after) if retry_after is not None and retry_after.isascii() and retry_after.isdigit() else None
+    text = "" if retry_after is None else retry_after.strip()
+    return float(text) if text.isascii() and text.isdigit() else None
 
 
 class _NoCookies(DefaultCookiePolicy):

@@ -141,20 +141,31 @@ class LeanConnection(HTTPConnection):
         size = head.end() + int(headers["content-length"])
         if len(received) < size <= _MAX_PLAIN:
             received = self._read_rest(received, size)
-        if len(received) != size:
+        if len(received) < size:
             self._received = received
             return None
-        return PlainAnswer(int(head[1]), headers, received[head.end() :])
+        if len(received) > size:  # no request that was sent belongs to the bytes that follow
+            self.close()
+        return PlainAnswer(int(head[1]), headers, received[head.end() : size])
 
     def _read_rest(self, received: bytes, size: int) -> bytes:
-        """Read up to `size` bytes in all; less if the server ends the connection."""
+        """Read at least `size` bytes in all; less if the server ends the connection.
+
+        It may read more: a TLS connection would keep the rest of a record, where nobody sees it before the next answer.
+        """
         whole = bytearray(received)
         while len(whole) < size:
-            part = self.sock.recv(size - len(whole))
+            part = self.sock.recv(_MAX_PLAIN)
             if not part:
                 break
             whole += part
         return bytes(whole)
+
+    @property
+    def is_connected(self) -> bool:
+        """See urllib3. A connection that has something to read counts as ended; TLS may have it in its own memory."""
+        pending = getattr(self.sock, "pending", None)
+        return super().is_connected and (pending is None or not pending())
 
     def getresponse(self, **more: Any) -> HTTPResponse:  # type: ignore[override]  # urllib3 overrides http.client's, too
         """Read the head of the answer; see urllib3. `more` are further arguments of its HTTPResponse."""
@@ -202,6 +213,8 @@ class LeanConnection(HTTPConnection):
         if _METHOD.fullmatch(method) is None or _TARGET.fullmatch(url) is None:
             raise InvalidURL(f"{url!r} cannot be requested")
         names = {name.lower() for name in headers}
+        if len(names) < len(headers):
+            raise InvalidHeader("A header is given twice")
         fields = [] if "host" in names else [f"Host: {self._host_of(url)}\r\n"]
         if "content-length" not in names and (body is not None or method in _WITH_BODY):
             fields.append(f"Content-Length: {len(body or b'')}\r\n")

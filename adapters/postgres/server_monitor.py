@@ -20,6 +20,7 @@ import psycopg
 import structlog
 from psycopg import errors, waiting
 from psycopg.abc import PQGen
+from psycopg.adapt import Transformer
 from psycopg.pq import ExecStatus
 from psycopg.waiting import Ready, Wait
 
@@ -135,6 +136,7 @@ class _KeptCursor(psycopg.Cursor[Any]):
     def __init__(self, connection: psycopg.Connection[Any], statement: bytes) -> None:
         super().__init__(connection)
         self._statement = statement
+        self._tx = Transformer(self)  # psycopg sets it when a statement begins, which a closed connection prevents
 
     def fetch(self, values: Mapping[str, Any], *, binary: bool) -> list[Any]:
         try:
@@ -175,9 +177,15 @@ class MonitoredConnection(psycopg.Connection[Any]):
             self.close()
             raise
 
+    def close(self) -> None:
+        """See psycopg."""
+        self._kept_cursors.clear()  # they refer to the connection
+        super().close()
+
     def fetch(self, statement: str, values: Mapping[str, Any], *, binary: bool = False) -> list[Any]:
         """Execute a statement that is executed often, and return its rows; `binary` is the format that they come in.
 
+        It must not be called in a pipeline, in which rows arrive later.
         Its cursor is kept: to make one, and to find out how the values are sent, takes a quarter of the client's time.
         """
         cursor = self._kept_cursors.get(statement)

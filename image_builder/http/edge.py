@@ -176,10 +176,14 @@ def _forget_frames(error: BaseException) -> None:
     Their frames hold what the request did, such as its body. Where a frame refers to the error, for instance by the
     future of a thread, all of that would stay in memory until a garbage collection.
     """
-    following: BaseException | None = error
-    while following is not None and following.__traceback__ is not None:
-        following.__traceback__ = None
-        following = following.__cause__ or following.__context__
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        each = waiting.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            each.__traceback__ = None
+            waiting += (each.__cause__, each.__context__)
 
 
 def _is_from_demo(scope: Scope) -> bool:

@@ -21,6 +21,19 @@ from tests.support.pools import pool
 from tests.support.rows import TERN_15
 from tests.support.shared_server import SharedServer
 from tests.support.stand_in import Client
+from tests.support.tls import Authority, authority
+
+
+@pytest.fixture(scope="session")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """The authority that certifies the servers of our back-ends."""
+    return authority(tmp_path_factory.mktemp("tls"), "ours")
+
+
+@pytest.fixture(scope="session")
+def another(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """An authority that nobody trusts by default."""
+    return authority(tmp_path_factory.mktemp("tls"), "another")
 
 
 @pytest.fixture

@@ -16,22 +16,11 @@ from ports.deadline import until
 from tests.support.drip import DRIPS
 from tests.support.loopback import Loopback, answer, close, hang, refused_url
 from tests.support.proxy import proxying
-from tests.support.tls import authority
 from tests.support.waiting import BRIEFLY, PATIENCE, SOON
 
 LONG = Timeouts(connect=2 * PATIENCE, read=2 * PATIENCE)
 DRIP = replace(LONG, total=BRIEFLY)
 HERE = answer(200, b'"here"')
-
-
-@pytest.fixture(scope="module")
-def ours(tmp_path_factory):
-    return authority(tmp_path_factory.mktemp("tls"), "ours")
-
-
-@pytest.fixture(scope="module")
-def another(tmp_path_factory):
-    return authority(tmp_path_factory.mktemp("tls"), "another")
 
 
 @contextmanager

@@ -8,20 +8,9 @@ from image_builder.configuration.settings import load_settings
 from ports.recommendations import Recommended
 from tests.support.loopback import Loopback, answer, refused_url
 from tests.support.proxy import proxying
-from tests.support.tls import authority
 
 TOKEN = answer(200, {"access_token": "t", "expires_in": 900})
 FOUND = answer(200, {"packages": ["vim"], "modelVersion": "7"})
-
-
-@pytest.fixture(scope="module")
-def ours(tmp_path_factory):
-    return authority(tmp_path_factory.mktemp("tls"), "ours")
-
-
-@pytest.fixture(scope="module")
-def another(tmp_path_factory):
-    return authority(tmp_path_factory.mktemp("tls"), "another")
 
 
 @pytest.fixture

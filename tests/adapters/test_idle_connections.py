@@ -26,7 +26,6 @@ from domain.submission import Accepted, Unanswered
 from tests.support.composer_adapter import ID, a_composer
 from tests.support.idle_server import Closing, IdleServer, request_named
 from tests.support.loopback import Loopback, answer, close, hang, reset
-from tests.support.tls import authority
 from tests.support.waiting import PATIENCE, until
 
 TRIES = int(os.environ.get("TEST_IDLE_CONNECTION_TRIES") or 200)
@@ -36,11 +35,6 @@ IDLE, LATE = 1.0, 0.2
 KINDS = [(closing, encrypted) for closing in Closing for encrypted in (False, True)]
 LONG = Timeouts(connect=5.0, read=10.0)
 ACCEPTED = answer(201, {"id": str(ID)})
-
-
-@pytest.fixture(scope="module")
-def ours(tmp_path_factory):
-    return authority(tmp_path_factory.mktemp("tls"), "ours")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import pytest
 
 from adapters.http.client import Answer, BackEnd, NoAnswerError, Timeouts
 from tests.support.loopback import Loopback, Step, Visit, answer, close, garbage, hang, reset, truncated
+from tests.support.tls import Authority
 from tests.support.waiting import BRIEFLY, PATIENCE, SOON
 
 LONG = Timeouts(connect=PATIENCE, read=PATIENCE)
@@ -96,6 +97,38 @@ def test_an_answer_may_arrive_in_two_parts() -> None:
         outcome(back_end)
         assert [outcome(back_end) for _ in parts] == [Answer(200, b"[1, 2, 3]")] * len(parts)
     assert server.connections == 1
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "TLS"])
+@pytest.mark.parametrize("size", [2, 9_000, 20_000, 60_000, 100_000])
+@pytest.mark.parametrize("in_two", [False, True], ids=["at once", "after its head"])
+def test_what_follows_an_answer_is_not_the_answer_to_the_next_request(
+    size: int, encrypted: bool, in_two: bool, ours: Authority
+) -> None:
+    head, body = OK + b"Content-Length: %d\r\n\r\n" % size, b"a" * size
+    other = OK + b"Content-Length: 7\r\n\r\n[other]"
+    first = raw(head, body + other) if in_two else raw(head + body + other)
+    tls, ca_file = (ours.server, ours.file) if encrypted else (None, "")
+    with (
+        Loopback(answer(), first, answer(200, b'"next"'), tls=tls) as server,
+        closing(BackEnd("composer", server.url, connections=1, ca_file=ca_file)) as back_end,
+    ):
+        outcome(back_end)
+        assert outcome(back_end) == Answer(200, body)
+        time.sleep(0.02)  # all of it has arrived
+        assert outcome(back_end) == Answer(200, b'"next"')
+
+
+@pytest.mark.parametrize("length", [b"9" * 5000, b"0" * 49])
+def test_a_build_is_sent_once_whatever_the_answer_says_of_its_length(length: bytes) -> None:
+    odd = raw(OK + b"Content-Length: " + length + b"\r\n\r\n", b"body", ends=True)
+    with (
+        Loopback(answer(), odd, answer()) as server,
+        closing(BackEnd("composer", server.url, connections=1)) as back_end,
+    ):
+        outcome(back_end)
+        outcome(back_end)
+        assert len(server.asked) == 2
 
 
 def test_an_answer_longer_than_the_call_takes_is_refused_on_a_used_connection() -> None:

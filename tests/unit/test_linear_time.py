@@ -184,8 +184,9 @@ EACH_LIST: Final = pytest.mark.parametrize(
 # Inline tables on one line are read as those over several lines are.
 FORMS: Final = (Form.TABLES, Form.LINES)
 FEW, MANY = 1_000, 8_000
-# Eight times the entries take eight times the time; 64 times if the work grows with the square.
-MAX_GROWTH: Final = 12
+# Eight times the entries take eight times the time, on a busy machine half as much again; 64 times if the work grows
+# with the square.
+MAX_GROWTH: Final = 20
 TRIES: Final = 6
 
 
@@ -229,7 +230,7 @@ def assert_grows_in_line(growths: dict[str, float]) -> None:
 
 
 @EACH_LIST
-def test_eight_times_the_entries_take_at_most_twelve_times_the_time(field: str, entry: Callable[[int], Json]) -> None:
+def test_eight_times_the_entries_take_at_most_twenty_times_the_time(field: str, entry: Callable[[int], Json]) -> None:
     few, many = (all_that_is_done(customizations(field, entry, length), length) for length in (FEW, MANY))
     assert_grows_in_line({way: growth(few[way], many[way]) for way in few})
 
@@ -328,7 +329,7 @@ TABLES: Final[dict[str, str]] = {
 
 
 @pytest.mark.parametrize("table", [pytest.param(table, id=name) for name, table in sampled(TABLES.items(), 3)])
-def test_eight_times_the_tables_take_at_most_twelve_times_the_time(table: str) -> None:
+def test_eight_times_the_tables_take_at_most_twenty_times_the_time(table: str) -> None:
     few, many = (
         partial(parse_blueprint, 'name = "long"\n' + "".join(map(partial(_filled, table), range(length))))
         for length in (FEW, MANY)
